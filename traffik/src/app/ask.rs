@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{
+    client::Client,
+    decision::{Hit, INLINE},
+    limits::Limit,
+    one_or_more::OneOrMore,
+    rate::Rate,
+    throttle::Definition,
+};
+
+/// One throttle asked about one client.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "axum"), expect(unreachable_pub, reason = "a sealed trait of feature `axum` names it"))]
+pub struct Asked {
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) client: Client,
+    pub(crate) rate: Rate,
+    pub(crate) cost: u64,
+    /// The limit as it stood when the same request was charged for it before: it is not charged again.
+    pub(crate) charged_before: Option<Limit>,
+}
+
+impl Asked {
+    pub(crate) fn new(definition: Arc<Definition>, client: Client) -> Self {
+        let (rate, cost) = (definition.rate, definition.settings.cost);
+        Self { definition, client, rate, cost, charged_before: None }
+    }
+
+    /// What the backend is asked: nothing about clients that are exempted, rates that are unlimited, requests that cost
+    /// nothing, and what was charged before.
+    pub(crate) fn hit(&self) -> Option<Hit<'_>> {
+        let Definition { uid, settings, .. } = &*self.definition;
+        let key = self.client.key()?;
+        let counts = !self.rate.is_unlimited() && self.cost > 0 && self.charged_before.is_none();
+        counts.then_some(Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost: self.cost })
+    }
+
+    pub(crate) fn hits(asked: &OneOrMore<Self>) -> SmallVec<[Hit<'_>; INLINE]> {
+        asked.iter().filter_map(Self::hit).collect()
+    }
+}

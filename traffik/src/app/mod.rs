@@ -1,0 +1,11 @@
+//! The app's handle: one backend, and the defaults of every throttle.
+
+mod ask;
+mod builder;
+mod deadline;
+mod error;
+mod registry;
+mod traffik;
+
+pub(crate) use self::ask::Asked;
+pub use self::{builder::TraffikBuilder, error::Error, traffik::Traffik};

@@ -1,0 +1,227 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{Error, TraffikBuilder, ask::Asked, deadline::within, registry::Registry};
+#[cfg(feature = "axum")]
+use crate::web::WebDefaults;
+use crate::{
+    backend::{AnyBackend, Backend, BackendError},
+    client::Client,
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+    limits::Limits,
+    one_or_more::OneOrMore,
+    throttle::{ConfigError, Definition, Throttle, Throttles},
+};
+
+/// The handle of an app's limits: the backend they are kept in, and the defaults of every throttle.
+///
+/// It is cheap to clone, and all clones are the same. An app carries it as an extension of its requests, by
+/// `Traffik::layer`, and everything finds it there. It also decides without a request at hand:
+///
+/// ```
+/// use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+///
+/// struct Mails;
+///
+/// impl Throttle for Mails {
+///     const UID: &'static str = "mails:sent";
+///     const RATE: Rate = Rate::literal("2/hour");
+///     type Identity = DefaultIdentity;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+///
+/// let limits = traffik.hit::<Mails>(("user", 42)).await?;
+/// assert!(limits.is_admitted());
+/// assert_eq!(limits.tightest().remaining(), 1);
+///
+/// traffik.reset::<Mails>(("user", 42)).await?;
+/// assert_eq!(traffik.peek::<Mails>(("user", 42)).await?.tightest().remaining(), 2);
+///
+/// traffik.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Traffik {
+    pub(super) app: Arc<App>,
+}
+
+#[derive(Debug)]
+pub(super) struct App {
+    /// None, where everything is admitted.
+    pub(super) backend: Option<AnyBackend>,
+    pub(super) clock: AnyClock,
+    pub(super) backend_timeout: Duration,
+    pub(super) registry: Registry,
+    #[cfg(feature = "axum")]
+    pub(super) web: WebDefaults,
+}
+
+impl Traffik {
+    /// A handle that keeps its limits in `backend`, and leaves everything else at its default.
+    #[must_use]
+    pub fn new(backend: impl Backend) -> Self {
+        TraffikBuilder::new(backend).unchecked()
+    }
+
+    /// Sets up a handle that keeps its limits in `backend`.
+    pub fn builder(backend: impl Backend) -> TraffikBuilder {
+        TraffikBuilder::new(backend)
+    }
+
+    /// A handle that admits everything and counts nothing: for tests in which limits are in the way.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::from(App {
+            backend: None,
+            clock: AnyClock::system(),
+            backend_timeout: Duration::ZERO,
+            registry: Registry::new(true),
+            #[cfg(feature = "axum")]
+            web: WebDefaults::default(),
+        })
+    }
+
+    /// Whether it admits everything: see [`disabled`](Self::disabled).
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.app.backend.is_none()
+    }
+
+    /// The namespace of its backend.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.app.backend.as_ref().map_or("", AnyBackend::namespace)
+    }
+
+    /// The clock that deadlines and delays go by.
+    #[must_use]
+    pub fn clock(&self) -> &AnyClock {
+        &self.app.clock
+    }
+
+    /// Checks a throttle, or each of a tuple, now rather than when it is first used.
+    ///
+    /// # Errors
+    ///
+    /// When one is set up wrong, or has the uid of another.
+    pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
+        T::define(self).map(|_| ())
+    }
+
+    /// Charges a client the cost of a throttle, or of each of a tuple if all of them have room, and tells how it stands.
+    ///
+    /// # Errors
+    ///
+    /// When a throttle is set up wrong, or the backend gave no answer.
+    pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
+        self.charge(&self.asked::<T>(&client.into())?).await
+    }
+
+    /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// When a throttle is set up wrong, or the backend gave no answer.
+    pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
+        let asked = self.asked::<T>(&client.into())?;
+        let (hits, app) = (Asked::hits(&asked), &self.app);
+        let decision = match &app.backend {
+            Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await?,
+            _ => Decision::from_iter([]),
+        };
+        Ok(Limits::new(&asked, &decision))
+    }
+
+    /// Lets a client start fresh with a throttle, or with each of a tuple.
+    ///
+    /// # Errors
+    ///
+    /// When a throttle is set up wrong, or the backend gave no answer.
+    pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
+        let asked = self.asked::<T>(&client.into())?;
+        let (hits, app) = (Asked::hits(&asked), &self.app);
+        match &app.backend {
+            Some(backend) => Ok(within(&app.clock, app.backend_timeout, backend.reset(&hits)).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets every client start fresh with every limit in the backend's namespace.
+    ///
+    /// # Errors
+    ///
+    /// When the backend could not do so.
+    pub async fn clear(&self) -> Result<(), BackendError> {
+        match &self.app.backend {
+            Some(backend) => backend.clear().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the backend. Every request that meets a limit from then on is answered with a 503.
+    ///
+    /// # Errors
+    ///
+    /// When the backend cannot be closed in order.
+    pub async fn close(&self) -> Result<(), BackendError> {
+        match &self.app.backend {
+            Some(backend) => backend.close().await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn definition<T: Throttle>(&self) -> Result<Arc<Definition>, ConfigError> {
+        self.app.registry.get::<T>()
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn web(&self) -> &WebDefaults {
+        &self.app.web
+    }
+
+    fn asked<T: Throttles>(&self, client: &Client) -> Result<OneOrMore<Asked>, Error> {
+        Ok(T::define(self)?.map(|definition| Asked::new(Arc::clone(definition), client.clone())))
+    }
+
+    pub(crate) async fn charge(&self, asked: &OneOrMore<Asked>) -> Result<Limits, Error> {
+        let hits = Asked::hits(asked);
+        let decision = if hits.is_empty() { Decision::from_iter([]) } else { self.decide(&hits).await? };
+        Ok(Limits::new(asked, &decision))
+    }
+
+    /// Nothing is boxed and no deadline is set where the backend answers at once.
+    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let Some(backend) = &self.app.backend else { return Ok(Decision::from_iter([])) };
+        match backend.decide_now(hits) {
+            Some(answer) => answer,
+            None => within(&self.app.clock, self.app.backend_timeout, backend.decide(hits)).await,
+        }
+    }
+
+    /// Gives back to a client what [`hit`](Self::hit) charged, as far as it still counts: see [`Strategy::refund`] of each
+    /// strategy. A decision that was refused charged nothing, and nothing is given back of it.
+    ///
+    /// # Errors
+    ///
+    /// When the backend gave no answer.
+    ///
+    /// [`Strategy::refund`]: crate::strategy::Strategy::refund
+    pub async fn refund(&self, client: impl Into<Client>, limits: &Limits) -> Result<(), BackendError> {
+        let client = client.into();
+        match client.key() {
+            Some(key) if limits.is_admitted() => self.give_back(&limits.receipts(key)).await,
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn give_back(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        match &self.app.backend {
+            Some(backend) => within(&self.app.clock, self.app.backend_timeout, backend.refund(receipts)).await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Several hits as one decision: lock their shards in order, read everything, decide, write all or nothing.
+
+use std::sync::MutexGuard;
+
+use smallvec::SmallVec;
+
+use super::{Store, digest::Digest, shard::Shard};
+use crate::{
+    clock::Timestamp,
+    decision::{Decision, Hit, INLINE, Outcome, Receipt},
+    strategy::{Past, Strategy, Verdict},
+};
+
+type Inline<T> = SmallVec<[T; INLINE]>;
+
+/// The shards of some hits, all locked.
+struct Locked<'a> {
+    shards: Inline<MutexGuard<'a, Shard>>,
+    places: Inline<Place>,
+}
+
+/// Where the entry of a hit is: its digest, and which of the locked shards holds it.
+struct Place {
+    digest: Digest,
+    shard: usize,
+}
+
+/// What one hit comes to.
+struct Reading {
+    /// Its cost, and that of the hits before it on the same entry.
+    cost: u64,
+    verdict: Verdict,
+}
+
+impl<'a> Locked<'a> {
+    /// Locks in the order of the shards: whoever wants some of the same ones waits at the first of them, and so never
+    /// holds one that somebody else needs while waiting for one that he holds.
+    fn new(store: &'a Store, hits: &[Hit<'_>]) -> Self {
+        let digests: Inline<Digest> = hits.iter().map(|hit| store.seed.digest(hit)).collect();
+        let mut wanted: Inline<usize> = digests.iter().map(|&digest| store.shards.of(digest)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let place = |digest| {
+            let shard = store.shards.of(digest);
+            Place { digest, shard: wanted.binary_search(&shard).unwrap_or_default() }
+        };
+        Self {
+            places: digests.into_iter().map(place).collect(),
+            shards: wanted.iter().filter_map(|&shard| store.shards.get(shard)).map(|lock| lock.lock()).collect(),
+        }
+    }
+
+    fn read(&self, hits: &[Hit<'_>], now: Timestamp) -> Inline<Reading> {
+        let read = |(i, (hit, place)): (usize, (&Hit<'_>, &Place))| {
+            let same_entry = hits.iter().zip(&self.places).take(i).filter(|(_, other)| other.digest == place.digest);
+            let cost = same_entry.fold(hit.cost, |cost, (other, _)| cost.saturating_add(other.cost));
+            let past = self.shards.get(place.shard).and_then(|shard| shard.get(place.digest));
+            Reading { cost, verdict: hit.strategy.decide(past, hit.rate, cost, now) }
+        };
+        hits.iter().zip(&self.places).enumerate().map(read).collect()
+    }
+
+    /// Makes room for the entries that are new, and returns how many others had to go for it.
+    fn make_room(&mut self, readings: &[Reading], max_entries: usize, now: Timestamp) -> u64 {
+        let Self { shards, places } = self;
+        let mut evicted = 0;
+        for (i, shard) in shards.iter_mut().enumerate() {
+            let here = places.iter().zip(readings).filter(|(place, _)| place.shard == i);
+            let new =
+                here.filter(|(place, reading)| reading.verdict.after.is_some() && shard.get(place.digest).is_none());
+            let arriving = new.count();
+            if arriving > 0 {
+                evicted += shard.make_room(arriving, max_entries, now);
+            }
+        }
+        evicted
+    }
+
+    /// Stores for each hit what `choose` takes from its verdict.
+    fn write(&mut self, hits: &[Hit<'_>], readings: &[Reading], choose: impl Fn(&Verdict) -> Option<Past>) {
+        let Self { shards, places } = self;
+        for ((hit, place), reading) in hits.iter().zip(places).zip(readings) {
+            if let (Some(shard), Some(past)) = (shards.get_mut(place.shard), choose(&reading.verdict)) {
+                shard.put(place.digest, past, hit.strategy);
+            }
+        }
+    }
+}
+
+impl Store {
+    pub(super) fn decide(&self, hits: &[Hit<'_>]) -> Decision {
+        let mut locked = Locked::new(self, hits);
+        // Read under the locks: whoever comes later to the same entry sees a later time.
+        let now = self.clock.now();
+        let readings = locked.read(hits, now);
+
+        if readings.iter().all(|reading| reading.verdict.admitted) {
+            let evicted = locked.make_room(&readings, self.shards.max_entries_each(), now);
+            locked.write(hits, &readings, |verdict| verdict.after);
+            drop(locked);
+            self.count_evictions(evicted);
+            return decision(&readings, now, |verdict| verdict.after);
+        }
+        locked.write(hits, &readings, |verdict| verdict.before.filter(|_| verdict.rewound));
+        decision(&readings, now, |verdict| verdict.before)
+    }
+
+    pub(super) fn peek(&self, hits: &[Hit<'_>]) -> Decision {
+        let locked = Locked::new(self, hits);
+        let now = self.clock.now();
+        decision(&locked.read(hits, now), now, |verdict| verdict.before)
+    }
+
+    pub(super) fn refund(&self, receipts: &[Receipt<'_>]) {
+        for Receipt { hit, charged_at } in receipts {
+            self.with_entry(hit, |shard, digest| {
+                if let Some(past) = shard.get(digest) {
+                    let state = hit.strategy.refund(past, hit.cost, *charged_at);
+                    shard.put(digest, Past { state, ..past }, hit.strategy);
+                }
+            });
+        }
+    }
+
+    pub(super) fn reset(&self, hits: &[Hit<'_>]) {
+        for hit in hits {
+            self.with_entry(hit, Shard::remove);
+        }
+    }
+
+    fn with_entry(&self, hit: &Hit<'_>, change: impl FnOnce(&mut Shard, Digest)) {
+        let digest = self.seed.digest(hit);
+        if let Some(lock) = self.shards.get(self.shards.of(digest)) {
+            change(&mut lock.lock(), digest);
+        }
+    }
+}
+
+fn decision(readings: &[Reading], at: Timestamp, choose: impl Fn(&Verdict) -> Option<Past>) -> Decision {
+    let outcome = |Reading { cost, verdict }: &Reading| Outcome {
+        admitted: verdict.admitted,
+        past: choose(verdict),
+        cost: *cost,
+        at,
+    };
+    readings.iter().map(outcome).collect()
+}

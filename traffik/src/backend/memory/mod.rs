@@ -1,0 +1,180 @@
+//! The backend that keeps everything in this process.
+
+mod decide;
+mod digest;
+mod shard;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use self::{digest::Seed, shard::Shards};
+use super::{Backend, BackendError};
+use crate::{
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+};
+
+/// A backend that keeps its entries in this process: no server, no waiting, exact under any concurrency.
+///
+/// Clones are the same store. What it holds is gone with the process, and a second process has limits of its own: for
+/// one limit across processes use a backend that they share.
+///
+/// # Bounded
+///
+/// It never holds more than [`max_entries`](Self::max_entries) entries (one a client and limit), whatever comes in.
+/// Expired entries leave a few at a time as others arrive, so that no request waits for a sweep and no task has to be
+/// kept alive. When it is full, room is made within one shard: expired entries go first, then clients that are not
+/// refused at present, those with most left first, and only then the refused client whose wait ends soonest. Each entry
+/// that had to go before it expired is counted by [`evictions`](Self::evictions) and warned of.
+///
+/// # Private
+///
+/// Clients are stored as digests of 128 bits under a key that is drawn at random for each store, never as what was hashed.
+///
+/// # Example
+///
+/// ```
+/// use traffik::{Traffik, backend::MemoryBackend};
+///
+/// let traffik = Traffik::new(MemoryBackend::new("myapp").max_entries(100_000));
+/// assert_eq!(traffik.namespace(), "myapp");
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemoryBackend {
+    store: Arc<Store>,
+}
+
+#[derive(Debug)]
+struct Store {
+    namespace: String,
+    clock: AnyClock,
+    seed: Seed,
+    shards: Shards,
+    evictions: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl MemoryBackend {
+    /// How many entries a store holds unless told otherwise.
+    pub const DEFAULT_MAX_ENTRIES: usize = 1_000_000;
+
+    /// An empty store.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self::empty(namespace.into(), AnyClock::system(), Self::DEFAULT_MAX_ENTRIES)
+    }
+
+    /// An empty store of the same name that goes by `clock`.
+    #[must_use]
+    pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
+        Self::empty(self.store.namespace.clone(), clock.into(), self.store.shards.max_entries())
+    }
+
+    /// An empty store of the same name that holds at most `max_entries` entries: one for each limit of each client that
+    /// used it lately. At least 16, so that one decision about several limits always fits.
+    #[must_use]
+    pub fn max_entries(self, max_entries: usize) -> Self {
+        Self::empty(self.store.namespace.clone(), self.store.clock.clone(), max_entries)
+    }
+
+    fn empty(namespace: String, clock: AnyClock, max_entries: usize) -> Self {
+        Self {
+            store: Arc::new(Store {
+                namespace,
+                clock,
+                seed: Seed::random(),
+                shards: Shards::new(max_entries),
+                evictions: AtomicU64::new(0),
+                closed: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// How many entries it holds now, expired ones that did not leave yet included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.store.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many entries had to go before they expired, because the store was full.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.store.evictions.load(Ordering::Relaxed)
+    }
+
+    fn open(&self) -> Result<&Store, BackendError> {
+        if self.store.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
+    }
+}
+
+impl Store {
+    /// Counts what had to go, and warns of the first and then whenever the count has doubled: a flood of strangers must
+    /// not become a flood of log lines.
+    fn count_evictions(&self, evicted: u64) {
+        if evicted == 0 {
+            return;
+        }
+        let before = self.evictions.fetch_add(evicted, Ordering::Relaxed);
+        let total = before.saturating_add(evicted);
+        if before == 0 || before.ilog2() != total.ilog2() {
+            tracing::warn!(
+                namespace = self.namespace,
+                evictions = total,
+                max_entries = self.shards.max_entries(),
+                "the memory backend is full and forgets clients before their entries expire: raise `max_entries`, or \
+                 look for who sends from so many addresses"
+            );
+        }
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn namespace(&self) -> &str {
+        &self.store.namespace
+    }
+
+    fn clock(&self) -> AnyClock {
+        self.store.clock.clone()
+    }
+
+    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
+        Some(self.open().map(|store| store.decide(hits)))
+    }
+
+    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        Ok(self.open()?.decide(hits))
+    }
+
+    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        Ok(self.open()?.peek(hits))
+    }
+
+    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        self.open()?.refund(receipts);
+        Ok(())
+    }
+
+    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+        self.open()?.reset(hits);
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), BackendError> {
+        self.open()?.shards.clear();
+        Ok(())
+    }
+
+    /// Forgets everything, and decides nothing from then on.
+    async fn close(&self) -> Result<(), BackendError> {
+        self.store.closed.store(true, Ordering::Release);
+        self.store.shards.clear();
+        Ok(())
+    }
+}

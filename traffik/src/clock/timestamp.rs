@@ -1,0 +1,71 @@
+use std::{fmt, time::Duration};
+
+/// A point in time: whole microseconds since the Unix epoch.
+///
+/// ```
+/// use std::time::Duration;
+/// use traffik::clock::Timestamp;
+///
+/// let noon = Timestamp::from_micros(43_200_000_000);
+/// assert_eq!(noon.saturating_add(Duration::from_secs(1)).as_micros(), 43_201_000_000);
+/// assert_eq!(noon.saturating_since(Timestamp::UNIX_EPOCH), Duration::from_secs(43_200));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The Unix epoch, 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(0);
+
+    /// The time that lies `micros` microseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The time that comes `duration` later, cut to whole microseconds.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(whole_micros(duration)))
+    }
+
+    /// How long ago `earlier` was; nothing if it lies ahead.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({}us)", self.0)
+    }
+}
+
+/// The whole microseconds in `duration`; the most there can be where they pass 64 bits (half a million years).
+fn whole_micros(duration: Duration) -> u64 {
+    duration.as_micros().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adding_stops_at_the_end_of_time() {
+        assert_eq!(Timestamp(5).saturating_add(Duration::MAX), Timestamp(u64::MAX));
+        assert_eq!(Timestamp(5).saturating_add(Duration::from_nanos(1999)), Timestamp(6));
+    }
+
+    #[test]
+    fn what_lies_ahead_was_no_time_ago() {
+        assert_eq!(Timestamp(5).saturating_since(Timestamp(9)), Duration::ZERO);
+        assert_eq!(Timestamp(9).saturating_since(Timestamp(5)), Duration::from_micros(4));
+    }
+}

@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use super::Outcome;
+use crate::{
+    clock::Timestamp,
+    rate::Rate,
+    strategy::{AnyStrategy, Strategy},
+};
+
+/// How a client stands with one limit after a decision: the numbers that a response tells.
+///
+/// ```
+/// use traffik::{Rate, backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, Standing}, strategy::AnyStrategy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (key, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("5/min"));
+/// let hit = Hit { uid: "search", key: &key, strategy: &strategy, rate, cost: 2 };
+/// let decision = MemoryBackend::new("myapp").decide(&[hit]).await?;
+///
+/// for outcome in decision.outcomes() {
+///     let standing = Standing::new(&strategy, rate, *outcome);
+///     assert_eq!(standing.remaining(), 3);
+///     assert_eq!(standing.retry_after(), None);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    strategy: &'a AnyStrategy,
+    rate: Rate,
+    outcome: Outcome,
+}
+
+impl<'a> Standing<'a> {
+    /// What `outcome` means at a strategy and a rate: those of its hit.
+    #[must_use]
+    pub const fn new(strategy: &'a AnyStrategy, rate: Rate, outcome: Outcome) -> Self {
+        Self { strategy, rate, outcome }
+    }
+
+    /// The highest cost that would be admitted now.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        if self.rate.is_unlimited() {
+            return u64::MAX;
+        }
+        self.strategy.available(self.outcome.past, self.rate, self.outcome.at)
+    }
+
+    /// How long until the refused cost would be admitted, if nobody else takes from the limit until then.
+    ///
+    /// Nothing, if the limit had room, or if a cost as high as this one never fits.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        (!self.outcome.admitted && !self.is_never_possible()).then(|| self.until_available(self.outcome.cost))
+    }
+
+    /// Whether the cost is higher than the limit can ever hold.
+    #[must_use]
+    pub fn is_never_possible(&self) -> bool {
+        !self.rate.is_unlimited() && self.outcome.cost > self.strategy.capacity(self.rate)
+    }
+
+    /// How long until more is available than now. Nothing, if nothing is used.
+    #[must_use]
+    pub fn more_after(&self) -> Option<Duration> {
+        let more = self.remaining().saturating_add(1);
+        (!self.rate.is_unlimited() && more <= self.strategy.capacity(self.rate)).then(|| self.until_available(more))
+    }
+
+    /// How long until all of it is available again.
+    #[must_use]
+    pub fn reset_after(&self) -> Duration {
+        if self.rate.is_unlimited() {
+            return Duration::ZERO;
+        }
+        self.until_available(self.strategy.capacity(self.rate))
+    }
+
+    /// When it was decided, by the backend's clock.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.outcome.at
+    }
+
+    fn until_available(&self, cost: u64) -> Duration {
+        let (past, at) = (self.outcome.past, self.outcome.at);
+        self.strategy.available_at(past, self.rate, cost, at).saturating_since(at)
+    }
+}

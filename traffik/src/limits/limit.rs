@@ -1,0 +1,137 @@
+use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
+
+use crate::{
+    app::Asked,
+    client::Key,
+    clock::Timestamp,
+    decision::{Hit, Outcome, Receipt, Standing},
+    rate::Rate,
+    throttle::{Definition, Throttle},
+};
+
+/// One limit, and how a client stands with it after a decision.
+///
+/// Where nothing was counted, because the client is exempted, the request costs nothing, the rate is unlimited or limits
+/// are [disabled](crate::Traffik::disabled), all of it remains.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    definition: Arc<Definition>,
+    rate: Rate,
+    outcome: Option<Outcome>,
+}
+
+impl Limit {
+    pub(super) fn new(asked: &Asked, outcome: Option<Outcome>) -> Self {
+        Self { definition: Arc::clone(&asked.definition), rate: asked.rate, outcome }
+    }
+
+    /// The throttle's unique id.
+    #[must_use]
+    pub fn uid(&self) -> &'static str {
+        self.definition.uid
+    }
+
+    /// The rate that was asked about.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Whether it had room.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.outcome.is_none_or(|outcome| outcome.admitted)
+    }
+
+    /// Whether the request was counted at all.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// The highest cost that would be admitted now.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.standing().map_or(u64::MAX, |standing| standing.remaining())
+    }
+
+    /// What the request was to cost.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.outcome.map_or(0, |outcome| outcome.cost)
+    }
+
+    /// How long until the refused request would be admitted, if the client sends no other until then.
+    ///
+    /// Nothing, if the limit had room, or if the request [can never fit](Self::is_never_possible).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.standing()?.retry_after()
+    }
+
+    /// Whether the request costs more than the limit can ever hold.
+    #[must_use]
+    pub fn is_never_possible(&self) -> bool {
+        self.standing().is_some_and(|standing| standing.is_never_possible())
+    }
+
+    /// How long until more remains than now. Nothing, if nothing is used.
+    #[must_use]
+    pub fn more_after(&self) -> Option<Duration> {
+        self.standing()?.more_after()
+    }
+
+    /// How long until all of it remains again.
+    #[must_use]
+    pub fn reset_after(&self) -> Duration {
+        self.standing().map_or(Duration::ZERO, |standing| standing.reset_after())
+    }
+
+    /// When it was decided, by the backend's clock, if the request was counted.
+    #[must_use]
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        self.outcome.map(|outcome| outcome.at)
+    }
+
+    pub(super) fn is_of<T: Throttle>(&self) -> bool {
+        self.definition.type_id == TypeId::of::<T>()
+    }
+
+    pub(crate) fn is_tighter_than(&self, other: &Self) -> bool {
+        let tightness = |limit: &Self| {
+            let wait = if limit.is_never_possible() { Some(Duration::MAX) } else { limit.retry_after() };
+            (Reverse(wait), limit.remaining(), Reverse(limit.more_after()))
+        };
+        tightness(self) < tightness(other)
+    }
+
+    /// By which the charge can be given back, if it was counted.
+    pub(crate) fn receipt<'a>(&'a self, key: &'a Key) -> Option<Receipt<'a>> {
+        let Outcome { cost, at, .. } = self.outcome?;
+        let Definition { uid, settings, .. } = &*self.definition;
+        let hit = Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost };
+        Some(Receipt { hit, charged_at: at })
+    }
+
+    fn standing(&self) -> Option<Standing<'_>> {
+        self.outcome.map(|outcome| Standing::new(&self.definition.settings.strategy, self.rate, outcome))
+    }
+}
+
+#[cfg(feature = "axum")]
+impl Limit {
+    pub(crate) fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// The same limit once its charge was given back, as far as is known here.
+    pub(crate) fn given_back(mut self) -> Self {
+        use crate::strategy::{Past, Strategy};
+
+        if let Some(Outcome { past: Some(past), cost, at, .. }) = &mut self.outcome {
+            let state = self.definition.settings.strategy.refund(*past, *cost, *at);
+            *past = Past { state, ..*past };
+        }
+        self
+    }
+}

@@ -1,0 +1,63 @@
+//! What came of it: the limits that a request met, and how its client stands with each.
+
+mod limit;
+
+pub use self::limit::Limit;
+use smallvec::SmallVec;
+
+use crate::{
+    app::Asked,
+    client::Key,
+    decision::{Decision, INLINE, Receipt},
+    one_or_more::OneOrMore,
+    throttle::Throttle,
+};
+
+/// The limits of one decision: those of a throttle, or of a tuple of them, in the order written.
+///
+/// See [`Traffik`](crate::Traffik) for an example.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    all: OneOrMore<Limit>,
+}
+
+impl Limits {
+    /// The outcomes are those of the asked that the backend was asked about, in the same order.
+    pub(crate) fn new(asked: &OneOrMore<Asked>, decision: &Decision) -> Self {
+        let mut outcomes = decision.outcomes().iter().copied();
+        let limit = |asked: &Asked| match &asked.charged_before {
+            Some(limit) => limit.clone(),
+            None => Limit::new(asked, asked.hit().and_then(|_| outcomes.next())),
+        };
+        Self { all: asked.map(limit) }
+    }
+
+    /// Whether all of them had room. They were charged only then.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.iter().all(Limit::is_admitted)
+    }
+
+    /// Each limit.
+    pub fn iter(&self) -> impl Iterator<Item = &Limit> + Clone {
+        self.all.iter()
+    }
+
+    /// How the client stands with the throttle `T`, if it is one of these.
+    #[must_use]
+    pub fn of<T: Throttle>(&self) -> Option<&Limit> {
+        self.iter().find(|limit| limit.is_of::<T>())
+    }
+
+    pub(crate) fn receipts<'a>(&'a self, key: &'a Key) -> SmallVec<[Receipt<'a>; INLINE]> {
+        self.iter().filter_map(|limit| limit.receipt(key)).collect()
+    }
+
+    /// The limit that decides: of those that refused, the one that refuses longest, and if none did, the one with least
+    /// remaining.
+    #[must_use]
+    pub fn tightest(&self) -> &Limit {
+        self.iter()
+            .fold(self.all.first(), |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest })
+    }
+}

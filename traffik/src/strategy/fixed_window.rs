@@ -1,0 +1,97 @@
+use super::{Past, State, Strategy, StrategyError, window::Window};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// Counts what is used in each window of the clock, and starts again with the next.
+///
+/// The cost admitted in one window never passes the limit. Windows are aligned to the Unix epoch, so that every process
+/// agrees on them: those of a minute begin with the minute, and those of a week on Thursday at midnight, UTC. Around a
+/// window's edge up to twice the limit can pass in less than a period; where that matters, use
+/// [`SlidingWindowCounter`](super::SlidingWindowCounter).
+///
+/// A window that was begun under a longer period is finished under it when the rate changes.
+///
+/// ```
+/// use traffik::strategy::{AnyStrategy, FixedWindow};
+///
+/// let strategy = AnyStrategy::from(FixedWindow);
+/// assert_eq!(strategy, AnyStrategy::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FixedWindow;
+
+/// The window that is counted in. It ends when the state expires.
+#[derive(Clone, Copy)]
+struct Count {
+    start: Timestamp,
+    end: Timestamp,
+    used: u64,
+}
+
+impl Count {
+    fn read(past: Past) -> Self {
+        let [start, used] = past.state.words();
+        Self { start: Timestamp::from_micros(start), end: past.state.expires(), used }
+    }
+
+    const fn write(self) -> State {
+        State::new(self.end, [self.start.as_micros(), self.used])
+    }
+}
+
+impl FixedWindow {
+    fn used(past: Option<Past>) -> u64 {
+        past.map_or(0, |past| Count::read(past).used)
+    }
+}
+
+impl Strategy for FixedWindow {
+    fn name(&self) -> &'static str {
+        "fixed-window"
+    }
+
+    fn check(&self, _rate: Rate) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
+    fn capacity(&self, rate: Rate) -> u64 {
+        rate.limit()
+    }
+
+    fn available(&self, past: Option<Past>, rate: Rate, _now: Timestamp) -> u64 {
+        rate.limit().saturating_sub(Self::used(past))
+    }
+
+    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        match past {
+            Some(past) if cost > self.available(Some(past), rate, now) => past.state.expires(),
+            _ => now,
+        }
+    }
+
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let window = Window::at(now, rate);
+        match past.map(Count::read) {
+            Some(count) => {
+                Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count }.write()
+            }
+            None => Count { start: window.start, end: window.end, used: cost }.write(),
+        }
+    }
+
+    /// All of the cost while its window lasts; nothing once that rolled.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State {
+        let count = Count::read(past);
+        if charged_at < count.start {
+            return past.state;
+        }
+        Count { used: count.used.saturating_sub(cost), ..count }.write()
+    }
+
+    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+        let count = Count::read(past);
+        (now < count.start).then(|| {
+            let length = count.end.saturating_since(count.start);
+            Count { start: now, end: now.saturating_add(length), ..count }.write()
+        })
+    }
+}

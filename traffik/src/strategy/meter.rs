@@ -1,0 +1,179 @@
+//! A meter that drains evenly, `limit` in each period: what the token bucket is made of.
+//!
+//! Instead of its level it keeps the time at which it will have drained, the theoretical arrival time of the
+//! [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) (ATM Forum, Traffic
+//! Management Specification 4.0, 1996): a level needs no update while it drains, and one comparison decides. That
+//! time is `micros + fraction ÷ limit` microseconds after the epoch, exact for every rate, since each unit of cost
+//! moves it by `period ÷ limit`.
+
+use super::{
+    Past, State,
+    exact::{mul_div_floor, narrow},
+};
+use crate::{clock::Timestamp, rate::Rate};
+
+#[derive(Clone, Copy)]
+pub(super) struct Meter {
+    rate: Rate,
+    /// When it was last written.
+    written: Timestamp,
+    /// When it will have drained: the whole microseconds, rounded down ..
+    micros: u64,
+    /// .. and `fraction ÷ limit` of one more.
+    fraction: u64,
+}
+
+impl Meter {
+    pub(super) const fn empty(rate: Rate, now: Timestamp) -> Self {
+        Self { rate, written: now, micros: now.as_micros(), fraction: 0 }
+    }
+
+    fn stored(past: Past) -> Self {
+        let [fraction, written] = past.state.words();
+        let micros = past.state.expires().as_micros().saturating_sub((fraction > 0).into());
+        Self { rate: past.rate, written: Timestamp::from_micros(written), micros, fraction }
+    }
+
+    /// The meter as one who counts by `rate` reads it.
+    ///
+    /// Where it was written under another rate it drains at the slower of the two: what it held is no sooner gone for
+    /// being read by somebody else.
+    pub(super) fn read(past: Past, rate: Rate) -> Self {
+        let stored = Self::stored(past);
+        if is_slower(rate, past.rate) { stored.at_rate(rate, stored.written) } else { stored }
+    }
+
+    /// The same level at `now`, in the terms of another rate, rounded up to a whole unit.
+    pub(super) fn at_rate(self, rate: Rate, now: Timestamp) -> Self {
+        if self.rate == rate { self } else { Self::empty(rate, now).filled(self.level(now), now) }
+    }
+
+    /// What it holds at `now`, rounded up.
+    pub(super) fn level(self, now: Timestamp) -> u64 {
+        let (limit, period) = self.terms();
+        let drained_in = u128::from(self.micros.saturating_sub(now.as_micros()));
+        // A drain time of the past holds nothing, whatever its fraction.
+        let fraction = if self.micros < now.as_micros() { 0 } else { self.fraction };
+        narrow((drained_in * u128::from(limit) + u128::from(fraction)).div_ceil(u128::from(period)))
+    }
+
+    /// The first whole microsecond at which it holds no more than `most`.
+    pub(super) fn drains_to(self, most: u64) -> Timestamp {
+        let (micros, fraction) = self.time_to_drain(most);
+        let rounded_up = u64::from(self.fraction > fraction);
+        Timestamp::from_micros(self.micros.saturating_add(rounded_up).saturating_sub(micros))
+    }
+
+    /// With `cost` more in it.
+    pub(super) fn filled(self, cost: u64, now: Timestamp) -> Self {
+        let from = if self.micros < now.as_micros() { Self::empty(self.rate, now) } else { self };
+        let (micros, fraction) = self.time_to_drain(cost);
+        let (limit, _) = self.terms();
+        let sum = from.fraction + fraction;
+        let (carry, fraction) = if sum >= limit { (1, sum - limit) } else { (0, sum) };
+        let micros = from.micros.saturating_add(micros).saturating_add(carry);
+        Self { rate: self.rate, written: now, micros, fraction }
+    }
+
+    /// With `cost` less in it.
+    pub(super) fn emptied(self, cost: u64) -> Self {
+        let (micros, fraction) = self.time_to_drain(cost);
+        let (limit, _) = self.terms();
+        let (borrow, fraction) = if self.fraction < fraction {
+            (1, self.fraction + limit - fraction)
+        } else {
+            (0, self.fraction - fraction)
+        };
+        Self { micros: self.micros.saturating_sub(micros).saturating_sub(borrow), fraction, ..self }
+    }
+
+    /// As much earlier as the clock went back since it was written; nothing, if it did not.
+    pub(super) fn rewound(past: Past, now: Timestamp) -> Option<Self> {
+        let stored = Self::stored(past);
+        let ahead = stored.written.as_micros().checked_sub(now.as_micros()).filter(|&ahead| ahead > 0)?;
+        Some(Self { written: now, micros: stored.micros.saturating_sub(ahead), ..stored })
+    }
+
+    pub(super) fn write(self) -> State {
+        let expires = self.micros.saturating_add((self.fraction > 0).into());
+        State::new(Timestamp::from_micros(expires), [self.fraction, self.written.as_micros()])
+    }
+
+    /// `cost × period ÷ limit` as whole microseconds and a fraction over the limit.
+    fn time_to_drain(self, cost: u64) -> (u64, u64) {
+        let (limit, period) = self.terms();
+        let product = u128::from(cost) * u128::from(period);
+        (mul_div_floor(cost, period, limit), narrow(product % u128::from(limit)))
+    }
+
+    fn terms(self) -> (u64, u64) {
+        (self.rate.limit().max(1), self.rate.period_micros().max(1))
+    }
+}
+
+/// Whether `a` allows less over the same time than `b`.
+fn is_slower(a: Rate, b: Rate) -> bool {
+    let cross = |one: Rate, other: Rate| u128::from(one.limit()) * u128::from(other.period_micros());
+    cross(a, b) < cross(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const THIRDS: Rate = Rate::literal("3/us");
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn thirds_of_a_microsecond_add_up() {
+        let mut meter = Meter::empty(THIRDS, at(10));
+        for _ in 0..3_000 {
+            meter = meter.filled(1, at(10));
+        }
+        assert_eq!((meter.micros, meter.fraction), (1010, 0));
+        assert_eq!((meter.level(at(10)), meter.level(at(1009)), meter.level(at(1010))), (3000, 3, 0));
+    }
+
+    #[test]
+    fn a_level_is_rounded_up_and_time_too() {
+        let meter = Meter::empty(THIRDS, at(10)).filled(4, at(10));
+        assert_eq!((meter.micros, meter.fraction), (11, 1));
+        assert_eq!(meter.level(at(11)), 1);
+        assert_eq!(meter.level(at(12)), 0);
+        assert_eq!((meter.drains_to(4), meter.drains_to(1), meter.drains_to(0)), (at(10), at(11), at(12)));
+    }
+
+    #[test]
+    fn what_was_filled_can_be_emptied() {
+        let meter = Meter::empty(THIRDS, at(10)).filled(100, at(10));
+        let again = meter.filled(5, at(10)).emptied(5);
+        assert_eq!((again.micros, again.fraction), (meter.micros, meter.fraction));
+    }
+
+    #[test]
+    fn stored_and_read_again_it_is_the_same() {
+        for cost in 0..10 {
+            let meter = Meter::empty(THIRDS, at(10)).filled(cost, at(10));
+            let read = Meter::stored(Past { state: meter.write(), rate: THIRDS });
+            assert_eq!((read.micros, read.fraction), (meter.micros, meter.fraction));
+        }
+    }
+
+    #[test]
+    fn read_by_a_slower_rate_it_drains_slower_and_by_a_faster_one_no_faster() {
+        let (fast, slow) = (Rate::literal("60/min"), Rate::literal("6/min"));
+        let later = at(0).saturating_add(Duration::from_secs(5));
+
+        let written_fast = Past { state: Meter::empty(fast, at(0)).filled(6, at(0)).write(), rate: fast };
+        assert_eq!(Meter::read(written_fast, fast).level(later), 1);
+        assert_eq!(Meter::read(written_fast, slow).level(later), 6);
+
+        let written_slow = Past { state: Meter::empty(slow, at(0)).filled(6, at(0)).write(), rate: slow };
+        assert_eq!(Meter::read(written_slow, fast).level(later), 6);
+    }
+}

@@ -1,0 +1,106 @@
+//! How much: the algorithms, as pure functions in integer time.
+//!
+//! A strategy knows no clock, no store and no HTTP. From what is stored of a client (its [`Past`]), a
+//! [`Rate`], a cost and a time it tells how much is available, when a cost will fit, and what is to be stored after a
+//! charge. [`AnyStrategy::decide`] puts these together into the one decision that every backend makes.
+//!
+//! | strategy | admits | stores | use it for |
+//! |---|---|---|---|
+//! | [`FixedWindow`] | up to the limit in each window of the clock | a count | most limits; twice the limit can pass around a window's edge |
+//! | [`SlidingWindowCounter`] | up to the limit in a window that slides, its older part estimated | two counts | limits where that edge matters |
+//! | [`TokenBucket`] | bursts up to the bucket's size, then the rate | a time | APIs whose clients come in bursts |
+//!
+//! # Exact
+//!
+//! Time is counted in whole microseconds, and a share of one, where an interval is no whole number of them, is kept
+//! as a fraction with the limit below the line. No float is used anywhere, so that nothing drifts at any rate, and
+//! another language comes to the same digits.
+//!
+//! # When the rate of a throttle changes
+//!
+//! What is stored is read as the rate meant it under which it was written: nobody gets a fresh start, and what is
+//! used stays used. The first charge under the new rate writes it down in the new rate's terms.
+//!
+//! # When the clock goes back
+//!
+//! A state that was written later than now can only come from a clock that went back. It is moved back by as much
+//! ([`Strategy::rewound`]): a client then waits as long as it would have, and nothing opens.
+
+mod any;
+mod exact;
+mod fixed_window;
+mod meter;
+mod past;
+mod sliding_window_counter;
+mod token_bucket;
+mod verdict;
+mod window;
+
+use std::fmt;
+
+use thiserror::Error;
+
+pub use self::{
+    any::AnyStrategy,
+    fixed_window::FixedWindow,
+    past::{Past, State},
+    sliding_window_counter::SlidingWindowCounter,
+    token_bucket::TokenBucket,
+    verdict::Verdict,
+};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// An algorithm: pure functions of what is stored, a rate, a cost and a time.
+///
+/// The `past` that is handed in is always alive (it expires after `now`) and never written later than `now`; `rate`
+/// is never unlimited. [`AnyStrategy::decide`] sees to that.
+pub trait Strategy: fmt::Debug + Send + Sync + 'static {
+    /// What the strategy is called in keys and logs.
+    ///
+    /// States of strategies with different names are kept apart: a throttle that changes its strategy starts fresh.
+    fn name(&self) -> &'static str;
+
+    /// Whether the maths is exact at `rate`, and the strategy's own settings make sense with it.
+    ///
+    /// # Errors
+    ///
+    /// Says what is out of bounds, and what the bounds are.
+    fn check(&self, rate: Rate) -> Result<(), StrategyError>;
+
+    /// The highest cost that can ever be admitted at once.
+    fn capacity(&self, rate: Rate) -> u64;
+
+    /// The highest cost that would be admitted at `now`.
+    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64;
+
+    /// The earliest time, from `now` on, at which `cost` is available if nothing else is charged until then.
+    ///
+    /// `cost` is at most [`capacity`](Self::capacity).
+    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp;
+
+    /// What to store once `cost`, which is available, is charged.
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State;
+
+    /// What to store once a `cost` that was charged at `charged_at` is given back, as far as it still counts.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State;
+
+    /// What to store in place of a state that was written later than `now`, by a clock that went back since: the same,
+    /// as much earlier. Nothing, if it was not.
+    fn rewound(&self, past: Past, now: Timestamp) -> Option<State>;
+}
+
+/// A rate or a setting with which a strategy's maths would not be exact, or would make no sense.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{strategy}: {reason}")]
+pub struct StrategyError {
+    strategy: &'static str,
+    reason: String,
+}
+
+impl StrategyError {
+    /// An error of the named strategy; `reason` says what is wrong and what is allowed.
+    #[must_use]
+    pub fn new(strategy: &'static str, reason: impl Into<String>) -> Self {
+        Self { strategy, reason: reason.into() }
+    }
+}

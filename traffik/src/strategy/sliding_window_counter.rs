@@ -1,0 +1,146 @@
+use super::{
+    Past, State, Strategy, StrategyError,
+    exact::{mul_div_ceil, mul_div_floor},
+    window::Window,
+};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// Counts in two windows of the clock, and lets the older one fade as the time moves through the newer.
+///
+/// What counts against the limit is the cost charged in the current window, and of the window before the share that a
+/// window of the same length, sliding up to now, would still cover: `previous × (period − elapsed) ÷ period`, rounded
+/// up, where `elapsed` is how far the current window has got. It takes for granted that the previous window was used
+/// evenly, so it is an estimate, at two numbers a client; twice the limit around a window's edge cannot pass.
+///
+/// The estimate is the one that [Cloudflare described](https://blog.cloudflare.com/counting-things-a-lot-of-different-things/),
+/// here in integers.
+///
+/// ```
+/// use traffik::strategy::{AnyStrategy, SlidingWindowCounter, Strategy};
+///
+/// let strategy = AnyStrategy::from(SlidingWindowCounter);
+/// assert_eq!(strategy.name(), "sliding-window-counter");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlidingWindowCounter;
+
+/// Two adjoining windows, the second of which `now` lies in.
+#[derive(Clone, Copy)]
+struct Windows {
+    previous: u64,
+    current: u64,
+    /// Where the current window ends. The next one counts it as the previous, and then all of this is forgotten.
+    end: Timestamp,
+    /// The length of each, in microseconds: the period of the rate that wrote them.
+    length: u64,
+}
+
+impl Windows {
+    fn stored(past: Past) -> Self {
+        let [previous, current] = past.state.words();
+        let length = past.rate.period_micros();
+        let end = Timestamp::from_micros(past.state.expires().as_micros().saturating_sub(length));
+        Self { previous, current, end, length }
+    }
+
+    /// As they are at `now`: the current window becomes the previous one when it has ended.
+    fn at(past: Past, now: Timestamp) -> Self {
+        let stored = Self::stored(past);
+        if now < stored.end { stored } else { stored.rolled() }
+    }
+
+    fn rolled(self) -> Self {
+        Self { previous: self.current, current: 0, end: self.next_end(), length: self.length }
+    }
+
+    fn next_end(self) -> Timestamp {
+        Timestamp::from_micros(self.end.as_micros().saturating_add(self.length))
+    }
+
+    fn start(self) -> u64 {
+        self.end.as_micros().saturating_sub(self.length)
+    }
+
+    fn used(self, now: Timestamp) -> u64 {
+        let still_inside = self.end.as_micros().saturating_sub(now.as_micros());
+        mul_div_ceil(self.previous, still_inside, self.length).saturating_add(self.current)
+    }
+
+    /// The first time, up to the end of the current window, at which no more than `most` is used.
+    fn fades_to(self, most: u64) -> Option<Timestamp> {
+        let from_previous = most.checked_sub(self.current)?;
+        let still_inside = match self.previous {
+            0 => self.length,
+            previous => mul_div_floor(from_previous, self.length, previous).min(self.length),
+        };
+        Some(Timestamp::from_micros(self.end.as_micros().saturating_sub(still_inside)))
+    }
+
+    fn write(self) -> State {
+        State::new(self.next_end(), [self.previous, self.current])
+    }
+}
+
+impl Strategy for SlidingWindowCounter {
+    fn name(&self) -> &'static str {
+        "sliding-window-counter"
+    }
+
+    fn check(&self, _rate: Rate) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
+    fn capacity(&self, rate: Rate) -> u64 {
+        rate.limit()
+    }
+
+    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64 {
+        let used = past.map_or(0, |past| Windows::at(past, now).used(now));
+        rate.limit().saturating_sub(used)
+    }
+
+    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        let (Some(past), Some(most)) = (past, rate.limit().checked_sub(cost)) else { return now };
+        let windows = Windows::at(past, now);
+        let fits = windows.fades_to(most).or_else(|| windows.rolled().fades_to(most));
+        fits.unwrap_or(past.state.expires()).max(now)
+    }
+
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let carried = match past {
+            None => 0,
+            Some(past) => {
+                let windows = Windows::at(past, now);
+                let is_running = now < Windows::stored(past).end;
+                // A window that was begun under a longer period is finished under it.
+                if rate.period_micros() == windows.length || (rate.period_micros() < windows.length && is_running) {
+                    return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
+                }
+                windows.used(now)
+            }
+        };
+        let (end, length) = (Window::at(now, rate).end, rate.period_micros());
+        Windows { previous: 0, current: carried.saturating_add(cost), end, length }.write()
+    }
+
+    /// All of the cost while it is counted in either window; nothing after that.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State {
+        let windows = Windows::stored(past);
+        let charged_at = charged_at.as_micros();
+        if charged_at >= windows.start() {
+            Windows { current: windows.current.saturating_sub(cost), ..windows }.write()
+        } else if charged_at >= windows.start().saturating_sub(windows.length) {
+            Windows { previous: windows.previous.saturating_sub(cost), ..windows }.write()
+        } else {
+            past.state
+        }
+    }
+
+    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+        let windows = Windows::stored(past);
+        (now.as_micros() < windows.start()).then(|| {
+            let end = Timestamp::from_micros(now.as_micros().saturating_add(windows.length));
+            Windows { end, ..windows }.write()
+        })
+    }
+}

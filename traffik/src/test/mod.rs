@@ -1,0 +1,39 @@
+//! For tests: a clock that is moved by hand, and requests that come from somewhere.
+//!
+//! No test has to sleep until a window has passed: give the backend a [`ManualClock`] and move it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use traffik::{Rate, Throttle, Traffik, DefaultIdentity, backend::MemoryBackend, test::ManualClock};
+//!
+//! struct Login;
+//!
+//! impl Throttle for Login {
+//!     const UID: &'static str = "auth:login";
+//!     const RATE: Rate = Rate::literal("1/min");
+//!     type Identity = DefaultIdentity;
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = ManualClock::new();
+//! let traffik = Traffik::new(MemoryBackend::new("test").clock(clock.clone()));
+//!
+//! assert!(traffik.hit::<Login>("alice").await?.is_admitted());
+//! assert!(!traffik.hit::<Login>("alice").await?.is_admitted());
+//!
+//! clock.advance(Duration::from_secs(60));
+//! assert!(traffik.hit::<Login>("alice").await?.is_admitted());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where limits are in the way of a test, [`Traffik::disabled`](crate::Traffik::disabled) admits everything.
+
+mod manual_clock;
+#[cfg(feature = "axum")]
+mod request;
+
+pub use self::manual_clock::ManualClock;
+#[cfg(feature = "axum")]
+pub use self::request::RequestExt;

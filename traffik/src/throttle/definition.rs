@@ -1,0 +1,99 @@
+use std::any::{TypeId, type_name};
+
+use thiserror::Error;
+
+use super::{Settings, Throttle, uid};
+use crate::{
+    rate::Rate,
+    strategy::{Strategy, StrategyError},
+};
+
+/// A throttle as values: what its type says, checked.
+#[derive(Debug)]
+pub struct Definition {
+    pub(crate) type_id: TypeId,
+    pub(crate) type_name: &'static str,
+    pub(crate) uid: &'static str,
+    pub(crate) rate: Rate,
+    pub(crate) settings: Settings,
+}
+
+impl Definition {
+    pub(crate) fn of<T: Throttle>() -> Result<Self, ConfigError> {
+        const { uid::check(T::UID) };
+        let definition = Self {
+            type_id: TypeId::of::<T>(),
+            type_name: type_name::<T>(),
+            uid: T::UID,
+            rate: const { T::RATE },
+            settings: T::settings(),
+        };
+        definition.check()?;
+        #[cfg(feature = "axum")]
+        definition.settings.web.check::<T>()?;
+        Ok(definition)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.rate.is_unlimited() {
+            return Ok(());
+        }
+        let strategy = &self.settings.strategy;
+        strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
+            uid: self.uid,
+            throttle: self.type_name,
+            source,
+        })?;
+        let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));
+        if cost > capacity {
+            tracing::warn!(
+                uid = self.uid,
+                cost,
+                capacity,
+                "every request costs more than this throttle can ever admit"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A throttle or an app that is set up wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Two throttles have one uid.
+    #[error(
+        "the throttles `{first}` and `{second}` have the same uid {uid:?}: give one of them another, or use one type in \
+         both places to share the limit (a test binary that builds many apps may allow it with \
+         `Traffik::builder(..).allow_duplicate_uids()`)"
+    )]
+    DuplicateUid {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle that was known first.
+        first: &'static str,
+        /// The throttle that came later.
+        second: &'static str,
+    },
+    /// The strategy of a throttle does not go with its rate.
+    #[error("the throttle `{throttle}` (uid {uid:?}) cannot work: {source}")]
+    Strategy {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+        /// What is out of bounds.
+        source: StrategyError,
+    },
+    /// A throttle says twice what names its clients.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) names its client twice: by its type `Identity` and by an identifier in its \
+         settings. Make the type `DefaultIdentity`, or leave the identifier out"
+    )]
+    TwoIdentities {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+    },
+}

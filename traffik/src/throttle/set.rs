@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use super::{ConfigError, Definition, Throttle};
+use crate::{app::Traffik, one_or_more::OneOrMore};
+
+/// A [`Throttle`], or a tuple of up to eight that are decided as one: all are charged, or none is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a throttle nor a tuple of up to eight throttles",
+    note = "implement `traffik::Throttle` for it, with a `UID` and a `RATE`"
+)]
+pub trait Throttles: Define + Send + Sync + 'static {}
+
+/// What a set of throttles is made of; no trait of its own for anybody else.
+#[doc(hidden)]
+pub trait Define {
+    fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError>;
+}
+
+impl<T: Throttle> Throttles for T {}
+
+impl<T: Throttle> Define for T {
+    fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError> {
+        traffik.definition::<T>().map(OneOrMore::new)
+    }
+}
+
+/// Calls a macro with the names of each length of tuple.
+macro_rules! all_the_tuples {
+    ($name:ident) => {
+        $name!(A);
+        $name!(A, B);
+        $name!(A, B, C);
+        $name!(A, B, C, D);
+        $name!(A, B, C, D, E);
+        $name!(A, B, C, D, E, F);
+        $name!(A, B, C, D, E, F, G);
+        $name!(A, B, C, D, E, F, G, H);
+    };
+}
+#[cfg(feature = "axum")]
+pub(crate) use all_the_tuples;
+
+macro_rules! tuple_of_throttles {
+    ($first:ident $(, $throttle:ident)*) => {
+        impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
+
+        impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
+            fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError> {
+                #[allow(unused_mut)]
+                let mut all = OneOrMore::new(traffik.definition::<$first>()?);
+                $(all.push(traffik.definition::<$throttle>()?);)*
+                Ok(all)
+            }
+        }
+    };
+}
+
+all_the_tuples!(tuple_of_throttles);

@@ -1,0 +1,136 @@
+//! What the web needs to know of an app and of a throttle.
+
+use std::any::TypeId;
+
+use axum::http::request::Parts;
+
+use super::{
+    identity::{AsyncIdentifier, Identifier, IntoIdentity},
+    peer::PeerRules,
+    response::{AnyResponder, Responder},
+};
+use crate::{
+    app::TraffikBuilder,
+    throttle::{ConfigError, DefaultIdentity, Settings, Throttle},
+};
+
+/// An app's defaults.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WebDefaults {
+    pub(super) identifier: Option<Identifier>,
+    pub(super) peer: PeerRules,
+    pub(super) responder: AnyResponder,
+    pub(super) x_ratelimit: bool,
+}
+
+/// A throttle's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WebSettings {
+    pub(super) identifier: Option<Identifier>,
+    pub(super) responder: Option<AnyResponder>,
+}
+
+impl WebSettings {
+    pub(crate) fn check<T: Throttle>(&self) -> Result<(), ConfigError> {
+        if self.identifier.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
+            return Err(ConfigError::TwoIdentities { uid: T::UID, throttle: std::any::type_name::<T>() });
+        }
+        Ok(())
+    }
+}
+
+/// With feature `axum`.
+impl Settings {
+    /// Names the client by a function of the request.
+    ///
+    /// ```
+    /// use traffik::{Client, EXEMPTED, Settings, client_ip};
+    ///
+    /// let settings = Settings::new().identifier(|parts| match parts.headers.get("x-internal") {
+    ///     Some(_) => EXEMPTED, // set by a gateway that strips it from what comes from outside
+    ///     None => client_ip(parts).map_or(EXEMPTED, Client::from),
+    /// });
+    /// ```
+    pub fn identifier<F, C>(mut self, identifier: F) -> Self
+    where
+        F: Fn(&Parts) -> C + Send + Sync + 'static,
+        C: IntoIdentity,
+    {
+        self.web.identifier = Some(Identifier::new(identifier));
+        self
+    }
+
+    /// Names the client by an async function of the request.
+    ///
+    /// ```
+    /// use axum::{http::{StatusCode, request::Parts}};
+    /// use traffik::{Client, Settings};
+    ///
+    /// async fn by_session(parts: &Parts) -> Result<Client, StatusCode> {
+    ///     let session = parts.headers.get("x-session").ok_or(StatusCode::UNAUTHORIZED)?;
+    ///     Ok(Client::from(("user", user_of(session.as_bytes()).await)))
+    /// }
+    /// # async fn user_of(_: &[u8]) -> u64 { 42 }
+    ///
+    /// let settings = Settings::new().async_identifier(by_session);
+    /// ```
+    pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
+        self.web.identifier = Some(Identifier::new_async(identifier));
+        self
+    }
+
+    /// Answers a refusal of this throttle its own way. In a tuple the throttle decides that refuses longest.
+    pub fn responder(mut self, responder: impl Responder) -> Self {
+        self.web.responder = Some(AnyResponder::new(responder));
+        self
+    }
+}
+
+/// With feature `axum`.
+impl TraffikBuilder {
+    /// Names the clients of every throttle that has [`DefaultIdentity`], and no identifier of its own, by a function of
+    /// the request. Unless told otherwise it is the peer's IP address.
+    ///
+    /// See [`Settings::identifier`].
+    pub fn identifier<F, C>(mut self, identifier: F) -> Self
+    where
+        F: Fn(&Parts) -> C + Send + Sync + 'static,
+        C: IntoIdentity,
+    {
+        self.web.identifier = Some(Identifier::new(identifier));
+        self
+    }
+
+    /// The same by an async function. See [`Settings::async_identifier`].
+    pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
+        self.web.identifier = Some(Identifier::new_async(identifier));
+        self
+    }
+
+    /// Counts IPv6 clients by this many leading bits of their addresses: 64 unless told otherwise, since that is what a
+    /// single customer usually has to himself. IPv4 addresses count whole.
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
+        self.web.peer.ipv6_prefix = bits.min(128);
+        self
+    }
+
+    /// Lets all requests share one limit whose peer address is not known, rather than answering them with an error that
+    /// says how to make it known.
+    pub fn share_anonymous_clients(mut self) -> Self {
+        self.web.peer.share_anonymous = true;
+        self
+    }
+
+    /// Answers refusals another way than as [`ProblemDetails`](super::ProblemDetails).
+    pub fn responder(mut self, responder: impl Responder) -> Self {
+        self.web.responder = AnyResponder::new(responder);
+        self
+    }
+
+    /// Adds `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds since the Unix epoch), of the
+    /// tightest limit, beside the standard fields.
+    pub fn x_ratelimit_fields(mut self) -> Self {
+        self.web.x_ratelimit = true;
+        self
+    }
+}

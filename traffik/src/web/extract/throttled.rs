@@ -1,0 +1,109 @@
+use std::{fmt, marker::PhantomData};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use super::meeting::{Identified, Meeting};
+use crate::{
+    limits::{Limit, Limits},
+    throttle::{Throttle, Throttles},
+    web::rejection::ThrottleRejection,
+};
+
+/// Extractor that lets a request through only if its client is within a limit, or within all of a tuple of limits.
+///
+/// Over the limit the handler never runs, and the client gets a 429 that says when to come back. `T` is a
+/// [`Throttle`], or a tuple of up to eight, which are one decision: all are charged, or none is.
+///
+/// Put it before other arguments: arguments run in order, and whatever comes before it has been done by the time a
+/// request is refused.
+///
+/// # Example
+///
+/// ```
+/// use axum::{Router, routing::{get, post}};
+/// use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend};
+///
+/// struct Burst;
+///
+/// impl Throttle for Burst {
+///     const UID: &'static str = "uploads:burst";
+///     const RATE: Rate = Rate::literal("10/min");
+///     type Identity = DefaultIdentity;
+/// }
+///
+/// struct Sustained;
+///
+/// impl Throttle for Sustained {
+///     const UID: &'static str = "uploads:sustained";
+///     const RATE: Rate = Rate::literal("100/hour");
+///     type Identity = DefaultIdentity;
+/// }
+///
+/// async fn list(_: Throttled<Burst>) -> &'static str {
+///     "nothing yet"
+/// }
+///
+/// async fn upload(permit: Throttled<(Burst, Sustained)>) -> String {
+///     format!("{} left", permit.tightest().remaining())
+/// }
+///
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let app: Router = Router::new()
+///     .route("/uploads", get(list).post(upload))
+///     .layer(traffik.layer());
+/// ```
+///
+/// It finds the [`Traffik`](crate::Traffik) that it asks in the request: add [`Traffik::layer`](crate::Traffik::layer)
+/// after the routes. With `axum::Extension(traffik)` in its place, responses of handlers have no RateLimit fields, and
+/// nothing is given back when a later limit refuses.
+pub struct Throttled<T> {
+    limits: Limits,
+    throttles: PhantomData<fn() -> T>,
+}
+
+impl<T> Throttled<T> {
+    /// The limits that were charged, in the order written.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The limit with least remaining.
+    #[must_use]
+    pub fn tightest(&self) -> &Limit {
+        self.limits.tightest()
+    }
+
+    /// How the client stands with the throttle `U`, if it is `T` or one of the tuple.
+    #[must_use]
+    pub fn of<U: Throttle>(&self) -> Option<&Limit> {
+        self.limits.of::<U>()
+    }
+}
+
+impl<T, S> FromRequestParts<S> for Throttled<T>
+where
+    T: Throttles + Identified<S>,
+    S: Send + Sync,
+{
+    type Rejection = ThrottleRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
+        let meeting = Meeting::begin(parts)?;
+        let asked = T::identify(&meeting, parts, state).await?;
+        let limits = meeting.decide(asked).await?;
+        Ok(Self { limits, throttles: PhantomData })
+    }
+}
+
+impl<T> fmt::Debug for Throttled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Throttled").field(&self.limits).finish()
+    }
+}
+
+impl<T> Clone for Throttled<T> {
+    fn clone(&self) -> Self {
+        Self { limits: self.limits.clone(), throttles: PhantomData }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a request met so far: written by whatever throttles it, read when its response goes out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::http::Extensions;
+
+use crate::{
+    app::Traffik,
+    client::{Client, Key},
+    decision::Receipt,
+    limits::Limit,
+    throttle::Definition,
+};
+
+/// The ledger of one request. Clones are the same: one travels with the request, one waits for the response.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Whether a layer waits for the response, to add the fields and to give back.
+    watched: bool,
+    met: Mutex<Vec<Met>>,
+}
+
+/// A limit that the request met.
+#[derive(Clone, Debug)]
+pub(super) struct Met {
+    pub(super) traffik: Traffik,
+    pub(super) client: Client,
+    pub(super) limit: Limit,
+    /// Whether it was charged, rather than only looked at by a decision that was refused.
+    pub(super) charged: bool,
+}
+
+impl Met {
+    fn receipt(&self) -> Option<Receipt<'_>> {
+        self.limit.receipt(self.client.key()?)
+    }
+}
+
+impl Ledger {
+    /// A ledger that a layer waits for.
+    pub(super) fn watched() -> Self {
+        Self { shared: Arc::new(Shared { watched: true, ..Shared::default() }) }
+    }
+
+    /// The ledger of a request, which it gets now if it has none.
+    pub(super) fn of(extensions: &mut Extensions) -> Self {
+        extensions.get_or_insert_default::<Self>().clone()
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.shared.watched
+    }
+
+    pub(super) fn record(&self, met: impl IntoIterator<Item = Met>) {
+        self.lock().extend(met);
+    }
+
+    /// The limit as it was when this throttle was charged for the same client earlier in the request.
+    pub(super) fn charged_before(&self, definition: &Definition, client: Option<&Key>) -> Option<Limit> {
+        let is_it = |met: &&Met| {
+            met.charged && met.limit.definition().type_id == definition.type_id && met.client.key() == client
+        };
+        self.lock().iter().rev().find(is_it).map(|met| met.limit.clone())
+    }
+
+    /// Every limit that was met, once each: as it stood last.
+    pub(super) fn limits(&self) -> Vec<Limit> {
+        let mut limits: Vec<Limit> = Vec::new();
+        for met in self.lock().iter().filter(|met| met.limit.is_counted()) {
+            match limits.iter_mut().find(|limit| limit.uid() == met.limit.uid()) {
+                Some(limit) => *limit = met.limit.clone(),
+                None => limits.push(met.limit.clone()),
+            }
+        }
+        limits
+    }
+
+    /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
+    pub(super) async fn give_back(&self) {
+        let met = std::mem::take(&mut *self.lock());
+        for one in met.iter().filter(|met| met.charged) {
+            if let Some(receipt) = one.receipt() {
+                if let Err(error) = one.traffik.give_back(&[receipt]).await {
+                    tracing::warn!(uid = one.limit.uid(), %error, "a refused request keeps what it was charged");
+                }
+            }
+        }
+        self.record(met.into_iter().map(|met| match met.charged {
+            true => Met { charged: false, limit: met.limit.given_back(), ..met },
+            false => met,
+        }));
+    }
+
+    pub(super) fn has_charges(&self) -> bool {
+        self.lock().iter().any(|met| met.charged)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Met>> {
+        self.shared.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

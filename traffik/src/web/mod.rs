@@ -1,0 +1,26 @@
+//! The web: how a request meets a throttle, and what comes back.
+//!
+//! A [`TraffikLayer`] puts the handle into the request. [`Throttled`], or a [`ThrottleLayer`] for a whole router, asks who
+//! the client is, by its [address](client_ip) unless told otherwise, and decides. What the request met is written down
+//! with it, and its response tells that: as fields, or as a refusal that a [`Responder`] makes.
+
+mod defaults;
+mod extract;
+mod identity;
+mod ledger;
+mod peer;
+mod rejection;
+mod response;
+mod throttle_layer;
+mod traffik_layer;
+
+pub(crate) use self::defaults::{WebDefaults, WebSettings};
+pub use self::{
+    extract::Throttled,
+    identity::{AsyncIdentifier, IntoIdentity},
+    peer::client_ip,
+    rejection::{Limited, Misconfigured, ThrottleRejection, Unavailable, Unidentified},
+    response::{ProblemDetails, Responder},
+    throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
+    traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
+};

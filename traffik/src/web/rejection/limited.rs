@@ -1,0 +1,74 @@
+use std::{fmt, time::Duration};
+
+use axum::response::{IntoResponse, Response};
+use thiserror::Error;
+
+use crate::{
+    app::Traffik,
+    limits::{Limit, Limits},
+    web::{ledger::Ledger, response},
+};
+
+/// The client is over a limit.
+///
+/// As a response it is a 429 that says when to come back, made by the [`Responder`](crate::Responder) of the throttle or
+/// of the app.
+#[derive(Clone, Debug, Error)]
+pub struct Limited(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    limits: Limits,
+    traffik: Traffik,
+    ledger: Ledger,
+}
+
+impl Limited {
+    pub(in crate::web) fn new(limits: Limits, traffik: Traffik, ledger: Ledger) -> Self {
+        Self(Box::new(Inner { limits, traffik, ledger }))
+    }
+
+    /// The limits of the decision, those that had room included.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The limits that had no room.
+    pub fn exceeded(&self) -> impl Iterator<Item = &Limit> + Clone {
+        self.0.limits.iter().filter(|limit| !limit.is_admitted())
+    }
+
+    /// How long until the same request would be admitted, if the client sends no other until then. Nothing, if it never
+    /// will be, because it costs more than a limit can hold.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.exceeded().map(Limit::retry_after).try_fold(Duration::ZERO, |longest, wait| Some(longest.max(wait?)))
+    }
+
+    pub(in crate::web) fn traffik(&self) -> &Traffik {
+        &self.0.traffik
+    }
+
+    pub(in crate::web) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+}
+
+/// What is over, and for how long: the `detail` of the response.
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = self.0.limits.tightest();
+        write!(f, "{:?} allows {}", limit.uid(), response::InWords(limit.rate()))?;
+        match limit.retry_after() {
+            Some(wait) => write!(f, "; try again in {}", response::in_seconds(wait)),
+            None => write!(f, ", and never a request that costs {}", limit.cost()),
+        }
+    }
+}
+
+impl IntoResponse for Limited {
+    fn into_response(self) -> Response {
+        response::refuse(&self)
+    }
+}

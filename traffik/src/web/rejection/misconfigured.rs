@@ -1,0 +1,60 @@
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use thiserror::Error;
+
+use crate::throttle::ConfigError;
+
+/// The app is set up wrong. The error says which line to add, and where.
+///
+/// As a response it is a 500 with that text, which is logged as well.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct Misconfigured(Cause);
+
+#[derive(Debug, Error)]
+enum Cause {
+    #[error(
+        "traffik: a throttle found no `Traffik` in the request. Add `.layer(traffik.layer())` to the router, after its \
+         routes and after the layers that throttle: what is added later runs earlier"
+    )]
+    NoState,
+    #[error(
+        "traffik: a throttle counts by the peer's address, and the request has none. Serve the app with \
+         `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`; in a test give the request one \
+         with `traffik::test::RequestExt::with_peer`. To count by something else set an identifier with \
+         `Traffik::builder(..).identifier(..)`, and to let all such requests share one limit say so with \
+         `.share_anonymous_clients()`"
+    )]
+    NoPeer,
+    #[error("traffik: {0}")]
+    Config(ConfigError),
+}
+
+impl Misconfigured {
+    pub(in crate::web) fn no_state() -> Self {
+        Self::logged(Cause::NoState)
+    }
+
+    pub(in crate::web) fn no_peer() -> Self {
+        Self::logged(Cause::NoPeer)
+    }
+
+    fn logged(cause: Cause) -> Self {
+        tracing::error!("{cause}");
+        Self(cause)
+    }
+}
+
+impl From<ConfigError> for Misconfigured {
+    fn from(error: ConfigError) -> Self {
+        Self::logged(Cause::Config(error))
+    }
+}
+
+impl IntoResponse for Misconfigured {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,18 @@
+//! What goes out: the fields that tell a client how it stands, and the responses that turn it away.
+//!
+//! The fields are those of [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/),
+//! written as structured fields (RFC 9651); the bodies are problem details (RFC 9457).
+
+mod fields;
+mod problem;
+mod refusal;
+mod responder;
+mod words;
+
+pub(super) use self::{
+    fields::add_fields,
+    refusal::{TurnedAway, refuse, unavailable},
+    responder::AnyResponder,
+    words::{InWords, in_seconds, whole_seconds},
+};
+pub use self::{problem::ProblemDetails, responder::Responder};

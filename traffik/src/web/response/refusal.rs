@@ -1,0 +1,49 @@
+//! The responses that turn a request away: what a responder made, and what every such response needs.
+
+use std::time::Duration;
+
+use axum::{
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, Entry, RETRY_AFTER},
+    },
+    response::Response,
+};
+
+use super::{add_fields, whole_seconds};
+use crate::{
+    app::Traffik,
+    web::{
+        ledger::Ledger,
+        rejection::{Limited, Unavailable},
+    },
+};
+
+/// Marks a response as one that turns the request away: what it was charged is given back.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::web) struct TurnedAway;
+
+pub(in crate::web) fn refuse(rejection: &Limited) -> Response {
+    let own = &rejection.limits().tightest().definition().settings.web.responder;
+    let response = own.as_ref().unwrap_or(&rejection.traffik().web().responder).limited(rejection);
+    turn_away(response, rejection.retry_after(), rejection.traffik(), rejection.ledger())
+}
+
+pub(in crate::web) fn unavailable(rejection: &Unavailable) -> Response {
+    let response = rejection.traffik().web().responder.unavailable(rejection);
+    turn_away(response, Some(rejection.retry_after()), rejection.traffik(), rejection.ledger())
+}
+
+fn turn_away(mut response: Response, retry_after: Option<Duration>, traffik: &Traffik, ledger: &Ledger) -> Response {
+    let headers = response.headers_mut();
+    if let (Entry::Vacant(vacant), Some(wait)) = (headers.entry(RETRY_AFTER), retry_after) {
+        vacant.insert(HeaderValue::from(whole_seconds(wait).max(1)));
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    // A layer that waits for the response adds them once it knows everything that was met.
+    if !ledger.is_watched() {
+        add_fields(headers, &ledger.limits(), traffik.web().x_ratelimit);
+    }
+    response.extensions_mut().insert(TurnedAway);
+    response
+}

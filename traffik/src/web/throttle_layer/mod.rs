@@ -1,0 +1,9 @@
+//! A layer that throttles whatever it is put around.
+
+mod layer;
+mod service;
+
+pub use self::{
+    layer::{ThrottleLayer, throttle_layer},
+    service::ThrottleService,
+};

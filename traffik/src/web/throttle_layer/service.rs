@@ -1,0 +1,64 @@
+use std::{
+    fmt,
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    extract::FromRequestParts,
+    http::Request,
+    response::{IntoResponse, Response},
+};
+use tower_service::Service;
+
+use crate::web::extract::Throttled;
+
+/// The service of a [`ThrottleLayer`](super::ThrottleLayer).
+pub struct ThrottleService<S, T> {
+    pub(super) inner: S,
+    pub(super) throttles: PhantomData<fn() -> T>,
+}
+
+impl<S, T, B> Service<Request<B>> for ThrottleService<S, T>
+where
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
+    Throttled<T>: FromRequestParts<(), Rejection: Send>,
+    T: 'static,
+    B: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    /// The inner service is called only once the limit had room.
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // What `poll_ready` made ready is this one; its clone may not be.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            match Throttled::<T>::from_request_parts(&mut parts, &()).await {
+                Ok(_) => inner.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response),
+                Err(rejection) => Ok(rejection.into_response()),
+            }
+        })
+    }
+}
+
+impl<S: Clone, T> Clone for ThrottleService<S, T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), throttles: PhantomData }
+    }
+}
+
+impl<S: fmt::Debug, T> fmt::Debug for ThrottleService<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThrottleService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

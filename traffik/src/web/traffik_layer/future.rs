@@ -1,0 +1,81 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use axum::http::Response;
+use pin_project_lite::pin_project;
+
+use crate::{
+    app::Traffik,
+    web::{
+        ledger::Ledger,
+        response::{TurnedAway, add_fields},
+    },
+};
+
+pin_project! {
+    /// The future of a [`TraffikService`](super::TraffikService).
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        inner: F,
+        traffik: Traffik,
+        // None, where another layer further out sees to the response.
+        ledger: Option<Ledger>,
+        giving_back: Option<GivingBack<B>>,
+    }
+}
+
+/// A response that waits until its request was given back what it was charged.
+struct GivingBack<B> {
+    response: Response<B>,
+    done: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(super) fn new(inner: F, traffik: Traffik, ledger: Option<Ledger>) -> Self {
+        Self { inner, traffik, ledger, giving_back: None }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if this.giving_back.is_none() {
+            let mut response = ready!(this.inner.poll(cx))?;
+            let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
+            let turned_away = response.extensions_mut().remove::<TurnedAway>().is_some();
+            if !(turned_away && ledger.has_charges()) {
+                return Poll::Ready(Ok(tell(response, ledger, this.traffik)));
+            }
+            let charged = ledger.clone();
+            let done = Box::pin(async move { charged.give_back().await });
+            *this.giving_back = Some(GivingBack { response, done });
+        }
+        if let Some(giving_back) = this.giving_back {
+            ready!(giving_back.done.as_mut().poll(cx));
+        }
+        match (this.giving_back.take(), this.ledger) {
+            (Some(GivingBack { response, .. }), Some(ledger)) => Poll::Ready(Ok(tell(response, ledger, this.traffik))),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+/// The response, with the fields for all that its request met.
+fn tell<B>(mut response: Response<B>, ledger: &Ledger, traffik: &Traffik) -> Response<B> {
+    add_fields(response.headers_mut(), &ledger.limits(), traffik.web().x_ratelimit);
+    response
+}
+
+impl<F: fmt::Debug, B> fmt::Debug for ResponseFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+use tower_layer::Layer;
+
+use super::TraffikService;
+use crate::app::Traffik;
+
+/// Layer that carries a [`Traffik`] to everything that throttles. See [`Traffik::layer`].
+#[derive(Clone, Debug)]
+pub struct TraffikLayer {
+    traffik: Traffik,
+}
+
+/// With feature `axum`.
+impl Traffik {
+    /// The layer by which an app carries this handle.
+    ///
+    /// It puts the handle into every request as an extension, adds the RateLimit fields to every response whose request
+    /// met a limit (whoever made it, and without touching fields that are there), and gives back what a request was
+    /// charged when a later limit turns it away.
+    ///
+    /// Add it after the routes, and after the layers that throttle: of axum's layers the one added last runs first.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use traffik::{Traffik, backend::MemoryBackend};
+    ///
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(traffik.layer());
+    /// ```
+    #[must_use]
+    pub fn layer(&self) -> TraffikLayer {
+        TraffikLayer { traffik: self.clone() }
+    }
+}
+
+impl<S> Layer<S> for TraffikLayer {
+    type Service = TraffikService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TraffikService { inner, traffik: self.traffik.clone() }
+    }
+}

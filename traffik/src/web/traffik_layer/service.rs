@@ -1,0 +1,36 @@
+use std::task::{Context, Poll};
+
+use axum::http::{Request, Response};
+use tower_service::Service;
+
+use super::ResponseFuture;
+use crate::{app::Traffik, web::ledger::Ledger};
+
+/// The service of a [`TraffikLayer`](super::TraffikLayer).
+#[derive(Clone, Debug)]
+pub struct TraffikService<S> {
+    pub(super) inner: S,
+    pub(super) traffik: Traffik,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TraffikService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let extensions = request.extensions_mut();
+        extensions.insert(self.traffik.clone());
+        // Within another such layer, the outermost one sees to the response.
+        let is_outermost = extensions.get::<Ledger>().is_none();
+        let ledger = is_outermost.then(|| extensions.get_or_insert_with(Ledger::watched).clone());
+        ResponseFuture::new(self.inner.call(request), self.traffik.clone(), ledger)
+    }
+}

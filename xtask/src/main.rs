@@ -1,0 +1,35 @@
+//! The checks of this workspace: `cargo xtask ci` runs them all, `cargo xtask <step>` runs one.
+//!
+//! The same command runs on a laptop and in CI. The tools that it calls are installed by `scripts/setup`.
+
+mod ci;
+mod command;
+mod features;
+mod msrv;
+mod request;
+mod steps;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use request::Request;
+
+fn main() -> ExitCode {
+    match answer() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not by returning the error from `main`: that would print it with a backtrace.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer() -> Result<()> {
+    match Request::parse(std::env::args().skip(1))? {
+        Request::List => steps::list(),
+        Request::Run { steps, keep_going } => ci::run(&steps, keep_going)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Published crates build on the `rust-version` that they state.
+//!
+//! Without their dev-dependencies: those may ask for a newer release, which users of a crate never notice.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command::{Call, cargo, in_workspace, tool},
+    workspace::{Package, Workspace},
+};
+
+pub(crate) fn check() -> Result<()> {
+    let workspace = Workspace::read()?;
+    for package in workspace.published() {
+        builds_on_its_oldest_rust(package, &workspace.target_directory)?;
+    }
+    Ok(())
+}
+
+fn builds_on_its_oldest_rust(package: &Package, target: &Path) -> Result<()> {
+    let name = &package.name;
+    let version = package.rust_version.as_deref();
+    let version = version.with_context(|| format!("{name} states no rust-version"))?;
+    let args = format!("check --package {name} --lib --all-features");
+    // A directory of its own, so that two compilers do not undo each other's work.
+    cargo_of(version, &args)?.env("CARGO_TARGET_DIR", target.join("msrv")).run()
+}
+
+/// Cargo with the compiler of this version: rustup's where it has one, else the one that `scripts/setup` unpacked.
+fn cargo_of(version: &str, args: &str) -> Result<Call> {
+    // Without rustup there is no list, and that is no error.
+    let toolchains = tool("rustup", "toolchain list").read().unwrap_or_default();
+    if let Some(toolchain) = toolchain_of(version, &toolchains) {
+        return Ok(tool("rustup", &format!("run {toolchain} cargo {args}")));
+    }
+    let unpacked = in_workspace(&format!(".tools/rust-{version}/rustc"));
+    if unpacked.exists() {
+        return Ok(cargo(args).env("RUSTC", unpacked));
+    }
+    bail!("no Rust {version} here: `scripts/setup` installs it, as does `rustup toolchain install {version}`")
+}
+
+/// The first of rustup's toolchains that is of this version: `1.85-<host>` and `1.85.1-<host>` are 1.85.
+fn toolchain_of<'a>(version: &str, toolchains: &'a str) -> Option<&'a str> {
+    let names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
+    names.into_iter().find(|name| name.strip_prefix(version).is_some_and(|rest| rest.starts_with(['-', '.'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::toolchain_of;
+
+    #[test]
+    fn a_patch_release_is_of_the_version() {
+        let toolchains = "stable-x86_64-unknown-linux-gnu (active, default)\n1.85.1-x86_64-unknown-linux-gnu\n";
+        assert_eq!(toolchain_of("1.85", toolchains), Some("1.85.1-x86_64-unknown-linux-gnu"));
+        assert_eq!(toolchain_of("1.8", toolchains), None);
+    }
+}

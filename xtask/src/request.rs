@@ -1,0 +1,92 @@
+//! The command line: `list`, or `ci` or names of steps, with `--keep-going`.
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{self, Step};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Print the steps.
+    List,
+    /// Run these steps in this order; after a failure go on with the next only if told to.
+    Run { steps: Vec<&'static Step>, keep_going: bool },
+}
+
+impl Request {
+    /// Reads the arguments that follow the program's name. Without any it is a request for the list.
+    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Self> {
+        let (options, names): (Vec<_>, Vec<_>) = args.partition(|arg| arg.starts_with('-'));
+        if let Some(unknown) = options.iter().find(|option| *option != "--keep-going") {
+            bail!("unknown option `{unknown}`: the only one is `--keep-going`");
+        }
+
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let steps = match names.as_slice() {
+            [] | ["list"] => return Ok(Self::List),
+            ["ci"] => steps::ALL.iter().filter(|step| step.in_ci).collect(),
+            names => names.iter().copied().map(named).collect::<Result<_>>()?,
+        };
+        Ok(Self::Run { steps, keep_going: !options.is_empty() })
+    }
+}
+
+/// The step of this name, or an error that tells the names there are.
+fn named(name: &str) -> Result<&'static Step> {
+    let step = steps::ALL.iter().find(|step| step.name == name);
+    step.with_context(|| {
+        let known: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
+        format!("unknown step `{name}`: there are ci, list, {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Request> {
+        Request::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    fn names_run_by(line: &str) -> Vec<&'static str> {
+        match parse(line).unwrap() {
+            Request::List => panic!("`{line}` lists"),
+            Request::Run { steps, .. } => steps.iter().map(|step| step.name).collect(),
+        }
+    }
+
+    #[test]
+    fn ci_is_every_step_that_needs_no_network() {
+        let names = names_run_by("ci");
+        assert_eq!(names.len(), steps::ALL.len() - 1);
+        assert!(!names.contains(&"advisories"));
+    }
+
+    #[test]
+    fn steps_run_in_the_order_given() {
+        assert_eq!(names_run_by("doc fmt"), ["doc", "fmt"]);
+    }
+
+    #[test]
+    fn keep_going_may_stand_anywhere() {
+        for line in ["--keep-going ci", "ci --keep-going"] {
+            assert!(matches!(parse(line).unwrap(), Request::Run { keep_going: true, .. }));
+        }
+    }
+
+    #[test]
+    fn nothing_asked_is_the_list() {
+        assert!(matches!(parse("").unwrap(), Request::List));
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_the_known_ones() {
+        let message = parse("lint").unwrap_err().to_string();
+        assert!(message.contains("`lint`") && message.contains("clippy, test"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_option_is_an_error() {
+        assert!(parse("ci --fast").is_err());
+    }
+}
