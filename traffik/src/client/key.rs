@@ -1,6 +1,6 @@
 use std::{fmt, hash::Hash};
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::{Array, SmallVec, smallvec};
 
 use super::Part;
 
@@ -32,6 +32,14 @@ impl Key {
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Writes bytes that no other key writes: for a digest.
+    pub(crate) fn write_to<B: Array<Item = u8>>(&self, bytes: &mut SmallVec<B>) {
+        bytes.push(self.secret.into());
+        for part in &self.parts {
+            part.write_to(bytes);
+        }
     }
 
     /// Whether the key must not be shown or stored in the clear.
@@ -104,6 +112,27 @@ mod tests {
             Key::from("anonymous"),
         ];
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
+    }
+
+    #[test]
+    fn keys_of_other_parts_write_other_bytes() {
+        let written = |key: Key| {
+            let mut bytes = SmallVec::<[u8; 64]>::new();
+            key.write_to(&mut bytes);
+            bytes.to_vec()
+        };
+        let all = [
+            written(("a:b", "c").into()),
+            written(("a", "b:c").into()),
+            written("a".into()),
+            written(("a", "").into()),
+            written(Key::secret("a")),
+            written(97_u64.into()),
+            written(Ipv4Addr::new(0, 0, 0, 97).into()),
+            written(Ipv4Addr::new(0, 0, 0, 97).to_ipv6_mapped().into()),
+            written(Key::anonymous()),
+        ];
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use smallvec::{Array, SmallVec};
+
 /// One part of a [`Key`](super::Key).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -16,6 +18,32 @@ pub enum Part {
     Number(i128),
     /// A text, such as a user's name.
     Text(Cow<'static, str>),
+}
+
+impl Part {
+    /// Writes a byte for the kind, and then the value, a text after its length.
+    pub(super) fn write_to<B: Array<Item = u8>>(&self, bytes: &mut SmallVec<B>) {
+        match self {
+            Self::Anonymous => bytes.push(0),
+            Self::Address(IpAddr::V4(address)) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&address.octets());
+            }
+            Self::Address(IpAddr::V6(address)) => {
+                bytes.push(2);
+                bytes.extend_from_slice(&address.octets());
+            }
+            Self::Number(number) => {
+                bytes.push(3);
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            Self::Text(text) => {
+                bytes.push(4);
+                bytes.extend_from_slice(&text.len().to_le_bytes());
+                bytes.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
 }
 
 impl From<IpAddr> for Part {

@@ -2,233 +2,390 @@
 
 use super::{
     Rate, RateError, RateErrorKind,
-    units::{UNITS, WITHOUT_LENGTH},
+    tokens::{Token, TokenKind, Tokens},
+    units::{self, Unit},
 };
 
-/// `rate = limit ("/" | "per") period`
-pub(super) const fn rate(text: &str) -> Result<Rate, RateError> {
-    let mut rest = Cursor { bytes: text.as_bytes(), at: 0 };
-    rest.skip_spaces();
-    if rest.is_at_end() {
-        return Err(RateError::at(RateErrorKind::Empty, rest.at));
-    }
-    let limit = match rest.number(RateErrorKind::LimitTooHigh) {
-        Ok(Some(limit)) => limit,
-        Ok(None) => return Err(rest.error(RateErrorKind::MissingLimit)),
-        Err(error) => return Err(error),
+/// `?`, which a `const fn` does not have.
+macro_rules! tri {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
     };
-    rest.skip_spaces();
-    if rest.is_at_end() {
-        return Err(rest.error(RateErrorKind::MissingPeriod));
+}
+
+/// `rate = number ( "/" | "per" ) period`
+pub(super) const fn rate(text: &str) -> Result<Rate, RateError> {
+    let mut tokens = Tokens::of(text);
+    let number = tokens.next();
+    let limit = match number.kind {
+        TokenKind::Number(limit) => limit,
+        TokenKind::End => return Err(number.error(RateErrorKind::Empty)),
+        _ => return Err(number.error(RateErrorKind::MissingLimit)),
+    };
+    let separator = tokens.next();
+    match separator.kind {
+        TokenKind::Separator => {}
+        TokenKind::End => return Err(separator.error(RateErrorKind::MissingPeriod)),
+        _ => return Err(separator.error(RateErrorKind::MissingSeparator)),
     }
-    if !rest.take_separator() {
-        return Err(rest.error(RateErrorKind::MissingSeparator));
-    }
-    match period_micros(&mut rest) {
-        Ok(period_micros) => Rate::of_micros(limit, period_micros),
-        Err(error) => Err(error),
+    let first = tokens.next();
+    let micros = tri!(period(first, &mut tokens));
+    match Rate::of_micros(limit, micros) {
+        Ok(rate) => Ok(rate),
+        Err(kind @ (RateErrorKind::ZeroPeriod | RateErrorKind::PeriodTooLong)) => {
+            Err(RateError::at(kind, first.at, first.onward))
+        }
+        Err(kind) => Err(number.error(kind)),
     }
 }
 
-/// `period = unit | (number unit)+ | "0"`
-const fn period_micros(rest: &mut Cursor<'_>) -> Result<u64, RateError> {
-    rest.skip_spaces();
-    if rest.is_at_end() {
-        return Err(rest.error(RateErrorKind::MissingPeriod));
+/// `period = unit | ( number unit )+ | "0"`, in microseconds.
+const fn period(first: Token<'_>, tokens: &mut Tokens<'_>) -> Result<u64, RateError> {
+    match first.kind {
+        TokenKind::End => Err(first.error(RateErrorKind::MissingPeriod)),
+        TokenKind::Word => one_unit(first, tokens),
+        _ => numbered_units(first, tokens),
     }
+}
+
+/// `unit`, as in `100/min`.
+const fn one_unit(word: Token<'_>, tokens: &mut Tokens<'_>) -> Result<u64, RateError> {
+    let unit = tri!(unit(word));
+    let next = tokens.next();
+    match next.kind {
+        TokenKind::End => Ok(unit.micros),
+        TokenKind::Number(_) => Err(word.error(RateErrorKind::MissingNumber)),
+        _ => Err(misplaced(next)),
+    }
+}
+
+/// `( number unit )+ | "0"`, as in `100/5m30s` and `0/0`.
+const fn numbered_units(first: Token<'_>, tokens: &mut Tokens<'_>) -> Result<u64, RateError> {
     let mut sum: u64 = 0;
-    // A bit for each unit that was there.
-    let mut seen: u32 = 0;
-    let mut bare = false;
-    while !rest.is_at_end() {
-        let start = rest.at;
-        let number = match rest.number(RateErrorKind::PeriodTooLong) {
-            Ok(number) => number,
-            Err(error) => return Err(error),
+    let mut seen = units::Set::EMPTY;
+    let mut next = first;
+    loop {
+        let number = match next.kind {
+            TokenKind::Number(number) => number,
+            TokenKind::End => return Ok(sum),
+            _ => return Err(misplaced(next)),
         };
-        rest.skip_spaces();
-        if matches!((number, rest.is_at_end(), seen), (Some(0), true, 0)) {
-            return Ok(0);
+        let word = tokens.next();
+        let unit = match word.kind {
+            TokenKind::Word => tri!(unit(word)),
+            TokenKind::End if number == 0 && seen.is_empty() => return Ok(0),
+            TokenKind::End | TokenKind::Number(_) => return Err(next.error(RateErrorKind::MissingUnit)),
+            _ => return Err(misplaced(word)),
+        };
+        if !seen.insert(unit) {
+            return Err(word.error(RateErrorKind::UnitTwice));
         }
-        let (unit, micros) = match rest.unit() {
-            Ok(Some(unit)) => unit,
-            Ok(None) => {
-                return Err(match number {
-                    Some(_) => rest.error(RateErrorKind::MissingUnit),
-                    None => rest.error(RateErrorKind::Unexpected),
-                });
+        // A sum that stays at `u64::MAX` is beyond the longest period, and refused as such.
+        sum = sum.saturating_add(number.saturating_mul(unit.micros));
+        next = tokens.next();
+    }
+}
+
+const fn unit(word: Token<'_>) -> Result<&'static Unit, RateError> {
+    match units::find(word.text) {
+        Some(unit) => Ok(unit),
+        None if units::has_no_fixed_length(word.text) => Err(word.error(RateErrorKind::UnfixedUnit)),
+        None => Err(word.error(RateErrorKind::UnknownUnit)),
+    }
+}
+
+/// What is wrong with something that stands where the period should go on or end.
+const fn misplaced(token: Token<'_>) -> RateError {
+    match token.kind {
+        TokenKind::Separator => token.error(RateErrorKind::SeveralSeparators),
+        TokenKind::Word => match unit(token) {
+            Ok(_) => token.error(RateErrorKind::MissingNumber),
+            Err(error) => error,
+        },
+        _ => token.error(RateErrorKind::Unexpected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::random::Random, *};
+    use crate::rate::units::UNITS;
+
+    #[track_caller]
+    fn reads(text: &str, limit: u64, period: Duration) {
+        assert_eq!(rate(text), Ok(Rate::new(limit, period).unwrap()), "{text:?}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, kind: RateErrorKind, position: usize) {
+        let error = rate(text).expect_err(text);
+        assert_eq!((error.kind(), error.position()), (kind, Some(position)), "{text:?}: {error}");
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn the_usual_forms() {
+        reads("100/minute", 100, MINUTE);
+        reads("100/min", 100, MINUTE);
+        reads("5/10seconds", 5, 10 * SECOND);
+        reads("1000/500ms", 1000, SECOND / 2);
+        reads("20 per 2 mins", 20, 2 * MINUTE);
+        reads("2 per second", 2, SECOND);
+        reads("100/hour", 100, HOUR);
+    }
+
+    #[test]
+    fn compound_periods_are_sums_in_any_order() {
+        reads("100/5m30s", 100, 5 * MINUTE + 30 * SECOND);
+        reads("100/30s5m", 100, 5 * MINUTE + 30 * SECOND);
+        reads("100 per 1h 30m", 100, HOUR + 30 * MINUTE);
+        reads("1/1h0m", 1, HOUR);
+        reads("1/1w2d3h4m5s6ms7us", 1, Duration::from_micros(788_645_006_007));
+        // A number may exceed the next unit.
+        reads("1/1m90s", 1, MINUTE + 90 * SECOND);
+    }
+
+    #[test]
+    fn case_and_spaces_do_not_matter() {
+        for text in ["5/10S", " 5 / 10 s ", "5per10s", "5PER 10SeCs", "\t5\nPer\r\n10\x0Csec ", "5/10s\n"] {
+            reads(text, 5, 10 * SECOND);
+        }
+        reads("5 / 1 M 30 S", 5, 90 * SECOND);
+    }
+
+    #[test]
+    fn zero_over_zero_is_unlimited() {
+        for text in ["0/0", "0 / 0", "0 per 0", "00/00", "0/0s"] {
+            assert_eq!(rate(text), Ok(Rate::UNLIMITED), "{text}");
+        }
+    }
+
+    #[test]
+    fn underscores_group_digits_and_nothing_else() {
+        reads("10_000/min", 10_000, MINUTE);
+        reads("1_0_0/1_0s", 100, 10 * SECOND);
+        refuses("_1/min", RateErrorKind::Grouping, 0);
+        refuses("1_/min", RateErrorKind::Grouping, 0);
+        refuses("1__0/min", RateErrorKind::Grouping, 0);
+        refuses("1/1_s", RateErrorKind::Grouping, 2);
+        refuses("1,000/min", RateErrorKind::Grouping, 0);
+        refuses("5/1m_30s", RateErrorKind::Grouping, 4);
+    }
+
+    #[test]
+    fn leading_zeros_change_nothing() {
+        reads("0100/010s", 100, 10 * SECOND);
+        reads(&format!("{}1/s", "0".repeat(100)), 1, SECOND);
+    }
+
+    #[test]
+    fn every_spelling_in_every_case() {
+        for unit in UNITS {
+            for spelling in unit.spellings {
+                // Each bit of the mask says whether one letter is a capital.
+                for mask in 0_u32..1 << spelling.len() {
+                    let word: String = spelling
+                        .chars()
+                        .enumerate()
+                        .map(|(i, c)| if mask >> i & 1 == 1 { c.to_ascii_uppercase() } else { c })
+                        .collect();
+                    reads(&format!("7/{word}"), 7, Duration::from_micros(unit.micros));
+                    reads(&format!("7 per 3 {word}"), 7, Duration::from_micros(3 * unit.micros));
+                }
             }
-            Err(error) => return Err(error),
-        };
-        if bare || (number.is_none() && seen != 0) {
-            return Err(RateError::at(RateErrorKind::MissingNumber, start));
-        }
-        if seen & (1 << unit) != 0 {
-            return Err(RateError::at(RateErrorKind::UnitTwice, start));
-        }
-        seen |= 1 << unit;
-        bare = number.is_none();
-        let part = match number {
-            Some(number) => number.checked_mul(micros),
-            None => Some(micros),
-        };
-        sum = match part {
-            Some(part) => sum.saturating_add(part),
-            None => return Err(RateError::at(RateErrorKind::PeriodTooLong, start)),
-        };
-        rest.skip_spaces();
-    }
-    Ok(sum)
-}
-
-/// What is left of the text.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    const fn peek(&self) -> Option<u8> {
-        match self.bytes {
-            [first, ..] => Some(*first),
-            [] => None,
         }
     }
 
-    const fn is_at_end(&self) -> bool {
-        self.bytes.is_empty()
+    #[test]
+    fn something_is_missing() {
+        refuses("", RateErrorKind::Empty, 0);
+        refuses(" \t\n", RateErrorKind::Empty, 0);
+        refuses("/min", RateErrorKind::MissingLimit, 0);
+        refuses(" per minute", RateErrorKind::MissingLimit, 1);
+        refuses("min", RateErrorKind::MissingLimit, 0);
+        refuses("ten/min", RateErrorKind::MissingLimit, 0);
+        refuses("100", RateErrorKind::MissingPeriod, 3);
+        refuses("100/ ", RateErrorKind::MissingPeriod, 4);
+        refuses("100 per", RateErrorKind::MissingPeriod, 7);
+        refuses("100min", RateErrorKind::MissingSeparator, 3);
+        refuses("100 perminute", RateErrorKind::MissingSeparator, 4);
+        refuses("100 requests/min", RateErrorKind::MissingSeparator, 4);
+        refuses("10 000/min", RateErrorKind::MissingSeparator, 3);
+        refuses("1e3/min", RateErrorKind::MissingSeparator, 1);
+        refuses("5/10", RateErrorKind::MissingUnit, 2);
+        refuses("5/1m30", RateErrorKind::MissingUnit, 4);
+        refuses("5/10 20s", RateErrorKind::MissingUnit, 2);
+        refuses("5/1m 0", RateErrorKind::MissingUnit, 5);
+        refuses("5/m30s", RateErrorKind::MissingNumber, 2);
+        refuses("5/5m s", RateErrorKind::MissingNumber, 5);
+        refuses("5/m s", RateErrorKind::MissingNumber, 4);
     }
 
-    const fn advance(&mut self) {
-        if let [_, rest @ ..] = self.bytes {
-            self.bytes = rest;
-            self.at += 1;
+    #[test]
+    fn something_is_too_much() {
+        refuses("5/10/s", RateErrorKind::SeveralSeparators, 4);
+        refuses("5//s", RateErrorKind::SeveralSeparators, 2);
+        refuses("5 per per s", RateErrorKind::SeveralSeparators, 6);
+        refuses("5/s/", RateErrorKind::SeveralSeparators, 3);
+        refuses("5/1m per 1s", RateErrorKind::SeveralSeparators, 5);
+        refuses("5/1m2m", RateErrorKind::UnitTwice, 5);
+        refuses("5/1m 30s 2minutes", RateErrorKind::UnitTwice, 10);
+        refuses("5/min!", RateErrorKind::Unexpected, 5);
+        refuses("5/1h, 30m", RateErrorKind::Unexpected, 4);
+        refuses("5/\0", RateErrorKind::Unexpected, 2);
+        refuses("5/min.", RateErrorKind::Unexpected, 5);
+        refuses("5%/min", RateErrorKind::Unexpected, 1);
+        refuses("5/min or so", RateErrorKind::UnknownUnit, 6);
+    }
+
+    #[test]
+    fn numbers_are_whole_plain_and_ascii() {
+        refuses("-5/min", RateErrorKind::Signed, 0);
+        refuses("+5/min", RateErrorKind::Signed, 0);
+        refuses("5/-10s", RateErrorKind::Signed, 2);
+        refuses("1.5/s", RateErrorKind::Decimal, 0);
+        refuses(".5/s", RateErrorKind::Decimal, 0);
+        refuses("5/1.5s", RateErrorKind::Decimal, 2);
+        refuses("５/min", RateErrorKind::NotAscii, 0);
+        refuses("٣/min", RateErrorKind::NotAscii, 0);
+        refuses("1５/min", RateErrorKind::NotAscii, 1);
+        refuses("5/10µs", RateErrorKind::NotAscii, 4);
+        refuses("5/m\u{456}n", RateErrorKind::NotAscii, 3);
+        refuses("5\u{a0}/min", RateErrorKind::NotAscii, 1);
+    }
+
+    #[test]
+    fn units_that_are_none() {
+        for text in ["5/fortnight", "5/3ns", "5/ss", "5/mi"] {
+            assert_eq!(rate(text).unwrap_err().kind(), RateErrorKind::UnknownUnit, "{text}");
+        }
+        for text in ["5/month", "5/2 MONTHS", "5/mo", "5/y", "5/year", "5/1yr", "5/1h 2 years"] {
+            assert_eq!(rate(text).unwrap_err().kind(), RateErrorKind::UnfixedUnit, "{text}");
         }
     }
 
-    const fn skip_spaces(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.advance();
-        }
+    #[test]
+    fn the_bounds() {
+        let huge = "9".repeat(1000);
+        reads("100_000_000_000_000/50d", Rate::MAX_LIMIT, Rate::MAX_PERIOD);
+        reads("1/us", 1, Duration::from_micros(1));
+        refuses("0/min", RateErrorKind::ZeroLimit, 0);
+        refuses(" 00 / min", RateErrorKind::ZeroLimit, 1);
+        refuses("5/0", RateErrorKind::ZeroPeriod, 2);
+        refuses("5/ 0s", RateErrorKind::ZeroPeriod, 3);
+        refuses("100000000000001/s", RateErrorKind::LimitTooHigh, 0);
+        refuses("18446744073709551615/s", RateErrorKind::LimitTooHigh, 0);
+        refuses("18446744073709551616/s", RateErrorKind::LimitTooHigh, 0);
+        refuses(&format!("{huge}/s"), RateErrorKind::LimitTooHigh, 0);
+        refuses("5/51d", RateErrorKind::PeriodTooLong, 2);
+        refuses("5/50d1us", RateErrorKind::PeriodTooLong, 2);
+        refuses("5/49d24h1us", RateErrorKind::PeriodTooLong, 2);
+        refuses("5/18446744073709551616us", RateErrorKind::PeriodTooLong, 2);
+        refuses("5/18446744073709551615w18446744073709551615d1s", RateErrorKind::PeriodTooLong, 2);
+        refuses(&format!("5/{huge}s"), RateErrorKind::PeriodTooLong, 2);
     }
 
-    /// `number = digit+`, if one is here. Where it is too large, that is the error of the given kind.
-    const fn number(&mut self, too_large: RateErrorKind) -> Result<Option<u64>, RateError> {
-        let start = self.at;
-        let mut number: u64 = 0;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            let next = match number.checked_mul(10) {
-                Some(tens) => tens.checked_add((digit - b'0') as u64),
-                None => None,
-            };
-            number = match next {
-                Some(next) => next,
-                None => return Err(RateError::at(too_large, start)),
-            };
-            self.advance();
-        }
-        match (self.at > start, self.peek()) {
-            (true, Some(b'.' | b',')) => Err(self.error(RateErrorKind::Decimal)),
-            (true, _) => Ok(Some(number)),
-            (false, _) => Ok(None),
-        }
-    }
-
-    /// `"/" | "per"`, if one is here.
-    const fn take_separator(&mut self) -> bool {
-        if matches!(self.peek(), Some(b'/')) {
-            self.advance();
-            return true;
-        }
-        let is_per = is_word(self.bytes, self.word_length(), "per");
-        if is_per {
-            self.skip_word();
-        }
-        is_per
-    }
-
-    /// The next unit, if a word is here: which it is, and how long.
-    const fn unit(&mut self) -> Result<Option<(usize, u64)>, RateError> {
-        let length = self.word_length();
-        if length == 0 {
-            return Ok(None);
-        }
-        let mut i = 0;
-        let mut units = UNITS;
-        while let [unit, rest @ ..] = units {
-            if is_one_of(self.bytes, length, unit.spellings) {
-                self.skip_word();
-                return Ok(Some((i, unit.micros)));
+    /// Texts written by the grammar, with the sum done apart.
+    #[test]
+    fn whatever_the_grammar_allows_is_read_as_meant() {
+        let mut random = Random::new(1);
+        for _ in 0..20_000 {
+            let limit = random.upto(Rate::MAX_LIMIT - 1) + 1;
+            let mut units: Vec<&Unit> = UNITS.iter().collect();
+            let (mut period, mut micros) = (String::new(), 0);
+            for _ in 0..=random.upto(6) {
+                let unit = units.swap_remove(random.index(units.len()));
+                let number = random.upto(4 * 86_400_000_000 / unit.micros) + 1;
+                micros += number * unit.micros;
+                let spelling = random.pick(unit.spellings);
+                period += &format!("{}{number}{}{spelling}", random.space(), random.space());
             }
-            units = rest;
-            i += 1;
-        }
-        Err(if is_word(self.bytes, length, "per") {
-            self.error(RateErrorKind::SeveralSeparators)
-        } else if is_one_of(self.bytes, length, WITHOUT_LENGTH) {
-            self.error(RateErrorKind::UnfixedUnit)
-        } else {
-            self.error(RateErrorKind::UnknownUnit)
-        })
-    }
-
-    const fn skip_word(&mut self) {
-        let mut length = self.word_length();
-        while length > 0 {
-            self.advance();
-            length -= 1;
+            let separator = random.pick(&["/", "per", "PER"]);
+            let text = format!("{}{limit}{}{separator}{period}{}", random.space(), random.space(), random.space());
+            reads(&text, limit, Duration::from_micros(micros));
         }
     }
 
-    /// How many letters come next.
-    const fn word_length(&self) -> usize {
-        let mut rest = self.bytes;
-        let mut length = 0;
-        while let [first, tail @ ..] = rest {
-            if !first.is_ascii_alphabetic() {
-                break;
+    /// What is no rate has an error that can be shown, and a rate is still one when it is written down.
+    #[track_caller]
+    fn survives(text: &str) {
+        match rate(text) {
+            Ok(read) => assert_eq!(rate(&read.to_string()), Ok(read), "{text:?}"),
+            Err(error) => {
+                let position = error.position().unwrap();
+                assert!(text.is_char_boundary(position), "{text:?}: {error}");
+                assert!(error.to_string().chars().all(|c| (' '..='~').contains(&c)), "{text:?}: {error}");
             }
-            rest = tail;
-            length += 1;
         }
-        length
     }
 
-    /// An error here: of the given kind, unless what stands here tells more.
-    const fn error(&self, kind: RateErrorKind) -> RateError {
-        let kind = match self.peek() {
-            Some(128..) => RateErrorKind::NotAscii,
-            Some(b'-' | b'+') => RateErrorKind::Signed,
-            Some(b'.' | b',') if !matches!(kind, RateErrorKind::MissingLimit) => RateErrorKind::Decimal,
-            Some(b'/') if !matches!(kind, RateErrorKind::MissingLimit) => RateErrorKind::SeveralSeparators,
-            _ => kind,
-        };
-        RateError::at(kind, self.at)
-    }
-}
-
-/// Whether the first `length` bytes are one of `words`.
-const fn is_one_of(bytes: &[u8], length: usize, mut words: &[&str]) -> bool {
-    while let [word, rest @ ..] = words {
-        if is_word(bytes, length, word) {
-            return true;
+    #[test]
+    fn no_text_is_a_panic() {
+        let mut random = Random::new(2);
+        for _ in 0..100_000 {
+            let bytes: Vec<u8> = (0..random.upto(24)).map(|_| random.byte()).collect();
+            survives(&String::from_utf8_lossy(&bytes));
         }
-        words = rest;
-    }
-    false
-}
-
-/// Whether the first `length` bytes are `word`, which is in lower case.
-const fn is_word(mut bytes: &[u8], length: usize, word: &str) -> bool {
-    let mut word = word.as_bytes();
-    if word.len() != length {
-        return false;
-    }
-    while let ([byte, more_bytes @ ..], [expected, more_word @ ..]) = (bytes, word) {
-        if byte.to_ascii_lowercase() != *expected {
-            return false;
+        let pieces = [
+            "0",
+            "1",
+            "60",
+            "500",
+            "9999999999",
+            "18446744073709551616",
+            "/",
+            "per",
+            " ",
+            "\t",
+            "s",
+            "ms",
+            "us",
+            "min",
+            "m",
+            "H",
+            "days",
+            "weeks",
+            "month",
+            "_",
+            ".",
+            ",",
+            "-",
+            "+",
+            "５",
+            "µ",
+            "\0",
+            "%",
+            "😀",
+            "x",
+        ];
+        for _ in 0..100_000 {
+            let text: String = (0..random.upto(8)).map(|_| random.pick(&pieces)).collect();
+            survives(&text);
         }
-        (bytes, word) = (more_bytes, more_word);
     }
-    true
+
+    /// Every text of up to five of these.
+    #[test]
+    fn no_short_text_is_a_panic() {
+        let mut texts = vec![String::new()];
+        for _ in 0..5 {
+            texts = texts
+                .iter()
+                .flat_map(|text| ["", "0", "5", "/", "s", "m", "-", "_", "."].map(|piece| format!("{text}{piece}")))
+                .collect();
+            texts.sort_unstable();
+            texts.dedup();
+        }
+        for text in &texts {
+            survives(text);
+        }
+    }
 }

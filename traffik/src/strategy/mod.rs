@@ -24,7 +24,7 @@
 //! # When the clock goes back
 //!
 //! A state that was written later than now can only come from a clock that went back. It is moved back by as much
-//! ([`Strategy::rewound`]): a client then waits as long as it would have, and nothing opens.
+//! ([`Strategy::rewound`]): nothing opens, and a client waits no longer than the whole of its window.
 
 mod any;
 mod exact;

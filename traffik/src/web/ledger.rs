@@ -4,13 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::Extensions;
 
-use crate::{
-    app::Traffik,
-    client::{Client, Key},
-    decision::Receipt,
-    limits::Limit,
-    throttle::Definition,
-};
+use crate::{app::Traffik, client::Client, decision::Receipt, limits::Limit, throttle::Definition};
 
 /// The ledger of one request. Clones are the same: one travels with the request, one waits for the response.
 #[derive(Clone, Debug, Default)]
@@ -61,10 +55,10 @@ impl Ledger {
     }
 
     /// The limit as it was when this throttle was charged for the same client earlier in the request.
-    pub(super) fn charged_before(&self, definition: &Definition, client: Option<&Key>) -> Option<Limit> {
-        let is_it = |met: &&Met| {
-            met.charged && met.limit.definition().type_id == definition.type_id && met.client.key() == client
-        };
+    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Limit> {
+        // A definition belongs to one handle: another app's is another, even if its throttle is the same type.
+        let is_it =
+            |met: &&Met| met.charged && Arc::ptr_eq(met.limit.definition(), definition) && met.client == *client;
         self.lock().iter().rev().find(is_it).map(|met| met.limit.clone())
     }
 

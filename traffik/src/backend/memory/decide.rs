@@ -46,7 +46,7 @@ impl<'a> Locked<'a> {
         };
         Self {
             places: digests.into_iter().map(place).collect(),
-            shards: wanted.iter().filter_map(|&shard| store.shards.get(shard)).map(|lock| lock.lock()).collect(),
+            shards: wanted.iter().map(|&shard| store.shards.lock_at(shard)).collect(),
         }
     }
 
@@ -89,6 +89,36 @@ impl<'a> Locked<'a> {
 
 impl Store {
     pub(super) fn decide(&self, hits: &[Hit<'_>]) -> Decision {
+        match hits {
+            [hit] => Decision::from_iter([self.decide_one(hit)]),
+            _ => self.decide_all(hits),
+        }
+    }
+
+    /// A single hit needs one lock and one look at its entry.
+    fn decide_one(&self, hit: &Hit<'_>) -> Outcome {
+        let digest = self.seed.digest(hit);
+        let mut shard = self.shards.lock(digest);
+        let at = self.clock.now();
+        let known = shard.get_mut(digest);
+        let Verdict { admitted, before, after, rewound } =
+            hit.strategy.decide(known.as_ref().map(|entry| entry.past()), hit.rate, hit.cost, at);
+        let past = if admitted { after } else { before };
+
+        if let (true, Some(past)) = (admitted || rewound, past) {
+            if let Some(entry) = known {
+                entry.update(past, hit.strategy);
+            } else {
+                let evicted = shard.make_room(1, self.shards.max_entries_each(), at);
+                shard.put(digest, past, hit.strategy);
+                drop(shard);
+                self.count_evictions(evicted);
+            }
+        }
+        Outcome { admitted, past, cost: hit.cost, at }
+    }
+
+    fn decide_all(&self, hits: &[Hit<'_>]) -> Decision {
         let mut locked = Locked::new(self, hits);
         // Read under the locks: whoever comes later to the same entry sees a later time.
         let now = self.clock.now();
@@ -130,9 +160,7 @@ impl Store {
 
     fn with_entry(&self, hit: &Hit<'_>, change: impl FnOnce(&mut Shard, Digest)) {
         let digest = self.seed.digest(hit);
-        if let Some(lock) = self.shards.get(self.shards.of(digest)) {
-            change(&mut lock.lock(), digest);
-        }
+        change(&mut self.shards.lock(digest), digest);
     }
 }
 

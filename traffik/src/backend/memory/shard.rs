@@ -18,13 +18,25 @@ const LEAST_ENTRIES: usize = 16;
 
 /// What is stored of one client by one limit.
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     digest: Digest,
     past: Past,
     strategy: AnyStrategy,
 }
 
 impl Entry {
+    pub(super) fn past(&self) -> Past {
+        self.past
+    }
+
+    pub(super) fn update(&mut self, past: Past, strategy: &AnyStrategy) {
+        self.past = past;
+        // The name is the same, but its settings may have changed.
+        if self.strategy != *strategy {
+            self.strategy = strategy.clone();
+        }
+    }
+
     fn rank(&self, now: Timestamp) -> Rank {
         if !self.past.is_alive(now) {
             return Rank::Expired;
@@ -64,19 +76,17 @@ impl Shard {
     }
 
     pub(super) fn get(&self, digest: Digest) -> Option<Past> {
-        self.find(digest).map(|entry| entry.past)
+        self.position(digest).and_then(|at| self.entries.get(at)).map(Entry::past)
+    }
+
+    pub(super) fn get_mut(&mut self, digest: Digest) -> Option<&mut Entry> {
+        self.position(digest).and_then(|at| self.entries.get_mut(at))
     }
 
     /// Stores `past`, whether the entry is there or new. Room for a new one was made before, by [`Self::make_room`].
     pub(super) fn put(&mut self, digest: Digest, past: Past, strategy: &AnyStrategy) {
-        match self.position(digest).and_then(|position| self.entries.get_mut(position)) {
-            Some(entry) => {
-                entry.past = past;
-                // The same name, but its settings may have changed.
-                if entry.strategy != *strategy {
-                    entry.strategy = strategy.clone();
-                }
-            }
+        match self.get_mut(digest) {
+            Some(entry) => entry.update(past, strategy),
             None => self.insert(Entry { digest, past, strategy: strategy.clone() }),
         }
     }
@@ -133,10 +143,6 @@ impl Shard {
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    fn find(&self, digest: Digest) -> Option<&Entry> {
-        self.entries.get(self.position(digest)?)
     }
 
     fn position(&self, digest: Digest) -> Option<usize> {
@@ -218,9 +224,14 @@ impl Shards {
         ((digest >> 64) as usize) & (self.shards.len() - 1)
     }
 
-    /// The shard that a digest belongs to.
-    pub(super) fn get(&self, shard: usize) -> Option<&Lock> {
-        self.shards.get(shard)
+    /// Locks the shard that a digest belongs to.
+    pub(super) fn lock(&self, digest: Digest) -> MutexGuard<'_, Shard> {
+        self.lock_at(self.of(digest))
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "`of` cuts to the number of shards")]
+    pub(super) fn lock_at(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        self.shards[shard].lock()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lock> {

@@ -50,7 +50,7 @@ impl Meeting {
             None => identify::<T, S>(&definition, parts, state).await?,
         };
         named.push((source, client.clone()));
-        let charged_before = self.ledger.charged_before(&definition, client.key());
+        let charged_before = self.ledger.charged_before(&definition, &client);
         Ok(Asked { charged_before, ..Asked::new(definition, client) })
     }
 
