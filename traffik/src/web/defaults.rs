@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 
 use super::{
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
+    occasionally::Occasionally,
     peer::PeerRules,
     response::{AnyResponder, Responder},
 };
@@ -15,12 +16,13 @@ use crate::{
 };
 
 /// An app's defaults.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct WebDefaults {
     pub(super) identifier: Option<Identifier>,
     pub(super) peer: PeerRules,
     pub(super) responder: AnyResponder,
     pub(super) x_ratelimit: bool,
+    pub(super) outages: Occasionally,
 }
 
 /// A throttle's own.

@@ -8,6 +8,7 @@ mod defaults;
 mod extract;
 mod identity;
 mod ledger;
+mod occasionally;
 mod peer;
 mod rejection;
 mod response;

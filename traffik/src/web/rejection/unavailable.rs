@@ -24,7 +24,9 @@ pub struct Unavailable {
 
 impl Unavailable {
     pub(in crate::web) fn new(source: BackendError, uids: Vec<&'static str>, traffik: Traffik, ledger: Ledger) -> Self {
-        tracing::error!(?uids, error = %source, "a request is refused, since the backend gave no answer");
+        if traffik.web().outages.is_due(traffik.clock().now()) {
+            tracing::error!(?uids, error = %source, "requests are refused, since the backend gives no answer");
+        }
         Self { source, uids, traffik, ledger }
     }
 
