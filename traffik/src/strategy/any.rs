@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{FixedWindow, Past, SlidingWindowCounter, State, Strategy, StrategyError, TokenBucket};
+use super::{FixedWindow, Gcra, LeakyBucket, Past, SlidingWindowCounter, State, Strategy, StrategyError, TokenBucket};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The table of strategies: each is a variant, called without a pointer.
@@ -51,6 +51,8 @@ strategies! {
     FixedWindow,
     SlidingWindowCounter,
     TokenBucket,
+    LeakyBucket,
+    Gcra,
 }
 
 impl AnyStrategy {

@@ -1,4 +1,5 @@
-//! A meter that drains evenly, `limit` in each period: what the token bucket is made of.
+//! A meter that drains evenly, `limit` in each period: what the token bucket, the leaky bucket and GCRA are
+//! made of.
 //!
 //! Instead of its level it keeps the time at which it will have drained, the theoretical arrival time of the
 //! [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) (ATM Forum, Traffic

@@ -9,6 +9,8 @@
 //! | [`FixedWindow`] | up to the limit in each window of the clock | a count | most limits; twice the limit can pass around a window's edge |
 //! | [`SlidingWindowCounter`] | up to the limit in a window that slides, its older part estimated | two counts | limits where that edge matters |
 //! | [`TokenBucket`] | bursts up to the bucket's size, then the rate | a time | APIs whose clients come in bursts |
+//! | [`LeakyBucket`] | the same, told from the other end | a time | work that drains at a steady pace |
+//! | [`Gcra`] | evenly spaced requests | a time | clients that must not come in bursts |
 //!
 //! # Exact
 //!
@@ -29,7 +31,10 @@
 mod any;
 mod exact;
 mod fixed_window;
+mod gcra;
+mod leaky_bucket;
 mod meter;
+mod metered;
 mod past;
 mod sliding_window_counter;
 mod token_bucket;
@@ -43,6 +48,8 @@ use thiserror::Error;
 pub use self::{
     any::AnyStrategy,
     fixed_window::FixedWindow,
+    gcra::Gcra,
+    leaky_bucket::LeakyBucket,
     past::{Past, State},
     sliding_window_counter::SlidingWindowCounter,
     token_bucket::TokenBucket,

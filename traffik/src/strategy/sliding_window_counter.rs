@@ -111,11 +111,10 @@ impl Strategy for SlidingWindowCounter {
             None => 0,
             Some(past) => {
                 let windows = Windows::at(past, now);
-                let is_running = now < Windows::stored(past).end;
-                // A window that was begun under a longer period is finished under it.
-                if rate.period_micros() == windows.length || (rate.period_micros() < windows.length && is_running) {
+                if rate.period_micros() == windows.length {
                     return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
                 }
+                // Windows of another length: what counts of them now counts as the current one of this length.
                 windows.used(now)
             }
         };

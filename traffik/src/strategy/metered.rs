@@ -1,0 +1,98 @@
+//! The strategies that are one meter and differ in how much it may hold.
+
+use std::{fmt, time::Duration};
+
+use super::{Past, State, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// The longest that a full meter may take to drain, and an empty bucket to fill.
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A strategy that admits what its meter still has room for.
+pub(super) trait Metered: fmt::Debug + Send + Sync + 'static {
+    const NAME: &'static str;
+
+    /// How much the meter may hold.
+    fn size(&self, rate: Rate) -> u64;
+}
+
+impl<M: Metered> Strategy for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn check(&self, rate: Rate) -> Result<(), StrategyError> {
+        let size = self.size(rate);
+        if size == 0 || size > Rate::MAX_LIMIT {
+            let reason = format!("a size of {size} is out of bounds: it is at least 1 and at most {}", Rate::MAX_LIMIT);
+            return Err(StrategyError::new(M::NAME, reason));
+        }
+        let drain_time = Duration::from_micros(mul_div_ceil(size, rate.period_micros(), rate.limit()));
+        if drain_time > MAX_DRAIN_TIME {
+            let reason = format!(
+                "{size} at {rate} would take {} to come back, and the longest is 100 years: lower the size or raise the rate",
+                humantime::format_duration(Duration::from_secs(drain_time.as_secs())),
+            );
+            return Err(StrategyError::new(M::NAME, reason));
+        }
+        Ok(())
+    }
+
+    fn capacity(&self, rate: Rate) -> u64 {
+        self.size(rate)
+    }
+
+    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64 {
+        let level = past.map_or(0, |past| Meter::read(past, rate).level(now));
+        self.size(rate).saturating_sub(level)
+    }
+
+    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        let most = self.size(rate).saturating_sub(cost);
+        // Read by a slower rate it would drain for longer than it is kept.
+        past.map_or(now, |past| Meter::read(past, rate).drains_to(most).min(past.state.expires()).max(now))
+    }
+
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let meter = past.map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
+        meter.filled(cost, now).write()
+    }
+
+    /// What it cost, as far as that has not drained since.
+    fn refund(&self, past: Past, cost: u64, _charged_at: Timestamp) -> State {
+        Meter::read(past, past.rate).emptied(cost).write()
+    }
+
+    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+        Meter::rewound(past, now).map(Meter::write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Gcra, LeakyBucket, TokenBucket},
+        *,
+    };
+
+    #[test]
+    fn what_cannot_be_exact_is_refused() {
+        let rate = Rate::literal("1/day");
+        assert!(TokenBucket::new().burst(36_500).check(rate).is_ok());
+        let error = TokenBucket::new().burst(36_501).check(rate).unwrap_err().to_string();
+        assert!(error.contains("100 years"), "{error}");
+        let error = LeakyBucket::new().capacity(0).check(rate).unwrap_err().to_string();
+        assert!(error.contains("at least 1"), "{error}");
+        assert!(TokenBucket::new().burst(u64::MAX).debt(u64::MAX).check(rate).is_err());
+    }
+
+    #[test]
+    fn each_holds_what_it_says() {
+        let rate = Rate::literal("100/min");
+        assert_eq!(TokenBucket::new().capacity(rate), 100);
+        assert_eq!(TokenBucket::new().burst(150).debt(50).capacity(rate), 200);
+        assert_eq!(Strategy::capacity(&LeakyBucket::new(), rate), 100);
+        assert_eq!(Strategy::capacity(&LeakyBucket::new().capacity(7), rate), 7);
+        assert_eq!((Gcra::new().capacity(rate), Gcra::new().burst(3).capacity(rate)), (1, 3));
+    }
+}
