@@ -1,0 +1,23 @@
+//! The README and the guide, whose code is compiled and run here. The tests themselves are in `it`.
+
+/// A module for each page, with the page as its documentation.
+macro_rules! pages {
+    ($($name:ident: $file:literal,)+) => {
+        $(
+            #[cfg(doctest)]
+            #[doc = include_str!($file)]
+            mod $name {}
+        )+
+    };
+}
+
+pages! {
+    readme: "../../README.md",
+    design: "../../docs/design.md",
+    identifiers: "../../docs/identifiers.md",
+    quickstart: "../../docs/quickstart.md",
+    rates: "../../docs/rates.md",
+    responses: "../../docs/responses.md",
+    strategies: "../../docs/strategies.md",
+    testing: "../../docs/testing.md",
+}
