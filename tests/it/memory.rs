@@ -1,1 +1,372 @@
+//! The memory backend under threads, and at its cap.
 
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use traffik::{
+    Rate,
+    backend::{Backend, MemoryBackend},
+    client::Key,
+    clock::Clock,
+    decision::{Hit, Standing},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, TokenBucket},
+    test::ManualClock,
+};
+
+const THREADS: u64 = 8;
+
+fn strategies() -> [AnyStrategy; 3] {
+    [FixedWindow.into(), SlidingWindowCounter.into(), TokenBucket::new().into()]
+}
+
+fn store() -> (MemoryBackend, ManualClock) {
+    let clock = ManualClock::new();
+    (MemoryBackend::new("test").clock(clock.clone()), clock)
+}
+
+/// Whether all of `hits` were admitted. A store in memory answers at once.
+fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
+    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+}
+
+/// Runs `work` on all threads at once, each with its number, and adds up what they return.
+fn at_once(work: impl Fn(u64) -> u64 + Sync) -> u64 {
+    let barrier = Barrier::new(usize::try_from(THREADS).unwrap_or(1));
+    thread::scope(|scope| {
+        let (work, barrier) = (&work, &barrier);
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(thread)
+                })
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
+    })
+}
+
+#[test]
+fn of_many_at_once_exactly_the_limit_is_admitted() {
+    let rate = Rate::literal("100/min");
+    for strategy in strategies() {
+        let (backend, clock) = store();
+        for round in 0..100_u64 {
+            let key = Key::from(round);
+            let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+            let admitted = at_once(|_| (0..20).map(|_| u64::from(admits(&backend, &[hit]))).sum());
+            assert_eq!(admitted, 100, "{strategy:?}, round {round}");
+            clock.advance(Duration::from_millis(777));
+        }
+    }
+}
+
+#[test]
+fn costs_add_up_to_the_limit_and_never_beyond() {
+    let rate = Rate::literal("101/min");
+    for strategy in strategies() {
+        let (backend, _) = store();
+        for round in 0..100_u64 {
+            let key = Key::from(round);
+            let of = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost };
+            let charged = at_once(|thread| {
+                let cost = thread % 4 + 1;
+                (0..20).map(|_| u64::from(admits(&backend, &[of(cost)])) * cost).sum()
+            });
+            // Threads that ask for one at a time may have ended before those that ask for more took the rest.
+            assert!((98..=101).contains(&charged), "{strategy:?}, round {round}: {charged}");
+            let rest = (0..4).filter(|_| admits(&backend, &[of(1)])).count();
+            assert_eq!(charged + u64::try_from(rest).unwrap(), 101);
+        }
+    }
+}
+
+#[test]
+fn at_the_edges_of_windows_no_window_gets_more_than_the_limit() {
+    let (rate, windows) = (Rate::literal("50/s"), 300);
+    let strategy = AnyStrategy::from(FixedWindow);
+    let (backend, clock) = store();
+    let start = clock.now();
+    let key = Key::from("alice");
+    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+    let admitted: Vec<AtomicU64> = (0..=windows).map(|_| AtomicU64::new(0)).collect();
+
+    at_once(|thread| {
+        while clock.now().saturating_since(start) < Duration::from_secs(windows) {
+            // One thread moves the clock while the others ask, from just before an edge to the edge.
+            if thread == 0 {
+                thread::yield_now();
+                clock.advance(Duration::from_millis(50));
+                continue;
+            }
+            let Some(Ok(decision)) = backend.decide_now(&[hit]) else { return 0 };
+            for outcome in decision.outcomes().iter().filter(|outcome| outcome.admitted) {
+                let window = usize::try_from(outcome.at.saturating_since(start).as_secs()).unwrap_or_default();
+                admitted[window].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        0
+    });
+    let admitted: Vec<_> = admitted.into_iter().map(AtomicU64::into_inner).collect();
+    assert!(admitted.iter().all(|&admitted| admitted <= 50), "{admitted:?}");
+    assert!(admitted.iter().sum::<u64>() > 50, "{admitted:?}");
+}
+
+#[test]
+fn while_the_clock_moves_a_token_bucket_admits_its_burst_and_what_came_back() {
+    let rate = Rate::literal("1000/s");
+    let strategy = AnyStrategy::from(TokenBucket::new().burst(10));
+    let (backend, clock) = store();
+    let start = clock.now();
+    let key = Key::from("alice");
+    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+    let admitted = at_once(|thread| {
+        (0..2000)
+            .map(|_| {
+                if thread == 0 {
+                    clock.advance(Duration::from_micros(100));
+                }
+                u64::from(admits(&backend, &[hit]))
+            })
+            .sum()
+    });
+    // A token comes back each millisecond: 200 in the time that passed.
+    assert_eq!(clock.now().saturating_since(start), Duration::from_millis(200));
+    assert!((10..=210).contains(&admitted), "{admitted}");
+}
+
+#[test]
+fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
+    let (wide, narrow) = (Rate::literal("1000/min"), Rate::literal("100/min"));
+    for strategy in strategies() {
+        let (backend, _) = store();
+        for round in 0..50_u64 {
+            let (alice, bob) = (Key::from(("alice", round)), Key::from(("bob", round)));
+            let hit = |uid, key, rate| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
+            let hits = [hit("a", &alice, wide), hit("b", &bob, wide), hit("c", &alice, wide), hit("d", &bob, narrow)];
+            let admitted = at_once(|thread| {
+                let mut hits = hits;
+                // Each thread has them in an order of its own.
+                hits.rotate_left(usize::try_from(thread % 4).unwrap_or_default());
+                if thread >= 4 {
+                    hits.reverse();
+                }
+                (0..20).map(|_| u64::from(admits(&backend, &hits))).sum()
+            });
+            assert_eq!(admitted, 100, "{strategy:?}, round {round}");
+
+            let left = |hit: Hit<'_>| {
+                let unasked = Hit { cost: 0, ..hit };
+                let decision = backend.decide_now(&[unasked]).unwrap().unwrap();
+                Standing::new(&strategy, hit.rate, decision.outcomes()[0]).remaining()
+            };
+            assert_eq!(hits.map(left), [900, 900, 900, 0]);
+        }
+    }
+}
+
+#[test]
+fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (rate, strategy) = (Rate::literal("5/min"), AnyStrategy::default());
+    let (backend, _) = store();
+    let keys: Vec<Key> = (0..50_u64).map(Key::from).collect();
+    at_once(|thread| {
+        for (i, key) in (0_u64..).zip(keys.iter().cycle().take(5000)) {
+            let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 1 };
+            if (i + thread) % 7 == 0 {
+                let handle = runtime.handle().clone();
+                let reset = [hit];
+                handle.block_on(backend.reset(&reset)).unwrap();
+            } else {
+                admits(&backend, &[hit]);
+            }
+        }
+        0
+    });
+    assert!(backend.len() <= keys.len());
+    runtime.block_on(backend.clear()).unwrap();
+    assert!(backend.is_empty());
+    for key in &keys {
+        let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 5 };
+        assert!(admits(&backend, &[hit]) && !admits(&backend, &[hit]));
+    }
+}
+
+#[test]
+fn a_flood_of_strangers_never_passes_the_cap() {
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
+    for max_entries in [16, 1000, 5000, 20_000] {
+        let (backend, _) = store();
+        let backend = backend.max_entries(max_entries);
+        for stranger in 0..30_000_u64 {
+            let key = Key::from(stranger);
+            assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]));
+            if stranger % 500 == 0 {
+                assert!(backend.len() <= max_entries);
+            }
+        }
+        let held = backend.len();
+        assert!(held <= max_entries && held >= max_entries / 2, "{held} of {max_entries}");
+        assert_eq!(backend.evictions() + u64::try_from(held).unwrap(), 30_000, "each that had to go is counted");
+    }
+}
+
+#[test]
+fn several_hits_at_once_do_not_pass_the_cap_either() {
+    let (strategy, rate) = (AnyStrategy::from(TokenBucket::new()), Rate::literal("1000/s"));
+    for (max_entries, regulars) in [(16, 4_u64), (16, 15), (100, 60), (3000, 2000)] {
+        let (backend, clock) = store();
+        let (backend, mut admitted) = (backend.max_entries(max_entries), 0);
+        for stranger in 0..10_000_u64 {
+            let (old, new) = (Key::from(("regular", stranger % regulars)), Key::from(("stranger", stranger)));
+            let hit = |uid, key| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
+            admitted += u64::from(admits(&backend, &[hit("a", &old), hit("b", &new), hit("c", &old), hit("d", &new)]));
+            assert!(backend.len() <= max_entries, "{} of {max_entries}", backend.len());
+            // A few of them have expired by then, and others have not.
+            clock.advance(Duration::from_micros(100));
+        }
+        assert!(admitted > 5000, "{admitted}");
+    }
+}
+
+#[test]
+fn expired_entries_leave_as_others_arrive() {
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/s"));
+    let (backend, clock) = store();
+    for client in 0..100_000_u64 {
+        let key = Key::from(client);
+        assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]));
+        if client % 1000 == 999 {
+            clock.advance(Duration::from_secs(1));
+        }
+    }
+    // A thousand arrive in each second: there is never much more than what is alive and what just expired.
+    assert!(backend.len() < 5000, "{}", backend.len());
+    assert_eq!(backend.evictions(), 0);
+}
+
+#[test]
+fn expired_entries_go_before_those_of_limited_clients() {
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/min"));
+    let (backend, clock) = store();
+    let backend = backend.max_entries(1000);
+    let hits = |client: u64, rate| {
+        let key = Key::from(client);
+        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }])
+    };
+    for client in 0..500 {
+        assert!(hits(client, Rate::literal("1/s")));
+    }
+    clock.advance(Duration::from_secs(1));
+    for client in 1000..1900 {
+        assert!(hits(client, rate));
+    }
+    assert_eq!(backend.evictions(), 0, "the expired ones made room");
+    assert!((1000..1900).all(|client| !hits(client, rate)));
+}
+
+#[test]
+fn limited_clients_stay_limited_under_a_flood_of_strangers() {
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
+    let (backend, _) = store();
+    let backend = backend.max_entries(16_384);
+    let admitted = |name: &'static str, number: u64, cost| {
+        let key = Key::from((name, number));
+        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost }])
+    };
+    for limited in 0..1000 {
+        assert!(admitted("limited", limited, 5));
+    }
+    for stranger in 0..200_000 {
+        assert!(admitted("stranger", stranger, 1), "no newcomer is refused");
+    }
+    assert!((0..1000).all(|limited| !admitted("limited", limited, 1)), "a limited client got a fresh start");
+    assert!(backend.len() <= 16_384);
+    assert!(backend.evictions() > 180_000);
+}
+
+#[test]
+fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
+    for strategy in strategies() {
+        let rate = Rate::literal("5/hour");
+        let (backend, _) = store();
+        let backend = backend.max_entries(1000);
+        let admitted = |name: &'static str, number: u64, cost| {
+            let key = Key::from((name, number));
+            admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost }])
+        };
+        for limited in 0..899 {
+            assert!(admitted("limited", limited, 5));
+        }
+        for stranger in 0..10_000 {
+            assert!(admitted("stranger", stranger, 4));
+        }
+        assert!((0..899).all(|limited| !admitted("limited", limited, 1)), "{strategy:?}");
+    }
+}
+
+#[test]
+fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
+    let strategy = AnyStrategy::from(TokenBucket::new());
+    let (backend, clock) = store();
+    let backend = backend.max_entries(16);
+    let admitted = |client: u64| {
+        let key = Key::from(client);
+        admits(
+            &backend,
+            &[Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("1/hour"), cost: 1 }],
+        )
+    };
+    for client in 0..16 {
+        assert!(admitted(client));
+        clock.advance(Duration::from_secs(1));
+    }
+    assert!(admitted(100), "no newcomer is refused");
+    assert_eq!((backend.len(), backend.evictions()), (16, 1));
+    assert!((1..16).all(|client| !admitted(client)));
+    assert!(admitted(0), "the first was the next to be let in again");
+}
+
+#[test]
+fn of_those_that_are_not_limited_the_one_with_most_left_goes() {
+    let strategy = AnyStrategy::default();
+    let (backend, _) = store();
+    let backend = backend.max_entries(16);
+    let hits = |client: u64, cost| {
+        let key = Key::from(client);
+        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("20/hour"), cost }])
+    };
+    for client in 0..16 {
+        assert!(hits(client, client + 4));
+    }
+    assert!(hits(100, 10));
+    assert!((1..16).all(|client| !hits(client, 20 - client - 3)), "what they used is known still");
+    assert!(hits(0, 20), "the first had used least");
+}
+
+#[test]
+fn threads_at_the_cap_do_not_pass_it() {
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
+    let (backend, _) = store();
+    let backend = backend.max_entries(2000);
+    let most = AtomicU64::new(0);
+    at_once(|thread| {
+        for stranger in 0..5000_u64 {
+            let (one, other) = (Key::from((thread, stranger)), Key::from((thread, stranger / 2)));
+            let hit = |uid, key| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
+            admits(&backend, &[hit("a", &one), hit("b", &other)]);
+            if stranger % 50 == 0 {
+                most.fetch_max(u64::try_from(backend.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
+        }
+        0
+    });
+    assert!((1000..=2000).contains(&most.into_inner()));
+}

@@ -1,1 +1,206 @@
+//! What the strategies mean, written down slowly.
+//!
+//! Every charge is remembered with its time, fractions are compared exactly, and numbers and times are found by search
+//! over the one question of whether a cost fits. It shares neither code nor formulas with traffik.
 
+use std::time::Duration;
+
+/// What a client is told of a hit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) admitted: bool,
+    pub(crate) remaining: u64,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) more_after: Option<Duration>,
+    pub(crate) reset_after: Duration,
+    pub(crate) is_never_possible: bool,
+}
+
+/// What a strategy means. Time is in microseconds, and a cost that fits goes on fitting while nothing is charged.
+pub(crate) trait Model {
+    /// The highest cost that ever fits.
+    fn capacity(&self) -> u64;
+
+    /// Whether `cost` fits at `at`.
+    fn fits(&self, cost: u64, at: u64) -> bool;
+
+    /// Charges `cost`, which fits.
+    fn charge(&mut self, cost: u64, at: u64);
+
+    /// After how long without a charge everything fits again at the latest.
+    fn memory(&self) -> u64;
+}
+
+/// Decides about `cost` at `at`, and charges it if it fits.
+pub(crate) fn hit(model: &mut impl Model, cost: u64, at: u64) -> Answer {
+    let admitted = model.fits(cost, at);
+    if admitted {
+        model.charge(cost, at);
+    }
+    let capacity = model.capacity();
+    let remaining = first(0..capacity, |more| !model.fits(more + 1, at));
+    let after = |cost| Duration::from_micros(first(0..model.memory(), |wait| model.fits(cost, at + wait)));
+    Answer {
+        admitted,
+        remaining,
+        retry_after: (!admitted && cost <= capacity).then(|| after(cost)),
+        more_after: (remaining < capacity).then(|| after(remaining + 1)),
+        reset_after: after(capacity),
+        is_never_possible: cost > capacity,
+    }
+}
+
+/// The first of `range` for which it is so, or its end; once it is so it stays so.
+fn first(mut range: std::ops::Range<u64>, is_so: impl Fn(u64) -> bool) -> u64 {
+    while range.start < range.end {
+        let middle = range.start.midpoint(range.end);
+        if is_so(middle) {
+            range.end = middle;
+        } else {
+            range.start = middle + 1;
+        }
+    }
+    range.start
+}
+
+/// All that was charged, as (time, cost).
+#[derive(Default)]
+struct Charges(Vec<(u64, u64)>);
+
+impl Charges {
+    /// The sum of what was charged in the window of the clock with this number, counted from the epoch.
+    fn in_window(&self, number: u64, period: u64) -> i128 {
+        self.0.iter().filter(|(at, _)| at / period == number).map(|(_, cost)| i128::from(*cost)).sum()
+    }
+}
+
+/// In each window of the clock up to the limit.
+pub(crate) struct FixedWindowModel {
+    limit: u64,
+    period: u64,
+    charges: Charges,
+}
+
+impl FixedWindowModel {
+    pub(crate) fn new(limit: u64, period: u64) -> Self {
+        Self { limit, period, charges: Charges::default() }
+    }
+}
+
+impl Model for FixedWindowModel {
+    fn capacity(&self) -> u64 {
+        self.limit
+    }
+
+    fn fits(&self, cost: u64, at: u64) -> bool {
+        self.charges.in_window(at / self.period, self.period) + i128::from(cost) <= i128::from(self.limit)
+    }
+
+    fn charge(&mut self, cost: u64, at: u64) {
+        self.charges.0.push((at, cost));
+    }
+
+    fn memory(&self) -> u64 {
+        self.period
+    }
+}
+
+/// Up to the limit in the window of the clock, with the part of the one before that a sliding window still covers.
+pub(crate) struct SlidingWindowCounterModel {
+    limit: u64,
+    period: u64,
+    charges: Charges,
+}
+
+impl SlidingWindowCounterModel {
+    pub(crate) fn new(limit: u64, period: u64) -> Self {
+        Self { limit, period, charges: Charges::default() }
+    }
+}
+
+impl Model for SlidingWindowCounterModel {
+    fn capacity(&self) -> u64 {
+        self.limit
+    }
+
+    /// `previous × (period − elapsed) ÷ period + current + cost ≤ limit`, with both sides times the period.
+    fn fits(&self, cost: u64, at: u64) -> bool {
+        let (number, elapsed) = (at / self.period, i128::from(at % self.period));
+        let (limit, period) = (i128::from(self.limit), i128::from(self.period));
+        let previous = number.checked_sub(1).map_or(0, |before| self.charges.in_window(before, self.period));
+        let current = self.charges.in_window(number, self.period);
+        previous * (period - elapsed) + (current + i128::from(cost)) * period <= limit * period
+    }
+
+    fn charge(&mut self, cost: u64, at: u64) {
+        self.charges.0.push((at, cost));
+    }
+
+    fn memory(&self) -> u64 {
+        self.period * 2
+    }
+}
+
+/// Tokens that come back at the rate, up to the size of the bucket.
+pub(crate) struct TokenBucketModel {
+    limit: u64,
+    period: u64,
+    burst: u64,
+    /// In the bucket at `since`: this many tokens, divided by the period.
+    tokens: i128,
+    since: u64,
+}
+
+impl TokenBucketModel {
+    pub(crate) fn new(limit: u64, period: u64, burst: u64) -> Self {
+        Self { limit, period, burst, tokens: i128::from(burst) * i128::from(period), since: 0 }
+    }
+
+    /// In each microsecond `limit ÷ period` of a token comes back.
+    fn tokens(&self, at: u64) -> i128 {
+        let full = i128::from(self.burst) * i128::from(self.period);
+        full.min(self.tokens + i128::from(at - self.since) * i128::from(self.limit))
+    }
+}
+
+impl Model for TokenBucketModel {
+    fn capacity(&self) -> u64 {
+        self.burst
+    }
+
+    fn fits(&self, cost: u64, at: u64) -> bool {
+        i128::from(cost) * i128::from(self.period) <= self.tokens(at)
+    }
+
+    fn charge(&mut self, cost: u64, at: u64) {
+        self.tokens = self.tokens(at) - i128::from(cost) * i128::from(self.period);
+        self.since = at;
+    }
+
+    /// A hundred years: no bucket may take longer to fill.
+    fn memory(&self) -> u64 {
+        100 * 365 * 86_400 * 1_000_000
+    }
+}
+
+#[test]
+fn the_models_say_what_one_works_out_by_hand() {
+    let seconds = |seconds: u64| seconds * 1_000_000;
+    let wait = |answer: Answer| (answer.admitted, answer.remaining, answer.retry_after.map(|wait| wait.as_secs()));
+
+    let mut window = FixedWindowModel::new(5, seconds(10));
+    assert_eq!(wait(hit(&mut window, 5, seconds(19))), (true, 0, None));
+    assert_eq!(wait(hit(&mut window, 1, seconds(19))), (false, 0, Some(1)));
+    assert_eq!(wait(hit(&mut window, 5, seconds(20))), (true, 0, None));
+
+    let mut sliding = SlidingWindowCounterModel::new(10, seconds(10));
+    assert_eq!(wait(hit(&mut sliding, 10, seconds(19))), (true, 0, None));
+    // At 23 s seven tenths of the window before are still inside.
+    assert_eq!(wait(hit(&mut sliding, 3, seconds(23))), (true, 0, None));
+    assert_eq!(wait(hit(&mut sliding, 2, seconds(23))), (false, 0, Some(2)));
+
+    let mut bucket = TokenBucketModel::new(1, seconds(2), 3);
+    assert_eq!(wait(hit(&mut bucket, 3, seconds(20))), (true, 0, None));
+    assert_eq!(wait(hit(&mut bucket, 1, seconds(21))), (false, 0, Some(1)));
+    assert_eq!(wait(hit(&mut bucket, 3, seconds(22))), (false, 1, Some(4)));
+}

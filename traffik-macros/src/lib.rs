@@ -1,1 +1,49 @@
-//! The attribute and the derive of `traffik`.
+#![doc = include_str!("../docs/crate.md")]
+
+mod errors;
+mod expand;
+mod options;
+mod parse;
+mod root;
+mod validate;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+
+use self::errors::Errors;
+
+#[doc = include_str!("../docs/throttled.md")]
+#[proc_macro_attribute]
+pub fn throttled(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    held_to(arguments.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/derive.md")]
+#[proc_macro_derive(Throttle, attributes(limit))]
+pub fn throttle(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    declared(input.into()).into()
+}
+
+/// A handler that cannot be held to its limits is handed back as it was, beside the errors: it raises none of its own.
+fn held_to(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let Some(parsed) = parse::handler(arguments, item.clone(), &mut errors) else {
+        return errors.into_tokens().into_iter().chain([item]).collect();
+    };
+    let unchanged = parsed.function.clone();
+    let handler = validate::handler(parsed, &mut errors);
+    match errors.into_tokens() {
+        Some(errors) => [errors, unchanged.into_token_stream()].into_iter().collect(),
+        None => expand::handler(handler),
+    }
+}
+
+fn declared(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let declaration =
+        parse::declaration(input, &mut errors).and_then(|parsed| validate::declaration(parsed, &mut errors));
+    match (errors.into_tokens(), declaration) {
+        (Some(errors), _) => errors,
+        (None, declaration) => declaration.as_ref().map(expand::declaration).unwrap_or_default(),
+    }
+}

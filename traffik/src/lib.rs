@@ -1,4 +1,6 @@
 //! traffik
+#[doc(hidden)]
+pub mod __private;
 pub mod app;
 pub mod backend;
 pub mod client;
@@ -12,6 +14,11 @@ pub mod test;
 pub mod throttle;
 #[cfg(feature = "axum")]
 pub mod web;
+
+#[cfg(feature = "macros")]
+pub use traffik_macros::Throttle;
+#[cfg(all(feature = "macros", feature = "axum"))]
+pub use traffik_macros::throttled;
 
 #[cfg(feature = "axum")]
 pub use self::web::{Limited, Responder, ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer};

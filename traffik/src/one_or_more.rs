@@ -14,8 +14,11 @@ impl<T> OneOrMore<T> {
         Self { first, rest: SmallVec::new() }
     }
 
-    pub(crate) fn push(&mut self, one: T) {
-        self.rest.push(one);
+    /// Adds one, unless it is there already.
+    pub(crate) fn add(&mut self, one: T, is_same: impl Fn(&T, &T) -> bool) {
+        if !self.iter().any(|known| is_same(known, &one)) {
+            self.rest.push(one);
+        }
     }
 
     pub(crate) fn first(&self) -> &T {

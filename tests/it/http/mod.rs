@@ -1,1 +1,23 @@
+//! What goes over HTTP, seen from the client's side of a socket.
 
+mod app;
+mod backends;
+mod body_streams;
+mod field_values;
+mod fields;
+mod giving_back;
+mod identifiers;
+mod identity_extractors;
+mod layers;
+mod load;
+mod misconfigured;
+mod once;
+mod peers;
+mod refusals;
+mod responders;
+mod retry_after;
+mod server;
+mod state;
+mod tuples;
+mod unavailable;
+mod wire;

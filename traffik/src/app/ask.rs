@@ -29,6 +29,12 @@ impl Asked {
         Self { definition, client, rate, cost, charged_before: None }
     }
 
+    /// Whether it asks the same throttle about the same client.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.definition, &other.definition) && self.client == other.client
+    }
+
     /// What the backend is asked: nothing about clients that are exempted, rates that are unlimited, requests that cost
     /// nothing, and what was charged before.
     pub(crate) fn hit(&self) -> Option<Hit<'_>> {

@@ -8,6 +8,7 @@ use super::{
 use crate::web::WebDefaults;
 use crate::{
     backend::{AnyBackend, Backend},
+    client::Networks,
     clock::AnyClock,
     throttle::{ConfigError, Throttles},
 };
@@ -27,6 +28,7 @@ pub struct TraffikBuilder {
     backend: AnyBackend,
     clock: AnyClock,
     backend_timeout: Duration,
+    networks: Networks,
     allow_duplicate_uids: bool,
     throttles: Vec<Register>,
     #[cfg(feature = "axum")]
@@ -45,6 +47,7 @@ impl TraffikBuilder {
             clock: backend.clock(),
             backend: AnyBackend::new(backend),
             backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
+            networks: Networks::default(),
             allow_duplicate_uids: false,
             throttles: Vec::new(),
             #[cfg(feature = "axum")]
@@ -63,6 +66,12 @@ impl TraffikBuilder {
         Self { backend_timeout: timeout, ..self }
     }
 
+    /// Counts clients at IPv6 addresses by this many leading bits of them: 64 unless told otherwise, since that is what a
+    /// single customer usually has to himself. IPv4 addresses count whole.
+    pub fn ipv6_prefix(self, bits: u8) -> Self {
+        Self { networks: Networks::with_ipv6_prefix(bits), ..self }
+    }
+
     /// Checks a throttle, or each of a tuple, in [`build`](Self::build), rather than when it is first used.
     pub fn register<T: Throttles>(mut self) -> Self {
         self.throttles.push(Traffik::register::<T>);
@@ -79,8 +88,12 @@ impl TraffikBuilder {
     ///
     /// # Errors
     ///
-    /// When a [registered](Self::register) throttle is set up wrong, or two of them have one uid.
+    /// When two throttles that macros declare, anywhere in the program, have one uid, or when a
+    /// [registered](Self::register) throttle is set up wrong or has the uid of another.
     pub fn build(self) -> Result<Traffik, ConfigError> {
+        if !self.allow_duplicate_uids {
+            Registry::check_declared()?;
+        }
         let throttles = self.throttles.clone();
         let traffik = self.unchecked();
         for register in throttles {
@@ -95,6 +108,7 @@ impl TraffikBuilder {
             backend: Some(self.backend),
             clock: self.clock,
             backend_timeout: self.backend_timeout,
+            networks: self.networks,
             registry: Registry::new(self.allow_duplicate_uids),
             #[cfg(feature = "axum")]
             web: self.web,

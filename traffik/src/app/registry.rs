@@ -6,7 +6,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use crate::throttle::{ConfigError, Definition, Throttle};
+use crate::throttle::{ConfigError, Declared, Definition, Throttle};
 
 /// The throttles that an app knows, each by its type, and at most one for a uid.
 ///
@@ -16,11 +16,22 @@ pub(super) struct Registry {
     known: ArcSwap<HashMap<TypeId, Arc<Definition>>>,
     writing: Mutex<()>,
     allow_duplicate_uids: bool,
+    /// Throttles of the program that cannot be told apart. None of them can be used.
+    duplicates: Vec<ConfigError>,
 }
 
 impl Registry {
     pub(super) fn new(allow_duplicate_uids: bool) -> Self {
-        Self { allow_duplicate_uids, ..Self::default() }
+        let duplicates = if allow_duplicate_uids { Vec::new() } else { Declared::duplicates() };
+        for duplicate in &duplicates {
+            tracing::error!("{duplicate}");
+        }
+        Self { allow_duplicate_uids, duplicates, ..Self::default() }
+    }
+
+    /// Whether every throttle that a macro declared can be told from the others.
+    pub(super) fn check_declared() -> Result<(), ConfigError> {
+        Declared::duplicates().into_iter().next().map_or(Ok(()), Err)
     }
 
     /// The definition of `T`, which is checked and remembered when it is first asked for.
@@ -37,13 +48,25 @@ impl Registry {
         if let Some(known) = known.get(&new.type_id) {
             return Ok(Arc::clone(known));
         }
-        if let Some(first) = known.values().find(|known| known.uid == new.uid && !self.allow_duplicate_uids) {
-            return Err(ConfigError::DuplicateUid { uid: new.uid, first: first.type_name, second: new.type_name });
+        if !self.allow_duplicate_uids {
+            self.check_uid(&new, &known)?;
         }
         let new = Arc::new(new);
         let mut more = HashMap::clone(&known);
         more.insert(new.type_id, Arc::clone(&new));
         self.known.store(Arc::new(more));
         Ok(new)
+    }
+
+    fn check_uid(&self, new: &Definition, known: &HashMap<TypeId, Arc<Definition>>) -> Result<(), ConfigError> {
+        let is_new = |error: &&ConfigError| matches!(error, ConfigError::DuplicateUid { uid, .. } if *uid == new.uid);
+        if let Some(duplicate) = self.duplicates.iter().find(is_new) {
+            return Err(duplicate.clone());
+        }
+        Declared::check(new)?;
+        match known.values().find(|known| known.uid == new.uid) {
+            Some(first) => Err(ConfigError::duplicate(new.uid, first.type_name, new.type_name)),
+            None => Ok(()),
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{Error, TraffikBuilder, ask::Asked, deadline::within, registry::Regis
 use crate::web::WebDefaults;
 use crate::{
     backend::{AnyBackend, Backend, BackendError},
-    client::Client,
+    client::{Client, Networks},
     clock::AnyClock,
     decision::{Decision, Hit, Receipt},
     limits::Limits,
@@ -55,6 +55,7 @@ pub(super) struct App {
     pub(super) backend: Option<AnyBackend>,
     pub(super) clock: AnyClock,
     pub(super) backend_timeout: Duration,
+    pub(super) networks: Networks,
     pub(super) registry: Registry,
     #[cfg(feature = "axum")]
     pub(super) web: WebDefaults,
@@ -79,6 +80,7 @@ impl Traffik {
             backend: None,
             clock: AnyClock::system(),
             backend_timeout: Duration::ZERO,
+            networks: Networks::default(),
             registry: Registry::new(true),
             #[cfg(feature = "axum")]
             web: WebDefaults::default(),
@@ -118,7 +120,7 @@ impl Traffik {
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        self.charge(&self.asked::<T>(&client.into())?).await
+        self.charge(&self.asked::<T>(client.into())?).await
     }
 
     /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing.
@@ -127,7 +129,7 @@ impl Traffik {
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        let asked = self.asked::<T>(&client.into())?;
+        let asked = self.asked::<T>(client.into())?;
         let (hits, app) = (Asked::hits(&asked), &self.app);
         let decision = match &app.backend {
             Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await?,
@@ -142,7 +144,7 @@ impl Traffik {
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
-        let asked = self.asked::<T>(&client.into())?;
+        let asked = self.asked::<T>(client.into())?;
         let (hits, app) = (Asked::hits(&asked), &self.app);
         match &app.backend {
             Some(backend) => Ok(within(&app.clock, app.backend_timeout, backend.reset(&hits)).await?),
@@ -183,7 +185,19 @@ impl Traffik {
         &self.app.web
     }
 
-    fn asked<T: Throttles>(&self, client: &Client) -> Result<OneOrMore<Asked>, Error> {
+    /// Whether both are handles of one app.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.app, &other.app)
+    }
+
+    /// The client as this app counts it.
+    pub(crate) fn counted_as(&self, client: Client) -> Client {
+        self.app.networks.counted_as(client)
+    }
+
+    fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked>, Error> {
+        let client = self.counted_as(client);
         Ok(T::define(self)?.map(|definition| Asked::new(Arc::clone(definition), client.clone())))
     }
 
@@ -211,7 +225,7 @@ impl Traffik {
     ///
     /// [`Strategy::refund`]: crate::strategy::Strategy::refund
     pub async fn refund(&self, client: impl Into<Client>, limits: &Limits) -> Result<(), BackendError> {
-        let client = client.into();
+        let client = self.counted_as(client.into());
         match client.key() {
             Some(key) if limits.is_admitted() => self.give_back(&limits.receipts(key)).await,
             _ => Ok(()),

@@ -11,8 +11,8 @@ use super::Part;
 /// `203.0.113.7` is not the client at that address.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    parts: SmallVec<[Part; 1]>,
-    secret: bool,
+    pub(super) parts: SmallVec<[Part; 1]>,
+    pub(super) secret: bool,
 }
 
 impl Key {

@@ -1,5 +1,7 @@
 //! Who: the client that a limit is kept for.
 //!
+//! Clients at IPv6 addresses are counted by network, of 64 bits unless the app says otherwise.
+//!
 //! An identifier answers with a [`Client`]: a [`Key`], or [`EXEMPTED`]. Everything that can name a client turns into
 //! one: an address, a number, a text, or several of these together.
 //!
@@ -16,8 +18,10 @@
 //! ```
 
 mod key;
+mod networks;
 mod part;
 
+pub(crate) use self::networks::Networks;
 pub use self::{key::Key, part::Part};
 
 /// A client that no limit holds for: no backend is asked, and nothing is counted.

@@ -17,12 +17,14 @@ use crate::{
 pub struct Limit {
     definition: Arc<Definition>,
     rate: Rate,
+    /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
+    own_cost: u64,
     outcome: Option<Outcome>,
 }
 
 impl Limit {
     pub(super) fn new(asked: &Asked, outcome: Option<Outcome>) -> Self {
-        Self { definition: Arc::clone(&asked.definition), rate: asked.rate, outcome }
+        Self { definition: Arc::clone(&asked.definition), rate: asked.rate, own_cost: asked.cost, outcome }
     }
 
     /// The throttle's unique id.
@@ -107,10 +109,10 @@ impl Limit {
 
     /// By which the charge can be given back, if it was counted.
     pub(crate) fn receipt<'a>(&'a self, key: &'a Key) -> Option<Receipt<'a>> {
-        let Outcome { cost, at, .. } = self.outcome?;
+        let charged_at = self.outcome?.at;
         let Definition { uid, settings, .. } = &*self.definition;
-        let hit = Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost };
-        Some(Receipt { hit, charged_at: at })
+        let hit = Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost: self.own_cost };
+        Some(Receipt { hit, charged_at })
     }
 
     fn standing(&self) -> Option<Standing<'_>> {
@@ -124,14 +126,13 @@ impl Limit {
         &self.definition
     }
 
-    /// The same limit once its charge was given back, as far as is known here.
-    pub(crate) fn given_back(mut self) -> Self {
+    /// Tells it as it is once its charge was given back, as far as is known here.
+    pub(crate) fn give_back(&mut self) {
         use crate::strategy::{Past, Strategy};
 
-        if let Some(Outcome { past: Some(past), cost, at, .. }) = &mut self.outcome {
-            let state = self.definition.settings.strategy.refund(*past, *cost, *at);
+        if let Some(Outcome { past: Some(past), at, .. }) = &mut self.outcome {
+            let state = self.definition.settings.strategy.refund(*past, self.own_cost, *at);
             *past = Past { state, ..*past };
         }
-        self
     }
 }

@@ -10,7 +10,9 @@ use crate::{clock::Timestamp, rate::Rate};
 /// What counts against the limit is the cost charged in the current window, and of the window before the share that a
 /// window of the same length, sliding up to now, would still cover: `previous × (period − elapsed) ÷ period`, rounded
 /// up, where `elapsed` is how far the current window has got. It takes for granted that the previous window was used
-/// evenly, so it is an estimate, at two numbers a client; twice the limit around a window's edge cannot pass.
+/// evenly, so it is an estimate, at two numbers a client. A burst
+/// of twice the limit around a window's edge cannot pass: what follows a full burst comes back evenly over the window
+/// after it.
 ///
 /// The estimate is the one that [Cloudflare described](https://blog.cloudflare.com/counting-things-a-lot-of-different-things/),
 /// here in integers.

@@ -63,16 +63,16 @@ impl Definition {
 pub enum ConfigError {
     /// Two throttles have one uid.
     #[error(
-        "the throttles `{first}` and `{second}` have the same uid {uid:?}: give one of them another, or use one type in \
+        "the throttles {first} and {second} have the same uid {uid:?}: give one of them another, or use one type in \
          both places to share the limit (a test binary that builds many apps may allow it with \
          `Traffik::builder(..).allow_duplicate_uids()`)"
     )]
     DuplicateUid {
         /// The uid.
         uid: &'static str,
-        /// The throttle that was known first.
+        /// The throttle that was known first, with its place in the source where a macro declared it.
         first: &'static str,
-        /// The throttle that came later.
+        /// The throttle that came later, likewise.
         second: &'static str,
     },
     /// The strategy of a throttle does not go with its rate.
@@ -96,4 +96,10 @@ pub enum ConfigError {
         /// The throttle.
         throttle: &'static str,
     },
+}
+
+impl ConfigError {
+    pub(crate) fn duplicate(uid: &'static str, first: &'static str, second: &'static str) -> Self {
+        Self::DuplicateUid { uid, first, second }
+    }
 }

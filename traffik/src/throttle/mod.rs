@@ -3,11 +3,14 @@
 //! A [`Throttle`] has a unique id and a rate, both checked while compiling, and [`Settings`] for everything else. A
 //! limit is shared by using the same type in several places.
 
+mod declared;
 mod definition;
 mod set;
 mod settings;
 mod uid;
 
+#[doc(hidden)]
+pub use self::declared::Declared;
 pub(crate) use self::definition::Definition;
 #[cfg(feature = "axum")]
 pub(crate) use self::set::all_the_tuples;
@@ -52,7 +55,8 @@ use crate::rate::Rate;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a throttle",
     label = "a type that implements `Throttle`, or a tuple of up to eight, is needed here",
-    note = "implement `traffik::Throttle` for it, with a `UID` and a `RATE`"
+    note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \
+            `traffik::Throttle` for it, with a `UID` and a `RATE`"
 )]
 pub trait Throttle: Send + Sync + 'static {
     /// Its name in responses, logs and the store: printable ASCII, by custom `"feature:purpose"`.

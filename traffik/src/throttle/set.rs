@@ -3,10 +3,12 @@ use std::sync::Arc;
 use super::{ConfigError, Definition, Throttle};
 use crate::{app::Traffik, one_or_more::OneOrMore};
 
-/// A [`Throttle`], or a tuple of up to eight that are decided as one: all are charged, or none is.
+/// A [`Throttle`], or a tuple of up to eight that are decided as one: all are charged, or none is. One that is in it
+/// twice is charged once.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a throttle nor a tuple of up to eight throttles",
-    note = "implement `traffik::Throttle` for it, with a `UID` and a `RATE`"
+    note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \
+            `traffik::Throttle` for it, with a `UID` and a `RATE`"
 )]
 pub trait Throttles: Define + Send + Sync + 'static {}
 
@@ -48,7 +50,7 @@ macro_rules! tuple_of_throttles {
             fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError> {
                 #[allow(unused_mut)]
                 let mut all = OneOrMore::new(traffik.definition::<$first>()?);
-                $(all.push(traffik.definition::<$throttle>()?);)*
+                $(all.add(traffik.definition::<$throttle>()?, Arc::ptr_eq);)*
                 Ok(all)
             }
         }

@@ -7,7 +7,6 @@ use axum::http::request::Parts;
 use super::{
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
     occasionally::Occasionally,
-    peer::PeerRules,
     response::{AnyResponder, Responder},
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct WebDefaults {
     pub(super) identifier: Option<Identifier>,
-    pub(super) peer: PeerRules,
+    pub(super) share_anonymous: bool,
     pub(super) responder: AnyResponder,
     pub(super) x_ratelimit: bool,
     pub(super) outages: Occasionally,
@@ -46,11 +45,19 @@ impl Settings {
     /// Names the client by a function of the request.
     ///
     /// ```
-    /// use traffik::{Client, EXEMPTED, Settings, client_ip};
+    /// use traffik::{Client, EXEMPTED, Settings};
     ///
-    /// let settings = Settings::new().identifier(|parts| match parts.headers.get("x-internal") {
-    ///     Some(_) => EXEMPTED, // set by a gateway that strips it from what comes from outside
-    ///     None => client_ip(parts).map_or(EXEMPTED, Client::from),
+    /// /// Put into the request by the middleware that authenticates it.
+    /// #[derive(Clone)]
+    /// enum User {
+    ///     Staff,
+    ///     Customer(u64),
+    /// }
+    ///
+    /// let settings = Settings::new().identifier(|parts| match parts.extensions.get::<User>() {
+    ///     Some(User::Staff) => EXEMPTED,
+    ///     Some(User::Customer(id)) => Client::from(("customer", *id)),
+    ///     None => Client::from("not logged in"),
     /// });
     /// ```
     pub fn identifier<F, C>(mut self, identifier: F) -> Self
@@ -81,7 +88,8 @@ impl Settings {
         self
     }
 
-    /// Answers a refusal of this throttle its own way. In a tuple the throttle decides that refuses longest.
+    /// Answers its own way when this throttle turns a request away. Of a tuple the throttle's responder is asked that
+    /// refuses longest, and if the backend gave no answer the first that there is.
     pub fn responder(mut self, responder: impl Responder) -> Self {
         self.web.responder = Some(AnyResponder::new(responder));
         self
@@ -109,17 +117,10 @@ impl TraffikBuilder {
         self
     }
 
-    /// Counts IPv6 clients by this many leading bits of their addresses: 64 unless told otherwise, since that is what a
-    /// single customer usually has to himself. IPv4 addresses count whole.
-    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
-        self.web.peer.ipv6_prefix = bits.min(128);
-        self
-    }
-
     /// Lets all requests share one limit whose peer address is not known, rather than answering them with an error that
     /// says how to make it known.
     pub fn share_anonymous_clients(mut self) -> Self {
-        self.web.peer.share_anonymous = true;
+        self.web.share_anonymous = true;
         self
     }
 

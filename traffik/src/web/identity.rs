@@ -1,6 +1,15 @@
 //! Who a request comes from.
 
-use std::{any::TypeId, fmt, pin::Pin, sync::Arc};
+use std::{
+    any::TypeId,
+    fmt,
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use axum::{
     extract::FromRequestParts,
@@ -8,14 +17,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::rejection::{Misconfigured, ThrottleRejection, Unidentified};
+use super::{
+    peer::peer,
+    rejection::{Misconfigured, ThrottleRejection, Unidentified},
+};
 use crate::{
     app::Traffik,
-    client::Client,
+    client::{Client, Key, Part},
     throttle::{DefaultIdentity, Definition, Throttle},
 };
 
-/// What an identifier may answer: a [`Client`], or a response of its own to a request that it turns away.
+/// What an identifier may answer: a [`Client`], what turns into one, or a `Result` with a response of its own to a
+/// request that it turns away.
 pub trait IntoIdentity {
     /// The client, or the response.
     ///
@@ -25,9 +38,22 @@ pub trait IntoIdentity {
     fn into_identity(self) -> Result<Client, Response>;
 }
 
-impl IntoIdentity for Client {
+/// Whatever names a client without fail.
+macro_rules! names_a_client {
+    ($($name:ty),+ $(,)?) => {
+        $(impl IntoIdentity for $name {
+            fn into_identity(self) -> Result<Client, Response> {
+                Ok(self.into())
+            }
+        })+
+    };
+}
+
+names_a_client!(Client, Key, IpAddr, String, &'static str, i32, i64, u32, u64);
+
+impl<A: Into<Part>, B: Into<Part>> IntoIdentity for (A, B) {
     fn into_identity(self) -> Result<Client, Response> {
-        Ok(self)
+        Ok(self.into())
     }
 }
 
@@ -65,37 +91,38 @@ type Identity = Result<Client, Response>;
 
 /// A function that names clients.
 #[derive(Clone)]
-pub(super) enum Identifier {
+pub(super) struct Identifier {
+    function: Function,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Function {
     Sync(Arc<dyn Fn(&Parts) -> Identity + Send + Sync>),
     Async(Arc<dyn for<'a> Fn(&'a Parts) -> Pin<Box<dyn Future<Output = Identity> + Send + 'a>> + Send + Sync>),
 }
 
 impl Identifier {
     pub(super) fn new<C: IntoIdentity>(identifier: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
-        Self::Sync(Arc::new(move |parts| identifier(parts).into_identity()))
+        let source = Source::function(&identifier);
+        Self { function: Function::Sync(Arc::new(move |parts| identifier(parts).into_identity())), source }
     }
 
     pub(super) fn new_async(identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        Self::Async(Arc::new(move |parts| {
+        let source = Source::function(&identifier);
+        let function = Function::Async(Arc::new(move |parts| {
             let client = identifier.identify(parts);
             Box::pin(async move { client.await.into_identity() })
-        }))
+        }));
+        Self { function, source }
     }
 
     async fn identify(&self, parts: &Parts) -> Result<Client, ThrottleRejection> {
-        let identity = match self {
-            Self::Sync(identifier) => identifier(parts),
-            Self::Async(identifier) => identifier(parts).await,
+        let identity = match &self.function {
+            Function::Sync(identifier) => identifier(parts),
+            Function::Async(identifier) => identifier(parts).await,
         };
         identity.map_err(|response| Unidentified::new(response).into())
-    }
-
-    /// Tells two identifiers apart.
-    fn address(&self) -> usize {
-        match self {
-            Self::Sync(identifier) => Arc::as_ptr(identifier).cast::<()>().addr(),
-            Self::Async(identifier) => Arc::as_ptr(identifier).cast::<()>().addr(),
-        }
     }
 }
 
@@ -108,17 +135,25 @@ impl fmt::Debug for Identifier {
 /// Where a client's name comes from. Within one decision each source is asked once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// An extractor.
-    Extractor(TypeId),
-    /// A throttle's own function.
-    Function(usize),
+    /// An extractor, or a function that is all in its type.
+    Type(TypeId),
+    /// A function that holds something: the how many-th.
+    Holding(usize),
 }
 
 impl Source {
     pub(super) fn of<T: Throttle>(definition: &Definition) -> Self {
         match &definition.settings.web.identifier {
-            Some(identifier) => Self::Function(identifier.address()),
-            None => Self::Extractor(TypeId::of::<T::Identity>()),
+            Some(identifier) => identifier.source,
+            None => Self::Type(TypeId::of::<T::Identity>()),
+        }
+    }
+
+    fn function<F: 'static>(function: &F) -> Self {
+        static HOLDING: AtomicUsize = AtomicUsize::new(0);
+        match size_of_val(function) {
+            0 => Self::Type(TypeId::of::<F>()),
+            _ => Self::Holding(HOLDING.fetch_add(1, Ordering::Relaxed)),
         }
     }
 }
@@ -135,6 +170,8 @@ where
 {
     match &definition.settings.web.identifier {
         Some(identifier) => identifier.identify(parts).await,
+        // Asked here, so that what rejects is seen for what it is: as a mere extractor its rejection is a response.
+        None if TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>() => default_client(parts).await,
         None => match T::Identity::from_request_parts(parts, state).await {
             Ok(identity) => Ok(identity.into()),
             Err(rejection) => Err(Unidentified::new(rejection.into_response()).into()),
@@ -146,11 +183,16 @@ impl<S: Sync> FromRequestParts<S> for DefaultIdentity {
     type Rejection = ThrottleRejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ThrottleRejection> {
-        let Some(traffik) = parts.extensions.get::<Traffik>() else { return Err(Misconfigured::no_state().into()) };
-        let web = traffik.web();
-        match &web.identifier {
-            Some(identifier) => identifier.clone().identify(parts).await.map(Self),
-            None => web.peer.client(parts).map(Self),
-        }
+        default_client(parts).await.map(Self)
+    }
+}
+
+/// The client as the app names it.
+async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
+    let Some(traffik) = parts.extensions.get::<Traffik>() else { return Err(Misconfigured::no_state().into()) };
+    let web = traffik.web();
+    match &web.identifier {
+        Some(identifier) => identifier.identify(parts).await,
+        None => peer(parts, web.share_anonymous),
     }
 }

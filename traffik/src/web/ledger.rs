@@ -31,7 +31,14 @@ pub(super) struct Met {
 
 impl Met {
     fn receipt(&self) -> Option<Receipt<'_>> {
-        self.limit.receipt(self.client.key()?)
+        self.client.key().filter(|_| self.charged).and_then(|key| self.limit.receipt(key))
+    }
+
+    fn give_back(&mut self) {
+        if self.charged {
+            self.charged = false;
+            self.limit.give_back();
+        }
     }
 }
 
@@ -76,18 +83,18 @@ impl Ledger {
 
     /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
     pub(super) async fn give_back(&self) {
-        let met = std::mem::take(&mut *self.lock());
-        for one in met.iter().filter(|met| met.charged) {
-            if let Some(receipt) = one.receipt() {
-                if let Err(error) = one.traffik.give_back(&[receipt]).await {
-                    tracing::warn!(uid = one.limit.uid(), %error, "a refused request keeps what it was charged");
-                }
+        let mut met = std::mem::take(&mut *self.lock());
+        // As a rule there is one handle, and so one call.
+        for of_one_handle in met.chunk_by_mut(|one, next| one.traffik.is(&next.traffik)) {
+            let receipts: Vec<_> = of_one_handle.iter().filter_map(Met::receipt).collect();
+            let Some(Met { traffik, .. }) = of_one_handle.first().filter(|_| !receipts.is_empty()) else { continue };
+            match traffik.give_back(&receipts).await {
+                Ok(()) => of_one_handle.iter_mut().for_each(Met::give_back),
+                // It is told as charged, then, since nobody knows better.
+                Err(error) => tracing::warn!(%error, "a refused request keeps what it was charged"),
             }
         }
-        self.record(met.into_iter().map(|met| match met.charged {
-            true => Met { charged: false, limit: met.limit.given_back(), ..met },
-            false => met,
-        }));
+        self.record(met);
     }
 
     pub(super) fn has_charges(&self) -> bool {

@@ -27,7 +27,7 @@ struct Place {
 
 /// What one hit comes to.
 struct Reading {
-    /// Its cost, and that of the hits before it on the same entry.
+    /// Its cost, and that of the hits before it that count on the same entry.
     cost: u64,
     verdict: Verdict,
 }
@@ -52,7 +52,9 @@ impl<'a> Locked<'a> {
 
     fn read(&self, hits: &[Hit<'_>], now: Timestamp) -> Inline<Reading> {
         let read = |(i, (hit, place)): (usize, (&Hit<'_>, &Place))| {
-            let same_entry = hits.iter().zip(&self.places).take(i).filter(|(_, other)| other.digest == place.digest);
+            let counts_here =
+                |(hit, other): &(&Hit<'_>, &Place)| other.digest == place.digest && !hit.rate.is_unlimited();
+            let same_entry = hits.iter().zip(&self.places).take(i).filter(counts_here);
             let cost = same_entry.fold(hit.cost, |cost, (other, _)| cost.saturating_add(other.cost));
             let past = self.shards.get(place.shard).and_then(|shard| shard.get(place.digest));
             Reading { cost, verdict: hit.strategy.decide(past, hit.rate, cost, now) }
@@ -68,9 +70,13 @@ impl<'a> Locked<'a> {
             let here = places.iter().zip(readings).filter(|(place, _)| place.shard == i);
             let new =
                 here.filter(|(place, reading)| reading.verdict.after.is_some() && shard.get(place.digest).is_none());
-            let arriving = new.count();
-            if arriving > 0 {
-                evicted += shard.make_room(arriving, max_entries, now);
+            let mut arriving: Inline<Digest> = new.map(|(place, _)| place.digest).collect();
+            arriving.sort_unstable();
+            arriving.dedup();
+            if !arriving.is_empty() {
+                // What this decision is about is written in a moment, and would only come back.
+                let stays = |digest| places.iter().any(|place| place.digest == digest);
+                evicted += shard.make_room(arriving.len(), max_entries, now, stays);
             }
         }
         evicted
@@ -109,7 +115,7 @@ impl Store {
             if let Some(entry) = known {
                 entry.update(past, hit.strategy);
             } else {
-                let evicted = shard.make_room(1, self.shards.max_entries_each(), at);
+                let evicted = shard.make_room(1, self.shards.max_entries_each(), at, |_| false);
                 shard.put(digest, past, hit.strategy);
                 drop(shard);
                 self.count_evictions(evicted);

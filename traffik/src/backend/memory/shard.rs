@@ -97,21 +97,28 @@ impl Shard {
         }
     }
 
-    /// Sees to it that `arriving` entries fit under the cap, and returns how many had to go that had not expired.
-    pub(super) fn make_room(&mut self, arriving: usize, max_entries: usize, now: Timestamp) -> u64 {
-        self.sweep(SWEEP * arriving, now);
+    /// Sees to it that `arriving` entries fit under the cap, and returns how many had to go that had not expired. None
+    /// of those go that are to stay.
+    pub(super) fn make_room(
+        &mut self,
+        arriving: usize,
+        max_entries: usize,
+        now: Timestamp,
+        stays: impl Fn(Digest) -> bool,
+    ) -> u64 {
+        self.sweep(SWEEP * arriving, now, &stays);
         let excess = (self.len() + arriving).saturating_sub(max_entries);
-        if excess == 0 { 0 } else { self.evict(excess, max_entries, now) }
+        if excess == 0 { 0 } else { self.evict(excess, max_entries, now, stays) }
     }
 
     /// Lets go of expired entries among the next few.
-    fn sweep(&mut self, steps: usize, now: Timestamp) {
+    fn sweep(&mut self, steps: usize, now: Timestamp, stays: impl Fn(Digest) -> bool) {
         for _ in 0..steps {
             if self.hand >= self.entries.len() {
                 self.hand = 0;
             }
             match self.entries.get(self.hand) {
-                Some(entry) if !entry.past.is_alive(now) => self.remove_at(self.hand),
+                Some(entry) if !entry.past.is_alive(now) && !stays(entry.digest) => self.remove_at(self.hand),
                 Some(_) => self.hand += 1,
                 None => return,
             }
@@ -120,9 +127,9 @@ impl Shard {
 
     /// Lets at least `excess` entries go, those of the lowest rank. While there are clients that are not refused, a
     /// few more of them go at once, so that a flood does not pay for a look at every entry with each newcomer.
-    fn evict(&mut self, excess: usize, max_entries: usize, now: Timestamp) -> u64 {
-        let mut ranked: Vec<(Rank, Digest)> =
-            self.entries.iter().map(|entry| (entry.rank(now), entry.digest)).collect();
+    fn evict(&mut self, excess: usize, max_entries: usize, now: Timestamp, stays: impl Fn(Digest) -> bool) -> u64 {
+        let others = self.entries.iter().filter(|entry| !stays(entry.digest));
+        let mut ranked: Vec<(Rank, Digest)> = others.map(|entry| (entry.rank(now), entry.digest)).collect();
         let batch = excess.max(max_entries / 32).min(ranked.len());
         if batch < ranked.len() {
             ranked.select_nth_unstable(batch);

@@ -1,5 +1,7 @@
 //! A request meets its throttles: who is it, was it charged already, and is there room.
 
+use std::sync::Arc;
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 use smallvec::SmallVec;
 
@@ -47,7 +49,7 @@ impl Meeting {
         let known = named.iter().find(|(known, _)| *known == source).map(|(_, client)| client.clone());
         let client = match known {
             Some(client) => client,
-            None => identify::<T, S>(&definition, parts, state).await?,
+            None => self.traffik.counted_as(identify::<T, S>(&definition, parts, state).await?),
         };
         named.push((source, client.clone()));
         let charged_before = self.ledger.charged_before(&definition, &client);
@@ -60,8 +62,8 @@ impl Meeting {
             Ok(limits) => limits,
             Err(Error::Config(error)) => return Err(Misconfigured::from(error).into()),
             Err(Error::Backend(error)) => {
-                let uids = asked.iter().map(|asked| asked.definition.uid).collect();
-                return Err(Unavailable::new(error, uids, self.traffik, self.ledger).into());
+                let definitions = asked.iter().map(|asked| Arc::clone(&asked.definition)).collect();
+                return Err(Unavailable::new(error, definitions, self.traffik, self.ledger).into());
             }
         };
         let charged = limits.is_admitted();
@@ -116,7 +118,7 @@ macro_rules! tuple_of_identified {
                 let mut named = Named::new();
                 #[allow(unused_mut)]
                 let mut asked = OneOrMore::new(meeting.ask::<$first, S>(&mut named, parts, state).await?);
-                $(asked.push(meeting.ask::<$throttle, S>(&mut named, parts, state).await?);)*
+                $(asked.add(meeting.ask::<$throttle, S>(&mut named, parts, state).await?, Asked::is_same);)*
                 Ok(asked)
             }
         }

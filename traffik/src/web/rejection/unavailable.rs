@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
@@ -6,7 +6,11 @@ use thiserror::Error;
 use crate::{
     app::Traffik,
     backend::BackendError,
-    web::{ledger::Ledger, response},
+    throttle::Definition,
+    web::{
+        ledger::Ledger,
+        response::{self, AnyResponder},
+    },
 };
 
 /// The backend gave no answer, so nobody knows whether the client is over a limit.
@@ -17,17 +21,29 @@ use crate::{
 pub struct Unavailable {
     #[source]
     source: BackendError,
-    uids: Vec<&'static str>,
+    definitions: Vec<Arc<Definition>>,
     traffik: Traffik,
     ledger: Ledger,
 }
 
 impl Unavailable {
-    pub(in crate::web) fn new(source: BackendError, uids: Vec<&'static str>, traffik: Traffik, ledger: Ledger) -> Self {
-        if traffik.web().outages.is_due(traffik.clock().now()) {
-            tracing::error!(?uids, error = %source, "requests are refused, since the backend gives no answer");
+    pub(in crate::web) fn new(
+        source: BackendError,
+        definitions: Vec<Arc<Definition>>,
+        traffik: Traffik,
+        ledger: Ledger,
+    ) -> Self {
+        let rejection = Self { source, definitions, traffik, ledger };
+        rejection.log();
+        rejection
+    }
+
+    /// Once a second, however many requests are refused.
+    fn log(&self) {
+        if self.traffik.web().outages.is_due(self.traffik.clock().now()) {
+            let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.source);
+            tracing::error!(?uids, %error, "requests are refused, since the backend gives no answer");
         }
-        Self { source, uids, traffik, ledger }
     }
 
     /// Why the backend gave none.
@@ -37,9 +53,14 @@ impl Unavailable {
     }
 
     /// The uids of the throttles that were to be checked.
-    #[must_use]
-    pub fn uids(&self) -> &[&'static str] {
-        &self.uids
+    pub fn uids(&self) -> impl Iterator<Item = &'static str> {
+        self.definitions.iter().map(|definition| definition.uid)
+    }
+
+    /// The responder of the first throttle that has one of its own, or the app's.
+    pub(in crate::web) fn responder(&self) -> &AnyResponder {
+        let own = self.definitions.iter().find_map(|definition| definition.settings.web.responder.as_ref());
+        own.unwrap_or(&self.traffik.web().responder)
     }
 
     /// When to try again: the store may be back by then.

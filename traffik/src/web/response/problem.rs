@@ -29,12 +29,12 @@ impl Responder for ProblemDetails {
     }
 
     fn unavailable(&self, rejection: &Unavailable) -> Response {
-        let (status, detail) = (StatusCode::SERVICE_UNAVAILABLE, rejection.to_string());
+        let uids: Vec<_> = rejection.uids().collect();
         problem(
-            status,
+            StatusCode::SERVICE_UNAVAILABLE,
             "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
-            &detail,
-            rejection.uids(),
+            &rejection.to_string(),
+            &uids,
         )
     }
 }

@@ -30,7 +30,7 @@ pub(in crate::web) fn refuse(rejection: &Limited) -> Response {
 }
 
 pub(in crate::web) fn unavailable(rejection: &Unavailable) -> Response {
-    let response = rejection.traffik().web().responder.unavailable(rejection);
+    let response = rejection.responder().unavailable(rejection);
     turn_away(response, Some(rejection.retry_after()), rejection.traffik(), rejection.ledger())
 }
 

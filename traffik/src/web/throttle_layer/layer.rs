@@ -11,7 +11,8 @@ pub struct ThrottleLayer<T> {
 
 /// One shared limit for a whole router.
 ///
-/// The limit is checked before anything inside runs. With `route_layer` requests that match no route are not charged.
+/// The limit is checked before anything inside runs. With `route_layer` requests that match no route are not charged. (A
+/// router that has it by `layer` and is merged into another throttles what matches no route at all, as axum's layers do.)
 ///
 /// ```
 /// use axum::{Router, routing::get};

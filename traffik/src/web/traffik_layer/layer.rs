@@ -17,6 +17,9 @@ impl Traffik {
     /// met a limit (whoever made it, and without touching fields that are there), and gives back what a request was
     /// charged when a later limit turns it away.
     ///
+    /// A refusal is known by a mark in the response's extensions: a middleware of yours that makes a new response out of
+    /// one has to take its extensions along, or nothing is given back.
+    ///
     /// Add it after the routes, and after the layers that throttle: of axum's layers the one added last runs first.
     ///
     /// ```

@@ -1,0 +1,42 @@
+//! Decisions: several hits as one, by the backend and by the handle of an app.
+
+mod handle;
+mod several_hits;
+mod silent_backend;
+
+use traffik::{
+    DefaultIdentity, Rate, Settings, Throttle,
+    strategy::{SlidingWindowCounter, TokenBucket},
+};
+
+/// Throttles, each with its uid, its rate and its settings.
+macro_rules! throttles {
+    ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
+        $(struct $name;
+
+        impl Throttle for $name {
+            const UID: &'static str = $uid;
+            const RATE: Rate = Rate::literal($rate);
+            type Identity = DefaultIdentity;
+
+            fn settings() -> Settings {
+                $settings
+            }
+        })+
+    };
+}
+
+throttles! {
+    Five: "decisions:five", "5/min", Settings::new();
+    Three: "decisions:three", "3/min", Settings::new().strategy(SlidingWindowCounter);
+    Two: "decisions:two", "2/min", Settings::new().strategy(TokenBucket::new());
+    One: "decisions:one", "1/min", Settings::new();
+    Seven: "decisions:seven", "7/min", Settings::new();
+    Dear: "decisions:dear", "10/min", Settings::new().cost(4);
+    TooDear: "decisions:too-dear", "3/min", Settings::new().cost(4);
+    Free: "decisions:free", "1/min", Settings::new().cost(0);
+    Unlimited: "decisions:unlimited", "0/0", Settings::new();
+    AlsoFive: "decisions:five", "5/min", Settings::new();
+    NoBurst: "decisions:no-burst", "5/min", Settings::new().strategy(TokenBucket::new().burst(0));
+    HugeBurst: "decisions:huge-burst", "1/day", Settings::new().strategy(TokenBucket::new().burst(36_501));
+}

@@ -1,0 +1,109 @@
+//! A backend that never answers holds nobody up for longer than the deadline.
+
+use std::{future::pending, time::Duration};
+
+use traffik::{
+    Error, Traffik,
+    backend::{Backend, BackendError, MemoryBackend},
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+    test::ManualClock,
+};
+
+use super::{Five, Free, One, Unlimited};
+
+#[derive(Debug)]
+struct Silent(ManualClock);
+
+impl Backend for Silent {
+    fn namespace(&self) -> &str {
+        "silent"
+    }
+
+    fn clock(&self) -> AnyClock {
+        self.0.clone().into()
+    }
+
+    async fn decide(&self, _: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        pending().await
+    }
+
+    async fn peek(&self, _: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        pending().await
+    }
+
+    async fn refund(&self, _: &[Receipt<'_>]) -> Result<(), BackendError> {
+        pending().await
+    }
+
+    async fn reset(&self, _: &[Hit<'_>]) -> Result<(), BackendError> {
+        pending().await
+    }
+
+    async fn clear(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+}
+
+/// Starts `call`, and sees to it that it ends at the deadline and no sooner.
+async fn assert_ends_at<T: Send + 'static>(
+    clock: &ManualClock,
+    deadline: Duration,
+    call: impl Future<Output = Result<T, Error>> + Send + 'static,
+) {
+    let call = tokio::spawn(call);
+    tokio::task::yield_now().await;
+    clock.advance(deadline - Duration::from_micros(1));
+    tokio::task::yield_now().await;
+    assert!(!call.is_finished());
+    clock.advance(Duration::from_micros(1));
+    let answer = call.await;
+    assert!(matches!(answer, Ok(Err(Error::Backend(BackendError::Timeout(after)))) if after == deadline));
+}
+
+#[tokio::test]
+async fn every_call_ends_at_the_deadline() {
+    let admitted = Traffik::new(MemoryBackend::new("test")).hit::<Five>("alice").await.unwrap();
+    let clock = ManualClock::new();
+    for timeout in [None, Some(Duration::from_millis(50)), Some(Duration::from_secs(3600))] {
+        let builder = Traffik::builder(Silent(clock.clone()));
+        let traffik = match timeout {
+            Some(timeout) => builder.backend_timeout(timeout),
+            None => builder,
+        };
+        let (traffik, deadline) = (traffik.build().unwrap(), timeout.unwrap_or(Duration::from_millis(100)));
+        let handle = || (traffik.clone(), admitted.clone());
+
+        let (app, _) = handle();
+        assert_ends_at(&clock, deadline, async move { app.hit::<One>("alice").await }).await;
+        let (app, _) = handle();
+        assert_ends_at(&clock, deadline, async move { app.hit::<(One, Five)>("alice").await }).await;
+        let (app, _) = handle();
+        assert_ends_at(&clock, deadline, async move { app.peek::<One>("alice").await }).await;
+        let (app, _) = handle();
+        assert_ends_at(&clock, deadline, async move { app.reset::<One>("alice").await }).await;
+        let (app, limits) = handle();
+        assert_ends_at(&clock, deadline, async move { Ok(app.refund("alice", &limits).await?) }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_is_told_in_words() {
+    let clock = ManualClock::new();
+    let traffik = Traffik::new(Silent(clock.clone()));
+    let call = tokio::spawn(async move { traffik.hit::<One>("alice").await });
+    tokio::task::yield_now().await;
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(call.await.unwrap().unwrap_err().to_string(), "the backend did not answer within 100ms");
+}
+
+#[tokio::test]
+async fn what_is_not_counted_waits_for_no_backend() {
+    let traffik = Traffik::new(Silent(ManualClock::new()));
+    assert!(traffik.hit::<(Unlimited, Free)>("alice").await.unwrap().is_admitted());
+    assert!(traffik.hit::<One>(traffik::EXEMPTED).await.unwrap().is_admitted());
+}

@@ -1,0 +1,151 @@
+//! Where the RateLimit fields are, and where they are not.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use traffik::{Settings, Throttled, throttle_layer};
+
+use super::{
+    app::{builder, throttle, traffik},
+    server::Server,
+};
+
+throttle!(Search, "search", "5/min");
+throttle!(Site, "site", "100/hour");
+throttle!(Api, "api", "50/hour");
+throttle!(Unlimited, "unlimited", "0/0");
+throttle!(Free, "free", "1/hour", Settings::new().cost(0));
+
+#[tokio::test]
+async fn a_success_tells_how_the_client_stands() {
+    let (traffik, clock) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<Search>| async { "found" })).layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    let first = server.get("/").await;
+    assert_eq!((first.status, first.body.as_str()), (200, "found"));
+    assert_eq!(first.policy(), Some(r#""search";q=5;w=60"#));
+    assert_eq!(first.state(), Some(r#""search";r=4;t=60"#));
+    assert_eq!((first.retry_after(), first.header("cache-control")), (None, None));
+
+    clock.advance(Duration::from_millis(10_500));
+    assert_eq!(server.get("/").await.state(), Some(r#""search";r=3;t=50"#));
+
+    clock.advance(Duration::from_millis(49_500));
+    assert_eq!(server.get("/").await.state(), Some(r#""search";r=4;t=60"#));
+}
+
+#[tokio::test]
+async fn an_error_that_the_handler_makes_tells_it_too() {
+    let (traffik, _) = traffik();
+    let answers = |status: StatusCode| get(move |_: Throttled<Site>| async move { status });
+    let app = Router::new()
+        .route("/404", answers(StatusCode::NOT_FOUND))
+        .route("/429", answers(StatusCode::TOO_MANY_REQUESTS))
+        .route("/500", answers(StatusCode::INTERNAL_SERVER_ERROR))
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    for (status, remaining) in [(404, 99), (429, 98), (500, 97)] {
+        let reply = server.get(&format!("/{status}")).await;
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.policy(), Some(r#""site";q=100;w=3600"#));
+        assert_eq!(
+            reply.state(),
+            Some(&*format!(r#""site";r={remaining};t=3600"#)),
+            "a {status} is charged and stays so"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_404_of_a_throttled_router_tells_it_too() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/known", post(|| async {})).layer(throttle_layer::<Search>()).layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    let unknown = server.get("/unknown").await;
+    assert_eq!((unknown.status, unknown.state()), (404, Some(r#""search";r=4;t=60"#)));
+    let wrong_method = server.get("/known").await;
+    assert_eq!((wrong_method.status, wrong_method.state()), (405, Some(r#""search";r=3;t=60"#)));
+}
+
+#[tokio::test]
+async fn fields_that_the_handler_set_stay_as_they_are() {
+    let (builder, _) = builder();
+    let own = [
+        ("ratelimit-policy", r#""upstream";q=7"#),
+        ("ratelimit", r#""upstream";r=6"#),
+        ("x-ratelimit-limit", "7"),
+        ("x-ratelimit-remaining", "6"),
+        ("x-ratelimit-reset", "1"),
+    ];
+    let app = Router::new()
+        .route("/", get(move |_: Throttled<Search>| async move { own }))
+        .layer(builder.x_ratelimit_fields().build().unwrap().layer());
+    let reply = Server::start(app).await.get("/").await;
+
+    for (name, value) in own {
+        assert_eq!(reply.header(name), Some(value));
+    }
+}
+
+#[tokio::test]
+async fn a_response_whose_request_met_no_limit_has_none() {
+    let (builder, _) = builder();
+    let app = Router::new()
+        .route("/open", get(|| async {}))
+        .route("/unlimited", get(|_: Throttled<Unlimited>| async {}))
+        .route("/free", get(|_: Throttled<Free>| async {}))
+        .route("/one", get(|_: Throttled<(Free, Search, Unlimited)>| async {}))
+        .layer(builder.x_ratelimit_fields().build().unwrap().layer());
+    let server = Server::start(app).await;
+
+    for path in ["/open", "/unlimited", "/free", "/unlimited", "/free", "/nowhere"] {
+        let reply = server.get(path).await;
+        let told = reply.headers.keys().filter(|name| name.as_str().contains("ratelimit")).count();
+        assert_eq!(told, 0, "{reply:?}");
+    }
+    assert_eq!(server.get("/one").await.policy(), Some(r#""search";q=5;w=60"#));
+}
+
+#[tokio::test]
+async fn nested_layers_tell_once_of_all_that_was_met() {
+    let (traffik, _) = traffik();
+    let inner = Router::new()
+        .route("/search", get(|_: Throttled<Search>| async {}))
+        .layer(traffik.layer())
+        .route_layer(throttle_layer::<Api>())
+        .layer(traffik.layer());
+    let app = Router::new().nest("/api", inner).layer(throttle_layer::<Site>()).layer(traffik.layer());
+    let reply = Server::start(app).await.get("/api/search").await;
+
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.policy(), Some(r#""site";q=100;w=3600, "api";q=50;w=3600, "search";q=5;w=60"#));
+    assert_eq!(reply.state(), Some(r#""site";r=99;t=3600, "api";r=49;t=3600, "search";r=4;t=60"#));
+}
+
+#[tokio::test]
+async fn x_ratelimit_fields_tell_of_the_tightest_limit_where_asked_for() {
+    let (builder, clock) = builder();
+    let traffik = builder.x_ratelimit_fields().build().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<(Site, Search)>| async {})).layer(traffik.layer());
+    let server = Server::start(app).await;
+    clock.advance(Duration::from_micros(1));
+
+    let fields = |reply: &super::server::Reply| {
+        ["limit", "remaining", "reset"].map(|name| reply.header(&format!("x-ratelimit-{name}")).unwrap().to_owned())
+    };
+    // The next minute of 2025-01-02T00:00:00Z.
+    assert_eq!(fields(&server.get("/").await), ["5", "4", "1735776060"]);
+    for _ in 0..4 {
+        server.get("/").await;
+    }
+    let refused = server.get("/").await;
+    assert_eq!((refused.status, fields(&refused)), (429, ["5", "0", "1735776060"].map(String::from)));
+    assert_eq!(refused.policy(), Some(r#""site";q=100;w=3600, "search";q=5;w=60"#));
+}

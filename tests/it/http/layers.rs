@@ -1,0 +1,154 @@
+//! Throttles around routers.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    middleware::from_extractor,
+    response::Response,
+    routing::{any, get, post},
+};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use traffik::{Throttled, Traffik, backend::MemoryBackend, test::ManualClock, test::RequestExt, throttle_layer};
+
+use super::{
+    app::{HERE, throttle, traffik},
+    backends::Unsteady,
+    server::Server,
+};
+
+throttle!(ApiV1, "api:v1", "3/min");
+throttle!(Site, "site", "9/min");
+
+async fn left(traffik: &Traffik) -> u64 {
+    traffik.peek::<ApiV1>(HERE).await.map_or(u64::MAX, |limits| limits.tightest().remaining())
+}
+
+#[tokio::test]
+async fn one_limit_is_shared_by_a_whole_router_whatever_the_path_and_the_method() {
+    let (traffik, _) = traffik();
+    let api = Router::new()
+        .route("/users", get(|| async { "users" }).post(|| async { "made" }))
+        .route("/users/{id}", any(|| async { "user" }));
+    let app = Router::new()
+        .nest("/api/v1", api.route_layer(throttle_layer::<ApiV1>()))
+        .route("/", get(|| async {}))
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    assert_eq!(server.get("/api/v1/users?page=1").await.body, "users");
+    assert_eq!(server.send(Request::post("/api/v1/users"), "").await.body, "made");
+    assert_eq!(server.send(Request::delete("/api/v1/users/7"), "").await.body, "user");
+    assert_eq!(server.get("/api/v1/users/8").await.status, 429);
+    assert_eq!(server.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_route_layer_charges_nothing_for_paths_that_do_not_exist() {
+    let (traffik, _) = traffik();
+    let api = Router::new().route("/users", get(|| async {})).route_layer(throttle_layer::<ApiV1>());
+    let server = Server::start(Router::new().nest("/api", api).layer(traffik.layer())).await;
+
+    for _ in 0..5 {
+        let reply = server.get("/api/nowhere").await;
+        assert_eq!((reply.status, reply.state()), (404, None));
+    }
+    assert_eq!(left(&traffik).await, 3);
+}
+
+#[tokio::test]
+async fn axums_own_layer_takes_the_extractor() {
+    let (traffik, _) = traffik();
+    let app = Router::new()
+        .route("/", get(|| async {}))
+        .layer(from_extractor::<Throttled<(ApiV1, Site)>>())
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    assert_eq!(server.get("/").await.state(), Some(r#""api:v1";r=2;t=60, "site";r=8;t=60"#));
+    assert_eq!(
+        [server.get("/").await.status, server.get("/").await.status, server.get("/").await.status],
+        [200, 200, 429]
+    );
+}
+
+#[tokio::test]
+async fn a_fallback_and_a_single_method_can_be_throttled() {
+    let (traffik, _) = traffik();
+    let app = Router::new()
+        .route("/", get(|| async {}).merge(post(|| async {}).layer(throttle_layer::<ApiV1>())))
+        .fallback(|_: Throttled<Site>| async { "nothing here" })
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    assert_eq!(server.get("/").await.state(), None);
+    assert_eq!(server.send(Request::post("/"), "").await.state(), Some(r#""api:v1";r=2;t=60"#));
+    assert_eq!(server.get("/nowhere").await.state(), Some(r#""site";r=8;t=60"#));
+}
+
+#[tokio::test]
+async fn every_connection_and_every_clone_meets_the_same_limit() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|| async {}).layer(throttle_layer::<ApiV1>())).layer(traffik.layer());
+    let (server, other) = (Server::start(app.clone()).await, Server::start(app).await);
+
+    assert_eq!(server.get("/").await.status, 200);
+    assert_eq!(server.reconnected().get("/").await.status, 200);
+    assert_eq!(other.get("/").await.status, 200);
+    assert_eq!(server.reconnected().get("/").await.status, 429);
+}
+
+/// A throttled service, and how often what is inside it was called.
+fn counted(
+    traffik: &Traffik,
+) -> (impl Service<Request, Response = Response, Error = Infallible> + Clone, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let inner = service_fn({
+        let calls = Arc::clone(&calls);
+        // What a service does before it returns its future counts as well.
+        move |_: Request| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<_, Infallible>(Response::new(Body::empty())) }
+        }
+    });
+    (traffik.layer().layer(throttle_layer::<ApiV1>().layer(inner)), calls)
+}
+
+#[tokio::test]
+async fn the_inner_service_is_not_called_when_the_limit_has_no_room() {
+    let (traffik, _) = traffik();
+    let (service, calls) = counted(&traffik);
+    let request = || Request::new(Body::empty()).with_peer("127.0.0.1:1");
+
+    for status in [200, 200, 200, 429, 429] {
+        assert_eq!(service.clone().oneshot(request()).await.unwrap().status(), status);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn the_inner_service_is_not_called_before_the_decision() {
+    let clock = ManualClock::new();
+    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let traffik = Traffik::new(backend.clone());
+    let (service, calls) = counted(&traffik);
+    backend.hangs();
+
+    let asked = async {
+        backend.asked(1).await;
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+        clock.advance(Duration::from_millis(100));
+    };
+    let request = Request::new(Body::empty()).with_peer("127.0.0.1:1");
+    let (response, ()) = tokio::join!(service.oneshot(request), asked);
+    assert_eq!((response.unwrap().status().as_u16(), calls.load(Ordering::SeqCst)), (503, 0));
+}

@@ -1,0 +1,109 @@
+//! Many clients at once, and clients that go away.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, routing::get};
+use tokio::task::{JoinSet, yield_now};
+use traffik::{Throttle, Throttled, Traffik};
+
+use super::{
+    app::{HERE, throttle, traffik},
+    server::Server,
+};
+
+throttle!(Narrow, "narrow", "500/hour");
+throttle!(Wide, "wide", "900/hour");
+throttle!(Slow, "slow", "3/hour");
+
+const CONNECTIONS: usize = 64;
+const REQUESTS_EACH: usize = 20;
+
+/// How many of the requests are admitted that so many connections send at once.
+async fn admitted(server: &Server) -> usize {
+    let mut clients = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let server = server.reconnected();
+        clients.spawn(async move {
+            let mut admitted = 0;
+            for _ in 0..REQUESTS_EACH {
+                match server.get("/").await.status {
+                    200 => admitted += 1,
+                    status => assert_eq!(status, 429),
+                }
+            }
+            admitted
+        });
+    }
+    clients.join_all().await.into_iter().sum()
+}
+
+async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
+    traffik.peek::<T>(HERE).await.map_or(u64::MAX, |limits| limits.tightest().remaining())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn exactly_the_limit_is_admitted() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<Narrow>| async {})).layer(traffik.layer());
+    assert_eq!(admitted(&Server::start(app).await).await, 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn exactly_the_narrower_of_two_limits_is_admitted_and_charged_to_both() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<(Wide, Narrow)>| async {})).layer(traffik.layer());
+    assert_eq!(admitted(&Server::start(app).await).await, 500);
+    assert_eq!((remaining::<Wide>(&traffik).await, remaining::<Narrow>(&traffik).await), (400, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_separate_arguments_charged_to_the_refused_is_all_given_back() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<Wide>, _: Throttled<Narrow>| async {})).layer(traffik.layer());
+    assert_eq!(admitted(&Server::start(app).await).await, 500);
+    assert_eq!((remaining::<Wide>(&traffik).await, remaining::<Narrow>(&traffik).await), (400, 0));
+}
+
+/// Counts the handlers that run.
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_stays_charged_and_leaves_nothing_broken() {
+    let (traffik, _) = traffik();
+    let running = Arc::new(AtomicUsize::new(0));
+    let forever = {
+        let running = Arc::clone(&running);
+        move |_: Throttled<Slow>| async move {
+            running.fetch_add(1, Ordering::SeqCst);
+            let _running = Running(running);
+            std::future::pending::<()>().await;
+        }
+    };
+    let app = Router::new()
+        .route("/forever", get(forever))
+        .route("/", get(|_: Throttled<Slow>| async {}))
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    let stream = server.open("GET /forever HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    while running.load(Ordering::SeqCst) == 0 {
+        yield_now().await;
+    }
+    drop(stream);
+    while running.load(Ordering::SeqCst) == 1 {
+        yield_now().await;
+    }
+
+    assert_eq!(server.get("/").await.state(), Some(r#""slow";r=1;t=3600"#));
+    assert_eq!(server.get("/").await.state(), Some(r#""slow";r=0;t=3600"#));
+    assert_eq!(server.get("/").await.status, 429);
+}

@@ -1,0 +1,128 @@
+//! An app that is set up wrong is told which line to add.
+
+use axum::{Router, routing::get};
+use traffik::{Client, Settings, ThrottleRejection, Throttled, Traffik, throttle_layer};
+
+use super::{
+    app::{builder, throttle, traffik},
+    server::Server,
+};
+
+throttle!(Search, "search", "5/min");
+throttle!(Twin, "search", "7/min");
+throttle!(TwoNames, "two-names", "5/min", Settings::new().identifier(|_| Client::from("anybody")), AnyUser);
+
+/// An identity of its own.
+struct AnyUser;
+
+impl<S: Sync> axum::extract::FromRequestParts<S> for AnyUser {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut axum::http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self)
+    }
+}
+
+impl From<AnyUser> for Client {
+    fn from(_: AnyUser) -> Self {
+        traffik::EXEMPTED
+    }
+}
+
+#[tokio::test]
+async fn without_the_layer_it_is_a_500_that_says_which_and_where() {
+    let (traffik, _) = traffik();
+    let handler = |_: Throttled<Search>| async {};
+    let apps = [
+        ("no layer", Router::new().route("/", get(handler))),
+        ("a route that was added later", Router::new().layer(traffik.layer()).route("/", get(handler))),
+        (
+            "a throttle that was added later",
+            Router::new().route("/", get(|| async {})).layer(traffik.layer()).layer(throttle_layer::<Search>()),
+        ),
+    ];
+    for (what, app) in apps {
+        let reply = Server::start(app).await.get("/").await;
+        assert_eq!(reply.status, 500, "{what}");
+        for part in [".layer(traffik.layer())", "after its routes", "after the layers that throttle"] {
+            assert!(reply.body.contains(part), "{what}: {}", reply.body);
+        }
+        assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+    }
+}
+
+#[tokio::test]
+async fn without_a_peer_address_it_is_a_500_that_says_how_to_serve() {
+    let (traffik, _) = traffik();
+    let app = Router::new()
+        .route("/", get(|_: Throttled<Search>| async {}))
+        .route("/open", get(|| async {}))
+        .layer(traffik.layer());
+    let server = Server::start_without_peers(app).await;
+
+    let reply = server.get("/").await;
+    assert_eq!(reply.status, 500);
+    for part in [
+        "into_make_service_with_connect_info::<SocketAddr>()",
+        "with_peer",
+        "Traffik::builder(..).identifier(..)",
+        "share_anonymous_clients()",
+    ] {
+        assert!(reply.body.contains(part), "{}", reply.body);
+    }
+    assert_eq!(server.get("/open").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_handler_that_catches_it_sees_a_misconfiguration() {
+    let (traffik, _) = traffik();
+    let handler = |permit: Result<Throttled<Search>, ThrottleRejection>| async move {
+        matches!(permit, Err(ThrottleRejection::Misconfigured(_))).to_string()
+    };
+    let missing = Router::new().route("/", get(handler));
+    assert_eq!(Server::start(missing.clone()).await.get("/").await.body, "true", "no layer");
+    let no_peer = missing.layer(traffik.layer());
+    assert_eq!(Server::start_without_peers(no_peer).await.get("/").await.body, "true", "no peer");
+}
+
+#[tokio::test]
+async fn two_identities_are_a_500_with_the_error_of_the_configuration() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<TwoNames>| async {})).layer(traffik.layer());
+    let reply = Server::start(app).await.get("/").await;
+
+    let error = traffik.register::<TwoNames>().unwrap_err().to_string();
+    assert_eq!((reply.status, reply.body), (500, format!("traffik: {error}")));
+    assert!(error.contains("names its client twice") && error.contains("TwoNames"), "{error}");
+
+    let built = builder().0.register::<TwoNames>().build();
+    assert_eq!(built.map(|_| ()).unwrap_err().to_string(), error);
+}
+
+#[tokio::test]
+async fn a_uid_that_two_throttles_have_is_a_500_that_names_both() {
+    let (traffik, _) = traffik();
+    let app = |traffik: &Traffik| {
+        Router::new()
+            .route("/", get(|_: Throttled<Search>| async {}))
+            .route("/twin", get(|_: Throttled<Twin>| async {}))
+            .route("/both", get(|_: Throttled<(Search, Twin)>| async {}))
+            .layer(traffik.layer())
+    };
+    let server = Server::start(app(&traffik)).await;
+
+    assert_eq!(server.get("/").await.status, 200);
+    for path in ["/twin", "/both"] {
+        let reply = server.get(path).await;
+        assert_eq!((reply.status, reply.state()), (500, None));
+        for part in ["::Search", "::Twin", r#""search""#, "allow_duplicate_uids()"] {
+            assert!(reply.body.contains(part), "{}", reply.body);
+        }
+    }
+    assert_eq!(server.get("/").await.state(), Some(r#""search";r=3;t=60"#), "the first goes on, and paid for nothing");
+
+    let allowed = builder().0.allow_duplicate_uids().build().unwrap();
+    let server = Server::start(app(&allowed)).await;
+    assert_eq!([server.get("/").await.status, server.get("/twin").await.status], [200, 200]);
+    assert_eq!(server.get("/twin").await.state(), Some(r#""search";r=4;t=60"#), "they share what is counted");
+}

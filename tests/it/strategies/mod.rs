@@ -1,0 +1,56 @@
+//! The strategies in the memory backend, against their models and by their promises, at random.
+
+mod clock_goes_back;
+mod random;
+mod rate_changes;
+mod refunds;
+mod refusals;
+mod rig;
+mod traces;
+
+use traffik::{
+    Rate,
+    backend::BackendError,
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+};
+
+type Result = std::result::Result<(), BackendError>;
+
+/// The rates that every property is tried at: the slowest and the fastest that are promised, the bounds, primes, and those
+/// that people write.
+const RATES: &[Rate] = &[
+    Rate::literal("1/30d"),
+    Rate::literal("10000000/s"),
+    Rate::literal("1/50d"),
+    Rate::literal("100000000000000/50d"),
+    Rate::literal("1/us"),
+    Rate::literal("3/us"),
+    Rate::literal("9999991/s"),
+    Rate::literal("97/10007us"),
+    Rate::literal("999983/7h13m"),
+    Rate::literal("2147483647/4319999999999us"),
+    Rate::literal("1/s"),
+    Rate::literal("7/s"),
+    Rate::literal("5/10s"),
+    Rate::literal("60/min"),
+    Rate::literal("100/5m30s"),
+    Rate::literal("1000/500ms"),
+];
+
+/// Each strategy in the forms that go with `rate`.
+fn strategies(rate: Rate) -> Vec<AnyStrategy> {
+    let burst = |burst| AnyStrategy::from(TokenBucket::new().burst(burst));
+    let all = [
+        AnyStrategy::from(FixedWindow),
+        AnyStrategy::from(SlidingWindowCounter),
+        AnyStrategy::from(TokenBucket::new()),
+        burst(1),
+        burst(rate.limit() / 2 + 1),
+        burst(rate.limit().saturating_mul(3)),
+        TokenBucket::new().debt(rate.limit() / 3).into(),
+        LeakyBucket::new().into(),
+        Gcra::new().into(),
+        Gcra::new().burst(rate.limit() / 5 + 1).into(),
+    ];
+    all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
+}

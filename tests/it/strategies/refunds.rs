@@ -1,0 +1,183 @@
+//! What is given back.
+
+use std::time::Duration;
+
+use traffik::{
+    Rate,
+    backend::Backend,
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, Strategy, TokenBucket},
+};
+
+use super::{RATES, Result, random::Random, rig::Rig, strategies};
+
+const START: u64 = 1_700_000_000_000_000;
+const RATE: Rate = Rate::literal("60/min");
+
+/// Whether both say the same now and later, to small costs and large ones.
+async fn assert_same(one: &Rig, other: &Rig, rate: Rate) -> Result {
+    let now = one.now();
+    for wait in [0, 1, rate.period_micros() / 3, rate.period_micros(), rate.period_micros() * 3 / 2] {
+        for rig in [one, other] {
+            rig.go_to(now + wait);
+        }
+        for cost in [1, rate.limit() / 2 + 1, one.strategy.capacity(rate)] {
+            let answers =
+                (one.answer(rate, one.peek(rate, cost).await?), other.answer(rate, other.peek(rate, cost).await?));
+            assert_eq!(answers.0, answers.1, "{:?} at {rate}, {wait} us later", one.strategy);
+        }
+    }
+    for rig in [one, other] {
+        rig.go_to(now);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn right_away_it_is_as_if_nothing_was_charged() -> Result {
+    let mut refunds = 0;
+    for (seed, &rate) in (400..).zip(RATES) {
+        let mut random = Random::new(seed);
+        for strategy in strategies(rate) {
+            let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
+            for _ in 0..20 {
+                let now = random.later(rig.now(), rate, &[0]);
+                let remaining = rig.remaining(rate).await?;
+                let cost = random.cost(remaining, rig.strategy.capacity(rate));
+                for rig in [&rig, &twin] {
+                    rig.go_to(now);
+                    rig.decide(rate, cost).await?;
+                }
+                let extra = random.upto(rig.remaining(rate).await?);
+                let charged = rig.decide(rate, extra).await?;
+                assert!(charged.admitted);
+                rig.refund(rate, charged).await?;
+                assert_same(&rig, &twin, rate).await?;
+                refunds += 1;
+            }
+        }
+    }
+    assert!(refunds > 1000, "{refunds}");
+    Ok(())
+}
+
+/// Charges 10, then 20 after `first`; after `then` the 10 are given back. The twin was never charged them.
+async fn given_back(
+    strategy: impl Into<AnyStrategy>,
+    first: u64,
+    then: u64,
+) -> std::result::Result<[Rig; 2], super::BackendError> {
+    let strategy = strategy.into();
+    // A minute begins at `START - 20 s`.
+    let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
+    let charged = rig.decide(RATE, 10).await?;
+    for rig in [&rig, &twin] {
+        rig.go_to(START + first);
+        rig.decide(RATE, 20).await?;
+        rig.go_to(START + first + then);
+    }
+    rig.refund(RATE, charged).await?;
+    Ok([rig, twin])
+}
+
+const SECOND: u64 = 1_000_000;
+
+#[tokio::test]
+async fn a_fixed_window_gives_all_back_while_it_lasts() -> Result {
+    let [rig, twin] = given_back(FixedWindow, 20 * SECOND, 20 * SECOND - 1).await?;
+    assert_same(&rig, &twin, RATE).await
+}
+
+#[tokio::test]
+async fn a_fixed_window_gives_nothing_back_once_it_rolled() -> Result {
+    let [rig, twin] = given_back(FixedWindow, 40 * SECOND, 1).await?;
+    assert_same(&rig, &twin, RATE).await?;
+    assert_eq!(rig.remaining(RATE).await?, 40);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sliding_window_counter_gives_all_back_while_it_counts() -> Result {
+    for (first, then) in [(20, 10), (40, 10), (50, 49), (20, 70)] {
+        let [rig, twin] = given_back(SlidingWindowCounter, first * SECOND, then * SECOND).await?;
+        assert_same(&rig, &twin, RATE).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sliding_window_counter_gives_nothing_back_after_that() -> Result {
+    // The 20 were charged two windows after the 10.
+    let [rig, _] = given_back(SlidingWindowCounter, 100 * SECOND, 0).await?;
+    assert_eq!(rig.remaining(RATE).await?, 40);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_bucket_gives_all_back_until_it_is_full() -> Result {
+    let rig = Rig::new(TokenBucket::new().into(), START);
+    let twin = Rig::new(TokenBucket::new().into(), START);
+    for rig in [&rig, &twin] {
+        rig.decide(RATE, 30).await?;
+    }
+    let charged = rig.decide(RATE, 10).await?;
+    for rig in [&rig, &twin] {
+        rig.go_to(START + 7 * SECOND + 1);
+        rig.decide(RATE, 5).await?;
+        rig.go_to(START + 9 * SECOND);
+    }
+    rig.refund(RATE, charged).await?;
+    assert_same(&rig, &twin, RATE).await?;
+
+    rig.go_to(START + 120 * SECOND);
+    rig.refund(RATE, charged).await?;
+    let full = rig.answer(RATE, rig.peek(RATE, 1).await?);
+    assert_eq!((full.remaining, full.reset_after, full.more_after), (60, Duration::ZERO, None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_refund_gives_more_than_there_was() -> Result {
+    for &rate in RATES {
+        for strategy in strategies(rate) {
+            let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
+            let charged = rig.decide(rate, capacity).await?;
+            for _ in 0..3 {
+                rig.refund(rate, charged).await?;
+            }
+            let answer = rig.answer(rate, rig.peek(rate, 1).await?);
+            assert_eq!((answer.remaining, answer.reset_after), (capacity, Duration::ZERO));
+            assert!(rig.decide(rate, capacity).await?.admitted);
+            assert!(!rig.decide(rate, 1).await?.admitted);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refund_of_what_is_not_known_is_harmless() -> Result {
+    for &rate in RATES {
+        for strategy in strategies(rate) {
+            let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
+            let charged = rig.decide(rate, 1).await?;
+            rig.backend.clear().await?;
+            rig.refund(rate, charged).await?;
+            assert!(rig.backend.is_empty());
+            assert_eq!(rig.remaining(rate).await?, capacity);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refund_keeps_nothing_for_longer() -> Result {
+    for &rate in RATES {
+        for strategy in strategies(rate) {
+            let rig = Rig::new(strategy, START);
+            let charged = rig.decide(rate, 1).await?;
+            rig.refund(rate, charged).await?;
+            let expiry = |outcome: traffik::decision::Outcome| outcome.past.map(|past| past.state.expires());
+            assert!(expiry(rig.peek(rate, 1).await?) <= expiry(charged));
+        }
+    }
+    Ok(())
+}

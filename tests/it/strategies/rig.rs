@@ -1,0 +1,88 @@
+//! One limit of one client in a memory backend, on a clock that is set by hand.
+
+use traffik::{
+    Rate,
+    backend::{Backend, BackendError, MemoryBackend},
+    client::Key,
+    clock::{Clock, Timestamp},
+    decision::{Decision, Hit, Outcome, Receipt, Standing},
+    strategy::AnyStrategy,
+    test::ManualClock,
+};
+
+use crate::model::Answer;
+
+type Result<T> = std::result::Result<T, BackendError>;
+
+pub(super) struct Rig {
+    pub(super) strategy: AnyStrategy,
+    pub(super) backend: MemoryBackend,
+    clock: ManualClock,
+    key: Key,
+}
+
+impl Rig {
+    pub(super) fn new(strategy: AnyStrategy, now: u64) -> Self {
+        let clock = ManualClock::at(Timestamp::from_micros(now));
+        let backend = MemoryBackend::new("test").clock(clock.clone());
+        Self { strategy, backend, clock, key: Key::from("alice") }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now().as_micros()
+    }
+
+    /// Sets the clock, which may go back.
+    pub(super) fn go_to(&self, now: u64) {
+        self.clock.set(Timestamp::from_micros(now));
+    }
+
+    fn hit(&self, rate: Rate, cost: u64) -> Hit<'_> {
+        Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate, cost }
+    }
+
+    pub(super) async fn decide(&self, rate: Rate, cost: u64) -> Result<Outcome> {
+        single(&self.backend.decide(&[self.hit(rate, cost)]).await?)
+    }
+
+    pub(super) async fn peek(&self, rate: Rate, cost: u64) -> Result<Outcome> {
+        single(&self.backend.peek(&[self.hit(rate, cost)]).await?)
+    }
+
+    pub(super) async fn refund(&self, rate: Rate, charged: Outcome) -> Result<()> {
+        let receipt = Receipt { hit: self.hit(rate, charged.cost), charged_at: charged.at };
+        self.backend.refund(&[receipt]).await
+    }
+
+    pub(super) fn standing(&self, rate: Rate, outcome: Outcome) -> Standing<'_> {
+        Standing::new(&self.strategy, rate, outcome)
+    }
+
+    pub(super) fn answer(&self, rate: Rate, outcome: Outcome) -> Answer {
+        let standing = self.standing(rate, outcome);
+        Answer {
+            admitted: outcome.admitted,
+            remaining: standing.remaining(),
+            retry_after: standing.retry_after(),
+            more_after: standing.more_after(),
+            reset_after: standing.reset_after(),
+            is_never_possible: standing.is_never_possible(),
+        }
+    }
+
+    pub(super) async fn remaining(&self, rate: Rate) -> Result<u64> {
+        Ok(self.standing(rate, self.peek(rate, 1).await?).remaining())
+    }
+}
+
+fn single(decision: &Decision) -> Result<Outcome> {
+    match decision.outcomes() {
+        [outcome] => Ok(*outcome),
+        other => Err(BackendError::unavailable(format!("{} outcomes for one hit", other.len()))),
+    }
+}
+
+/// A wait in microseconds.
+pub(super) fn micros(wait: std::time::Duration) -> u64 {
+    u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)
+}

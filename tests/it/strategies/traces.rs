@@ -1,0 +1,111 @@
+//! Random traces: each strategy gives its model's answers, digit by digit.
+
+use traffik::{
+    Rate,
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+};
+
+use super::{
+    Result,
+    random::Random,
+    rig::{Rig, micros},
+};
+use crate::model::{self, FixedWindowModel, Model, SlidingWindowCounterModel, TokenBucketModel};
+
+const STEPS: u64 = 60;
+
+/// How many traces: 36 000 steps for each strategy, and a hundred times as many where `TRAFFIK_LONG` is set.
+fn traces() -> std::ops::Range<u64> {
+    0..if std::env::var_os("TRAFFIK_LONG").is_some() { 60_000 } else { 600 }
+}
+
+/// One client's requests at one rate.
+async fn follow(strategy: AnyStrategy, rate: Rate, mut model: impl Model, mut random: Random, trace: &str) -> Result {
+    let rig = Rig::new(strategy, random.of_any_size(2_000_000_000_000_000));
+    let (capacity, mut remaining, mut turns) = (model.capacity(), model.capacity(), vec![0]);
+    for step in 0..STEPS {
+        rig.go_to(random.later(rig.now(), rate, &turns));
+        let (cost, now) = (random.cost(remaining, capacity), rig.now());
+
+        let answer = rig.answer(rate, rig.decide(rate, cost).await?);
+        let expected = model::hit(&mut model, cost, now);
+        assert_eq!(
+            answer, expected,
+            "{trace}, step {step}: a cost of {cost} at {now} us, {:?} at {rate}",
+            rig.strategy
+        );
+
+        remaining = answer.remaining;
+        let waits = [answer.retry_after, answer.more_after, Some(answer.reset_after)];
+        turns = waits.into_iter().flatten().map(micros).collect();
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fixed_window_is_its_model() -> Result {
+    for seed in traces() {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        let model = FixedWindowModel::new(rate.limit(), rate.period_micros());
+        follow(FixedWindow.into(), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sliding_window_counter_is_its_model() -> Result {
+    for seed in traces() {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        let model = SlidingWindowCounterModel::new(rate.limit(), rate.period_micros());
+        follow(SlidingWindowCounter.into(), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+/// A strategy of its own name whose meter holds `size`, if that goes with the rate.
+type OfSize = fn(u64, &mut Random) -> AnyStrategy;
+
+/// Strategies that are a bucket of some size, whatever they call it.
+async fn buckets(of_size: OfSize) -> Result {
+    for seed in traces() {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        let size = match random.upto(3) {
+            0 => rate.limit(),
+            1 => random.of_any_size(rate.limit()),
+            2 => rate.limit().saturating_mul(2).saturating_sub(random.upto(rate.limit())),
+            _ => random.of_any_size(Rate::MAX_LIMIT),
+        };
+        let is_allowed = of_size(size, &mut random).check(rate).is_ok();
+        let size = if is_allowed { size } else { rate.limit() };
+        let model = TokenBucketModel::new(rate.limit(), rate.period_micros(), size);
+        follow(of_size(size, &mut random), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_bucket_is_its_model() -> Result {
+    buckets(|size, _| TokenBucket::new().burst(size).into()).await
+}
+
+#[tokio::test]
+async fn a_token_bucket_with_debt_is_a_larger_one() -> Result {
+    buckets(|size, random| {
+        let debt = random.upto(size - 1);
+        TokenBucket::new().burst(size - debt).debt(debt).into()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_leaky_bucket_is_its_model() -> Result {
+    buckets(|size, _| LeakyBucket::new().capacity(size).into()).await
+}
+
+#[tokio::test]
+async fn gcra_is_its_model() -> Result {
+    buckets(|size, _| Gcra::new().burst(size).into()).await
+}

@@ -1,0 +1,8 @@
+//! Each form of the macros, in an app that is asked over TCP.
+
+mod arguments;
+mod places;
+mod server;
+mod settings;
+mod together;
+mod unit_test;

@@ -1,0 +1,99 @@
+//! The options.
+
+use axum::{
+    Router,
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+    routing::get,
+};
+use reqwest::Method;
+use traffik::{Client, Settings, Throttle, Throttled, strategy::TokenBucket, throttled};
+
+use crate::server::Server;
+
+/// Whoever the request says.
+struct ByName(String);
+
+impl<S: Sync> FromRequestParts<S> for ByName {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        let name = parts.headers.get("x-name").and_then(|name| name.to_str().ok());
+        name.map(|name| Self(name.to_owned())).ok_or(StatusCode::UNAUTHORIZED)
+    }
+}
+
+impl From<ByName> for Client {
+    fn from(ByName(name): ByName) -> Self {
+        Self::from(name)
+    }
+}
+
+const BURST: u64 = 3;
+
+#[throttled("settings:strategy", "1/min", strategy = TokenBucket::new().burst(BURST))]
+async fn strategy() {}
+
+#[throttled("settings:identity", "1/min", identity = ByName)]
+async fn identity() {}
+
+#[throttled("settings:cost", "10/min", cost = 2 * 2)]
+async fn cost() {}
+
+#[throttled("settings:function", "1/min", settings = three_at_once)]
+async fn function() {}
+
+#[throttled("settings:closure", "10/min", settings = |settings| settings.cost(5), cost = 1)]
+async fn closure() {}
+
+fn three_at_once(settings: Settings) -> Settings {
+    settings.strategy(TokenBucket::new().burst(3))
+}
+
+#[derive(Throttle)]
+#[limit("settings:derived", "10/min", identity = self::ByName, strategy = TokenBucket::new().burst(4), cost = 2,)]
+struct Derived;
+
+#[derive(Throttle)]
+#[limit("settings:enum", "0/0")]
+enum Unlimited {}
+
+async fn derived(permit: Throttled<(Derived, Unlimited)>) -> String {
+    permit.tightest().remaining().to_string()
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/strategy", get(strategy))
+        .route("/identity", get(identity))
+        .route("/cost", get(cost))
+        .route("/function", get(function))
+        .route("/closure", get(closure))
+        .route("/derived", get(derived))
+}
+
+#[tokio::test]
+async fn options_do_what_the_settings_of_their_name_do() {
+    let server = Server::start(routes()).await;
+    assert_eq!(server.statuses("/strategy", 4).await, [200, 200, 200, 429]);
+    assert_eq!(server.statuses("/cost", 3).await, [200, 200, 429]);
+    assert_eq!(server.statuses("/function", 4).await, [200, 200, 200, 429]);
+    assert_eq!(server.statuses("/closure", 3).await, [200, 200, 429]);
+}
+
+#[tokio::test]
+async fn an_identity_names_the_client() {
+    let server = Server::start(routes()).await;
+    let status = async |path: &'static str, name: &'static str| {
+        server.request(Method::GET, path).header("x-name", name).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(server.statuses("/identity", 1).await, [401]);
+    assert_eq!(status("/identity", "alice").await, 200);
+    assert_eq!(status("/identity", "alice").await, 429);
+    assert_eq!(status("/identity", "bob").await, 200);
+
+    assert_eq!(server.statuses("/derived", 1).await, [401]);
+    for expected in [200, 200, 429] {
+        assert_eq!(status("/derived", "alice").await, expected);
+    }
+}

@@ -1,0 +1,76 @@
+//! Several throttles on one handler are one decision.
+
+use axum::{Router, routing::get};
+use traffik::{Throttle, throttled, throttled as held_to};
+
+use crate::server::{Server, field};
+
+#[derive(Throttle)]
+#[limit("together:burst", "2/min")]
+struct Burst;
+
+#[derive(Throttle)]
+#[limit("together:sustained", "3/hour")]
+struct Sustained;
+
+#[throttled(Burst, Sustained)]
+async fn types() {}
+
+#[throttled("together:stacked:burst", "2/min")]
+#[doc = "Between them."]
+#[traffik::throttled("together:stacked:sustained", "3/hour")]
+async fn stacked() {}
+
+#[throttled("together:pairs:burst", "2/min", cost = 1, "together:pairs:sustained", "3/hour")]
+async fn pairs() {}
+
+#[throttled("together:mixed:burst", "2/min")]
+#[throttled(Sustained)]
+async fn mixed() {}
+
+// The outer attribute does not know the inner one by this name.
+#[throttled("together:renamed:burst", "2/min")]
+#[held_to("together:renamed:sustained", "3/hour")]
+async fn renamed() {}
+
+#[held_to("together:absent:burst", "2/min")]
+#[cfg_attr(all(), held_to("together:absent:sustained", "3/hour"))]
+#[cfg_attr(any(), held_to("together:absent:never", "1/hour"))]
+async fn conditional() {}
+
+#[rustfmt::skip]
+#[throttled("together:1", "9/min", "together:2", "9/min", "together:3", "9/min", "together:4", "9/min")]
+#[throttled("together:5", "9/min", "together:6", "9/min", "together:7", "9/min", "together:8", "1/min")]
+async fn eight() {}
+
+#[tokio::test]
+async fn they_are_one_decision_in_the_order_written() {
+    let routes = || {
+        Router::new()
+            .route("/types", get(types))
+            .route("/stacked", get(stacked))
+            .route("/pairs", get(pairs))
+            .route("/mixed", get(mixed))
+            .route("/renamed", get(renamed))
+            .route("/absent", get(conditional))
+    };
+    for form in ["types", "stacked", "pairs", "mixed", "renamed", "absent"] {
+        let server = Server::start(routes()).await;
+        let path = format!("/{form}");
+        assert_eq!(server.statuses(&path, 2).await, [200, 200], "{form}");
+
+        let refused = server.get(&path).await;
+        assert_eq!(refused.status(), 429, "{form}");
+        let limits = field(&refused, "ratelimit");
+        let (first, second) = limits.split_once(", ").unwrap();
+        assert!(first.contains("burst\";r=0;"), "{form}: {limits}");
+        // Refused by the first, so the second was not charged a third time.
+        assert!(second.contains("ustained\";r=1;"), "{form}: {limits}");
+    }
+}
+
+#[tokio::test]
+async fn eight_are_not_too_many() {
+    let server = Server::start(Router::new().route("/", get(eight))).await;
+    assert_eq!(server.statuses("/", 2).await, [200, 429]);
+}

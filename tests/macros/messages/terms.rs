@@ -1,0 +1,25 @@
+//! Everything that is wrong with an attribute is told at once.
+use traffik::throttled;
+
+#[throttled("", "5/min")]
+#[throttled("süße", "5/min", costs = 5, identifier = String)]
+#[throttled("terms:alone", cost = 1, cost = 2)]
+#[throttled("terms:number", 5)]
+#[throttled(cost = 5, Burst, settings = f)]
+#[throttled = "5/min"]
+async fn search() {}
+
+#[throttled("terms:twice", "5/min", "terms:twice", "50/hour")]
+#[throttled(Burst, Sustained)]
+#[throttled(Burst)]
+async fn twice() {}
+
+#[throttled("terms:comma" "5/min")]
+async fn comma() {}
+
+#[throttled("terms:backend", "5/min", backend = memory())]
+async fn backend() {}
+
+fn main() {
+    let _ = (search(), twice(), comma(), backend());
+}

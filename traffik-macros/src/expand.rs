@@ -1,0 +1,137 @@
+//! What is meant: the code that a user would have written.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{
+    Attribute, Ident, ItemFn, LitStr, Visibility, ext::IdentExt, parse_quote, parse_quote_spanned, spanned::Spanned,
+};
+
+use crate::{
+    root::Root,
+    validate::{Declaration, Handler, Limit, Throttle},
+};
+
+/// Clippy complains of more, and the user wrote no more.
+const CLIPPYS_MOST_ARGUMENTS: usize = 7;
+
+/// The handler with one more argument, and the throttles that it declares beside it.
+pub(crate) fn handler(handler: Handler) -> TokenStream {
+    let Handler { mut function, throttles, krate } = handler;
+    let traffik = Root::new(krate);
+    let mut declarations = TokenStream::new();
+    let mut types = Vec::new();
+    for (i, throttle) in throttles.iter().enumerate() {
+        types.push(match throttle {
+            Throttle::Type(ty) => {
+                check_that_it_is_one(&mut function, ty, &traffik);
+                ty.to_token_stream()
+            }
+            Throttle::Limit(limit) => {
+                let name = format_ident!("__{}_throttle_{}", function.sig.ident.unraw(), i, span = Span::call_site());
+                declarations.extend(throttle_of(&function, &name, limit, &traffik));
+                name.into_token_stream()
+            }
+        });
+    }
+    let traffik = traffik.at(Span::call_site());
+    // One alone is no tuple, which would take longer to compile.
+    let asked = if let [alone] = types.as_slice() { alone.clone() } else { quote!((#(#types),*)) };
+    if function.sig.inputs.len() == CLIPPYS_MOST_ARGUMENTS {
+        function.attrs.push(parse_quote!(#[allow(clippy::too_many_arguments)]));
+    }
+    // First, so that a request which is over the limit costs no other extractor anything.
+    function.sig.inputs.insert(0, parse_quote!(_: #traffik::__private::Permit<#asked>));
+    quote!(#function #declarations)
+}
+
+pub(crate) fn declaration(declaration: &Declaration) -> TokenStream {
+    let Declaration { input, limit, krate } = declaration;
+    implementation(&input.ident, &input.ident, limit, &[], &Root::new(krate.clone()))
+}
+
+/// Says so at the type itself if it is no throttle. Within the body, since its type parameters are known only there.
+fn check_that_it_is_one(function: &mut ItemFn, ty: &syn::Type, traffik: &Root) {
+    let span = ty.span().resolved_at(Span::call_site());
+    let traffik = traffik.at(span);
+    let check = parse_quote_spanned!(span=> let _ = #traffik::__private::is_throttle::<#ty>;);
+    function.block.stmts.insert(0, check);
+}
+
+/// A type that nobody names, as visible as the handler that names it in its signature.
+fn throttle_of(function: &ItemFn, name: &Ident, limit: &Limit, traffik: &Root) -> TokenStream {
+    let conditions: Vec<_> = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
+    let visibility: &Visibility = &function.vis;
+    let implementation = implementation(name, &function.sig.ident, limit, &conditions, traffik);
+    // In an `impl` block the compiler rejects it at the uid.
+    let declaration = quote_spanned!(limit.uid.span().resolved_at(Span::call_site())=> struct #name;);
+    quote! {
+        #(#conditions)*
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #visibility #declaration
+        #implementation
+    }
+}
+
+/// `shown` is what errors call it.
+fn implementation(
+    name: &Ident,
+    shown: &Ident,
+    limit: &Limit,
+    conditions: &[&Attribute],
+    traffik: &Root,
+) -> TokenStream {
+    let Limit { uid, rate, options } = limit;
+    let rate_root = traffik.at(rate.span().resolved_at(Span::call_site()));
+    let rate = quote_spanned!(rate.span().resolved_at(Span::call_site())=> #rate_root::Rate::literal(#rate));
+    let place = place(uid);
+    let shown = shown.unraw().to_string();
+    let traffik = traffik.at(Span::call_site());
+    let identity = options.identity.clone().unwrap_or_else(|| quote!(#traffik::DefaultIdentity));
+    let settings = settings(limit, &traffik);
+    quote! {
+        #(#conditions)*
+        const _: () = {
+            // Free of the trait, so that it is checked whether or not the throttle is used.
+            const __RATE: #traffik::Rate = #rate;
+
+            impl #traffik::Throttle for #name {
+                const UID: &'static ::core::primitive::str = #uid;
+                const RATE: #traffik::Rate = __RATE;
+                type Identity = #identity;
+                #settings
+            }
+
+            #traffik::__private::inventory::submit! {
+                #traffik::__private::Declared::new(
+                    #uid,
+                    ::core::concat!(::core::module_path!(), "::", #shown, " (", #place, ")"),
+                    #place,
+                    ::core::any::TypeId::of::<#name>,
+                )
+            }
+        };
+    }
+}
+
+/// File, line and column of the uid. The macros that tell them go by the span of their own call.
+fn place(uid: &LitStr) -> TokenStream {
+    quote_spanned!(uid.span()=> ::core::concat!(::core::file!(), ":", ::core::line!(), ":", ::core::column!()))
+}
+
+fn settings(limit: &Limit, traffik: &TokenStream) -> Option<TokenStream> {
+    let options = &limit.options;
+    let strategy = options.strategy.iter().map(|strategy| quote!(.strategy(#strategy)));
+    let cost = options.cost.iter().map(|cost| quote!(.cost(#cost)));
+    let chain: TokenStream = strategy.chain(cost).collect();
+    let settings = match &options.settings {
+        Some(function) => quote!(#traffik::__private::change(#traffik::Settings::new() #chain, #function)),
+        None if chain.is_empty() => return None,
+        None => quote!(#traffik::Settings::new() #chain),
+    };
+    Some(quote! {
+        fn settings() -> #traffik::Settings {
+            #settings
+        }
+    })
+}

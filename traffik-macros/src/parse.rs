@@ -1,0 +1,168 @@
+//! What is written: tokens become terms. Only the grammar is judged here.
+//!
+//! ```text
+//! terms = (term ",")*
+//! term  = text | name "=" value | type
+//! ```
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Attribute, DeriveInput, Expr, Ident, ItemFn, Lit, LitStr, Meta, Path, Result, Token, Type,
+    ext::IdentExt,
+    parse::{Parse, ParseStream, Parser},
+};
+
+use crate::errors::Errors;
+
+/// A handler, and what its attributes say of it, the outer one first.
+pub(crate) struct Handler {
+    pub(crate) function: ItemFn,
+    pub(crate) attributes: Vec<Terms>,
+}
+
+/// A type, and what its `#[limit(..)]` says, or each of several.
+pub(crate) struct Declaration {
+    pub(crate) input: DeriveInput,
+    pub(crate) attributes: Vec<Terms>,
+}
+
+/// What stands between the parentheses of one attribute.
+pub(crate) struct Terms {
+    pub(crate) terms: Vec<Term>,
+    /// Where an error goes that no term is to blame for.
+    pub(crate) span: Span,
+    /// Whether something in it could not be read, so that what is missing may be in there.
+    pub(crate) is_whole: bool,
+}
+
+pub(crate) enum Term {
+    /// A uid or a rate.
+    Text(LitStr),
+    /// `name = value`.
+    Setting(Setting),
+    /// A throttle.
+    Type(Type),
+}
+
+pub(crate) struct Setting {
+    pub(crate) name: Ident,
+    pub(crate) value: TokenStream,
+}
+
+/// The function under an attribute, of which the inner `#[throttled(..)]` are taken off: they are all one decision.
+pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Handler> {
+    let Ok(mut function) = syn::parse2::<ItemFn>(item.clone()) else {
+        errors.at(first_of(item), "`#[throttled]` goes on a handler: an `async fn` with a body");
+        return None;
+    };
+    let outer = Terms::read(arguments, Span::call_site(), errors);
+    let (inner, others): (Vec<_>, Vec<_>) = std::mem::take(&mut function.attrs).into_iter().partition(is_throttled);
+    function.attrs = others;
+    let inner = inner.iter().map(|attribute| Terms::of(attribute, errors));
+    let attributes = std::iter::once(outer).chain(inner).collect();
+    Some(Handler { function, attributes })
+}
+
+pub(crate) fn declaration(input: TokenStream, errors: &mut Errors) -> Option<Declaration> {
+    match syn::parse2::<DeriveInput>(input) {
+        Ok(input) => {
+            let limits = input.attrs.iter().filter(|attribute| attribute.path().is_ident("limit"));
+            let attributes = limits.map(|attribute| Terms::of(attribute, errors)).collect();
+            Some(Declaration { input, attributes })
+        }
+        Err(error) => {
+            errors.add(error);
+            None
+        }
+    }
+}
+
+/// `#[throttled]`, `#[traffik::throttled]`, or by whatever other path. Under another name it is not known here, and is
+/// seen when it expands itself.
+fn is_throttled(attribute: &Attribute) -> bool {
+    attribute.path().segments.last().is_some_and(|last| last.ident == "throttled")
+}
+
+fn first_of(tokens: TokenStream) -> TokenStream {
+    tokens.into_iter().take(1).collect()
+}
+
+impl Terms {
+    fn of(attribute: &Attribute, errors: &mut Errors) -> Self {
+        let span = attribute.path().segments.last().map_or_else(Span::call_site, |last| last.ident.span());
+        match &attribute.meta {
+            Meta::Path(_) => Self::read(TokenStream::new(), span, errors),
+            Meta::List(list) => Self::read(list.tokens.clone(), span, errors),
+            Meta::NameValue(pair) => {
+                errors.at(pair, "what is asked of requests stands in parentheses: (\"search:burst\", \"5/min\")");
+                Self { terms: Vec::new(), span, is_whole: false }
+            }
+        }
+    }
+
+    fn read(tokens: TokenStream, span: Span, errors: &mut Errors) -> Self {
+        let (mut terms, mut is_whole) = (Vec::new(), true);
+        let parser = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                match term_and_comma(input) {
+                    Ok(term) => terms.push(term),
+                    Err(error) => {
+                        errors.add(error);
+                        is_whole = false;
+                        skip_behind_comma(input)?;
+                    }
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = parser.parse2(tokens) {
+            errors.add(error);
+        }
+        Self { terms, span, is_whole }
+    }
+}
+
+fn term_and_comma(input: ParseStream<'_>) -> Result<Term> {
+    let term = input.parse()?;
+    if !input.is_empty() {
+        input.parse::<Token![,]>()?;
+    }
+    Ok(term)
+}
+
+fn skip_behind_comma(input: ParseStream<'_>) -> Result<()> {
+    while !input.is_empty() {
+        if matches!(input.parse()?, TokenTree::Punct(punct) if punct.as_char() == ',') {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Parse for Term {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        if input.peek(LitStr) {
+            input.parse().map(Self::Text)
+        } else if input.peek(Lit) {
+            Err(input.error("a uid and a rate are text in double quotes, such as \"search:burst\" and \"5/min\""))
+        } else if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+            input.parse().map(Self::Setting)
+        } else {
+            input.parse().map(Self::Type)
+        }
+    }
+}
+
+impl Parse for Setting {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name = Ident::parse_any(input)?;
+        input.parse::<Token![=]>()?;
+        let value = match name.to_string().as_str() {
+            "identity" => input.parse::<Type>()?.into_token_stream(),
+            "crate" => input.call(Path::parse_mod_style)?.into_token_stream(),
+            _ => input.parse::<Expr>()?.into_token_stream(),
+        };
+        Ok(Self { name, value })
+    }
+}

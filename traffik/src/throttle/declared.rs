@@ -1,0 +1,53 @@
+//! The throttles that macros declare, in whatever crate of the program. They are known before `main` runs, and so are
+//! two of them with one uid.
+//!
+//! Where the platform has no way to collect them there are none here, and two of one uid are found when they are used.
+
+use std::any::TypeId;
+
+use super::{ConfigError, Definition};
+
+/// What a macro tells of a throttle that it declares.
+#[derive(Debug)]
+pub struct Declared {
+    uid: &'static str,
+    name: &'static str,
+    place: &'static str,
+    type_id: fn() -> TypeId,
+}
+
+inventory::collect!(Declared);
+
+impl Declared {
+    /// `name` is what errors call it. `place` is file, line and column.
+    #[must_use]
+    pub const fn new(uid: &'static str, name: &'static str, place: &'static str, type_id: fn() -> TypeId) -> Self {
+        Self { uid, name, place, type_id }
+    }
+
+    fn all() -> impl Iterator<Item = &'static Self> {
+        inventory::iter::<Self>.into_iter()
+    }
+
+    /// An error for each two in different places that have one uid. A place that is compiled into a program twice, say
+    /// into a library and a binary of one package, is one place.
+    pub(crate) fn duplicates() -> Vec<ConfigError> {
+        let mut all: Vec<_> = Self::all().collect();
+        // They come in no order.
+        all.sort_unstable_by_key(|declared| (declared.uid, declared.place));
+        let pairs = all.iter().zip(all.iter().skip(1));
+        let duplicates = pairs.filter(|(one, next)| one.uid == next.uid && one.place != next.place);
+        duplicates.map(|(one, next)| ConfigError::duplicate(one.uid, one.name, next.name)).collect()
+    }
+
+    /// An error if the throttle is written by hand and has the uid of one that is declared.
+    pub(crate) fn check(new: &Definition) -> Result<(), ConfigError> {
+        let mut same_uid = Self::all().filter(|declared| declared.uid == new.uid).peekable();
+        match same_uid.peek().copied() {
+            Some(first) if same_uid.all(|declared| (declared.type_id)() != new.type_id) => {
+                Err(ConfigError::duplicate(new.uid, first.name, new.type_name))
+            }
+            _ => Ok(()),
+        }
+    }
+}
