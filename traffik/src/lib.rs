@@ -1,4 +1,82 @@
-//! traffik
+//! Rate limiting for [axum](https://docs.rs/axum): exact under any concurrency, several limits as one decision, bounded
+//! memory, and the standard header fields on every response.
+//!
+//! A limit is a uid and a rate, both checked while compiling. A handler is held to it by an attribute, or asks for it as
+//! an argument:
+//!
+#![cfg_attr(all(feature = "axum", feature = "macros"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "axum", feature = "macros")), doc = "```text")]
+//! use std::net::SocketAddr;
+//!
+//! use axum::{Router, routing::{get, post}};
+//! use tokio::net::TcpListener;
+//! use traffik::{Throttle, Throttled, Traffik, backend::MemoryBackend, throttle_layer, throttled};
+//!
+//! // Over one of the limits the handler never runs, and the client gets a 429 that says when to come back.
+//! #[throttled("search:burst", "5/min")]
+//! #[throttled("search:sustained", "50/hour")]
+//! async fn search() -> &'static str {
+//!     "nothing found"
+//! }
+//!
+//! // A limit that is used in several places is a type.
+//! #[derive(Throttle)]
+//! #[limit("uploads:burst", "10/min")]
+//! struct Burst;
+//!
+//! #[derive(Throttle)]
+//! #[limit("uploads:sustained", "100/hour")]
+//! struct Sustained;
+//!
+//! // As an argument it tells how the client stands. A tuple is one decision: both are charged, or neither is.
+//! async fn upload(permit: Throttled<(Burst, Sustained)>) -> String {
+//!     format!("{} left", permit.tightest().remaining())
+//! }
+//!
+//! #[derive(Throttle)]
+//! #[limit("api:v1", "1000/min")]
+//! struct ApiV1;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let traffik = Traffik::builder(MemoryBackend::new("myapp")).build()?;
+//!
+//!     let v1 = Router::new().route("/users", get(|| async { "users" }));
+//!     let app = Router::new()
+//!         .route("/search", get(search))
+//!         .route("/upload", post(upload))
+//!         .nest("/api/v1", v1.route_layer(throttle_layer::<ApiV1>())) // one limit for a whole router
+//!         .layer(traffik.layer()); // last: it is where the limits find their backend
+//!
+//!     // Clients are told apart by their address, which the server hands on.
+//!     let listener = TcpListener::bind("127.0.0.1:3000").await?;
+//!     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+//!     Ok(traffik.close().await?)
+//! }
+//! ```
+//!
+//! # Where to read on
+//!
+//! | | |
+//! |---|---|
+//! | [`rate`] | how a rate is written, and its bounds |
+//! | [`strategy`] | what happens within its period: windows, buckets, even spacing |
+//! | [`client`] | who a limit is kept for; `Settings::identifier` names them, and so does any extractor |
+//! | [`throttle`] | everything about one limit |
+//! | [`app`] | everything about all of them, and decisions without a request at hand |
+//! | [`backend`] | where they are kept |
+//! | `web` | extractors, layers and responses |
+//! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
+//!
+//! To call an attributed handler in a unit test, see the attribute `throttled`.
+//!
+//! # Features
+//!
+//! - `axum`, on by default: the module `web`. Without it the crate knows nothing of HTTP, and depends on nothing that
+//!   does; [`Traffik::hit`] decides.
+//! - `macros`, on by default: the attribute `throttled`, and the derive of [`Throttle`](trait@Throttle).
+//! - `serde`: a [`Rate`] as a string in configuration files.
+
 #[doc(hidden)]
 pub mod __private;
 pub mod app;

@@ -112,7 +112,8 @@ impl Responder for OfBothKinds {
     }
 
     fn unavailable(&self, rejection: &Unavailable) -> Response {
-        (StatusCode::BAD_GATEWAY, format!("{:?}: {}", rejection.uids().collect::<Vec<_>>(), rejection.backend_error())).into_response()
+        (StatusCode::BAD_GATEWAY, format!("{:?}: {}", rejection.uids().collect::<Vec<_>>(), rejection.backend_error()))
+            .into_response()
     }
 }
 

@@ -80,7 +80,9 @@ async fn a_handler_may_do_without_the_limit() {
     let (backend, traffik, _) = unsteady();
     let handler = |permit: Result<Throttled<Search>, ThrottleRejection>| async {
         match permit {
-            Err(ThrottleRejection::Unavailable(rejection)) => Ok(format!("unlimited: {:?}", rejection.uids().collect::<Vec<_>>())),
+            Err(ThrottleRejection::Unavailable(rejection)) => {
+                Ok(format!("unlimited: {:?}", rejection.uids().collect::<Vec<_>>()))
+            }
             Err(rejection) => Err(rejection),
             Ok(_) => Ok("limited".to_owned()),
         }

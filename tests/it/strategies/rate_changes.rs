@@ -67,6 +67,32 @@ async fn a_fixed_window_is_finished_when_its_period_becomes_shorter() -> Result 
 }
 
 #[tokio::test]
+async fn a_charge_at_a_shorter_period_does_not_end_a_fixed_window_sooner() -> Result {
+    let (minute, second) = (Rate::literal("5/min"), Rate::literal("5/s"));
+    let rig = Rig::new(FixedWindow.into(), START);
+    rig.decide(minute, 3).await?;
+    assert!(rig.decide(second, 1).await?.admitted);
+    rig.go_to(START + 40_000_000 - 1);
+    assert_eq!((rig.remaining(second).await?, rig.remaining(minute).await?), (1, 1));
+    rig.go_to(START + 40_000_000);
+    assert_eq!(rig.remaining(second).await?, 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_charge_at_a_shorter_period_counts_no_more_than_was_used() -> Result {
+    // What was used in the window of a day is not multiplied by the seconds that are left of it.
+    let (day, second) = (Rate::literal("1000/day"), Rate::literal("1000/s"));
+    let rig = Rig::new(SlidingWindowCounter.into(), START);
+    rig.decide(day, 10).await?;
+    let charged = rig.decide(second, 1).await?;
+    assert_eq!(rig.standing(second, charged).remaining(), 989);
+    rig.go_to(START + 2_000_000);
+    assert_eq!(rig.remaining(second).await?, 1000);
+    Ok(())
+}
+
+#[tokio::test]
 async fn under_another_rate_no_less_is_used() -> Result {
     for seed in 0..400 {
         let mut random = Random::new(seed);

@@ -1,4 +1,4 @@
-//! The memory backend under threads, and at its cap.
+//! Many threads at once.
 
 use std::{
     sync::{
@@ -11,29 +11,16 @@ use std::{
 
 use traffik::{
     Rate,
-    backend::{Backend, MemoryBackend},
+    backend::Backend,
     client::Key,
     clock::Clock,
     decision::{Hit, Standing},
-    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, TokenBucket},
-    test::ManualClock,
+    strategy::{AnyStrategy, FixedWindow, TokenBucket},
 };
 
+use super::{admits, store, strategies};
+
 const THREADS: u64 = 8;
-
-fn strategies() -> [AnyStrategy; 3] {
-    [FixedWindow.into(), SlidingWindowCounter.into(), TokenBucket::new().into()]
-}
-
-fn store() -> (MemoryBackend, ManualClock) {
-    let clock = ManualClock::new();
-    (MemoryBackend::new("test").clock(clock.clone()), clock)
-}
-
-/// Whether all of `hits` were admitted. A store in memory answers at once.
-fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
-    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
-}
 
 /// Runs `work` on all threads at once, each with its number, and adds up what they return.
 fn at_once(work: impl Fn(u64) -> u64 + Sync) -> u64 {
@@ -197,158 +184,6 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
         let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 5 };
         assert!(admits(&backend, &[hit]) && !admits(&backend, &[hit]));
     }
-}
-
-#[test]
-fn a_flood_of_strangers_never_passes_the_cap() {
-    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
-    for max_entries in [16, 1000, 5000, 20_000] {
-        let (backend, _) = store();
-        let backend = backend.max_entries(max_entries);
-        for stranger in 0..30_000_u64 {
-            let key = Key::from(stranger);
-            assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]));
-            if stranger % 500 == 0 {
-                assert!(backend.len() <= max_entries);
-            }
-        }
-        let held = backend.len();
-        assert!(held <= max_entries && held >= max_entries / 2, "{held} of {max_entries}");
-        assert_eq!(backend.evictions() + u64::try_from(held).unwrap(), 30_000, "each that had to go is counted");
-    }
-}
-
-#[test]
-fn several_hits_at_once_do_not_pass_the_cap_either() {
-    let (strategy, rate) = (AnyStrategy::from(TokenBucket::new()), Rate::literal("1000/s"));
-    for (max_entries, regulars) in [(16, 4_u64), (16, 15), (100, 60), (3000, 2000)] {
-        let (backend, clock) = store();
-        let (backend, mut admitted) = (backend.max_entries(max_entries), 0);
-        for stranger in 0..10_000_u64 {
-            let (old, new) = (Key::from(("regular", stranger % regulars)), Key::from(("stranger", stranger)));
-            let hit = |uid, key| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
-            admitted += u64::from(admits(&backend, &[hit("a", &old), hit("b", &new), hit("c", &old), hit("d", &new)]));
-            assert!(backend.len() <= max_entries, "{} of {max_entries}", backend.len());
-            // A few of them have expired by then, and others have not.
-            clock.advance(Duration::from_micros(100));
-        }
-        assert!(admitted > 5000, "{admitted}");
-    }
-}
-
-#[test]
-fn expired_entries_leave_as_others_arrive() {
-    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/s"));
-    let (backend, clock) = store();
-    for client in 0..100_000_u64 {
-        let key = Key::from(client);
-        assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]));
-        if client % 1000 == 999 {
-            clock.advance(Duration::from_secs(1));
-        }
-    }
-    // A thousand arrive in each second: there is never much more than what is alive and what just expired.
-    assert!(backend.len() < 5000, "{}", backend.len());
-    assert_eq!(backend.evictions(), 0);
-}
-
-#[test]
-fn expired_entries_go_before_those_of_limited_clients() {
-    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/min"));
-    let (backend, clock) = store();
-    let backend = backend.max_entries(1000);
-    let hits = |client: u64, rate| {
-        let key = Key::from(client);
-        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }])
-    };
-    for client in 0..500 {
-        assert!(hits(client, Rate::literal("1/s")));
-    }
-    clock.advance(Duration::from_secs(1));
-    for client in 1000..1900 {
-        assert!(hits(client, rate));
-    }
-    assert_eq!(backend.evictions(), 0, "the expired ones made room");
-    assert!((1000..1900).all(|client| !hits(client, rate)));
-}
-
-#[test]
-fn limited_clients_stay_limited_under_a_flood_of_strangers() {
-    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
-    let (backend, _) = store();
-    let backend = backend.max_entries(16_384);
-    let admitted = |name: &'static str, number: u64, cost| {
-        let key = Key::from((name, number));
-        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost }])
-    };
-    for limited in 0..1000 {
-        assert!(admitted("limited", limited, 5));
-    }
-    for stranger in 0..200_000 {
-        assert!(admitted("stranger", stranger, 1), "no newcomer is refused");
-    }
-    assert!((0..1000).all(|limited| !admitted("limited", limited, 1)), "a limited client got a fresh start");
-    assert!(backend.len() <= 16_384);
-    assert!(backend.evictions() > 180_000);
-}
-
-#[test]
-fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
-    for strategy in strategies() {
-        let rate = Rate::literal("5/hour");
-        let (backend, _) = store();
-        let backend = backend.max_entries(1000);
-        let admitted = |name: &'static str, number: u64, cost| {
-            let key = Key::from((name, number));
-            admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost }])
-        };
-        for limited in 0..899 {
-            assert!(admitted("limited", limited, 5));
-        }
-        for stranger in 0..10_000 {
-            assert!(admitted("stranger", stranger, 4));
-        }
-        assert!((0..899).all(|limited| !admitted("limited", limited, 1)), "{strategy:?}");
-    }
-}
-
-#[test]
-fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
-    let strategy = AnyStrategy::from(TokenBucket::new());
-    let (backend, clock) = store();
-    let backend = backend.max_entries(16);
-    let admitted = |client: u64| {
-        let key = Key::from(client);
-        admits(
-            &backend,
-            &[Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("1/hour"), cost: 1 }],
-        )
-    };
-    for client in 0..16 {
-        assert!(admitted(client));
-        clock.advance(Duration::from_secs(1));
-    }
-    assert!(admitted(100), "no newcomer is refused");
-    assert_eq!((backend.len(), backend.evictions()), (16, 1));
-    assert!((1..16).all(|client| !admitted(client)));
-    assert!(admitted(0), "the first was the next to be let in again");
-}
-
-#[test]
-fn of_those_that_are_not_limited_the_one_with_most_left_goes() {
-    let strategy = AnyStrategy::default();
-    let (backend, _) = store();
-    let backend = backend.max_entries(16);
-    let hits = |client: u64, cost| {
-        let key = Key::from(client);
-        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("20/hour"), cost }])
-    };
-    for client in 0..16 {
-        assert!(hits(client, client + 4));
-    }
-    assert!(hits(100, 10));
-    assert!((1..16).all(|client| !hits(client, 20 - client - 3)), "what they used is known still");
-    assert!(hits(0, 20), "the first had used least");
 }
 
 #[test]

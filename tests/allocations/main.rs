@@ -1,0 +1,95 @@
+//! A decision in memory about clients that are known takes nothing from the heap. Allocations are counted for each thread,
+//! so that tests beside each other do not disturb; a test binary of its own, since it has an allocator of its own.
+
+use std::{pin::pin, task::Poll};
+
+use allocation_counter::measure;
+use traffik::{
+    Rate,
+    backend::{Backend, MemoryBackend},
+    client::Key,
+    decision::{Hit, Standing},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, TokenBucket},
+    test::ManualClock,
+};
+
+const RATE: Rate = Rate::literal("1000/min");
+
+fn strategies() -> [AnyStrategy; 3] {
+    [FixedWindow.into(), SlidingWindowCounter.into(), TokenBucket::new().burst(1000).into()]
+}
+
+/// Each of many times as often as one of these is done: an allocation that only some decisions need is seen as well.
+const TIMES: u64 = 300;
+
+/// Whether a store in memory admits all of `hits`, asked as one that answers at once.
+fn decides_now(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
+    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+}
+
+/// The same, asked as any backend.
+fn decides(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let decision = pin!(backend.decide(hits)).poll(&mut cx);
+    matches!(decision, Poll::Ready(Ok(decision)) if decision.is_admitted())
+}
+
+type Decide = fn(&MemoryBackend, &[Hit<'_>]) -> bool;
+
+/// Allocations of `TIMES` decisions about `hits` hits of cost 1 on different entries, admitted and then refused.
+fn allocations(decide: Decide, strategy: &AnyStrategy, hits: usize) -> [u64; 2] {
+    let uids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let key = Key::from(("203.0.113.7".to_owned(), 42_u64));
+    let hit = |uid: &'static str, cost| Hit { uid, key: &key, strategy, rate: RATE, cost };
+    let of = |cost| uids.into_iter().take(hits).map(|uid| hit(uid, cost)).collect::<Vec<_>>();
+    let backend = MemoryBackend::new("test").clock(ManualClock::new());
+    let (one, rest) = (of(1), of(1000 - TIMES - 1));
+
+    assert!(decide(&backend, &one), "the clients are known from here on");
+    let admitted = measure(|| assert!((0..TIMES).all(|_| decide(&backend, &one))));
+    assert!(decide(&backend, &rest));
+    let refused = measure(|| assert!((0..TIMES).all(|_| !decide(&backend, &one))));
+    [admitted.count_total, refused.count_total]
+}
+
+#[test]
+fn a_decision_about_known_clients_allocates_nothing() {
+    for strategy in &strategies() {
+        for decide in [decides_now as Decide, decides] {
+            for hits in [1, 2, 8] {
+                assert_eq!(allocations(decide, strategy, hits), [0, 0], "{hits} hits, {strategy:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_peek_and_its_numbers_allocate_nothing() {
+    let key = Key::from("alice");
+    for strategy in &strategies() {
+        let backend = MemoryBackend::new("test").clock(ManualClock::new());
+        let hit = Hit { uid: "limit", key: &key, strategy, rate: RATE, cost: 1 };
+        assert!(decides(&backend, &[hit]));
+        let counted = measure(|| {
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let Poll::Ready(Ok(decision)) = pin!(backend.peek(&[hit])).poll(&mut cx) else { panic!("it waits") };
+            for outcome in decision.outcomes() {
+                let standing = Standing::new(strategy, RATE, *outcome);
+                assert_eq!((standing.remaining(), standing.retry_after()), (999, None));
+                assert!(standing.more_after().is_some() && !standing.reset_after().is_zero());
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{strategy:?}");
+    }
+}
+
+#[test]
+fn what_is_counted_here_is_what_is_allocated() {
+    assert_eq!(measure(|| drop(std::hint::black_box(Box::new(7)))).count_total, 1);
+
+    // A client who comes for the first time is stored.
+    let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
+    let backend = MemoryBackend::new("test").clock(ManualClock::new());
+    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost: 1 };
+    assert!(measure(|| assert!(decides_now(&backend, &[hit]))).count_total > 0);
+}
