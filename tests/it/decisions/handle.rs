@@ -251,8 +251,17 @@ async fn two_throttles_of_one_uid_are_an_error_that_names_both() -> Result {
 async fn duplicate_uids_can_be_allowed_and_then_share_what_is_counted() -> Result {
     let builder = Traffik::builder(MemoryBackend::new("test").clock(ManualClock::new())).allow_duplicate_uids();
     let traffik = builder.register::<(Five, AlsoFive)>().build()?;
-    assert_eq!(remaining(&traffik.hit::<(Five, AlsoFive)>("alice").await?), [4, 3]);
+    assert_eq!(remaining(&traffik.hit::<(Five, AlsoFive)>("alice").await?), [3, 3]);
     assert_eq!(remaining(&traffik.peek::<Five>("alice").await?), [3]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_charged_now_can_still_be_reset() -> Result {
+    let (traffik, backend) = app();
+    traffik.hit::<(Five, Free, Unlimited)>("alice").await?;
+    traffik.reset::<(Five, Free, Unlimited)>("alice").await?;
+    assert!(backend.is_empty());
     Ok(())
 }
 

@@ -38,10 +38,15 @@ impl Asked {
     /// What the backend is asked: nothing about clients that are exempted, rates that are unlimited, requests that cost
     /// nothing, and what was charged before.
     pub(crate) fn hit(&self) -> Option<Hit<'_>> {
-        let Definition { uid, settings, .. } = &*self.definition;
-        let key = self.client.key()?;
         let counts = !self.rate.is_unlimited() && self.cost > 0 && self.charged_before.is_none();
-        counts.then_some(Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost: self.cost })
+        self.entry().filter(|_| counts)
+    }
+
+    /// The entry that a client which is not exempted has, or would have.
+    pub(crate) fn entry(&self) -> Option<Hit<'_>> {
+        let Definition { uid, settings, .. } = &*self.definition;
+        let (rate, cost) = (self.rate, self.cost);
+        self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
     }
 
     pub(crate) fn hits(asked: &OneOrMore<Self>) -> SmallVec<[Hit<'_>; INLINE]> {

@@ -1,5 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{Error, TraffikBuilder, ask::Asked, deadline::within, registry::Registry};
 #[cfg(feature = "axum")]
 use crate::web::WebDefaults;
@@ -7,7 +9,7 @@ use crate::{
     backend::{AnyBackend, Backend, BackendError},
     client::{Client, Networks},
     clock::AnyClock,
-    decision::{Decision, Hit, Receipt},
+    decision::{Decision, Hit, INLINE, Receipt},
     limits::Limits,
     one_or_more::OneOrMore,
     throttle::{ConfigError, Definition, Throttle, Throttles},
@@ -144,10 +146,10 @@ impl Traffik {
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
-        let asked = self.asked::<T>(client.into())?;
-        let (hits, app) = (Asked::hits(&asked), &self.app);
+        let (asked, app) = (self.asked::<T>(client.into())?, &self.app);
+        let entries: SmallVec<[Hit<'_>; INLINE]> = asked.iter().filter_map(Asked::entry).collect();
         match &app.backend {
-            Some(backend) => Ok(within(&app.clock, app.backend_timeout, backend.reset(&hits)).await?),
+            Some(backend) => Ok(within(&app.clock, app.backend_timeout, backend.reset(&entries)).await?),
             None => Ok(()),
         }
     }

@@ -43,8 +43,8 @@ pub use self::{erased::AnyClock, system::SystemClock, timestamp::Timestamp};
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now.
     ///
-    /// It should not go back. Where it does, no limit opens, and no client stays refused for longer than the whole of
-    /// its window.
+    /// It should not go back. Where it does, no limit opens, and no client stays refused for longer than its strategy
+    /// refuses anybody at most.
     fn now(&self) -> Timestamp;
 
     /// Ends when `duration` has passed on this clock.

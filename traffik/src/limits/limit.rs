@@ -131,7 +131,7 @@ impl Limit {
         use crate::strategy::{Past, Strategy};
 
         if let Some(Outcome { past: Some(past), at, .. }) = &mut self.outcome {
-            let state = self.definition.settings.strategy.refund(*past, self.own_cost, *at);
+            let state = self.definition.settings.strategy.refund(*past, self.own_cost, *at, *at);
             *past = Past { state, ..*past };
         }
     }

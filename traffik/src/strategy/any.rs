@@ -95,8 +95,8 @@ impl Strategy for AnyStrategy {
         each!(self, strategy => strategy.charge(past, rate, cost, now))
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State {
-        each!(self, strategy => strategy.refund(past, cost, charged_at))
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+        each!(self, strategy => strategy.refund(past, cost, charged_at, now))
     }
 
     fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {

@@ -79,7 +79,7 @@ impl Strategy for FixedWindow {
     }
 
     /// All of the cost while its window lasts; nothing once that rolled.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State {
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let count = Count::read(past);
         if charged_at < count.start {
             return past.state;

@@ -7,6 +7,8 @@
 //! time is `micros + fraction ÷ limit` microseconds after the epoch, exact for every rate, since each unit of cost
 //! moves it by `period ÷ limit`.
 
+use std::time::Duration;
+
 use super::{
     Past, State,
     exact::{mul_div_floor, narrow},
@@ -76,9 +78,14 @@ impl Meter {
         Self { rate: self.rate, written: now, micros, fraction }
     }
 
-    /// With `cost` less in it.
-    pub(super) fn emptied(self, cost: u64) -> Self {
+    /// With `cost` less in it, apart from what has drained in the time since it was poured in.
+    ///
+    /// All of that time is taken off. Some of it may have gone by while what was there before drained, but nothing tells
+    /// how much, and what is given back twice would be room that nobody has.
+    pub(super) fn emptied(self, cost: u64, since: Duration) -> Self {
         let (micros, fraction) = self.time_to_drain(cost);
+        let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let Some(micros) = micros.checked_sub(since) else { return self };
         let (limit, _) = self.terms();
         let (borrow, fraction) = if self.fraction < fraction {
             (1, self.fraction + limit - fraction)
@@ -120,8 +127,6 @@ fn is_slower(a: Rate, b: Rate) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const THIRDS: Rate = Rate::literal("3/us");
@@ -152,8 +157,21 @@ mod tests {
     #[test]
     fn what_was_filled_can_be_emptied() {
         let meter = Meter::empty(THIRDS, at(10)).filled(100, at(10));
-        let again = meter.filled(5, at(10)).emptied(5);
+        let again = meter.filled(5, at(10)).emptied(5, Duration::ZERO);
         assert_eq!((again.micros, again.fraction), (meter.micros, meter.fraction));
+    }
+
+    #[test]
+    fn what_has_drained_is_not_given_back_again() {
+        let minutely = Rate::literal("60/min");
+        let second = 1_000_000;
+        let meter = Meter::empty(minutely, at(0)).filled(30, at(0));
+        // Drained after 30 s, and filled by somebody else.
+        let filled_again = meter.filled(60, at(30 * second));
+        let refunded = filled_again.emptied(30, Duration::from_secs(30));
+        assert_eq!(refunded.level(at(30 * second)), 60);
+        assert_eq!(meter.emptied(30, Duration::from_secs(10)).level(at(10 * second)), 0);
+        assert_eq!(filled_again.emptied(30, Duration::from_secs(45)).level(at(45 * second)), 45);
     }
 
     #[test]

@@ -58,9 +58,9 @@ impl<M: Metered> Strategy for M {
         meter.filled(cost, now).write()
     }
 
-    /// What it cost, as far as that has not drained since.
-    fn refund(&self, past: Past, cost: u64, _charged_at: Timestamp) -> State {
-        Meter::read(past, past.rate).emptied(cost).write()
+    /// What it cost, less all that may have drained of it since.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+        Meter::read(past, past.rate).emptied(cost, now.saturating_since(charged_at)).write()
     }
 
     fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {

@@ -26,7 +26,8 @@
 //! # When the clock goes back
 //!
 //! A state that was written later than now can only come from a clock that went back. It is moved back by as much
-//! ([`Strategy::rewound`]): nothing opens, and a client waits no longer than the whole of its window.
+//! ([`Strategy::rewound`]): nothing opens, and a client waits no longer than its strategy refuses anybody
+//! at most: the whole of a window, say, where some of it had passed.
 
 mod any;
 mod exact;
@@ -88,8 +89,8 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     /// What to store once `cost`, which is available, is charged.
     fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State;
 
-    /// What to store once a `cost` that was charged at `charged_at` is given back, as far as it still counts.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State;
+    /// What to store once a `cost` that was charged at `charged_at` is given back, as far as it surely still counts.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State;
 
     /// What to store in place of a state that was written later than `now`, by a clock that went back since: the same,
     /// as much earlier. Nothing, if it was not.

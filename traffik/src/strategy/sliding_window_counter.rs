@@ -125,7 +125,7 @@ impl Strategy for SlidingWindowCounter {
     }
 
     /// All of the cost while it is counted in either window; nothing after that.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp) -> State {
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let windows = Windows::stored(past);
         let charged_at = charged_at.as_micros();
         if charged_at >= windows.start() {

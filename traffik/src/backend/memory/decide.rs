@@ -82,6 +82,18 @@ impl<'a> Locked<'a> {
         evicted
     }
 
+    /// Lets every hit on an entry tell what all of them came to.
+    fn tell_all_of_an_entry(&self, readings: &mut [Reading]) {
+        let mut later: Inline<(Digest, Option<Past>)> = SmallVec::new();
+        for (place, Reading { verdict, .. }) in self.places.iter().zip(readings).rev() {
+            match later.iter().find(|(digest, _)| *digest == place.digest) {
+                Some((_, last)) => verdict.after = *last,
+                None if verdict.after.is_some() => later.push((place.digest, verdict.after)),
+                None => {}
+            }
+        }
+    }
+
     /// Stores for each hit what `choose` takes from its verdict.
     fn write(&mut self, hits: &[Hit<'_>], readings: &[Reading], choose: impl Fn(&Verdict) -> Option<Past>) {
         let Self { shards, places } = self;
@@ -128,11 +140,12 @@ impl Store {
         let mut locked = Locked::new(self, hits);
         // Read under the locks: whoever comes later to the same entry sees a later time.
         let now = self.clock.now();
-        let readings = locked.read(hits, now);
+        let mut readings = locked.read(hits, now);
 
         if readings.iter().all(|reading| reading.verdict.admitted) {
             let evicted = locked.make_room(&readings, self.shards.max_entries_each(), now);
             locked.write(hits, &readings, |verdict| verdict.after);
+            locked.tell_all_of_an_entry(&mut readings);
             drop(locked);
             self.count_evictions(evicted);
             return decision(&readings, now, |verdict| verdict.after);
@@ -151,7 +164,7 @@ impl Store {
         for Receipt { hit, charged_at } in receipts {
             self.with_entry(hit, |shard, digest| {
                 if let Some(past) = shard.get(digest) {
-                    let state = hit.strategy.refund(past, hit.cost, *charged_at);
+                    let state = hit.strategy.refund(past, hit.cost, *charged_at, self.clock.now());
                     shard.put(digest, Past { state, ..past }, hit.strategy);
                 }
             });
