@@ -10,6 +10,7 @@ mod identifiers;
 mod identity_extractors;
 mod layers;
 mod load;
+mod logs;
 mod misconfigured;
 mod once;
 mod peers;

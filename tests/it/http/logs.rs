@@ -1,0 +1,93 @@
+//! What is logged: what is set up wrong, an outage once, and no secret.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, routing::get};
+use traffik::{Client, Settings, Throttled, Traffik, backend::MemoryBackend, test::ManualClock};
+
+use super::{
+    app::{throttle, traffik},
+    backends::Unsteady,
+    server::{get_from, get_from_nowhere},
+};
+
+throttle!(Search, "logs:search", "1/min");
+throttle!(ByKey, "logs:by-key", "1/min", Settings::new().identifier(|_| Client::secret("hunter2")));
+
+/// What is logged by this thread while it is there.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_missing_layer_and_a_missing_address_are_logged_with_the_line_to_add() {
+    let (log, _guard) = Log::begin();
+    let app = Router::new().route("/", get(|_: Throttled<Search>| async {}));
+    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 500);
+    assert!(log.text().contains("ERROR") && log.text().contains(".layer(traffik.layer())"), "{}", log.text());
+
+    let (traffik, _) = traffik();
+    assert_eq!(get_from_nowhere(&app.layer(traffik.layer()), "/").await.status, 500);
+    assert!(log.text().contains("into_make_service_with_connect_info"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn an_outage_is_logged_once_a_second_and_not_for_each_request() {
+    let (log, _guard) = Log::begin();
+    let clock = ManualClock::new();
+    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let traffik = Traffik::builder(backend.clone()).clock(clock.clone()).build().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
+
+    backend.fails();
+    for _ in 0..10 {
+        assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
+    }
+    assert_eq!(log.text().matches("the backend gives no answer").count(), 1, "{}", log.text());
+
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
+    assert_eq!(log.text().matches("the backend gives no answer").count(), 2, "{}", log.text());
+    assert!(log.text().contains("logs:search"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_secret_is_in_no_log() {
+    let (log, _guard) = Log::begin();
+    let clock = ManualClock::new();
+    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let traffik = Traffik::new(backend.clone());
+    let app = Router::new().route("/", get(|_: Throttled<ByKey>| async {})).layer(traffik.layer());
+
+    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 200);
+    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 429);
+    backend.fails();
+    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
+    assert!(log.text().contains("logs:by-key") && !log.text().contains("hunter2"), "{}", log.text());
+}
