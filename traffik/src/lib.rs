@@ -101,7 +101,7 @@ pub use traffik_macros::throttled;
 #[cfg(feature = "axum")]
 pub use self::web::{Limited, Responder, ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer};
 pub use self::{
-    app::{Error, Traffik, TraffikBuilder},
+    app::{Charge, Error, Traffik, TraffikBuilder},
     client::{Client, EXEMPTED},
     limits::{Limit, Limits},
     rate::{Rate, RateError},

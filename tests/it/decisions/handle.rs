@@ -27,8 +27,8 @@ fn remaining(limits: &Limits) -> Vec<u64> {
 async fn a_tuple_is_charged_whole_or_not_at_all() -> Result {
     let (traffik, _) = app();
     type All = (Five, Three, Two);
-    assert_eq!(remaining(&traffik.hit::<All>("alice").await?), [4, 2, 1]);
-    assert_eq!(remaining(&traffik.hit::<All>("alice").await?), [3, 1, 0]);
+    assert_eq!(remaining(traffik.hit::<All>("alice").await?.limits()), [4, 2, 1]);
+    assert_eq!(remaining(traffik.hit::<All>("alice").await?.limits()), [3, 1, 0]);
 
     let refused = traffik.hit::<All>("alice").await?;
     assert!(!refused.is_admitted());
@@ -111,7 +111,7 @@ async fn after_close_every_call_says_so() -> Result {
     assert!(closed(traffik.hit::<One>("alice").await.unwrap_err()));
     assert!(closed(traffik.peek::<One>("alice").await.unwrap_err()));
     assert!(closed(traffik.reset::<One>("alice").await.unwrap_err()));
-    assert!(closed(traffik.refund("alice", &limits).await.unwrap_err().into()));
+    assert!(closed(limits.refund().await.unwrap_err().into()));
     assert!(closed(traffik.clear().await.unwrap_err().into()));
     assert!(traffik.hit::<One>("alice").await.unwrap_err().to_string().contains("closed"));
 
@@ -132,7 +132,7 @@ async fn what_is_not_counted_never_reaches_the_backend() -> Result {
 
         let limits = traffik.hit::<(One, Two)>(EXEMPTED).await?;
         assert!(limits.is_admitted() && limits.iter().all(|limit| !limit.is_counted()));
-        traffik.refund(EXEMPTED, &limits).await?;
+        limits.refund().await?;
         traffik.reset::<One>(EXEMPTED).await?;
     }
     assert!(backend.is_empty());
@@ -156,13 +156,13 @@ async fn a_refund_gives_back_what_a_decision_charged() -> Result {
     type All = (Five, Three, Two, Dear);
     traffik.hit::<All>("alice").await?;
     let limits = traffik.hit::<All>("alice").await?;
-    traffik.refund("alice", &limits).await?;
+    limits.refund().await?;
     assert_eq!(remaining(&traffik.peek::<All>("alice").await?), [4, 2, 1, 6]);
 
     traffik.hit::<All>("alice").await?;
     let refused = traffik.hit::<All>("alice").await?;
     assert!(!refused.is_admitted());
-    traffik.refund("alice", &refused).await?;
+    refused.refund().await?;
     assert_eq!(remaining(&traffik.peek::<All>("alice").await?), [3, 1, 0, 2], "a refusal charged nothing");
     Ok(())
 }
@@ -172,7 +172,7 @@ async fn a_throttle_twice_in_a_tuple_is_charged_and_given_back_once() -> Result 
     let (traffik, _) = app();
     let limits = traffik.hit::<(Five, One, Five)>("alice").await?;
     assert_eq!(remaining(&limits), [4, 0]);
-    traffik.refund("alice", &limits).await?;
+    limits.refund().await?;
     assert_eq!(remaining(&traffik.peek::<(Five, One)>("alice").await?), [5, 1]);
     Ok(())
 }
@@ -221,7 +221,7 @@ async fn disabled_admits_everything() -> Result {
         let limits = traffik.hit::<(One, TooDear)>("alice").await?;
         assert!(limits.is_admitted() && limits.iter().all(|limit| !limit.is_counted()));
         assert!(traffik.peek::<One>("alice").await?.is_admitted());
-        traffik.refund("alice", &limits).await?;
+        limits.refund().await?;
     }
     traffik.reset::<One>("alice").await?;
     traffik.clear().await?;
@@ -251,7 +251,7 @@ async fn two_throttles_of_one_uid_are_an_error_that_names_both() -> Result {
 async fn duplicate_uids_can_be_allowed_and_then_share_what_is_counted() -> Result {
     let builder = Traffik::builder(MemoryBackend::new("test").clock(ManualClock::new())).allow_duplicate_uids();
     let traffik = builder.register::<(Five, AlsoFive)>().build()?;
-    assert_eq!(remaining(&traffik.hit::<(Five, AlsoFive)>("alice").await?), [3, 3]);
+    assert_eq!(remaining(traffik.hit::<(Five, AlsoFive)>("alice").await?.limits()), [3, 3]);
     assert_eq!(remaining(&traffik.peek::<Five>("alice").await?), [3]);
     Ok(())
 }

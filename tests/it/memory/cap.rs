@@ -138,10 +138,47 @@ fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
             assert!(admitted("limited", limited, 5));
         }
         for stranger in 0..10_000 {
-            assert!(admitted("stranger", stranger, 4));
+            assert!(admitted("stranger", stranger, 2));
         }
         assert!((0..899).all(|limited| !admitted("limited", limited, 1)), "{strategy:?}");
     }
+}
+
+#[test]
+fn so_they_do_whatever_the_cap() {
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/day"));
+    for max_entries in [2000, 20_000, 33_792, 40_000, 65_536] {
+        let (backend, _) = store();
+        let backend = backend.max_entries(max_entries);
+        let admitted = |uid: &'static str, client: usize, rate| {
+            let key = Key::from(u64::try_from(client).unwrap_or(0));
+            admits(&backend, &[Hit { uid, key: &key, strategy: &strategy, rate, cost: 1 }])
+        };
+        let limited = max_entries * 89 / 100;
+        assert!((0..limited).all(|client| admitted("limited", client, rate)));
+        assert!((0..max_entries).all(|client| admitted("open", client, Rate::literal("10/day"))));
+        assert!(!(0..limited).any(|client| admitted("limited", client, rate)), "a cap of {max_entries}");
+    }
+}
+
+#[test]
+fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
+    let strategy = AnyStrategy::default();
+    let (backend, _) = store();
+    let backend = backend.max_entries(1000);
+    let hit = |uid: &'static str, client: u64, rate, cost| {
+        let key = Key::from(client);
+        admits(&backend, &[Hit { uid, key: &key, strategy: &strategy, rate, cost }])
+    };
+    // Nine of ten are used, and the next request costs three.
+    for client in 0..300 {
+        assert!((0..3).all(|_| hit("login", client, Rate::literal("10/day"), 3)));
+    }
+    // These used more, but a smaller share of what they have.
+    for stranger in 0..3000 {
+        assert!(hit("api", stranger, Rate::literal("1000/day"), 10));
+    }
+    assert!(!(0..300).any(|client| hit("login", client, Rate::literal("10/day"), 3)));
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl TraffikBuilder {
         }
     }
 
-    /// Measures deadlines and delays by this clock, not by the backend's.
+    /// Measures deadlines and delays by this clock. Decisions go by the backend's, which is also the one for these unless
+    /// told otherwise: a test that moves time gives its clock to the backend.
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
         Self { clock: clock.into(), ..self }
     }

@@ -2,10 +2,11 @@
 
 mod ask;
 mod builder;
+mod charge;
 mod deadline;
 mod error;
 mod registry;
 mod traffik;
 
 pub(crate) use self::ask::Asked;
-pub use self::{builder::TraffikBuilder, error::Error, traffik::Traffik};
+pub use self::{builder::TraffikBuilder, charge::Charge, error::Error, traffik::Traffik};

@@ -1,8 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 
-use super::{Error, TraffikBuilder, ask::Asked, deadline::within, registry::Registry};
+use super::{Charge, Error, TraffikBuilder, ask::Asked, deadline::within, registry::Registry};
 #[cfg(feature = "axum")]
 use crate::web::WebDefaults;
 use crate::{
@@ -46,12 +46,11 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Traffik {
     pub(super) app: Arc<App>,
 }
 
-#[derive(Debug)]
 pub(super) struct App {
     /// None, where everything is admitted.
     pub(super) backend: Option<AnyBackend>,
@@ -121,8 +120,10 @@ impl Traffik {
     /// # Errors
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
-    pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        self.charge(&self.asked::<T>(client.into())?).await
+    pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Charge, Error> {
+        let client = client.into();
+        let limits = self.charge(&self.asked::<T>(client.clone())?).await?;
+        Ok(Charge::new(self.clone(), self.counted_as(client), limits))
     }
 
     /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing.
@@ -133,11 +134,11 @@ impl Traffik {
     pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
         let asked = self.asked::<T>(client.into())?;
         let (hits, app) = (Asked::hits(&asked), &self.app);
-        let decision = match &app.backend {
-            Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await?,
-            _ => Decision::from_iter([]),
+        let answer = match &app.backend {
+            Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await,
+            _ => Ok(Decision::from_iter([])),
         };
-        Ok(Limits::new(&asked, &decision))
+        self.limits(&asked, answer)
     }
 
     /// Lets a client start fresh with a throttle, or with each of a tuple.
@@ -204,34 +205,41 @@ impl Traffik {
     }
 
     pub(crate) async fn charge(&self, asked: &OneOrMore<Asked>) -> Result<Limits, Error> {
+        match self.charge_now(asked) {
+            Some(limits) => limits,
+            None => Box::pin(self.charge_later(asked)).await,
+        }
+    }
+
+    /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
+    fn charge_now(&self, asked: &OneOrMore<Asked>) -> Option<Result<Limits, Error>> {
         let hits = Asked::hits(asked);
-        let decision = if hits.is_empty() { Decision::from_iter([]) } else { self.decide(&hits).await? };
+        let answer = match &self.app.backend {
+            Some(backend) if !hits.is_empty() => backend.decide_now(&hits)?,
+            _ => Ok(Decision::from_iter([])),
+        };
+        Some(self.limits(asked, answer))
+    }
+
+    /// Asks a backend that has to wait, and no longer than it may.
+    async fn charge_later(&self, asked: &OneOrMore<Asked>) -> Result<Limits, Error> {
+        let (hits, app) = (Asked::hits(asked), &self.app);
+        let answer = match &app.backend {
+            Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await,
+            None => Ok(Decision::from_iter([])),
+        };
+        self.limits(asked, answer)
+    }
+
+    /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
+    fn limits(&self, asked: &OneOrMore<Asked>, answer: Result<Decision, BackendError>) -> Result<Limits, Error> {
+        let decision = answer?;
+        let (told, expected) = (decision.outcomes().len(), Asked::hits(asked).len());
+        if told != expected && !self.is_disabled() {
+            let reason = format!("the backend told {told} outcomes of {expected} hits");
+            return Err(BackendError::unavailable(reason).into());
+        }
         Ok(Limits::new(asked, &decision))
-    }
-
-    /// Nothing is boxed and no deadline is set where the backend answers at once.
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let Some(backend) = &self.app.backend else { return Ok(Decision::from_iter([])) };
-        match backend.decide_now(hits) {
-            Some(answer) => answer,
-            None => within(&self.app.clock, self.app.backend_timeout, backend.decide(hits)).await,
-        }
-    }
-
-    /// Gives back to a client what [`hit`](Self::hit) charged, as far as it still counts: see [`Strategy::refund`] of each
-    /// strategy. A decision that was refused charged nothing, and nothing is given back of it.
-    ///
-    /// # Errors
-    ///
-    /// When the backend gave no answer.
-    ///
-    /// [`Strategy::refund`]: crate::strategy::Strategy::refund
-    pub async fn refund(&self, client: impl Into<Client>, limits: &Limits) -> Result<(), BackendError> {
-        let client = self.counted_as(client.into());
-        match client.key() {
-            Some(key) if limits.is_admitted() => self.give_back(&limits.receipts(key)).await,
-            _ => Ok(()),
-        }
     }
 
     pub(crate) async fn give_back(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
@@ -239,5 +247,12 @@ impl Traffik {
             Some(backend) => within(&self.app.clock, self.app.backend_timeout, backend.refund(receipts)).await,
             None => Ok(()),
         }
+    }
+}
+
+/// Its namespace, and nothing of what is kept there.
+impl fmt::Debug for Traffik {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Traffik").field("namespace", &self.namespace()).finish_non_exhaustive()
     }
 }

@@ -66,12 +66,8 @@ impl AnyBackend {
         self.0.namespace()
     }
 
-    /// Without a box where the backend need not wait.
     pub(crate) async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        match self.0.decide_now(hits) {
-            Some(answer) => answer,
-            None => self.0.decide(hits).await,
-        }
+        self.0.decide(hits).await
     }
 
     pub(crate) fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {

@@ -28,10 +28,18 @@ impl Key {
         Self { parts: smallvec![secret.into()], secret: true }
     }
 
-    /// The parts, in order.
+    /// The parts, in order; nothing of a secret key.
     #[must_use]
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+    pub fn parts(&self) -> Option<&[Part]> {
+        (!self.secret).then_some(&*self.parts)
+    }
+
+    /// Bytes that no other key has, for a digest. Those of a secret key must not be stored or sent as they are.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = SmallVec::<[u8; 64]>::new();
+        self.write_to(&mut bytes);
+        bytes.into_vec()
     }
 
     /// Writes bytes that no other key writes: for a digest.
@@ -116,11 +124,7 @@ mod tests {
 
     #[test]
     fn keys_of_other_parts_write_other_bytes() {
-        let written = |key: Key| {
-            let mut bytes = SmallVec::<[u8; 64]>::new();
-            key.write_to(&mut bytes);
-            bytes.to_vec()
-        };
+        let written = |key: Key| key.to_bytes();
         let all = [
             written(("a:b", "c").into()),
             written(("a", "b:c").into()),
@@ -139,6 +143,7 @@ mod tests {
     fn a_secret_is_not_shown() {
         let shown = format!("{:?} {:?}", Key::secret("hunter2"), crate::Client::secret("hunter2"));
         assert!(!shown.contains("hunter2"), "{shown}");
+        assert_eq!(Key::secret("hunter2").parts(), None);
     }
 
     #[test]

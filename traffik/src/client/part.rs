@@ -74,7 +74,7 @@ macro_rules! part_of_number {
     };
 }
 
-part_of_number!(i32, i64, u32, u64);
+part_of_number!(i8, i16, i32, i64, i128, u8, u16, u32, u64);
 
 impl From<String> for Part {
     fn from(text: String) -> Self {

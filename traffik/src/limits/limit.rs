@@ -6,6 +6,7 @@ use crate::{
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
     rate::Rate,
+    strategy::{Past, Strategy},
     throttle::{Definition, Throttle},
 };
 
@@ -51,7 +52,14 @@ impl Limit {
         self.outcome.is_some()
     }
 
-    /// The highest cost that would be admitted now.
+    /// The highest cost that it ever admits at once: the limit of the rate, or the size of a bucket.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        if self.rate.is_unlimited() { u64::MAX } else { self.definition.settings.strategy.capacity(self.rate) }
+    }
+
+    /// The highest cost that would be admitted now. `u64::MAX` where nothing was counted: see
+    /// [`is_counted`](Self::is_counted).
     #[must_use]
     pub fn remaining(&self) -> u64 {
         self.standing().map_or(u64::MAX, |standing| standing.remaining())
@@ -128,8 +136,6 @@ impl Limit {
 
     /// Tells it as it is once its charge was given back, as far as is known here.
     pub(crate) fn give_back(&mut self) {
-        use crate::strategy::{Past, Strategy};
-
         if let Some(Outcome { past: Some(past), at, .. }) = &mut self.outcome {
             let state = self.definition.settings.strategy.refund(*past, self.own_cost, *at, *at);
             *past = Past { state, ..*past };

@@ -33,6 +33,8 @@ impl Meter {
 
     fn stored(past: Past) -> Self {
         let [fraction, written] = past.state.words();
+        // Whoever stored it: a fraction is less than one.
+        let fraction = fraction.min(past.rate.limit().saturating_sub(1));
         let micros = past.state.expires().as_micros().saturating_sub((fraction > 0).into());
         Self { rate: past.rate, written: Timestamp::from_micros(written), micros, fraction }
     }
@@ -172,6 +174,18 @@ mod tests {
         assert_eq!(refunded.level(at(30 * second)), 60);
         assert_eq!(meter.emptied(30, Duration::from_secs(10)).level(at(10 * second)), 0);
         assert_eq!(filled_again.emptied(30, Duration::from_secs(45)).level(at(45 * second)), 45);
+    }
+
+    #[test]
+    fn no_stored_words_and_no_cost_make_it_overflow() {
+        let words = [0, 1, 2, u64::MAX / 2, u64::MAX];
+        for [fraction, written, expires, cost, now] in words.iter().flat_map(|&a| words.map(|b| [a, b, a ^ b, b, a])) {
+            let past = Past { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
+            let meter = Meter::rewound(past, at(now)).unwrap_or(Meter::stored(past));
+            let filled = meter.filled(cost, at(now));
+            assert!(filled.fraction < 3 && meter.emptied(cost, Duration::ZERO).fraction < 3);
+            assert!(filled.drains_to(filled.level(at(now))) <= filled.drains_to(0));
+        }
     }
 
     #[test]

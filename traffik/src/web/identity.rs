@@ -3,7 +3,7 @@
 use std::{
     any::TypeId,
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     pin::Pin,
     sync::{
         Arc,
@@ -49,9 +49,15 @@ macro_rules! names_a_client {
     };
 }
 
-names_a_client!(Client, Key, IpAddr, String, &'static str, i32, i64, u32, u64);
+names_a_client!(Client, Key, IpAddr, Ipv4Addr, Ipv6Addr, String, &'static str, i32, i64, u32, u64);
 
 impl<A: Into<Part>, B: Into<Part>> IntoIdentity for (A, B) {
+    fn into_identity(self) -> Result<Client, Response> {
+        Ok(self.into())
+    }
+}
+
+impl<A: Into<Part>, B: Into<Part>, C: Into<Part>> IntoIdentity for (A, B, C) {
     fn into_identity(self) -> Result<Client, Response> {
         Ok(self.into())
     }

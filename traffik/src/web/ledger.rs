@@ -1,6 +1,9 @@
 //! What a request met so far: written by whatever throttles it, read when its response goes out.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::http::Extensions;
 
@@ -15,7 +18,7 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Shared {
     /// Whether a layer waits for the response, to add the fields and to give back.
-    watched: bool,
+    watched: AtomicBool,
     met: Mutex<Vec<Met>>,
 }
 
@@ -43,18 +46,19 @@ impl Met {
 }
 
 impl Ledger {
-    /// A ledger that a layer waits for.
-    pub(super) fn watched() -> Self {
-        Self { shared: Arc::new(Shared { watched: true, ..Shared::default() }) }
-    }
-
     /// The ledger of a request, which it gets now if it has none.
     pub(super) fn of(extensions: &mut Extensions) -> Self {
         extensions.get_or_insert_default::<Self>().clone()
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.shared.watched
+        self.shared.watched.load(Ordering::Relaxed)
+    }
+
+    /// The same ledger for a layer that waits for the response, unless another does so already.
+    pub(super) fn watched(self) -> Option<Self> {
+        let is_first = !self.shared.watched.swap(true, Ordering::Relaxed);
+        is_first.then_some(self)
     }
 
     pub(super) fn record(&self, met: impl IntoIterator<Item = Met>) {

@@ -27,9 +27,18 @@ struct Place {
 
 /// What one hit comes to.
 struct Reading {
+    /// Whether it has an entry, as it does unless its rate is unlimited.
+    is_counted: bool,
     /// Its cost, and that of the hits before it that count on the same entry.
     cost: u64,
+    /// What was before is what is stored, and not what hits before it on the same entry would leave behind.
     verdict: Verdict,
+}
+
+impl Reading {
+    fn new(hit: &Hit<'_>, cost: u64, verdict: Verdict) -> Self {
+        Self { is_counted: !hit.rate.is_unlimited(), cost, verdict }
+    }
 }
 
 impl<'a> Locked<'a> {
@@ -50,16 +59,27 @@ impl<'a> Locked<'a> {
         }
     }
 
+    /// Hits on one entry follow each other: each meets what the one before it would leave behind.
     fn read(&self, hits: &[Hit<'_>], now: Timestamp) -> Inline<Reading> {
-        let read = |(i, (hit, place)): (usize, (&Hit<'_>, &Place))| {
-            let counts_here =
-                |(hit, other): &(&Hit<'_>, &Place)| other.digest == place.digest && !hit.rate.is_unlimited();
-            let same_entry = hits.iter().zip(&self.places).take(i).filter(counts_here);
-            let cost = same_entry.fold(hit.cost, |cost, (other, _)| cost.saturating_add(other.cost));
-            let past = self.shards.get(place.shard).and_then(|shard| shard.get(place.digest));
-            Reading { cost, verdict: hit.strategy.decide(past, hit.rate, cost, now) }
-        };
-        hits.iter().zip(&self.places).enumerate().map(read).collect()
+        let mut readings: Inline<Reading> = SmallVec::new();
+        for (hit, place) in hits.iter().zip(&self.places) {
+            let earlier = self.places.iter().zip(&readings).rev();
+            let same_entry = earlier.filter(|(other, reading)| other.digest == place.digest && reading.is_counted);
+            let reading = match same_entry.map(|(_, reading)| reading).next() {
+                None => {
+                    let past = self.shards.get(place.shard).and_then(|shard| shard.get(place.digest));
+                    Reading::new(hit, hit.cost, hit.strategy.decide(past, hit.rate, hit.cost, now))
+                }
+                Some(earlier) => {
+                    let verdict = hit.strategy.decide(earlier.verdict.after, hit.rate, hit.cost, now);
+                    let before = earlier.verdict.before;
+                    let admitted = earlier.verdict.admitted && verdict.admitted;
+                    Reading::new(hit, earlier.cost.saturating_add(hit.cost), Verdict { admitted, before, ..verdict })
+                }
+            };
+            readings.push(reading);
+        }
+        readings
     }
 
     /// Makes room for the entries that are new, and returns how many others had to go for it.
@@ -99,7 +119,7 @@ impl<'a> Locked<'a> {
         let Self { shards, places } = self;
         for ((hit, place), reading) in hits.iter().zip(places).zip(readings) {
             if let (Some(shard), Some(past)) = (shards.get_mut(place.shard), choose(&reading.verdict)) {
-                shard.put(place.digest, past, hit.strategy);
+                shard.put(place.digest, past, hit);
             }
         }
     }
@@ -120,15 +140,15 @@ impl Store {
         let at = self.clock.now();
         let known = shard.get_mut(digest);
         let Verdict { admitted, before, after, rewound } =
-            hit.strategy.decide(known.as_ref().map(|entry| entry.past()), hit.rate, hit.cost, at);
+            hit.strategy.decide(known.as_ref().map(|entry| entry.past), hit.rate, hit.cost, at);
         let past = if admitted { after } else { before };
 
         if let (true, Some(past)) = (admitted || rewound, past) {
             if let Some(entry) = known {
-                entry.update(past, hit.strategy);
+                entry.update(past, hit);
             } else {
                 let evicted = shard.make_room(1, self.shards.max_entries_each(), at, |_| false);
-                shard.put(digest, past, hit.strategy);
+                shard.put(digest, past, hit);
                 drop(shard);
                 self.count_evictions(evicted);
             }
@@ -165,7 +185,7 @@ impl Store {
             self.with_entry(hit, |shard, digest| {
                 if let Some(past) = shard.get(digest) {
                     let state = hit.strategy.refund(past, hit.cost, *charged_at, self.clock.now());
-                    shard.put(digest, Past { state, ..past }, hit.strategy);
+                    shard.put(digest, Past { state, ..past }, hit);
                 }
             });
         }
@@ -184,7 +204,7 @@ impl Store {
 }
 
 fn decision(readings: &[Reading], at: Timestamp, choose: impl Fn(&Verdict) -> Option<Past>) -> Decision {
-    let outcome = |Reading { cost, verdict }: &Reading| Outcome {
+    let outcome = |Reading { cost, verdict, .. }: &Reading| Outcome {
         admitted: verdict.admitted,
         past: choose(verdict),
         cost: *cost,

@@ -2,11 +2,16 @@
 
 mod decide;
 mod digest;
+mod entry;
+mod leaving;
 mod shard;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use self::{digest::Seed, shard::Shards};
@@ -41,12 +46,11 @@ use crate::{
 /// let traffik = Traffik::new(MemoryBackend::new("myapp").max_entries(100_000));
 /// assert_eq!(traffik.namespace(), "myapp");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MemoryBackend {
     store: Arc<Store>,
 }
 
-#[derive(Debug)]
 struct Store {
     namespace: String,
     clock: AnyClock,
@@ -65,13 +69,13 @@ impl MemoryBackend {
         Self::empty(namespace.into(), AnyClock::system(), Self::DEFAULT_MAX_ENTRIES)
     }
 
-    /// An empty store of the same name that goes by `clock`.
+    /// An empty store of the same name that goes by `clock`. It is another store: set it up before it is shared.
     #[must_use]
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
         Self::empty(self.store.namespace.clone(), clock.into(), self.store.shards.max_entries())
     }
 
-    /// An empty store of the same name that holds at most `max_entries` entries: one for each limit of each client that
+    /// An empty store of the same name, another one, that holds at most `max_entries` entries: one for each limit of each client that
     /// used it lately. At least 16, so that one decision about several limits always fits.
     #[must_use]
     pub fn max_entries(self, max_entries: usize) -> Self {
@@ -132,6 +136,17 @@ impl Store {
                  look for who sends from so many addresses"
             );
         }
+    }
+}
+
+/// Its name and numbers, and nothing of what it holds.
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackend")
+            .field("namespace", &self.store.namespace)
+            .field("max_entries", &self.store.shards.max_entries())
+            .field("evictions", &self.evictions())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,62 +4,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 
-use super::digest::Digest;
-use crate::{
-    clock::Timestamp,
-    strategy::{AnyStrategy, Past, Strategy},
+use super::{
+    digest::Digest,
+    entry::{Entry, Rank},
+    leaving::Leaving,
 };
+use crate::{clock::Timestamp, decision::Hit, strategy::Past};
 
 /// How many entries are looked at for each that arrives, to see whether they expired.
 const SWEEP: usize = 4;
 
-/// The smallest store: several limits of one decision always fit.
+/// The smallest store: the limits of the longest tuple fit, and as many others.
 const LEAST_ENTRIES: usize = 16;
 
-/// What is stored of one client by one limit.
-#[derive(Debug)]
-pub(super) struct Entry {
-    digest: Digest,
-    past: Past,
-    strategy: AnyStrategy,
-}
-
-impl Entry {
-    pub(super) fn past(&self) -> Past {
-        self.past
-    }
-
-    pub(super) fn update(&mut self, past: Past, strategy: &AnyStrategy) {
-        self.past = past;
-        // The name is the same, but its settings may have changed.
-        if self.strategy != *strategy {
-            self.strategy = strategy.clone();
-        }
-    }
-
-    fn rank(&self, now: Timestamp) -> Rank {
-        if !self.past.is_alive(now) {
-            return Rank::Expired;
-        }
-        let (past, rate) = (Some(self.past), self.past.rate);
-        match self.strategy.available(past, rate, now) {
-            0 => Rank::Refused { until: self.strategy.available_at(past, rate, 1, now) },
-            remaining => Rank::Open { used: self.strategy.capacity(rate).saturating_sub(remaining) },
-        }
-    }
-}
-
-/// Which entry has to go first when there is no room: the lowest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// It says nothing any more.
-    Expired,
-    /// The client is not refused at present. Of these the one with most left goes first; limits differ, so what was used
-    /// decides: it is what the client would get for nothing.
-    Open { used: u64 },
-    /// The client is refused: to forget it is to let it in.
-    Refused { until: Timestamp },
-}
+/// How many entries a shard holds at least, where there is more than one: enough that chance fills all about alike.
+const LEAST_ENTRIES_EACH: usize = 8192;
 
 /// One shard: entries side by side, and an index from their digests to where they lie.
 #[derive(Debug, Default)]
@@ -68,6 +27,7 @@ pub(super) struct Shard {
     index: HashTable<u32>,
     /// Where the sweep goes on.
     hand: usize,
+    leaving: Leaving,
 }
 
 impl Shard {
@@ -76,7 +36,7 @@ impl Shard {
     }
 
     pub(super) fn get(&self, digest: Digest) -> Option<Past> {
-        self.position(digest).and_then(|at| self.entries.get(at)).map(Entry::past)
+        self.find(digest).map(|entry| entry.past)
     }
 
     pub(super) fn get_mut(&mut self, digest: Digest) -> Option<&mut Entry> {
@@ -84,10 +44,10 @@ impl Shard {
     }
 
     /// Stores `past`, whether the entry is there or new. Room for a new one was made before, by [`Self::make_room`].
-    pub(super) fn put(&mut self, digest: Digest, past: Past, strategy: &AnyStrategy) {
+    pub(super) fn put(&mut self, digest: Digest, past: Past, hit: &Hit<'_>) {
         match self.get_mut(digest) {
-            Some(entry) => entry.update(past, strategy),
-            None => self.insert(Entry { digest, past, strategy: strategy.clone() }),
+            Some(entry) => entry.update(past, hit),
+            None => self.insert(Entry::new(digest, past, hit)),
         }
     }
 
@@ -108,7 +68,7 @@ impl Shard {
     ) -> u64 {
         self.sweep(SWEEP * arriving, now, &stays);
         let excess = (self.len() + arriving).saturating_sub(max_entries);
-        if excess == 0 { 0 } else { self.evict(excess, max_entries, now, stays) }
+        if excess == 0 { 0 } else { self.evict(excess, now, stays) }
     }
 
     /// Lets go of expired entries among the next few.
@@ -125,31 +85,35 @@ impl Shard {
         }
     }
 
-    /// Lets at least `excess` entries go, those of the lowest rank. While there are clients that are not refused, a
-    /// few more of them go at once, so that a flood does not pay for a look at every entry with each newcomer.
-    fn evict(&mut self, excess: usize, max_entries: usize, now: Timestamp, stays: impl Fn(Digest) -> bool) -> u64 {
-        let others = self.entries.iter().filter(|entry| !stays(entry.digest));
-        let mut ranked: Vec<(Rank, Digest)> = others.map(|entry| (entry.rank(now), entry.digest)).collect();
-        let batch = excess.max(max_entries / 32).min(ranked.len());
-        if batch < ranked.len() {
-            ranked.select_nth_unstable(batch);
-        }
-        ranked.truncate(batch);
-        ranked.sort_unstable();
-
+    /// Lets `excess` entries go, those of the lowest rank.
+    fn evict(&mut self, excess: usize, now: Timestamp, stays: impl Fn(Digest) -> bool) -> u64 {
         let mut evicted = 0;
-        for (gone, (rank, digest)) in ranked.into_iter().enumerate() {
-            if gone >= excess && matches!(rank, Rank::Refused { .. }) {
-                break;
-            }
+        for _ in 0..excess {
+            let Some((rank, digest)) = self.next_to_leave(now, &stays) else { break };
             self.remove(digest);
             evicted += u64::from(rank != Rank::Expired);
         }
         evicted
     }
 
+    fn next_to_leave(&mut self, now: Timestamp, stays: impl Fn(Digest) -> bool) -> Option<(Rank, Digest)> {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        let rank = |digest| self.find(digest).map(|entry| entry.rank(now));
+        let queued = if leaving.is_stale() { None } else { leaving.next(rank, &stays) };
+        let next = queued.or_else(|| {
+            leaving = Leaving::look(&self.entries, now);
+            leaving.next(rank, &stays)
+        });
+        self.leaving = leaving;
+        next
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    fn find(&self, digest: Digest) -> Option<&Entry> {
+        self.entries.get(self.position(digest)?)
     }
 
     fn position(&self, digest: Digest) -> Option<usize> {
@@ -163,6 +127,7 @@ impl Shard {
         let Ok(at) = u32::try_from(self.entries.len()) else { return };
         let digest = entry.digest;
         self.entries.push(entry);
+        self.leaving.join(digest);
         let Self { entries, index, .. } = self;
         index.insert_unique(hash(digest), at, |&at| entries.get(at as usize).map_or(0, |entry| hash(entry.digest)));
     }
@@ -212,7 +177,7 @@ impl Shards {
     /// Shards for `max_entries` in all: few where they are few, so that a shard is never too small to choose from.
     pub(super) fn new(max_entries: usize) -> Self {
         let max_entries = max_entries.clamp(LEAST_ENTRIES, u32::MAX as usize);
-        let shards = (max_entries / 1024).next_power_of_two().clamp(1, 64);
+        let shards = 1 << (max_entries / LEAST_ENTRIES_EACH).clamp(1, 64).ilog2();
         Self { shards: (0..shards).map(|_| Lock::default()).collect(), max_entries }
     }
 

@@ -90,7 +90,7 @@ fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[Limit]) {
     let tightest = limits.fold(first, |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
     let reset =
         tightest.decided_at().unwrap_or(crate::clock::Timestamp::UNIX_EPOCH).saturating_add(tightest.reset_after());
-    add(headers, X_LIMIT, || tightest.rate().limit().to_string());
+    add(headers, X_LIMIT, || tightest.capacity().to_string());
     add(headers, X_REMAINING, || tightest.remaining().to_string());
     add(headers, X_RESET, || reset.as_micros().div_ceil(1_000_000).to_string());
 }

@@ -29,8 +29,7 @@ where
         let extensions = request.extensions_mut();
         extensions.insert(self.traffik.clone());
         // Within another such layer, the outermost one sees to the response.
-        let is_outermost = extensions.get::<Ledger>().is_none();
-        let ledger = is_outermost.then(|| extensions.get_or_insert_with(Ledger::watched).clone());
+        let ledger = Ledger::of(extensions).watched();
         ResponseFuture::new(self.inner.call(request), self.traffik.clone(), ledger)
     }
 }
