@@ -257,6 +257,19 @@ async fn duplicate_uids_can_be_allowed_and_then_share_what_is_counted() -> Resul
 }
 
 #[tokio::test]
+async fn a_handle_and_its_store_show_their_names_and_not_what_they_hold() -> Result {
+    let (traffik, backend) = app();
+    let mut charge = traffik.hit::<Five>("alice").await?;
+    let before = format!("{traffik:?} {backend:?} {charge:?}");
+    for client in 0..1000_u64 {
+        charge = traffik.hit::<Five>(client).await?;
+    }
+    let after = format!("{traffik:?} {backend:?} {charge:?}");
+    assert!(after.len() < before.len() + 100 && before.contains("test"), "{before}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_not_charged_now_can_still_be_reset() -> Result {
     let (traffik, backend) = app();
     traffik.hit::<(Five, Free, Unlimited)>("alice").await?;

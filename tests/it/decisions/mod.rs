@@ -3,6 +3,7 @@
 mod handle;
 mod several_hits;
 mod silent_backend;
+mod terse_backend;
 
 use traffik::{
     DefaultIdentity, Rate, Settings, Throttle,

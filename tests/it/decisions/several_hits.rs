@@ -220,3 +220,18 @@ async fn any_mix_of_hits_is_decided_as_its_models_say() -> Result {
     assert!(decided[0] > 500 && decided[1] > 500, "refused and admitted: {decided:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn of_two_rates_on_one_entry_the_stricter_reading_holds() {
+    let (key, strategy, clock) = (Key::from("alice"), AnyStrategy::from(FixedWindow), ManualClock::new());
+    let backend = MemoryBackend::new("test").clock(clock.clone());
+    let hit = |rate| Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+    let mut admitted = 0;
+    for _ in 0..1000 {
+        let decision = backend.decide(&[hit(Rate::literal("100/hour")), hit(Rate::literal("10/s"))]).await;
+        admitted += u64::from(decision.is_ok_and(|decision| decision.is_admitted()));
+        clock.advance(Duration::from_millis(500));
+    }
+    // They share one count: the lower limit holds, and for as long as the longer window lasts.
+    assert_eq!(admitted, 5);
+}

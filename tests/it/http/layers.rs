@@ -152,3 +152,17 @@ async fn the_inner_service_is_not_called_before_the_decision() {
     let (response, ()) = tokio::join!(service.oneshot(request), asked);
     assert_eq!((response.unwrap().status().as_u16(), calls.load(Ordering::SeqCst)), (503, 0));
 }
+
+#[tokio::test]
+async fn a_layer_sees_to_the_response_though_another_handle_met_the_request_first() {
+    let (outer, _) = traffik();
+    let (inner, _) = traffik();
+    let app = Router::new()
+        .route("/", get(|_: Throttled<Site>| async {}))
+        .layer(inner.layer())
+        .layer(throttle_layer::<ApiV1>())
+        .layer(axum::Extension(outer));
+    let reply = Server::start(app).await.get("/").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.state(), Some(r#""api:v1";r=2;t=60, "site";r=8;t=60"#));
+}

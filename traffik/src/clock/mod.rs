@@ -44,7 +44,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now.
     ///
     /// It should not go back. Where it does, no limit opens, and no client stays refused for longer than its strategy
-    /// refuses anybody at most.
+    /// refuses anybody at most. If it comes forward again afterwards, that time has passed for limits too.
     fn now(&self) -> Timestamp;
 
     /// Ends when `duration` has passed on this clock.

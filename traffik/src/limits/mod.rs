@@ -53,7 +53,7 @@ impl Limits {
         self.iter().filter_map(|limit| limit.receipt(key)).collect()
     }
 
-    /// The limit that decides: of those that refused, the one that refuses longest, and if none did, the one with least
+    /// The limit that decides (where nothing is counted, one of which all remains): of those that refused, the one that refuses longest, and if none did, the one with least
     /// remaining.
     #[must_use]
     pub fn tightest(&self) -> &Limit {

@@ -76,7 +76,7 @@ impl MemoryBackend {
     }
 
     /// An empty store of the same name, another one, that holds at most `max_entries` entries: one for each limit of each client that
-    /// used it lately. At least 16, so that one decision about several limits always fits.
+    /// used it lately. At least 16; one decision about more new entries than that is stored whole.
     #[must_use]
     pub fn max_entries(self, max_entries: usize) -> Self {
         Self::empty(self.store.namespace.clone(), self.store.clock.clone(), max_entries)
