@@ -2,11 +2,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{
-    Attribute, Ident, ItemFn, LitStr, Visibility, ext::IdentExt, parse_quote, parse_quote_spanned, spanned::Spanned,
-};
+use syn::{Attribute, DeriveInput, Ident, LitStr, Visibility, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use crate::{
+    parse::Function,
     root::Root,
     validate::{Declaration, Handler, Limit, Throttle},
 };
@@ -27,7 +26,9 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
                 ty.to_token_stream()
             }
             Throttle::Limit(limit) => {
-                let name = format_ident!("__{}_throttle_{}", function.sig.ident.unraw(), i, span = Span::call_site());
+                // Where it cannot be declared, errors are at the uid.
+                let span = limit.uid.span().resolved_at(Span::call_site());
+                let name = format_ident!("__{}_throttle_{}", function.sig.ident.unraw(), i, span = span);
                 declarations.extend(throttle_of(&function, &name, limit, &traffik));
                 name.into_token_stream()
             }
@@ -44,21 +45,37 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
     quote!(#function #declarations)
 }
 
+/// A type that has errors of its own is a throttle all the same, so that wherever it is used raises none.
+pub(crate) fn fallback(input: &DeriveInput) -> Option<TokenStream> {
+    let (name, traffik) = (&input.ident, Root::new(None).at(Span::call_site()));
+    // With parameters it would need bounds that nobody wrote.
+    input.generics.params.is_empty().then(|| {
+        quote! {
+            impl #traffik::Throttle for #name {
+                const UID: &'static ::core::primitive::str = "invalid";
+                const RATE: #traffik::Rate = #traffik::Rate::UNLIMITED;
+                type Identity = #traffik::DefaultIdentity;
+            }
+        }
+    })
+}
+
 pub(crate) fn declaration(declaration: &Declaration) -> TokenStream {
     let Declaration { input, limit, krate } = declaration;
     implementation(&input.ident, &input.ident, limit, &[], &Root::new(krate.clone()))
 }
 
 /// Says so at the type itself if it is no throttle. Within the body, since its type parameters are known only there.
-fn check_that_it_is_one(function: &mut ItemFn, ty: &syn::Type, traffik: &Root) {
+fn check_that_it_is_one(function: &mut Function, ty: &syn::Type, traffik: &Root) {
     let span = ty.span().resolved_at(Span::call_site());
     let traffik = traffik.at(span);
-    let check = parse_quote_spanned!(span=> let _ = #traffik::__private::is_throttle::<#ty>;);
-    function.block.stmts.insert(0, check);
+    let body = &function.body;
+    let check = quote_spanned!(span=> let _ = #traffik::__private::is_throttle::<#ty>;);
+    function.body = quote!(#check #body);
 }
 
 /// A type that nobody names, as visible as the handler that names it in its signature.
-fn throttle_of(function: &ItemFn, name: &Ident, limit: &Limit, traffik: &Root) -> TokenStream {
+fn throttle_of(function: &Function, name: &Ident, limit: &Limit, traffik: &Root) -> TokenStream {
     let conditions: Vec<_> = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let visibility: &Visibility = &function.vis;
     let implementation = implementation(name, &function.sig.ident, limit, &conditions, traffik);
@@ -95,6 +112,7 @@ fn implementation(
             // Free of the trait, so that it is checked whether or not the throttle is used.
             const __RATE: #traffik::Rate = #rate;
 
+            #[diagnostic::do_not_recommend]
             impl #traffik::Throttle for #name {
                 const UID: &'static ::core::primitive::str = #uid;
                 const RATE: #traffik::Rate = __RATE;

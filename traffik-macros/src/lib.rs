@@ -40,10 +40,13 @@ fn held_to(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 fn declared(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let declaration =
-        parse::declaration(input, &mut errors).and_then(|parsed| validate::declaration(parsed, &mut errors));
+    let Some(parsed) = parse::declaration(input, &mut errors) else {
+        return errors.into_tokens().unwrap_or_default();
+    };
+    let input = parsed.input.clone();
+    let declaration = validate::declaration(parsed, &mut errors);
     match (errors.into_tokens(), declaration) {
-        (Some(errors), _) => errors,
+        (Some(errors), _) => std::iter::once(errors).chain(expand::fallback(&input)).collect(),
         (None, declaration) => declaration.as_ref().map(expand::declaration).unwrap_or_default(),
     }
 }

@@ -6,18 +6,29 @@
 //! ```
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{
-    Attribute, DeriveInput, Expr, Ident, ItemFn, Lit, LitStr, Meta, Path, Result, Token, Type,
+    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Meta, Path, Result, Signature, Token, Type, Visibility, braced,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
 };
 
 use crate::errors::Errors;
 
+/// A function whose body is not looked into: what is wrong in there the compiler says best.
+#[derive(Clone)]
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    /// `#![..]`, which come first in the body.
+    pub(crate) inner_attrs: Vec<Attribute>,
+    pub(crate) body: TokenStream,
+}
+
 /// A handler, and what its attributes say of it, the outer one first.
 pub(crate) struct Handler {
-    pub(crate) function: ItemFn,
+    pub(crate) function: Function,
     pub(crate) attributes: Vec<Terms>,
 }
 
@@ -52,7 +63,7 @@ pub(crate) struct Setting {
 
 /// The function under an attribute, of which the inner `#[throttled(..)]` are taken off: they are all one decision.
 pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Handler> {
-    let Ok(mut function) = syn::parse2::<ItemFn>(item.clone()) else {
+    let Ok(mut function) = syn::parse2::<Function>(item.clone()) else {
         errors.at(first_of(item), "`#[throttled]` goes on a handler: an `async fn` with a body");
         return None;
     };
@@ -138,6 +149,23 @@ fn skip_behind_comma(input: ParseStream<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let (attrs, vis, sig) = (input.call(Attribute::parse_outer)?, input.parse()?, input.parse()?);
+        let body;
+        braced!(body in input);
+        let inner_attrs = body.call(Attribute::parse_inner)?;
+        Ok(Self { attrs, vis, sig, inner_attrs, body: body.parse()? })
+    }
+}
+
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { attrs, vis, sig, inner_attrs, body } = self;
+        tokens.extend(quote!(#(#attrs)* #vis #sig { #(#inner_attrs)* #body }));
+    }
 }
 
 impl Parse for Term {

@@ -4,12 +4,12 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{DeriveInput, FnArg, GenericArgument, ItemFn, LitStr, Pat, PathArguments, Signature, Type};
+use syn::{DeriveInput, FnArg, GenericArgument, LitStr, Pat, PathArguments, Signature, Type};
 
 use crate::{
     errors::Errors,
     options::{self, Options},
-    parse::{self, Term, Terms},
+    parse::{self, Function, Term, Terms},
 };
 
 /// As many as a handler's tuple of throttles takes.
@@ -20,7 +20,7 @@ const MOST_ARGUMENTS: usize = 15;
 
 /// A handler, and the throttles that it is held to as one decision.
 pub(crate) struct Handler {
-    pub(crate) function: ItemFn,
+    pub(crate) function: Function,
     pub(crate) throttles: Vec<Throttle>,
     /// The path of traffik, if it is told.
     pub(crate) krate: Option<TokenStream>,
@@ -138,7 +138,8 @@ fn throttles(terms: Terms, krate: &mut Option<TokenStream>, errors: &mut Errors)
                     if is_whole {
                         errors.at(
                             &uid,
-                            "a limit is a uid and a rate, such as \"search:burst\", \"5/min\": here is only one of them",
+                            "a limit is a uid and a rate, both literals, such as \"search:burst\", \"5/min\": here is only one \
+                             of them",
                         );
                     }
                     uid.clone()
@@ -179,7 +180,7 @@ fn check_uid(uid: &LitStr, errors: &mut Errors) {
     }
 }
 
-fn check_function(function: &ItemFn, throttles: &[Throttle], errors: &mut Errors) {
+fn check_function(function: &Function, throttles: &[Throttle], errors: &mut Errors) {
     let signature = &function.sig;
     if signature.asyncness.is_none() {
         errors.at(signature.fn_token, "a handler is an `async fn`: this function is not");
@@ -199,7 +200,7 @@ fn check_function(function: &ItemFn, throttles: &[Throttle], errors: &mut Errors
             receiver,
             "a handler has no `self`, since axum has none to give it: pass what it needs as an extractor",
         );
-    } else if names_self(signature.to_token_stream()) {
+    } else if is_in_impl(function) {
         for throttle in throttles {
             if let Throttle::Limit(limit) = throttle {
                 errors.at(
@@ -216,10 +217,18 @@ fn check_function(function: &ItemFn, throttles: &[Throttle], errors: &mut Errors
     }
 }
 
-fn names_self(tokens: TokenStream) -> bool {
+/// Whether it names `Self`, which is all that tells of an `impl` block around it. In the body it may be that of an item
+/// within.
+fn is_in_impl(function: &Function) -> bool {
+    const ITEMS: [&str; 5] = ["impl", "trait", "struct", "enum", "union"];
+    let body = || function.body.clone();
+    names(function.sig.to_token_stream(), &["Self"]) || (names(body(), &["Self"]) && !names(body(), &ITEMS))
+}
+
+fn names(tokens: TokenStream, words: &[&str]) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => names_self(group.stream()),
-        TokenTree::Ident(ident) => ident == "Self",
+        TokenTree::Group(group) => names(group.stream(), words),
+        TokenTree::Ident(ident) => words.iter().any(|word| ident == word),
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
 }
@@ -233,7 +242,7 @@ fn check_together(throttles: &[Throttle], errors: &mut Errors) {
     }
     for (i, throttle) in throttles.iter().enumerate() {
         if throttles.iter().take(i).any(|earlier| earlier.name() == throttle.name()) {
-            errors.at(throttle, "this throttle is on the handler already: a request would pay it twice");
+            errors.at(throttle, "this throttle is on the handler already: leave one of the two out");
         }
     }
 }

@@ -75,6 +75,8 @@
 //! - `axum`, on by default: the module `web`. Without it the crate knows nothing of HTTP, and depends on nothing that
 //!   does; [`Traffik::hit`] decides.
 //! - `macros`, on by default: the attribute `throttled`, and the derive of [`Throttle`](trait@Throttle).
+//!   They name this crate `::traffik`: one that depends on it by another name says `extern crate its_name as traffik;`
+//!   in its root.
 //! - `serde`: a [`Rate`] as a string in configuration files.
 
 #[doc(hidden)]

@@ -25,18 +25,24 @@ impl Declared {
         Self { uid, name, place, type_id }
     }
 
+    /// Whether both are one declaration, which is compiled into a program twice, say into a library and a binary of one
+    /// package: then they differ in the name of the crate alone. A macro may declare several in one place.
+    fn is(&self, other: &Self) -> bool {
+        let within_crate = |declared: &Self| declared.name.split_once("::").map(|(_, path)| path);
+        self.place == other.place && within_crate(self) == within_crate(other)
+    }
+
     fn all() -> impl Iterator<Item = &'static Self> {
         inventory::iter::<Self>.into_iter()
     }
 
-    /// An error for each two in different places that have one uid. A place that is compiled into a program twice, say
-    /// into a library and a binary of one package, is one place.
+    /// An error for each two that have one uid.
     pub(crate) fn duplicates() -> Vec<ConfigError> {
         let mut all: Vec<_> = Self::all().collect();
         // They come in no order.
-        all.sort_unstable_by_key(|declared| (declared.uid, declared.place));
+        all.sort_unstable_by_key(|declared| (declared.uid, declared.place, declared.name));
         let pairs = all.iter().zip(all.iter().skip(1));
-        let duplicates = pairs.filter(|(one, next)| one.uid == next.uid && one.place != next.place);
+        let duplicates = pairs.filter(|(one, next)| one.uid == next.uid && !one.is(next));
         duplicates.map(|(one, next)| ConfigError::duplicate(one.uid, one.name, next.name)).collect()
     }
 

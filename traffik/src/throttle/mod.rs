@@ -54,7 +54,7 @@ use crate::rate::Rate;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a throttle",
-    label = "a type that implements `Throttle`, or a tuple of up to eight, is needed here",
+    label = "a type that implements `Throttle` is needed here",
     note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \
             `traffik::Throttle` for it, with a `UID` and a `RATE`"
 )]
