@@ -121,11 +121,9 @@ fn implementation(
             }
 
             #traffik::__private::inventory::submit! {
-                #traffik::__private::Declared::new(
-                    #uid,
+                #traffik::__private::Declared::new::<#name>(
                     ::core::concat!(::core::module_path!(), "::", #shown, " (", #place, ")"),
                     #place,
-                    ::core::any::TypeId::of::<#name>,
                 )
             }
         };

@@ -10,7 +10,7 @@ use crate::{
     backend::{AnyBackend, Backend},
     client::Networks,
     clock::AnyClock,
-    throttle::{ConfigError, Throttles},
+    throttle::{ConfigError, Declared, Throttles},
 };
 
 /// Sets up a [`Traffik`].
@@ -89,12 +89,13 @@ impl TraffikBuilder {
     ///
     /// # Errors
     ///
-    /// When two throttles that macros declare, anywhere in the program, have one uid, or when a
-    /// [registered](Self::register) throttle is set up wrong or has the uid of another.
+    /// When a throttle that a macro declares, anywhere in the program, or one that is [registered](Self::register), is set
+    /// up wrong, or has the uid of another.
     pub fn build(self) -> Result<Traffik, ConfigError> {
         if !self.allow_duplicate_uids {
             Registry::check_declared()?;
         }
+        Declared::check_each()?;
         let throttles = self.throttles.clone();
         let traffik = self.unchecked();
         for register in throttles {

@@ -65,7 +65,7 @@ impl Registry {
         }
         Declared::check(new)?;
         match known.values().find(|known| known.uid == new.uid) {
-            Some(first) => Err(ConfigError::duplicate(new.uid, first.type_name, new.type_name)),
+            Some(first) => Err(ConfigError::duplicate(new.uid, first.name, new.name)),
             None => Ok(()),
         }
     }

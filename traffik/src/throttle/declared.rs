@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 
-use super::{ConfigError, Definition};
+use super::{ConfigError, Definition, Throttle};
 
 /// What a macro tells of a throttle that it declares.
 #[derive(Debug)]
@@ -14,15 +14,26 @@ pub struct Declared {
     name: &'static str,
     place: &'static str,
     type_id: fn() -> TypeId,
+    check: fn() -> Result<(), ConfigError>,
 }
 
 inventory::collect!(Declared);
 
 impl Declared {
-    /// `name` is what errors call it. `place` is file, line and column.
+    /// The throttle `T`. `name` is what errors call it; `place` is file, line and column.
     #[must_use]
-    pub const fn new(uid: &'static str, name: &'static str, place: &'static str, type_id: fn() -> TypeId) -> Self {
-        Self { uid, name, place, type_id }
+    pub const fn new<T: Throttle>(name: &'static str, place: &'static str) -> Self {
+        Self { uid: T::UID, name, place, type_id: TypeId::of::<T>, check: || Definition::of::<T>().map(drop) }
+    }
+
+    /// What errors call a throttle that a macro declared.
+    pub(super) fn name_of(type_id: TypeId) -> Option<&'static str> {
+        Self::all().find(|declared| (declared.type_id)() == type_id).map(|declared| declared.name)
+    }
+
+    /// An error for each that is set up wrong by itself.
+    pub(crate) fn check_each() -> Result<(), ConfigError> {
+        Self::all().try_for_each(|declared| (declared.check)())
     }
 
     /// Whether both are one declaration, which is compiled into a program twice, say into a library and a binary of one
@@ -51,7 +62,7 @@ impl Declared {
         let mut same_uid = Self::all().filter(|declared| declared.uid == new.uid).peekable();
         match same_uid.peek().copied() {
             Some(first) if same_uid.all(|declared| (declared.type_id)() != new.type_id) => {
-                Err(ConfigError::duplicate(new.uid, first.name, new.type_name))
+                Err(ConfigError::duplicate(new.uid, first.name, new.name))
             }
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@ use std::any::{TypeId, type_name};
 
 use thiserror::Error;
 
-use super::{Settings, Throttle, uid};
+use super::{Declared, Settings, Throttle, uid};
 use crate::{
     rate::Rate,
     strategy::{Strategy, StrategyError},
@@ -12,7 +12,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Definition {
     pub(crate) type_id: TypeId,
-    pub(crate) type_name: &'static str,
+    /// What errors call it.
+    pub(crate) name: &'static str,
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
@@ -21,16 +22,17 @@ pub struct Definition {
 impl Definition {
     pub(crate) fn of<T: Throttle>() -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
+        let type_id = TypeId::of::<T>();
         let definition = Self {
-            type_id: TypeId::of::<T>(),
-            type_name: type_name::<T>(),
+            type_id,
+            name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
             uid: T::UID,
             rate: const { T::RATE },
             settings: T::settings(),
         };
         definition.check()?;
         #[cfg(feature = "axum")]
-        definition.settings.web.check::<T>()?;
+        definition.settings.web.check::<T>(definition.name)?;
         Ok(definition)
     }
 
@@ -41,7 +43,7 @@ impl Definition {
         let strategy = &self.settings.strategy;
         strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
             uid: self.uid,
-            throttle: self.type_name,
+            throttle: self.name,
             source,
         })?;
         let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));

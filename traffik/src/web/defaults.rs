@@ -32,9 +32,9 @@ pub(crate) struct WebSettings {
 }
 
 impl WebSettings {
-    pub(crate) fn check<T: Throttle>(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check<T: Throttle>(&self, throttle: &'static str) -> Result<(), ConfigError> {
         if self.identifier.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
-            return Err(ConfigError::TwoIdentities { uid: T::UID, throttle: std::any::type_name::<T>() });
+            return Err(ConfigError::TwoIdentities { uid: T::UID, throttle });
         }
         Ok(())
     }
