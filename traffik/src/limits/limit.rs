@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
     rate::Rate,
-    strategy::{Past, Strategy},
+    strategy::Strategy,
     throttle::{Definition, Throttle},
 };
 
@@ -137,8 +137,7 @@ impl Limit {
     /// Tells it as it is once its charge was given back, as far as is known here.
     pub(crate) fn give_back(&mut self) {
         if let Some(Outcome { past: Some(past), at, .. }) = &mut self.outcome {
-            let state = self.definition.settings.strategy.refund(*past, self.own_cost, *at, *at);
-            *past = Past { state, ..*past };
+            past.state = self.definition.settings.strategy.refund(*past, self.own_cost, *at, *at);
         }
     }
 }
