@@ -1,0 +1,83 @@
+//! What a strategy makes of the arrivals: decisions of a backend, by a clock that is moved by hand.
+
+use std::{ops::Range, time::Duration};
+
+use traffik::{
+    backend::{Backend, BackendError, MemoryBackend},
+    client::Key,
+    decision::{Decision, Hit, Standing},
+    strategy::AnyStrategy,
+    test::ManualClock,
+};
+
+use super::arrivals::{self, RATE, SPAN};
+
+/// How often the limit is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// One client's requests, and how it stood with the limit in between.
+pub(super) struct Course {
+    pub(super) requests: Vec<Request>,
+    /// What remained from each of these times on: a pair for every change.
+    pub(super) remaining: Vec<(Duration, u64)>,
+}
+
+/// A request that was decided.
+#[derive(Clone, Copy)]
+pub(super) struct Request {
+    pub(super) at: Duration,
+    pub(super) admitted: bool,
+}
+
+impl Course {
+    /// Sends every arrival to a backend, and watches what remains.
+    pub(super) async fn run(strategy: &AnyStrategy) -> Result<Self, BackendError> {
+        let clock = ManualClock::new();
+        let backend = MemoryBackend::new("pictures").clock(clock.clone());
+        let hit = [Hit { uid: "picture", key: &Key::from("client"), strategy, rate: RATE, cost: 1 }];
+        let remaining = |decision: &Decision| {
+            let standings = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, *outcome));
+            standings.map(|standing| standing.remaining()).min().unwrap_or_default()
+        };
+
+        let mut course = Self { requests: Vec::new(), remaining: Vec::new() };
+        let mut arrivals = arrivals::all().peekable();
+        let mut now = SPAN.start;
+        clock.advance(now);
+        while now < SPAN.end {
+            while let Some(at) = arrivals.next_if(|&at| at <= now) {
+                let admitted = backend.decide(&hit).await?.is_admitted();
+                course.requests.push(Request { at, admitted });
+            }
+            course.note(now, remaining(&backend.peek(&hit).await?));
+            clock.advance(TICK);
+            now += TICK;
+        }
+        Ok(course)
+    }
+
+    fn note(&mut self, now: Duration, remaining: u64) {
+        if self.remaining.last().is_none_or(|&(_, last)| last != remaining) {
+            self.remaining.push((now, remaining));
+        }
+    }
+
+    /// The most that ever remained: what the limit holds.
+    pub(super) fn capacity(&self) -> u64 {
+        self.remaining.iter().map(|&(_, remaining)| remaining).max().unwrap_or_default()
+    }
+
+    pub(super) fn admitted(&self) -> usize {
+        self.admitted_in(&SPAN)
+    }
+
+    pub(super) fn admitted_in(&self, span: &Range<Duration>) -> usize {
+        self.requests.iter().filter(|request| request.admitted && span.contains(&request.at)).count()
+    }
+
+    /// The most that was admitted in any stretch of time of this length.
+    pub(super) fn most_in(&self, length: Duration) -> usize {
+        let spans = self.requests.iter().map(|request| request.at..request.at + length);
+        spans.map(|span| self.admitted_in(&span)).max().unwrap_or_default()
+    }
+}

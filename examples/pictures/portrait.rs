@@ -1,0 +1,63 @@
+//! One strategy: its requests, and below them what remained.
+
+use std::time::Duration;
+
+use super::{
+    arrivals::{RATE, SPAN, windows},
+    course::Course,
+    plot::{Plot, minutes},
+    strategies::Subject,
+    svg::{Short, Svg},
+};
+
+const PLOT: Plot = Plot { left: 92.0, column: 9.8 };
+const LEFT: f64 = 20.0;
+const LABELS: f64 = PLOT.left - 12.0;
+const HEADING: f64 = 31.0;
+const REQUESTS: f64 = 152.0;
+const GAUGE: (f64, f64) = (182.0, 242.0);
+const HEIGHT: f64 = 274.0;
+
+pub(super) fn draw(subject: &Subject, course: &Course) -> String {
+    let mut svg = Svg::default();
+    svg.text("heading", (LEFT, HEADING), format_args!("{} at {RATE}", subject.heading));
+    PLOT.legend(&mut svg, HEADING);
+
+    PLOT.windows(&mut svg, REQUESTS - PLOT.stack(), GAUGE.1);
+    svg.text("end", (LABELS, REQUESTS - 2.0), "requests");
+    PLOT.requests(&mut svg, course, REQUESTS);
+    gauge(&mut svg, subject, course);
+    svg.finish(HEIGHT, format_args!("{} at {RATE}: what it admits over time", subject.heading), in_words(course))
+}
+
+/// What remains, as a staircase.
+fn gauge(svg: &mut Svg, subject: &Subject, course: &Course) {
+    let (top, bottom) = GAUGE;
+    let capacity = course.capacity();
+    let y = |value: u64| Short(bottom - (bottom - top) * value as f64 / capacity.max(1) as f64);
+
+    let mut stairs = String::new();
+    for &(at, remaining) in &course.remaining {
+        let (x, y) = (Short(PLOT.x(at)), y(subject.gauge.read(remaining, capacity)));
+        stairs += &if stairs.is_empty() { format!("M{x} {y}") } else { format!("H{x}V{y}") };
+    }
+    let (left, right) = (Short(PLOT.left), Short(PLOT.x(SPAN.end)));
+    svg.path("area", format_args!("{stairs}H{right}V{bottom}H{left}z"));
+    PLOT.axes(svg, top, bottom);
+    svg.path("gauge", format_args!("{stairs}H{right}"));
+
+    svg.text("pale end", (LABELS, top + 4.0), capacity);
+    svg.text("end", (LABELS, (top + bottom) / 2.0 + 4.0), subject.gauge.label());
+    svg.text("pale end", (LABELS, bottom + 4.0), 0);
+}
+
+fn in_words(course: &Course) -> String {
+    let counts = windows().map(|window| format!("{} up to {}", course.admitted_in(&window), minutes(window.end)));
+    format!(
+        "Of {} requests {} are admitted: {}. At most {} of them come within 10 seconds.",
+        course.requests.len(),
+        course.admitted(),
+        counts.collect::<Vec<_>>().join(", "),
+        course.most_in(Duration::from_secs(10))
+    )
+}
