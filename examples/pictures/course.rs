@@ -36,7 +36,7 @@ impl Course {
         let backend = MemoryBackend::new("pictures").clock(clock.clone());
         let hit = [Hit { uid: "picture", key: &Key::from("client"), strategy, rate: RATE, cost: 1 }];
         let remaining = |decision: &Decision| {
-            let standings = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, *outcome));
+            let standings = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, outcome));
             standings.map(|standing| standing.remaining()).min().unwrap_or_default()
         };
 

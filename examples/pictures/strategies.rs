@@ -1,12 +1,15 @@
 //! Which strategies are drawn: the one place to add another.
 
-use traffik::strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket};
+use traffik::strategy::{
+    AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket,
+};
 
 /// Every strategy, in the order of the guide: the file's name, the heading, and the strategy itself.
 pub(super) fn all() -> Vec<Subject> {
     vec![
         Subject::new("fixed-window", "FixedWindow", FixedWindow),
         Subject::new("sliding-window-counter", "SlidingWindowCounter", SlidingWindowCounter),
+        Subject::new("sliding-window-log", "SlidingWindowLog", SlidingWindowLog),
         Subject::new("token-bucket", "TokenBucket", TokenBucket::new()),
         Subject::new("leaky-bucket", "LeakyBucket", LeakyBucket::new()).showing(Gauge::Level),
         Subject::new("gcra", "Gcra", Gcra::new()),

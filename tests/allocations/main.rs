@@ -74,7 +74,7 @@ fn a_peek_and_its_numbers_allocate_nothing() {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             let Poll::Ready(Ok(decision)) = pin!(backend.peek(&[hit])).poll(&mut cx) else { panic!("it waits") };
             for outcome in decision.outcomes() {
-                let standing = Standing::new(strategy, RATE, *outcome);
+                let standing = Standing::new(strategy, RATE, outcome);
                 assert_eq!((standing.remaining(), standing.retry_after()), (999, None));
                 assert!(standing.more_after().is_some() && !standing.reset_after().is_zero());
             }

@@ -141,6 +141,39 @@ impl Model for SlidingWindowCounterModel {
     }
 }
 
+/// Up to the limit in every span of a period, wherever it begins.
+pub(crate) struct SlidingWindowLogModel {
+    limit: u64,
+    period: u64,
+    charges: Charges,
+}
+
+impl SlidingWindowLogModel {
+    pub(crate) fn new(limit: u64, period: u64) -> Self {
+        Self { limit, period, charges: Charges::default() }
+    }
+}
+
+impl Model for SlidingWindowLogModel {
+    fn capacity(&self) -> u64 {
+        self.limit
+    }
+
+    /// What was charged in `(at - period, at]`.
+    fn fits(&self, cost: u64, at: u64) -> bool {
+        let within = self.charges.0.iter().filter(|(charged_at, _)| at - charged_at < self.period);
+        within.map(|(_, cost)| i128::from(*cost)).sum::<i128>() + i128::from(cost) <= i128::from(self.limit)
+    }
+
+    fn charge(&mut self, cost: u64, at: u64) {
+        self.charges.0.push((at, cost));
+    }
+
+    fn memory(&self) -> u64 {
+        self.period
+    }
+}
+
 /// Tokens that come back at the rate, up to the size of the bucket.
 pub(crate) struct TokenBucketModel {
     limit: u64,
@@ -198,6 +231,12 @@ fn the_models_say_what_one_works_out_by_hand() {
     // At 23 s seven tenths of the window before are still inside.
     assert_eq!(wait(hit(&mut sliding, 3, seconds(23))), (true, 0, None));
     assert_eq!(wait(hit(&mut sliding, 2, seconds(23))), (false, 0, Some(2)));
+
+    let mut log = SlidingWindowLogModel::new(5, seconds(10));
+    assert_eq!(wait(hit(&mut log, 2, seconds(19))), (true, 3, None));
+    assert_eq!(wait(hit(&mut log, 3, seconds(22))), (true, 0, None));
+    assert_eq!(wait(hit(&mut log, 2, seconds(28))), (false, 0, Some(1)));
+    assert_eq!(wait(hit(&mut log, 3, seconds(29))), (false, 2, Some(3)));
 
     let mut bucket = TokenBucketModel::new(1, seconds(2), 3);
     assert_eq!(wait(hit(&mut bucket, 3, seconds(20))), (true, 0, None));

@@ -29,7 +29,7 @@ fn hit<'a>(uid: &'a str, key: &'a Key, strategy: &'a AnyStrategy, cost: u64) -> 
 
 async fn remaining(backend: &MemoryBackend, hit: Hit<'_>) -> std::result::Result<Vec<u64>, BackendError> {
     let decision = backend.peek(&[hit]).await?;
-    Ok(decision.outcomes().iter().map(|outcome| Standing::new(hit.strategy, hit.rate, *outcome).remaining()).collect())
+    Ok(decision.outcomes().iter().map(|outcome| Standing::new(hit.strategy, hit.rate, outcome).remaining()).collect())
 }
 
 #[tokio::test]

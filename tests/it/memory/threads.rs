@@ -151,7 +151,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
             let left = |hit: Hit<'_>| {
                 let unasked = Hit { cost: 0, ..hit };
                 let decision = backend.decide_now(&[unasked]).unwrap().unwrap();
-                Standing::new(&strategy, hit.rate, decision.outcomes()[0]).remaining()
+                Standing::new(&strategy, hit.rate, &decision.outcomes()[0]).remaining()
             };
             assert_eq!(hits.map(left), [900, 900, 900, 0]);
         }

@@ -31,18 +31,18 @@ async fn used_up(
     random: &mut Random,
 ) -> std::result::Result<(u64, Duration), super::BackendError> {
     warmed_up(rig, rate, random).await?;
-    let more = rig.standing(rate, rig.peek(rate, 1).await?).more_after().unwrap_or_default();
+    let more = rig.standing(rate, &rig.peek(rate, 1).await?).more_after().unwrap_or_default();
     rig.go_to(rig.now() + micros(more));
     let charged = rig.decide(rate, rig.remaining(rate).await?).await?;
     assert!(charged.admitted && charged.cost > 0);
     let cost = random.of_any_size(rig.strategy.capacity(rate));
 
     let longest = match &rig.strategy {
-        AnyStrategy::FixedWindow(_) => rate.period(),
+        AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) => rate.period(),
         AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
-        _ => rig.standing(rate, rig.peek(rate, cost).await?).retry_after().unwrap_or_default(),
+        _ => rig.standing(rate, &rig.peek(rate, cost).await?).retry_after().unwrap_or_default(),
     };
-    let refused = rig.standing(rate, charged).more_after().map_or(0, micros);
+    let refused = rig.standing(rate, &charged).more_after().map_or(0, micros);
     rig.go_to(rig.now() + random.upto(refused.saturating_sub(1)));
     Ok((cost, longest))
 }
@@ -76,7 +76,7 @@ async fn going_back_locks_nobody_out_for_longer_than_the_limit_does() -> Result 
             for back in jumps(&mut random, rate) {
                 rig.go_to(rig.now() - back.min(rig.now()));
                 let refused = rig.decide(rate, cost).await?;
-                let wait = rig.standing(rate, refused).retry_after().unwrap_or(Duration::MAX);
+                let wait = rig.standing(rate, &refused).retry_after().unwrap_or(Duration::MAX);
                 assert!(wait <= longest, "{:?} at {rate}, {back} us back: {wait:?}, {longest:?}", rig.strategy);
 
                 // And that wait is the truth.
@@ -116,13 +116,13 @@ async fn a_token_bucket_fills_on_as_it_would_have() -> Result {
     let rate = Rate::literal("7/s");
     let rig = Rig::new(TokenBucket::new().into(), START);
     rig.decide(rate, 7).await?;
-    let wait = rig.standing(rate, rig.peek(rate, 3).await?).retry_after();
+    let wait = rig.standing(rate, &rig.peek(rate, 3).await?).retry_after();
     assert_eq!(wait, Some(Duration::from_micros(428_572)));
 
     for back in [1, 1000, 1_000_000, 86_400_000_000, START] {
         rig.go_to(START - back);
         let refused = rig.decide(rate, 3).await?;
-        assert_eq!(rig.standing(rate, refused).retry_after(), wait, "{back} us back");
+        assert_eq!(rig.standing(rate, &refused).retry_after(), wait, "{back} us back");
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ mod traces;
 use traffik::{
     Rate,
     backend::BackendError,
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+    },
 };
 
 type Result = std::result::Result<(), BackendError>;
@@ -43,6 +45,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
     let all = [
         AnyStrategy::from(FixedWindow),
         AnyStrategy::from(SlidingWindowCounter),
+        AnyStrategy::from(SlidingWindowLog),
         AnyStrategy::from(TokenBucket::new()),
         burst(1),
         burst(rate.limit() / 2 + 1),

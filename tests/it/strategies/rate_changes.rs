@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use traffik::{
     Rate,
-    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket},
 };
 
 use super::{
@@ -16,14 +16,15 @@ use super::{
 
 const START: u64 = 1_700_000_000_000_000;
 
-fn three() -> [AnyStrategy; 3] {
-    [FixedWindow.into(), SlidingWindowCounter.into(), TokenBucket::new().into()]
+/// One of each kind of state.
+fn kinds() -> [AnyStrategy; 4] {
+    [FixedWindow.into(), SlidingWindowCounter.into(), SlidingWindowLog.into(), TokenBucket::new().into()]
 }
 
 #[tokio::test]
 async fn a_refused_client_gets_no_fresh_start() -> Result {
     let rate = Rate::literal("5/min");
-    for strategy in three() {
+    for strategy in kinds() {
         for other in ["5/s", "5/hour", "3/min", "1/30d", "5/61s", "5/59s", "4/us"].map(Rate::literal) {
             let rig = Rig::new(strategy.clone(), START);
             rig.decide(rate, 5).await?;
@@ -31,7 +32,7 @@ async fn a_refused_client_gets_no_fresh_start() -> Result {
             assert!(!refused.admitted, "{strategy:?}: {rate}, then {other}");
 
             // Nor does it for having been refused under the other rate.
-            let wait = rig.standing(rate, rig.peek(rate, 1).await?).retry_after().unwrap_or_default();
+            let wait = rig.standing(rate, &rig.peek(rate, 1).await?).retry_after().unwrap_or_default();
             rig.go_to(START + micros(wait) - 1);
             assert!(!rig.decide(other, 1).await?.admitted, "{strategy:?}: {rate}, then {other}");
             assert!(!rig.decide(rate, 1).await?.admitted, "{strategy:?}: {rate}, then {other}");
@@ -42,7 +43,7 @@ async fn a_refused_client_gets_no_fresh_start() -> Result {
 
 #[tokio::test]
 async fn a_higher_limit_gives_what_it_is_higher_by() -> Result {
-    for strategy in three() {
+    for strategy in kinds() {
         let rig = Rig::new(strategy, START);
         rig.decide(Rate::literal("5/min"), 4).await?;
         assert_eq!(rig.remaining(Rate::literal("12/min")).await?, 8);
@@ -59,10 +60,10 @@ async fn a_fixed_window_is_finished_when_its_period_becomes_shorter() -> Result 
     let rig = Rig::new(FixedWindow.into(), START);
     rig.decide(Rate::literal("5/min"), 5).await?;
     let refused = rig.decide(Rate::literal("5/s"), 5).await?;
-    assert_eq!(rig.standing(Rate::literal("5/s"), refused).retry_after(), Some(Duration::from_secs(40)));
+    assert_eq!(rig.standing(Rate::literal("5/s"), &refused).retry_after(), Some(Duration::from_secs(40)));
     rig.go_to(START + 40_000_000);
     let admitted = rig.decide(Rate::literal("5/s"), 5).await?;
-    assert_eq!(rig.standing(Rate::literal("5/s"), admitted).reset_after(), Duration::from_secs(1));
+    assert_eq!(rig.standing(Rate::literal("5/s"), &admitted).reset_after(), Duration::from_secs(1));
     Ok(())
 }
 
@@ -86,7 +87,7 @@ async fn a_charge_at_a_shorter_period_counts_no_more_than_was_used() -> Result {
     let rig = Rig::new(SlidingWindowCounter.into(), START);
     rig.decide(day, 10).await?;
     let charged = rig.decide(second, 1).await?;
-    assert_eq!(rig.standing(second, charged).remaining(), 989);
+    assert_eq!(rig.standing(second, &charged).remaining(), 989);
     rig.go_to(START + 2_000_000);
     assert_eq!(rig.remaining(second).await?, 1000);
     Ok(())
@@ -97,7 +98,7 @@ async fn under_another_rate_no_less_is_used() -> Result {
     for seed in 0..400 {
         let mut random = Random::new(seed);
         let (one, other) = (random.rate(), random.rate());
-        for strategy in three() {
+        for strategy in kinds() {
             let rig = Rig::new(strategy, START);
             warmed_up(&rig, one, &mut random).await?;
             for _ in 0..10 {
@@ -117,7 +118,7 @@ async fn a_charge_under_another_rate_forgets_nothing() -> Result {
     for seed in 0..400 {
         let mut random = Random::new(seed);
         let rates = [random.rate(), random.rate()];
-        for strategy in three() {
+        for strategy in kinds() {
             let rig = Rig::new(strategy, START);
             for step in 0..20 {
                 let rate = random.pick(&rates, Rate::literal("1/s"));
@@ -128,7 +129,7 @@ async fn a_charge_under_another_rate_forgets_nothing() -> Result {
                 assert_eq!(outcome.admitted, cost <= before);
                 if outcome.admitted && cost > 0 {
                     charges += 1;
-                    let after = rig.standing(rate, outcome).remaining();
+                    let after = rig.standing(rate, &outcome).remaining();
                     assert_eq!(after, before - cost, "seed {seed}, step {step}, {:?} at {rates:?}", rig.strategy);
                 }
             }
@@ -144,13 +145,13 @@ async fn retry_after_is_the_truth_under_another_rate() -> Result {
     for seed in 0..400 {
         let mut random = Random::new(seed);
         let (one, other) = (random.rate(), random.rate());
-        for strategy in three() {
+        for strategy in kinds() {
             let rig = Rig::new(strategy, START);
             warmed_up(&rig, one, &mut random).await?;
             let remaining = rig.remaining(other).await?;
             let cost = (remaining + 1).min(rig.strategy.capacity(other));
             let refused = rig.decide(other, cost).await?;
-            let Some(wait) = rig.standing(other, refused).retry_after() else { continue };
+            let Some(wait) = rig.standing(other, &refused).retry_after() else { continue };
             let retry = rig.now() + micros(wait);
             rig.go_to(retry - 1);
             assert!(!rig.peek(other, cost).await?.admitted, "seed {seed}, {:?}: {one}, {other}", rig.strategy);
@@ -171,7 +172,7 @@ async fn nothing_panics_at_any_rate_time_or_cost() -> Result {
     for seed in 0..200 {
         let mut random = Random::new(seed);
         let burst = random.of_any_size(u64::MAX);
-        let mut all = three().to_vec();
+        let mut all = kinds().to_vec();
         all.push(TokenBucket::new().burst(burst).into());
         for strategy in all {
             let rig = Rig::new(strategy, START);
@@ -187,10 +188,10 @@ async fn nothing_panics_at_any_rate_time_or_cost() -> Result {
                 let capacity = rig.strategy.capacity(rate);
                 let cost = random.cost(1, capacity.min(u64::MAX - 1));
                 let outcome = rig.decide(rate, cost).await?;
-                let answer = rig.answer(rate, outcome);
+                let answer = rig.answer(rate, &outcome);
                 assert!(answer.remaining <= capacity);
                 assert_eq!(answer.is_never_possible, cost > capacity);
-                rig.refund(rate, outcome).await?;
+                rig.refund(rate, &outcome).await?;
                 assert!(rig.remaining(rate).await? <= capacity);
             }
         }

@@ -22,7 +22,7 @@ async fn assert_same(one: &Rig, other: &Rig, rate: Rate) -> Result {
         }
         for cost in [1, rate.limit() / 2 + 1, one.strategy.capacity(rate)] {
             let answers =
-                (one.answer(rate, one.peek(rate, cost).await?), other.answer(rate, other.peek(rate, cost).await?));
+                (one.answer(rate, &one.peek(rate, cost).await?), other.answer(rate, &other.peek(rate, cost).await?));
             assert_eq!(answers.0, answers.1, "{:?} at {rate}, {wait} us later", one.strategy);
         }
     }
@@ -50,7 +50,7 @@ async fn right_away_it_is_as_if_nothing_was_charged() -> Result {
                 let extra = random.upto(rig.remaining(rate).await?);
                 let charged = rig.decide(rate, extra).await?;
                 assert!(charged.admitted);
-                rig.refund(rate, charged).await?;
+                rig.refund(rate, &charged).await?;
                 assert_same(&rig, &twin, rate).await?;
                 refunds += 1;
             }
@@ -75,7 +75,7 @@ async fn given_back(
         rig.decide(RATE, 20).await?;
         rig.go_to(START + first + then);
     }
-    rig.refund(RATE, charged).await?;
+    rig.refund(RATE, &charged).await?;
     Ok([rig, twin])
 }
 
@@ -120,12 +120,12 @@ async fn a_token_bucket_gives_back_what_cannot_have_come_back_by_itself() -> Res
     rig.go_to(START + 9 * SECOND);
     assert_eq!(rig.remaining(RATE).await?, 29);
     // A token comes back each second: nine of the ten may have.
-    rig.refund(RATE, charged).await?;
+    rig.refund(RATE, &charged).await?;
     assert_eq!(rig.remaining(RATE).await?, 30);
 
     rig.go_to(START + 120 * SECOND);
-    rig.refund(RATE, charged).await?;
-    let full = rig.answer(RATE, rig.peek(RATE, 1).await?);
+    rig.refund(RATE, &charged).await?;
+    let full = rig.answer(RATE, &rig.peek(RATE, 1).await?);
     assert_eq!((full.remaining, full.reset_after, full.more_after), (60, Duration::ZERO, None));
     Ok(())
 }
@@ -136,7 +136,7 @@ async fn a_token_bucket_that_filled_up_in_between_gives_nothing_back_twice() -> 
     let charged = rig.decide(RATE, 30).await?;
     rig.go_to(START + 30 * SECOND);
     assert!(rig.decide(RATE, 60).await?.admitted);
-    rig.refund(RATE, charged).await?;
+    rig.refund(RATE, &charged).await?;
     assert_eq!(rig.remaining(RATE).await?, 0);
     Ok(())
 }
@@ -148,9 +148,9 @@ async fn no_refund_gives_more_than_there_was() -> Result {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
             let charged = rig.decide(rate, capacity).await?;
             for _ in 0..3 {
-                rig.refund(rate, charged).await?;
+                rig.refund(rate, &charged).await?;
             }
-            let answer = rig.answer(rate, rig.peek(rate, 1).await?);
+            let answer = rig.answer(rate, &rig.peek(rate, 1).await?);
             assert_eq!((answer.remaining, answer.reset_after), (capacity, Duration::ZERO));
             assert!(rig.decide(rate, capacity).await?.admitted);
             assert!(!rig.decide(rate, 1).await?.admitted);
@@ -166,7 +166,7 @@ async fn a_refund_of_what_is_not_known_is_harmless() -> Result {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
             let charged = rig.decide(rate, 1).await?;
             rig.backend.clear().await?;
-            rig.refund(rate, charged).await?;
+            rig.refund(rate, &charged).await?;
             assert!(rig.backend.is_empty());
             assert_eq!(rig.remaining(rate).await?, capacity);
         }
@@ -180,7 +180,7 @@ async fn a_refund_keeps_nothing_for_longer() -> Result {
         for strategy in strategies(rate) {
             let rig = Rig::new(strategy, START);
             let charged = rig.decide(rate, 1).await?;
-            rig.refund(rate, charged).await?;
+            rig.refund(rate, &charged).await?;
             let expiry = |outcome: traffik::decision::Outcome| outcome.past.map(|past| past.state.expires());
             assert!(expiry(rig.peek(rate, 1).await?) <= expiry(charged));
         }

@@ -62,7 +62,7 @@ async fn the_same_cost_is_admitted_at_retry_after_and_refused_just_before() -> R
                 let remaining = rig.remaining(rate).await?;
                 let cost = random.cost(remaining, capacity).clamp(1, capacity).max(remaining + 1);
                 let (refused, now) = (rig.decide(rate, cost).await?, rig.now());
-                let Some(wait) = rig.standing(rate, refused).retry_after() else {
+                let Some(wait) = rig.standing(rate, &refused).retry_after() else {
                     assert!(refused.admitted || cost > capacity);
                     continue;
                 };
@@ -71,7 +71,7 @@ async fn the_same_cost_is_admitted_at_retry_after_and_refused_just_before() -> R
                 rig.go_to(retry - 1);
                 let just_before = rig.decide(rate, cost).await?;
                 assert!(!just_before.admitted, "{:?} at {rate}, {cost}", rig.strategy);
-                assert_eq!(rig.standing(rate, just_before).retry_after(), Some(Duration::from_micros(1)));
+                assert_eq!(rig.standing(rate, &just_before).retry_after(), Some(Duration::from_micros(1)));
 
                 rig.go_to(retry);
                 assert!(rig.decide(rate, cost).await?.admitted, "{:?} at {rate}, {cost}", rig.strategy);
@@ -87,7 +87,7 @@ async fn a_cost_that_never_fits_is_refused_without_a_retry_after() -> Result {
         for strategy in strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, 1_700_000_000_000_000));
             for cost in [capacity + 1, capacity * 2, u64::MAX] {
-                let answer = rig.answer(rate, rig.decide(rate, cost).await?);
+                let answer = rig.answer(rate, &rig.decide(rate, cost).await?);
                 assert!(!answer.admitted && answer.is_never_possible);
                 assert_eq!((answer.retry_after, answer.remaining), (None, capacity));
             }

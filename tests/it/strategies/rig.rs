@@ -49,16 +49,16 @@ impl Rig {
         single(&self.backend.peek(&[self.hit(rate, cost)]).await?)
     }
 
-    pub(super) async fn refund(&self, rate: Rate, charged: Outcome) -> Result<()> {
+    pub(super) async fn refund(&self, rate: Rate, charged: &Outcome) -> Result<()> {
         let receipt = Receipt { hit: self.hit(rate, charged.cost), charged_at: charged.at };
         self.backend.refund(&[receipt]).await
     }
 
-    pub(super) fn standing(&self, rate: Rate, outcome: Outcome) -> Standing<'_> {
+    pub(super) fn standing<'a>(&'a self, rate: Rate, outcome: &'a Outcome) -> Standing<'a> {
         Standing::new(&self.strategy, rate, outcome)
     }
 
-    pub(super) fn answer(&self, rate: Rate, outcome: Outcome) -> Answer {
+    pub(super) fn answer(&self, rate: Rate, outcome: &Outcome) -> Answer {
         let standing = self.standing(rate, outcome);
         Answer {
             admitted: outcome.admitted,
@@ -71,13 +71,13 @@ impl Rig {
     }
 
     pub(super) async fn remaining(&self, rate: Rate) -> Result<u64> {
-        Ok(self.standing(rate, self.peek(rate, 1).await?).remaining())
+        Ok(self.standing(rate, &self.peek(rate, 1).await?).remaining())
     }
 }
 
 fn single(decision: &Decision) -> Result<Outcome> {
     match decision.outcomes() {
-        [outcome] => Ok(*outcome),
+        [outcome] => Ok(outcome.clone()),
         other => Err(BackendError::unavailable(format!("{} outcomes for one hit", other.len()))),
     }
 }

@@ -2,7 +2,9 @@
 
 use traffik::{
     Rate,
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+    },
 };
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     random::Random,
     rig::{Rig, micros},
 };
-use crate::model::{self, FixedWindowModel, Model, SlidingWindowCounterModel, TokenBucketModel};
+use crate::model::{self, FixedWindowModel, Model, SlidingWindowCounterModel, SlidingWindowLogModel, TokenBucketModel};
 
 const STEPS: u64 = 60;
 
@@ -27,7 +29,7 @@ async fn follow(strategy: AnyStrategy, rate: Rate, mut model: impl Model, mut ra
         rig.go_to(random.later(rig.now(), rate, &turns));
         let (cost, now) = (random.cost(remaining, capacity), rig.now());
 
-        let answer = rig.answer(rate, rig.decide(rate, cost).await?);
+        let answer = rig.answer(rate, &rig.decide(rate, cost).await?);
         let expected = model::hit(&mut model, cost, now);
         assert_eq!(
             answer, expected,
@@ -60,6 +62,20 @@ async fn a_sliding_window_counter_is_its_model() -> Result {
         let rate = random.rate();
         let model = SlidingWindowCounterModel::new(rate.limit(), rate.period_micros());
         follow(SlidingWindowCounter.into(), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sliding_window_log_is_its_model() -> Result {
+    for seed in traces() {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        // Where the limit is too high for a log, any that is not.
+        let limit = if SlidingWindowLog.check(rate).is_ok() { rate.limit() } else { random.of_any_size(65_536) };
+        let rate = Rate::new(limit, rate.period()).unwrap_or(rate);
+        let model = SlidingWindowLogModel::new(rate.limit(), rate.period_micros());
+        follow(SlidingWindowLog.into(), rate, model, random, &format!("seed {seed}")).await?;
     }
     Ok(())
 }

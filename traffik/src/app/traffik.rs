@@ -239,7 +239,7 @@ impl Traffik {
             let reason = format!("the backend told {told} outcomes of {expected} hits");
             return Err(BackendError::unavailable(reason).into());
         }
-        Ok(Limits::new(asked, &decision))
+        Ok(Limits::new(asked, decision))
     }
 
     pub(crate) async fn give_back(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {

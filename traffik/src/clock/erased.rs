@@ -42,6 +42,7 @@ impl AnyClock {
     }
 
     /// The time now.
+    #[inline]
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {

@@ -4,39 +4,63 @@ mod hit;
 mod outcome;
 mod standing;
 
-use smallvec::SmallVec;
-
 pub use self::{
     hit::{Hit, Receipt},
     outcome::Outcome,
     standing::Standing,
 };
 
-/// As many limits as a decision holds without an allocation: those of the longest tuple of throttles.
+/// As many hits as are put together without an allocation: those of the longest tuple of throttles.
 pub(crate) const INLINE: usize = 8;
 
 /// What a backend decided about several hits together: either all of them were charged, or none was.
 #[derive(Clone, Debug)]
-pub struct Decision {
-    outcomes: SmallVec<[Outcome; INLINE]>,
+pub struct Decision(Outcomes);
+
+/// One outcome is what most decisions have, and the fastest to make; two are without an allocation as well.
+#[derive(Clone, Debug)]
+enum Outcomes {
+    One([Outcome; 1]),
+    Several(Vec<Outcome>),
 }
 
 impl Decision {
     /// The outcome for each hit, in the order of the hits.
+    #[inline]
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
-        &self.outcomes
+        match &self.0 {
+            Outcomes::One(one) => one,
+            Outcomes::Several(several) => several,
+        }
+    }
+
+    /// The outcomes themselves, in the same order.
+    pub(crate) fn into_outcomes(self) -> impl Iterator<Item = Outcome> {
+        let (one, several) = match self.0 {
+            Outcomes::One(one) => (Some(one), None),
+            Outcomes::Several(several) => (None, Some(several)),
+        };
+        one.into_iter().flatten().chain(several.into_iter().flatten())
     }
 
     /// Whether every limit admitted its hit, and so all of them were charged.
+    #[inline]
     #[must_use]
     pub fn is_admitted(&self) -> bool {
-        self.outcomes.iter().all(|outcome| outcome.admitted)
+        self.outcomes().iter().all(|outcome| outcome.admitted)
+    }
+}
+
+impl From<Outcome> for Decision {
+    #[inline]
+    fn from(outcome: Outcome) -> Self {
+        Self(Outcomes::One([outcome]))
     }
 }
 
 impl FromIterator<Outcome> for Decision {
     fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Self {
-        Self { outcomes: outcomes.into_iter().collect() }
+        Self(Outcomes::Several(outcomes.into_iter().collect()))
     }
 }

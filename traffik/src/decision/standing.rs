@@ -19,24 +19,24 @@ use crate::{
 /// let decision = MemoryBackend::new("myapp").decide(&[hit]).await?;
 ///
 /// for outcome in decision.outcomes() {
-///     let standing = Standing::new(&strategy, rate, *outcome);
+///     let standing = Standing::new(&strategy, rate, outcome);
 ///     assert_eq!(standing.remaining(), 3);
 ///     assert_eq!(standing.retry_after(), None);
 /// }
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing<'a> {
     strategy: &'a AnyStrategy,
     rate: Rate,
-    outcome: Outcome,
+    outcome: &'a Outcome,
 }
 
 impl<'a> Standing<'a> {
     /// What `outcome` means at a strategy and a rate: those of its hit.
     #[must_use]
-    pub const fn new(strategy: &'a AnyStrategy, rate: Rate, outcome: Outcome) -> Self {
+    pub const fn new(strategy: &'a AnyStrategy, rate: Rate, outcome: &'a Outcome) -> Self {
         Self { strategy, rate, outcome }
     }
 
@@ -46,7 +46,7 @@ impl<'a> Standing<'a> {
         if self.rate.is_unlimited() {
             return u64::MAX;
         }
-        self.strategy.available(self.outcome.past, self.rate, self.outcome.at)
+        self.strategy.available(self.outcome.past.as_ref(), self.rate, self.outcome.at)
     }
 
     /// How long until the refused cost would be admitted, if nobody else takes from the limit until then.
@@ -86,7 +86,7 @@ impl<'a> Standing<'a> {
     }
 
     fn until_available(&self, cost: u64) -> Duration {
-        let (past, at) = (self.outcome.past, self.outcome.at);
+        let (past, at) = (self.outcome.past.as_ref(), self.outcome.at);
         self.strategy.available_at(past, self.rate, cost, at).saturating_since(at)
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
     rate::Rate,
-    strategy::Strategy,
+    strategy::{Past, Strategy},
     throttle::{Definition, Throttle},
 };
 
@@ -43,7 +43,7 @@ impl Limit {
     /// Whether it had room.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
-        self.outcome.is_none_or(|outcome| outcome.admitted)
+        self.outcome.as_ref().is_none_or(|outcome| outcome.admitted)
     }
 
     /// Whether the request was counted at all.
@@ -68,7 +68,7 @@ impl Limit {
     /// What the request was to cost.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.outcome.map_or(0, |outcome| outcome.cost)
+        self.outcome.as_ref().map_or(0, |outcome| outcome.cost)
     }
 
     /// How long until the refused request would be admitted, if the client sends no other until then.
@@ -100,7 +100,7 @@ impl Limit {
     /// When it was decided, by the backend's clock, if the request was counted.
     #[must_use]
     pub fn decided_at(&self) -> Option<Timestamp> {
-        self.outcome.map(|outcome| outcome.at)
+        self.outcome.as_ref().map(|outcome| outcome.at)
     }
 
     pub(super) fn is_of<T: Throttle>(&self) -> bool {
@@ -117,14 +117,14 @@ impl Limit {
 
     /// By which the charge can be given back, if it was counted.
     pub(crate) fn receipt<'a>(&'a self, key: &'a Key) -> Option<Receipt<'a>> {
-        let charged_at = self.outcome?.at;
+        let charged_at = self.outcome.as_ref()?.at;
         let Definition { uid, settings, .. } = &*self.definition;
         let hit = Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost: self.own_cost };
         Some(Receipt { hit, charged_at })
     }
 
     fn standing(&self) -> Option<Standing<'_>> {
-        self.outcome.map(|outcome| Standing::new(&self.definition.settings.strategy, self.rate, outcome))
+        self.outcome.as_ref().map(|outcome| Standing::new(&self.definition.settings.strategy, self.rate, outcome))
     }
 }
 
@@ -136,8 +136,10 @@ impl Limit {
 
     /// Tells it as it is once its charge was given back, as far as is known here.
     pub(crate) fn give_back(&mut self) {
-        if let Some(Outcome { past: Some(past), at, .. }) = &mut self.outcome {
-            past.state = self.definition.settings.strategy.refund(*past, self.own_cost, *at, *at);
+        let Some(Outcome { past, at, .. }) = &mut self.outcome else { return };
+        if let Some(Past { state, rate }) = past.take() {
+            let state = self.definition.settings.strategy.refund(Past { state, rate }, self.own_cost, *at, *at);
+            *past = Some(Past { state, rate });
         }
     }
 }

@@ -23,8 +23,8 @@ pub struct Limits {
 
 impl Limits {
     /// The outcomes are those of the asked that the backend was asked about, in the same order.
-    pub(crate) fn new(asked: &OneOrMore<Asked>, decision: &Decision) -> Self {
-        let mut outcomes = decision.outcomes().iter().copied();
+    pub(crate) fn new(asked: &OneOrMore<Asked>, decision: Decision) -> Self {
+        let mut outcomes = decision.into_outcomes();
         let limit = |asked: &Asked| match &asked.charged_before {
             Some(limit) => limit.clone(),
             None => Limit::new(asked, asked.hit().and_then(|_| outcomes.next())),

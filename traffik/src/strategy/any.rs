@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use super::{FixedWindow, Gcra, LeakyBucket, Past, SlidingWindowCounter, State, Strategy, StrategyError, TokenBucket};
+use super::{
+    FixedWindow, Gcra, LeakyBucket, Past, SlidingWindowCounter, SlidingWindowLog, State, Strategy, StrategyError,
+    TokenBucket, Verdict,
+    verdict::{self, Present},
+};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The table of strategies: each is a variant, called without a pointer.
@@ -29,7 +33,10 @@ macro_rules! strategies {
             ($any:expr, $strategy:ident => $call:expr) => {
                 match $any {
                     $(AnyStrategy::$name($strategy) => $call,)+
-                    AnyStrategy::Own($strategy) => $call,
+                    AnyStrategy::Own(own) => {
+                        let $strategy = own.as_ref();
+                        $call
+                    }
                 }
             };
         }
@@ -50,6 +57,7 @@ macro_rules! strategies {
 strategies! {
     FixedWindow,
     SlidingWindowCounter,
+    SlidingWindowLog,
     TokenBucket,
     LeakyBucket,
     Gcra,
@@ -60,6 +68,24 @@ impl AnyStrategy {
     #[must_use]
     pub fn own(strategy: impl Strategy) -> Self {
         Self::Own(Arc::new(strategy))
+    }
+
+    /// Decides whether `cost` fits at `now`, and what is to be stored then.
+    ///
+    /// This is the whole of a decision about one limit; a backend adds where the state is kept.
+    #[inline]
+    #[must_use]
+    pub fn decide(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
+        if rate.is_unlimited() {
+            return Verdict { admitted: true, past: None, is_new: false };
+        }
+        each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
+    }
+
+    /// What of `past` still says something at `now`.
+    #[inline]
+    pub(crate) fn present(&self, past: Option<Past>, now: Timestamp) -> Present {
+        each!(self, strategy => verdict::present(strategy, past, now))
     }
 }
 
@@ -83,11 +109,15 @@ impl Strategy for AnyStrategy {
         each!(self, strategy => strategy.capacity(rate))
     }
 
-    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
         each!(self, strategy => strategy.available(past, rate, now))
     }
 
-    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        each!(self, strategy => strategy.fits(past, rate, cost, now))
+    }
+
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         each!(self, strategy => strategy.available_at(past, rate, cost, now))
     }
 
@@ -99,7 +129,11 @@ impl Strategy for AnyStrategy {
         each!(self, strategy => strategy.refund(past, cost, charged_at, now))
     }
 
-    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
         each!(self, strategy => strategy.rewound(past, now))
+    }
+
+    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+        each!(self, strategy => strategy.outline(past, rate, cost, now))
     }
 }

@@ -10,7 +10,20 @@ pub(super) fn mul_div_ceil(a: u64, b: u64, divisor: u64) -> u64 {
     narrow((u128::from(a) * u128::from(b)).div_ceil(u128::from(divisor.max(1))))
 }
 
+/// `a × b ÷ divisor` rounded down, and the rest.
+#[inline]
+pub(super) fn mul_div_rem(a: u64, b: u64, divisor: u64) -> (u64, u64) {
+    let divisor = divisor.max(1);
+    // As a rule the product has 64 bits, whose division is many times faster.
+    if let Some(product) = a.checked_mul(b) {
+        return (product / divisor, product % divisor);
+    }
+    let (product, divisor) = (u128::from(a) * u128::from(b), u128::from(divisor));
+    (narrow(product / divisor), narrow(product % divisor))
+}
+
 /// A quotient as 64 bits. Within the bounds that are checked when a rate is made it always fits.
+#[inline]
 pub(super) fn narrow(quotient: u128) -> u64 {
     u64::try_from(quotient).unwrap_or(u64::MAX)
 }
@@ -26,6 +39,16 @@ mod tests {
         assert_eq!(mul_div_ceil(a, b, b), a);
         assert_eq!(mul_div_floor(a, b, b + 1), 99_999_999_999_975);
         assert_eq!(mul_div_ceil(a, b, b + 1), 99_999_999_999_976);
+    }
+
+    #[test]
+    fn quotient_and_rest_are_exact_in_64_bits_and_beyond() {
+        assert_eq!(mul_div_rem(1, 60_000_000, 7), (8_571_428, 4));
+        assert_eq!(
+            mul_div_rem(99_999_999_999_999, 4_319_999_999_999, 4_320_000_000_000),
+            (99_999_999_999_975, 3_680_000_000_001)
+        );
+        assert_eq!(mul_div_rem(5, 5, 0), (25, 0));
     }
 
     #[test]

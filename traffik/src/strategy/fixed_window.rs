@@ -28,18 +28,20 @@ struct Count {
 }
 
 impl Count {
-    fn read(past: Past) -> Self {
+    #[inline]
+    fn read(past: &Past) -> Self {
         let [start, used] = past.state.words();
         Self { start: Timestamp::from_micros(start), end: past.state.expires(), used }
     }
 
+    #[inline]
     const fn write(self) -> State {
         State::new(self.end, [self.start.as_micros(), self.used])
     }
 }
 
 impl FixedWindow {
-    fn used(past: Option<Past>) -> u64 {
+    fn used(past: Option<&Past>) -> u64 {
         past.map_or(0, |past| Count::read(past).used)
     }
 }
@@ -57,20 +59,21 @@ impl Strategy for FixedWindow {
         rate.limit()
     }
 
-    fn available(&self, past: Option<Past>, rate: Rate, _now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&Past>, rate: Rate, _now: Timestamp) -> u64 {
         rate.limit().saturating_sub(Self::used(past))
     }
 
-    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         match past {
             Some(past) if cost > self.available(Some(past), rate, now) => past.state.expires(),
             _ => now,
         }
     }
 
+    #[inline]
     fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let window = Window::at(now, rate);
-        match past.map(Count::read) {
+        match past.as_ref().map(Count::read) {
             Some(count) => {
                 Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count }.write()
             }
@@ -80,14 +83,15 @@ impl Strategy for FixedWindow {
 
     /// All of the cost while its window lasts; nothing once that rolled.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
-        let count = Count::read(past);
+        let count = Count::read(&past);
         if charged_at < count.start {
             return past.state;
         }
         Count { used: count.used.saturating_sub(cost), ..count }.write()
     }
 
-    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+    #[inline]
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
         let count = Count::read(past);
         (now < count.start).then(|| {
             let length = count.end.saturating_since(count.start);

@@ -41,6 +41,7 @@ impl Default for Gcra {
 impl Metered for Gcra {
     const NAME: &'static str = "gcra";
 
+    #[inline]
     fn size(&self, _rate: Rate) -> u64 {
         self.burst
     }

@@ -35,6 +35,7 @@ impl LeakyBucket {
 impl Metered for LeakyBucket {
     const NAME: &'static str = "leaky-bucket";
 
+    #[inline]
     fn size(&self, rate: Rate) -> u64 {
         self.capacity.unwrap_or_else(|| rate.limit())
     }

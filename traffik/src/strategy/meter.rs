@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{
     Past, State,
-    exact::{mul_div_floor, narrow},
+    exact::{mul_div_rem, narrow},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -27,11 +27,13 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    #[inline]
     pub(super) const fn empty(rate: Rate, now: Timestamp) -> Self {
         Self { rate, written: now, micros: now.as_micros(), fraction: 0 }
     }
 
-    fn stored(past: Past) -> Self {
+    #[inline]
+    fn stored(past: &Past) -> Self {
         let [fraction, written] = past.state.words();
         // Whoever stored it: a fraction is less than one.
         let fraction = fraction.min(past.rate.limit().saturating_sub(1));
@@ -43,12 +45,14 @@ impl Meter {
     ///
     /// Where it was written under another rate it drains at the slower of the two: what it held is no sooner gone for
     /// being read by somebody else.
-    pub(super) fn read(past: Past, rate: Rate) -> Self {
+    #[inline]
+    pub(super) fn read(past: &Past, rate: Rate) -> Self {
         let stored = Self::stored(past);
         if is_slower(rate, past.rate) { stored.at_rate(rate, stored.written) } else { stored }
     }
 
     /// The same level at `now`, in the terms of another rate, rounded up to a whole unit.
+    #[inline]
     pub(super) fn at_rate(self, rate: Rate, now: Timestamp) -> Self {
         if self.rate == rate { self } else { Self::empty(rate, now).filled(self.level(now), now) }
     }
@@ -62,6 +66,16 @@ impl Meter {
         narrow((drained_in * u128::from(limit) + u128::from(fraction)).div_ceil(u128::from(period)))
     }
 
+    /// Whether it holds no more than `most` at `now`: the same question as of the level, with nothing divided.
+    #[inline]
+    pub(super) fn holds_at_most(self, most: u64, now: Timestamp) -> bool {
+        let (limit, period) = self.terms();
+        self.micros.checked_sub(now.as_micros()).is_none_or(|drained_in| {
+            u128::from(drained_in) * u128::from(limit) + u128::from(self.fraction)
+                <= u128::from(most) * u128::from(period)
+        })
+    }
+
     /// The first whole microsecond at which it holds no more than `most`.
     pub(super) fn drains_to(self, most: u64) -> Timestamp {
         let (micros, fraction) = self.time_to_drain(most);
@@ -70,6 +84,7 @@ impl Meter {
     }
 
     /// With `cost` more in it.
+    #[inline]
     pub(super) fn filled(self, cost: u64, now: Timestamp) -> Self {
         let from = if self.micros < now.as_micros() { Self::empty(self.rate, now) } else { self };
         let (micros, fraction) = self.time_to_drain(cost);
@@ -98,30 +113,34 @@ impl Meter {
     }
 
     /// As much earlier as the clock went back since it was written; nothing, if it did not.
-    pub(super) fn rewound(past: Past, now: Timestamp) -> Option<Self> {
+    #[inline]
+    pub(super) fn rewound(past: &Past, now: Timestamp) -> Option<Self> {
         let stored = Self::stored(past);
         let ahead = stored.written.as_micros().checked_sub(now.as_micros()).filter(|&ahead| ahead > 0)?;
         Some(Self { written: now, micros: stored.micros.saturating_sub(ahead), ..stored })
     }
 
+    #[inline]
     pub(super) fn write(self) -> State {
         let expires = self.micros.saturating_add((self.fraction > 0).into());
         State::new(Timestamp::from_micros(expires), [self.fraction, self.written.as_micros()])
     }
 
     /// `cost × period ÷ limit` as whole microseconds and a fraction over the limit.
+    #[inline]
     fn time_to_drain(self, cost: u64) -> (u64, u64) {
         let (limit, period) = self.terms();
-        let product = u128::from(cost) * u128::from(period);
-        (mul_div_floor(cost, period, limit), narrow(product % u128::from(limit)))
+        mul_div_rem(cost, period, limit)
     }
 
+    #[inline]
     fn terms(self) -> (u64, u64) {
         (self.rate.limit().max(1), self.rate.period_micros().max(1))
     }
 }
 
 /// Whether `a` allows less over the same time than `b`.
+#[inline]
 fn is_slower(a: Rate, b: Rate) -> bool {
     let cross = |one: Rate, other: Rate| u128::from(one.limit()) * u128::from(other.period_micros());
     cross(a, b) < cross(b, a)
@@ -181,7 +200,7 @@ mod tests {
         let words = [0, 1, 2, u64::MAX / 2, u64::MAX];
         for [fraction, written, expires, cost, now] in words.iter().flat_map(|&a| words.map(|b| [a, b, a ^ b, b, a])) {
             let past = Past { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
-            let meter = Meter::rewound(past, at(now)).unwrap_or(Meter::stored(past));
+            let meter = Meter::rewound(&past, at(now)).unwrap_or(Meter::stored(&past));
             let filled = meter.filled(cost, at(now));
             assert!(filled.fraction < 3 && meter.emptied(cost, Duration::ZERO).fraction < 3);
             assert!(filled.drains_to(filled.level(at(now))) <= filled.drains_to(0));
@@ -192,7 +211,7 @@ mod tests {
     fn stored_and_read_again_it_is_the_same() {
         for cost in 0..10 {
             let meter = Meter::empty(THIRDS, at(10)).filled(cost, at(10));
-            let read = Meter::stored(Past { state: meter.write(), rate: THIRDS });
+            let read = Meter::stored(&Past { state: meter.write(), rate: THIRDS });
             assert_eq!((read.micros, read.fraction), (meter.micros, meter.fraction));
         }
     }
@@ -203,10 +222,10 @@ mod tests {
         let later = at(0).saturating_add(Duration::from_secs(5));
 
         let written_fast = Past { state: Meter::empty(fast, at(0)).filled(6, at(0)).write(), rate: fast };
-        assert_eq!(Meter::read(written_fast, fast).level(later), 1);
-        assert_eq!(Meter::read(written_fast, slow).level(later), 6);
+        assert_eq!(Meter::read(&written_fast, fast).level(later), 1);
+        assert_eq!(Meter::read(&written_fast, slow).level(later), 6);
 
         let written_slow = Past { state: Meter::empty(slow, at(0)).filled(6, at(0)).write(), rate: slow };
-        assert_eq!(Meter::read(written_slow, fast).level(later), 6);
+        assert_eq!(Meter::read(&written_slow, fast).level(later), 6);
     }
 }

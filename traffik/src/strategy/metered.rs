@@ -42,28 +42,36 @@ impl<M: Metered> Strategy for M {
         self.size(rate)
     }
 
-    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
         let level = past.map_or(0, |past| Meter::read(past, rate).level(now));
         self.size(rate).saturating_sub(level)
     }
 
-    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    #[inline]
+    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        let Some(left) = self.size(rate).checked_sub(cost) else { return false };
+        past.is_none_or(|past| Meter::read(past, rate).holds_at_most(left, now))
+    }
+
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.size(rate).saturating_sub(cost);
         // Read by a slower rate it would drain for longer than it is kept.
         past.map_or(now, |past| Meter::read(past, rate).drains_to(most).min(past.state.expires()).max(now))
     }
 
+    #[inline]
     fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let meter = past.map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
+        let meter = past.as_ref().map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
         meter.filled(cost, now).write()
     }
 
     /// What it cost, less all that may have drained of it since.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        Meter::read(past, past.rate).emptied(cost, now.saturating_since(charged_at)).write()
+        Meter::read(&past, past.rate).emptied(cost, now.saturating_since(charged_at)).write()
     }
 
-    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+    #[inline]
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
         Meter::rewound(past, now).map(Meter::write)
     }
 }

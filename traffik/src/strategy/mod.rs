@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | [`FixedWindow`] | up to the limit in each window of the clock | a count | most limits; twice the limit can pass around a window's edge |
 //! | [`SlidingWindowCounter`] | up to the limit in a window that slides, its older part estimated | two counts | limits where that edge matters |
+//! | [`SlidingWindowLog`] | up to the limit in any span of a period, exactly | each charge of a period | small limits that must hold to the letter |
 //! | [`TokenBucket`] | bursts up to the bucket's size, then the rate | a time | APIs whose clients come in bursts |
 //! | [`LeakyBucket`] | the same, told from the other end | a time | work that drains at a steady pace |
 //! | [`Gcra`] | evenly spaced requests | a time | clients that must not come in bursts |
@@ -34,10 +35,12 @@ mod exact;
 mod fixed_window;
 mod gcra;
 mod leaky_bucket;
+mod log;
 mod meter;
 mod metered;
-mod past;
 mod sliding_window_counter;
+mod sliding_window_log;
+mod state;
 mod token_bucket;
 mod verdict;
 mod window;
@@ -46,13 +49,16 @@ use std::fmt;
 
 use thiserror::Error;
 
+pub(crate) use self::verdict::Present;
 pub use self::{
     any::AnyStrategy,
     fixed_window::FixedWindow,
     gcra::Gcra,
     leaky_bucket::LeakyBucket,
-    past::{Past, State},
+    log::Log,
     sliding_window_counter::SlidingWindowCounter,
+    sliding_window_log::SlidingWindowLog,
+    state::{Past, State},
     token_bucket::TokenBucket,
     verdict::Verdict,
 };
@@ -79,12 +85,20 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     fn capacity(&self, rate: Rate) -> u64;
 
     /// The highest cost that would be admitted at `now`.
-    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64;
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64;
+
+    /// Whether `cost`, at least 1, is admitted at `now`.
+    ///
+    /// It is if so much is [`available`](Self::available). A strategy that can tell this faster than how much there is
+    /// says so here.
+    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        cost <= self.available(past, rate, now)
+    }
 
     /// The earliest time, from `now` on, at which `cost` is available if nothing else is charged until then.
     ///
     /// `cost` is at most [`capacity`](Self::capacity).
-    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp;
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp;
 
     /// What to store once `cost`, which is available, is charged.
     fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State;
@@ -94,7 +108,14 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
 
     /// What to store in place of a state that was written later than `now`, by a clock that went back since: the same,
     /// as much earlier. Nothing, if it was not.
-    fn rewound(&self, past: Past, now: Timestamp) -> Option<State>;
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State>;
+
+    /// As much of `past` as tells how a client stands once a `cost` was decided: for strategies whose states grow. All of
+    /// it, unless said otherwise.
+    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+        let _ = (rate, cost, now);
+        past.clone()
+    }
 }
 
 /// A rate or a setting with which a strategy's maths would not be exact, or would make no sense.

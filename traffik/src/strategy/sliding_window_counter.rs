@@ -38,7 +38,8 @@ struct Windows {
 }
 
 impl Windows {
-    fn stored(past: Past) -> Self {
+    #[inline]
+    fn stored(past: &Past) -> Self {
         let [previous, current] = past.state.words();
         let length = past.rate.period_micros();
         let end = Timestamp::from_micros(past.state.expires().as_micros().saturating_sub(length));
@@ -46,19 +47,23 @@ impl Windows {
     }
 
     /// As they are at `now`: the current window becomes the previous one when it has ended.
-    fn at(past: Past, now: Timestamp) -> Self {
+    #[inline]
+    fn at(past: &Past, now: Timestamp) -> Self {
         let stored = Self::stored(past);
         if now < stored.end { stored } else { stored.rolled() }
     }
 
+    #[inline]
     fn rolled(self) -> Self {
         Self { previous: self.current, current: 0, end: self.next_end(), length: self.length }
     }
 
+    #[inline]
     fn next_end(self) -> Timestamp {
         Timestamp::from_micros(self.end.as_micros().saturating_add(self.length))
     }
 
+    #[inline]
     fn start(self) -> u64 {
         self.end.as_micros().saturating_sub(self.length)
     }
@@ -66,6 +71,15 @@ impl Windows {
     fn used(self, now: Timestamp) -> u64 {
         let still_inside = self.end.as_micros().saturating_sub(now.as_micros());
         mul_div_ceil(self.previous, still_inside, self.length).saturating_add(self.current)
+    }
+
+    /// Whether no more than `most` is used.
+    #[inline]
+    fn holds_at_most(self, most: u64, now: Timestamp) -> bool {
+        let still_inside = self.end.as_micros().saturating_sub(now.as_micros());
+        most.checked_sub(self.current).is_some_and(|left| {
+            u128::from(self.previous) * u128::from(still_inside) <= u128::from(left) * u128::from(self.length)
+        })
     }
 
     /// The first time, up to the end of the current window, at which no more than `most` is used.
@@ -78,6 +92,7 @@ impl Windows {
         Some(Timestamp::from_micros(self.end.as_micros().saturating_sub(still_inside)))
     }
 
+    #[inline]
     fn write(self) -> State {
         State::new(self.next_end(), [self.previous, self.current])
     }
@@ -96,23 +111,31 @@ impl Strategy for SlidingWindowCounter {
         rate.limit()
     }
 
-    fn available(&self, past: Option<Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
         let used = past.map_or(0, |past| Windows::at(past, now).used(now));
         rate.limit().saturating_sub(used)
     }
 
-    fn available_at(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    /// `previous × still inside ÷ period + current + cost ≤ limit`, with both sides times the period: nothing is divided.
+    #[inline]
+    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        let Some(left) = rate.limit().checked_sub(cost) else { return false };
+        past.is_none_or(|past| Windows::at(past, now).holds_at_most(left, now))
+    }
+
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let (Some(past), Some(most)) = (past, rate.limit().checked_sub(cost)) else { return now };
         let windows = Windows::at(past, now);
         let fits = windows.fades_to(most).or_else(|| windows.rolled().fades_to(most));
         fits.unwrap_or(past.state.expires()).max(now)
     }
 
+    #[inline]
     fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let carried = match past {
             None => 0,
             Some(past) => {
-                let windows = Windows::at(past, now);
+                let windows = Windows::at(&past, now);
                 if rate.period_micros() == windows.length {
                     return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
                 }
@@ -126,7 +149,7 @@ impl Strategy for SlidingWindowCounter {
 
     /// All of the cost while it is counted in either window; nothing after that.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
-        let windows = Windows::stored(past);
+        let windows = Windows::stored(&past);
         let charged_at = charged_at.as_micros();
         if charged_at >= windows.start() {
             Windows { current: windows.current.saturating_sub(cost), ..windows }.write()
@@ -137,7 +160,8 @@ impl Strategy for SlidingWindowCounter {
         }
     }
 
-    fn rewound(&self, past: Past, now: Timestamp) -> Option<State> {
+    #[inline]
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
         let windows = Windows::stored(past);
         (now.as_micros() < windows.start()).then(|| {
             let end = Timestamp::from_micros(now.as_micros().saturating_add(windows.length));

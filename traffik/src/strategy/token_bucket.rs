@@ -42,6 +42,7 @@ impl TokenBucket {
 impl Metered for TokenBucket {
     const NAME: &'static str = "token-bucket";
 
+    #[inline]
     fn size(&self, rate: Rate) -> u64 {
         self.burst.unwrap_or_else(|| rate.limit()).saturating_add(self.debt)
     }

@@ -1,35 +1,50 @@
-use super::{AnyStrategy, Past, Strategy};
+use super::{Past, Strategy};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// What a strategy decided about one charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the cost fits.
     pub admitted: bool,
-    /// What is known of the client at that time, nothing charged.
-    pub before: Option<Past>,
-    /// The same once the cost is charged, if it fits.
-    pub after: Option<Past>,
-    /// Whether `before` was moved back with the clock, so that it must be stored even on a refusal.
-    pub rewound: bool,
+    /// What is known of the client from then on: with the cost charged, if it fits.
+    pub past: Option<Past>,
+    /// Whether that is to be stored: after a charge, and after the clock went back.
+    pub is_new: bool,
 }
 
-impl AnyStrategy {
-    /// Decides whether `cost` fits at `now`, and what is to be stored if so.
-    ///
-    /// This is the whole of a decision about one limit; a backend adds where the state is kept.
-    #[must_use]
-    pub fn decide(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
-        if rate.is_unlimited() {
-            return Verdict { admitted: true, before: None, after: None, rewound: false };
-        }
-        let moved_back = past.and_then(|past| Some(Past { state: self.rewound(past, now)?, ..past }));
-        let before = moved_back.or(past).filter(|past| past.is_alive(now));
-        let admitted = cost <= self.available(before, rate, now);
-        let after = match cost {
-            1.. if admitted => Some(Past { state: self.charge(before, rate, cost, now), rate }),
-            _ => before,
-        };
-        Verdict { admitted, before, after, rewound: moved_back.is_some() }
+/// What is known of a client at some time.
+pub(crate) struct Present {
+    /// What still says something.
+    pub(crate) past: Option<Past>,
+    /// Whether it was moved back with a clock that went back, so that it must be stored even on a refusal.
+    pub(crate) is_rewound: bool,
+}
+
+#[inline]
+pub(super) fn decide(
+    strategy: &(impl Strategy + ?Sized),
+    past: Option<Past>,
+    rate: Rate,
+    cost: u64,
+    now: Timestamp,
+) -> Verdict {
+    let Present { past, is_rewound } = present(strategy, past, now);
+    if cost == 0 {
+        return Verdict { admitted: true, past, is_new: is_rewound };
     }
+    if !strategy.fits(past.as_ref(), rate, cost, now) {
+        return Verdict { admitted: false, past, is_new: is_rewound };
+    }
+    let state = strategy.charge(past, rate, cost, now);
+    Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true }
+}
+
+#[inline]
+pub(super) fn present(strategy: &(impl Strategy + ?Sized), past: Option<Past>, now: Timestamp) -> Present {
+    let Some(stored) = past else { return Present { past: None, is_rewound: false } };
+    let (past, is_rewound) = match strategy.rewound(&stored, now) {
+        Some(state) => (Past { state, rate: stored.rate }, true),
+        None => (stored, false),
+    };
+    Present { past: Some(past).filter(|past| past.is_alive(now)), is_rewound }
 }

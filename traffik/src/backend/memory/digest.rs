@@ -3,43 +3,76 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
+    net::IpAddr,
 };
 
-use siphasher::sip128::SipHasher13;
 use smallvec::SmallVec;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::{decision::Hit, strategy::Strategy};
+use crate::{
+    client::{Key, Part},
+    decision::Hit,
+    strategy::Strategy,
+};
 
-/// A digest of 128 bits of a limit and a client. That two of a billion clients share one is less likely than one in
-/// 10^20, and since the key is secret nobody can look for such a pair.
-pub(super) type Digest = u128;
+/// A digest of 128 bits of a limit and a client: 32 say which shard the entry is in, and by the others it is known there.
+/// That two of a million clients share all of them is less likely than one in 10^17, and since the seed is secret nobody
+/// can look for such a pair.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Digest {
+    pub(super) shard: u32,
+    pub(super) name: Name,
+}
+
+/// What an entry is known by within its shard.
+///
+/// Its order begins with what says nothing of where the entry is found: where names decide which of many entries has to
+/// go, those that stay lie evenly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) high: u32,
+    pub(super) low: u64,
+}
 
 /// What is hashed, long texts apart, fits without an allocation.
 type Message = SmallVec<[u8; 128]>;
 
-/// The key of the digest, drawn at random.
+/// The seed of the digest, drawn at random.
 #[derive(Clone, Copy)]
-pub(super) struct Seed(SipHasher13);
+pub(super) struct Seed(u64);
 
 impl Seed {
     pub(super) fn random() -> Self {
-        let random = || RandomState::new().hash_one(());
-        Self(SipHasher13::new_with_keys(random(), random()))
+        Self(RandomState::new().hash_one(()))
     }
 
-    /// Each text is written with its length before it, so that no two different hits make the same message.
-    pub(super) fn digest(&self, hit: &Hit<'_>) -> Digest {
-        let mut message = Message::new();
-        for text in [hit.uid, hit.strategy.name()] {
-            message.extend_from_slice(&text.len().to_le_bytes());
-            message.extend_from_slice(text.as_bytes());
-        }
-        hit.key.write_to(&mut message);
-        self.0.hash(&message).as_u128()
+    /// Limits differ in their seed, and the clients of a limit in what is hashed under it.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "each part of the digest is wanted")]
+    pub(super) fn digest(self, hit: &Hit<'_>) -> Digest {
+        let of_strategy = xxh3_64_with_seed(hit.strategy.name().as_bytes(), self.0);
+        let of_limit = xxh3_64_with_seed(hit.uid.as_bytes(), of_strategy);
+        let digest = of_key(hit.key, of_limit);
+        Digest { shard: (digest >> 96) as u32, name: Name { low: digest as u64, high: (digest >> 64) as u32 } }
     }
 }
 
-/// The key is a secret.
+/// Bytes that no other key has, hashed. The usual keys have an address or a text as their only part, and need no message.
+#[inline]
+fn of_key(key: &Key, seed: u64) -> u128 {
+    match key.parts() {
+        Some([Part::Address(IpAddr::V4(address))]) => xxh3_128_with_seed(&address.octets(), seed ^ 4),
+        Some([Part::Address(IpAddr::V6(address))]) => xxh3_128_with_seed(&address.octets(), seed ^ 6),
+        Some([Part::Text(text)]) => xxh3_128_with_seed(text.as_bytes(), seed ^ 1),
+        _ => {
+            let mut message = Message::new();
+            key.write_to(&mut message);
+            xxh3_128_with_seed(&message, seed)
+        }
+    }
+}
+
+/// The seed is a secret.
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(..)")
@@ -48,15 +81,22 @@ impl fmt::Debug for Seed {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashSet, net::Ipv4Addr};
+
     use super::*;
-    use crate::{client::Key, rate::Rate, strategy::AnyStrategy};
+    use crate::{
+        rate::Rate,
+        strategy::{AnyStrategy, TokenBucket},
+    };
 
     #[test]
     fn only_the_same_entry_has_the_same_digest() {
         let seed = Seed::random();
-        let (fixed, bucket) = (AnyStrategy::default(), AnyStrategy::from(crate::strategy::TokenBucket::new()));
-        let digest =
-            |uid, key: &Key, strategy, cost| seed.digest(&Hit { uid, key, strategy, rate: Rate::UNLIMITED, cost });
+        let (fixed, bucket) = (AnyStrategy::default(), AnyStrategy::from(TokenBucket::new()));
+        let digest = |uid, key: &Key, strategy, cost| {
+            let Digest { shard, name } = seed.digest(&Hit { uid, key, strategy, rate: Rate::UNLIMITED, cost });
+            (shard, name)
+        };
         let key = Key::from("c");
         let one = digest("a", &key, &fixed, 1);
         assert_eq!(one, digest("a", &Key::from("c".to_owned()), &fixed, 2));
@@ -64,9 +104,28 @@ mod tests {
         assert_ne!(one, digest("a", &key, &bucket, 1));
         assert_ne!(one, digest("a", &Key::from("b"), &fixed, 1));
         assert_ne!(one, digest("a", &Key::secret("c"), &fixed, 1));
-        assert_ne!(
-            one,
-            Seed::random().digest(&Hit { uid: "a", key: &key, strategy: &fixed, rate: Rate::UNLIMITED, cost: 1 })
-        );
+        let hit = Hit { uid: "a", key: &key, strategy: &fixed, rate: Rate::UNLIMITED, cost: 1 };
+        assert_ne!(one.1, Seed::random().digest(&hit).name);
+    }
+
+    #[test]
+    fn keys_of_the_same_bytes_but_of_other_kinds_differ() {
+        let seed = Seed::random();
+        let strategy = AnyStrategy::default();
+        let address = Ipv4Addr::new(97, 98, 99, 100);
+        let keys = [
+            Key::from("abcd"),
+            Key::from(address),
+            Key::from(address.to_ipv6_mapped()),
+            Key::from(("abcd", "")),
+            Key::secret("abcd"),
+            Key::secret(address),
+            Key::from(u32::from(address)),
+            Key::anonymous(),
+            Key::from(""),
+        ];
+        let digest =
+            |key| seed.digest(&Hit { uid: "a", key, strategy: &strategy, rate: Rate::UNLIMITED, cost: 1 }).name;
+        assert_eq!(keys.iter().map(|key| digest(key).low).collect::<HashSet<_>>().len(), keys.len());
     }
 }

@@ -2,9 +2,11 @@
 
 mod decide;
 mod digest;
-mod entry;
-mod leaving;
 mod shard;
+mod shards;
+mod sync;
+mod together;
+mod turnstile;
 
 use std::{
     fmt,
@@ -14,7 +16,7 @@ use std::{
     },
 };
 
-use self::{digest::Seed, shard::Shards};
+use self::{digest::Seed, shards::Shards};
 use super::{Backend, BackendError};
 use crate::{
     clock::AnyClock,
@@ -98,7 +100,7 @@ impl MemoryBackend {
     /// How many entries it holds now, expired ones that did not leave yet included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.store.shards.iter().map(|shard| shard.lock().len()).sum()
+        self.store.shards.len()
     }
 
     /// Whether it holds nothing.
@@ -113,6 +115,7 @@ impl MemoryBackend {
         self.store.evictions.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn open(&self) -> Result<&Store, BackendError> {
         if self.store.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
     }
@@ -160,15 +163,22 @@ impl Backend for MemoryBackend {
     }
 
     fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
-        Some(self.open().map(|store| store.decide(hits)))
+        let store = match self.open() {
+            Ok(store) => store,
+            Err(closed) => return Some(Err(closed)),
+        };
+        match store.decide_known(hits) {
+            Some(outcome) => Some(Ok(outcome.into())),
+            None => Some(store.decide(hits)),
+        }
     }
 
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        Ok(self.open()?.decide(hits))
+        self.decide_now(hits).unwrap_or(Err(BackendError::Closed))
     }
 
     async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        Ok(self.open()?.peek(hits))
+        self.open()?.peek(hits)
     }
 
     async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {

@@ -1,10 +1,6 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{
-    digest::Digest,
-    entry::{Entry, Rank},
-};
-use crate::clock::Timestamp;
+use super::{super::digest::Name, rank::Rank};
 
 /// Who leaves next when there is no room.
 ///
@@ -13,7 +9,7 @@ use crate::clock::Timestamp;
 /// but for what fell since the last look.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
-    queue: BinaryHeap<Reverse<(Rank, Digest)>>,
+    queue: BinaryHeap<Reverse<(Rank, Name)>>,
     /// How many may leave before every entry is looked at again.
     until_next_look: usize,
 }
@@ -24,9 +20,9 @@ impl Leaving {
     }
 
     /// Looks at every entry. One in 32 queues up, and a few more, so that a flood pays for few looks.
-    pub(super) fn look(entries: &[Entry], now: Timestamp) -> Self {
-        let mut ranked: Vec<_> = entries.iter().map(|entry| Reverse((entry.rank(now), entry.digest))).collect();
-        let batch = entries.len() / 32 + 16;
+    pub(super) fn look(entries: impl Iterator<Item = (Rank, Name)>) -> Self {
+        let mut ranked: Vec<_> = entries.map(Reverse).collect();
+        let batch = ranked.len() / 32 + 16;
         if batch < ranked.len() {
             ranked.select_nth_unstable_by_key(batch, |&Reverse(ranked)| ranked);
             ranked.truncate(batch);
@@ -35,25 +31,25 @@ impl Leaving {
     }
 
     /// A newcomer joins. Its rank is found out when its turn comes.
-    pub(super) fn join(&mut self, digest: Digest) {
+    pub(super) fn join(&mut self, name: Name) {
         if !self.is_stale() {
-            self.queue.push(Reverse((Rank::Expired, digest)));
+            self.queue.push(Reverse((Rank::Expired, name)));
         }
     }
 
     /// The next to leave of those that do not stay. `rank` tells an entry's present rank, if it is still there.
     pub(super) fn next(
         &mut self,
-        rank: impl Fn(Digest) -> Option<Rank>,
-        stays: impl Fn(Digest) -> bool,
-    ) -> Option<(Rank, Digest)> {
+        rank: impl Fn(Name) -> Option<Rank>,
+        stays: impl Fn(Name) -> bool,
+    ) -> Option<(Rank, Name)> {
         let mut staying = Vec::new();
         let next = loop {
-            let Some(Reverse((queued, digest))) = self.queue.pop() else { break None };
-            match rank(digest) {
-                Some(present) if stays(digest) => staying.push(Reverse((present, digest))),
-                Some(present) if present > queued => self.queue.push(Reverse((present, digest))),
-                Some(present) => break Some((present, digest)),
+            let Some(Reverse((queued, name))) = self.queue.pop() else { break None };
+            match rank(name) {
+                Some(present) if stays(name) => staying.push(Reverse((present, name))),
+                Some(present) if present > queued => self.queue.push(Reverse((present, name))),
+                Some(present) => break Some((present, name)),
                 None => {}
             }
         };

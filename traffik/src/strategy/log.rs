@@ -1,0 +1,241 @@
+use std::{collections::VecDeque, time::Duration};
+
+use crate::clock::Timestamp;
+
+/// What was charged, and until when each charge counts, in the order of that. Charges that count until the same time are
+/// one entry.
+///
+/// Each entry holds the sum of all charges up to it, so that what counts at any time is found by halving.
+///
+/// ```
+/// use traffik::{clock::Timestamp, strategy::Log};
+///
+/// let [noon, one, two] = [12, 13, 14].map(|hour| Timestamp::from_micros(hour * 3_600_000_000));
+/// let log: Log = [(one, 3), (two, 1)].into_iter().collect();
+/// assert_eq!([noon, one, two].map(|time| log.counts_at(time)), [4, 1, 0]);
+/// assert_eq!(log.time_until_more_counts_than(0), Some(two));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    entries: VecDeque<Entry>,
+    /// The sum of all charges before the first entry.
+    forgotten: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    until: Timestamp,
+    /// The sum of all charges up to this one. It may wrap around: only differences count.
+    total: u64,
+}
+
+impl Log {
+    /// How many entries it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Each entry: until when it counts, and how much.
+    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, u64)> {
+        let before = std::iter::once(self.forgotten).chain(self.entries.iter().map(|entry| entry.total));
+        self.entries.iter().zip(before).map(|(entry, before)| (entry.until, entry.total.wrapping_sub(before)))
+    }
+
+    /// The sum of what counts at a time.
+    #[must_use]
+    pub fn counts_at(&self, time: Timestamp) -> u64 {
+        self.total().wrapping_sub(self.total_before(self.first_at(time)))
+    }
+
+    /// Until when more than `most` counts, if it ever does.
+    #[must_use]
+    pub fn time_until_more_counts_than(&self, most: u64) -> Option<Timestamp> {
+        let total = self.total();
+        let is_more = total.wrapping_sub(self.forgotten) > most;
+        let last = self.entries.partition_point(|entry| total.wrapping_sub(entry.total) > most);
+        self.entries.get(last).filter(|_| is_more).map(|entry| entry.until)
+    }
+
+    /// Until when anything counts.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.entries.back().map(|entry| entry.until)
+    }
+
+    /// Adds a charge. As a rule it counts for longer than all others.
+    pub fn add(&mut self, until: Timestamp, cost: u64) {
+        let place = match self.ends() {
+            Some(last) if last > until => self.entries.partition_point(|entry| entry.until < until),
+            Some(last) if last == until => self.entries.len() - 1,
+            _ => self.entries.len(),
+        };
+        if self.entries.get(place).is_none_or(|entry| entry.until != until) {
+            let total = self.total_before(place);
+            self.entries.insert(place, Entry { until, total });
+        }
+        self.entries.range_mut(place..).for_each(|entry| entry.total = entry.total.wrapping_add(cost));
+    }
+
+    /// Takes back up to `cost` of what counts until this time, and of nothing else.
+    pub fn take_back(&mut self, until: Timestamp, cost: u64) {
+        let Ok(place) = self.entries.binary_search_by_key(&until, |entry| entry.until) else { return };
+        let charged = self.total_before(place + 1).wrapping_sub(self.total_before(place));
+        let cost = cost.min(charged);
+        self.entries.range_mut(place..).for_each(|entry| entry.total = entry.total.wrapping_sub(cost));
+        if cost == charged {
+            self.entries.remove(place);
+        }
+    }
+
+    /// Forgets what counts no more at a time.
+    pub fn forget(&mut self, time: Timestamp) {
+        let first = self.first_at(time);
+        self.forgotten = self.total_before(first);
+        self.entries.drain(..first);
+    }
+
+    /// Lets every charge count for less long.
+    pub fn move_back(&mut self, by: Duration) {
+        let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        for Entry { until, .. } in &mut self.entries {
+            *until = Timestamp::from_micros(until.as_micros().saturating_sub(by));
+        }
+    }
+
+    /// Makes room for an entry more: for twice as many as there are, up to `most`.
+    pub(super) fn reserve_one(&mut self, most: usize) {
+        let len = self.entries.len();
+        if len == self.entries.capacity() {
+            self.entries.reserve_exact(len.max(2).min(most.saturating_sub(len)).max(1));
+        }
+    }
+
+    /// As much of it as is needed to tell what counts at `time`, when the last of it does, and until when more than each of
+    /// `mosts` does.
+    pub(super) fn outline<const N: usize>(&self, time: Timestamp, mosts: [u64; N]) -> Self {
+        let asked_for = mosts.map(|most| self.time_until_more_counts_than(most));
+        let is_told = |entry: &&Entry| asked_for.contains(&Some(entry.until)) || Some(entry.until) == self.ends();
+        let first = self.first_at(time);
+        Self {
+            entries: self.entries.range(first..).filter(is_told).copied().collect(),
+            forgotten: self.total_before(first),
+        }
+    }
+
+    /// The first entry that counts at a time.
+    fn first_at(&self, time: Timestamp) -> usize {
+        self.entries.partition_point(|entry| entry.until <= time)
+    }
+
+    fn total(&self) -> u64 {
+        self.total_before(self.entries.len())
+    }
+
+    fn total_before(&self, place: usize) -> u64 {
+        place.checked_sub(1).and_then(|before| self.entries.get(before)).map_or(self.forgotten, |entry| entry.total)
+    }
+}
+
+/// From charges, each with the time until which it counts.
+impl FromIterator<(Timestamp, u64)> for Log {
+    fn from_iter<I: IntoIterator<Item = (Timestamp, u64)>>(charges: I) -> Self {
+        let mut log = Self::default();
+        charges.into_iter().for_each(|(until, cost)| log.add(until, cost));
+        log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn log() -> Log {
+        [(at(10), 3), (at(20), 1), (at(40), 2), (at(20), 4)].into_iter().collect()
+    }
+
+    fn charges(log: &Log) -> Vec<(Timestamp, u64)> {
+        log.iter().collect()
+    }
+
+    #[test]
+    fn charges_that_count_until_one_time_are_one_entry_in_its_place() {
+        assert_eq!(charges(&log()), [(at(10), 3), (at(20), 5), (at(40), 2)]);
+    }
+
+    #[test]
+    fn a_charge_counts_until_its_time_and_not_at_it() {
+        assert_eq!([0, 9, 10, 19, 20, 39, 40, 99].map(|time| log().counts_at(at(time))), [10, 10, 7, 7, 2, 2, 0, 0]);
+        assert_eq!(Log::default().counts_at(at(0)), 0);
+    }
+
+    #[test]
+    fn the_time_until_which_more_counts() {
+        let times = [10, 9, 7, 6, 2, 1, 0].map(|most| log().time_until_more_counts_than(most));
+        assert_eq!(times, [None, Some(at(10)), Some(at(10)), Some(at(20)), Some(at(20)), Some(at(40)), Some(at(40))]);
+        assert_eq!(Log::default().time_until_more_counts_than(0), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_changes_nothing_that_is_asked_later() {
+        let mut shorter = log();
+        shorter.forget(at(20));
+        assert_eq!((shorter.len(), shorter.counts_at(at(20)), shorter.counts_at(at(0))), (1, 2, 2));
+        assert_eq!([1, 2].map(|most| shorter.time_until_more_counts_than(most)), [Some(at(40)), None]);
+        shorter.forget(at(40));
+        assert!(shorter.is_empty() && shorter.time_until_more_counts_than(0).is_none());
+    }
+
+    #[test]
+    fn no_more_is_taken_back_than_was_charged() {
+        let without = |until, cost| {
+            let mut log = log();
+            log.take_back(at(until), cost);
+            charges(&log)
+        };
+        assert_eq!(without(20, 2), [(at(10), 3), (at(20), 3), (at(40), 2)]);
+        assert_eq!(without(10, 9), [(at(20), 5), (at(40), 2)]);
+        assert_eq!(without(40, 2), [(at(10), 3), (at(20), 5)]);
+        assert_eq!(without(30, 2), charges(&log()));
+    }
+
+    #[test]
+    fn an_outline_tells_the_same() {
+        let log: Log = (1..50).map(|i| (at(i * 10), i % 7 + 1)).collect();
+        for (time, most) in (0..500).zip((0..220).cycle()) {
+            let outline = log.outline(at(time), [most]);
+            assert!(outline.len() <= 2);
+            assert_eq!(outline.counts_at(at(time)), log.counts_at(at(time)));
+            let is_more = log.counts_at(at(time)) > most;
+            assert!(!is_more || outline.time_until_more_counts_than(most) == log.time_until_more_counts_than(most));
+        }
+    }
+
+    #[test]
+    fn sums_may_wrap_around() {
+        let mut log: Log = [(at(1), u64::MAX), (at(2), 5), (at(3), 6)].into_iter().collect();
+        log.forget(at(1));
+        assert_eq!(charges(&log), [(at(2), 5), (at(3), 6)]);
+        assert_eq!((log.counts_at(at(1)), log.time_until_more_counts_than(6)), (11, Some(at(2))));
+    }
+
+    #[test]
+    fn room_is_made_for_twice_as_many_and_no_more_than_there_may_be() {
+        let mut log = Log::default();
+        for i in 0..100 {
+            log.reserve_one(100);
+            log.add(at(i), 1);
+            assert!(log.entries.capacity() <= 100, "{} for {i}", log.entries.capacity());
+        }
+    }
+}

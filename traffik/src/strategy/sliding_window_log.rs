@@ -1,0 +1,124 @@
+use super::{Log, Past, State, Strategy, StrategyError};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// Remembers each charge for a period, and admits what fits beside those that it remembers: exact, at the price of memory.
+///
+/// The cost admitted in any span `(t - period, t]` never passes the limit, wherever it begins. Charges at one instant are
+/// remembered as one. A client takes 16 bytes for each charge of the last period, of which there are no more than the
+/// limit, so the limit may be 65 536 at most; [`SlidingWindowCounter`](super::SlidingWindowCounter) takes two numbers, and
+/// is an estimate.
+///
+/// It is the plain log of time stamps, kept as sums: a decision finds its place in it by halving, and a charge is added at
+/// the end.
+///
+/// ```
+/// use traffik::{Rate, strategy::{SlidingWindowLog, Strategy}};
+///
+/// assert!(SlidingWindowLog.check(Rate::literal("5/10s")).is_ok());
+/// assert!(SlidingWindowLog.check(Rate::literal("100000/min")).is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlidingWindowLog;
+
+impl SlidingWindowLog {
+    /// The highest limit, and so the most charges that are remembered of a client.
+    pub const MAX_LIMIT: u64 = 65_536;
+
+    const NAME: &'static str = "sliding-window-log";
+}
+
+/// The state is a log, which is never empty, and beside it the time when it was written.
+fn write(log: Log, now: Timestamp) -> State {
+    let expires = log.ends().unwrap_or(Timestamp::UNIX_EPOCH);
+    State::new(expires, [now.as_micros(), 0]).with_log(log)
+}
+
+impl Strategy for SlidingWindowLog {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn check(&self, rate: Rate) -> Result<(), StrategyError> {
+        if rate.limit() <= Self::MAX_LIMIT {
+            return Ok(());
+        }
+        let reason = format!(
+            "it remembers each charge, so a limit of {} is out of bounds: it is at most {} (SlidingWindowCounter has no \
+             such bound)",
+            rate.limit(),
+            Self::MAX_LIMIT
+        );
+        Err(StrategyError::new(Self::NAME, reason))
+    }
+
+    fn capacity(&self, rate: Rate) -> u64 {
+        rate.limit()
+    }
+
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+        let used = past.and_then(|past| past.state.log()).map_or(0, |log| log.counts_at(now));
+        rate.limit().saturating_sub(used)
+    }
+
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        let log = past.and_then(|past| past.state.log());
+        let most = rate.limit().saturating_sub(cost);
+        log.and_then(|log| log.time_until_more_counts_than(most)).map_or(now, |fits| fits.max(now))
+    }
+
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let mut log = past.map(|past| past.state.into_log()).unwrap_or_default();
+        log.forget(now);
+        log.reserve_one(usize::try_from(rate.limit()).unwrap_or(usize::MAX));
+        log.add(now.saturating_add(rate.period()), cost);
+        write(log, now)
+    }
+
+    /// All of the cost while it is remembered, and the rate is the same; nothing after that.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+        let [written, _] = past.state.words();
+        let mut log = past.state.into_log();
+        log.take_back(charged_at.saturating_add(past.rate.period()), cost);
+        write(log, Timestamp::from_micros(written))
+    }
+
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+        let [written, _] = past.state.words();
+        let ahead = Timestamp::from_micros(written).saturating_since(now);
+        let log = past.state.log().filter(|_| !ahead.is_zero())?;
+        let mut log = log.clone();
+        log.move_back(ahead);
+        Some(write(log, now))
+    }
+
+    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+        let Some(log) = past.state.log() else { return past.clone() };
+        let more = self.available(Some(past), rate, now).saturating_add(1);
+        let mosts = [more, cost].map(|cost| rate.limit().saturating_sub(cost));
+        let state = State::new(past.state.expires(), past.state.words()).with_log(log.outline(now, mosts));
+        Past { state, ..*past }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_would_remember_too_much_is_refused() {
+        assert!(SlidingWindowLog.check(Rate::literal("65536/s")).is_ok());
+        let error = SlidingWindowLog.check(Rate::literal("65537/s")).unwrap_err().to_string();
+        assert!(error.contains("65536") && error.contains("SlidingWindowCounter"), "{error}");
+    }
+
+    #[test]
+    fn under_two_rates_each_charge_counts_for_the_period_that_it_was_charged_under() {
+        let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
+        let (minute, ten) = (Rate::literal("5/min"), Rate::literal("5/10s"));
+        let charge =
+            |past, rate, second| Some(Past { state: SlidingWindowLog.charge(past, rate, 1, at(second)), rate });
+        let past = charge(charge(charge(None, minute, 0), ten, 1), minute, 2);
+        let left = [2, 10, 11, 59, 60, 61, 62].map(|second| SlidingWindowLog.available(past.as_ref(), ten, at(second)));
+        assert_eq!(left, [2, 2, 3, 3, 4, 4, 5]);
+    }
+}
