@@ -1,0 +1,24 @@
+//! One hot path, so many times: `cargo xtask instructions` runs it under callgrind.
+//!
+//! ```text
+//! hot_paths                      # tells the paths there are
+//! hot_paths request 1000         # runs one of them 1000 times
+//! ```
+
+mod paths;
+
+use std::env;
+
+use anyhow::{Context, Result};
+
+fn main() -> Result<()> {
+    let mut args = env::args().skip(1);
+    let Some(name) = args.next() else {
+        paths::all().iter().for_each(|path| println!("{}", path.name));
+        return Ok(());
+    };
+    let times = args.next().context("how many times?")?.parse().context("no number of times")?;
+    let path = paths::all().into_iter().find(|path| path.name == name);
+    (path.with_context(|| format!("there is no path `{name}`"))?.run)(times);
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Routers of one route, held to a limit or not, and how a request runs through one without a socket.
+
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    http::StatusCode,
+    response::Response,
+    routing::{MethodRouter, get},
+};
+use tower::ServiceExt;
+use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
+use traffik::{Throttle, Throttled, Traffik, backend::MemoryBackend, throttled};
+
+use crate::limits::Limit;
+
+#[derive(Throttle)]
+#[limit("benches:argument", "1_000_000_000/1000h")]
+struct Ample;
+
+async fn hello() -> &'static str {
+    "hello"
+}
+
+async fn argument(_: Throttled<Ample>) -> &'static str {
+    "hello"
+}
+
+#[throttled("benches:attribute", "1_000_000_000/1000h")]
+async fn attribute() -> &'static str {
+    "hello"
+}
+
+/// All of them, by what they are called in tables: first the bare handler, then `tower_governor`, then traffik.
+///
+/// # Errors
+///
+/// When `tower_governor` does not take the limit.
+pub fn all() -> Result<[(&'static str, Router); 4]> {
+    Ok([
+        ("bare handler", bare()),
+        ("tower_governor, with headers", tower_governor()?),
+        ("traffik, `Throttled<T>`", by_argument()),
+        ("traffik, `#[throttled]`", traffik(get(attribute))),
+    ])
+}
+
+fn bare() -> Router {
+    Router::new().route("/", get(hello))
+}
+
+/// traffik, whose limit the handler asks for.
+pub fn by_argument() -> Router {
+    traffik(get(argument))
+}
+
+fn traffik(route: MethodRouter) -> Router {
+    Router::new().route("/", route).layer(Traffik::new(MemoryBackend::new("benches")).layer())
+}
+
+fn tower_governor() -> Result<Router> {
+    let quota = Limit::AMPLE.quota;
+    let config = GovernorConfigBuilder::default()
+        .period(quota.replenish_interval())
+        .burst_size(quota.burst_size().get())
+        .use_headers()
+        .finish();
+    Ok(bare().layer(GovernorLayer::new(config.context("a quota above zero")?)))
+}
+
+/// A request as a server makes it: with the address of its peer.
+fn request() -> Request {
+    let mut request = Request::new(Body::empty());
+    let peer = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 50_000));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request
+}
+
+/// Sends a request through the router, whose every part is ready at once: no runtime is needed, nor its time counted.
+///
+/// # Panics
+///
+/// When the request is not answered, or turned away.
+#[must_use]
+#[expect(clippy::panic, reason = "what was measured would be something else")]
+pub fn send(app: &Router) -> Response {
+    let response = pin!(app.clone().oneshot(request()));
+    let Poll::Ready(Ok(response)) = response.poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("a request waits");
+    };
+    assert_eq!(response.status(), StatusCode::OK);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_bare_handler_tell_how_the_client_stands() {
+        let told = all().unwrap().map(|(_, app)| {
+            let response = send(&app);
+            let told = response.headers().keys().filter(|name| name.as_str().contains("ratelimit"));
+            told.count()
+        });
+        assert_eq!(told, [0, 2, 2, 2]);
+    }
+}

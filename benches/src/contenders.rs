@@ -1,0 +1,121 @@
+//! governor and traffik, each with all of its clients known.
+
+use governor::DefaultKeyedRateLimiter;
+use traffik::{
+    backend::{Backend, MemoryBackend},
+    client::Key,
+    decision::Hit,
+    strategy::AnyStrategy,
+};
+
+use crate::{clients::ClientKey, limits::Limit};
+
+/// One that decides about clients, all of whom it has met.
+pub trait Contender: Sync {
+    /// What it knows a client by.
+    type Key: Eq + Sync;
+
+    /// All of them.
+    fn clients(&self) -> &[Self::Key];
+
+    /// Whether a request of this client is admitted.
+    fn admits(&self, client: &Self::Key) -> bool;
+}
+
+/// governor as it comes: its own clock and its own table.
+#[derive(Debug)]
+pub struct Governor<'a, K: ClientKey> {
+    limiter: DefaultKeyedRateLimiter<K>,
+    keys: &'a [K],
+}
+
+impl<'a, K: ClientKey> Governor<'a, K> {
+    /// One that has met every client.
+    pub fn new(keys: &'a [K], limit: &Limit) -> Self {
+        Self { limiter: governor(keys.iter().cloned(), limit), keys }
+    }
+}
+
+impl<K: ClientKey> Contender for Governor<'_, K> {
+    type Key = K;
+
+    fn clients(&self) -> &[K] {
+        self.keys
+    }
+
+    #[inline]
+    fn admits(&self, client: &K) -> bool {
+        self.limiter.check_key(client).is_ok()
+    }
+}
+
+/// A governor that has met clients of these keys.
+pub fn governor<K: ClientKey>(keys: impl IntoIterator<Item = K>, limit: &Limit) -> DefaultKeyedRateLimiter<K> {
+    let limiter = DefaultKeyedRateLimiter::keyed(limit.quota);
+    for key in keys {
+        let met = limiter.check_key_n(&key, limit.used);
+        assert!(matches!(met, Ok(Ok(_))), "a newcomer may use what the limit allows");
+    }
+    limiter
+}
+
+/// traffik's memory backend as it comes, but for its cap, with a limit of one strategy.
+#[derive(Debug)]
+pub struct Traffik<'a> {
+    backend: MemoryBackend,
+    strategy: &'a AnyStrategy,
+    limit: &'a Limit,
+    keys: &'a [Key],
+}
+
+impl<'a> Traffik<'a> {
+    /// One that has met every client.
+    #[must_use]
+    pub fn new(keys: &'a [Key], limit: &'a Limit, strategy: &'a AnyStrategy) -> Self {
+        Self { backend: traffik(keys.iter().cloned(), limit, strategy), strategy, limit, keys }
+    }
+}
+
+impl Contender for Traffik<'_> {
+    type Key = Key;
+
+    fn clients(&self) -> &[Key] {
+        self.keys
+    }
+
+    #[inline]
+    fn admits(&self, client: &Key) -> bool {
+        admits(&self.backend, &[hit(client, self.strategy, self.limit)])
+    }
+}
+
+/// A store that has met clients of these keys.
+pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, strategy: &AnyStrategy) -> MemoryBackend {
+    // A store of a million holds no more than that. Twice the room, and nobody has to leave.
+    let backend = MemoryBackend::new("benches").max_entries(2 * MemoryBackend::DEFAULT_MAX_ENTRIES);
+    for key in keys {
+        meet(&backend, &key, limit, strategy);
+    }
+    assert_eq!(backend.evictions(), 0, "nobody had to leave");
+    backend
+}
+
+/// Lets a client use what clients have used when the clock starts.
+pub fn meet(backend: &MemoryBackend, key: &Key, limit: &Limit, strategy: &AnyStrategy) {
+    let first = Hit { cost: u64::from(limit.used.get()), ..hit(key, strategy, limit) };
+    assert!(admits(backend, &[first]), "a newcomer may use what the limit allows");
+}
+
+/// One request of a client.
+#[inline]
+#[must_use]
+pub const fn hit<'a>(key: &'a Key, strategy: &'a AnyStrategy, limit: &Limit) -> Hit<'a> {
+    Hit { uid: "benches:limit", key, strategy, rate: limit.rate, cost: 1 }
+}
+
+/// Whether the store admits all of `hits`.
+#[inline]
+#[must_use]
+pub fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
+    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+}

@@ -1,0 +1,72 @@
+//! Rounds: in each the sides run right after each other, so that whatever else the machine does meets both. A ratio is
+//! taken within a round, and told with its spread over the rounds.
+
+use std::fmt;
+
+/// What a number came to over the rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// A quarter of the rounds came to less.
+    pub lower: f64,
+    /// Half of them did.
+    pub median: f64,
+    /// All but a quarter did.
+    pub upper: f64,
+}
+
+impl Spread {
+    /// The median and the quartiles.
+    pub fn of(samples: impl IntoIterator<Item = f64>) -> Self {
+        let mut samples: Vec<f64> = samples.into_iter().collect();
+        samples.sort_unstable_by(f64::total_cmp);
+        let last = samples.len().saturating_sub(1);
+        let quarters = |n| samples.get((last * n + 2) / 4).copied().unwrap_or(f64::NAN);
+        Self { lower: quarters(1), median: quarters(2), upper: quarters(3) }
+    }
+}
+
+/// Ratios: `0.62 (0.60..0.65)`.
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2}..{:.2})", self.median, self.lower, self.upper)
+    }
+}
+
+/// Runs every side once a round and returns what each came to in each round.
+///
+/// Each round starts with another side, so that none is always the one that finds the cache as another left it.
+pub fn rounds<const SIDES: usize>(rounds: usize, mut side: impl FnMut(usize) -> f64) -> Vec<[f64; SIDES]> {
+    let mut round = |first: usize| {
+        let mut samples = [f64::NAN; SIDES];
+        for at in (0..SIDES).map(|n| (first + n) % SIDES) {
+            if let Some(sample) = samples.get_mut(at) {
+                *sample = side(at);
+            }
+        }
+        samples
+    };
+    (0..rounds).map(&mut round).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_the_middle_of_the_samples() {
+        let spread = Spread::of([5.0, 1.0, 4.0, 2.0, 3.0]);
+        assert_eq!(spread, Spread { lower: 2.0, median: 3.0, upper: 4.0 });
+        assert_eq!(spread.to_string(), "3.00 (2.00..4.00)");
+    }
+
+    #[test]
+    fn sides_take_turns_at_being_first() {
+        let mut order = Vec::new();
+        let samples = rounds::<2>(3, |side| {
+            order.push(side);
+            side as f64
+        });
+        assert_eq!(order, [0, 1, 1, 0, 0, 1]);
+        assert_eq!(samples, [[0.0, 1.0]; 3]);
+    }
+}
