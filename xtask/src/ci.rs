@@ -41,7 +41,7 @@ pub(crate) fn run(steps: &[&Step], keep_going: bool) -> Result<()> {
 
     println!();
     for (name, outcome) in outcomes {
-        println!("{name:<10} {outcome}");
+        println!("{name:<12} {outcome}");
     }
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

@@ -28,6 +28,11 @@ pub(crate) fn tool(name: &str, args: &str) -> Call {
     Call::new(name.into(), format!("{name} {args}"))
 }
 
+/// A program of this workspace.
+pub(crate) fn program(path: &Path) -> Call {
+    Call::new(path.into(), path.display().to_string())
+}
+
 /// A command, not yet run.
 #[derive(Debug)]
 #[must_use]
@@ -42,6 +47,13 @@ impl Call {
         let mut command = Command::new(program);
         command.args(line.split_whitespace().skip(1)).current_dir(in_workspace(""));
         Self { command, line }
+    }
+
+    /// An argument more, which may have spaces inside.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(&arg);
+        self.line = format!("{} {}", self.line, arg.as_ref().display());
+        self
     }
 
     pub(crate) fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {

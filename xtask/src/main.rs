@@ -5,6 +5,8 @@
 mod ci;
 mod command;
 mod features;
+mod figures;
+mod instructions;
 mod msrv;
 mod request;
 mod steps;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     command::{cargo, tool},
-    features, msrv,
+    features, instructions, msrv,
 };
 
 /// One check, known by its name.
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) purpose: &'static str,
-    /// Whether `ci` runs it. A step that needs the network is run by hand.
+    /// Whether `ci` runs it. A step that needs the network is run by hand, and so is one that changes files.
     pub(crate) in_ci: bool,
     pub(crate) run: fn() -> Result<()>,
 }
@@ -38,6 +38,9 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("doc", "the documentation builds without a warning", doc),
     Step::new("features", "published crates build with every combination of features", features::check),
     Step::new("msrv", "published crates build on the oldest Rust that they promise", msrv::check),
+    Step::new("instructions", "the hot paths take as many instructions as before", instructions::check),
+    Step::new("bless", "keeps what the hot paths take now, for `instructions` to compare with", instructions::bless)
+        .by_hand(),
     Step::new("advisories", "no dependency has a known vulnerability (needs the network)", advisories).by_hand(),
 ];
 
@@ -47,7 +50,7 @@ pub(crate) fn list() {
     println!("cargo xtask <step>...           runs these steps\n");
     for step in ALL {
         let mark = if step.in_ci { ' ' } else { '*' };
-        println!("  {:<10} {mark} {}", step.name, step.purpose);
+        println!("  {:<12} {mark} {}", step.name, step.purpose);
     }
 }
 

@@ -1,0 +1,106 @@
+//! How many instructions the hot paths take. Unlike time that is the same on a noisy machine, so it can be compared with
+//! figures that are kept in the repository.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command::{cargo, in_workspace, program, tool},
+    figures::Figures,
+    workspace::Workspace,
+};
+
+const KEPT: &str = "benches/instructions.txt";
+
+/// How often a path runs. The difference of the two counts is what so many more runs take: what comes before and after
+/// is in both, and cancels out.
+const FEW: u64 = 10_000;
+const MANY: u64 = 60_000;
+
+/// Compares with the figures that are kept.
+pub(crate) fn check() -> Result<()> {
+    if !can_count() {
+        return Ok(());
+    }
+    let kept = fs::read_to_string(in_workspace(KEPT)).with_context(|| format!("cannot read {KEPT}"))?;
+    let kept = Figures::parse(&kept).with_context(|| format!("{KEPT} is broken"))?;
+    let counted = count()?;
+    let differences = counted.differences(&kept);
+    if !differences.better.is_empty() {
+        println!("better, which `cargo xtask bless` keeps:\n  {}", differences.better.join("\n  "));
+    }
+    if differences.wrong.is_empty() {
+        return Ok(());
+    }
+    let wrong = differences.wrong.join("\n  ");
+    if counted.compiler != kept.compiler {
+        println!("other than in {KEPT}:\n  {wrong}");
+        println!("no failure, since those are of another compiler: {}, not {}", kept.compiler, counted.compiler);
+        return Ok(());
+    }
+    bail!("other than in {KEPT}:\n  {wrong}\nIf it has to be so, `cargo xtask bless` writes the new figures.")
+}
+
+/// Keeps the figures of now.
+pub(crate) fn bless() -> Result<()> {
+    if !can_count() {
+        return Ok(());
+    }
+    fs::write(in_workspace(KEPT), count()?.to_string()).with_context(|| format!("cannot write {KEPT}"))
+}
+
+/// callgrind knows few systems beside Linux.
+fn can_count() -> bool {
+    let can = cfg!(target_os = "linux");
+    if !can {
+        println!("instructions are counted on Linux only");
+    }
+    can
+}
+
+fn count() -> Result<Figures> {
+    cargo("build --release --package benches --bin hot_paths").run()?;
+    let hot_paths = Workspace::read()?.target_directory.join("release/hot_paths");
+    let mut paths = BTreeMap::new();
+    for name in program(&hot_paths).read()?.lines() {
+        let more = counted(&hot_paths, name, MANY)?.checked_sub(counted(&hot_paths, name, FEW)?);
+        let each = more.context("more runs took fewer instructions")? / (MANY - FEW);
+        println!("{name:<30} {each:>6}");
+        paths.insert(name.to_owned(), each);
+    }
+    Ok(Figures { compiler: compiler()?, paths })
+}
+
+/// The instructions of a whole run of the program.
+fn counted(hot_paths: &Path, name: &str, times: u64) -> Result<u64> {
+    let valgrind = tool("valgrind", "--tool=callgrind --callgrind-out-file=/dev/null --log-fd=1");
+    let log = valgrind.arg(hot_paths).arg(name).arg(times.to_string()).read()?;
+    collected(&log).with_context(|| format!("valgrind tells no count:\n{log}"))
+}
+
+/// The count in what callgrind says at the end: `==42== Collected : 12345`.
+fn collected(log: &str) -> Option<u64> {
+    let (_, count) = log.lines().find_map(|line| line.split_once("Collected :"))?;
+    count.trim().parse().ok()
+}
+
+/// The compiler's version, and what it compiles for.
+fn compiler() -> Result<String> {
+    let told = tool("rustc", "-vV").read()?;
+    let version = told.lines().next().unwrap_or_default();
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    Ok(format!("{version}, {host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collected;
+
+    #[test]
+    fn the_count_is_found_in_the_log() {
+        let log = "==7== Events    : Ir\n==7== Collected : 3457209\n==7== \n==7== I   refs:      3,457,209\n";
+        assert_eq!(collected(log), Some(3_457_209));
+        assert_eq!(collected("==7== Command: hot_paths"), None);
+    }
+}
