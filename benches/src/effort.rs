@@ -14,7 +14,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    const FULL: Self = Self { rounds: 41, batch: Duration::from_millis(10) };
+    const FULL: Self = Self { rounds: 31, batch: Duration::from_millis(6) };
     const QUICK: Self = Self { rounds: 5, batch: Duration::from_millis(2) };
 
     /// Less with `--quick`.

@@ -52,7 +52,7 @@ impl Call {
     /// An argument more, which may have spaces inside.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(&arg);
-        self.line = format!("{} {}", self.line, arg.as_ref().display());
+        self.line = format!("{} {}", self.line, arg.as_ref().to_string_lossy());
         self
     }
 
