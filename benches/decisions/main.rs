@@ -1,8 +1,8 @@
 //! What one decision takes: traffik's memory backend, by strategy, beside governor.
 //!
 //! ```text
-//! cargo bench --package benches --bench decisions              # some minutes
-//! cargo bench --package benches --bench decisions -- --quick   # half a minute at most
+//! cargo bench --package benches --bench decisions              # four minutes
+//! cargo bench --package benches --bench decisions -- --quick   # half a minute
 //! ```
 
 mod hammer;

@@ -1,8 +1,8 @@
 //! What a limit adds to a request: traffik with its fields on every response, beside `tower_governor` with its headers.
 //!
 //! ```text
-//! cargo bench --package benches --bench requests              # a quarter of a minute
-//! cargo bench --package benches --bench requests -- --quick   # some seconds
+//! cargo bench --package benches --bench requests              # some seconds
+//! cargo bench --package benches --bench requests -- --quick   # less than one
 //! ```
 #![expect(clippy::indexing_slicing, reason = "a side is one of an array")]
 

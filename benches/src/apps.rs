@@ -105,6 +105,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_have_the_same_limit() {
+        assert_eq!(Ample::RATE, Limit::AMPLE.rate);
+    }
+
+    #[test]
     fn all_but_the_bare_handler_tell_how_the_client_stands() {
         let told = all().unwrap().map(|(_, app)| {
             let response = send(&app);
