@@ -35,6 +35,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("deny", "licences, banned crates and sources are as deny.toml says", deny),
     Step::new("clippy", "no lint complains, in tests and examples too", clippy),
     Step::new("test", "unit, integration and documentation tests pass", test),
+    Step::new("loom", "threads that meet in any order keep what is stored right", loom),
     Step::new("doc", "the documentation builds without a warning", doc),
     Step::new("features", "published crates build with every combination of features", features::check),
     Step::new("msrv", "published crates build on the oldest Rust that they promise", msrv::check),
@@ -81,6 +82,14 @@ fn clippy() -> Result<()> {
 fn test() -> Result<()> {
     tool("redis-server", "--version").run()?;
     cargo("test --workspace --all-features").run()
+}
+
+/// The tests under the model checker, which tries every order in which threads can meet. Apart from other builds, since all
+/// crates are built for it.
+fn loom() -> Result<()> {
+    cargo("test --target-dir target/loom --package traffik --no-default-features --lib turnstile")
+        .env("RUSTFLAGS", "--cfg traffik_loom")
+        .run()
 }
 
 /// Twice, since each hides warnings of the other: a public item that links to a private one is wrong only in the first.

@@ -9,6 +9,14 @@ pub(super) use std::{
     thread::yield_now,
 };
 
+/// How often one looks again at once whether somebody else is done: a charge takes a few nanoseconds.
+#[cfg(not(traffik_loom))]
+pub(super) const SPINS: u32 = 64;
+
+/// Looking again and again is one order after the other to try.
+#[cfg(traffik_loom)]
+pub(super) const SPINS: u32 = 0;
+
 #[cfg(traffik_loom)]
 pub(super) use loom::{
     sync::{

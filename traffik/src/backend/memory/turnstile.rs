@@ -14,10 +14,7 @@ use std::{
     sync::PoisonError,
 };
 
-use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, fence, yield_now};
-
-/// How often a reader looks again at once when somebody writes: a charge takes a few nanoseconds.
-const SPINS: u32 = 64;
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, SPINS, fence, yield_now};
 
 /// The turnstile of a shard, and what of the shard only those see who close it.
 #[derive(Debug, Default)]
@@ -64,7 +61,8 @@ impl<T> Turnstile<T> {
     /// Begins to write, if nobody wrote since `version`.
     #[inline]
     pub(super) fn enter(&self, Version(version): Version) -> Option<Inside<'_>> {
-        self.version.compare_exchange(version, version + 1, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        // What was read before is in order by the look, and who enters next by how this one leaves.
+        self.version.compare_exchange(version, version + 1, Ordering::Relaxed, Ordering::Relaxed).ok()?;
         // Who sees anything of what is written from here on sees that the version is odd.
         fence(Ordering::Release);
         Some(Inside { version: &self.version })
@@ -126,5 +124,122 @@ impl<T> Deref for Closed<'_, T> {
 impl<T> DerefMut for Closed<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.behind
+    }
+}
+
+/// Every order in which threads can meet: `cargo xtask loom`.
+#[cfg(all(test, traffik_loom))]
+mod tests {
+    use loom::{model, sync::Arc, thread};
+
+    use super::*;
+
+    /// A counter of two words that are always the same, under a limit, and one that only those see who close it.
+    #[derive(Default)]
+    struct Counter {
+        turnstile: Turnstile<u64>,
+        words: [AtomicU64; 2],
+    }
+
+    impl Counter {
+        fn read(&self) -> [u64; 2] {
+            self.words.each_ref().map(|word| word.load(Ordering::Relaxed))
+        }
+
+        fn write(&self, count: u64) {
+            self.words.iter().for_each(|word| word.store(count, Ordering::Relaxed));
+        }
+
+        /// Counts one, unless it is `limit` already.
+        fn count(&self, limit: u64) -> bool {
+            loop {
+                let version = self.turnstile.look();
+                let [count, _] = self.read();
+                if count < limit {
+                    if let Some(_inside) = self.turnstile.enter(version) {
+                        assert_eq!(self.read(), [count; 2], "what was decided on holds");
+                        self.write(count + 1);
+                        return true;
+                    }
+                } else if self.turnstile.is_still(version) {
+                    return false;
+                }
+            }
+        }
+
+        /// Starts again, and counts how often that was done.
+        fn reset(&self) {
+            let mut resets = self.turnstile.close();
+            let [one, other] = self.read();
+            assert_eq!(one, other);
+            self.write(0);
+            *resets += 1;
+        }
+    }
+
+    /// Runs both on threads of their own.
+    fn at_once<A: Send + 'static, B: Send + 'static>(
+        counter: &Arc<Counter>,
+        one: fn(&Counter) -> A,
+        other: fn(&Counter) -> B,
+    ) -> (A, B) {
+        let counters = [Arc::clone(counter), Arc::clone(counter)];
+        let [first, second] = counters;
+        let one = thread::spawn(move || one(&first));
+        let other = thread::spawn(move || other(&second));
+        (one.join().unwrap(), other.join().unwrap())
+    }
+
+    #[test]
+    fn no_more_are_counted_than_the_limit_and_no_fewer() {
+        model(|| {
+            let counter = Arc::new(Counter::default());
+            let (one, other) = at_once(&counter, |counter| counter.count(1), |counter| counter.count(1));
+            assert!(one ^ other);
+            assert_eq!(counter.read(), [1; 2]);
+        });
+    }
+
+    #[test]
+    fn nothing_that_is_counted_is_lost() {
+        model(|| {
+            let counter = Arc::new(Counter::default());
+            let counted = at_once(&counter, |counter| counter.count(9), |counter| counter.count(9));
+            assert_eq!((counted, counter.read()), ((true, true), [2; 2]));
+        });
+    }
+
+    #[test]
+    fn who_reads_sees_one_moment() {
+        model(|| {
+            let counter = Arc::new(Counter::default());
+            let look = |counter: &Counter| {
+                let version = counter.turnstile.look();
+                let [one, other] = counter.read();
+                assert!(!counter.turnstile.is_still(version) || one == other, "{one} {other}");
+            };
+            at_once(&counter, |counter| counter.count(9), look);
+        });
+    }
+
+    #[test]
+    fn who_closes_it_is_alone() {
+        model(|| {
+            let counter = Arc::new(Counter::default());
+            let (counted, ()) = at_once(&counter, |counter| counter.count(1), Counter::reset);
+            assert!(counted);
+            // Either came first.
+            assert!([[0; 2], [1; 2]].contains(&counter.read()));
+            assert_eq!(*counter.turnstile.close(), 1);
+        });
+    }
+
+    #[test]
+    fn several_close_it_one_after_the_other() {
+        model(|| {
+            let counter = Arc::new(Counter::default());
+            at_once(&counter, Counter::reset, Counter::reset);
+            assert_eq!(*counter.turnstile.close(), 2);
+        });
     }
 }
