@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     command::{cargo, in_workspace, program, tool},
@@ -13,10 +13,11 @@ use crate::{
 
 const KEPT: &str = "benches/instructions.txt";
 
-/// How often a path runs. The difference of the two counts is what so many more runs take: what comes before and after
-/// is in both, and cancels out.
-const FEW: u64 = 10_000;
-const MANY: u64 = 60_000;
+/// How often a path runs.
+const TIMES: u64 = 20_000;
+
+/// The function of the program within which instructions are counted.
+const COUNTED: &str = "hot_paths::paths::counted*";
 
 /// Compares with the figures that are kept.
 pub(crate) fn check() -> Result<()> {
@@ -64,19 +65,20 @@ fn count() -> Result<Figures> {
     let hot_paths = Workspace::read()?.target_directory.join("release/hot_paths");
     let mut paths = BTreeMap::new();
     for name in program(&hot_paths).read()?.lines() {
-        let more = counted(&hot_paths, name, MANY)?.checked_sub(counted(&hot_paths, name, FEW)?);
-        let each = more.context("more runs took fewer instructions")? / (MANY - FEW);
+        let each = counted(&hot_paths, name)? / TIMES;
         println!("{name:<30} {each:>6}");
         paths.insert(name.to_owned(), each);
     }
     Ok(Figures { compiler: compiler()?, paths })
 }
 
-/// The instructions of a whole run of the program.
-fn counted(hot_paths: &Path, name: &str, times: u64) -> Result<u64> {
-    let valgrind = tool("valgrind", "--tool=callgrind --callgrind-out-file=/dev/null --log-fd=1");
-    let log = valgrind.arg(hot_paths).arg(name).arg(times.to_string()).read()?;
-    collected(&log).with_context(|| format!("valgrind tells no count:\n{log}"))
+/// The instructions of a run, but for what comes before and after.
+fn counted(hot_paths: &Path, name: &str) -> Result<u64> {
+    let options = format!("--tool=callgrind --toggle-collect={COUNTED} --callgrind-out-file=/dev/null --log-fd=1");
+    let log = tool("valgrind", &options).arg(hot_paths).arg(name).arg(TIMES.to_string()).read()?;
+    let count = collected(&log).with_context(|| format!("valgrind tells no count:\n{log}"))?;
+    ensure!(count > 0, "the program has no function `{COUNTED}`");
+    Ok(count)
 }
 
 /// The count in what callgrind says at the end: `==42== Collected : 12345`.

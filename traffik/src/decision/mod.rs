@@ -4,6 +4,8 @@ mod hit;
 mod outcome;
 mod standing;
 
+use smallvec::SmallVec;
+
 pub use self::{
     hit::{Hit, Receipt},
     outcome::Outcome,
@@ -21,7 +23,7 @@ pub struct Decision(Outcomes);
 #[derive(Clone, Debug)]
 enum Outcomes {
     One([Outcome; 1]),
-    Several(Vec<Outcome>),
+    Several(SmallVec<[Outcome; 2]>),
 }
 
 impl Decision {

@@ -12,7 +12,6 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::{
     client::{Key, Part},
     decision::Hit,
-    strategy::Strategy,
 };
 
 /// A digest of 128 bits of a limit and a client: 32 say which shard the entry is in, and by the others it is known there.
@@ -50,7 +49,10 @@ impl Seed {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each part of the digest is wanted")]
     pub(super) fn digest(self, hit: &Hit<'_>) -> Digest {
-        let of_strategy = xxh3_64_with_seed(hit.strategy.name().as_bytes(), self.0);
+        let of_strategy = match hit.strategy.number() {
+            Ok(number) => self.0 ^ number as u64,
+            Err(name) => xxh3_64_with_seed(name.as_bytes(), self.0),
+        };
         let of_limit = xxh3_64_with_seed(hit.uid.as_bytes(), of_strategy);
         let digest = of_key(hit.key, of_limit);
         Digest { shard: (digest >> 96) as u32, name: Name { low: digest as u64, high: (digest >> 64) as u32 } }

@@ -2,6 +2,7 @@
 
 mod decide;
 mod digest;
+mod known;
 mod shard;
 mod shards;
 mod sync;
@@ -167,10 +168,15 @@ impl Backend for MemoryBackend {
             Ok(store) => store,
             Err(closed) => return Some(Err(closed)),
         };
-        match store.decide_known(hits) {
-            Some(outcome) => Some(Ok(outcome.into())),
-            None => Some(store.decide(hits)),
+        // Each is returned where it is made: to move a decision takes longer than to make it.
+        if let [hit] = hits {
+            if let Some(outcome) = store.decide_one(hit) {
+                return Some(Ok(outcome.into()));
+            }
+        } else if let Some(decision) = store.decide_few(hits) {
+            return Some(Ok(decision));
         }
+        Some(store.decide_together(hits))
     }
 
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {

@@ -10,11 +10,12 @@ use super::{
 use crate::{
     backend::BackendError,
     clock::Timestamp,
-    decision::{Decision, Hit, INLINE, Outcome},
+    decision::{Decision, Hit, Outcome},
     strategy::{Past, Present, Strategy},
 };
 
-type Inline<T> = SmallVec<[T; INLINE]>;
+/// Room for as many as most requests meet. More of them take an allocation.
+type Inline<T> = SmallVec<[T; 2]>;
 
 /// Some hits, with all shards closed that their entries are in.
 pub(super) struct Together<'a> {

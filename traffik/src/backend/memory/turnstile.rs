@@ -24,7 +24,7 @@ pub(super) struct Turnstile<T> {
 }
 
 /// A version at rest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(u64);
 
 /// Somebody writes, until this is dropped.

@@ -47,10 +47,13 @@ impl<'a> ClosedShard<'a> {
     pub(in super::super) fn put(&mut self, name: Name, past: Past, hit: &Hit<'_>) {
         let known = self.entry(name);
         let Some(entry) = known.or_else(|| self.insert(name)) else { return };
-        if known.is_some() {
-            self.release_terms(entry);
-        }
-        let terms = self.behind.terms.acquire(hit.strategy, past.rate, &self.shard.rates);
+        let terms = match known.map(|entry| entry.note().terms) {
+            Some(terms) if self.behind.terms.is(terms, hit.strategy, past.rate) => terms,
+            other => {
+                other.into_iter().for_each(|terms| self.behind.terms.release(terms));
+                self.behind.terms.acquire(hit.strategy, past.rate, &self.shard.rates)
+            }
+        };
         entry.write_note(Note { terms, has_log: false, cost: RoughCost::new(hit.cost) });
         self.write_state(entry, past);
     }
@@ -141,9 +144,10 @@ impl<'a> ClosedShard<'a> {
     }
 
     fn insert(&mut self, name: Name) -> Option<&'a Entry> {
-        let (position, entry) = self.shard.entries.push()?;
+        let Shard { index, entries, .. } = self.shard;
+        let (position, entry) = entries.push()?;
         entry.write_name(name);
-        self.shard.index.insert(name, position);
+        index.insert(name, position, |position| entries.name_at(position));
         self.behind.leaving.join(name);
         Some(entry)
     }
@@ -153,9 +157,8 @@ impl<'a> ClosedShard<'a> {
         let Shard { index, entries, .. } = self.shard;
         let Some(entry) = entries.get(position) else { return };
         self.take_log(entry);
-        self.release_terms(entry);
-        let name_at = |position| entries.get(position).map_or(Name::default(), Entry::name);
-        index.remove(entry.name(), position, name_at);
+        self.behind.terms.release(entry.note().terms);
+        index.remove(entry.name(), position, |position| entries.name_at(position));
 
         let last = entries.len() - 1;
         if let Some(moved) = entries.get(last).filter(|_| position != last) {
@@ -188,9 +191,5 @@ impl<'a> ClosedShard<'a> {
     fn log(&self, entry: &Entry) -> Option<&Past> {
         let [number, _] = entry.words();
         usize::try_from(number).ok().and_then(|number| self.behind.logs.get(number))
-    }
-
-    fn release_terms(&mut self, entry: &Entry) {
-        self.behind.terms.release(entry.note().terms);
     }
 }

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::entry::Entry;
+use super::{super::digest::Name, entry::Entry};
 
 /// How many entries are made at once when there is no room for one more.
 const SEGMENT: usize = 256;
@@ -29,6 +29,11 @@ impl Entries {
     #[inline]
     pub(super) fn get(&self, position: usize) -> Option<&Entry> {
         self.segments.get(position / SEGMENT)?.get()?.get(position % SEGMENT)
+    }
+
+    /// The name of an entry that there is.
+    pub(super) fn name_at(&self, position: usize) -> Name {
+        self.get(position).map_or_else(Name::default, Entry::name)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {

@@ -25,6 +25,8 @@ pub(super) struct TermsInUse {
     all: Slab<(Terms, usize)>,
     by_rate: HashTable<u16>,
     hasher: RandomState,
+    /// The number that was wanted last.
+    last: u16,
 }
 
 impl TermsInUse {
@@ -32,14 +34,29 @@ impl TermsInUse {
         self.all.get(number.into()).map(|(terms, _)| terms)
     }
 
-    /// The number of these terms, for one entry more.
+    /// Whether the terms with this number are these.
+    pub(super) fn is(&self, number: u16, strategy: &AnyStrategy, rate: Rate) -> bool {
+        self.get(number).is_some_and(|terms| terms.rate == rate && terms.strategy == *strategy)
+    }
+
+    /// The number of these terms, for one entry more. As a rule all of a shard's entries have the same.
     pub(super) fn acquire(&mut self, strategy: &AnyStrategy, rate: Rate, rates: &Rates) -> u16 {
-        let Self { all, by_rate, hasher } = self;
+        let last = self.last;
+        let number = if self.is(last, strategy, rate) { last } else { self.find_or_add(strategy, rate, rates) };
+        if let Some((_, used)) = self.all.get_mut(number.into()) {
+            *used += 1;
+        }
+        self.last = number;
+        number
+    }
+
+    fn find_or_add(&mut self, strategy: &AnyStrategy, rate: Rate, rates: &Rates) -> u16 {
+        let Self { all, by_rate, hasher, .. } = self;
         let is_it = |&number: &u16| {
             all.get(number.into()).is_some_and(|(terms, _)| terms.rate == rate && terms.strategy == *strategy)
         };
         let known = by_rate.find(hasher.hash_one(rate), is_it).copied();
-        let number = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             // There are no more terms than entries, of which a shard has no more than numbers.
             let number = u16::try_from(all.vacant_key()).unwrap_or(Note::MAX_TERMS).min(Note::MAX_TERMS);
             all.insert((Terms { strategy: strategy.clone(), rate }, 0));
@@ -47,11 +64,7 @@ impl TermsInUse {
             by_rate.insert_unique(hasher.hash_one(rate), number, hash);
             rates.set(number, rate);
             number
-        });
-        if let Some((_, used)) = all.get_mut(number.into()) {
-            *used += 1;
-        }
-        number
+        })
     }
 
     /// An entry fewer has these terms.
