@@ -121,7 +121,7 @@ impl Entry {
     }
 }
 
-#[cfg(all(test, not(traffik_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -182,7 +182,7 @@ fn write(slots: &[AtomicU32], place: usize, slot: Slot) {
     }
 }
 
-#[cfg(all(test, not(traffik_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
