@@ -20,7 +20,7 @@ pub(crate) struct Present {
     pub(crate) is_rewound: bool,
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn decide(
     strategy: &(impl Strategy + ?Sized),
     past: Option<Past>,
@@ -39,7 +39,7 @@ pub(super) fn decide(
     Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn present(strategy: &(impl Strategy + ?Sized), past: Option<Past>, now: Timestamp) -> Present {
     let Some(stored) = past else { return Present { past: None, is_rewound: false } };
     let (past, is_rewound) = match strategy.rewound(&stored, now) {

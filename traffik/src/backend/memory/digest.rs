@@ -66,12 +66,15 @@ fn of_key(key: &Key, seed: u64) -> u128 {
         Some([Part::Address(IpAddr::V4(address))]) => xxh3_128_with_seed(&address.octets(), seed ^ 4),
         Some([Part::Address(IpAddr::V6(address))]) => xxh3_128_with_seed(&address.octets(), seed ^ 6),
         Some([Part::Text(text)]) => xxh3_128_with_seed(text.as_bytes(), seed ^ 1),
-        _ => {
-            let mut message = Message::new();
-            key.write_to(&mut message);
-            xxh3_128_with_seed(&message, seed)
-        }
+        _ => of_message(key, seed),
     }
+}
+
+#[inline(never)]
+fn of_message(key: &Key, seed: u64) -> u128 {
+    let mut message = Message::new();
+    key.write_to(&mut message);
+    xxh3_128_with_seed(&message, seed)
 }
 
 /// The seed is a secret.
