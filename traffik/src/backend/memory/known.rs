@@ -75,8 +75,15 @@ impl Store {
     pub(super) fn decide_one(&self, hit: &Hit<'_>) -> Option<Outcome> {
         let digest = self.seed.digest(hit);
         let shard = self.shards.at(self.shards.place(digest));
+        let mut was_disturbed = false;
         loop {
             let version = shard.look();
+            // Where many write, one who has lost his turn gets in first and decides then.
+            let mut inside = None;
+            if was_disturbed {
+                let Some(early) = shard.enter(version) else { continue };
+                inside = Some(early);
+            }
             let (entry, past) = shard.known(digest.name, hit)?;
             // Read after the version: who comes later to the same entry sees a later time.
             let at = self.clock.now();
@@ -86,9 +93,12 @@ impl Store {
                 Some(past) => Some(Words::of(&past.state)?),
             };
             if let (Some(words), true) = (words, is_new) {
-                let Some(inside) = shard.enter(version) else { continue };
+                let Some(inside) = inside.or_else(|| shard.enter(version)) else {
+                    was_disturbed = true;
+                    continue;
+                };
                 words.write(entry, hit, &inside);
-            } else if !shard.is_still(version) {
+            } else if inside.is_none() && !shard.is_still(version) {
                 continue;
             }
             return Some(Outcome { admitted, past: words.map(|words| words.past(hit)), cost: hit.cost, at });
