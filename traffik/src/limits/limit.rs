@@ -1,12 +1,14 @@
 use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 
+#[cfg(feature = "axum")]
+use crate::strategy::Past;
 use crate::{
     app::Asked,
     client::Key,
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
     rate::Rate,
-    strategy::{Past, Strategy},
+    strategy::Strategy,
     throttle::{Definition, Throttle},
 };
 
@@ -137,9 +139,9 @@ impl Limit {
     /// Tells it as it is once its charge was given back, as far as is known here.
     pub(crate) fn give_back(&mut self) {
         let Some(Outcome { past, at, .. }) = &mut self.outcome else { return };
-        if let Some(Past { state, rate }) = past.take() {
-            let state = self.definition.settings.strategy.refund(Past { state, rate }, self.own_cost, *at, *at);
-            *past = Some(Past { state, rate });
-        }
+        *past = past.take().map(|known| Past {
+            rate: known.rate,
+            state: self.definition.settings.strategy.refund(known, self.own_cost, *at, *at),
+        });
     }
 }

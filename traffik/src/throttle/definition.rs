@@ -17,6 +17,9 @@ pub struct Definition {
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
+    /// What responses say of it.
+    #[cfg(feature = "axum")]
+    pub(crate) policy: Option<axum::http::HeaderValue>,
 }
 
 impl Definition {
@@ -29,6 +32,8 @@ impl Definition {
             uid: T::UID,
             rate: const { T::RATE },
             settings: T::settings(),
+            #[cfg(feature = "axum")]
+            policy: crate::web::policy(T::UID, T::RATE),
         };
         definition.check()?;
         #[cfg(feature = "axum")]

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use axum::http::Extensions;
+use smallvec::SmallVec;
 
 use crate::{app::Traffik, client::Client, decision::Receipt, limits::Limit, throttle::Definition};
 
@@ -19,8 +20,11 @@ pub(super) struct Ledger {
 struct Shared {
     /// Whether a layer waits for the response, to add the fields and to give back.
     watched: AtomicBool,
-    met: Mutex<Vec<Met>>,
+    met: Mutex<Entries>,
 }
+
+/// One limit is what most requests meet.
+type Entries = SmallVec<[Met; 1]>;
 
 /// A limit that the request met.
 #[derive(Clone, Debug)]
@@ -73,16 +77,17 @@ impl Ledger {
         self.lock().iter().rev().find(is_it).map(|met| met.limit.clone())
     }
 
-    /// Every limit that was met, once each: as it stood last.
-    pub(super) fn limits(&self) -> Vec<Limit> {
-        let mut limits: Vec<Limit> = Vec::new();
-        for met in self.lock().iter().filter(|met| met.limit.is_counted()) {
-            match limits.iter_mut().find(|limit| limit.uid() == met.limit.uid()) {
-                Some(limit) => *limit = met.limit.clone(),
-                None => limits.push(met.limit.clone()),
+    /// Shows every limit that was met, once each: as it stood last.
+    pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
+        let met = self.lock();
+        let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
+        for Met { limit, .. } in met.iter().filter(|met| met.limit.is_counted()) {
+            match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
+                Some(earlier) => *earlier = limit,
+                None => limits.push(limit),
             }
         }
-        limits
+        show(&limits);
     }
 
     /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
@@ -105,7 +110,7 @@ impl Ledger {
         self.lock().iter().any(|met| met.charged)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Met>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.shared.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

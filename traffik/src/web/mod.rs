@@ -15,7 +15,10 @@ mod response;
 mod throttle_layer;
 mod traffik_layer;
 
-pub(crate) use self::defaults::{WebDefaults, WebSettings};
+pub(crate) use self::{
+    defaults::{WebDefaults, WebSettings},
+    response::policy,
+};
 pub use self::{
     extract::Throttled,
     identity::{AsyncIdentifier, IntoIdentity},

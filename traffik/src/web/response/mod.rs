@@ -9,6 +9,7 @@ mod refusal;
 mod responder;
 mod words;
 
+pub(crate) use self::fields::policy;
 pub(super) use self::{
     fields::add_fields,
     refusal::{TurnedAway, refuse, unavailable},

@@ -42,7 +42,7 @@ fn turn_away(mut response: Response, retry_after: Option<Duration>, traffik: &Tr
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     // A layer that waits for the response adds them once it knows everything that was met.
     if !ledger.is_watched() {
-        add_fields(headers, &ledger.limits(), traffik.web().x_ratelimit);
+        ledger.show(|limits| add_fields(headers, limits, traffik.web().x_ratelimit));
     }
     response.extensions_mut().insert(TurnedAway);
     response

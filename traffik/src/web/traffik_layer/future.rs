@@ -70,7 +70,7 @@ where
 
 /// The response, with the fields for all that its request met.
 fn tell<B>(mut response: Response<B>, ledger: &Ledger, traffik: &Traffik) -> Response<B> {
-    add_fields(response.headers_mut(), &ledger.limits(), traffik.web().x_ratelimit);
+    ledger.show(|limits| add_fields(response.headers_mut(), limits, traffik.web().x_ratelimit));
     response
 }
 
