@@ -19,8 +19,9 @@ pub struct Asked {
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
-    /// The limit as it stood when the same request was charged for it before: it is not charged again.
-    pub(crate) charged_before: Option<Limit>,
+    /// The limit as it stood when the same request was charged for it before: it is not charged again. That is rare, and
+    /// what is asked is moved about, so it is kept small.
+    pub(crate) charged_before: Option<Box<Limit>>,
 }
 
 impl Asked {

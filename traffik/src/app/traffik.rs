@@ -138,7 +138,7 @@ impl Traffik {
             Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await,
             _ => Ok(Decision::from_iter([])),
         };
-        self.limits(&asked, answer)
+        self.limits(&asked, hits.len(), answer)
     }
 
     /// Lets a client start fresh with a throttle, or with each of a tuple.
@@ -218,7 +218,7 @@ impl Traffik {
             Some(backend) if !hits.is_empty() => backend.decide_now(&hits)?,
             _ => Ok(Decision::from_iter([])),
         };
-        Some(self.limits(asked, answer))
+        Some(self.limits(asked, hits.len(), answer))
     }
 
     /// Asks a backend that has to wait, and no longer than it may.
@@ -228,13 +228,18 @@ impl Traffik {
             Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await,
             None => Ok(Decision::from_iter([])),
         };
-        self.limits(asked, answer)
+        self.limits(asked, hits.len(), answer)
     }
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
-    fn limits(&self, asked: &OneOrMore<Asked>, answer: Result<Decision, BackendError>) -> Result<Limits, Error> {
+    fn limits(
+        &self,
+        asked: &OneOrMore<Asked>,
+        expected: usize,
+        answer: Result<Decision, BackendError>,
+    ) -> Result<Limits, Error> {
         let decision = answer?;
-        let (told, expected) = (decision.outcomes().len(), Asked::hits(asked).len());
+        let told = decision.outcomes().len();
         if told != expected && !self.is_disabled() {
             let reason = format!("the backend told {told} outcomes of {expected} hits");
             return Err(BackendError::unavailable(reason).into());

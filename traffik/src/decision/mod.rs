@@ -12,8 +12,8 @@ pub use self::{
     standing::Standing,
 };
 
-/// As many hits as are put together without an allocation: those of the longest tuple of throttles.
-pub(crate) const INLINE: usize = 8;
+/// As many hits as are put together without an allocation: more than most requests meet.
+pub(crate) const INLINE: usize = 4;
 
 /// What a backend decided about several hits together: either all of them were charged, or none was.
 #[derive(Clone, Debug)]

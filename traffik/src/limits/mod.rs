@@ -26,7 +26,7 @@ impl Limits {
     pub(crate) fn new(asked: &OneOrMore<Asked>, decision: Decision) -> Self {
         let mut outcomes = decision.into_outcomes();
         let limit = |asked: &Asked| match &asked.charged_before {
-            Some(limit) => limit.clone(),
+            Some(limit) => Limit::clone(limit),
             None => Limit::new(asked, asked.hit().and_then(|_| outcomes.next())),
         };
         Self { all: asked.map(limit) }

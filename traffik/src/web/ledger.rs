@@ -70,11 +70,11 @@ impl Ledger {
     }
 
     /// The limit as it was when this throttle was charged for the same client earlier in the request.
-    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Limit> {
+    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Box<Limit>> {
         // A definition belongs to one handle: another app's is another, even if its throttle is the same type.
         let is_it =
             |met: &&Met| met.charged && Arc::ptr_eq(met.limit.definition(), definition) && met.client == *client;
-        self.lock().iter().rev().find(is_it).map(|met| met.limit.clone())
+        self.lock().iter().rev().find(is_it).map(|met| Box::new(met.limit.clone()))
     }
 
     /// Shows every limit that was met, once each: as it stood last.
