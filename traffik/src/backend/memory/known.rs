@@ -85,6 +85,10 @@ impl Store {
                 inside = Some(early);
             }
             let (entry, past) = shard.known(digest.name, hit)?;
+            // No strategy ever sees what somebody was about to write.
+            if inside.is_none() && !shard.is_still(version) {
+                continue;
+            }
             // Read after the version: who comes later to the same entry sees a later time.
             let at = self.clock.now();
             let Verdict { admitted, past, is_new } = hit.strategy.decide(Some(past), hit.rate, hit.cost, at);
@@ -98,8 +102,6 @@ impl Store {
                     continue;
                 };
                 words.write(entry, hit, &inside);
-            } else if inside.is_none() && !shard.is_still(version) {
-                continue;
             }
             return Some(Outcome { admitted, past: words.map(|words| words.past(hit)), cost: hit.cost, at });
         }
@@ -133,6 +135,10 @@ impl Store {
             };
             seen.push(new);
         }
+        // No strategy ever sees what somebody was about to write, and all of it is of one moment.
+        if !seen.iter().all(|seen| seen.shard.is_still(seen.version)) {
+            return Attempt::Disturbed;
+        }
         // Read after the versions: who comes later to the same entries sees a later time.
         let at = self.clock.now();
         for Seen { hit, past, .. } in &mut seen {
@@ -143,7 +149,10 @@ impl Store {
             *past = present.past;
         }
         let fits: Few<bool> = seen.iter().map(|seen| seen.fits(at)).collect();
-        if fits.iter().all(|&fits| fits) { charge(seen, at) } else { leave(seen, &fits, at) }
+        if fits.iter().all(|&fits| fits) {
+            return charge(seen, at);
+        }
+        Attempt::Decided(seen.into_iter().zip(fits).map(|(seen, fits)| seen.outcome(fits, at)).collect())
     }
 }
 
@@ -181,14 +190,6 @@ fn charge(mut seen: Few<Seen<'_>>, at: Timestamp) -> Attempt {
     }
     drop(inside);
     Attempt::Decided(seen.into_iter().map(|seen| seen.outcome(true, at)).collect())
-}
-
-/// Charges nothing, and tells how the clients stood when all of it was seen.
-fn leave(seen: Few<Seen<'_>>, fits: &[bool], at: Timestamp) -> Attempt {
-    if !seen.iter().all(|seen| seen.shard.is_still(seen.version)) {
-        return Attempt::Disturbed;
-    }
-    Attempt::Decided(seen.into_iter().zip(fits).map(|(seen, &fits)| seen.outcome(fits, at)).collect())
 }
 
 /// Enters every shard once, in their order: whoever wants some of the same ones meets this at the first of them. Nobody

@@ -154,15 +154,18 @@ mod tests {
         fn count(&self, limit: u64) -> bool {
             loop {
                 let version = self.turnstile.look();
-                let [count, _] = self.read();
-                if count < limit {
-                    if let Some(_inside) = self.turnstile.enter(version) {
-                        assert_eq!(self.read(), [count; 2], "what was decided on holds");
-                        self.write(count + 1);
-                        return true;
-                    }
-                } else if self.turnstile.is_still(version) {
+                let [count, same] = self.read();
+                if !self.turnstile.is_still(version) {
+                    continue;
+                }
+                assert_eq!(count, same, "what is decided on is of one moment");
+                if count == limit {
                     return false;
+                }
+                if let Some(_inside) = self.turnstile.enter(version) {
+                    assert_eq!(self.read(), [count; 2], "what was decided on holds");
+                    self.write(count + 1);
+                    return true;
                 }
             }
         }
