@@ -1,6 +1,8 @@
 //! The memory backend.
 
 mod cap;
+mod leaving;
+mod panics;
 mod threads;
 
 use traffik::{

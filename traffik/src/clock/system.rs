@@ -1,22 +1,24 @@
 use std::{
     sync::{
-        LazyLock,
+        LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{Clock, Timestamp};
 
 /// The machine's monotonic clock, anchored to wall time once.
 ///
-/// It never goes back, whatever is done to the wall clock: the wall time is read when the first of these clocks is
-/// made in a process, and from then on only the monotonic clock is. All of a process agree on the anchor.
+/// It does not go back, whatever is done to the wall clock: the wall time is read when the first of these clocks is made in
+/// a process, and from then on only the monotonic clock is. All of a process agree on the anchor. (Two threads that read it
+/// at the same instant may differ by a microsecond.)
 ///
-/// Reading the operating system's clock can take as long as a whole decision, so between two looks at it, some
-/// milliseconds apart, time is taken from the processor's counter (by the crate [`quanta`], which falls back to the
-/// operating system where the counter does not tick evenly). It is made to run slow by a four-thousandth, more than any
-/// counter is off, so that each look sets it forward by a few microseconds, and none has to set it back.
+/// Reading the operating system's clock can take as long as a whole decision, so between two looks at it, a hundredth of a
+/// second apart, time is taken from the processor's counter (by the crate [`quanta`], which asks the operating system where
+/// the processor does not promise that its counter ticks evenly). It is made to run slow by a four-thousandth, more than a
+/// counter is usually off, so that a look sets it forward by a few microseconds. A counter that jumps, as some do when a
+/// machine was suspended or moved, is noticed at once, by the look that it leads to.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     ticker: &'static Ticker,
@@ -25,17 +27,21 @@ pub struct SystemClock {
 #[derive(Debug)]
 struct Ticker {
     counter: quanta::Clock,
-    started_at_count: u64,
     started_at: Instant,
-    started_at_wall: Timestamp,
-    /// What is added to the microseconds on the counter. It only grows.
+    started_at_wall: u64,
+    /// What is added to the microseconds on the counter. It wraps around where the counter has jumped.
     ahead: AtomicU64,
-    /// The microseconds on the counter at which the operating system's clock is looked at again.
-    next_look: AtomicU64,
+    /// The microseconds on the counter when the operating system's clock was looked at.
+    last_look: AtomicU64,
+    /// Held by who looks.
+    looking: Mutex<()>,
 }
 
 /// How often the operating system's clock is looked at, in microseconds.
 const LOOK_EVERY: u64 = 10_000;
+
+/// By how many microseconds the counter may run ahead of the operating system's clock before it is taken for a jump.
+const MOST_AHEAD: u64 = 1000;
 
 /// Microseconds of 1000 nanoseconds and a four-thousandth of that, by which the counter runs slow: in a nanosecond, as a
 /// share of 2^64.
@@ -45,53 +51,64 @@ impl SystemClock {
     /// The clock of this process.
     #[must_use]
     pub fn new() -> Self {
-        static TICKER: LazyLock<Ticker> = LazyLock::new(Ticker::start);
+        static TICKER: LazyLock<Ticker> = LazyLock::new(|| Ticker::start(quanta::Clock::new()));
         Self { ticker: &TICKER }
     }
 }
 
 impl Ticker {
-    fn start() -> Self {
-        let counter = quanta::Clock::new();
+    fn start(counter: quanta::Clock) -> Self {
         // A wall clock that stands before 1970 is read as 1970: windows are then aligned to the start of the process.
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wall = Timestamp::UNIX_EPOCH.saturating_add(since_epoch);
+        let wall = Timestamp::UNIX_EPOCH.saturating_add(since_epoch).as_micros();
+        let micros = micros_on(&counter);
         Self {
-            started_at_count: counter.raw(),
             counter,
             started_at: Instant::now(),
             started_at_wall: wall,
-            ahead: AtomicU64::new(wall.as_micros()),
-            next_look: AtomicU64::new(LOOK_EVERY),
+            ahead: AtomicU64::new(wall.wrapping_sub(micros)),
+            last_look: AtomicU64::new(micros),
+            looking: Mutex::new(()),
         }
     }
 
     #[inline]
     fn now(&self) -> Timestamp {
-        let mut micros = self.micros();
-        if micros >= self.next_look.load(Relaxed) {
-            micros = self.look();
+        let micros = micros_on(&self.counter);
+        // A counter that went back is far from the last look as well.
+        if micros.wrapping_sub(self.last_look.load(Relaxed)) >= LOOK_EVERY {
+            return self.look();
         }
-        Timestamp::from_micros(self.ahead.load(Relaxed).saturating_add(micros))
-    }
-
-    /// Microseconds on the counter since the start.
-    #[inline]
-    fn micros(&self) -> u64 {
-        let nanos = self.counter.delta_as_nanos(self.started_at_count, self.counter.raw());
-        ((u128::from(nanos) * u128::from(MICROS_IN_A_NANO)) >> 64) as u64
+        Timestamp::from_micros(self.ahead.load(Relaxed).wrapping_add(micros))
     }
 
     /// Looks at the operating system's clock, and goes forward to it.
     #[cold]
-    fn look(&self) -> u64 {
+    fn look(&self) -> Timestamp {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         // In this order: whatever comes between makes the counter's time larger, and so sets it less forward.
-        let wall = self.started_at_wall.saturating_add(self.started_at.elapsed());
-        let micros = self.micros();
-        self.next_look.store(micros + LOOK_EVERY, Relaxed);
-        self.ahead.fetch_max(wall.as_micros().saturating_sub(micros), Relaxed);
-        micros
+        let wall = self.started_at_wall.saturating_add(micros_in(self.started_at.elapsed()));
+        let micros = micros_on(&self.counter);
+        let (ahead, last_look) = (self.ahead.load(Relaxed), self.last_look.load(Relaxed));
+        let by_counter = ahead.wrapping_add(micros);
+        let now = if by_counter.wrapping_sub(wall) <= MOST_AHEAD { by_counter } else { wall };
+        // What was told at the last look is not taken back, even where the counter has jumped.
+        let now = now.max(ahead.wrapping_add(last_look));
+        self.ahead.store(now.wrapping_sub(micros), Relaxed);
+        self.last_look.store(micros, Relaxed);
+        Timestamp::from_micros(now)
     }
+}
+
+/// Microseconds on the counter.
+#[inline]
+fn micros_on(counter: &quanta::Clock) -> u64 {
+    let nanos = counter.delta_as_nanos(0, counter.raw());
+    ((u128::from(nanos) * u128::from(MICROS_IN_A_NANO)) >> 64) as u64
+}
+
+fn micros_in(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Default for SystemClock {
@@ -106,15 +123,13 @@ impl Clock for SystemClock {
         self.ticker.now()
     }
 
-    async fn sleep(&self, duration: std::time::Duration) {
+    async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -143,6 +158,29 @@ mod tests {
         let after = clock.now().saturating_since(first);
         let off = Duration::from_micros(50);
         assert!(before <= elapsed + off && after + off >= elapsed, "{before:?} {elapsed:?} {after:?}");
+    }
+
+    #[test]
+    fn a_counter_that_jumps_neither_takes_time_back_nor_stops_it() {
+        let (counter, count) = quanta::Clock::mock();
+        let seconds = |seconds: u64| Duration::from_secs(seconds);
+        count.increment(seconds(3600));
+        let ticker = Ticker::start(counter);
+        let first = ticker.now();
+        let goes_on = |before: Timestamp| {
+            let now = ticker.now();
+            assert!(now >= before && now.saturating_since(first) < seconds(60), "{before:?} {now:?}");
+            std::thread::sleep(Duration::from_millis(2));
+            count.increment(seconds(1));
+            let later = ticker.now();
+            assert!(later.saturating_since(now) >= Duration::from_millis(2), "{now:?} {later:?}");
+            later
+        };
+        // An hour ahead; then back to before the start, as after the machine was suspended.
+        count.increment(seconds(3600));
+        let later = goes_on(first);
+        count.decrement(seconds(7000));
+        goes_on(later);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::{collections::VecDeque, time::Duration};
 
+use smallvec::SmallVec;
+
 use crate::clock::Timestamp;
 
 /// What was charged, and until when each charge counts, in the order of that. Charges that count until the same time are
@@ -15,7 +17,7 @@ use crate::clock::Timestamp;
 /// assert_eq!([noon, one, two].map(|time| log.counts_at(time)), [4, 1, 0]);
 /// assert_eq!(log.time_until_more_counts_than(0), Some(two));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Log {
     entries: VecDeque<Entry>,
     /// The sum of all charges before the first entry.
@@ -57,10 +59,8 @@ impl Log {
     /// Until when more than `most` counts, if it ever does.
     #[must_use]
     pub fn time_until_more_counts_than(&self, most: u64) -> Option<Timestamp> {
-        let total = self.total();
-        let is_more = total.wrapping_sub(self.forgotten) > most;
-        let last = self.entries.partition_point(|entry| total.wrapping_sub(entry.total) > most);
-        self.entries.get(last).filter(|_| is_more).map(|entry| entry.until)
+        let is_more = self.total().wrapping_sub(self.forgotten) > most;
+        self.entries.get(self.last_of(most)).filter(|_| is_more).map(|entry| entry.until)
     }
 
     /// Until when anything counts.
@@ -69,8 +69,9 @@ impl Log {
         self.entries.back().map(|entry| entry.until)
     }
 
-    /// Adds a charge. As a rule it counts for longer than all others.
+    /// Adds a charge. As a rule it counts for longer than all others. All of it together counts 2^64 - 1 at most.
     pub fn add(&mut self, until: Timestamp, cost: u64) {
+        let cost = cost.min(u64::MAX - self.total().wrapping_sub(self.forgotten));
         let place = match self.ends() {
             Some(last) if last > until => self.entries.partition_point(|entry| entry.until < until),
             Some(last) if last == until => self.entries.len() - 1,
@@ -99,6 +100,10 @@ impl Log {
         let first = self.first_at(time);
         self.forgotten = self.total_before(first);
         self.entries.drain(..first);
+        // After a burst the memory of it is given back.
+        if self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.len() * 2);
+        }
     }
 
     /// Lets every charge count for less long.
@@ -120,13 +125,22 @@ impl Log {
     /// As much of it as is needed to tell what counts at `time`, when the last of it does, and until when more than each of
     /// `mosts` does.
     pub(super) fn outline<const N: usize>(&self, time: Timestamp, mosts: [u64; N]) -> Self {
-        let asked_for = mosts.map(|most| self.time_until_more_counts_than(most));
-        let is_told = |entry: &&Entry| asked_for.contains(&Some(entry.until)) || Some(entry.until) == self.ends();
         let first = self.first_at(time);
+        let mut places: SmallVec<[usize; 4]> = mosts.iter().map(|&most| self.last_of(most)).collect();
+        places.push(self.entries.len().saturating_sub(1));
+        places.sort_unstable();
+        places.dedup();
+        let told = places.into_iter().filter(|&place| place >= first);
         Self {
-            entries: self.entries.range(first..).filter(is_told).copied().collect(),
+            entries: told.filter_map(|place| self.entries.get(place)).copied().collect(),
             forgotten: self.total_before(first),
         }
+    }
+
+    /// The place of the last charge that has to end before no more than `most` counts.
+    fn last_of(&self, most: u64) -> usize {
+        let total = self.total();
+        self.entries.partition_point(|entry| total.wrapping_sub(entry.total) > most)
     }
 
     /// The first entry that counts at a time.
@@ -142,6 +156,15 @@ impl Log {
         place.checked_sub(1).and_then(|before| self.entries.get(before)).map_or(self.forgotten, |entry| entry.total)
     }
 }
+
+/// Logs are the same if the same counts, whatever each has forgotten.
+impl PartialEq for Log {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Log {}
 
 /// From charges, each with the time until which it counts.
 impl FromIterator<(Timestamp, u64)> for Log {
@@ -222,9 +245,24 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_is_2_to_the_64_at_most() {
+        let log: Log = [(at(1), u64::MAX - 3), (at(2), 5)].into_iter().collect();
+        assert_eq!((log.counts_at(at(0)), log.counts_at(at(1))), (u64::MAX, 3));
+    }
+
+    #[test]
+    fn logs_in_which_the_same_counts_are_the_same() {
+        let (mut longer, shorter): (Log, Log) = (log(), [(at(40), 2)].into_iter().collect());
+        assert_ne!(longer, shorter);
+        longer.forget(at(20));
+        assert_eq!(longer, shorter);
+    }
+
+    #[test]
     fn sums_may_wrap_around() {
-        let mut log: Log = [(at(1), u64::MAX), (at(2), 5), (at(3), 6)].into_iter().collect();
+        let mut log: Log = [(at(1), u64::MAX)].into_iter().collect();
         log.forget(at(1));
+        [(at(2), 5), (at(3), 6)].into_iter().for_each(|(until, cost)| log.add(until, cost));
         assert_eq!(charges(&log), [(at(2), 5), (at(3), 6)]);
         assert_eq!((log.counts_at(at(1)), log.time_until_more_counts_than(6)), (11, Some(at(2))));
     }

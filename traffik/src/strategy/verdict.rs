@@ -3,6 +3,7 @@ use crate::{clock::Timestamp, rate::Rate};
 
 /// What a strategy decided about one charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
     /// Whether the cost fits.
     pub admitted: bool,

@@ -24,9 +24,11 @@ impl Store {
         for Receipt { hit, charged_at } in receipts {
             let digest = self.seed.digest(hit);
             let mut shard = self.shards.at(self.shards.place(digest)).close();
-            if let Some(past) = shard.take(digest.name) {
+            let now = self.clock.now();
+            let stored = shard.take(digest.name);
+            if let Some(past) = hit.strategy.present(stored, now).past {
                 let rate = past.rate;
-                let state = hit.strategy.refund(past, hit.cost, *charged_at, self.clock.now());
+                let state = hit.strategy.refund(past, hit.cost, *charged_at, now);
                 shard.put_back(digest.name, Past { state, rate });
             }
         }

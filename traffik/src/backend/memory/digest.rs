@@ -3,16 +3,12 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    net::IpAddr,
 };
 
+use siphasher::sip128::SipHasher13;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::{
-    client::{Key, Part},
-    decision::Hit,
-};
+use crate::decision::Hit;
 
 /// A digest of 128 bits of a limit and a client: 32 say which shard the entry is in, and by the others it is known there.
 /// That two of a million clients share all of them is less likely than one in 10^17, and since the seed is secret nobody
@@ -34,47 +30,44 @@ pub(super) struct Name {
 }
 
 /// What is hashed, long texts apart, fits without an allocation.
-type Message = SmallVec<[u8; 128]>;
+type Message = SmallVec<[u8; 96]>;
 
-/// The seed of the digest, drawn at random.
+/// The key of the digest, drawn at random.
+///
+/// Clients choose what is hashed, so it takes a hash that is made for that: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a
+/// fast short-input PRF", 2012). Faster ones let a client find texts that collide whatever the key is.
 #[derive(Clone, Copy)]
-pub(super) struct Seed(u64);
+pub(super) struct Seed(SipHasher13);
 
 impl Seed {
     pub(super) fn random() -> Self {
-        Self(RandomState::new().hash_one(()))
+        let random = || RandomState::new().hash_one(());
+        Self(SipHasher13::new_with_keys(random(), random()))
     }
 
-    /// Limits differ in their seed, and the clients of a limit in what is hashed under it.
+    /// Each text is written with its length before it, so that no two different hits make the same message.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each part of the digest is wanted")]
-    pub(super) fn digest(self, hit: &Hit<'_>) -> Digest {
-        let of_strategy = match hit.strategy.number() {
-            Ok(number) => self.0 ^ number as u64,
-            Err(name) => xxh3_64_with_seed(name.as_bytes(), self.0),
-        };
-        let of_limit = xxh3_64_with_seed(hit.uid.as_bytes(), of_strategy);
-        let digest = of_key(hit.key, of_limit);
+    pub(super) fn digest(&self, hit: &Hit<'_>) -> Digest {
+        let mut message = Message::new();
+        match hit.strategy.number() {
+            Ok(number) => message.push(number),
+            Err(name) => {
+                message.push(u8::MAX);
+                write_text(&mut message, name);
+            }
+        }
+        write_text(&mut message, hit.uid);
+        hit.key.write_to(&mut message);
+        let digest = self.0.hash(&message).as_u128();
         Digest { shard: (digest >> 96) as u32, name: Name { low: digest as u64, high: (digest >> 64) as u32 } }
     }
 }
 
-/// Bytes that no other key has, hashed. The usual keys have an address or a text as their only part, and need no message.
 #[inline]
-fn of_key(key: &Key, seed: u64) -> u128 {
-    match key.parts() {
-        Some([Part::Address(IpAddr::V4(address))]) => xxh3_128_with_seed(&address.octets(), seed ^ 4),
-        Some([Part::Address(IpAddr::V6(address))]) => xxh3_128_with_seed(&address.octets(), seed ^ 6),
-        Some([Part::Text(text)]) => xxh3_128_with_seed(text.as_bytes(), seed ^ 1),
-        _ => of_message(key, seed),
-    }
-}
-
-#[inline(never)]
-fn of_message(key: &Key, seed: u64) -> u128 {
-    let mut message = Message::new();
-    key.write_to(&mut message);
-    xxh3_128_with_seed(&message, seed)
+fn write_text(message: &mut Message, text: &str) {
+    message.extend_from_slice(&text.len().to_le_bytes());
+    message.extend_from_slice(text.as_bytes());
 }
 
 /// The seed is a secret.
@@ -90,6 +83,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        client::Key,
         rate::Rate,
         strategy::{AnyStrategy, TokenBucket},
     };

@@ -18,7 +18,7 @@ use crate::{
 /// So many hits are decided together like this; more of them would often be disturbed.
 const MOST: usize = 4;
 
-/// How often several are tried before their shards are closed.
+/// How often it is tried before shards are closed.
 const ATTEMPTS: usize = 16;
 
 type Few<T> = SmallVec<[T; MOST]>;
@@ -76,7 +76,7 @@ impl Store {
         let digest = self.seed.digest(hit);
         let shard = self.shards.at(self.shards.place(digest));
         let mut was_disturbed = false;
-        loop {
+        for _ in 0..ATTEMPTS {
             let version = shard.look();
             // Where many write, one who has lost his turn gets in first and decides then.
             let mut inside = None;
@@ -105,6 +105,7 @@ impl Store {
             }
             return Some(Outcome { admitted, past: words.map(|words| words.past(hit)), cost: hit.cost, at });
         }
+        None
     }
 
     /// Decides about several hits, likewise.

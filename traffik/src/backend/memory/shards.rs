@@ -9,6 +9,9 @@ const LEAST_ENTRIES: usize = 16;
 /// holds fewer than twice as many.
 const LEAST_ENTRIES_EACH: usize = 8192;
 
+/// The largest store: a quarter of a thousand million entries take ten gigabytes.
+const MOST_ENTRIES: usize = 1 << 28;
+
 #[derive(Debug)]
 pub(super) struct Shards {
     shards: Box<[Shard]>,
@@ -18,7 +21,7 @@ pub(super) struct Shards {
 impl Shards {
     /// Shards for `max_entries` in all: few where they are few, so that a shard is never too small to choose from.
     pub(super) fn new(max_entries: usize) -> Self {
-        let max_entries = max_entries.clamp(LEAST_ENTRIES, u32::MAX as usize);
+        let max_entries = max_entries.clamp(LEAST_ENTRIES, MOST_ENTRIES);
         let shards = 1 << (max_entries / LEAST_ENTRIES_EACH).max(1).ilog2();
         // Together never more than the store's.
         let each = max_entries / shards;

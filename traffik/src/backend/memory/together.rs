@@ -153,13 +153,16 @@ impl Together<'_> {
     /// Charges nothing, and tells how the clients stand.
     fn leave(&mut self) -> Decision {
         let decision = self.tell_before();
-        for entry in &mut self.entries {
-            let (Some(shard), Some(past)) = (self.shards.get_mut(entry.shard), entry.before.take()) else { continue };
-            if entry.is_to_be_put_back {
+        self.put_back();
+        decision
+    }
+
+    fn put_back(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_to_be_put_back) {
+            if let (Some(shard), Some(past)) = (self.shards.get_mut(entry.shard), entry.before.take()) {
                 shard.put_back(entry.name, past);
             }
         }
-        decision
     }
 
     /// Makes room for the entries that are new, and returns how many others had to go for it.
@@ -191,6 +194,15 @@ impl Together<'_> {
             }
         };
         self.hits.iter().zip(&self.readings).map(outcome).collect()
+    }
+}
+
+/// A strategy of somebody's own may panic: what was taken for it to look at is put back.
+impl Drop for Together<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.put_back();
+        }
     }
 }
 

@@ -106,7 +106,7 @@ impl Entry {
     pub(super) fn update(&self, expires: Timestamp, words: [u64; 2], cost: u64, _inside: &Inside<'_>) {
         self.write_state(expires, words);
         let note = Note { cost: RoughCost::new(cost), ..self.note() };
-        if note != self.note() {
+        if cost > 0 && note != self.note() {
             self.write_note(note);
         }
     }

@@ -83,7 +83,7 @@ impl TermsInUse {
 
 /// The rates of the first few terms, for who reads without a lock.
 #[derive(Debug)]
-pub(super) struct Rates([[AtomicU64; 2]; 16]);
+pub(super) struct Rates([[AtomicU64; 2]; 64]);
 
 impl Rates {
     /// Whether the terms with this number have this rate. No, where only who closes the shard can tell.
