@@ -30,7 +30,7 @@ impl Strategy for Panics {
     }
 
     fn available(&self, _: Option<&Past>, _: Rate, _: Timestamp) -> u64 {
-        panic!("on purpose")
+        unreachable!("on purpose")
     }
 
     fn available_at(&self, _: Option<&Past>, _: Rate, _: u64, now: Timestamp) -> Timestamp {
