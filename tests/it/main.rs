@@ -1,8 +1,12 @@
 //! Everything that a user sees, through the public API.
+//!
+//! Where the environment variable `TRAFFIK_LONG` is set, what is tried at random is tried a hundred times as often and
+//! more. That takes minutes, and less with `--release`.
 
 mod decisions;
 mod http;
 mod memory;
 mod model;
+mod patience;
 mod rate;
 mod strategies;

@@ -6,7 +6,9 @@ mod rate_changes;
 mod refunds;
 mod refusals;
 mod rig;
+mod saturated;
 mod traces;
+mod two_rates;
 
 use traffik::{
     Rate,

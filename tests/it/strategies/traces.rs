@@ -12,13 +12,16 @@ use super::{
     random::Random,
     rig::{Rig, micros},
 };
-use crate::model::{self, FixedWindowModel, Model, SlidingWindowCounterModel, SlidingWindowLogModel, TokenBucketModel};
+use crate::{
+    model::{self, FixedWindowModel, Model, SlidingWindowCounterModel, SlidingWindowLogModel, TokenBucketModel},
+    patience::times,
+};
 
 const STEPS: u64 = 60;
 
 /// How many traces: 36 000 steps for each strategy, and a hundred times as many where `TRAFFIK_LONG` is set.
 fn traces() -> std::ops::Range<u64> {
-    0..if std::env::var_os("TRAFFIK_LONG").is_some() { 60_000 } else { 600 }
+    0..times(600, 60_000)
 }
 
 /// One client's requests at one rate.

@@ -1,0 +1,139 @@
+//! Two rates on one entry, for ever in turn: what two versions of an app do that run beside each other. Nothing breaks, and
+//! what is admitted is what the guide says of a rate that changes.
+
+mod models;
+
+use traffik::{
+    Rate,
+    strategy::{AnyStrategy, FixedWindow, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket},
+};
+
+use self::models::{Carried, Count, Fading, Listed, TwoRates};
+use super::{
+    BackendError, Result,
+    random::Random,
+    rig::{Rig, micros},
+};
+use crate::patience::times;
+
+const START: u64 = 1_700_000_000_000_000;
+
+/// Pairs of which either is the stricter, in another way: in its limit, in its period, in both, or in its pace only.
+const PAIRS: [[Rate; 2]; 8] = [
+    [Rate::literal("10/min"), Rate::literal("7/min")],
+    [Rate::literal("10/min"), Rate::literal("10/s")],
+    [Rate::literal("100/hour"), Rate::literal("10/s")],
+    [Rate::literal("100/min"), Rate::literal("5/s")],
+    [Rate::literal("7/s"), Rate::literal("11/2s")],
+    [Rate::literal("97/10007us"), Rate::literal("10/ms")],
+    [Rate::literal("1/30d"), Rate::literal("3/us")],
+    [Rate::literal("60000/min"), Rate::literal("3/10s")],
+];
+
+/// What was admitted: when, at which of both rates, and at what cost.
+type Charges = Vec<(u64, Rate, u64)>;
+
+/// Asks at either rate at random, mostly for what is just left or one more, and compares each answer with the model's.
+async fn follow(
+    strategy: impl Into<AnyStrategy>,
+    rates: [Rate; 2],
+    mut model: impl TwoRates,
+    seed: u64,
+) -> std::result::Result<Charges, BackendError> {
+    let (rig, mut random) = (Rig::new(strategy.into(), START), Random::new(seed));
+    let (mut charges, mut turns) = (Vec::new(), vec![0]);
+    for step in 0..200 {
+        let rate = random.pick(&rates, rates[0]);
+        rig.go_to(random.later(rig.now(), rate, &turns));
+        let remaining = rig.remaining(rate).await?;
+        let (cost, now) = (random.cost(remaining, rig.strategy.capacity(rate)).max(1), rig.now());
+        let fits = model.fits(rate, cost, now);
+        let outcome = rig.decide(rate, cost).await?;
+        let strategy = &rig.strategy;
+        assert_eq!(outcome.admitted, fits, "{strategy:?}, seed {seed}, step {step}: {cost} at {rate} of {rates:?}");
+        if fits {
+            model.charge(rate, cost, now);
+            charges.push((now, rate, cost));
+        }
+        let answer = rig.answer(rate, &outcome);
+        turns = [answer.retry_after, answer.more_after].into_iter().flatten().map(micros).collect();
+        turns.push(0);
+    }
+    Ok(charges)
+}
+
+fn seeds() -> impl Iterator<Item = ([Rate; 2], u64)> {
+    PAIRS.into_iter().flat_map(|rates| (0..times(40, 4000)).map(move |seed| (rates, seed)))
+}
+
+/// The highest sum of charges at `rate`: from any one on, for as long as `together` says of its time and theirs.
+fn most_at(charges: &Charges, rate: Rate, together: impl Fn(u64, u64) -> bool) -> u64 {
+    let own = |&&(_, at, _): &&(u64, Rate, u64)| at == rate;
+    let sums = charges.iter().filter(own).enumerate().map(|(place, &(first, ..))| {
+        let of_these = charges.iter().filter(own).skip(place).take_while(|(now, ..)| together(first, *now));
+        of_these.map(|(_, _, cost)| cost).sum()
+    });
+    sums.max().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn a_fixed_window_counts_on_to_the_end_of_the_longest_that_was_charged_in() -> Result {
+    for (rates, seed) in seeds() {
+        let charges = follow(FixedWindow, rates, Count::default(), seed).await?;
+        // So each rate holds in its own windows, whatever came in at the other.
+        for rate in rates {
+            let is_one_window = |first, now| first / rate.period_micros() == now / rate.period_micros();
+            assert!(most_at(&charges, rate, is_one_window) <= rate.limit(), "seed {seed}: {rate} of {rates:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sliding_window_log_counts_each_charge_for_the_period_that_it_was_charged_under() -> Result {
+    for (rates, seed) in seeds() {
+        let charges = follow(SlidingWindowLog, rates, Listed::default(), seed).await?;
+        // So each rate holds in every span of its own, whatever came in at the other.
+        for rate in rates {
+            let is_one_span = |first, now| now - first < rate.period_micros();
+            assert!(most_at(&charges, rate, is_one_span) <= rate.limit(), "seed {seed}: {rate} of {rates:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sliding_window_counter_carries_what_counts_into_the_windows_of_the_other_rate() -> Result {
+    for (rates, seed) in seeds() {
+        follow(SlidingWindowCounter, rates, Fading::default(), seed).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bucket_carries_its_level_and_drains_at_the_slower_rate_until_then() -> Result {
+    for (rates, seed) in seeds() {
+        follow(TokenBucket::new(), rates, Carried::default(), seed).await?;
+        follow(LeakyBucket::new(), rates, Carried::default(), seed).await?;
+    }
+    Ok(())
+}
+
+/// Neither rate alone would admit more in all than the more generous one.
+#[tokio::test]
+async fn both_together_admit_no_more_than_the_more_generous_one_alone() -> Result {
+    for (rates, seed) in seeds() {
+        let sizes_and_paces = |time: u64| {
+            let pace = |rate: Rate| u128::from(time) * u128::from(rate.limit()) / u128::from(rate.period_micros());
+            let (size, pace) = (rates.map(Rate::limit), rates.map(pace));
+            u128::from(size.into_iter().max().unwrap()) + pace.into_iter().max().unwrap()
+        };
+        let charges = follow(TokenBucket::new(), rates, Carried::default(), seed).await?;
+        let mut total = 0;
+        for (now, _, cost) in charges {
+            total += u128::from(cost);
+            assert!(total <= sizes_and_paces(now - START), "seed {seed}: {rates:?}");
+        }
+    }
+    Ok(())
+}
