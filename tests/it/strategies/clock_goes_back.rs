@@ -8,11 +8,10 @@ use traffik::{
 };
 
 use super::{
-    RATES, Result,
+    RATES, Result, all_strategies,
     random::Random,
     refusals::warmed_up,
     rig::{Rig, micros},
-    strategies,
 };
 
 const START: u64 = 1_700_000_000_000_000;
@@ -51,7 +50,7 @@ async fn used_up(
 async fn going_back_opens_nothing() -> Result {
     for (seed, &rate) in (100..).zip(RATES) {
         let mut random = Random::new(seed);
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let rig = Rig::new(strategy, START);
             let (cost, _) = used_up(&rig, rate, &mut random).await?;
             for back in jumps(&mut random, rate) {
@@ -70,7 +69,7 @@ async fn going_back_opens_nothing() -> Result {
 async fn going_back_locks_nobody_out_for_longer_than_the_limit_does() -> Result {
     for (seed, &rate) in (200..).zip(RATES) {
         let mut random = Random::new(seed);
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let rig = Rig::new(strategy, START);
             let (cost, longest) = used_up(&rig, rate, &mut random).await?;
             for back in jumps(&mut random, rate) {
@@ -96,7 +95,7 @@ async fn going_back_locks_nobody_out_for_longer_than_the_limit_does() -> Result 
 async fn a_clock_that_goes_back_in_peeks_leaves_what_is_stored_as_it_was() -> Result {
     for (seed, &rate) in (300..).zip(RATES) {
         let mut random = Random::new(seed);
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let rig = Rig::new(strategy, START);
             let (cost, _) = used_up(&rig, rate, &mut random).await?;
             let (before, now) = (rig.peek(rate, cost).await?, rig.now());

@@ -1,9 +1,12 @@
 //! The strategies in the memory backend, against their models and by their promises, at random.
 
 mod clock_goes_back;
+mod jumping_clock;
+mod own;
 mod random;
 mod rate_changes;
 mod refunds;
+mod refunds_of_logs;
 mod refusals;
 mod rig;
 mod saturated;
@@ -58,4 +61,9 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
         Gcra::new().burst(rate.limit() / 5 + 1).into(),
     ];
     all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
+}
+
+/// The same, and those of a user's own.
+fn all_strategies(rate: Rate) -> Vec<AnyStrategy> {
+    strategies(rate).into_iter().chain(own::strategies(rate)).collect()
 }

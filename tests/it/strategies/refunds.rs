@@ -5,16 +5,16 @@ use std::time::Duration;
 use traffik::{
     Rate,
     backend::Backend,
-    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
 };
 
-use super::{RATES, Result, random::Random, rig::Rig, strategies};
+use super::{RATES, Result, all_strategies, random::Random, rig::Rig, strategies};
 
-const START: u64 = 1_700_000_000_000_000;
-const RATE: Rate = Rate::literal("60/min");
+pub(super) const START: u64 = 1_700_000_000_000_000;
+pub(super) const RATE: Rate = Rate::literal("60/min");
 
 /// Whether both say the same now and later, to small costs and large ones.
-async fn assert_same(one: &Rig, other: &Rig, rate: Rate) -> Result {
+pub(super) async fn assert_same(one: &Rig, other: &Rig, rate: Rate) -> Result {
     let now = one.now();
     for wait in [0, 1, rate.period_micros() / 3, rate.period_micros(), rate.period_micros() * 3 / 2] {
         for rig in [one, other] {
@@ -61,7 +61,7 @@ async fn right_away_it_is_as_if_nothing_was_charged() -> Result {
 }
 
 /// Charges 10, then 20 after `first`; after `then` the 10 are given back. The twin was never charged them.
-async fn given_back(
+pub(super) async fn given_back(
     strategy: impl Into<AnyStrategy>,
     first: u64,
     then: u64,
@@ -79,7 +79,7 @@ async fn given_back(
     Ok([rig, twin])
 }
 
-const SECOND: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000_000;
 
 #[tokio::test]
 async fn a_fixed_window_gives_all_back_while_it_lasts() -> Result {
@@ -112,39 +112,48 @@ async fn a_sliding_window_counter_gives_nothing_back_after_that() -> Result {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_token_bucket_gives_back_what_cannot_have_come_back_by_itself() -> Result {
-    let rig = Rig::new(TokenBucket::new().into(), START);
-    rig.decide(RATE, 30).await?;
-    let charged = rig.decide(RATE, 10).await?;
-    rig.go_to(START + 9 * SECOND);
-    assert_eq!(rig.remaining(RATE).await?, 29);
-    // A token comes back each second: nine of the ten may have.
-    rig.refund(RATE, &charged).await?;
-    assert_eq!(rig.remaining(RATE).await?, 30);
+/// The three that are one meter, with room for 60.
+fn buckets() -> [AnyStrategy; 3] {
+    [TokenBucket::new().into(), LeakyBucket::new().into(), Gcra::new().burst(60).into()]
+}
 
-    rig.go_to(START + 120 * SECOND);
-    rig.refund(RATE, &charged).await?;
-    let full = rig.answer(RATE, &rig.peek(RATE, 1).await?);
-    assert_eq!((full.remaining, full.reset_after, full.more_after), (60, Duration::ZERO, None));
+#[tokio::test]
+async fn a_bucket_gives_back_what_cannot_have_come_back_by_itself() -> Result {
+    for strategy in buckets() {
+        let rig = Rig::new(strategy, START);
+        rig.decide(RATE, 30).await?;
+        let charged = rig.decide(RATE, 10).await?;
+        rig.go_to(START + 9 * SECOND);
+        assert_eq!(rig.remaining(RATE).await?, 29);
+        // One comes back each second: nine of the ten may have.
+        rig.refund(RATE, &charged).await?;
+        assert_eq!(rig.remaining(RATE).await?, 30);
+
+        rig.go_to(START + 120 * SECOND);
+        rig.refund(RATE, &charged).await?;
+        let full = rig.answer(RATE, &rig.peek(RATE, 1).await?);
+        assert_eq!((full.remaining, full.reset_after, full.more_after), (60, Duration::ZERO, None));
+    }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_token_bucket_that_filled_up_in_between_gives_nothing_back_twice() -> Result {
-    let rig = Rig::new(TokenBucket::new().into(), START);
-    let charged = rig.decide(RATE, 30).await?;
-    rig.go_to(START + 30 * SECOND);
-    assert!(rig.decide(RATE, 60).await?.admitted);
-    rig.refund(RATE, &charged).await?;
-    assert_eq!(rig.remaining(RATE).await?, 0);
+async fn a_bucket_that_filled_up_in_between_gives_nothing_back_twice() -> Result {
+    for strategy in buckets() {
+        let rig = Rig::new(strategy, START);
+        let charged = rig.decide(RATE, 30).await?;
+        rig.go_to(START + 30 * SECOND);
+        assert!(rig.decide(RATE, 60).await?.admitted);
+        rig.refund(RATE, &charged).await?;
+        assert_eq!(rig.remaining(RATE).await?, 0);
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn no_refund_gives_more_than_there_was() -> Result {
     for &rate in RATES {
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
             let charged = rig.decide(rate, capacity).await?;
             for _ in 0..3 {
@@ -162,7 +171,7 @@ async fn no_refund_gives_more_than_there_was() -> Result {
 #[tokio::test]
 async fn a_refund_of_what_is_not_known_is_harmless() -> Result {
     for &rate in RATES {
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
             let charged = rig.decide(rate, 1).await?;
             rig.backend.clear().await?;
@@ -177,7 +186,7 @@ async fn a_refund_of_what_is_not_known_is_harmless() -> Result {
 #[tokio::test]
 async fn a_refund_keeps_nothing_for_longer() -> Result {
     for &rate in RATES {
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let rig = Rig::new(strategy, START);
             let charged = rig.decide(rate, 1).await?;
             rig.refund(rate, &charged).await?;

@@ -5,10 +5,9 @@ use std::time::Duration;
 use traffik::strategy::Strategy;
 
 use super::{
-    RATES, Result,
+    RATES, Result, all_strategies,
     random::Random,
     rig::{Rig, micros},
-    strategies,
 };
 
 /// Charges, at random, and leaves the clock where the last one was.
@@ -27,7 +26,7 @@ async fn a_refusal_changes_nothing() -> Result {
     let mut refusals = 0;
     for (seed, &rate) in (1..).zip(RATES) {
         let mut random = Random::new(seed);
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, 1_700_000_000_000_000));
             for _ in 0..20 {
                 warmed_up(&rig, rate, &mut random).await?;
@@ -55,7 +54,7 @@ async fn a_refusal_changes_nothing() -> Result {
 async fn the_same_cost_is_admitted_at_retry_after_and_refused_just_before() -> Result {
     for (seed, &rate) in (1..).zip(RATES) {
         let mut random = Random::new(seed);
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, 1_700_000_000_000_000));
             for _ in 0..20 {
                 warmed_up(&rig, rate, &mut random).await?;
@@ -84,7 +83,7 @@ async fn the_same_cost_is_admitted_at_retry_after_and_refused_just_before() -> R
 #[tokio::test]
 async fn a_cost_that_never_fits_is_refused_without_a_retry_after() -> Result {
     for &rate in RATES {
-        for strategy in strategies(rate) {
+        for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, 1_700_000_000_000_000));
             for cost in [capacity + 1, capacity * 2, u64::MAX] {
                 let answer = rig.answer(rate, &rig.decide(rate, cost).await?);

@@ -25,7 +25,13 @@ fn traces() -> std::ops::Range<u64> {
 }
 
 /// One client's requests at one rate.
-async fn follow(strategy: AnyStrategy, rate: Rate, mut model: impl Model, mut random: Random, trace: &str) -> Result {
+pub(super) async fn follow(
+    strategy: AnyStrategy,
+    rate: Rate,
+    mut model: impl Model,
+    mut random: Random,
+    trace: &str,
+) -> Result {
     let rig = Rig::new(strategy, random.of_any_size(2_000_000_000_000_000));
     let (capacity, mut remaining, mut turns) = (model.capacity(), model.capacity(), vec![0]);
     for step in 0..STEPS {

@@ -1,0 +1,149 @@
+//! A user's own strategies: the same trait, and the same promises, on the same backend.
+
+mod cool_down;
+mod leases;
+
+use std::time::Duration;
+
+use traffik::{
+    Rate,
+    backend::{Backend, BackendError, MemoryBackend},
+    client::Key,
+    decision::{Hit, Receipt, Standing},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowLog, Strategy, TokenBucket},
+    test::ManualClock,
+};
+
+use self::{
+    cool_down::{CoolDown, CoolDownModel},
+    leases::{Leases, LeasesModel},
+};
+use super::{Result, random::Random, traces};
+use crate::patience::times;
+
+/// Both, one of two words and one with a log, where they go with `rate`.
+pub(super) fn strategies(rate: Rate) -> impl Iterator<Item = AnyStrategy> {
+    let both = [AnyStrategy::own(CoolDown), AnyStrategy::own(Leases)];
+    both.into_iter().filter(move |strategy| strategy.check(rate).is_ok())
+}
+
+#[tokio::test]
+async fn one_of_two_words_is_its_model() -> Result {
+    for seed in 0..times(300, 30_000) {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        let model = CoolDownModel::new(rate);
+        traces::follow(AnyStrategy::own(CoolDown), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_with_a_log_is_its_model() -> Result {
+    for seed in 0..times(300, 30_000) {
+        let mut random = Random::new(seed);
+        let period = Duration::from_micros(random.of_any_size(50 * 86_400 * 1_000_000));
+        let rate = Rate::new(random.of_any_size(Leases::MAX_LIMIT), period).unwrap_or(Rate::literal("5/min"));
+        let model = LeasesModel::new(rate);
+        traces::follow(AnyStrategy::own(Leases), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+const RATE: Rate = Rate::literal("5/min");
+
+fn hit<'a>(strategy: &'a AnyStrategy, key: &'a Key, cost: u64) -> Hit<'a> {
+    Hit { uid: "limit", key, strategy, rate: RATE, cost }
+}
+
+/// A store, its clock, strategies of all kinds and a client.
+fn table() -> (MemoryBackend, ManualClock, [AnyStrategy; 5], Key) {
+    let clock = ManualClock::new();
+    let strategies = [
+        AnyStrategy::own(CoolDown),
+        FixedWindow.into(),
+        AnyStrategy::own(Leases),
+        SlidingWindowLog.into(),
+        TokenBucket::new().into(),
+    ];
+    (MemoryBackend::new("test").clock(clock.clone()), clock, strategies, Key::from("alice"))
+}
+
+async fn remaining(backend: &MemoryBackend, hits: &[Hit<'_>]) -> std::result::Result<Vec<u64>, BackendError> {
+    let decision = backend.peek(hits).await?;
+    let standings = hits.iter().zip(decision.outcomes());
+    Ok(standings.map(|(hit, outcome)| Standing::new(hit.strategy, hit.rate, outcome).remaining()).collect())
+}
+
+#[tokio::test]
+async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result {
+    // Few hits are decided in another way than many.
+    for count in 2..=5 {
+        let (backend, _, strategies, key) = table();
+        for first in 0..=strategies.len() - count {
+            backend.clear().await?;
+            let hits: Vec<_> =
+                strategies.iter().skip(first).take(count).map(|strategy| hit(strategy, &key, 2)).collect();
+            assert!(backend.decide(&hits).await?.is_admitted());
+            for dear in 0..count {
+                let mut hits = hits.clone();
+                hits[dear].cost = 4;
+                let told = backend.decide(&hits).await?;
+                let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
+                assert_eq!(admitted, (0..count).map(|place| place != dear).collect::<Vec<_>>());
+                assert_eq!(remaining(&backend, &hits).await?, vec![3; count], "{hits:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_hits_on_one_entry_add_up() -> Result {
+    for strategy in strategies(RATE) {
+        let (backend, _, _, key) = table();
+        let of = |cost| hit(&strategy, &key, cost);
+        assert!(!backend.decide(&[of(2), of(2), of(2)]).await?.is_admitted());
+        assert!(backend.is_empty());
+        assert!(backend.decide(&[of(2), of(3)]).await?.is_admitted());
+        assert_eq!(remaining(&backend, &[of(1)]).await?, [0]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_charged_is_given_back_as_the_strategy_says() -> Result {
+    let (backend, clock, strategies, key) = table();
+    let hits = strategies.each_ref().map(|strategy| hit(strategy, &key, 2));
+    let charged_at = backend.decide(&hits).await?.outcomes()[0].at;
+    clock.advance(Duration::from_secs(1));
+    assert!(backend.decide(&hits).await?.is_admitted());
+    backend.refund(&hits.map(|hit| Receipt { hit, charged_at })).await?;
+    assert_eq!(remaining(&backend, &hits).await?, [3; 5]);
+    // Its leases had ended by then, and so nothing of them is given back.
+    clock.advance(Duration::from_secs(120));
+    backend.refund(&[Receipt { hit: hits[2], charged_at }]).await?;
+    assert_eq!(remaining(&backend, &hits[2..3]).await?, [5]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn at_the_cap_its_limited_clients_stay_and_others_go() -> Result {
+    for strategy in strategies(RATE) {
+        let backend = MemoryBackend::new("test").clock(ManualClock::new()).max_entries(1000);
+        let limited: Vec<Key> = (0..890_u64).map(|client| Key::from(("limited", client))).collect();
+        for key in &limited {
+            assert!(backend.decide(&[hit(&strategy, key, 5)]).await?.is_admitted());
+        }
+        for stranger in 0..3000_u64 {
+            let key = Key::from(("stranger", stranger));
+            assert!(backend.decide(&[hit(&strategy, &key, 1)]).await?.is_admitted());
+            assert!(backend.len() <= 1000);
+        }
+        for key in &limited {
+            assert!(!backend.decide(&[hit(&strategy, key, 1)]).await?.is_admitted(), "{strategy:?}");
+        }
+        assert_eq!(backend.evictions(), 2890);
+    }
+    Ok(())
+}
