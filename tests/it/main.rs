@@ -10,3 +10,4 @@ mod model;
 mod patience;
 mod rate;
 mod strategies;
+mod traps;

@@ -1,19 +1,32 @@
 //! The memory backend.
 
 mod cap;
+mod crowd;
+mod flood;
 mod leaving;
+mod mixed;
 mod panics;
+mod rollover;
 mod threads;
 
 use traffik::{
+    Rate,
     backend::{Backend, MemoryBackend},
-    decision::Hit,
-    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, TokenBucket},
+    decision::{Decision, Hit},
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
     test::ManualClock,
 };
 
-fn strategies() -> [AnyStrategy; 3] {
-    [FixedWindow.into(), SlidingWindowCounter.into(), TokenBucket::new().into()]
+/// Each strategy, so that it admits all of the limit at once.
+fn strategies(rate: Rate) -> [AnyStrategy; 6] {
+    [
+        FixedWindow.into(),
+        SlidingWindowCounter.into(),
+        SlidingWindowLog.into(),
+        TokenBucket::new().into(),
+        LeakyBucket::new().into(),
+        Gcra::new().burst(rate.limit()).into(),
+    ]
 }
 
 fn store() -> (MemoryBackend, ManualClock) {
@@ -21,7 +34,16 @@ fn store() -> (MemoryBackend, ManualClock) {
     (MemoryBackend::new("test").clock(clock.clone()), clock)
 }
 
-/// Whether all of `hits` were admitted. A store in memory answers at once.
+/// A store in memory answers at once.
+#[expect(clippy::panic, reason = "the test fails here")]
+fn decided(backend: &MemoryBackend, hits: &[Hit<'_>]) -> Decision {
+    match backend.decide_now(hits) {
+        Some(Ok(decision)) => decision,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whether all of `hits` were admitted.
 fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
-    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+    decided(backend, hits).is_admitted()
 }

@@ -1,9 +1,10 @@
 //! The strategies in the memory backend, against their models and by their promises, at random.
 
 mod clock_goes_back;
+mod edges;
 mod jumping_clock;
 mod own;
-mod random;
+pub(crate) mod random;
 mod rate_changes;
 mod refunds;
 mod refunds_of_logs;

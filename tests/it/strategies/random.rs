@@ -3,10 +3,10 @@
 use traffik::Rate;
 
 /// Xorshift with a multiplication (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled").
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
@@ -18,7 +18,7 @@ impl Random {
     }
 
     /// From 0 to `most`.
-    pub(super) fn upto(&mut self, most: u64) -> u64 {
+    pub(crate) fn upto(&mut self, most: u64) -> u64 {
         match most.checked_add(1) {
             Some(count) => self.next() % count,
             None => self.next(),
@@ -26,18 +26,18 @@ impl Random {
     }
 
     /// From 1 to `most`; small numbers are as likely as large ones.
-    pub(super) fn of_any_size(&mut self, most: u64) -> u64 {
+    pub(crate) fn of_any_size(&mut self, most: u64) -> u64 {
         let bits = self.upto(63);
         (self.next() >> bits) % most.max(1) + 1
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T], otherwise: T) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T], otherwise: T) -> T {
         let at = usize::try_from(self.upto(choices.len() as u64 - 1)).unwrap_or_default();
         choices.get(at).copied().unwrap_or(otherwise)
     }
 
     /// One of those that are always tried, or any.
-    pub(super) fn rate(&mut self) -> Rate {
+    pub(crate) fn rate(&mut self) -> Rate {
         if self.upto(2) == 0 {
             return self.pick(super::RATES, Rate::literal("1/s"));
         }
@@ -46,7 +46,7 @@ impl Random {
     }
 
     /// A cost that lies around where a decision turns: `remaining` is what is left, and `capacity` all there can be.
-    pub(super) fn cost(&mut self, remaining: u64, capacity: u64) -> u64 {
+    pub(crate) fn cost(&mut self, remaining: u64, capacity: u64) -> u64 {
         match self.upto(13) {
             0 => 0,
             1 | 2 => 1,
@@ -65,7 +65,7 @@ impl Random {
 
     /// A time from `now` on, which often lies where something changes, or a microsecond beside that: at one of `turns`,
     /// which are waits, at the end of a window, or at a whole number of intervals.
-    pub(super) fn later(&mut self, now: u64, rate: Rate, turns: &[u64]) -> u64 {
+    pub(crate) fn later(&mut self, now: u64, rate: Rate, turns: &[u64]) -> u64 {
         let period = rate.period_micros();
         let edge = (now / period + 1 + self.upto(1)) * period;
         let wait = match self.upto(9) {

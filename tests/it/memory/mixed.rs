@@ -1,0 +1,185 @@
+//! Everything at once on the same entries: tuples in every order, single hits, refunds, resets, peeks, and newcomers for
+//! whom others have to go. At the end each entry holds what was charged to it, to the unit.
+
+#![expect(clippy::indexing_slicing, reason = "places are those of the table")]
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use traffik::{
+    Rate,
+    backend::{Backend, MemoryBackend},
+    client::Key,
+    decision::{Hit, Receipt, Standing},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
+};
+
+use super::{
+    admits,
+    crowd::{at_hand, at_once, in_finite_time},
+    decided, store,
+};
+use crate::{patience::times, strategies::random::Random};
+
+const RATE: Rate = Rate::literal("400/day");
+
+/// What is charged to begin with, so that these are the last to go where there is no room.
+const HELD: u64 = 300;
+
+struct Table {
+    strategies: [AnyStrategy; 4],
+    keys: [Key; 2],
+}
+
+impl Table {
+    fn new() -> Self {
+        let strategies =
+            [SlidingWindowLog.into(), FixedWindow.into(), TokenBucket::new().into(), SlidingWindowCounter.into()];
+        Self { strategies, keys: ["alice", "bob"].map(Key::from) }
+    }
+
+    /// Eight entries: of each strategy one for each of two clients.
+    fn hit(&self, place: usize, cost: u64) -> Hit<'_> {
+        Hit { uid: "limit", key: &self.keys[place / 4], strategy: &self.strategies[place % 4], rate: RATE, cost }
+    }
+}
+
+/// Some different entries in some order.
+fn some_places(random: &mut Random) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..8).collect();
+    for last in (1..places.len()).rev() {
+        places.swap(last, usize::try_from(random.upto(last as u64)).unwrap_or_default());
+    }
+    places.truncate(usize::try_from(random.upto(5)).unwrap_or_default() + 1);
+    places
+}
+
+/// A thread's part: does something at random so many times, and returns what it was charged on each entry and kept.
+fn take_part(backend: &MemoryBackend, table: &Table, mut random: Random, thread: u64) -> [u64; 8] {
+    let mut kept = [0_u64; 8];
+    for turn in 0..times(6000, 600_000) {
+        let places = some_places(&mut random);
+        let hits: Vec<_> = places.iter().map(|&place| table.hit(place, random.upto(2) + 1)).collect();
+        match random.upto(9) {
+            0 => drop(at_hand(backend.peek(&hits))),
+            1 | 2 => {
+                // A newcomer, alone or in a tuple with those that are known, who is soon forgotten.
+                let key = Key::from((thread, turn));
+                let newcomer = Hit { uid: "newcomers", key: &key, cost: 1, ..hits[0] };
+                let both = [Hit { cost: 0, ..hits[0] }, newcomer];
+                let asked = if turn % 2 == 0 { &both[..] } else { &both[1..] };
+                assert!(admits(backend, asked));
+                if turn % 3 == 0 {
+                    at_hand(backend.reset(&[newcomer]));
+                }
+            }
+            _ => {
+                let decision = decided(backend, &hits);
+                if !decision.is_admitted() {
+                    continue;
+                }
+                if random.upto(9) > 0 {
+                    let charges = hits.iter().zip(decision.outcomes());
+                    let receipts: Vec<_> =
+                        charges.map(|(&hit, outcome)| Receipt { hit, charged_at: outcome.at }).collect();
+                    at_hand(backend.refund(&receipts));
+                } else {
+                    places.iter().zip(&hits).for_each(|(&place, hit)| kept[place] += hit.cost);
+                }
+            }
+        }
+    }
+    kept
+}
+
+fn every_entry_holds_what_was_charged_to_it(backend: &MemoryBackend) {
+    let (table, kept) = (Table::new(), Mutex::new([HELD; 8]));
+    for place in 0..8 {
+        assert!(admits(backend, &[table.hit(place, HELD)]));
+    }
+    at_once(|thread| {
+        let of_thread = take_part(backend, &table, Random::new(thread + 1), thread);
+        kept.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter_mut()
+            .zip(of_thread)
+            .for_each(|(kept, more)| *kept += more);
+        0
+    });
+    let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let held: Vec<_> = (0..8)
+        .flat_map(|place| {
+            let hit = table.hit(place, 1);
+            let told = at_hand(backend.peek(&[hit]));
+            let left = |outcome| Standing::new(hit.strategy, RATE, outcome).remaining();
+            told.outcomes().iter().map(|outcome| RATE.limit() - left(outcome)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(held, kept, "what each entry holds, and what was charged to it");
+    assert!(kept.iter().any(|&kept| kept > RATE.limit() - 10), "there were refusals: {kept:?}");
+}
+
+#[test]
+fn in_a_full_store() {
+    in_finite_time(|| {
+        let backend = store().0.max_entries(64);
+        every_entry_holds_what_was_charged_to_it(&backend);
+        assert!(backend.evictions() > 1000, "{} had to go", backend.evictions());
+        assert!(backend.len() <= 64);
+    });
+}
+
+#[test]
+fn in_a_full_store_of_several_shards() {
+    in_finite_time(|| {
+        let (backend, strategy) = (store().0.max_entries(20_000), AnyStrategy::default());
+        for stranger in 0..20_000_u64 {
+            let key = Key::from(stranger);
+            let hit = Hit { uid: "strangers", key: &key, strategy: &strategy, rate: RATE, cost: 1 };
+            assert!(admits(&backend, &[hit]));
+        }
+        every_entry_holds_what_was_charged_to_it(&backend);
+        assert!(backend.evictions() > 1000, "{} had to go", backend.evictions());
+        assert!(backend.len() <= 20_000);
+    });
+}
+
+#[test]
+fn in_a_store_of_many_shards() {
+    in_finite_time(|| every_entry_holds_what_was_charged_to_it(&store().0));
+}
+
+/// Resets and a clock that moves, on the entries themselves: never more than the limit between two resets, and no end of it.
+#[test]
+fn with_resets_and_clears_on_the_same_entries_nobody_waits_for_ever() {
+    in_finite_time(|| {
+        let (backend, clock) = store();
+        let (backend, table) = (backend.max_entries(64), Table::new());
+        let admitted = at_once(|thread| {
+            let (mut random, mut admitted) = (Random::new(thread + 1), 0);
+            for turn in 0..times(6000, 600_000) {
+                let places = some_places(&mut random);
+                let hits: Vec<_> = places.iter().map(|&place| table.hit(place, 100)).collect();
+                match random.upto(19) {
+                    0 => at_hand(backend.reset(&hits)),
+                    1 if thread == 0 && turn % 10 == 0 => at_hand(backend.clear()),
+                    2 if thread == 1 => clock.advance(Duration::from_secs(3600)),
+                    3 => drop(at_hand(backend.peek(&hits))),
+                    _ => admitted += u64::from(admits(&backend, &hits)),
+                }
+            }
+            admitted
+        });
+        assert!(admitted > 100, "{admitted}");
+        // And the store is whole.
+        at_hand(backend.clear());
+        assert!(backend.is_empty());
+        for place in 0..8 {
+            let all = [table.hit(place, RATE.limit())];
+            assert!(admits(&backend, &all));
+            assert!(!admits(&backend, &[table.hit(place, 1)]));
+        }
+    });
+}

@@ -1,0 +1,122 @@
+//! Many threads at the very moment when room comes back: one of them moves the clock while the others ask.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use traffik::{
+    Rate,
+    client::Key,
+    clock::{Clock, Timestamp},
+    decision::Hit,
+    strategy::AnyStrategy,
+};
+
+use super::{admits, crowd::at_once, decided, store, strategies};
+use crate::patience::times;
+
+const LIMIT: u64 = 20;
+const RATE: Rate = Rate::literal("20/min");
+
+/// How long after a full burst just before the end of a window something is there again, and how much.
+fn comes_back(strategy: &AnyStrategy) -> (Duration, u64) {
+    let just_before = Duration::from_micros(1);
+    match strategy {
+        AnyStrategy::FixedWindow(_) => (just_before, LIMIT),
+        // Half of the next window is over, and with it half of what was in the one before.
+        AnyStrategy::SlidingWindowCounter(_) => (just_before + Duration::from_secs(30), LIMIT / 2),
+        AnyStrategy::SlidingWindowLog(_) => (Duration::from_secs(60), LIMIT),
+        _ => (Duration::from_secs(30), LIMIT / 2),
+    }
+}
+
+/// How many are admitted before the clock is moved to `turn`, and how many at that time. Each thread asks until it is
+/// refused then.
+fn admitted_around(
+    turn: Timestamp,
+    clock: &traffik::test::ManualClock,
+    decide: impl Fn() -> (bool, Timestamp) + Sync,
+) -> [u64; 2] {
+    let before = AtomicU64::new(0);
+    let then = at_once(|thread| {
+        if thread == 0 {
+            thread::yield_now();
+            clock.set(turn);
+        }
+        let mut then = 0;
+        loop {
+            match decide() {
+                (true, at) if at < turn => _ = before.fetch_add(1, Ordering::Relaxed),
+                (true, _) => then += 1,
+                (false, at) if at < turn => thread::yield_now(),
+                (false, _) => return then,
+            }
+        }
+    });
+    [before.into_inner(), then]
+}
+
+#[test]
+fn exactly_what_came_back_is_admitted_at_the_turn_and_nothing_before() {
+    for strategy in strategies(RATE) {
+        let (backend, clock) = store();
+        let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
+        for round in 0..times(200, 20_000) {
+            let key = Key::from(round);
+            let hit = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost };
+            clock.set(Timestamp::from_micros(end - 1));
+            assert!(admits(&backend, &[hit(LIMIT)]));
+            let (wait, comes_back) = comes_back(&strategy);
+            let admitted = admitted_around(clock.now().saturating_add(wait), &clock, || {
+                let decision = decided(&backend, &[hit(1)]);
+                (decision.is_admitted(), decision.outcomes()[0].at)
+            });
+            assert_eq!(admitted, [0, comes_back], "{strategy:?}, round {round}");
+        }
+    }
+}
+
+/// The count and the time of its window are one: nobody adds to the new count what belongs to the old one, or the other
+/// way about.
+#[test]
+fn a_count_and_its_window_do_not_race_when_the_window_rolls_over() {
+    let strategy = AnyStrategy::default();
+    let (backend, clock) = store();
+    let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
+    for round in 0..times(500, 50_000) {
+        let key = Key::from(round);
+        let hit = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost };
+        clock.set(Timestamp::from_micros(end - 1));
+        // Five are left of the window that is about to end.
+        assert!(admits(&backend, &[hit(LIMIT - 5)]));
+        let [before, then] = admitted_around(Timestamp::from_micros(end), &clock, || {
+            let decision = decided(&backend, &[hit(1)]);
+            (decision.is_admitted(), decision.outcomes()[0].at)
+        });
+        assert!(before <= 5 && then == LIMIT, "round {round}: {before} before, {then} then");
+    }
+}
+
+#[test]
+fn tuples_at_the_turn_are_charged_whole_or_not_at_all() {
+    for strategy in strategies(RATE) {
+        let (backend, clock) = store();
+        let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
+        for round in 0..times(60, 6000) {
+            let (alice, bob) = (Key::from(("alice", round)), Key::from(("bob", round)));
+            let hit = |key, cost| Hit { uid: "limit", key, strategy: &strategy, rate: RATE, cost };
+            clock.set(Timestamp::from_micros(end - 1));
+            assert!(admits(&backend, &[hit(&alice, LIMIT), hit(&bob, LIMIT)]));
+            let (wait, comes_back) = comes_back(&strategy);
+            let admitted = admitted_around(clock.now().saturating_add(wait), &clock, || {
+                let decision = decided(&backend, &[hit(&alice, 1), hit(&bob, 1)]);
+                (decision.is_admitted(), decision.outcomes()[0].at)
+            });
+            assert_eq!(admitted, [0, comes_back], "{strategy:?}, round {round}");
+            // Neither has more left than the other.
+            assert!(!admits(&backend, &[hit(&alice, 1)]) && !admits(&backend, &[hit(&bob, 1)]));
+        }
+    }
+}

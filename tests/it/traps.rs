@@ -1,0 +1,168 @@
+//! What other limiters got wrong, each as one short story. That a count and its window do not race when the window rolls
+//! over is in `memory::rollover`, since it takes threads.
+
+use std::time::Duration;
+
+use traffik::{
+    Rate,
+    backend::{Backend, MemoryBackend},
+    client::Key,
+    clock::{Clock, Timestamp},
+    decision::{Hit, Standing},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+    },
+    test::ManualClock,
+};
+
+/// One client of a store.
+struct Story {
+    backend: MemoryBackend,
+    clock: ManualClock,
+    alice: Key,
+}
+
+impl Story {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Self { backend: MemoryBackend::new("test").clock(clock.clone()), clock, alice: Key::from("alice") }
+    }
+
+    fn hit<'a>(&'a self, uid: &'a str, strategy: &'a AnyStrategy, rate: Rate, cost: u64) -> Hit<'a> {
+        Hit { uid, key: &self.alice, strategy, rate, cost }
+    }
+
+    fn admits(&self, hits: &[Hit<'_>]) -> bool {
+        matches!(self.backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+    }
+
+    /// How long the client has to wait.
+    fn wait(&self, hit: Hit<'_>) -> Option<Duration> {
+        let decision = self.backend.decide_now(&[hit])?.ok()?;
+        decision.outcomes().first().and_then(|outcome| Standing::new(hit.strategy, hit.rate, outcome).retry_after())
+    }
+}
+
+/// Each strategy, so that it admits `burst` at once.
+fn strategies(burst: u64) -> [AnyStrategy; 6] {
+    [
+        FixedWindow.into(),
+        SlidingWindowCounter.into(),
+        SlidingWindowLog.into(),
+        TokenBucket::new().burst(burst).into(),
+        LeakyBucket::new().capacity(burst).into(),
+        Gcra::new().burst(burst).into(),
+    ]
+}
+
+#[test]
+fn an_earlier_limit_is_not_charged_when_a_later_one_refuses() {
+    let (wide, narrow) = (Rate::literal("5/min"), Rate::literal("2/hour"));
+    for (first, second) in strategies(5).iter().zip(strategies(2).iter().rev()) {
+        let story = Story::new();
+        let both = [story.hit("wide", first, wide, 1), story.hit("narrow", second, narrow, 1)];
+        let admitted = (0..100).filter(|_| story.admits(&both)).count();
+        assert_eq!(admitted, 2, "{first:?}, {second:?}");
+        // 98 refusals later three of five are left.
+        assert!(story.admits(&[story.hit("wide", first, wide, 3)]), "{first:?}");
+        assert!(!story.admits(&[story.hit("wide", first, wide, 1)]), "{first:?}");
+    }
+}
+
+#[test]
+fn a_client_that_goes_on_asking_while_refused_waits_no_longer_than_one_that_does_not() {
+    let rate = Rate::literal("5/min");
+    for strategy in &strategies(5) {
+        let story = Story::new();
+        let [patient, impatient] = ["patient", "impatient"].map(|uid| story.hit(uid, strategy, rate, 3));
+        for hit in [patient, impatient] {
+            assert!(story.admits(&[hit]) && !story.admits(&[hit]));
+        }
+        let wait = story.wait(patient).unwrap();
+        for part in 1..1000 {
+            story.clock.advance(wait / 1000);
+            assert!(!story.admits(&[impatient]), "{strategy:?}, {part} thousandths");
+        }
+        story.clock.advance(wait - wait / 1000 * 999);
+        assert!(story.admits(&[impatient]) && story.admits(&[patient]), "{strategy:?}");
+    }
+}
+
+#[test]
+fn rates_beyond_one_in_a_millisecond_are_neither_zero_nor_without_limit() {
+    let rates = [("2500/s", 2), ("10000/s", 10), ("999983/s", 999), ("1000000/s", 1000), ("10000000/s", 10_000)];
+    for (rate, in_a_millisecond) in rates.map(|(rate, count)| (Rate::literal(rate), count)) {
+        for strategy in strategies(rate.limit()).iter().filter(|strategy| strategy.check(rate).is_ok()) {
+            let story = Story::new();
+            let of = |cost| story.hit("limit", strategy, rate, cost);
+            assert!(story.admits(&[of(rate.limit())]) && !story.admits(&[of(1)]), "{strategy:?} at {rate}");
+            let (wait, comes_back) = match strategy {
+                AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) => (1000, rate.limit()),
+                AnyStrategy::SlidingWindowCounter(_) => (1001, in_a_millisecond),
+                _ => (1, in_a_millisecond),
+            };
+            story.clock.advance(Duration::from_millis(wait));
+            assert!(!story.admits(&[of(comes_back + 1)]), "{strategy:?} at {rate}");
+            assert!(story.admits(&[of(comes_back)]) && !story.admits(&[of(1)]), "{strategy:?} at {rate}");
+        }
+    }
+}
+
+#[test]
+fn a_time_that_was_stored_in_the_far_future_locks_nobody_out() {
+    let rate = Rate::literal("5/min");
+    for strategy in &strategies(5) {
+        let story = Story::new();
+        let now = story.clock.now();
+        // A clock that stands a hundred years ahead, and then is put right.
+        story.clock.advance(Duration::from_secs(100 * 365 * 86_400));
+        assert!(story.admits(&[story.hit("limit", strategy, rate, 5)]));
+        story.clock.set(now);
+        let all = story.hit("limit", strategy, rate, 5);
+        let wait = story.wait(all).unwrap();
+        assert!(wait <= Duration::from_secs(120), "{strategy:?}: {wait:?}");
+        story.clock.advance(wait);
+        assert!(story.admits(&[all]), "{strategy:?}");
+    }
+    // Nor does one at the end of time.
+    let (strategy, story) = (AnyStrategy::default(), Story::new());
+    let (now, one) = (story.clock.now(), story.hit("limit", &strategy, rate, 5));
+    story.clock.set(Timestamp::from_micros(u64::MAX));
+    story.admits(&[one]);
+    story.clock.set(now);
+    story.admits(&[one]);
+    story.clock.advance(Duration::from_secs(60));
+    assert!(story.admits(&[one]));
+}
+
+#[test]
+fn to_fill_the_store_is_no_way_out_of_a_limit() {
+    let rate = Rate::literal("5/hour");
+    for strategy in &strategies(5) {
+        let story = Story::new();
+        let backend = story.backend.clone().max_entries(100).clock(story.clock.clone());
+        let story = Story { backend, ..story };
+        assert!(story.admits(&[story.hit("limit", strategy, rate, 5)]));
+        for address in 0..1000_u64 {
+            let stranger = Key::from(address);
+            assert!(story.admits(&[Hit { key: &stranger, ..story.hit("limit", strategy, rate, 1) }]));
+            assert!(!story.admits(&[story.hit("limit", strategy, rate, 1)]), "{strategy:?}: amnesty after {address}");
+        }
+    }
+}
+
+#[test]
+fn clients_that_went_away_are_not_kept_for_ever() {
+    let rate = Rate::literal("5/min");
+    for strategy in &strategies(5) {
+        let story = Story::new();
+        let of = |name, number: u64| {
+            let key = Key::from((name, number));
+            assert!(story.admits(&[Hit { key: &key, ..story.hit("limit", strategy, rate, 1) }]));
+        };
+        (0..1000).for_each(|number| of("gone", number));
+        story.clock.advance(Duration::from_secs(120));
+        (0..1000).for_each(|number| of("here", number));
+        assert!(story.backend.len() < 1200, "{strategy:?}: {}", story.backend.len());
+    }
+}
