@@ -1,5 +1,8 @@
-//! A decision in memory about clients that are known takes nothing from the heap. Allocations are counted for each thread,
-//! so that tests beside each other do not disturb; a test binary of its own, since it has an allocator of its own.
+//! A decision in memory about clients that are known takes nothing from the heap, and a full store takes no more of it
+//! whoever comes. Allocations are counted for each thread, so that tests beside each other do not disturb; a test binary of
+//! its own, since it has an allocator of its own.
+
+mod flat;
 
 use std::{pin::pin, task::Poll};
 
@@ -9,14 +12,23 @@ use traffik::{
     backend::{Backend, MemoryBackend},
     client::Key,
     decision::{Hit, Standing},
-    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, TokenBucket},
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
     test::ManualClock,
 };
 
 const RATE: Rate = Rate::literal("1000/min");
 
-fn strategies() -> [AnyStrategy; 3] {
-    [FixedWindow.into(), SlidingWindowCounter.into(), TokenBucket::new().burst(1000).into()]
+/// Every strategy whose state does not grow, so that it admits 1000 at once.
+fn strategies() -> [AnyStrategy; 7] {
+    [
+        FixedWindow.into(),
+        SlidingWindowCounter.into(),
+        TokenBucket::new().into(),
+        TokenBucket::new().burst(1000).into(),
+        TokenBucket::new().burst(600).debt(400).into(),
+        LeakyBucket::new().into(),
+        Gcra::new().burst(1000).into(),
+    ]
 }
 
 /// Each of many times as often as one of these is done: an allocation that only some decisions need is seen as well.
@@ -63,6 +75,17 @@ fn a_decision_about_known_clients_allocates_nothing() {
     }
 }
 
+/// Few requests meet more than two limits. What these allocate is known, and does not grow unnoticed.
+#[test]
+fn a_decision_about_more_than_two_allocates_as_often_as_is_known() {
+    for strategy in &strategies() {
+        for (hits, admitted, refused) in [(3, 1, 1), (4, 1, 1), (5, 9, 8), (6, 9, 8), (7, 9, 8), (8, 9, 8)] {
+            let counted = allocations(decides_now, strategy, hits);
+            assert_eq!(counted, [admitted * TIMES, refused * TIMES], "{hits} hits, {strategy:?}");
+        }
+    }
+}
+
 #[test]
 fn a_peek_and_its_numbers_allocate_nothing() {
     let key = Key::from("alice");
@@ -92,4 +115,21 @@ fn what_is_counted_here_is_what_is_allocated() {
     let backend = MemoryBackend::new("test").clock(ManualClock::new());
     let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost: 1 };
     assert!(measure(|| assert!(decides_now(&backend, &[hit]))).count_total > 0);
+}
+
+#[test]
+fn a_client_who_comes_for_the_first_time_takes_what_is_made_for_many() {
+    for strategy in &strategies() {
+        // One shard, as large as they get, and with room for all.
+        let backend = MemoryBackend::new("test").clock(ManualClock::new()).max_entries(16_000);
+        let counted = measure(|| {
+            for client in 0..8000_u64 {
+                let key = Key::from(client);
+                assert!(decides_now(&backend, &[Hit { uid: "limit", key: &key, strategy, rate: RATE, cost: 1 }]));
+            }
+        });
+        // Room for 256 entries at once, and an index that doubles.
+        assert!(counted.count_total <= 8000 / 256 + 20, "{} for 8000 clients, {strategy:?}", counted.count_total);
+        assert!(counted.bytes_current <= 8000 * 64, "{} bytes for 8000 clients, {strategy:?}", counted.bytes_current);
+    }
 }

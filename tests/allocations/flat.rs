@@ -1,0 +1,74 @@
+//! A store that is full takes no more memory, whoever comes and however many.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use allocation_counter::measure;
+use traffik::{
+    Rate,
+    backend::MemoryBackend,
+    client::Key,
+    decision::Hit,
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowLog},
+    test::ManualClock,
+};
+
+use super::{decides_now, strategies};
+
+const RATE: Rate = Rate::literal("1000/hour");
+
+/// Ever another address, of either kind.
+fn address(number: u64) -> Key {
+    let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    match u32::try_from(number) {
+        Ok(low) if number.is_multiple_of(2) => Ipv4Addr::from_bits(low.wrapping_mul(0x9E37_79B1)).into(),
+        _ => Ipv6Addr::from_bits(u128::from(spread) << 64 | u128::from(number)).into(),
+    }
+}
+
+/// 10 million addresses where there is time for that.
+fn addresses(usual: u64) -> u64 {
+    if std::env::var_os("TRAFFIK_LONG").is_some() { 10_000_000 } else { usual }
+}
+
+/// Fills a store, and then sends it ever more newcomers, in ten rounds, each of whom asks so many times, a microsecond
+/// apart. None of the rounds leaves anything behind, or needs much meanwhile.
+fn assert_flat(strategy: &AnyStrategy, max_entries: u32, addresses: u64, requests: u64) {
+    let clock = ManualClock::new();
+    let most = usize::try_from(max_entries).unwrap_or(usize::MAX);
+    let backend = MemoryBackend::new("test").clock(clock.clone()).max_entries(most);
+    let visit = |number| {
+        let key = address(number);
+        for _ in 0..requests {
+            clock.advance(Duration::from_micros(1));
+            assert!(decides_now(&backend, &[Hit { uid: "limit", key: &key, strategy, rate: RATE, cost: 1 }]));
+        }
+        assert!(backend.len() <= most, "{} entries", backend.len());
+    };
+    let (full, each) = (u64::from(max_entries) * 5 / 4, addresses / 10);
+    (0..full).for_each(visit);
+    for round in 0..10 {
+        let counted = measure(|| (0..each).for_each(|number| visit(full + round * each + number)));
+        assert!(counted.bytes_current.abs() < 32_768, "round {round} left {}: {strategy:?}", counted.bytes_current);
+        assert!(counted.bytes_max < 1 << 20, "round {round} took {}: {strategy:?}", counted.bytes_max);
+    }
+}
+
+#[test]
+fn a_full_store_stays_as_large_as_it_is() {
+    assert_flat(&FixedWindow.into(), 100_000, addresses(100_000), 1);
+}
+
+#[test]
+fn so_it_does_with_every_strategy() {
+    for strategy in strategies() {
+        assert_flat(&strategy, 5000, addresses(10_000), 1);
+    }
+}
+
+#[test]
+fn logs_leave_with_their_entries() {
+    assert_flat(&SlidingWindowLog.into(), 5000, addresses(10_000), 5);
+}
