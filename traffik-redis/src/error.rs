@@ -1,0 +1,24 @@
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why there is no [`RedisBackend`](crate::RedisBackend).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address is none that can be connected to.
+    #[error("the address of the Redis server cannot be used: {0}")]
+    Address(String),
+    /// No namespace was given.
+    #[error(
+        "no namespace was given: `.namespace(\"myapp\")` keeps the limits of this app apart from all others on the same \
+         Redis"
+    )]
+    NoNamespace,
+    /// The server could not be reached, or turned the connection down.
+    #[error("no connection to Redis: {0}")]
+    Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server did not answer in time.
+    #[error("no connection to Redis within {0:?}")]
+    Timeout(Duration),
+}

@@ -1,0 +1,49 @@
+//! Text that nothing around it can be mistaken for.
+
+use std::fmt::Write;
+
+/// Adds `text` with every byte written as `%XX` that is no ASCII letter or digit and none of `-_.:@/`.
+///
+/// What delimits the parts of a key (`{`, `}`, `|`, `,`, `=`) never comes through, nor does what has a meaning in the
+/// patterns of `SCAN`, and no two texts become the same.
+pub(super) fn push_escaped(key: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.:@/".contains(&byte) {
+            key.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(key, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut key = String::new();
+        push_escaped(&mut key, text);
+        key
+    }
+
+    #[test]
+    fn what_people_call_things_stays_readable() {
+        for name in ["myapp:prod", "uploads:burst", "alice@example.com", "a-b_c.d/e", ""] {
+            assert_eq!(escaped(name), name);
+        }
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_a_key_or_a_pattern_does_not_come_through() {
+        assert_eq!(escaped("a}|{b"), "a%7D%7C%7Bb");
+        assert_eq!(escaped("*?[a]\\^"), "%2A%3F%5Ba%5D%5C%5E");
+        assert_eq!(escaped("a,text=b"), "a%2Ctext%3Db");
+        assert_eq!(escaped("\0\r\n ü"), "%00%0D%0A%20%C3%BC");
+    }
+
+    #[test]
+    fn what_looks_escaped_is_escaped_again() {
+        assert_eq!(escaped("%7D"), "%257D");
+    }
+}

@@ -1,0 +1,175 @@
+//! Where an entry is kept: `{namespace|client}|uid|strategy`.
+//!
+//! What is in braces is the hash tag, which decides the slot in a cluster: all entries of a client are in one. Everything
+//! that comes from outside is escaped, so that nobody ends the tag or a part early.
+
+mod client;
+mod escape;
+
+use thiserror::Error;
+use traffik::{decision::Hit, strategy::Strategy};
+
+use self::{
+    client::{Secret, push_client},
+    escape::push_escaped,
+};
+
+/// Makes the keys of one namespace.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// What they all begin with.
+    prefix: String,
+    secret: Option<Secret>,
+}
+
+/// A secret client, and no secret to digest it under.
+#[derive(Debug, Error)]
+#[error(
+    "the key of this client is a secret, and may leave the process only as a digest: give \
+     `RedisBackend::builder(..).secret(..)` the key for that, the same in every process"
+)]
+pub(crate) struct MissingSecret;
+
+impl Keys {
+    pub(crate) fn new(namespace: &str, secret: Option<&[u8]>) -> Self {
+        let mut prefix = "{".to_owned();
+        push_escaped(&mut prefix, namespace);
+        prefix.push('|');
+        Self { prefix, secret: secret.map(Secret::new) }
+    }
+
+    pub(crate) fn of(&self, hit: &Hit<'_>) -> Result<String, MissingSecret> {
+        let mut key = String::with_capacity(self.prefix.len() + hit.uid.len() + 64);
+        key.push_str(&self.prefix);
+        push_client(&mut key, hit.key, self.secret.as_ref())?;
+        key.push_str("}|");
+        push_escaped(&mut key, hit.uid);
+        key.push('|');
+        push_escaped(&mut key, hit.strategy.name());
+        Ok(key)
+    }
+
+    /// What `SCAN` finds all keys of the namespace by. Nothing in it but the end has a meaning there.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}*", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, net::IpAddr};
+
+    use fred::util::redis_keyslot;
+    use traffik::{
+        Rate,
+        client::Key,
+        strategy::{AnyStrategy, Gcra},
+    };
+
+    use super::*;
+
+    fn key_in(keys: &Keys, client: &Key, uid: &str) -> String {
+        let strategy = AnyStrategy::default();
+        let hit = Hit { uid, key: client, strategy: &strategy, rate: Rate::literal("1/s"), cost: 1 };
+        keys.of(&hit).unwrap()
+    }
+
+    fn key(namespace: &str, client: impl Into<Key>, uid: &str) -> String {
+        key_in(&Keys::new(namespace, None), &client.into(), uid)
+    }
+
+    /// What Redis hashes of a key: what is between the first brace and the next that closes.
+    fn tag(key: &str) -> &str {
+        key.split_once('{').unwrap().1.split_once('}').unwrap().0
+    }
+
+    #[test]
+    fn a_key_can_be_read() {
+        let address: IpAddr = "203.0.113.7".parse().unwrap();
+        assert_eq!(key("myapp:prod", address, "api:search"), "{myapp:prod|ip=203.0.113.7}|api:search|fixed-window");
+        assert_eq!(key("m", ("user", 42_u64), "u"), "{m|text=user,number=42}|u|fixed-window");
+        assert_eq!(key("m", Key::anonymous(), "u"), "{m|anonymous}|u|fixed-window");
+    }
+
+    #[test]
+    fn limits_of_one_client_share_a_slot_and_strategies_do_not_share_an_entry() {
+        let (keys, client, rate) = (Keys::new("m", None), Key::from("alice"), Rate::literal("1/s"));
+        let of = |uid, strategy: AnyStrategy| {
+            keys.of(&Hit { uid, key: &client, strategy: &strategy, rate, cost: 1 }).unwrap()
+        };
+        let all = [of("a", AnyStrategy::default()), of("a", Gcra::new().into()), of("b", AnyStrategy::default())];
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 3);
+        assert_eq!(all.iter().map(|key| redis_keyslot(key.as_bytes())).collect::<HashSet<_>>().len(), 1);
+    }
+
+    #[test]
+    fn nobody_ends_the_tag_or_becomes_somebody_else() {
+        let hostile =
+            ["", "}", "{", "{}", "a}|b", "a|b", "a", "b", "text=a", "a,text=b", "a%2Cb", "a,b", "*", "\0", "}{", "ü"];
+        let mut all = HashSet::new();
+        let mut count = 0;
+        for one in hostile {
+            for other in hostile {
+                let client = Key::from((one, other));
+                for key in [key(one, other, "u"), key("n", other, one), key("n", client, "u")] {
+                    assert_eq!(key.matches(['{', '}']).count(), 2, "{key}");
+                    assert!(key.is_ascii() && !key.contains(['*', '?', '[', '\\', ' ', '\r', '\n']), "{key}");
+                    let end = key.find('}').unwrap();
+                    assert_eq!(tag(&key), &key[1..end]);
+                    count += usize::from(all.insert(key));
+                }
+            }
+        }
+        // Each of them is another one.
+        assert_eq!(count, 3 * hostile.len() * hostile.len());
+    }
+
+    #[test]
+    fn kinds_of_parts_are_kept_apart() {
+        let address: IpAddr = "203.0.113.7".parse().unwrap();
+        let mapped: IpAddr = "::ffff:203.0.113.7".parse().unwrap();
+        let clients = [
+            Key::from(address),
+            Key::from(mapped),
+            Key::from("203.0.113.7"),
+            Key::from(42),
+            Key::from("42"),
+            Key::from("anonymous"),
+            Key::anonymous(),
+            Key::from(("42", "")),
+            Key::from(("", "42")),
+        ];
+        let all: HashSet<_> = clients.iter().map(|client| key("n", client.clone(), "u")).collect();
+        assert_eq!(all.len(), clients.len());
+    }
+
+    #[test]
+    fn long_names_are_digested_and_stay_apart() {
+        let long = |end: &str| key("n", "x".repeat(10_000) + end, "u");
+        assert_eq!(long("a"), long("a"));
+        assert_ne!(long("a"), long("b"));
+        assert!(long("a").starts_with("{n|digest=") && long("a").len() < 80, "{}", long("a"));
+        // Nobody can call himself by the digest of another.
+        let (tag, _) = long("a").split_once('}').map(|(tag, rest)| (tag.to_owned(), rest.to_owned())).unwrap();
+        assert_ne!(key("n", tag.trim_start_matches("{n|").to_owned(), "u"), long("a"));
+    }
+
+    #[test]
+    fn a_secret_is_digested_under_the_users_key_or_an_error() {
+        let (strategy, client) = (AnyStrategy::default(), Key::secret("sk_live_hunter2"));
+        let hit = Hit { uid: "u", key: &client, strategy: &strategy, rate: Rate::literal("1/s"), cost: 1 };
+        let error = Keys::new("n", None).of(&hit).unwrap_err().to_string();
+        assert!(error.contains(".secret(..)") && !error.contains("hunter2"), "{error}");
+
+        let digested = |secret: &str| Keys::new("n", Some(secret.as_bytes())).of(&hit).unwrap();
+        assert!(digested("one").starts_with("{n|secret=") && !digested("one").contains("hunter2"));
+        assert_eq!(digested("one"), digested("one"));
+        assert_ne!(digested("one"), digested("other"));
+        assert_ne!(digested("one"), key_in(&Keys::new("n", Some(b"one")), &Key::from("sk_live_hunter2"), "u"));
+    }
+
+    #[test]
+    fn a_pattern_has_no_meaning_but_its_end() {
+        assert_eq!(Keys::new("my*app?", None).pattern(), "{my%2Aapp%3F|*");
+    }
+}

@@ -1,0 +1,123 @@
+//! What is asked of a program: the keys, and the hits in as few bytes as they need.
+
+use thiserror::Error;
+use traffik::{
+    Rate,
+    backend::BackendError,
+    decision::Hit,
+    strategy::{AnyStrategy, Strategy},
+};
+
+use crate::keys::Keys;
+
+/// A cost that never fits. Higher ones are sent as this one: no limit and no bucket is so large.
+const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
+
+/// The hits of one call that a program has to see: those at an unlimited rate are none of its business.
+pub(crate) struct Question {
+    pub(crate) keys: Vec<String>,
+    pub(crate) hits: Vec<u8>,
+    /// For each hit of the call, the place of its key among the keys.
+    pub(crate) places: Vec<Option<usize>>,
+}
+
+#[derive(Debug, Error)]
+enum NotAsked {
+    #[error(
+        "the strategy `{0}` does not run on Redis yet: use FixedWindow, SlidingWindowCounter, TokenBucket, LeakyBucket or \
+         Gcra, or keep this throttle in a `MemoryBackend`"
+    )]
+    Strategy(&'static str),
+    #[error("{0} limits are too many for one decision")]
+    TooMany(usize),
+}
+
+impl Question {
+    pub(crate) fn new<'a>(keys: &Keys, hits: impl IntoIterator<Item = &'a Hit<'a>>) -> Result<Self, BackendError> {
+        let mut question = Self { keys: Vec::new(), hits: Vec::new(), places: Vec::new() };
+        for hit in hits {
+            let place = if hit.rate.is_unlimited() { None } else { Some(question.add(keys, hit)?) };
+            question.places.push(place);
+        }
+        Ok(question)
+    }
+
+    /// Whether there is nothing to ask.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Adds a hit, as `hits.lua` reads it.
+    fn add(&mut self, keys: &Keys, hit: &Hit<'_>) -> Result<usize, BackendError> {
+        let strategy = number(hit.strategy)?;
+        // Beyond what it checks the numbers of the programs would not be exact.
+        hit.strategy.check(hit.rate).map_err(BackendError::unavailable)?;
+        let place = self.place(keys.of(hit).map_err(BackendError::unavailable)?);
+        let entry =
+            u16::try_from(place + 1).map_err(|_| BackendError::unavailable(NotAsked::TooMany(self.keys.len())))?;
+        self.hits.extend(entry.to_le_bytes());
+        self.hits.push(strategy);
+        let numbers =
+            [hit.strategy.capacity(hit.rate), hit.rate.limit(), hit.rate.period_micros(), hit.cost.min(NEVER_FITS)];
+        for number in numbers {
+            self.hits.extend(number.to_le_bytes().into_iter().take(6));
+        }
+        Ok(place)
+    }
+
+    /// The place of a key, which comes last if it was not there.
+    fn place(&mut self, key: String) -> usize {
+        self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+            self.keys.push(key);
+            self.keys.len() - 1
+        })
+    }
+}
+
+/// The place of a strategy's twin in `hits.lua`.
+fn number(strategy: &AnyStrategy) -> Result<u8, BackendError> {
+    match strategy {
+        AnyStrategy::FixedWindow(_) => Ok(1),
+        AnyStrategy::SlidingWindowCounter(_) => Ok(2),
+        AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Ok(3),
+        other => Err(BackendError::unavailable(NotAsked::Strategy(other.name()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use traffik::{
+        client::Key,
+        strategy::{SlidingWindowLog, TokenBucket},
+    };
+
+    use super::*;
+
+    fn question(strategy: impl Into<AnyStrategy>, rates: &[Rate], cost: u64) -> Result<Question, BackendError> {
+        let (key, strategy) = (Key::from("alice"), strategy.into());
+        let hits: Vec<_> =
+            rates.iter().map(|&rate| Hit { uid: "u", key: &key, strategy: &strategy, rate, cost }).collect();
+        Question::new(&Keys::new("n", None), &hits)
+    }
+
+    #[test]
+    fn hits_on_one_entry_share_a_key_and_unlimited_ones_need_none() {
+        let rate = Rate::literal("5/min");
+        let asked = question(AnyStrategy::default(), &[rate, Rate::UNLIMITED, rate], u64::MAX).unwrap();
+        assert_eq!(asked.keys, ["{n|text=alice}|u|fixed-window"]);
+        assert_eq!(asked.places, [Some(0), None, Some(0)]);
+        assert_eq!(asked.hits.len(), 2 * 27);
+    }
+
+    #[test]
+    fn what_does_not_run_on_redis_is_an_error_that_says_what_does() {
+        let error = question(SlidingWindowLog, &[Rate::literal("5/min")], 1).err().unwrap().to_string();
+        assert!(error.contains("sliding-window-log") && error.contains("SlidingWindowCounter"), "{error}");
+    }
+
+    #[test]
+    fn what_would_not_be_exact_is_an_error() {
+        let bucket = TokenBucket::new().burst(u64::MAX);
+        assert!(question(bucket, &[Rate::literal("5/min")], 1).is_err());
+    }
+}

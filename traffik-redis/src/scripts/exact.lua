@@ -1,0 +1,55 @@
+-- Multiplying and dividing without losing a digit. Numbers are doubles, which hold every integer below 2^53: larger products
+-- are kept as two of them.
+local LIMB, HALF_LIMB = 2 ^ 52, 2 ^ 26
+
+-- a × b as high × 2^52 + low, for an a below 2^52 and a b below 2^47: no sum on the way reaches 2^53.
+local function product(a, b)
+  local a_high, b_high = math.floor(a / HALF_LIMB), math.floor(b / HALF_LIMB)
+  local a_low, b_low = a - a_high * HALF_LIMB, b - b_high * HALF_LIMB
+  local middle = a_high * b_low + a_low * b_high
+  local middle_high = math.floor(middle / HALF_LIMB)
+  local low = a_low * b_low + (middle - middle_high * HALF_LIMB) * HALF_LIMB
+  local high = a_high * b_high + middle_high
+  if low < LIMB then
+    return high, low
+  end
+  return high + 1, low - LIMB
+end
+
+-- Whether a × b + rest ≤ c × d. The rest is below 2^52.
+local function is_at_most(a, b, rest, c, d)
+  local left, right = a * b + rest, c * d
+  if left < LIMB and right < LIMB then
+    return left <= right
+  end
+  local left_high, left_low = product(a, b)
+  left_low = left_low + rest
+  if left_low >= LIMB then
+    left_high, left_low = left_high + 1, left_low - LIMB
+  end
+  local right_high, right_low = product(c, d)
+  return left_high < right_high or (left_high == right_high and left_low <= right_low)
+end
+
+-- a × b ÷ divisor, rounded down, and the rest. Where that passes 2^52, which is 142 years in microseconds, it is infinite.
+local function mul_div_rem(a, b, divisor)
+  local rough = a * b
+  local quotient = math.floor(rough / divisor)
+  if rough < LIMB then
+    return quotient, rough - quotient * divisor
+  end
+  if quotient >= LIMB then
+    return math.huge, 0
+  end
+  -- It was rounded twice, and is a few off at most. The rest, which is exact, tells by how much.
+  local high, low = product(a, b)
+  local high_of_quotient, low_of_quotient = product(quotient, divisor)
+  local rest = (high - high_of_quotient) * LIMB + (low - low_of_quotient)
+  while rest < 0 do
+    quotient, rest = quotient - 1, rest + divisor
+  end
+  while rest >= divisor do
+    quotient, rest = quotient + 1, rest - divisor
+  end
+  return quotient, rest
+end

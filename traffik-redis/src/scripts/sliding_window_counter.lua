@@ -1,0 +1,59 @@
+-- SlidingWindowCounter: what was charged in the previous window and in the current one. The state expires when the window
+-- after that ends, and the length of all is the period that it was written under.
+local sliding_window_counter = {}
+
+-- Where the current window ends.
+local function window_end(state)
+  return math.max(0, state.expires - state.period)
+end
+
+-- The previous and the current count, and the end of the current window, as they are now.
+local function windows(state)
+  local finish = window_end(state)
+  if now < finish then
+    return state.first, state.second, finish
+  end
+  return state.second, 0, finish + state.period
+end
+
+function sliding_window_counter.fits(state, hit)
+  local left = hit.limit - hit.cost
+  if not state then
+    return left >= 0
+  end
+  local previous, current, finish = windows(state)
+  left = left - current
+  return left >= 0 and is_at_most(previous, math.max(0, finish - now), 0, left, state.period)
+end
+
+function sliding_window_counter.charge(state, hit)
+  local carried = 0
+  if state then
+    local previous, current, finish = windows(state)
+    if hit.period == state.period then
+      return { expires = finish + hit.period, first = previous, second = current + hit.cost }
+    end
+    -- Windows of another length: what counts of them now counts as the current one of this length.
+    local whole, rest = mul_div_rem(previous, math.max(0, finish - now), state.period)
+    carried = whole + (rest > 0 and 1 or 0) + current
+  end
+  local finish = now - math.fmod(now, hit.period) + hit.period
+  return { expires = finish + hit.period, first = 0, second = carried + hit.cost }
+end
+
+function sliding_window_counter.rewound(state)
+  if now >= window_end(state) - state.period then
+    return nil
+  end
+  return { expires = now + 2 * state.period, first = state.first, second = state.second }
+end
+
+function sliding_window_counter.refund(state, cost, charged_at)
+  local start = math.max(0, window_end(state) - state.period)
+  if charged_at >= start then
+    return { expires = state.expires, first = state.first, second = math.max(0, state.second - cost) }
+  elseif charged_at >= start - state.period then
+    return { expires = state.expires, first = math.max(0, state.first - cost), second = state.second }
+  end
+  return nil
+end
