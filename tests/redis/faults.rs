@@ -1,0 +1,118 @@
+//! What callers notice when the server fails, and for how long.
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, timeout};
+use traffik::{
+    backend::{Backend, BackendError},
+    strategy::FixedWindow,
+};
+use traffik_redis::RedisBackend;
+
+use crate::{Client, Result, builder, server::Server};
+
+const DEADLINE: Duration = Duration::from_millis(200);
+
+/// What a busy machine may add to a deadline.
+const SLACK: Duration = Duration::from_millis(800);
+
+fn client() -> Result<Client> {
+    Client::new("alice", FixedWindow, "5/30d")
+}
+
+#[tokio::test]
+async fn programs_that_were_flushed_are_sent_again() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    for used in 1..=4 {
+        server.raw()?.call(&["SCRIPT", "FLUSH"])?;
+        let outcome = client()?.decide(&backend, 1).await?;
+        assert_eq!(outcome.past.map(|past| past.state.words()[1]), Some(used));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_is_an_error_within_the_deadline_and_is_found_again() -> Result {
+    let mut server = Server::start()?;
+    let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
+    assert!(client()?.decide(&backend, 1).await?.admitted);
+
+    server.kill()?;
+    for _ in 0..5 {
+        let asked = Instant::now();
+        let error = client()?.decide(&backend, 1).await.err().ok_or("a dead server answered")?;
+        assert!(matches!(error, BackendError::Timeout(_) | BackendError::Unavailable(_)), "{error}");
+        assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
+    }
+
+    server.start_again()?;
+    let back = Instant::now();
+    while client()?.decide(&backend, 1).await.is_err() {
+        assert!(back.elapsed() < Duration::from_secs(10), "it is not found again");
+        sleep(Duration::from_millis(10)).await;
+    }
+    // It came back empty and had to learn its programs anew.
+    let left = client()?.decide(&backend, 4).await?;
+    assert!(left.admitted && !client()?.decide(&backend, 1).await?.admitted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_a_timeout_and_what_runs_late_is_counted() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
+    server.raw()?.call(&["CLIENT", "PAUSE", "1000", "ALL"])?;
+    let asked = Instant::now();
+    let error = client()?.decide(&backend, 1).await.err().ok_or("a server that sleeps answered")?;
+    assert!(matches!(error, BackendError::Timeout(DEADLINE)), "{error}");
+    assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
+
+    // What timed out may run later. It is charged then, and so nothing opens.
+    while client()?.decide(&backend, 5).await.is_ok_and(|outcome| outcome.admitted)
+        || asked.elapsed() < Duration::from_secs(2)
+    {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let after = client()?.decide(&backend, 0).await?;
+    assert!(after.past.is_some_and(|past| (1..=5).contains(&past.state.words()[1])));
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_server_is_an_error_when_connecting() -> Result {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let connecting = RedisBackend::builder(format!("redis://:hunter2@127.0.0.1:{port}")).namespace("test").connect();
+    let error = timeout(Duration::from_secs(20), connecting).await?.err().ok_or("nothing answered")?.to_string();
+    assert!(error.contains("no connection to Redis") && !error.contains("hunter2"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_decided_after_close() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    assert!(client()?.decide(&backend, 1).await?.admitted);
+    backend.close().await?;
+    backend.clone().close().await?;
+    assert!(matches!(client()?.decide(&backend, 1).await, Err(BackendError::Closed)));
+    assert!(matches!(backend.clear().await, Err(BackendError::Closed)));
+    assert_eq!(server.raw()?.keys()?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    client()?.decide(&backend, 1).await?;
+    let key = server.raw()?.keys()?.pop().ok_or("no key")?;
+    server.raw()?.call(&["SET", &key, "\u{7f}what a later version stores"])?;
+    let error = client()?.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
+    assert!(error.contains("version 127"), "{error}");
+    assert!(server.raw()?.call(&["GET", &key])?.text().contains("later version"));
+    Ok(())
+}

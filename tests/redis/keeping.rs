@@ -1,0 +1,195 @@
+//! What is kept in Redis: how, for how long, and how many commands that takes.
+
+use std::time::Duration;
+
+use traffik::{
+    Rate,
+    backend::Backend,
+    client::Key,
+    clock::Timestamp,
+    decision::{Hit, Receipt},
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+    test::ManualClock,
+};
+
+use crate::{Client, Result, builder, raw::Reply, server::Server};
+
+fn strategies() -> Vec<AnyStrategy> {
+    vec![
+        FixedWindow.into(),
+        SlidingWindowCounter.into(),
+        TokenBucket::new().into(),
+        LeakyBucket::new().into(),
+        Gcra::new().burst(5).into(),
+    ]
+}
+
+#[tokio::test]
+async fn a_key_lives_until_its_state_expires_and_no_millisecond_longer() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let mut raw = server.raw()?;
+    for strategy in strategies() {
+        for rate in ["5/s", "5/7h13m", "5/50d", "5/1234567us"] {
+            let client = Client::new("alice", strategy.clone(), rate)?;
+            let charged = client.decide(&backend, 2).await?;
+            let expires = charged.past.as_ref().map(|past| past.state.expires().as_micros()).ok_or("nothing stored")?;
+            let [key] = raw.keys()?.try_into().map_err(|keys| format!("{keys:?}"))?;
+            let until = raw.call(&["PEXPIRETIME", &key])?.integer();
+            assert_eq!(until, i64::try_from(expires.div_ceil(1000)).ok(), "{strategy:?} at {rate}");
+            assert_eq!(raw.call(&["STRLEN", &key])?.integer(), Some(34));
+
+            // Nor does a refund let it stay.
+            backend.refund(&[Receipt { hit: client.hit(1), charged_at: charged.at }]).await?;
+            if let Some(until) = raw.call(&["PEXPIRETIME", &key])?.integer() {
+                assert!(
+                    until > 0 && until <= i64::try_from(expires.div_ceil(1000))?,
+                    "{strategy:?} at {rate}: {until}"
+                );
+            }
+            backend.reset(&[client.hit(1)]).await?;
+            assert_eq!(raw.keys()?, Vec::<String>::new());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refusal_and_a_peek_write_nothing() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let mut raw = server.raw()?;
+    for strategy in strategies() {
+        let client = Client::new("alice", strategy, "5/30d")?;
+        assert!(client.decide(&backend, 5).await?.admitted);
+        backend.peek(&[client.hit(1)]).await?;
+        let key = raw.keys()?.pop().ok_or("no key")?;
+        let before = (raw.call(&["DUMP", &key])?, raw.call(&["PEXPIRETIME", &key])?);
+
+        raw.call(&["CONFIG", "RESETSTAT"])?;
+        assert!(!client.decide(&backend, 1).await?.admitted);
+        assert!(!backend.peek(&[client.hit(1)]).await?.is_admitted());
+        // Free is always admitted, and nothing to write down.
+        assert!(client.decide(&backend, 0).await?.admitted);
+        let only_reads = [("evalsha", 3), ("get", 3), ("time", 3)].map(|(name, calls)| (name.to_owned(), calls));
+        assert_eq!(raw.commands_run()?, only_reads);
+        assert_eq!((raw.call(&["DUMP", &key])?, raw.call(&["PEXPIRETIME", &key])?), before);
+        backend.clear().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_decision_is_one_command_whatever_the_number_of_limits() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let (key, strategies, rate) = (Key::from("alice"), strategies(), Rate::literal("5/30d"));
+    let hits: Vec<_> =
+        strategies.iter().map(|strategy| Hit { uid: "limit", key: &key, strategy, rate, cost: 1 }).collect();
+    backend.decide(&hits).await?;
+
+    let mut raw = server.raw()?;
+    raw.call(&["CONFIG", "RESETSTAT"])?;
+    assert!(backend.decide(&hits).await?.is_admitted());
+    let run = [("evalsha", 1), ("get", 5), ("set", 5), ("time", 1)].map(|(name, calls)| (name.to_owned(), calls));
+    assert_eq!(raw.commands_run()?, run);
+    Ok(())
+}
+
+#[tokio::test]
+async fn unlimited_hits_are_nothing_to_ask_about() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let mut unlimited = Client::new("alice", FixedWindow, "5/30d")?;
+    unlimited.rate = Rate::UNLIMITED;
+    server.raw()?.call(&["CONFIG", "RESETSTAT"])?;
+    assert!(unlimited.decide(&backend, 1000).await?.admitted);
+    assert_eq!(server.raw()?.commands_run()?, []);
+
+    let limited = Client::new("alice", FixedWindow, "5/30d")?;
+    let decision = backend.decide(&[unlimited.hit(1), limited.hit(6), unlimited.hit(1)]).await?;
+    let admitted: Vec<_> = decision.outcomes().iter().map(|outcome| outcome.admitted).collect();
+    assert_eq!(admitted, [true, false, true]);
+    assert_eq!(server.raw()?.keys()?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_is_the_one_case_where_a_refusal_writes() -> Result {
+    let server = Server::start()?;
+    let clock = ManualClock::at(Timestamp::from_micros(1_760_000_000_000_000));
+    let backend = builder(&server).connect().await?.by_hand(clock.clone());
+    for strategy in strategies() {
+        clock.set(Timestamp::from_micros(1_760_000_000_000_000));
+        let client = Client::new("alice", strategy.clone(), "5/min")?;
+        let charged = client.decide(&backend, 5).await?;
+        let day = 86_400_000_000;
+        clock.set(Timestamp::from_micros(charged.at.as_micros() - day));
+        let refused = client.decide(&backend, 1).await?;
+        let wait = |past: Option<&traffik::strategy::Past>| past.map(|past| past.state.expires());
+        assert!(!refused.admitted && wait(refused.past.as_ref()) <= wait(charged.past.as_ref()), "{strategy:?}");
+        // It is written, and so a later one waits no longer than that.
+        let expires = refused.past.as_ref().map(|past| past.state.expires()).ok_or("nothing stored")?;
+        clock.set(expires);
+        assert!(client.decide(&backend, strategy.capacity(client.rate)).await?.admitted, "{strategy:?}");
+        backend.clear().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn clear_forgets_the_namespace_and_nothing_beside_it() -> Result {
+    let server = Server::start()?;
+    let named = |namespace: &str| builder(&server).namespace(namespace).connect();
+    let (star, one, two) = (named("app*").await?, named("app1").await?, named("app").await?);
+    let mut raw = server.raw()?;
+    raw.call(&["SET", "somebody:else", "1"])?;
+    for backend in [&star, &one, &two] {
+        for client in 0..30 {
+            let (key, strategy) = (Key::from(client), AnyStrategy::default());
+            let rate = Rate::literal("5/30d");
+            backend.decide(&[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]).await?;
+        }
+    }
+    star.clear().await?;
+    assert_eq!(raw.keys()?.len(), 61);
+    two.clear().await?;
+    assert_eq!(raw.keys()?.len(), 31);
+    one.clear().await?;
+    assert_eq!(raw.keys()?, ["somebody:else"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_leaves_as_a_digest_only() -> Result {
+    let server = Server::start()?;
+    let mut client = Client::new("", FixedWindow, "5/30d")?;
+    client.key = Key::secret("sk_live_hunter2");
+
+    let without = builder(&server).connect().await?;
+    let error = client.decide(&without, 1).await.err().ok_or("it was sent")?.to_string();
+    assert!(error.contains(".secret("), "{error}");
+    assert_eq!(server.raw()?.keys()?, Vec::<String>::new());
+
+    let with = builder(&server).secret(*b"a long random text").connect().await?;
+    assert!(client.decide(&with, 1).await?.admitted);
+    let [key] = server.raw()?.keys()?.try_into().map_err(|keys| format!("{keys:?}"))?;
+    assert!(key.contains("secret=") && !key.contains("hunter2"), "{key}");
+    assert!(matches!(server.raw()?.call(&["GET", &key])?, Reply::Bytes(bytes) if bytes.len() == 34));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_expired_is_gone() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let client = Client::new("alice", Gcra::new(), "1000/s")?;
+    client.decide(&backend, 1).await?;
+    for _ in 0..1000 {
+        if server.raw()?.keys()?.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err("a key outlives its state".into())
+}

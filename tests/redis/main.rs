@@ -1,0 +1,50 @@
+//! The Redis backend against real servers, which the tests start themselves and stop again.
+
+mod exactly;
+mod faults;
+mod keeping;
+mod parity;
+mod raw;
+mod server;
+
+use std::time::Duration;
+
+use traffik::{
+    Rate,
+    backend::{Backend, BackendError},
+    client::Key,
+    decision::{Hit, Outcome},
+    strategy::AnyStrategy,
+};
+use traffik_redis::{RedisBackend, RedisBackendBuilder};
+
+use self::server::Server;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A backend with time enough for a busy machine.
+fn builder(server: &Server) -> RedisBackendBuilder {
+    RedisBackend::builder(server.url()).namespace("test:redis").command_timeout(Duration::from_secs(10))
+}
+
+/// One client's hits on one limit.
+struct Client {
+    key: Key,
+    strategy: AnyStrategy,
+    rate: Rate,
+}
+
+impl Client {
+    fn new(name: &'static str, strategy: impl Into<AnyStrategy>, rate: &'static str) -> Result<Self> {
+        Ok(Self { key: Key::from(name), strategy: strategy.into(), rate: rate.parse()? })
+    }
+
+    fn hit(&self, cost: u64) -> Hit<'_> {
+        Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate: self.rate, cost }
+    }
+
+    async fn decide(&self, backend: &RedisBackend, cost: u64) -> std::result::Result<Outcome, BackendError> {
+        let decision = backend.decide(&[self.hit(cost)]).await?;
+        decision.outcomes().first().cloned().ok_or_else(|| BackendError::unavailable("no outcome"))
+    }
+}

@@ -1,0 +1,109 @@
+//! The strategies in Lua give the answers of those in Rust, digit by digit: the same calls of a reference and of
+//! the backend, at the same time by a clock that is set by hand.
+
+mod arithmetic;
+mod boundary;
+#[path = "../../it/strategies/random.rs"]
+mod random;
+mod reference;
+mod trace;
+
+use tokio::task::JoinSet;
+use traffik::{
+    Rate,
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+};
+
+use self::{random::Random, trace::Trace};
+use crate::{Result, builder, server::Server};
+
+/// The rates that are tried most: the bounds, primes, those that do not divide, and those that people write.
+const RATES: &[Rate] = &[
+    Rate::literal("1/50d"),
+    Rate::literal("100000000000000/50d"),
+    Rate::literal("99999999999999/4319999999999us"),
+    Rate::literal("100000000000000/us"),
+    Rate::literal("1/us"),
+    Rate::literal("3/us"),
+    Rate::literal("10000000/s"),
+    Rate::literal("97/10007us"),
+    Rate::literal("999983/7h13m"),
+    Rate::literal("2147483647/4319999999999us"),
+    Rate::literal("1/s"),
+    Rate::literal("7/s"),
+    Rate::literal("5/10s"),
+    Rate::literal("60/min"),
+];
+
+/// So many traces are followed at once, so that the server is never idle.
+const AT_ONCE: u64 = 32;
+
+/// How many traces of each strategy, and forty times as many where `TRAFFIK_LONG` is set.
+fn traces() -> u64 {
+    if std::env::var_os("TRAFFIK_LONG").is_some() { 10_240 } else { 256 }
+}
+
+/// A strategy, whatever its settings, that goes with a rate.
+type Choose = fn(Rate, &mut Random) -> AnyStrategy;
+
+async fn follow(name: &'static str, choose: Choose) -> Result {
+    let server = Server::start()?;
+    let redis = builder(&server).connect().await?;
+    let mut running = JoinSet::new();
+    let (mut steps, mut admitted) = (0, 0);
+    for seed in 0..traces() + AT_ONCE {
+        if seed < traces() {
+            running.spawn(Trace::new(&redis, name, seed, choose).follow());
+        }
+        if seed >= AT_ONCE
+            && let Some(done) = running.join_next().await
+        {
+            let (more, of_them) = done??;
+            (steps, admitted) = (steps + more, admitted + of_them);
+        }
+    }
+    println!("{name}: {steps} decisions, {admitted} of them admitted");
+    assert!(steps > traces() * 20 && admitted > steps / 4 && admitted < steps);
+    Ok(())
+}
+
+/// Any size that goes with the rate: the limit, a small one, or the largest.
+fn size(rate: Rate, random: &mut Random) -> u64 {
+    let size = match random.upto(3) {
+        0 => rate.limit(),
+        1 => random.of_any_size(rate.limit()),
+        2 => rate.limit().saturating_mul(2).saturating_sub(random.upto(rate.limit())),
+        _ => random.of_any_size(Rate::MAX_LIMIT),
+    };
+    if TokenBucket::new().burst(size).check(rate).is_ok() { size } else { rate.limit() }
+}
+
+#[tokio::test]
+async fn fixed_window() -> Result {
+    follow("fixed window", |_, _| FixedWindow.into()).await
+}
+
+#[tokio::test]
+async fn sliding_window_counter() -> Result {
+    follow("sliding window counter", |_, _| SlidingWindowCounter.into()).await
+}
+
+#[tokio::test]
+async fn token_bucket() -> Result {
+    follow("token bucket", |rate, random| TokenBucket::new().burst(size(rate, random)).into()).await
+}
+
+#[tokio::test]
+async fn token_bucket_as_large_as_the_limit() -> Result {
+    follow("token bucket of the limit", |_, _| TokenBucket::new().into()).await
+}
+
+#[tokio::test]
+async fn leaky_bucket() -> Result {
+    follow("leaky bucket", |rate, random| LeakyBucket::new().capacity(size(rate, random)).into()).await
+}
+
+#[tokio::test]
+async fn gcra() -> Result {
+    follow("gcra", |rate, random| Gcra::new().burst(size(rate, random)).into()).await
+}

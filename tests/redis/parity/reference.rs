@@ -1,0 +1,82 @@
+//! A store that forgets nothing, and leaves every decision to `AnyStrategy::decide`.
+
+use std::collections::HashMap;
+
+use traffik::{
+    clock::Timestamp,
+    decision::{Hit, Outcome, Receipt},
+    strategy::{Past, Strategy},
+};
+
+/// What is stored of one client, by uid.
+#[derive(Default)]
+pub(super) struct Reference(HashMap<String, Past>);
+
+struct Entry {
+    /// What still says something, and whether it was moved back with the clock.
+    before: Option<Past>,
+    is_rewound: bool,
+    after: Option<Past>,
+    is_charged: bool,
+    admitted: bool,
+    cost: u64,
+}
+
+impl Reference {
+    pub(super) fn decide(&mut self, hits: &[Hit<'_>], now: Timestamp) -> Vec<Outcome> {
+        let (outcomes, entries) = self.try_hits(hits, now);
+        let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
+        for (uid, entry) in entries {
+            let stored =
+                if all_fit && entry.is_charged { entry.after } else { entry.before.filter(|_| entry.is_rewound) };
+            self.0.extend(stored.map(|past| (uid, past)));
+        }
+        outcomes
+    }
+
+    pub(super) fn peek(&self, hits: &[Hit<'_>], now: Timestamp) -> Vec<Outcome> {
+        let (mut outcomes, entries) = self.try_hits(hits, now);
+        for (outcome, hit) in outcomes.iter_mut().zip(hits) {
+            outcome.past = entries.get(hit.uid).and_then(|entry| entry.before.clone());
+        }
+        outcomes
+    }
+
+    pub(super) fn refund(&mut self, Receipt { hit, charged_at }: Receipt<'_>, now: Timestamp) {
+        if let Some(Past { state, rate }) = self.0.remove(hit.uid) {
+            let state = hit.strategy.refund(Past { state, rate }, hit.cost, charged_at, now);
+            self.0.insert(hit.uid.to_owned(), Past { state, rate });
+        }
+    }
+
+    pub(super) fn reset(&mut self, hit: Hit<'_>) {
+        self.0.remove(hit.uid);
+    }
+
+    fn try_hits(&self, hits: &[Hit<'_>], now: Timestamp) -> (Vec<Outcome>, HashMap<String, Entry>) {
+        let mut entries = HashMap::new();
+        let mut outcomes = Vec::new();
+        for hit in hits {
+            let entry = entries.entry(hit.uid.to_owned()).or_insert_with(|| {
+                // What costs nothing changes nothing: it tells what is known now.
+                let known = hit.strategy.decide(self.0.get(hit.uid).cloned(), hit.rate, 0, now);
+                let (before, is_rewound) = (known.past, known.is_new);
+                Entry { after: before.clone(), before, is_rewound, is_charged: false, admitted: true, cost: 0 }
+            });
+            let verdict = hit.strategy.decide(entry.after.clone(), hit.rate, hit.cost, now);
+            if verdict.admitted {
+                entry.after = verdict.past;
+                entry.is_charged |= hit.cost > 0;
+            }
+            entry.admitted &= verdict.admitted;
+            entry.cost = entry.cost.saturating_add(hit.cost);
+            outcomes.push(Outcome { admitted: entry.admitted, past: None, cost: entry.cost, at: now });
+        }
+        let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
+        for (outcome, hit) in outcomes.iter_mut().zip(hits) {
+            let entry = entries.get(hit.uid);
+            outcome.past = entry.and_then(|entry| if all_fit { entry.after.clone() } else { entry.before.clone() });
+        }
+        (outcomes, entries)
+    }
+}

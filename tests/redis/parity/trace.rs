@@ -1,0 +1,155 @@
+//! One client's calls, of the backend and of a reference in memory.
+
+use traffik::{
+    Rate,
+    backend::Backend,
+    client::Key,
+    clock::{Clock, Timestamp},
+    decision::{Decision, Hit, Receipt, Standing},
+    strategy::{AnyStrategy, Strategy},
+    test::ManualClock,
+};
+use traffik_redis::RedisBackend;
+
+use super::{Choose, random::Random, reference::Reference};
+use crate::Result;
+
+const STEPS: u64 = 60;
+
+/// A trace ends before products of a time pass what is exact, in the year 2096.
+const LATEST: u64 = 4_000_000_000_000_000;
+
+const UIDS: [&str; 2] = ["limit", "another"];
+
+pub(super) struct Trace {
+    what: String,
+    key: Key,
+    random: Random,
+    clock: ManualClock,
+    reference: Reference,
+    redis: RedisBackend,
+    strategy: AnyStrategy,
+    rate: Rate,
+    /// What was left after the last decision, and waits that end where something changes.
+    remaining: u64,
+    turns: Vec<u64>,
+    /// What was charged: by which limit, rate and cost, and when.
+    charged: Vec<(&'static str, Rate, u64, Timestamp)>,
+}
+
+impl Trace {
+    pub(super) fn new(redis: &RedisBackend, name: &'static str, seed: u64, choose: Choose) -> Self {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
+        Self {
+            what: format!("{name}, seed {seed}"),
+            key: Key::from((name, seed)),
+            reference: Reference::default(),
+            redis: redis.by_hand(clock.clone()),
+            strategy: choose(rate, &mut random),
+            clock,
+            random,
+            rate,
+            remaining: rate.limit(),
+            turns: vec![0],
+            charged: Vec::new(),
+        }
+    }
+
+    /// How many decisions were made, and how many of them admitted.
+    pub(super) async fn follow(mut self) -> Result<(u64, u64)> {
+        let (mut steps, mut admitted) = (0, 0);
+        while steps < STEPS && self.now() < LATEST {
+            self.move_on();
+            match self.random.upto(15) {
+                0 => self.refund().await?,
+                1 => self.change_rate(),
+                2 if self.random.upto(3) == 0 => self.reset().await?,
+                _ => {}
+            }
+            steps += 1;
+            admitted += u64::from(self.decide(steps).await?);
+        }
+        Ok((steps, admitted))
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now().as_micros()
+    }
+
+    /// As a rule to where something changes; at times back.
+    fn move_on(&mut self) {
+        let now = self.now();
+        let next = if self.random.upto(19) == 0 {
+            now.saturating_sub(self.random.of_any_size(2 * self.rate.period_micros())).max(1)
+        } else {
+            self.random.later(now, self.rate, &self.turns)
+        };
+        self.clock.set(Timestamp::from_micros(next));
+    }
+
+    /// To any that goes with the strategy: far from the one before, or close to it.
+    fn change_rate(&mut self) {
+        let near = Rate::new(self.rate.limit() + 1, self.rate.period()).unwrap_or(self.rate);
+        let rate = if self.random.upto(2) == 0 { near } else { self.random.rate() };
+        if self.strategy.check(rate).is_ok() {
+            self.rate = rate;
+        }
+    }
+
+    async fn decide(&mut self, step: u64) -> Result<bool> {
+        let costs: Vec<(&'static str, u64)> = (0..=self.random.pick(&[0, 0, 0, 1, 2], 0))
+            .map(|_| {
+                let capacity = self.strategy.capacity(self.rate);
+                (self.random.pick(&UIDS, "limit"), self.random.cost(self.remaining, capacity))
+            })
+            .collect();
+        let rate = self.rate;
+        let hit =
+            |&(uid, cost): &(&'static str, u64)| Hit { uid, key: &self.key, strategy: &self.strategy, rate, cost };
+        let hits: Vec<_> = costs.iter().map(hit).collect();
+        let says =
+            format!("{}, step {step}: {costs:?} at {} us, {:?} at {rate:?}", self.what, self.now(), self.strategy);
+
+        if self.random.upto(3) == 0 {
+            let (expected, found) = (self.reference.peek(&hits, self.clock.now()), self.redis.peek(&hits).await?);
+            assert_eq!(found.outcomes(), expected, "peek: {says}");
+        }
+        let (expected, found) = (self.reference.decide(&hits, self.clock.now()), self.redis.decide(&hits).await?);
+        assert_eq!(found.outcomes(), expected, "{says}");
+        if found.is_admitted() {
+            self.charged.extend(costs.iter().map(|&(uid, cost)| (uid, rate, cost, self.clock.now())));
+        }
+        self.look_at(&found);
+        Ok(found.is_admitted())
+    }
+
+    /// Where the next steps are to go.
+    fn look_at(&mut self, decision: &Decision) {
+        for outcome in decision.outcomes() {
+            let standing = Standing::new(&self.strategy, self.rate, outcome);
+            self.remaining = standing.remaining();
+            let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
+            let micros = |wait: std::time::Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+            self.turns = waits.into_iter().flatten().map(micros).collect();
+        }
+    }
+
+    async fn refund(&mut self) -> Result {
+        let at = usize::try_from(self.random.upto(7)).unwrap_or_default();
+        let Some(&(uid, rate, cost, charged_at)) = self.charged.iter().rev().nth(at) else { return Ok(()) };
+        let hit = Hit { uid, key: &self.key, strategy: &self.strategy, rate, cost };
+        let receipt = Receipt { hit, charged_at };
+        self.reference.refund(receipt, self.clock.now());
+        self.redis.refund(&[receipt]).await?;
+        Ok(())
+    }
+
+    async fn reset(&mut self) -> Result {
+        let hit = Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate: self.rate, cost: 1 };
+        self.reference.reset(hit);
+        self.redis.reset(&[hit]).await?;
+        Ok(())
+    }
+}
