@@ -1,13 +1,14 @@
 -- Multiplying and dividing without losing a digit. Numbers are doubles, which hold every integer below 2^53: larger products
 -- are kept as two of them.
 local LIMB, HALF_LIMB = 2 ^ 52, 2 ^ 26
+local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 
 -- a × b as high × 2^52 + low, for an a below 2^52 and a b below 2^47: no sum on the way reaches 2^53.
 local function product(a, b)
-  local a_high, b_high = math.floor(a / HALF_LIMB), math.floor(b / HALF_LIMB)
+  local a_high, b_high = floor(a / HALF_LIMB), floor(b / HALF_LIMB)
   local a_low, b_low = a - a_high * HALF_LIMB, b - b_high * HALF_LIMB
   local middle = a_high * b_low + a_low * b_high
-  local middle_high = math.floor(middle / HALF_LIMB)
+  local middle_high = floor(middle / HALF_LIMB)
   local low = a_low * b_low + (middle - middle_high * HALF_LIMB) * HALF_LIMB
   local high = a_high * b_high + middle_high
   if low < LIMB then
@@ -34,7 +35,7 @@ end
 -- a × b ÷ divisor, rounded down, and the rest. Where that passes 2^52, which is 142 years in microseconds, it is infinite.
 local function mul_div_rem(a, b, divisor)
   local rough = a * b
-  local quotient = math.floor(rough / divisor)
+  local quotient = floor(rough / divisor)
   if rough < LIMB then
     return quotient, rough - quotient * divisor
   end

@@ -10,22 +10,21 @@ function fixed_window.charge(state, hit)
   local start = now - math.fmod(now, hit.period)
   local finish = start + hit.period
   if not state then
-    return { expires = finish, first = start, second = hit.cost }
+    return new_state(finish, start, hit.cost, hit)
   end
-  return { expires = math.max(state.expires, finish), first = state.first, second = state.second + hit.cost }
+  return new_state(max(state.expires, finish), state.first, state.second + hit.cost, hit)
 end
 
 function fixed_window.rewound(state)
   if now >= state.first then
     return nil
   end
-  local length = math.max(0, state.expires - state.first)
-  return { expires = now + length, first = now, second = state.second }
+  return new_state(now + max(0, state.expires - state.first), now, state.second, state)
 end
 
 function fixed_window.refund(state, cost, charged_at)
   if charged_at < state.first then
     return nil
   end
-  return { expires = state.expires, first = state.first, second = math.max(0, state.second - cost) }
+  return new_state(state.expires, state.first, max(0, state.second - cost), state)
 end

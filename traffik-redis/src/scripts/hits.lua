@@ -2,31 +2,35 @@
 local HIT = '<I2BI6I6I6I6'
 local STRATEGIES = { fixed_window, sliding_window_counter, meter }
 
-local function each_hit()
-  local packed, at = ARGV[1], 1
-  return function()
-    if at > #packed then
-      return nil
-    end
-    local hit, strategy = {}, nil
-    hit.entry, strategy, hit.size, hit.limit, hit.period, hit.cost, at = struct.unpack(HIT, packed, at)
-    hit.strategy = STRATEGIES[strategy]
-    return hit
+local function read_hits()
+  local hits, packed, at = {}, ARGV[1], 1
+  while at <= #packed do
+    local entry, strategy, size, limit, period, cost, next_at = struct.unpack(HIT, packed, at)
+    hits[#hits + 1] = {
+      entry = entry,
+      strategy = STRATEGIES[strategy],
+      size = size,
+      limit = limit,
+      period = period,
+      cost = cost,
+      fits = true,
+    }
+    at = next_at
   end
+  return hits
 end
 
 -- What is stored under a key, and still says something now: before any hit, and once those that fit are charged.
 local function read_entry(key, strategy)
-  local entry = { key = key, packed = '' }
+  local entry = { key = key, packed = '', before = nil, known = nil }
   local packed = redis.call('GET', key)
-  local state = unpack_state(packed)
-  if not state then
+  if not packed then
     return entry
   end
+  local state = unpack_state(packed)
   -- Written by a clock that is ahead of this one: it is moved back by as much, which a refusal stores as well.
   local moved = strategy.rewound(state)
   if moved then
-    moved.limit, moved.period = state.limit, state.period
     state, packed, entry.is_rewound = moved, pack(moved), true
   end
   if state.expires > now then
@@ -35,25 +39,23 @@ local function read_entry(key, strategy)
   return entry
 end
 
--- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all of them fit, whether
--- each does, and the entries.
+-- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all of them fit, the hits,
+-- each with whether it does, and the entries.
 local function try_hits()
-  local all_fit, hits, entries = true, {}, {}
-  for hit in each_hit() do
+  local all_fit, hits, entries = true, read_hits(), {}
+  for _, hit in ipairs(hits) do
     local entry = entries[hit.entry]
     if not entry then
       entry = read_entry(KEYS[hit.entry], hit.strategy)
       entries[hit.entry] = entry
     end
-    hit.fits = hit.cost == 0 or hit.strategy.fits(entry.known, hit)
-    if not hit.fits then
-      all_fit = false
-    elseif hit.cost > 0 then
-      local state = hit.strategy.charge(entry.known, hit)
-      state.limit, state.period = hit.limit, hit.period
-      entry.known, entry.is_charged = state, true
+    if hit.cost > 0 then
+      if hit.strategy.fits(entry.known, hit) then
+        entry.known, entry.is_charged = hit.strategy.charge(entry.known, hit), true
+      else
+        hit.fits, all_fit = false, false
+      end
     end
-    hits[#hits + 1] = hit
   end
   return all_fit, hits, entries
 end

@@ -2,69 +2,55 @@
 -- fraction ÷ limit of one more, and the time when it was written. The state expires at that time, rounded up.
 local meter = {}
 
-local function empty(limit, period)
-  return { limit = limit, period = period, written = now, micros = now, fraction = 0 }
+-- The time at which it will have drained: the microseconds, and the fraction.
+local function drained_at(state)
+  local fraction = min(state.first, state.limit - 1)
+  if fraction > 0 then
+    return max(0, state.expires - 1), fraction
+  end
+  return state.expires, 0
 end
 
-local function stored(state)
-  local fraction = math.min(state.first, state.limit - 1)
-  return {
-    limit = state.limit,
-    period = state.period,
-    written = state.second,
-    micros = math.max(0, state.expires - (fraction > 0 and 1 or 0)),
-    fraction = fraction,
-  }
-end
-
-local function to_state(gauge)
-  return {
-    expires = gauge.micros + (gauge.fraction > 0 and 1 or 0),
-    first = gauge.fraction,
-    second = gauge.written,
-  }
+local function drained_at_to_state(micros, fraction, written, rate)
+  return new_state(fraction > 0 and micros + 1 or micros, fraction, written, rate)
 end
 
 -- What it holds at a time, rounded up.
-local function level(gauge, time)
-  local drained_in = gauge.micros - time
-  if drained_in < 0 then
+local function level(micros, fraction, rate, time)
+  if micros < time then
     return 0
   end
-  local whole, rest = mul_div_rem(drained_in, gauge.limit, gauge.period)
-  return whole + math.ceil((rest + gauge.fraction) / gauge.period)
+  local whole, rest = mul_div_rem(micros - time, rate.limit, rate.period)
+  return whole + ceil((rest + fraction) / rate.period)
 end
 
--- With a cost more in it at a time.
-local function filled(gauge, cost, time)
-  local micros, fraction = gauge.micros, gauge.fraction
+-- When it will have drained with a cost more in it at a time.
+local function filled(micros, fraction, rate, cost, time)
   if micros < time then
     micros, fraction = time, 0
   end
-  local whole, rest = mul_div_rem(cost, gauge.period, gauge.limit)
+  local whole, rest = mul_div_rem(cost, rate.period, rate.limit)
   micros, fraction = micros + whole, fraction + rest
-  if fraction >= gauge.limit then
-    micros, fraction = micros + 1, fraction - gauge.limit
+  if fraction >= rate.limit then
+    return micros + 1, fraction - rate.limit
   end
-  return { limit = gauge.limit, period = gauge.period, written = time, micros = micros, fraction = fraction }
+  return micros, fraction
 end
 
--- The same level at a time, in the terms of a hit's rate, rounded up to a whole unit.
-local function at_rate(gauge, hit, time)
-  if gauge.limit == hit.limit and gauge.period == hit.period then
-    return gauge
-  end
-  local fresh = { limit = hit.limit, period = hit.period, written = time, micros = time, fraction = 0 }
-  return filled(fresh, level(gauge, time), time)
+local function is_same(rate, other)
+  return rate.limit == other.limit and rate.period == other.period
 end
 
--- As one who counts by the hit's rate reads it: at the slower of that rate and the one that it was written under.
+-- When it will have drained for one who counts by the hit's rate, and the rate that it drains at: the slower of that one
+-- and the one that it was written under.
 local function read(state, hit)
-  local gauge = stored(state)
-  if is_at_most(state.limit, hit.period, 0, hit.limit, state.period) then
-    return gauge
+  local micros, fraction = drained_at(state)
+  if is_same(state, hit) or is_at_most(state.limit, hit.period, 0, hit.limit, state.period) then
+    return micros, fraction, state
   end
-  return at_rate(gauge, hit, gauge.written)
+  local written = state.second
+  micros, fraction = filled(written, 0, hit, level(micros, fraction, state, written), written)
+  return micros, fraction, hit
 end
 
 function meter.fits(state, hit)
@@ -72,18 +58,26 @@ function meter.fits(state, hit)
   if left < 0 or not state then
     return left >= 0
   end
-  local gauge = read(state, hit)
-  local drained_in = gauge.micros - now
+  local micros, fraction, rate = read(state, hit)
+  local drained_in = micros - now
   if drained_in < 0 then
     return true
   end
-  -- No meter that may be filled takes as long as the longest time that products are exact with.
-  return drained_in < LIMB and is_at_most(drained_in, gauge.limit, gauge.fraction, left, gauge.period)
+  -- No meter that may be filled takes as long to drain as products are exact with.
+  return drained_in < LIMB and is_at_most(drained_in, rate.limit, fraction, left, rate.period)
 end
 
 function meter.charge(state, hit)
-  local gauge = state and at_rate(read(state, hit), hit, now) or empty(hit.limit, hit.period)
-  return to_state(filled(gauge, hit.cost, now))
+  local micros, fraction, rate = now, 0, hit
+  if state then
+    micros, fraction, rate = read(state, hit)
+  end
+  if not is_same(rate, hit) then
+    -- The same level in the terms of the hit's rate, rounded up to a whole unit.
+    micros, fraction = filled(now, 0, hit, level(micros, fraction, rate, now), now)
+  end
+  micros, fraction = filled(micros, fraction, hit, hit.cost, now)
+  return drained_at_to_state(micros, fraction, now, hit)
 end
 
 function meter.rewound(state)
@@ -91,23 +85,21 @@ function meter.rewound(state)
   if ahead <= 0 then
     return nil
   end
-  local gauge = stored(state)
-  gauge.written, gauge.micros = now, math.max(0, gauge.micros - ahead)
-  return to_state(gauge)
+  local micros, fraction = drained_at(state)
+  return drained_at_to_state(max(0, micros - ahead), fraction, now, state)
 end
 
 -- What it cost, less all that may have drained of it since.
 function meter.refund(state, cost, charged_at)
-  local gauge = stored(state)
-  local whole, rest = mul_div_rem(cost, gauge.period, gauge.limit)
-  whole = whole - math.max(0, now - charged_at)
+  local micros, fraction = drained_at(state)
+  local whole, rest = mul_div_rem(cost, state.period, state.limit)
+  whole = whole - max(0, now - charged_at)
   if whole < 0 then
     return nil
   end
-  gauge.micros, gauge.fraction = gauge.micros - whole, gauge.fraction - rest
-  if gauge.fraction < 0 then
-    gauge.micros, gauge.fraction = gauge.micros - 1, gauge.fraction + gauge.limit
+  micros, fraction = micros - whole, fraction - rest
+  if fraction < 0 then
+    micros, fraction = micros - 1, fraction + state.limit
   end
-  gauge.micros = math.max(0, gauge.micros)
-  return to_state(gauge)
+  return drained_at_to_state(max(0, micros), fraction, state.second, state)
 end

@@ -4,7 +4,7 @@ local sliding_window_counter = {}
 
 -- Where the current window ends.
 local function window_end(state)
-  return math.max(0, state.expires - state.period)
+  return max(0, state.expires - state.period)
 end
 
 -- The previous and the current count, and the end of the current window, as they are now.
@@ -23,7 +23,7 @@ function sliding_window_counter.fits(state, hit)
   end
   local previous, current, finish = windows(state)
   left = left - current
-  return left >= 0 and is_at_most(previous, math.max(0, finish - now), 0, left, state.period)
+  return left >= 0 and is_at_most(previous, max(0, finish - now), 0, left, state.period)
 end
 
 function sliding_window_counter.charge(state, hit)
@@ -31,29 +31,29 @@ function sliding_window_counter.charge(state, hit)
   if state then
     local previous, current, finish = windows(state)
     if hit.period == state.period then
-      return { expires = finish + hit.period, first = previous, second = current + hit.cost }
+      return new_state(finish + hit.period, previous, current + hit.cost, hit)
     end
     -- Windows of another length: what counts of them now counts as the current one of this length.
-    local whole, rest = mul_div_rem(previous, math.max(0, finish - now), state.period)
+    local whole, rest = mul_div_rem(previous, max(0, finish - now), state.period)
     carried = whole + (rest > 0 and 1 or 0) + current
   end
   local finish = now - math.fmod(now, hit.period) + hit.period
-  return { expires = finish + hit.period, first = 0, second = carried + hit.cost }
+  return new_state(finish + hit.period, 0, carried + hit.cost, hit)
 end
 
 function sliding_window_counter.rewound(state)
   if now >= window_end(state) - state.period then
     return nil
   end
-  return { expires = now + 2 * state.period, first = state.first, second = state.second }
+  return new_state(now + 2 * state.period, state.first, state.second, state)
 end
 
 function sliding_window_counter.refund(state, cost, charged_at)
-  local start = math.max(0, window_end(state) - state.period)
+  local start = max(0, window_end(state) - state.period)
   if charged_at >= start then
-    return { expires = state.expires, first = state.first, second = math.max(0, state.second - cost) }
+    return new_state(state.expires, state.first, max(0, state.second - cost), state)
   elseif charged_at >= start - state.period then
-    return { expires = state.expires, first = math.max(0, state.first - cost), second = state.second }
+    return new_state(state.expires, max(0, state.first - cost), state.second, state)
   end
   return nil
 end

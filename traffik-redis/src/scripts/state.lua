@@ -6,17 +6,17 @@ local function pack(state)
   return struct.pack(STATE, VERSION, state.expires, state.first, state.second, state.limit, state.period)
 end
 
--- Nothing where nothing is stored.
+-- A state that is written under the rate of something that has one: a hit, or another state.
+local function new_state(expires, first, second, rate)
+  return { expires = expires, first = first, second = second, limit = rate.limit, period = rate.period }
+end
+
 local function unpack_state(packed)
-  if not packed then
-    return nil
+  if string.byte(packed) ~= VERSION then
+    error('traffik: a state of version ' .. tostring(string.byte(packed)) .. ', of which this version knows nothing')
   end
-  local state, version = {}, string.byte(packed)
-  if version ~= VERSION then
-    error('traffik: a state of version ' .. tostring(version) .. ', of which this version knows nothing')
-  end
-  version, state.expires, state.first, state.second, state.limit, state.period = struct.unpack(STATE, packed)
-  return state
+  local _, expires, first, second, limit, period = struct.unpack(STATE, packed)
+  return { expires = expires, first = first, second = second, limit = limit, period = period }
 end
 
 -- What has expired already, as after a refund, is dropped by Redis at once.
