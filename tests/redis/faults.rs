@@ -91,6 +91,31 @@ async fn no_server_is_an_error_when_connecting() -> Result {
     Ok(())
 }
 
+/// Whoever fails to connect leaves nothing behind that goes on trying.
+#[tokio::test]
+async fn a_connection_that_was_given_up_is_not_tried_again() -> Result {
+    let attempts = |listener: &TcpListener| std::iter::from_fn(|| listener.accept().ok()).count();
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let connect = || RedisBackend::builder(format!("redis://{address}")).namespace("test").connect();
+
+    // It takes the connection, and never says a word.
+    assert!(connect().await.is_err());
+    assert!(attempts(&listener) > 0);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(attempts(&listener), 0, "somebody still knocks at a door that was shut");
+
+    // It is not there.
+    drop(listener);
+    assert!(connect().await.is_err());
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(attempts(&listener), 0, "somebody still looks for a server that was not there");
+    Ok(())
+}
+
 #[tokio::test]
 async fn nothing_is_decided_after_close() -> Result {
     let server = Server::start()?;

@@ -17,8 +17,11 @@ use traffik::backend::BackendError;
 
 use crate::{Error, scripts::Script};
 
-/// How long the first connection may take, and how long each later attempt.
+/// How long connecting may take at first. Longer than one attempt, so that the client itself gives up before that.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long one attempt may take.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long what was written may stay unacknowledged before the connection counts as dead.
 const DEAD_AFTER: Duration = Duration::from_millis(300);
@@ -115,7 +118,7 @@ fn client(config: Config, deadline: Duration) -> Result<Client, FredError> {
         .with_config(|config| config.fail_fast = true)
         .with_performance_config(|performance| performance.default_command_timeout = deadline)
         .with_connection_config(|connection| {
-            connection.connection_timeout = CONNECT_WITHIN;
+            connection.connection_timeout = ATTEMPT_WITHIN;
             connection.internal_command_timeout = Duration::from_millis(250);
             connection.max_command_attempts = 1;
             connection.tcp.nodelay = Some(true);
