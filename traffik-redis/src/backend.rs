@@ -18,7 +18,7 @@ use crate::{
     connection::{Connection, Reply},
     keys::Keys,
     question::Question,
-    scripts::{Script, Scripts},
+    scripts::{Programs, Script, Scripts},
 };
 
 /// A backend that keeps its entries in Redis: one limit across all processes that share it. Clones are the same one.
@@ -70,14 +70,14 @@ impl RedisBackend {
         if self.store.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
     }
 
-    async fn ask(&self, script: &Script, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    async fn ask(&self, program: fn(&Programs) -> &Script, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         let store = self.open()?;
         let question = Question::new(&store.keys, hits)?;
-        if question.is_empty() {
+        let Some(twins) = question.twins else {
             let now = self.clock().now();
             return Ok(hits.iter().map(|hit| answer::unlimited(hit, now)).collect());
-        }
-        let reply = self.run(store, script, &question, None).await?;
+        };
+        let reply = self.run(store, program(self.scripts.of(twins)), &question, None).await?;
         answer::decision(reply, hits, &question)
     }
 
@@ -115,22 +115,20 @@ impl Backend for RedisBackend {
     }
 
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.ask(&self.scripts.decide, hits).await
+        self.ask(|programs| &programs.decide, hits).await
     }
 
     async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.ask(&self.scripts.peek, hits).await
+        self.ask(|programs| &programs.peek, hits).await
     }
 
     async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         let store = self.open()?;
         let limited = || receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
         let question = Question::new(&store.keys, limited().map(|receipt| &receipt.hit))?;
-        if question.is_empty() {
-            return Ok(());
-        }
+        let Some(twins) = question.twins else { return Ok(()) };
         let times = limited().flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7));
-        self.run(store, &self.scripts.refund, &question, Some(times.collect())).await.map(drop)
+        self.run(store, &self.scripts.of(twins).refund, &question, Some(times.collect())).await.map(drop)
     }
 
     async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

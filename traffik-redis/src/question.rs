@@ -8,7 +8,10 @@ use traffik::{
     strategy::{AnyStrategy, Strategy},
 };
 
-use crate::keys::Keys;
+use crate::{
+    keys::Keys,
+    scripts::{Twin, Twins},
+};
 
 /// A cost that never fits. Higher ones are sent as this one: no limit and no bucket is so large.
 const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
@@ -19,6 +22,8 @@ pub(crate) struct Question {
     pub(crate) hits: Vec<u8>,
     /// For each hit of the call, the place of its key among the keys.
     pub(crate) places: Vec<Option<usize>>,
+    /// The strategies that the hits are about; none where nothing is to be asked.
+    pub(crate) twins: Option<Twins>,
 }
 
 #[derive(Debug, Error)]
@@ -34,7 +39,7 @@ enum NotAsked {
 
 impl Question {
     pub(crate) fn new<'a>(keys: &Keys, hits: impl IntoIterator<Item = &'a Hit<'a>>) -> Result<Self, BackendError> {
-        let mut question = Self { keys: Vec::new(), hits: Vec::new(), places: Vec::new() };
+        let mut question = Self { keys: Vec::new(), hits: Vec::new(), places: Vec::new(), twins: None };
         for hit in hits {
             let place = if hit.rate.is_unlimited() { None } else { Some(question.add(keys, hit)?) };
             question.places.push(place);
@@ -42,21 +47,21 @@ impl Question {
         Ok(question)
     }
 
-    /// Whether there is nothing to ask.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Adds a hit, as `hits.lua` reads it.
     fn add(&mut self, keys: &Keys, hit: &Hit<'_>) -> Result<usize, BackendError> {
-        let strategy = number(hit.strategy)?;
+        let twin = twin(hit.strategy)?;
         // Beyond what it checks the numbers of the programs would not be exact.
         hit.strategy.check(hit.rate).map_err(BackendError::unavailable)?;
         let place = self.place(keys.of(hit).map_err(BackendError::unavailable)?);
         let entry =
             u16::try_from(place + 1).map_err(|_| BackendError::unavailable(NotAsked::TooMany(self.keys.len())))?;
         self.hits.extend(entry.to_le_bytes());
-        self.hits.push(strategy);
+        self.hits.push(twin as u8);
+        self.twins = match self.twins {
+            Some(Twins::Only(other)) if other != twin => Some(Twins::Several),
+            Some(known) => Some(known),
+            None => Some(Twins::Only(twin)),
+        };
         let numbers =
             [hit.strategy.capacity(hit.rate), hit.rate.limit(), hit.rate.period_micros(), hit.cost.min(NEVER_FITS)];
         for number in numbers {
@@ -74,12 +79,11 @@ impl Question {
     }
 }
 
-/// The place of a strategy's twin in `hits.lua`.
-fn number(strategy: &AnyStrategy) -> Result<u8, BackendError> {
+fn twin(strategy: &AnyStrategy) -> Result<Twin, BackendError> {
     match strategy {
-        AnyStrategy::FixedWindow(_) => Ok(1),
-        AnyStrategy::SlidingWindowCounter(_) => Ok(2),
-        AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Ok(3),
+        AnyStrategy::FixedWindow(_) => Ok(Twin::FixedWindow),
+        AnyStrategy::SlidingWindowCounter(_) => Ok(Twin::SlidingWindowCounter),
+        AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Ok(Twin::Meter),
         other => Err(BackendError::unavailable(NotAsked::Strategy(other.name()))),
     }
 }

@@ -107,3 +107,15 @@ async fn leaky_bucket() -> Result {
 async fn gcra() -> Result {
     follow("gcra", |rate, random| Gcra::new().burst(size(rate, random)).into()).await
 }
+
+/// The program that knows all of them.
+#[tokio::test]
+async fn several_strategies_in_one_decision() -> Result {
+    let any: Choose = |rate, random| match random.upto(3) {
+        0 => FixedWindow.into(),
+        1 => SlidingWindowCounter.into(),
+        2 => TokenBucket::new().burst(size(rate, random)).into(),
+        _ => Gcra::new().burst(size(rate, random)).into(),
+    };
+    follow("several strategies", any).await
+}

@@ -28,7 +28,8 @@ pub(super) struct Trace {
     clock: ManualClock,
     reference: Reference,
     redis: RedisBackend,
-    strategy: AnyStrategy,
+    /// That of each limit.
+    strategies: [AnyStrategy; 2],
     rate: Rate,
     /// What was left after the last decision, and waits that end where something changes.
     remaining: u64,
@@ -47,7 +48,7 @@ impl Trace {
             key: Key::from((name, seed)),
             reference: Reference::default(),
             redis: redis.by_hand(clock.clone()),
-            strategy: choose(rate, &mut random),
+            strategies: [choose(rate, &mut random), choose(rate, &mut random)],
             clock,
             random,
             rate,
@@ -93,7 +94,7 @@ impl Trace {
     fn change_rate(&mut self) {
         let near = Rate::new(self.rate.limit() + 1, self.rate.period()).unwrap_or(self.rate);
         let rate = if self.random.upto(2) == 0 { near } else { self.random.rate() };
-        if self.strategy.check(rate).is_ok() {
+        if self.strategies.iter().all(|strategy| strategy.check(rate).is_ok()) {
             self.rate = rate;
         }
     }
@@ -101,16 +102,18 @@ impl Trace {
     async fn decide(&mut self, step: u64) -> Result<bool> {
         let costs: Vec<(&'static str, u64)> = (0..=self.random.pick(&[0, 0, 0, 1, 2], 0))
             .map(|_| {
-                let capacity = self.strategy.capacity(self.rate);
-                (self.random.pick(&UIDS, "limit"), self.random.cost(self.remaining, capacity))
+                let uid = self.random.pick(&UIDS, "limit");
+                let capacity = strategy_of(&self.strategies, uid).capacity(self.rate);
+                (uid, self.random.cost(self.remaining, capacity))
             })
             .collect();
         let rate = self.rate;
+        let (key, strategies) = (&self.key, &self.strategies);
         let hit =
-            |&(uid, cost): &(&'static str, u64)| Hit { uid, key: &self.key, strategy: &self.strategy, rate, cost };
+            |&(uid, cost): &(&'static str, u64)| Hit { uid, key, strategy: strategy_of(strategies, uid), rate, cost };
         let hits: Vec<_> = costs.iter().map(hit).collect();
         let says =
-            format!("{}, step {step}: {costs:?} at {} us, {:?} at {rate:?}", self.what, self.now(), self.strategy);
+            format!("{}, step {step}: {costs:?} at {} us, {:?} at {rate:?}", self.what, self.now(), self.strategies);
 
         if self.random.upto(3) == 0 {
             let (expected, found) = (self.reference.peek(&hits, self.clock.now()), self.redis.peek(&hits).await?);
@@ -121,14 +124,14 @@ impl Trace {
         if found.is_admitted() {
             self.charged.extend(costs.iter().map(|&(uid, cost)| (uid, rate, cost, self.clock.now())));
         }
-        self.look_at(&found);
+        self.look_at(&found, &costs);
         Ok(found.is_admitted())
     }
 
     /// Where the next steps are to go.
-    fn look_at(&mut self, decision: &Decision) {
-        for outcome in decision.outcomes() {
-            let standing = Standing::new(&self.strategy, self.rate, outcome);
+    fn look_at(&mut self, decision: &Decision, costs: &[(&'static str, u64)]) {
+        for (outcome, &(uid, _)) in decision.outcomes().iter().zip(costs) {
+            let standing = Standing::new(strategy_of(&self.strategies, uid), self.rate, outcome);
             self.remaining = standing.remaining();
             let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
             let micros = |wait: std::time::Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
@@ -139,7 +142,7 @@ impl Trace {
     async fn refund(&mut self) -> Result {
         let at = usize::try_from(self.random.upto(7)).unwrap_or_default();
         let Some(&(uid, rate, cost, charged_at)) = self.charged.iter().rev().nth(at) else { return Ok(()) };
-        let hit = Hit { uid, key: &self.key, strategy: &self.strategy, rate, cost };
+        let hit = Hit { uid, key: &self.key, strategy: strategy_of(&self.strategies, uid), rate, cost };
         let receipt = Receipt { hit, charged_at };
         self.reference.refund(receipt, self.clock.now());
         self.redis.refund(&[receipt]).await?;
@@ -147,9 +150,14 @@ impl Trace {
     }
 
     async fn reset(&mut self) -> Result {
-        let hit = Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate: self.rate, cost: 1 };
+        let [strategy, _] = &self.strategies;
+        let hit = Hit { uid: "limit", key: &self.key, strategy, rate: self.rate, cost: 1 };
         self.reference.reset(hit);
         self.redis.reset(&[hit]).await?;
         Ok(())
     }
+}
+
+fn strategy_of<'a>([one, another]: &'a [AnyStrategy; 2], uid: &str) -> &'a AnyStrategy {
+    if uid == "limit" { one } else { another }
 }

@@ -28,3 +28,5 @@ function fixed_window.refund(state, cost, charged_at)
   end
   return new_state(state.expires, state.first, max(0, state.second - cost), state)
 end
+
+STRATEGIES[1] = fixed_window

@@ -1,6 +1,5 @@
 -- The hits: ARGV[1] holds one after the other, each about one of the keys.
 local HIT = '<I2BI6I6I6I6'
-local STRATEGIES = { fixed_window, sliding_window_counter, meter }
 
 local function read_hits()
   local hits, packed, at = {}, ARGV[1], 1

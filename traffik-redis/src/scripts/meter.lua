@@ -103,3 +103,5 @@ function meter.refund(state, cost, charged_at)
   end
   return drained_at_to_state(max(0, micros), fraction, state.second, state)
 end
+
+STRATEGIES[3] = meter

@@ -2,6 +2,9 @@
 //!
 //! Each program is put together from the files of this folder. Those of the strategies are named like their Rust twins, and
 //! come to the same digits; the numbers that a response tells are worked out in Rust, from what a program says is stored.
+//!
+//! To define functions takes the server a good part of a call, so that there are programs of one strategy alone, which most
+//! decisions need, beside those of all.
 
 use fred::util::sha1_hash;
 
@@ -11,21 +14,43 @@ pub(crate) struct Script {
     pub(crate) sha: String,
 }
 
-pub(crate) struct Scripts {
+/// What can be asked.
+pub(crate) struct Programs {
     pub(crate) decide: Script,
     pub(crate) peek: Script,
     pub(crate) refund: Script,
 }
 
-/// What all programs begin with, once they know the time.
-const STRATEGIES: &str = concat!(
-    include_str!("exact.lua"),
-    include_str!("state.lua"),
-    include_str!("fixed_window.lua"),
-    include_str!("sliding_window_counter.lua"),
-    include_str!("meter.lua"),
-    include_str!("hits.lua"),
-);
+/// A strategy's Lua form, by its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Twin {
+    FixedWindow = 1,
+    SlidingWindowCounter = 2,
+    Meter = 3,
+}
+
+/// The strategies of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twins {
+    Only(Twin),
+    Several,
+}
+
+/// The programs, for each strategy alone and for all of them.
+pub(crate) struct Scripts {
+    fixed_window: Programs,
+    sliding_window_counter: Programs,
+    meter: Programs,
+    all: Programs,
+}
+
+const FIXED_WINDOW: &str = include_str!("fixed_window.lua");
+const SLIDING_WINDOW_COUNTER: &str = include_str!("sliding_window_counter.lua");
+const METER: &str = include_str!("meter.lua");
+
+/// What every program begins with, once it knows the time.
+const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
 
 impl Scripts {
     /// Those that read the server's clock.
@@ -39,9 +64,29 @@ impl Scripts {
         Self::by(include_str!("clock_by_hand.lua"))
     }
 
+    pub(crate) fn of(&self, twins: Twins) -> &Programs {
+        match twins {
+            Twins::Only(Twin::FixedWindow) => &self.fixed_window,
+            Twins::Only(Twin::SlidingWindowCounter) => &self.sliding_window_counter,
+            Twins::Only(Twin::Meter) => &self.meter,
+            Twins::Several => &self.all,
+        }
+    }
+
     fn by(clock: &str) -> Self {
+        Self {
+            fixed_window: Programs::new(clock, FIXED_WINDOW),
+            sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
+            meter: Programs::new(clock, METER),
+            all: Programs::new(clock, &[FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat()),
+        }
+    }
+}
+
+impl Programs {
+    fn new(clock: &str, strategies: &str) -> Self {
         let script = |question: &str| {
-            let text = [clock, STRATEGIES, question].concat();
+            let text = [clock, BEFORE_STRATEGIES, strategies, include_str!("hits.lua"), question].concat();
             Script { sha: sha1_hash(&text), text }
         };
         Self {

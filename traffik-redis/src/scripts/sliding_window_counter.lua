@@ -57,3 +57,5 @@ function sliding_window_counter.refund(state, cost, charged_at)
   end
   return nil
 end
+
+STRATEGIES[2] = sliding_window_counter

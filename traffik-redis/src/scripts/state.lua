@@ -23,3 +23,6 @@ end
 local function put(key, state, packed)
   redis.call('SET', key, packed, 'PXAT', dropped_at(state.expires))
 end
+
+-- The strategies of this program, by number.
+local STRATEGIES = {}
