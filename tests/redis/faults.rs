@@ -130,6 +130,25 @@ async fn nothing_is_decided_after_close() -> Result {
 }
 
 #[tokio::test]
+async fn a_backend_that_nobody_has_any_more_lets_go_of_its_connection() -> Result {
+    let server = Server::start()?;
+    let mut raw = server.raw()?;
+    let mut connections = || Result::Ok(raw.call(&["CLIENT", "LIST"])?.text().lines().count());
+    let before = connections()?;
+    let backend = builder(&server).connect().await?;
+    client()?.decide(&backend, 1).await?;
+    assert_eq!(connections()?, before + 1);
+
+    drop(backend);
+    let dropped = Instant::now();
+    while connections()? > before {
+        assert!(dropped.elapsed() < Duration::from_secs(5), "it stays connected");
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;

@@ -7,7 +7,7 @@ use fred::{
     error::{Error as FredError, ErrorKind},
     interfaces::ClientLike,
     types::{
-        Builder, ClusterHash, CustomCommand, Value,
+        Builder, ClusterHash, ConnectHandle, CustomCommand, Value,
         config::{Config, ReconnectPolicy},
     },
     util::redis_keyslot,
@@ -28,6 +28,8 @@ const DEAD_AFTER: Duration = Duration::from_millis(300);
 
 pub(crate) struct Connection {
     client: Client,
+    /// Drives the connection, and makes it again when it is lost.
+    task: ConnectHandle,
     deadline: Duration,
 }
 
@@ -35,8 +37,7 @@ impl Connection {
     pub(crate) async fn open(config: Config, deadline: Duration) -> Result<Self, Error> {
         let client = client(config, deadline).map_err(|error| Error::Connect(error.into()))?;
         match timeout(CONNECT_WITHIN, client.init()).await {
-            // The task ends when the client quits.
-            Ok(Ok(_task)) => Ok(Self { client, deadline }),
+            Ok(Ok(task)) => Ok(Self { client, task, deadline }),
             Ok(Err(error)) => Err(Error::Connect(error.into())),
             Err(_) => Err(Error::Timeout(CONNECT_WITHIN)),
         }
@@ -106,6 +107,13 @@ impl Connection {
             Ok(Err(error)) => Err(BackendError::unavailable(error)),
             Err(_) => Err(BackendError::Timeout(self.deadline)),
         }
+    }
+}
+
+/// The client itself would stay connected for as long as the process lives.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
