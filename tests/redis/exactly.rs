@@ -66,7 +66,7 @@ fn processes() -> Result {
     let server = Server::start()?;
     let start = || {
         Command::new(std::env::current_exe()?)
-            .args(["--exact", "exactly::a_process_of_several", "--ignored", "--nocapture"])
+            .args(["--exact", "exactly::a_process_of_several", "--nocapture"])
             .env(CHILD, server.url())
             .stdout(Stdio::piped())
             .spawn()
@@ -83,8 +83,8 @@ fn processes() -> Result {
     Ok(())
 }
 
+/// One of those processes, and in any other run of the tests nothing.
 #[tokio::test]
-#[ignore = "started by the test of processes"]
 async fn a_process_of_several() -> Result {
     let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
     let timeout = std::time::Duration::from_secs(10);
