@@ -41,21 +41,6 @@ macro_rules! strategies {
             };
         }
 
-        impl AnyStrategy {
-            /// Tells strategies of other names apart faster than the names do: those of the table by their place in it.
-            #[inline]
-            pub(crate) fn number(&self) -> Result<u8, &'static str> {
-                /// The names in the order of the table.
-                enum Place {
-                    $($name,)+
-                }
-                match self {
-                    $(Self::$name(_) => Ok(Place::$name as u8),)+
-                    Self::Own(own) => Err(own.name()),
-                }
-            }
-        }
-
         /// Your own strategies are equal if they are the same one.
         impl PartialEq for AnyStrategy {
             fn eq(&self, other: &Self) -> bool {

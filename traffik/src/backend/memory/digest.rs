@@ -3,12 +3,14 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
+    net::IpAddr,
 };
 
 use siphasher::sip128::SipHasher13;
 use smallvec::SmallVec;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::decision::Hit;
+use crate::{client::Part, decision::Hit, strategy::Strategy};
 
 /// A digest of 128 bits of a limit and a client: 32 say which shard the entry is in, and by the others it is known there.
 /// That two of a million clients share all of them is less likely than one in 10^17, and since the seed is secret nobody
@@ -32,35 +34,54 @@ pub(super) struct Name {
 /// What is hashed, long texts apart, fits without an allocation.
 type Message = SmallVec<[u8; 96]>;
 
-/// The key of the digest, drawn at random.
-///
-/// Clients choose what is hashed, so it takes a hash that is made for that: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a
-/// fast short-input PRF", 2012). Faster ones let a client find texts that collide whatever the key is.
+/// The keys of the digest, drawn at random.
 #[derive(Clone, Copy)]
-pub(super) struct Seed(SipHasher13);
+pub(super) struct Seed {
+    /// For what clients choose it takes a hash that is made for that: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast
+    /// short-input PRF", 2012). Faster ones let a client find texts that collide whatever the key is.
+    chosen: SipHasher13,
+    /// For addresses XXH3 does, which maps those of one kind to as many digests. The kinds have keys that nothing relates.
+    limit: u64,
+    v4: u64,
+    v6: u64,
+}
 
 impl Seed {
     pub(super) fn random() -> Self {
         let random = || RandomState::new().hash_one(());
-        Self(SipHasher13::new_with_keys(random(), random()))
+        let chosen = SipHasher13::new_with_keys(random(), random());
+        Self { chosen, limit: random(), v4: random(), v6: random() }
     }
 
-    /// Each text is written with its length before it, so that no two different hits make the same message.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each part of the digest is wanted")]
     pub(super) fn digest(&self, hit: &Hit<'_>) -> Digest {
-        let mut message = Message::new();
-        match hit.strategy.number() {
-            Ok(number) => message.push(number),
-            Err(name) => {
-                message.push(u8::MAX);
-                write_text(&mut message, name);
-            }
-        }
-        write_text(&mut message, hit.uid);
-        hit.key.write_to(&mut message);
-        let digest = self.0.hash(&message).as_u128();
+        let digest = match hit.key.parts() {
+            Some([Part::Address(address)]) => self.of_address(hit, *address),
+            _ => self.of_message(hit),
+        };
         Digest { shard: (digest >> 96) as u32, name: Name { low: digest as u64, high: (digest >> 64) as u32 } }
+    }
+
+    #[inline]
+    fn of_address(&self, hit: &Hit<'_>, address: IpAddr) -> u128 {
+        let of_strategy = xxh3_64_with_seed(hit.strategy.name().as_bytes(), self.limit);
+        let of_limit = xxh3_64_with_seed(hit.uid.as_bytes(), of_strategy);
+        match address {
+            IpAddr::V4(address) => xxh3_128_with_seed(&address.octets(), of_limit ^ self.v4),
+            IpAddr::V6(address) => xxh3_128_with_seed(&address.octets(), of_limit ^ self.v6),
+        }
+    }
+
+    /// Each text is written with its length before it, so that no two different hits make the same message.
+    #[inline(never)]
+    fn of_message(&self, hit: &Hit<'_>) -> u128 {
+        let mut message = Message::new();
+        for text in [hit.strategy.name(), hit.uid] {
+            write_text(&mut message, text);
+        }
+        hit.key.write_to(&mut message);
+        self.chosen.hash(&message).as_u128()
     }
 }
 
