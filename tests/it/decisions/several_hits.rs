@@ -6,9 +6,9 @@ use traffik::{
     Rate,
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
-    clock::Clock,
+    clock::{Clock, Timestamp},
     decision::{Hit, Standing},
-    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket},
     test::ManualClock,
 };
 
@@ -55,21 +55,47 @@ async fn all_hits_are_charged_or_none_is() -> Result {
     Ok(())
 }
 
+/// One of each kind of state.
+fn kinds() -> [AnyStrategy; 4] {
+    [FixedWindow.into(), SlidingWindowCounter.into(), SlidingWindowLog.into(), TokenBucket::new().into()]
+}
+
+/// Whether the client is new or known: these are decided in different ways.
 #[tokio::test]
 async fn hits_on_one_entry_add_up() -> Result {
-    for strategy in [AnyStrategy::from(FixedWindow), SlidingWindowCounter.into(), TokenBucket::new().into()] {
-        let (backend, _) = backend();
-        let alice = Key::from("alice");
-        let of = |cost| hit("limit", &alice, &strategy, cost);
+    for strategy in kinds() {
+        for known in [0, 1] {
+            let (backend, _) = backend();
+            let alice = Key::from("alice");
+            let of = |cost| hit("limit", &alice, &strategy, cost);
+            backend.decide(&[of(known)]).await?;
 
-        let decision = backend.decide(&[of(2), of(2), of(2)]).await?;
-        let told: Vec<_> = decision.outcomes().iter().map(|outcome| (outcome.admitted, outcome.cost)).collect();
-        assert_eq!(told, [(true, 2), (true, 4), (false, 6)]);
-        assert_eq!(remaining(&backend, of(1)).await?, [5]);
+            let decision = backend.decide(&[of(2), of(2), of(2)]).await?;
+            let told: Vec<_> = decision.outcomes().iter().map(|outcome| (outcome.admitted, outcome.cost)).collect();
+            assert_eq!(told, [(true, 2), (true, 4), (false, 6)]);
+            assert_eq!(remaining(&backend, of(1)).await?, [5 - known]);
 
-        assert!(backend.decide(&[of(2), of(3)]).await?.is_admitted());
-        assert_eq!(remaining(&backend, of(1)).await?, [0]);
-        assert_eq!(backend.len(), 1);
+            assert!(!backend.decide(&[of(3 - known), of(3)]).await?.is_admitted());
+            assert!(backend.decide(&[of(2 - known), of(3)]).await?.is_admitted());
+            assert_eq!(remaining(&backend, of(1)).await?, [0]);
+            assert_eq!(backend.len(), 1);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_tuple_notes_that_the_clock_went_back() -> Result {
+    for strategy in kinds() {
+        let (backend, clock) = backend();
+        let (alice, start) = (Key::from("alice"), clock.now());
+        let both = [hit("a", &alice, &strategy, 5), hit("b", &alice, &strategy, 5)];
+        assert!(backend.decide(&both).await?.is_admitted());
+        clock.set(Timestamp::from_micros(start.as_micros() - 3_600_000_000));
+        assert!(!backend.decide(&both).await?.is_admitted());
+        // When it comes forward again an hour has passed.
+        clock.set(start);
+        assert!(backend.decide(&both).await?.is_admitted(), "{strategy:?}");
     }
     Ok(())
 }

@@ -61,6 +61,20 @@ async fn of_charges_at_one_instant_each_gives_back_its_own() -> Result {
 }
 
 #[tokio::test]
+async fn given_back_twice_it_takes_no_more_than_was_charged_at_that_instant() -> Result {
+    let log = rig();
+    let charged = log.decide(RATE, 10).await?;
+    log.decide(RATE, 5).await?;
+    log.go_to(START + 1);
+    log.decide(RATE, 20).await?;
+    for left in [35, 40, 40] {
+        log.refund(RATE, &charged).await?;
+        assert_eq!(log.remaining(RATE).await?, left);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_was_charged_later_is_not_given_back_in_its_place() -> Result {
     let log = rig();
     let charged = log.decide(RATE, 10).await?;
