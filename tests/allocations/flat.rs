@@ -72,3 +72,18 @@ fn so_it_does_with_every_strategy() {
 fn logs_leave_with_their_entries() {
     assert_flat(&SlidingWindowLog.into(), 5000, addresses(10_000), 5);
 }
+
+#[test]
+fn a_log_forgets_what_counts_no_more() {
+    let (clock, strategy, key) = (ManualClock::new(), AnyStrategy::from(SlidingWindowLog), Key::from("alice"));
+    let backend = MemoryBackend::new("test").clock(clock.clone());
+    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("100/s"), cost: 1 };
+    let ask = || {
+        clock.advance(Duration::from_millis(10));
+        assert!(decides_now(&backend, &[hit]));
+    };
+    (0..200).for_each(|_| ask());
+    // A hundred are remembered at any time, of ten thousand.
+    let counted = measure(|| (0..10_000).for_each(|_| ask()));
+    assert!(counted.bytes_current < 1024, "{} bytes more", counted.bytes_current);
+}
