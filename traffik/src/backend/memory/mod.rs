@@ -46,8 +46,8 @@ use crate::{
 ///
 /// # Fast
 ///
-/// A decision about clients that are known takes no lock, and nothing from the heap if it is about one limit or two. A
-/// refusal writes nothing at all.
+/// A decision about up to four limits of clients that are known takes no lock, unless it is about a log, and nothing from the
+/// heap if it is about one or two. A refusal writes nothing then.
 ///
 /// # Example
 ///
