@@ -1,17 +1,15 @@
 //! A list that is never empty: a request that meets throttles meets at least one.
 
-use smallvec::SmallVec;
-
-/// One value, and perhaps more. Two take no allocation.
+/// One value, and perhaps more. One, as most are, takes no allocation, and no room for others.
 #[derive(Clone, Debug)]
 pub struct OneOrMore<T> {
     first: T,
-    rest: SmallVec<[T; 1]>,
+    rest: Vec<T>,
 }
 
 impl<T> OneOrMore<T> {
     pub(crate) fn new(first: T) -> Self {
-        Self { first, rest: SmallVec::new() }
+        Self { first, rest: Vec::new() }
     }
 
     /// Adds one, unless it is there already.
@@ -27,6 +25,12 @@ impl<T> OneOrMore<T> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn into_each(self, mut f: impl FnMut(T)) {
+        f(self.first);
+        self.rest.into_iter().for_each(f);
     }
 
     pub(crate) fn map<U>(&self, mut f: impl FnMut(&T) -> U) -> OneOrMore<U> {

@@ -14,8 +14,8 @@ use crate::{
 /// One throttle asked about one client.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "axum"), expect(unreachable_pub, reason = "a sealed trait of feature `axum` names it"))]
-pub struct Asked {
-    pub(crate) definition: Arc<Definition>,
+pub struct Asked<'a> {
+    pub(crate) definition: &'a Arc<Definition>,
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
@@ -24,8 +24,8 @@ pub struct Asked {
     pub(crate) charged_before: Option<Box<Limit>>,
 }
 
-impl Asked {
-    pub(crate) fn new(definition: Arc<Definition>, client: Client) -> Self {
+impl<'a> Asked<'a> {
+    pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         let (rate, cost) = (definition.rate, definition.settings.cost);
         Self { definition, client, rate, cost, charged_before: None }
     }
@@ -33,24 +33,30 @@ impl Asked {
     /// Whether it asks the same throttle about the same client.
     #[cfg(feature = "axum")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.definition, &other.definition) && self.client == other.client
+        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client
     }
 
     /// What the backend is asked: nothing about clients that are exempted, rates that are unlimited, requests that cost
     /// nothing, and what was charged before.
     pub(crate) fn hit(&self) -> Option<Hit<'_>> {
-        let counts = !self.rate.is_unlimited() && self.cost > 0 && self.charged_before.is_none();
-        self.entry().filter(|_| counts)
+        if self.is_counted() { self.entry() } else { None }
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        let counts = !self.rate.is_unlimited() && self.cost > 0 && !self.client.is_exempted();
+        counts && self.charged_before.is_none()
     }
 
     /// The entry that a client which is not exempted has, or would have.
     pub(crate) fn entry(&self) -> Option<Hit<'_>> {
-        let Definition { uid, settings, .. } = &*self.definition;
+        let Definition { uid, settings, .. } = &**self.definition;
         let (rate, cost) = (self.rate, self.cost);
         self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
     }
 
     pub(crate) fn hits(asked: &OneOrMore<Self>) -> SmallVec<[Hit<'_>; INLINE]> {
-        asked.iter().filter_map(Self::hit).collect()
+        let mut hits = SmallVec::new();
+        asked.iter().filter_map(Self::hit).for_each(|hit| hits.push(hit));
+        hits
     }
 }

@@ -5,6 +5,7 @@ mod builder;
 mod charge;
 mod deadline;
 mod error;
+mod known;
 mod registry;
 mod traffik;
 

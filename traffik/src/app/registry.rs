@@ -1,11 +1,9 @@
 use std::{
     any::TypeId,
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arc_swap::ArcSwap;
-
+use super::known::Known;
 use crate::throttle::{ConfigError, Declared, Definition, Throttle};
 
 /// The throttles that an app knows, each by its type, and at most one for a uid.
@@ -13,7 +11,7 @@ use crate::throttle::{ConfigError, Declared, Definition, Throttle};
 /// Read by every request and written once for each throttle, so reading takes no lock.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    known: ArcSwap<HashMap<TypeId, Arc<Definition>>>,
+    known: Known,
     writing: Mutex<()>,
     allow_duplicate_uids: bool,
     /// Throttles of the program that cannot be told apart. None of them can be used.
@@ -35,36 +33,31 @@ impl Registry {
     }
 
     /// The definition of `T`, which is checked and remembered when it is first asked for.
-    pub(super) fn get<T: Throttle>(&self) -> Result<Arc<Definition>, ConfigError> {
-        match self.known.load().get(&TypeId::of::<T>()) {
-            Some(known) => Ok(Arc::clone(known)),
+    pub(super) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
+        match self.known.get(TypeId::of::<T>()) {
+            Some(known) => Ok(known),
             None => self.learn(Definition::of::<T>()?),
         }
     }
 
-    fn learn(&self, new: Definition) -> Result<Arc<Definition>, ConfigError> {
+    fn learn(&self, new: Definition) -> Result<&Arc<Definition>, ConfigError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.known.load();
-        if let Some(known) = known.get(&new.type_id) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.known.get(new.type_id) {
+            return Ok(known);
         }
         if !self.allow_duplicate_uids {
-            self.check_uid(&new, &known)?;
+            self.check_uid(&new)?;
         }
-        let new = Arc::new(new);
-        let mut more = HashMap::clone(&known);
-        more.insert(new.type_id, Arc::clone(&new));
-        self.known.store(Arc::new(more));
-        Ok(new)
+        Ok(self.known.add(new))
     }
 
-    fn check_uid(&self, new: &Definition, known: &HashMap<TypeId, Arc<Definition>>) -> Result<(), ConfigError> {
+    fn check_uid(&self, new: &Definition) -> Result<(), ConfigError> {
         let is_new = |error: &&ConfigError| matches!(error, ConfigError::DuplicateUid { uid, .. } if *uid == new.uid);
         if let Some(duplicate) = self.duplicates.iter().find(is_new) {
             return Err(duplicate.clone());
         }
         Declared::check(new)?;
-        match known.values().find(|known| known.uid == new.uid) {
+        match self.known.iter().find(|known| known.uid == new.uid) {
             Some(first) => Err(ConfigError::duplicate(new.uid, first.name, new.name)),
             None => Ok(()),
         }

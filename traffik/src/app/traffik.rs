@@ -179,7 +179,7 @@ impl Traffik {
         }
     }
 
-    pub(crate) fn definition<T: Throttle>(&self) -> Result<Arc<Definition>, ConfigError> {
+    pub(crate) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         self.app.registry.get::<T>()
     }
 
@@ -199,12 +199,12 @@ impl Traffik {
         self.app.networks.counted_as(client)
     }
 
-    fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked>, Error> {
+    fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked<'_>>, Error> {
         let client = self.counted_as(client);
-        Ok(T::define(self)?.map(|definition| Asked::new(Arc::clone(definition), client.clone())))
+        Ok(T::define(self)?.map(|definition| Asked::new(definition, client.clone())))
     }
 
-    pub(crate) async fn charge(&self, asked: &OneOrMore<Asked>) -> Result<Limits, Error> {
+    pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         match self.charge_now(asked) {
             Some(limits) => limits,
             None => Box::pin(self.charge_later(asked)).await,
@@ -212,7 +212,7 @@ impl Traffik {
     }
 
     /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
-    fn charge_now(&self, asked: &OneOrMore<Asked>) -> Option<Result<Limits, Error>> {
+    fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
         let hits = Asked::hits(asked);
         let answer = match &self.app.backend {
             Some(backend) if !hits.is_empty() => backend.decide_now(&hits)?,
@@ -222,7 +222,7 @@ impl Traffik {
     }
 
     /// Asks a backend that has to wait, and no longer than it may.
-    async fn charge_later(&self, asked: &OneOrMore<Asked>) -> Result<Limits, Error> {
+    async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         let (hits, app) = (Asked::hits(asked), &self.app);
         let answer = match &app.backend {
             Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await,
@@ -234,7 +234,7 @@ impl Traffik {
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
     fn limits(
         &self,
-        asked: &OneOrMore<Asked>,
+        asked: &OneOrMore<Asked<'_>>,
         expected: usize,
         answer: Result<Decision, BackendError>,
     ) -> Result<Limits, Error> {

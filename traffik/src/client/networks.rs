@@ -15,14 +15,13 @@ impl Networks {
     }
 
     /// The client, with each address in its key cut to the network that it is counted by.
-    pub(crate) fn counted_as(self, Client(key): Client) -> Client {
-        Client(key.map(|Key { parts, secret }| {
-            let counted = |part| match part {
-                Part::Address(address) => Part::Address(self.network(address)),
-                other => other,
-            };
-            Key { parts: parts.into_iter().map(counted).collect(), secret }
-        }))
+    pub(crate) fn counted_as(self, mut client: Client) -> Client {
+        for part in client.0.iter_mut().flat_map(|Key { parts, .. }| parts) {
+            if let Part::Address(address) = part {
+                *address = self.network(*address);
+            }
+        }
+        client
     }
 
     fn network(self, address: IpAddr) -> IpAddr {

@@ -26,8 +26,8 @@ pub struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(asked: &Asked, outcome: Option<Outcome>) -> Self {
-        Self { definition: Arc::clone(&asked.definition), rate: asked.rate, own_cost: asked.cost, outcome }
+    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>) -> Self {
+        Self { definition: Arc::clone(asked.definition), rate: asked.rate, own_cost: asked.cost, outcome }
     }
 
     /// The throttle's unique id.

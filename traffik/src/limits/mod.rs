@@ -23,11 +23,11 @@ pub struct Limits {
 
 impl Limits {
     /// The outcomes are those of the asked that the backend was asked about, in the same order.
-    pub(crate) fn new(asked: &OneOrMore<Asked>, decision: Decision) -> Self {
+    pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: Decision) -> Self {
         let mut outcomes = decision.into_outcomes();
-        let limit = |asked: &Asked| match &asked.charged_before {
+        let limit = |asked: &Asked<'_>| match &asked.charged_before {
             Some(limit) => Limit::clone(limit),
-            None => Limit::new(asked, asked.hit().and_then(|_| outcomes.next())),
+            None => Limit::new(asked, if asked.is_counted() { outcomes.next() } else { None }),
         };
         Self { all: asked.map(limit) }
     }

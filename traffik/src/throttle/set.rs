@@ -15,13 +15,13 @@ pub trait Throttles: Define + Send + Sync + 'static {}
 /// What a set of throttles is made of; no trait of its own for anybody else.
 #[doc(hidden)]
 pub trait Define {
-    fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError>;
+    fn define(traffik: &Traffik) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 }
 
 impl<T: Throttle> Throttles for T {}
 
 impl<T: Throttle> Define for T {
-    fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError> {
+    fn define(traffik: &Traffik) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
         traffik.definition::<T>().map(OneOrMore::new)
     }
 }
@@ -47,10 +47,10 @@ macro_rules! tuple_of_throttles {
         impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
 
         impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
-            fn define(traffik: &Traffik) -> Result<OneOrMore<Arc<Definition>>, ConfigError> {
+            fn define(traffik: &Traffik) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
                 #[allow(unused_mut)]
                 let mut all = OneOrMore::new(traffik.definition::<$first>()?);
-                $(all.add(traffik.definition::<$throttle>()?, Arc::ptr_eq);)*
+                $(all.add(traffik.definition::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*
                 Ok(all)
             }
         }

@@ -123,13 +123,24 @@ impl Identifier {
         Self { function, source }
     }
 
+    /// Names the client, if that takes no waiting.
+    fn identify_now(&self, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
+        match &self.function {
+            Function::Sync(identifier) => Some(identified(identifier(parts))),
+            Function::Async(_) => None,
+        }
+    }
+
     async fn identify(&self, parts: &Parts) -> Result<Client, ThrottleRejection> {
-        let identity = match &self.function {
+        identified(match &self.function {
             Function::Sync(identifier) => identifier(parts),
             Function::Async(identifier) => identifier(parts).await,
-        };
-        identity.map_err(|response| Unidentified::new(response).into())
+        })
     }
+}
+
+fn identified(identity: Identity) -> Result<Client, ThrottleRejection> {
+    identity.map_err(|response| Unidentified::new(response).into())
 }
 
 impl fmt::Debug for Identifier {
@@ -164,6 +175,19 @@ impl Source {
     }
 }
 
+/// Asks whoever names the clients of a throttle, if that takes no waiting: most have an address, which is there.
+pub(super) fn identify_now<T: Throttle>(
+    definition: &Definition,
+    traffik: &Traffik,
+    parts: &Parts,
+) -> Option<Result<Client, ThrottleRejection>> {
+    match &definition.settings.web.identifier {
+        Some(identifier) => identifier.identify_now(parts),
+        None if has_default_identity::<T>() => default_client_now(traffik, parts),
+        None => None,
+    }
+}
+
 /// Asks whoever names the clients of a throttle.
 pub(super) async fn identify<T, S>(
     definition: &Definition,
@@ -177,7 +201,7 @@ where
     match &definition.settings.web.identifier {
         Some(identifier) => identifier.identify(parts).await,
         // Asked here, so that what rejects is seen for what it is: as a mere extractor its rejection is a response.
-        None if TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>() => default_client(parts).await,
+        None if has_default_identity::<T>() => default_client(parts).await,
         None => match T::Identity::from_request_parts(parts, state).await {
             Ok(identity) => Ok(identity.into()),
             Err(rejection) => Err(Unidentified::new(rejection.into_response()).into()),
@@ -193,6 +217,10 @@ impl<S: Sync> FromRequestParts<S> for DefaultIdentity {
     }
 }
 
+fn has_default_identity<T: Throttle>() -> bool {
+    TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>()
+}
+
 /// The client as the app names it.
 async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
     let Some(traffik) = parts.extensions.get::<Traffik>() else { return Err(Misconfigured::no_state().into()) };
@@ -200,5 +228,14 @@ async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
     match &web.identifier {
         Some(identifier) => identifier.identify(parts).await,
         None => peer(parts, web.share_anonymous),
+    }
+}
+
+/// The same, if that takes no waiting.
+fn default_client_now(traffik: &Traffik, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
+    let web = traffik.web();
+    match &web.identifier {
+        Some(identifier) => identifier.identify_now(parts),
+        None => Some(peer(parts, web.share_anonymous)),
     }
 }

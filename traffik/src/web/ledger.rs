@@ -5,19 +5,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::http::Extensions;
 use smallvec::SmallVec;
 
 use crate::{app::Traffik, client::Client, decision::Receipt, limits::Limit, throttle::Definition};
 
 /// The ledger of one request. Clones are the same: one travels with the request, one waits for the response.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Ledger {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// The handle that the request came with first. As a rule there is no other.
+    traffik: Traffik,
     /// Whether a layer waits for the response, to add the fields and to give back.
     watched: AtomicBool,
     met: Mutex<Entries>,
@@ -29,7 +30,8 @@ type Entries = SmallVec<[Met; 1]>;
 /// A limit that the request met.
 #[derive(Clone, Debug)]
 pub(super) struct Met {
-    pub(super) traffik: Traffik,
+    /// The handle that was asked, if it is not the ledger's.
+    pub(super) other: Option<Traffik>,
     pub(super) client: Client,
     pub(super) limit: Limit,
     /// Whether it was charged, rather than only looked at by a decision that was refused.
@@ -50,9 +52,12 @@ impl Met {
 }
 
 impl Ledger {
-    /// The ledger of a request, which it gets now if it has none.
-    pub(super) fn of(extensions: &mut Extensions) -> Self {
-        extensions.get_or_insert_default::<Self>().clone()
+    pub(super) fn new(traffik: Traffik) -> Self {
+        Self { shared: Arc::new(Shared { traffik, watched: AtomicBool::new(false), met: Mutex::default() }) }
+    }
+
+    pub(super) fn traffik(&self) -> &Traffik {
+        &self.shared.traffik
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -60,13 +65,13 @@ impl Ledger {
     }
 
     /// The same ledger for a layer that waits for the response, unless another does so already.
-    pub(super) fn watched(self) -> Option<Self> {
+    pub(super) fn watched(&self) -> Option<Self> {
         let is_first = !self.shared.watched.swap(true, Ordering::Relaxed);
-        is_first.then_some(self)
+        is_first.then(|| self.clone())
     }
 
-    pub(super) fn record(&self, met: impl IntoIterator<Item = Met>) {
-        self.lock().extend(met);
+    pub(super) fn record(&self, met: Met) {
+        self.lock().push(met);
     }
 
     /// The limit as it was when this throttle was charged for the same client earlier in the request.
@@ -94,16 +99,17 @@ impl Ledger {
     pub(super) async fn give_back(&self) {
         let mut met = std::mem::take(&mut *self.lock());
         // As a rule there is one handle, and so one call.
-        for of_one_handle in met.chunk_by_mut(|one, next| one.traffik.is(&next.traffik)) {
+        let handle = |met: &Met| met.other.clone().unwrap_or_else(|| self.traffik().clone());
+        for of_one_handle in met.chunk_by_mut(|one, next| handle(one).is(&handle(next))) {
             let receipts: Vec<_> = of_one_handle.iter().filter_map(Met::receipt).collect();
-            let Some(Met { traffik, .. }) = of_one_handle.first().filter(|_| !receipts.is_empty()) else { continue };
+            let Some(traffik) = of_one_handle.first().filter(|_| !receipts.is_empty()).map(handle) else { continue };
             match traffik.give_back(&receipts).await {
                 Ok(()) => of_one_handle.iter_mut().for_each(Met::give_back),
                 // It is told as charged, then, since nobody knows better.
                 Err(error) => tracing::warn!(%error, "a refused request keeps what it was charged"),
             }
         }
-        self.record(met);
+        self.lock().extend(met);
     }
 
     pub(super) fn has_charges(&self) -> bool {

@@ -10,71 +10,127 @@ use crate::{
     client::Client,
     limits::Limits,
     one_or_more::OneOrMore,
-    throttle::{Throttle, all_the_tuples},
+    throttle::{Definition, Throttle, all_the_tuples},
     web::{
-        identity::{Source, identify},
+        identity::{Source, identify, identify_now},
         ledger::{Ledger, Met},
         rejection::{Limited, Misconfigured, ThrottleRejection, Unavailable},
     },
 };
 
-/// The handle and the ledger that a request carries.
+/// The ledger and the handle that a request carries.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Meeting {
-    traffik: Traffik,
     ledger: Ledger,
+    /// The handle, if it is not the ledger's.
+    other: Option<Traffik>,
 }
 
-/// The clients that were named for this decision, each with what named it.
+/// The clients that were named for a tuple, each with what named it.
 type Named = SmallVec<[(Source, Client); 2]>;
 
 impl Meeting {
     pub(super) fn begin(parts: &mut Parts) -> Result<Self, Misconfigured> {
-        let traffik = parts.extensions.get::<Traffik>().cloned().ok_or_else(Misconfigured::no_state)?;
-        Ok(Self { traffik, ledger: Ledger::of(&mut parts.extensions) })
+        let traffik = parts.extensions.get::<Traffik>().ok_or_else(Misconfigured::no_state)?;
+        let Some(ledger) = parts.extensions.get::<Ledger>().cloned() else {
+            let ledger = Ledger::new(traffik.clone());
+            parts.extensions.insert(ledger.clone());
+            return Ok(Self { ledger, other: None });
+        };
+        let other = (!traffik.is(ledger.traffik())).then(|| traffik.clone());
+        Ok(Self { ledger, other })
     }
 
-    /// Asks who the client of the throttle `T` is, unless the same was asked for one before it in the tuple.
-    async fn ask<T, S>(&self, named: &mut Named, parts: &mut Parts, state: &S) -> Result<Asked, ThrottleRejection>
+    fn traffik(&self) -> &Traffik {
+        self.other.as_ref().unwrap_or(self.ledger.traffik())
+    }
+
+    /// Asks who the client of the throttle `T` is.
+    async fn ask<T, S>(&self, parts: &mut Parts, state: &S) -> Result<Asked<'_>, ThrottleRejection>
     where
         T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
         S: Sync,
     {
-        let definition = self.traffik.definition::<T>().map_err(Misconfigured::from)?;
-        if self.traffik.is_disabled() {
-            return Ok(Asked::new(definition, crate::EXEMPTED));
+        let definition = self.definition::<T>()?;
+        let client = self.name::<T, S>(definition, parts, state).await?;
+        Ok(self.asked(definition, client))
+    }
+
+    /// The same for one of a tuple, unless what names its client did so for one before it.
+    async fn ask_one_of<T, S>(
+        &self,
+        named: &mut Named,
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Asked<'_>, ThrottleRejection>
+    where
+        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+        S: Sync,
+    {
+        let definition = self.definition::<T>()?;
+        let source = Source::of::<T>(definition);
+        if let Some((_, client)) = named.iter().find(|(known, _)| *known == source) {
+            return Ok(self.asked(definition, client.clone()));
         }
-        let source = Source::of::<T>(&definition);
-        let known = named.iter().find(|(known, _)| *known == source).map(|(_, client)| client.clone());
-        let client = match known {
-            Some(client) => client,
-            None => self.traffik.counted_as(identify::<T, S>(&definition, parts, state).await?),
-        };
+        let client = self.name::<T, S>(definition, parts, state).await?;
         named.push((source, client.clone()));
-        let charged_before = self.ledger.charged_before(&definition, &client);
-        Ok(Asked { charged_before, ..Asked::new(definition, client) })
+        Ok(self.asked(definition, client))
+    }
+
+    fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, Misconfigured> {
+        self.traffik().definition::<T>().map_err(Misconfigured::from)
+    }
+
+    async fn name<T, S>(
+        &self,
+        definition: &Definition,
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Client, ThrottleRejection>
+    where
+        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+        S: Sync,
+    {
+        let traffik = self.traffik();
+        if traffik.is_disabled() {
+            return Ok(crate::EXEMPTED);
+        }
+        let client = match identify_now::<T>(definition, traffik, parts) {
+            Some(client) => client?,
+            None => identify::<T, S>(definition, parts, state).await?,
+        };
+        Ok(traffik.counted_as(client))
+    }
+
+    fn asked<'a>(&self, definition: &'a Arc<Definition>, client: Client) -> Asked<'a> {
+        let charged_before = self.ledger.charged_before(definition, &client);
+        Asked { charged_before, ..Asked::new(definition, client) }
     }
 
     /// Decides about all that the request was not charged for before, and writes it down.
-    pub(super) async fn decide(self, asked: OneOrMore<Asked>) -> Result<Limits, ThrottleRejection> {
-        let limits = match self.traffik.charge(&asked).await {
+    pub(super) async fn decide(&self, asked: OneOrMore<Asked<'_>>) -> Result<Limits, ThrottleRejection> {
+        let limits = match self.traffik().charge(&asked).await {
             Ok(limits) => limits,
             Err(Error::Config(error)) => return Err(Misconfigured::from(error).into()),
             Err(Error::Backend(error)) => {
-                let definitions = asked.iter().map(|asked| Arc::clone(&asked.definition)).collect();
-                return Err(Unavailable::new(error, definitions, self.traffik, self.ledger).into());
+                let definitions = asked.iter().map(|asked| Arc::clone(asked.definition)).collect();
+                return Err(Unavailable::new(error, definitions, self.traffik().clone(), self.ledger.clone()).into());
             }
         };
         let charged = limits.is_admitted();
-        let new = asked.iter().zip(limits.iter()).filter(|(asked, _)| asked.charged_before.is_none());
-        self.ledger.record(new.map(|(asked, limit)| Met {
-            traffik: self.traffik.clone(),
-            client: asked.client.clone(),
-            limit: limit.clone(),
-            charged: charged && limit.is_counted(),
-        }));
-        if charged { Ok(limits) } else { Err(Limited::new(limits, self.traffik, self.ledger).into()) }
+        self.record(asked, &limits, charged);
+        if charged { Ok(limits) } else { Err(Limited::new(limits, self.traffik().clone(), self.ledger.clone()).into()) }
+    }
+
+    fn record(&self, asked: OneOrMore<Asked<'_>>, limits: &Limits, charged: bool) {
+        let mut limits = limits.iter();
+        asked.into_each(|Asked { client, charged_before, .. }| {
+            if let (Some(limit), None) = (limits.next(), charged_before) {
+                let (limit, charged) = (limit.clone(), charged && limit.is_counted());
+                self.ledger.record(Met { other: self.other.clone(), client, limit, charged });
+            }
+        });
     }
 }
 
@@ -85,11 +141,11 @@ impl Meeting {
     note = "the `Identity` of a throttle is an extractor that turns into a `traffik::Client`"
 )]
 pub trait Identified<S> {
-    fn identify(
-        meeting: &Meeting,
+    fn identify<'a>(
+        meeting: &'a Meeting,
         parts: &mut Parts,
         state: &S,
-    ) -> impl Future<Output = Result<OneOrMore<Asked>, ThrottleRejection>> + Send;
+    ) -> impl Future<Output = Result<OneOrMore<Asked<'a>>, ThrottleRejection>> + Send;
 }
 
 impl<T, S> Identified<S> for T
@@ -97,8 +153,12 @@ where
     T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
     S: Send + Sync,
 {
-    async fn identify(meeting: &Meeting, parts: &mut Parts, state: &S) -> Result<OneOrMore<Asked>, ThrottleRejection> {
-        meeting.ask::<T, S>(&mut Named::new(), parts, state).await.map(OneOrMore::new)
+    async fn identify<'a>(
+        meeting: &'a Meeting,
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
+        meeting.ask::<T, S>(parts, state).await.map(OneOrMore::new)
     }
 }
 
@@ -110,15 +170,15 @@ macro_rules! tuple_of_identified {
             $($throttle: Throttle<Identity: FromRequestParts<S> + Into<Client>>,)*
             S: Send + Sync,
         {
-            async fn identify(
-                meeting: &Meeting,
+            async fn identify<'a>(
+                meeting: &'a Meeting,
                 parts: &mut Parts,
                 state: &S,
-            ) -> Result<OneOrMore<Asked>, ThrottleRejection> {
+            ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
                 let mut named = Named::new();
                 #[allow(unused_mut)]
-                let mut asked = OneOrMore::new(meeting.ask::<$first, S>(&mut named, parts, state).await?);
-                $(asked.add(meeting.ask::<$throttle, S>(&mut named, parts, state).await?, Asked::is_same);)*
+                let mut asked = OneOrMore::new(meeting.ask_one_of::<$first, S>(&mut named, parts, state).await?);
+                $(asked.add(meeting.ask_one_of::<$throttle, S>(&mut named, parts, state).await?, Asked::is_same);)*
                 Ok(asked)
             }
         }

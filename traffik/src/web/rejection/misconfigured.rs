@@ -11,7 +11,7 @@ use crate::throttle::ConfigError;
 /// As a response it is a 500 with that text, which is logged as well.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct Misconfigured(Cause);
+pub struct Misconfigured(Box<Cause>);
 
 #[derive(Debug, Error)]
 enum Cause {
@@ -43,7 +43,7 @@ impl Misconfigured {
 
     fn logged(cause: Cause) -> Self {
         tracing::error!("{cause}");
-        Self(cause)
+        Self(Box::new(cause))
     }
 }
 

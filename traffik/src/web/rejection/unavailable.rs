@@ -17,8 +17,12 @@ use crate::{
 ///
 /// As a response it is a 503: the client did nothing wrong.
 #[derive(Debug, Error)]
+#[error(transparent)]
+pub struct Unavailable(Box<Inner>);
+
+#[derive(Debug, Error)]
 #[error("the limits of this request cannot be checked at present")]
-pub struct Unavailable {
+struct Inner {
     #[source]
     source: BackendError,
     definitions: Vec<Arc<Definition>>,
@@ -33,15 +37,15 @@ impl Unavailable {
         traffik: Traffik,
         ledger: Ledger,
     ) -> Self {
-        let rejection = Self { source, definitions, traffik, ledger };
+        let rejection = Self(Box::new(Inner { source, definitions, traffik, ledger }));
         rejection.log();
         rejection
     }
 
     /// Once a second, however many requests are refused.
     fn log(&self) {
-        if self.traffik.web().outages.is_due(self.traffik.clock().now()) {
-            let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.source);
+        if self.0.traffik.web().outages.is_due(self.0.traffik.clock().now()) {
+            let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.0.source);
             tracing::error!(?uids, %error, "requests are refused, since the backend gives no answer");
         }
     }
@@ -49,18 +53,18 @@ impl Unavailable {
     /// Why the backend gave none.
     #[must_use]
     pub fn backend_error(&self) -> &BackendError {
-        &self.source
+        &self.0.source
     }
 
     /// The uids of the throttles that were to be checked.
     pub fn uids(&self) -> impl Iterator<Item = &'static str> {
-        self.definitions.iter().map(|definition| definition.uid)
+        self.0.definitions.iter().map(|definition| definition.uid)
     }
 
     /// The responder of the first throttle that has one of its own, or the app's.
     pub(in crate::web) fn responder(&self) -> &AnyResponder {
-        let own = self.definitions.iter().find_map(|definition| definition.settings.web.responder.as_ref());
-        own.unwrap_or(&self.traffik.web().responder)
+        let own = self.0.definitions.iter().find_map(|definition| definition.settings.web.responder.as_ref());
+        own.unwrap_or(&self.0.traffik.web().responder)
     }
 
     /// When to try again: the store may be back by then.
@@ -70,11 +74,11 @@ impl Unavailable {
     }
 
     pub(in crate::web) fn traffik(&self) -> &Traffik {
-        &self.traffik
+        &self.0.traffik
     }
 
     pub(in crate::web) fn ledger(&self) -> &Ledger {
-        &self.ledger
+        &self.0.ledger
     }
 }
 

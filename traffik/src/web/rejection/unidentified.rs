@@ -7,11 +7,11 @@ use thiserror::Error;
 /// Whoever names the client turned the request away, with this response.
 #[derive(Error)]
 #[error("the client of the request could not be named")]
-pub struct Unidentified(SyncWrapper<Response>);
+pub struct Unidentified(Box<SyncWrapper<Response>>);
 
 impl Unidentified {
     pub(in crate::web) fn new(response: Response) -> Self {
-        Self(SyncWrapper::new(response))
+        Self(Box::new(SyncWrapper::new(response)))
     }
 }
 

@@ -7,12 +7,9 @@ use std::{
 use axum::http::Response;
 use pin_project_lite::pin_project;
 
-use crate::{
-    app::Traffik,
-    web::{
-        ledger::Ledger,
-        response::{TurnedAway, add_fields},
-    },
+use crate::web::{
+    ledger::Ledger,
+    response::{TurnedAway, add_fields},
 };
 
 pin_project! {
@@ -20,10 +17,11 @@ pin_project! {
     pub struct ResponseFuture<F, B> {
         #[pin]
         inner: F,
-        traffik: Traffik,
         // None, where another layer further out sees to the response.
         ledger: Option<Ledger>,
-        giving_back: Option<GivingBack<B>>,
+        x_ratelimit: bool,
+        // Boxed, since it is rare, and what is moved about is this future.
+        giving_back: Option<Box<GivingBack<B>>>,
     }
 }
 
@@ -34,8 +32,8 @@ struct GivingBack<B> {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, traffik: Traffik, ledger: Option<Ledger>) -> Self {
-        Self { inner, traffik, ledger, giving_back: None }
+    pub(super) fn new(inner: F, ledger: Option<Ledger>, x_ratelimit: bool) -> Self {
+        Self { inner, ledger, x_ratelimit, giving_back: None }
     }
 }
 
@@ -52,25 +50,25 @@ where
             let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
             let turned_away = response.extensions_mut().remove::<TurnedAway>().is_some();
             if !(turned_away && ledger.has_charges()) {
-                return Poll::Ready(Ok(tell(response, ledger, this.traffik)));
+                return Poll::Ready(Ok(tell(response, ledger, *this.x_ratelimit)));
             }
             let charged = ledger.clone();
             let done = Box::pin(async move { charged.give_back().await });
-            *this.giving_back = Some(GivingBack { response, done });
+            *this.giving_back = Some(Box::new(GivingBack { response, done }));
         }
         if let Some(giving_back) = this.giving_back {
             ready!(giving_back.done.as_mut().poll(cx));
         }
         match (this.giving_back.take(), this.ledger) {
-            (Some(GivingBack { response, .. }), Some(ledger)) => Poll::Ready(Ok(tell(response, ledger, this.traffik))),
+            (Some(given_back), Some(ledger)) => Poll::Ready(Ok(tell(given_back.response, ledger, *this.x_ratelimit))),
             _ => Poll::Pending,
         }
     }
 }
 
 /// The response, with the fields for all that its request met.
-fn tell<B>(mut response: Response<B>, ledger: &Ledger, traffik: &Traffik) -> Response<B> {
-    ledger.show(|limits| add_fields(response.headers_mut(), limits, traffik.web().x_ratelimit));
+fn tell<B>(mut response: Response<B>, ledger: &Ledger, x_ratelimit: bool) -> Response<B> {
+    ledger.show(|limits| add_fields(response.headers_mut(), limits, x_ratelimit));
     response
 }
 

@@ -29,7 +29,7 @@ where
         let extensions = request.extensions_mut();
         extensions.insert(self.traffik.clone());
         // Within another such layer, the outermost one sees to the response.
-        let ledger = Ledger::of(extensions).watched();
-        ResponseFuture::new(self.inner.call(request), self.traffik.clone(), ledger)
+        let ledger = extensions.get_or_insert_with(|| Ledger::new(self.traffik.clone())).watched();
+        ResponseFuture::new(self.inner.call(request), ledger, self.traffik.web().x_ratelimit)
     }
 }
