@@ -19,9 +19,8 @@ pub struct Asked<'a> {
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
-    /// The limit as it stood when the same request was charged for it before: it is not charged again. That is rare, and
-    /// what is asked is moved about, so it is kept small.
-    pub(crate) charged_before: Option<Box<Limit>>,
+    /// The limit as it stood when the same request was charged for it before: it is not charged again.
+    pub(crate) charged_before: Option<Arc<Limit>>,
 }
 
 impl<'a> Asked<'a> {

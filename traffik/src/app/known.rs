@@ -50,8 +50,8 @@ impl Known {
     fn chain(&self, type_id: TypeId) -> &Chain {
         let mut id = Id::default();
         type_id.hash(&mut id);
-        let [first, ..] = &self.chains;
-        self.chains.get(id.0 as usize % CHAINS).unwrap_or(first)
+        let ([first, ..], [byte, ..]) = (&self.chains, id.0.to_le_bytes());
+        self.chains.get(usize::from(byte) % CHAINS).unwrap_or(first)
     }
 }
 

@@ -204,7 +204,7 @@ impl Traffik {
         Ok(T::define(self)?.map(|definition| Asked::new(definition, client.clone())))
     }
 
-    pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+    async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         match self.charge_now(asked) {
             Some(limits) => limits,
             None => Box::pin(self.charge_later(asked)).await,
@@ -212,7 +212,7 @@ impl Traffik {
     }
 
     /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
-    fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
+    pub(crate) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
         let hits = Asked::hits(asked);
         let answer = match &self.app.backend {
             Some(backend) if !hits.is_empty() => backend.decide_now(&hits)?,
@@ -222,7 +222,7 @@ impl Traffik {
     }
 
     /// Asks a backend that has to wait, and no longer than it may.
-    async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+    pub(crate) async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         let (hits, app) = (Asked::hits(asked), &self.app);
         let answer = match &app.backend {
             Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await,

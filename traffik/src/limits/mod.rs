@@ -2,6 +2,8 @@
 
 mod limit;
 
+use std::sync::Arc;
+
 pub use self::limit::Limit;
 use smallvec::SmallVec;
 
@@ -18,7 +20,8 @@ use crate::{
 /// See [`Traffik`](crate::Traffik) for an example.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    all: OneOrMore<Limit>,
+    /// Each shared with the ledger of its request, so that what is moved and cloned on the way is small.
+    all: OneOrMore<Arc<Limit>>,
 }
 
 impl Limits {
@@ -26,8 +29,8 @@ impl Limits {
     pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: Decision) -> Self {
         let mut outcomes = decision.into_outcomes();
         let limit = |asked: &Asked<'_>| match &asked.charged_before {
-            Some(limit) => Limit::clone(limit),
-            None => Limit::new(asked, if asked.is_counted() { outcomes.next() } else { None }),
+            Some(limit) => Arc::clone(limit),
+            None => Arc::new(Limit::new(asked, if asked.is_counted() { outcomes.next() } else { None })),
         };
         Self { all: asked.map(limit) }
     }
@@ -40,6 +43,10 @@ impl Limits {
 
     /// Each limit.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> + Clone {
+        self.shared().map(|limit| &**limit)
+    }
+
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<Limit>> + Clone {
         self.all.iter()
     }
 

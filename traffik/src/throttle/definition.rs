@@ -17,9 +17,9 @@ pub struct Definition {
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
-    /// What responses say of it.
+    /// What all responses say of it.
     #[cfg(feature = "axum")]
-    pub(crate) policy: Option<axum::http::HeaderValue>,
+    pub(crate) items: crate::web::Items,
 }
 
 impl Definition {
@@ -33,7 +33,7 @@ impl Definition {
             rate: const { T::RATE },
             settings: T::settings(),
             #[cfg(feature = "axum")]
-            policy: crate::web::policy(T::UID, T::RATE),
+            items: crate::web::Items::new(T::UID, T::RATE),
         };
         definition.check()?;
         #[cfg(feature = "axum")]

@@ -33,7 +33,7 @@ pub(super) struct Met {
     /// The handle that was asked, if it is not the ledger's.
     pub(super) other: Option<Traffik>,
     pub(super) client: Client,
-    pub(super) limit: Limit,
+    pub(super) limit: Arc<Limit>,
     /// Whether it was charged, rather than only looked at by a decision that was refused.
     pub(super) charged: bool,
 }
@@ -46,7 +46,8 @@ impl Met {
     fn give_back(&mut self) {
         if self.charged {
             self.charged = false;
-            self.limit.give_back();
+            // The permit keeps telling what it told.
+            Arc::make_mut(&mut self.limit).give_back();
         }
     }
 }
@@ -75,11 +76,11 @@ impl Ledger {
     }
 
     /// The limit as it was when this throttle was charged for the same client earlier in the request.
-    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Box<Limit>> {
+    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Arc<Limit>> {
         // A definition belongs to one handle: another app's is another, even if its throttle is the same type.
         let is_it =
             |met: &&Met| met.charged && Arc::ptr_eq(met.limit.definition(), definition) && met.client == *client;
-        self.lock().iter().rev().find(is_it).map(|met| Box::new(met.limit.clone()))
+        self.lock().iter().rev().find(is_it).map(|met| Arc::clone(&met.limit))
     }
 
     /// Shows every limit that was met, once each: as it stood last.

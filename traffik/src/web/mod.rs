@@ -17,7 +17,7 @@ mod traffik_layer;
 
 pub(crate) use self::{
     defaults::{WebDefaults, WebSettings},
-    response::policy,
+    response::Items,
 };
 pub use self::{
     extract::Throttled,

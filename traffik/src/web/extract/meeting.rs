@@ -42,28 +42,22 @@ impl Meeting {
         Ok(Self { ledger, other })
     }
 
-    fn traffik(&self) -> &Traffik {
+    pub(super) fn traffik(&self) -> &Traffik {
         self.other.as_ref().unwrap_or(self.ledger.traffik())
     }
 
-    /// Asks who the client of the throttle `T` is.
-    async fn ask<T, S>(&self, parts: &mut Parts, state: &S) -> Result<Asked<'_>, ThrottleRejection>
-    where
-        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
-        S: Sync,
-    {
-        let definition = self.definition::<T>()?;
-        let client = self.name::<T, S>(definition, parts, state).await?;
-        Ok(self.asked(definition, client))
+    /// Asks who the client of the throttle `T` is, if that takes no waiting.
+    fn ask_now<T: Throttle>(&self, parts: &Parts) -> Option<Result<Asked<'_>, ThrottleRejection>> {
+        let definition = match self.definition::<T>() {
+            Ok(definition) => definition,
+            Err(misconfigured) => return Some(Err(misconfigured.into())),
+        };
+        let client = self.name_now::<T>(definition, parts)?;
+        Some(client.map(|client| self.asked(definition, client)))
     }
 
-    /// The same for one of a tuple, unless what names its client did so for one before it.
-    async fn ask_one_of<T, S>(
-        &self,
-        named: &mut Named,
-        parts: &mut Parts,
-        state: &S,
-    ) -> Result<Asked<'_>, ThrottleRejection>
+    /// Asks who the client of the throttle `T` is, unless what names it did so for one before it in the tuple.
+    async fn ask<T, S>(&self, named: &mut Named, parts: &mut Parts, state: &S) -> Result<Asked<'_>, ThrottleRejection>
     where
         T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
         S: Sync,
@@ -73,7 +67,10 @@ impl Meeting {
         if let Some((_, client)) = named.iter().find(|(known, _)| *known == source) {
             return Ok(self.asked(definition, client.clone()));
         }
-        let client = self.name::<T, S>(definition, parts, state).await?;
+        let client = match self.name_now::<T>(definition, parts) {
+            Some(client) => client?,
+            None => self.traffik().counted_as(identify::<T, S>(definition, parts, state).await?),
+        };
         named.push((source, client.clone()));
         Ok(self.asked(definition, client))
     }
@@ -82,25 +79,16 @@ impl Meeting {
         self.traffik().definition::<T>().map_err(Misconfigured::from)
     }
 
-    async fn name<T, S>(
+    fn name_now<T: Throttle>(
         &self,
         definition: &Definition,
-        parts: &mut Parts,
-        state: &S,
-    ) -> Result<Client, ThrottleRejection>
-    where
-        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
-        S: Sync,
-    {
+        parts: &Parts,
+    ) -> Option<Result<Client, ThrottleRejection>> {
         let traffik = self.traffik();
         if traffik.is_disabled() {
-            return Ok(crate::EXEMPTED);
+            return Some(Ok(crate::EXEMPTED));
         }
-        let client = match identify_now::<T>(definition, traffik, parts) {
-            Some(client) => client?,
-            None => identify::<T, S>(definition, parts, state).await?,
-        };
-        Ok(traffik.counted_as(client))
+        identify_now::<T>(definition, traffik, parts).map(|client| Ok(traffik.counted_as(client?)))
     }
 
     fn asked<'a>(&self, definition: &'a Arc<Definition>, client: Client) -> Asked<'a> {
@@ -108,9 +96,13 @@ impl Meeting {
         Asked { charged_before, ..Asked::new(definition, client) }
     }
 
-    /// Decides about all that the request was not charged for before, and writes it down.
-    pub(super) async fn decide(&self, asked: OneOrMore<Asked<'_>>) -> Result<Limits, ThrottleRejection> {
-        let limits = match self.traffik().charge(&asked).await {
+    /// Writes down what was decided about all that the request was not charged for before.
+    pub(super) fn conclude(
+        &self,
+        asked: OneOrMore<Asked<'_>>,
+        answer: Result<Limits, Error>,
+    ) -> Result<Limits, ThrottleRejection> {
+        let limits = match answer {
             Ok(limits) => limits,
             Err(Error::Config(error)) => return Err(Misconfigured::from(error).into()),
             Err(Error::Backend(error)) => {
@@ -124,10 +116,10 @@ impl Meeting {
     }
 
     fn record(&self, asked: OneOrMore<Asked<'_>>, limits: &Limits, charged: bool) {
-        let mut limits = limits.iter();
+        let mut limits = limits.shared();
         asked.into_each(|Asked { client, charged_before, .. }| {
             if let (Some(limit), None) = (limits.next(), charged_before) {
-                let (limit, charged) = (limit.clone(), charged && limit.is_counted());
+                let (limit, charged) = (Arc::clone(limit), charged && limit.is_counted());
                 self.ledger.record(Met { other: self.other.clone(), client, limit, charged });
             }
         });
@@ -141,6 +133,15 @@ impl Meeting {
     note = "the `Identity` of a throttle is an extractor that turns into a `traffik::Client`"
 )]
 pub trait Identified<S> {
+    /// If it takes no waiting. A tuple is not asked like this: who waits for one of its clients must not ask for another twice.
+    fn identify_now<'a>(
+        meeting: &'a Meeting,
+        parts: &Parts,
+    ) -> Option<Result<OneOrMore<Asked<'a>>, ThrottleRejection>> {
+        let _ = (meeting, parts);
+        None
+    }
+
     fn identify<'a>(
         meeting: &'a Meeting,
         parts: &mut Parts,
@@ -153,12 +154,19 @@ where
     T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
     S: Send + Sync,
 {
+    fn identify_now<'a>(
+        meeting: &'a Meeting,
+        parts: &Parts,
+    ) -> Option<Result<OneOrMore<Asked<'a>>, ThrottleRejection>> {
+        meeting.ask_now::<T>(parts).map(|asked| asked.map(OneOrMore::new))
+    }
+
     async fn identify<'a>(
         meeting: &'a Meeting,
         parts: &mut Parts,
         state: &S,
     ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
-        meeting.ask::<T, S>(parts, state).await.map(OneOrMore::new)
+        meeting.ask::<T, S>(&mut Named::new(), parts, state).await.map(OneOrMore::new)
     }
 }
 
@@ -177,8 +185,8 @@ macro_rules! tuple_of_identified {
             ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
                 let mut named = Named::new();
                 #[allow(unused_mut)]
-                let mut asked = OneOrMore::new(meeting.ask_one_of::<$first, S>(&mut named, parts, state).await?);
-                $(asked.add(meeting.ask_one_of::<$throttle, S>(&mut named, parts, state).await?, Asked::is_same);)*
+                let mut asked = OneOrMore::new(meeting.ask::<$first, S>(&mut named, parts, state).await?);
+                $(asked.add(meeting.ask::<$throttle, S>(&mut named, parts, state).await?, Asked::is_same);)*
                 Ok(asked)
             }
         }

@@ -90,8 +90,16 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
         let meeting = Meeting::begin(parts)?;
-        let asked = T::identify(&meeting, parts, state).await?;
-        let limits = meeting.decide(asked).await?;
+        // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
+        let asked = match T::identify_now(&meeting, parts) {
+            Some(asked) => asked?,
+            None => Box::pin(T::identify(&meeting, parts, state)).await?,
+        };
+        let answer = match meeting.traffik().charge_now(&asked) {
+            Some(answer) => answer,
+            None => Box::pin(meeting.traffik().charge_later(&asked)).await,
+        };
+        let limits = meeting.conclude(asked, answer)?;
         Ok(Self { limits, throttles: PhantomData })
     }
 }

@@ -1,7 +1,6 @@
 //! `RateLimit-Policy` and `RateLimit`: structured-field lists with an item for each limit that was met.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
-use smallvec::SmallVec;
 
 use super::whole_seconds;
 use crate::{limits::Limit, rate::Rate};
@@ -15,42 +14,51 @@ const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// The largest integer of a structured field: 15 digits.
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
-/// As long as the fields of most responses.
-type Line = SmallVec<[u8; 128]>;
-
 /// Adds the fields for `limits`, and leaves alone what is there already.
 pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_ratelimit: bool) {
     if limits.is_empty() {
         return;
     }
     add(headers, POLICY, || policies(limits));
-    add(headers, STATE, || value(&list(limits, write_state)));
+    add(headers, STATE, || states(limits));
     if x_ratelimit {
         add_x_ratelimit(headers, limits);
     }
 }
 
-/// `"search";q=5;w=60`: the quota, and the window in whole seconds. One that is no whole number of them is rounded up, and
-/// one below a second is left out.
-///
-/// It is the same in all responses, so a throttle has it ready.
-pub(crate) fn policy(uid: &str, rate: Rate) -> Option<HeaderValue> {
-    let mut item = Line::new();
-    write_string(&mut item, uid);
-    write_integer(&mut item, ";q=", rate.limit());
-    if rate.period().as_secs() > 0 {
-        write_integer(&mut item, ";w=", whole_seconds(rate.period()));
-    }
-    value(&item)
+/// What the items of a throttle say in every response, which it has ready.
+#[derive(Debug)]
+pub(crate) struct Items {
+    /// `"search";q=5;w=60`: the quota, and the window in whole seconds. One that is no whole number of them is rounded up,
+    /// and one below a second is left out.
+    policy: Option<HeaderValue>,
+    /// `"search";r=`: what comes before that which remains.
+    before_remaining: String,
 }
 
-fn policies(limits: &[&Limit]) -> Option<HeaderValue> {
-    match limits {
-        [limit] => limit.definition().policy.clone(),
-        _ => value(&list(limits, |line, limit| {
-            line.extend_from_slice(limit.definition().policy.as_ref().map_or(&[], HeaderValue::as_bytes));
-        })),
+impl Items {
+    pub(crate) fn new(uid: &str, rate: Rate) -> Self {
+        let (name, quota) = (string(uid), capped(rate.limit()));
+        let policy = match rate.period().as_secs() {
+            0 => format!("{name};q={quota}"),
+            _ => format!("{name};q={quota};w={}", capped(whole_seconds(rate.period()))),
+        };
+        Self { policy: value(policy), before_remaining: name + ";r=" }
     }
+}
+
+/// A structured-field string: in quotes, with quotes and backslashes escaped.
+fn string(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+fn capped(integer: u64) -> u64 {
+    integer.min(MAX_INTEGER)
+}
+
+/// A uid is printable ASCII, and so is the rest: it is always one.
+fn value(line: impl Into<Vec<u8>>) -> Option<HeaderValue> {
+    HeaderValue::try_from(line.into()).ok()
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option<HeaderValue>) {
@@ -61,49 +69,32 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option
     }
 }
 
-/// A uid is printable ASCII, and so is the rest: it is always one.
-fn value(line: &[u8]) -> Option<HeaderValue> {
-    HeaderValue::from_bytes(line).ok()
+fn policies(limits: &[&Limit]) -> Option<HeaderValue> {
+    let mut policies = limits.iter().filter_map(|limit| limit.definition().items.policy.as_ref());
+    match limits {
+        [_] => policies.next().cloned(),
+        _ => value(policies.map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..])),
+    }
 }
 
-fn list(limits: &[&Limit], write_item: fn(&mut Line, &Limit)) -> Line {
-    let mut list = Line::new();
-    for limit in limits {
-        if !list.is_empty() {
-            list.extend_from_slice(b", ");
-        }
-        write_item(&mut list, limit);
+fn states(limits: &[&Limit]) -> Option<HeaderValue> {
+    match limits {
+        [limit] => value(state(limit)),
+        _ => value(limits.iter().map(|limit| state(limit)).collect::<Vec<_>>().join(", ")),
     }
-    list
 }
 
 /// `"search";r=4;t=12`: what remains, and in how many seconds there is more. The time is left out where nothing is used.
-fn write_state(item: &mut Line, limit: &Limit) {
-    write_string(item, limit.uid());
-    write_integer(item, ";r=", limit.remaining());
-    if let Some(more_after) = limit.more_after() {
-        write_integer(item, ";t=", whole_seconds(more_after));
-    }
-}
-
-/// A structured-field string: in quotes, with quotes and backslashes escaped.
-fn write_string(item: &mut Line, text: &str) {
-    item.push(b'"');
-    for part in text.split_inclusive(['"', '\\']) {
-        match part.as_bytes() {
-            [before @ .., escaped @ (b'"' | b'\\')] => {
-                item.extend_from_slice(before);
-                item.extend_from_slice(&[b'\\', *escaped]);
-            }
-            plain => item.extend_from_slice(plain),
+fn state(limit: &Limit) -> String {
+    let Items { before_remaining, .. } = &limit.definition().items;
+    let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let remaining = remaining.format(capped(limit.remaining()));
+    match limit.more_after() {
+        Some(more_after) => {
+            [before_remaining, remaining, ";t=", seconds.format(capped(whole_seconds(more_after)))].concat()
         }
+        None => [before_remaining, remaining].concat(),
     }
-    item.push(b'"');
-}
-
-fn write_integer(item: &mut Line, name: &str, value: u64) {
-    item.extend_from_slice(name.as_bytes());
-    item.extend_from_slice(itoa::Buffer::new().format(value.min(MAX_INTEGER)).as_bytes());
 }
 
 /// The older fields, of the tightest limit alone.
@@ -125,16 +116,20 @@ mod tests {
     #[test]
     fn a_string_is_escaped() {
         for (text, escaped) in [("a:b", r#""a:b""#), (r#"a"b\c"#, r#""a\"b\\c""#), (r"\", r#""\\""#), ("", "\"\"")] {
-            let mut item = Line::new();
-            write_string(&mut item, text);
-            assert_eq!(&*item, escaped.as_bytes());
+            assert_eq!(string(text), escaped);
         }
     }
 
     #[test]
     fn integers_are_capped_at_fifteen_digits() {
-        let mut item = Line::new();
-        write_integer(&mut item, ";r=", u64::MAX);
-        assert_eq!(&*item, b";r=999999999999999");
+        assert_eq!(capped(u64::MAX).to_string(), "999999999999999");
+    }
+
+    #[test]
+    fn a_window_below_a_second_is_left_out_and_others_are_rounded_up() {
+        let policy = |rate: &str| Items::new("a", rate.parse().unwrap()).policy.unwrap();
+        assert_eq!(policy("5/min"), r#""a";q=5;w=60"#);
+        assert_eq!(policy("5/1500ms"), r#""a";q=5;w=2"#);
+        assert_eq!(policy("5/500ms"), r#""a";q=5"#);
     }
 }

@@ -9,7 +9,7 @@ mod refusal;
 mod responder;
 mod words;
 
-pub(crate) use self::fields::policy;
+pub(crate) use self::fields::Items;
 pub(super) use self::{
     fields::add_fields,
     refusal::{TurnedAway, refuse, unavailable},
