@@ -23,6 +23,11 @@ impl<T> OneOrMore<T> {
         &self.first
     }
 
+    /// The one value, if there is no other.
+    pub(crate) fn only(&self) -> Option<&T> {
+        self.rest.is_empty().then_some(&self.first)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         std::iter::once(&self.first).chain(&self.rest)
     }

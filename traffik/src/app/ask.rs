@@ -53,6 +53,14 @@ impl<'a> Asked<'a> {
         self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
     }
 
+    /// Calls `ask` with what the backend is asked. Mostly that is one hit, which is moved nowhere.
+    pub(crate) fn with_hits<R>(asked: &OneOrMore<Self>, ask: impl FnOnce(&[Hit<'_>]) -> R) -> R {
+        match asked.only() {
+            Some(asked) => ask(asked.hit().as_slice()),
+            None => ask(&Self::hits(asked)),
+        }
+    }
+
     pub(crate) fn hits(asked: &OneOrMore<Self>) -> SmallVec<[Hit<'_>; INLINE]> {
         let mut hits = SmallVec::new();
         asked.iter().filter_map(Self::hit).for_each(|hit| hits.push(hit));

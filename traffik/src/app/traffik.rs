@@ -213,12 +213,13 @@ impl Traffik {
 
     /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
     pub(crate) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
-        let hits = Asked::hits(asked);
-        let answer = match &self.app.backend {
-            Some(backend) if !hits.is_empty() => backend.decide_now(&hits)?,
-            _ => Ok(Decision::from_iter([])),
-        };
-        Some(self.limits(asked, hits.len(), answer))
+        Asked::with_hits(asked, |hits| {
+            let answer = match &self.app.backend {
+                Some(backend) if !hits.is_empty() => backend.decide_now(hits)?,
+                _ => Ok(Decision::from_iter([])),
+            };
+            Some(self.limits(asked, hits.len(), answer))
+        })
     }
 
     /// Asks a backend that has to wait, and no longer than it may.
@@ -236,9 +237,13 @@ impl Traffik {
         &self,
         asked: &OneOrMore<Asked<'_>>,
         expected: usize,
-        answer: Result<Decision, BackendError>,
+        mut answer: Result<Decision, BackendError>,
     ) -> Result<Limits, Error> {
-        let decision = answer?;
+        let decision = match answer {
+            // Not moved, since it is large.
+            Ok(ref mut decision) => decision,
+            Err(error) => return Err(error.into()),
+        };
         let told = decision.outcomes().len();
         if told != expected && !self.is_disabled() {
             let reason = format!("the backend told {told} outcomes of {expected} hits");

@@ -37,13 +37,14 @@ impl Decision {
         }
     }
 
-    /// The outcomes themselves, in the same order.
-    pub(crate) fn into_outcomes(self) -> impl Iterator<Item = Outcome> {
-        let (one, several) = match self.0 {
-            Outcomes::One(one) => (Some(one), None),
-            Outcomes::Several(several) => (None, Some(several)),
+    /// The outcomes themselves, in the same order. Each moves straight to where it stays: a decision as a whole is large.
+    #[inline]
+    pub(crate) fn take_outcomes(&mut self) -> impl Iterator<Item = Outcome> {
+        let outcomes: &mut [Outcome] = match &mut self.0 {
+            Outcomes::One(one) => one,
+            Outcomes::Several(several) => several,
         };
-        one.into_iter().flatten().chain(several.into_iter().flatten())
+        outcomes.iter_mut().map(|outcome| Outcome { past: outcome.past.take(), ..*outcome })
     }
 
     /// Whether every limit admitted its hit, and so all of them were charged.

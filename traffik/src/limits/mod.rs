@@ -26,8 +26,8 @@ pub struct Limits {
 
 impl Limits {
     /// The outcomes are those of the asked that the backend was asked about, in the same order.
-    pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: Decision) -> Self {
-        let mut outcomes = decision.into_outcomes();
+    pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision) -> Self {
+        let mut outcomes = decision.take_outcomes();
         let limit = |asked: &Asked<'_>| match &asked.charged_before {
             Some(limit) => Arc::clone(limit),
             None => Arc::new(Limit::new(asked, if asked.is_counted() { outcomes.next() } else { None })),
