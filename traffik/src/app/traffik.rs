@@ -134,11 +134,11 @@ impl Traffik {
     pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
         let asked = self.asked::<T>(client.into())?;
         let (hits, app) = (Asked::hits(&asked), &self.app);
-        let answer = match &app.backend {
-            Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await,
-            _ => Ok(Decision::from_iter([])),
+        let mut decision = match &app.backend {
+            Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await?,
+            _ => Decision::from_iter([]),
         };
-        self.limits(&asked, hits.len(), answer)
+        self.limits(&asked, hits.len(), &mut decision)
     }
 
     /// Lets a client start fresh with a throttle, or with each of a tuple.
@@ -204,7 +204,7 @@ impl Traffik {
         Ok(T::define(self)?.map(|definition| Asked::new(definition, client.clone())))
     }
 
-    async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+    pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         match self.charge_now(asked) {
             Some(limits) => limits,
             None => Box::pin(self.charge_later(asked)).await,
@@ -214,36 +214,31 @@ impl Traffik {
     /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
     pub(crate) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
         Asked::with_hits(asked, |hits| {
-            let answer = match &self.app.backend {
-                Some(backend) if !hits.is_empty() => backend.decide_now(hits)?,
-                _ => Ok(Decision::from_iter([])),
+            let mut answer = match &self.app.backend {
+                Some(backend) if !hits.is_empty() => backend.decide_now(hits),
+                _ => Some(Ok(Decision::from_iter([]))),
             };
-            Some(self.limits(asked, hits.len(), answer))
+            match answer {
+                // Not moved, since it is large.
+                Some(Ok(ref mut decision)) => Some(self.limits(asked, hits.len(), decision)),
+                Some(Err(error)) => Some(Err(error.into())),
+                None => None,
+            }
         })
     }
 
     /// Asks a backend that has to wait, and no longer than it may.
-    pub(crate) async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+    async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         let (hits, app) = (Asked::hits(asked), &self.app);
-        let answer = match &app.backend {
-            Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await,
-            None => Ok(Decision::from_iter([])),
+        let mut decision = match &app.backend {
+            Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await?,
+            None => Decision::from_iter([]),
         };
-        self.limits(asked, hits.len(), answer)
+        self.limits(asked, hits.len(), &mut decision)
     }
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
-    fn limits(
-        &self,
-        asked: &OneOrMore<Asked<'_>>,
-        expected: usize,
-        mut answer: Result<Decision, BackendError>,
-    ) -> Result<Limits, Error> {
-        let decision = match answer {
-            // Not moved, since it is large.
-            Ok(ref mut decision) => decision,
-            Err(error) => return Err(error.into()),
-        };
+    fn limits(&self, asked: &OneOrMore<Asked<'_>>, expected: usize, decision: &mut Decision) -> Result<Limits, Error> {
         let told = decision.outcomes().len();
         if told != expected && !self.is_disabled() {
             let reason = format!("the backend told {told} outcomes of {expected} hits");

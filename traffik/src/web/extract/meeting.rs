@@ -27,6 +27,18 @@ pub struct Meeting {
     other: Option<Traffik>,
 }
 
+/// How far a request gets without waiting.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Now<'a> {
+    /// All the way.
+    Decided(Result<Limits, ThrottleRejection>),
+    /// Its clients are named, and the backend has to be waited for.
+    Named(OneOrMore<Asked<'a>>),
+    /// Nowhere: who names its clients has to be waited for.
+    Nowhere,
+}
+
 /// The clients that were named for a tuple, each with what named it.
 type Named = SmallVec<[(Source, Client); 2]>;
 
@@ -42,18 +54,25 @@ impl Meeting {
         Ok(Self { ledger, other })
     }
 
-    pub(super) fn traffik(&self) -> &Traffik {
+    fn traffik(&self) -> &Traffik {
         self.other.as_ref().unwrap_or(self.ledger.traffik())
     }
 
-    /// Asks who the client of the throttle `T` is, if that takes no waiting.
-    fn ask_now<T: Throttle>(&self, parts: &Parts) -> Option<Result<Asked<'_>, ThrottleRejection>> {
+    /// Decides about the throttle `T`, as far as that takes no waiting.
+    fn decide_now<T: Throttle>(&self, parts: &Parts) -> Now<'_> {
         let definition = match self.definition::<T>() {
             Ok(definition) => definition,
-            Err(misconfigured) => return Some(Err(misconfigured.into())),
+            Err(misconfigured) => return Now::Decided(Err(misconfigured.into())),
         };
-        let client = self.name_now::<T>(definition, parts)?;
-        Some(client.map(|client| self.asked(definition, client)))
+        let asked = match self.name_now::<T>(definition, parts) {
+            Some(Ok(client)) => OneOrMore::new(self.asked(definition, client)),
+            Some(Err(rejection)) => return Now::Decided(Err(rejection)),
+            None => return Now::Nowhere,
+        };
+        match self.traffik().charge_now(&asked) {
+            Some(answer) => Now::Decided(self.conclude(asked, answer)),
+            None => Now::Named(asked),
+        }
     }
 
     /// Asks who the client of the throttle `T` is, unless what names it did so for one before it in the tuple.
@@ -96,8 +115,14 @@ impl Meeting {
         Asked { charged_before, ..Asked::new(definition, client) }
     }
 
-    /// Writes down what was decided about all that the request was not charged for before.
-    pub(super) fn conclude(
+    /// Decides about all that the request was not charged for before.
+    pub(super) async fn decide(&self, asked: OneOrMore<Asked<'_>>) -> Result<Limits, ThrottleRejection> {
+        let answer = self.traffik().charge(&asked).await;
+        self.conclude(asked, answer)
+    }
+
+    /// Writes down what was decided.
+    fn conclude(
         &self,
         asked: OneOrMore<Asked<'_>>,
         answer: Result<Limits, Error>,
@@ -133,13 +158,10 @@ impl Meeting {
     note = "the `Identity` of a throttle is an extractor that turns into a `traffik::Client`"
 )]
 pub trait Identified<S> {
-    /// If it takes no waiting. A tuple is not asked like this: who waits for one of its clients must not ask for another twice.
-    fn identify_now<'a>(
-        meeting: &'a Meeting,
-        parts: &Parts,
-    ) -> Option<Result<OneOrMore<Asked<'a>>, ThrottleRejection>> {
+    /// A tuple is not decided like this: once it waits for one of its clients it must not ask for another twice.
+    fn decide_now<'a>(meeting: &'a Meeting, parts: &Parts) -> Now<'a> {
         let _ = (meeting, parts);
-        None
+        Now::Nowhere
     }
 
     fn identify<'a>(
@@ -154,11 +176,8 @@ where
     T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
     S: Send + Sync,
 {
-    fn identify_now<'a>(
-        meeting: &'a Meeting,
-        parts: &Parts,
-    ) -> Option<Result<OneOrMore<Asked<'a>>, ThrottleRejection>> {
-        meeting.ask_now::<T>(parts).map(|asked| asked.map(OneOrMore::new))
+    fn decide_now<'a>(meeting: &'a Meeting, parts: &Parts) -> Now<'a> {
+        meeting.decide_now::<T>(parts)
     }
 
     async fn identify<'a>(

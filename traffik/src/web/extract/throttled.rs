@@ -2,7 +2,7 @@ use std::{fmt, marker::PhantomData};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use super::meeting::{Identified, Meeting};
+use super::meeting::{Identified, Meeting, Now};
 use crate::{
     limits::{Limit, Limits},
     throttle::{Throttle, Throttles},
@@ -91,15 +91,13 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
         let meeting = Meeting::begin(parts)?;
         // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
-        let asked = match T::identify_now(&meeting, parts) {
-            Some(asked) => asked?,
-            None => Box::pin(T::identify(&meeting, parts, state)).await?,
+        let limits = match T::decide_now(&meeting, parts) {
+            Now::Decided(limits) => limits?,
+            Now::Named(asked) => Box::pin(meeting.decide(asked)).await?,
+            Now::Nowhere => {
+                Box::pin(async { meeting.decide(T::identify(&meeting, parts, state).await?).await }).await?
+            }
         };
-        let answer = match meeting.traffik().charge_now(&asked) {
-            Some(answer) => answer,
-            None => Box::pin(meeting.traffik().charge_later(&asked)).await,
-        };
-        let limits = meeting.conclude(asked, answer)?;
         Ok(Self { limits, throttles: PhantomData })
     }
 }
