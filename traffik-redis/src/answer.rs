@@ -11,7 +11,7 @@ use traffik::{
     strategy::{Past, State},
 };
 
-use crate::{connection::Reply, question::Question};
+use crate::{client::Reply, question::Question};
 
 /// What a program must not answer.
 #[derive(Debug, Error)]

@@ -4,7 +4,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
+
+use tokio::time::timeout;
 
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
@@ -15,7 +18,7 @@ use traffik::{
 
 use crate::{
     RedisBackendBuilder, answer,
-    connection::{Connection, Reply},
+    client::{CallError, Client, Reply},
     keys::Keys,
     question::Question,
     scripts::{Programs, Script, Scripts},
@@ -36,8 +39,15 @@ pub struct RedisBackend {
 struct Store {
     namespace: String,
     keys: Keys,
-    connection: Connection,
+    client: Client,
+    deadline: Duration,
     closed: AtomicBool,
+}
+
+impl Store {
+    async fn within_deadline<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
+        timeout(self.deadline, call).await.map_err(|_| BackendError::Timeout(self.deadline))?.map_err(Into::into)
+    }
 }
 
 impl RedisBackend {
@@ -46,8 +56,8 @@ impl RedisBackend {
         RedisBackendBuilder::new(address.into())
     }
 
-    pub(crate) fn new(namespace: String, keys: Keys, connection: Connection) -> Self {
-        let store = Store { namespace, keys, connection, closed: AtomicBool::new(false) };
+    pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration) -> Self {
+        let store = Store { namespace, keys, client, deadline, closed: AtomicBool::new(false) };
         Self {
             store: Arc::new(store),
             scripts: Arc::new(Scripts::new()),
@@ -88,8 +98,8 @@ impl RedisBackend {
         question: &Question,
         more: Option<Vec<u8>>,
     ) -> Result<Reply, BackendError> {
-        let args = [Some(question.hits.clone()), more, self.time_by_hand()];
-        store.connection.run(script, &question.keys, args.into_iter().flatten()).await
+        let args = [Some(question.hits.clone()), more, self.time_by_hand()].into_iter().flatten().collect();
+        store.within_deadline(store.client.run(script, &question.keys, args)).await
     }
 
     #[cfg(feature = "test")]
@@ -135,21 +145,13 @@ impl Backend for RedisBackend {
         let store = self.open()?;
         let keys = hits.iter().map(|hit| store.keys.of(hit).map_err(BackendError::unavailable));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Ok(()) } else { store.connection.remove(&keys).await }
+        if keys.is_empty() { Ok(()) } else { store.within_deadline(store.client.remove(&keys)).await }
     }
 
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
     async fn clear(&self) -> Result<(), BackendError> {
         let store = self.open()?;
-        let (pattern, mut next) = (store.keys.pattern(), Some("0".to_owned()));
-        while let Some(cursor) = next {
-            let (after, keys) = store.connection.scan(&cursor, &pattern).await?;
-            if !keys.is_empty() {
-                store.connection.remove(&keys).await?;
-            }
-            next = after;
-        }
-        Ok(())
+        Ok(store.client.clear(&store.keys.pattern()).await?)
     }
 
     /// Lets go of the connection, for all clones. What is stored stays.
@@ -157,16 +159,13 @@ impl Backend for RedisBackend {
         if self.store.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.store.connection.close().await
+        self.store.within_deadline(self.store.client.close()).await
     }
 }
 
 /// Its name, and nothing of where it is or what it holds.
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisBackend")
-            .field("namespace", &self.store.namespace)
-            .field("connection", &self.store.connection)
-            .finish_non_exhaustive()
+        f.debug_struct("RedisBackend").field("namespace", &self.store.namespace).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::{Error, RedisBackend, address, connection::Connection, keys::Keys};
+use crate::{Error, RedisBackend, address, client::Client, keys::Keys};
 
 /// Sets a [`RedisBackend`] up: see [`RedisBackend::builder`].
 #[derive(Clone)]
@@ -51,8 +51,8 @@ impl RedisBackendBuilder {
             return Err(Error::NoNamespace);
         }
         let keys = Keys::new(&self.namespace, self.secret.as_deref());
-        let connection = Connection::open(config, self.command_timeout).await?;
-        Ok(RedisBackend::new(self.namespace, keys, connection))
+        let client = Client::connect(config, self.command_timeout).await?;
+        Ok(RedisBackend::new(self.namespace, keys, client, self.command_timeout))
     }
 }
 

@@ -55,7 +55,7 @@ mod address;
 mod answer;
 mod backend;
 mod builder;
-mod connection;
+mod client;
 mod error;
 mod keys;
 mod question;

@@ -6,7 +6,7 @@
 //! To define functions takes the server a good part of a call, so that there are programs of one strategy alone, which most
 //! decisions need, beside those of all.
 
-use fred::util::sha1_hash;
+use crate::client::digest;
 
 /// A program, and the name that Redis knows it by once it was loaded.
 pub(crate) struct Script {
@@ -87,7 +87,7 @@ impl Programs {
     fn new(clock: &str, strategies: &str) -> Self {
         let script = |question: &str| {
             let text = [clock, BEFORE_STRATEGIES, strategies, include_str!("hits.lua"), question].concat();
-            Script { sha: sha1_hash(&text), text }
+            Script { sha: digest(&text), text }
         };
         Self {
             decide: script(include_str!("decide.lua")),
