@@ -55,9 +55,12 @@ async fn a_server_that_was_killed_is_an_error_within_the_deadline_and_is_found_a
         assert!(back.elapsed() < Duration::from_secs(10), "it is not found again");
         sleep(Duration::from_millis(10)).await;
     }
-    // It came back empty and had to learn its programs anew.
-    let left = client()?.decide(&backend, 4).await?;
-    assert!(left.admitted && !client()?.decide(&backend, 1).await?.admitted);
+    // It came back empty and had to learn its programs anew. Whatever was charged by calls that nobody heard of makes no room.
+    let mut admitted = 1;
+    while client()?.decide(&backend, 1).await?.admitted {
+        admitted += 1;
+    }
+    assert!((2..=5).contains(&admitted), "{admitted}");
     Ok(())
 }
 

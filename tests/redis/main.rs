@@ -2,9 +2,11 @@
 
 mod exactly;
 mod faults;
+mod gathering;
 mod keeping;
 mod parity;
 mod raw;
+mod refused_here;
 mod server;
 
 use std::time::Duration;

@@ -6,27 +6,39 @@ use thiserror::Error;
 use traffik::{
     Rate,
     backend::BackendError,
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Outcome},
     strategy::{Past, State},
 };
 
-use crate::{client::Reply, question::Question};
+use crate::{calls::Told, question::Question};
 
 /// What a program must not answer.
 #[derive(Debug, Error)]
 #[error("Redis gave an answer that makes no sense: {0}")]
 struct Nonsense(&'static str);
 
-/// The outcome for each hit, from the time and what the program found out about each hit that it was asked about.
-pub(crate) fn decision(reply: Reply, hits: &[Hit<'_>], question: &Question) -> Result<Decision, BackendError> {
-    read(reply, hits, question).map_err(BackendError::unavailable)
+/// Why a question has no answer though its call has.
+#[derive(Debug, Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Nonsense(#[from] Nonsense),
+    /// The server failed, and charged nothing.
+    #[error("Redis: {0}")]
+    Failed(String),
 }
 
-fn read(reply: Reply, hits: &[Hit<'_>], question: &Question) -> Result<Decision, Nonsense> {
-    let mut items = reply.into_items().ok_or(Nonsense("no list"))?.into_iter();
-    let now = items.next().and_then(|now| now.integer()).ok_or(Nonsense("no time"))?;
-    let at = Timestamp::from_micros(now);
+/// The outcome for each hit, from the time and what the program found out about each hit that it was asked about.
+pub(crate) fn decision(told: Told, hits: &[Hit<'_>], question: &Question) -> Result<Decision, BackendError> {
+    read(told, hits, question).map_err(BackendError::unavailable)
+}
+
+fn read(told: Told, hits: &[Hit<'_>], question: &Question) -> Result<Decision, NoAnswer> {
+    let Told { at, said } = told;
+    if let Some(reason) = said.text() {
+        return Err(NoAnswer::Failed(reason));
+    }
+    let mut items = said.into_items().ok_or(Nonsense("no list"))?.into_iter();
     let mut sums = vec![Sum { admitted: true, cost: 0 }; question.keys.len()];
     let mut outcomes = Vec::with_capacity(hits.len());
     for (hit, place) in hits.iter().zip(&question.places) {
@@ -49,6 +61,12 @@ fn read(reply: Reply, hits: &[Hit<'_>], question: &Question) -> Result<Decision,
 struct Sum {
     admitted: bool,
     cost: u64,
+}
+
+/// The decision where there is nothing to ask.
+pub(crate) fn all_unlimited(hits: &[Hit<'_>]) -> Decision {
+    let now = AnyClock::system().now();
+    hits.iter().map(|hit| unlimited(hit, now)).collect()
 }
 
 /// What comes of a hit that nobody has to be asked about.

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
-
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
 use traffik::{
@@ -17,11 +15,14 @@ use traffik::{
 };
 
 use crate::{
-    RedisBackendBuilder, answer,
-    client::{CallError, Client, Reply},
+    RedisBackendBuilder, RedisStats, answer,
+    calls::{Calls, Program},
+    client::Client,
     keys::Keys,
     question::Question,
-    scripts::{Programs, Script, Scripts},
+    refusals::{Moment, Refusals},
+    scripts::{Programs, Time},
+    slots::{Slots, receipts},
 };
 
 /// A backend that keeps its entries in Redis: one limit across all processes that share it. Clones are the same one.
@@ -30,24 +31,16 @@ use crate::{
 #[derive(Clone)]
 pub struct RedisBackend {
     store: Arc<Store>,
-    scripts: Arc<Scripts>,
-    /// The clock that the programs are told the time of, where they do not read the server's.
-    #[cfg(feature = "test")]
-    by_hand: Option<AnyClock>,
+    /// The same for the stores of all times.
+    closed: Arc<AtomicBool>,
 }
 
 struct Store {
     namespace: String,
     keys: Keys,
     client: Client,
-    deadline: Duration,
-    closed: AtomicBool,
-}
-
-impl Store {
-    async fn within_deadline<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
-        timeout(self.deadline, call).await.map_err(|_| BackendError::Timeout(self.deadline))?.map_err(Into::into)
-    }
+    calls: Calls,
+    refusals: Refusals,
 }
 
 impl RedisBackend {
@@ -56,61 +49,132 @@ impl RedisBackend {
         RedisBackendBuilder::new(address.into())
     }
 
-    pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration) -> Self {
-        let store = Store { namespace, keys, client, deadline, closed: AtomicBool::new(false) };
-        Self {
-            store: Arc::new(store),
-            scripts: Arc::new(Scripts::new()),
-            #[cfg(feature = "test")]
-            by_hand: None,
-        }
+    pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
+        let calls = Calls::new(client.clone(), Time::of_server(), deadline);
+        let store = Store { namespace, keys, client, calls, refusals };
+        Self { store: Arc::new(store), closed: Arc::default() }
     }
 
     /// The same store for a test, which goes by a clock of the test's own: its programs are others, which are told the time.
-    /// What they store stays for an hour, whenever it expires by that clock.
+    /// What they store stays for an hour, whenever it expires by that clock. No refusal is remembered.
     ///
     /// Entries that are written by hand and those that are written by the server's clock do not go together.
     #[cfg(feature = "test")]
     #[must_use]
     pub fn by_hand(&self, clock: impl Into<AnyClock>) -> Self {
-        Self { scripts: Arc::new(Scripts::by_hand()), by_hand: Some(clock.into()), ..self.clone() }
+        let (store, clock) = (&self.store, clock.into());
+        let by_hand = Store {
+            namespace: store.namespace.clone(),
+            keys: store.keys.clone(),
+            client: store.client.clone(),
+            calls: store.calls.by(Time::by_hand(clock)),
+            refusals: Refusals::none(),
+        };
+        Self { store: Arc::new(by_hand), closed: Arc::clone(&self.closed) }
+    }
+
+    /// What became of the calls so far, for metrics and alarms.
+    #[must_use]
+    pub fn stats(&self) -> RedisStats {
+        self.store.calls.stats()
     }
 
     fn open(&self) -> Result<&Store, BackendError> {
-        if self.store.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
+        if self.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
+    }
+}
+
+impl Store {
+    /// Where several hits are kept, if that is in several places. There may be such in a cluster only.
+    fn places(&self, hits: &[Hit<'_>]) -> Result<Option<Slots>, BackendError> {
+        let first = hits.first().map(|hit| hit.key);
+        if !self.client.is_cluster() || hits.iter().all(|hit| Some(hit.key) == first) {
+            return Ok(None);
+        }
+        Slots::of(hits, &self.keys).map(Some)
     }
 
-    async fn ask(&self, program: fn(&Programs) -> &Script, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let store = self.open()?;
-        let question = Question::new(&store.keys, hits)?;
-        let Some(twins) = question.twins else {
-            let now = self.clock().now();
-            return Ok(hits.iter().map(|hit| answer::unlimited(hit, now)).collect());
-        };
-        let reply = self.run(store, program(self.scripts.of(twins)), &question, None).await?;
-        answer::decision(reply, hits, &question)
+    /// Decides in one call, or without one if the answer is known to be a refusal.
+    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let question = Arc::new(Question::new(&self.keys, hits)?);
+        if question.twins.is_none() {
+            return Ok(answer::all_unlimited(hits));
+        }
+        let asked = Moment::now();
+        if let Some(refusal) = self.refusals.find(&question, hits, asked) {
+            self.calls.counts().refused_here();
+            return Ok(refusal);
+        }
+        let told = self.calls.decide(Arc::clone(&question)).await?;
+        let decision = answer::decision(told, hits, &question)?;
+        self.refusals.remember(&question, hits, &decision, [asked, Moment::now()]);
+        Ok(decision)
     }
 
-    async fn run(
+    /// Decides slot by slot, and gives back what was charged once one of them refuses.
+    async fn decide_apart(&self, hits: &[Hit<'_>], slots: &Slots) -> Result<Decision, BackendError> {
+        let parts = slots.split(hits);
+        let mut charged = Vec::new();
+        for part in &parts {
+            match self.decide(part).await {
+                Ok(decision) if decision.is_admitted() => charged.push(decision),
+                Ok(refusal) => {
+                    self.give_back(&parts, &charged).await;
+                    return self.tell_refusal(slots, &parts, charged.len(), refusal).await;
+                }
+                Err(error) => {
+                    self.give_back(&parts, &charged).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(slots.join(&charged))
+    }
+
+    async fn give_back(&self, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
+        for (hits, decision) in parts.iter().zip(charged) {
+            if let Err(error) = self.refund(&receipts(hits, decision)).await {
+                tracing::warn!(%error, "a refused request keeps what it was charged in another slot");
+            }
+        }
+    }
+
+    /// A refusal of one part, beside how the others stand.
+    async fn tell_refusal(
         &self,
-        store: &Store,
-        script: &Script,
-        question: &Question,
-        more: Option<Vec<u8>>,
-    ) -> Result<Reply, BackendError> {
-        let args = [Some(question.hits.clone()), more, self.time_by_hand()].into_iter().flatten().collect();
-        store.within_deadline(store.client.run(script, &question.keys, args)).await
+        slots: &Slots,
+        parts: &[Vec<Hit<'_>>],
+        refused: usize,
+        refusal: Decision,
+    ) -> Result<Decision, BackendError> {
+        let mut all = Vec::new();
+        for (part, hits) in parts.iter().enumerate() {
+            all.push(if part == refused { refusal.clone() } else { self.peek(hits).await? });
+        }
+        Ok(slots.join(&all))
     }
 
-    #[cfg(feature = "test")]
-    fn time_by_hand(&self) -> Option<Vec<u8>> {
-        self.by_hand.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
+    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let question = Arc::new(Question::new(&self.keys, hits)?);
+        if question.twins.is_none() {
+            return Ok(answer::all_unlimited(hits));
+        }
+        let peek: Program = |programs: &Programs| &programs.peek;
+        let told = self.calls.ask(peek, Arc::clone(&question), None).await?;
+        answer::decision(told, hits, &question)
     }
 
-    #[cfg(not(feature = "test"))]
-    #[expect(clippy::unused_self, reason = "with the feature `test` it knows a clock")]
-    fn time_by_hand(&self) -> Option<Vec<u8>> {
-        None
+    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        let limited = || receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
+        let question = Arc::new(Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?);
+        if question.twins.is_none() {
+            return Ok(());
+        }
+        let times = limited().flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7));
+        let refund: Program = |programs: &Programs| &programs.refund;
+        let refunded = self.calls.ask(refund, Arc::clone(&question), Some(times.collect())).await;
+        self.refusals.forget(&question.keys, Moment::now());
+        refunded.map(drop)
     }
 }
 
@@ -121,45 +185,64 @@ impl Backend for RedisBackend {
 
     #[cfg(feature = "test")]
     fn clock(&self) -> AnyClock {
-        self.by_hand.clone().unwrap_or_else(AnyClock::system)
+        self.store.calls.clock()
     }
 
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.ask(|programs| &programs.decide, hits).await
+        let store = self.open()?;
+        match store.places(hits)? {
+            None => store.decide(hits).await,
+            Some(slots) => store.decide_apart(hits, &slots).await,
+        }
     }
 
     async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.ask(|programs| &programs.peek, hits).await
+        let store = self.open()?;
+        let Some(slots) = store.places(hits)? else { return store.peek(hits).await };
+        let mut all = Vec::new();
+        for part in slots.split(hits) {
+            all.push(store.peek(&part).await?);
+        }
+        Ok(slots.join(&all))
     }
 
     async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         let store = self.open()?;
-        let limited = || receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
-        let question = Question::new(&store.keys, limited().map(|receipt| &receipt.hit))?;
-        let Some(twins) = question.twins else { return Ok(()) };
-        let times = limited().flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7));
-        self.run(store, &self.scripts.of(twins).refund, &question, Some(times.collect())).await.map(drop)
+        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        let Some(slots) = store.places(&hits)? else { return store.refund(receipts).await };
+        let mut refunded = Ok(());
+        for part in slots.split(receipts) {
+            refunded = store.refund(&part).await.and(refunded);
+        }
+        refunded
     }
 
     async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
         let store = self.open()?;
         let keys = hits.iter().map(|hit| store.keys.of(hit).map_err(BackendError::unavailable));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Ok(()) } else { store.within_deadline(store.client.remove(&keys)).await }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let removed = store.calls.remove(keys.clone()).await;
+        store.refusals.forget(&keys, Moment::now());
+        removed
     }
 
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
     async fn clear(&self) -> Result<(), BackendError> {
         let store = self.open()?;
-        Ok(store.client.clear(&store.keys.pattern()).await?)
+        let cleared = store.client.clear(&store.keys.pattern()).await;
+        store.refusals.forget_all(Moment::now());
+        Ok(cleared?)
     }
 
     /// Lets go of the connection, for all clones. What is stored stays.
     async fn close(&self) -> Result<(), BackendError> {
-        if self.store.closed.swap(true, Ordering::AcqRel) {
+        if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.store.within_deadline(self.store.client.close()).await
+        self.store.calls.close().await
     }
 }
 

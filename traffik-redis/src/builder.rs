@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::{Error, RedisBackend, address, client::Client, keys::Keys};
+use crate::{Error, RedisBackend, address, client::Client, keys::Keys, refusals::Refusals};
 
 /// Sets a [`RedisBackend`] up: see [`RedisBackend::builder`].
 #[derive(Clone)]
@@ -10,14 +10,29 @@ pub struct RedisBackendBuilder {
     namespace: String,
     secret: Option<Vec<u8>>,
     command_timeout: Duration,
+    refusal_max_age: Duration,
+    refusal_capacity: usize,
 }
 
 impl RedisBackendBuilder {
     /// How long a call may take unless told otherwise.
     pub const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_millis(50);
 
+    /// How long a refusal is remembered unless told otherwise.
+    pub const DEFAULT_REFUSAL_MAX_AGE: Duration = Duration::from_secs(1);
+
+    /// How many refusals are remembered unless told otherwise.
+    pub const DEFAULT_REFUSAL_CAPACITY: usize = 10_000;
+
     pub(crate) fn new(address: String) -> Self {
-        Self { address, namespace: String::new(), secret: None, command_timeout: Self::DEFAULT_COMMAND_TIMEOUT }
+        Self {
+            address,
+            namespace: String::new(),
+            secret: None,
+            command_timeout: Self::DEFAULT_COMMAND_TIMEOUT,
+            refusal_max_age: Self::DEFAULT_REFUSAL_MAX_AGE,
+            refusal_capacity: Self::DEFAULT_REFUSAL_CAPACITY,
+        }
     }
 
     /// What keeps the limits of this app apart from all others on the same Redis, such as `myapp:prod`. It has to be given.
@@ -39,6 +54,21 @@ impl RedisBackendBuilder {
         Self { command_timeout: timeout, ..self }
     }
 
+    /// For how long a client that Redis has just refused is refused here without asking again, one second unless told
+    /// otherwise: for the shorter of this and its wait. Zero asks Redis every time.
+    ///
+    /// What this process charges, gives back and resets is known at once. What others give back or reset, and a clock of the
+    /// server that is set forward, may take so long to be learned.
+    pub fn refusal_max_age(self, max_age: Duration) -> Self {
+        Self { refusal_max_age: max_age, ..self }
+    }
+
+    /// How many refusals are remembered at most, 10 000 unless told otherwise. Each takes some 300 bytes. If there are more,
+    /// Redis is asked about those that were not asked about for longest.
+    pub fn refusal_capacity(self, refusals: usize) -> Self {
+        Self { refusal_capacity: refusals, ..self }
+    }
+
     /// Connects. Once it did, a connection that is lost is made again without end, and until then calls are errors.
     ///
     /// # Errors
@@ -51,8 +81,9 @@ impl RedisBackendBuilder {
             return Err(Error::NoNamespace);
         }
         let keys = Keys::new(&self.namespace, self.secret.as_deref());
+        let refusals = Refusals::new(self.refusal_capacity, self.refusal_max_age);
         let client = Client::connect(config, self.command_timeout).await?;
-        Ok(RedisBackend::new(self.namespace, keys, client, self.command_timeout))
+        Ok(RedisBackend::new(self.namespace, keys, client, self.command_timeout, refusals))
     }
 }
 

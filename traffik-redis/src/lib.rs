@@ -26,8 +26,12 @@
 //!   locked out for longer than his strategy refuses anybody.
 //! - **A refusal writes nothing**, except where it has to move back what was written by a clock that is ahead.
 //! - **Everything expires.** An entry is a string of 34 bytes, and its key has the TTL that its strategy needs.
+//! - **No call for who is blocked.** What Redis has just refused is refused here, for the shorter of the wait and
+//!   [`refusal_max_age`](RedisBackendBuilder::refusal_max_age): a flood from one client reaches Redis once a second.
+//! - **Less for each, the more there is.** Up to four calls are under way at once; decisions that are asked for meanwhile wait for
+//!   one of these to be answered, and go together in the next.
 //! - **A deadline on every call**, within which there is an answer or an error. A call that timed out may still run: it is
-//!   then charged, and makes no room. Nothing but a program that the server forgot is sent twice.
+//!   then charged, makes no room, and is [counted](RedisStats::late). Nothing but a program that the server forgot is sent twice.
 //! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
 //!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
 //!
@@ -41,8 +45,7 @@
 //! # What is not there yet
 //!
 //! Clusters, sentinels and Unix sockets (an error when connecting); the strategy `SlidingWindowLog` and strategies of your own
-//! (an error that says so when they are asked about); connecting later when Redis is down at the start; refusals that are
-//! remembered here, without asking Redis again; and noticing faster than by its deadline and TCP's timeout that a server hangs.
+//! (an error that says so when they are asked about); connecting later when Redis is down at the start; and noticing faster than by its deadline and TCP's timeout that a server hangs.
 //!
 //! # Features
 //!
@@ -55,10 +58,15 @@ mod address;
 mod answer;
 mod backend;
 mod builder;
+mod calls;
 mod client;
 mod error;
 mod keys;
 mod question;
+mod refusals;
 mod scripts;
+mod slots;
 
-pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, error::Error};
+pub use fred;
+
+pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, calls::RedisStats, error::Error};

@@ -9,6 +9,7 @@ use traffik::{
 };
 
 use crate::{
+    client::slot_of,
     keys::Keys,
     scripts::{Twin, Twins},
 };
@@ -19,7 +20,8 @@ const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
 /// The hits of one call that a program has to see: those at an unlimited rate are none of its business.
 pub(crate) struct Question {
     pub(crate) keys: Vec<String>,
-    pub(crate) hits: Vec<u8>,
+    /// How many keys there are, and each hit, as `hits.lua` reads them.
+    pub(crate) packed: Vec<u8>,
     /// For each hit of the call, the place of its key among the keys.
     pub(crate) places: Vec<Option<usize>>,
     /// The strategies that the hits are about; none where nothing is to be asked.
@@ -39,15 +41,27 @@ enum NotAsked {
 
 impl Question {
     pub(crate) fn new<'a>(keys: &Keys, hits: impl IntoIterator<Item = &'a Hit<'a>>) -> Result<Self, BackendError> {
-        let mut question = Self { keys: Vec::new(), hits: Vec::new(), places: Vec::new(), twins: None };
+        let mut question = Self { keys: Vec::new(), packed: vec![0; 2], places: Vec::new(), twins: None };
         for hit in hits {
             let place = if hit.rate.is_unlimited() { None } else { Some(question.add(keys, hit)?) };
             question.places.push(place);
         }
+        let count = u16::try_from(question.keys.len());
+        let count = count.map_err(|_| BackendError::unavailable(NotAsked::TooMany(question.keys.len())))?;
+        question.packed.iter_mut().zip(count.to_le_bytes()).for_each(|(place, byte)| *place = byte);
         Ok(question)
     }
 
-    /// Adds a hit, as `hits.lua` reads it.
+    /// Where it is kept, in a cluster.
+    pub(crate) fn slot(&self) -> u16 {
+        self.keys.first().map_or(0, |key| slot_of(key))
+    }
+
+    /// How many hits it is about.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     fn add(&mut self, keys: &Keys, hit: &Hit<'_>) -> Result<usize, BackendError> {
         let twin = twin(hit.strategy)?;
         // Beyond what it checks the numbers of the programs would not be exact.
@@ -55,17 +69,13 @@ impl Question {
         let place = self.place(keys.of(hit).map_err(BackendError::unavailable)?);
         let entry =
             u16::try_from(place + 1).map_err(|_| BackendError::unavailable(NotAsked::TooMany(self.keys.len())))?;
-        self.hits.extend(entry.to_le_bytes());
-        self.hits.push(twin as u8);
-        self.twins = match self.twins {
-            Some(Twins::Only(other)) if other != twin => Some(Twins::Several),
-            Some(known) => Some(known),
-            None => Some(Twins::Only(twin)),
-        };
+        self.packed.extend(entry.to_le_bytes());
+        self.packed.push(twin as u8);
+        self.twins = Some(self.twins.map_or(Twins::Only(twin), |twins| twins.and(Twins::Only(twin))));
         let numbers =
             [hit.strategy.capacity(hit.rate), hit.rate.limit(), hit.rate.period_micros(), hit.cost.min(NEVER_FITS)];
         for number in numbers {
-            self.hits.extend(number.to_le_bytes().into_iter().take(6));
+            self.packed.extend(number.to_le_bytes().into_iter().take(6));
         }
         Ok(place)
     }
@@ -110,7 +120,8 @@ mod tests {
         let asked = question(AnyStrategy::default(), &[rate, Rate::UNLIMITED, rate], u64::MAX).unwrap();
         assert_eq!(asked.keys, ["{n|text=alice}|u|fixed-window"]);
         assert_eq!(asked.places, [Some(0), None, Some(0)]);
-        assert_eq!(asked.hits.len(), 2 * 27);
+        assert_eq!(asked.packed.len(), 2 + 2 * 27);
+        assert_eq!(asked.packed.first_chunk(), Some(&1_u16.to_le_bytes()));
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub(crate) enum CallError {
     Closed,
 }
 
+impl CallError {
+    /// The server answered what no program answers.
+    pub(crate) fn nonsense(what: &str) -> Self {
+        Self::Refused(format!("its answer makes no sense: {what}"))
+    }
+}
+
 impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
         match error {

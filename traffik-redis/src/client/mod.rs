@@ -16,6 +16,7 @@ use std::{
 };
 
 use fred::types::config::Config;
+use fred::util::redis_keyslot;
 pub(crate) use fred::util::sha1_hash as digest;
 
 use self::server::Server;
@@ -59,6 +60,16 @@ impl Client {
         self.open()?.clear(pattern).await
     }
 
+    /// Whether each call goes to one slot only.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.0.server.is_cluster()
+    }
+
+    /// How many connections calls are spread over.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.server.connections()
+    }
+
     /// Lets go of all connections.
     pub(crate) async fn close(&self) -> Result<(), CallError> {
         if self.0.closed.swap(true, Ordering::AcqRel) { Ok(()) } else { self.0.server.close().await }
@@ -67,6 +78,11 @@ impl Client {
     fn open(&self) -> Result<&Server, CallError> {
         if self.0.closed.load(Ordering::Acquire) { Err(CallError::Closed) } else { Ok(&self.0.server) }
     }
+}
+
+/// Where a cluster keeps a key.
+pub(crate) fn slot_of(key: &str) -> u16 {
+    redis_keyslot(key.as_bytes())
 }
 
 impl fmt::Debug for Client {

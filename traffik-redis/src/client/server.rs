@@ -76,6 +76,14 @@ impl Server {
         Ok(())
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        self.client.is_clustered()
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.client.active_connections().len().max(1)
+    }
+
     pub(super) async fn close(&self) -> Result<(), CallError> {
         self.client.quit().await.map_err(not_answered)
     }

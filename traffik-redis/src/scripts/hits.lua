@@ -1,12 +1,13 @@
--- The hits: ARGV[1] holds one after the other, each about one of the keys.
+-- A question: how many keys it is about, and its hits one after the other, each about one of them.
 local HIT = '<I2BI6I6I6I6'
 
-local function read_hits()
-  local hits, packed, at = {}, ARGV[1], 1
+-- The hits of a question, and the last of its keys, which come after those of the questions before it.
+local function read_hits(packed, keys_before)
+  local hits, count, at = {}, struct.unpack('<I2', packed)
   while at <= #packed do
     local entry, strategy, size, limit, period, cost, next_at = struct.unpack(HIT, packed, at)
     hits[#hits + 1] = {
-      entry = entry,
+      entry = keys_before + entry,
       strategy = STRATEGIES[strategy],
       size = size,
       limit = limit,
@@ -16,7 +17,7 @@ local function read_hits()
     }
     at = next_at
   end
-  return hits
+  return hits, keys_before + count
 end
 
 -- What is stored under a key, and still says something now: before any hit, and once those that fit are charged.
@@ -40,8 +41,8 @@ end
 
 -- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all of them fit, the hits,
 -- each with whether it does, and the entries.
-local function try_hits()
-  local all_fit, hits, entries = true, read_hits(), {}
+local function try_hits(hits)
+  local all_fit, entries = true, {}
   for _, hit in ipairs(hits) do
     local entry = entries[hit.entry]
     if not entry then
@@ -56,15 +57,27 @@ local function try_hits()
       end
     end
   end
-  return all_fit, hits, entries
+  return all_fit, entries
 end
 
--- The time, and for each hit whether it fits and what is stored of its client.
+-- For each hit whether it fits and what is stored of its client.
 local function tell(hits, entries)
-  local answer = { now }
+  local answer = {}
   for _, hit in ipairs(hits) do
     answer[#answer + 1] = hit.fits and 1 or 0
     answer[#answer + 1] = entries[hit.entry].packed
   end
   return answer
+end
+
+-- The time, and what is answered to each question. One that cannot be answered gets the reason, and the others their answers.
+local function answer_each(answer)
+  local answers, keys_before, hits = { now }, 0, nil
+  for question = 1, QUESTIONS do
+    hits, keys_before = read_hits(ARGV[question], keys_before)
+    local _, said = pcall(answer, hits)
+    -- What a command of the server failed with is a table, or in old ones a text.
+    answers[question + 1] = type(said) == 'table' and said.err or said
+  end
+  return answers
 end

@@ -6,12 +6,61 @@
 //! To define functions takes the server a good part of a call, so that there are programs of one strategy alone, which most
 //! decisions need, beside those of all.
 
+#[cfg(feature = "test")]
+use traffik::clock::AnyClock;
+
 use crate::client::digest;
 
 /// A program, and the name that Redis knows it by once it was loaded.
 pub(crate) struct Script {
     pub(crate) text: String,
     pub(crate) sha: String,
+}
+
+/// The time that programs go by.
+pub(crate) struct Time {
+    scripts: Scripts,
+    /// The clock that they are told the time of, where they do not read the server's.
+    #[cfg(feature = "test")]
+    clock: Option<AnyClock>,
+}
+
+impl Time {
+    /// Programs that read the server's clock.
+    pub(crate) fn of_server() -> Self {
+        Self {
+            scripts: Scripts::by(include_str!("clock.lua")),
+            #[cfg(feature = "test")]
+            clock: None,
+        }
+    }
+
+    /// Programs that are told the time, as their last argument.
+    #[cfg(feature = "test")]
+    pub(crate) fn by_hand(clock: AnyClock) -> Self {
+        Self { scripts: Scripts::by(include_str!("clock_by_hand.lua")), clock: Some(clock) }
+    }
+
+    pub(crate) fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    #[cfg(feature = "test")]
+    pub(crate) fn clock(&self) -> AnyClock {
+        self.clock.clone().unwrap_or_else(AnyClock::system)
+    }
+
+    /// The argument that tells it.
+    #[cfg(feature = "test")]
+    pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
+        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
+    }
+
+    #[cfg(not(feature = "test"))]
+    #[expect(clippy::unused_self, reason = "with the feature `test` it knows a clock")]
+    pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What can be asked.
@@ -37,6 +86,13 @@ pub(crate) enum Twins {
     Several,
 }
 
+impl Twins {
+    /// What is needed for both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Several }
+    }
+}
+
 /// The programs, for each strategy alone and for all of them.
 pub(crate) struct Scripts {
     fixed_window: Programs,
@@ -53,17 +109,6 @@ const METER: &str = include_str!("meter.lua");
 const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
 
 impl Scripts {
-    /// Those that read the server's clock.
-    pub(crate) fn new() -> Self {
-        Self::by(include_str!("clock.lua"))
-    }
-
-    /// Those that are told the time, as their last argument.
-    #[cfg(feature = "test")]
-    pub(crate) fn by_hand() -> Self {
-        Self::by(include_str!("clock_by_hand.lua"))
-    }
-
     pub(crate) fn of(&self, twins: Twins) -> &Programs {
         match twins {
             Twins::Only(Twin::FixedWindow) => &self.fixed_window,

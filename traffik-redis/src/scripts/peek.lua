@@ -1,3 +1,7 @@
 -- How each limit stands, and whether it has room: nothing is charged, and nothing is written.
-local _, hits, entries = try_hits()
-return tell(hits, entries)
+local function peek(hits)
+  local _, entries = try_hits(hits)
+  return tell(hits, entries)
+end
+
+return answer_each(peek)

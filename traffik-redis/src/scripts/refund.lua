@@ -1,6 +1,7 @@
 -- Gives back what was charged, as far as it still counts. ARGV[2] holds when each hit was.
 local at = 1
-for _, hit in ipairs(read_hits()) do
+local hits = read_hits(ARGV[1], 0)
+for _, hit in ipairs(hits) do
   local charged_at
   charged_at, at = struct.unpack('<I7', ARGV[2], at)
   local key = KEYS[hit.entry]
@@ -12,4 +13,4 @@ for _, hit in ipairs(read_hits()) do
     end
   end
 end
-return now
+return { now, 1 }

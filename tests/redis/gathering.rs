@@ -1,0 +1,158 @@
+//! Decisions that are asked for at once go together, and each gets its own answer.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use traffik::{
+    backend::{Backend, BackendError},
+    client::Key,
+    decision::Hit,
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter},
+};
+use traffik_redis::RedisBackend;
+
+use crate::{Client, Result, builder, server::Server};
+
+const AT_ONCE: u64 = 500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_at_once_gets_its_own_answer() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let mut asked = JoinSet::new();
+    for n in 0..AT_ONCE {
+        let backend = backend.clone();
+        asked.spawn(async move {
+            let strategy: AnyStrategy = if n % 3 == 0 { SlidingWindowCounter.into() } else { FixedWindow.into() };
+            let key = Key::from(format!("client-{n}"));
+            let rate = format!("{}/30d", 1000 + n).parse()?;
+            // Every other one asks about two limits at once.
+            let hit = |uid| Hit { uid, key: &key, strategy: &strategy, rate, cost: n + 1 };
+            let hits = [hit("one"), hit("other")];
+            let decision = backend.decide(&hits[..1 + usize::from(n % 2 == 0)]).await?;
+            for outcome in decision.outcomes() {
+                let past = outcome.past.as_ref().ok_or("nothing was charged")?;
+                assert_eq!((past.state.words()[1], past.rate), (n + 1, rate));
+            }
+            Result::Ok(decision.outcomes().len())
+        });
+    }
+    let mut outcomes = 0;
+    while let Some(answered) = asked.join_next().await {
+        outcomes += answered??;
+    }
+    assert_eq!(outcomes as u64, AT_ONCE * 3 / 2);
+
+    let stats = backend.stats();
+    assert_eq!(stats.decisions, AT_ONCE);
+    assert!(stats.calls < AT_ONCE / 4, "{stats:?}");
+    let run = server.raw()?.commands_run()?;
+    let programs: u64 = run.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum();
+    // Those that the server did not know were sent twice.
+    assert!((stats.calls..stats.calls + 20).contains(&programs), "{programs} for {stats:?}");
+    Ok(())
+}
+
+/// One after the other has nobody to wait for.
+#[tokio::test]
+async fn a_decision_alone_is_one_call() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let client = Client::new("alice", FixedWindow, "100/30d")?;
+    let before = backend.stats();
+    for _ in 0..10 {
+        client.decide(&backend, 1).await?;
+    }
+    let after = backend.stats();
+    assert_eq!((after.calls - before.calls, after.decisions - before.decisions), (10, 10));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_answered_fails_alone() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let spoilt = Client::new("spoilt", FixedWindow, "5/30d")?;
+    spoilt.decide(&backend, 1).await?;
+    let key = server.raw()?.keys()?.pop().ok_or("no key")?;
+    server.raw()?.call(&["SET", &key, "\u{7f}what a later version stores"])?;
+
+    let mut asked = JoinSet::new();
+    for n in 0..200 {
+        let backend = backend.clone();
+        asked.spawn(async move {
+            let name = if n % 10 == 0 { "spoilt" } else { "alice" };
+            let answer = Client::new(name, FixedWindow, "1000/30d")?.decide(&backend, 1).await;
+            assert_eq!(answer.is_ok(), name == "alice", "{answer:?}");
+            Result::Ok(())
+        });
+    }
+    while let Some(answered) = asked.join_next().await {
+        answered??;
+    }
+    let alice = Client::new("alice", FixedWindow, "1000/30d")?.decide(&backend, 0).await?;
+    assert_eq!(alice.past.map(|past| past.state.words()[1]), Some(180));
+    Ok(())
+}
+
+/// Whoever waits for a place waits within his deadline, and of whoever has gone nothing is charged.
+#[tokio::test]
+async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result {
+    const DEADLINE: Duration = Duration::from_millis(100);
+    let server = Server::start()?;
+    let backend = RedisBackend::builder(server.url()).namespace("test").command_timeout(DEADLINE).connect().await?;
+    Client::new("alice", FixedWindow, "1000/30d")?.decide(&backend, 1).await?;
+    server.raw()?.call(&["CLIENT", "PAUSE", "400", "ALL"])?;
+    let asked = Instant::now();
+    let mut all = JoinSet::new();
+    for _ in 0..2_000 {
+        let backend = backend.clone();
+        all.spawn(async move { Result::Ok(Client::new("alice", FixedWindow, "1000/30d")?.decide(&backend, 1).await) });
+    }
+    while let Some(answered) = all.join_next().await {
+        let error = answered??.err().ok_or("a server that sleeps answered")?;
+        assert!(matches!(error, BackendError::Timeout(_)), "{error}");
+    }
+    assert!(asked.elapsed() < DEADLINE + Duration::from_millis(900), "{:?}", asked.elapsed());
+    let stats = backend.stats();
+    assert_eq!(stats.timed_out, 2_000);
+
+    // A few were sent before: they run late or are lost with their connection. Nobody else was charged.
+    let used = loop {
+        match Client::new("alice", FixedWindow, "1000/30d")?.decide(&backend, 0).await {
+            Ok(outcome) => break outcome.past.map_or(0, |past| past.state.words()[1]),
+            Err(_) => assert!(asked.elapsed() < Duration::from_secs(20), "it does not come back"),
+        }
+    };
+    let unheard = backend.stats().decisions - 1;
+    assert!(used <= unheard && unheard < 300, "{used} of {:?}", backend.stats());
+    let seen = backend.stats();
+    assert!(seen.late + seen.in_doubt >= used - 1, "{used}, {seen:?}");
+    Ok(())
+}
+
+#[test]
+fn outside_of_a_runtime_it_is_an_error() -> Result {
+    let server = Server::start()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let backend = runtime.block_on(builder(&server).connect())?;
+    let client = Client::new("alice", FixedWindow, "5/min")?;
+    let deciding = client.decide(&backend, 1);
+    let error = std::pin::pin!(deciding).poll_once().ok_or("it waits")?.err().ok_or("it was decided")?;
+    assert!(error.to_string().contains("runtime"), "{error}");
+    Ok(())
+}
+
+trait PollOnce: Future + Sized {
+    fn poll_once(self) -> Option<Self::Output>;
+}
+
+impl<F: Future + Unpin> PollOnce for F {
+    fn poll_once(mut self) -> Option<F::Output> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::Pin::new(&mut self).poll(&mut context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        }
+    }
+}

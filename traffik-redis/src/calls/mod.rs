@@ -1,0 +1,160 @@
+//! How the server is asked: within a deadline, so many calls at a time, and for several callers at once where they would
+//! have to wait anyway.
+
+mod asking;
+mod counts;
+mod gathering;
+mod stats;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
+use traffik::backend::BackendError;
+#[cfg(feature = "test")]
+use traffik::clock::AnyClock;
+
+pub use self::stats::RedisStats;
+use self::{asking::Asking, gathering::Gathering};
+pub(crate) use self::{
+    asking::{Program, Told},
+    counts::Counts,
+};
+use crate::{
+    client::{CallError, Client},
+    question::Question,
+    scripts::Time,
+};
+
+/// How many calls besides decisions may be under way at once.
+const OTHER_CALLS: usize = 64;
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16_384;
+
+/// The calls of one backend.
+pub(crate) struct Calls {
+    asking: Arc<Asking>,
+    deadline: Duration,
+    /// Where decisions gather, by their slots.
+    gatherings: Box<[Arc<Gathering>]>,
+    /// The places of all other calls.
+    places: Arc<Semaphore>,
+}
+
+impl Calls {
+    pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
+        let asking = Arc::new(Asking::new(client, time));
+        Self { gatherings: Gathering::all_of(&asking), places: Arc::new(Semaphore::new(OTHER_CALLS)), deadline, asking }
+    }
+
+    /// The same way to the same server, by another time.
+    #[cfg(feature = "test")]
+    pub(crate) fn by(&self, time: Time) -> Self {
+        Self::new(self.asking.client.clone(), time, self.deadline)
+    }
+
+    /// Decides, in a call of its own or together with others.
+    pub(crate) async fn decide(&self, question: Arc<Question>) -> Result<Told, BackendError> {
+        runtime()?;
+        let answer = self.gathering(&question).ok_or(BackendError::Closed)?.ask(question)?;
+        match timeout(self.deadline, answer).await {
+            Ok(Ok(answer)) => answer.map_err(failed),
+            // Whoever was to answer is gone, and its runtime with it.
+            Ok(Err(gone)) => Err(CallError::InDoubt(gone.into()).into()),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    fn gathering(&self, question: &Question) -> Option<&Arc<Gathering>> {
+        match &*self.gatherings {
+            [only] => Some(only),
+            all => all.get(usize::from(question.slot()) * all.len() / usize::from(SLOTS)),
+        }
+    }
+
+    /// Asks one question in a call of its own. What more there is to say comes after it.
+    pub(crate) async fn ask(
+        &self,
+        program: Program,
+        question: Arc<Question>,
+        more: Option<Vec<u8>>,
+    ) -> Result<Told, BackendError> {
+        let asking = Arc::clone(&self.asking);
+        self.bounded(async move { asking.ask_one(program, &question, more).await }).await
+    }
+
+    /// Removes keys.
+    pub(crate) async fn remove(&self, keys: Vec<String>) -> Result<(), BackendError> {
+        let client = self.asking.client.clone();
+        self.bounded(async move { client.remove(&keys).await }).await
+    }
+
+    /// Runs a call where there is a place for it, to its end even if nobody waits for that any more.
+    async fn bounded<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, CallError>> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        // The client's futures are deep: in a box they are no part of those of whoever asks.
+        let call: Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>> = Box::pin(call);
+        let runtime = runtime()?;
+        let answer = async {
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(CallError::Closed) };
+            let (sender, answer) = oneshot::channel();
+            let counts = Arc::clone(&self.asking.counts);
+            runtime.spawn(async move {
+                counts.called();
+                let answer = call.await;
+                drop(place);
+                counts.ended(answer.as_ref().err(), 1);
+                if sender.send(answer).is_err_and(|answer| answer.is_ok()) {
+                    counts.late(1);
+                }
+            });
+            answer.await.unwrap_or_else(|gone| Err(CallError::InDoubt(gone.into())))
+        };
+        match timeout(self.deadline, answer).await {
+            Ok(answer) => answer.map_err(BackendError::from),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), BackendError> {
+        let client = self.asking.client.clone();
+        self.bounded(async move { client.close().await }).await
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.asking.counts
+    }
+
+    pub(crate) fn stats(&self) -> RedisStats {
+        RedisStats::new(self.counts(), 0)
+    }
+
+    #[cfg(feature = "test")]
+    pub(crate) fn clock(&self) -> AnyClock {
+        self.asking.time.clock()
+    }
+
+    fn too_late(&self) -> BackendError {
+        self.asking.counts.timed_out();
+        BackendError::Timeout(self.deadline)
+    }
+}
+
+/// The same error for everybody whose question was in a call.
+fn failed(error: Arc<CallError>) -> BackendError {
+    match *error {
+        CallError::Closed => BackendError::Closed,
+        _ => BackendError::unavailable(error),
+    }
+}
+
+/// Calls outlive their callers, as tasks, and so need a runtime.
+fn runtime() -> Result<Handle, BackendError> {
+    Handle::try_current().map_err(|_| BackendError::unavailable("Redis is asked within a Tokio runtime"))
+}

@@ -1,0 +1,38 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Counts;
+
+/// What became of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisStats {
+    /// Calls that were sent.
+    pub calls: u64,
+    /// Decisions that Redis was asked for. There are more of them than calls where several travelled in one.
+    pub decisions: u64,
+    /// Decisions that were refusals without asking Redis, since it had just refused the same.
+    pub refused_here: u64,
+    /// Callers who were told that there was no answer within the deadline.
+    pub timed_out: u64,
+    /// Decisions and other calls that ran although whoever asked had stopped waiting: they are charged.
+    pub late: u64,
+    /// Decisions and other calls of which nobody knows whether they ran, since the connection was lost meanwhile.
+    pub in_doubt: u64,
+    /// Connections that were given up and made again because nothing came over them any more.
+    pub reconnections: u64,
+}
+
+impl RedisStats {
+    pub(crate) fn new(counts: &Counts, reconnections: u64) -> Self {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Self {
+            calls: read(&counts.calls),
+            decisions: read(&counts.decisions),
+            refused_here: read(&counts.refused_here),
+            timed_out: read(&counts.timed_out),
+            late: read(&counts.late),
+            in_doubt: read(&counts.in_doubt),
+            reconnections,
+        }
+    }
+}

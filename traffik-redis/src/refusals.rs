@@ -1,0 +1,178 @@
+//! What Redis has just refused, and so need not be asked again.
+//!
+//! Whoever is blocked and does not stop would otherwise cost a call each time. What is remembered of a refusal is what Redis
+//! said is stored: by that the strategy itself tells whether a request is refused still. Since others charge meanwhile, less
+//! fits in truth, never more; only what is given back elsewhere is learned of late, by [`max_age`](Refusals::new) at most.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use quick_cache::sync::Cache;
+use traffik::{
+    Rate,
+    clock::Timestamp,
+    decision::{Decision, Hit, Outcome},
+    strategy::{AnyStrategy, Past, Strategy},
+};
+
+use crate::{answer, question::Question};
+
+/// How many groups of keys there are for which it is kept when they last changed.
+const GROUPS: usize = 1024;
+
+pub(crate) struct Refusals {
+    known: Cache<Box<str>, Arc<Known>>,
+    max_age: Duration,
+    /// When something was last charged to a key or given back: what was asked before that says nothing any more.
+    changed: Box<[AtomicU64]>,
+    groups: RandomState,
+}
+
+/// What Redis said of one hit of a decision that it refused.
+struct Known {
+    past: Option<Past>,
+    rate: Rate,
+    cost: u64,
+    /// When Redis decided, by its clock: between these two moments by ours.
+    at: Timestamp,
+    asked: Moment,
+    heard: Moment,
+}
+
+/// A time by this process' own clock, which never goes back: microseconds, and never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Refusals {
+    /// Up to `capacity` of them, each for `max_age`; none if one of both is zero.
+    pub(crate) fn new(capacity: usize, max_age: Duration) -> Self {
+        let max_age = if capacity == 0 { Duration::ZERO } else { max_age };
+        let changed = std::iter::repeat_with(AtomicU64::default).take(GROUPS).collect();
+        Self { known: Cache::new(capacity), max_age, changed, groups: RandomState::new() }
+    }
+
+    /// None at all.
+    #[cfg(feature = "test")]
+    pub(crate) fn none() -> Self {
+        Self::new(0, Duration::ZERO)
+    }
+
+    /// The decision, if it is known to be a refusal.
+    pub(crate) fn find(&self, question: &Question, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
+        if !self.is_for(question) {
+            return None;
+        }
+        let mut is_refused = false;
+        let mut outcomes = Vec::with_capacity(hits.len());
+        for (hit, place) in hits.iter().zip(&question.places) {
+            let Some(place) = *place else {
+                outcomes.push(None);
+                continue;
+            };
+            let known = self.get(question.keys.get(place)?, now)?;
+            let admitted = !known.refuses(hit, now);
+            is_refused |= !admitted;
+            outcomes.push(Some(known.outcome(hit, admitted, now)));
+        }
+        let at = outcomes.iter().flatten().next()?.at;
+        let outcomes = outcomes.into_iter().zip(hits);
+        is_refused
+            .then(|| outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| answer::unlimited(hit, at))).collect())
+    }
+
+    /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was any more.
+    pub(crate) fn remember(&self, question: &Question, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
+        let [asked, heard] = during;
+        if decision.is_admitted() {
+            let known = question.keys.iter().filter(|key| self.known.peek(key.as_str()).is_some());
+            return self.forget(known, heard);
+        }
+        if !self.is_for(question) {
+            return;
+        }
+        for ((hit, outcome), place) in hits.iter().zip(decision.outcomes()).zip(&question.places) {
+            let Some(key) = place.and_then(|place| question.keys.get(place)) else { continue };
+            let (past, at) = (outcome.past.clone(), outcome.at);
+            let known = Known { past, rate: hit.rate, cost: hit.cost, at, asked, heard };
+            self.known.insert(key.as_str().into(), Arc::new(known));
+        }
+    }
+
+    /// Forgets what was asked of these keys until now: more may fit.
+    pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a String>, Moment(now): Moment) {
+        for group in keys.into_iter().filter_map(|key| self.group(key)) {
+            group.fetch_max(now, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn forget_all(&self, Moment(now): Moment) {
+        for group in &self.changed {
+            group.fetch_max(now, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether it may be kept: several hits on one entry add up, which Redis tells about all of them.
+    fn is_for(&self, question: &Question) -> bool {
+        let places = question.places.iter().flatten().count();
+        !self.max_age.is_zero() && places == question.keys.len()
+    }
+
+    /// What is known of a key and not too old.
+    fn get(&self, key: &str, now: Moment) -> Option<Arc<Known>> {
+        let known = self.known.get(key)?;
+        let age = now.since(known.asked)?;
+        let changed = self.group(key)?.load(Ordering::Acquire);
+        (age < self.max_age && known.asked.0 > changed).then_some(known)
+    }
+
+    fn group(&self, key: &str) -> Option<&AtomicU64> {
+        let digest = usize::try_from(self.groups.hash_one(key) % self.changed.len() as u64).ok()?;
+        self.changed.get(digest)
+    }
+}
+
+impl Known {
+    /// Whether a hit is refused still: even if Redis decided as soon as it was asked.
+    fn refuses(&self, hit: &Hit<'_>, now: Moment) -> bool {
+        let latest = self.at.saturating_add(now.since(self.asked).unwrap_or_default());
+        let past = self.past_at(latest);
+        hit.cost > 0 && self.tells_of(hit) && !hit.strategy.fits(past, hit.rate, hit.cost, latest)
+    }
+
+    /// An outline of a log tells only of the hit that it was made for, and what is said of a user's strategy likewise.
+    fn tells_of(&self, hit: &Hit<'_>) -> bool {
+        let is_same_rate = hit.rate == self.rate;
+        match hit.strategy {
+            AnyStrategy::Own(_) => is_same_rate && hit.cost == self.cost,
+            AnyStrategy::SlidingWindowLog(_) => is_same_rate && hit.cost >= self.cost,
+            _ => true,
+        }
+    }
+
+    /// How the limit stands. The wait is told from when Redis was heard: it is rather too long than too short.
+    fn outcome(&self, hit: &Hit<'_>, admitted: bool, now: Moment) -> Outcome {
+        let at = self.at.saturating_add(now.since(self.heard).unwrap_or_default());
+        Outcome { admitted, past: self.past_at(at).cloned(), cost: hit.cost, at }
+    }
+
+    fn past_at(&self, time: Timestamp) -> Option<&Past> {
+        self.past.as_ref().filter(|past| past.state.expires() > time)
+    }
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Self(u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX).saturating_add(1))
+    }
+
+    fn since(self, earlier: Self) -> Option<Duration> {
+        self.0.checked_sub(earlier.0).map(Duration::from_micros)
+    }
+}

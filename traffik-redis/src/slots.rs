@@ -1,0 +1,46 @@
+//! Decisions about several clients in a cluster: what is not in one slot is not decided in one call.
+
+use traffik::{
+    backend::BackendError,
+    decision::{Decision, Hit, Outcome, Receipt},
+};
+
+use crate::{client::slot_of, keys::Keys};
+
+/// The places of the hits in each slot, in the order in which slots are first met.
+pub(crate) struct Slots(Vec<(u16, Vec<usize>)>);
+
+impl Slots {
+    /// Where hits are kept: all in one place, unless they are about several clients.
+    pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Result<Self, BackendError> {
+        let mut slots = Vec::<(u16, Vec<usize>)>::new();
+        for (place, hit) in hits.iter().enumerate() {
+            let slot = slot_of(&keys.of(hit).map_err(BackendError::unavailable)?);
+            match slots.iter_mut().find(|(known, _)| *known == slot) {
+                Some((_, places)) => places.push(place),
+                None => slots.push((slot, vec![place])),
+            }
+        }
+        Ok(Self(slots))
+    }
+
+    /// What is in each of them.
+    pub(crate) fn split<T: Clone>(&self, all: &[T]) -> Vec<Vec<T>> {
+        let of = |places: &[usize]| places.iter().filter_map(|&place| all.get(place)).cloned().collect();
+        self.0.iter().map(|(_, places)| of(places)).collect()
+    }
+
+    /// The outcomes of all slots, in the order of the hits.
+    pub(crate) fn join(&self, decisions: &[Decision]) -> Decision {
+        let places = self.0.iter().flat_map(|(_, places)| places);
+        let mut outcomes: Vec<_> = places.zip(decisions.iter().flat_map(Decision::outcomes)).collect();
+        outcomes.sort_by_key(|(place, _)| **place);
+        outcomes.into_iter().map(|(_, outcome)| outcome.clone()).collect()
+    }
+}
+
+/// By what the hits of a decision that was charged can be given back.
+pub(crate) fn receipts<'a>(hits: &[Hit<'a>], decision: &Decision) -> Vec<Receipt<'a>> {
+    let receipt = |(hit, outcome): (&Hit<'a>, &Outcome)| Receipt { hit: *hit, charged_at: outcome.at };
+    hits.iter().zip(decision.outcomes()).map(receipt).collect()
+}
