@@ -11,7 +11,7 @@ use super::asking::{Asking, Told};
 use crate::{client::CallError, question::Question};
 
 /// How many calls are under way at once before further questions wait to go together.
-const LANES: usize = 4;
+const LANES: usize = 2;
 
 /// How many hits are put into one call at most: Redis does nothing else meanwhile.
 const MOST_HITS: usize = 64;
