@@ -18,11 +18,13 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
     let Handler { mut function, throttles, krate } = handler;
     let traffik = Root::new(krate);
     let mut declarations = TokenStream::new();
-    let mut types = Vec::new();
+    let (mut types, mut found) = (Vec::new(), Vec::new());
     for (i, throttle) in throttles.iter().enumerate() {
         types.push(match throttle {
             Throttle::Type(ty) => {
-                check_that_it_is_one(&mut function, ty, &traffik);
+                let check = find(ty, ty.span(), &traffik);
+                check_that_it_is_one(&mut function, &check);
+                found.push(check);
                 ty.to_token_stream()
             }
             Throttle::Limit(limit) => {
@@ -30,13 +32,19 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
                 let span = limit.uid.span().resolved_at(Span::call_site());
                 let name = format_ident!("__{}_throttle_{}", function.sig.ident.unraw(), i, span = span);
                 declarations.extend(throttle_of(&function, &name, limit, &traffik));
+                found.push(find(&name, limit.uid.span(), &traffik));
                 name.into_token_stream()
             }
         });
     }
     let traffik = traffik.at(Span::call_site());
     // One alone is no tuple, which would take longer to compile.
-    let asked = if let [alone] = types.as_slice() { alone.clone() } else { quote!((#(#types),*)) };
+    let asked = if let [alone] = types.as_slice() {
+        alone.clone()
+    } else {
+        declarations.extend(together(&function, &throttles, &found, &traffik));
+        quote!((#(#types),*))
+    };
     if function.sig.inputs.len() == CLIPPYS_MOST_ARGUMENTS {
         function.attrs.push(parse_quote!(#[allow(clippy::too_many_arguments)]));
     }
@@ -65,18 +73,27 @@ pub(crate) fn declaration(declaration: &Declaration) -> TokenStream {
     implementation(&input.ident, &input.ident, limit, &[], &Root::new(krate.clone()))
 }
 
-/// Says so at the type itself if it is no throttle. Within the body, since its type parameters are known only there.
-fn check_that_it_is_one(function: &mut Function, ty: &syn::Type, traffik: &Root) {
-    let span = ty.span().resolved_at(Span::call_site());
+/// How an app finds a throttle. If a type is none it says so at the type itself.
+fn find(throttle: &impl ToTokens, span: Span, traffik: &Root) -> TokenStream {
+    let span = span.resolved_at(Span::call_site());
     let traffik = traffik.at(span);
+    quote_spanned!(span=> #traffik::__private::throttle::<#throttle>())
+}
+
+/// Within the body, since the type's parameters are known only there.
+fn check_that_it_is_one(function: &mut Function, find: &TokenStream) {
     let body = &function.body;
-    let check = quote_spanned!(span=> let _ = #traffik::__private::is_throttle::<#ty>;);
-    function.body = quote!(#check #body);
+    function.body = quote!(let _ = #find; #body);
+}
+
+/// Whether the handler is there at all.
+fn conditions(function: &Function) -> Vec<&Attribute> {
+    function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
 }
 
 /// A type that nobody names, as visible as the handler that names it in its signature.
 fn throttle_of(function: &Function, name: &Ident, limit: &Limit, traffik: &Root) -> TokenStream {
-    let conditions: Vec<_> = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
+    let conditions = conditions(function);
     let visibility: &Visibility = &function.vis;
     let implementation = implementation(name, &function.sig.ident, limit, &conditions, traffik);
     // In an `impl` block the compiler rejects it at the uid.
@@ -87,6 +104,23 @@ fn throttle_of(function: &Function, name: &Ident, limit: &Limit, traffik: &Root)
         #[allow(non_camel_case_types)]
         #visibility #declaration
         #implementation
+    }
+}
+
+/// Makes known that a tuple is one decision, which not all throttles can be. Where one is declared there is room for this
+/// too; what stands beside a handler of types alone nobody knows, nor what its own parameters stand for.
+fn together(function: &Function, throttles: &[Throttle], found: &[TokenStream], traffik: &TokenStream) -> TokenStream {
+    let has_room = throttles.iter().any(|throttle| matches!(throttle, Throttle::Limit(_)));
+    if !has_room || !function.sig.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    let conditions = conditions(function);
+    quote! {
+        #(#conditions)*
+        const _: () = {
+            const __ALL: &[#traffik::__private::Find] = &[#(#found),*];
+            #traffik::__private::inventory::submit! { #traffik::__private::Together::new(__ALL) }
+        };
     }
 }
 
@@ -139,7 +173,8 @@ fn settings(limit: &Limit, traffik: &TokenStream) -> Option<TokenStream> {
     let options = &limit.options;
     let strategy = options.strategy.iter().map(|strategy| quote!(.strategy(#strategy)));
     let cost = options.cost.iter().map(|cost| quote!(.cost(#cost)));
-    let chain: TokenStream = strategy.chain(cost).collect();
+    let backend = options.backend.iter().map(|backend| quote!(.backend(#backend)));
+    let chain: TokenStream = strategy.chain(cost).chain(backend).collect();
     let settings = match &options.settings {
         Some(function) => quote!(#traffik::__private::change(#traffik::Settings::new() #chain, #function)),
         None if chain.is_empty() => return None,

@@ -11,10 +11,11 @@ pub(crate) struct Options {
     pub(crate) strategy: Option<TokenStream>,
     pub(crate) identity: Option<TokenStream>,
     pub(crate) cost: Option<TokenStream>,
+    pub(crate) backend: Option<TokenStream>,
     pub(crate) settings: Option<TokenStream>,
 }
 
-const NAMES: &[&str] = &["strategy", "identity", "cost", "settings", "crate"];
+const NAMES: &[&str] = &["strategy", "identity", "cost", "backend", "settings", "crate"];
 
 impl Options {
     /// Takes an option over. `krate` is the one option that is not the throttle's.
@@ -24,6 +25,7 @@ impl Options {
             "strategy" => &mut self.strategy,
             "identity" => &mut self.identity,
             "cost" => &mut self.cost,
+            "backend" => &mut self.backend,
             "settings" => &mut self.settings,
             "crate" => krate,
             _ => return errors.at(&name, unknown(&name)),
@@ -90,9 +92,11 @@ mod tests {
     fn the_nearest_option_is_named_if_it_is_near() {
         let message = |name| unknown(&Ident::new(name, Span::call_site()));
         assert!(message("identifier").contains("did you mean `identity`?"));
-        assert!(!message("backend").contains("did you mean"), "{}", message("backend"));
+        let other = message("responder");
+        assert!(!other.contains("did you mean"), "{other}");
         assert!(
-            message("backend").contains("`backend`. There are `strategy`, `identity`, `cost`, `settings` and `crate`")
+            other.contains("`responder`. There are `strategy`, `identity`, `cost`, `backend`, `settings` and `crate`"),
+            "{other}"
         );
     }
 }

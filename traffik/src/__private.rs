@@ -2,13 +2,16 @@
 
 pub use inventory;
 
-pub use crate::throttle::Declared;
+pub use crate::throttle::{Declared, Find, Together};
 #[cfg(feature = "axum")]
 pub use crate::web::Throttled as Permit;
-use crate::{Settings, Throttle};
+use crate::{Settings, Throttle, app::Registry};
 
-/// Compiles for throttles only.
-pub const fn is_throttle<T: Throttle>() {}
+/// What `T` is in an app. Compiles for throttles only.
+#[must_use]
+pub const fn throttle<T: Throttle>() -> Find {
+    Registry::get::<T>
+}
 
 /// Lets a closure be written without the type of its argument.
 pub fn change(settings: Settings, change: impl FnOnce(Settings) -> Settings) -> Settings {

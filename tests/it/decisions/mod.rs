@@ -1,15 +1,5 @@
 //! Decisions: several hits as one, by the backend and by the handle of an app.
 
-mod handle;
-mod several_hits;
-mod silent_backend;
-mod terse_backend;
-
-use traffik::{
-    DefaultIdentity, Rate, Settings, Throttle,
-    strategy::{SlidingWindowCounter, TokenBucket},
-};
-
 /// Throttles, each with its uid, its rate and its settings.
 macro_rules! throttles {
     ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
@@ -26,6 +16,17 @@ macro_rules! throttles {
         })+
     };
 }
+
+mod handle;
+mod several_hits;
+mod silent_backend;
+mod terse_backend;
+mod two_backends;
+
+use traffik::{
+    DefaultIdentity, Rate, Settings, Throttle,
+    strategy::{SlidingWindowCounter, TokenBucket},
+};
 
 throttles! {
     Five: "decisions:five", "5/min", Settings::new();

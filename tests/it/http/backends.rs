@@ -50,6 +50,11 @@ impl Unsteady {
         self.shared.mood.store(HANGS, Ordering::SeqCst);
     }
 
+    /// How many entries it holds.
+    pub(super) fn len(&self) -> usize {
+        self.inner.len()
+    }
+
     /// From now on it decides, but takes nothing back.
     pub(super) fn refunds_fail(&self) {
         self.shared.mood.store(REFUNDS_FAIL, Ordering::SeqCst);

@@ -20,5 +20,6 @@ mod retry_after;
 mod server;
 mod state;
 mod tuples;
+mod two_backends;
 mod unavailable;
 mod wire;

@@ -11,6 +11,8 @@ use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 pub(crate) struct Server {
     client: Client,
     base: String,
+    /// What is kept beside the app's own backend.
+    pub(crate) local: MemoryBackend,
 }
 
 impl Server {
@@ -18,12 +20,13 @@ impl Server {
     pub(crate) async fn start(routes: Router) -> Self {
         // Built, so that it is checked that no two throttles of these tests have one uid.
         let backend = MemoryBackend::new("macros").clock(ManualClock::new());
-        let traffik = Traffik::builder(backend).build().unwrap();
+        let local = MemoryBackend::new("macros:local").clock(ManualClock::new()).max_entries(16);
+        let traffik = Traffik::builder(backend).backend("local", local.clone()).build().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let app = routes.layer(traffik.layer()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { client: Client::builder().no_proxy().build().unwrap(), base }
+        Self { client: Client::builder().no_proxy().build().unwrap(), base, local }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

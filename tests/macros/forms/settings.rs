@@ -40,6 +40,15 @@ async fn identity() {}
 #[throttled("settings:cost", "10/min", cost = 2 * 2)]
 async fn cost() {}
 
+const LOCAL: &str = "local";
+
+#[throttled("settings:backend", "1/min", backend = LOCAL)]
+async fn backend() {}
+
+#[throttled("settings:backend:both", "2/min", backend = "local")]
+#[throttled("settings:backend:all", "3/hour", settings = |settings| settings.backend(LOCAL))]
+async fn one_backend() {}
+
 #[throttled("settings:function", "1/min", settings = three_at_once)]
 async fn function() {}
 
@@ -67,6 +76,8 @@ fn routes() -> Router {
         .route("/strategy", get(strategy))
         .route("/identity", get(identity))
         .route("/cost", get(cost))
+        .route("/backend", get(backend))
+        .route("/one_backend", get(one_backend))
         .route("/function", get(function))
         .route("/closure", get(closure))
         .route("/derived", get(derived))
@@ -79,6 +90,17 @@ async fn options_do_what_the_settings_of_their_name_do() {
     assert_eq!(server.statuses("/cost", 3).await, [200, 200, 429]);
     assert_eq!(server.statuses("/function", 4).await, [200, 200, 200, 429]);
     assert_eq!(server.statuses("/closure", 3).await, [200, 200, 429]);
+}
+
+#[tokio::test]
+async fn a_backend_is_where_it_is_kept() {
+    let server = Server::start(routes()).await;
+    assert_eq!(server.statuses("/function", 1).await, [200]);
+    assert_eq!(server.local.len(), 0);
+    assert_eq!(server.statuses("/backend", 2).await, [200, 429]);
+    assert_eq!(server.local.len(), 1);
+    assert_eq!(server.statuses("/one_backend", 3).await, [200, 200, 429]);
+    assert_eq!(server.local.len(), 3);
 }
 
 #[tokio::test]

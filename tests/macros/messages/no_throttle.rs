@@ -6,6 +6,9 @@ struct Burst;
 #[throttled(Burst)]
 async fn search() {}
 
+#[throttled("no-throttle:beside", "5/min", Burst)]
+async fn beside() {}
+
 fn main() {
-    let _ = search;
+    let _ = (search, beside);
 }

@@ -17,9 +17,9 @@ async fn twice() {}
 #[throttled("terms:comma" "5/min")]
 async fn comma() {}
 
-#[throttled("terms:backend", "5/min", backend = memory())]
-async fn backend() {}
+#[throttled("terms:responder", "5/min", responder = teapot())]
+async fn responder() {}
 
 fn main() {
-    let _ = (search(), twice(), comma(), backend());
+    let _ = (search(), twice(), comma(), responder());
 }

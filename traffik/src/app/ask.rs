@@ -3,12 +3,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::{
+    backend::Store,
     client::Client,
     decision::{Hit, INLINE},
     limits::Limit,
     one_or_more::OneOrMore,
     rate::Rate,
-    throttle::Definition,
+    throttle::{ConfigError, Definition},
 };
 
 /// One throttle asked about one client.
@@ -51,6 +52,11 @@ impl<'a> Asked<'a> {
         let Definition { uid, settings, .. } = &**self.definition;
         let (rate, cost) = (self.rate, self.cost);
         self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
+    }
+
+    /// Where all of them are kept.
+    pub(crate) fn store(asked: &OneOrMore<Self>) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        Definition::store_of_all(asked.iter().map(|asked| asked.definition))
     }
 
     /// Calls `ask` with what the backend is asked. Mostly that is one hit, which is moved nowhere.

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     registry::Registry,
@@ -7,10 +7,10 @@ use super::{
 #[cfg(feature = "axum")]
 use crate::web::WebDefaults;
 use crate::{
-    backend::{AnyBackend, Backend},
+    backend::{AnyBackend, Backend, Store, Stores},
     client::Networks,
     clock::AnyClock,
-    throttle::{ConfigError, Declared, Throttles},
+    throttle::{ConfigError, Throttles},
 };
 
 /// Sets up a [`Traffik`].
@@ -26,13 +26,25 @@ use crate::{
 #[must_use]
 pub struct TraffikBuilder {
     backend: AnyBackend,
-    clock: AnyClock,
+    /// That of the backend.
+    backends_clock: AnyClock,
+    named: Vec<Named>,
+    /// The app's own.
+    clock: Option<AnyClock>,
     backend_timeout: Duration,
     networks: Networks,
     allow_duplicate_uids: bool,
     throttles: Vec<Register>,
     #[cfg(feature = "axum")]
     pub(crate) web: WebDefaults,
+}
+
+/// A backend that throttles name, and its clock.
+#[derive(Debug)]
+struct Named {
+    name: &'static str,
+    backend: AnyBackend,
+    clock: AnyClock,
 }
 
 /// Makes a throttle, or several, known to an app.
@@ -44,8 +56,10 @@ impl TraffikBuilder {
 
     pub(super) fn new(backend: impl Backend) -> Self {
         Self {
-            clock: backend.clock(),
+            backends_clock: backend.clock(),
             backend: AnyBackend::new(backend),
+            named: Vec::new(),
+            clock: None,
             backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
             networks: Networks::default(),
             allow_duplicate_uids: false,
@@ -55,10 +69,21 @@ impl TraffikBuilder {
         }
     }
 
+    /// Has another backend beside the app's own, for the throttles that name it in their
+    /// [`Settings::backend`](crate::Settings::backend): the app's limits may be in Redis, say, and a rough one that is met all
+    /// the time in memory. The two need no namespaces of their own.
+    ///
+    /// [`Traffik::clear`] and [`Traffik::close`] are about all backends of an app.
+    pub fn backend(mut self, name: &'static str, backend: impl Backend) -> Self {
+        let clock = backend.clock();
+        self.named.push(Named { name, backend: AnyBackend::new(backend), clock });
+        self
+    }
+
     /// Measures deadlines and delays by this clock. Decisions go by the backend's, which is also the one for these unless
     /// told otherwise: a test that moves time gives its clock to the backend.
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
-        Self { clock: clock.into(), ..self }
+        Self { clock: Some(clock.into()), ..self }
     }
 
     /// Waits for an answer of the backend no longer than this: 100 ms unless told otherwise. A backend in memory answers
@@ -90,28 +115,43 @@ impl TraffikBuilder {
     /// # Errors
     ///
     /// When a throttle that a macro declares, anywhere in the program, or one that is [registered](Self::register), is set
-    /// up wrong, or has the uid of another.
+    /// up wrong, or has the uid of another; when those that are one decision are kept in different backends; and when two
+    /// backends have one name.
     pub fn build(self) -> Result<Traffik, ConfigError> {
         if !self.allow_duplicate_uids {
-            Registry::check_declared()?;
+            Registry::check_uids()?;
         }
-        Declared::check_each()?;
+        self.check_names()?;
         let throttles = self.throttles.clone();
         let traffik = self.unchecked();
+        Registry::check_declared(traffik.app.registry.stores.clone())?;
         for register in throttles {
             register(&traffik)?;
         }
         Ok(traffik)
     }
 
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let mut names = HashSet::new();
+        match self.named.iter().find(|named| !names.insert(named.name)) {
+            Some(Named { name, .. }) => Err(ConfigError::DuplicateBackend { name }),
+            None => Ok(()),
+        }
+    }
+
     /// The handle, with nothing registered that could be wrong.
     pub(super) fn unchecked(self) -> Traffik {
+        let store = |name, backend, clock: &AnyClock| {
+            let clock = self.clock.as_ref().unwrap_or(clock).clone();
+            Store::new(name, backend, clock, self.backend_timeout)
+        };
+        let own = store(None, self.backend, &self.backends_clock);
+        let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
+        let stores = Stores::new(own, named);
         Traffik::from(App {
-            backend: Some(self.backend),
-            clock: self.clock,
-            backend_timeout: self.backend_timeout,
+            clock: self.clock.unwrap_or(self.backends_clock),
             networks: self.networks,
-            registry: Registry::new(self.allow_duplicate_uids),
+            registry: Registry::new(stores, self.allow_duplicate_uids),
             #[cfg(feature = "axum")]
             web: self.web,
         })

@@ -1,9 +1,8 @@
 use std::ops::Deref;
 
-use super::Traffik;
 use crate::{backend::BackendError, client::Client, limits::Limits};
 
-/// What came of [`Traffik::hit`]: how the client stands, and by what its charge can be given back, once.
+/// What came of [`Traffik::hit`](crate::Traffik::hit): how the client stands, and by what its charge can be given back, once.
 ///
 /// It reads like the [`Limits`] that it holds.
 ///
@@ -29,14 +28,13 @@ use crate::{backend::BackendError, client::Client, limits::Limits};
 /// ```
 #[derive(Debug)]
 pub struct Charge {
-    traffik: Traffik,
     client: Client,
     limits: Limits,
 }
 
 impl Charge {
-    pub(super) fn new(traffik: Traffik, client: Client, limits: Limits) -> Self {
-        Self { traffik, client, limits }
+    pub(super) fn new(client: Client, limits: Limits) -> Self {
+        Self { client, limits }
     }
 
     /// How the client stood after the charge.
@@ -48,7 +46,7 @@ impl Charge {
     /// Gives the charge back, as far as it surely still counts: see [`Strategy::refund`] of each strategy. A decision that
     /// was refused charged nothing, and nothing is given back of it.
     ///
-    /// It is meant for soon after. A client that was [reset](Traffik::reset) in between must not be given back what it was
+    /// It is meant for soon after. A client that was [reset](crate::Traffik::reset) in between must not be given back what it was
     /// charged before.
     ///
     /// # Errors
@@ -57,8 +55,8 @@ impl Charge {
     ///
     /// [`Strategy::refund`]: crate::strategy::Strategy::refund
     pub async fn refund(self) -> Result<(), BackendError> {
-        match self.client.key() {
-            Some(key) if self.limits.is_admitted() => self.traffik.give_back(&self.limits.receipts(key)).await,
+        match (self.client.key(), self.limits.store()) {
+            (Some(key), Some(store)) if self.limits.is_admitted() => store.refund(&self.limits.receipts(key)).await,
             _ => Ok(()),
         }
     }

@@ -4,13 +4,17 @@ use std::{
 };
 
 use super::known::Known;
-use crate::throttle::{ConfigError, Declared, Definition, Throttle};
+use crate::{
+    backend::Stores,
+    throttle::{ConfigError, Declared, Definition, Throttle, Throttles},
+};
 
 /// The throttles that an app knows, each by its type, and at most one for a uid.
 ///
 /// Read by every request and written once for each throttle, so reading takes no lock.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
+pub struct Registry {
+    pub(super) stores: Stores,
     known: Known,
     writing: Mutex<()>,
     allow_duplicate_uids: bool,
@@ -19,24 +23,36 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(allow_duplicate_uids: bool) -> Self {
+    pub(super) fn new(stores: Stores, allow_duplicate_uids: bool) -> Self {
         let duplicates = if allow_duplicate_uids { Vec::new() } else { Declared::duplicates() };
         for duplicate in &duplicates {
             tracing::error!("{duplicate}");
         }
-        Self { allow_duplicate_uids, duplicates, ..Self::default() }
+        Self { stores, allow_duplicate_uids, duplicates, ..Self::default() }
     }
 
     /// Whether every throttle that a macro declared can be told from the others.
-    pub(super) fn check_declared() -> Result<(), ConfigError> {
+    pub(super) fn check_uids() -> Result<(), ConfigError> {
         Declared::duplicates().into_iter().next().map_or(Ok(()), Err)
     }
 
+    /// Whether every throttle that a macro declared works with these backends.
+    ///
+    /// They are made known to nobody: the app may use few of them, and one that was compiled twice only once.
+    pub(super) fn check_declared(stores: Stores) -> Result<(), ConfigError> {
+        Declared::check_each(&Self::new(stores, true))
+    }
+
+    /// Checks a throttle, or each of a tuple, and whether they can be one decision.
+    pub(crate) fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
+        Definition::store_of_all(T::define(self)?.iter().copied()).map(|_| ())
+    }
+
     /// The definition of `T`, which is checked and remembered when it is first asked for.
-    pub(super) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
+    pub(crate) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         match self.known.get(TypeId::of::<T>()) {
             Some(known) => Ok(known),
-            None => self.learn(Definition::of::<T>()?),
+            None => self.learn(Definition::of::<T>(&self.stores)?),
         }
     }
 

@@ -1,21 +1,24 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{Charge, Error, TraffikBuilder, ask::Asked, deadline::within, registry::Registry};
-#[cfg(feature = "axum")]
-use crate::web::WebDefaults;
+use super::{Charge, Error, TraffikBuilder, ask::Asked, registry::Registry};
 use crate::{
-    backend::{AnyBackend, Backend, BackendError},
+    backend::{Backend, BackendError, Stores},
     client::{Client, Networks},
     clock::AnyClock,
-    decision::{Decision, Hit, INLINE, Receipt},
+    decision::{Decision, Hit, INLINE},
     limits::Limits,
     one_or_more::OneOrMore,
-    throttle::{ConfigError, Definition, Throttle, Throttles},
+    throttle::{ConfigError, Throttles},
+};
+#[cfg(feature = "axum")]
+use crate::{
+    throttle::{Definition, Throttle},
+    web::WebDefaults,
 };
 
-/// The handle of an app's limits: the backend they are kept in, and the defaults of every throttle.
+/// The handle of an app's limits: where they are kept, and the defaults of every throttle.
 ///
 /// It is cheap to clone, and all clones are the same. An app carries it as an extension of its requests, by
 /// `Traffik::layer`, and everything finds it there. It also decides without a request at hand:
@@ -52,10 +55,7 @@ pub struct Traffik {
 }
 
 pub(super) struct App {
-    /// None, where everything is admitted.
-    pub(super) backend: Option<AnyBackend>,
     pub(super) clock: AnyClock,
-    pub(super) backend_timeout: Duration,
     pub(super) networks: Networks,
     pub(super) registry: Registry,
     #[cfg(feature = "axum")]
@@ -78,11 +78,9 @@ impl Traffik {
     #[must_use]
     pub fn disabled() -> Self {
         Self::from(App {
-            backend: None,
             clock: AnyClock::system(),
-            backend_timeout: Duration::ZERO,
             networks: Networks::default(),
-            registry: Registry::new(true),
+            registry: Registry::new(Stores::default(), true),
             #[cfg(feature = "axum")]
             web: WebDefaults::default(),
         })
@@ -91,13 +89,13 @@ impl Traffik {
     /// Whether it admits everything: see [`disabled`](Self::disabled).
     #[must_use]
     pub fn is_disabled(&self) -> bool {
-        self.app.backend.is_none()
+        self.app.registry.stores.own().is_none()
     }
 
-    /// The namespace of its backend.
+    /// The namespace of its own backend.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.app.backend.as_ref().map_or("", AnyBackend::namespace)
+        self.app.registry.stores.own().map_or("", |own| own.namespace())
     }
 
     /// The clock that deadlines and delays go by.
@@ -110,9 +108,9 @@ impl Traffik {
     ///
     /// # Errors
     ///
-    /// When one is set up wrong, or has the uid of another.
+    /// When one is set up wrong, or has the uid of another, or those of a tuple are kept in different backends.
     pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
-        T::define(self).map(|_| ())
+        self.app.registry.register::<T>()
     }
 
     /// Charges a client the cost of a throttle, or of each of a tuple if all of them have room, and tells how it stands.
@@ -123,7 +121,7 @@ impl Traffik {
     pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Charge, Error> {
         let client = client.into();
         let limits = self.charge(&self.asked::<T>(client.clone())?).await?;
-        Ok(Charge::new(self.clone(), self.counted_as(client), limits))
+        Ok(Charge::new(self.counted_as(client), limits))
     }
 
     /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing.
@@ -133,9 +131,9 @@ impl Traffik {
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
         let asked = self.asked::<T>(client.into())?;
-        let (hits, app) = (Asked::hits(&asked), &self.app);
-        let mut decision = match &app.backend {
-            Some(backend) if !hits.is_empty() => within(&app.clock, app.backend_timeout, backend.peek(&hits)).await?,
+        let (store, hits) = (Asked::store(&asked)?, Asked::hits(&asked));
+        let mut decision = match store {
+            Some(store) if !hits.is_empty() => store.peek(&hits).await?,
             _ => Decision::from_iter([]),
         };
         self.limits(&asked, hits.len(), &mut decision)
@@ -147,38 +145,33 @@ impl Traffik {
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
-        let (asked, app) = (self.asked::<T>(client.into())?, &self.app);
+        let asked = self.asked::<T>(client.into())?;
         let entries: SmallVec<[Hit<'_>; INLINE]> = asked.iter().filter_map(Asked::entry).collect();
-        match &app.backend {
-            Some(backend) => Ok(within(&app.clock, app.backend_timeout, backend.reset(&entries)).await?),
+        match Asked::store(&asked)? {
+            Some(store) => Ok(store.reset(&entries).await?),
             None => Ok(()),
         }
     }
 
-    /// Lets every client start fresh with every limit in the backend's namespace.
+    /// Lets every client start fresh with every limit in the namespace of the backend, or of each of several.
     ///
     /// # Errors
     ///
-    /// When the backend could not do so.
+    /// When a backend could not do so. The others did it all the same.
     pub async fn clear(&self) -> Result<(), BackendError> {
-        match &self.app.backend {
-            Some(backend) => backend.clear().await,
-            None => Ok(()),
-        }
+        self.app.registry.stores.clear().await
     }
 
-    /// Closes the backend. Every request that meets a limit from then on is answered with a 503.
+    /// Closes the backend, or each of several. Every request that meets a limit from then on is answered with a 503.
     ///
     /// # Errors
     ///
-    /// When the backend cannot be closed in order.
+    /// When a backend cannot be closed in order. The others are closed all the same.
     pub async fn close(&self) -> Result<(), BackendError> {
-        match &self.app.backend {
-            Some(backend) => backend.close().await,
-            None => Ok(()),
-        }
+        self.app.registry.stores.close().await
     }
 
+    #[cfg(feature = "axum")]
     pub(crate) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         self.app.registry.get::<T>()
     }
@@ -201,7 +194,7 @@ impl Traffik {
 
     fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked<'_>>, Error> {
         let client = self.counted_as(client);
-        Ok(T::define(self)?.map(|definition| Asked::new(definition, client.clone())))
+        Ok(T::define(&self.app.registry)?.map(|definition| Asked::new(definition, client.clone())))
     }
 
     pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
@@ -213,9 +206,13 @@ impl Traffik {
 
     /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
     pub(crate) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
+        let store = match Asked::store(asked) {
+            Ok(store) => store,
+            Err(error) => return Some(Err(error.into())),
+        };
         Asked::with_hits(asked, |hits| {
-            let mut answer = match &self.app.backend {
-                Some(backend) if !hits.is_empty() => backend.decide_now(hits),
+            let mut answer = match store {
+                Some(store) if !hits.is_empty() => store.decide_now(hits),
                 _ => Some(Ok(Decision::from_iter([]))),
             };
             match answer {
@@ -229,9 +226,9 @@ impl Traffik {
 
     /// Asks a backend that has to wait, and no longer than it may.
     async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let (hits, app) = (Asked::hits(asked), &self.app);
-        let mut decision = match &app.backend {
-            Some(backend) => within(&app.clock, app.backend_timeout, backend.decide(&hits)).await?,
+        let (store, hits) = (Asked::store(asked)?, Asked::hits(asked));
+        let mut decision = match store {
+            Some(store) => store.decide(&hits).await?,
             None => Decision::from_iter([]),
         };
         self.limits(asked, hits.len(), &mut decision)
@@ -245,13 +242,6 @@ impl Traffik {
             return Err(BackendError::unavailable(reason).into());
         }
         Ok(Limits::new(asked, decision))
-    }
-
-    pub(crate) async fn give_back(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        match &self.app.backend {
-            Some(backend) => within(&self.app.clock, self.app.backend_timeout, backend.refund(receipts)).await,
-            None => Ok(()),
-        }
     }
 }
 

@@ -3,13 +3,18 @@
 //! A [`Backend`] knows nothing of HTTP. It is asked about several [`Hit`]s at once and charges all of them or none.
 //! [`MemoryBackend`] keeps what it stores in this process; a backend of your own implements the trait.
 
+mod deadline;
 mod erased;
 mod error;
 mod memory;
+mod store;
 
 use std::{fmt, sync::Arc};
 
-pub(crate) use self::erased::AnyBackend;
+pub(crate) use self::{
+    erased::AnyBackend,
+    store::{Store, Stores},
+};
 pub use self::{error::BackendError, memory::MemoryBackend};
 use crate::{
     clock::AnyClock,

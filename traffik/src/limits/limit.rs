@@ -4,6 +4,7 @@ use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 use crate::strategy::Past;
 use crate::{
     app::Asked,
+    backend::Store,
     client::Key,
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
@@ -107,6 +108,11 @@ impl Limit {
 
     pub(super) fn is_of<T: Throttle>(&self) -> bool {
         self.definition.type_id == TypeId::of::<T>()
+    }
+
+    /// Where it is kept.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        self.definition.store.as_ref()
     }
 
     pub(crate) fn is_tighter_than(&self, other: &Self) -> bool {

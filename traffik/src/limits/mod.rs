@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::{
     app::Asked,
+    backend::Store,
     client::Key,
     decision::{Decision, INLINE, Receipt},
     one_or_more::OneOrMore,
@@ -54,6 +55,11 @@ impl Limits {
     #[must_use]
     pub fn of<T: Throttle>(&self) -> Option<&Limit> {
         self.iter().find(|limit| limit.is_of::<T>())
+    }
+
+    /// Where all of them are kept.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        self.all.first().store()
     }
 
     pub(crate) fn receipts<'a>(&'a self, key: &'a Key) -> SmallVec<[Receipt<'a>; INLINE]> {

@@ -3,9 +3,10 @@
 //!
 //! Where the platform has no way to collect them there are none here, and two of one uid are found when they are used.
 
-use std::any::TypeId;
+use std::{any::TypeId, sync::Arc};
 
 use super::{ConfigError, Definition, Throttle};
+use crate::app::Registry;
 
 /// What a macro tells of a throttle that it declares.
 #[derive(Debug)]
@@ -14,16 +15,24 @@ pub struct Declared {
     name: &'static str,
     place: &'static str,
     type_id: fn() -> TypeId,
-    check: fn() -> Result<(), ConfigError>,
+    find: Find,
 }
 
+/// Several throttles that a macro puts on one handler, to be one decision.
+#[derive(Debug)]
+pub struct Together(&'static [Find]);
+
+/// Finds what a throttle is in an app.
+pub type Find = fn(&Registry) -> Result<&Arc<Definition>, ConfigError>;
+
 inventory::collect!(Declared);
+inventory::collect!(Together);
 
 impl Declared {
     /// The throttle `T`. `name` is what errors call it; `place` is file, line and column.
     #[must_use]
     pub const fn new<T: Throttle>(name: &'static str, place: &'static str) -> Self {
-        Self { uid: T::UID, name, place, type_id: TypeId::of::<T>, check: || Definition::of::<T>().map(drop) }
+        Self { uid: T::UID, name, place, type_id: TypeId::of::<T>, find: Registry::get::<T> }
     }
 
     /// What errors call a throttle that a macro declared.
@@ -31,9 +40,10 @@ impl Declared {
         Self::all().find(|declared| (declared.type_id)() == type_id).map(|declared| declared.name)
     }
 
-    /// An error for each that is set up wrong by itself.
-    pub(crate) fn check_each() -> Result<(), ConfigError> {
-        Self::all().try_for_each(|declared| (declared.check)())
+    /// An error for the first that is set up wrong, by itself or together with others of its handler.
+    pub(crate) fn check_each(registry: &Registry) -> Result<(), ConfigError> {
+        Self::all().try_for_each(|declared| (declared.find)(registry).map(drop))?;
+        inventory::iter::<Together>.into_iter().try_for_each(|together| together.check(registry))
     }
 
     /// Whether both are one declaration, which is compiled into a program twice, say into a library and a binary of one
@@ -66,5 +76,18 @@ impl Declared {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Together {
+    /// All of these.
+    #[must_use]
+    pub const fn new(throttles: &'static [Find]) -> Self {
+        Self(throttles)
+    }
+
+    fn check(&self, registry: &Registry) -> Result<(), ConfigError> {
+        let definitions = self.0.iter().map(|find| find(registry)).collect::<Result<Vec<_>, _>>()?;
+        Definition::store_of_all(definitions.into_iter()).map(drop)
     }
 }

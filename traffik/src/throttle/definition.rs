@@ -1,9 +1,13 @@
-use std::any::{TypeId, type_name};
+use std::{
+    any::{TypeId, type_name},
+    sync::Arc,
+};
 
 use thiserror::Error;
 
 use super::{Declared, Settings, Throttle, uid};
 use crate::{
+    backend::{Store, Stores},
     rate::Rate,
     strategy::{Strategy, StrategyError},
 };
@@ -17,28 +21,54 @@ pub struct Definition {
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
+    /// Where it is kept: nowhere, if everything is admitted.
+    pub(crate) store: Option<Arc<Store>>,
     /// What all responses say of it.
     #[cfg(feature = "axum")]
     pub(crate) items: crate::web::Items,
 }
 
 impl Definition {
-    pub(crate) fn of<T: Throttle>() -> Result<Self, ConfigError> {
+    pub(crate) fn of<T: Throttle>(stores: &Stores) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
-        let definition = Self {
+        let mut definition = Self {
             type_id,
             name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
             uid: T::UID,
             rate: const { T::RATE },
             settings: T::settings(),
+            store: stores.own().cloned(),
             #[cfg(feature = "axum")]
             items: crate::web::Items::new(T::UID, T::RATE),
         };
         definition.check()?;
         #[cfg(feature = "axum")]
         definition.settings.web.check::<T>(definition.name)?;
+        definition.find_store(stores)?;
         Ok(definition)
+    }
+
+    /// Where several that are one decision are kept, which is one place: nothing but a backend can decide about all of them
+    /// or none.
+    pub(crate) fn store_of_all<'a>(
+        mut definitions: impl Iterator<Item = &'a Arc<Self>>,
+    ) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        let Some(first) = definitions.next() else { return Ok(None) };
+        let address = |definition: &Self| definition.store.as_ref().map(Arc::as_ptr);
+        match definitions.find(|definition| address(definition) != address(first)) {
+            None => Ok(first.store.as_ref()),
+            Some(other) => Err(ConfigError::two_backends(first, other)),
+        }
+    }
+
+    /// Finds the backend that it names. Where everything is admitted there is none, and none is missed.
+    fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
+        if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
+            let named = stores.named(name).cloned();
+            self.store = Some(named.ok_or_else(|| ConfigError::no_backend(self, name, stores))?);
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -103,10 +133,70 @@ pub enum ConfigError {
         /// The throttle.
         throttle: &'static str,
     },
+    /// A throttle names a backend that the app does not have.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) is kept in the backend {backend:?}, which this app does not have{}: add it with \
+         `Traffik::builder(..).backend({backend:?}, ..)`", but_has(.has)
+    )]
+    NoBackend {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+        /// The name of the backend.
+        backend: &'static str,
+        /// The names of those that the app has, beside its own.
+        has: Box<[&'static str]>,
+    },
+    /// Two backends of an app have one name.
+    #[error("two backends of this app have the name {name:?}: give one of them another")]
+    DuplicateBackend {
+        /// The name.
+        name: &'static str,
+    },
+    /// Throttles that are to be one decision are kept in different backends.
+    #[error(
+        "the throttles {first:?} (kept in {}) and {second:?} (kept in {}) cannot be one decision, since no backend charges for \
+         another: keep them in one backend, or make them separate arguments of the handler, which are decided in order",
+        called(.first_backend), called(.second_backend)
+    )]
+    TwoBackends {
+        /// The uid of the throttle that is written first.
+        first: &'static str,
+        /// The name of its backend, if it is not the app's own.
+        first_backend: Option<&'static str>,
+        /// The uid of the first throttle after it that is kept elsewhere.
+        second: &'static str,
+        /// The name of that one's backend, likewise.
+        second_backend: Option<&'static str>,
+    },
 }
 
 impl ConfigError {
     pub(crate) fn duplicate(uid: &'static str, first: &'static str, second: &'static str) -> Self {
         Self::DuplicateUid { uid, first, second }
     }
+
+    fn no_backend(definition: &Definition, backend: &'static str, stores: &Stores) -> Self {
+        let Definition { uid, name: throttle, .. } = *definition;
+        Self::NoBackend { uid, throttle, backend, has: stores.names().collect() }
+    }
+
+    fn two_backends(first: &Definition, second: &Definition) -> Self {
+        Self::TwoBackends {
+            first: first.uid,
+            first_backend: first.settings.backend,
+            second: second.uid,
+            second_backend: second.settings.backend,
+        }
+    }
+}
+
+fn called(backend: &Option<&'static str>) -> String {
+    backend.map_or_else(|| "the app's own backend".to_owned(), |name| format!("the backend {name:?}"))
+}
+
+/// The names of the backends that an app has, if it has any.
+fn but_has(names: &[&'static str]) -> String {
+    if names.is_empty() { String::new() } else { format!(" (it has {names:?})") }
 }

@@ -10,7 +10,7 @@ mod settings;
 mod uid;
 
 #[doc(hidden)]
-pub use self::declared::Declared;
+pub use self::declared::{Declared, Find, Together};
 pub(crate) use self::definition::Definition;
 #[cfg(feature = "axum")]
 pub(crate) use self::set::all_the_tuples;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{ConfigError, Definition, Throttle};
-use crate::{app::Traffik, one_or_more::OneOrMore};
+use crate::{app::Registry, one_or_more::OneOrMore};
 
 /// A [`Throttle`], or a tuple of up to eight that are decided as one: all are charged, or none is. One that is in it
 /// twice is charged once.
@@ -15,14 +15,14 @@ pub trait Throttles: Define + Send + Sync + 'static {}
 /// What a set of throttles is made of; no trait of its own for anybody else.
 #[doc(hidden)]
 pub trait Define {
-    fn define(traffik: &Traffik) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
+    fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 }
 
 impl<T: Throttle> Throttles for T {}
 
 impl<T: Throttle> Define for T {
-    fn define(traffik: &Traffik) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
-        traffik.definition::<T>().map(OneOrMore::new)
+    fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+        registry.get::<T>().map(OneOrMore::new)
     }
 }
 
@@ -47,10 +47,10 @@ macro_rules! tuple_of_throttles {
         impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
 
         impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
-            fn define(traffik: &Traffik) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+            fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
                 #[allow(unused_mut)]
-                let mut all = OneOrMore::new(traffik.definition::<$first>()?);
-                $(all.add(traffik.definition::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*
+                let mut all = OneOrMore::new(registry.get::<$first>()?);
+                $(all.add(registry.get::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*
                 Ok(all)
             }
         }

@@ -14,6 +14,8 @@ use crate::web::WebSettings;
 pub struct Settings {
     pub(crate) strategy: AnyStrategy,
     pub(crate) cost: u64,
+    /// The name of its backend, if that is not the app's own.
+    pub(crate) backend: Option<&'static str>,
     #[cfg(feature = "axum")]
     pub(crate) web: WebSettings,
 }
@@ -24,6 +26,7 @@ impl Settings {
         Self {
             strategy: AnyStrategy::default(),
             cost: 1,
+            backend: None,
             #[cfg(feature = "axum")]
             web: WebSettings::default(),
         }
@@ -37,6 +40,44 @@ impl Settings {
     /// Takes this much of the limit for each request. At 0 the limit is not asked at all.
     pub fn cost(self, cost: u64) -> Self {
         Self { cost, ..self }
+    }
+
+    /// Keeps the limit in another backend than the app's own: the one that
+    /// [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) gives this name.
+    ///
+    /// ```
+    /// use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::MemoryBackend};
+    ///
+    /// /// A rough limit, for each process alone: it is met too often to ask a server each time.
+    /// struct Pings;
+    ///
+    /// impl Throttle for Pings {
+    ///     const UID: &'static str = "api:pings";
+    ///     const RATE: Rate = Rate::literal("2/s");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().backend("local")
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let redis = MemoryBackend::new("myapp");
+    /// let local = MemoryBackend::new("myapp:local");
+    /// let traffik = Traffik::builder(redis).backend("local", local.clone()).register::<Pings>().build()?;
+    ///
+    /// traffik.hit::<Pings>("alice").await?;
+    /// assert_eq!(local.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Limits of one decision are kept in one backend: a tuple of throttles in different ones is a
+    /// [`ConfigError::TwoBackends`](crate::ConfigError::TwoBackends). As separate arguments of a handler they are decided in
+    /// order, and where a later one refuses the layer gives back what the earlier ones were charged.
+    pub fn backend(self, name: &'static str) -> Self {
+        Self { backend: Some(name), ..self }
     }
 }
 

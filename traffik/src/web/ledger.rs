@@ -7,7 +7,7 @@ use std::sync::{
 
 use smallvec::SmallVec;
 
-use crate::{app::Traffik, client::Client, decision::Receipt, limits::Limit, throttle::Definition};
+use crate::{app::Traffik, backend::Store, client::Client, decision::Receipt, limits::Limit, throttle::Definition};
 
 /// The ledger of one request. Clones are the same: one travels with the request, one waits for the response.
 #[derive(Clone, Debug)]
@@ -30,8 +30,6 @@ type Entries = SmallVec<[Met; 1]>;
 /// A limit that the request met.
 #[derive(Clone, Debug)]
 pub(super) struct Met {
-    /// The handle that was asked, if it is not the ledger's.
-    pub(super) other: Option<Traffik>,
     pub(super) client: Client,
     pub(super) limit: Arc<Limit>,
     /// Whether it was charged, rather than only looked at by a decision that was refused.
@@ -39,6 +37,10 @@ pub(super) struct Met {
 }
 
 impl Met {
+    fn is_kept_in(&self, store: &Arc<Store>) -> bool {
+        self.limit.store().is_some_and(|own| Arc::ptr_eq(own, store))
+    }
+
     fn receipt(&self) -> Option<Receipt<'_>> {
         self.client.key().filter(|_| self.charged).and_then(|key| self.limit.receipt(key))
     }
@@ -99,13 +101,10 @@ impl Ledger {
     /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
     pub(super) async fn give_back(&self) {
         let mut met = std::mem::take(&mut *self.lock());
-        // As a rule there is one handle, and so one call.
-        let handle = |met: &Met| met.other.clone().unwrap_or_else(|| self.traffik().clone());
-        for of_one_handle in met.chunk_by_mut(|one, next| handle(one).is(&handle(next))) {
-            let receipts: Vec<_> = of_one_handle.iter().filter_map(Met::receipt).collect();
-            let Some(traffik) = of_one_handle.first().filter(|_| !receipts.is_empty()).map(handle) else { continue };
-            match traffik.give_back(&receipts).await {
-                Ok(()) => of_one_handle.iter_mut().for_each(Met::give_back),
+        for store in stores_of(&met) {
+            let receipts: Vec<_> = met.iter().filter(|met| met.is_kept_in(&store)).filter_map(Met::receipt).collect();
+            match store.refund(&receipts).await {
+                Ok(()) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(Met::give_back),
                 // It is told as charged, then, since nobody knows better.
                 Err(error) => tracing::warn!(%error, "a refused request keeps what it was charged"),
             }
@@ -120,4 +119,15 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.shared.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where something was charged, each once. As a rule it is one place.
+fn stores_of(met: &[Met]) -> SmallVec<[Arc<Store>; 1]> {
+    let mut stores = SmallVec::new();
+    for store in met.iter().filter(|met| met.charged).filter_map(|met| met.limit.store()) {
+        if !stores.iter().any(|known| Arc::ptr_eq(known, store)) {
+            stores.push(Arc::clone(store));
+        }
+    }
+    stores
 }

@@ -145,7 +145,7 @@ impl Meeting {
         asked.into_each(|Asked { client, charged_before, .. }| {
             if let (Some(limit), None) = (limits.next(), charged_before) {
                 let (limit, charged) = (Arc::clone(limit), charged && limit.is_counted());
-                self.ledger.record(Met { other: self.other.clone(), client, limit, charged });
+                self.ledger.record(Met { client, limit, charged });
             }
         });
     }

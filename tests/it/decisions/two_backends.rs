@@ -1,0 +1,264 @@
+//! An app that keeps some limits in another backend than its own.
+
+use std::time::Duration;
+
+use traffik::{
+    ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
+    backend::{Backend, BackendError, MemoryBackend},
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+    test::ManualClock,
+};
+
+use super::{Five, Seven};
+
+type Result = std::result::Result<(), Error>;
+
+throttles! {
+    Local: "two-backends:local", "3/min", Settings::new().backend("local");
+    LocalToo: "two-backends:local-too", "4/min", Settings::new().backend("local");
+    Elsewhere: "two-backends:elsewhere", "4/min", Settings::new().backend("elsewhere");
+}
+
+/// An app with two stores, each with a clock of its own.
+struct App {
+    traffik: Traffik,
+    own: MemoryBackend,
+    local: MemoryBackend,
+    owns_clock: ManualClock,
+    locals_clock: ManualClock,
+}
+
+impl App {
+    fn new() -> std::result::Result<Self, Error> {
+        let (owns_clock, locals_clock) = (ManualClock::new(), ManualClock::new());
+        // One namespace does for both.
+        let (own, local) = (store(&owns_clock), store(&locals_clock));
+        let traffik = Traffik::builder(own.clone()).backend("local", local.clone()).build()?;
+        Ok(Self { traffik, own, local, owns_clock, locals_clock })
+    }
+
+    fn lens(&self) -> (usize, usize) {
+        (self.own.len(), self.local.len())
+    }
+}
+
+fn store(clock: &ManualClock) -> MemoryBackend {
+    MemoryBackend::new("test").clock(clock.clone())
+}
+
+fn remaining(limits: &Limits) -> Vec<u64> {
+    limits.iter().map(traffik::Limit::remaining).collect()
+}
+
+#[tokio::test]
+async fn each_limit_is_counted_where_it_is_kept() -> Result {
+    let app = App::new()?;
+    app.traffik.hit::<Five>("alice").await?;
+    assert_eq!(app.lens(), (1, 0));
+    app.traffik.hit::<Local>("alice").await?;
+    assert_eq!(app.lens(), (1, 1));
+
+    // A peek, a tuple, a refund and a reset go there too.
+    assert_eq!(remaining(&app.traffik.peek::<Local>("alice").await?), [2]);
+    let charge = app.traffik.hit::<(Local, LocalToo)>("alice").await?;
+    assert_eq!((remaining(&charge), app.lens()), (vec![1, 3], (1, 2)));
+    charge.refund().await?;
+    assert_eq!(remaining(&app.traffik.peek::<(Local, LocalToo)>("alice").await?), [2, 4]);
+    app.traffik.reset::<Local>("alice").await?;
+    assert_eq!(remaining(&app.traffik.peek::<(Local, LocalToo)>("alice").await?), [3, 4]);
+    assert_eq!(remaining(&app.traffik.peek::<Five>("alice").await?), [4]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_is_decided_by_the_clock_of_its_backend() -> Result {
+    let app = App::new()?;
+    for _ in 0..5 {
+        app.traffik.hit::<Five>("alice").await?;
+        app.traffik.hit::<Local>("alice").await?;
+    }
+    let refused = async || {
+        let five = !app.traffik.peek::<Five>("alice").await?.is_admitted();
+        std::result::Result::<_, Error>::Ok((five, !app.traffik.peek::<Local>("alice").await?.is_admitted()))
+    };
+    assert_eq!(refused().await?, (true, true));
+    app.locals_clock.advance(Duration::from_secs(60));
+    assert_eq!(refused().await?, (true, false));
+    app.owns_clock.advance(Duration::from_secs(60));
+    assert_eq!(refused().await?, (false, false));
+    Ok(())
+}
+
+#[tokio::test]
+async fn clear_and_close_are_about_all_of_them() -> Result {
+    let app = App::new()?;
+    app.traffik.hit::<Five>("alice").await?;
+    app.traffik.hit::<Local>("alice").await?;
+    app.traffik.clear().await?;
+    assert_eq!(app.lens(), (0, 0));
+
+    app.traffik.close().await?;
+    for error in
+        [app.traffik.hit::<Five>("alice").await.unwrap_err(), app.traffik.hit::<Local>("alice").await.unwrap_err()]
+    {
+        assert!(matches!(error, Error::Backend(BackendError::Closed)), "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
+    let app = App::new()?;
+    let expected = ConfigError::TwoBackends {
+        first: Five::UID,
+        first_backend: None,
+        second: Local::UID,
+        second_backend: Some("local"),
+    };
+    type Across = (Five, Seven, Local);
+    assert_eq!(app.traffik.register::<Across>(), Err(expected.clone()));
+    for error in [
+        app.traffik.hit::<Across>("alice").await.unwrap_err(),
+        app.traffik.peek::<Across>("alice").await.unwrap_err(),
+        app.traffik.reset::<Across>("alice").await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, Error::Config(config) if *config == expected), "{error}");
+    }
+    assert_eq!(app.lens(), (0, 0), "nothing was charged");
+
+    let message = expected.to_string();
+    for part in ["\"decisions:five\" (kept in the app's own backend)", "local\" (kept in the backend \"local\")"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let built = Traffik::builder(app.own).backend("local", app.local).register::<Across>().build();
+    assert_eq!(built.map(|_| ()), Err(expected));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backend_that_is_missing_is_an_error_that_says_how_to_add_it() -> Result {
+    let app = App::new()?;
+    let error = app.traffik.hit::<Elsewhere>("alice").await.unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::NoBackend { backend: "elsewhere", .. })), "{error}");
+    let message = error.to_string();
+    for part in
+        ["Elsewhere", Elsewhere::UID, "(it has [\"local\"])", "`Traffik::builder(..).backend(\"elsewhere\", ..)`"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+
+    let built = Traffik::builder(app.own.clone()).register::<Elsewhere>().build().map(|_| ());
+    assert!(matches!(&built, Err(ConfigError::NoBackend { has, .. }) if has.is_empty()), "{built:?}");
+    assert!(Traffik::new(app.own).register::<(Five, Elsewhere)>().is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_given_twice_is_an_error() {
+    let clock = ManualClock::new();
+    let builder = Traffik::builder(store(&clock)).backend("a", store(&clock)).backend("b", store(&clock));
+    let error = builder.backend("a", store(&clock)).build().unwrap_err();
+    assert_eq!(error, ConfigError::DuplicateBackend { name: "a" });
+    assert!(error.to_string().contains("\"a\""), "{error}");
+}
+
+#[tokio::test]
+async fn where_everything_is_admitted_no_backend_is_missed() -> Result {
+    let traffik = Traffik::disabled();
+    let charge = traffik.hit::<(Five, Elsewhere, Local)>("alice").await?;
+    assert!(charge.is_admitted() && !traffik.peek::<Elsewhere>("alice").await?.tightest().is_counted());
+    charge.refund().await?;
+    traffik.reset::<(Elsewhere, Five)>("alice").await
+}
+
+/// One that cannot be closed or cleared, and else never answers.
+#[derive(Debug)]
+struct Stuck(ManualClock);
+
+impl Stuck {
+    fn error<T>() -> std::result::Result<T, BackendError> {
+        Err(BackendError::unavailable("stuck"))
+    }
+}
+
+impl Backend for Stuck {
+    fn namespace(&self) -> &str {
+        "stuck"
+    }
+
+    fn clock(&self) -> AnyClock {
+        self.0.clone().into()
+    }
+
+    async fn decide(&self, _: &[Hit<'_>]) -> std::result::Result<Decision, BackendError> {
+        std::future::pending().await
+    }
+
+    async fn peek(&self, _: &[Hit<'_>]) -> std::result::Result<Decision, BackendError> {
+        std::future::pending().await
+    }
+
+    async fn refund(&self, _: &[Receipt<'_>]) -> std::result::Result<(), BackendError> {
+        std::future::pending().await
+    }
+
+    async fn reset(&self, _: &[Hit<'_>]) -> std::result::Result<(), BackendError> {
+        std::future::pending().await
+    }
+
+    async fn clear(&self) -> std::result::Result<(), BackendError> {
+        Self::error()
+    }
+
+    async fn close(&self) -> std::result::Result<(), BackendError> {
+        Self::error()
+    }
+}
+
+#[tokio::test]
+async fn the_error_of_one_keeps_no_other_open() -> Result {
+    let clock = ManualClock::new();
+    for stuck_first in [true, false] {
+        let (sound, stuck) = (store(&clock), Stuck(clock.clone()));
+        let traffik = if stuck_first {
+            Traffik::builder(stuck).backend("local", sound.clone())
+        } else {
+            Traffik::builder(sound.clone()).backend("local", stuck)
+        };
+        let traffik = traffik.build().unwrap();
+        if stuck_first {
+            traffik.hit::<Local>("alice").await?;
+        } else {
+            traffik.hit::<Five>("alice").await?;
+        }
+        assert!(traffik.clear().await.is_err() && sound.is_empty());
+        assert!(traffik.close().await.is_err());
+        assert!(matches!(sound.clear().await, Err(BackendError::Closed)));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deadline_goes_by_the_clock_of_its_backend_or_the_apps() {
+    let [owns, locals, apps] = [(); 3].map(|()| ManualClock::new());
+    for own_clock in [false, true] {
+        let mut builder = Traffik::builder(store(&owns)).backend("local", Stuck(locals.clone()));
+        if own_clock {
+            builder = builder.clock(apps.clone());
+        }
+        let traffik = builder.build().unwrap();
+        let call = tokio::spawn(async move { traffik.hit::<Local>("alice").await.map(drop) });
+        let deadline = traffik::TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
+        tokio::task::yield_now().await;
+        let (moves, other) = if own_clock { (&apps, &locals) } else { (&locals, &apps) };
+        for clock in [&owns, other] {
+            clock.advance(deadline);
+            tokio::task::yield_now().await;
+            assert!(!call.is_finished());
+        }
+        moves.advance(deadline);
+        let answer = call.await.unwrap();
+        assert!(matches!(answer, Err(Error::Backend(BackendError::Timeout(_)))), "{answer:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! An app that keeps some limits in another backend than its own.
+
+use axum::{Router, routing::get};
+use traffik::{
+    ConfigError, Settings, Throttle, ThrottleRejection, Throttled, Traffik, backend::MemoryBackend, test::ManualClock,
+    throttle_layer,
+};
+
+use super::{
+    app::{HERE, throttle},
+    backends::Unsteady,
+    server::Server,
+};
+
+throttle!(Own, "own", "9/min");
+throttle!(OwnToo, "own-too", "9/min");
+throttle!(Local, "local", "9/min", Settings::new().backend("local"));
+throttle!(Narrow, "narrow", "1/min", Settings::new().backend("local"));
+throttle!(Elsewhere, "elsewhere", "9/min", Settings::new().backend("elsewhere"));
+
+/// A handle, its own store and the other, which goes by another clock.
+fn app() -> Result<(Traffik, Unsteady, Unsteady), ConfigError> {
+    let store = || Unsteady::new(MemoryBackend::new("test").clock(ManualClock::new()));
+    let (own, local) = (store(), store());
+    Ok((Traffik::builder(own.clone()).backend("local", local.clone()).build()?, own, local))
+}
+
+async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
+    traffik.peek::<T>(HERE).await.map_or(u64::MAX, |limits| limits.tightest().remaining())
+}
+
+#[tokio::test]
+async fn arguments_and_layers_are_counted_where_they_are_kept() {
+    let (traffik, own, local) = app().unwrap();
+    let inner = Router::new().route("/", get(|_: Throttled<Own>, _: Throttled<(Local, Narrow)>| async {}));
+    let server = Server::start(inner.layer(throttle_layer::<OwnToo>()).layer(traffik.layer())).await;
+
+    let admitted = server.get("/").await;
+    assert_eq!(admitted.status, 200);
+    assert_eq!(admitted.state(), Some(r#""own-too";r=8;t=60, "own";r=8;t=60, "local";r=8;t=60, "narrow";r=0;t=60"#));
+    assert_eq!((own.len(), local.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_refusal_gives_back_to_each_backend_what_it_was_charged_there() {
+    let (traffik, ..) = app().unwrap();
+    let handler = |_: Throttled<Own>, _: Throttled<Local>, _: Throttled<OwnToo>, _: Throttled<Narrow>| async {};
+    let app = Router::new().route("/", get(handler)).layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    let admitted = server.get("/").await;
+    assert_eq!(admitted.status, 200);
+    for _ in 0..3 {
+        let refused = server.get("/").await;
+        assert_eq!((refused.status, refused.state()), (429, admitted.state()));
+        let remains = (remaining::<Own>(&traffik).await, remaining::<Local>(&traffik).await);
+        assert_eq!((remains, remaining::<OwnToo>(&traffik).await), ((8, 8), 8));
+    }
+}
+
+#[tokio::test]
+async fn where_one_backend_takes_nothing_back_the_other_does() {
+    for broken in ["own", "local"] {
+        let (traffik, own, local) = app().unwrap();
+        let handler = |_: Throttled<Own>, _: Throttled<Local>, _: Throttled<Narrow>| async {};
+        let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
+        assert_eq!(server.get("/").await.status, 200);
+
+        if broken == "own" {
+            own.refunds_fail()
+        } else {
+            local.refunds_fail()
+        }
+        assert_eq!(server.get("/").await.status, 429);
+        let expected = if broken == "own" { (7, 8) } else { (8, 7) };
+        assert_eq!((remaining::<Own>(&traffik).await, remaining::<Local>(&traffik).await), expected, "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_takes_no_other_limit_with_it() {
+    let (traffik, own, local) = app().unwrap();
+    let routes = Router::new()
+        .route("/own", get(|_: Throttled<Own>| async {}))
+        .route("/local", get(|_: Throttled<Local>| async {}));
+    let server = Server::start(routes.layer(traffik.layer())).await;
+    let statuses = async || (server.get("/own").await.status, server.get("/local").await.status);
+
+    own.fails();
+    assert_eq!(statuses().await, (503, 200));
+    own.answers();
+    local.fails();
+    assert_eq!(statuses().await, (200, 503));
+}
+
+#[tokio::test]
+async fn a_tuple_across_backends_is_a_500_that_names_both_and_charges_neither() {
+    let (traffik, own, local) = app().unwrap();
+    let caught = |permit: Result<Throttled<(Local, Own)>, ThrottleRejection>| async move {
+        matches!(permit, Err(ThrottleRejection::Misconfigured(_))).to_string()
+    };
+    let routes = Router::new()
+        .route("/", get(|_: Throttled<(Own, Local)>| async {}))
+        .route("/layer", get(|| async {}).layer(throttle_layer::<(Own, OwnToo, Local)>()))
+        .route("/caught", get(caught));
+    let server = Server::start(routes.layer(traffik.layer())).await;
+
+    for path in ["/", "/layer"] {
+        let reply = server.get(path).await;
+        assert_eq!((reply.status, reply.state()), (500, None));
+        for part in [r#""own" (kept in the app's own backend)"#, r#""local" (kept in the backend "local")"#] {
+            assert!(reply.body.contains(part), "{}", reply.body);
+        }
+    }
+    assert_eq!(server.get("/caught").await.body, "true");
+    assert_eq!((own.len(), local.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_backend_that_the_app_lacks_is_a_500_that_says_how_to_add_it() {
+    let (traffik, ..) = app().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<Elsewhere>| async {})).layer(traffik.layer());
+    let reply = Server::start(app).await.get("/").await;
+    assert_eq!(reply.status, 500);
+    assert!(reply.body.contains("`Traffik::builder(..).backend(\"elsewhere\", ..)`"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn two_handles_in_one_request_get_back_what_each_was_charged() {
+    let ((outer, ..), (inner, ..)) = (app().unwrap(), app().unwrap());
+    let handler = |_: Throttled<Own>, _: Throttled<Narrow>| async {};
+    let routes = Router::new().route("/", get(handler)).layer(inner.layer());
+    let server = Server::start(routes.layer(throttle_layer::<Local>()).layer(outer.layer())).await;
+
+    assert_eq!(server.get("/").await.status, 200);
+    assert_eq!(server.get("/").await.status, 429);
+    assert_eq!((remaining::<Local>(&outer).await, remaining::<Own>(&inner).await), (8, 8));
+}

@@ -1,0 +1,108 @@
+//! The backends of one app: its own, and those that throttles name.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{AnyBackend, BackendError, deadline::within};
+use crate::{
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+};
+
+/// A backend of an app, and how long its answers are waited for.
+pub(crate) struct Store {
+    /// What throttles call it, unless it is the app's own.
+    name: Option<&'static str>,
+    backend: AnyBackend,
+    /// The clock that its deadlines go by.
+    clock: AnyClock,
+    timeout: Duration,
+}
+
+impl Store {
+    pub(crate) fn new(name: Option<&'static str>, backend: AnyBackend, clock: AnyClock, timeout: Duration) -> Self {
+        Self { name, backend, clock, timeout }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.backend.namespace()
+    }
+
+    pub(crate) fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
+        self.backend.decide_now(hits)
+    }
+
+    pub(crate) async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        self.in_time(self.backend.decide(hits)).await
+    }
+
+    pub(crate) async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        self.in_time(self.backend.peek(hits)).await
+    }
+
+    pub(crate) async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        self.in_time(self.backend.refund(receipts)).await
+    }
+
+    pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+        self.in_time(self.backend.reset(hits)).await
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
+        within(&self.clock, self.timeout, call).await
+    }
+}
+
+/// What it is called, and nothing of what is kept there.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, namespace) = (self.name, self.namespace());
+        f.debug_struct("Store").field("name", &name).field("namespace", &namespace).finish_non_exhaustive()
+    }
+}
+
+/// All backends of an app.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stores {
+    /// Nothing, where everything is admitted.
+    own: Option<Arc<Store>>,
+    named: Vec<Arc<Store>>,
+}
+
+impl Stores {
+    pub(crate) fn new(own: Store, named: impl IntoIterator<Item = Store>) -> Self {
+        Self { own: Some(Arc::new(own)), named: named.into_iter().map(Arc::new).collect() }
+    }
+
+    /// That of every throttle that names none.
+    pub(crate) fn own(&self) -> Option<&Arc<Store>> {
+        self.own.as_ref()
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Store>> {
+        self.named.iter().find(|store| store.name == Some(name))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.named.iter().filter_map(|store| store.name)
+    }
+
+    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
+        let mut all = Ok(());
+        for store in self.iter() {
+            all = all.and(store.backend.clear().await);
+        }
+        all
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), BackendError> {
+        let mut all = Ok(());
+        for store in self.iter() {
+            all = all.and(store.backend.close().await);
+        }
+        all
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {
+        self.own.iter().chain(&self.named)
+    }
+}
