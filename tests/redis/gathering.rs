@@ -117,17 +117,15 @@ async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result 
     let stats = backend.stats();
     assert_eq!(stats.timed_out, 2_000);
 
-    // A few were sent before: they run late or are lost with their connection. Nobody else was charged.
+    // What was sent before runs late, or is lost with its connection. Nobody else is charged.
     let used = loop {
         match Client::new("alice", FixedWindow, "1000/30d")?.decide(&backend, 0).await {
             Ok(outcome) => break outcome.past.map_or(0, |past| past.state.words()[1]),
             Err(_) => assert!(asked.elapsed() < Duration::from_secs(20), "it does not come back"),
         }
     };
-    let unheard = backend.stats().decisions - 1;
-    assert!(used <= unheard && unheard < 300, "{used} of {:?}", backend.stats());
-    let seen = backend.stats();
-    assert!(seen.late + seen.in_doubt >= used - 1, "{used}, {seen:?}");
+    let unheard = backend.stats().late + backend.stats().in_doubt;
+    assert!(used - 1 <= unheard && (1..300).contains(&unheard), "{used} of {:?}", backend.stats());
     Ok(())
 }
 

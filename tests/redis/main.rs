@@ -1,11 +1,15 @@
 //! The Redis backend against real servers, which the tests start themselves and stop again.
 
+mod connecting;
 mod exactly;
 mod faults;
 mod gathering;
 mod keeping;
+mod link;
+mod log;
 mod parity;
 mod raw;
+mod recovery;
 mod refused_here;
 mod server;
 
@@ -24,9 +28,12 @@ use self::server::Server;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// A backend with time enough for a busy machine.
+/// Time enough for a busy machine.
+const PLENTY: Duration = Duration::from_secs(10);
+
+/// A backend that has it.
 fn builder(server: &Server) -> RedisBackendBuilder {
-    RedisBackend::builder(server.url()).namespace("test:redis").command_timeout(Duration::from_secs(10))
+    RedisBackend::builder(server.url()).namespace("test:redis").command_timeout(PLENTY)
 }
 
 /// One client's hits on one limit.

@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread::sleep,
@@ -15,37 +15,88 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct Server {
     port: u16,
-    folder: PathBuf,
+    folder: Folder,
+    arguments: Vec<String>,
     process: Option<Child>,
+}
+
+/// A folder that goes with whoever has it.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Result<Self> {
+        let name = format!("traffik-redis-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port that nobody listens at.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Server {
     pub(crate) fn start() -> Result<Self> {
-        let name = format!("traffik-redis-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut server = Self { port, folder, process: None };
+        Self::start_with(&[])
+    }
+
+    /// With more arguments for the server; `FOLDER` in one stands for the folder.
+    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
+        let mut server = Self::not_started(arguments)?;
         server.start_again()?;
         Ok(server)
     }
 
+    /// One that has a port, and is to be started later.
+    pub(crate) fn not_started(arguments: &[&str]) -> Result<Self> {
+        let folder = Folder::new()?;
+        let path = folder.path().to_string_lossy().into_owned();
+        let arguments = arguments.iter().map(|argument| argument.replace("FOLDER", &path)).collect();
+        Ok(Self { port: free_port()?, folder, arguments, process: None })
+    }
+
     /// Starts it, empty, on the port that it has.
     pub(crate) fn start_again(&mut self) -> Result {
-        let process = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(&self.folder)
-            .stdout(Stdio::null())
-            .spawn()?;
-        self.process = Some(process);
+        self.spawn()?;
         let started = Instant::now();
-        while let Err(error) = self.raw().and_then(|mut raw| raw.call(&["PING"])) {
+        while let Err(error) = self.answers() {
             if started.elapsed() > Duration::from_secs(20) {
                 return Err(format!("the server does not come up: {error}").into());
             }
             sleep(Duration::from_millis(5));
         }
+        Ok(())
+    }
+
+    fn answers(&self) -> Result {
+        match self.raw()?.call(&["PING"]) {
+            // It is there, and wants a password.
+            Err(error) if error.to_string().starts_with("NOAUTH") => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    fn spawn(&mut self) -> Result {
+        let process = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(self.folder.path())
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .spawn()?;
+        self.process = Some(process);
         Ok(())
     }
 
@@ -62,6 +113,29 @@ impl Server {
         self.process.as_ref().map(Child::id)
     }
 
+    /// Stops it where it stands, as `kill -STOP` does: the system still takes what is sent to it.
+    pub(crate) fn hang(&self) -> Result {
+        self.signal("-STOP")
+    }
+
+    pub(crate) fn go_on(&self) -> Result {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result {
+        let process = self.id().ok_or("it does not run")?.to_string();
+        let done = Command::new("kill").args([signal, &process]).status()?;
+        if done.success() { Ok(()) } else { Err("no such process".into()) }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
@@ -75,6 +149,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.kill();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,15 +1,19 @@
 use std::{fmt, time::Duration};
 
-use crate::{Error, RedisBackend, address, client::Client, keys::Keys, refusals::Refusals};
+use crate::{
+    Error, RedisBackend,
+    client::{Client, Origin, Settings},
+    keys::Keys,
+    refusals::Refusals,
+};
 
 /// Sets a [`RedisBackend`] up: see [`RedisBackend::builder`].
 #[derive(Clone)]
 #[must_use]
 pub struct RedisBackendBuilder {
-    address: String,
+    settings: Settings,
     namespace: String,
     secret: Option<Vec<u8>>,
-    command_timeout: Duration,
     refusal_max_age: Duration,
     refusal_capacity: usize,
 }
@@ -24,12 +28,18 @@ impl RedisBackendBuilder {
     /// How many refusals are remembered unless told otherwise.
     pub const DEFAULT_REFUSAL_CAPACITY: usize = 10_000;
 
-    pub(crate) fn new(address: String) -> Self {
+    pub(crate) fn new(origin: Origin) -> Self {
+        let settings = Settings {
+            origin,
+            username: None,
+            password: None,
+            pool_size: 1,
+            command_timeout: Self::DEFAULT_COMMAND_TIMEOUT,
+        };
         Self {
-            address,
+            settings,
             namespace: String::new(),
             secret: None,
-            command_timeout: Self::DEFAULT_COMMAND_TIMEOUT,
             refusal_max_age: Self::DEFAULT_REFUSAL_MAX_AGE,
             refusal_capacity: Self::DEFAULT_REFUSAL_CAPACITY,
         }
@@ -50,8 +60,11 @@ impl RedisBackendBuilder {
     }
 
     /// How long a call to Redis may take before it is an error, 50 ms unless told otherwise. It may still run after that.
-    pub fn command_timeout(self, timeout: Duration) -> Self {
-        Self { command_timeout: timeout, ..self }
+    ///
+    /// A connection on which calls wait three times as long, and at least 150 ms, without any answer counts as dead.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.command_timeout = timeout;
+        self
     }
 
     /// For how long a client that Redis has just refused is refused here without asking again, one second unless told
@@ -69,21 +82,65 @@ impl RedisBackendBuilder {
         Self { refusal_capacity: refusals, ..self }
     }
 
-    /// Connects. Once it did, a connection that is lost is made again without end, and until then calls are errors.
+    /// How many connections take turns, 1 unless told otherwise.
+    ///
+    /// Calls of all requests share a connection without waiting for one another, so that more of them bring little: with
+    /// one client the server is the bottleneck before the connection is. It is one for each node of a cluster.
+    pub fn pool_size(mut self, connections: usize) -> Self {
+        self.settings.pool_size = connections.max(1);
+        self
+    }
+
+    /// Who to be for the server, whatever the address says.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.settings.username = Some(username.into());
+        self
+    }
+
+    /// The password for the server, whatever the address says.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.settings.password = Some(password.into());
+        self
+    }
+
+    /// Connects, and insists on a server that can keep limits. Once it did, a connection that is lost is made again without
+    /// end, and until then calls are errors.
+    ///
+    /// It warns, as an event of [`tracing`], of a server that may forget clients when its memory is full.
     ///
     /// # Errors
     ///
-    /// When there is no namespace, when the address is none, and when the server cannot be reached within five seconds or
-    /// turns the connection down.
+    /// When there is no namespace, when the address is none, when the server cannot be reached within five seconds or turns
+    /// the connection down, when it is older than 6.2 or a replica, and when the user may not do what limits take.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
-        let config = address::parse(&self.address)?;
+        let keys = self.keys()?;
+        let client = Client::connect(&self.settings, keys.probe()).await?;
+        Ok(self.on(keys, client))
+    }
+
+    /// Connects in the background: the app comes up while the server is down, and calls are errors until it is there.
+    ///
+    /// What [`connect`](Self::connect) would have refused is an event of [`tracing`] then, at the level of an error, once.
+    ///
+    /// # Errors
+    ///
+    /// When there is no namespace, when the address is none, and outside of a runtime of tokio's.
+    pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
+        let keys = self.keys()?;
+        let client = Client::connect_later(&self.settings, keys.probe())?;
+        Ok(self.on(keys, client))
+    }
+
+    fn on(self, keys: Keys, client: Client) -> RedisBackend {
+        let refusals = Refusals::new(self.refusal_capacity, self.refusal_max_age);
+        RedisBackend::new(self.namespace, keys, client, self.settings.command_timeout, refusals)
+    }
+
+    fn keys(&self) -> Result<Keys, Error> {
         if self.namespace.is_empty() {
             return Err(Error::NoNamespace);
         }
-        let keys = Keys::new(&self.namespace, self.secret.as_deref());
-        let refusals = Refusals::new(self.refusal_capacity, self.refusal_max_age);
-        let client = Client::connect(config, self.command_timeout).await?;
-        Ok(RedisBackend::new(self.namespace, keys, client, self.command_timeout, refusals))
+        Ok(Keys::new(&self.namespace, self.secret.as_deref()))
     }
 }
 
@@ -92,7 +149,8 @@ impl fmt::Debug for RedisBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackendBuilder")
             .field("namespace", &self.namespace)
-            .field("command_timeout", &self.command_timeout)
+            .field("command_timeout", &self.settings.command_timeout)
+            .field("pool_size", &self.settings.pool_size)
             .finish_non_exhaustive()
     }
 }
@@ -104,6 +162,7 @@ mod tests {
     #[test]
     fn it_shows_neither_password_nor_secret() {
         let builder = RedisBackend::builder("redis://:hunter2@localhost").namespace("myapp").secret(*b"hunter2");
+        let builder = builder.username("hunter2").password("hunter2");
         let shown = format!("{builder:?}");
         assert!(shown.contains("myapp") && !shown.contains("hunter2"), "{shown}");
     }
@@ -112,5 +171,11 @@ mod tests {
     async fn a_namespace_has_to_be_given() {
         let error = RedisBackend::builder("redis://localhost").connect().await.unwrap_err().to_string();
         assert!(error.contains(".namespace("), "{error}");
+    }
+
+    #[test]
+    fn connecting_later_takes_a_runtime() {
+        let error = RedisBackend::builder("redis://localhost").namespace("m").connect_lazy().unwrap_err().to_string();
+        assert!(error.contains("tokio::main"), "{error}");
     }
 }

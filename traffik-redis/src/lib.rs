@@ -42,19 +42,40 @@
 //! out of memory and may evict keys (`maxmemory-policy`) does the same to clients one by one: give limits a server whose policy is
 //! `noeviction`, which turns that into errors.
 //!
+//! # The server
+//!
+//! Redis 6.2 or newer, or Valkey, reached as the table at [`RedisBackend::builder`] says.
+//! [`connect`](RedisBackendBuilder::connect) insists that it is there and can keep limits, and tells what is wrong if it cannot;
+//! [`connect_lazy`](RedisBackendBuilder::connect_lazy) lets the app come up without it.
+//!
+//! A connection that is lost is made again without end, for the first time at once and then about six times a second. So is
+//! one on which calls are not answered any more, though the system takes it for alive: a server that hangs costs the first
+//! calls their deadline, and those after them nothing, until it is there again.
+//!
+//! A user of its own needs no more than this, where `myapp:prod` is the namespace (what is no letter, digit or one of `-_.:@/`
+//! in a namespace is written as `%` and two hexadecimal digits):
+//!
+//! ```text
+//! ACL SETUSER traffik on >password resetkeys ~{myapp:prod|* -@all
+//!     +evalsha +eval +time +get +set +unlink +scan +ping +select +info +client|id +role +cluster|slots
+//! ```
+//!
+//! `scan` is for [`clear`](traffik::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a
+//! server that may forget clients; `select` for a database other than 0, `role` where there are sentinels, and
+//! `cluster|slots` in a cluster.
+//!
+//! An authority of your own for TLS goes into a `Config` of [fred]'s, for [`RedisBackend::from_config`].
+//!
 //! # What is not there yet
 //!
-//! Clusters, sentinels and Unix sockets (an error when connecting); the strategy `SlidingWindowLog` and strategies of your own
-//! (an error that says so when they are asked about); connecting later when Redis is down at the start; and noticing faster than by its deadline and TCP's timeout that a server hangs.
+//! Clusters (an error when connecting); the strategy `SlidingWindowLog` and strategies of your own (an error that says so when
+//! they are asked about).
 //!
 //! # Features
 //!
 //! - `rustls`: TLS, for `rediss://`.
 //! - `test`: `RedisBackend::by_hand`, time that a test sets. It never reaches the programs that go by the server's clock.
-//!
-//! Redis 6.2 or newer.
 
-mod address;
 mod answer;
 mod backend;
 mod builder;
@@ -67,6 +88,7 @@ mod refusals;
 mod scripts;
 mod slots;
 
+/// The client library, for [`RedisBackend::from_config`] and [`RedisBackend::from_client`].
 pub use fred;
 
 pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, calls::RedisStats, error::Error};

@@ -132,7 +132,7 @@ impl Calls {
     }
 
     pub(crate) fn stats(&self) -> RedisStats {
-        RedisStats::new(self.counts(), 0)
+        RedisStats::new(self.counts(), self.asking.client.health())
     }
 
     #[cfg(feature = "test")]

@@ -1,12 +1,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Counts;
+use crate::client::Health;
 
 /// What became of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisStats {
-    /// Calls that were sent.
+    /// Calls, whatever came of them.
     pub calls: u64,
     /// Decisions that Redis was asked for. There are more of them than calls where several travelled in one.
     pub decisions: u64,
@@ -19,11 +20,15 @@ pub struct RedisStats {
     /// Decisions and other calls of which nobody knows whether they ran, since the connection was lost meanwhile.
     pub in_doubt: u64,
     /// Connections that were given up and made again because nothing came over them any more.
-    pub reconnections: u64,
+    pub given_up: u64,
+    /// Connections that there should be.
+    pub connections: usize,
+    /// Connections that there are at the moment.
+    pub connected: usize,
 }
 
 impl RedisStats {
-    pub(crate) fn new(counts: &Counts, reconnections: u64) -> Self {
+    pub(crate) fn new(counts: &Counts, health: Health) -> Self {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Self {
             calls: read(&counts.calls),
@@ -32,7 +37,9 @@ impl RedisStats {
             timed_out: read(&counts.timed_out),
             late: read(&counts.late),
             in_doubt: read(&counts.in_doubt),
-            reconnections,
+            given_up: health.given_up,
+            connections: health.connections,
+            connected: health.connected,
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use thiserror::Error;
 use traffik::backend::BackendError;
@@ -24,6 +24,10 @@ impl CallError {
     /// The server answered what no program answers.
     pub(crate) fn nonsense(what: &str) -> Self {
         Self::Refused(format!("its answer makes no sense: {what}"))
+    }
+
+    pub(super) fn silence(patience: Duration) -> Self {
+        Self::InDoubt(format!("none within {patience:?}").into())
     }
 }
 

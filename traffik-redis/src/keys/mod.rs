@@ -49,6 +49,11 @@ impl Keys {
         Ok(key)
     }
 
+    /// A key of the namespace that no entry has.
+    pub(crate) fn probe(&self) -> String {
+        format!("{}}}|probe", self.prefix)
+    }
+
     /// What `SCAN` finds all keys of the namespace by. Nothing in it but the end has a meaning there.
     pub(crate) fn pattern(&self) -> String {
         format!("{}*", self.prefix)

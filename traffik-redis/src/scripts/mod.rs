@@ -17,6 +17,12 @@ pub(crate) struct Script {
     pub(crate) sha: String,
 }
 
+impl Script {
+    pub(crate) fn new(text: String) -> Self {
+        Self { sha: digest(&text), text }
+    }
+}
+
 /// The time that programs go by.
 pub(crate) struct Time {
     scripts: Scripts,
@@ -131,8 +137,7 @@ impl Scripts {
 impl Programs {
     fn new(clock: &str, strategies: &str) -> Self {
         let script = |question: &str| {
-            let text = [clock, BEFORE_STRATEGIES, strategies, include_str!("hits.lua"), question].concat();
-            Script { sha: digest(&text), text }
+            Script::new([clock, BEFORE_STRATEGIES, strategies, include_str!("hits.lua"), question].concat())
         };
         Self {
             decide: script(include_str!("decide.lua")),

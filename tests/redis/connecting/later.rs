@@ -1,0 +1,83 @@
+//! Servers that are not there yet when the app starts.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use traffik::{
+    backend::{Backend, BackendError},
+    strategy::FixedWindow,
+};
+use traffik_redis::{Error, RedisBackend};
+
+use crate::{Client, PLENTY, Result, builder, log::Log, server::Server};
+
+fn alice() -> Result<Client> {
+    Client::new("alice", FixedWindow, "5/30d")
+}
+
+#[tokio::test]
+async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
+    let mut server = Server::not_started(&[])?;
+    let (log, _guard) = Log::begin();
+    let backend = builder(&server).connect_lazy()?;
+    let asked = Instant::now();
+    for _ in 0..5 {
+        let error = alice()?.decide(&backend, 1).await.err().ok_or("nothing answered")?;
+        assert!(error.to_string().contains("refused"), "{error}");
+    }
+    // Nobody waits for his deadline, which is far away.
+    assert!(asked.elapsed() < PLENTY / 4, "{:?}", asked.elapsed());
+    assert_eq!(log.text().matches("no connection to Redis").count(), 1, "{}", log.text());
+
+    server.start_again()?;
+    let back = Instant::now();
+    while alice()?.decide(&backend, 1).await.is_err() {
+        assert!(back.elapsed() < Duration::from_secs(5), "it is not joined");
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(log.text().contains("there again") && !log.text().contains("ERROR"), "{}", log.text());
+    Ok(())
+}
+
+/// The first requests after a start are none that fail.
+#[tokio::test]
+async fn a_server_that_is_there_is_waited_for() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect_lazy()?;
+    assert!(alice()?.decide(&backend, 1).await?.admitted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_connecting_would_have_refused_is_logged_once() -> Result {
+    let primary = Server::start()?;
+    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])?;
+    let (log, _guard) = Log::begin();
+    let backend = builder(&replica).connect_lazy()?;
+    let started = Instant::now();
+    while !log.text().contains("ERROR") {
+        assert!(started.elapsed() < Duration::from_secs(5), "{}", log.text());
+        assert!(alice()?.decide(&backend, 1).await.is_err());
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(log.text().contains("it is a replica"), "{}", log.text());
+    assert_eq!(log.text().matches("ERROR").count(), 1, "{}", log.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_an_error_at_once() -> Result {
+    let lazy = |address: &str| RedisBackend::builder(address).namespace("test:redis").connect_lazy();
+    assert!(matches!(lazy("http://localhost"), Err(Error::Address(_))));
+    assert!(matches!(RedisBackend::builder("redis://localhost").connect_lazy(), Err(Error::NoNamespace)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_was_never_there_is_closed_all_the_same() -> Result {
+    let server = Server::not_started(&[])?;
+    let backend = builder(&server).connect_lazy()?;
+    backend.close().await?;
+    assert!(matches!(alice()?.decide(&backend, 1).await, Err(BackendError::Closed)));
+    Ok(())
+}

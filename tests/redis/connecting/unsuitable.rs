@@ -1,0 +1,154 @@
+//! What is said of servers that will not do.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use traffik::{
+    backend::Backend,
+    decision::Receipt,
+    strategy::{FixedWindow, Gcra, SlidingWindowCounter},
+};
+use traffik_redis::RedisBackend;
+
+use crate::{Client, PLENTY, Result, builder, log::Log, server::Server};
+
+/// Why it is not connected to.
+async fn reason(address: String) -> Result<String> {
+    let error = RedisBackend::builder(address).namespace("test:redis").connect().await.err();
+    let error = error.ok_or("it was connected to")?.to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+    Ok(error)
+}
+
+/// The address of something that says the same to everybody, and no more.
+fn somebody_who_says(words: &'static [u8]) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = format!("redis://{}", listener.local_addr()?);
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut heard = [0; 1024];
+            let _ = stream.read(&mut heard).and_then(|_| stream.write_all(words));
+        }
+    });
+    Ok(address)
+}
+
+#[tokio::test]
+async fn passwords() -> Result {
+    let server = Server::start_with(&["--requirepass", "right"])?;
+    let at = format!("127.0.0.1:{}", server.port());
+    for (address, words) in [
+        (format!("redis://:hunter2@{at}"), "knows no such user and password"),
+        (format!("redis://hunter2:right@{at}"), "knows no such user and password"),
+        (format!("redis://{at}"), "wants a password"),
+    ] {
+        let reason = reason(address).await?;
+        assert!(reason.contains(words), "{reason}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_redis() -> Result {
+    for words in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x03\x00\x02\x02\x28", b""] {
+        let reason = reason(somebody_who_says(words)?).await?;
+        assert!(reason.contains("is it Redis"), "{reason}");
+    }
+    let port = crate::server::free_port()?;
+    let reason = reason(format!("redis://:hunter2@127.0.0.1:{port}")).await?;
+    assert!(reason.contains("nobody listens") && reason.contains("Connection refused"), "{reason}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replica() -> Result {
+    let primary = Server::start()?;
+    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])?;
+    let reason = reason(replica.url()).await?;
+    assert!(reason.contains("replica") && reason.contains("primary"), "{reason}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_is_warned_of() -> Result {
+    let server = Server::start()?;
+    let (log, _guard) = Log::begin();
+    builder(&server).connect().await?;
+    server.raw()?.call(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])?;
+    builder(&server).connect().await?;
+    assert_eq!(log.text(), "");
+
+    server.raw()?.call(&["CONFIG", "SET", "maxmemory", "100mb"])?;
+    builder(&server).connect().await?;
+    assert!(log.text().contains("WARN") && log.text().contains("allkeys-lru"), "{}", log.text());
+    Ok(())
+}
+
+/// What the crate's documentation tells to allow.
+const RULES: &[&str] = &[
+    "on",
+    ">secret",
+    "resetkeys",
+    "~{test:redis|*",
+    "-@all",
+    "+evalsha",
+    "+eval",
+    "+time",
+    "+get",
+    "+set",
+    "+unlink",
+    "+scan",
+    "+ping",
+    "+select",
+    "+info",
+    "+client|id",
+    "+role",
+    "+cluster|slots",
+];
+
+#[tokio::test]
+async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
+    let server = Server::start()?;
+    let mut raw = server.raw()?;
+    raw.call(&[&["ACL", "SETUSER", "limits"], RULES].concat())?;
+    let connect = || RedisBackend::builder(format!("redis://limits:secret@127.0.0.1:{}/0", server.port()));
+    let backend = connect().namespace("test:redis").command_timeout(PLENTY).connect().await?;
+    for client in [
+        Client::new("alice", FixedWindow, "5/30d")?,
+        Client::new("bob", SlidingWindowCounter, "5/30d")?,
+        Client::new("carol", Gcra::new().burst(5), "5/30d")?,
+    ] {
+        let charged = client.decide(&backend, 5).await?;
+        assert!(charged.admitted && !client.decide(&backend, 1).await?.admitted);
+        assert!(!backend.peek(&[client.hit(1)]).await?.is_admitted());
+        backend.refund(&[Receipt { hit: client.hit(1), charged_at: charged.at }]).await?;
+        assert!(client.decide(&backend, 1).await?.admitted);
+        backend.reset(&[client.hit(1)]).await?;
+        assert!(client.decide(&backend, 5).await?.admitted);
+    }
+    backend.clear().await?;
+    assert_eq!(raw.keys()?, Vec::<String>::new());
+    backend.close().await?;
+    // Nothing was refused all the while.
+    assert_eq!(raw.call(&["ACL", "LOG"])?, crate::raw::Reply::List(Vec::new()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_do_what_limits_take() -> Result {
+    let server = Server::start()?;
+    let mut raw = server.raw()?;
+    for missing in ["+evalsha", "+eval", "+time", "+get", "+set", "~{test:redis|*"] {
+        let rules = RULES.iter().copied().filter(|rule| *rule != missing).collect::<Vec<_>>();
+        raw.call(&["ACL", "DELUSER", "limits"])?;
+        raw.call(&[&["ACL", "SETUSER", "limits"], &*rules].concat())?;
+        // What other users loaded would be known.
+        raw.call(&["SCRIPT", "FLUSH"])?;
+        let reason = reason(format!("redis://limits:secret@127.0.0.1:{}", server.port())).await?;
+        assert!(reason.contains("may not do") && reason.contains("ACL SETUSER"), "{missing}: {reason}");
+    }
+    Ok(())
+}

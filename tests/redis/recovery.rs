@@ -1,0 +1,131 @@
+//! How soon a server that is no use is noticed, and how soon after it is back.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use traffik::strategy::FixedWindow;
+use traffik_redis::RedisBackend;
+
+use crate::{Client, Result, link::Link, server::Server};
+
+/// The default, which what is promised here goes by.
+const DEADLINE: Duration = traffik_redis::RedisBackendBuilder::DEFAULT_COMMAND_TIMEOUT;
+
+/// What is promised.
+const BACK_WITHIN: Duration = Duration::from_millis(500);
+
+/// What a busy machine may add to it.
+const SLACK: Duration = Duration::from_millis(1500);
+
+async fn connect(url: String) -> Result<RedisBackend> {
+    Ok(RedisBackend::builder(url).namespace("test:redis").command_timeout(DEADLINE).connect().await?)
+}
+
+/// A call, and how long it took.
+async fn call(backend: &RedisBackend) -> Result<(bool, Duration)> {
+    let (alice, asked) = (Client::new("alice", FixedWindow, "1000000/30d")?, Instant::now());
+    let answered = alice.decide(backend, 1).await.is_ok();
+    Ok((answered, asked.elapsed()))
+}
+
+/// Calls go on until they fail without waiting.
+async fn until_noticed(backend: &RedisBackend) -> Result<Duration> {
+    let began = Instant::now();
+    let mut at_once = 0;
+    // One that does may be by chance; many in a row are not.
+    while at_once < 20 {
+        let (answered, took) = call(backend).await?;
+        at_once = if !answered && took < DEADLINE / 2 { at_once + 1 } else { 0 };
+        assert!(began.elapsed() < Duration::from_secs(10), "callers still wait");
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(began.elapsed())
+}
+
+async fn until_back(backend: &RedisBackend) -> Result<Duration> {
+    let began = Instant::now();
+    while !call(backend).await?.0 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it is not found again");
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(began.elapsed())
+}
+
+#[tokio::test]
+async fn killed() -> Result {
+    let mut server = Server::start()?;
+    let backend = connect(server.url()).await?;
+    for _ in 0..2 {
+        server.kill()?;
+        let noticed = until_noticed(&backend).await?;
+        assert!(noticed < BACK_WITHIN + SLACK, "{noticed:?}");
+        server.start_again()?;
+        let back = until_back(&backend).await?;
+        assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn hung() -> Result {
+    let server = Server::start()?;
+    let backend = connect(server.url()).await?;
+    for _ in 0..2 {
+        server.hang()?;
+        let noticed = until_noticed(&backend).await?;
+        assert!(noticed < BACK_WITHIN + SLACK, "{noticed:?}");
+        server.go_on()?;
+        let back = until_back(&backend).await?;
+        assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+    }
+    Ok(())
+}
+
+/// So long that every attempt to connect again has failed in every way that there is.
+#[tokio::test]
+async fn hung_for_seconds() -> Result {
+    let server = Server::start()?;
+    let backend = connect(server.url()).await?;
+    server.hang()?;
+    until_noticed(&backend).await?;
+    let hung = Instant::now();
+    while hung.elapsed() < Duration::from_secs(3) {
+        let (answered, took) = call(&backend).await?;
+        assert!(!answered && took < DEADLINE + SLACK, "{took:?}");
+        sleep(Duration::from_millis(5)).await;
+    }
+    server.go_on()?;
+    let back = until_back(&backend).await?;
+    assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn silently_cut_off() -> Result {
+    let server = Server::start()?;
+    let link = Link::to(server.port()).await?;
+    let backend = connect(link.url()).await?;
+    for _ in 0..2 {
+        link.cut();
+        let noticed = until_noticed(&backend).await?;
+        assert!(noticed < BACK_WITHIN + SLACK, "{noticed:?}");
+        link.mend();
+        let back = until_back(&backend).await?;
+        assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+    }
+    Ok(())
+}
+
+/// As routers do that forget a connection: it is dead, and another would not be.
+#[tokio::test]
+async fn forgotten_on_the_way() -> Result {
+    let server = Server::start()?;
+    let link = Link::to(server.port()).await?;
+    let backend = connect(link.url()).await?;
+    link.cut();
+    assert!(!call(&backend).await?.0);
+    link.mend();
+    let back = until_back(&backend).await?;
+    assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Where the server is: the addresses that are taken, and why others are not.
+
+use fred::types::config::{Config, ServerConfig};
+
+use crate::Error;
+
+/// What to connect to. The address holds a password, perhaps, and so no error repeats it.
+pub(super) fn parse(address: &str) -> Result<Config, Error> {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return wrong("it has no scheme: write redis://host:6379/0");
+    };
+    let (base, kind) = scheme.split_once(['-', '+']).unwrap_or((scheme, ""));
+    let tls = match base {
+        "redis" | "valkey" => false,
+        "rediss" | "valkeys" if cfg!(feature = "rustls") => true,
+        "rediss" | "valkeys" => {
+            return wrong(
+                "it asks for TLS: turn on the feature `rustls` of traffik-redis. Nothing is sent in the clear instead",
+            );
+        }
+        "unix" if kind.is_empty() => return unix(rest),
+        _ => return wrong("its scheme is none of Redis: write redis://host:6379/0"),
+    };
+    let scheme = if tls { "rediss" } else { "redis" };
+    match kind {
+        "" => Config::from_url_centralized(&format!("{scheme}://{rest}"))
+            .or_else(|_| wrong("it is no URL of a server: write redis://user:password@host:6379/0")),
+        "cluster" => cluster(&format!("{scheme}-cluster://{rest}")),
+        "sentinel" => Config::from_url_sentinel(&format!("{scheme}-sentinel://{rest}")).or_else(|_| {
+            wrong(
+                "it is no URL of sentinels: write \
+                 redis-sentinel://host:26379/0?sentinelServiceName=mymaster&node=host:port",
+            )
+        }),
+        "unix" if !tls => unix(rest),
+        _ => wrong("its scheme is none of Redis: write redis://host:6379/0"),
+    }
+}
+
+fn wrong<T>(reason: &str) -> Result<T, Error> {
+    Err(Error::Address(reason.into()))
+}
+
+fn cluster(address: &str) -> Result<Config, Error> {
+    Config::from_url_clustered(address).or_else(|_| {
+        wrong("it is no URL of a cluster: write redis-cluster://user:password@host:6379?node=host:port&node=host:port")
+    })
+}
+
+/// `/run/redis.sock`, perhaps with `?db=3` behind it.
+#[cfg(unix)]
+fn unix(path: &str) -> Result<Config, Error> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let database = match query {
+        "" => Some(None),
+        query => query.strip_prefix("db=").and_then(|number| number.parse().ok()).map(Some),
+    };
+    match database {
+        Some(database) if path.starts_with('/') => {
+            Ok(Config { server: ServerConfig::Unix { path: path.into() }, database, ..Config::default() })
+        }
+        _ => wrong(
+            "it is no URL of a Unix socket: write unix:///run/redis.sock, with ?db=3 behind it for another database, and \
+             give the password by `.password(..)`",
+        ),
+    }
+}
+
+#[cfg(not(unix))]
+fn unix(_: &str) -> Result<Config, Error> {
+    wrong("there are no Unix sockets on this system")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(address: &str) -> String {
+        parse(address).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn servers_are_taken() {
+        for address in [
+            "redis://localhost",
+            "redis://localhost:6379/0",
+            "redis://user:secret@127.0.0.1:6380/3",
+            "redis://[::1]",
+            "valkey://localhost",
+            "redis-sentinel://a:26379/0?sentinelServiceName=main&node=b:26379",
+            "valkey-sentinel://a?sentinelServiceName=main",
+            "redis-cluster://a:7000?node=b:7001&node=c:7002",
+            "valkey-cluster://u:p@a:7000",
+        ] {
+            assert!(parse(address).is_ok(), "{address}");
+        }
+        for address in ["rediss://localhost", "valkeys://localhost", "rediss-sentinel://a?sentinelServiceName=main"] {
+            assert_eq!(parse(address).is_ok(), cfg!(feature = "rustls"), "{address}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn unix_sockets_are_taken() {
+        for address in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock", "valkey+unix:///r.sock?db=3"] {
+            assert!(parse(address).is_ok(), "{address}");
+        }
+        for address in ["unix://run/redis.sock", "unix:///r?db=x", "unix:///r?pass=hunter2", "unix+cluster:///r"] {
+            assert!(parse(address).is_err() && !reason(address).contains("hunter2"), "{address}");
+        }
+        assert_eq!(parse("unix:///r?db=3").unwrap().database, Some(3));
+        assert_eq!(parse("unix:///r").unwrap().database, None);
+    }
+
+    #[cfg(not(feature = "rustls"))]
+    #[test]
+    fn tls_without_its_feature_is_an_error_and_never_plain_text() {
+        for address in ["rediss://h", "valkeys://h", "rediss-cluster://h:1", "rediss-sentinel://h", "rediss+unix:///h"]
+        {
+            assert!(reason(address).contains("`rustls`"), "{address}");
+        }
+    }
+
+    #[test]
+    fn others_are_refused_in_plain_words() {
+        assert!(reason("http://localhost").contains("scheme"));
+        assert!(reason("redis-bloom://localhost").contains("scheme"));
+        assert!(reason("localhost:6379").contains("redis://"));
+        assert!(reason("redis-sentinel://localhost:26379").contains("sentinelServiceName"));
+        assert!(reason("redis://localhost/300").contains("redis://"));
+    }
+
+    #[test]
+    fn no_error_repeats_a_password() {
+        for address in [
+            "redis://:hunter2@",
+            "http://u:hunter2@h",
+            "redis://u:hunter2@h:port/0",
+            "redis-sentinel://u:hunter2@h",
+            "redis-cluster://u:hunter2@h:port",
+            "hunter2",
+        ] {
+            assert!(!reason(address).contains("hunter2"), "{address}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Whether a server can keep limits, and what is wrong with it if it cannot.
+
+use super::{CallError, Client, Reply};
+use crate::{Error, scripts::Script};
+
+/// `PXAT`, by which every key is given its end, came with it.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// The commands that limits take, as the crate's documentation lists them.
+const ALLOW: &str = "+evalsha +eval +time +get +set +unlink +scan +ping +select +info +client|id";
+
+/// Asks all that can be known without a decision: the version, and whether programs run and may write. `key` is a key of the
+/// namespace that no entry has.
+pub(crate) async fn check(client: &Client, key: String) -> Result<(), Error> {
+    let about = match client.command("INFO", &["server"]).await {
+        Ok(reply) => reply.text().ok_or_else(|| unsuitable("what answers is not Redis"))?,
+        // Who may not ask finds out by running a program.
+        Err(CallError::Refused(reason)) if is_forbidden(&reason) => String::new(),
+        Err(error) => return Err(explained(error)),
+    };
+    check_version(&about)?;
+    let probe = Script::new(include_str!("probe.lua").to_owned());
+    client.run(&probe, &[key], Vec::new()).await.map_err(explained)?;
+    warn_of_evictions(client).await;
+    Ok(())
+}
+
+fn check_version(about: &str) -> Result<(), Error> {
+    let Some(version) = field(about, "redis_version") else { return Ok(()) };
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    let version_found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version_found < OLDEST {
+        let (major, minor) = OLDEST;
+        return Err(unsuitable(&format!("it is Redis {version}, and {major}.{minor} is the oldest that will do")));
+    }
+    Ok(())
+}
+
+/// A server that throws out keys when its memory is full throws out limited clients, who are unlimited then.
+async fn warn_of_evictions(client: &Client) {
+    let Ok(Some(memory)) = client.command("INFO", &["memory"]).await.map(|reply: Reply| reply.text()) else { return };
+    let limit = field(&memory, "maxmemory").unwrap_or("0");
+    let policy = field(&memory, "maxmemory_policy").unwrap_or("noeviction");
+    if limit != "0" && policy != "noeviction" {
+        tracing::warn!(
+            "Redis has `maxmemory-policy {policy}`: when its memory is full it forgets clients that are over their limit. \
+             Give limits a server with `noeviction`, which turns that into errors"
+        );
+    }
+}
+
+/// The value of a line of `INFO`.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
+}
+
+fn unsuitable(why: &str) -> Error {
+    Error::Unsuitable(why.to_owned())
+}
+
+fn explained(error: CallError) -> Error {
+    match error {
+        CallError::Refused(reason) if is_forbidden(&reason) => unsuitable(&format!(
+            "the user may not do what limits take: `ACL SETUSER .. {ALLOW}`, with the keys of the namespace, allows it; see \
+             the documentation of traffik-redis ({reason})"
+        )),
+        CallError::Refused(reason) if reason.contains("READONLY") => {
+            unsuitable(&format!("it is a replica, and limits are written: connect to its primary ({reason})"))
+        }
+        CallError::Refused(reason) => unsuitable(&format!("it does not run programs ({reason})")),
+        other => Error::Connect(other.into()),
+    }
+}
+
+/// Servers say so in different ways, the more so inside of a program.
+fn is_forbidden(reason: &str) -> bool {
+    ["NOPERM", "ACL failure", "can't run this command", "can't access at least one of the keys"]
+        .iter()
+        .any(|form| reason.contains(form))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_refused_and_others_taken() {
+        for version in ["6.2.0", "7.0.15", "8.0.0-rc1", "10.0.1"] {
+            assert!(check_version(&format!("# Server\r\nredis_version:{version}\r\n")).is_ok(), "{version}");
+        }
+        for version in ["6.0.16", "5.0.7", "2.8.4"] {
+            let error = check_version(&format!("redis_version:{version}\r\nos:Linux")).unwrap_err().to_string();
+            assert!(error.contains(version) && error.contains("6.2"), "{error}");
+        }
+        assert!(check_version("").is_ok());
+        assert!(check_version("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1").is_ok());
+    }
+
+    #[test]
+    fn a_field_is_read_by_its_whole_name() {
+        let info = "maxmemory:100\r\nmaxmemory_human:100B\r\nmaxmemory_policy:allkeys-lru\r\n";
+        assert_eq!(field(info, "maxmemory"), Some("100"));
+        assert_eq!(field(info, "maxmemory_policy"), Some("allkeys-lru"));
+        assert_eq!(field(info, "memory"), None);
+    }
+
+    #[test]
+    fn what_a_user_may_not_do_is_told_with_the_remedy() {
+        for reason in [
+            "NOPERM User limits has no permissions to run the 'evalsha' command",
+            "ERR The user executing the script can't run this command or subcommand script: on @user_script:2.",
+            "ERR ACL failure in script: User limits has no permissions to run the 'time' command",
+        ] {
+            let error = explained(CallError::Refused(reason.into())).to_string();
+            assert!(error.contains("ACL SETUSER") && error.contains(reason), "{error}");
+        }
+        assert!(explained(CallError::Refused("READONLY You can't write".into())).to_string().contains("primary"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Whether anything is answered: how a connection is found to be dead before the system says so.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Notify, time::sleep};
+
+/// How often is looked, while somebody waits.
+const EVERY: Duration = Duration::from_millis(25);
+
+/// The calls on a connection that are not answered yet, and how many were.
+#[derive(Default)]
+pub(super) struct Pulse {
+    waiting: AtomicUsize,
+    answered: AtomicU64,
+    /// Nobody looks, since nobody waits: whoever calls has to say so.
+    asleep: AtomicBool,
+    wake: Notify,
+}
+
+/// A call that waits for its answer.
+pub(super) struct Waiting<'a>(&'a Pulse);
+
+impl Pulse {
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.wake.notify_one();
+        }
+        Waiting(self)
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    async fn somebody_waits(&self) {
+        while !self.is_waited_for() {
+            self.asleep.store(true, Ordering::SeqCst);
+            // Who came in between may not have seen it.
+            if !self.is_waited_for() {
+                self.wake.notified().await;
+            }
+        }
+    }
+
+    /// Ends once there were calls for so long without a break, and not one answer.
+    pub(super) async fn stops(&self, patience: Duration) {
+        let mut silence: Option<(Instant, u64)> = None;
+        loop {
+            self.somebody_waits().await;
+            let slept = Instant::now();
+            sleep(EVERY).await;
+            let answered = self.answered.load(Ordering::SeqCst);
+            // Where this process itself was held up, answers may be there that nobody has read yet.
+            let held_up = slept.elapsed() > 3 * EVERY;
+            match silence {
+                Some((since, before)) if before == answered && self.is_waited_for() && !held_up => {
+                    if since.elapsed() >= patience {
+                        return;
+                    }
+                }
+                _ => silence = self.is_waited_for().then(|| (Instant::now(), answered)),
+            }
+        }
+    }
+}
+
+impl Waiting<'_> {
+    pub(super) fn answered(self) {
+        self.0.answered.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(100);
+
+    async fn stops(pulse: &Pulse) -> bool {
+        timeout(5 * PATIENCE, pulse.stops(PATIENCE)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_call_without_an_answer_is_noticed() {
+        let pulse = Pulse::default();
+        let _call = pulse.wait();
+        assert!(stops(&pulse).await);
+    }
+
+    #[tokio::test]
+    async fn silence_without_a_call_is_none() {
+        let pulse = Pulse::default();
+        drop(pulse.wait());
+        assert!(!stops(&pulse).await);
+    }
+
+    #[tokio::test]
+    async fn somebody_who_comes_later_is_noticed_too() {
+        let pulse = Pulse::default();
+        let later = async {
+            while !pulse.asleep.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            pulse.wait()
+        };
+        let (stopped, _call) = tokio::join!(stops(&pulse), later);
+        assert!(stopped);
+    }
+
+    #[tokio::test]
+    async fn answers_to_others_are_a_sign_of_life() {
+        let pulse = Pulse::default();
+        let _call = pulse.wait();
+        let busy = async {
+            loop {
+                pulse.wait().answered();
+                sleep(EVERY / 2).await;
+            }
+        };
+        tokio::select! {
+            () = pulse.stops(PATIENCE) => panic!("it was alive"),
+            _ = timeout(5 * PATIENCE, busy) => {}
+        }
+    }
+}

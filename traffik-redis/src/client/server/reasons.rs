@@ -1,0 +1,58 @@
+//! Why there is no connection, in words that say what to do about it.
+
+use std::error::Error;
+
+use fred::error::{Error as FredError, ErrorKind};
+use thiserror::Error;
+
+/// An error of the client library, and what it means here.
+#[derive(Debug, Error)]
+#[error("{words}{0}", .said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default())]
+pub(super) struct Reason {
+    words: &'static str,
+    said: Option<String>,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The client repeats what the server said, which repeats no password.
+pub(super) fn in_plain_words(error: FredError) -> Reason {
+    let said = error.details().to_owned();
+    let words = match error.kind() {
+        _ if said.starts_with("WRONGPASS") => "the server knows no such user and password",
+        _ if said.starts_with("NOAUTH") => {
+            "the server wants a password: give it in the address, redis://user:password@host, or by `.password(..)`"
+        }
+        _ if said.starts_with("NOPERM") => {
+            "the user may not do what connecting takes: allow it +ping, +select and +info"
+        }
+        _ if said.starts_with("LOADING") => "the server is still loading its data",
+        #[cfg(feature = "rustls")]
+        ErrorKind::Tls => {
+            "the TLS handshake failed: is the server's certificate for this host and signed by an authority that is known \
+             here, and does it speak TLS at this port?"
+        }
+        ErrorKind::Protocol | ErrorKind::Parse => {
+            "what answers does not speak as Redis does: is it Redis, and does it want TLS at this port (rediss://)?"
+        }
+        ErrorKind::Timeout => {
+            "the server did not answer in time: is it Redis, and does it want TLS at this port (rediss://)?"
+        }
+        ErrorKind::IO if said.contains("refused") => "nobody listens there",
+        ErrorKind::IO
+            if ["BrokenPipe", "ConnectionReset", "onnection closed"].iter().any(|kind| said.contains(kind)) =>
+        {
+            "the connection was closed from the other side: is it Redis, and does it want TLS at this port (rediss://)?"
+        }
+        ErrorKind::IO => "the server cannot be reached",
+        ErrorKind::Sentinel => "the sentinels know of no primary that can be reached",
+        ErrorKind::Canceled => "the connection was closed",
+        _ => "the client could not connect",
+    };
+    Reason { words, said: Some(message(&said).to_owned()).filter(|said| !said.is_empty()), source: Some(error.into()) }
+}
+
+/// What the system says, out of the form in which the client library repeats it.
+fn message(said: &str) -> &str {
+    said.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map_or(said, |(message, _)| message)
+}

@@ -1,0 +1,26 @@
+use tokio::task::{JoinError, JoinHandle};
+
+/// A task that ends with whoever has it.
+pub(super) struct Task<T>(pub(super) JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    pub(super) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+}
+
+impl<T> Task<T> {
+    pub(super) fn end(&self) {
+        self.0.abort();
+    }
+
+    pub(super) async fn ended(&mut self) -> Result<T, JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
