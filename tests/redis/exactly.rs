@@ -12,7 +12,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, Result, builder, server::Server};
+use crate::{Client, Result, builder, own::CoolDown, server::Server};
 
 /// The address of the server that this process, started by a test, is to hammer.
 const CHILD: &str = "TRAFFIK_TEST_HAMMER";
@@ -27,6 +27,7 @@ fn strategies() -> Vec<AnyStrategy> {
         TokenBucket::new().into(),
         LeakyBucket::new().into(),
         Gcra::new().burst(500).into(),
+        AnyStrategy::own(CoolDown),
     ]
 }
 

@@ -7,6 +7,10 @@ mod gathering;
 mod keeping;
 mod link;
 mod log;
+#[path = "../it/model.rs"]
+#[allow(dead_code, reason = "the strategies beside which it stands need a part of it")]
+mod model;
+mod own;
 mod parity;
 mod raw;
 mod recovery;

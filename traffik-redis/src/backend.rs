@@ -16,9 +16,11 @@ use traffik::{
 
 use crate::{
     RedisBackendBuilder, RedisStats, answer,
+    by_swap::{self, Turns},
     calls::{Calls, Program},
     client::{Client, Origin},
     keys::Keys,
+    places::Places,
     question::Question,
     refusals::{Moment, Refusals},
     scripts::{Programs, Time},
@@ -40,6 +42,7 @@ struct Store {
     keys: Keys,
     client: Client,
     calls: Calls,
+    turns: Turns,
     refusals: Refusals,
 }
 
@@ -84,7 +87,7 @@ impl RedisBackend {
 
     pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
         let calls = Calls::new(client.clone(), Time::of_server(), deadline);
-        let store = Store { namespace, keys, client, calls, refusals };
+        let store = Store { namespace, keys, client, calls, turns: Turns::new(), refusals };
         Self { store: Arc::new(store), closed: Arc::default() }
     }
 
@@ -101,6 +104,7 @@ impl RedisBackend {
             keys: store.keys.clone(),
             client: store.client.clone(),
             calls: store.calls.by(Time::by_hand(clock)),
+            turns: Turns::new(),
             refusals: Refusals::none(),
         };
         Self { store: Arc::new(by_hand), closed: Arc::clone(&self.closed) }
@@ -129,19 +133,38 @@ impl Store {
 
     /// Decides in one call, or without one if the answer is known to be a refusal.
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        if hits.iter().any(Places::is_own) {
+            return self.decide_by_swap(hits).await;
+        }
         let question = Arc::new(Question::new(&self.keys, hits)?);
         if question.twins.is_none() {
             return Ok(answer::all_unlimited(hits));
         }
         let asked = Moment::now();
-        if let Some(refusal) = self.refusals.find(&question, hits, asked) {
-            self.calls.counts().refused_here();
+        if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
             return Ok(refusal);
         }
         let told = self.calls.decide(Arc::clone(&question)).await?;
         let decision = answer::decision(told, hits, &question)?;
-        self.refusals.remember(&question, hits, &decision, [asked, Moment::now()]);
+        self.refusals.remember(&question.places, hits, &decision, [asked, Moment::now()]);
         Ok(decision)
+    }
+
+    async fn decide_by_swap(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let places = Places::of(hits, &self.keys)?;
+        let asked = Moment::now();
+        if let Some(refusal) = self.find_refusal(&places, hits, asked) {
+            return Ok(refusal);
+        }
+        let decision = by_swap::decide(&self.calls, &self.turns, hits, &places).await?;
+        self.refusals.remember(&places, hits, &decision, [asked, Moment::now()]);
+        Ok(decision)
+    }
+
+    fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
+        let refusal = self.refusals.find(places, hits, now)?;
+        self.calls.counts().refused_here();
+        Some(refusal)
     }
 
     /// Decides slot by slot, and gives back what was charged once one of them refuses.
@@ -188,6 +211,9 @@ impl Store {
     }
 
     async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        if hits.iter().any(Places::is_own) {
+            return by_swap::peek(&self.calls, hits, &Places::of(hits, &self.keys)?).await;
+        }
         let question = Arc::new(Question::new(&self.keys, hits)?);
         if question.twins.is_none() {
             return Ok(answer::all_unlimited(hits));
@@ -198,16 +224,26 @@ impl Store {
     }
 
     async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        let places = Places::of(&hits, &self.keys)?;
+        let refunded = if hits.iter().any(Places::is_own) {
+            by_swap::refund(&self.calls, &self.turns, receipts, &places).await
+        } else {
+            self.refund_by_twins(receipts).await
+        };
+        self.refusals.forget(&places.keys, Moment::now());
+        refunded
+    }
+
+    async fn refund_by_twins(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         let limited = || receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
-        let question = Arc::new(Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?);
+        let question = Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?;
         if question.twins.is_none() {
             return Ok(());
         }
         let times = limited().flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7));
         let refund: Program = |programs: &Programs| &programs.refund;
-        let refunded = self.calls.ask(refund, Arc::clone(&question), Some(times.collect())).await;
-        self.refusals.forget(&question.keys, Moment::now());
-        refunded.map(drop)
+        self.calls.ask(refund, Arc::new(question), Some(times.collect())).await.map(drop)
     }
 }
 

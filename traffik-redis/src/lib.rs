@@ -19,21 +19,32 @@
 //! # What it promises
 //!
 //! - **One command a decision**, whatever the number of limits: a program in Lua reads everything, decides, and writes all or
-//!   nothing. No locks, and never more than the limit under any concurrency.
+//!   nothing. No locks, and never more than the limit under any concurrency. (Strategies of your own take
+//!   [two](#strategies-of-your-own).)
 //! - **The same digits** as the backend in memory: each strategy's Lua twin does its maths in exact integers, and the numbers
 //!   of a response are worked out in Rust from what is stored.
 //! - **One clock**, the server's, read once for a decision. If it goes back, as after a failover, nothing opens and nobody is
 //!   locked out for longer than his strategy refuses anybody.
 //! - **A refusal writes nothing**, except where it has to move back what was written by a clock that is ahead.
-//! - **Everything expires.** An entry is a string of 34 bytes, and its key has the TTL that its strategy needs.
+//! - **Everything expires.** An entry is a string, of 34 bytes as a rule, and its key has the TTL that its strategy needs.
 //! - **No call for who is blocked.** What Redis has just refused is refused here, for the shorter of the wait and
 //!   [`refusal_max_age`](RedisBackendBuilder::refusal_max_age): a flood from one client reaches Redis once a second.
-//! - **Less for each, the more there is.** Up to four calls are under way at once; decisions that are asked for meanwhile wait for
+//! - **Less for each, the more there is.** Up to two calls are under way at once; decisions that are asked for meanwhile wait for
 //!   one of these to be answered, and go together in the next.
 //! - **A deadline on every call**, within which there is an answer or an error. A call that timed out may still run: it is
 //!   then charged, makes no room, and is [counted](RedisStats::late). Nothing but a program that the server forgot is sent twice.
 //! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
 //!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
+//!
+//! # Strategies of your own
+//!
+//! They run as they are, without a form in Lua. A decision that holds one of them is made in the process, beside the others
+//! of its tuple: what is stored is read with the server's time, decided about, and replaced if nobody changed it meanwhile,
+//! all of it or nothing. So it is as exact, and takes two commands where it admits and one where it refuses. Where others
+//! were faster it is made anew, 64 times at most within the deadline; then it is an error, and nothing was charged. Tasks of
+//! one process take turns, so that only processes compete for a client.
+//!
+//! What they store is 37 bytes and 16 for each charge in a log, all of which is read and written each time.
 //!
 //! # What the store loses
 //!
@@ -68,8 +79,7 @@
 //!
 //! # What is not there yet
 //!
-//! Clusters (an error when connecting); the strategy `SlidingWindowLog` and strategies of your own (an error that says so when
-//! they are asked about).
+//! Clusters (an error when connecting); the strategy `SlidingWindowLog` (an error that says so when it is asked about).
 //!
 //! # Features
 //!
@@ -79,10 +89,13 @@
 mod answer;
 mod backend;
 mod builder;
+mod by_swap;
 mod calls;
 mod client;
 mod error;
 mod keys;
+mod packed;
+mod places;
 mod question;
 mod refusals;
 mod scripts;

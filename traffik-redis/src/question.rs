@@ -11,6 +11,7 @@ use traffik::{
 use crate::{
     client::slot_of,
     keys::Keys,
+    places::Places,
     scripts::{Twin, Twins},
 };
 
@@ -19,11 +20,9 @@ const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
 
 /// The hits of one call that a program has to see: those at an unlimited rate are none of its business.
 pub(crate) struct Question {
-    pub(crate) keys: Vec<String>,
+    pub(crate) places: Places,
     /// How many keys there are, and each hit, as `hits.lua` reads them.
     pub(crate) packed: Vec<u8>,
-    /// For each hit of the call, the place of its key among the keys.
-    pub(crate) places: Vec<Option<usize>>,
     /// The strategies that the hits are about; none where nothing is to be asked.
     pub(crate) twins: Option<Twins>,
 }
@@ -41,52 +40,46 @@ enum NotAsked {
 
 impl Question {
     pub(crate) fn new<'a>(keys: &Keys, hits: impl IntoIterator<Item = &'a Hit<'a>>) -> Result<Self, BackendError> {
-        let mut question = Self { keys: Vec::new(), packed: vec![0; 2], places: Vec::new(), twins: None };
+        let mut question = Self { places: Places::default(), packed: vec![0; 2], twins: None };
         for hit in hits {
-            let place = if hit.rate.is_unlimited() { None } else { Some(question.add(keys, hit)?) };
-            question.places.push(place);
+            if let Some(place) = question.places.add(hit, keys)? {
+                question.add(hit, place)?;
+            }
         }
-        let count = u16::try_from(question.keys.len());
-        let count = count.map_err(|_| BackendError::unavailable(NotAsked::TooMany(question.keys.len())))?;
-        question.packed.iter_mut().zip(count.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+        let count = number(question.places.keys.len())?;
+        question.packed.iter_mut().zip(count).for_each(|(place, byte)| *place = byte);
         Ok(question)
     }
 
     /// Where it is kept, in a cluster.
     pub(crate) fn slot(&self) -> u16 {
-        self.keys.first().map_or(0, |key| slot_of(key))
+        self.places.keys.first().map_or(0, |key| slot_of(key))
     }
 
     /// How many hits it is about.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.places.of_hits.len()
     }
 
-    fn add(&mut self, keys: &Keys, hit: &Hit<'_>) -> Result<usize, BackendError> {
+    /// Adds a hit about a key.
+    fn add(&mut self, hit: &Hit<'_>, place: usize) -> Result<(), BackendError> {
         let twin = twin(hit.strategy)?;
-        // Beyond what it checks the numbers of the programs would not be exact.
-        hit.strategy.check(hit.rate).map_err(BackendError::unavailable)?;
-        let place = self.place(keys.of(hit).map_err(BackendError::unavailable)?);
-        let entry =
-            u16::try_from(place + 1).map_err(|_| BackendError::unavailable(NotAsked::TooMany(self.keys.len())))?;
-        self.packed.extend(entry.to_le_bytes());
-        self.packed.push(twin as u8);
         self.twins = Some(self.twins.map_or(Twins::Only(twin), |twins| twins.and(Twins::Only(twin))));
+        self.packed.extend(number(place + 1)?);
+        self.packed.push(twin as u8);
         let numbers =
             [hit.strategy.capacity(hit.rate), hit.rate.limit(), hit.rate.period_micros(), hit.cost.min(NEVER_FITS)];
         for number in numbers {
             self.packed.extend(number.to_le_bytes().into_iter().take(6));
         }
-        Ok(place)
+        Ok(())
     }
+}
 
-    /// The place of a key, which comes last if it was not there.
-    fn place(&mut self, key: String) -> usize {
-        self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
-            self.keys.push(key);
-            self.keys.len() - 1
-        })
-    }
+/// The number of a key.
+fn number(key: usize) -> Result<[u8; 2], BackendError> {
+    let number = u16::try_from(key).map_err(|_| BackendError::unavailable(NotAsked::TooMany(key)))?;
+    Ok(number.to_le_bytes())
 }
 
 fn twin(strategy: &AnyStrategy) -> Result<Twin, BackendError> {
@@ -118,8 +111,8 @@ mod tests {
     fn hits_on_one_entry_share_a_key_and_unlimited_ones_need_none() {
         let rate = Rate::literal("5/min");
         let asked = question(AnyStrategy::default(), &[rate, Rate::UNLIMITED, rate], u64::MAX).unwrap();
-        assert_eq!(asked.keys, ["{n|text=alice}|u|fixed-window"]);
-        assert_eq!(asked.places, [Some(0), None, Some(0)]);
+        assert_eq!(asked.places.keys, ["{n|text=alice}|u|fixed-window"]);
+        assert_eq!(asked.places.of_hits, [Some(0), None, Some(0)]);
         assert_eq!(asked.packed.len(), 2 + 2 * 27);
         assert_eq!(asked.packed.first_chunk(), Some(&1_u16.to_le_bytes()));
     }

@@ -21,7 +21,7 @@ use traffik::{
     strategy::{AnyStrategy, Past, Strategy},
 };
 
-use crate::{answer, question::Question};
+use crate::{answer, places::Places};
 
 /// How many groups of keys there are for which it is kept when they last changed.
 const GROUPS: usize = 1024;
@@ -64,18 +64,18 @@ impl Refusals {
     }
 
     /// The decision, if it is known to be a refusal.
-    pub(crate) fn find(&self, question: &Question, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
-        if !self.is_for(question) {
+    pub(crate) fn find(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
+        if !self.is_for(places) {
             return None;
         }
         let mut is_refused = false;
         let mut outcomes = Vec::with_capacity(hits.len());
-        for (hit, place) in hits.iter().zip(&question.places) {
+        for (hit, place) in hits.iter().zip(&places.of_hits) {
             let Some(place) = *place else {
                 outcomes.push(None);
                 continue;
             };
-            let known = self.get(question.keys.get(place)?, now)?;
+            let known = self.get(places.keys.get(place)?, now)?;
             let admitted = !known.refuses(hit, now);
             is_refused |= !admitted;
             outcomes.push(Some(known.outcome(hit, admitted, now)));
@@ -87,17 +87,17 @@ impl Refusals {
     }
 
     /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was any more.
-    pub(crate) fn remember(&self, question: &Question, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
+    pub(crate) fn remember(&self, places: &Places, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
         let [asked, heard] = during;
         if decision.is_admitted() {
-            let known = question.keys.iter().filter(|key| self.known.peek(key.as_str()).is_some());
+            let known = places.keys.iter().filter(|key| self.known.peek(key.as_str()).is_some());
             return self.forget(known, heard);
         }
-        if !self.is_for(question) {
+        if !self.is_for(places) {
             return;
         }
-        for ((hit, outcome), place) in hits.iter().zip(decision.outcomes()).zip(&question.places) {
-            let Some(key) = place.and_then(|place| question.keys.get(place)) else { continue };
+        for ((hit, outcome), place) in hits.iter().zip(decision.outcomes()).zip(&places.of_hits) {
+            let Some(key) = place.and_then(|place| places.keys.get(place)) else { continue };
             let (past, at) = (outcome.past.clone(), outcome.at);
             let known = Known { past, rate: hit.rate, cost: hit.cost, at, asked, heard };
             self.known.insert(key.as_str().into(), Arc::new(known));
@@ -118,9 +118,9 @@ impl Refusals {
     }
 
     /// Whether it may be kept: several hits on one entry add up, which Redis tells about all of them.
-    fn is_for(&self, question: &Question) -> bool {
-        let places = question.places.iter().flatten().count();
-        !self.max_age.is_zero() && places == question.keys.len()
+    fn is_for(&self, places: &Places) -> bool {
+        let hits = places.of_hits.iter().flatten().count();
+        !self.max_age.is_zero() && hits == places.keys.len()
     }
 
     /// What is known of a key and not too old.

@@ -3,6 +3,7 @@
 
 mod arithmetic;
 mod boundary;
+mod own;
 #[path = "../../it/strategies/random.rs"]
 mod random;
 mod reference;

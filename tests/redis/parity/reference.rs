@@ -37,13 +37,14 @@ impl Reference {
     pub(super) fn peek(&self, hits: &[Hit<'_>], now: Timestamp) -> Vec<Outcome> {
         let (mut outcomes, entries) = self.try_hits(hits, now);
         for (outcome, hit) in outcomes.iter_mut().zip(hits) {
-            outcome.past = entries.get(hit.uid).and_then(|entry| entry.before.clone());
+            outcome.past = entries.get(hit.uid).and_then(|entry| outline(entry.before.as_ref(), hit, outcome));
         }
         outcomes
     }
 
     pub(super) fn refund(&mut self, Receipt { hit, charged_at }: Receipt<'_>, now: Timestamp) {
-        if let Some(Past { state, rate }) = self.0.remove(hit.uid) {
+        let known = hit.strategy.decide(self.0.get(hit.uid).cloned(), hit.rate, 0, now);
+        if let Some(Past { state, rate }) = known.past {
             let state = hit.strategy.refund(Past { state, rate }, hit.cost, charged_at, now);
             self.0.insert(hit.uid.to_owned(), Past { state, rate });
         }
@@ -74,9 +75,13 @@ impl Reference {
         }
         let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
         for (outcome, hit) in outcomes.iter_mut().zip(hits) {
-            let entry = entries.get(hit.uid);
-            outcome.past = entry.and_then(|entry| if all_fit { entry.after.clone() } else { entry.before.clone() });
+            let Some(entry) = entries.get(hit.uid) else { continue };
+            outcome.past = outline(if all_fit { entry.after.as_ref() } else { entry.before.as_ref() }, hit, outcome);
         }
         (outcomes, entries)
     }
+}
+
+fn outline(past: Option<&Past>, hit: &Hit<'_>, outcome: &Outcome) -> Option<Past> {
+    past.map(|past| hit.strategy.outline(past, hit.rate, outcome.cost, outcome.at))
 }

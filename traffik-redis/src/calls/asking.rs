@@ -6,7 +6,7 @@ use super::Counts;
 use crate::{
     client::{CallError, Client, Reply},
     question::Question,
-    scripts::{Programs, Script, Time, Twins},
+    scripts::{Programs, Script, Scripts, Time, Twins},
 };
 
 /// What is asked: one of the programs of the strategies that it is about.
@@ -40,13 +40,24 @@ impl Asking {
         let Some(twins) = questions.clone().filter_map(|question| question.twins).reduce(Twins::and) else {
             return Ok(Vec::new());
         };
-        let keys: Vec<_> = questions.clone().flat_map(|question| &question.keys).cloned().collect();
+        let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
         let args = questions.map(|question| question.packed.clone()).chain(more).chain(self.time.to_tell()).collect();
         let reply = self.client.run(program(self.time.scripts().of(twins)), &keys, args).await?;
         let mut items = reply.into_items().ok_or(CallError::nonsense("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(CallError::nonsense("no time"))?;
         let at = Timestamp::from_micros(at);
         Ok(items.map(|said| Told { at, said }).collect())
+    }
+
+    /// Runs a program that is about what is stored, and not about hits.
+    pub(super) async fn run(
+        &self,
+        program: fn(&Scripts) -> &Script,
+        keys: &[String],
+        args: Vec<Vec<u8>>,
+    ) -> Result<Reply, CallError> {
+        let args = args.into_iter().chain(self.time.to_tell()).collect();
+        self.client.run(program(self.time.scripts()), keys, args).await
     }
 
     /// Asks one question.

@@ -24,9 +24,9 @@ pub(crate) use self::{
     counts::Counts,
 };
 use crate::{
-    client::{CallError, Client},
+    client::{CallError, Client, Reply},
     question::Question,
-    scripts::Time,
+    scripts::{Script, Scripts, Time},
 };
 
 /// How many calls besides decisions may be under way at once.
@@ -85,6 +85,21 @@ impl Calls {
     ) -> Result<Told, BackendError> {
         let asking = Arc::clone(&self.asking);
         self.bounded(async move { asking.ask_one(program, &question, more).await }).await
+    }
+
+    /// Runs a program that is about what is stored, and not about hits.
+    pub(crate) async fn run(
+        &self,
+        program: fn(&Scripts) -> &Script,
+        keys: Vec<String>,
+        args: Vec<Vec<u8>>,
+    ) -> Result<Reply, BackendError> {
+        let asking = Arc::clone(&self.asking);
+        self.bounded(async move { asking.run(program, &keys, args).await }).await
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Removes keys.

@@ -105,6 +105,9 @@ pub(crate) struct Scripts {
     sliding_window_counter: Programs,
     meter: Programs,
     all: Programs,
+    /// For strategies that have no form in Lua: what is stored, and to replace it.
+    pub(crate) states: Script,
+    pub(crate) swap: Script,
 }
 
 const FIXED_WINDOW: &str = include_str!("fixed_window.lua");
@@ -130,6 +133,8 @@ impl Scripts {
             sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
             meter: Programs::new(clock, METER),
             all: Programs::new(clock, &[FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat()),
+            states: Script::new([clock, include_str!("states.lua")].concat()),
+            swap: Script::new([clock, include_str!("swap.lua")].concat()),
         }
     }
 }

@@ -4,12 +4,13 @@ local hits = read_hits(ARGV[1], 0)
 for _, hit in ipairs(hits) do
   local charged_at
   charged_at, at = struct.unpack('<I7', ARGV[2], at)
-  local key = KEYS[hit.entry]
-  local packed = redis.call('GET', key)
-  if packed then
-    local refunded = hit.strategy.refund(unpack_state(packed), hit.cost, charged_at)
+  local entry = read_entry(KEYS[hit.entry], hit.strategy)
+  if entry.known then
+    local refunded = hit.strategy.refund(entry.known, hit.cost, charged_at)
     if refunded then
-      put(key, refunded, pack(refunded))
+      put(entry.key, refunded, pack(refunded))
+    elseif entry.is_rewound then
+      put(entry.key, entry.known, entry.packed)
     end
   end
 end

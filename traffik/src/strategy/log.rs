@@ -112,6 +112,9 @@ impl Log {
         for Entry { until, .. } in &mut self.entries {
             *until = Timestamp::from_micros(until.as_micros().saturating_sub(by));
         }
+        // No time comes before the epoch: what would end there is one entry, whose sum is that of the last.
+        let at_epoch = self.first_at(Timestamp::UNIX_EPOCH);
+        self.entries.drain(..at_epoch.saturating_sub(1));
     }
 
     /// Makes room for an entry more: for twice as many as there are, up to `most`.
@@ -256,6 +259,17 @@ mod tests {
         assert_ne!(longer, shorter);
         longer.forget(at(20));
         assert_eq!(longer, shorter);
+    }
+
+    #[test]
+    fn what_is_moved_back_to_the_epoch_is_one_entry() {
+        let mut log = log();
+        log.move_back(Duration::from_micros(5));
+        assert_eq!(charges(&log), [(at(5), 3), (at(15), 5), (at(35), 2)]);
+        log.move_back(Duration::from_micros(20));
+        assert_eq!(charges(&log), [(at(0), 8), (at(15), 2)]);
+        log.move_back(Duration::from_secs(1));
+        assert_eq!(charges(&log), [(at(0), 10)]);
     }
 
     #[test]

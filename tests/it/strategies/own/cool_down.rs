@@ -8,7 +8,7 @@ use crate::model::Model;
 
 /// Admits up to the limit, and then nothing until a whole period went by without a charge: the one in the guide.
 #[derive(Debug)]
-pub(super) struct CoolDown;
+pub(crate) struct CoolDown;
 
 fn used(past: Option<&Past>) -> u64 {
     past.map_or(0, |past| past.state.words()[0])

@@ -10,7 +10,7 @@ use crate::model::Model;
 
 /// As many places as the limit says. A request takes as many as it costs, and holds them for as many periods.
 #[derive(Debug)]
-pub(super) struct Leases;
+pub(crate) struct Leases;
 
 impl Leases {
     pub(super) const MAX_LIMIT: u64 = 100;

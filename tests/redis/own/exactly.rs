@@ -1,0 +1,85 @@
+//! Never more than the limit, from however many tasks, connections and processes, and beside programs in Lua.
+
+use tokio::task::JoinSet;
+use traffik::{
+    Rate,
+    backend::Backend,
+    client::Key,
+    decision::Hit,
+    strategy::{AnyStrategy, FixedWindow},
+};
+use traffik_redis::RedisBackend;
+
+use super::{CoolDown, Leases};
+use crate::{Client, Result, builder, server::Server};
+
+/// How many of the calls of many tasks are admitted. All of them are answered.
+async fn hammer(backends: &[RedisBackend], strategy: &AnyStrategy, tasks: usize, calls: u64) -> Result<u64> {
+    let mut running = JoinSet::new();
+    for backend in backends.iter().cycle().take(tasks) {
+        let backend = backend.clone();
+        let client = Client::new("everybody", strategy.clone(), "100/30d")?;
+        running.spawn(async move {
+            let mut admitted = 0;
+            for _ in 0..calls {
+                admitted += u64::from(client.decide(&backend, 1).await?.admitted);
+            }
+            Result::Ok(admitted)
+        });
+    }
+    let mut admitted = 0;
+    while let Some(done) = running.join_next().await {
+        admitted += done??;
+    }
+    Ok(admitted)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_on_several_connections() -> Result {
+    let server = Server::start()?;
+    // Each has turns of its own, and so is to the others as another process is.
+    let backends =
+        [builder(&server).connect().await?, builder(&server).connect().await?, builder(&server).connect().await?];
+    for strategy in [AnyStrategy::own(CoolDown), AnyStrategy::own(Leases)] {
+        assert_eq!(hammer(&backends, &strategy, 16, 10).await?, 100, "{strategy:?}");
+    }
+    Ok(())
+}
+
+/// One limit is charged by decisions in Lua and by decisions in Rust, where it stands beside one of a user's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_programs_in_lua() -> Result {
+    let server = Server::start()?;
+    let (one, other) = (builder(&server).connect().await?, builder(&server).connect().await?);
+    let mut running = JoinSet::new();
+    for task in 0..8 {
+        let backend = if task % 2 == 0 { one.clone() } else { other.clone() };
+        running.spawn(async move {
+            let (key, window, own) = (Key::from("alice"), AnyStrategy::from(FixedWindow), AnyStrategy::own(CoolDown));
+            let hit = |uid, strategy, rate| Hit { uid, key: &key, strategy, rate, cost: 1 };
+            let limited = hit("limited", &window, Rate::literal("120/30d"));
+            let wide = hit("wide", &own, Rate::literal("1000/30d"));
+            let (mut alone, mut together) = (0, 0);
+            for _ in 0..20 {
+                if task < 4 {
+                    alone += u64::from(backend.decide(&[limited]).await?.is_admitted());
+                } else {
+                    together += u64::from(backend.decide(&[wide, limited]).await?.is_admitted());
+                }
+            }
+            Result::Ok((alone, together))
+        });
+    }
+    let (mut alone, mut together) = (0, 0);
+    while let Some(done) = running.join_next().await {
+        let (more_alone, more_together) = done??;
+        (alone, together) = (alone + more_alone, together + more_together);
+    }
+    assert_eq!(alone + together, 120);
+    // What was refused beside the limit that was full was not charged to the one that was not.
+    let (key, own) = (Key::from("alice"), AnyStrategy::own(CoolDown));
+    let hit = Hit { uid: "wide", key: &key, strategy: &own, rate: Rate::literal("1000/30d"), cost: 0 };
+    let known = one.peek(&[hit]).await?.outcomes()[0].past.clone().ok_or("nothing stored")?;
+    assert_eq!(known.state.words()[0], together);
+    Ok(())
+}

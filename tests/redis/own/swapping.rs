@@ -1,0 +1,154 @@
+//! How many calls a decision takes, what they write, and what happens when somebody else was faster.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use traffik::{
+    Rate,
+    backend::{Backend, BackendError},
+    client::Key,
+    clock::Timestamp,
+    decision::{Hit, Receipt, Standing},
+    strategy::{AnyStrategy, FixedWindow, Gcra, Strategy},
+    test::ManualClock,
+};
+
+use super::{meddler::Meddler, strategies};
+use crate::{Client, Result, builder, server::Server};
+
+fn run(commands: &[(&str, u64)]) -> Vec<(String, u64)> {
+    commands.iter().map(|&(name, calls)| (name.to_owned(), calls)).collect()
+}
+
+#[tokio::test]
+async fn an_admission_is_two_calls_and_a_refusal_is_one_that_writes_nothing() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let mut raw = server.raw()?;
+    for strategy in strategies() {
+        let client = Client::new("alice", strategy, "5/30d")?;
+        assert!(client.decide(&backend, 3).await?.admitted);
+        raw.call(&["CONFIG", "RESETSTAT"])?;
+        assert!(client.decide(&backend, 2).await?.admitted);
+        assert_eq!(raw.commands_run()?, run(&[("evalsha", 2), ("get", 2), ("set", 1), ("time", 2)]));
+
+        let key = raw.keys()?.pop().ok_or("no key")?;
+        let before = (raw.call(&["DUMP", &key])?, raw.call(&["PEXPIRETIME", &key])?);
+        assert!(!client.decide(&backend, 1).await?.admitted);
+        assert!(!backend.peek(&[client.hit(1)]).await?.is_admitted());
+        assert!(client.decide(&backend, 0).await?.admitted);
+        assert_eq!((raw.call(&["DUMP", &key])?, raw.call(&["PEXPIRETIME", &key])?), before);
+        backend.clear().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_key_expires_with_its_state() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let mut raw = server.raw()?;
+    for strategy in strategies() {
+        let client = Client::new("alice", strategy, "5/7h13m")?;
+        let charged = client.decide(&backend, 2).await?;
+        let expires = charged.past.as_ref().map(|past| past.state.expires().as_micros()).ok_or("nothing stored")?;
+        let [key] = raw.keys()?.try_into().map_err(|keys| format!("{keys:?}"))?;
+        assert_eq!(raw.call(&["PEXPIRETIME", &key])?.integer(), i64::try_from(expires.div_ceil(1000)).ok());
+
+        backend.refund(&[Receipt { hit: client.hit(1), charged_at: charged.at }]).await?;
+        assert!(raw.call(&["PEXPIRETIME", &key])?.integer().is_none_or(|until| until > 0));
+        backend.reset(&[client.hit(1)]).await?;
+        assert_eq!(raw.keys()?, Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_was_faster_is_seen() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let meddler = Meddler::new(&server, 7);
+    let client = Client::new("alice", AnyStrategy::own(meddler.clone()), "5/min")?;
+    let outcome = client.decide(&backend, 3).await?;
+    assert!(outcome.admitted);
+    assert_eq!(meddler.times.load(Ordering::SeqCst), 0);
+    // What the last of them wrote, and these three.
+    assert_eq!(outcome.past.map(|past| past.state.words()[0]), Some(3 + 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_somebody_always_is_it_ends_in_an_error_and_nothing_is_charged() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let client = Client::new("alice", AnyStrategy::own(Meddler::new(&server, 1_000_000)), "5/min")?;
+    let error = client.decide(&backend, 3).await.err().ok_or("it was charged")?;
+    assert!(matches!(error, BackendError::Unavailable(_)), "{error}");
+    assert!(error.to_string().contains("nothing was charged"), "{error}");
+    let left = backend.peek(&[client.hit(5)]).await?;
+    assert!(left.outcomes().iter().all(|outcome| outcome.past.as_ref().is_some_and(|past| past.state.words()[0] < 2)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_attempts_together_take_no_longer_than_a_call_may() -> Result {
+    let server = Server::start()?;
+    let deadline = Duration::from_millis(100);
+    let backend = builder(&server).command_timeout(deadline).connect().await?;
+    server.raw()?.call(&["CLIENT", "PAUSE", "3000", "ALL"])?;
+    let asked = std::time::Instant::now();
+    let mut waiting = tokio::task::JoinSet::new();
+    for strategy in strategies().into_iter().chain(strategies()) {
+        let (backend, client) = (backend.clone(), Client::new("alice", strategy, "5/min")?);
+        waiting.spawn(async move { client.decide(&backend, 1).await });
+    }
+    while let Some(answer) = waiting.join_next().await {
+        assert!(matches!(answer?, Err(BackendError::Timeout(_))));
+    }
+    assert!(asked.elapsed() < Duration::from_millis(1000), "{:?}", asked.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_moves_what_is_stored_even_on_a_refusal() -> Result {
+    let server = Server::start()?;
+    let clock = ManualClock::at(Timestamp::from_micros(1_760_000_000_000_000));
+    let backend = builder(&server).connect().await?.by_hand(clock.clone());
+    for strategy in strategies() {
+        clock.set(Timestamp::from_micros(1_760_000_000_000_000));
+        let client = Client::new("alice", strategy.clone(), "5/min")?;
+        assert!(client.decide(&backend, 5).await?.admitted);
+        clock.set(Timestamp::from_micros(1_750_000_000_000_000));
+        let refused = client.decide(&backend, 1).await?;
+        assert!(!refused.admitted);
+        let expires = refused.past.as_ref().map(|past| past.state.expires()).ok_or("nothing stored")?;
+        clock.set(expires);
+        assert!(client.decide(&backend, strategy.capacity(client.rate)).await?.admitted, "{strategy:?}");
+        backend.clear().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let (key, rate) = (Key::from("alice"), Rate::literal("5/30d"));
+    let mut all = strategies();
+    all.insert(1, FixedWindow.into());
+    all.push(Gcra::new().burst(5).into());
+    let hits: Vec<_> = all.iter().map(|strategy| Hit { uid: "limit", key: &key, strategy, rate, cost: 2 }).collect();
+    assert!(backend.decide(&hits).await?.is_admitted());
+    for dear in 0..hits.len() {
+        let mut hits = hits.clone();
+        hits[dear].cost = 4;
+        let told = backend.decide(&hits).await?;
+        let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
+        assert_eq!(admitted, (0..hits.len()).map(|place| place != dear).collect::<Vec<_>>());
+        // Those with a twin say the same when they are asked alone, which Lua answers.
+        for hit in &hits {
+            let outcome = backend.peek(&[*hit]).await?.outcomes()[0].clone();
+            assert_eq!(Standing::new(hit.strategy, rate, &outcome).remaining(), 3, "{hit:?}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! What is stored under the keys of a call, all at one time.
+
+use traffik::{backend::BackendError, clock::Timestamp, strategy::Past};
+
+use crate::{answer::Nonsense, client::Reply, packed};
+
+pub(super) struct Stored {
+    /// When it was read, by the clock that reads it.
+    pub(super) at: Timestamp,
+    /// For each key; empty where nothing is stored.
+    packed: Vec<Vec<u8>>,
+}
+
+/// What is to be stored in place of something.
+pub(super) struct Change {
+    pub(super) packed: Vec<u8>,
+    pub(super) expires: Timestamp,
+}
+
+impl Stored {
+    /// The time, and then what is stored under each of so many keys.
+    pub(super) fn read(reply: Reply, keys: usize) -> Result<Self, BackendError> {
+        let mut items = reply.into_items().ok_or(Nonsense("no list"))?.into_iter();
+        let now = items.next().and_then(|now| now.integer()).ok_or(Nonsense("no time"))?;
+        let packed = items.map(|item| item.bytes().map(<[u8]>::to_vec)).collect::<Option<Vec<_>>>();
+        let packed = packed.filter(|packed| packed.len() == keys).ok_or(Nonsense("not a state for each key"))?;
+        Ok(Self { at: Timestamp::from_micros(now), packed })
+    }
+
+    pub(super) fn past(&self, place: usize) -> Result<Option<Past>, BackendError> {
+        packed::unpack(self.packed.get(place).map_or(&[], Vec::as_slice)).map_err(BackendError::unavailable)
+    }
+
+    /// What `swap.lua` reads: for each key what has to be stored there, and what is to be, and until when. What stays as it is
+    /// has to be as it was nevertheless.
+    pub(super) fn swapped(&self, changes: Vec<Option<Change>>) -> Vec<Vec<u8>> {
+        let words = self.packed.iter().zip(changes).flat_map(|(packed, change)| {
+            let (new, expires) = change.map_or((Vec::new(), 0), |change| (change.packed, change.expires.as_micros()));
+            [packed.clone(), new, expires.to_string().into_bytes()]
+        });
+        words.collect()
+    }
+}

@@ -1,0 +1,165 @@
+//! A state as bytes, in one of the forms that are stored. The first byte tells which: what one release wrote, the next reads.
+//!
+//! 1. What the Lua twins keep, as `state.lua` packs it: two words of 7 bytes, 34 bytes in all.
+//! 2. What strategies without a twin keep: two words of 8 bytes, and the charges of a log, 16 bytes each.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use traffik::{
+    Rate,
+    clock::Timestamp,
+    strategy::{AnyStrategy, Log, Past, State},
+};
+
+const NARROW: u8 = 1;
+const WIDE: u8 = 2;
+
+/// What is stored cannot be read, or what is to be stored cannot be written.
+#[derive(Debug, Error)]
+pub(crate) enum Unpackable {
+    #[error("a state of version {0}, of which this version knows nothing")]
+    Version(u8),
+    #[error("a state that is too short")]
+    TooShort,
+    #[error("a state of no rate")]
+    NoRate,
+    #[error("a state whose numbers are larger than there is room for")]
+    TooLarge,
+}
+
+/// What is stored of a client, in the form that all programs read which keep the strategy's states.
+pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpackable> {
+    let mut bytes = Writer(Vec::new());
+    if matches!(strategy, AnyStrategy::Own(_)) {
+        bytes.put(WIDE.into(), 1)?;
+        bytes.put_state(past, 8)?;
+        for (until, cost) in past.state.log().into_iter().flat_map(Log::iter) {
+            bytes.put(until.as_micros(), 8)?;
+            bytes.put(cost, 8)?;
+        }
+    } else {
+        bytes.put(NARROW.into(), 1)?;
+        bytes.put_state(past, 7)?;
+    }
+    Ok(bytes.0)
+}
+
+/// What a program stored or answered; nothing is no state.
+pub(crate) fn unpack(packed: &[u8]) -> Result<Option<Past>, Unpackable> {
+    let Some((version, rest)) = packed.split_first() else { return Ok(None) };
+    let mut bytes = Reader(rest);
+    let past = match *version {
+        NARROW => bytes.take_state(7)?,
+        WIDE => {
+            let Past { state, rate } = bytes.take_state(8)?;
+            Past { state: bytes.take_log(state)?, rate }
+        }
+        other => return Err(Unpackable::Version(other)),
+    };
+    Ok(Some(past))
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    /// A number in so many bytes, the lowest first.
+    fn put(&mut self, number: u64, width: usize) -> Result<(), Unpackable> {
+        let bytes = number.to_le_bytes();
+        let (low, high) = bytes.split_at_checked(width).ok_or(Unpackable::TooLarge)?;
+        if high.iter().any(|&byte| byte > 0) {
+            return Err(Unpackable::TooLarge);
+        }
+        self.0.extend_from_slice(low);
+        Ok(())
+    }
+
+    fn put_state(&mut self, Past { state, rate }: &Past, width: usize) -> Result<(), Unpackable> {
+        let [first, second] = state.words();
+        for word in [state.expires().as_micros(), first, second] {
+            self.put(word, width)?;
+        }
+        self.put(rate.limit(), 6)?;
+        self.put(rate.period_micros(), 6)
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take(&mut self, width: usize) -> Result<u64, Unpackable> {
+        let (number, rest) = self.0.split_at_checked(width).ok_or(Unpackable::TooShort)?;
+        self.0 = rest;
+        Ok(number.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    }
+
+    fn take_state(&mut self, width: usize) -> Result<Past, Unpackable> {
+        let [expires, first, second] = [self.take(width)?, self.take(width)?, self.take(width)?];
+        let [limit, period] = [self.take(6)?, self.take(6)?];
+        let rate = Rate::new(limit, Duration::from_micros(period)).map_err(|_| Unpackable::NoRate)?;
+        Ok(Past { state: State::new(Timestamp::from_micros(expires), [first, second]), rate })
+    }
+
+    /// The state with the charges that follow, if any do.
+    fn take_log(&mut self, state: State) -> Result<State, Unpackable> {
+        if self.0.is_empty() {
+            return Ok(state);
+        }
+        let mut charges = Vec::with_capacity(self.0.len() / 16);
+        while !self.0.is_empty() {
+            charges.push((Timestamp::from_micros(self.take(8)?), self.take(8)?));
+        }
+        Ok(state.with_log(charges.into_iter().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use traffik::strategy::Strategy;
+
+    use super::*;
+
+    const RATE: Rate = Rate::literal("100/min");
+
+    fn past(expires: u64, words: [u64; 2], log: Option<Log>) -> Past {
+        let state = State::new(Timestamp::from_micros(expires), words);
+        Past { state: if let Some(log) = log { state.with_log(log) } else { state }, rate: RATE }
+    }
+
+    /// A strategy that only has to be none of those with a twin.
+    fn own() -> AnyStrategy {
+        AnyStrategy::own(AnyStrategy::default())
+    }
+
+    #[test]
+    fn what_has_a_twin_is_packed_as_the_twins_do() {
+        let mut packed = vec![1];
+        for (number, bytes) in [(1_760_000_000_000_001_u64, 7), (3, 7), (1 << 50, 7), (100, 6), (60_000_000, 6)] {
+            packed.extend(number.to_le_bytes().into_iter().take(bytes));
+        }
+        assert_eq!(packed.len(), 34);
+        let past = past(1_760_000_000_000_001, [3, 1 << 50], None);
+        assert_eq!(unpack(&packed).unwrap().as_ref(), Some(&past));
+        assert_eq!(pack(&AnyStrategy::default(), &past).unwrap(), packed);
+        assert_eq!(unpack(b"").unwrap(), None);
+    }
+
+    #[test]
+    fn what_has_none_keeps_every_digit_and_a_log() {
+        let at = Timestamp::from_micros;
+        let log: Log = [(at(5), 3), (at(7), u64::MAX - 3)].into_iter().collect();
+        for log in [None, Some(log)] {
+            let past = past(u64::MAX, [u64::MAX, u64::MAX - 1], log);
+            assert_eq!(unpack(&pack(&own(), &past).unwrap()).unwrap(), Some(past));
+        }
+    }
+
+    #[test]
+    fn what_is_no_state_is_an_error() {
+        for packed in [&[127; 34][..], &[1; 33], &[1], &[2; 36], &[2; 40]] {
+            assert!(unpack(packed).is_err(), "{packed:?}");
+        }
+        assert!(own().check(RATE).is_ok());
+        assert!(pack(&AnyStrategy::default(), &past(1, [1 << 56, 0], None)).is_err());
+    }
+}

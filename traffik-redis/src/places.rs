@@ -1,0 +1,48 @@
+//! Where the hits of one call are stored.
+
+use traffik::{
+    backend::BackendError,
+    decision::Hit,
+    strategy::{AnyStrategy, Strategy},
+};
+
+use crate::keys::Keys;
+
+#[derive(Default)]
+pub(crate) struct Places {
+    pub(crate) keys: Vec<String>,
+    /// For each hit the place of its key; none at an unlimited rate, which is nobody's business.
+    pub(crate) of_hits: Vec<Option<usize>>,
+}
+
+impl Places {
+    pub(crate) fn of<'a>(hits: impl IntoIterator<Item = &'a Hit<'a>>, keys: &Keys) -> Result<Self, BackendError> {
+        let mut places = Self::default();
+        for hit in hits {
+            places.add(hit, keys)?;
+        }
+        Ok(places)
+    }
+
+    /// Adds a hit: the place of its key, which comes last if it was not there.
+    pub(crate) fn add(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<Option<usize>, BackendError> {
+        let place = if hit.rate.is_unlimited() { None } else { Some(self.place(hit, keys)?) };
+        self.of_hits.push(place);
+        Ok(place)
+    }
+
+    fn place(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<usize, BackendError> {
+        // Beyond what it checks the numbers would not be exact.
+        hit.strategy.check(hit.rate).map_err(BackendError::unavailable)?;
+        let key = keys.of(hit).map_err(BackendError::unavailable)?;
+        Ok(self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+            self.keys.push(key);
+            self.keys.len() - 1
+        }))
+    }
+
+    /// Whether there is a hit that only its own strategy can decide about.
+    pub(crate) fn is_own(hit: &Hit<'_>) -> bool {
+        matches!(hit.strategy, AnyStrategy::Own(_)) && !hit.rate.is_unlimited()
+    }
+}
