@@ -8,7 +8,7 @@ use traffik::{
     backend::Backend,
     client::Key,
     decision::Hit,
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
+    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
 
@@ -24,6 +24,7 @@ fn strategies() -> Vec<AnyStrategy> {
     vec![
         FixedWindow.into(),
         SlidingWindowCounter.into(),
+        SlidingWindowLog.into(),
         TokenBucket::new().into(),
         LeakyBucket::new().into(),
         Gcra::new().burst(500).into(),

@@ -7,6 +7,7 @@ mod gathering;
 mod keeping;
 mod link;
 mod log;
+mod logs;
 #[path = "../it/model.rs"]
 #[allow(dead_code, reason = "the strategies beside which it stands need a part of it")]
 mod model;

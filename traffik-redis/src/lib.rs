@@ -79,7 +79,7 @@
 //!
 //! # What is not there yet
 //!
-//! Clusters (an error when connecting); the strategy `SlidingWindowLog` (an error that says so when it is asked about).
+//! Clusters (an error when connecting).
 //!
 //! # Features
 //!

@@ -3,6 +3,8 @@
 
 mod arithmetic;
 mod boundary;
+mod logs;
+mod long_logs;
 mod own;
 #[path = "../../it/strategies/random.rs"]
 mod random;
@@ -34,6 +36,7 @@ const RATES: &[Rate] = &[
     Rate::literal("7/s"),
     Rate::literal("5/10s"),
     Rate::literal("60/min"),
+    Rate::literal("65536/min"),
 ];
 
 /// So many traces are followed at once, so that the server is never idle.

@@ -6,7 +6,7 @@ use traffik::{
     client::Key,
     clock::{Clock, Timestamp},
     decision::{Decision, Hit, Receipt, Standing},
-    strategy::{AnyStrategy, Strategy},
+    strategy::{AnyStrategy, SlidingWindowLog, Strategy},
     test::ManualClock,
 };
 use traffik_redis::RedisBackend;
@@ -42,6 +42,7 @@ impl Trace {
     pub(super) fn new(redis: &RedisBackend, name: &'static str, seed: u64, choose: Choose) -> Self {
         let mut random = Random::new(seed);
         let rate = random.rate();
+        let rate = if choose(rate, &mut random).check(rate).is_ok() { rate } else { smaller(rate, &mut random) };
         let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
         Self {
             what: format!("{name}, seed {seed}"),
@@ -94,6 +95,7 @@ impl Trace {
     fn change_rate(&mut self) {
         let near = Rate::new(self.rate.limit() + 1, self.rate.period()).unwrap_or(self.rate);
         let rate = if self.random.upto(2) == 0 { near } else { self.random.rate() };
+        let rate = if self.random.upto(2) == 0 { smaller(rate, &mut self.random) } else { rate };
         if self.strategies.iter().all(|strategy| strategy.check(rate).is_ok()) {
             self.rate = rate;
         }
@@ -160,4 +162,9 @@ impl Trace {
 
 fn strategy_of<'a>([one, another]: &'a [AnyStrategy; 2], uid: &str) -> &'a AnyStrategy {
     if uid == "limit" { one } else { another }
+}
+
+/// The same period with a limit that a log goes with.
+fn smaller(rate: Rate, random: &mut Random) -> Rate {
+    Rate::new(random.of_any_size(SlidingWindowLog::MAX_LIMIT), rate.period()).unwrap_or(rate)
 }

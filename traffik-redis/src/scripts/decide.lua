@@ -4,13 +4,14 @@ local function decide(hits)
   local all_fit, entries = try_hits(hits)
   for _, entry in pairs(entries) do
     if all_fit and entry.is_charged then
-      entry.packed = pack(entry.known)
-      put(entry.key, entry.known, entry.packed)
+      settle(entry, entry.known)
     elseif entry.is_rewound and entry.before then
-      put(entry.key, entry.before, entry.packed)
+      settle(entry, entry.before)
     end
   end
-  return tell(hits, entries)
+  local answer = tell(hits, entries)
+  store(entries)
+  return answer
 end
 
 return answer_each(decide)

@@ -20,23 +20,51 @@ local function read_hits(packed, keys_before)
   return hits, keys_before + count
 end
 
--- What is stored under a key, and still says something now: before any hit, and once those that fit are charged.
+-- What is stored under a key, and still says something now: before any hit, and once those that fit are charged. What is told
+-- of it is packed here, unless its strategy is one that tells, reads and writes by itself.
 local function read_entry(key, strategy)
-  local entry = { key = key, packed = '', before = nil, known = nil }
-  local packed = redis.call('GET', key)
-  if not packed then
+  local entry = { key = key, strategy = strategy, packed = '', before = nil, known = nil, told = nil }
+  local state, packed
+  if strategy.read then
+    state = strategy.read(key)
+  else
+    packed = redis.call('GET', key)
+    state = packed and unpack_state(packed)
+  end
+  if not state then
     return entry
   end
-  local state = unpack_state(packed)
   -- Written by a clock that is ahead of this one: it is moved back by as much, which a refusal stores as well.
   local moved = strategy.rewound(state)
   if moved then
-    state, packed, entry.is_rewound = moved, pack(moved), true
+    state, entry.is_rewound = moved, true
+    packed = packed and pack(moved)
   end
   if state.expires > now then
-    entry.before, entry.packed, entry.known = state, packed, state
+    entry.before, entry.packed, entry.known, entry.told = state, packed, state, state
   end
   return entry
+end
+
+-- What is to be stored in place of what was read, and told from then on.
+local function settle(entry, state)
+  entry.told, entry.is_new = state, true
+  if not entry.strategy.write then
+    entry.packed = pack(state)
+  end
+end
+
+-- Stores what was settled. Nothing is read after that.
+local function store(entries)
+  for _, entry in pairs(entries) do
+    if entry.is_new then
+      if entry.strategy.write then
+        entry.strategy.write(entry.key, entry.told)
+      else
+        put(entry.key, entry.told, entry.packed)
+      end
+    end
+  end
 end
 
 -- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all of them fit, the hits,
@@ -64,8 +92,14 @@ end
 local function tell(hits, entries)
   local answer = {}
   for _, hit in ipairs(hits) do
+    local entry = entries[hit.entry]
+    local packed = entry.packed
+    if hit.strategy.tell then
+      entry.cost = (entry.cost or 0) + hit.cost
+      packed = entry.told and hit.strategy.tell(entry.told, hit, entry.cost) or ''
+    end
     answer[#answer + 1] = hit.fits and 1 or 0
-    answer[#answer + 1] = entries[hit.entry].packed
+    answer[#answer + 1] = packed
   end
   return answer
 end

@@ -4,7 +4,7 @@
 //! come to the same digits; the numbers that a response tells are worked out in Rust, from what a program says is stored.
 //!
 //! To define functions takes the server a good part of a call, so that there are programs of one strategy alone, which most
-//! decisions need, beside those of all.
+//! decisions need, beside those of several.
 
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
@@ -83,28 +83,41 @@ pub(crate) enum Twin {
     FixedWindow = 1,
     SlidingWindowCounter = 2,
     Meter = 3,
+    SlidingWindowLog = 4,
 }
 
 /// The strategies of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Twins {
     Only(Twin),
+    /// Several, without logs.
     Several,
+    SeveralWithLogs,
 }
 
 impl Twins {
     /// What is needed for both.
     pub(crate) fn and(self, other: Self) -> Self {
-        if self == other { self } else { Self::Several }
+        match (self, other) {
+            (one, other) if one == other => one,
+            (one, other) if one.has_logs() || other.has_logs() => Self::SeveralWithLogs,
+            _ => Self::Several,
+        }
+    }
+
+    fn has_logs(self) -> bool {
+        matches!(self, Self::SeveralWithLogs | Self::Only(Twin::SlidingWindowLog))
     }
 }
 
-/// The programs, for each strategy alone and for all of them.
+/// The programs, for each strategy alone and for several of them.
 pub(crate) struct Scripts {
     fixed_window: Programs,
     sliding_window_counter: Programs,
     meter: Programs,
-    all: Programs,
+    sliding_window_log: Programs,
+    several: Programs,
+    several_with_logs: Programs,
     /// For strategies that have no form in Lua: what is stored, and to replace it.
     pub(crate) states: Script,
     pub(crate) swap: Script,
@@ -113,6 +126,7 @@ pub(crate) struct Scripts {
 const FIXED_WINDOW: &str = include_str!("fixed_window.lua");
 const SLIDING_WINDOW_COUNTER: &str = include_str!("sliding_window_counter.lua");
 const METER: &str = include_str!("meter.lua");
+const SLIDING_WINDOW_LOG: &str = include_str!("sliding_window_log.lua");
 
 /// What every program begins with, once it knows the time.
 const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
@@ -123,16 +137,21 @@ impl Scripts {
             Twins::Only(Twin::FixedWindow) => &self.fixed_window,
             Twins::Only(Twin::SlidingWindowCounter) => &self.sliding_window_counter,
             Twins::Only(Twin::Meter) => &self.meter,
-            Twins::Several => &self.all,
+            Twins::Only(Twin::SlidingWindowLog) => &self.sliding_window_log,
+            Twins::Several => &self.several,
+            Twins::SeveralWithLogs => &self.several_with_logs,
         }
     }
 
     fn by(clock: &str) -> Self {
+        let several = [FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat();
         Self {
             fixed_window: Programs::new(clock, FIXED_WINDOW),
             sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
             meter: Programs::new(clock, METER),
-            all: Programs::new(clock, &[FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat()),
+            sliding_window_log: Programs::new(clock, SLIDING_WINDOW_LOG),
+            several_with_logs: Programs::new(clock, &[&several, SLIDING_WINDOW_LOG].concat()),
+            several: Programs::new(clock, &several),
             states: Script::new([clock, include_str!("states.lua")].concat()),
             swap: Script::new([clock, include_str!("swap.lua")].concat()),
         }

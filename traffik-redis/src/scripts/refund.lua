@@ -7,10 +7,9 @@ for _, hit in ipairs(hits) do
   local entry = read_entry(KEYS[hit.entry], hit.strategy)
   if entry.known then
     local refunded = hit.strategy.refund(entry.known, hit.cost, charged_at)
-    if refunded then
-      put(entry.key, refunded, pack(refunded))
-    elseif entry.is_rewound then
-      put(entry.key, entry.known, entry.packed)
+    if refunded or entry.is_rewound then
+      settle(entry, refunded or entry.known)
+      store({ entry })
     end
   end
 end

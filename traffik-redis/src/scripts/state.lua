@@ -11,10 +11,14 @@ local function new_state(expires, first, second, rate)
   return { expires = expires, first = first, second = second, limit = rate.limit, period = rate.period }
 end
 
-local function unpack_state(packed)
-  if string.byte(packed) ~= VERSION then
+local function check_version(packed, version)
+  if string.byte(packed) ~= version then
     error('traffik: a state of version ' .. tostring(string.byte(packed)) .. ', of which this version knows nothing')
   end
+end
+
+local function unpack_state(packed)
+  check_version(packed, VERSION)
   local _, expires, first, second, limit, period = struct.unpack(STATE, packed)
   return { expires = expires, first = first, second = second, limit = limit, period = period }
 end

@@ -2,6 +2,9 @@
 //!
 //! 1. What the Lua twins keep, as `state.lua` packs it: two words of 7 bytes, 34 bytes in all.
 //! 2. What strategies without a twin keep: two words of 8 bytes, and the charges of a log, 16 bytes each.
+//! 3. What the twin of `SlidingWindowLog` keeps, as [`log`] says.
+
+mod log;
 
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use traffik::{
 
 const NARROW: u8 = 1;
 const WIDE: u8 = 2;
+const LOG: u8 = 3;
 
 /// What is stored cannot be read, or what is to be stored cannot be written.
 #[derive(Debug, Error)]
@@ -31,16 +35,23 @@ pub(crate) enum Unpackable {
 /// What is stored of a client, in the form that all programs read which keep the strategy's states.
 pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpackable> {
     let mut bytes = Writer(Vec::new());
-    if matches!(strategy, AnyStrategy::Own(_)) {
-        bytes.put(WIDE.into(), 1)?;
-        bytes.put_state(past, 8)?;
-        for (until, cost) in past.state.log().into_iter().flat_map(Log::iter) {
-            bytes.put(until.as_micros(), 8)?;
-            bytes.put(cost, 8)?;
+    match strategy {
+        AnyStrategy::Own(_) => {
+            bytes.put(WIDE.into(), 1)?;
+            bytes.put_state(past, 8)?;
+            for (until, cost) in past.state.log().into_iter().flat_map(Log::iter) {
+                bytes.put(until.as_micros(), 8)?;
+                bytes.put(cost, 8)?;
+            }
         }
-    } else {
-        bytes.put(NARROW.into(), 1)?;
-        bytes.put_state(past, 7)?;
+        AnyStrategy::SlidingWindowLog(_) => {
+            bytes.put(LOG.into(), 1)?;
+            log::put(&mut bytes, past)?;
+        }
+        _ => {
+            bytes.put(NARROW.into(), 1)?;
+            bytes.put_state(past, 7)?;
+        }
     }
     Ok(bytes.0)
 }
@@ -55,6 +66,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Option<Past>, Unpackable> {
             let Past { state, rate } = bytes.take_state(8)?;
             Past { state: bytes.take_log(state)?, rate }
         }
+        LOG => log::take(&mut bytes)?,
         other => return Err(Unpackable::Version(other)),
     };
     Ok(Some(past))
@@ -115,7 +127,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use traffik::strategy::Strategy;
+    use traffik::strategy::{SlidingWindowLog, Strategy};
 
     use super::*;
 
@@ -155,8 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn a_log_with_a_twin_keeps_the_low_bits_of_times_and_sums() {
+        let start = 1_760_000_000_000_000;
+        let charges = [(start + 1, 3), (start + 4_320_000_000_000, 65_533)];
+        for count in 1..=charges.len() {
+            let log = charges[..count].iter().map(|&(until, cost)| (Timestamp::from_micros(until), cost)).collect();
+            let past = past(charges[count - 1].0, [start, 0], Some(log));
+            let packed = pack(&SlidingWindowLog.into(), &past).unwrap();
+            assert_eq!(packed.len(), 35 + 8 * count);
+            assert_eq!(unpack(&packed).unwrap(), Some(past));
+        }
+        let all_of_one = past(start, [1, 0], Some([(Timestamp::from_micros(start), 65_536)].into_iter().collect()));
+        assert_eq!(unpack(&pack(&SlidingWindowLog.into(), &all_of_one).unwrap()).unwrap(), Some(all_of_one));
+    }
+
+    #[test]
     fn what_is_no_state_is_an_error() {
-        for packed in [&[127; 34][..], &[1; 33], &[1], &[2; 36], &[2; 40]] {
+        for packed in [&[127; 34][..], &[1; 33], &[1], &[2; 36], &[2; 40], &[3; 30], &[3; 60]] {
             assert!(unpack(packed).is_err(), "{packed:?}");
         }
         assert!(own().check(RATE).is_ok());

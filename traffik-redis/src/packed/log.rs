@@ -1,0 +1,59 @@
+//! The third form: a `SlidingWindowLog` as `sliding_window_log.lua` keeps it, a header of 35 bytes and 8 for each charge.
+//!
+//! The last charge ends when the state expires, and all that count end within 2^48 microseconds and are 65 536 at most: the
+//! low bits of times and sums tell the rest.
+
+use std::time::Duration;
+
+use traffik::{
+    Rate,
+    clock::Timestamp,
+    strategy::{Log, Past, State},
+};
+
+use super::{Reader, Unpackable, Writer};
+
+const TIMES: u64 = 1 << 48;
+const SUMS: u64 = 1 << 16;
+
+pub(super) fn put(bytes: &mut Writer, Past { state, rate }: &Past) -> Result<(), Unpackable> {
+    let (log, [written, _]) = (state.log(), state.words());
+    let count = log.map_or(0, Log::len);
+    bytes.put(state.expires().as_micros(), 7)?;
+    bytes.put(written, 7)?;
+    bytes.put(rate.limit(), 6)?;
+    bytes.put(rate.period_micros(), 6)?;
+    // The place of the first that counts, the number of all, and the sum before the first.
+    bytes.put(0, 3)?;
+    bytes.put(u64::try_from(count).unwrap_or(u64::MAX), 3)?;
+    bytes.put(0, 2)?;
+    let mut sum = 0;
+    for (until, cost) in log.into_iter().flat_map(Log::iter) {
+        sum = (sum + cost % SUMS) % SUMS;
+        bytes.put(until.as_micros() % TIMES, 6)?;
+        bytes.put(sum, 2)?;
+    }
+    Ok(())
+}
+
+pub(super) fn take(bytes: &mut Reader<'_>) -> Result<Past, Unpackable> {
+    let [expires, written] = [bytes.take(7)?, bytes.take(7)?];
+    let [limit, period] = [bytes.take(6)?, bytes.take(6)?];
+    let rate = Rate::new(limit, Duration::from_micros(period)).map_err(|_| Unpackable::NoRate)?;
+    let [first, count, mut before] = [bytes.take(3)?, bytes.take(3)?, bytes.take(2)?];
+    for _ in 0..first {
+        bytes.take(8)?;
+    }
+    let entries =
+        (first..count).map(|_| Ok((bytes.take(6)?, bytes.take(2)?))).collect::<Result<Vec<_>, Unpackable>>()?;
+    let last = entries.last().map_or(0, |&(time, _)| time);
+    let charge = |(time, sum): (u64, u64)| {
+        let until = expires.saturating_sub(last.wrapping_sub(time) % TIMES);
+        let cost = sum.wrapping_sub(before) % SUMS;
+        before = sum;
+        // There are none that cost nothing.
+        (Timestamp::from_micros(until), if cost == 0 { SUMS } else { cost })
+    };
+    let log = entries.into_iter().map(charge).collect();
+    Ok(Past { state: State::new(Timestamp::from_micros(expires), [written, 0]).with_log(log), rate })
+}

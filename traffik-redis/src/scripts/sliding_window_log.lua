@@ -1,0 +1,306 @@
+-- SlidingWindowLog: until when each charge counts, in the order of that, and how much. What is stored is a header of 35 bytes
+-- and 8 for each charge: until when it counts, in microseconds modulo 2^48, and the sum of all charges up to it, modulo 2^16.
+--
+-- That tells both: all that counts ends within one period, which is below 2^42, and is 65 536 at most. Only what lies between
+-- two of them means something. The last one ends when the state expires, so that a clock that goes back moves the header alone.
+--
+-- A short log is read and written as a whole. Of a longer one only the pages are read that a decision looks at, and a charge
+-- is added at its end; once most of it counts no more, what does is written anew. Charges that count for less long than others
+-- before them, as those at a new rate do, and what is given back late, take a copy of the whole.
+local HEADER, HEADER_SIZE, LOG_VERSION = '<BI7I7I6I6I3I3I2', 35, 3
+local ENTRY, ENTRY_SIZE = '<I6I2', 8
+local TIMES, SUMS = 2 ^ 48, 2 ^ 16
+-- The entries that are read at once.
+local PAGE = 64
+
+local sliding_window_log = {}
+
+-- The time and the sum of the entry at a place, from 0 on. Those that are stored come first, and then those of this decision.
+local function entry_at(log, place)
+  if place >= log.kept then
+    return struct.unpack(ENTRY, log.added, (place - log.kept) * ENTRY_SIZE + 1)
+  end
+  local stored = log.stored
+  if place < stored.at_hand then
+    return struct.unpack(ENTRY, stored.text, HEADER_SIZE + place * ENTRY_SIZE + 1)
+  end
+  local page = floor(place / PAGE)
+  local start = page * PAGE
+  local text = stored.pages[page]
+  if not text then
+    local from = HEADER_SIZE + start * ENTRY_SIZE
+    text = redis.call('GETRANGE', stored.key, from, from + PAGE * ENTRY_SIZE - 1)
+    stored.pages[page] = text
+  end
+  return struct.unpack(ENTRY, text, (place - start) * ENTRY_SIZE + 1)
+end
+
+-- The entries between two places, as they are stored.
+local function entries_between(log, from, to)
+  local kept, stored = min(to, log.kept), log.stored
+  local first, last = HEADER_SIZE + from * ENTRY_SIZE, HEADER_SIZE + kept * ENTRY_SIZE - 1
+  local entries = ''
+  if from >= kept then
+    entries = ''
+  elseif kept <= stored.at_hand then
+    entries = string.sub(stored.text, first + 1, last + 1)
+  else
+    entries = redis.call('GETRANGE', stored.key, first, last)
+  end
+  if to <= log.kept then
+    return entries
+  end
+  return entries .. string.sub(log.added, max(0, from - log.kept) * ENTRY_SIZE + 1, (to - log.kept) * ENTRY_SIZE)
+end
+
+-- How long before the end of the log an entry ends.
+local function before_end(log, time)
+  return (log.last_time - time) % TIMES
+end
+
+-- The first place from one on where something is so, which it stays from there on: near, as a rule.
+local function find(log, from, is_so)
+  local low, high, step = from, from, 1
+  while high < log.count and not is_so(entry_at(log, high)) do
+    low, high, step = high + 1, high + step, 2 * step
+  end
+  high = min(high, log.count)
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if is_so(entry_at(log, middle)) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+-- The first place that ends at a time or later.
+local function place_of(log, from, ends)
+  local most = log.expires - ends
+  return find(log, from, function(time)
+    return before_end(log, time) <= most
+  end)
+end
+
+local function sum_before(log, place)
+  if place <= log.first then
+    return log.forgotten
+  end
+  local _, sum = entry_at(log, place - 1)
+  return sum
+end
+
+-- What lies between two sums that are not the same.
+local function between(sum, before)
+  local rest = (sum - before) % SUMS
+  return rest > 0 and rest or SUMS
+end
+
+-- The first place that counts now, the sum before it, and how much counts.
+local function counted(log)
+  if not log.used then
+    log.counts = place_of(log, log.first, now + 1)
+    log.sum_before = sum_before(log, log.counts)
+    log.used = between(log.last_sum, log.sum_before)
+  end
+  return log.counts, log.sum_before, log.used
+end
+
+-- A log of the first entries of what is stored, and of others.
+local function new_log(rate, written, first, forgotten, stored, kept, added)
+  local log = {
+    limit = rate.limit,
+    period = rate.period,
+    written = written,
+    first = first,
+    forgotten = forgotten,
+    stored = stored,
+    kept = kept,
+    added = added,
+    count = kept + #added / ENTRY_SIZE,
+    expires = 0,
+  }
+  if log.count > first then
+    log.last_time, log.last_sum = entry_at(log, log.count - 1)
+  end
+  return log
+end
+
+-- A log with an end, which another had at some other time.
+local function ending(log, other)
+  if log.last_time then
+    log.expires = other.expires - before_end(other, log.last_time)
+  end
+  return log
+end
+
+-- Entries between two places, with something more in each sum.
+local function raised(log, from, to, more)
+  local entries = {}
+  for place = from, to - 1 do
+    local time, sum = entry_at(log, place)
+    entries[#entries + 1] = struct.pack(ENTRY, time, (sum + more) % SUMS)
+  end
+  return table.concat(entries)
+end
+
+-- A copy that has an entry more at a place, or not those up to another place, and something more in each sum from there on.
+-- As well each sum before it may be as much lower, which is what is done where those are fewer.
+local function spliced(log, first, forgotten, place, time, rest, more)
+  local entries
+  local sum = sum_before(log, place)
+  if place - first < log.count - rest then
+    forgotten = (forgotten - more) % SUMS
+    entries = { '', raised(log, first, place, -more), '', entries_between(log, rest, log.count) }
+  else
+    entries = { '', entries_between(log, first, place), '', raised(log, rest, log.count, more) }
+    sum = sum + more
+  end
+  if time then
+    entries[3] = struct.pack(ENTRY, time, sum % SUMS)
+  end
+  entries[1] = string.rep(' ', HEADER_SIZE)
+  local text = table.concat(entries)
+  local count = (#text - HEADER_SIZE) / ENTRY_SIZE
+  return new_log(log, log.written, 0, forgotten, { text = text, at_hand = count, is_whole = true }, count, '')
+end
+
+function sliding_window_log.read(key)
+  local text = redis.call('GETRANGE', key, 0, HEADER_SIZE + PAGE * ENTRY_SIZE - 1)
+  if text == '' then
+    return nil
+  end
+  check_version(text, LOG_VERSION)
+  local _, expires, written, limit, period, first, count, forgotten = struct.unpack(HEADER, text)
+  local stored = { key = key, text = text, at_hand = PAGE, pages = {}, is_whole = count <= PAGE }
+  local log = new_log({ limit = limit, period = period }, written, first, forgotten, stored, count, '')
+  log.expires = expires
+  return log
+end
+
+function sliding_window_log.write(key, log)
+  local expires, first = dropped_at(log.expires), log.first
+  local function header(from)
+    return struct.pack(
+      HEADER, LOG_VERSION, log.expires, log.written, log.limit, log.period, first - from, log.count - from, log.forgotten
+    )
+  end
+  if log.stored.is_whole or first > log.count - first then
+    redis.call('SET', key, header(first) .. entries_between(log, first, log.count), 'PXAT', expires)
+    return
+  end
+  redis.call('SETRANGE', key, 0, header(0))
+  if log.added ~= '' then
+    redis.call('SETRANGE', key, HEADER_SIZE + log.kept * ENTRY_SIZE, log.added)
+  end
+  redis.call('PEXPIREAT', key, expires)
+end
+
+function sliding_window_log.fits(log, hit)
+  local left = hit.limit - hit.cost
+  if left < 0 or not log then
+    return left >= 0
+  end
+  local _, _, used = counted(log)
+  return used <= left
+end
+
+function sliding_window_log.charge(log, hit)
+  local ends = now + hit.period
+  if not log then
+    local entry = struct.pack(ENTRY, ends % TIMES, hit.cost % SUMS)
+    local new = new_log(hit, now, 0, 0, { is_whole = true }, 0, entry)
+    new.expires = ends
+    return new
+  end
+  local first, forgotten = counted(log)
+  local later = ends - log.expires
+  local time = (log.last_time + later) % TIMES
+  local new
+  if later < 0 then
+    local place = place_of(log, first, ends)
+    local is_new = entry_at(log, place) ~= time
+    new = spliced(log, first, forgotten, place, is_new and time, place, hit.cost)
+  else
+    local kept, added = log.kept, log.added
+    if later == 0 then
+      -- It ends with the last one, in whose place it comes.
+      if added == '' then
+        kept = kept - 1
+      else
+        added = string.sub(added, 1, -1 - ENTRY_SIZE)
+      end
+    end
+    added = added .. struct.pack(ENTRY, time, (log.last_sum + hit.cost) % SUMS)
+    new = new_log(log, now, first, forgotten, log.stored, kept, added)
+  end
+  new.written, new.limit, new.period, new.expires = now, hit.limit, hit.period, max(ends, log.expires)
+  return new
+end
+
+function sliding_window_log.rewound(log)
+  local ahead = log.written - now
+  if ahead <= 0 then
+    return nil
+  end
+  local moved = new_log(log, now, log.first, log.forgotten, log.stored, log.kept, log.added)
+  moved.expires = max(0, log.expires - ahead)
+  return moved
+end
+
+function sliding_window_log.refund(log, cost, charged_at)
+  local first, ends = log.first, charged_at + log.period
+  local place = place_of(log, first, ends)
+  if place == log.count then
+    return nil
+  end
+  local time, sum = entry_at(log, place)
+  if log.expires - before_end(log, time) ~= ends then
+    return nil
+  end
+  local charged = between(sum, sum_before(log, place))
+  local rest = cost < charged and place or place + 1
+  cost = min(cost, charged)
+  if log.count - place <= PAGE then
+    local added = raised(log, rest, log.count, -cost)
+    return ending(new_log(log, log.written, first, log.forgotten, log.stored, place, added), log)
+  end
+  return ending(spliced(log, first, log.forgotten, place, nil, rest, -cost), log)
+end
+
+-- The first place that has to end before no more than so much counts, if more does.
+local function last_of(log, first, used, most)
+  if used <= most then
+    return first
+  elseif most == 0 then
+    return log.count - 1
+  end
+  return find(log, first, function(_, sum)
+    return (log.last_sum - sum) % SUMS <= most
+  end)
+end
+
+-- As much of it as tells how the client stands, in the form of states of any strategy.
+function sliding_window_log.tell(log, hit, cost)
+  local first, before, used = counted(log)
+  local left = max(0, hit.limit - used)
+  local places = {
+    last_of(log, first, used, max(0, hit.limit - left - 1)),
+    last_of(log, first, used, max(0, hit.limit - cost)),
+    log.count - 1,
+  }
+  table.sort(places)
+  local told = { struct.pack('<BI8I8I8I6I6', 2, log.expires, log.written, 0, log.limit, log.period) }
+  for i, place in ipairs(places) do
+    if place ~= places[i - 1] then
+      local time, sum = entry_at(log, place)
+      told[#told + 1] = struct.pack('<I8I8', log.expires - before_end(log, time), between(sum, before))
+      before = sum
+    end
+  end
+  return table.concat(told)
+end
+
+STRATEGIES[4] = sliding_window_log
