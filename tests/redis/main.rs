@@ -1,5 +1,6 @@
 //! The Redis backend against real servers, which the tests start themselves and stop again.
 
+mod cluster;
 mod connecting;
 mod exactly;
 mod faults;

@@ -54,9 +54,10 @@ impl RedisBackend {
     /// | `redis://user:password@host:6379/0` | a server, database 0 |
     /// | `rediss://..` | one that speaks TLS, with the feature `rustls` |
     /// | `unix:///run/redis.sock?db=0` | one behind a Unix socket |
+    /// | `redis-cluster://host:7000?node=host:7001` | a cluster that has these nodes and others, with the feature `cluster` |
     /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host:26380` | the primary that sentinels name |
     ///
-    /// Sentinels speak TLS as `rediss-sentinel`. Those with a password of their own
+    /// Clusters and sentinels speak TLS as `rediss-cluster` and `rediss-sentinel`. Those with a password of their own
     /// take it as `&sentinelUsername=..&sentinelPassword=..`. `valkey` does instead of `redis`, `valkeys` of `rediss`.
     pub fn builder(address: impl Into<String>) -> RedisBackendBuilder {
         RedisBackendBuilder::new(Origin::Address(address.into()))
@@ -301,7 +302,7 @@ impl Backend for RedisBackend {
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
     async fn clear(&self) -> Result<(), BackendError> {
         let store = self.open()?;
-        let cleared = store.client.clear(&store.keys.pattern()).await;
+        let cleared = Box::pin(store.client.clear(&store.keys.pattern())).await;
         store.refusals.forget_all(Moment::now());
         Ok(cleared?)
     }

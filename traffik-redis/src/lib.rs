@@ -77,12 +77,22 @@
 //!
 //! An authority of your own for TLS goes into a `Config` of [fred]'s, for [`RedisBackend::from_config`].
 //!
-//! # What is not there yet
+//! # Clusters
 //!
-//! Clusters (an error when connecting).
+//! With the feature `cluster`. All entries of a client are in one slot, so that stacked limits stay one decision. Each primary
+//! has a connection of its own: one that hangs or dies is an error for the clients that it has, until a replica takes its
+//! place or it is there again, and nothing to the others. While slots move, everybody is followed to where his entries are,
+//! and charged once; a decision on several limits, some of which have moved and some of which have not yet, is an error.
+//!
+//! A decision about several clients, whose slots may be on different servers, is made slot by slot. If a later one refuses, what
+//! the earlier ones charged is given back: never too much is admitted, and for a moment perhaps too little.
+//!
+//! A primary that was cut off goes on deciding for those that still reach it, until it hears that it was replaced; what it
+//! admitted meanwhile is lost, as is what a replica had not got.
 //!
 //! # Features
 //!
+//! - `cluster`: clusters, for `redis-cluster://`.
 //! - `rustls`: TLS, for `rediss://`.
 //! - `test`: `RedisBackend::by_hand`, time that a test sets. It never reaches the programs that go by the server's clock.
 

@@ -35,6 +35,9 @@ const OTHER_CALLS: usize = 64;
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
 
+/// A call that is not part of whoever asks for it: it goes on without, and the client's futures are deep.
+type Call<T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>;
+
 /// The calls of one backend.
 pub(crate) struct Calls {
     asking: Arc<Asking>,
@@ -84,7 +87,7 @@ impl Calls {
         more: Option<Vec<u8>>,
     ) -> Result<Told, BackendError> {
         let asking = Arc::clone(&self.asking);
-        self.bounded(async move { asking.ask_one(program, &question, more).await }).await
+        self.bounded(Box::pin(async move { asking.ask_one(program, &question, more).await })).await
     }
 
     /// Runs a program that is about what is stored, and not about hits.
@@ -95,7 +98,7 @@ impl Calls {
         args: Vec<Vec<u8>>,
     ) -> Result<Reply, BackendError> {
         let asking = Arc::clone(&self.asking);
-        self.bounded(async move { asking.run(program, &keys, args).await }).await
+        self.bounded(Box::pin(async move { asking.run(program, &keys, args).await })).await
     }
 
     pub(crate) fn deadline(&self) -> Duration {
@@ -105,16 +108,11 @@ impl Calls {
     /// Removes keys.
     pub(crate) async fn remove(&self, keys: Vec<String>) -> Result<(), BackendError> {
         let client = self.asking.client.clone();
-        self.bounded(async move { client.remove(&keys).await }).await
+        self.bounded(Box::pin(async move { client.remove(&keys).await })).await
     }
 
     /// Runs a call where there is a place for it, to its end even if nobody waits for that any more.
-    async fn bounded<T: Send + 'static>(
-        &self,
-        call: impl Future<Output = Result<T, CallError>> + Send + 'static,
-    ) -> Result<T, BackendError> {
-        // The client's futures are deep: in a box they are no part of those of whoever asks.
-        let call: Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>> = Box::pin(call);
+    async fn bounded<T: Send + 'static>(&self, call: Call<T>) -> Result<T, BackendError> {
         let runtime = runtime()?;
         let answer = async {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(CallError::Closed) };
@@ -139,7 +137,7 @@ impl Calls {
 
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let client = self.asking.client.clone();
-        self.bounded(async move { client.close().await }).await
+        self.bounded(Box::pin(async move { client.close().await })).await
     }
 
     pub(crate) fn counts(&self) -> &Counts {

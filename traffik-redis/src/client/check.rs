@@ -67,6 +67,9 @@ fn explained(error: CallError) -> Error {
         CallError::Refused(reason) if reason.contains("READONLY") => {
             unsuitable(&format!("it is a replica, and limits are written: connect to its primary ({reason})"))
         }
+        CallError::Refused(reason) if reason.starts_with("MOVED") => {
+            unsuitable(&format!("it is one of a cluster: write redis-cluster://.. ({reason})"))
+        }
         CallError::Refused(reason) => unsuitable(&format!("it does not run programs ({reason})")),
         other => Error::Connect(other.into()),
     }

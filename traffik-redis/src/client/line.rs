@@ -1,36 +1,22 @@
 //! What is known of a connection, whichever library drives it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::timeout,
-};
+use tokio::{sync::Notify, time::timeout};
 
-use super::{CallError, Reply, pulse::Pulse};
+use super::{CallError, Reply, pulse::Pulse, standing::Standing};
 
 /// One connection, over all the times that it is lost and made again.
 pub(super) struct Line {
-    phase: watch::Sender<Phase>,
+    standing: Standing,
     pulse: Pulse,
     /// The server answers that it may not write: it was a primary once, and another is by now.
     demoted: Notify,
     given_up: AtomicU64,
     patience: Patience,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// It is being made for the first time.
-    Starting,
-    Up,
-    Down(Arc<str>),
 }
 
 /// How long is waited for what.
@@ -61,7 +47,7 @@ impl Patience {
 impl Line {
     pub(super) fn new(patience: Patience) -> Self {
         Self {
-            phase: watch::Sender::new(Phase::Starting),
+            standing: Standing::new(),
             pulse: Pulse::default(),
             demoted: Notify::new(),
             given_up: AtomicU64::new(0),
@@ -69,36 +55,18 @@ impl Line {
         }
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Up)
+    #[cfg(feature = "cluster")]
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
     }
 
-    pub(super) fn phases(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// How often a connection that the system took for alive was given up.
     pub(super) fn given_up(&self) -> u64 {
         self.given_up.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn up(&self) {
-        if let Phase::Down(_) = self.phase.send_replace(Phase::Up) {
-            tracing::info!("Redis is there again");
-        }
-    }
-
-    pub(super) fn down(&self, why: impl Into<Arc<str>>) {
-        let why = why.into();
-        let before = self.phase.send_replace(Phase::Down(Arc::clone(&why)));
-        // One line for an outage, and not one for each attempt to end it.
-        if !matches!(before, Phase::Down(_)) {
-            tracing::warn!("no connection to Redis, which is tried again until there is one: {why}");
-        }
-    }
-
-    pub(super) fn close(&self) {
-        self.phase.send_replace(Phase::Down("it was closed".into()));
     }
 
     /// Ends when the connection has to be given up, though nobody closed it.
@@ -113,7 +81,7 @@ impl Line {
 
     /// Makes a call if there is a connection, or once there is for the first time.
     pub(super) async fn call(&self, call: impl Future<Output = Result<Reply, CallError>>) -> Result<Reply, CallError> {
-        self.ready().await?;
+        self.standing.ready(self.patience.answer).await?;
         let waiting = self.pulse.wait();
         let answer =
             timeout(self.patience.answer, call).await.unwrap_or_else(|_| Err(CallError::silence(self.patience.answer)));
@@ -126,22 +94,5 @@ impl Line {
             self.demoted.notify_one();
         }
         answer
-    }
-
-    async fn ready(&self) -> Result<(), CallError> {
-        if self.is_up() {
-            return Ok(());
-        }
-        let mut phases = self.phases();
-        let started = phases.wait_for(|phase| !matches!(phase, Phase::Starting));
-        let phase = match timeout(self.patience.answer, started).await {
-            Ok(Ok(phase)) => phase.clone(),
-            Ok(Err(_)) => return Err(CallError::Closed),
-            Err(_) => return Err(CallError::NotRun("there is no connection yet".into())),
-        };
-        match phase {
-            Phase::Down(why) => Err(CallError::NotRun(format!("there is no connection: {why}").into())),
-            Phase::Up | Phase::Starting => Ok(()),
-        }
     }
 }

@@ -4,15 +4,19 @@
 
 mod address;
 mod check;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod error;
 mod line;
 mod pages;
 mod pause;
 mod pool;
 mod pulse;
+mod reasons;
 mod reply;
 mod server;
 mod settings;
+mod standing;
 mod task;
 
 use std::{
@@ -21,18 +25,27 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use fred::util::redis_keyslot;
 pub(crate) use fred::util::sha1_hash as digest;
 use tokio::{runtime::Handle, sync::watch, time::sleep};
 
+#[cfg(feature = "cluster")]
+use self::cluster::Cluster;
 pub(crate) use self::{
     error::CallError,
     reply::Reply,
     settings::{Origin, Settings},
 };
-use self::{line::Phase, pause::Pause, pool::Pool, server::Server, settings::Way};
+use self::{
+    pause::Pause,
+    pool::Pool,
+    server::Server,
+    settings::Way,
+    standing::{Phase, Standing},
+};
 use crate::{Error, scripts::Script};
 
 /// A way to the store. Clones are the same one, and none borrows anything, so that a call can outlive whoever waits for it.
@@ -43,11 +56,20 @@ use crate::{Error, scripts::Script};
 pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
-    pool: Pool,
+    store: Store,
     closed: AtomicBool,
 }
 
-/// How a client is.
+enum Store {
+    Server(Pool),
+    #[cfg(feature = "cluster")]
+    Cluster(Cluster),
+}
+
+/// How long connecting may take at first. Longer than one attempt, so that the client itself gives up before that.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How a client is, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Health {
     /// Connections that are there.
@@ -61,80 +83,113 @@ pub(crate) struct Health {
 impl Client {
     /// Insists on a server that can keep limits. `probe` is a key that nothing is stored under.
     pub(crate) async fn connect(settings: &Settings, probe: String) -> Result<Self, Error> {
-        let pool = match settings.way()? {
-            Way::Server(config) => Pool::connect(&config, settings.patience(), settings.pool_size).await?,
-            Way::Own(client) => Pool::of(Server::of(client, settings.patience())),
-        };
-        let client = Self::new(pool);
+        let patience = settings.patience();
+        let client = Self::new(match settings.way()? {
+            Way::Server(config) => Store::Server(Pool::connect(&config, patience, settings.pool_size).await?),
+            #[cfg(feature = "cluster")]
+            Way::Cluster(config) => Store::Cluster(Cluster::connect(config, patience).await?),
+            Way::Own(client) => Store::Server(Pool::of(Server::of(client, patience))),
+        });
         check::check(&client, probe).await?;
         Ok(client)
     }
 
     /// Connects in the background, and tells the log what would have been an error.
     pub(crate) fn connect_later(settings: &Settings, probe: String) -> Result<Self, Error> {
-        let way = settings.way()?;
+        let (way, patience) = (settings.way()?, settings.patience());
         Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let pool = match way {
-            Way::Server(config) => Pool::connect_later(&config, settings.patience(), settings.pool_size)?,
-            Way::Own(client) => Pool::of(Server::of(client, settings.patience())),
-        };
-        let client = Self::new(pool);
-        tokio::spawn(check_later(Arc::downgrade(&client.0), client.0.pool.first().line().phases(), probe));
+        let client = Self::new(match way {
+            Way::Server(config) => Store::Server(Pool::connect_later(&config, patience, settings.pool_size)?),
+            #[cfg(feature = "cluster")]
+            Way::Cluster(config) => Store::Cluster(Cluster::connect_later(config, patience)),
+            Way::Own(client) => Store::Server(Pool::of(Server::of(client, patience))),
+        });
+        let phases = client.0.store.standing().phases();
+        tokio::spawn(check_later(Arc::downgrade(&client.0), phases, probe));
         Ok(client)
     }
 
-    fn new(pool: Pool) -> Self {
-        Self(Arc::new(Inner { pool, closed: AtomicBool::new(false) }))
+    fn new(store: Store) -> Self {
+        Self(Arc::new(Inner { store, closed: AtomicBool::new(false) }))
+    }
+
+    /// Whether the keys of one call have to be in one slot.
+    pub(crate) fn is_cluster(&self) -> bool {
+        !matches!(self.0.store, Store::Server(_))
     }
 
     /// Runs a program. One that the server does not know, as after a restart, is sent whole.
     pub(crate) async fn run(&self, script: &Script, keys: &[String], args: Vec<Vec<u8>>) -> Result<Reply, CallError> {
-        self.open()?.next().run(script, keys, args).await
+        match self.open()? {
+            Store::Server(pool) => pool.next().run(script, keys, args).await,
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.run(script, keys, args).await,
+        }
     }
 
     /// Removes keys.
     pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), CallError> {
-        self.open()?.next().remove(keys).await
+        match self.open()? {
+            Store::Server(pool) => pool.next().remove(keys).await,
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.remove(keys).await,
+        }
     }
 
     /// Removes the keys that match a pattern, some at a time; what is written meanwhile may stay. Each page is a call.
     pub(crate) async fn clear(&self, pattern: &str) -> Result<(), CallError> {
-        self.open()?.next().clear(pattern).await
-    }
-
-    /// Whether each call goes to one slot only.
-    pub(crate) fn is_cluster(&self) -> bool {
-        false
-    }
-
-    /// How many connections calls are spread over.
-    pub(crate) fn connections(&self) -> usize {
-        self.0.pool.all().count()
+        match self.open()? {
+            Store::Server(pool) => pool.next().clear(pattern).await,
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.clear(pattern).await,
+        }
     }
 
     /// Asks some server something.
     async fn command(&self, name: &'static str, words: &[&str]) -> Result<Reply, CallError> {
-        self.open()?.first().command(name, words).await
+        match self.open()? {
+            Store::Server(pool) => pool.first().command(name, words).await,
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.command(name, words).await,
+        }
+    }
+
+    /// How many connections calls are spread over.
+    pub(crate) fn connections(&self) -> usize {
+        self.health().connections
     }
 
     /// Lets go of all connections. What is under way ends at once, in doubt.
     pub(crate) async fn close(&self) -> Result<(), CallError> {
         self.0.closed.store(true, Ordering::Release);
-        self.0.pool.all().for_each(Server::close);
+        match &self.0.store {
+            Store::Server(pool) => pool.all().for_each(Server::close),
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.close(),
+        }
         Ok(())
     }
 
     pub(crate) fn health(&self) -> Health {
-        let all = self.0.pool.all();
-        Health {
-            connected: all.clone().filter(|server| server.is_connected()).count(),
-            connections: all.clone().count(),
-            given_up: all.map(|server| server.line().given_up()).sum(),
+        match &self.0.store {
+            Store::Server(pool) => pool.health(),
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.health(),
         }
     }
 
-    fn open(&self) -> Result<&Pool, CallError> {
-        if self.0.closed.load(Ordering::Acquire) { Err(CallError::Closed) } else { Ok(&self.0.pool) }
+    fn open(&self) -> Result<&Store, CallError> {
+        if self.0.closed.load(Ordering::Acquire) { Err(CallError::Closed) } else { Ok(&self.0.store) }
+    }
+}
+
+impl Store {
+    fn standing(&self) -> &Standing {
+        match self {
+            Self::Server(pool) => pool.first().line().standing(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.standing(),
+        }
     }
 }
 
@@ -160,6 +215,9 @@ pub(crate) fn slot_of(key: &str) -> u16 {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("health", &self.health()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("is_cluster", &self.is_cluster())
+            .field("health", &self.health())
+            .finish_non_exhaustive()
     }
 }

@@ -12,9 +12,17 @@ pub(super) struct Pause(Duration);
 impl Pause {
     const SHORTEST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(150);
+    const SETTLED: Duration = Duration::from_secs(1);
 
     pub(super) fn shortest() -> Self {
         Self(Self::SHORTEST)
+    }
+
+    /// What lasted is no reason any more to hesitate before the next.
+    pub(super) fn after(&mut self, lasted: Duration) {
+        if lasted > Self::SETTLED {
+            *self = Self::shortest();
+        }
     }
 
     /// The next one, and up to a third more, by chance: not everybody is to come back at the same time.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fred::types::config::Config;
 
-use super::{line::Patience, server::Server};
+use super::{Health, line::Patience, server::Server};
 use crate::Error;
 
 pub(super) struct Pool {
@@ -46,6 +46,14 @@ impl Pool {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % (self.others.len() + 1);
         let in_turn = || self.all().cycle().skip(turn).take(self.others.len() + 1);
         in_turn().find(|server| server.is_connected()).unwrap_or(&self.first)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health {
+            connected: self.all().filter(|server| server.is_connected()).count(),
+            connections: self.all().count(),
+            given_up: self.all().map(|server| server.line().given_up()).sum(),
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Server> + Clone {

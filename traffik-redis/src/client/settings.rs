@@ -20,6 +20,8 @@ pub(crate) enum Origin {
 /// What there is to connect to.
 pub(super) enum Way {
     Server(Config),
+    #[cfg(feature = "cluster")]
+    Cluster(Config),
     Own(fred::clients::Client),
 }
 
@@ -52,13 +54,19 @@ impl Settings {
             }
             Origin::Client(client) => return Ok(Way::Own(client.clone())),
         };
-        if let ServerConfig::Clustered { .. } = config.server {
-            return Err(Error::Address("clusters are not supported yet".into()));
-        }
-        Ok(Way::Server(Config {
+        let config = Config {
             username: self.username.clone().or(config.username),
             password: self.password.clone().or(config.password),
             ..config
-        }))
+        };
+        match config.server {
+            #[cfg(feature = "cluster")]
+            ServerConfig::Clustered { .. } => Ok(Way::Cluster(config)),
+            #[cfg(not(feature = "cluster"))]
+            ServerConfig::Clustered { .. } => Err(Error::Address(
+                "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),
+            )),
+            _ => Ok(Way::Server(config)),
+        }
     }
 }

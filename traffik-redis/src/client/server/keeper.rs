@@ -8,14 +8,10 @@ use std::{
 use fred::{clients::Client, error::Error as FredError, interfaces::ClientLike};
 use tokio::time::{sleep, timeout};
 
-use super::reasons;
-use crate::client::{line::Line, pause::Pause, task::Task};
+use crate::client::{line::Line, pause::Pause, reasons, task::Task};
 
 /// Drives a connection, and ends with it.
 pub(super) type Connection = Task<Result<(), FredError>>;
-
-/// A connection that lives as long is no reason any more to hesitate before the next.
-const SETTLED: Duration = Duration::from_secs(1);
 
 /// One attempt.
 pub(super) async fn connect(client: &Client) -> Result<Connection, FredError> {
@@ -33,15 +29,13 @@ pub(super) async fn keep(client: Client, line: Arc<Line>, mut connection: Option
         };
         match attempt {
             Ok(connection) => {
-                line.up();
+                line.standing().up();
                 let connected = Instant::now();
                 let why = last(connection, &line).await;
-                line.down(why);
-                if connected.elapsed() > SETTLED {
-                    pause = Pause::shortest();
-                }
+                line.standing().down(why);
+                pause.after(connected.elapsed());
             }
-            Err(why) => line.down(why),
+            Err(why) => line.standing().down(why),
         }
         sleep(pause.next()).await;
     }

@@ -1,10 +1,9 @@
 //! One connection to one server, by fred: the server itself, or the one that sentinels name.
 
 mod keeper;
-mod reasons;
 mod settings;
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc};
 
 use fred::{
     clients::Client,
@@ -15,15 +14,13 @@ use fred::{
 use tokio::time::timeout;
 
 use super::{
-    CallError, Reply,
+    CONNECT_WITHIN, CallError, Reply,
     line::{Line, Patience},
     pages::Pages,
+    reasons,
     task::Task,
 };
 use crate::{Error, scripts::Script};
-
-/// How long connecting may take at first. Longer than one attempt, so that the client itself gives up before that.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) struct Server {
     client: Client,
@@ -53,7 +50,7 @@ impl Server {
     fn kept(client: Client, patience: Patience, connection: Option<keeper::Connection>) -> Self {
         let line = Arc::new(Line::new(patience));
         if connection.is_some() {
-            line.up();
+            line.standing().up();
         }
         let keeper = Task::spawn(keeper::keep(client.clone(), Arc::clone(&line), connection));
         Self { client, line, keeper: Some(keeper) }
@@ -68,7 +65,7 @@ impl Server {
             );
         }
         let line = Line::new(patience);
-        line.up();
+        line.standing().up();
         Self { client, line: Arc::new(line), keeper: None }
     }
 
@@ -77,7 +74,7 @@ impl Server {
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.line.is_up() && self.client.is_connected()
+        self.line.standing().is_up() && self.client.is_connected()
     }
 
     pub(super) async fn run(&self, script: &Script, keys: &[String], args: Vec<Vec<u8>>) -> Result<Reply, CallError> {
@@ -120,7 +117,7 @@ impl Server {
     pub(super) fn close(&self) {
         if let Some(keeper) = &self.keeper {
             keeper.end();
-            self.line.close();
+            self.line.standing().close();
         }
     }
 

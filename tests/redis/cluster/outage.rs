@@ -1,0 +1,91 @@
+//! A primary that is killed, or hangs: its replica takes its place, and nobody else notices.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use traffik_redis::RedisBackend;
+
+use super::{Cluster, charge, client, clients_of};
+use crate::Result;
+
+/// How long until another has the slots: the cluster's own timeout, the votes, and a busy machine.
+const FAILOVER: Duration = Duration::from_secs(15);
+
+const DEADLINE: Duration = Duration::from_millis(200);
+
+/// What a busy machine may add to it.
+const SLACK: Duration = Duration::from_millis(800);
+
+struct Trial {
+    cluster: Cluster,
+    backend: RedisBackend,
+    victim: u64,
+    others: Vec<u64>,
+}
+
+impl Trial {
+    async fn begin() -> Result<Self> {
+        let cluster = Cluster::start()?;
+        let backend = cluster.builder().command_timeout(DEADLINE).connect().await?;
+        let victim = clients_of(&cluster, 0, 1)?.pop().ok_or("no client")?;
+        let others = [clients_of(&cluster, 1, 2)?, clients_of(&cluster, 2, 2)?].concat();
+        for &number in others.iter().chain([&victim]) {
+            charge(&backend, number).await?;
+        }
+        // What a replica has not got is lost; that is not what is tried here.
+        cluster.node(0)?.raw()?.call(&["WAIT", "1", "5000"])?;
+        Ok(Self { cluster, backend, victim, others })
+    }
+
+    /// Everybody goes on until the victim is served again: how often he was not.
+    async fn until_served(&self) -> Result<u32> {
+        let (began, mut errors, mut charged) = (Instant::now(), 0, 1);
+        loop {
+            let asked = Instant::now();
+            let outcome = client(self.victim)?.decide(&self.backend, 1).await;
+            assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
+            if let Ok(outcome) = outcome {
+                // What was charged before is still so.
+                assert!(super::used(self.victim, &outcome)? >= 2);
+                return Ok(errors);
+            }
+            errors += 1;
+            charged += 1;
+            for &number in &self.others {
+                let asked = Instant::now();
+                assert_eq!(charge(&self.backend, number).await?, charged);
+                assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
+            }
+            assert!(began.elapsed() < FAILOVER, "nobody took its place");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed() -> Result {
+    let mut trial = Trial::begin().await?;
+    trial.cluster.kill(0)?;
+    let errors = trial.until_served().await?;
+    assert!(errors > 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn hung() -> Result {
+    let trial = Trial::begin().await?;
+    trial.cluster.node(0)?.hang()?;
+    let errors = trial.until_served().await?;
+    assert!(errors > 0);
+
+    // Back again, it is a replica, and its clients stay where they are.
+    trial.cluster.node(0)?.go_on()?;
+    let began = Instant::now();
+    let mut used = charge(&trial.backend, trial.victim).await?;
+    while began.elapsed() < Duration::from_millis(500) {
+        let after = charge(&trial.backend, trial.victim).await?;
+        assert_eq!(after, used + 1);
+        used = after;
+    }
+    Ok(())
+}

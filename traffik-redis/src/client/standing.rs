@@ -1,0 +1,68 @@
+//! Whether there is a connection, for those who want to know and those who have to wait.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::timeout};
+
+use super::CallError;
+
+pub(super) struct Standing(watch::Sender<Phase>);
+
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// It is being made for the first time.
+    Starting,
+    Up,
+    Down(Arc<str>),
+}
+
+impl Standing {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(Phase::Starting))
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.0.borrow(), Phase::Up)
+    }
+
+    pub(super) fn phases(&self) -> watch::Receiver<Phase> {
+        self.0.subscribe()
+    }
+
+    pub(super) fn up(&self) {
+        if let Phase::Down(_) = self.0.send_replace(Phase::Up) {
+            tracing::info!("Redis is there again");
+        }
+    }
+
+    pub(super) fn down(&self, why: impl Into<Arc<str>>) {
+        let why = why.into();
+        let before = self.0.send_replace(Phase::Down(Arc::clone(&why)));
+        // One line for an outage, and not one for each attempt to end it.
+        if !matches!(before, Phase::Down(_)) {
+            tracing::warn!("no connection to Redis, which is tried again until there is one: {why}");
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.0.send_replace(Phase::Down("it was closed".into()));
+    }
+
+    /// Ends once there is a connection, or it is known that there is none. Only the first attempt is waited for.
+    pub(super) async fn ready(&self, patience: Duration) -> Result<(), CallError> {
+        if self.is_up() {
+            return Ok(());
+        }
+        let mut phases = self.phases();
+        let started = phases.wait_for(|phase| !matches!(phase, Phase::Starting));
+        let phase = match timeout(patience, started).await {
+            Ok(Ok(phase)) => phase.clone(),
+            Ok(Err(_)) => return Err(CallError::Closed),
+            Err(_) => return Err(CallError::NotRun("there is no connection yet".into())),
+        };
+        match phase {
+            Phase::Down(why) => Err(CallError::NotRun(format!("there is no connection: {why}").into())),
+            Phase::Up | Phase::Starting => Ok(()),
+        }
+    }
+}
