@@ -17,6 +17,7 @@ mod parity;
 mod raw;
 mod recovery;
 mod refused_here;
+mod sentinels;
 mod server;
 
 use std::time::Duration;

@@ -1,0 +1,158 @@
+//! A primary that sentinels watch: when it is no use, its replica takes its place, and decisions go on there.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use traffik::strategy::FixedWindow;
+use traffik_redis::RedisBackend;
+
+use crate::{
+    Client, Result,
+    raw::{Raw, Reply},
+    server::{Folder, Server, free_port},
+};
+
+/// How long until another is the primary: what the sentinels wait and agree on, and a busy machine.
+const FAILOVER: Duration = Duration::from_secs(20);
+
+const DEADLINE: Duration = Duration::from_millis(200);
+
+/// What a busy machine may add to it.
+const SLACK: Duration = Duration::from_millis(800);
+
+struct Sentinel {
+    port: u16,
+    process: Child,
+    _folder: Folder,
+}
+
+impl Sentinel {
+    fn start(primary: u16) -> Result<Self> {
+        let (folder, port) = (Folder::new()?, free_port()?);
+        let settings = folder.path().join("sentinel.conf");
+        std::fs::write(
+            &settings,
+            format!(
+                "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {primary} 2\n\
+                 sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n",
+                folder.path().display()
+            ),
+        )?;
+        let process = Command::new("redis-server").arg(&settings).arg("--sentinel").stdout(Stdio::null()).spawn()?;
+        Ok(Self { port, process, _folder: folder })
+    }
+
+    fn call(&self, words: &[&str]) -> Result<Reply> {
+        Raw::connect(self.port)?.call(words)
+    }
+
+    /// Whether it knows of the replica and of the other sentinels.
+    fn is_ready(&self) -> Result<bool> {
+        Ok(self.call(&["SENTINEL", "CKQUORUM", "main"])?.text().starts_with("OK 3 usable")
+            && self.call(&["INFO", "sentinel"])?.text().contains("slaves=1,sentinels=3"))
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Trial {
+    primary: Server,
+    _replica: Server,
+    sentinels: Vec<Sentinel>,
+    backend: RedisBackend,
+}
+
+impl Trial {
+    async fn begin() -> Result<Self> {
+        let primary = Server::start()?;
+        let port = primary.port().to_string();
+        let replica = Server::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"])?;
+        let sentinels = (0..3).map(|_| Sentinel::start(primary.port())).collect::<Result<Vec<_>>>()?;
+        for sentinel in &sentinels {
+            let began = Instant::now();
+            while !sentinel.is_ready().unwrap_or(false) {
+                assert!(began.elapsed() < FAILOVER, "the sentinels do not find each other");
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let nodes: Vec<_> = sentinels.iter().map(|sentinel| format!("node=127.0.0.1:{}", sentinel.port)).collect();
+        // The first that is named is not there.
+        let url = format!("redis-sentinel://127.0.0.1:{}/0?sentinelServiceName=main&{}", free_port()?, nodes.join("&"));
+        let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(DEADLINE).connect().await?;
+        let trial = Self { primary, _replica: replica, sentinels, backend };
+        assert_eq!(trial.charge(2).await?, 2);
+        // What the replica has not got is lost; that is not what is tried here.
+        trial.primary.raw()?.call(&["WAIT", "1", "5000"])?;
+        Ok(trial)
+    }
+
+    /// Charges, and tells how much was charged by now.
+    async fn charge(&self, cost: u64) -> Result<u64> {
+        let outcome = Client::new("alice", FixedWindow, "1000000/30d")?.decide(&self.backend, cost).await?;
+        Ok(outcome.past.ok_or("nothing was charged")?.state.words()[1])
+    }
+
+    async fn until_served(&self) -> Result {
+        let began = Instant::now();
+        loop {
+            let asked = Instant::now();
+            let charged = self.charge(1).await;
+            assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
+            if let Ok(charged) = charged {
+                assert!(charged >= 3, "what was charged before is forgotten");
+                if self.is_elsewhere()? {
+                    return Ok(());
+                }
+            }
+            assert!(began.elapsed() < FAILOVER, "decisions do not go on");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whether the sentinels name another primary by now.
+    fn is_elsewhere(&self) -> Result<bool> {
+        let sentinel = self.sentinels.first().ok_or("no sentinel")?;
+        let Reply::List(named) = sentinel.call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"])? else {
+            return Err("no primary is named".into());
+        };
+        Ok(named.last().map(Reply::text) != Some(self.primary.port().to_string()))
+    }
+}
+
+#[tokio::test]
+async fn killed() -> Result {
+    let mut trial = Trial::begin().await?;
+    trial.primary.kill()?;
+    trial.until_served().await
+}
+
+#[tokio::test]
+async fn hung() -> Result {
+    let trial = Trial::begin().await?;
+    trial.primary.hang()?;
+    trial.until_served().await?;
+    // Back again it is made a replica, and nobody goes back to it.
+    trial.primary.go_on()?;
+    let (began, mut before) = (Instant::now(), trial.charge(1).await?);
+    while began.elapsed() < Duration::from_millis(500) {
+        let charged = trial.charge(1).await?;
+        assert_eq!(charged, before + 1);
+        before = charged;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn replaced_on_purpose() -> Result {
+    let trial = Trial::begin().await?;
+    trial.sentinels.first().ok_or("no sentinel")?.call(&["SENTINEL", "FAILOVER", "main"])?;
+    trial.until_served().await
+}
