@@ -1,6 +1,7 @@
 //! The Redis backend against real servers, which the tests start themselves and stop again.
 
 mod cluster;
+mod conformance;
 mod connecting;
 mod exactly;
 mod faults;

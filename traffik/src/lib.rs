@@ -78,6 +78,7 @@
 //!   They name this crate `::traffik`: one that depends on it by another name says `extern crate its_name as traffik;`
 //!   in its root.
 //! - `serde`: a [`Rate`] as a string in configuration files.
+//! - `conformance`: `backend::conformance`, the tests that any [`Backend`](backend::Backend) has to pass.
 
 #[doc(hidden)]
 pub mod __private;

@@ -3,6 +3,8 @@
 //! A [`Backend`] knows nothing of HTTP. It is asked about several [`Hit`]s at once and charges all of them or none.
 //! [`MemoryBackend`] keeps what it stores in this process; a backend of your own implements the trait.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod deadline;
 mod erased;
 mod error;

@@ -1,0 +1,22 @@
+//! What is expected of any backend, asked of this one.
+
+use traffik::backend::conformance::Suite;
+use traffik_redis::RedisBackendBuilder;
+
+use crate::{Result, builder, server::Server};
+
+/// The suite, for backends on one store, which `builder` sets up.
+pub(crate) fn suite(builder: RedisBackendBuilder) -> Suite {
+    let make = move |namespace, clock| {
+        let builder = builder.clone().namespace(namespace).secret(*b"a long random text");
+        async move { builder.connect().await.map(|backend| backend.by_hand(clock)) }
+    };
+    Suite::new(make)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_one_server() -> Result {
+    let server = Server::start()?;
+    suite(builder(&server)).check().await?;
+    Ok(())
+}

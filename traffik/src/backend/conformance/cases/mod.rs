@@ -1,0 +1,67 @@
+//! The cases, by what they are about.
+
+mod alone;
+mod closing;
+mod crowds;
+mod forgetting;
+mod names;
+mod refunds;
+mod together;
+mod traces;
+
+use super::suite::Case;
+
+/// The one table of cases.
+macro_rules! cases {
+    ($($about:ident: $($name:ident),+ $(,)?;)+) => {
+        pub(super) const ALL: &[Case] = &[
+            $($(Case { name: stringify!($name), run: |bench| Box::pin($about::$name(bench)) },)+)+
+        ];
+    };
+}
+
+cases! {
+    alone:
+        a_refusal_changes_nothing,
+        what_costs_nothing_is_admitted_and_changes_nothing,
+        what_can_never_fit_is_refused_and_changes_nothing,
+        what_is_unlimited_is_admitted_and_changes_nothing,
+        a_peek_changes_nothing,
+        retry_after_is_the_truth,
+        a_limit_is_full_again_at_its_reset_and_not_before;
+    together:
+        all_are_charged_or_none_is,
+        hits_on_one_entry_add_up,
+        sums_beyond_64_bits_are_refused,
+        outcomes_are_in_the_order_of_hits,
+        no_hits_are_admitted,
+        several_clients_are_one_decision,
+        strategies_count_apart,
+        the_settings_of_a_strategy_may_change;
+    traces:
+        one_limit_is_decided_as_in_rust,
+        several_limits_are_decided_as_in_rust,
+        rates_may_change,
+        a_clock_that_goes_back_opens_nothing;
+    refunds:
+        a_refund_right_away_undoes_the_charge,
+        a_refund_gives_back_what_still_counts,
+        a_refund_never_gives_more_than_there_was,
+        a_refund_of_what_is_not_known_is_harmless,
+        several_refunds_in_one_call_are_all_done;
+    forgetting:
+        a_reset_is_about_one_limit_of_one_client,
+        a_clear_is_about_one_namespace,
+        namespaces_count_apart;
+    names:
+        clients_that_look_alike_count_apart,
+        limits_and_clients_are_not_mixed_up,
+        any_text_is_a_client;
+    crowds:
+        tasks_on_one_limit_are_admitted_exactly,
+        tuples_beside_single_limits_lose_nothing,
+        refunds_beside_decisions_lose_nothing;
+    closing:
+        after_close_every_call_is_an_error_that_says_so,
+        close_can_be_called_twice;
+}
