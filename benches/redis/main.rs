@@ -1,116 +1,72 @@
-//! What a decision on Redis costs, beside plain commands and a script written by hand, through the same client library and
-//! in the same run.
+//! What Redis does for a decision, what it keeps of a client, and what becomes of a client that many processes decide about. It
+//! prints tables in Markdown.
 //!
 //! ```text
-//! cargo bench --package benches --bench redis              # some minutes
-//! cargo bench --package benches --bench redis -- --quick   # less than one
+//! cargo bench --package benches --bench redis              # all of it, on servers of its own
+//! cargo bench --package benches --bench redis -- effort    # or one of: effort, memory, contention
 //! ```
-//!
-//! It starts a server of its own, on a free port, and stops it. Processor time is read as Linux tells it.
-#![expect(clippy::indexing_slicing, reason = "a side is one of an array")]
 
+mod contention;
+mod effort;
+mod memory;
 #[path = "../../tests/redis/raw.rs"]
+#[allow(dead_code, reason = "tests need more of it")]
 mod raw;
 #[path = "../../tests/redis/server.rs"]
+#[allow(dead_code, reason = "tests need more of it")]
 mod server;
-mod sides;
-mod usage;
 
-use std::{sync::Arc, time::Instant};
+use std::time::Duration;
 
-use benches::{
-    effort::Effort,
-    rounds::{Spread, rounds},
+use traffik::{
+    Rate,
+    backend::Backend,
+    client::Key,
+    decision::Hit,
+    strategy::{AnyStrategy, FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
-use tokio::runtime::Runtime;
+use traffik_redis::RedisBackend;
 
-use self::{
-    server::Server,
-    sides::{Call, Side},
-    usage::Usage,
-};
+use self::server::Server;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const SIDES: usize = 11;
-const CALLERS: [usize; 4] = [1, 16, 64, 256];
-
-/// Batches are longer than those of other programs: a call takes so much longer.
-const LONGER: u32 = 50;
-
-fn main() -> Result {
-    let effort = Effort::from_args()?;
-    let server = Server::start()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let sides: [Side; SIDES] = runtime.block_on(sides::all(&server))?;
-
-    for callers in CALLERS {
-        let mut usages = vec![Usage::default(); SIDES];
-        let samples = rounds::<SIDES>(effort.rounds, |at| {
-            match batch(&runtime, &server, &sides[at].call, callers, effort.batch * LONGER) {
-                Ok(usage) => {
-                    usages[at] = usages[at] + usage;
-                    usage.calls / usage.seconds
-                }
-                Err(error) => {
-                    eprintln!("{}: {error}", sides[at].name);
-                    f64::NAN
-                }
-            }
-        });
-        println!("\n{callers} at once:\n");
-        println!("| | thousand a second | of INCR | client, µs | server, µs | commands |");
-        println!("|---|--:|--:|--:|--:|--:|");
-        for (at, side) in sides.iter().enumerate() {
-            let rate = Spread::of(samples.iter().map(|round| round[at] / 1000.0));
-            let ratio = Spread::of(samples.iter().map(|round| round[at] / round[0]));
-            let Usage { calls, client, server, commands: [sent, reads], .. } = usages[at];
-            let commands = if sent == 0.0 { reads } else { sent };
-            println!(
-                "| {} | {:.1} | {ratio} | {:.2} | {:.2} | {:.3} |",
-                side.name,
-                rate.median,
-                client * 1e6 / calls,
-                server * 1e6 / calls,
-                commands / calls
-            );
-        }
+#[tokio::main]
+async fn main() -> Result {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|arg| arg == part);
+    if is_asked("effort") {
+        effort::run().await?;
+    }
+    if is_asked("memory") {
+        memory::run().await?;
+    }
+    if is_asked("contention") {
+        contention::run().await?;
     }
     Ok(())
 }
 
-/// So many callers at once, each with one call after the other, for some time: what it took.
-fn batch(
-    runtime: &Runtime,
-    server: &Server,
-    call: &Arc<dyn Call>,
-    callers: usize,
-    time: std::time::Duration,
-) -> Result<Usage> {
-    let before = Usage::now(server)?;
-    let started = Instant::now();
-    let calls = runtime.block_on(async {
-        let callers: Vec<_> = (0..callers)
-            .map(|caller| {
-                let call = Arc::clone(call);
-                tokio::spawn(async move {
-                    let mut calls = 0_u32;
-                    let mut random = caller as u64;
-                    while started.elapsed() < time {
-                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                        call.call(usize::try_from(random >> 40)?).await?;
-                        calls += 1;
-                    }
-                    Result::Ok(calls)
-                })
-            })
-            .collect();
-        let mut calls = 0.0;
-        for caller in callers {
-            calls += f64::from(caller.await??);
-        }
-        Result::Ok(calls)
-    })?;
-    let took = Usage::now(server)? - before;
-    Ok(Usage { calls, ..took })
+async fn connect(server: &Server) -> Result<RedisBackend> {
+    let builder = RedisBackend::builder(server.url()).namespace("bench").command_timeout(Duration::from_secs(60));
+    // What Redis does is what is asked, and so it is asked every time.
+    Ok(builder.refusal_max_age(Duration::ZERO).connect().await?)
+}
+
+/// Those that keep as much of any client.
+fn strategies() -> [(&'static str, AnyStrategy); 4] {
+    [
+        ("FixedWindow", FixedWindow.into()),
+        ("SlidingWindowCounter", SlidingWindowCounter.into()),
+        ("TokenBucket", TokenBucket::new().into()),
+        ("Gcra", Gcra::new().burst(100).into()),
+    ]
+}
+
+/// How many charges a log has, from a few to as many as it may.
+const LENGTHS: [u64; 6] = [1, 10, 100, 1000, 10_000, SlidingWindowLog::MAX_LIMIT];
+
+/// Decides about one client's hit, and tells whether it was admitted.
+async fn decide(backend: &RedisBackend, key: &Key, strategy: &AnyStrategy, rate: Rate, cost: u64) -> Result<bool> {
+    Ok(backend.decide(&[Hit { uid: "limit", key, strategy, rate, cost }]).await?.is_admitted())
 }

@@ -36,6 +36,28 @@
 //! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
 //!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
 //!
+//! # Sizing
+//!
+//! Measured with Redis 7.0.15 on a shared machine, with keys such as `{bench|ip=10.0.0.1}|limit|fixed-window` (`cargo bench
+//! --package benches --bench redis`). Memory is what `MEMORY USAGE` says, and beside it what all memory of the server grows by.
+//! Time is the server's own, for a decision about one limit: that of one thread, since Redis has one.
+//!
+//! | strategy | value | memory | admitted | refused |
+//! |---|---|---|---|---|
+//! | `FixedWindow` | 34 B | 136 to 196 B | 7.5 µs | 4.5 µs |
+//! | `SlidingWindowCounter` | 34 B | 152 to 212 B | 7.6 µs | 4.9 µs |
+//! | `TokenBucket`, `LeakyBucket` | 34 B | 136 to 196 B | 7.9 µs | 6.3 µs |
+//! | `Gcra` | 34 B | 120 to 196 B | 8.1 µs | 5.1 µs |
+//! | `SlidingWindowLog` of 1 charge | 43 B | 136 to 212 B | 13 µs | 10 µs |
+//! | of 10 | 115 B | 216 to 294 B | 16 µs | 12 µs |
+//! | of 1000 | 8 kB | 10.3 kB | 19 µs | 13 µs |
+//! | of 65 536 | 524 kB | 655 kB | 20 µs | 14 µs |
+//!
+//! A log takes 8 bytes for each charge that counts, and up to as much again for those that ended: it is trimmed once they are
+//! more. Two rates of different periods on one uid are the one case where a decision takes longer the longer the log is, as
+//! after a release that changes the period, until what was charged before it has ended: in turn they take 53 µs at 1000
+//! charges and 3.8 ms at 65 536.
+//!
 //! # Strategies of your own
 //!
 //! They run as they are, without a form in Lua. A decision that holds one of them is made in the process, beside the others

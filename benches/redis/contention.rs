@@ -1,0 +1,96 @@
+//! A client about whom many processes decide without pause, at a strategy that has no form in Lua.
+
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+use traffik::{
+    Rate,
+    client::Key,
+    clock::Timestamp,
+    strategy::{AnyStrategy, FixedWindow, Past, State, Strategy, StrategyError},
+};
+
+use crate::{Result, connect, decide, server::Server};
+
+const CALLS: u64 = 300;
+
+/// Is to Redis what no strategy of traffik's is: one that it does not know.
+#[derive(Debug)]
+struct Own;
+
+impl Strategy for Own {
+    fn name(&self) -> &'static str {
+        "own"
+    }
+
+    fn check(&self, rate: Rate) -> std::result::Result<(), StrategyError> {
+        FixedWindow.check(rate)
+    }
+
+    fn capacity(&self, rate: Rate) -> u64 {
+        FixedWindow.capacity(rate)
+    }
+
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+        FixedWindow.available(past, rate, now)
+    }
+
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        FixedWindow.available_at(past, rate, cost, now)
+    }
+
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        FixedWindow.charge(past, rate, cost, now)
+    }
+
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+        FixedWindow.refund(past, cost, charged_at, now)
+    }
+
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+        FixedWindow.rewound(past, now)
+    }
+}
+
+pub(crate) async fn run() -> Result {
+    println!("Decisions of 16 tasks or more about one client, at a strategy of one's own:\n");
+    println!("| processes | decisions | given up | calls for each | µs for each |\n|---|---|---|---|---|");
+    for backends in [1, 2, 4, 8, 16, 32] {
+        row(backends).await?;
+    }
+    println!();
+    Ok(())
+}
+
+/// So many backends, each with a connection and turns of its own, as processes have.
+async fn row(backends: usize) -> Result {
+    let server = Server::start()?;
+    let mut running = JoinSet::new();
+    let mut all = Vec::new();
+    for _ in 0..backends {
+        all.push(connect(&server).await?);
+    }
+    let (tasks, started) = (backends.max(16), Instant::now());
+    for backend in all.iter().cycle().take(tasks) {
+        let backend = backend.clone();
+        running.spawn(async move {
+            let (key, strategy, rate) = (Key::from("everybody"), AnyStrategy::own(Own), Rate::literal("100000/30d"));
+            let mut given_up = 0;
+            for _ in 0..CALLS {
+                given_up += u64::from(decide(&backend, &key, &strategy, rate, 1).await.is_err());
+            }
+            given_up
+        });
+    }
+    let mut given_up = 0;
+    while let Some(done) = running.join_next().await {
+        given_up += done?;
+    }
+    let (decisions, took) = (CALLS * u64::try_from(tasks)?, started.elapsed());
+    let run = server.raw()?.commands_run()?;
+    let calls = run.iter().find(|(name, _)| name == "evalsha").map_or(0, |&(_, calls)| calls);
+    let (whole, hundredths) = (calls / decisions, calls % decisions * 100 / decisions);
+    let micros = took.as_micros() / u128::from(decisions);
+    println!("| {backends} | {decisions} | {given_up} | {whole}.{hundredths:02} | {micros} |");
+    Ok(())
+}
