@@ -140,6 +140,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_the_same_on_every_machine() {
+        let key = Key::from(("ab", 258, Ipv4Addr::new(203, 0, 113, 7), Part::Anonymous));
+        let text = b"\x04\x02\0\0\0\0\0\0\0ab";
+        let number = b"\x03\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(key.to_bytes(), [&b"\0"[..], text, number, b"\x01\xcb\0\x71\x07", b"\0"].concat());
+        assert_eq!(Key::secret("ab").to_bytes(), [&b"\x01"[..], text].concat());
+    }
+
+    #[test]
     fn a_secret_is_not_shown() {
         let shown = format!("{:?} {:?}", Key::secret("hunter2"), crate::Client::secret("hunter2"));
         assert!(!shown.contains("hunter2"), "{shown}");

@@ -21,7 +21,8 @@ pub enum Part {
 }
 
 impl Part {
-    /// Writes a byte for the kind, and then the value, a text after its length.
+    /// Writes a byte for the kind, and then the value, a text after its length: the same in processes of any word size, which
+    /// may share a store.
     pub(super) fn write_to<B: Array<Item = u8>>(&self, bytes: &mut SmallVec<B>) {
         match self {
             Self::Anonymous => bytes.push(0),
@@ -39,7 +40,8 @@ impl Part {
             }
             Self::Text(text) => {
                 bytes.push(4);
-                bytes.extend_from_slice(&text.len().to_le_bytes());
+                let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+                bytes.extend_from_slice(&length.to_le_bytes());
                 bytes.extend_from_slice(text.as_bytes());
             }
         }
