@@ -45,7 +45,10 @@ impl LongLog {
             // The period is the same, or any.
             0 => rate,
             1 => Rate::new(limit / 2 + random.upto(limit), rate.period())?,
-            _ => Rate::new(limit / 2 + random.upto(limit), Duration::from_micros(random.of_any_size(2 * period)))?,
+            _ => Rate::new(
+                limit / 2 + random.upto(limit),
+                Duration::from_micros(random.of_any_size(2 * period)).min(Rate::MAX_PERIOD),
+            )?,
         };
         let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
         Ok(Self {

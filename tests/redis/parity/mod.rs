@@ -5,6 +5,7 @@ mod arithmetic;
 mod boundary;
 mod logs;
 mod long_logs;
+mod memory;
 mod own;
 #[path = "../../it/strategies/random.rs"]
 mod random;

@@ -1,0 +1,107 @@
+//! Redis beside the memory backend itself: the same calls of both, by the same clock.
+
+use traffik::{
+    Rate,
+    backend::{Backend, MemoryBackend},
+    client::Key,
+    clock::{Clock, Timestamp},
+    decision::{Hit, Outcome, Receipt, Standing},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+    },
+    test::ManualClock,
+};
+use traffik_redis::RedisBackend;
+
+use super::{random::Random, traces};
+use crate::{
+    Result, builder,
+    own::{CoolDown, Leases, RollOver},
+    server::Server,
+};
+
+fn strategies(rate: Rate) -> Vec<AnyStrategy> {
+    let all: [AnyStrategy; 9] = [
+        FixedWindow.into(),
+        SlidingWindowCounter.into(),
+        SlidingWindowLog.into(),
+        TokenBucket::new().into(),
+        LeakyBucket::new().into(),
+        Gcra::new().burst(rate.limit()).into(),
+        AnyStrategy::own(CoolDown),
+        AnyStrategy::own(Leases),
+        AnyStrategy::own(RollOver { saved: rate.limit() }),
+    ];
+    all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
+}
+
+/// What a client is told, apart from what is stored.
+fn told(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
+    let standing = Standing::new(hit.strategy, hit.rate, outcome);
+    let waits = (standing.retry_after(), standing.more_after(), standing.reset_after());
+    (outcome.admitted, outcome.at, standing.remaining(), waits)
+}
+
+async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
+    let mut random = Random::new(seed);
+    let rate = if seed.is_multiple_of(2) {
+        random.rate()
+    } else {
+        Rate::new(random.of_any_size(100), random.rate().period())?
+    };
+    let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
+    let (memory, redis) = (MemoryBackend::new("test").clock(clock.clone()), redis.by_hand(clock.clone()));
+    let (key, strategies) = (Key::from(("beside memory", seed)), strategies(rate));
+    let (mut charged, mut turns, mut remaining) = (Vec::new(), vec![0], rate.limit());
+    for step in 0..40 {
+        clock.set(Timestamp::from_micros(random.later(clock.now().as_micros(), rate, &turns)));
+        let hits: Vec<_> = (0..=random.pick(&[0, 0, 0, 1, 2, 4], 0))
+            .filter_map(|_| {
+                let strategy = strategies.get(usize::try_from(random.upto(strategies.len() as u64 - 1)).ok()?)?;
+                let cost = random.cost(remaining, strategy.capacity(rate));
+                Some(Hit { uid: "limit", key: &key, strategy, rate, cost })
+            })
+            .collect();
+        let is_peek = random.upto(5) == 0;
+        let (found, expected) = if is_peek {
+            (redis.peek(&hits).await?, memory.peek(&hits).await?)
+        } else {
+            (redis.decide(&hits).await?, memory.decide(&hits).await?)
+        };
+        let says = format!("seed {seed}, step {step}: {hits:?} at {:?}", clock.now());
+        assert_eq!(found.outcomes(), expected.outcomes(), "{says}");
+        for ((hit, found), expected) in hits.iter().zip(found.outcomes()).zip(expected.outcomes()) {
+            assert_eq!(told(hit, found), told(hit, expected), "{says}");
+            let standing = Standing::new(hit.strategy, rate, expected);
+            let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
+            turns = waits.into_iter().flatten().filter_map(|wait| u64::try_from(wait.as_micros()).ok()).collect();
+            remaining = standing.remaining();
+        }
+        if found.is_admitted() && !is_peek {
+            charged.extend(hits.iter().map(|&hit| Receipt { hit, charged_at: clock.now() }));
+        }
+        if random.upto(6) == 0 && !charged.is_empty() {
+            let at = charged.len() - 1 - usize::try_from(random.upto(charged.len().min(8) as u64 - 1))?;
+            let receipts: Vec<_> = charged.iter().skip(at).take(3).copied().collect();
+            redis.refund(&receipts).await?;
+            memory.refund(&receipts).await?;
+        }
+        if random.upto(30) == 0 {
+            redis.reset(&hits).await?;
+            memory.reset(&hits).await?;
+        }
+    }
+    Ok(40)
+}
+
+#[tokio::test]
+async fn the_memory_backend_says_the_same() -> Result {
+    let server = Server::start()?;
+    let redis = builder(&server).connect().await?;
+    let mut steps = 0;
+    for seed in 0..traces() {
+        steps += follow(&redis, seed).await?;
+    }
+    println!("beside memory: {steps} calls");
+    Ok(())
+}
