@@ -3,7 +3,7 @@
 use traffik::backend::conformance::Suite;
 use traffik_redis::RedisBackendBuilder;
 
-use crate::{Result, builder, server::Server};
+use crate::{Result, builder, cluster::Cluster, server::Server};
 
 /// The suite, for backends on one store, which `builder` sets up.
 pub(crate) fn suite(builder: RedisBackendBuilder) -> Suite {
@@ -18,5 +18,12 @@ pub(crate) fn suite(builder: RedisBackendBuilder) -> Suite {
 async fn on_one_server() -> Result {
     let server = Server::start()?;
     suite(builder(&server)).check().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster() -> Result {
+    let cluster = Cluster::start()?;
+    suite(cluster.builder()).check().await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, Result, builder, own::CoolDown, server::Server};
+use crate::{Client, PLENTY, Result, builder, cluster::Cluster, own::CoolDown, server::Server};
 
 /// The address of the server that this process, started by a test, is to hammer.
 const CHILD: &str = "TRAFFIK_TEST_HAMMER";
@@ -20,14 +20,17 @@ const CHILD: &str = "TRAFFIK_TEST_HAMMER";
 /// Nothing comes back while a test runs.
 const RATE: &str = "500/30d";
 
-fn strategies() -> Vec<AnyStrategy> {
+const ROUNDS: u64 = 300;
+
+/// Those by which a client may have so much at once.
+fn strategies(burst: u64) -> Vec<AnyStrategy> {
     vec![
         FixedWindow.into(),
         SlidingWindowCounter.into(),
         SlidingWindowLog.into(),
         TokenBucket::new().into(),
         LeakyBucket::new().into(),
-        Gcra::new().burst(500).into(),
+        Gcra::new().burst(burst).into(),
         AnyStrategy::own(CoolDown),
     ]
 }
@@ -56,7 +59,7 @@ async fn hammer(backend: &RedisBackend, strategy: &AnyStrategy) -> Result<u64> {
 async fn tasks_on_several_connections() -> Result {
     let server = Server::start()?;
     let (one, other) = (builder(&server).connect().await?, builder(&server).connect().await?);
-    for strategy in strategies() {
+    for strategy in strategies(500) {
         let (admitted, more) = tokio::join!(hammer(&one, &strategy), hammer(&other, &strategy));
         assert_eq!(admitted? + more?, 500, "{strategy:?}");
     }
@@ -65,38 +68,82 @@ async fn tasks_on_several_connections() -> Result {
 
 #[test]
 fn processes() -> Result {
-    let server = Server::start()?;
+    processes_on(&Server::start()?.url())
+}
+
+#[test]
+fn processes_on_a_cluster() -> Result {
+    processes_on(&Cluster::start()?.url())
+}
+
+fn processes_on(url: &str) -> Result {
     let start = || {
         Command::new(std::env::current_exe()?)
             .args(["--exact", "exactly::a_process_of_several", "--nocapture"])
-            .env(CHILD, server.url())
+            .env(CHILD, url)
             .stdout(Stdio::piped())
             .spawn()
     };
     let children = (0..3).map(|_| start()).collect::<std::io::Result<Vec<_>>>()?;
-    let mut admitted = 0;
+    let mut admitted = Admitted::default();
     for child in children {
         let output = child.wait_with_output()?;
         let text = String::from_utf8(output.stdout)?;
-        let count = text.lines().find_map(|line| line.split_once("admitted ")?.1.trim().parse::<u64>().ok());
-        admitted += count.ok_or_else(|| format!("no count in {text}"))?;
+        let counts = text.lines().find_map(|line| line.split_once("admitted ")?.1.split_once(" and "));
+        let (at_once, in_rounds) = counts.ok_or_else(|| format!("no counts in {text}"))?;
+        admitted.at_once += at_once.parse::<u64>()?;
+        admitted.in_rounds += in_rounds.parse::<u64>()?;
     }
-    assert_eq!(admitted, 500 * strategies().len() as u64);
+    assert_eq!(admitted.at_once, 500 * strategies(500).len() as u64);
+    assert_eq!(admitted.in_rounds, 20 * ROUNDS);
     Ok(())
+}
+
+#[derive(Default)]
+struct Admitted {
+    /// Of many calls about one client, for each strategy.
+    at_once: u64,
+    /// Of a few calls about a client of each round.
+    in_rounds: u64,
 }
 
 /// One of those processes, and in any other run of the tests nothing.
 #[tokio::test]
 async fn a_process_of_several() -> Result {
     let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
-    let timeout = std::time::Duration::from_secs(10);
-    let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(timeout).connect().await?;
-    let mut admitted = 0;
-    for strategy in strategies() {
-        admitted += hammer(&backend, &strategy).await?;
+    let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?;
+    let mut admitted = Admitted::default();
+    for strategy in strategies(500) {
+        admitted.at_once += hammer(&backend, &strategy).await?;
     }
-    println!("admitted {admitted}");
+    for round in 0..ROUNDS {
+        admitted.in_rounds += hit_in_round(&backend, round).await?;
+    }
+    println!("admitted {} and {}", admitted.at_once, admitted.in_rounds);
     Ok(())
+}
+
+/// Ten at once, and as many once more: more than a limit of 20 has room for, if another process does the same.
+async fn hit_in_round(backend: &RedisBackend, round: u64) -> Result<u64> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..10 {
+        let backend = backend.clone();
+        let strategies = strategies(20);
+        tasks.spawn(async move {
+            let (key, strategy) = (Key::from(round), strategies.get(usize::try_from(round % 6)?).ok_or("no strategy")?);
+            let hit = Hit { uid: "round", key: &key, strategy, rate: Rate::literal("20/30d"), cost: 1 };
+            let mut admitted = 0;
+            for _ in 0..2 {
+                admitted += u64::from(backend.decide(&[hit]).await?.is_admitted());
+            }
+            Result::Ok(admitted)
+        });
+    }
+    let mut admitted = 0;
+    while let Some(done) = tasks.join_next().await {
+        admitted += done??;
+    }
+    Ok(admitted)
 }
 
 /// A tuple of limits is charged whole or not at all: of two that everybody hits together, neither is ever ahead.

@@ -8,7 +8,7 @@ mod spread;
 use traffik::{client::Key, decision::Outcome, strategy::FixedWindow};
 use traffik_redis::RedisBackend;
 
-use self::nodes::Cluster;
+pub(crate) use self::nodes::Cluster;
 use crate::{Client, Result};
 
 /// The client of a number, with a rate that is no other's, so that an answer to somebody else shows.

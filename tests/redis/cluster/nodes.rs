@@ -100,11 +100,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// The backend knows of two of the servers.
-    pub(crate) fn builder(&self) -> RedisBackendBuilder {
+    /// It names two of the servers.
+    pub(crate) fn url(&self) -> String {
         let [one, other] = [2, 3].map(|number| self.nodes.get(number).map_or(0, Server::port));
-        let url = format!("redis-cluster://127.0.0.1:{one}?node=127.0.0.1:{other}");
-        RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY)
+        format!("redis-cluster://127.0.0.1:{one}?node=127.0.0.1:{other}")
+    }
+
+    pub(crate) fn builder(&self) -> RedisBackendBuilder {
+        RedisBackend::builder(self.url()).namespace("test:redis").command_timeout(PLENTY)
     }
 
     pub(crate) fn primaries(&self) -> impl Iterator<Item = &Server> {
