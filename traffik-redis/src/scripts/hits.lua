@@ -3,9 +3,9 @@ local HIT = '<I2BI6I6I6I6'
 
 -- The hits of a question, and the last of its keys, which come after those of the questions before it.
 local function read_hits(packed, keys_before)
-  local hits, count, at = {}, struct.unpack('<I2', packed)
+  local hits, count, at = {}, from_bytes('<I2', packed)
   while at <= #packed do
-    local entry, strategy, size, limit, period, cost, next_at = struct.unpack(HIT, packed, at)
+    local entry, strategy, size, limit, period, cost, next_at = from_bytes(HIT, packed, at)
     hits[#hits + 1] = {
       entry = keys_before + entry,
       strategy = STRATEGIES[strategy],
@@ -28,7 +28,7 @@ local function read_entry(key, strategy)
   if strategy.read then
     state = strategy.read(key)
   else
-    packed = redis.call('GET', key)
+    packed = call('GET', key)
     state = packed and unpack_state(packed)
   end
   if not state then
@@ -61,7 +61,7 @@ local function store(entries)
       if entry.strategy.write then
         entry.strategy.write(entry.key, entry.told)
       else
-        put(entry.key, entry.told, entry.packed)
+        put(entry.key, entry.told, entry.packed, not entry.is_rewound and entry.before)
       end
     end
   end
@@ -71,7 +71,8 @@ end
 -- each with whether it does, and the entries.
 local function try_hits(hits)
   local all_fit, entries = true, {}
-  for _, hit in ipairs(hits) do
+  for i = 1, #hits do
+    local hit = hits[i]
     local entry = entries[hit.entry]
     if not entry then
       entry = read_entry(KEYS[hit.entry], hit.strategy)
@@ -91,15 +92,15 @@ end
 -- For each hit whether it fits and what is stored of its client.
 local function tell(hits, entries)
   local answer = {}
-  for _, hit in ipairs(hits) do
+  for i = 1, #hits do
+    local hit = hits[i]
     local entry = entries[hit.entry]
     local packed = entry.packed
     if hit.strategy.tell then
       entry.cost = (entry.cost or 0) + hit.cost
       packed = entry.told and hit.strategy.tell(entry.told, hit, entry.cost) or ''
     end
-    answer[#answer + 1] = hit.fits and 1 or 0
-    answer[#answer + 1] = packed
+    answer[2 * i - 1], answer[2 * i] = hit.fits and 1 or 0, packed
   end
   return answer
 end
