@@ -8,6 +8,7 @@ use std::{
 
 use traffik::{
     backend::{Backend, BackendError},
+    client::{Key, Part},
     clock::{Clock, Timestamp},
     decision::{Decision, Hit, Outcome, Receipt},
     strategy::{Past, Strategy},
@@ -30,6 +31,22 @@ pub(super) enum Fault {
     KnowsMilliseconds,
     /// An entry is gone a millisecond before it expires.
     ForgetsEarly,
+    /// What costs nothing costs 1.
+    ChargesTheFree,
+    /// Sums start again at 0.
+    WrapsSums,
+    /// Nothing is asked, and that is an error.
+    NeedsHits,
+    /// A refund needs something to be given back to.
+    NeedsCharges,
+    /// The settings of a strategy are part of its name.
+    KeepsSettingsApart,
+    /// All namespaces are one.
+    SharesNamespaces,
+    /// A uid and a client are joined.
+    JoinsNames,
+    /// What stands around a text does not count.
+    TrimsTexts,
     /// Costs are counted in 32 bits.
     CountsIn32Bits,
     IgnoresRefunds,
@@ -62,7 +79,9 @@ pub(super) enum Fault {
     ForgetsTheRate,
     /// It takes what was written by a clock that was ahead for expired.
     ForgetsTheFuture,
-    /// Outcomes are in the order of the uids.
+    /// A refusal writes nothing, though the clock went back.
+    NotesNoTime,
+    /// Outcomes are in the order of their costs.
     SortsOutcomes,
     StaysOpen,
     ClosesOnce,
@@ -74,7 +93,7 @@ pub(super) type Entries = Arc<Mutex<HashMap<Name, Past>>>;
 pub(super) struct Name {
     namespace: String,
     uid: String,
-    strategy: &'static str,
+    strategy: String,
     client: String,
 }
 
@@ -112,16 +131,22 @@ impl Faulty {
     }
 
     fn name(&self, hit: &Hit<'_>) -> Name {
-        let joined = || hit.key.parts().map(|parts| parts.iter().map(|part| format!("{part:?}")).collect::<Vec<_>>());
+        let bytes = hit.key.to_bytes();
         let client = match self.fault {
-            Fault::JoinsKeys => joined().map_or_else(|| format!("{:?}", hit.key.to_bytes()), |parts| parts.join(":")),
-            Fault::IgnoresCase => format!("{:?}", hit.key.to_bytes().to_ascii_lowercase()),
-            _ => format!("{:?}", hit.key.to_bytes()),
+            Fault::JoinsKeys => joined(hit.key),
+            Fault::JoinsNames => format!("{}:{}", hit.uid, joined(hit.key)),
+            Fault::TrimsTexts => joined(hit.key).trim().to_owned(),
+            Fault::IgnoresCase => format!("{:?}", bytes.to_ascii_lowercase()),
+            _ => format!("{bytes:?}"),
         };
-        // The quotes are what keeps parts apart that are joined.
-        let client = if self.has(Fault::JoinsKeys) { client.replace('"', "") } else { client };
-        let strategy = if self.has(Fault::ForgetsTheStrategy) { "" } else { hit.strategy.name() };
-        Name { namespace: self.namespace.clone(), uid: hit.uid.to_owned(), strategy, client }
+        let strategy = match self.fault {
+            Fault::ForgetsTheStrategy => String::new(),
+            Fault::KeepsSettingsApart => format!("{:?}", hit.strategy),
+            _ => hit.strategy.name().to_owned(),
+        };
+        let uid = if self.has(Fault::JoinsNames) { "" } else { hit.uid };
+        let namespace = if self.has(Fault::SharesNamespaces) { "" } else { &self.namespace };
+        Name { namespace: namespace.to_owned(), uid: uid.to_owned(), strategy, client }
     }
 
     fn known(&self, entries: &HashMap<Name, Past>, hit: &Hit<'_>) -> Option<Past> {
@@ -154,18 +179,23 @@ impl Faulty {
             let rate = if hit.rate.is_unlimited() { traffik::Rate::literal("5/min") } else { hit.rate };
             if !before.contains_key(&name) {
                 let known = hit.strategy.decide(self.known(entries, hit), rate, 0, now);
-                if known.is_new {
+                if known.is_new && !self.has(Fault::NotesNoTime) {
                     rewound.push((name.clone(), known.past.clone()));
                 }
                 before.insert(name.clone(), known.past.clone());
                 after.insert(name.clone(), known.past);
             }
-            let asked = if self.has(Fault::CountsIn32Bits) { hit.cost & 0xFFFF_FFFF } else { hit.cost };
+            let asked = match self.fault {
+                Fault::CountsIn32Bits => hit.cost & 0xFFFF_FFFF,
+                Fault::ChargesTheFree => hit.cost.max(1),
+                _ => hit.cost,
+            };
             let base = if self.has(Fault::AddsNothingUp) { &before } else { &after };
             let verdict = hit.strategy.decide(base.get(&name).cloned().flatten(), rate, asked, now);
             let (fits, cost) = tried.entry(name.clone()).or_insert((true, 0));
             *fits &= verdict.admitted;
-            *cost = cost.saturating_add(hit.cost);
+            let is_wrapped = self.has(Fault::WrapsSums);
+            *cost = if is_wrapped { cost.wrapping_add(hit.cost) } else { cost.saturating_add(hit.cost) };
             outcomes.push(Outcome { admitted: *fits, past: None, cost: *cost, at: self.clock.now() });
             if verdict.admitted && verdict.is_new {
                 after.insert(name.clone(), verdict.past.clone());
@@ -203,6 +233,15 @@ impl Faulty {
     }
 }
 
+/// The parts of a key as a text, which tells nothing of where each ends.
+fn joined(key: &Key) -> String {
+    let parts = key.parts().into_iter().flatten().map(|part| match part {
+        Part::Text(text) => text.to_string(),
+        other => format!("{other:?}"),
+    });
+    parts.collect::<Vec<_>>().join(":")
+}
+
 fn store(entries: &mut HashMap<Name, Past>, changes: Vec<(Name, Option<Past>)>) {
     entries.extend(changes.into_iter().filter_map(|(name, past)| past.map(|past| (name, past))));
 }
@@ -213,6 +252,9 @@ impl Backend for Faulty {
     }
 
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        if hits.is_empty() && self.has(Fault::NeedsHits) {
+            return Err(BackendError::unavailable("no hits"));
+        }
         let (decision, changes) = self.decide_by(&*self.open()?, hits);
         if self.has(Fault::WritesLate) {
             tokio::task::yield_now().await;
@@ -254,7 +296,9 @@ impl Backend for Faulty {
         for Receipt { hit, charged_at } in receipts.iter().take(most).filter(|one| !one.hit.rate.is_unlimited()) {
             let known = hit.strategy.decide(self.known(&entries, hit), hit.rate, 0, now).past;
             let name = self.name(hit);
-            entries.remove(&name);
+            if entries.remove(&name).is_none() && self.has(Fault::NeedsCharges) {
+                return Err(BackendError::unavailable("no charge"));
+            }
             let Some(past) = known.filter(|_| !self.has(Fault::RefundsTooMuch)) else { continue };
             let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *charged_at };
             let (rate, state) = (past.rate, hit.strategy.refund(past, hit.cost, charged_at, now));
@@ -278,6 +322,7 @@ impl Backend for Faulty {
         let mut entries = self.open()?;
         let is_cleared = |name: &Name| match self.fault {
             Fault::ClearsNothing => false,
+            Fault::SharesNamespaces => true,
             Fault::ClearsByBeginning => name.namespace.starts_with(&self.namespace),
             _ => name.namespace == self.namespace,
         };

@@ -35,8 +35,8 @@
 //! # What the backend needs for it
 //!
 //! It goes by a clock that is given to it. Where the server's clock decides, a test build has to let the caller say the time;
-//! never let that reach production. Clients may be secret: where that takes a setting, it is set. A run is some thousands of
-//! calls.
+//! never let that reach production. Clients may be secret: where that takes a setting, it is set. A run is some ten
+//! thousand calls.
 
 mod bench;
 mod cases;

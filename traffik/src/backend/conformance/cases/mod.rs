@@ -42,7 +42,8 @@ cases! {
         one_limit_is_decided_as_in_rust,
         several_limits_are_decided_as_in_rust,
         rates_may_change,
-        a_clock_that_goes_back_opens_nothing;
+        a_clock_that_goes_back_opens_nothing,
+        a_refusal_notes_that_the_clock_went_back;
     refunds:
         a_refund_right_away_undoes_the_charge,
         a_refund_gives_back_what_still_counts,

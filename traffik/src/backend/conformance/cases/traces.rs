@@ -165,3 +165,24 @@ pub(super) async fn rates_may_change(bench: Bench) -> Check {
 pub(super) async fn a_clock_that_goes_back_opens_nothing(bench: Bench) -> Check {
     follow(&bench, 2, Besides::ClockGoesBack).await
 }
+
+/// The one thing that a refusal writes: the state is moved back with the clock, or it would last for as long as the clock takes
+/// to come where it was.
+pub(super) async fn a_refusal_notes_that_the_clock_went_back(bench: Bench) -> Check {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut subject = bench.subject().await?;
+    for strategy in bench.strategies(RATE) {
+        let entry = subject.entry(&strategy, RATE);
+        let other = Entry { uid: "another", ..entry.clone() };
+        let start = subject.now();
+        let all = [entry.hit(entry.capacity()), other.hit(other.capacity())];
+        subject.decide(&all).await?;
+        subject.go_to(Timestamp::from_micros(start.as_micros() - 2 * 3_600_000_000));
+        subject.decide(&all).await?;
+        subject.advance(HOUR);
+        // An hour has passed since.
+        subject.decide(&all).await?;
+        subject.go_to(start);
+    }
+    Ok(())
+}
