@@ -34,6 +34,8 @@ use crate::{
 ///   forgotten once it [expires](crate::strategy::State::expires).
 /// - A hit at an unlimited rate is admitted, and nothing is stored of it.
 /// - After [`close`](Self::close) every other call fails with [`BackendError::Closed`].
+///
+/// With the feature `conformance` the module `backend::conformance` has tests of all that, for any backend.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The name that keeps this store's entries apart from those of others.
     fn namespace(&self) -> &str;

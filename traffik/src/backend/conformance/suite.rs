@@ -67,7 +67,8 @@ impl Suite {
 
     /// Puts the backend to one case.
     ///
-    /// It spawns tasks, so it needs a runtime of tokio. If that has several threads, they meet in more ways.
+    /// It spawns tasks and waits no longer than two minutes, so it needs a runtime of tokio, with its time. If that has several
+    /// threads, tasks meet in more ways.
     ///
     /// # Errors
     ///
