@@ -9,6 +9,9 @@ pub enum Error {
     /// The address is none that can be connected to.
     #[error("the address of the Redis server cannot be used: {0}")]
     Address(String),
+    /// The address asks for TLS, and this process cannot speak it.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     /// No namespace was given.
     #[error(
         "no namespace was given: `.namespace(\"myapp\")` keeps the limits of this app apart from all others on the same \
@@ -25,6 +28,8 @@ pub enum Error {
     #[error("no connection to Redis: {0}")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server did not answer in time.
-    #[error("no connection to Redis within {0:?}")]
+    #[error(
+        "no connection to Redis within {0:?}: is it there, is it Redis, and is TLS wanted at this port (rediss://) or not?"
+    )]
     Timeout(Duration),
 }

@@ -97,7 +97,32 @@
 //! server that may forget clients; `select` for a database other than 0, `role` where there are sentinels, and
 //! `cluster|slots` in a cluster.
 //!
-//! An authority of your own for TLS goes into a `Config` of [fred]'s, for [`RedisBackend::from_config`].
+//! # TLS
+//!
+//! With the feature `rustls`, for `rediss://`: the server's certificate has to be for its host, and signed by an authority that
+//! the system trusts. An authority of your own, or a certificate for the client, goes into a `Config` of [fred]'s, of a
+//! cluster too:
+//!
+//! ```no_run
+//! # #[cfg(feature = "rustls")]
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! use traffik_redis::{
+//!     RedisBackend,
+//!     fred::{
+//!         rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject}},
+//!         types::config::{Config, TlsConnector},
+//!     },
+//! };
+//!
+//! let mut authorities = RootCertStore::empty();
+//! authorities.add(CertificateDer::from_pem_file("/etc/ssl/our-authority.pem")?)?;
+//! let tls = ClientConfig::builder().with_root_certificates(authorities).with_no_client_auth();
+//! let mut config = Config::from_url("redis://redis.internal:6379/0")?;
+//! config.tls = Some(TlsConnector::from(tls).into());
+//! let redis = RedisBackend::from_config(config).namespace("myapp:prod").connect().await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Clusters
 //!

@@ -2,4 +2,5 @@
 
 mod addresses;
 mod later;
+mod secured;
 mod unsuitable;

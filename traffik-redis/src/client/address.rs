@@ -2,7 +2,12 @@
 
 use fred::types::config::{Config, ServerConfig};
 
+#[cfg(feature = "rustls")]
+use super::tls;
 use crate::Error;
+
+const NO_TLS: &str =
+    "it asks for TLS: turn on the feature `rustls` of traffik-redis. Nothing is sent in the clear instead";
 
 /// What to connect to. The address holds a password, perhaps, and so no error repeats it.
 pub(super) fn parse(address: &str) -> Result<Config, Error> {
@@ -13,20 +18,18 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
     let tls = match base {
         "redis" | "valkey" => false,
         "rediss" | "valkeys" if cfg!(feature = "rustls") => true,
-        "rediss" | "valkeys" => {
-            return wrong(
-                "it asks for TLS: turn on the feature `rustls` of traffik-redis. Nothing is sent in the clear instead",
-            );
-        }
+        "rediss" | "valkeys" => return wrong(NO_TLS),
         "unix" if kind.is_empty() => return unix(rest),
         _ => return wrong("its scheme is none of Redis: write redis://host:6379/0"),
     };
-    let scheme = if tls { "rediss" } else { "redis" };
-    match kind {
-        "" => Config::from_url_centralized(&format!("{scheme}://{rest}"))
+    // The client library would set TLS up by itself.
+    let config = match kind {
+        "" => Config::from_url_centralized(&format!("redis://{rest}"))
             .or_else(|_| wrong("it is no URL of a server: write redis://user:password@host:6379/0")),
-        "cluster" => cluster(&format!("{scheme}-cluster://{rest}")),
-        "sentinel" => Config::from_url_sentinel(&format!("{scheme}-sentinel://{rest}")).or_else(|_| {
+        "cluster" => Config::from_url_clustered(&format!("redis-cluster://{rest}")).or_else(|_| {
+            wrong("it is no URL of a cluster: write redis-cluster://user:password@host:6379?node=host:port&node=host:port")
+        }),
+        "sentinel" => Config::from_url_sentinel(&format!("redis-sentinel://{rest}")).or_else(|_| {
             wrong(
                 "it is no URL of sentinels: write \
                  redis-sentinel://host:26379/0?sentinelServiceName=mymaster&node=host:port",
@@ -34,17 +37,22 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
         }),
         "unix" if !tls => unix(rest),
         _ => wrong("its scheme is none of Redis: write redis://host:6379/0"),
-    }
+    }?;
+    if tls { secured(config) } else { Ok(config) }
+}
+
+#[cfg(feature = "rustls")]
+fn secured(config: Config) -> Result<Config, Error> {
+    Ok(Config { tls: Some(tls::by_the_system()?), ..config })
+}
+
+#[cfg(not(feature = "rustls"))]
+fn secured(_: Config) -> Result<Config, Error> {
+    wrong(NO_TLS)
 }
 
 fn wrong<T>(reason: &str) -> Result<T, Error> {
     Err(Error::Address(reason.into()))
-}
-
-fn cluster(address: &str) -> Result<Config, Error> {
-    Config::from_url_clustered(address).or_else(|_| {
-        wrong("it is no URL of a cluster: write redis-cluster://user:password@host:6379?node=host:port&node=host:port")
-    })
 }
 
 /// `/run/redis.sock`, perhaps with `?db=3` behind it.

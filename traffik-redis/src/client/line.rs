@@ -39,7 +39,7 @@ impl Patience {
         Self {
             answer: command_timeout.saturating_add(Self::AFTERWARDS),
             silence: command_timeout.saturating_mul(3).max(Duration::from_millis(150)),
-            greeting: command_timeout.max(Duration::from_millis(300)),
+            greeting: command_timeout.clamp(Duration::from_millis(300), Duration::from_secs(2)),
         }
     }
 }

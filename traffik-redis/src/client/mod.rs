@@ -18,6 +18,8 @@ mod server;
 mod settings;
 mod standing;
 mod task;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use std::{
     fmt,

@@ -15,6 +15,9 @@ pub(super) struct Reason {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
+const NO_TLS: &str = "the TLS handshake failed: is the server's certificate for this host and signed by an authority that is \
+                      known here, and does it speak TLS at this port?";
+
 /// The client repeats what the server said, which repeats no password.
 pub(super) fn in_plain_words(error: FredError) -> Reason {
     let said = error.details().to_owned();
@@ -28,15 +31,14 @@ pub(super) fn in_plain_words(error: FredError) -> Reason {
         }
         _ if said.starts_with("LOADING") => "the server is still loading its data",
         #[cfg(feature = "rustls")]
-        ErrorKind::Tls => {
-            "the TLS handshake failed: is the server's certificate for this host and signed by an authority that is known \
-             here, and does it speak TLS at this port?"
-        }
+        ErrorKind::Tls => NO_TLS,
+        // A handshake that fails comes as an error of the connection.
+        ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => NO_TLS,
         ErrorKind::Protocol | ErrorKind::Parse => {
             "what answers does not speak as Redis does: is it Redis, and does it want TLS at this port (rediss://)?"
         }
         ErrorKind::Timeout => {
-            "the server did not answer in time: is it Redis, and does it want TLS at this port (rediss://)?"
+            "the server did not answer in time: is it Redis, and does it want TLS at this port (rediss://) or not?"
         }
         ErrorKind::IO if said.contains("refused") => "nobody listens there",
         ErrorKind::IO
