@@ -85,13 +85,15 @@ impl Line {
         let waiting = self.pulse.wait();
         let answer =
             timeout(self.patience.answer, call).await.unwrap_or_else(|_| Err(CallError::silence(self.patience.answer)));
-        if let Ok(_) | Err(CallError::Refused(_)) = &answer {
-            waiting.answered();
-        }
-        if let Err(CallError::Refused(reason)) = &answer
-            && reason.starts_with("READONLY")
-        {
-            self.demoted.notify_one();
+        match &answer {
+            Ok(_) => waiting.answered(),
+            Err(CallError::Refused(reason)) => {
+                waiting.answered();
+                if reason.starts_with("READONLY") {
+                    self.demoted.notify_one();
+                }
+            }
+            Err(_) => {}
         }
         answer
     }

@@ -41,9 +41,7 @@ pub(super) fn in_plain_words(error: FredError) -> Reason {
             "the server did not answer in time: is it Redis, and does it want TLS at this port (rediss://) or not?"
         }
         ErrorKind::IO if said.contains("refused") => "nobody listens there",
-        ErrorKind::IO
-            if ["BrokenPipe", "ConnectionReset", "onnection closed"].iter().any(|kind| said.contains(kind)) =>
-        {
+        ErrorKind::IO if ["BrokenPipe", "ConnectionReset", "closed"].iter().any(|kind| said.contains(kind)) => {
             "the connection was closed from the other side: is it Redis, and does it want TLS at this port (rediss://)?"
         }
         ErrorKind::IO => "the server cannot be reached",
