@@ -90,7 +90,8 @@
 //!
 //! ```text
 //! ACL SETUSER traffik on >password resetkeys ~{myapp:prod|* -@all
-//!     +evalsha +eval +time +get +set +unlink +scan +ping +select +info +client|id +role +cluster|slots
+//!     +evalsha +eval +time +get +getrange +set +setrange +pexpireat +unlink +scan
+//!     +ping +select +info +client|id +role +cluster|slots
 //! ```
 //!
 //! `scan` is for [`clear`](traffik::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a

@@ -9,11 +9,16 @@ use std::{
 use traffik::{
     backend::Backend,
     decision::Receipt,
-    strategy::{FixedWindow, Gcra, SlidingWindowCounter},
+    strategy::{FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog},
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, PLENTY, Result, builder, log::Log, server::Server};
+use crate::{
+    Client, PLENTY, Result, builder,
+    log::Log,
+    raw::{Raw, Reply},
+    server::Server,
+};
 
 /// Why it is not connected to.
 async fn reason(address: String) -> Result<String> {
@@ -88,38 +93,37 @@ async fn a_server_that_forgets_is_warned_of() -> Result {
 }
 
 /// What the crate's documentation tells to allow.
-const RULES: &[&str] = &[
-    "on",
-    ">secret",
-    "resetkeys",
-    "~{test:redis|*",
-    "-@all",
-    "+evalsha",
-    "+eval",
-    "+time",
-    "+get",
-    "+set",
-    "+unlink",
-    "+scan",
-    "+ping",
-    "+select",
-    "+info",
-    "+client|id",
-    "+role",
-    "+cluster|slots",
-];
+fn rules() -> Result<Vec<String>> {
+    let documentation = include_str!("../../../traffik-redis/src/lib.rs");
+    let (_, rules) = documentation.split_once("ACL SETUSER traffik ").ok_or("nothing is told")?;
+    let (rules, _) = rules.split_once("```").ok_or("it does not end")?;
+    let rules = rules.replace("myapp:prod", "test:redis").replace(">password", ">secret");
+    Ok(rules.split_whitespace().filter(|word| *word != "//!").map(str::to_owned).collect())
+}
+
+/// A user who may do all of it but one thing, whom nothing is known of before.
+fn user_without(missing: &str, raw: &mut Raw) -> Result {
+    let mut words = vec!["ACL".to_owned(), "SETUSER".to_owned(), "limits".to_owned()];
+    words.extend(rules()?.into_iter().filter(|rule| rule != missing));
+    raw.call(&["ACL", "DELUSER", "limits"])?;
+    raw.call(&words)?;
+    // What other users loaded would be known.
+    raw.call(&["SCRIPT", "FLUSH"])?;
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
-    raw.call(&[&["ACL", "SETUSER", "limits"], RULES].concat())?;
+    user_without("", &mut raw)?;
     let connect = || RedisBackend::builder(format!("redis://limits:secret@127.0.0.1:{}/0", server.port()));
     let backend = connect().namespace("test:redis").command_timeout(PLENTY).connect().await?;
     for client in [
         Client::new("alice", FixedWindow, "5/30d")?,
         Client::new("bob", SlidingWindowCounter, "5/30d")?,
         Client::new("carol", Gcra::new().burst(5), "5/30d")?,
+        Client::new("dave", SlidingWindowLog, "5/30d")?,
     ] {
         let charged = client.decide(&backend, 5).await?;
         assert!(charged.admitted && !client.decide(&backend, 1).await?.admitted);
@@ -133,7 +137,7 @@ async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
     assert_eq!(raw.keys()?, Vec::<String>::new());
     backend.close().await?;
     // Nothing was refused all the while.
-    assert_eq!(raw.call(&["ACL", "LOG"])?, crate::raw::Reply::List(Vec::new()));
+    assert_eq!(raw.call(&["ACL", "LOG"])?, Reply::List(Vec::new()));
     Ok(())
 }
 
@@ -141,12 +145,10 @@ async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
 async fn a_user_who_may_not_do_what_limits_take() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
-    for missing in ["+evalsha", "+eval", "+time", "+get", "+set", "~{test:redis|*"] {
-        let rules = RULES.iter().copied().filter(|rule| *rule != missing).collect::<Vec<_>>();
-        raw.call(&["ACL", "DELUSER", "limits"])?;
-        raw.call(&[&["ACL", "SETUSER", "limits"], &*rules].concat())?;
-        // What other users loaded would be known.
-        raw.call(&["SCRIPT", "FLUSH"])?;
+    for missing in
+        ["+evalsha", "+eval", "+time", "+get", "+getrange", "+set", "+setrange", "+pexpireat", "~{test:redis|*"]
+    {
+        user_without(missing, &mut raw)?;
         let reason = reason(format!("redis://limits:secret@127.0.0.1:{}", server.port())).await?;
         assert!(reason.contains("may not do") && reason.contains("ACL SETUSER"), "{missing}: {reason}");
     }

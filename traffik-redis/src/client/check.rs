@@ -7,7 +7,8 @@ use crate::{Error, scripts::Script};
 const OLDEST: (u32, u32) = (6, 2);
 
 /// The commands that limits take, as the crate's documentation lists them.
-const ALLOW: &str = "+evalsha +eval +time +get +set +unlink +scan +ping +select +info +client|id";
+const ALLOW: &str =
+    "+evalsha +eval +time +get +getrange +set +setrange +pexpireat +unlink +scan +ping +select +info +client|id";
 
 /// Asks all that can be known without a decision: the version, and whether programs run and may write. `key` is a key of the
 /// namespace that no entry has.
@@ -97,6 +98,12 @@ mod tests {
         }
         assert!(check_version("").is_ok());
         assert!(check_version("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1").is_ok());
+    }
+
+    #[test]
+    fn the_documentation_allows_what_errors_name() {
+        let documentation = include_str!("../lib.rs").replace("\n//!    ", "");
+        assert!(ALLOW.split(' ').all(|word| documentation.contains(&format!(" {word}"))));
     }
 
     #[test]

@@ -1,6 +1,9 @@
--- What every program does, once: so that it is known when connecting whether the user may.
+-- What programs do, once: so that it is known when connecting whether the user may.
 local now = redis.call('TIME')
 redis.call('GET', KEYS[1])
--- It has expired already, and so nothing stays of it.
-redis.call('SET', KEYS[1], '', 'PXAT', 1)
+redis.call('GETRANGE', KEYS[1], 0, 0)
+-- Should one of the next be forbidden, this goes by itself.
+redis.call('SET', KEYS[1], '', 'PXAT', now[1] * 1000 + 2000)
+redis.call('SETRANGE', KEYS[1], 0, '-')
+redis.call('PEXPIREAT', KEYS[1], 1)
 return now[1]
