@@ -15,6 +15,7 @@ mod logs;
 mod model;
 mod own;
 mod parity;
+mod permissions;
 mod raw;
 mod recovery;
 mod refused_here;

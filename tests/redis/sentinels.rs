@@ -11,6 +11,7 @@ use traffik_redis::RedisBackend;
 
 use crate::{
     Client, Result,
+    permissions::known_user,
     raw::{Raw, Reply},
     server::{Folder, Server, free_port},
 };
@@ -72,9 +73,10 @@ struct Trial {
 
 impl Trial {
     async fn begin() -> Result<Self> {
-        let primary = Server::start()?;
-        let port = primary.port().to_string();
-        let replica = Server::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"])?;
+        let primary = Server::start_with(&known_user()?)?;
+        let replica_of = format!("--replicaof 127.0.0.1 {} --repl-diskless-sync-delay 0", primary.port());
+        let replica_of = replica_of.split(' ').map(str::to_owned).collect();
+        let replica = Server::start_with(&[replica_of, known_user()?].concat())?;
         let sentinels = (0..3).map(|_| Sentinel::start(primary.port())).collect::<Result<Vec<_>>>()?;
         for sentinel in &sentinels {
             let began = Instant::now();
@@ -85,7 +87,11 @@ impl Trial {
         }
         let nodes: Vec<_> = sentinels.iter().map(|sentinel| format!("node=127.0.0.1:{}", sentinel.port)).collect();
         // The first that is named is not there.
-        let url = format!("redis-sentinel://127.0.0.1:{}/0?sentinelServiceName=main&{}", free_port()?, nodes.join("&"));
+        let url = format!(
+            "redis-sentinel://limits:secret@127.0.0.1:{}/0?sentinelServiceName=main&{}",
+            free_port()?,
+            nodes.join("&")
+        );
         let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(DEADLINE).connect().await?;
         let trial = Self { primary, _replica: replica, sentinels, backend };
         assert_eq!(trial.charge(2).await?, 2);

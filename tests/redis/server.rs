@@ -49,21 +49,21 @@ pub(crate) fn free_port() -> Result<u16> {
 
 impl Server {
     pub(crate) fn start() -> Result<Self> {
-        Self::start_with(&[])
+        Self::start_with::<&str>(&[])
     }
 
     /// With more arguments for the server; `FOLDER` in one stands for the folder.
-    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn start_with<A: AsRef<str>>(arguments: &[A]) -> Result<Self> {
         let mut server = Self::not_started(arguments)?;
         server.start_again()?;
         Ok(server)
     }
 
     /// One that has a port, and is to be started later.
-    pub(crate) fn not_started(arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn not_started<A: AsRef<str>>(arguments: &[A]) -> Result<Self> {
         let folder = Folder::new()?;
         let path = folder.path().to_string_lossy().into_owned();
-        let arguments = arguments.iter().map(|argument| argument.replace("FOLDER", &path)).collect();
+        let arguments = arguments.iter().map(|argument| argument.as_ref().replace("FOLDER", &path)).collect();
         Ok(Self { port: free_port()?, folder, arguments, process: None })
     }
 

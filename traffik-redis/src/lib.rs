@@ -91,12 +91,12 @@
 //! ```text
 //! ACL SETUSER traffik on >password resetkeys ~{myapp:prod|* -@all
 //!     +evalsha +eval +time +get +getrange +set +setrange +pexpireat +unlink +scan
-//!     +ping +select +info +client|id +role +cluster|slots
+//!     +ping +select +info +client|id +role +cluster|slots +asking
 //! ```
 //!
 //! `scan` is for [`clear`](traffik::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a
 //! server that may forget clients; `select` for a database other than 0, `role` where there are sentinels, and
-//! `cluster|slots` in a cluster.
+//! `cluster|slots` and `asking` in a cluster.
 //!
 //! # TLS
 //!

@@ -9,6 +9,7 @@ use traffik_redis::{RedisBackend, RedisBackendBuilder};
 
 use crate::{
     PLENTY, Result,
+    permissions::known_user,
     raw::{Raw, Reply},
     server::{Server, free_port},
 };
@@ -29,7 +30,7 @@ impl Cluster {
         let mut nodes = Vec::new();
         for _ in 0..6 {
             let bus = free_port()?.to_string();
-            nodes.push(Server::start_with(&[
+            let settings = [
                 "--cluster-enabled",
                 "yes",
                 "--cluster-port",
@@ -43,7 +44,10 @@ impl Cluster {
                 "0",
                 "--repl-diskless-sync-delay",
                 "0",
-            ])?);
+            ];
+            let user = known_user()?;
+            let arguments: Vec<_> = settings.into_iter().chain(user.iter().map(String::as_str)).collect();
+            nodes.push(Server::start_with(&arguments)?);
             bus_ports.push(bus);
         }
         let cluster = Self { nodes };
@@ -106,8 +110,13 @@ impl Cluster {
         format!("redis-cluster://127.0.0.1:{one}?node=127.0.0.1:{other}")
     }
 
+    /// As a user who may do what limits take, and no more.
     pub(crate) fn builder(&self) -> RedisBackendBuilder {
-        RedisBackend::builder(self.url()).namespace("test:redis").command_timeout(PLENTY)
+        RedisBackend::builder(self.url())
+            .username("limits")
+            .password("secret")
+            .namespace("test:redis")
+            .command_timeout(PLENTY)
     }
 
     pub(crate) fn primaries(&self) -> impl Iterator<Item = &Server> {

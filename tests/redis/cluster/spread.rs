@@ -9,12 +9,13 @@ use traffik::{
 use traffik_redis::RedisBackend;
 
 use super::{Cluster, charge, client, key};
-use crate::{Client, Result};
+use crate::{Client, Result, builder};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_life() -> Result {
     let cluster = Cluster::start()?;
     let backend = cluster.builder().connect().await?;
+    alone(&cluster).await?;
     spread(&cluster, &backend).await?;
     stacked(&backend).await?;
     exact(&cluster, &backend).await?;
@@ -26,6 +27,20 @@ async fn a_whole_life() -> Result {
     spread(&cluster, &backend).await?;
     backend.close().await?;
     assert!(client(1)?.decide(&backend, 1).await.is_err());
+    Ok(())
+}
+
+/// One of its servers by itself will not do, wherever the keys are.
+async fn alone(cluster: &Cluster) -> Result {
+    let mut refused = 0;
+    for primary in cluster.primaries() {
+        if let Err(error) = builder(primary).connect().await {
+            assert!(error.to_string().contains("redis-cluster://"), "{error}");
+            refused += 1;
+        }
+    }
+    // What is tried when connecting is kept by one of them.
+    assert_eq!(refused, 2);
     Ok(())
 }
 

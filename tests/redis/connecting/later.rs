@@ -9,7 +9,11 @@ use traffik::{
 };
 use traffik_redis::{Error, RedisBackend};
 
-use crate::{Client, PLENTY, Result, builder, log::Log, server::Server};
+use crate::{
+    Client, PLENTY, Result, builder,
+    log::Log,
+    server::{Server, free_port},
+};
 
 fn alice() -> Result<Client> {
     Client::new("alice", FixedWindow, "5/30d")
@@ -17,7 +21,7 @@ fn alice() -> Result<Client> {
 
 #[tokio::test]
 async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
-    let mut server = Server::not_started(&[])?;
+    let mut server = Server::not_started::<&str>(&[])?;
     let (log, _guard) = Log::begin();
     let backend = builder(&server).connect_lazy()?;
     let asked = Instant::now();
@@ -36,6 +40,27 @@ async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
         sleep(Duration::from_millis(5)).await;
     }
     assert!(log.text().contains("there again") && !log.text().contains("ERROR"), "{}", log.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_that_comes_up_after_the_app_is_joined() -> Result {
+    let bus = free_port()?.to_string();
+    let mut server = Server::not_started(&["--cluster-enabled", "yes", "--cluster-port", &bus])?;
+    let (log, _guard) = Log::begin();
+    let address = server.url().replace("redis://", "redis-cluster://");
+    let backend = RedisBackend::builder(address).namespace("test:redis").command_timeout(PLENTY).connect_lazy()?;
+    let error = alice()?.decide(&backend, 1).await.err().ok_or("nothing answered")?;
+    assert!(error.to_string().contains("refused"), "{error}");
+
+    server.start_again()?;
+    server.raw()?.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
+    let back = Instant::now();
+    while alice()?.decide(&backend, 1).await.is_err() {
+        assert!(back.elapsed() < Duration::from_secs(10), "it is not joined");
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!log.text().contains("ERROR"), "{}", log.text());
     Ok(())
 }
 
@@ -75,7 +100,7 @@ async fn a_wrong_configuration_is_an_error_at_once() -> Result {
 
 #[tokio::test]
 async fn one_that_was_never_there_is_closed_all_the_same() -> Result {
-    let server = Server::not_started(&[])?;
+    let server = Server::not_started::<&str>(&[])?;
     let backend = builder(&server).connect_lazy()?;
     backend.close().await?;
     assert!(matches!(alice()?.decide(&backend, 1).await, Err(BackendError::Closed)));

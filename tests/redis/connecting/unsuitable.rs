@@ -16,12 +16,13 @@ use traffik_redis::RedisBackend;
 use crate::{
     Client, PLENTY, Result, builder,
     log::Log,
+    permissions::rules,
     raw::{Raw, Reply},
     server::Server,
 };
 
 /// Why it is not connected to.
-async fn reason(address: String) -> Result<String> {
+async fn reason(address: impl Into<String>) -> Result<String> {
     let error = RedisBackend::builder(address).namespace("test:redis").connect().await.err();
     let error = error.ok_or("it was connected to")?.to_string();
     assert!(!error.contains("hunter2"), "{error}");
@@ -69,6 +70,26 @@ async fn what_is_no_redis() -> Result {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_none() -> Result {
+    let server = Server::start_with(&["--requirepass", "right"])?;
+    let cluster = format!("127.0.0.1:{}", server.port());
+    let address = reason(format!("redis-cluster://:right@{cluster}")).await?;
+    assert!(address.contains("cluster support disabled"), "{address}");
+    let password = reason(format!("redis-cluster://:hunter2@{cluster}")).await?;
+    assert!(password.contains("knows no such user and password"), "{password}");
+    let password = reason(format!("redis-cluster://{cluster}")).await?;
+    assert!(password.contains("wants a password"), "{password}");
+    let nobody = reason(format!("redis-cluster://127.0.0.1:{}", crate::server::free_port()?)).await?;
+    assert!(nobody.contains("nobody listens"), "{nobody}");
+
+    let node =
+        Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &crate::server::free_port()?.to_string()])?;
+    let empty = reason(node.url().replace("redis://", "redis-cluster://")).await?;
+    assert!(empty.contains("knows of no slots"), "{empty}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_replica() -> Result {
     let primary = Server::start()?;
     let replica = Server::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])?;
@@ -90,15 +111,6 @@ async fn a_server_that_forgets_is_warned_of() -> Result {
     builder(&server).connect().await?;
     assert!(log.text().contains("WARN") && log.text().contains("allkeys-lru"), "{}", log.text());
     Ok(())
-}
-
-/// What the crate's documentation tells to allow.
-fn rules() -> Result<Vec<String>> {
-    let documentation = include_str!("../../../traffik-redis/src/lib.rs");
-    let (_, rules) = documentation.split_once("ACL SETUSER traffik ").ok_or("nothing is told")?;
-    let (rules, _) = rules.split_once("```").ok_or("it does not end")?;
-    let rules = rules.replace("myapp:prod", "test:redis").replace(">password", ">secret");
-    Ok(rules.split_whitespace().filter(|word| *word != "//!").map(str::to_owned).collect())
 }
 
 /// A user who may do all of it but one thing, whom nothing is known of before.

@@ -65,6 +65,7 @@ fn explained(error: CallError) -> Error {
             "the user may not do what limits take: `ACL SETUSER .. {ALLOW}`, with the keys of the namespace, allows it; see \
              the documentation of traffik-redis ({reason})"
         )),
+        CallError::Refused(reason) if passes(&reason) => Error::Connect(CallError::Refused(reason).into()),
         CallError::Refused(reason) if reason.contains("READONLY") => {
             unsuitable(&format!("it is a replica, and limits are written: connect to its primary ({reason})"))
         }
@@ -74,6 +75,11 @@ fn explained(error: CallError) -> Error {
         CallError::Refused(reason) => unsuitable(&format!("it does not run programs ({reason})")),
         other => Error::Connect(other.into()),
     }
+}
+
+/// Whether the server only has to be waited for.
+fn passes(reason: &str) -> bool {
+    ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY"].iter().any(|form| reason.starts_with(form))
 }
 
 /// Servers say so in different ways, the more so inside of a program.
@@ -124,6 +130,7 @@ mod tests {
             let error = explained(CallError::Refused(reason.into())).to_string();
             assert!(error.contains("ACL SETUSER") && error.contains(reason), "{error}");
         }
+        assert!(matches!(explained(CallError::Refused("LOADING Redis is loading".into())), Error::Connect(_)));
         assert!(explained(CallError::Refused("READONLY You can't write".into())).to_string().contains("primary"));
     }
 }
