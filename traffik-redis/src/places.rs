@@ -1,12 +1,8 @@
 //! Where the hits of one call are stored.
 
-use traffik::{
-    backend::BackendError,
-    decision::Hit,
-    strategy::{AnyStrategy, Strategy},
-};
+use traffik::{backend::BackendError, decision::Hit, strategy::Strategy};
 
-use crate::keys::Keys;
+use crate::{keys::Keys, scripts::Twin};
 
 #[derive(Default)]
 pub(crate) struct Places {
@@ -41,8 +37,8 @@ impl Places {
         }))
     }
 
-    /// Whether there is a hit that only its own strategy can decide about.
+    /// Whether it is a hit that only its own strategy can decide about, since no program can.
     pub(crate) fn is_own(hit: &Hit<'_>) -> bool {
-        matches!(hit.strategy, AnyStrategy::Own(_)) && !hit.rate.is_unlimited()
+        Twin::of(hit.strategy).is_none() && !hit.rate.is_unlimited()
     }
 }

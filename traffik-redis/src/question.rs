@@ -1,12 +1,7 @@
 //! What is asked of a program: the keys, and the hits in as few bytes as they need.
 
 use thiserror::Error;
-use traffik::{
-    Rate,
-    backend::BackendError,
-    decision::Hit,
-    strategy::{AnyStrategy, Strategy},
-};
+use traffik::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
 
 use crate::{
     client::slot_of,
@@ -29,8 +24,8 @@ pub(crate) struct Question {
 
 #[derive(Debug, Error)]
 enum NotAsked {
-    #[error("the strategy `{0}` has no form in Lua that this version knows: keep this throttle in a `MemoryBackend`")]
-    Strategy(&'static str),
+    #[error("the strategy `{0}` has no form in Lua")]
+    NoTwin(&'static str),
     #[error("{0} limits are too many for one decision")]
     TooMany(usize),
 }
@@ -60,7 +55,8 @@ impl Question {
 
     /// Adds a hit about a key.
     fn add(&mut self, hit: &Hit<'_>, place: usize) -> Result<(), BackendError> {
-        let twin = twin(hit.strategy)?;
+        let twin =
+            Twin::of(hit.strategy).ok_or_else(|| BackendError::unavailable(NotAsked::NoTwin(hit.strategy.name())))?;
         self.twins = Some(self.twins.map_or(Twins::Only(twin), |twins| twins.and(Twins::Only(twin))));
         self.packed.extend(number(place + 1)?);
         self.packed.push(twin as u8);
@@ -79,21 +75,11 @@ fn number(key: usize) -> Result<[u8; 2], BackendError> {
     Ok(number.to_le_bytes())
 }
 
-fn twin(strategy: &AnyStrategy) -> Result<Twin, BackendError> {
-    match strategy {
-        AnyStrategy::FixedWindow(_) => Ok(Twin::FixedWindow),
-        AnyStrategy::SlidingWindowCounter(_) => Ok(Twin::SlidingWindowCounter),
-        AnyStrategy::SlidingWindowLog(_) => Ok(Twin::SlidingWindowLog),
-        AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Ok(Twin::Meter),
-        other => Err(BackendError::unavailable(NotAsked::Strategy(other.name()))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use traffik::{
         client::Key,
-        strategy::{SlidingWindowLog, TokenBucket},
+        strategy::{AnyStrategy, SlidingWindowLog, TokenBucket},
     };
 
     use super::*;

@@ -15,6 +15,8 @@ use traffik::{
     strategy::{AnyStrategy, Log, Past, State},
 };
 
+use crate::scripts::Twin;
+
 const NARROW: u8 = 1;
 const WIDE: u8 = 2;
 const LOG: u8 = 3;
@@ -35,8 +37,8 @@ pub(crate) enum Unpackable {
 /// What is stored of a client, in the form that all programs read which keep the strategy's states.
 pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpackable> {
     let mut bytes = Writer(Vec::new());
-    match strategy {
-        AnyStrategy::Own(_) => {
+    match Twin::of(strategy) {
+        None => {
             bytes.put(WIDE.into(), 1)?;
             bytes.put_state(past, 8)?;
             for (until, cost) in past.state.log().into_iter().flat_map(Log::iter) {
@@ -44,11 +46,11 @@ pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpac
                 bytes.put(cost, 8)?;
             }
         }
-        AnyStrategy::SlidingWindowLog(_) => {
+        Some(Twin::SlidingWindowLog) => {
             bytes.put(LOG.into(), 1)?;
             log::put(&mut bytes, past)?;
         }
-        _ => {
+        Some(_) => {
             bytes.put(NARROW.into(), 1)?;
             bytes.put_state(past, 7)?;
         }

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
+use traffik::strategy::AnyStrategy;
 
 use crate::client::digest;
 
@@ -84,6 +85,19 @@ pub(crate) enum Twin {
     SlidingWindowCounter = 2,
     Meter = 3,
     SlidingWindowLog = 4,
+}
+
+impl Twin {
+    /// The Lua form of a strategy, if it has one.
+    pub(crate) const fn of(strategy: &AnyStrategy) -> Option<Self> {
+        match strategy {
+            AnyStrategy::FixedWindow(_) => Some(Self::FixedWindow),
+            AnyStrategy::SlidingWindowCounter(_) => Some(Self::SlidingWindowCounter),
+            AnyStrategy::SlidingWindowLog(_) => Some(Self::SlidingWindowLog),
+            AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Some(Self::Meter),
+            _ => None,
+        }
+    }
 }
 
 /// The strategies of a decision.

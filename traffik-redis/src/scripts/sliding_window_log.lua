@@ -292,12 +292,9 @@ end
 function sliding_window_log.tell(log, hit, cost)
   local first, before, used = counted(log)
   local left = max(0, hit.limit - used)
-  local places = {
-    last_of(log, first, used, max(0, hit.limit - left - 1)),
-    last_of(log, first, used, max(0, hit.limit - cost)),
-    log.count - 1,
-  }
-  table.sort(places)
+  local near = last_of(log, first, used, max(0, hit.limit - left - 1))
+  local far = last_of(log, first, used, max(0, hit.limit - cost))
+  local places = { min(near, far), max(near, far), log.count - 1 }
   local told = { struct.pack('<BI8I8I8I6I6', 2, log.expires, log.written, 0, log.limit, log.period) }
   for i, place in ipairs(places) do
     if place ~= places[i - 1] then
