@@ -8,11 +8,12 @@ use std::{
 use tokio::time::{sleep, timeout};
 use traffik::{
     backend::{Backend, BackendError},
-    strategy::FixedWindow,
+    decision::{Receipt, Standing},
+    strategy::{AnyStrategy, FixedWindow, SlidingWindowLog},
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, Result, builder, server::Server};
+use crate::{Client, Result, builder, own::Leases, server::Server};
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
@@ -27,10 +28,13 @@ fn client() -> Result<Client> {
 async fn programs_that_were_flushed_are_sent_again() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
-    for used in 1..=4 {
-        server.raw()?.call(&["SCRIPT", "FLUSH"])?;
-        let outcome = client()?.decide(&backend, 1).await?;
-        assert_eq!(outcome.past.map(|past| past.state.words()[1]), Some(used));
+    for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::own(Leases)] {
+        let client = Client::new("alice", strategy, "5/30d")?;
+        for left in (0..5).rev() {
+            server.raw()?.call(&["SCRIPT", "FLUSH"])?;
+            let outcome = client.decide(&backend, 1).await?;
+            assert_eq!(Standing::new(&client.strategy, client.rate, &outcome).remaining(), left);
+        }
     }
     Ok(())
 }
@@ -155,11 +159,16 @@ async fn a_backend_that_nobody_has_any_more_lets_go_of_its_connection() -> Resul
 async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
-    client()?.decide(&backend, 1).await?;
-    let key = server.raw()?.keys()?.pop().ok_or("no key")?;
-    server.raw()?.call(&["SET", &key, "\u{7f}what a later version stores"])?;
-    let error = client()?.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
-    assert!(error.contains("version 127"), "{error}");
-    assert!(server.raw()?.call(&["GET", &key])?.text().contains("later version"));
+    for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::own(Leases)] {
+        let client = Client::new("alice", strategy, "5/30d")?;
+        let charged_at = client.decide(&backend, 1).await?.at;
+        let key = server.raw()?.keys()?.pop().ok_or("no key")?;
+        server.raw()?.call(&["SET", &key, "\u{7f}what a later version stores"])?;
+        let error = client.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
+        assert!(error.contains("version 127"), "{error}");
+        assert!(backend.refund(&[Receipt { hit: client.hit(1), charged_at }]).await.is_err());
+        assert!(server.raw()?.call(&["GET", &key])?.text().contains("later version"));
+        backend.clear().await?;
+    }
     Ok(())
 }

@@ -66,7 +66,8 @@
 //! were faster it is made anew, 64 times at most within the deadline; then it is an error, and nothing was charged. Tasks of
 //! one process take turns, so that only processes compete for a client.
 //!
-//! What they store is 37 bytes and 16 for each charge in a log, all of which is read and written each time.
+//! What they store is 37 bytes and 16 for each charge in a log, all of which is read and written each time. So is a
+//! `SlidingWindowLog` beside one of them: if it is long, keep it out of their tuples.
 //!
 //! # What the store loses
 //!

@@ -172,9 +172,9 @@ async fn long_logs() -> Result {
     }
     println!("long logs: {steps} decisions, {admitted} of them admitted");
     assert!(admitted > steps / 4 && admitted < steps);
-    // Most of these were too long to be written whole, and some were trimmed.
+    // Many of these were too long to be written whole, and some were trimmed.
     let run = server.raw()?.commands_run()?;
     let calls = |name: &str| run.iter().find(|(command, _)| command == name).map_or(0, |&(_, calls)| calls);
-    assert!(calls("setrange") > steps / 2 && calls("set") > steps / 100, "{run:?}");
+    assert!(calls("setrange") > steps / 4 && calls("set") > steps / 100, "{run:?}");
     Ok(())
 }
