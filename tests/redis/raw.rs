@@ -45,6 +45,20 @@ impl Raw {
         Ok(keys)
     }
 
+    /// The keys that would stay for ever.
+    pub(crate) fn keys_without_end(&mut self) -> Result<Vec<String>> {
+        const PROGRAM: &str = "
+            local found = {}
+            for _, key in ipairs(redis.call('KEYS', '*')) do
+                if redis.call('PTTL', key) == -1 then
+                    found[#found + 1] = key
+                end
+            end
+            return found";
+        let Reply::List(keys) = self.call(&["EVAL", PROGRAM, "0"])? else { return Err("no list of keys".into()) };
+        Ok(keys.iter().map(Reply::text).collect())
+    }
+
     /// How often each command ran since it was last asked to forget, as `(name, calls)`, in order; those inside of programs too.
     pub(crate) fn commands_run(&mut self) -> Result<Vec<(String, u64)>> {
         let stats = self.call(&["INFO", "commandstats"])?.text();

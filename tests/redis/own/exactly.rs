@@ -43,6 +43,7 @@ async fn tasks_on_several_connections() -> Result {
     for strategy in [AnyStrategy::own(CoolDown), AnyStrategy::own(Leases)] {
         assert_eq!(hammer(&backends, &strategy, 16, 10).await?, 100, "{strategy:?}");
     }
+    assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     Ok(())
 }
 
@@ -81,5 +82,6 @@ async fn beside_programs_in_lua() -> Result {
     let hit = Hit { uid: "wide", key: &key, strategy: &own, rate: Rate::literal("1000/30d"), cost: 0 };
     let known = one.peek(&[hit]).await?.outcomes()[0].past.clone().ok_or("nothing stored")?;
     assert_eq!(known.state.words()[0], together);
+    assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     Ok(())
 }

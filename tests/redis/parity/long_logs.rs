@@ -171,6 +171,7 @@ async fn long_logs() -> Result {
         }
     }
     println!("long logs: {steps} decisions, {admitted} of them admitted");
+    assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     assert!(admitted > steps / 4 && admitted < steps);
     // Many of these were too long to be written whole, and some were trimmed.
     let run = server.raw()?.commands_run()?;

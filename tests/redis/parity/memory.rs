@@ -103,5 +103,6 @@ async fn the_memory_backend_says_the_same() -> Result {
         steps += follow(&redis, seed).await?;
     }
     println!("beside memory: {steps} calls");
+    assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     Ok(())
 }

@@ -68,6 +68,7 @@ async fn follow(name: &'static str, choose: Choose) -> Result {
         }
     }
     println!("{name}: {steps} decisions, {admitted} of them admitted");
+    assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     assert!(steps > traces() * 20 && admitted > steps / 4 && admitted < steps);
     Ok(())
 }

@@ -10,7 +10,7 @@
 local HEADER, HEADER_SIZE, LOG_VERSION = '<BI7I7I6I6I3I3I2', 35, 3
 local ENTRY, ENTRY_SIZE = '<I6I2', 8
 local TIMES, SUMS = 2 ^ 48, 2 ^ 16
--- The entries that are read at once.
+-- The entries that are read at once. With half or twice as many a decision takes as long.
 local PAGE = 64
 
 local sliding_window_log = {}
