@@ -184,6 +184,32 @@ mod tests {
     }
 
     #[test]
+    fn of_a_log_in_lua_the_entries_that_ended_and_those_behind_the_last_are_none() {
+        let mut bytes = Writer(vec![LOG]);
+        let (start, period) = (1_760_000_000_000_000, 60_000_000);
+        let header = [(start + 9, 7), (start, 7), (100, 6), (period, 6), (1, 3), (3, 3), (65_535, 2)];
+        // The last ends with the state, whatever its own bits say: a clock went back, and the header alone was moved.
+        let entries = [(70, 6), (65_535, 2), (99, 6), (4, 2), (105, 6), (6, 2), (1, 6), (9, 2)];
+        for (number, width) in header.into_iter().chain(entries) {
+            bytes.put(number, width).unwrap();
+        }
+        let log = [(start + 3, 5), (start + 9, 2)].map(|(until, cost)| (Timestamp::from_micros(until), cost));
+        let found = unpack(&bytes.0).unwrap().unwrap();
+        assert_eq!(found, past(start + 9, [start, 0], Some(log.into_iter().collect())));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        for version in 0..=4 {
+            for (length, fill) in (0..200).flat_map(|length| [0, 1, 0x7f, 0xff].map(|fill| (length, fill))) {
+                let mut packed = vec![version];
+                packed.extend((0..length).map(|at: u8| fill ^ (at % 3)));
+                let _ = unpack(&packed);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_state_is_an_error() {
         for packed in [&[127; 34][..], &[1; 33], &[1], &[2; 36], &[2; 40], &[3; 30], &[3; 60]] {
             assert!(unpack(packed).is_err(), "{packed:?}");
