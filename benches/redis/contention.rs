@@ -3,54 +3,11 @@
 use std::time::Instant;
 
 use tokio::task::JoinSet;
-use traffik::{
-    Rate,
-    client::Key,
-    clock::Timestamp,
-    strategy::{AnyStrategy, FixedWindow, Past, State, Strategy, StrategyError},
-};
+use traffik::{Rate, client::Key, strategy::AnyStrategy};
 
-use crate::{Result, connect, decide, server::Server};
+use crate::{Result, connect, decide, own::Own, server::Server};
 
 const CALLS: u64 = 300;
-
-/// Is to Redis what no strategy of traffik's is: one that it does not know.
-#[derive(Debug)]
-struct Own;
-
-impl Strategy for Own {
-    fn name(&self) -> &'static str {
-        "own"
-    }
-
-    fn check(&self, rate: Rate) -> std::result::Result<(), StrategyError> {
-        FixedWindow.check(rate)
-    }
-
-    fn capacity(&self, rate: Rate) -> u64 {
-        FixedWindow.capacity(rate)
-    }
-
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
-        FixedWindow.available(past, rate, now)
-    }
-
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
-        FixedWindow.available_at(past, rate, cost, now)
-    }
-
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        FixedWindow.charge(past, rate, cost, now)
-    }
-
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        FixedWindow.refund(past, cost, charged_at, now)
-    }
-
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        FixedWindow.rewound(past, now)
-    }
-}
 
 pub(crate) async fn run() -> Result {
     println!("Decisions of 16 tasks or more about one client, at a strategy of one's own:\n");

@@ -13,7 +13,7 @@ use traffik_redis::RedisBackend;
 
 use crate::{LENGTHS, Result, connect, decide, raw::Raw, server::Server, strategies};
 
-const CALLS: u64 = 5000;
+const CALLS: u32 = 5000;
 
 pub(crate) async fn run() -> Result {
     println!("Server time for a decision, in µs:\n");
@@ -105,7 +105,8 @@ impl Row {
         }
         let stats = self.raw.call(&["INFO", "commandstats"])?.text();
         let evalsha = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).ok_or("no figure")?;
-        let figure = evalsha.split("usec_per_call=").nth(1).and_then(|rest| rest.split(',').next());
-        Ok(figure.ok_or("no figure")?.parse()?)
+        let figure = evalsha.split("usec=").nth(1).and_then(|rest| rest.split(',').next());
+        // One may take several calls.
+        Ok(figure.ok_or("no figure")?.parse::<f64>()? / f64::from(CALLS))
     }
 }

@@ -9,6 +9,7 @@
 mod contention;
 mod effort;
 mod memory;
+mod own;
 #[path = "../../tests/redis/raw.rs"]
 #[allow(dead_code, reason = "tests need more of it")]
 mod raw;
@@ -27,7 +28,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use self::server::Server;
+use self::{own::Own, server::Server};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -54,12 +55,13 @@ async fn connect(server: &Server) -> Result<RedisBackend> {
 }
 
 /// Those that keep as much of any client.
-fn strategies() -> [(&'static str, AnyStrategy); 4] {
+fn strategies() -> [(&'static str, AnyStrategy); 5] {
     [
         ("FixedWindow", FixedWindow.into()),
         ("SlidingWindowCounter", SlidingWindowCounter.into()),
         ("TokenBucket", TokenBucket::new().into()),
         ("Gcra", Gcra::new().burst(100).into()),
+        ("one of one's own", AnyStrategy::own(Own)),
     ]
 }
 
