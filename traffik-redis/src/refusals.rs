@@ -18,10 +18,10 @@ use traffik::{
     Rate,
     clock::Timestamp,
     decision::{Decision, Hit, Outcome},
-    strategy::{AnyStrategy, Past, Strategy},
+    strategy::{Past, Strategy},
 };
 
-use crate::{answer, places::Places};
+use crate::{answer, places::Places, scripts::Twin};
 
 /// How many groups of keys there are for which it is kept when they last changed.
 const GROUPS: usize = 1024;
@@ -145,13 +145,13 @@ impl Known {
         hit.cost > 0 && self.tells_of(hit) && !hit.strategy.fits(past, hit.rate, hit.cost, latest)
     }
 
-    /// An outline of a log tells only of the hit that it was made for, and what is said of a user's strategy likewise.
+    /// An outline of a log tells of no less than what it was made for, and one of a strategy that is not known here of nothing else.
     fn tells_of(&self, hit: &Hit<'_>) -> bool {
         let is_same_rate = hit.rate == self.rate;
-        match hit.strategy {
-            AnyStrategy::Own(_) => is_same_rate && hit.cost == self.cost,
-            AnyStrategy::SlidingWindowLog(_) => is_same_rate && hit.cost >= self.cost,
-            _ => true,
+        match Twin::of(hit.strategy) {
+            None => is_same_rate && hit.cost == self.cost,
+            Some(Twin::SlidingWindowLog) => is_same_rate && hit.cost >= self.cost,
+            Some(_) => true,
         }
     }
 
@@ -174,5 +174,97 @@ impl Moment {
 
     fn since(self, earlier: Self) -> Option<Duration> {
         self.0.checked_sub(earlier.0).map(Duration::from_micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use traffik::{
+        client::Key,
+        strategy::{AnyStrategy, FixedWindow, Gcra, State},
+    };
+
+    use super::*;
+    use crate::keys::Keys;
+
+    /// When Redis refused, by its clock: a while before the window ends.
+    const AT: u64 = 1_760_000_000_000_000;
+    const WAIT: u64 = 400_000;
+    const ASKED: Moment = Moment(1_000_000);
+    const HEARD: Moment = Moment(1_030_000);
+    const RATE: Rate = Rate::literal("5/min");
+
+    /// Alice's window, in which there is no room until it ends.
+    struct Rig {
+        refusals: Refusals,
+        key: Key,
+        strategy: AnyStrategy,
+    }
+
+    impl Rig {
+        fn new(max_age: Duration) -> Self {
+            let rig = Self { refusals: Refusals::new(10, max_age), key: "alice".into(), strategy: FixedWindow.into() };
+            let end = Timestamp::from_micros(AT + WAIT);
+            let state = State::new(end, [AT + WAIT - RATE.period_micros(), 5]);
+            let past = Some(Past { state, rate: RATE });
+            let refusal = Outcome { admitted: false, past, cost: 1, at: Timestamp::from_micros(AT) };
+            let (hits, places) = rig.ask(1);
+            rig.refusals.remember(&places, &hits, &std::iter::once(refusal).collect(), [ASKED, HEARD]);
+            rig
+        }
+
+        fn ask(&self, cost: u64) -> ([Hit<'_>; 1], Places) {
+            let hits = [Hit { uid: "u", key: &self.key, strategy: &self.strategy, rate: RATE, cost }];
+            let places = Places::of(&hits, &Keys::new("n", None)).unwrap();
+            (hits, places)
+        }
+
+        fn find(&self, cost: u64, now: u64) -> Option<Decision> {
+            let (hits, places) = self.ask(cost);
+            self.refusals.find(&places, &hits, Moment(now))
+        }
+    }
+
+    #[test]
+    fn a_refusal_holds_until_redis_may_admit_at_the_earliest() {
+        let rig = Rig::new(Duration::from_secs(1));
+        assert!(rig.find(1, ASKED.0 + WAIT - 1).is_some());
+        assert!(rig.find(1, ASKED.0 + WAIT).is_none());
+    }
+
+    #[test]
+    fn its_wait_is_told_until_redis_admits_at_the_latest() {
+        let rig = Rig::new(Duration::from_secs(1));
+        let told = rig.find(1, HEARD.0 + 100_000).unwrap();
+        assert_eq!(told.outcomes().first().map(|told| told.at.as_micros()), Some(AT + 100_000));
+    }
+
+    #[test]
+    fn it_holds_for_its_age_at_most_and_for_none_if_that_is_zero() {
+        let rig = Rig::new(Duration::from_micros(50_000));
+        assert!(rig.find(1, ASKED.0 + 49_999).is_some());
+        assert!(rig.find(1, ASKED.0 + 50_000).is_none());
+        assert!(Rig::new(Duration::ZERO).find(1, HEARD.0).is_none());
+    }
+
+    #[test]
+    fn what_changed_since_it_was_asked_for_is_not_known() {
+        let rig = Rig::new(Duration::from_secs(1));
+        let (_, places) = rig.ask(1);
+        rig.refusals.forget(&places.keys, Moment(ASKED.0 - 1));
+        assert!(rig.find(1, HEARD.0).is_some());
+        rig.refusals.forget(&places.keys, ASKED);
+        assert!(rig.find(1, HEARD.0).is_none());
+        let other = Rig::new(Duration::from_secs(1));
+        other.refusals.forget_all(HEARD);
+        assert!(other.find(1, HEARD.0).is_none());
+    }
+
+    #[test]
+    fn what_costs_nothing_is_not_refused_and_another_strategy_is_another_entry() {
+        let rig = Rig::new(Duration::from_secs(1));
+        assert!(rig.find(0, HEARD.0).is_none());
+        let other = Rig { strategy: Gcra::new().into(), ..rig };
+        assert!(other.find(1, HEARD.0).is_none());
     }
 }

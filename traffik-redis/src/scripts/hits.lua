@@ -1,21 +1,26 @@
 -- A question: how many keys it is about, and its hits one after the other, each about one of them.
 local HIT = '<I2BI6I6I6I6'
 
--- The hits of a question, and the last of its keys, which come after those of the questions before it.
+-- The hits of a question, and the last of its keys, which come after those of the questions before it. They are in the tables
+-- that those of the question before were in: to make tables, and to clear them away, is a good part of what a decision takes.
+local hits = {}
+
 local function read_hits(packed, keys_before)
-  local hits, count, at = {}, from_bytes('<I2', packed)
+  local count, at = from_bytes('<I2', packed)
+  local place = 0
   while at <= #packed do
-    local entry, strategy, size, limit, period, cost, next_at = from_bytes(HIT, packed, at)
-    hits[#hits + 1] = {
-      entry = keys_before + entry,
-      strategy = STRATEGIES[strategy],
-      size = size,
-      limit = limit,
-      period = period,
-      cost = cost,
-      fits = true,
-    }
-    at = next_at
+    place = place + 1
+    local hit = hits[place]
+    if not hit then
+      hit = { entry = 0, strategy = 0, size = 0, limit = 0, period = 0, cost = 0, fits = true }
+      hits[place] = hit
+    end
+    local entry, strategy
+    entry, strategy, hit.size, hit.limit, hit.period, hit.cost, at = from_bytes(HIT, packed, at)
+    hit.entry, hit.strategy, hit.fits = keys_before + entry, STRATEGIES[strategy], true
+  end
+  for other = #hits, place + 1, -1 do
+    hits[other] = nil
   end
   return hits, keys_before + count
 end
