@@ -83,9 +83,9 @@ pub(crate) async fn all(server: &Server) -> Result<[Side; SIDES]> {
         asks(Limits::new("TokenBucket", &[TokenBucket::new().into()], HIGH), never).await?,
         asks(Limits::new("Gcra", &[Gcra::new().into()], HIGH), never).await?,
         asks(Limits::new("two limits", &two, HIGH), never).await?,
-        asks(Limits::new("one limit, one client", &one, HIGH).of_one_client(), never).await?,
+        asks(Limits::new("one limit, one client", &one, HIGH).of(1), never).await?,
         asks(Limits::new("refused by Redis", &one, LOW), never).await?,
-        asks(Limits::new("refused here", &one, LOW), Duration::from_secs(1)).await?,
+        asks(Limits::new("refused here, a hundred clients", &one, LOW).of(100), Duration::from_secs(1)).await?,
     ])
 }
 
@@ -121,8 +121,8 @@ impl Limits {
         Self { name, strategies: strategies.to_vec(), rate, clients: KEYS }
     }
 
-    fn of_one_client(self) -> Self {
-        Self { clients: 1, ..self }
+    fn of(self, clients: usize) -> Self {
+        Self { clients, ..self }
     }
 }
 
