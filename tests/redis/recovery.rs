@@ -1,8 +1,14 @@
 //! How soon a server that is no use is noticed, and how soon after it is back.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 use traffik::strategy::FixedWindow;
 use traffik_redis::RedisBackend;
 
@@ -127,5 +133,50 @@ async fn forgotten_on_the_way() -> Result {
     link.mend();
     let back = until_back(&backend).await?;
     assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+    Ok(())
+}
+
+/// Many callers, who fill what the system takes for a server that does not read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hung_under_load() -> Result {
+    let server = Server::start()?;
+    let backend = connect(server.url()).await?;
+    let over = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for _ in 0..64 {
+        let (backend, over) = (backend.clone(), Arc::clone(&over));
+        callers.spawn(async move {
+            let (mut slowest, mut answered) = (Duration::ZERO, 0);
+            while !over.load(Ordering::Relaxed) {
+                let (is_answered, took) = call(&backend).await?;
+                slowest = slowest.max(took);
+                answered += u64::from(is_answered);
+                if !is_answered {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            }
+            Result::Ok((slowest, answered))
+        });
+    }
+    sleep(Duration::from_millis(100)).await;
+    server.hang()?;
+    until_noticed(&backend).await?;
+    server.go_on()?;
+    let back = until_back(&backend).await?;
+    assert!(back < BACK_WITHIN + SLACK, "{back:?}");
+
+    over.store(true, Ordering::Relaxed);
+    let mut all = 0;
+    while let Some(done) = callers.join_next().await {
+        let (slowest, answered) = done??;
+        assert!(slowest < DEADLINE + SLACK, "{slowest:?}");
+        all += answered;
+    }
+    // Everything that was answered is charged, and so is what was not heard of at the most.
+    let alice = Client::new("alice", FixedWindow, "1000000/30d")?.decide(&backend, 0).await?;
+    let charged = alice.past.ok_or("nothing was charged")?.state.words()[1];
+    let stats = backend.stats();
+    assert!(charged >= all && charged <= all + 1 + stats.late + stats.in_doubt, "{all} of {charged}, {stats:?}");
+    assert!(stats.given_up >= 1, "{stats:?}");
     Ok(())
 }

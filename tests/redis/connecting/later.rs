@@ -106,3 +106,24 @@ async fn one_that_was_never_there_is_closed_all_the_same() -> Result {
     assert!(matches!(alice()?.decide(&backend, 1).await, Err(BackendError::Closed)));
     Ok(())
 }
+
+/// The attempt that is under way when nobody wants it any more is not carried through.
+#[tokio::test]
+async fn one_that_is_dropped_while_it_connects_leaves_no_connection() -> Result {
+    let server = Server::start()?;
+    let mut raw = server.raw()?;
+    for _ in 0..5 {
+        server.hang()?;
+        let backend = builder(&server).connect_lazy()?;
+        // So that it waits for the first answer.
+        sleep(Duration::from_millis(50)).await;
+        drop(backend);
+        server.go_on()?;
+    }
+    let dropped = Instant::now();
+    while raw.call(&["CLIENT", "LIST"])?.text().lines().count() > 1 {
+        assert!(dropped.elapsed() < Duration::from_secs(5), "{}", raw.call(&["CLIENT", "LIST"])?.text());
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}

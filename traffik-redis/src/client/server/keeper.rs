@@ -6,16 +6,37 @@ use std::{
 };
 
 use fred::{clients::Client, error::Error as FredError, interfaces::ClientLike};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 
 use crate::client::{line::Line, pause::Pause, reasons, task::Task};
 
 /// Drives a connection, and ends with it.
 pub(super) type Connection = Task<Result<(), FredError>>;
 
-/// One attempt.
+/// One attempt. Nothing comes of one that is not waited for.
 pub(super) async fn connect(client: &Client) -> Result<Connection, FredError> {
-    client.init().await.map(Task)
+    let mut attempt = Attempt { client, is_over: false };
+    let connection = client.init().await.map(Task);
+    attempt.is_over = true;
+    connection
+}
+
+/// The client goes on with an attempt by itself, and keeps the connection that comes of it.
+struct Attempt<'a> {
+    client: &'a Client,
+    is_over: bool,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && Handle::try_current().is_ok() {
+            // Another one takes its place, whereupon it closes what it has; and of the other one nothing comes either.
+            drop(Task(self.client.connect()));
+        }
+    }
 }
 
 /// Connects, waits until the connection is no use any more, and begins again, without end. What is under way on a connection
