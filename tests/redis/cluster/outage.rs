@@ -78,6 +78,8 @@ async fn hung() -> Result {
     let errors = trial.until_served().await?;
     assert!(errors > 0);
 
+    assert!(trial.backend.stats().given_up > 0);
+
     // Back again, it is a replica, and its clients stay where they are.
     trial.cluster.node(0)?.go_on()?;
     let began = Instant::now();

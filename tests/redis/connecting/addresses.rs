@@ -5,7 +5,7 @@ use traffik_redis::{
         clients::Client as FredClient,
         interfaces::ClientLike,
         types::{
-            Builder,
+            Builder, RespVersion,
             config::{Config, ConnectionConfig, ReconnectPolicy, ServerConfig},
         },
     },
@@ -85,7 +85,10 @@ async fn a_configuration_of_freds() -> Result {
     admits(RedisBackend::from_config(config.clone()).password("hunter2"), 1).await?;
     config.password = Some("hunter2".to_owned());
     config.database = Some(1);
-    admits(RedisBackend::from_config(config), 1).await
+    admits(RedisBackend::from_config(config.clone()), 1).await?;
+    // It is asked and answers in another form, and means the same.
+    config.version = RespVersion::RESP3;
+    admits(RedisBackend::from_config(config), 4).await
 }
 
 /// A client that is shared with the app is used as it is, and stays as it is.

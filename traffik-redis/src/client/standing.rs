@@ -30,8 +30,8 @@ impl Standing {
     }
 
     pub(super) fn up(&self) {
-        if let Phase::Down(_) = self.0.send_replace(Phase::Up) {
-            tracing::info!("Redis is there again");
+        if let Phase::Down(why) = self.0.send_replace(Phase::Up) {
+            tracing::info!("Redis is there again, after this: {why}");
         }
     }
 

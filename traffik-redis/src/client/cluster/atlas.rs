@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Atlas {
     standing: Standing,
     /// Somebody found that the map is out of date.
     wrong: Arc<Notify>,
+    /// Who is asked for a map first.
+    turn: AtomicUsize,
     /// Of servers that are none of the cluster's any more.
     given_up_before: AtomicU64,
 }
@@ -50,6 +52,7 @@ impl Atlas {
             map: RwLock::new(map),
             standing: Standing::new(),
             wrong: Arc::new(Notify::new()),
+            turn: AtomicUsize::new(0),
             given_up_before: AtomicU64::new(0),
         }
     }
@@ -93,11 +96,17 @@ impl Atlas {
         self.wrong.notified().await;
     }
 
-    /// Those that may know the shape of the cluster, those that are connected first.
+    /// Those that may know the shape of the cluster, those that are connected first. Each time another one comes first: one
+    /// that is cut off from the others may have an old map.
     pub(super) fn guides(&self) -> Vec<Arc<Node>> {
         let mut guides: Vec<_> = self.read().nodes.values().cloned().collect();
         guides.sort_by_key(|node| !node.is_up());
-        if guides.iter().any(|node| node.is_up()) {
+        let up = guides.iter().take_while(|node| node.is_up()).count();
+        if up > 0 {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            if let Some(up) = guides.get_mut(..up) {
+                up.rotate_left(turn % up.len());
+            }
             return guides;
         }
         let places = [&*self.read().places, &self.seeds].concat();
