@@ -2,5 +2,6 @@
 
 mod addresses;
 mod later;
+mod runtimes;
 mod secured;
 mod unsuitable;

@@ -44,6 +44,11 @@ impl Standing {
         }
     }
 
+    /// It is as if there had never been a connection.
+    pub(super) fn start_again(&self) {
+        self.0.send_replace(Phase::Starting);
+    }
+
     pub(super) fn close(&self) {
         self.0.send_replace(Phase::Down("it was closed".into()));
     }

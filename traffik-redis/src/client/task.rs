@@ -10,6 +10,12 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
+    /// Whether it is over, by itself or with the runtime that it was in.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    #[cfg(feature = "cluster")]
     pub(super) fn end(&self) {
         self.0.abort();
     }

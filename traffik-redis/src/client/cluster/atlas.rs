@@ -146,8 +146,8 @@ impl Atlas {
         present + self.given_up_before.load(Ordering::Relaxed)
     }
 
-    pub(super) fn close(&self) {
-        self.standing.close();
+    /// Lets go of all servers.
+    pub(super) fn forget(&self) {
         let mut map = self.write();
         map.nodes.values().for_each(|node| node.close());
         map.nodes.clear();

@@ -11,7 +11,7 @@ mod node;
 mod redirect;
 mod slots;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fred::{types::config::Config, util::redis_keyslot};
 use redis::Cmd;
@@ -34,7 +34,7 @@ const STEPS: usize = 8;
 pub(super) struct Cluster {
     atlas: Arc<Atlas>,
     patience: Patience,
-    explorer: Task<()>,
+    explorer: Mutex<Option<Task<()>>>,
 }
 
 /// Where a question goes next.
@@ -53,7 +53,7 @@ impl Cluster {
         let seeds = config.server.hosts().into_iter().map(slots::Place::from).collect();
         let atlas = Arc::new(Atlas::new(Dial::new(config, patience), seeds));
         let explorer = Task::spawn(explorer::explore(Arc::clone(&atlas)));
-        Self { atlas, patience, explorer }
+        Self { atlas, patience, explorer: Mutex::new(Some(explorer)) }
     }
 
     /// Insists that it is there.
@@ -94,7 +94,7 @@ impl Cluster {
 
     /// Goes through each primary. Keys whose slot moves meanwhile may stay.
     pub(super) async fn clear(&self, pattern: &str) -> Result<(), CallError> {
-        self.standing().ready(self.patience.answer).await?;
+        self.ready().await?;
         for primary in self.atlas.primaries() {
             let mut pages = Pages::of(pattern);
             while let Some(words) = pages.next() {
@@ -121,15 +121,35 @@ impl Cluster {
 
     /// Asks some primary.
     pub(super) async fn command(&self, name: &str, words: &[&str]) -> Result<Reply, CallError> {
-        self.standing().ready(self.patience.answer).await?;
+        self.ready().await?;
         let primaries = self.atlas.primaries();
         let primary = primaries.iter().find(|primary| primary.is_up()).or(primaries.first());
         primary.ok_or_else(nobody)?.call(redis::cmd(name).arg(words)).await
     }
 
     pub(super) fn close(&self) {
-        self.explorer.end();
-        self.atlas.close();
+        self.explorer().take();
+        self.atlas.forget();
+        self.standing().close();
+    }
+
+    /// Begins anew where the explorer has ended, together with its runtime and that of all connections.
+    fn revive(&self) {
+        let mut explorer = self.explorer();
+        if explorer.as_ref().is_some_and(Task::is_over) {
+            self.atlas.forget();
+            self.standing().start_again();
+            *explorer = Some(Task::spawn(explorer::explore(Arc::clone(&self.atlas))));
+        }
+    }
+
+    fn explorer(&self) -> MutexGuard<'_, Option<Task<()>>> {
+        self.explorer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ready(&self) -> Result<(), CallError> {
+        self.revive();
+        self.standing().ready(self.patience.answer).await
     }
 
     pub(super) fn health(&self) -> Health {
@@ -143,7 +163,7 @@ impl Cluster {
 
     /// Asks whoever has a slot. `command` is made for each attempt, whole or not.
     async fn ask(&self, slot: u16, command: impl Fn(bool) -> Cmd) -> Result<Reply, CallError> {
-        self.standing().ready(self.patience.answer).await?;
+        self.ready().await?;
         let asked = timeout(self.patience.answer, self.follow(slot, command)).await;
         asked.unwrap_or_else(|_| Err(CallError::silence(self.patience.answer)))
     }

@@ -3,7 +3,10 @@
 mod keeper;
 mod settings;
 
-use std::{error::Error as StdError, sync::Arc};
+use std::{
+    error::Error as StdError,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use fred::{
     clients::Client,
@@ -26,7 +29,7 @@ pub(super) struct Server {
     client: Client,
     line: Arc<Line>,
     /// Drives the connection, and makes it again when it is lost. Nobody does for a client that is not ours.
-    keeper: Option<Task<()>>,
+    keeper: Mutex<Option<Task<()>>>,
 }
 
 impl Server {
@@ -53,7 +56,7 @@ impl Server {
             line.standing().up();
         }
         let keeper = Task::spawn(keeper::keep(client.clone(), Arc::clone(&line), connection));
-        Self { client, line, keeper: Some(keeper) }
+        Self { client, line, keeper: Mutex::new(Some(keeper)) }
     }
 
     /// Goes by a client that somebody else keeps connected.
@@ -66,7 +69,7 @@ impl Server {
         }
         let line = Line::new(patience);
         line.standing().up();
-        Self { client, line: Arc::new(line), keeper: None }
+        Self { client, line: Arc::new(line), keeper: Mutex::new(None) }
     }
 
     pub(super) fn line(&self) -> &Line {
@@ -115,13 +118,26 @@ impl Server {
 
     /// Lets go of the connection, unless it is somebody else's. What is under way ends at once, in doubt.
     pub(super) fn close(&self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.end();
+        if self.keeper().take().is_some() {
             self.line.standing().close();
         }
     }
 
+    /// Connects anew where the keeper has ended, together with its runtime.
+    fn revive(&self) {
+        let mut keeper = self.keeper();
+        if keeper.as_ref().is_some_and(Task::is_over) {
+            self.line.standing().start_again();
+            *keeper = Some(Task::spawn(keeper::keep(self.client.clone(), Arc::clone(&self.line), None)));
+        }
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Option<Task<()>>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn call(&self, name: &'static str, words: Vec<Value>) -> Result<Reply, CallError> {
+        self.revive();
         let call = async {
             // The client would keep it until it is connected again, and run it then.
             if !self.client.is_connected() {

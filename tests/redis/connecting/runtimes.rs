@@ -1,0 +1,46 @@
+//! A backend that outlives the runtime that it was connected in, as one of several tests that share it does.
+
+use tokio::runtime::{Builder, Runtime};
+use traffik::strategy::FixedWindow;
+use traffik_redis::RedisBackend;
+
+use crate::{
+    Client, PLENTY, Result,
+    server::{Server, free_port},
+};
+
+fn runtime() -> Result<Runtime> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Each of several runtimes, one after the other, has a decision made.
+fn outlives(address: String) -> Result {
+    let connect = RedisBackend::builder(address).namespace("test:redis").command_timeout(PLENTY).connect();
+    let backend = runtime()?.block_on(connect)?;
+    for _ in 0..3 {
+        let admitted = runtime()?.block_on(async {
+            let alice = Client::new("alice", FixedWindow, "3/30d")?;
+            Result::Ok(alice.decide(&backend, 1).await?.admitted)
+        })?;
+        assert!(admitted);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server() -> Result {
+    let server = Server::start()?;
+    outlives(server.url())
+}
+
+#[test]
+fn a_cluster() -> Result {
+    let bus = free_port()?.to_string();
+    let server = Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus])?;
+    let mut raw = server.raw()?;
+    raw.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
+    while !raw.call(&["CLUSTER", "INFO"])?.text().contains("cluster_state:ok") {
+        std::thread::yield_now();
+    }
+    outlives(server.url().replace("redis://", "redis-cluster://"))
+}
