@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use traffik::{
     backend::{Backend, BackendError},
     client::Key,
@@ -126,6 +129,33 @@ async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result 
     };
     let unheard = backend.stats().late + backend.stats().in_doubt;
     assert!(used - 1 <= unheard && (1..300).contains(&unheard), "{used} of {:?}", backend.stats());
+    Ok(())
+}
+
+/// Requests that are cancelled: what was sent for them runs and is counted, what was not never is, and others go on.
+#[tokio::test]
+async fn who_goes_away_leaves_his_call_behind_and_blocks_nobody() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let client = Client::new("alice", FixedWindow, "1000/30d")?;
+    client.decide(&backend, 1).await?;
+    server.raw()?.call(&["CLIENT", "PAUSE", "100", "ALL"])?;
+    for _ in 0..10 {
+        assert!(
+            timeout(Duration::from_millis(1), client.decide(&backend, 1)).await.is_err(),
+            "a server that sleeps answered"
+        );
+    }
+    let after = client.decide(&backend, 1).await?;
+    let unheard = after.past.map_or(0, |past| past.state.words()[1]) - 2;
+    assert!((1..10).contains(&unheard), "{unheard} were charged");
+
+    let asked = Instant::now();
+    while backend.stats().late < unheard {
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?} and not {unheard}", backend.stats());
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!((backend.stats().late, backend.stats().decisions), (unheard, unheard + 2));
     Ok(())
 }
 

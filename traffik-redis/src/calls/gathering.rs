@@ -1,11 +1,12 @@
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
 use thiserror::Error;
-use tokio::sync::oneshot;
-use traffik::backend::BackendError;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::asking::{Asking, Told};
 use crate::{client::CallError, question::Question};
@@ -66,20 +67,28 @@ impl Gathering {
         std::iter::repeat_with(new).take(buckets).collect()
     }
 
-    /// Has a question answered.
-    pub(super) fn ask(self: &Arc<Self>, question: Arc<Question>) -> Result<oneshot::Receiver<Answer>, BackendError> {
-        let (answer, receiver) = oneshot::channel();
-        let mut queue = self.queue();
-        if queue.waiting.len() >= MOST_WAITING {
-            return Err(BackendError::unavailable(TooMany));
+    /// Has a question answered: in a call of its own if there is a lane for it, or else in one with all that wait.
+    pub(super) async fn ask(self: &Arc<Self>, question: Arc<Question>) -> Result<Told, Arc<CallError>> {
+        match self.enter(&question)? {
+            Entered::Lane(lane) => Alone::new(lane, question).await.map_err(Arc::new),
+            Entered::Queue(answer) => {
+                answer.await.unwrap_or_else(|gone| Err(Arc::new(CallError::InDoubt(gone.into()))))
+            }
         }
-        queue.waiting.push_back(Waiting { question, answer });
+    }
+
+    fn enter(self: &Arc<Self>, question: &Arc<Question>) -> Result<Entered, Arc<CallError>> {
+        let mut queue = self.queue();
         if queue.lanes < self.most_lanes {
             queue.lanes += 1;
-            drop(queue);
-            tokio::spawn(Lane { gathering: Arc::clone(self), has_ended: false }.run());
+            return Ok(Entered::Lane(Lane { gathering: Arc::clone(self), has_ended: false }));
         }
-        Ok(receiver)
+        if queue.waiting.len() >= MOST_WAITING {
+            return Err(Arc::new(CallError::NotRun(TooMany.into())));
+        }
+        let (answer, receiver) = oneshot::channel();
+        queue.waiting.push_back(Waiting { question: Arc::clone(question), answer });
+        Ok(Entered::Queue(receiver))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -130,18 +139,90 @@ impl Gathering {
     }
 }
 
-/// One call after the other, until nobody waits.
+/// Where a question goes.
+enum Entered {
+    Lane(Lane),
+    Queue(oneshot::Receiver<Answer>),
+}
+
+/// A question that goes at once, within the task that asks it: at low load nothing comes between it and its answer.
+///
+/// Whoever stops waiting for it leaves it to a task, which waits on to know what came of it.
+struct Alone {
+    /// The call and its lane, until it is answered.
+    under_way: Option<(Call, Lane)>,
+}
+
+type Call = Pin<Box<dyn Future<Output = Result<Told, CallError>> + Send>>;
+
+impl Alone {
+    fn new(lane: Lane, question: Arc<Question>) -> Self {
+        let asking = Arc::clone(&lane.gathering.asking);
+        asking.counts.called();
+        asking.counts.decided(1);
+        let call = async move { asking.ask_one(|programs| &programs.decide, &question, None).await };
+        Self { under_way: Some((Box::pin(call), lane)) }
+    }
+}
+
+impl Future for Alone {
+    type Output = Result<Told, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((call, _)) = &mut self.under_way else { return Poll::Ready(Err(CallError::Closed)) };
+        let answer = ready!(call.as_mut().poll(context));
+        if let Some((_, lane)) = self.under_way.take() {
+            lane.gathering.asking.counts.ended(answer.as_ref().err(), 1);
+            lane.go_on();
+        }
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let Some((call, lane)) = self.under_way.take() else { return };
+        lane.spawn(|lane| async move {
+            let answer = call.await;
+            let counts = &lane.gathering.asking.counts;
+            counts.ended(answer.as_ref().err(), 1);
+            if answer.is_ok() {
+                counts.late(1);
+            }
+            lane.go_on();
+        });
+    }
+}
+
+/// The place of a call. It makes one after the other, until nobody waits.
 struct Lane {
     gathering: Arc<Gathering>,
     has_ended: bool,
 }
 
 impl Lane {
-    async fn run(mut self) {
-        while let Some(all) = self.gathering.next() {
+    /// With those that wait by now, if there are any.
+    fn go_on(mut self) {
+        match self.gathering.next() {
+            None => self.has_ended = true,
+            Some(all) => self.spawn(|lane| lane.run(all)),
+        }
+    }
+
+    async fn run(mut self, first: Vec<Waiting>) {
+        let mut next = Some(first);
+        while let Some(all) = next {
             self.gathering.answer(all).await;
+            next = self.gathering.next();
         }
         self.has_ended = true;
+    }
+
+    /// Goes on in a task, if there is a runtime that still takes any.
+    fn spawn<T: Future<Output = ()> + Send + 'static>(self, task: impl FnOnce(Self) -> T) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(task(self));
+        }
     }
 }
 

@@ -63,11 +63,9 @@ impl Calls {
     /// Decides, in a call of its own or together with others.
     pub(crate) async fn decide(&self, question: Arc<Question>) -> Result<Told, BackendError> {
         runtime()?;
-        let answer = self.gathering(&question).ok_or(BackendError::Closed)?.ask(question)?;
-        match timeout(self.deadline, answer).await {
-            Ok(Ok(answer)) => answer.map_err(failed),
-            // Whoever was to answer is gone, and its runtime with it.
-            Ok(Err(gone)) => Err(CallError::InDoubt(gone.into()).into()),
+        let gathering = self.gathering(&question).ok_or(BackendError::Closed)?;
+        match timeout(self.deadline, gathering.ask(question)).await {
+            Ok(answer) => answer.map_err(failed),
             Err(_) => Err(self.too_late()),
         }
     }
