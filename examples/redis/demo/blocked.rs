@@ -1,0 +1,36 @@
+//! A client that is over its limit, and does not stop.
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use super::{Redis, Visitor, expect, expect_at_most, heading};
+
+const FOR: Duration = Duration::from_secs(2);
+
+pub(super) async fn show(visitor: &Visitor, redis: &Redis) -> Result<(), Box<dyn Error>> {
+    heading("Over the limit: the client goes on at both apps, for 2 seconds, as fast as they answer");
+    redis.count_commands().await?;
+    let began = Instant::now();
+    let (by_one, by_other) = tokio::try_join!(hammer(visitor, 1), hammer(visitor, 2))?;
+    let (took, commands) = (began.elapsed(), redis.commands().await?);
+
+    let programs = commands.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum::<u64>();
+    let each: Vec<_> = commands.iter().map(|(name, calls)| format!("{name} {calls}")).collect();
+    println!("  {:>5} requests, refused by app 1 {by_one} times and by app 2 {by_other} times", by_one + by_other);
+    println!("  {programs:>5} of them reached Redis, whose commands were: {}\n", each.join(", "));
+    println!("What Redis has just refused is refused without asking it, for up to a second in each process.");
+    expect_at_most("requests that reached Redis", &programs, &(2 * (took.as_secs() + 1)))
+}
+
+/// Asks without a pause: how often it was refused, which it is each time.
+async fn hammer(visitor: &Visitor, app: usize) -> Result<u64, Box<dyn Error>> {
+    let (began, mut refused) = (Instant::now(), 0);
+    while began.elapsed() < FOR {
+        let answer = visitor.ask(app, "/data").await?;
+        expect("a client over its limit", &answer.status, &429)?;
+        refused += 1;
+    }
+    Ok(refused)
+}
