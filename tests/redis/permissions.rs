@@ -15,3 +15,12 @@ pub(crate) fn rules() -> Result<Vec<String>> {
 pub(crate) fn known_user() -> Result<Vec<String>> {
     Ok(["--user".to_owned(), "limits".to_owned()].into_iter().chain(rules()?).collect())
 }
+
+#[test]
+fn the_guide_tells_to_make_the_same() -> Result {
+    let guide = include_str!("../../docs/redis.md").replace("myapp:prod", "test:redis").replace(">password", ">secret");
+    let (_, told) = guide.split_once("ACL SETUSER traffik ").ok_or("nothing is told")?;
+    let (told, _) = told.split_once("```").ok_or("it does not end")?;
+    assert_eq!(told.split_whitespace().collect::<Vec<_>>(), rules()?);
+    Ok(())
+}

@@ -17,6 +17,7 @@ pages! {
     identifiers: "../../docs/identifiers.md",
     quickstart: "../../docs/quickstart.md",
     rates: "../../docs/rates.md",
+    redis: "../../docs/redis.md",
     responses: "../../docs/responses.md",
     strategies: "../../docs/strategies.md",
     testing: "../../docs/testing.md",

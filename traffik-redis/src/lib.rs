@@ -36,46 +36,26 @@
 //! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
 //!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
 //!
+//! The [guide] tells what is stored and for how long, what happens when something goes wrong, and what to set there.
+//!
 //! # Sizing
 //!
-//! Measured with Redis 7.0.15 on a shared machine, with keys such as `{bench|ip=10.0.0.1}|limit|fixed-window` (`cargo bench
-//! --package benches --bench redis`). Memory is what `MEMORY USAGE` says, and beside it what all memory of the server grows by.
-//! Time is the server's own, for a decision about one limit: that of one thread, since Redis has one.
-//!
-//! | strategy | value | memory | admitted | refused |
-//! |---|---|---|---|---|
-//! | `FixedWindow` | 34 B | 136 to 196 B | 7.5 µs | 4.5 µs |
-//! | `SlidingWindowCounter` | 34 B | 152 to 212 B | 7.6 µs | 4.9 µs |
-//! | `TokenBucket`, `LeakyBucket` | 34 B | 136 to 196 B | 7.9 µs | 6.3 µs |
-//! | `Gcra` | 34 B | 120 to 196 B | 8.1 µs | 5.1 µs |
-//! | one of your own | 37 B | 120 to 196 B | 14 µs | 4 µs |
-//! | `SlidingWindowLog` of 1 charge | 43 B | 136 to 212 B | 13 µs | 10 µs |
-//! | of 10 | 115 B | 216 to 294 B | 16 µs | 12 µs |
-//! | of 1000 | 8 kB | 10.3 kB | 19 µs | 13 µs |
-//! | of 65 536 | 524 kB | 655 kB | 20 µs | 14 µs |
-//!
-//! A log takes 8 bytes for each charge that counts, and up to as much again for those that ended: it is trimmed once they are
-//! more. Two rates of different periods on one uid are the one case where a decision takes longer the longer the log is, as
-//! after a release that changes the period, until what was charged before it has ended: in turn they take 53 µs at 1000
-//! charges and 3.8 ms at 65 536.
+//! A client takes some 200 bytes of the server's memory for each limit, its key included, and 8 for each charge in a
+//! `SlidingWindowLog`. A decision about one limit takes the server about 8 µs, a log's up to 20. The [guide] has the figures by
+//! strategy, which `cargo bench --package benches --bench redis` measures.
 //!
 //! # Strategies of your own
 //!
-//! They run as they are, without a form in Lua. A decision that holds one of them is made in the process, beside the others
-//! of its tuple: what is stored is read with the server's time, decided about, and replaced if nobody changed it meanwhile,
-//! all of it or nothing. So it is as exact, and takes two commands where it admits and one where it refuses. Where others
-//! were faster it is made anew, 64 times at most within the deadline; then it is an error, and nothing was charged. Tasks of
-//! one process take turns, so that only processes compete for a client.
-//!
-//! What they store is 37 bytes and 16 for each charge in a log, all of which is read and written each time. So is a
-//! `SlidingWindowLog` beside one of them: if it is long, keep it out of their tuples.
+//! They run as they are, without a form in Lua: what is stored is read with the server's time, decided about in the process, and
+//! replaced in one go if nobody changed it meanwhile. So they are as exact, and take two commands where they admit and one where
+//! they refuse. Where others were faster it is decided anew, 64 times at most within the deadline; then it is an error, and
+//! nothing was charged.
 //!
 //! # What the store loses
 //!
-//! What Redis loses, limits forget: all of it in a restart without persistence, the last second or so in one with it, and what
-//! a replica had not got yet in a failover. Clients then have what was lost once more, and no more than that. A server that is
-//! out of memory and may evict keys (`maxmemory-policy`) does the same to clients one by one: give limits a server whose policy is
-//! `noeviction`, which turns that into errors.
+//! What Redis loses, limits forget: in a restart without persistence, in a failover before the replica had it, and client by
+//! client where `maxmemory-policy` lets it evict keys. Clients then have what was lost once more, and no more than that. Give
+//! limits a server whose policy is `noeviction`, which turns a full memory into errors.
 //!
 //! # The server
 //!
@@ -129,22 +109,20 @@
 //!
 //! # Clusters
 //!
-//! With the feature `cluster`. All entries of a client are in one slot, so that stacked limits stay one decision. Each primary
-//! has a connection of its own: one that hangs or dies is an error for the clients that it has, until a replica takes its
-//! place or it is there again, and nothing to the others. While slots move, everybody is followed to where his entries are,
-//! and charged once; a decision on several limits, some of which have moved and some of which have not yet, is an error.
+//! With the feature `cluster`. All entries of a client are in one slot, so that stacked limits stay one decision. A node that
+//! hangs or dies is an error for the clients that it has, until a replica takes its place or it is there again, and nothing to
+//! the others. While slots move, everybody is followed to where his entries are, and charged once.
 //!
-//! A decision about several clients, whose slots may be on different servers, is made slot by slot. If a later one refuses, what
-//! the earlier ones charged is given back: never too much is admitted, and for a moment perhaps too little.
-//!
-//! A primary that was cut off goes on deciding for those that still reach it, until it hears that it was replaced; what it
-//! admitted meanwhile is lost, as is what a replica had not got.
+//! A decision about several clients is made slot by slot. If a later one refuses, what the earlier ones charged is given back:
+//! never too much is admitted, and for a moment perhaps too little.
 //!
 //! # Features
 //!
 //! - `cluster`: clusters, for `redis-cluster://`.
 //! - `rustls`: TLS, for `rediss://`.
 //! - `test`: `RedisBackend::by_hand`, time that a test sets. It never reaches the programs that go by the server's clock.
+//!
+//! [guide]: https://github.com/traffik-rs/traffik/blob/main/docs/redis.md
 
 mod answer;
 mod backend;
