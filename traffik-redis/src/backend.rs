@@ -63,7 +63,7 @@ impl RedisBackend {
         RedisBackendBuilder::new(Origin::Address(address.into()))
     }
 
-    /// Sets one up from a configuration of [fred](crate::fred)'s, for what no address can say: authorities of your own for
+    /// Sets one up from a configuration of [fred]'s, for what no address can say: authorities of your own for
     /// TLS, for one.
     ///
     /// Only where and who is taken from it (`server`, `username`, `password`, `database`, `version`, `tls`). How calls are
@@ -72,7 +72,7 @@ impl RedisBackend {
         RedisBackendBuilder::new(Origin::Config(Box::new(config)))
     }
 
-    /// Sets one up on a client of [fred](crate::fred)'s that you have connected and share.
+    /// Sets one up on a client of [fred]'s that you have connected and share.
     ///
     /// It is used as it is, and so nobody but you can set it up to keep what is promised here:
     ///
