@@ -12,7 +12,7 @@ use tokio::{task::JoinSet, time::sleep};
 use traffik::strategy::FixedWindow;
 use traffik_redis::RedisBackend;
 
-use crate::{Client, Result, link::Link, server::Server};
+use crate::{Client, Result, builder, link::Link, log::Log, server::Server};
 
 /// The default, which what is promised here goes by.
 const DEADLINE: Duration = traffik_redis::RedisBackendBuilder::DEFAULT_COMMAND_TIMEOUT;
@@ -178,5 +178,29 @@ async fn hung_under_load() -> Result {
     let stats = backend.stats();
     assert!(charged >= all && charged <= all + 1 + stats.late + stats.in_doubt, "{all} of {charged}, {stats:?}");
     assert!(stats.given_up >= 1, "{stats:?}");
+    Ok(())
+}
+
+/// As by somebody's hand, or by a service that moves a name to another server: nobody ends the connections to the old primary.
+#[tokio::test]
+async fn demoted() -> Result {
+    let (server, other) = (Server::start()?, Server::start()?);
+    let (log, _guard) = Log::begin();
+    let backend = builder(&server).connect().await?;
+    assert!(call(&backend).await?.0);
+    server.raw()?.call(&["REPLICAOF", "127.0.0.1", &other.port().to_string()])?;
+    assert!(!call(&backend).await?.0);
+    let began = Instant::now();
+    // Again and again: another may be found at the same name.
+    while backend.stats().given_up < 5 {
+        assert!(began.elapsed() < Duration::from_secs(5), "it holds on to a server that may not write");
+        assert!(!call(&backend).await?.0);
+        sleep(Duration::from_millis(5)).await;
+    }
+    // The log is not told of each time.
+    assert_eq!(log.text().matches("no connection to Redis").count(), 1, "{}", log.text());
+    server.raw()?.call(&["REPLICAOF", "NO", "ONE"])?;
+    let back = until_back(&backend).await?;
+    assert!(back < BACK_WITHIN + SLACK, "{back:?}");
     Ok(())
 }

@@ -89,7 +89,8 @@ impl Line {
             Ok(_) => waiting.answered(),
             Err(CallError::Refused(reason)) => {
                 waiting.answered();
-                if reason.starts_with("READONLY") {
+                // Inside of a program servers put other words before it.
+                if reason.contains("READONLY") {
                     self.demoted.notify_one();
                 }
             }

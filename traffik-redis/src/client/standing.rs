@@ -1,12 +1,25 @@
 //! Whether there is a connection, for those who want to know and those who have to wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::watch, time::timeout};
 
 use super::CallError;
 
-pub(super) struct Standing(watch::Sender<Phase>);
+pub(super) struct Standing {
+    phase: watch::Sender<Phase>,
+    said: Mutex<Said>,
+}
+
+/// What the log was told of it.
+#[derive(Default)]
+struct Said {
+    is_down: bool,
+    when: Option<Instant>,
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
@@ -17,40 +30,48 @@ pub(super) enum Phase {
 }
 
 impl Standing {
+    /// A connection that comes and goes all the time is not told of each time.
+    const SAID_EVERY: Duration = Duration::from_secs(10);
+
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(Phase::Starting))
+        Self { phase: watch::Sender::new(Phase::Starting), said: Mutex::default() }
     }
 
     pub(super) fn is_up(&self) -> bool {
-        matches!(*self.0.borrow(), Phase::Up)
+        matches!(*self.phase.borrow(), Phase::Up)
     }
 
     pub(super) fn phases(&self) -> watch::Receiver<Phase> {
-        self.0.subscribe()
+        self.phase.subscribe()
     }
 
     pub(super) fn up(&self) {
-        if let Phase::Down(why) = self.0.send_replace(Phase::Up) {
-            tracing::info!("Redis is there again, after this: {why}");
+        self.phase.send_replace(Phase::Up);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut said.is_down) {
+            tracing::info!("Redis is there again");
         }
     }
 
     pub(super) fn down(&self, why: impl Into<Arc<str>>) {
         let why = why.into();
-        let before = self.0.send_replace(Phase::Down(Arc::clone(&why)));
+        let before = self.phase.send_replace(Phase::Down(Arc::clone(&why)));
         // One line for an outage, and not one for each attempt to end it.
-        if !matches!(before, Phase::Down(_)) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !said.is_down && said.when.is_none_or(|when| when.elapsed() >= Self::SAID_EVERY);
+        if is_new && !matches!(before, Phase::Down(_)) {
+            *said = Said { is_down: true, when: Some(Instant::now()) };
             tracing::warn!("no connection to Redis, which is tried again until there is one: {why}");
         }
     }
 
     /// It is as if there had never been a connection.
     pub(super) fn start_again(&self) {
-        self.0.send_replace(Phase::Starting);
+        self.phase.send_replace(Phase::Starting);
     }
 
     pub(super) fn close(&self) {
-        self.0.send_replace(Phase::Down("it was closed".into()));
+        self.phase.send_replace(Phase::Down("it was closed".into()));
     }
 
     /// Ends once there is a connection, or it is known that there is none. Only the first attempt is waited for.

@@ -117,7 +117,12 @@ local function answer_each(answer)
     hits, keys_before = read_hits(ARGV[question], keys_before)
     local _, said = pcall(answer, hits)
     -- What a command of the server failed with is a table, or in old ones a text.
-    answers[question + 1] = type(said) == 'table' and said.err or said
+    said = type(said) == 'table' and said.err or said
+    -- A replica writes nothing of any question: whoever asks has to look for the primary.
+    if type(said) == 'string' and string.find(said, 'READONLY', 1, true) then
+      error(said, 0)
+    end
+    answers[question + 1] = said
   end
   return answers
 end
