@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use traffik::{
     backend::Backend,
-    decision::{Hit, Receipt},
-    strategy::{FixedWindow, Gcra, SlidingWindowCounter, TokenBucket},
+    decision::{Hit, Receipt, Standing},
+    strategy::{FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
 
@@ -78,7 +78,7 @@ async fn nobody_is_refused_beyond_his_wait() -> Result {
                     break outcome;
                 }
             };
-            let standing = traffik::decision::Standing::new(&client.strategy, client.rate, &refused);
+            let standing = Standing::new(&client.strategy, client.rate, &refused);
             let wait = standing.retry_after().ok_or("no wait")?;
             assert!(wait <= Duration::from_millis(400), "{name}: {wait:?}");
             sleep(wait).await;
@@ -198,5 +198,35 @@ async fn no_more_is_remembered_than_there_is_room_for() -> Result {
         refused_here = backend.stats().refused_here;
     }
     assert!(refused_here <= 20, "{refused_here} of 10");
+    Ok(())
+}
+
+/// Of a log no more is remembered than tells of one cost: what costs more is asked about, and told the truth.
+#[tokio::test]
+async fn of_a_log_one_cost_tells_nothing_of_another() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let client = Client::new("alice", SlidingWindowLog, "10/30s")?;
+    for _ in 0..10 {
+        assert!(client.decide(&backend, 1).await?.admitted);
+        sleep(Duration::from_millis(50)).await;
+    }
+    let wait = |outcome| Standing::new(&client.strategy, client.rate, outcome).retry_after();
+    let by_redis = client.decide(&backend, 2).await?;
+    let fresh = builder(&server).connect().await?;
+    assert!(!client.decide(&fresh, 1).await?.admitted);
+    let here = client.decide(&fresh, 2).await?;
+    let (by_redis, here) = (wait(&by_redis).ok_or("no wait")?, wait(&here).ok_or("no wait")?);
+    assert!(here <= by_redis, "{here:?} and not {by_redis:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn any_capacity_will_do() -> Result {
+    let server = Server::start()?;
+    for capacity in [1, 1 << 32, usize::MAX] {
+        let backend = builder(&server).refusal_capacity(capacity).connect().await?;
+        blocked(&backend).await?;
+    }
     Ok(())
 }

@@ -75,7 +75,7 @@ impl Refusals {
                 outcomes.push(None);
                 continue;
             };
-            let known = self.get(places.keys.get(place)?, now)?;
+            let known = self.get(places.keys.get(place)?, now).filter(|known| known.tells_of(hit))?;
             let admitted = !known.refuses(hit, now);
             is_refused |= !admitted;
             outcomes.push(Some(known.outcome(hit, admitted, now)));
@@ -142,15 +142,14 @@ impl Known {
     fn refuses(&self, hit: &Hit<'_>, now: Moment) -> bool {
         let latest = self.at.saturating_add(now.since(self.asked).unwrap_or_default());
         let past = self.past_at(latest);
-        hit.cost > 0 && self.tells_of(hit) && !hit.strategy.fits(past, hit.rate, hit.cost, latest)
+        hit.cost > 0 && !hit.strategy.fits(past, hit.rate, hit.cost, latest)
     }
 
-    /// An outline of a log tells of no less than what it was made for, and one of a strategy that is not known here of nothing else.
+    /// An outline of a log tells only of the hit that it was made for, and what is said of a strategy that is not known here
+    /// likewise: one that costs more may fit long before all of the log has ended, which is what an outline would say.
     fn tells_of(&self, hit: &Hit<'_>) -> bool {
-        let is_same_rate = hit.rate == self.rate;
         match Twin::of(hit.strategy) {
-            None => is_same_rate && hit.cost == self.cost,
-            Some(Twin::SlidingWindowLog) => is_same_rate && hit.cost >= self.cost,
+            None | Some(Twin::SlidingWindowLog) => hit.rate == self.rate && hit.cost == self.cost,
             Some(_) => true,
         }
     }
