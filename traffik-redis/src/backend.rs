@@ -11,6 +11,7 @@ use std::{
 use traffik::clock::AnyClock;
 use traffik::{
     backend::{Backend, BackendError},
+    clock::Timestamp,
     decision::{Decision, Hit, Receipt},
 };
 
@@ -170,6 +171,10 @@ impl Store {
 
     /// Decides slot by slot, and gives back what was charged once one of them refuses.
     async fn decide_apart(&self, hits: &[Hit<'_>], slots: &Slots) -> Result<Decision, BackendError> {
+        // Before anything is charged: giving back all the time would take from others what is theirs.
+        if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
+            return Ok(refusal);
+        }
         let parts = slots.split(hits);
         let mut charged = Vec::new();
         for part in &parts {
@@ -177,7 +182,7 @@ impl Store {
                 Ok(decision) if decision.is_admitted() => charged.push(decision),
                 Ok(refusal) => {
                     self.give_back(&parts, &charged).await;
-                    return self.tell_refusal(slots, &parts, charged.len(), refusal).await;
+                    return Ok(slots.join(&self.tell_refusal(&parts, &charged, &refusal).await));
                 }
                 Err(error) => {
                     self.give_back(&parts, &charged).await;
@@ -196,19 +201,30 @@ impl Store {
         }
     }
 
-    /// A refusal of one part, beside how the others stand.
-    async fn tell_refusal(
-        &self,
-        slots: &Slots,
-        parts: &[Vec<Hit<'_>>],
-        refused: usize,
-        refusal: Decision,
-    ) -> Result<Decision, BackendError> {
-        let mut all = Vec::new();
+    /// A refusal of the part after those that were charged, beside how the others stand. If one of these cannot be asked, it
+    /// stays a refusal, and of the rest is told what is known.
+    async fn tell_refusal(&self, parts: &[Vec<Hit<'_>>], charged: &[Decision], refusal: &Decision) -> Vec<Decision> {
+        let at = refusal.outcomes().first().map_or(Timestamp::UNIX_EPOCH, |outcome| outcome.at);
+        let (mut all, mut is_answered) = (Vec::new(), true);
         for (part, hits) in parts.iter().enumerate() {
-            all.push(if part == refused { refusal.clone() } else { self.peek(hits).await? });
+            if part == charged.len() {
+                all.push(refusal.clone());
+                continue;
+            }
+            let standing = if is_answered { self.look(hits).await.ok() } else { None };
+            is_answered = standing.is_some();
+            let known = standing.or_else(|| charged.get(part).cloned());
+            all.push(known.unwrap_or_else(|| hits.iter().map(|hit| answer::unlimited(hit, at)).collect()));
         }
-        Ok(slots.join(&all))
+        all
+    }
+
+    /// How limits stand, which is remembered as it is of those of a refusal.
+    async fn look(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let (places, asked) = (Places::of(hits, &self.keys)?, Moment::now());
+        let standing = self.peek(hits).await?;
+        self.refusals.keep(&places, hits, &standing, [asked, Moment::now()]);
+        Ok(standing)
     }
 
     async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {

@@ -88,11 +88,17 @@ impl Refusals {
 
     /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was any more.
     pub(crate) fn remember(&self, places: &Places, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
-        let [asked, heard] = during;
+        let [_, heard] = during;
         if decision.is_admitted() {
             let known = places.keys.iter().filter(|key| self.known.peek(key.as_str()).is_some());
             return self.forget(known, heard);
         }
+        self.keep(places, hits, decision, during);
+    }
+
+    /// Keeps what was heard of how limits stand, which counts only beside a refusal.
+    pub(crate) fn keep(&self, places: &Places, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
+        let [asked, heard] = during;
         if !self.is_for(places) {
             return;
         }

@@ -15,7 +15,12 @@ impl Slots {
     pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Result<Self, BackendError> {
         let mut slots = Vec::<(u16, Vec<usize>)>::new();
         for (place, hit) in hits.iter().enumerate() {
-            let slot = slot_of(&keys.of(hit).map_err(BackendError::unavailable)?);
+            // Whoever is unlimited is kept nowhere.
+            let slot = match slots.first() {
+                Some((first, _)) if hit.rate.is_unlimited() => *first,
+                None if hit.rate.is_unlimited() => 0,
+                _ => slot_of(&keys.of(hit).map_err(BackendError::unavailable)?),
+            };
             match slots.iter_mut().find(|(known, _)| *known == slot) {
                 Some((_, places)) => places.push(place),
                 None => slots.push((slot, vec![place])),

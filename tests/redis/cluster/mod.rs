@@ -1,5 +1,6 @@
 //! Limits on a cluster: everybody's own answer, from whoever has it at the moment.
 
+mod apart;
 mod moving;
 mod nodes;
 mod outage;

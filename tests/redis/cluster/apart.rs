@@ -1,0 +1,106 @@
+//! Decisions about several clients that are kept on different servers.
+
+use std::time::{Duration, Instant};
+
+use traffik::{
+    backend::Backend,
+    client::Key,
+    decision::{Hit, Standing},
+    strategy::AnyStrategy,
+};
+
+use super::{Cluster, clients_of};
+use crate::Result;
+
+const DEADLINE: Duration = Duration::from_millis(500);
+
+/// What a busy machine may add to it.
+const SLACK: Duration = Duration::from_millis(1500);
+
+/// One client of each primary, who may do three things.
+struct Three {
+    cluster: Cluster,
+    keys: Vec<Key>,
+    strategy: AnyStrategy,
+}
+
+impl Three {
+    fn start() -> Result<Self> {
+        let cluster = Cluster::start()?;
+        let one_of = |primary| clients_of(&cluster, primary, 1).map(|clients| clients.into_iter().map(Key::from));
+        let keys = [one_of(0)?, one_of(1)?, one_of(2)?].into_iter().flatten().collect();
+        Ok(Self { cluster, keys, strategy: AnyStrategy::default() })
+    }
+
+    fn hits(&self) -> Result<Vec<Hit<'_>>> {
+        let rate = "3/30d".parse()?;
+        Ok(self.keys.iter().map(|key| Hit { uid: "limit", key, strategy: &self.strategy, rate, cost: 1 }).collect())
+    }
+
+    /// How often programs ran on any of the servers.
+    fn programs(&self) -> Result<u64> {
+        let mut programs = 0;
+        for primary in self.cluster.primaries() {
+            let run = primary.raw()?.commands_run()?;
+            programs += run.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum::<u64>();
+        }
+        Ok(programs)
+    }
+}
+
+/// An error would have let the request in, where whoever asks fails open.
+#[tokio::test]
+async fn a_refusal_stays_one_though_a_server_hangs() -> Result {
+    let three = Three::start()?;
+    let backend = three.cluster.builder().command_timeout(DEADLINE).connect().await?;
+    let hits = three.hits()?;
+    while backend.decide(&hits[1..2]).await?.is_admitted() {}
+    three.cluster.node(2)?.hang()?;
+    let asked = Instant::now();
+    let refusal = backend.decide(&hits).await?;
+    assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
+    let admitted: Vec<_> = refusal.outcomes().iter().map(|outcome| outcome.admitted).collect();
+    assert_eq!(admitted, [true, false, true]);
+    three.cluster.node(2)?.go_on()?;
+    Ok(())
+}
+
+/// Nothing is charged to be given back, which would take it from others meanwhile.
+#[tokio::test]
+async fn a_blocked_client_reaches_nobody() -> Result {
+    let three = Three::start()?;
+    let backend = three.cluster.builder().connect().await?;
+    let hits = three.hits()?;
+    while backend.decide(&hits[1..2]).await?.is_admitted() {}
+    let (before, started) = (three.programs()?, Instant::now());
+    let mut refused = 0;
+    while started.elapsed() < Duration::from_millis(2_500) {
+        let refusal = backend.decide(&hits).await?;
+        let remaining: Vec<_> = hits
+            .iter()
+            .zip(refusal.outcomes())
+            .map(|(hit, outcome)| Standing::new(hit.strategy, hit.rate, outcome).remaining())
+            .collect();
+        assert_eq!(remaining, [3, 0, 3]);
+        refused += 1;
+    }
+    let asked = three.programs()? - before;
+    assert!(refused > 1_000 && asked <= 10 * (started.elapsed().as_secs() + 1), "{asked} calls for {refused} refusals");
+
+    // Who has room has it still.
+    assert!(backend.decide(&hits[..1]).await?.is_admitted());
+    Ok(())
+}
+
+/// Who is unlimited needs no name, and so no secret to digest it under.
+#[tokio::test]
+async fn whoever_is_unlimited_is_asked_about_nowhere() -> Result {
+    let three = Three::start()?;
+    let backend = three.cluster.builder().connect().await?;
+    let (hits, secret) = (three.hits()?, Key::secret("sk_live"));
+    let unlimited = Hit { key: &secret, rate: "0/0".parse()?, ..hits[0] };
+    for hits in [[unlimited, hits[0], hits[1]], [hits[0], unlimited, hits[1]]] {
+        assert!(backend.decide(&hits).await?.is_admitted());
+    }
+    Ok(())
+}
