@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use traffik::{
     backend::{Backend, BackendError},
     decision::{Receipt, Standing},
@@ -13,7 +16,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, Result, builder, own::Leases, server::Server};
+use crate::{Client, PLENTY, Result, builder, own::Leases, server::Server};
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
@@ -170,5 +173,29 @@ async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
         assert!(server.raw()?.call(&["GET", &key])?.text().contains("later version"));
         backend.clear().await?;
     }
+    Ok(())
+}
+
+/// Whoever waits on a server that hangs does not keep it from being let go of.
+#[tokio::test]
+async fn close_does_not_wait_for_a_server_that_hangs() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).command_timeout(PLENTY).connect().await?;
+    let mut raw = server.raw()?;
+    raw.call(&["CLIENT", "PAUSE", "5000", "ALL"])?;
+    let mut all = JoinSet::new();
+    for _ in 0..200 {
+        let backend = backend.clone();
+        all.spawn(async move {
+            backend.peek(&[client()?.hit(1)]).await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+        });
+    }
+    sleep(Duration::from_millis(100)).await;
+    let asked = Instant::now();
+    backend.close().await?;
+    while let Some(answered) = all.join_next().await {
+        assert!(answered?.is_err());
+    }
+    assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
     Ok(())
 }
