@@ -14,7 +14,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, Result, builder, server::Server};
+use crate::{Client, Result, builder, own::Leases, server::Server};
 
 const AT_ONCE: u64 = 500;
 
@@ -167,6 +167,16 @@ fn outside_of_a_runtime_it_is_an_error() -> Result {
     let client = Client::new("alice", FixedWindow, "5/min")?;
     let deciding = client.decide(&backend, 1);
     let error = std::pin::pin!(deciding).poll_once().ok_or("it waits")?.err().ok_or("it was decided")?;
+    assert!(error.to_string().contains("runtime"), "{error}");
+
+    let own = Client::new("alice", AnyStrategy::own(Leases), "5/min")?;
+    let deciding = own.decide(&backend, 1);
+    let error = std::pin::pin!(deciding).poll_once().ok_or("it waits")?.err().ok_or("it was decided")?;
+    assert!(error.to_string().contains("runtime"), "{error}");
+    let error = std::pin::pin!(backend.clear()).poll_once().ok_or("it waits")?.err().ok_or("it was cleared")?;
+    assert!(error.to_string().contains("runtime"), "{error}");
+    let connecting = builder(&server).connect();
+    let error = std::pin::pin!(connecting).poll_once().ok_or("it waits")?.err().ok_or("it connected")?;
     assert!(error.to_string().contains("runtime"), "{error}");
     Ok(())
 }

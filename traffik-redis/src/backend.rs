@@ -158,6 +158,7 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
             return Ok(refusal);
         }
+        self.calls.counts().decided(1);
         let decision = by_swap::decide(&self.calls, &self.turns, hits, &places).await?;
         self.refusals.remember(&places, hits, &decision, [asked, Moment::now()]);
         Ok(decision)
@@ -318,9 +319,9 @@ impl Backend for RedisBackend {
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
     async fn clear(&self) -> Result<(), BackendError> {
         let store = self.open()?;
-        let cleared = Box::pin(store.client.clear(&store.keys.pattern())).await;
+        let cleared = store.calls.each(Box::pin(store.client.clear(&store.keys.pattern()))).await;
         store.refusals.forget_all(Moment::now());
-        Ok(cleared?)
+        cleared
     }
 
     /// Lets go of the connection, for all clones. What is stored stays.

@@ -21,8 +21,8 @@ pub enum Error {
     /// There is a server, but it cannot keep limits: it is too old, a replica, or the user may not do what they take.
     #[error("this Redis cannot keep limits: {0}")]
     Unsuitable(String),
-    /// There is no runtime of tokio's that could connect in the background.
-    #[error("there is no tokio runtime to connect in: call `connect_lazy` inside of `#[tokio::main]`")]
+    /// There is no runtime of tokio's to connect in.
+    #[error("there is no tokio runtime to connect in: connect inside of `#[tokio::main]`")]
     NoRuntime,
     /// The server could not be reached, or turned the connection down.
     #[error("no connection to Redis: {0}")]

@@ -9,10 +9,7 @@ mod stored;
 mod tally;
 mod turns;
 
-use std::time::Duration;
-
 use thiserror::Error;
-use tokio::time::timeout;
 use traffik::{
     backend::BackendError,
     decision::{Decision, Hit, Receipt},
@@ -56,7 +53,7 @@ pub(crate) async fn decide(
         let tally = Tally::new(hits, &places.of_hits, stored)?;
         Ok(Thought { answer: tally.tell(), changes: tally.changes()? })
     };
-    within(calls.deadline(), swap(calls, turns, &places.keys, decide)).await
+    calls.within(swap(calls, turns, &places.keys, decide)).await
 }
 
 pub(crate) async fn peek(calls: &Calls, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
@@ -72,7 +69,7 @@ pub(crate) async fn refund(
 ) -> Result<(), BackendError> {
     let refund =
         |stored: &Stored| Ok(Thought { answer: (), changes: tally::refunds(receipts, &places.of_hits, stored)? });
-    within(calls.deadline(), swap(calls, turns, &places.keys, refund)).await
+    calls.within(swap(calls, turns, &places.keys, refund)).await
 }
 
 async fn read(calls: &Calls, keys: &[String]) -> Result<Stored, BackendError> {
@@ -105,12 +102,4 @@ async fn swap<T>(
 /// It answers with what it found instead, if it was not what it had to find.
 fn is_written(reply: &Reply) -> bool {
     reply.integer() == Some(1)
-}
-
-/// All calls of a decision together take no longer than one may. The last of them may have run when time is up.
-async fn within<T>(
-    deadline: Duration,
-    calls: impl Future<Output = Result<T, BackendError>>,
-) -> Result<T, BackendError> {
-    timeout(deadline, calls).await.unwrap_or(Err(BackendError::Timeout(deadline)))
 }

@@ -29,7 +29,7 @@ impl Counts {
         add(&self.calls, 1);
     }
 
-    pub(super) fn decided(&self, decisions: usize) {
+    pub(crate) fn decided(&self, decisions: usize) {
         add(&self.decisions, decisions);
     }
 

@@ -226,11 +226,17 @@ impl Lane {
     }
 }
 
-/// If its runtime ends, its place is free for a lane in another.
+/// If its runtime ends, its place is free for a lane in another, and nobody waits for this one.
 impl Drop for Lane {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.gathering.queue().lanes -= 1;
+        if self.has_ended {
+            return;
         }
+        let mut queue = self.gathering.queue();
+        queue.lanes -= 1;
+        let waiting = if queue.lanes == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() };
+        drop(queue);
+        let gone = Arc::new(CallError::NotRun("the runtime that would have sent it has ended".into()));
+        waiting.into_iter().for_each(|asked| drop(asked.answer.send(Err(Arc::clone(&gone)))));
     }
 }

@@ -99,8 +99,19 @@ impl Calls {
         self.bounded(Box::pin(async move { asking.run(program, &keys, args).await })).await
     }
 
-    pub(crate) fn deadline(&self) -> Duration {
-        self.deadline
+    /// Several calls, which together take no longer than one may. The last of them may have run when time is up.
+    pub(crate) async fn within<T>(
+        &self,
+        calls: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        runtime()?;
+        timeout(self.deadline, calls).await.unwrap_or_else(|_| Err(self.too_late()))
+    }
+
+    /// Calls of which each has a deadline of its own.
+    pub(crate) async fn each<T>(&self, calls: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
+        runtime()?;
+        Ok(calls.await?)
     }
 
     /// Removes keys.

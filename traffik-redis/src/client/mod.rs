@@ -85,8 +85,9 @@ pub(crate) struct Health {
 impl Client {
     /// Insists on a server that can keep limits. `probe` is a key that nothing is stored under.
     pub(crate) async fn connect(settings: &Settings, probe: String) -> Result<Self, Error> {
-        let patience = settings.patience();
-        let client = Self::new(match settings.way()? {
+        let (way, patience) = (settings.way()?, settings.patience());
+        Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let client = Self::new(match way {
             Way::Server(config) => Store::Server(Pool::connect(&config, patience, settings.pool_size).await?),
             #[cfg(feature = "cluster")]
             Way::Cluster(config) => Store::Cluster(Cluster::connect(config, patience).await?),
