@@ -21,6 +21,7 @@ mod recovery;
 mod refused_here;
 mod sentinels;
 mod server;
+mod unheard;
 
 use std::time::Duration;
 

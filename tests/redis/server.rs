@@ -69,7 +69,12 @@ impl Server {
 
     /// Starts it, empty, on the port that it has.
     pub(crate) fn start_again(&mut self) -> Result {
-        self.spawn()?;
+        self.spawn_with(&[])?;
+        self.wait_until_it_answers()
+    }
+
+    /// It answers, if only that it wants a password.
+    pub(crate) fn wait_until_it_answers(&self) -> Result {
         let started = Instant::now();
         while let Err(error) = self.answers() {
             if started.elapsed() > Duration::from_secs(20) {
@@ -88,12 +93,14 @@ impl Server {
         }
     }
 
-    fn spawn(&mut self) -> Result {
+    /// Starts it with more arguments, for this time only. It may not answer yet, as while it loads what it has saved.
+    pub(crate) fn spawn_with(&mut self, more: &[&str]) -> Result {
         let process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(self.folder.path())
             .args(&self.arguments)
+            .args(more)
             .stdout(Stdio::null())
             .spawn()?;
         self.process = Some(process);
