@@ -14,6 +14,7 @@ mod pool;
 mod pulse;
 mod reasons;
 mod reply;
+mod said;
 mod server;
 mod settings;
 mod standing;

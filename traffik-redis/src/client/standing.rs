@@ -1,24 +1,17 @@
 //! Whether there is a connection, for those who want to know and those who have to wait.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{sync::watch, time::timeout};
 
-use super::CallError;
+use super::{CallError, said::Said};
 
 pub(super) struct Standing {
     phase: watch::Sender<Phase>,
     said: Mutex<Said>,
-}
-
-/// What the log was told of it.
-#[derive(Default)]
-struct Said {
-    is_down: bool,
-    when: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,9 +23,6 @@ pub(super) enum Phase {
 }
 
 impl Standing {
-    /// A connection that comes and goes all the time is not told of each time.
-    const SAID_EVERY: Duration = Duration::from_secs(10);
-
     pub(super) fn new() -> Self {
         Self { phase: watch::Sender::new(Phase::Starting), said: Mutex::default() }
     }
@@ -47,20 +37,15 @@ impl Standing {
 
     pub(super) fn up(&self) {
         self.phase.send_replace(Phase::Up);
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut said.is_down) {
+        if self.said().is_over() {
             tracing::info!("Redis is there again");
         }
     }
 
     pub(super) fn down(&self, why: impl Into<Arc<str>>) {
         let why = why.into();
-        let before = self.phase.send_replace(Phase::Down(Arc::clone(&why)));
-        // One line for an outage, and not one for each attempt to end it.
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = !said.is_down && said.when.is_none_or(|when| when.elapsed() >= Self::SAID_EVERY);
-        if is_new && !matches!(before, Phase::Down(_)) {
-            *said = Said { is_down: true, when: Some(Instant::now()) };
+        self.phase.send_replace(Phase::Down(Arc::clone(&why)));
+        if self.said().is_news(&why) {
             tracing::warn!("no connection to Redis, which is tried again until there is one: {why}");
         }
     }
@@ -68,6 +53,10 @@ impl Standing {
     /// It is as if there had never been a connection.
     pub(super) fn start_again(&self) {
         self.phase.send_replace(Phase::Starting);
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn close(&self) {
