@@ -91,7 +91,8 @@ impl Line {
                 waiting.answered();
                 // Inside of a program servers put other words before it.
                 if reason.contains("READONLY") {
-                    self.demoted.notify_one();
+                    // Not kept for the next connection, which may lead to another server.
+                    self.demoted.notify_waiters();
                 }
             }
             Err(_) => {}
