@@ -22,6 +22,7 @@ mod refused_here;
 mod sentinels;
 mod server;
 mod unheard;
+mod unwilling;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use traffik::{
     decision::{Decision, Hit, Outcome},
 };
 
-use crate::{calls::Told, packed, question::Question};
+use crate::{calls::Told, client::in_plain_words, packed, question::Question};
 
 /// What a program must not answer.
 #[derive(Debug, Error)]
@@ -16,7 +16,7 @@ pub(crate) struct Nonsense(pub(crate) &'static str);
 
 /// The server failed at one of several questions, and charged nothing of it.
 #[derive(Debug, Error)]
-#[error("Redis: {0}")]
+#[error("Redis: {}", in_plain_words(.0))]
 struct Failed(String);
 
 /// The outcome for each hit, from the time and what the program found out about each hit that it was asked about.

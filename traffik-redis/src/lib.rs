@@ -67,6 +67,10 @@
 //! one on which calls are not answered any more, though the system takes it for alive: a server that hangs costs the first
 //! calls their deadline, and those after them nothing, until it is there again.
 //!
+//! A server that is there and refuses, since it is out of memory, still loads its data, wants another password or was made a
+//! replica, is an error at once that says so, and nothing is charged. Once it is willing, it decides. What answers that it is a
+//! replica is connected to anew, as its address may lead to the new primary by now. The log has each reason of an outage once.
+//!
 //! A user of its own needs no more than this, where `myapp:prod` is the namespace (what is no letter, digit or one of `-_.:@/`
 //! in a namespace is written as `%` and two hexadecimal digits):
 //!

@@ -3,6 +3,8 @@ use std::{error::Error, time::Duration};
 use thiserror::Error;
 use traffik::backend::BackendError;
 
+use super::reasons::of_refusal as in_plain_words;
+
 /// Why a call brought no answer, by what may have come of it.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
@@ -13,7 +15,7 @@ pub(crate) enum CallError {
     #[error("no answer from Redis: {0}")]
     InDoubt(#[source] Box<dyn Error + Send + Sync>),
     /// The server answered with an error, and wrote nothing.
-    #[error("Redis refused: {0}")]
+    #[error("Redis refused: {}", in_plain_words(.0))]
     Refused(String),
     /// The client was closed.
     #[error("the connection to Redis is closed")]

@@ -39,6 +39,7 @@ use tokio::{runtime::Handle, sync::watch, time::sleep};
 use self::cluster::Cluster;
 pub(crate) use self::{
     error::CallError,
+    reasons::of_refusal as in_plain_words,
     reply::Reply,
     settings::{Origin, Settings},
 };

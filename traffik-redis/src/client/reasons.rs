@@ -52,7 +52,42 @@ pub(super) fn in_plain_words(error: FredError) -> Reason {
     Reason { words, said: Some(message(&said).to_owned()).filter(|said| !said.is_empty()), source: Some(error.into()) }
 }
 
+/// What a server means that is there and will not do what it was asked, with what it says. Inside of a program it says so in
+/// the middle of other words, as it may.
+pub(crate) fn of_refusal(said: &str) -> String {
+    let words = match said {
+        _ if said.contains("OOM ") => {
+            "it is out of memory, and may not forget anything to make room: give it more (`maxmemory`), or fewer other data"
+        }
+        _ if said.contains("READONLY ") => "it is a replica, and limits are written",
+        _ if said.contains("MISCONF ") => "it cannot save its data, and writes nothing until it can",
+        _ if said.contains("NOREPLICAS ") => "it has too few replicas to write anything",
+        _ if said.starts_with("LOADING ") => "it is still loading its data",
+        _ => return said.to_owned(),
+    };
+    format!("{words} ({said})")
+}
+
 /// What the system says, out of the form in which the client library repeats it.
 fn message(said: &str) -> &str {
     said.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map_or(said, |(message, _)| message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_refuses_is_told_in_plain_words_and_in_its_own() {
+        for (said, words) in [
+            ("OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:9.", "out of memory"),
+            ("ERR Error running script (call to f_1f): @user_script:9: -OOM command not allowed", "out of memory"),
+            ("READONLY You can't write against a read only replica.", "a replica"),
+            ("LOADING Redis is loading the dataset in memory", "loading"),
+        ] {
+            let told = of_refusal(said);
+            assert!(told.contains(words) && told.contains(said), "{told}");
+        }
+        assert_eq!(of_refusal("ERR syntax error"), "ERR syntax error");
+    }
 }
