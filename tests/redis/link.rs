@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use tokio::{
@@ -15,6 +15,7 @@ use crate::Result;
 
 pub(crate) struct Link {
     port: u16,
+    server: Arc<AtomicU16>,
     there: Arc<AtomicBool>,
     back: Arc<AtomicBool>,
     /// Ends with the link.
@@ -24,14 +25,20 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) async fn to(server: u16) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (port, there, back) = (listener.local_addr()?.port(), Arc::default(), Arc::default());
+        let (port, server) = (listener.local_addr()?.port(), Arc::new(AtomicU16::new(server)));
+        let (there, back) = (Arc::default(), Arc::default());
         let mut carrying = JoinSet::new();
-        carrying.spawn(carry(listener, server, Arc::clone(&there), Arc::clone(&back)));
-        Ok(Self { port, there, back, _carrying: carrying })
+        carrying.spawn(carry(listener, Arc::clone(&server), Arc::clone(&there), Arc::clone(&back)));
+        Ok(Self { port, server, there, back, _carrying: carrying })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Who connects from now on is led to another server, as by a name that has moved on. Others stay where they are.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
     }
 
     /// From now on nothing arrives; whoever connects is taken, and hears nothing.
@@ -52,9 +59,10 @@ impl Link {
     }
 }
 
-async fn carry(listener: TcpListener, server: u16, cut_there: Arc<AtomicBool>, cut_back: Arc<AtomicBool>) {
+async fn carry(listener: TcpListener, server: Arc<AtomicU16>, cut_there: Arc<AtomicBool>, cut_back: Arc<AtomicBool>) {
     let mut all = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        let server = server.load(Ordering::SeqCst);
         let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
         let ((hear, tell), (ask, answer)) = (client.into_split(), server.into_split());
         // Halves of a connection, each of which ends both.

@@ -14,6 +14,7 @@ use traffik_redis::RedisBackend;
 
 use crate::{
     Client, PLENTY, Result, builder,
+    link::Link,
     log::Log,
     own::Leases,
     raw::{Raw, Reply},
@@ -224,5 +225,22 @@ async fn a_server_that_was_made_a_replica_is_an_error_until_it_is_a_primary_agai
     until_back(&backend).await?;
     let charged = alice()?.decide(&backend, 0).await?.past.ok_or("nothing was charged")?;
     assert!(charged.state.words()[1] >= 2);
+    Ok(())
+}
+
+/// As where a name leads to the primary, whichever that is: the one that was replaced is still there, and not broken.
+#[tokio::test]
+async fn a_primary_that_was_replaced_behind_its_address_is_left() -> Result {
+    let (old, new) = (Server::start()?, Server::start()?);
+    let link = Link::to(old.port()).await?;
+    let backend = RedisBackend::builder(link.url()).namespace("test:redis").command_timeout(DEADLINE).connect().await?;
+    alice()?.decide(&backend, 1).await?;
+
+    link.lead_to(new.port());
+    assert!(alice()?.decide(&backend, 1).await?.admitted);
+    assert!(new.raw()?.keys()?.is_empty(), "nothing was wrong with the connection that there is");
+    old.raw()?.call(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
+    until_back(&backend).await?;
+    assert_eq!(new.raw()?.keys()?.len(), 1);
     Ok(())
 }
