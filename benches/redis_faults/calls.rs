@@ -1,0 +1,58 @@
+//! What came of the calls.
+
+use std::time::{Duration, Instant};
+
+use traffik::{
+    Rate,
+    backend::{Backend, BackendError},
+    client::Key,
+    clock::Timestamp,
+    decision::Hit,
+    strategy::{AnyStrategy, FixedWindow},
+};
+use traffik_redis::RedisBackend;
+
+use crate::Result;
+
+/// A call, and what its caller was told.
+pub(crate) struct Call {
+    pub(crate) ended: Instant,
+    pub(crate) took: Duration,
+    pub(crate) told: Told,
+}
+
+pub(crate) enum Told {
+    /// It was charged, as the so many-th by the server's count, at a time by the server's clock.
+    Admitted {
+        number: u64,
+        at: Timestamp,
+    },
+    TimedOut,
+    Unavailable,
+}
+
+/// Everybody counts in one place that never fills up, so that each admission has a number of its own.
+pub(crate) async fn call(backend: &RedisBackend) -> Result<Call> {
+    let asked = Instant::now();
+    let told = match decide(backend, 1).await {
+        Ok((number, at)) => Told::Admitted { number, at },
+        Err(BackendError::Timeout(_)) => Told::TimedOut,
+        Err(BackendError::Unavailable(_)) => Told::Unavailable,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Call { ended: Instant::now(), took: asked.elapsed(), told })
+}
+
+/// How many were charged by now.
+pub(crate) async fn count(backend: &RedisBackend) -> Result<u64> {
+    Ok(decide(backend, 0).await?.0)
+}
+
+async fn decide(backend: &RedisBackend, cost: u64) -> std::result::Result<(u64, Timestamp), BackendError> {
+    let (key, strategy) = (Key::from("everybody"), AnyStrategy::from(FixedWindow));
+    let hit = Hit { uid: "faults", key: &key, strategy: &strategy, rate: Rate::literal("1000000000/30d"), cost };
+    let decision = backend.decide(&[hit]).await?;
+    let outcome = decision.outcomes().first().ok_or_else(|| BackendError::unavailable("no outcome"))?;
+    let [_, used] = outcome.past.as_ref().map_or([0, 0], |past| past.state.words());
+    Ok((used, outcome.at))
+}

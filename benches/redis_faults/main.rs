@@ -1,0 +1,74 @@
+//! What callers notice while Redis fails, by real servers that are killed, stopped, cut off, filled up and so on under steady
+//! load. It prints a table in Markdown, and fails where what is promised does not hold.
+//!
+//! ```text
+//! cargo bench --package benches --bench redis_faults              # all faults, two minutes
+//! cargo bench --package benches --bench redis_faults -- killed    # those with the word in their name
+//! ```
+
+mod calls;
+mod faults;
+mod life;
+#[path = "../../tests/redis/link.rs"]
+#[allow(dead_code, reason = "tests need more of it")]
+mod link;
+mod load;
+mod promises;
+#[path = "../../tests/redis/raw.rs"]
+#[allow(dead_code, reason = "tests need more of it")]
+mod raw;
+mod row;
+#[path = "../../tests/redis/server.rs"]
+#[allow(dead_code, reason = "tests need more of it")]
+mod server;
+mod site;
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::time::sleep;
+use traffik_redis::RedisStats;
+
+use self::{faults::Fault, load::Load, row::Row, site::Site};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The default, which what is promised goes by.
+const DEADLINE: Duration = traffik_redis::RedisBackendBuilder::DEFAULT_COMMAND_TIMEOUT;
+
+/// How long all is well before the fault, and after it.
+const BEFORE: Duration = Duration::from_secs(1);
+const AFTERWARDS: Duration = Duration::from_secs(2);
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is_asked = |fault: &Fault| asked.is_empty() || asked.iter().any(|word| fault.name().contains(word.as_str()));
+    let mut broken = Vec::new();
+    println!("{}", row::HEAD);
+    for fault in Fault::ALL.into_iter().filter(is_asked) {
+        let row = undergo(fault).await?;
+        println!("{row}");
+        broken.extend(promises::broken(&row).into_iter().map(|promise| format!("{}: {promise}", fault.name())));
+    }
+    for promise in &broken {
+        eprintln!("{promise}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One fault, under load from before it until it is over.
+async fn undergo(fault: Fault) -> Result<Row> {
+    let mut site = Site::new(fault.arguments()).await?;
+    fault.prepare(&site)?;
+    let backend = site.connect(fault.is_of_the_link()).await?;
+    let before = backend.stats();
+    let load = Load::begin(&backend);
+    sleep(BEFORE).await;
+    let back = fault.happen(&mut site).await?;
+    sleep(AFTERWARDS).await;
+    let calls = load.end().await?;
+    let executed = site.executed_once_all_is_settled().await?;
+    let doubts = |stats: RedisStats| stats.late + stats.in_doubt;
+    let counted = doubts(backend.stats()) - doubts(before);
+    Ok(Row::new(fault.name(), &calls, &site.began, executed, back, counted))
+}

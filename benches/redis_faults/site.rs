@@ -1,0 +1,68 @@
+//! Where a fault happens: a server, and a link to it that some faults are of.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::sleep;
+use traffik::clock::Timestamp;
+use traffik_redis::RedisBackend;
+
+use crate::{DEADLINE, Result, calls, link::Link, server::Server};
+
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    pub(crate) link: Link,
+    /// When the server began that has counted until the end: it knows nothing of what was before.
+    pub(crate) began: Began,
+}
+
+/// A moment, by the clocks of callers and of the server.
+pub(crate) struct Began {
+    pub(crate) here: Instant,
+    pub(crate) there: Timestamp,
+}
+
+impl Site {
+    pub(crate) async fn new(arguments: &[&str]) -> Result<Self> {
+        let began = Began::now()?;
+        let server = Server::start_with(arguments)?;
+        let link = Link::to(server.port()).await?;
+        Ok(Self { server, link, began })
+    }
+
+    /// Each call is to reach Redis, and so no refusal is remembered.
+    pub(crate) async fn connect(&self, over_the_link: bool) -> Result<RedisBackend> {
+        let url = if over_the_link { self.link.url() } else { self.server.url() };
+        let builder = RedisBackend::builder(url).namespace("faults").refusal_max_age(Duration::ZERO);
+        Ok(builder.command_timeout(DEADLINE).connect().await?)
+    }
+
+    /// Starts the server again after it was killed: it may still be about to answer.
+    pub(crate) fn spawn(&mut self, arguments: &[&str]) -> Result {
+        self.began = Began::now()?;
+        self.server.spawn_with(arguments)
+    }
+
+    pub(crate) fn start_again(&mut self, arguments: &[&str]) -> Result {
+        self.spawn(arguments)?;
+        self.server.wait_until_it_answers()
+    }
+
+    /// A command for the server.
+    pub(crate) fn tell(&self, words: &[&str]) -> Result {
+        self.server.raw()?.call(words).map(drop)
+    }
+
+    /// How many calls the server has counted, once no call can be under way any more that nobody waits for.
+    pub(crate) async fn executed_once_all_is_settled(&self) -> Result<u64> {
+        sleep(DEADLINE + Duration::from_millis(1500)).await;
+        calls::count(&self.connect(false).await?).await
+    }
+}
+
+impl Began {
+    fn now() -> Result<Self> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let there = Timestamp::from_micros(u64::try_from(since_epoch.as_micros())?);
+        Ok(Self { here: Instant::now(), there })
+    }
+}
