@@ -11,7 +11,7 @@ use tokio::{
 };
 use traffik::{
     backend::{Backend, BackendError},
-    decision::{Receipt, Standing},
+    decision::{Hit, Receipt, Standing},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowLog},
 };
 use traffik_redis::RedisBackend;
@@ -197,5 +197,34 @@ async fn close_does_not_wait_for_a_server_that_hangs() -> Result {
         assert!(answered?.is_err());
     }
     assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
+    Ok(())
+}
+
+/// Whoever hears an error may try again, and is not to be given anything back twice.
+#[tokio::test]
+async fn of_several_receipts_all_are_given_back_or_none_is() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    for strategy in [AnyStrategy::from(FixedWindow), SlidingWindowLog.into()] {
+        let client = Client::new("alice", strategy, "5/30d")?;
+        let hits = [Hit { uid: "one", ..client.hit(2) }, Hit { uid: "two", ..client.hit(2) }];
+        let decision = backend.decide(&hits).await?;
+        let receipts: Vec<_> = hits
+            .iter()
+            .zip(decision.outcomes())
+            .map(|(hit, outcome)| Receipt { hit: *hit, charged_at: outcome.at })
+            .collect();
+        let keys = server.raw()?.keys()?;
+        let [one, two] = &keys[..] else { return Err(format!("{keys:?}").into()) };
+        let before = server.raw()?.call(&["GET", one])?;
+        server.raw()?.call(&["SET", two, "\u{7f}what a later version stores"])?;
+        assert!(backend.refund(&receipts).await.is_err());
+        assert_eq!(server.raw()?.call(&["GET", one])?, before);
+
+        // Several about one entry add up.
+        backend.refund(&[Receipt { hit: Hit { cost: 1, ..hits[0] }, ..receipts[0] }; 2]).await?;
+        assert!(backend.decide(&[Hit { cost: 5, ..hits[0] }]).await?.is_admitted());
+        backend.clear().await?;
+    }
     Ok(())
 }
