@@ -70,14 +70,17 @@ impl RedisBackendBuilder {
     /// For how long a client that Redis has just refused is refused here without asking again, one second unless told
     /// otherwise: for the shorter of this and its wait. Zero asks Redis every time.
     ///
+    /// Of a `SlidingWindowLog`, and of strategies of your own, a refusal tells only of the same cost at the same rate.
+    ///
     /// What this process charges, gives back and resets is known at once. What others give back or reset, and a clock of the
     /// server that is set forward, may take so long to be learned.
     pub fn refusal_max_age(self, max_age: Duration) -> Self {
         Self { refusal_max_age: max_age, ..self }
     }
 
-    /// How many refusals are remembered at most, 10 000 unless told otherwise. Each takes some 300 bytes. If there are more,
-    /// Redis is asked about those that were not asked about for longest.
+    /// How many refusals are remembered at most, 10 000 unless told otherwise. Each takes some 300 bytes, and one of a
+    /// strategy of your own the log that it keeps, if any. If there are more, Redis is asked about those that were not asked
+    /// about for longest.
     pub fn refusal_capacity(self, refusals: usize) -> Self {
         Self { refusal_capacity: refusals, ..self }
     }
