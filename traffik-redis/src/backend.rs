@@ -170,16 +170,17 @@ impl Store {
         Some(refusal)
     }
 
-    /// Decides slot by slot, and gives back what was charged once one of them refuses.
+    /// Decides slot by slot, and gives back what was charged once one of them refuses. To decide takes no longer than one call
+    /// may; what is given back has the time that it needs, since it would be lost.
     async fn decide_apart(&self, hits: &[Hit<'_>], slots: &Slots) -> Result<Decision, BackendError> {
         // Before anything is charged: giving back all the time would take from others what is theirs.
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(refusal);
         }
-        let parts = slots.split(hits);
+        let (parts, until) = (slots.split(hits), self.calls.until()?);
         let mut charged = Vec::new();
         for part in &parts {
-            match self.decide(part).await {
+            match self.calls.before(until, self.decide(part)).await {
                 Ok(decision) if decision.is_admitted() => charged.push(decision),
                 Ok(refusal) => {
                     self.give_back(&parts, &charged).await;

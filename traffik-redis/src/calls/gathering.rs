@@ -20,10 +20,10 @@ const MOST_HITS: usize = 64;
 /// How many questions may wait. Redis would need longer for those than any deadline is.
 const MOST_WAITING: usize = 65_536;
 
-/// In a cluster a call goes to one slot, so that nothing gathers, and nodes must not wait for each other: neighbouring slots,
-/// which are mostly of one node, wait among themselves.
-const CLUSTER_BUCKETS: usize = 64;
-const CLUSTER_LANES: usize = 64;
+/// In a cluster a call goes to one slot, so that nothing gathers, and nodes must not wait for each other: a few slots in a row
+/// wait among themselves. They are of one node, but for those where the slots of one end and another's begin.
+const CLUSTER_BUCKETS: usize = 1024;
+const CLUSTER_LANES: usize = 16;
 
 /// Questions that wait for a place, and then go together.
 ///

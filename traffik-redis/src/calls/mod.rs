@@ -11,7 +11,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use traffik::backend::BackendError;
 #[cfg(feature = "test")]
@@ -106,6 +106,21 @@ impl Calls {
     ) -> Result<T, BackendError> {
         runtime()?;
         timeout(self.deadline, calls).await.unwrap_or_else(|_| Err(self.too_late()))
+    }
+
+    /// Until when all calls of something that begins now have to be answered.
+    pub(crate) fn until(&self) -> Result<Instant, BackendError> {
+        runtime()?;
+        Ok(Instant::now() + self.deadline)
+    }
+
+    /// One of these calls.
+    pub(crate) async fn before<T>(
+        &self,
+        until: Instant,
+        call: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        timeout_at(until, call).await.unwrap_or_else(|_| Err(self.too_late()))
     }
 
     /// Calls of which each has a deadline of its own.
