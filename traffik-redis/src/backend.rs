@@ -188,7 +188,8 @@ impl Store {
                 }
                 Err(error) => {
                     self.give_back(&parts, &charged).await;
-                    return Err(error);
+                    // What was charged before it did run, and may not have been taken back.
+                    return Err(if charged.is_empty() { error } else { BackendError::unavailable(error) });
                 }
             }
         }

@@ -187,6 +187,7 @@ impl Calls {
 fn failed(error: Arc<CallError>) -> BackendError {
     match *error {
         CallError::Closed => BackendError::Closed,
+        _ if error.surely_did_not_run() => BackendError::not_run(error),
         _ => BackendError::unavailable(error),
     }
 }

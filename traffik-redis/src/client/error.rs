@@ -31,13 +31,54 @@ impl CallError {
     pub(super) fn silence(patience: Duration) -> Self {
         Self::InDoubt(format!("none within {patience:?}").into())
     }
+
+    /// Whether the same call may be made again without a charge that counts twice.
+    pub(crate) fn surely_did_not_run(&self) -> bool {
+        match self {
+            Self::NotRun(_) => true,
+            Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
+            Self::InDoubt(_) | Self::Closed => false,
+        }
+    }
 }
+
+/// How an answer begins by which a server turns a call away that it might run later.
+const NOT_YET: &[&str] = &["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ", "NOSCRIPT "];
 
 impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Closed => Self::Closed,
+            not_run if not_run.surely_did_not_run() => Self::not_run(not_run),
             other => Self::unavailable(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_surely_did_not_run_is_told_so() {
+        let refused = |reason: &str| CallError::Refused(reason.to_owned());
+        for error in [
+            CallError::NotRun("there is no connection".into()),
+            refused("LOADING Redis is loading the dataset in memory"),
+            refused("TRYAGAIN Multiple keys request during rehashing of slot"),
+            refused("CLUSTERDOWN The cluster is down"),
+            refused("BUSY Redis is busy running a script."),
+            refused("NOSCRIPT No matching script."),
+        ] {
+            assert!(matches!(BackendError::from(error), BackendError::NotRun(_)));
+        }
+        for error in [
+            CallError::InDoubt("the connection was lost".into()),
+            CallError::silence(Duration::from_millis(50)),
+            CallError::nonsense("no list"),
+            refused("OOM command not allowed when used memory > 'maxmemory'."),
+        ] {
+            assert!(BackendError::from(error).may_have_run());
         }
     }
 }

@@ -57,7 +57,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the store gave no answer. Whether anything was charged is then not known, unless the error says so.
+    /// When the store gave no answer. Whether anything was charged is then not known, unless the error says that the call
+    /// surely [did not run](BackendError::NotRun).
     fn decide(&self, hits: &[Hit<'_>]) -> impl Future<Output = Result<Decision, BackendError>> + Send;
 
     /// Tells how each limit stands, and whether it has room, without charging it.
