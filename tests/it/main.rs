@@ -8,6 +8,7 @@ mod decisions;
 mod http;
 mod memory;
 mod model;
+mod on_error;
 mod patience;
 mod rate;
 mod strategies;

@@ -65,6 +65,7 @@
 //! | [`throttle`] | everything about one limit |
 //! | [`app`] | everything about all of them, and decisions without a request at hand |
 //! | [`backend`] | where they are kept |
+//! | [`breaker`] | how what fails again and again is left alone |
 //! | `web` | extractors, layers and responses |
 //! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
 //!
@@ -84,6 +85,7 @@
 pub mod __private;
 pub mod app;
 pub mod backend;
+pub mod breaker;
 pub mod client;
 pub mod clock;
 pub mod decision;

@@ -1,0 +1,3 @@
+//! What happens when a backend gives no answer.
+
+mod breaker;
