@@ -65,6 +65,7 @@
 //! | [`throttle`] | everything about one limit |
 //! | [`app`] | everything about all of them, and decisions without a request at hand |
 //! | [`backend`] | where they are kept |
+//! | [`on_error`] | what happens when they are not to be reached |
 //! | [`breaker`] | how what fails again and again is left alone |
 //! | `web` | extractors, layers and responses |
 //! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
@@ -90,6 +91,8 @@ pub mod client;
 pub mod clock;
 pub mod decision;
 pub mod limits;
+mod occasionally;
+pub mod on_error;
 mod one_or_more;
 pub mod rate;
 pub mod strategy;

@@ -7,6 +7,7 @@ use crate::{
     client::Client,
     decision::{Hit, INLINE},
     limits::Limit,
+    on_error::Plan,
     one_or_more::OneOrMore,
     rate::Rate,
     throttle::{ConfigError, Definition},
@@ -52,6 +53,20 @@ impl<'a> Asked<'a> {
         let Definition { uid, settings, .. } = &**self.definition;
         let (rate, cost) = (self.rate, self.cost);
         self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
+    }
+
+    /// What its throttle does when the backend gives no answer, if not what all do unless told otherwise.
+    pub(crate) fn own_plan(&self) -> Option<&'a Plan> {
+        self.definition.plan.as_deref()
+    }
+
+    /// What is done for all of them that are counted.
+    #[inline]
+    pub(crate) fn plan(asked: &OneOrMore<Self>) -> Option<&'a Plan> {
+        match asked.only() {
+            Some(only) => only.own_plan(),
+            None => Plan::strictest(asked.iter().filter(|asked| asked.is_counted()).map(Self::own_plan)),
+        }
     }
 
     /// Where all of them are kept.

@@ -10,6 +10,7 @@ use crate::{
     backend::{AnyBackend, Backend, Store, Stores},
     client::Networks,
     clock::AnyClock,
+    on_error::{OnError, Plans},
     throttle::{ConfigError, Throttles},
 };
 
@@ -32,6 +33,7 @@ pub struct TraffikBuilder {
     /// The app's own.
     clock: Option<AnyClock>,
     backend_timeout: Duration,
+    on_error: Option<OnError>,
     networks: Networks,
     allow_duplicate_uids: bool,
     throttles: Vec<Register>,
@@ -61,6 +63,7 @@ impl TraffikBuilder {
             named: Vec::new(),
             clock: None,
             backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
+            on_error: None,
             networks: Networks::default(),
             allow_duplicate_uids: false,
             throttles: Vec::new(),
@@ -86,10 +89,28 @@ impl TraffikBuilder {
         Self { clock: Some(clock.into()), ..self }
     }
 
-    /// Waits for an answer of the backend no longer than this: 100 ms unless told otherwise. A backend in memory answers
-    /// at once.
+    /// Waits for a decision no longer than this: 100 ms unless told otherwise. Retries and a fallback are within it: see
+    /// [`on_error`](crate::on_error). A backend in memory answers at once.
     pub fn backend_timeout(self, timeout: Duration) -> Self {
         Self { backend_timeout: timeout, ..self }
+    }
+
+    /// Does this when a backend gives no answer, unless a throttle has an [`on_error`](crate::Settings::on_error) of its own.
+    /// Unless told otherwise requests are [refused](crate::on_error::Refuse).
+    ///
+    /// ```
+    /// use traffik::{Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
+    ///
+    /// # let redis = MemoryBackend::new("myapp");
+    /// let traffik = Traffik::builder(redis)
+    ///     .on_error(Failover::to(MemoryBackend::new("myapp:fallback"))
+    ///         .breaker(CircuitBreaker::new().failure_threshold(10).success_threshold(3))
+    ///         .retries(2))
+    ///     .build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn on_error(self, on_error: impl Into<OnError>) -> Self {
+        Self { on_error: Some(on_error.into()), ..self }
     }
 
     /// Counts clients at IPv6 addresses by this many leading bits of them: 64 unless told otherwise, since that is what a
@@ -124,7 +145,7 @@ impl TraffikBuilder {
         self.check_names()?;
         let throttles = self.throttles.clone();
         let traffik = self.unchecked();
-        Registry::check_declared(traffik.app.registry.stores.clone())?;
+        traffik.app.registry.check_declared()?;
         for register in throttles {
             register(&traffik)?;
         }
@@ -148,10 +169,11 @@ impl TraffikBuilder {
         let own = store(None, self.backend, &self.backends_clock);
         let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
         let stores = Stores::new(own, named);
+        let plans = Plans::new(self.on_error.as_ref(), &stores);
         Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),
             networks: self.networks,
-            registry: Registry::new(stores, self.allow_duplicate_uids),
+            registry: Registry::new(stores, plans, self.allow_duplicate_uids),
             #[cfg(feature = "axum")]
             web: self.web,
         })

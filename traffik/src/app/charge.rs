@@ -56,7 +56,10 @@ impl Charge {
     /// [`Strategy::refund`]: crate::strategy::Strategy::refund
     pub async fn refund(self) -> Result<(), BackendError> {
         match (self.client.key(), self.limits.store()) {
-            (Some(key), Some(store)) if self.limits.is_admitted() => store.refund(&self.limits.receipts(key)).await,
+            (Some(key), Some(store)) if self.limits.is_admitted() => match self.limits.receipts(key).as_slice() {
+                [] => Ok(()),
+                receipts => store.refund(receipts).await,
+            },
             _ => Ok(()),
         }
     }

@@ -1,3 +1,5 @@
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
 use thiserror::Error;
 
 use crate::{backend::BackendError, throttle::ConfigError};
@@ -12,4 +14,17 @@ pub enum Error {
     /// The backend gave no answer.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The backend gave no answer, and a function of yours says for how long the client is refused for that: see
+    /// [`on_error`](crate::on_error).
+    #[error("{error}; try again in {}", humantime::format_duration(*.retry_after))]
+    Refused {
+        /// Why the backend gave none.
+        #[source]
+        error: Arc<BackendError>,
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// The backend gave no answer, and that is to be [raised](crate::on_error::Raise), or a function of yours returned an error.
+    #[error("{0}")]
+    Raised(#[source] Box<dyn StdError + Send + Sync>),
 }

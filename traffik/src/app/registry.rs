@@ -5,7 +5,8 @@ use std::{
 
 use super::known::Known;
 use crate::{
-    backend::Stores,
+    backend::{BackendError, Stores},
+    on_error::{Plan, Plans},
     throttle::{ConfigError, Declared, Definition, Throttle, Throttles},
 };
 
@@ -15,6 +16,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(super) stores: Stores,
+    plans: Plans,
     known: Known,
     writing: Mutex<()>,
     allow_duplicate_uids: bool,
@@ -23,12 +25,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(stores: Stores, allow_duplicate_uids: bool) -> Self {
+    pub(super) fn new(stores: Stores, plans: Plans, allow_duplicate_uids: bool) -> Self {
         let duplicates = if allow_duplicate_uids { Vec::new() } else { Declared::duplicates() };
         for duplicate in &duplicates {
             tracing::error!("{duplicate}");
         }
-        Self { stores, allow_duplicate_uids, duplicates, ..Self::default() }
+        Self { stores, plans, allow_duplicate_uids, duplicates, ..Self::default() }
     }
 
     /// Whether every throttle that a macro declared can be told from the others.
@@ -39,8 +41,8 @@ impl Registry {
     /// Whether every throttle that a macro declared works with these backends.
     ///
     /// They are made known to nobody: the app may use few of them, and one that was compiled twice only once.
-    pub(super) fn check_declared(stores: Stores) -> Result<(), ConfigError> {
-        Declared::check_each(&Self::new(stores, true))
+    pub(super) fn check_declared(&self) -> Result<(), ConfigError> {
+        Declared::check_each(&Self::new(self.stores.clone(), self.plans.clone(), true))
     }
 
     /// Checks a throttle, or each of a tuple, and whether they can be one decision.
@@ -52,8 +54,31 @@ impl Registry {
     pub(crate) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         match self.known.get(TypeId::of::<T>()) {
             Some(known) => Ok(known),
-            None => self.learn(Definition::of::<T>(&self.stores)?),
+            None => self.learn(Definition::of::<T>(&self.stores, &self.plans)?),
         }
+    }
+
+    /// Clears all backends, those included that stand in for others.
+    pub(super) async fn clear(&self) -> Result<(), BackendError> {
+        let mut all = self.stores.clear().await;
+        for plan in self.all_plans() {
+            all = all.and(plan.clear().await);
+        }
+        all
+    }
+
+    /// Closes all backends, likewise.
+    pub(super) async fn close(&self) -> Result<(), BackendError> {
+        let mut all = self.stores.close().await;
+        for plan in self.all_plans() {
+            all = all.and(plan.close().await);
+        }
+        all
+    }
+
+    /// Those of the app, and those that throttles have of their own. That some are there twice does no harm.
+    fn all_plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.plans.iter().chain(self.known.iter().filter_map(|known| known.plan.as_ref()))
     }
 
     fn learn(&self, new: Definition) -> Result<&Arc<Definition>, ConfigError> {

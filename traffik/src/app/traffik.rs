@@ -4,11 +4,12 @@ use smallvec::SmallVec;
 
 use super::{Charge, Error, TraffikBuilder, ask::Asked, registry::Registry};
 use crate::{
-    backend::{Backend, BackendError, Stores},
+    backend::{Backend, BackendError, Stores, check_complete},
     client::{Client, Networks},
     clock::AnyClock,
     decision::{Decision, Hit, INLINE},
-    limits::Limits,
+    limits::{Judge, Limits},
+    on_error::Plans,
     one_or_more::OneOrMore,
     throttle::{ConfigError, Throttles},
 };
@@ -80,7 +81,7 @@ impl Traffik {
         Self::from(App {
             clock: AnyClock::system(),
             networks: Networks::default(),
-            registry: Registry::new(Stores::default(), true),
+            registry: Registry::new(Stores::default(), Plans::default(), true),
             #[cfg(feature = "axum")]
             web: WebDefaults::default(),
         })
@@ -132,8 +133,9 @@ impl Traffik {
     pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
         let asked = self.asked::<T>(client.into())?;
         let (store, hits) = (Asked::store(&asked)?, Asked::hits(&asked));
-        let mut decision = match store {
-            Some(store) if !hits.is_empty() => store.peek(&hits).await?,
+        let mut decision = match (store, Asked::plan(&asked)) {
+            (Some(store), Some(plan)) if !hits.is_empty() => return Ok(plan.peek(store, &asked).await?),
+            (Some(store), None) if !hits.is_empty() => store.peek(&hits).await?,
             _ => Decision::from_iter([]),
         };
         self.limits(&asked, hits.len(), &mut decision)
@@ -147,10 +149,14 @@ impl Traffik {
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
         let asked = self.asked::<T>(client.into())?;
         let entries: SmallVec<[Hit<'_>; INLINE]> = asked.iter().filter_map(Asked::entry).collect();
-        match Asked::store(&asked)? {
-            Some(store) => Ok(store.reset(&entries).await?),
+        let mut all = match Asked::store(&asked)? {
+            Some(store) => store.reset(&entries).await,
             None => Ok(()),
+        };
+        for plan in asked.iter().filter_map(Asked::own_plan) {
+            all = all.and(plan.reset(&entries).await);
         }
+        Ok(all?)
     }
 
     /// Lets every client start fresh with every limit in the namespace of the backend, or of each of several.
@@ -159,7 +165,7 @@ impl Traffik {
     ///
     /// When a backend could not do so. The others did it all the same.
     pub async fn clear(&self) -> Result<(), BackendError> {
-        self.app.registry.stores.clear().await
+        self.app.registry.clear().await
     }
 
     /// Closes the backend, or each of several. Every request that meets a limit from then on is answered with a 503.
@@ -168,7 +174,7 @@ impl Traffik {
     ///
     /// When a backend cannot be closed in order. The others are closed all the same.
     pub async fn close(&self) -> Result<(), BackendError> {
-        self.app.registry.stores.close().await
+        self.app.registry.close().await
     }
 
     #[cfg(feature = "axum")]
@@ -212,6 +218,8 @@ impl Traffik {
         };
         Asked::with_hits(asked, |hits| {
             let mut answer = match store {
+                // Where more is planned than to ask, that may take waiting.
+                Some(_) if !hits.is_empty() && Asked::plan(asked).is_some() => None,
                 Some(store) if !hits.is_empty() => store.decide_now(hits),
                 _ => Some(Ok(Decision::from_iter([]))),
             };
@@ -224,24 +232,23 @@ impl Traffik {
         })
     }
 
-    /// Asks a backend that has to wait, and no longer than it may.
+    /// Asks a backend that has to wait, and no longer than it may, and does what is planned if it gives no answer.
     async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         let (store, hits) = (Asked::store(asked)?, Asked::hits(asked));
-        let mut decision = match store {
-            Some(store) => store.decide(&hits).await?,
-            None => Decision::from_iter([]),
+        let mut decision = match (store, Asked::plan(asked)) {
+            (Some(store), Some(plan)) => return plan.charge(store, asked).await,
+            (Some(store), None) => store.decide(&hits).await?,
+            (None, _) => Decision::from_iter([]),
         };
         self.limits(asked, hits.len(), &mut decision)
     }
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
     fn limits(&self, asked: &OneOrMore<Asked<'_>>, expected: usize, decision: &mut Decision) -> Result<Limits, Error> {
-        let told = decision.outcomes().len();
-        if told != expected && !self.is_disabled() {
-            let reason = format!("the backend told {told} outcomes of {expected} hits");
-            return Err(BackendError::unavailable(reason).into());
+        if !self.is_disabled() {
+            check_complete(decision, expected)?;
         }
-        Ok(Limits::new(asked, decision))
+        Ok(Limits::new(asked, decision, &Judge::Backend))
     }
 }
 

@@ -3,7 +3,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use crate::{backend::BackendError, clock::AnyClock};
 
 /// What `call` answers, or an error once `deadline` has passed on `clock`. The call is then dropped.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     clock: &AnyClock,
     deadline: Duration,
     call: impl Future<Output = Result<T, BackendError>>,

@@ -14,8 +14,9 @@ mod store;
 use std::{fmt, sync::Arc};
 
 pub(crate) use self::{
+    deadline::within,
     erased::AnyBackend,
-    store::{Store, Stores},
+    store::{Store, Stores, check_complete},
 };
 pub use self::{error::BackendError, memory::MemoryBackend};
 use crate::{

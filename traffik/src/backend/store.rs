@@ -23,6 +23,19 @@ impl Store {
         Self { name, backend, clock, timeout }
     }
 
+    /// Another backend that stands in for this one, and is waited for as long.
+    pub(crate) fn spare(&self, backend: AnyBackend) -> Self {
+        Self::new(None, backend, self.clock.clone(), self.timeout)
+    }
+
+    pub(crate) fn clock(&self) -> &AnyClock {
+        &self.clock
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(crate) fn namespace(&self) -> &str {
         self.backend.namespace()
     }
@@ -47,8 +60,43 @@ impl Store {
         self.in_time(self.backend.reset(hits)).await
     }
 
+    /// Decides, however long it takes.
+    pub(crate) async fn ask(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let answer = match self.backend.decide_now(hits) {
+            Some(answer) => answer,
+            None => self.backend.decide(hits).await,
+        };
+        answer.and_then(|decision| complete(decision, hits.len()))
+    }
+
+    /// Tells how each limit stands, however long it takes.
+    pub(crate) async fn look(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        complete(self.backend.peek(hits).await?, hits.len())
+    }
+
+    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
+        self.backend.clear().await
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), BackendError> {
+        self.backend.close().await
+    }
+
     async fn in_time<T>(&self, call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
         within(&self.clock, self.timeout, call).await
+    }
+}
+
+/// An answer that leaves a hit out is none: nobody gets in by it.
+fn complete(decision: Decision, hits: usize) -> Result<Decision, BackendError> {
+    check_complete(&decision, hits).map(|()| decision)
+}
+
+/// The same, of one that is not to be moved.
+pub(crate) fn check_complete(decision: &Decision, hits: usize) -> Result<(), BackendError> {
+    match decision.outcomes().len() {
+        told if told == hits => Ok(()),
+        told => Err(BackendError::unavailable(format!("the backend told {told} outcomes of {hits} hits"))),
     }
 }
 
@@ -89,7 +137,7 @@ impl Stores {
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
         let mut all = Ok(());
         for store in self.iter() {
-            all = all.and(store.backend.clear().await);
+            all = all.and(store.clear().await);
         }
         all
     }
@@ -97,12 +145,12 @@ impl Stores {
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let mut all = Ok(());
         for store in self.iter() {
-            all = all.and(store.backend.close().await);
+            all = all.and(store.close().await);
         }
         all
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {
         self.own.iter().chain(&self.named)
     }
 }

@@ -20,17 +20,23 @@ impl<'a> Attempt<'a> {
     }
 
     /// It worked.
-    pub fn succeeded(mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.breaker.gate().succeeded(entry);
-        }
+    pub fn succeeded(self) {
+        self.closes();
     }
 
     /// It failed.
-    pub fn failed(mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.breaker.gate().failed(entry, self.clock.now());
-        }
+    pub fn failed(self) {
+        self.opens();
+    }
+
+    /// It worked. Whether the breaker closed by that.
+    pub(crate) fn closes(mut self) -> bool {
+        self.entry.take().is_some_and(|entry| self.breaker.gate().succeeded(entry))
+    }
+
+    /// It failed. Whether the breaker opened by that.
+    pub(crate) fn opens(mut self) -> bool {
+        self.entry.take().is_some_and(|entry| self.breaker.gate().failed(entry, self.clock.now()))
     }
 }
 

@@ -60,7 +60,7 @@ impl Gate {
             match seen.state {
                 BreakerState::Closed => return Some(Entry { turn: seen.turn, is_trial: false }),
                 BreakerState::Open if !self.has_waited(now()) => return None,
-                BreakerState::Open => self.change(seen, BreakerState::HalfOpen),
+                BreakerState::Open => _ = self.change(seen, BreakerState::HalfOpen),
                 BreakerState::HalfOpen if seen.trials + seen.count >= self.terms.success_threshold => return None,
                 BreakerState::HalfOpen => {
                     if self.replace(seen, Word { trials: seen.trials + 1, ..seen }) {
@@ -71,33 +71,39 @@ impl Gate {
         }
     }
 
-    /// What was tried worked.
-    pub(super) fn succeeded(&self, entry: Entry) {
+    /// What was tried worked. Whether it closed by that.
+    pub(super) fn succeeded(&self, entry: Entry) -> bool {
         while let Some(seen) = self.look_during(entry) {
             let next = match (entry.is_trial, seen.count) {
-                (false, 0) => return,
+                (false, 0) => return false,
                 (false, _) => Word { count: 0, ..seen },
                 (true, count) if count + 1 >= self.terms.success_threshold => {
-                    self.change(seen, BreakerState::Closed);
+                    if self.change(seen, BreakerState::Closed) {
+                        return true;
+                    }
                     continue;
                 }
                 (true, count) => Word { trials: seen.trials.saturating_sub(1), count: count + 1, ..seen },
             };
             if self.replace(seen, next) {
-                return;
+                return false;
             }
         }
+        false
     }
 
-    /// What was tried failed. Of trials one that fails is enough.
-    pub(super) fn failed(&self, entry: Entry, now: Timestamp) {
+    /// What was tried failed: of trials one that does is enough. Whether it opened by that.
+    pub(super) fn failed(&self, entry: Entry, now: Timestamp) -> bool {
         while let Some(seen) = self.look_during(entry) {
             if entry.is_trial || seen.count + 1 >= self.terms.failure_threshold {
-                self.open(seen, now);
+                if self.open(seen, now) {
+                    return true;
+                }
             } else if self.replace(seen, Word { count: seen.count + 1, ..seen }) {
-                return;
+                return false;
             }
         }
+        false
     }
 
     /// Nobody knows what came of it. Of a trial, somebody else may make it.
@@ -143,26 +149,30 @@ impl Gate {
     }
 
     /// Changes the state, unless something was faster: whoever wants it looks again.
-    fn change(&self, seen: Word, state: BreakerState) {
+    fn change(&self, seen: Word, state: BreakerState) -> bool {
         let _one_at_a_time = self.lock();
-        if self.replace(seen, seen.then(state)) {
+        let is_changed = self.replace(seen, seen.then(state));
+        if is_changed {
             self.state.send_replace(state);
         }
+        is_changed
     }
 
-    fn open(&self, seen: Word, now: Timestamp) {
+    fn open(&self, seen: Word, now: Timestamp) -> bool {
         let _one_at_a_time = self.lock();
         // From here on it is not open and does not come to be, so that nobody is misled.
         if self.look().turn != seen.turn {
-            return;
+            return false;
         }
         let before = self.opened_at.swap(now.as_micros(), Ordering::Relaxed);
-        if self.replace(seen, seen.then(BreakerState::Open)) {
+        let is_changed = self.replace(seen, seen.then(BreakerState::Open));
+        if is_changed {
             self.openings.fetch_add(1, Ordering::Relaxed);
             self.state.send_replace(BreakerState::Open);
         } else {
             self.opened_at.store(before, Ordering::Relaxed);
         }
+        is_changed
     }
 
     /// There is nothing in it that a panic could have left in pieces.

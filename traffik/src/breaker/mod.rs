@@ -6,6 +6,8 @@
 //! it is [half-open](BreakerState::HalfOpen): a few go through, to see whether it works again, and everybody else is turned
 //! away as before. It closes once they all succeeded, and opens again when one of them failed.
 //!
+//! In front of a backend it stands in [`on_error::Failover`](crate::on_error::Failover); it is usable alone as well.
+//!
 //! The pattern is Michael Nygard's ("Release It!", 2007).
 
 mod attempt;
@@ -138,7 +140,7 @@ impl CircuitBreaker {
         self.but(|terms| terms.success_threshold = within_bounds(successes))
     }
 
-    /// Another one that goes by this clock, rather than the system's.
+    /// Another one that goes by this clock, rather than the system's. One that stands in front of a backend goes by the app's.
     #[must_use]
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
         Self::with(self.gate().terms, clock.into())
@@ -210,9 +212,14 @@ impl CircuitBreaker {
     }
 
     /// Asks for leave to try, by this clock.
-    fn enter_by<'a>(&'a self, clock: &'a AnyClock) -> Option<Attempt<'a>> {
+    pub(crate) fn enter_by<'a>(&'a self, clock: &'a AnyClock) -> Option<Attempt<'a>> {
         let entry = self.gate().enter(|| clock.now())?;
         Some(Attempt::new(self, clock, entry))
+    }
+
+    /// A closed one that goes by the same terms.
+    pub(crate) fn another(&self) -> Self {
+        Self::with(self.gate().terms, self.shared.clock.clone())
     }
 
     fn gate(&self) -> &Gate {

@@ -15,8 +15,8 @@ use crate::{
 
 /// One limit, and how a client stands with it after a decision.
 ///
-/// Where nothing was counted, because the client is exempted, the request costs nothing, the rate is unlimited or limits
-/// are [disabled](crate::Traffik::disabled), all of it remains.
+/// Where nothing was counted, because the client is exempted, the request costs nothing, the rate is unlimited, limits are
+/// [disabled](crate::Traffik::disabled) or [nobody could be asked](Self::is_unchecked), all of it remains.
 #[derive(Clone, Debug)]
 pub struct Limit {
     definition: Arc<Definition>,
@@ -24,11 +24,23 @@ pub struct Limit {
     /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
     own_cost: u64,
     outcome: Option<Outcome>,
+    judge: Judge,
+}
+
+/// Who decided.
+#[derive(Clone, Debug)]
+pub(crate) enum Judge {
+    /// That of the throttle.
+    Backend,
+    /// Another, since that one gave no answer.
+    Fallback(Arc<Store>),
+    /// Nobody, for the same reason.
+    Nobody,
 }
 
 impl Limit {
-    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>) -> Self {
-        Self { definition: Arc::clone(asked.definition), rate: asked.rate, own_cost: asked.cost, outcome }
+    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge) -> Self {
+        Self { definition: Arc::clone(asked.definition), rate: asked.rate, own_cost: asked.cost, outcome, judge }
     }
 
     /// The throttle's unique id.
@@ -53,6 +65,18 @@ impl Limit {
     #[must_use]
     pub fn is_counted(&self) -> bool {
         self.outcome.is_some()
+    }
+
+    /// Whether another backend decided than the throttle's own, which gave no answer: see [`on_error`](crate::on_error).
+    #[must_use]
+    pub fn is_from_fallback(&self) -> bool {
+        matches!(self.judge, Judge::Fallback(_))
+    }
+
+    /// Whether the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        matches!(self.judge, Judge::Nobody)
     }
 
     /// The highest cost that it ever admits at once: the limit of the rate, or the size of a bucket.
@@ -112,7 +136,10 @@ impl Limit {
 
     /// Where it is kept.
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
-        self.definition.store.as_ref()
+        match &self.judge {
+            Judge::Fallback(store) => Some(store),
+            Judge::Backend | Judge::Nobody => self.definition.store.as_ref(),
+        }
     }
 
     pub(crate) fn is_tighter_than(&self, other: &Self) -> bool {

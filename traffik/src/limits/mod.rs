@@ -4,6 +4,7 @@ mod limit;
 
 use std::sync::Arc;
 
+pub(crate) use self::limit::Judge;
 pub use self::limit::Limit;
 use smallvec::SmallVec;
 
@@ -27,19 +28,37 @@ pub struct Limits {
 
 impl Limits {
     /// The outcomes are those of the asked that the backend was asked about, in the same order.
-    pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision) -> Self {
+    pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
         let mut outcomes = decision.take_outcomes();
         let limit = |asked: &Asked<'_>| match &asked.charged_before {
             Some(limit) => Arc::clone(limit),
-            None => Arc::new(Limit::new(asked, if asked.is_counted() { outcomes.next() } else { None })),
+            None if asked.is_counted() => Arc::new(Limit::new(asked, outcomes.next(), judge.clone())),
+            None => Arc::new(Limit::new(asked, None, Judge::Backend)),
         };
         Self { all: asked.map(limit) }
+    }
+
+    /// Those of a request that gets through although nobody decided.
+    pub(crate) fn unchecked(asked: &OneOrMore<Asked<'_>>) -> Self {
+        Self::new(asked, &mut Decision::from_iter([]), &Judge::Nobody)
     }
 
     /// Whether all of them had room. They were charged only then.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         self.iter().all(Limit::is_admitted)
+    }
+
+    /// Whether another backend decided than the throttles' own, which gave no answer: see [`on_error`](crate::on_error).
+    #[must_use]
+    pub fn is_from_fallback(&self) -> bool {
+        self.iter().any(Limit::is_from_fallback)
+    }
+
+    /// Whether the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        self.iter().any(Limit::is_unchecked)
     }
 
     /// Each limit.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{Declared, Settings, Throttle, uid};
 use crate::{
     backend::{Store, Stores},
+    on_error::{Plan, Plans},
     rate::Rate,
     strategy::{Strategy, StrategyError},
 };
@@ -23,13 +24,15 @@ pub struct Definition {
     pub(crate) settings: Settings,
     /// Where it is kept: nowhere, if everything is admitted.
     pub(crate) store: Option<Arc<Store>>,
+    /// What is done when that gives no answer, if not what is done unless told otherwise.
+    pub(crate) plan: Option<Arc<Plan>>,
     /// What all responses say of it.
     #[cfg(feature = "axum")]
     pub(crate) items: crate::web::Items,
 }
 
 impl Definition {
-    pub(crate) fn of<T: Throttle>(stores: &Stores) -> Result<Self, ConfigError> {
+    pub(crate) fn of<T: Throttle>(stores: &Stores, plans: &Plans) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
         let mut definition = Self {
@@ -39,6 +42,7 @@ impl Definition {
             rate: const { T::RATE },
             settings: T::settings(),
             store: stores.own().cloned(),
+            plan: None,
             #[cfg(feature = "axum")]
             items: crate::web::Items::new(T::UID, T::RATE),
         };
@@ -46,6 +50,10 @@ impl Definition {
         #[cfg(feature = "axum")]
         definition.settings.web.check::<T>(definition.name)?;
         definition.find_store(stores)?;
+        definition.plan = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
+            Some(own) => Some(Arc::new(Plan::new(own.clone(), store))),
+            None => plans.of(store).cloned(),
+        });
         Ok(definition)
     }
 

@@ -1,6 +1,6 @@
-use crate::strategy::AnyStrategy;
 #[cfg(feature = "axum")]
 use crate::web::WebSettings;
+use crate::{on_error::OnError, strategy::AnyStrategy};
 
 /// Everything about a throttle but its uid and its rate.
 ///
@@ -16,6 +16,8 @@ pub struct Settings {
     pub(crate) cost: u64,
     /// The name of its backend, if that is not the app's own.
     pub(crate) backend: Option<&'static str>,
+    /// What is done when that gives no answer, if not what the app does.
+    pub(crate) on_error: Option<OnError>,
     #[cfg(feature = "axum")]
     pub(crate) web: WebSettings,
 }
@@ -27,6 +29,7 @@ impl Settings {
             strategy: AnyStrategy::default(),
             cost: 1,
             backend: None,
+            on_error: None,
             #[cfg(feature = "axum")]
             web: WebSettings::default(),
         }
@@ -78,6 +81,29 @@ impl Settings {
     /// order, and where a later one refuses the layer gives back what the earlier ones were charged.
     pub fn backend(self, name: &'static str) -> Self {
         Self { backend: Some(name), ..self }
+    }
+
+    /// Does this when the backend gives no answer, rather than what the [app](crate::TraffikBuilder::on_error) does. Of
+    /// throttles that are one decision the strictest holds: see [`on_error`](crate::on_error).
+    ///
+    /// ```
+    /// use traffik::{DefaultIdentity, Rate, Settings, Throttle, on_error::Refuse};
+    ///
+    /// /// Nobody may guess passwords while the store is away, whatever the app allows otherwise.
+    /// struct Login;
+    ///
+    /// impl Throttle for Login {
+    ///     const UID: &'static str = "auth:login";
+    ///     const RATE: Rate = Rate::literal("5/min");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().on_error(Refuse)
+    ///     }
+    /// }
+    /// ```
+    pub fn on_error(self, on_error: impl Into<OnError>) -> Self {
+        Self { on_error: Some(on_error.into()), ..self }
     }
 }
 

@@ -6,11 +6,11 @@ use axum::http::request::Parts;
 
 use super::{
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
-    occasionally::Occasionally,
     response::{AnyResponder, Responder},
 };
 use crate::{
     app::TraffikBuilder,
+    occasionally::Occasionally,
     throttle::{ConfigError, DefaultIdentity, Settings, Throttle},
 };
 

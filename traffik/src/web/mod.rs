@@ -8,7 +8,6 @@ mod defaults;
 mod extract;
 mod identity;
 mod ledger;
-mod occasionally;
 mod peer;
 mod rejection;
 mod response;
@@ -23,7 +22,7 @@ pub use self::{
     extract::Throttled,
     identity::{AsyncIdentifier, IntoIdentity},
     peer::client_ip,
-    rejection::{Limited, Misconfigured, ThrottleRejection, Unavailable, Unidentified},
+    rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{ProblemDetails, Responder},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},

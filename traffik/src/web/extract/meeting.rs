@@ -14,7 +14,7 @@ use crate::{
     web::{
         identity::{Source, identify, identify_now},
         ledger::{Ledger, Met},
-        rejection::{Limited, Misconfigured, ThrottleRejection, Unavailable},
+        rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
     },
 };
 
@@ -129,15 +129,25 @@ impl Meeting {
     ) -> Result<Limits, ThrottleRejection> {
         let limits = match answer {
             Ok(limits) => limits,
-            Err(Error::Config(error)) => return Err(Misconfigured::from(error).into()),
-            Err(Error::Backend(error)) => {
-                let definitions = asked.iter().map(|asked| Arc::clone(asked.definition)).collect();
-                return Err(Unavailable::new(error, definitions, self.traffik().clone(), self.ledger.clone()).into());
-            }
+            Err(error) => return Err(self.reject(error, &asked)),
         };
         let charged = limits.is_admitted();
         self.record(asked, &limits, charged);
         if charged { Ok(limits) } else { Err(Limited::new(limits, self.traffik().clone(), self.ledger.clone()).into()) }
+    }
+
+    /// Why nothing was decided.
+    #[cold]
+    fn reject(&self, error: Error, asked: &OneOrMore<Asked<'_>>) -> ThrottleRejection {
+        let (traffik, ledger) = (self.traffik().clone(), self.ledger.clone());
+        let (error, retry_after) = match error {
+            Error::Config(error) => return Misconfigured::from(error).into(),
+            Error::Raised(error) => return Raised::new(error, traffik, ledger).into(),
+            Error::Backend(error) => (Arc::new(error), Unavailable::RETRY_AFTER),
+            Error::Refused { error, retry_after } => (error, retry_after),
+        };
+        let definitions = asked.iter().map(|asked| Arc::clone(asked.definition)).collect();
+        Unavailable::new(error, retry_after, definitions, traffik, ledger).into()
     }
 
     fn record(&self, asked: OneOrMore<Asked<'_>>, limits: &Limits, charged: bool) {

@@ -2,13 +2,17 @@
 
 mod limited;
 mod misconfigured;
+mod raised;
 mod unavailable;
 mod unidentified;
 
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
-pub use self::{limited::Limited, misconfigured::Misconfigured, unavailable::Unavailable, unidentified::Unidentified};
+pub use self::{
+    limited::Limited, misconfigured::Misconfigured, raised::Raised, unavailable::Unavailable,
+    unidentified::Unidentified,
+};
 
 /// Why [`Throttled`](super::Throttled) rejects a request.
 ///
@@ -43,6 +47,9 @@ pub enum ThrottleRejection {
     /// The backend gave no answer: 503.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The backend gave no answer, and that is to be seen as an error: 500.
+    #[error(transparent)]
+    Raised(#[from] Raised),
     /// The app is set up wrong: 500.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
@@ -56,6 +63,7 @@ impl IntoResponse for ThrottleRejection {
         match self {
             Self::Limited(rejection) => rejection.into_response(),
             Self::Unavailable(rejection) => rejection.into_response(),
+            Self::Raised(rejection) => rejection.into_response(),
             Self::Misconfigured(rejection) => rejection.into_response(),
             Self::Unidentified(rejection) => rejection.into_response(),
         }

@@ -24,20 +24,25 @@ pub struct Unavailable(Box<Inner>);
 #[error("the limits of this request cannot be checked at present")]
 struct Inner {
     #[source]
-    source: BackendError,
+    source: Arc<BackendError>,
+    retry_after: Duration,
     definitions: Vec<Arc<Definition>>,
     traffik: Traffik,
     ledger: Ledger,
 }
 
 impl Unavailable {
+    /// When the store may be back.
+    pub(in crate::web) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
     pub(in crate::web) fn new(
-        source: BackendError,
+        source: Arc<BackendError>,
+        retry_after: Duration,
         definitions: Vec<Arc<Definition>>,
         traffik: Traffik,
         ledger: Ledger,
     ) -> Self {
-        let rejection = Self(Box::new(Inner { source, definitions, traffik, ledger }));
+        let rejection = Self(Box::new(Inner { source, retry_after, definitions, traffik, ledger }));
         rejection.log();
         rejection
     }
@@ -67,10 +72,11 @@ impl Unavailable {
         own.unwrap_or(&self.0.traffik.web().responder)
     }
 
-    /// When to try again: the store may be back by then.
+    /// When to try again: in a second, since the store may be back by then, unless a function of yours
+    /// [says otherwise](crate::on_error::Resolution::RefuseFor).
     #[must_use]
     pub fn retry_after(&self) -> Duration {
-        Duration::from_secs(1)
+        self.0.retry_after
     }
 
     pub(in crate::web) fn traffik(&self) -> &Traffik {

@@ -70,11 +70,21 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option
 }
 
 fn policies(limits: &[&Limit]) -> Option<HeaderValue> {
+    if limits.iter().any(|limit| limit.rate() != limit.definition().rate) {
+        return policies_of_parts(limits);
+    }
     let mut policies = limits.iter().filter_map(|limit| limit.definition().items.policy.as_ref());
     match limits {
         [_] => policies.next().cloned(),
         _ => value(policies.map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..])),
     }
+}
+
+/// Where a fallback holds clients to a part of a rate, which nobody has ready.
+#[cold]
+fn policies_of_parts(limits: &[&Limit]) -> Option<HeaderValue> {
+    let policies: Vec<_> = limits.iter().filter_map(|limit| Items::new(limit.uid(), limit.rate()).policy).collect();
+    value(policies.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]))
 }
 
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {

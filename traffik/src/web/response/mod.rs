@@ -12,7 +12,7 @@ mod words;
 pub(crate) use self::fields::Items;
 pub(super) use self::{
     fields::add_fields,
-    refusal::{TurnedAway, refuse, unavailable},
+    refusal::{TurnedAway, raised, refuse, unavailable},
     responder::AnyResponder,
     words::{InWords, in_seconds, whole_seconds},
 };

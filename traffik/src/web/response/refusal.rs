@@ -15,7 +15,7 @@ use crate::{
     app::Traffik,
     web::{
         ledger::Ledger,
-        rejection::{Limited, Unavailable},
+        rejection::{Limited, Raised, Unavailable},
     },
 };
 
@@ -32,6 +32,13 @@ pub(in crate::web) fn refuse(rejection: &Limited) -> Response {
 pub(in crate::web) fn unavailable(rejection: &Unavailable) -> Response {
     let response = rejection.responder().unavailable(rejection);
     turn_away(response, Some(rejection.retry_after()), rejection.traffik(), rejection.ledger())
+}
+
+/// The response with what it is about, which a middleware may report.
+pub(in crate::web) fn raised(response: Response, rejection: Raised) -> Response {
+    let mut response = turn_away(response, None, rejection.traffik(), rejection.ledger());
+    response.extensions_mut().insert(rejection);
+    response
 }
 
 fn turn_away(mut response: Response, retry_after: Option<Duration>, traffik: &Traffik, ledger: &Ledger) -> Response {

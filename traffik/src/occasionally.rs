@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 
 /// Lets something be said once in a while: an outage must not become a flood of log lines.
 #[derive(Debug, Default)]
-pub(super) struct Occasionally {
+pub(crate) struct Occasionally {
     /// When it was said last, in microseconds; 0 is never.
     last: AtomicU64,
 }
@@ -16,7 +16,7 @@ impl Occasionally {
     const PAUSE: Duration = Duration::from_secs(1);
 
     /// Whether it is time to say it again. Of several that ask at once one is told so.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let last = self.last.load(Ordering::Relaxed);
         let is_due = last == 0 || Duration::from_micros(now.as_micros().abs_diff(last)) >= Self::PAUSE;
         is_due && self.last.compare_exchange(last, now.as_micros().max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()

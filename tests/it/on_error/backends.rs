@@ -1,0 +1,126 @@
+//! Backends that do not always answer, and apps that have one.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use traffik::{
+    Traffik, TraffikBuilder,
+    backend::{Backend, BackendError, MemoryBackend},
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+    test::ManualClock,
+};
+
+/// What a backend does when it is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mood {
+    #[default]
+    Answers,
+    /// It says that the call did not run.
+    IsAway,
+    /// It says that the call may have run.
+    Fails,
+    /// It charges, and never says so.
+    ChargesAndHangs,
+    Hangs,
+}
+
+/// A backend that can be made to fail, and counts how often it was asked to decide.
+#[derive(Clone, Debug)]
+pub(super) struct Moody {
+    pub(super) store: MemoryBackend,
+    shared: Arc<Mutex<(Mood, usize)>>,
+}
+
+impl Moody {
+    pub(super) fn new(clock: &ManualClock) -> Self {
+        Self { store: store(clock), shared: Arc::default() }
+    }
+
+    pub(super) fn is(&self, mood: Mood) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).0 = mood;
+    }
+
+    pub(super) fn asked(&self) -> usize {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    async fn answer<T>(&self, answer: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
+        let mood = self.shared.lock().unwrap_or_else(PoisonError::into_inner).0;
+        match mood {
+            Mood::Answers => answer.await,
+            Mood::IsAway => Err(BackendError::not_run("there is no connection")),
+            Mood::Fails => Err(BackendError::unavailable("the connection was lost")),
+            Mood::Hangs => pending().await,
+            Mood::ChargesAndHangs => {
+                answer.await?;
+                pending().await
+            }
+        }
+    }
+}
+
+impl Backend for Moody {
+    fn namespace(&self) -> &str {
+        self.store.namespace()
+    }
+
+    fn clock(&self) -> AnyClock {
+        Backend::clock(&self.store)
+    }
+
+    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
+        self.answer(self.store.decide(hits)).await
+    }
+
+    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        self.answer(self.store.peek(hits)).await
+    }
+
+    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        self.answer(self.store.refund(receipts)).await
+    }
+
+    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+        self.answer(self.store.reset(hits)).await
+    }
+
+    async fn clear(&self) -> Result<(), BackendError> {
+        self.store.clear().await
+    }
+
+    async fn close(&self) -> Result<(), BackendError> {
+        self.store.close().await
+    }
+}
+
+pub(super) fn store(clock: &ManualClock) -> MemoryBackend {
+    MemoryBackend::new("test").clock(clock.clone())
+}
+
+/// An app, its backend, and the clock that both go by.
+pub(super) fn app(
+    set_up: impl FnOnce(TraffikBuilder, &ManualClock) -> TraffikBuilder,
+) -> (Traffik, Moody, ManualClock) {
+    let clock = ManualClock::new();
+    let backend = Moody::new(&clock);
+    let builder = set_up(Traffik::builder(backend.clone()), &clock);
+    (builder.build().unwrap_or_else(|_| Traffik::disabled()), backend, clock)
+}
+
+/// Lets everything run that can, after the clock was moved.
+pub(super) async fn advance(clock: &ManualClock, duration: Duration) {
+    settle().await;
+    clock.advance(duration);
+    settle().await;
+}
+
+pub(super) async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}

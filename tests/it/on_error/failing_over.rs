@@ -1,0 +1,193 @@
+//! Another backend decides.
+
+use std::{sync::LazyLock, time::Duration};
+
+use traffik::{
+    DefaultIdentity, Error, Rate, Settings, Throttle, Traffik,
+    backend::{Backend, BackendError, MemoryBackend},
+    breaker::{BreakerState, CircuitBreaker},
+    on_error::{Failover, Fallback},
+    test::ManualClock,
+};
+
+use super::{
+    Dear, Five, Local, Two,
+    backends::{Mood, Moody, advance, app, store},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The fallback of one throttle.
+static OWN: LazyLock<MemoryBackend> = LazyLock::new(|| MemoryBackend::new("own"));
+
+throttles! {
+    WithOwn: "on-error:with-own", "5/min", Settings::new().on_error(Fallback::to(OWN.clone()));
+}
+
+#[tokio::test]
+async fn a_fallback_decides_about_what_the_first_does_not() {
+    let clock = ManualClock::new();
+    let spare = store(&clock);
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Fallback::to(spare.clone())));
+    assert!(!traffik.hit::<(Two, Five)>("alice").await.unwrap().is_from_fallback());
+
+    backend.is(Mood::Fails);
+    for admitted in [true, true, false] {
+        let charge = traffik.hit::<(Two, Five)>("alice").await.unwrap();
+        assert!(charge.is_from_fallback() && charge.iter().all(|limit| limit.is_from_fallback() && limit.is_counted()));
+        assert_eq!(charge.is_admitted(), admitted);
+    }
+    assert_eq!((backend.asked(), spare.len()), (4, 2), "the first is asked each time");
+
+    backend.is(Mood::Answers);
+    let charge = traffik.hit::<(Two, Five)>("bob").await.unwrap();
+    assert!(charge.is_admitted() && !charge.is_from_fallback());
+}
+
+#[tokio::test]
+async fn what_the_fallback_charged_is_given_back_to_it() {
+    let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
+    backend.is(Mood::Fails);
+    traffik.hit::<Two>("alice").await.unwrap();
+    let charge = traffik.hit::<Two>("alice").await.unwrap();
+    assert_eq!(charge.tightest().remaining(), 0);
+
+    backend.is(Mood::Answers);
+    charge.refund().await.unwrap();
+    backend.is(Mood::Fails);
+    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
+    traffik.reset::<Two>("alice").await.unwrap_err();
+    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 2, "it is reset all the same");
+}
+
+#[tokio::test]
+async fn a_share_is_a_part_of_each_limit_and_a_dear_request_costs_all_of_it() {
+    let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock)).share(4)));
+    assert_eq!(traffik.hit::<Dear>("alice").await.unwrap().tightest().remaining(), 13);
+
+    backend.is(Mood::Fails);
+    let charge = traffik.hit::<(Five, Two)>("alice").await.unwrap();
+    assert_eq!(charge.iter().map(traffik::Limit::capacity).collect::<Vec<_>>(), [1, 1]);
+    assert!(charge.is_admitted() && !traffik.hit::<(Five, Two)>("alice").await.unwrap().is_admitted());
+    charge.refund().await.unwrap();
+    assert!(traffik.hit::<(Five, Two)>("alice").await.unwrap().is_admitted());
+
+    let dear = traffik.hit::<Dear>("alice").await.unwrap();
+    let limit = dear.tightest();
+    assert_eq!((dear.is_admitted(), limit.capacity(), limit.cost(), limit.remaining()), (true, 5, 5, 0));
+    let refused = traffik.hit::<Dear>("alice").await.unwrap();
+    assert_eq!(refused.tightest().retry_after(), Some(MINUTE));
+}
+
+#[tokio::test]
+async fn a_fallback_decides_within_the_time_that_a_request_has() {
+    let (traffik, backend, clock) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
+    backend.is(Mood::ChargesAndHangs);
+    let app = traffik.clone();
+    let call = tokio::spawn(async move { app.hit::<Two>("alice").await.map(|charge| charge.is_from_fallback()) });
+    advance(&clock, Duration::from_micros(74_999)).await;
+    assert!(!call.is_finished());
+    advance(&clock, Duration::from_micros(1)).await;
+    assert!(call.await.unwrap().unwrap());
+
+    // What the first was charged without saying so stays counted.
+    backend.is(Mood::Answers);
+    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
+}
+
+#[tokio::test]
+async fn a_fallback_that_hangs_too_is_an_error_when_the_time_is_up() {
+    let clock = ManualClock::new();
+    let spare = Moody::new(&clock);
+    spare.is(Mood::Hangs);
+    let first = Moody::new(&clock);
+    first.is(Mood::Hangs);
+    let traffik = Traffik::builder(first).on_error(Fallback::to(spare)).build().unwrap();
+    let call = tokio::spawn(async move { traffik.hit::<Two>("alice").await.map(drop) });
+    advance(&clock, Duration::from_millis(75)).await;
+    advance(&clock, Duration::from_micros(24_999)).await;
+    assert!(!call.is_finished());
+    advance(&clock, Duration::from_micros(1)).await;
+    assert!(matches!(call.await.unwrap(), Err(Error::Backend(BackendError::Timeout(_)))));
+}
+
+#[tokio::test]
+async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
+    let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2);
+    let (traffik, backend, clock) =
+        app(|builder, clock| builder.on_error(Failover::to(store(clock)).breaker(breaker.clone())));
+    backend.is(Mood::Hangs);
+    for _ in 0..3 {
+        let app = traffik.clone();
+        let call = tokio::spawn(async move { app.hit::<Five>("alice").await.map(|charge| charge.is_from_fallback()) });
+        advance(&clock, Duration::from_millis(75)).await;
+        assert!(call.await.unwrap().unwrap());
+    }
+    assert_eq!((breaker.state(), backend.asked()), (BreakerState::Open, 3));
+
+    // Time stands still, and each is decided all the same.
+    for client in 0..100_u64 {
+        assert!(traffik.hit::<Five>(client).await.unwrap().is_from_fallback());
+    }
+    assert!(traffik.peek::<Five>("alice").await.unwrap().is_from_fallback());
+    assert_eq!(backend.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_backend_that_answers_is_asked_and_the_fallback_is_not() {
+    let clock = ManualClock::new();
+    let spare = store(&clock);
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Failover::to(spare.clone())));
+    for _ in 0..5 {
+        assert!(traffik.hit::<Five>("alice").await.unwrap().is_admitted());
+    }
+    let refused = traffik.hit::<Five>("alice").await.unwrap();
+    assert!(!refused.is_admitted() && !refused.is_from_fallback());
+    assert_eq!((backend.asked(), spare.len()), (6, 0));
+}
+
+#[tokio::test]
+async fn a_fallback_is_cleared_and_closed_with_the_app() {
+    let clock = ManualClock::new();
+    let spare = store(&clock);
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Failover::to(spare.clone())));
+    backend.is(Mood::Fails);
+    traffik.hit::<Five>("alice").await.unwrap();
+    assert_eq!(spare.len(), 1);
+    traffik.clear().await.unwrap();
+    assert!(spare.is_empty());
+
+    traffik.close().await.unwrap();
+    assert!(matches!(spare.clear().await, Err(BackendError::Closed)));
+    backend.is(Mood::Answers);
+    assert!(matches!(traffik.hit::<Five>("alice").await, Err(Error::Backend(BackendError::Closed))));
+}
+
+#[tokio::test]
+async fn the_fallback_of_a_throttle_is_cleared_and_closed_with_the_app_too() {
+    let (traffik, backend, _) = app(|builder, _| builder);
+    backend.is(Mood::Fails);
+    assert!(traffik.hit::<WithOwn>("alice").await.unwrap().is_from_fallback());
+    assert_eq!(OWN.len(), 1);
+    traffik.clear().await.unwrap();
+    assert!(OWN.is_empty());
+    traffik.close().await.unwrap();
+    assert!(matches!(OWN.clear().await, Err(BackendError::Closed)));
+}
+
+#[tokio::test]
+async fn one_backend_that_fails_keeps_nobody_from_another() {
+    let clock = ManualClock::new();
+    let (own, local) = (Moody::new(&clock), Moody::new(&clock));
+    let breaker = CircuitBreaker::new().failure_threshold(1);
+    let traffik = Traffik::builder(own.clone())
+        .backend("local", local.clone())
+        .on_error(Failover::to(store(&clock)).breaker(breaker.clone()))
+        .build()
+        .unwrap();
+    local.is(Mood::Fails);
+    assert!(traffik.hit::<Local>("alice").await.unwrap().is_from_fallback());
+    assert!(traffik.hit::<Local>("alice").await.unwrap().is_from_fallback());
+    assert_eq!((local.asked(), breaker.state()), (1, BreakerState::Closed));
+    assert!(!traffik.hit::<Five>("alice").await.unwrap().is_from_fallback());
+}

@@ -1,0 +1,119 @@
+//! What a client sees, and what a handler and a middleware are told.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::Response,
+    middleware::{Next, from_fn},
+    routing::get,
+};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use traffik::{
+    Throttled, Traffik,
+    on_error::{Allow, Failover, Failure, Raise, Resolution},
+    test::RequestExt,
+    web,
+};
+
+use super::{
+    Five, Two,
+    backends::{Mood, app, store},
+};
+
+async fn told(permit: Throttled<Two>) -> String {
+    let limits = permit.limits();
+    format!("from fallback: {}, unchecked: {}", limits.is_from_fallback(), limits.is_unchecked())
+}
+
+fn routes(traffik: &Traffik) -> Router {
+    Router::new()
+        .route("/", get(told))
+        .route("/both", get(|_: Throttled<Five>, _: Throttled<Two>| async {}))
+        .layer(traffik.layer())
+}
+
+async fn get_from(app: &Router, path: &str) -> (u16, Response<Body>) {
+    let request = Request::get(path).body(Body::empty()).unwrap_or_default().with_peer("203.0.113.7:50000");
+    let Ok(response) = app.clone().oneshot(request).await;
+    (response.status().as_u16(), response)
+}
+
+fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+async fn body(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn a_permit_tells_that_it_comes_from_the_fallback_and_the_fields_tell_its_part() {
+    let (traffik, backend, _) = app(|builder, clock| builder.on_error(Failover::to(store(clock)).share(2)));
+    let routes = routes(&traffik);
+    let (_, response) = get_from(&routes, "/").await;
+    assert_eq!(header(&response, "ratelimit-policy"), Some(r#""on-error:two";q=2;w=60"#));
+    assert_eq!(body(response).await, "from fallback: false, unchecked: false");
+
+    backend.is(Mood::Fails);
+    let (_, response) = get_from(&routes, "/").await;
+    assert_eq!(header(&response, "ratelimit-policy"), Some(r#""on-error:two";q=1;w=60"#));
+    assert_eq!(header(&response, "ratelimit"), Some(r#""on-error:two";r=0;t=60"#));
+    assert_eq!(body(response).await, "from fallback: true, unchecked: false");
+    let (status, response) = get_from(&routes, "/").await;
+    assert_eq!((status, header(&response, "retry-after")), (429, Some("60")));
+}
+
+#[tokio::test]
+async fn a_later_refusal_gives_back_to_the_fallback_what_it_charged() {
+    let (traffik, backend, _) = app(|builder, clock| builder.on_error(Failover::to(store(clock))));
+    let routes = routes(&traffik);
+    backend.is(Mood::Fails);
+    for expected in [200, 200, 429, 429] {
+        assert_eq!(get_from(&routes, "/both").await.0, expected);
+    }
+    let peer = "203.0.113.7:50000".parse::<SocketAddr>().unwrap().ip();
+    let limits = traffik.peek::<Five>(peer).await.unwrap();
+    assert_eq!((limits.is_from_fallback(), limits.tightest().remaining()), (true, 3));
+}
+
+#[tokio::test]
+async fn who_is_let_through_unchecked_gets_no_fields() {
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
+    backend.is(Mood::Fails);
+    let (status, response) = get_from(&routes(&traffik), "/").await;
+    assert_eq!((status, header(&response, "ratelimit")), (200, None));
+    assert_eq!(body(response).await, "from fallback: false, unchecked: true");
+}
+
+#[tokio::test]
+async fn what_is_raised_is_a_500_that_a_middleware_can_report() {
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
+    let report = |request: Request, next: Next| async {
+        let mut response = next.run(request).await;
+        if let Some(raised) = response.extensions().get::<web::Raised>() {
+            let told = raised.error().to_string().parse().unwrap_or(axum::http::HeaderValue::from_static("?"));
+            response.headers_mut().insert("x-reported", told);
+        }
+        response
+    };
+    backend.is(Mood::Fails);
+    let (status, response) = get_from(&routes(&traffik).layer(from_fn(report)), "/").await;
+    assert_eq!((status, header(&response, "cache-control")), (500, Some("no-store")));
+    assert!(header(&response, "x-reported").is_some_and(|told| told.contains("the connection was lost")));
+    assert!(!body(response).await.contains("connection"), "the client is told nothing of it");
+}
+
+#[tokio::test]
+async fn whom_a_function_refuses_is_told_when_to_come_back() {
+    let refuse = |_: Failure| async { Ok::<_, String>(Resolution::RefuseFor(Duration::from_millis(29_001))) };
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(refuse));
+    backend.is(Mood::Fails);
+    let (status, response) = get_from(&routes(&traffik), "/").await;
+    assert_eq!((status, header(&response, "retry-after")), (503, Some("30")));
+    assert!(body(response).await.contains("temporary-reduced-capacity"));
+}

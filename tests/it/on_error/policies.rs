@@ -1,0 +1,154 @@
+//! Allow, refuse, raise, or a function of one's own; of several the strictest.
+
+use std::{
+    convert::Infallible,
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use traffik::{
+    Client, EXEMPTED, Error, Rate, Throttles, Traffik,
+    backend::BackendError,
+    on_error::{Allow, Failure, Raise, Refuse, Resolution},
+};
+
+use super::{
+    Allowed, Dear, Five, Free, Raised, Refused, Two,
+    backends::{Mood, advance, app},
+};
+
+/// What comes of a hit: how it was admitted, or why it was not.
+async fn outcome<T: Throttles>(traffik: &Traffik) -> &'static str {
+    match traffik.hit::<T>("alice").await {
+        Ok(charge) if charge.is_unchecked() => "unchecked",
+        Ok(charge) if charge.is_admitted() => "admitted",
+        Ok(_) => "limited",
+        Err(Error::Backend(BackendError::Closed)) => "closed",
+        Err(Error::Backend(_)) => "refused",
+        Err(Error::Raised(_)) => "raised",
+        Err(_) => "else",
+    }
+}
+
+#[tokio::test]
+async fn allowed_requests_are_counted_nowhere_and_only_while_there_is_no_answer() {
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
+    assert_eq!(outcome::<Two>(&traffik).await, "admitted");
+    backend.is(Mood::Fails);
+    for _ in 0..9 {
+        let charge = traffik.hit::<(Two, Five)>("alice").await.unwrap();
+        assert!(charge.is_admitted() && charge.iter().all(|limit| !limit.is_counted() && limit.is_unchecked()));
+        charge.refund().await.unwrap();
+    }
+    backend.is(Mood::Answers);
+    assert_eq!(outcome::<Two>(&traffik).await, "admitted");
+    assert_eq!(outcome::<Two>(&traffik).await, "limited");
+}
+
+#[tokio::test]
+async fn refused_unless_told_otherwise_and_raised_with_the_error() {
+    for (traffik, backend) in [app(|builder, _| builder), app(|builder, _| builder.on_error(Refuse))]
+        .map(|(traffik, backend, _)| (traffik, backend))
+    {
+        backend.is(Mood::Fails);
+        assert_eq!(outcome::<Two>(&traffik).await, "refused");
+    }
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
+    backend.is(Mood::Fails);
+    let error = traffik.hit::<Two>("alice").await.unwrap_err();
+    assert!(matches!(&error, Error::Raised(_)) && error.to_string().contains("the connection was lost"), "{error}");
+}
+
+#[tokio::test]
+async fn what_needs_no_backend_is_not_touched_by_its_loss() {
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
+    backend.is(Mood::Fails);
+    assert_eq!(outcome::<Free>(&traffik).await, "admitted");
+    let charge = traffik.hit::<Two>(EXEMPTED).await.unwrap();
+    assert!(charge.is_admitted() && !charge.is_unchecked());
+    assert_eq!(backend.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_closed_app_is_closed_whatever_is_planned() {
+    let (traffik, ..) = app(|builder, _| builder.on_error(Allow));
+    traffik.close().await.unwrap();
+    assert_eq!(outcome::<Two>(&traffik).await, "closed");
+}
+
+#[tokio::test]
+async fn what_a_throttle_says_wins_and_of_several_the_strictest() {
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
+    assert_eq!(outcome::<(Allowed, Raised, Five)>(&traffik).await, "admitted");
+    backend.is(Mood::Fails);
+    assert_eq!(outcome::<Five>(&traffik).await, "unchecked");
+    assert_eq!(outcome::<Refused>(&traffik).await, "refused");
+    assert_eq!(outcome::<Raised>(&traffik).await, "raised");
+    assert_eq!(outcome::<(Five, Allowed)>(&traffik).await, "unchecked");
+    assert_eq!(outcome::<(Five, Refused, Allowed)>(&traffik).await, "refused");
+    assert_eq!(outcome::<(Raised, Refused)>(&traffik).await, "raised");
+    assert_eq!(outcome::<(Refused, Raised)>(&traffik).await, "raised");
+
+    let (traffik, backend, _) = app(|builder, _| builder);
+    backend.is(Mood::Fails);
+    assert_eq!(outcome::<Allowed>(&traffik).await, "unchecked");
+    assert_eq!(outcome::<(Allowed, Five)>(&traffik).await, "refused", "the other refuses, since it says nothing");
+    assert_eq!(outcome::<(Allowed, Free)>(&traffik).await, "unchecked", "the other is not asked");
+}
+
+#[tokio::test]
+async fn a_function_is_told_what_happened() {
+    let told: Arc<Mutex<Vec<Failure>>> = Arc::default();
+    let tell = Arc::clone(&told);
+    let (traffik, backend, _) = app(|builder, _| {
+        builder.on_error(move |failure: Failure| {
+            tell.lock().unwrap().push(failure);
+            async { Ok::<_, Infallible>(Resolution::Admit) }
+        })
+    });
+    assert_eq!(outcome::<Dear>(&traffik).await, "admitted");
+    assert!(told.lock().unwrap().is_empty());
+    backend.is(Mood::Fails);
+    assert_eq!(outcome::<Dear>(&traffik).await, "unchecked");
+
+    let told = told.lock().unwrap();
+    let [failure] = told.as_slice() else { panic!("{told:?}") };
+    assert!(matches!(failure.error(), BackendError::Unavailable(_)));
+    assert_eq!((failure.uid(), failure.client(), failure.cost()), ("on-error:dear", &Client::from("alice"), 7));
+    assert_eq!(failure.rate(), Rate::literal("20/min"));
+}
+
+#[tokio::test]
+async fn a_function_refuses_for_a_time_or_returns_an_error() {
+    let by_client = async |failure: Failure| {
+        if failure.client() == &Client::from("alice") {
+            return Ok(Resolution::RefuseFor(Duration::from_secs(30)));
+        }
+        Err("nobody knows him")
+    };
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(by_client));
+    backend.is(Mood::Fails);
+    match traffik.hit::<Five>("alice").await {
+        Err(Error::Refused { retry_after, error }) => {
+            assert_eq!(retry_after, Duration::from_secs(30));
+            assert!(matches!(*error, BackendError::Unavailable(_)));
+        }
+        other => panic!("{other:?}"),
+    }
+    let raised = traffik.hit::<Five>("bob").await.unwrap_err();
+    assert!(matches!(&raised, Error::Raised(error) if error.to_string() == "nobody knows him"), "{raised}");
+}
+
+#[tokio::test]
+async fn a_function_has_the_time_that_the_backend_left() {
+    let (traffik, backend, clock) = app(|builder, _| builder.on_error(|_: Failure| pending::<Result<_, Infallible>>()));
+    backend.is(Mood::Hangs);
+    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(drop) });
+    advance(&clock, Duration::from_millis(75)).await;
+    advance(&clock, Duration::from_micros(24_999)).await;
+    assert!(!call.is_finished());
+    advance(&clock, Duration::from_micros(1)).await;
+    assert!(call.is_finished());
+    assert!(matches!(call.await.unwrap(), Err(Error::Refused { .. })));
+}

@@ -1,0 +1,169 @@
+//! The first backend comes back.
+
+use std::time::Duration;
+
+use traffik::{
+    Traffik,
+    breaker::{BreakerState, CircuitBreaker},
+    on_error::{Failover, Fallback},
+    test::ManualClock,
+};
+
+use super::{
+    Five, Two,
+    backends::{Mood, Moody, advance, app, settle, store},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// An app whose breaker opens at the first failure, and closes after two trials.
+fn failing_over() -> (Traffik, Moody, ManualClock, CircuitBreaker) {
+    let breaker = CircuitBreaker::new().failure_threshold(1).recovery_timeout(MINUTE / 2).success_threshold(2);
+    let (traffik, backend, clock) =
+        app(|builder, clock| builder.on_error(Failover::to(store(clock)).breaker(breaker.clone())));
+    (traffik, backend, clock, breaker)
+}
+
+async fn is_from_fallback(traffik: &Traffik, client: u64) -> bool {
+    traffik.hit::<Five>(client).await.is_ok_and(|charge| charge.is_from_fallback())
+}
+
+#[tokio::test]
+async fn an_app_that_starts_while_its_backend_is_down_joins_it_when_it_returns() {
+    let clock = ManualClock::new();
+    let backend = Moody::new(&clock);
+    backend.is(Mood::IsAway);
+    let breaker = CircuitBreaker::new().failure_threshold(2).recovery_timeout(MINUTE).success_threshold(1);
+    let failover = Failover::to(store(&clock)).breaker(breaker.clone());
+    let traffik = Traffik::builder(backend.clone()).on_error(failover).build().unwrap();
+    for client in 0..10 {
+        assert!(is_from_fallback(&traffik, client).await);
+    }
+    assert_eq!(backend.asked(), 2);
+
+    backend.is(Mood::Answers);
+    clock.advance(MINUTE);
+    for client in 0..10 {
+        assert!(!is_from_fallback(&traffik, client).await);
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn a_few_try_it_while_the_fallback_decides_about_the_others() {
+    let (traffik, backend, clock, breaker) = failing_over();
+    backend.is(Mood::Fails);
+    assert!(is_from_fallback(&traffik, 0).await);
+    backend.is(Mood::Hangs);
+    clock.advance(MINUTE / 2);
+
+    let calls: Vec<_> = (0..20)
+        .map(|client| {
+            let traffik = traffik.clone();
+            tokio::spawn(async move { is_from_fallback(&traffik, client).await })
+        })
+        .collect();
+    settle().await;
+    assert_eq!(calls.iter().filter(|call| !call.is_finished()).count(), 2, "two try it, and nobody else waits");
+    assert_eq!((backend.asked(), breaker.status().trials), (3, 2));
+
+    advance(&clock, Duration::from_millis(75)).await;
+    for call in calls {
+        assert!(call.await.unwrap());
+    }
+    assert_eq!(breaker.state(), BreakerState::Open);
+    assert!(is_from_fallback(&traffik, 0).await);
+    assert_eq!(backend.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_trial_whose_request_is_given_up_is_made_by_another() {
+    let (traffik, backend, clock, breaker) = failing_over();
+    backend.is(Mood::Fails);
+    assert!(is_from_fallback(&traffik, 0).await);
+    backend.is(Mood::ChargesAndHangs);
+    clock.advance(MINUTE / 2);
+    for client in 0..5 {
+        let app = traffik.clone();
+        let call = tokio::spawn(async move { is_from_fallback(&app, client).await });
+        settle().await;
+        assert_eq!(breaker.status().trials, 1);
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        assert_eq!((breaker.state(), breaker.status().trials), (BreakerState::HalfOpen, 0));
+    }
+
+    backend.is(Mood::Answers);
+    assert!(!is_from_fallback(&traffik, 7).await);
+    assert!(!is_from_fallback(&traffik, 8).await);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    // What was charged for those who gave up stays counted.
+    assert_eq!(traffik.peek::<Five>(4_u64).await.unwrap().tightest().remaining(), 4);
+}
+
+#[tokio::test]
+async fn whom_the_fallback_refused_gets_no_fresh_start_inside_his_wait() {
+    let (traffik, backend, clock, breaker) = failing_over();
+    backend.is(Mood::Fails);
+    for _ in 0..2 {
+        assert!(traffik.hit::<Two>("alice").await.unwrap().is_admitted());
+    }
+    let refused = traffik.hit::<Two>("alice").await.unwrap();
+    assert_eq!(refused.tightest().retry_after(), Some(MINUTE));
+
+    backend.is(Mood::Answers);
+    clock.advance(MINUTE / 2);
+    for client in ["bob", "carol"] {
+        assert!(!traffik.hit::<Two>(client).await.unwrap().is_from_fallback());
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    let asked = backend.asked();
+    for _ in 0..3 {
+        let refused = traffik.hit::<(Five, Two)>("alice").await.unwrap();
+        assert!(!refused.is_admitted() && refused.is_from_fallback());
+        assert_eq!(refused.tightest().retry_after(), Some(MINUTE / 2));
+    }
+    assert_eq!(backend.asked(), asked);
+    assert!(!traffik.hit::<Five>("alice").await.unwrap().is_from_fallback(), "another limit of hers");
+    assert!(!traffik.hit::<Two>("bob").await.unwrap().is_from_fallback(), "another client");
+
+    clock.advance(MINUTE / 2);
+    let charge = traffik.hit::<Two>("alice").await.unwrap();
+    assert!(charge.is_admitted() && !charge.is_from_fallback());
+}
+
+#[tokio::test]
+async fn without_a_breaker_neither() {
+    let (traffik, backend, clock) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
+    backend.is(Mood::Fails);
+    for admitted in [true, true, false] {
+        assert_eq!(traffik.hit::<Two>("alice").await.unwrap().is_admitted(), admitted);
+    }
+    let asked = backend.asked();
+    backend.is(Mood::Answers);
+    assert!(!traffik.hit::<Two>("alice").await.unwrap().is_admitted());
+    assert_eq!(backend.asked(), asked);
+    clock.advance(MINUTE);
+    assert!(!traffik.hit::<Two>("alice").await.unwrap().is_from_fallback());
+}
+
+#[tokio::test]
+async fn a_reset_and_a_clear_end_the_wait_of_whom_the_fallback_refused() {
+    for by_clear in [false, true] {
+        let (traffik, backend, clock, _) = failing_over();
+        backend.is(Mood::Fails);
+        for _ in 0..3 {
+            traffik.hit::<Two>("alice").await.unwrap();
+        }
+        backend.is(Mood::Answers);
+        clock.advance(MINUTE / 2);
+        assert!(!traffik.hit::<Two>("alice").await.unwrap().is_admitted());
+        if by_clear {
+            traffik.clear().await.unwrap();
+        } else {
+            traffik.reset::<Two>("alice").await.unwrap();
+        }
+        let charge = traffik.hit::<Two>("alice").await.unwrap();
+        assert!(charge.is_admitted() && !charge.is_from_fallback());
+    }
+}

@@ -1,0 +1,61 @@
+//! A fallback, and a breaker before the backend that it stands in for.
+
+use super::{Failover, Retry, asking::ask, budget::Budget, spare::Spare};
+use crate::{
+    app::Asked,
+    backend::{BackendError, Store},
+    breaker::{BreakerState, CircuitBreaker},
+    limits::Limits,
+    one_or_more::OneOrMore,
+};
+
+/// A [`Failover`] at work.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    pub(super) spare: Spare,
+    breaker: CircuitBreaker,
+    retry: Retry,
+}
+
+impl Guarded {
+    pub(super) fn new(failover: Failover, first: &Store) -> Self {
+        let Failover { fallback, breaker, retry } = failover;
+        Self { spare: Spare::new(fallback, first), breaker, retry }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.breaker.state() == BreakerState::Open
+    }
+
+    /// Asks the first backend, where the breaker lets it be asked, and else the other.
+    ///
+    /// If the request is given up meanwhile, the breaker gets its leave back. What was charged stays so.
+    pub(super) async fn charge(
+        &self,
+        store: &Store,
+        asked: &OneOrMore<Asked<'_>>,
+        budget: Budget<'_>,
+        failed: impl FnOnce(&BackendError),
+    ) -> Result<Limits, BackendError> {
+        let Some(attempt) = self.breaker.enter_by(budget.clock) else { return self.spare.charge(asked, budget).await };
+        if let Some(refusal) = self.spare.still_refused(asked, budget).await {
+            return Ok(refusal);
+        }
+        match ask(store, asked, self.retry, budget.but_a_quarter()).await {
+            Ok(limits) => {
+                if attempt.closes() {
+                    tracing::info!(backend = store.namespace(), "the backend answers, and decides again");
+                }
+                Ok(limits)
+            }
+            Err(BackendError::Closed) => Err(BackendError::Closed),
+            Err(error) => {
+                if attempt.opens() {
+                    tracing::error!(backend = store.namespace(), %error, "the backend failed too often, and is left alone");
+                }
+                failed(&error);
+                self.spare.charge(asked, budget).await
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    app::Asked,
+    client::Key,
+    clock::Timestamp,
+    limits::{Limit, Limits},
+    one_or_more::OneOrMore,
+};
+
+/// Whom the fallback refused, until his wait ends: when the first backend decides again, which knows nothing of it, nobody
+/// gets a fresh start by that.
+///
+/// Bounded: where there are too many, those leave first whose wait ends soonest. Once all have ended, asking takes no lock.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// When the last wait ends, in microseconds.
+    last_end: AtomicU64,
+    waits: Mutex<Waits>,
+    /// Keyed at random. That two are taken for one does no harm, since the fallback is asked what holds.
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Waits {
+    ends: HashMap<u64, Timestamp>,
+    by_end: BTreeSet<(Timestamp, u64)>,
+}
+
+const MOST: usize = 1 << 16;
+
+impl Refusals {
+    /// Remembers what was refused, if anything was.
+    pub(super) fn remember(&self, asked: &OneOrMore<Asked<'_>>, limits: &Limits, now: Timestamp) {
+        for (asked, limit) in asked.iter().zip(limits.iter()) {
+            if let (Some(key), Some(wait)) = (asked.client.key(), limit.retry_after()) {
+                let end = now.saturating_add(wait);
+                self.last_end.fetch_max(end.as_micros(), Ordering::Relaxed);
+                self.lock().add(self.digest(limit, key), end, now);
+            }
+        }
+    }
+
+    /// Whether any of what is asked was refused lately.
+    pub(super) fn concern(&self, asked: &OneOrMore<Asked<'_>>, now: Timestamp) -> bool {
+        if now.as_micros() >= self.last_end.load(Ordering::Relaxed) {
+            return false;
+        }
+        let waits = self.lock();
+        let is_waiting = |asked: &Asked<'_>| {
+            let digest = asked.client.key().map(|key| self.hasher.hash_one((asked.definition.uid, key)));
+            digest.and_then(|digest| waits.ends.get(&digest)).is_some_and(|end| now < *end)
+        };
+        asked.iter().any(is_waiting)
+    }
+
+    pub(super) fn forget_all(&self) {
+        *self.lock() = Waits::default();
+        self.last_end.store(0, Ordering::Relaxed);
+    }
+
+    fn digest(&self, limit: &Limit, key: &Key) -> u64 {
+        self.hasher.hash_one((limit.uid(), key))
+    }
+
+    /// It holds nothing that a panic could have left in pieces but for a wait or two.
+    fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waits {
+    fn add(&mut self, digest: u64, end: Timestamp, now: Timestamp) {
+        if let Some(before) = self.ends.insert(digest, end) {
+            self.by_end.remove(&(before, digest));
+        }
+        self.by_end.insert((end, digest));
+        // Those that ended leave two at a time, faster than others come.
+        for _ in 0..2 {
+            let is_over = self.by_end.first().is_some_and(|(end, _)| *end <= now);
+            if is_over || self.ends.len() > MOST {
+                self.remove_first();
+            }
+        }
+    }
+
+    fn remove_first(&mut self) {
+        if let Some((_, digest)) = self.by_end.pop_first() {
+            self.ends.remove(&digest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_bounded_and_those_stay_who_wait_longest() {
+        let (mut waits, now) = (Waits::default(), Timestamp::from_micros(5));
+        let most = u64::try_from(MOST).unwrap();
+        for digest in 0..most + 10 {
+            waits.add(digest, Timestamp::from_micros(10 + digest), now);
+        }
+        assert_eq!((waits.ends.len(), waits.by_end.len()), (MOST, MOST));
+        assert!(!waits.ends.contains_key(&9) && waits.ends.contains_key(&10));
+
+        // Who is refused again waits once.
+        waits.add(most, Timestamp::from_micros(most * 3), now);
+        assert_eq!((waits.ends.len(), waits.by_end.len()), (MOST, MOST));
+    }
+
+    #[test]
+    fn those_that_ended_leave() {
+        let mut waits = Waits::default();
+        for digest in 0..100 {
+            waits.add(digest, Timestamp::from_micros(10), Timestamp::from_micros(5));
+        }
+        for digest in 100..200 {
+            waits.add(digest, Timestamp::from_micros(50), Timestamp::from_micros(20));
+        }
+        assert_eq!(waits.ends.len(), 100);
+    }
+}

@@ -1,0 +1,99 @@
+use std::{num::NonZeroU64, sync::Arc};
+
+use super::{Fallback, budget::Budget, refusals::Refusals};
+use crate::{
+    app::Asked,
+    backend::{BackendError, Store},
+    limits::{Judge, Limits},
+    one_or_more::OneOrMore,
+    rate::Rate,
+    strategy::Strategy,
+};
+
+/// The backend that decides when the first does not.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub(super) store: Arc<Store>,
+    share: NonZeroU64,
+    refusals: Refusals,
+}
+
+impl Spare {
+    /// Its calls that nobody else bounds take as long as those of the first.
+    pub(super) fn new(fallback: Fallback, first: &Store) -> Self {
+        let Fallback { backend, share } = fallback;
+        Self { store: Arc::new(first.spare(backend)), share, refusals: Refusals::default() }
+    }
+
+    /// Decides, and remembers whom it refuses.
+    pub(super) async fn charge(
+        &self,
+        asked: &OneOrMore<Asked<'_>>,
+        budget: Budget<'_>,
+    ) -> Result<Limits, BackendError> {
+        let asked = asked.map(|asked| self.part_of(asked));
+        let hits = Asked::hits(&asked);
+        let mut decision = budget.hold(self.store.ask(&hits)).await?;
+        let limits = Limits::new(&asked, &mut decision, &self.judge());
+        self.refusals.remember(&asked, &limits, budget.clock.now());
+        let (fallback, admitted) = (self.store.namespace(), limits.is_admitted());
+        tracing::debug!(fallback, admitted, uid = limits.tightest().uid(), "the fallback decided");
+        Ok(limits)
+    }
+
+    /// A refusal of those whom it refused before, if it would refuse them still.
+    pub(super) async fn still_refused(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Option<Limits> {
+        if !self.refusals.concern(asked, budget.clock.now()) {
+            return None;
+        }
+        let limits = self.peek(asked, budget).await.ok()?;
+        (!limits.is_admitted()).then_some(limits)
+    }
+
+    pub(super) async fn clear(&self) -> Result<(), BackendError> {
+        self.refusals.forget_all();
+        self.store.clear().await
+    }
+
+    pub(super) async fn peek(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Result<Limits, BackendError> {
+        let asked = asked.map(|asked| self.part_of(asked));
+        let hits = Asked::hits(&asked);
+        let mut decision = budget.hold(self.store.look(&hits)).await?;
+        Ok(Limits::new(&asked, &mut decision, &self.judge()))
+    }
+
+    fn judge(&self) -> Judge {
+        Judge::Fallback(Arc::clone(&self.store))
+    }
+
+    /// The same at its share of the rate. What costs more than that costs all of it: it is not refused for good.
+    fn part_of<'a>(&self, asked: &Asked<'a>) -> Asked<'a> {
+        let strategy = &asked.definition.settings.strategy;
+        let rate = match divided(asked.rate, self.share).filter(|rate| strategy.check(*rate).is_ok()) {
+            Some(rate) => rate,
+            None => asked.rate,
+        };
+        let cost = if rate == asked.rate { asked.cost } else { asked.cost.min(strategy.capacity(rate)) };
+        Asked { rate, cost, ..asked.clone() }
+    }
+}
+
+/// Nothing, where it is unlimited, or divided by one.
+fn divided(rate: Rate, share: NonZeroU64) -> Option<Rate> {
+    let limit = (rate.limit() / share).max(1);
+    (share.get() > 1 && !rate.is_unlimited()).then(|| Rate::new(limit, rate.period()).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_divided_and_never_below_one() {
+        let divided = |rate: &str, share| divided(rate.parse().unwrap(), NonZeroU64::new(share).unwrap());
+        assert_eq!(divided("100/min", 20), Some("5/min".parse().unwrap()));
+        assert_eq!(divided("7/min", 2), Some("3/min".parse().unwrap()));
+        assert_eq!(divided("7/min", 20), Some("1/min".parse().unwrap()));
+        assert_eq!((divided("7/min", 1), divided("0/0", 20)), (None, None));
+    }
+}
