@@ -174,7 +174,8 @@ fn settings(limit: &Limit, traffik: &TokenStream) -> Option<TokenStream> {
     let strategy = options.strategy.iter().map(|strategy| quote!(.strategy(#strategy)));
     let cost = options.cost.iter().map(|cost| quote!(.cost(#cost)));
     let backend = options.backend.iter().map(|backend| quote!(.backend(#backend)));
-    let chain: TokenStream = strategy.chain(cost).chain(backend).collect();
+    let on_error = options.on_error.iter().map(|on_error| quote!(.on_error(#on_error)));
+    let chain: TokenStream = strategy.chain(cost).chain(backend).chain(on_error).collect();
     let settings = match &options.settings {
         Some(function) => quote!(#traffik::__private::change(#traffik::Settings::new() #chain, #function)),
         None if chain.is_empty() => return None,

@@ -12,10 +12,11 @@ pub(crate) struct Options {
     pub(crate) identity: Option<TokenStream>,
     pub(crate) cost: Option<TokenStream>,
     pub(crate) backend: Option<TokenStream>,
+    pub(crate) on_error: Option<TokenStream>,
     pub(crate) settings: Option<TokenStream>,
 }
 
-const NAMES: &[&str] = &["strategy", "identity", "cost", "backend", "settings", "crate"];
+const NAMES: &[&str] = &["strategy", "identity", "cost", "backend", "on_error", "settings", "crate"];
 
 impl Options {
     /// Takes an option over. `krate` is the one option that is not the throttle's.
@@ -26,6 +27,7 @@ impl Options {
             "identity" => &mut self.identity,
             "cost" => &mut self.cost,
             "backend" => &mut self.backend,
+            "on_error" => &mut self.on_error,
             "settings" => &mut self.settings,
             "crate" => krate,
             _ => return errors.at(&name, unknown(&name)),
@@ -95,7 +97,9 @@ mod tests {
         let other = message("responder");
         assert!(!other.contains("did you mean"), "{other}");
         assert!(
-            other.contains("`responder`. There are `strategy`, `identity`, `cost`, `backend`, `settings` and `crate`"),
+            other.contains(
+                "`responder`. There are `strategy`, `identity`, `cost`, `backend`, `on_error`, `settings` and `crate`"
+            ),
             "{other}"
         );
     }

@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 use reqwest::Method;
-use traffik::{Client, Settings, Throttle, Throttled, strategy::TokenBucket, throttled};
+use traffik::{Client, Settings, Throttle, Throttled, on_error, strategy::TokenBucket, throttled};
 
 use crate::server::Server;
 
@@ -64,6 +64,10 @@ fn three_at_once(settings: Settings) -> Settings {
 struct Derived;
 
 #[derive(Throttle)]
+#[limit("settings:on-error", "1/min", on_error = on_error::Allow)]
+struct Lenient;
+
+#[derive(Throttle)]
 #[limit("settings:enum", "0/0")]
 enum Unlimited {}
 
@@ -101,6 +105,11 @@ async fn a_backend_is_where_it_is_kept() {
     assert_eq!(server.local.len(), 1);
     assert_eq!(server.statuses("/one_backend", 3).await, [200, 200, 429]);
     assert_eq!(server.local.len(), 3);
+}
+
+#[test]
+fn an_on_error_is_among_the_settings() {
+    assert!(format!("{:?}", Lenient::settings()).contains("Allow"));
 }
 
 #[tokio::test]
