@@ -38,6 +38,34 @@
 //!
 //! The [guide] tells what is stored and for how long, what happens when something goes wrong, and what to set there.
 //!
+//! # While Redis is away
+//!
+//! A request whose limit cannot be checked is a 503, unless [`on_error`](traffik::on_error) says otherwise. Here another backend
+//! decides while Redis is away, the app comes up without it, and nobody waits for it once it failed ten times in a row:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use traffik::{Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
+//! use traffik_redis::RedisBackend;
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let redis = RedisBackend::builder("redis://localhost:6379/0")
+//!     .namespace("myapp:prod")
+//!     .command_timeout(Duration::from_millis(50))
+//!     .connect_lazy()?;
+//! let breaker =
+//!     CircuitBreaker::new().failure_threshold(10).recovery_timeout(Duration::from_secs(60)).success_threshold(3);
+//! let traffik = Traffik::builder(redis)
+//!     .on_error(Failover::to(MemoryBackend::new("myapp:fallback")).breaker(breaker).retries(2))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The [`command_timeout`](RedisBackendBuilder::command_timeout) bounds one call, and
+//! [`backend_timeout`](traffik::TraffikBuilder::backend_timeout) all that a request waits for. Calls that surely did not run are
+//! told as [`NotRun`](traffik::backend::BackendError::NotRun): see [`Retry`](traffik::on_error::Retry) for which these are.
+//!
 //! # Sizing
 //!
 //! A client takes some 200 bytes of the server's memory for each limit, its key included, and 8 for each charge in a

@@ -7,7 +7,10 @@ use std::{
 };
 
 use axum::{Router, routing::get};
-use traffik::{Client, Settings, Throttled, Traffik, backend::MemoryBackend, test::ManualClock};
+use traffik::{
+    Client, Settings, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover,
+    test::ManualClock,
+};
 
 use super::{
     app::{throttle, traffik},
@@ -75,6 +78,31 @@ async fn an_outage_is_logged_once_a_second_and_not_for_each_request() {
     assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
     assert_eq!(log.text().matches("the backend gives no answer").count(), 2, "{}", log.text());
     assert!(log.text().contains("logs:search"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn it_is_logged_that_the_fallback_decides_and_when_it_no_longer_does() {
+    let (log, _guard) = Log::begin();
+    let clock = ManualClock::new();
+    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(Duration::from_secs(10));
+    let failover = Failover::to(MemoryBackend::new("spare").clock(clock.clone())).breaker(breaker.success_threshold(1));
+    let traffik = Traffik::builder(backend.clone()).on_error(failover).build().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
+    let count = |words: &str| log.text().matches(words).count();
+
+    backend.fails();
+    for client in 0..10 {
+        assert_eq!(get_from(&app, &format!("203.0.113.{client}:1"), "/").await.status, 200);
+    }
+    assert_eq!(count("a backend gives no answer: the fallback decides"), 1, "{}", log.text());
+    assert_eq!(count("is left alone"), 1, "{}", log.text());
+    assert!(log.text().contains("logs:search") && log.text().contains("refused the connection"), "{}", log.text());
+
+    backend.answers();
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(get_from(&app, "203.0.113.99:1", "/").await.status, 200);
+    assert_eq!((count("decides again"), count("ERROR")), (1, 2), "{}", log.text());
 }
 
 #[tokio::test]
