@@ -3,6 +3,7 @@
 //! its own, since it has an allocator of its own.
 
 mod flat;
+mod on_error;
 
 use std::{pin::pin, task::Poll};
 

@@ -218,9 +218,10 @@ impl Traffik {
         };
         Asked::with_hits(asked, |hits| {
             let mut answer = match store {
-                // Where more is planned than to ask, that may take waiting.
-                Some(_) if !hits.is_empty() && Asked::plan(asked).is_some() => None,
-                Some(store) if !hits.is_empty() => store.decide_now(hits),
+                Some(store) if !hits.is_empty() => match Asked::plan(asked) {
+                    Some(plan) => return plan.charge_now(store, asked).map(Ok),
+                    None => store.decide_now(hits),
+                },
                 _ => Some(Ok(Decision::from_iter([]))),
             };
             match answer {

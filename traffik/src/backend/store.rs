@@ -62,11 +62,16 @@ impl Store {
 
     /// Decides, however long it takes.
     pub(crate) async fn ask(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let answer = match self.backend.decide_now(hits) {
+        match self.ask_now(hits) {
             Some(answer) => answer,
-            None => self.backend.decide(hits).await,
-        };
-        answer.and_then(|decision| complete(decision, hits.len()))
+            None => complete(self.backend.decide(hits).await?, hits.len()),
+        }
+    }
+
+    /// Decides, if that takes no waiting.
+    pub(crate) fn ask_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
+        let answer = self.backend.decide_now(hits)?;
+        Some(answer.and_then(|decision| complete(decision, hits.len())))
     }
 
     /// Tells how each limit stands, however long it takes.

@@ -21,6 +21,12 @@ pub(super) async fn ask(
     Ok(Limits::new(asked, &mut decision, &Judge::Backend))
 }
 
+/// The same, if that takes no waiting. What fails is asked by whoever waits.
+pub(super) fn ask_now(store: &Store, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
+    let mut decision = Asked::with_hits(asked, |hits| store.ask_now(hits))?.ok()?;
+    Some(Limits::new(asked, &mut decision, &Judge::Backend))
+}
+
 /// Asks until there is an answer, or an attempt that may have run, or no time left for one more.
 async fn again(store: &Store, hits: &[Hit<'_>], retry: Retry, budget: Budget<'_>) -> Result<Decision, BackendError> {
     let mut pauses = retry.pauses();

@@ -1,10 +1,15 @@
 //! A fallback, and a breaker before the backend that it stands in for.
 
-use super::{Failover, Retry, asking::ask, budget::Budget, spare::Spare};
+use super::{
+    Failover, Retry,
+    asking::{ask, ask_now},
+    budget::Budget,
+    spare::Spare,
+};
 use crate::{
     app::Asked,
     backend::{BackendError, Store},
-    breaker::{BreakerState, CircuitBreaker},
+    breaker::{Attempt, BreakerState, CircuitBreaker},
     limits::Limits,
     one_or_more::OneOrMore,
 };
@@ -27,6 +32,17 @@ impl Guarded {
         self.breaker.state() == BreakerState::Open
     }
 
+    /// The same as [`charge`](Self::charge), if that takes no waiting, and nothing fails.
+    pub(super) fn charge_now(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
+        let Some(attempt) = self.breaker.enter_by(store.clock()) else { return self.spare.charge_now(asked) };
+        if self.spare.may_refuse(asked) {
+            return None;
+        }
+        let limits = ask_now(store, asked)?;
+        succeeded(attempt, store);
+        Some(limits)
+    }
+
     /// Asks the first backend, where the breaker lets it be asked, and else the other.
     ///
     /// If the request is given up meanwhile, the breaker gets its leave back. What was charged stays so.
@@ -43,9 +59,7 @@ impl Guarded {
         }
         match ask(store, asked, self.retry, budget.but_a_quarter()).await {
             Ok(limits) => {
-                if attempt.closes() {
-                    tracing::info!(backend = store.namespace(), "the backend answers, and decides again");
-                }
+                succeeded(attempt, store);
                 Ok(limits)
             }
             Err(BackendError::Closed) => Err(BackendError::Closed),
@@ -57,5 +71,11 @@ impl Guarded {
                 self.spare.charge(asked, budget).await
             }
         }
+    }
+}
+
+fn succeeded(attempt: Attempt<'_>, store: &Store) {
+    if attempt.closes() {
+        tracing::info!(backend = store.namespace(), "the backend answers, and decides again");
     }
 }

@@ -1,7 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Failure, Kind, OnError, Resolution, Retry, asking::ask, budget::Budget, function::Function, guarded::Guarded,
+    Failure, Kind, OnError, Resolution, Retry,
+    asking::{ask, ask_now},
+    budget::Budget,
+    function::Function,
+    guarded::Guarded,
     spare::Spare,
 };
 use crate::{
@@ -50,6 +54,15 @@ impl Plan {
     pub(crate) fn strictest<'a>(plans: impl Iterator<Item = Option<&'a Self>>) -> Option<&'a Self> {
         let strictness = |plan: Option<&Self>| plan.map_or(How::Refuse.strictness(), |plan| plan.how.strictness());
         plans.reduce(|one, other| if strictness(other) > strictness(one) { other } else { one }).flatten()
+    }
+
+    /// Decides, if that takes no waiting and nothing fails: nothing of it is boxed then.
+    pub(crate) fn charge_now(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
+        match &self.how {
+            How::Failover(guarded) => guarded.charge_now(store, asked),
+            How::Fallback(spare) if spare.may_refuse(asked) => None,
+            _ => ask_now(store, asked),
+        }
     }
 
     /// Asks the backend, and does what is planned if it gives no answer.

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     app::Asked,
     client::Key,
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     limits::{Limit, Limits},
     one_or_more::OneOrMore,
 };
@@ -49,8 +49,14 @@ impl Refusals {
     }
 
     /// Whether any of what is asked was refused lately.
-    pub(super) fn concern(&self, asked: &OneOrMore<Asked<'_>>, now: Timestamp) -> bool {
-        if now.as_micros() >= self.last_end.load(Ordering::Relaxed) {
+    pub(super) fn concern(&self, asked: &OneOrMore<Asked<'_>>, clock: &AnyClock) -> bool {
+        let last_end = self.last_end.load(Ordering::Relaxed);
+        // Where nobody was refused the clock is not asked.
+        if last_end == 0 {
+            return false;
+        }
+        let now = clock.now();
+        if now.as_micros() >= last_end {
             return false;
         }
         let waits = self.lock();

@@ -4,6 +4,7 @@ use super::{Fallback, budget::Budget, refusals::Refusals};
 use crate::{
     app::Asked,
     backend::{BackendError, Store},
+    decision::Decision,
     limits::{Judge, Limits},
     one_or_more::OneOrMore,
     rate::Rate,
@@ -32,18 +33,33 @@ impl Spare {
         budget: Budget<'_>,
     ) -> Result<Limits, BackendError> {
         let asked = asked.map(|asked| self.part_of(asked));
-        let hits = Asked::hits(&asked);
-        let mut decision = budget.hold(self.store.ask(&hits)).await?;
-        let limits = Limits::new(&asked, &mut decision, &self.judge());
-        self.refusals.remember(&asked, &limits, budget.clock.now());
+        let mut decision = budget.hold(self.store.ask(&Asked::hits(&asked))).await?;
+        Ok(self.conclude(&asked, &mut decision))
+    }
+
+    /// The same, if that takes no waiting, and does not fail.
+    pub(super) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
+        let asked = asked.map(|asked| self.part_of(asked));
+        let mut decision = Asked::with_hits(&asked, |hits| self.store.ask_now(hits))?.ok()?;
+        Some(self.conclude(&asked, &mut decision))
+    }
+
+    fn conclude(&self, asked: &OneOrMore<Asked<'_>>, decision: &mut Decision) -> Limits {
+        let limits = Limits::new(asked, decision, &self.judge());
+        self.refusals.remember(asked, &limits, self.store.clock().now());
         let (fallback, admitted) = (self.store.namespace(), limits.is_admitted());
         tracing::debug!(fallback, admitted, uid = limits.tightest().uid(), "the fallback decided");
-        Ok(limits)
+        limits
+    }
+
+    /// Whether it refused any of them lately.
+    pub(super) fn may_refuse(&self, asked: &OneOrMore<Asked<'_>>) -> bool {
+        self.refusals.concern(asked, self.store.clock())
     }
 
     /// A refusal of those whom it refused before, if it would refuse them still.
     pub(super) async fn still_refused(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Option<Limits> {
-        if !self.refusals.concern(asked, budget.clock.now()) {
+        if !self.may_refuse(asked) {
             return None;
         }
         let limits = self.peek(asked, budget).await.ok()?;

@@ -1,0 +1,59 @@
+//! What happens when a backend gives no answer costs nothing while it gives one, and nothing where a fallback in memory decides.
+#![expect(clippy::expect_used, reason = "a test whose app cannot be built fails")]
+
+use std::{pin::pin, task::Poll};
+
+use allocation_counter::measure;
+use traffik::{
+    DefaultIdentity, Rate, Throttle, Traffik, TraffikBuilder,
+    backend::MemoryBackend,
+    breaker::CircuitBreaker,
+    on_error::{Allow, Failover, Fallback, Raise, Retry},
+    test::ManualClock,
+};
+
+use crate::TIMES;
+
+struct Mails;
+
+impl Throttle for Mails {
+    const UID: &'static str = "mails";
+    const RATE: Rate = Rate::literal("500/min");
+    type Identity = DefaultIdentity;
+}
+
+fn store() -> MemoryBackend {
+    MemoryBackend::new("test").clock(ManualClock::new())
+}
+
+/// Hits once, without waiting.
+fn is_admitted(traffik: &Traffik) -> bool {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let hit = pin!(traffik.hit::<Mails>("alice")).poll(&mut cx);
+    matches!(hit, Poll::Ready(Ok(charge)) if charge.is_admitted())
+}
+
+/// Allocations of many hits, by a client who is known.
+fn allocations(set_up: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> u64 {
+    let traffik = set_up(Traffik::builder(store())).build().expect("an app");
+    assert!(is_admitted(&traffik));
+    measure(|| assert!((0..TIMES).all(|_| is_admitted(&traffik)))).count_total
+}
+
+#[test]
+fn what_is_planned_takes_nothing_from_the_heap_while_all_is_well() {
+    let usual = allocations(|builder| builder);
+    assert_eq!(allocations(|builder| builder.on_error(Allow)), usual);
+    assert_eq!(allocations(|builder| builder.on_error(Raise)), usual);
+    assert_eq!(allocations(|builder| builder.on_error(Retry::times(3))), usual);
+    assert_eq!(allocations(|builder| builder.on_error(Fallback::to(store()))), usual);
+    assert_eq!(allocations(|builder| builder.on_error(Failover::to(store()).retries(2))), usual);
+}
+
+#[test]
+fn a_fallback_in_memory_takes_as_little_as_the_first_would() {
+    let usual = allocations(|builder| builder);
+    let breaker = CircuitBreaker::new().failure_threshold(1);
+    breaker.enter().expect("it is closed").failed();
+    assert_eq!(allocations(|builder| builder.on_error(Failover::to(store()).breaker(breaker))), usual);
+}
