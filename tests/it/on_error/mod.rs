@@ -25,6 +25,7 @@ mod over_http;
 mod policies;
 mod recovery;
 mod retrying;
+mod storm;
 
 use traffik::{DefaultIdentity, Rate, Settings, Throttle, on_error};
 

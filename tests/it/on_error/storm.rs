@@ -1,0 +1,70 @@
+//! A backend that does as it likes, under load: each request is answered in time, and the backend decides again once it is well.
+
+use std::time::Duration;
+
+use traffik::{
+    breaker::{BreakerState, CircuitBreaker},
+    clock::Clock,
+    on_error::Failover,
+};
+
+use super::{
+    Five,
+    backends::{Mood, advance, app, settle, store},
+};
+use crate::{patience::times, strategies::random::Random};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Answering is as likely as all else together.
+fn mood(random: &mut Random) -> Mood {
+    let all = [Mood::IsAway, Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs];
+    if random.upto(1) == 0 { random.pick(&all, Mood::Fails) } else { Mood::Answers }
+}
+
+#[tokio::test]
+async fn whatever_the_backend_does_each_request_is_answered_in_time() {
+    for seed in 1..=times(10, 1000) {
+        let mut random = Random::new(seed);
+        let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(200 * MS).success_threshold(2);
+        let (traffik, backend, clock) =
+            app(|builder, clock| builder.on_error(Failover::to(store(clock)).breaker(breaker.clone()).retries(2)));
+        let mut calls = Vec::new();
+        for _ in 0..400 {
+            if random.upto(9) == 0 {
+                backend.is(mood(&mut random));
+            }
+            let (app, by, client) = (traffik.clone(), clock.clone(), random.upto(19));
+            let call = tokio::spawn(async move {
+                let asked = by.now();
+                let answer = app.hit::<Five>(client).await;
+                (answer.is_ok(), by.now().saturating_since(asked))
+            });
+            if random.upto(7) == 0 {
+                settle().await;
+                call.abort();
+            } else {
+                calls.push(call);
+            }
+            for _ in 0..random.upto(3) {
+                advance(&clock, MS).await;
+            }
+        }
+        for _ in 0..100 {
+            advance(&clock, MS).await;
+        }
+        for call in calls {
+            assert!(call.is_finished(), "{seed}");
+            let (is_decided, waited) = call.await.unwrap();
+            assert!(is_decided && waited <= 76 * MS, "{seed}: {waited:?}");
+        }
+        assert_eq!(breaker.status().trials, 0, "{seed}");
+
+        backend.is(Mood::Answers);
+        clock.advance(200 * MS);
+        for newcomer in 100..103_u64 {
+            assert!(!traffik.hit::<Five>(newcomer).await.unwrap().is_from_fallback(), "{seed}");
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed, "{seed}");
+    }
+}
