@@ -1,16 +1,17 @@
 //! The first backend comes back.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use traffik::{
-    Traffik,
+    DefaultIdentity, Rate, Settings, Throttle, Traffik,
+    backend::MemoryBackend,
     breaker::{BreakerState, CircuitBreaker},
     on_error::{Failover, Fallback},
     test::ManualClock,
 };
 
 use super::{
-    Five, Two,
+    Five, Raised, Two,
     backends::{Mood, Moody, advance, app, settle, store},
 };
 
@@ -145,6 +146,28 @@ async fn without_a_breaker_neither() {
     assert_eq!(backend.asked(), asked);
     clock.advance(MINUTE);
     assert!(!traffik.hit::<Two>("alice").await.unwrap().is_from_fallback());
+}
+
+/// The fallback of one throttle, by a clock that stands still.
+static OWN: LazyLock<MemoryBackend> = LazyLock::new(|| store(&ManualClock::new()));
+
+throttles! {
+    WithOwn: "on-error:recovery:with-own", "1/min", Settings::new().on_error(Fallback::to(OWN.clone()));
+}
+
+#[tokio::test]
+async fn nor_together_with_a_limit_for_which_something_else_is_planned() {
+    let (traffik, backend, clock) = app(|builder, _| builder);
+    backend.is(Mood::Fails);
+    for admitted in [true, false] {
+        assert_eq!(traffik.hit::<WithOwn>("alice").await.unwrap().is_admitted(), admitted);
+    }
+    backend.is(Mood::Answers);
+    assert!(!traffik.hit::<(Five, WithOwn)>("alice").await.unwrap().is_admitted());
+    assert!(!traffik.hit::<(Raised, WithOwn)>("alice").await.unwrap().is_admitted());
+    assert!(traffik.hit::<(Five, Raised)>("alice").await.unwrap().is_admitted());
+    clock.advance(MINUTE);
+    assert!(traffik.hit::<(Five, WithOwn)>("alice").await.unwrap().is_admitted());
 }
 
 #[tokio::test]

@@ -22,6 +22,11 @@ impl<'a> Budget<'a> {
         Self::new(self.clock, self.left() / 4 * 3)
     }
 
+    /// The part of it for whoever is asked first, and must not keep others from being asked.
+    pub(super) fn a_quarter(self) -> Self {
+        Self::new(self.clock, self.left() / 4)
+    }
+
     pub(super) fn left(&self) -> Duration {
         self.end.saturating_since(self.clock.now())
     }

@@ -54,9 +54,6 @@ impl Guarded {
         failed: impl FnOnce(&BackendError),
     ) -> Result<Limits, BackendError> {
         let Some(attempt) = self.breaker.enter_by(budget.clock) else { return self.spare.charge(asked, budget).await };
-        if let Some(refusal) = self.spare.still_refused(asked, budget).await {
-            return Ok(refusal);
-        }
         match ask(store, asked, self.retry, budget.but_a_quarter()).await {
             Ok(limits) => {
                 succeeded(attempt, store);

@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use super::{
     Failure, Kind, OnError, Resolution, Retry,
@@ -51,34 +54,51 @@ impl Plan {
     }
 
     /// The strictest of several, and of those that are alike the first. Where nothing is planned that is to refuse.
-    pub(crate) fn strictest<'a>(plans: impl Iterator<Item = Option<&'a Self>>) -> Option<&'a Self> {
-        let strictness = |plan: Option<&Self>| plan.map_or(How::Refuse.strictness(), |plan| plan.how.strictness());
-        plans.reduce(|one, other| if strictness(other) > strictness(one) { other } else { one }).flatten()
+    pub(crate) fn strictest<'a>(plans: impl Iterator<Item = Option<&'a Self>> + Clone) -> Option<&'a Self> {
+        static REFUSE: LazyLock<Plan> = LazyLock::new(|| Plan { how: How::Refuse, failures: Occasionally::default() });
+        plans.clone().flatten().next()?;
+        let plans = plans.map(|plan| plan.unwrap_or(&REFUSE));
+        plans.reduce(|one, other| if other.how.strictness() > one.how.strictness() { other } else { one })
     }
 
     /// Decides, if that takes no waiting and nothing fails: nothing of it is boxed then.
     pub(crate) fn charge_now(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
         match &self.how {
+            // Then the fallback decides, which knows whom it refused.
+            How::Failover(guarded) if guarded.is_open() => guarded.charge_now(store, asked),
+            _ if Self::spares(asked).any(|spare| spare.may_refuse(asked)) => None,
             How::Failover(guarded) => guarded.charge_now(store, asked),
-            How::Fallback(spare) if spare.may_refuse(asked) => None,
             _ => ask_now(store, asked),
         }
+    }
+
+    /// A refusal of those whom a fallback refused before, that of any of the throttles.
+    async fn still_refused(asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Option<Limits> {
+        for spare in Self::spares(asked) {
+            if let Some(refusal) = spare.still_refused(asked, budget).await {
+                return Some(refusal);
+            }
+        }
+        None
+    }
+
+    fn spares<'a>(asked: &OneOrMore<Asked<'a>>) -> impl Iterator<Item = &'a Spare> {
+        asked.iter().filter_map(Asked::own_plan).filter_map(Self::spare)
     }
 
     /// Asks the backend, and does what is planned if it gives no answer.
     pub(crate) async fn charge(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         let budget = Budget::new(store.clock(), store.timeout());
+        if let Some(refusal) = Self::still_refused(asked, budget).await {
+            return Ok(refusal);
+        }
         let answer = match &self.how {
             How::Failover(guarded) => {
                 let failed = |error: &BackendError| self.log(asked, error, budget);
                 return Ok(guarded.charge(store, asked, budget, failed).await?);
             }
             How::Retry(retry) => ask(store, asked, *retry, budget).await,
-            How::Fallback(spare) => match spare.still_refused(asked, budget).await {
-                Some(refusal) => return Ok(refusal),
-                None => ask(store, asked, Retry::NEVER, budget.but_a_quarter()).await,
-            },
-            How::Function(_) => ask(store, asked, Retry::NEVER, budget.but_a_quarter()).await,
+            How::Fallback(_) | How::Function(_) => ask(store, asked, Retry::NEVER, budget.but_a_quarter()).await,
             How::Allow | How::Refuse | How::Raise => ask(store, asked, Retry::NEVER, budget).await,
         };
         match answer {

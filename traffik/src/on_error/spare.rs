@@ -46,7 +46,9 @@ impl Spare {
 
     fn conclude(&self, asked: &OneOrMore<Asked<'_>>, decision: &mut Decision) -> Limits {
         let limits = Limits::new(asked, decision, &self.judge());
-        self.refusals.remember(asked, &limits, self.store.clock().now());
+        if !limits.is_admitted() {
+            self.refusals.remember(asked, &limits, self.store.clock().now());
+        }
         let (fallback, admitted) = (self.store.namespace(), limits.is_admitted());
         tracing::debug!(fallback, admitted, uid = limits.tightest().uid(), "the fallback decided");
         limits
@@ -62,7 +64,7 @@ impl Spare {
         if !self.may_refuse(asked) {
             return None;
         }
-        let limits = self.peek(asked, budget).await.ok()?;
+        let limits = self.peek(asked, budget.a_quarter()).await.ok()?;
         (!limits.is_admitted()).then_some(limits)
     }
 
