@@ -15,6 +15,7 @@ pages! {
     readme: "../../README.md",
     design: "../../docs/design.md",
     identifiers: "../../docs/identifiers.md",
+    outages: "../../docs/outages.md",
     quickstart: "../../docs/quickstart.md",
     rates: "../../docs/rates.md",
     redis: "../../docs/redis.md",
