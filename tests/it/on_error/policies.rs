@@ -110,7 +110,7 @@ async fn a_function_is_told_what_happened() {
     assert_eq!(outcome::<Dear>(&traffik).await, "admitted");
     assert!(told.lock().unwrap().is_empty());
     backend.is(Mood::Fails);
-    assert_eq!(outcome::<Dear>(&traffik).await, "unchecked");
+    assert_eq!(outcome::<(Free, Dear)>(&traffik).await, "unchecked", "the one that is counted is told");
 
     let told = told.lock().unwrap();
     let [failure] = told.as_slice() else { panic!("{told:?}") };

@@ -132,7 +132,8 @@ impl Plan {
         budget: Budget<'_>,
     ) -> Result<Limits, Error> {
         let error = Arc::new(error);
-        let mut own = asked.iter().filter(|asked| asked.own_plan().is_some_and(|plan| std::ptr::eq(plan, self)));
+        let is_own = |asked: &&Asked<'_>| asked.own_plan().is_some_and(|plan| std::ptr::eq(plan, self));
+        let mut own = asked.iter().filter(|asked| asked.is_counted()).filter(is_own);
         let failure = Failure::new(Arc::clone(&error), own.next().unwrap_or(asked.first()));
         match budget.hold(async { Ok(function.ask(failure).await) }).await {
             Ok(Ok(Resolution::Admit)) => Ok(Limits::unchecked(asked)),
