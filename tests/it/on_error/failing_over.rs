@@ -11,7 +11,7 @@ use traffik::{
 };
 
 use super::{
-    Dear, Five, Local, Two,
+    Dear, Five, Free, Local, Two,
     backends::{Mood, Moody, advance, app, store},
 };
 
@@ -58,6 +58,22 @@ async fn what_the_fallback_charged_is_given_back_to_it() {
     assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
     traffik.reset::<Two>("alice").await.unwrap_err();
     assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 2, "it is reset all the same");
+}
+
+#[tokio::test]
+async fn it_is_given_back_there_whatever_limit_is_written_first() {
+    let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
+    assert!(!traffik.hit::<Two>("alice").await.unwrap().is_from_fallback());
+    backend.is(Mood::Fails);
+    let charge = traffik.hit::<(Free, Two)>("alice").await.unwrap();
+    assert!(charge.is_from_fallback());
+
+    // The first charged nothing of it.
+    backend.is(Mood::Answers);
+    charge.refund().await.unwrap();
+    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
+    backend.is(Mood::Fails);
+    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 2);
 }
 
 #[tokio::test]

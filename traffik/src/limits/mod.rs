@@ -76,9 +76,9 @@ impl Limits {
         self.iter().find(|limit| limit.is_of::<T>())
     }
 
-    /// Where all of them are kept.
+    /// Where all of them that were counted are kept. Those that were not say nothing of a fallback.
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
-        self.all.first().store()
+        self.iter().find(|limit| limit.is_counted()).unwrap_or(self.all.first()).store()
     }
 
     pub(crate) fn receipts<'a>(&'a self, key: &'a Key) -> SmallVec<[Receipt<'a>; INLINE]> {
