@@ -26,6 +26,8 @@ pub(super) enum Mood {
     /// It charges, and never says so.
     ChargesAndHangs,
     Hangs,
+    /// It answers after 10 ms.
+    Slow,
 }
 
 /// A backend that can be made to fail, and counts how often it was asked to decide.
@@ -55,6 +57,10 @@ impl Moody {
             Mood::IsAway => Err(BackendError::not_run("there is no connection")),
             Mood::Fails => Err(BackendError::unavailable("the connection was lost")),
             Mood::Hangs => pending().await,
+            Mood::Slow => {
+                Backend::clock(&self.store).sleep(Duration::from_millis(10)).await;
+                answer.await
+            }
             Mood::ChargesAndHangs => {
                 answer.await?;
                 pending().await

@@ -171,6 +171,26 @@ async fn nor_together_with_a_limit_for_which_something_else_is_planned() {
 }
 
 #[tokio::test]
+async fn a_fallback_that_hangs_leaves_the_first_the_time_to_decide() {
+    let clock = ManualClock::new();
+    let (backend, spare, breaker) = (Moody::new(&clock), Moody::new(&clock), CircuitBreaker::new());
+    let failover = Failover::to(spare.clone()).breaker(breaker.clone());
+    let traffik = Traffik::builder(backend.clone()).on_error(failover).build().unwrap();
+    backend.is(Mood::Fails);
+    for admitted in [true, true, false] {
+        assert_eq!(traffik.hit::<Two>("alice").await.unwrap().is_admitted(), admitted);
+    }
+    backend.is(Mood::Slow);
+    spare.is(Mood::Hangs);
+    let call = tokio::spawn(async move { traffik.hit::<Two>("alice").await });
+    advance(&clock, Duration::from_millis(25)).await;
+    advance(&clock, Duration::from_millis(10)).await;
+    let charge = call.await.unwrap().unwrap();
+    assert!(charge.is_admitted() && !charge.is_from_fallback());
+    assert_eq!(breaker.status().failures, 0);
+}
+
+#[tokio::test]
 async fn a_reset_and_a_clear_end_the_wait_of_whom_the_fallback_refused() {
     for by_clear in [false, true] {
         let (traffik, backend, clock, _) = failing_over();

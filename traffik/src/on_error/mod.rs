@@ -21,7 +21,8 @@
 //!
 //! No longer than [`backend_timeout`](crate::TraffikBuilder::backend_timeout), all in all. Where somebody else is asked when
 //! the backend gives no answer, be it a fallback or a function, the backend with its retries has three quarters of that time, and
-//! who is asked then has what remains. A fallback in memory needs none of it.
+//! who is asked then has what remains. A fallback in memory needs none of it. One that is asked first, whether it still refuses
+//! whom it refused before, has a quarter for that, and the backend three quarters of the rest.
 //!
 //! # What is told
 //!

@@ -60,6 +60,9 @@ impl Spare {
     }
 
     /// A refusal of those whom it refused before, if it would refuse them still.
+    ///
+    /// Where it does not say so soon the first decides, and has most of the time: that the fallback hangs is no failure of
+    /// the first.
     pub(super) async fn still_refused(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Option<Limits> {
         if !self.may_refuse(asked) {
             return None;
