@@ -67,6 +67,7 @@ async fn a_few_try_it_while_the_fallback_decides_about_the_others() {
     settle().await;
     assert_eq!(calls.iter().filter(|call| !call.is_finished()).count(), 2, "two try it, and nobody else waits");
     assert_eq!((backend.asked(), breaker.status().trials), (3, 2));
+    assert!(traffik.peek::<Five>(0_u64).await.unwrap().is_from_fallback(), "nobody waits who only looks");
 
     advance(&clock, Duration::from_millis(75)).await;
     for call in calls {
@@ -143,6 +144,7 @@ async fn without_a_breaker_neither() {
     let asked = backend.asked();
     backend.is(Mood::Answers);
     assert!(!traffik.hit::<Two>("alice").await.unwrap().is_admitted());
+    assert!(!traffik.peek::<Two>("alice").await.unwrap().is_admitted(), "what is told is what holds");
     assert_eq!(backend.asked(), asked);
     clock.advance(MINUTE);
     assert!(!traffik.hit::<Two>("alice").await.unwrap().is_from_fallback());

@@ -28,8 +28,14 @@ impl Guarded {
         Self { spare: Spare::new(fallback, first), breaker, retry }
     }
 
+    /// Whether the fallback decides about all of them.
     pub(super) fn is_open(&self) -> bool {
         self.breaker.state() == BreakerState::Open
+    }
+
+    /// Whether the fallback decides about most requests: while it is half-open too, but for the trials.
+    pub(super) fn fails_over(&self) -> bool {
+        self.breaker.state() != BreakerState::Closed
     }
 
     /// The same as [`charge`](Self::charge), if that takes no waiting, and nothing fails.

@@ -151,8 +151,11 @@ impl Plan {
             Ok(Limits::new(asked, &mut decision, &Judge::Backend))
         };
         let Some(spare) = self.spare() else { return first(budget).await };
-        if matches!(&self.how, How::Failover(guarded) if guarded.is_open()) {
+        if matches!(&self.how, How::Failover(guarded) if guarded.fails_over()) {
             return spare.peek(asked, budget).await;
+        }
+        if let Some(refusal) = spare.still_refused(asked, budget).await {
+            return Ok(refusal);
         }
         match first(budget.but_a_quarter()).await {
             Err(error) if !matches!(error, BackendError::Closed) => spare.peek(asked, budget).await,
