@@ -49,6 +49,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Decides at once, if that takes no waiting. `None` means: ask [`decide`](Self::decide).
     ///
     /// A backend that never waits answers here, and its decisions cost neither an allocation nor a boxed future.
+    ///
+    /// An error here says that nothing was charged, and never will be: where something is [planned](crate::on_error) for
+    /// errors, [`decide`](Self::decide) is asked next. A call that may have run is made there.
     fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
         let _ = hits;
         None
