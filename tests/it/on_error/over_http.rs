@@ -16,7 +16,7 @@ use traffik::{
     Throttled, Traffik,
     on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::RequestExt,
-    web,
+    throttle_layer, web,
 };
 
 use super::{
@@ -88,6 +88,20 @@ async fn who_is_let_through_unchecked_gets_no_fields() {
     let (status, response) = get_from(&routes(&traffik), "/").await;
     assert_eq!((status, header(&response, "ratelimit")), (200, None));
     assert_eq!(body(response).await, "from fallback: false, unchecked: true");
+}
+
+#[tokio::test]
+async fn a_throttle_that_is_met_twice_is_let_through_once() {
+    let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
+    let routes = Router::new().route("/", get(told)).layer(throttle_layer::<Two>()).layer(traffik.layer());
+    backend.is(Mood::Fails);
+    let (status, response) = get_from(&routes, "/").await;
+    assert_eq!((status, backend.asked()), (200, 1));
+    assert_eq!(body(response).await, "from fallback: false, unchecked: true");
+
+    backend.is(Mood::Answers);
+    let (_, response) = get_from(&routes, "/").await;
+    assert_eq!(header(&response, "ratelimit"), Some(r#""on-error:two";r=1;t=60"#));
 }
 
 #[tokio::test]

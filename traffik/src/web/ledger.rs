@@ -37,6 +37,11 @@ pub(super) struct Met {
 }
 
 impl Met {
+    /// Whether it was charged, or let through without.
+    fn passed(&self) -> bool {
+        self.charged || self.limit.is_unchecked()
+    }
+
     fn is_kept_in(&self, store: &Arc<Store>) -> bool {
         self.limit.store().is_some_and(|own| Arc::ptr_eq(own, store))
     }
@@ -78,10 +83,12 @@ impl Ledger {
     }
 
     /// The limit as it was when this throttle was charged for the same client earlier in the request.
+    ///
+    /// Or when it was let through uncounted: what nobody answered then may have been charged, and is not waited for again.
     pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Arc<Limit>> {
         // A definition belongs to one handle: another app's is another, even if its throttle is the same type.
         let is_it =
-            |met: &&Met| met.charged && Arc::ptr_eq(met.limit.definition(), definition) && met.client == *client;
+            |met: &&Met| met.passed() && Arc::ptr_eq(met.limit.definition(), definition) && met.client == *client;
         self.lock().iter().rev().find(is_it).map(|met| Arc::clone(&met.limit))
     }
 
