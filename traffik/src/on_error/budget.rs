@@ -10,11 +10,12 @@ use crate::{
 pub(super) struct Budget<'a> {
     pub(super) clock: &'a AnyClock,
     end: Timestamp,
+    whole: Duration,
 }
 
 impl<'a> Budget<'a> {
     pub(super) fn new(clock: &'a AnyClock, whole: Duration) -> Self {
-        Self { clock, end: clock.now().saturating_add(whole) }
+        Self { clock, end: clock.now().saturating_add(whole), whole }
     }
 
     /// The part of it that leaves a quarter to whoever is asked later.
@@ -27,12 +28,32 @@ impl<'a> Budget<'a> {
         Self::new(self.clock, self.left() / 4)
     }
 
+    /// Never more than all of it: a clock that goes back makes nobody wait longer.
     pub(super) fn left(&self) -> Duration {
-        self.end.saturating_since(self.clock.now())
+        self.end.saturating_since(self.clock.now()).min(self.whole)
     }
 
     /// A call that ends with it.
     pub(super) async fn hold<T>(&self, call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
         within(self.clock, self.left(), call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Clock, test::ManualClock};
+
+    #[test]
+    fn a_clock_that_goes_back_leaves_no_more_than_there_was() {
+        let (manual, whole) = (ManualClock::new(), Duration::from_millis(100));
+        let start = manual.now();
+        manual.advance(Duration::from_secs(3600));
+        let clock = AnyClock::new(manual.clone());
+        let budget = Budget::new(&clock, whole);
+        manual.advance(whole / 4);
+        assert_eq!(budget.left(), whole / 4 * 3);
+        manual.set(start);
+        assert_eq!(budget.left(), whole);
     }
 }
