@@ -9,6 +9,10 @@
 
 mod demo;
 mod options;
+#[path = "../common/redis_server.rs"]
+mod redis_server;
+#[path = "../common/shutdown.rs"]
+mod shutdown;
 
 use std::{
     error::Error,
@@ -26,7 +30,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use self::options::Options;
+use self::{options::Options, shutdown::shutdown_signal};
 
 #[throttled("api:data", "20/hour", strategy = TokenBucket::new())]
 async fn data() -> Json<Value> {
@@ -113,33 +117,5 @@ async fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Ctrl-c, what a container is stopped with, or a terminal that was closed.
-#[cfg(unix)]
-async fn shutdown_signal() {
-    use tokio::signal::unix::SignalKind;
-
-    tokio::select! {
-        () = signal(SignalKind::interrupt()) => {}
-        () = signal(SignalKind::terminate()) => {}
-        () = signal(SignalKind::hangup()) => {}
-    }
-}
-
-#[cfg(unix)]
-async fn signal(kind: tokio::signal::unix::SignalKind) {
-    match tokio::signal::unix::signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        // Without a handler the signal ends the process by itself.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn shutdown_signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

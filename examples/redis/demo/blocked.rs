@@ -5,16 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Redis, Visitor, expect, expect_at_most, heading};
+use super::{Redis, Visitor, commands, expect, expect_at_most, heading};
 
 const FOR: Duration = Duration::from_secs(2);
 
 pub(super) async fn show(visitor: &Visitor, redis: &Redis) -> Result<(), Box<dyn Error>> {
     heading("Over the limit: the client goes on at both apps, for 2 seconds, as fast as they answer");
-    redis.count_commands().await?;
+    commands::count_anew(redis).await?;
     let began = Instant::now();
     let (by_one, by_other) = tokio::try_join!(hammer(visitor, 1), hammer(visitor, 2))?;
-    let (took, commands) = (began.elapsed(), redis.commands().await?);
+    let (took, commands) = (began.elapsed(), commands::counted(redis).await?);
 
     let programs = commands.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum::<u64>();
     let each: Vec<_> = commands.iter().map(|(name, calls)| format!("{name} {calls}")).collect();

@@ -4,21 +4,19 @@
 mod apps;
 mod at_once;
 mod blocked;
+mod commands;
 mod one_limit;
 mod outage;
-mod redis;
 mod visitor;
 
 use std::{error::Error, fmt::Debug, time::Duration};
 
-use self::{apps::App, redis::Redis, visitor::Visitor};
+use self::{apps::App, visitor::Visitor};
+use crate::redis_server::{PLENTY, Redis};
 
 /// The `command_timeout` of the apps: enough for a machine that has other things to do, since nothing here may take too long
 /// by chance.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// For what takes a moment, and is an error if it takes longer than this.
-const PLENTY: Duration = Duration::from_secs(20);
 
 /// Shows it all, unless it is interrupted. Nothing that it started is left behind, however it ends.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
@@ -31,7 +29,8 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 async fn show() -> Result<(), Box<dyn Error>> {
-    let mut redis = Redis::start().await?;
+    let mut redis = Redis::new()?;
+    redis.start().await?;
     let apps = [App::start(&redis).await?, App::start(&redis).await?];
     println!("A Redis of the demo's own is at {}, and two apps keep their limits there:\n", redis.url());
     for (number, app) in (1..).zip(&apps) {

@@ -37,7 +37,7 @@ pub(super) async fn show(visitor: &Visitor, redis: &mut Redis) -> Result<(), Box
     }
     println!("-- `/health`, which has no limit, is answered as ever. Redis is started again, and is empty --");
 
-    redis.start_again().await?;
+    redis.start().await?;
     let back = Instant::now();
     for app in [1, 2] {
         let answer = until_it_is_back(visitor, app).await?;

@@ -1,4 +1,4 @@
-//! A Redis server of the demo's own: on a free port, with its data in a folder that goes with it.
+//! A Redis server of a demo's own: on a free port, with its data in a folder that goes with it.
 
 use std::{
     error::Error,
@@ -14,7 +14,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::PLENTY;
+/// For what takes a moment, and is an error if it takes longer than this.
+pub(crate) const PLENTY: Duration = Duration::from_secs(20);
 
 const NOT_INSTALLED: &str = "\
 `redis-server` is not installed, and the demo starts one of its own. It comes with
@@ -22,27 +23,26 @@ const NOT_INSTALLED: &str = "\
   apt install redis-server    on Debian, Ubuntu and their kin
   brew install redis          on macOS
 
-and elsewhere with the package `redis`. Without `--demo` the program takes any server that there is:
+and elsewhere with the package `redis`. Without `--demo` the program takes any server that there is, which REDIS_URL names:
 
-  cargo run --example redis -- redis://host:6379/0";
+  REDIS_URL=redis://host:6379/0 cargo run --example redis";
 
-pub(super) struct Redis {
+pub(crate) struct Redis {
     port: u16,
     folder: Folder,
     process: Option<Child>,
 }
 
 impl Redis {
-    pub(super) async fn start() -> Result<Self, Box<dyn Error>> {
+    /// One that does not run yet.
+    pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
         // Free a moment ago, which will have to do.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut redis = Self { port, folder: Folder::new()?, process: None };
-        redis.start_again().await?;
-        Ok(redis)
+        Ok(Self { port, folder: Folder::new()?, process: None })
     }
 
-    /// Starts it where it was, empty.
-    pub(super) async fn start_again(&mut self) -> Result<(), Box<dyn Error>> {
+    /// Starts it, empty, and where it was if it ran before.
+    pub(crate) async fn start(&mut self) -> Result<(), Box<dyn Error>> {
         let process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
@@ -66,7 +66,7 @@ impl Redis {
     }
 
     /// Kills it, as `kill -9` does.
-    pub(super) fn kill(&mut self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn kill(&mut self) -> Result<(), Box<dyn Error>> {
         if let Some(mut process) = self.process.take() {
             process.kill()?;
             process.wait()?;
@@ -74,25 +74,12 @@ impl Redis {
         Ok(())
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// Begins to count commands anew.
-    pub(super) async fn count_commands(&self) -> Result<(), Box<dyn Error>> {
-        self.ask("CONFIG RESETSTAT").await.map(drop)
-    }
-
-    /// How often each command ran for the apps: those that a program runs inside of the server too.
-    pub(super) async fn commands(&self) -> Result<Vec<(String, u64)>, Box<dyn Error>> {
-        let stats = self.ask("INFO commandstats").await?;
-        let lines = stats.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));
-        let counts = lines.filter_map(|(name, rest)| Some((name.to_owned(), rest.split(',').next()?.parse().ok()?)));
-        Ok(counts.filter(|(name, _)| !["quit", "config|resetstat"].contains(&name.as_str())).collect())
-    }
-
     /// What it says to a command, as it comes over the wire.
-    async fn ask(&self, command: &str) -> Result<String, Box<dyn Error>> {
+    pub(crate) async fn ask(&self, command: &str) -> Result<String, Box<dyn Error>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
         let mut answer = String::new();
