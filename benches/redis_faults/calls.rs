@@ -37,7 +37,7 @@ pub(crate) async fn call(backend: &RedisBackend) -> Result<Call> {
     let told = match decide(backend, 1).await {
         Ok((number, at)) => Told::Admitted { number, at },
         Err(BackendError::Timeout(_)) => Told::TimedOut,
-        Err(BackendError::Unavailable(_)) => Told::Unavailable,
+        Err(BackendError::Unavailable(_) | BackendError::NotRun(_)) => Told::Unavailable,
         Err(error) => return Err(error.into()),
     };
     Ok(Call { ended: Instant::now(), took: asked.elapsed(), told })

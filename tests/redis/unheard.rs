@@ -25,7 +25,7 @@ async fn charge(backend: &RedisBackend) -> Result<Option<u64>> {
     assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
     match answer {
         Ok(outcome) => Ok(Some(outcome.past.ok_or("nothing was charged")?.state.words()[1])),
-        Err(BackendError::Timeout(_) | BackendError::Unavailable(_)) => Ok(None),
+        Err(BackendError::Timeout(_) | BackendError::NotRun(_) | BackendError::Unavailable(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
