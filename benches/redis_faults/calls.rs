@@ -12,7 +12,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::Result;
+use crate::{Result, load::Caller};
 
 /// A call, and what its caller was told.
 pub(crate) struct Call {
@@ -32,15 +32,19 @@ pub(crate) enum Told {
 }
 
 /// Everybody counts in one place that never fills up, so that each admission has a number of its own.
-pub(crate) async fn call(backend: &RedisBackend) -> Result<Call> {
-    let asked = Instant::now();
-    let told = match decide(backend, 1).await {
-        Ok((number, at)) => Told::Admitted { number, at },
-        Err(BackendError::Timeout(_)) => Told::TimedOut,
-        Err(BackendError::Unavailable(_) | BackendError::NotRun(_)) => Told::Unavailable,
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Call { ended: Instant::now(), took: asked.elapsed(), told })
+impl Caller for RedisBackend {
+    type Call = Call;
+
+    async fn call(&mut self) -> Result<Call> {
+        let asked = Instant::now();
+        let told = match decide(self, 1).await {
+            Ok((number, at)) => Told::Admitted { number, at },
+            Err(BackendError::Timeout(_)) => Told::TimedOut,
+            Err(BackendError::Unavailable(_) | BackendError::NotRun(_)) => Told::Unavailable,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Call { ended: Instant::now(), took: asked.elapsed(), told })
+    }
 }
 
 /// How many were charged by now.

@@ -28,10 +28,12 @@ pub(crate) enum Fault {
     Loading,
     WrongPassword,
     ReadOnly,
+    RefusedAtStart,
+    SilentAtStart,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Killed,
         Self::Hung,
         Self::SilentLink,
@@ -43,6 +45,8 @@ impl Fault {
         Self::Loading,
         Self::WrongPassword,
         Self::ReadOnly,
+        Self::RefusedAtStart,
+        Self::SilentAtStart,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -58,11 +62,23 @@ impl Fault {
             Self::Loading => "restarted, loading its data for some seconds",
             Self::WrongPassword => "restarted with another password for 3 s",
             Self::ReadOnly => "a read-only replica for 3 s",
+            Self::RefusedAtStart => "refused at the start, and for 3 s more",
+            Self::SilentAtStart => "a port that takes connections and never answers, from the start and for 3 s more",
         }
     }
 
     pub(crate) const fn is_of_the_link(self) -> bool {
-        matches!(self, Self::SilentLink | Self::AnswersLost)
+        matches!(self, Self::SilentLink | Self::AnswersLost | Self::SilentAtStart)
+    }
+
+    /// Whether the server is away when callers come, who have to do without having met it.
+    pub(crate) const fn is_there_at_the_start(self) -> bool {
+        matches!(self, Self::RefusedAtStart | Self::SilentAtStart)
+    }
+
+    /// Whether it goes on for long enough that every call fails for a while.
+    pub(crate) const fn lasts(self) -> bool {
+        !matches!(self, Self::ConnectionsClosed | Self::ProgramsFlushed | Self::RestartedEmpty)
     }
 
     /// What the server is started with.
@@ -71,10 +87,15 @@ impl Fault {
     }
 
     /// What has to be there before, and before anybody calls.
-    pub(crate) fn prepare(self, site: &Site) -> Result {
-        if matches!(self, Self::Loading) {
-            site.tell(&["EVAL", FILL, "0", KEYS])?;
-            site.tell(&["SAVE"])?;
+    pub(crate) fn prepare(self, site: &mut Site) -> Result {
+        match self {
+            Self::Loading => {
+                site.tell(&["EVAL", FILL, "0", KEYS])?;
+                site.tell(&["SAVE"])?;
+            }
+            Self::RefusedAtStart => site.server.kill()?,
+            Self::SilentAtStart => site.link.cut(),
+            _ => {}
         }
         Ok(())
     }
@@ -94,6 +115,14 @@ impl Fault {
             }
             Self::SilentLink => {
                 site.link.cut();
+                sleep(LASTS).await;
+                site.link.mend();
+            }
+            Self::RefusedAtStart => {
+                sleep(LASTS).await;
+                site.start_again(&[])?;
+            }
+            Self::SilentAtStart => {
                 sleep(LASTS).await;
                 site.link.mend();
             }

@@ -12,14 +12,10 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
-use traffik_redis::RedisBackend;
 
-use crate::{
-    Result,
-    calls::{Call, call},
-};
+use crate::Result;
 
-const CALLERS: usize = 32;
+pub(crate) const CALLERS: usize = 32;
 
 /// How often each calls, unless it still waits.
 const EVERY: Duration = Duration::from_millis(10);
@@ -27,22 +23,30 @@ const EVERY: Duration = Duration::from_millis(10);
 /// Long after everybody should have heard.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
 
-pub(crate) struct Load {
-    callers: JoinSet<Result<Vec<Call>>>,
+/// Whoever can call again and again.
+pub(crate) trait Caller: Send + 'static {
+    /// A call, and what came of it.
+    type Call: Send + 'static;
+
+    fn call(&mut self) -> impl Future<Output = Result<Self::Call>> + Send;
+}
+
+pub(crate) struct Load<C> {
+    callers: JoinSet<Result<Vec<C>>>,
     is_over: Arc<AtomicBool>,
 }
 
-impl Load {
-    pub(crate) fn begin(backend: &RedisBackend) -> Self {
+impl<C: Send + 'static> Load<C> {
+    pub(crate) fn begin(all: impl IntoIterator<Item = impl Caller<Call = C>>) -> Self {
         let (mut callers, is_over) = (JoinSet::new(), Arc::<AtomicBool>::default());
-        for _ in 0..CALLERS {
-            callers.spawn(go_on(backend.clone(), Arc::clone(&is_over)));
+        for caller in all {
+            callers.spawn(go_on(caller, Arc::clone(&is_over)));
         }
         Self { callers, is_over }
     }
 
     /// All calls, in no order. That one hangs is an error.
-    pub(crate) async fn end(mut self) -> Result<Vec<Call>> {
+    pub(crate) async fn end(mut self) -> Result<Vec<C>> {
         self.is_over.store(true, Ordering::Relaxed);
         let mut all = Vec::new();
         while let Some(calls) = timeout(HANGS_AFTER, self.callers.join_next()).await.map_err(|_| "a caller hangs")? {
@@ -52,12 +56,12 @@ impl Load {
     }
 }
 
-async fn go_on(backend: RedisBackend, is_over: Arc<AtomicBool>) -> Result<Vec<Call>> {
+async fn go_on<C: Caller>(mut caller: C, is_over: Arc<AtomicBool>) -> Result<Vec<C::Call>> {
     let (mut calls, mut ticks) = (Vec::new(), interval(EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !is_over.load(Ordering::Relaxed) {
         ticks.tick().await;
-        calls.push(call(&backend).await?);
+        calls.push(caller.call().await?);
     }
     Ok(calls)
 }

@@ -4,10 +4,12 @@
 //! ```text
 //! cargo bench --package benches --bench redis_faults              # all faults, two minutes
 //! cargo bench --package benches --bench redis_faults -- killed    # those with the word in their name
+//! cargo bench --package benches --bench redis_faults -- http      # as clients of an app with failover see them
 //! ```
 
 mod calls;
 mod faults;
+mod http;
 mod life;
 #[path = "../../tests/redis/link.rs"]
 #[allow(dead_code, reason = "tests need more of it")]
@@ -22,13 +24,22 @@ mod row;
 #[allow(dead_code, reason = "tests need more of it")]
 mod server;
 mod site;
+#[path = "../../examples/production/told.rs"]
+#[allow(dead_code, reason = "the example shows more of it")]
+mod told;
+mod waits;
 
-use std::{process::ExitCode, time::Duration};
+use std::{iter::repeat_n, process::ExitCode, time::Duration};
 
 use tokio::time::sleep;
 use traffik_redis::RedisStats;
 
-use self::{faults::Fault, load::Load, row::Row, site::Site};
+use self::{
+    faults::Fault,
+    load::{CALLERS, Load},
+    row::Row,
+    site::Site,
+};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -42,13 +53,23 @@ const AFTERWARDS: Duration = Duration::from_secs(2);
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let is_asked = |fault: &Fault| asked.is_empty() || asked.iter().any(|word| fault.name().contains(word.as_str()));
+    let (http, words): (Vec<_>, Vec<_>) = asked.iter().partition(|word| *word == "http");
+    let over_http = !http.is_empty();
+    let is_asked = |fault: &Fault| words.is_empty() || words.iter().any(|word| fault.name().contains(word.as_str()));
+    // Without failover there is nobody to begin with while the server is away.
+    let is_told = |fault: &Fault| over_http || !fault.is_there_at_the_start();
     let mut broken = Vec::new();
-    println!("{}", row::HEAD);
-    for fault in Fault::ALL.into_iter().filter(is_asked) {
-        let row = undergo(fault).await?;
+    println!("{}", if over_http { http::HEAD } else { row::HEAD });
+    for fault in Fault::ALL.into_iter().filter(|fault| is_asked(fault) && is_told(fault)) {
+        let (row, of_row) = if over_http {
+            let row = http::undergo(fault).await?;
+            (row.to_string(), http::broken(&row))
+        } else {
+            let row = undergo(fault).await?;
+            (row.to_string(), promises::broken(&row))
+        };
         println!("{row}");
-        broken.extend(promises::broken(&row).into_iter().map(|promise| format!("{}: {promise}", fault.name())));
+        broken.extend(of_row.into_iter().map(|promise| format!("{}: {promise}", fault.name())));
     }
     for promise in &broken {
         eprintln!("{promise}");
@@ -59,10 +80,10 @@ async fn main() -> Result<ExitCode> {
 /// One fault, under load from before it until it is over.
 async fn undergo(fault: Fault) -> Result<Row> {
     let mut site = Site::new(fault.arguments()).await?;
-    fault.prepare(&site)?;
+    fault.prepare(&mut site)?;
     let backend = site.connect(fault.is_of_the_link()).await?;
     let before = backend.stats();
-    let load = Load::begin(&backend);
+    let load = Load::begin(repeat_n(backend.clone(), CALLERS));
     sleep(BEFORE).await;
     let back = fault.happen(&mut site).await?;
     sleep(AFTERWARDS).await;

@@ -5,16 +5,16 @@ use std::time::Duration;
 use crate::{DEADLINE, row::Row};
 
 /// Of whoever is there again.
-const BACK_WITHIN: Duration = Duration::from_millis(500);
+pub(crate) const BACK_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a busy machine may add to a wait, and to finding the server again.
 const SLACK: Duration = Duration::from_millis(250);
-const MORE_SLACK: Duration = Duration::from_millis(1500);
+pub(crate) const MORE_SLACK: Duration = Duration::from_millis(1500);
 
 /// Those that a fault broke.
 pub(crate) fn broken(row: &Row) -> Vec<String> {
     let mut broken = Vec::new();
-    let longest = row.longest_wait();
+    let longest = row.waits.longest();
     if longest > DEADLINE + SLACK {
         broken.push(format!("somebody waited for {longest:?}"));
     }

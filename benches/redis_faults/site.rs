@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::sleep;
 use traffik::clock::Timestamp;
-use traffik_redis::RedisBackend;
+use traffik_redis::{RedisBackend, RedisBackendBuilder};
 
 use crate::{DEADLINE, Result, calls, link::Link, server::Server};
 
@@ -30,10 +30,14 @@ impl Site {
     }
 
     /// Each call is to reach Redis, and so no refusal is remembered.
-    pub(crate) async fn connect(&self, over_the_link: bool) -> Result<RedisBackend> {
+    pub(crate) fn builder(&self, over_the_link: bool) -> RedisBackendBuilder {
         let url = if over_the_link { self.link.url() } else { self.server.url() };
         let builder = RedisBackend::builder(url).namespace("faults").refusal_max_age(Duration::ZERO);
-        Ok(builder.command_timeout(DEADLINE).connect().await?)
+        builder.command_timeout(DEADLINE)
+    }
+
+    pub(crate) async fn connect(&self, over_the_link: bool) -> Result<RedisBackend> {
+        Ok(self.builder(over_the_link).connect().await?)
     }
 
     /// Starts the server again after it was killed: it may still be about to answer.

@@ -1,0 +1,68 @@
+//! An app as people have it in production: its limits are on Redis, and in memory while that is away.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use axum::{Router, response::IntoResponse, routing::get};
+use tokio::{net::TcpListener, task::JoinSet};
+use traffik::{
+    Throttle, Throttled, Traffik, app::TraffikBuilder, backend::MemoryBackend, breaker::CircuitBreaker,
+    on_error::Failover,
+};
+use traffik_redis::RedisBackend;
+
+use crate::{Result, told};
+
+/// The longest that a decision may take, with its retries and the fallback.
+pub(super) const BUDGET: Duration = TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
+
+/// For how long Redis is left alone once it failed too often.
+pub(super) const RECOVERY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Nobody comes to its end.
+#[derive(Throttle)]
+#[limit("faults:ample", "1000000/s")]
+struct Ample;
+
+/// Those who ask for it are refused most of the time.
+#[derive(Throttle)]
+#[limit("faults:scarce", "100/s")]
+struct Scarce;
+
+async fn ample(permit: Throttled<Ample>) -> impl IntoResponse {
+    (told::who_decided(permit.limits()), "there you are")
+}
+
+async fn scarce(permit: Throttled<Scarce>) -> impl IntoResponse {
+    (told::who_decided(permit.limits()), "there you are")
+}
+
+/// It serves until it is closed or dropped.
+pub(super) struct App {
+    pub(super) address: SocketAddr,
+    pub(super) breaker: CircuitBreaker,
+    traffik: Traffik,
+    _serving: JoinSet<std::io::Result<()>>,
+}
+
+impl App {
+    pub(super) async fn serve(redis: RedisBackend) -> Result<Self> {
+        let breaker = CircuitBreaker::new().failure_threshold(10).recovery_timeout(RECOVERY_TIMEOUT);
+        let breaker = breaker.success_threshold(3);
+        let failover = Failover::to(MemoryBackend::new("faults:fallback")).breaker(breaker.clone()).retries(2);
+        let builder = Traffik::builder(redis).backend_timeout(BUDGET).on_error(failover);
+        let traffik = builder.responder(told::refusal).build()?;
+        let routes = Router::new().route("/ample", get(ample)).route("/scarce", get(scarce)).layer(traffik.layer());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let (address, mut serving) = (listener.local_addr()?, JoinSet::new());
+        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+        serving.spawn(axum::serve(listener, service).into_future());
+        Ok(Self { address, breaker, traffik, _serving: serving })
+    }
+
+    pub(super) async fn close(self) -> Result {
+        Ok(self.traffik.close().await?)
+    }
+}

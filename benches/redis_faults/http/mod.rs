@@ -1,0 +1,44 @@
+//! What clients of an app with failover notice of the same faults, over TCP.
+
+mod app;
+mod client;
+mod promises;
+mod row;
+mod stalls;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use self::{app::App, client::Client, stalls::Stalls};
+pub(crate) use self::{
+    promises::broken,
+    row::{HEAD, Row},
+};
+use crate::{
+    BEFORE, Result,
+    faults::Fault,
+    load::{CALLERS, Load},
+    site::Site,
+};
+
+/// For as long all is well after the fault: so long may it take a busy machine until the primary decides again.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+
+/// One fault, under load from before it until it is over.
+pub(crate) async fn undergo(fault: Fault) -> Result<Row> {
+    let mut site = Site::new(fault.arguments()).await?;
+    fault.prepare(&mut site)?;
+    let builder = site.builder(fault.is_of_the_link());
+    let redis = if fault.is_there_at_the_start() { builder.connect_lazy()? } else { builder.connect().await? };
+    let app = App::serve(redis).await?;
+    let stalls = Stalls::watch()?;
+    let load = Load::begin((0..CALLERS).map(|number| Client::new(&app, number)));
+    sleep(BEFORE).await;
+    let back = fault.happen(&mut site).await?;
+    sleep(AFTERWARDS).await;
+    let answers = load.end().await?;
+    let row = Row::new(fault, &answers, back, stalls.in_all());
+    app.close().await?;
+    Ok(row)
+}
