@@ -76,7 +76,7 @@
 //!
 //! They run as they are, without a form in Lua: what is stored is read with the server's time, decided about in the process, and
 //! replaced in one go if nobody changed it meanwhile. So they are as exact, and take two commands where they admit and one where
-//! they refuse. Where others were faster it is decided anew, 64 times at most within the deadline; then it is an error, and
+//! they refuse. Where others were faster it is decided anew, 1024 times at most within the deadline; then it is an error, and
 //! nothing was charged.
 //!
 //! # What the store loses
@@ -170,6 +170,7 @@ mod question;
 mod refusals;
 mod scripts;
 mod slots;
+mod store;
 
 /// The client library, for [`RedisBackend::from_config`] and [`RedisBackend::from_client`].
 pub use fred;

@@ -86,7 +86,8 @@ impl Refusals {
             .then(|| outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| answer::unlimited(hit, at))).collect())
     }
 
-    /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was any more.
+    /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was
+    /// any more.
     pub(crate) fn remember(&self, places: &Places, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
         let [_, heard] = during;
         if decision.is_admitted() {
@@ -271,5 +272,13 @@ mod tests {
         assert!(rig.find(0, HEARD.0).is_none());
         let other = Rig { strategy: Gcra::new().into(), ..rig };
         assert!(other.find(1, HEARD.0).is_none());
+    }
+
+    /// Beside what the table has of its own: an entry, its counts, and a key as long as such names come undigested.
+    #[test]
+    fn a_refusal_takes_some_300_bytes() {
+        let key = format!("{{myapp:prod|text={}}}|uploads:sustained|sliding-window-counter", "x".repeat(60));
+        let bytes = size_of::<Known>() + 2 * size_of::<usize>() + size_of::<(Box<str>, Arc<Known>)>() + key.len();
+        assert!((200..=320).contains(&bytes), "{bytes}");
     }
 }

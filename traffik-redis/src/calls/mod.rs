@@ -104,8 +104,7 @@ impl Calls {
         &self,
         calls: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
-        runtime()?;
-        timeout(self.deadline, calls).await.unwrap_or_else(|_| Err(self.too_late()))
+        self.before(self.until()?, calls).await
     }
 
     /// Until when all calls of something that begins now have to be answered.
