@@ -3,6 +3,7 @@
 mod app;
 mod backends;
 mod body_streams;
+mod costs;
 mod field_values;
 mod fields;
 mod giving_back;

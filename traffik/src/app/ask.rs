@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+#[cfg(feature = "axum")]
+use crate::EXEMPTED;
 use crate::{
     backend::Store,
     client::Client,
@@ -29,6 +31,12 @@ impl<'a> Asked<'a> {
     pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         let (rate, cost) = (definition.rate, definition.settings.cost);
         Self { definition, client, rate, cost, charged_before: None }
+    }
+
+    /// Nothing is asked: the throttle leaves the request alone, whoever makes it.
+    #[cfg(feature = "axum")]
+    pub(crate) fn nothing(definition: &'a Arc<Definition>) -> Self {
+        Self { cost: 0, ..Self::new(definition, EXEMPTED) }
     }
 
     /// Whether it asks the same throttle about the same client.

@@ -123,6 +123,11 @@ impl Identifier {
         Self { function, source }
     }
 
+    /// Whether it names the client without waiting.
+    fn is_at_once(&self) -> bool {
+        matches!(self.function, Function::Sync(_))
+    }
+
     /// Names the client, if that takes no waiting.
     fn identify_now(&self, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
         match &self.function {
@@ -172,6 +177,14 @@ impl Source {
             0 => Self::Type(TypeId::of::<F>()),
             _ => Self::Holding(HOLDING.fetch_add(1, Ordering::Relaxed)),
         }
+    }
+}
+
+/// Whether the clients of a throttle are named without waiting.
+pub(super) fn is_at_once<T: Throttle>(definition: &Definition, traffik: &Traffik) -> bool {
+    match &definition.settings.web.identifier {
+        Some(identifier) => identifier.is_at_once(),
+        None => has_default_identity::<T>() && traffik.web().identifier.as_ref().is_none_or(Identifier::is_at_once),
     }
 }
 

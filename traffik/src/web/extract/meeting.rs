@@ -1,18 +1,16 @@
-//! A request meets its throttles: who is it, was it charged already, and is there room.
+//! A request meets its throttles: was it charged already, and is there room.
 
 use std::sync::Arc;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-use smallvec::SmallVec;
+use axum::http::request::Parts;
 
 use crate::{
     app::{Asked, Error, Traffik},
     client::Client,
-    limits::Limits,
+    limits::{Limit, Limits},
     one_or_more::OneOrMore,
-    throttle::{Definition, Throttle, all_the_tuples},
+    throttle::{Definition, Throttle},
     web::{
-        identity::{Source, identify, identify_now},
         ledger::{Ledger, Met},
         rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
     },
@@ -33,14 +31,11 @@ pub struct Meeting {
 pub enum Now<'a> {
     /// All the way.
     Decided(Result<Limits, ThrottleRejection>),
-    /// Its clients are named, and the backend has to be waited for.
-    Named(OneOrMore<Asked<'a>>),
-    /// Nowhere: who names its clients has to be waited for.
+    /// All is known of it, and the backend has to be waited for.
+    Asked(OneOrMore<Asked<'a>>),
+    /// Nowhere: something that is asked about it has to be waited for, and nothing was asked.
     Nowhere,
 }
-
-/// The clients that were named for a tuple, each with what named it.
-type Named = SmallVec<[(Source, Client); 2]>;
 
 impl Meeting {
     pub(super) fn begin(parts: &mut Parts) -> Result<Self, Misconfigured> {
@@ -54,65 +49,25 @@ impl Meeting {
         Ok(Self { ledger, other })
     }
 
-    fn traffik(&self) -> &Traffik {
+    pub(super) fn traffik(&self) -> &Traffik {
         self.other.as_ref().unwrap_or(self.ledger.traffik())
     }
 
-    /// Decides about the throttle `T`, as far as that takes no waiting.
-    fn decide_now<T: Throttle>(&self, parts: &Parts) -> Now<'_> {
-        let definition = match self.definition::<T>() {
-            Ok(definition) => definition,
-            Err(misconfigured) => return Now::Decided(Err(misconfigured.into())),
-        };
-        let asked = match self.name_now::<T>(definition, parts) {
-            Some(Ok(client)) => OneOrMore::new(self.asked(definition, client)),
-            Some(Err(rejection)) => return Now::Decided(Err(rejection)),
-            None => return Now::Nowhere,
-        };
-        match self.traffik().charge_now(&asked) {
-            Some(answer) => Now::Decided(self.conclude(asked, answer)),
-            None => Now::Named(asked),
-        }
-    }
-
-    /// Asks who the client of the throttle `T` is, unless what names it did so for one before it in the tuple.
-    async fn ask<T, S>(&self, named: &mut Named, parts: &mut Parts, state: &S) -> Result<Asked<'_>, ThrottleRejection>
-    where
-        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
-        S: Sync,
-    {
-        let definition = self.definition::<T>()?;
-        let source = Source::of::<T>(definition);
-        if let Some((_, client)) = named.iter().find(|(known, _)| *known == source) {
-            return Ok(self.asked(definition, client.clone()));
-        }
-        let client = match self.name_now::<T>(definition, parts) {
-            Some(client) => client?,
-            None => self.traffik().counted_as(identify::<T, S>(definition, parts, state).await?),
-        };
-        named.push((source, client.clone()));
-        Ok(self.asked(definition, client))
-    }
-
-    fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, Misconfigured> {
+    pub(super) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, Misconfigured> {
         self.traffik().definition::<T>().map_err(Misconfigured::from)
     }
 
-    fn name_now<T: Throttle>(
-        &self,
-        definition: &Definition,
-        parts: &Parts,
-    ) -> Option<Result<Client, ThrottleRejection>> {
-        let traffik = self.traffik();
-        if traffik.is_disabled() {
-            return Some(Ok(crate::EXEMPTED));
-        }
-        identify_now::<T>(definition, traffik, parts).map(|client| Ok(traffik.counted_as(client?)))
+    /// The limit as it was, if this request was charged for the same throttle and client before.
+    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Arc<Limit>> {
+        self.ledger.charged_before(definition, client)
     }
 
-    fn asked<'a>(&self, definition: &'a Arc<Definition>, client: Client) -> Asked<'a> {
-        let charged_before = self.ledger.charged_before(definition, &client);
-        Asked { charged_before, ..Asked::new(definition, client) }
+    /// Decides, as far as that takes no waiting.
+    pub(super) fn decide_now<'a>(&'a self, asked: OneOrMore<Asked<'a>>) -> Now<'a> {
+        match self.traffik().charge_now(&asked) {
+            Some(answer) => Now::Decided(self.conclude(asked, answer)),
+            None => Now::Asked(asked),
+        }
     }
 
     /// Decides about all that the request was not charged for before.
@@ -160,66 +115,3 @@ impl Meeting {
         });
     }
 }
-
-/// Throttles whose clients can be named in an app with the state `S`.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "the client of `{Self}` cannot be named with the state `{S}`",
-    note = "the `Identity` of a throttle is an extractor that turns into a `traffik::Client`"
-)]
-pub trait Identified<S> {
-    /// A tuple is not decided like this: once it waits for one of its clients it must not ask for another twice.
-    fn decide_now<'a>(meeting: &'a Meeting, parts: &Parts) -> Now<'a> {
-        let _ = (meeting, parts);
-        Now::Nowhere
-    }
-
-    fn identify<'a>(
-        meeting: &'a Meeting,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<OneOrMore<Asked<'a>>, ThrottleRejection>> + Send;
-}
-
-impl<T, S> Identified<S> for T
-where
-    T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
-    S: Send + Sync,
-{
-    fn decide_now<'a>(meeting: &'a Meeting, parts: &Parts) -> Now<'a> {
-        meeting.decide_now::<T>(parts)
-    }
-
-    async fn identify<'a>(
-        meeting: &'a Meeting,
-        parts: &mut Parts,
-        state: &S,
-    ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
-        meeting.ask::<T, S>(&mut Named::new(), parts, state).await.map(OneOrMore::new)
-    }
-}
-
-macro_rules! tuple_of_identified {
-    ($first:ident $(, $throttle:ident)*) => {
-        impl<$first, $($throttle,)* S> Identified<S> for ($first, $($throttle,)*)
-        where
-            $first: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
-            $($throttle: Throttle<Identity: FromRequestParts<S> + Into<Client>>,)*
-            S: Send + Sync,
-        {
-            async fn identify<'a>(
-                meeting: &'a Meeting,
-                parts: &mut Parts,
-                state: &S,
-            ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
-                let mut named = Named::new();
-                #[allow(unused_mut)]
-                let mut asked = OneOrMore::new(meeting.ask::<$first, S>(&mut named, parts, state).await?);
-                $(asked.add(meeting.ask::<$throttle, S>(&mut named, parts, state).await?, Asked::is_same);)*
-                Ok(asked)
-            }
-        }
-    };
-}
-
-all_the_tuples!(tuple_of_identified);

@@ -1,5 +1,7 @@
 //! How a request meets a throttle: as a handler's argument.
 
+mod identified;
+mod inquiry;
 mod meeting;
 mod throttled;
 

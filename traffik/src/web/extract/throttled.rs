@@ -2,7 +2,10 @@ use std::{fmt, marker::PhantomData};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use super::meeting::{Identified, Meeting, Now};
+use super::{
+    identified::Identified,
+    meeting::{Meeting, Now},
+};
 use crate::{
     limits::{Limit, Limits},
     throttle::{Throttle, Throttles},
@@ -93,10 +96,8 @@ where
         // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
         let limits = match T::decide_now(&meeting, parts) {
             Now::Decided(limits) => limits?,
-            Now::Named(asked) => Box::pin(meeting.decide(asked)).await?,
-            Now::Nowhere => {
-                Box::pin(async { meeting.decide(T::identify(&meeting, parts, state).await?).await }).await?
-            }
+            Now::Asked(asked) => Box::pin(meeting.decide(asked)).await?,
+            Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await?,
         };
         Ok(Self { limits, throttles: PhantomData })
     }
