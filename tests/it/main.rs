@@ -3,6 +3,7 @@
 //! Where the environment variable `TRAFFIK_LONG` is set, what is tried at random is tried a hundred times as often and
 //! more. That takes minutes, and less with `--release`.
 
+mod client_ip;
 mod conformance;
 mod decisions;
 mod http;

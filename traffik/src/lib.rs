@@ -107,7 +107,10 @@ pub use traffik_macros::Throttle;
 pub use traffik_macros::throttled;
 
 #[cfg(feature = "axum")]
-pub use self::web::{Limited, Responder, ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer};
+pub use self::web::{
+    ClientIp, ForwardedHeader, Limited, Responder, ThrottleRejection, Throttled, TraffikLayer, client_ip,
+    throttle_layer,
+};
 pub use self::{
     app::{Charge, Error, Traffik, TraffikBuilder},
     client::{Client, EXEMPTED},

@@ -162,6 +162,15 @@ pub enum ConfigError {
         /// The name.
         name: &'static str,
     },
+    /// A proxy that is to be trusted is neither an address nor a network.
+    #[error(
+        "{proxy:?}, which is to be trusted as a proxy, is neither an address nor a network: write it as \"192.0.2.7\", \
+         \"10.0.0.0/8\" or \"2001:db8::/32\", without a port or brackets, and each as an item of its own"
+    )]
+    TrustedProxy {
+        /// What was given.
+        proxy: Box<str>,
+    },
     /// Throttles that are to be one decision are kept in different backends.
     #[error(
         "the throttles {first:?} (kept in {}) and {second:?} (kept in {}) cannot be one decision, since no backend charges for \

@@ -5,6 +5,7 @@ use std::any::TypeId;
 use axum::http::request::Parts;
 
 use super::{
+    client_ip::ClientIp,
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
     response::{AnyResponder, Responder},
 };
@@ -18,6 +19,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct WebDefaults {
     pub(super) identifier: Option<Identifier>,
+    pub(super) client_ip: Option<ClientIp>,
     pub(super) share_anonymous: bool,
     pub(super) responder: AnyResponder,
     pub(super) x_ratelimit: bool,
@@ -88,6 +90,30 @@ impl Settings {
         self
     }
 
+    /// Names the client by its address behind these proxies, rather than as the app does: for routes that requests come to
+    /// another way than to the others.
+    ///
+    /// ```
+    /// use traffik::{ClientIp, DefaultIdentity, ForwardedHeader, Rate, Settings, Throttle};
+    ///
+    /// /// Called by the payment provider, past the CDN.
+    /// struct Webhooks;
+    ///
+    /// impl Throttle for Webhooks {
+    ///     const UID: &'static str = "payments:webhooks";
+    ///     const RATE: Rate = Rate::literal("100/s");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().client_ip(ClientIp::behind_hops(1).header(ForwardedHeader::XRealIp))
+    ///     }
+    /// }
+    /// ```
+    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
+        self.web.identifier = Some(Identifier::by_address(client_ip));
+        self
+    }
+
     /// Answers its own way when this throttle turns a request away. Of a tuple the throttle's responder is asked that
     /// refuses longest, and if the backend gave no answer the first that there is.
     pub fn responder(mut self, responder: impl Responder) -> Self {
@@ -114,6 +140,21 @@ impl TraffikBuilder {
     /// The same by an async function. See [`Settings::async_identifier`].
     pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
         self.web.identifier = Some(Identifier::new_async(identifier));
+        self
+    }
+
+    /// Knows clients by their address behind these proxies, rather than by the peer's: where nothing else names them, and
+    /// where [`client_ip`](crate::client_ip) asks.
+    ///
+    /// ```
+    /// use traffik::{ClientIp, Traffik, backend::MemoryBackend};
+    ///
+    /// let proxies = ClientIp::behind(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])?;
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).client_ip(proxies).build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
+        self.web.client_ip = Some(client_ip);
         self
     }
 

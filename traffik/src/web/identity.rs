@@ -18,7 +18,8 @@ use axum::{
 };
 
 use super::{
-    peer::peer,
+    client_ip::ClientIp,
+    peer::client_at,
     rejection::{Misconfigured, ThrottleRejection, Unidentified},
 };
 use crate::{
@@ -105,6 +106,7 @@ pub(super) struct Identifier {
 #[derive(Clone)]
 enum Function {
     Sync(Arc<dyn Fn(&Parts) -> Identity + Send + Sync>),
+    Address(ClientIp),
     Async(Arc<dyn for<'a> Fn(&'a Parts) -> Pin<Box<dyn Future<Output = Identity> + Send + 'a>> + Send + Sync>),
 }
 
@@ -123,24 +125,31 @@ impl Identifier {
         Self { function, source }
     }
 
+    pub(super) fn by_address(client_ip: ClientIp) -> Self {
+        let source = Source::function(&client_ip);
+        Self { function: Function::Address(client_ip), source }
+    }
+
     /// Whether it names the client without waiting.
     fn is_at_once(&self) -> bool {
-        matches!(self.function, Function::Sync(_))
+        !matches!(self.function, Function::Async(_))
     }
 
     /// Names the client, if that takes no waiting.
     fn identify_now(&self, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
         match &self.function {
             Function::Sync(identifier) => Some(identified(identifier(parts))),
+            Function::Address(client_ip) => Some(client_behind(client_ip, parts)),
             Function::Async(_) => None,
         }
     }
 
     async fn identify(&self, parts: &Parts) -> Result<Client, ThrottleRejection> {
-        identified(match &self.function {
-            Function::Sync(identifier) => identifier(parts),
-            Function::Async(identifier) => identifier(parts).await,
-        })
+        match &self.function {
+            Function::Sync(identifier) => identified(identifier(parts)),
+            Function::Address(client_ip) => client_behind(client_ip, parts),
+            Function::Async(identifier) => identified(identifier(parts).await),
+        }
     }
 }
 
@@ -230,6 +239,12 @@ impl<S: Sync> FromRequestParts<S> for DefaultIdentity {
     }
 }
 
+/// The client as a throttle finds it that is behind other proxies than the app.
+fn client_behind(client_ip: &ClientIp, parts: &Parts) -> Result<Client, ThrottleRejection> {
+    let Some(traffik) = parts.extensions.get::<Traffik>() else { return Err(Misconfigured::no_state().into()) };
+    client_at(parts, Some(client_ip), traffik.web())
+}
+
 fn has_default_identity<T: Throttle>() -> bool {
     TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>()
 }
@@ -240,7 +255,7 @@ async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
     let web = traffik.web();
     match &web.identifier {
         Some(identifier) => identifier.identify(parts).await,
-        None => peer(parts, web.share_anonymous),
+        None => client_at(parts, web.client_ip.as_ref(), web),
     }
 }
 
@@ -249,6 +264,6 @@ fn default_client_now(traffik: &Traffik, parts: &Parts) -> Option<Result<Client,
     let web = traffik.web();
     match &web.identifier {
         Some(identifier) => identifier.identify_now(parts),
-        None => Some(peer(parts, web.share_anonymous)),
+        None => Some(client_at(parts, web.client_ip.as_ref(), web)),
     }
 }

@@ -1,9 +1,10 @@
 //! The web: how a request meets a throttle, and what comes back.
 //!
 //! A [`TraffikLayer`] puts the handle into the request. [`Throttled`], or a [`ThrottleLayer`] for a whole router, asks who
-//! the client is, by its [address](client_ip) unless told otherwise, and decides. What the request met is written down
+//! the client is, by its [address](client_ip()) unless told otherwise, and decides. What the request met is written down
 //! with it, and its response tells that: as fields, or as a refusal that a [`Responder`] makes.
 
+mod client_ip;
 mod defaults;
 mod extract;
 mod identity;
@@ -14,11 +15,8 @@ mod response;
 mod throttle_layer;
 mod traffik_layer;
 
-pub(crate) use self::{
-    defaults::{WebDefaults, WebSettings},
-    response::Items,
-};
 pub use self::{
+    client_ip::{ClientIp, ForwardedHeader},
     extract::Throttled,
     identity::{AsyncIdentifier, IntoIdentity},
     peer::client_ip,
@@ -26,4 +24,8 @@ pub use self::{
     response::{ProblemDetails, Responder},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
+};
+pub(crate) use self::{
+    defaults::{WebDefaults, WebSettings},
+    response::Items,
 };

@@ -7,14 +7,22 @@ use axum::{
     http::request::Parts,
 };
 
-use super::rejection::{Misconfigured, ThrottleRejection};
-use crate::client::{Client, Key};
+use super::{
+    client_ip::ClientIp,
+    defaults::WebDefaults,
+    rejection::{Misconfigured, ThrottleRejection},
+};
+use crate::{
+    app::Traffik,
+    client::{Client, Key},
+};
 
-/// The IP address of the peer that sent a request, as the server itself saw it; an IPv4 address that came mapped into
-/// IPv6 is told as IPv4.
+/// The IP address that a request comes from; an IPv4 address that came mapped into IPv6 is told as IPv4.
 ///
-/// It is there when the app is served with `into_make_service_with_connect_info::<SocketAddr>()`. No header is read:
-/// behind a proxy it is the proxy's.
+/// It is that of the peer, as the server itself saw it, which is there when the app is served with
+/// `into_make_service_with_connect_info::<SocketAddr>()`. In an app that says by
+/// [`TraffikBuilder::client_ip`](crate::TraffikBuilder::client_ip) which proxies it is behind, it is the client's that they
+/// forward for. That is known within [`Traffik::layer`]; further out ask [`ClientIp::of`](crate::ClientIp::of).
 ///
 /// As a client it counts by its network, like every address: see `TraffikBuilder::ipv6_prefix`.
 ///
@@ -27,16 +35,33 @@ use crate::client::{Client, Key};
 /// ```
 #[must_use]
 pub fn client_ip(parts: &Parts) -> Option<IpAddr> {
+    match parts.extensions.get::<Traffik>().and_then(|traffik| traffik.web().client_ip.as_ref()) {
+        Some(client_ip) => client_ip.of(parts),
+        None => peer_ip(parts),
+    }
+}
+
+/// The address of the peer, as the server saw it.
+pub(super) fn peer_ip(parts: &Parts) -> Option<IpAddr> {
     let served = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address);
     let mocked = || parts.extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(address)| address);
     served.or_else(mocked).map(|address| address.ip().to_canonical())
 }
 
-/// The client at the address that a request comes from, or the one that all share whose address is not known.
-pub(super) fn peer(parts: &Parts, share_anonymous: bool) -> Result<Client, ThrottleRejection> {
-    match client_ip(parts) {
+/// The client at the address that a request comes from, behind `proxies` if there are any, or the one that all share whose
+/// address is not known.
+pub(super) fn client_at(
+    parts: &Parts,
+    proxies: Option<&ClientIp>,
+    web: &WebDefaults,
+) -> Result<Client, ThrottleRejection> {
+    let address = match proxies {
+        None => peer_ip(parts),
+        Some(client_ip) => client_ip.of(parts),
+    };
+    match address {
         Some(address) => Ok(address.into()),
-        None if share_anonymous => Ok(Key::anonymous().into()),
+        None if web.share_anonymous => Ok(Key::anonymous().into()),
         None => Err(Misconfigured::no_peer().into()),
     }
 }

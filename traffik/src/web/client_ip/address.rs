@@ -1,0 +1,126 @@
+//! The texts that proxies write addresses as.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// No text of an address is longer than this, with brackets, a zone and a port.
+pub(super) const LONGEST: usize = 128;
+
+/// The address in a text such as `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]:80` or `fe80::1%eth0`: without
+/// its port and zone, and as IPv4 if it came mapped into IPv6.
+pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let (address, port) = match (text.strip_prefix('['), text.split_once(':')) {
+        (Some(bracketed), _) => match bracketed.split_once(']')? {
+            (address, "") => (v6(address)?.into(), None),
+            (address, port) => (v6(address)?.into(), Some(port.strip_prefix(':')?)),
+        },
+        (None, Some((address, port))) if !port.contains(':') => (IpAddr::V4(address.parse().ok()?), Some(port)),
+        (None, _) => (bare(text)?, None),
+    };
+    port.is_none_or(is_port).then(|| address.to_canonical())
+}
+
+/// The address in a text that has no port and no brackets.
+pub(super) fn bare(text: &str) -> Option<IpAddr> {
+    if text.contains(':') { v6(text).map(IpAddr::V6) } else { text.parse().map(IpAddr::V4).ok() }
+}
+
+/// A zone says by which interface a machine reaches the address: it is the machine's own affair, and no part of who it is.
+fn v6(text: &str) -> Option<Ipv6Addr> {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    zone.is_none_or(is_name).then(|| address.parse().ok())?
+}
+
+/// A number, or the name that RFC 7239 has for one that is not told.
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix('_') {
+        Some(name) => is_name(name),
+        None => text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok(),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
+    !text.is_empty() && text.bytes().all(is_of_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: impl AsRef<[u8]>) -> String {
+        parse(text.as_ref()).map_or_else(|| "none".to_owned(), |address| address.to_string())
+    }
+
+    #[test]
+    fn addresses_are_read_however_proxies_write_them() {
+        for text in ["192.0.2.7", "192.0.2.7:0", "192.0.2.7:65535", "192.0.2.7:_port"] {
+            assert_eq!(parsed(text), "192.0.2.7", "{text}");
+        }
+        for text in ["2001:db8::1", "2001:0DB8:0:0::1", "[2001:db8::1]", "[2001:db8::1]:80", "[2001:db8::1]:_a.b-c"] {
+            assert_eq!(parsed(text), "2001:db8::1", "{text}");
+        }
+        for text in ["::ffff:192.0.2.7", "::ffff:c000:207", "[::ffff:192.0.2.7]", "[::ffff:192.0.2.7]:80"] {
+            assert_eq!(parsed(text), "192.0.2.7", "{text}");
+        }
+        for text in ["fe80::1%eth0", "fe80::1%25eth0", "[fe80::1%eth0.1]", "[fe80::1%3]:80"] {
+            assert_eq!(parsed(text), "fe80::1", "{text}");
+        }
+        assert_eq!(parsed("2001:db8::1:80"), "2001:db8::1:80", "without brackets nothing is a port");
+    }
+
+    #[test]
+    fn anything_else_is_no_address() {
+        let texts = [
+            "",
+            "unknown",
+            "_hidden",
+            "localhost",
+            "192.0.2",
+            "192.0.2.256",
+            "192.0.2.07",
+            "0x7f.0.0.1",
+            "3221225991",
+            "192.0.2.7/32",
+            "192.0.2.7:",
+            "192.0.2.7:65536",
+            "192.0.2.7:+80",
+            "192.0.2.7:-1",
+            "192.0.2.7:8 0",
+            "192.0.2.7 ",
+            " 192.0.2.7",
+            "192.0.2.7%eth0",
+            "192.0.2.7:_",
+            ":80",
+            "[192.0.2.7]",
+            "[192.0.2.7]:80",
+            "[]",
+            "[",
+            "]",
+            "[::1",
+            "::1]",
+            "[::1]80",
+            "[::1]:",
+            "[::1]:x",
+            "[::1]]",
+            "[[::1]]",
+            "fe80::1%",
+            "fe80::1%e th",
+            "fe80::1%a%b",
+            "1::2::3",
+            "::1%eth0:80",
+            "\"192.0.2.7\"",
+            "2001:db8::g",
+            "٣.0.2.7",
+            "192.0.2.7\0",
+        ];
+        for text in texts {
+            assert_eq!(parsed(text), "none", "{text}");
+        }
+        assert_eq!(parsed(b"192.0.2.\xff"), "none");
+        assert_eq!(parsed([b'1'; LONGEST + 1]), "none");
+    }
+}

@@ -1,0 +1,43 @@
+use axum::http::{HeaderName, header};
+
+/// The header by which proxies tell whom they forward for.
+///
+/// In the first two each proxy adds whom it saw to the end of a list; the others hold one address, which the proxy at the
+/// edge writes over whatever a client sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwardedHeader {
+    /// `Forwarded`, of [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239).
+    Forwarded,
+    /// `X-Forwarded-For`, which most proxies add to.
+    #[default]
+    XForwardedFor,
+    /// `X-Real-IP`, as nginx is often told to set it.
+    XRealIp,
+    /// `True-Client-IP`, of Akamai and Cloudflare.
+    TrueClientIp,
+    /// `CF-Connecting-IP`, of Cloudflare.
+    CfConnectingIp,
+    /// Another that holds one address, such as `Fly-Client-IP` or `Fastly-Client-IP`.
+    Other(HeaderName),
+}
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static TRUE_CLIENT_IP: HeaderName = HeaderName::from_static("true-client-ip");
+static CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+
+impl ForwardedHeader {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &HeaderName {
+        match self {
+            Self::Forwarded => &header::FORWARDED,
+            Self::XForwardedFor => &X_FORWARDED_FOR,
+            Self::XRealIp => &X_REAL_IP,
+            Self::TrueClientIp => &TRUE_CLIENT_IP,
+            Self::CfConnectingIp => &CF_CONNECTING_IP,
+            Self::Other(name) => name,
+        }
+    }
+}

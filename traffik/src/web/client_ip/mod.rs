@@ -1,0 +1,13 @@
+//! Who the client is behind proxies.
+//!
+//! The server sees a connection, and so its peer: the last proxy, if there are any. What is further away it knows only from
+//! headers, which anybody can write. A [`ClientIp`] says who is believed.
+
+mod address;
+mod forwarded;
+mod header;
+mod list;
+mod proxies;
+mod walk;
+
+pub use self::{header::ForwardedHeader, walk::ClientIp};
