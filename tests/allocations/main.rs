@@ -4,6 +4,7 @@
 
 mod flat;
 mod on_error;
+mod uploads;
 
 use std::{pin::pin, task::Poll};
 

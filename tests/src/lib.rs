@@ -13,6 +13,7 @@ macro_rules! pages {
 
 pages! {
     readme: "../../README.md",
+    browsers: "../../docs/browsers.md",
     design: "../../docs/design.md",
     identifiers: "../../docs/identifiers.md",
     outages: "../../docs/outages.md",

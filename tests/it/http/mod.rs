@@ -25,4 +25,5 @@ mod state;
 mod tuples;
 mod two_backends;
 mod unavailable;
+mod uploads;
 mod wire;

@@ -8,6 +8,7 @@ use super::{
     client_ip::ClientIp,
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
     response::{AnyResponder, Responder},
+    uploads::Drain,
 };
 use crate::{
     app::TraffikBuilder,
@@ -23,6 +24,7 @@ pub(crate) struct WebDefaults {
     pub(super) share_anonymous: bool,
     pub(super) responder: AnyResponder,
     pub(super) x_ratelimit: bool,
+    pub(super) drain: Drain,
     pub(super) outages: Occasionally,
 }
 

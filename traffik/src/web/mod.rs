@@ -14,6 +14,7 @@ mod rejection;
 mod response;
 mod throttle_layer;
 mod traffik_layer;
+mod uploads;
 
 pub use self::{
     client_ip::{ClientIp, ForwardedHeader},

@@ -1,10 +1,11 @@
 use axum::{
+    Extension,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use thiserror::Error;
 
-use crate::throttle::ConfigError;
+use crate::{throttle::ConfigError, web::uploads::Unwanted};
 
 /// The app is set up wrong. The error says which line to add, and where.
 ///
@@ -55,6 +56,6 @@ impl From<ConfigError> for Misconfigured {
 
 impl IntoResponse for Misconfigured {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+        (StatusCode::INTERNAL_SERVER_ERROR, Extension(Unwanted), self.to_string()).into_response()
     }
 }

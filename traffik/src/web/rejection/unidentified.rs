@@ -4,6 +4,8 @@ use axum::response::{IntoResponse, Response};
 use sync_wrapper::SyncWrapper;
 use thiserror::Error;
 
+use crate::web::uploads::Unwanted;
+
 /// Whoever names the client turned the request away, with this response.
 #[derive(Error)]
 #[error("the client of the request could not be named")]
@@ -23,6 +25,8 @@ impl fmt::Debug for Unidentified {
 
 impl IntoResponse for Unidentified {
     fn into_response(self) -> Response {
-        self.0.into_inner()
+        let mut response = self.0.into_inner();
+        response.extensions_mut().insert(Unwanted);
+        response
     }
 }

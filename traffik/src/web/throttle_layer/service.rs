@@ -13,7 +13,7 @@ use axum::{
 };
 use tower_service::Service;
 
-use crate::web::extract::Throttled;
+use crate::web::{extract::Throttled, uploads::drain_in_hand};
 
 /// The service of a [`ThrottleLayer`](super::ThrottleLayer).
 pub struct ThrottleService<S, T> {
@@ -45,7 +45,10 @@ where
             let (mut parts, body) = request.into_parts();
             match Throttled::<T>::from_request_parts(&mut parts, &()).await {
                 Ok(_) => inner.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response),
-                Err(rejection) => Ok(rejection.into_response()),
+                Err(rejection) => {
+                    drain_in_hand(&parts, body);
+                    Ok(rejection.into_response())
+                }
             }
         })
     }

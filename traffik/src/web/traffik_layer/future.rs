@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use crate::web::{
     ledger::Ledger,
     response::{TurnedAway, add_fields},
+    uploads::Watch,
 };
 
 pin_project! {
@@ -19,6 +20,8 @@ pin_project! {
         inner: F,
         // None, where another layer further out sees to the response.
         ledger: Option<Ledger>,
+        // After the future, which is dropped before it: the body that it leaves unread is found.
+        watch: Option<Watch>,
         x_ratelimit: bool,
         // Boxed, since it is rare, and what is moved about is this future.
         giving_back: Option<Box<GivingBack<B>>>,
@@ -32,8 +35,8 @@ struct GivingBack<B> {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, ledger: Option<Ledger>, x_ratelimit: bool) -> Self {
-        Self { inner, ledger, x_ratelimit, giving_back: None }
+    pub(super) fn new(inner: F, ledger: Option<Ledger>, watch: Option<Watch>, x_ratelimit: bool) -> Self {
+        Self { inner, ledger, watch, x_ratelimit, giving_back: None }
     }
 }
 
@@ -49,6 +52,9 @@ where
             let mut response = ready!(this.inner.poll(cx))?;
             let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
             let turned_away = response.extensions_mut().remove::<TurnedAway>().is_some();
+            if let Some(watch) = this.watch.take() {
+                watch.end(turned_away, &mut response, ledger.traffik());
+            }
             if !(turned_away && ledger.has_charges()) {
                 return Poll::Ready(Ok(tell(response, ledger, *this.x_ratelimit)));
             }

@@ -15,10 +15,11 @@ impl Traffik {
     ///
     /// It puts the handle into every request as an extension, adds the RateLimit fields to every response whose request
     /// met a limit (whoever made it, and without touching fields that are there), and gives back what a request was
-    /// charged when a later limit turns it away.
+    /// charged when a later limit turns it away. What a client that is turned away had still to send is
+    /// [drained](crate::TraffikBuilder::drain_limit), so that it gets to read why.
     ///
     /// A refusal is known by a mark in the response's extensions: a middleware of yours that makes a new response out of
-    /// one has to take its extensions along, or nothing is given back.
+    /// one has to take its extensions along, or nothing is given back, and nothing drained.
     ///
     /// Add it after the routes, and after the layers that throttle: of axum's layers the one added last runs first.
     ///

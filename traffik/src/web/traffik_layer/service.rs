@@ -4,7 +4,10 @@ use axum::http::{Request, Response};
 use tower_service::Service;
 
 use super::ResponseFuture;
-use crate::{app::Traffik, web::ledger::Ledger};
+use crate::{
+    app::Traffik,
+    web::{ledger::Ledger, uploads::Watch},
+};
 
 /// The service of a [`TraffikLayer`](super::TraffikLayer).
 #[derive(Clone, Debug)]
@@ -16,6 +19,7 @@ pub struct TraffikService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TraffikService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: 'static,
 {
     type Response = Response<ResBody>;
     type Error = S::Error;
@@ -30,6 +34,7 @@ where
         extensions.insert(self.traffik.clone());
         // Within another such layer, the outermost one sees to the response.
         let ledger = extensions.get_or_insert_with(|| Ledger::new(self.traffik.clone())).watched();
-        ResponseFuture::new(self.inner.call(request), ledger, self.traffik.web().x_ratelimit)
+        let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
+        ResponseFuture::new(self.inner.call(request), ledger, watch, self.traffik.web().x_ratelimit)
     }
 }

@@ -1,0 +1,101 @@
+//! How much of what is turned away is read, and for how long.
+#![expect(clippy::expect_used, reason = "a test without its server fails")]
+
+use std::time::Duration;
+
+use traffik::TraffikBuilder;
+
+use super::{
+    MIB, PATHS, Uploads,
+    client::{Client, FRAMINGS, Framing},
+    uploads,
+};
+use crate::http::{
+    app::{HERE, builder},
+    server::Server,
+};
+
+/// A server that turns every upload away.
+async fn refusing(builder: TraffikBuilder) -> Server {
+    let traffik = builder.build().expect("a handle");
+    let server = Server::start(uploads().layer(traffik.layer())).await;
+    traffik.hit::<Uploads>(HERE).await.expect("an answer");
+    server
+}
+
+/// Lets everything run that can.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_response_does_not_wait_for_the_body() {
+    let server = refusing(builder().0).await;
+
+    for framing in FRAMINGS {
+        for path in PATHS {
+            let mut client = Client::connect(&server).await.unwrap();
+            client.announce(path, framing, 8 * MIB, "").await.unwrap();
+            assert_eq!(client.read().await.unwrap().status, 429, "{path}");
+            client.write(framing, 8 * MIB).await.unwrap();
+            assert_eq!(client.upload(path, framing, MIB).await.unwrap().status, 429, "the connection goes on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_longer_than_the_bound_ends_with_the_connection() {
+    let server = refusing(builder().0.drain_limit(MIB as u64)).await;
+
+    for framing in FRAMINGS {
+        for path in PATHS {
+            let mut client = Client::connect(&server).await.unwrap();
+            client.announce(path, framing, 256 * MIB, "").await.unwrap();
+            assert_eq!(client.read().await.unwrap().status, 429);
+            // More than the machine itself takes in, which stands for the rest.
+            assert!(client.write(framing, 256 * MIB).await.is_err(), "{path}, {framing:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_holds_its_connection_for_as_long_as_the_bound() {
+    let (builder, clock) = builder();
+    let server = refusing(builder.drain_timeout(Duration::from_secs(5))).await;
+
+    for framing in FRAMINGS {
+        for path in PATHS {
+            let mut client = Client::connect(&server).await.unwrap();
+            client.announce(path, framing, 8 * MIB, "").await.unwrap();
+            assert_eq!(client.read().await.unwrap().status, 429);
+            let closed = tokio::spawn(async move { client.closed().await });
+            // The time runs from when the draining begins, which is about now.
+            settle().await;
+            clock.advance(Duration::from_millis(4999));
+            settle().await;
+            assert!(!closed.is_finished(), "{path}");
+            while !closed.is_finished() {
+                clock.advance(Duration::from_millis(1));
+                settle().await;
+            }
+            closed.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_a_bound_of_nothing_nothing_is_read() {
+    let off: [fn(TraffikBuilder) -> TraffikBuilder; 2] =
+        [|builder| builder.drain_limit(0), |builder| builder.drain_timeout(Duration::ZERO)];
+    for off in off {
+        let server = refusing(off(builder().0)).await;
+        for path in PATHS {
+            let mut client = Client::connect(&server).await.unwrap();
+            client.announce(path, Framing::ContentLength, 8 * MIB, "").await.unwrap();
+            assert_eq!(client.read().await.unwrap().status, 429);
+            client.closed().await;
+        }
+    }
+}

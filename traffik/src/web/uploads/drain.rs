@@ -1,0 +1,95 @@
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use axum::body::{Body, HttpBody};
+use tokio::{runtime::Handle, task::consume_budget};
+
+use crate::{app::TraffikBuilder, clock::AnyClock};
+
+/// How much of the body of a refused request is read, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::web) struct Drain {
+    bytes: u64,
+    time: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { bytes: TraffikBuilder::DEFAULT_DRAIN_LIMIT, time: TraffikBuilder::DEFAULT_DRAIN_TIMEOUT }
+    }
+}
+
+/// With feature `axum`.
+impl TraffikBuilder {
+    /// The most that is read of the body of a refused request, unless told otherwise: 16 MiB.
+    pub const DEFAULT_DRAIN_LIMIT: u64 = 16 * 1024 * 1024;
+
+    /// The longest that it is read, unless told otherwise: 10 s.
+    pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Reads so many bytes of the body of a request that is turned away, and drops them, so that a client that is still
+    /// writing gets to read why: 16 MiB unless told otherwise. With 0 nothing is read.
+    ///
+    /// What is longer, or takes longer than [`drain_timeout`](Self::drain_timeout), ends with the connection, and many
+    /// clients never see the response then. It goes out at once either way. Bodies are drained where they are axum's
+    /// [`Body`], and came by HTTP/1.
+    ///
+    /// ```
+    /// use traffik::{Traffik, backend::MemoryBackend};
+    ///
+    /// // Uploads of up to 100 MB.
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).drain_limit(100_000_000).build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn drain_limit(mut self, bytes: u64) -> Self {
+        self.web.drain.bytes = bytes;
+        self
+    }
+
+    /// Reads the body of a request that is turned away for no longer than this: 10 s unless told otherwise. With none
+    /// nothing is read. A client that sends slowly can hold its connection so much longer.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.web.drain.time = timeout;
+        self
+    }
+}
+
+impl Drain {
+    pub(super) fn is_off(self) -> bool {
+        self.bytes == 0 || self.time.is_zero()
+    }
+
+    /// Reads the body beside the response, which need not wait for it.
+    pub(super) fn begin(self, body: Body, clock: AnyClock) {
+        // Without one nothing comes by TCP either.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { self.run(body, &clock).await });
+        }
+    }
+
+    async fn run(self, body: Body, clock: &AnyClock) {
+        let mut end = pin!(clock.sleep(self.time));
+        let mut read = pin!(self.read(body));
+        // The time is looked at first, so that a body that is always ready ends too.
+        poll_fn(|cx| match end.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => read.as_mut().poll(cx),
+        })
+        .await;
+    }
+
+    async fn read(self, mut body: Body) {
+        let mut left = self.bytes;
+        while left > 0 {
+            let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else { return };
+            // An empty frame is work as well.
+            let length = frame.data_ref().map_or(1, |data| data.len().max(1));
+            left = left.saturating_sub(length.try_into().unwrap_or(u64::MAX));
+            consume_budget().await;
+        }
+    }
+}
