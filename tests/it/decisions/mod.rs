@@ -17,6 +17,7 @@ macro_rules! throttles {
     };
 }
 
+mod delays;
 mod handle;
 mod several_hits;
 mod silent_backend;

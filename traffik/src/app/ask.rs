@@ -12,6 +12,7 @@ use crate::{
     on_error::Plan,
     one_or_more::OneOrMore,
     rate::Rate,
+    strategy::Strategy,
     throttle::{ConfigError, Definition},
 };
 
@@ -61,6 +62,13 @@ impl<'a> Asked<'a> {
         let Definition { uid, settings, .. } = &**self.definition;
         let (rate, cost) = (self.rate, self.cost);
         self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
+    }
+
+    /// What is charged to its entry in all, where others of one decision are about the same.
+    pub(crate) fn with_others_of(&self, asked: &OneOrMore<Self>) -> u64 {
+        let name = |asked: &Self| (asked.definition.uid, asked.definition.settings.strategy.name());
+        let is_same = |other: &&Self| other.is_counted() && name(other) == name(self) && other.client == self.client;
+        asked.iter().filter(is_same).fold(0, |sum, other| sum.saturating_add(other.cost))
     }
 
     /// What its throttle does when the backend gives no answer, if not what all do unless told otherwise.

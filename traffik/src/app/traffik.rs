@@ -138,7 +138,8 @@ impl Traffik {
             (Some(store), None) if !hits.is_empty() => store.peek(&hits).await?,
             _ => Decision::from_iter([]),
         };
-        self.limits(&asked, hits.len(), &mut decision)
+        self.check_complete(&decision, hits.len())?;
+        Ok(Limits::peeked(&asked, &mut decision, &Judge::Backend))
     }
 
     /// Lets a client start fresh with a throttle, or with each of a tuple.
@@ -246,10 +247,12 @@ impl Traffik {
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
     fn limits(&self, asked: &OneOrMore<Asked<'_>>, expected: usize, decision: &mut Decision) -> Result<Limits, Error> {
-        if !self.is_disabled() {
-            check_complete(decision, expected)?;
-        }
+        self.check_complete(decision, expected)?;
         Ok(Limits::new(asked, decision, &Judge::Backend))
+    }
+
+    fn check_complete(&self, decision: &Decision, expected: usize) -> Result<(), BackendError> {
+        if self.is_disabled() { Ok(()) } else { check_complete(decision, expected) }
     }
 }
 

@@ -63,6 +63,16 @@ impl<'a> Standing<'a> {
         !self.rate.is_unlimited() && self.outcome.cost > self.strategy.capacity(self.rate)
     }
 
+    /// How long the request has to be held before it goes on, from the time of the decision: for strategies that
+    /// [delay](Strategy::delay). It tells of what was charged, and so nothing of a peek or a refused decision.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        if !self.outcome.admitted || self.rate.is_unlimited() {
+            return Duration::ZERO;
+        }
+        self.strategy.delay(self.outcome.past.as_ref(), self.rate, self.outcome.cost, self.outcome.at)
+    }
+
     /// How long until more is available than now. Nothing, if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {

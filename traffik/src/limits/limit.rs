@@ -23,6 +23,8 @@ pub struct Limit {
     rate: Rate,
     /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
     own_cost: u64,
+    /// What the decision charged to its entry in all, if its strategy delays: hits on one entry go on together.
+    queued: u64,
     outcome: Option<Outcome>,
     judge: Judge,
 }
@@ -39,8 +41,9 @@ pub(crate) enum Judge {
 }
 
 impl Limit {
-    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge) -> Self {
-        Self { definition: Arc::clone(asked.definition), rate: asked.rate, own_cost: asked.cost, outcome, judge }
+    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge, queued: u64) -> Self {
+        let (definition, rate, own_cost) = (Arc::clone(asked.definition), asked.rate, asked.cost);
+        Self { definition, rate, own_cost, queued, outcome, judge }
     }
 
     /// The throttle's unique id.
@@ -104,6 +107,18 @@ impl Limit {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.standing()?.retry_after()
+    }
+
+    /// How long the request has to be held before it goes on, from when it was decided: see
+    /// [`LeakyBucketWithQueue`](crate::strategy::LeakyBucketWithQueue). Zero where nothing was charged.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        match &self.outcome {
+            Some(Outcome { past, at, .. }) if self.queued > 0 => {
+                self.definition.settings.strategy.delay(past.as_ref(), self.rate, self.queued, *at)
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// Whether the request costs more than the limit can ever hold.
@@ -171,6 +186,7 @@ impl Limit {
 
     /// Tells it as it is once its charge was given back, as far as is known here.
     pub(crate) fn give_back(&mut self) {
+        self.queued = 0;
         let Some(Outcome { past, at, .. }) = &mut self.outcome else { return };
         *past = past.take().map(|known| Past {
             rate: known.rate,

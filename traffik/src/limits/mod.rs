@@ -2,7 +2,7 @@
 
 mod limit;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::limit::Judge;
 pub use self::limit::Limit;
@@ -29,11 +29,25 @@ pub struct Limits {
 impl Limits {
     /// The outcomes are those of the asked that the backend was asked about, in the same order.
     pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
+        let is_charged = decision.is_admitted();
+        Self::of_call(asked, decision, judge, is_charged)
+    }
+
+    /// Those of a call that charged nothing.
+    pub(crate) fn peeked(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
+        Self::of_call(asked, decision, judge, false)
+    }
+
+    #[inline]
+    fn of_call(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge, is_charged: bool) -> Self {
         let mut outcomes = decision.take_outcomes();
-        let limit = |asked: &Asked<'_>| match &asked.charged_before {
+        let limit = |one: &Asked<'_>| match &one.charged_before {
             Some(limit) => Arc::clone(limit),
-            None if asked.is_counted() => Arc::new(Limit::new(asked, outcomes.next(), judge.clone())),
-            None => Arc::new(Limit::new(asked, None, Judge::Backend)),
+            None if one.is_counted() => {
+                let queued = if is_charged && one.definition.delays { one.with_others_of(asked) } else { 0 };
+                Arc::new(Limit::new(one, outcomes.next(), judge.clone(), queued))
+            }
+            None => Arc::new(Limit::new(one, None, Judge::Backend, 0)),
         };
         Self { all: asked.map(limit) }
     }
@@ -59,6 +73,45 @@ impl Limits {
     #[must_use]
     pub fn is_unchecked(&self) -> bool {
         self.iter().any(Limit::is_unchecked)
+    }
+
+    /// How long the request has to be held before it goes on, from when it was decided: the longest delay of these limits.
+    /// Zero, unless one of them [delays](crate::strategy::LeakyBucketWithQueue) and all of them had room.
+    ///
+    /// `Throttled`, `throttle_layer` and the attribute have waited by the time a handler runs. After
+    /// [`Traffik::hit`](crate::Traffik::hit) it is yours to wait:
+    ///
+    /// ```
+    /// # use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::MemoryBackend, strategy::LeakyBucketWithQueue};
+    /// /// Ten a second leave, and no more than 50 wait.
+    /// struct Mails;
+    ///
+    /// impl Throttle for Mails {
+    ///     const UID: &'static str = "delay:mails";
+    ///     const RATE: Rate = Rate::literal("10/s");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().strategy(LeakyBucketWithQueue::new().queue(50))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// for _ in 0..3 {
+    ///     let charge = traffik.hit::<Mails>("smtp").await?;
+    ///     if charge.is_admitted() {
+    ///         traffik.clock().sleep(charge.delay()).await;
+    ///         // .. and send it.
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        self.iter().map(Limit::delay).max().unwrap_or_default()
     }
 
     /// Each limit.

@@ -148,7 +148,7 @@ impl Plan {
         let budget = Budget::new(store.clock(), store.timeout());
         let first = async |budget: Budget<'_>| {
             let mut decision = budget.hold(store.look(&Asked::hits(asked))).await?;
-            Ok(Limits::new(asked, &mut decision, &Judge::Backend))
+            Ok(Limits::peeked(asked, &mut decision, &Judge::Backend))
         };
         let Some(spare) = self.spare() else { return first(budget).await };
         if matches!(&self.how, How::Failover(guarded) if guarded.fails_over()) {

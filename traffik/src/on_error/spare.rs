@@ -80,7 +80,7 @@ impl Spare {
         let asked = asked.map(|asked| self.part_of(asked));
         let hits = Asked::hits(&asked);
         let mut decision = budget.hold(self.store.look(&hits)).await?;
-        Ok(Limits::new(&asked, &mut decision, &self.judge()))
+        Ok(Limits::peeked(&asked, &mut decision, &self.judge()))
     }
 
     fn judge(&self) -> Judge {

@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    FixedWindow, Gcra, LeakyBucket, Past, SlidingWindowCounter, SlidingWindowLog, State, Strategy, StrategyError,
-    TokenBucket, Verdict,
+    FixedWindow, Gcra, Holding, LeakyBucket, LeakyBucketWithQueue, Past, SlidingWindowCounter, SlidingWindowLog, State,
+    Strategy, StrategyError, TokenBucket, Verdict,
     verdict::{self, Present},
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -60,6 +60,7 @@ strategies! {
     SlidingWindowLog,
     TokenBucket,
     LeakyBucket,
+    LeakyBucketWithQueue,
     Gcra,
 }
 
@@ -135,5 +136,13 @@ impl Strategy for AnyStrategy {
 
     fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
         each!(self, strategy => strategy.outline(past, rate, cost, now))
+    }
+
+    fn delay(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
+        each!(self, strategy => strategy.delay(past, rate, cost, now))
+    }
+
+    fn holding(&self) -> Option<Holding> {
+        each!(self, strategy => strategy.holding())
     }
 }

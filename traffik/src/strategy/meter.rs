@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{
     Past, State,
-    exact::{mul_div_rem, narrow},
+    exact::{mul_div_ceil, mul_div_rem, narrow},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -57,6 +57,18 @@ impl Meter {
         if self.rate == rate { self } else { Self::empty(rate, now).filled(self.level(now), now) }
     }
 
+    /// The same time at which it will have drained, in the terms of another rate, rounded up to a share that it has.
+    #[inline]
+    pub(super) fn until_drained(self, rate: Rate) -> Self {
+        if self.rate.limit() == rate.limit() {
+            return Self { rate, ..self };
+        }
+        let (limit, of_other) = (rate.limit().max(1), self.rate.limit().max(1));
+        let fraction = mul_div_ceil(self.fraction, limit, of_other);
+        let (carry, fraction) = if fraction >= limit { (1, 0) } else { (0, fraction) };
+        Self { rate, micros: self.micros.saturating_add(carry), fraction, ..self }
+    }
+
     /// What it holds at `now`, rounded up.
     pub(super) fn level(self, now: Timestamp) -> u64 {
         let (limit, period) = self.terms();
@@ -74,6 +86,13 @@ impl Meter {
             u128::from(drained_in) * u128::from(limit) + u128::from(self.fraction)
                 <= u128::from(most) * u128::from(period)
         })
+    }
+
+    /// Whether it will have drained so many microseconds after `now`, or before.
+    #[inline]
+    pub(super) fn drains_within(self, micros: u64, now: Timestamp) -> bool {
+        let drains_in = self.micros.saturating_sub(now.as_micros());
+        drains_in < micros || (drains_in == micros && self.fraction == 0) || self.micros < now.as_micros()
     }
 
     /// The first whole microsecond at which it holds no more than `most`.

@@ -16,26 +16,30 @@ pub(super) trait Metered: fmt::Debug + Send + Sync + 'static {
     fn size(&self, rate: Rate) -> u64;
 }
 
+/// Whether the maths of a meter that holds so much is exact.
+pub(super) fn check_size(strategy: &'static str, size: u64, rate: Rate) -> Result<(), StrategyError> {
+    if size == 0 || size > Rate::MAX_LIMIT {
+        let reason = format!("a size of {size} is out of bounds: it is at least 1 and at most {}", Rate::MAX_LIMIT);
+        return Err(StrategyError::new(strategy, reason));
+    }
+    let drain_time = Duration::from_micros(mul_div_ceil(size, rate.period_micros(), rate.limit()));
+    if drain_time > MAX_DRAIN_TIME {
+        let reason = format!(
+            "{size} at {rate} would take {} to come back, and the longest is 100 years: lower the size or raise the rate",
+            humantime::format_duration(Duration::from_secs(drain_time.as_secs())),
+        );
+        return Err(StrategyError::new(strategy, reason));
+    }
+    Ok(())
+}
+
 impl<M: Metered> Strategy for M {
     fn name(&self) -> &'static str {
         M::NAME
     }
 
     fn check(&self, rate: Rate) -> Result<(), StrategyError> {
-        let size = self.size(rate);
-        if size == 0 || size > Rate::MAX_LIMIT {
-            let reason = format!("a size of {size} is out of bounds: it is at least 1 and at most {}", Rate::MAX_LIMIT);
-            return Err(StrategyError::new(M::NAME, reason));
-        }
-        let drain_time = Duration::from_micros(mul_div_ceil(size, rate.period_micros(), rate.limit()));
-        if drain_time > MAX_DRAIN_TIME {
-            let reason = format!(
-                "{size} at {rate} would take {} to come back, and the longest is 100 years: lower the size or raise the rate",
-                humantime::format_duration(Duration::from_secs(drain_time.as_secs())),
-            );
-            return Err(StrategyError::new(M::NAME, reason));
-        }
-        Ok(())
+        check_size(M::NAME, self.size(rate), rate)
     }
 
     fn capacity(&self, rate: Rate) -> u64 {

@@ -11,6 +11,7 @@
 //! | [`SlidingWindowLog`] | up to the limit in any span of a period, exactly | each charge of a period | small limits that must hold to the letter |
 //! | [`TokenBucket`] | bursts up to the bucket's size, then the rate | a time | APIs whose clients come in bursts |
 //! | [`LeakyBucket`] | the same, told from the other end | a time | work that drains at a steady pace |
+//! | [`LeakyBucketWithQueue`] | what waits its turn: it is held, and leaves at the rate | a time | smoothing: work that may wait |
 //! | [`Gcra`] | evenly spaced requests | a time | clients that must not come in bursts |
 //!
 //! # Exact
@@ -34,7 +35,9 @@ mod any;
 mod exact;
 mod fixed_window;
 mod gcra;
+mod holding;
 mod leaky_bucket;
+mod leaky_bucket_with_queue;
 mod log;
 mod meter;
 mod metered;
@@ -45,7 +48,7 @@ mod token_bucket;
 mod verdict;
 mod window;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
@@ -54,7 +57,9 @@ pub use self::{
     any::AnyStrategy,
     fixed_window::FixedWindow,
     gcra::Gcra,
+    holding::Holding,
     leaky_bucket::LeakyBucket,
+    leaky_bucket_with_queue::LeakyBucketWithQueue,
     log::Log,
     sliding_window_counter::SlidingWindowCounter,
     sliding_window_log::SlidingWindowLog,
@@ -115,6 +120,18 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
         let _ = (rate, cost, now);
         past.clone()
+    }
+
+    /// How long what was charged `cost` at `now` has to be held before it goes on, where `past` is what was stored then.
+    /// Nothing, unless said otherwise; only a strategy that tells its [`holding`](Self::holding) is asked.
+    fn delay(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
+        let _ = (past, rate, cost, now);
+        Duration::ZERO
+    }
+
+    /// How requests are held, for strategies that [delay](Self::delay) them. Most do not.
+    fn holding(&self) -> Option<Holding> {
+        None
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Definition {
     pub(crate) store: Option<Arc<Store>>,
     /// What is done when that gives no answer, if not what is done unless told otherwise.
     pub(crate) plan: Option<Arc<Plan>>,
+    /// Whether its strategy delays.
+    pub(crate) delays: bool,
     /// What all responses say of it.
     #[cfg(feature = "axum")]
     pub(crate) items: crate::web::Items,
@@ -43,6 +45,7 @@ impl Definition {
             settings: T::settings(),
             store: stores.own().cloned(),
             plan: None,
+            delays: false,
             #[cfg(feature = "axum")]
             items: crate::web::Items::new(T::UID, T::RATE),
         };
@@ -50,6 +53,7 @@ impl Definition {
         #[cfg(feature = "axum")]
         definition.settings.web.check::<T>(definition.name)?;
         definition.find_store(stores)?;
+        definition.delays = definition.settings.strategy.holding().is_some();
         definition.plan = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
             Some(own) => Some(Arc::new(Plan::new(own.clone(), store))),
             None => plans.of(store).cloned(),

@@ -1,0 +1,92 @@
+//! How long requests have to be held is told with a decision, and only of what was charged.
+
+use std::time::Duration;
+
+use traffik::{
+    DefaultIdentity, Error, Rate, Settings, Throttle, Traffik,
+    backend::MemoryBackend,
+    clock::Clock,
+    strategy::{LeakyBucketWithQueue, SlidingWindowLog},
+    test::ManualClock,
+};
+
+type Result = std::result::Result<(), Error>;
+
+throttles! {
+    Queue: "delays:queue", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(3));
+    Faster: "delays:faster", "600/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(30)).cost(2);
+    SameQueue: "delays:queue", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(3)).cost(2);
+    Pair: "delays:pair", "2/hour", Settings::new().strategy(SlidingWindowLog);
+    Free: "delays:free", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new()).cost(0);
+}
+
+fn app() -> (Traffik, ManualClock) {
+    let clock = ManualClock::new();
+    let backend = MemoryBackend::new("test").clock(clock.clone());
+    (Traffik::builder(backend).allow_duplicate_uids().build().unwrap(), clock)
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[tokio::test]
+async fn each_waits_for_those_before_it_and_a_full_queue_refuses() -> Result {
+    let (traffik, clock) = app();
+    for delay in 0..4 {
+        let charge = traffik.hit::<Queue>("alice").await?;
+        assert_eq!((charge.is_admitted(), charge.delay()), (true, millis(delay * 1000)));
+    }
+    let refused = traffik.hit::<Queue>("alice").await?;
+    assert_eq!((refused.is_admitted(), refused.delay()), (false, Duration::ZERO));
+    assert_eq!(refused.tightest().retry_after(), Some(millis(1000)));
+
+    clock.advance(millis(1500));
+    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(2500));
+    assert_eq!(traffik.hit::<Queue>("bob").await?.delay(), Duration::ZERO);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> Result {
+    let (traffik, _) = app();
+    assert_eq!(traffik.hit::<(Faster, Queue, Pair)>("alice").await?.delay(), Duration::ZERO);
+    let second = traffik.hit::<(Faster, Queue, Pair)>("alice").await?;
+    assert_eq!(second.delay(), millis(1000));
+    assert_eq!(second.of::<Faster>().map(traffik::Limit::delay), Some(millis(200)));
+    assert_eq!(second.of::<Pair>().map(traffik::Limit::delay), Some(Duration::ZERO));
+
+    // There is room in the queue; but not in the log, and so nothing was charged.
+    let third = traffik.hit::<(Faster, Queue, Pair)>("alice").await?;
+    assert!(!third.is_admitted() && third.of::<Queue>().is_some_and(traffik::Limit::is_admitted));
+    assert_eq!(third.delay(), Duration::ZERO);
+    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(2000));
+    Ok(())
+}
+
+#[tokio::test]
+async fn hits_on_one_entry_go_on_together() -> Result {
+    let (traffik, _) = app();
+    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), Duration::ZERO);
+    // One and two more: they begin where the first ends, whichever of them tells it.
+    let both = traffik.hit::<(Queue, SameQueue)>("alice").await?;
+    assert!(both.iter().all(|limit| limit.delay() == millis(1000)), "{both:?}");
+    assert!(!traffik.hit::<Queue>("alice").await?.is_admitted());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_charged_is_not_delayed() -> Result {
+    let (traffik, clock) = app();
+    for _ in 0..3 {
+        traffik.hit::<Queue>("alice").await?;
+    }
+    assert_eq!(traffik.peek::<Queue>("alice").await?.delay(), Duration::ZERO);
+    assert_eq!(traffik.hit::<Free>("alice").await?.delay(), Duration::ZERO);
+    assert_eq!(Traffik::disabled().hit::<Queue>("alice").await?.delay(), Duration::ZERO);
+    let before = clock.now();
+    clock.set(traffik::clock::Timestamp::from_micros(before.as_micros() - 3_600_000_000));
+    // A clock that goes back makes nobody wait longer.
+    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(3000));
+    Ok(())
+}
