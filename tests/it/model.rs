@@ -174,6 +174,67 @@ impl Model for SlidingWindowLogModel {
     }
 }
 
+/// Up to the limit at once: each place has an end, which a renewal puts off, and who has left is not there.
+pub(crate) struct ConcurrencyModel {
+    places: u64,
+    lease: u64,
+    /// A number for each who was admitted, the end of the lease, and how many places it is about.
+    held: Vec<(u64, u64, u64)>,
+}
+
+impl ConcurrencyModel {
+    pub(crate) fn new(rate: traffik::Rate) -> Self {
+        Self { places: rate.limit(), lease: rate.period_micros(), held: Vec::new() }
+    }
+
+    /// The places that are taken.
+    pub(crate) fn taken(&self, at: u64) -> u64 {
+        self.held.iter().filter(|(_, end, _)| at < *end).map(|(.., places)| places).sum()
+    }
+
+    /// Lets somebody in under a number, if there is room.
+    pub(crate) fn enter(&mut self, number: u64, places: u64, at: u64) -> bool {
+        let fits = self.taken(at) + places <= self.places;
+        if fits {
+            self.held.push((number, at + self.lease, places));
+        }
+        fits
+    }
+
+    /// Somebody is there still. Whether he has a place.
+    pub(crate) fn renew(&mut self, number: u64, places: u64, at: u64) -> bool {
+        match self.held.iter_mut().find(|(known, end, _)| *known == number && at < *end) {
+            Some((_, end, _)) => {
+                *end = at + self.lease;
+                true
+            }
+            None => self.enter(number, places, at),
+        }
+    }
+
+    pub(crate) fn leave(&mut self, number: u64) {
+        self.held.retain(|(known, ..)| *known != number);
+    }
+}
+
+impl Model for ConcurrencyModel {
+    fn capacity(&self) -> u64 {
+        self.places
+    }
+
+    fn fits(&self, cost: u64, at: u64) -> bool {
+        u128::from(self.taken(at)) + u128::from(cost) <= u128::from(self.places)
+    }
+
+    fn charge(&mut self, cost: u64, at: u64) {
+        self.held.push((u64::MAX, at + self.lease, cost));
+    }
+
+    fn memory(&self) -> u64 {
+        self.lease
+    }
+}
+
 /// Tokens that come back at the rate, up to the size of the bucket.
 pub(crate) struct TokenBucketModel {
     limit: u64,

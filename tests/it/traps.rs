@@ -10,7 +10,8 @@ use traffik::{
     clock::{Clock, Timestamp},
     decision::{Hit, Standing},
     strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
+        TokenBucket,
     },
     test::ManualClock,
 };
@@ -44,11 +45,12 @@ impl Story {
 }
 
 /// Each strategy, so that it admits `burst` at once.
-fn strategies(burst: u64) -> [AnyStrategy; 6] {
+fn strategies(burst: u64) -> [AnyStrategy; 7] {
     [
         FixedWindow.into(),
         SlidingWindowCounter.into(),
         SlidingWindowLog.into(),
+        Concurrency.into(),
         TokenBucket::new().burst(burst).into(),
         LeakyBucket::new().capacity(burst).into(),
         Gcra::new().burst(burst).into(),
@@ -97,7 +99,9 @@ fn rates_beyond_one_in_a_millisecond_are_neither_zero_nor_without_limit() {
             let of = |cost| story.hit("limit", strategy, rate, cost);
             assert!(story.admits(&[of(rate.limit())]) && !story.admits(&[of(1)]), "{strategy:?} at {rate}");
             let (wait, comes_back) = match strategy {
-                AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) => (1000, rate.limit()),
+                AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => {
+                    (1000, rate.limit())
+                }
                 AnyStrategy::SlidingWindowCounter(_) => (1001, in_a_millisecond),
                 _ => (1, in_a_millisecond),
             };

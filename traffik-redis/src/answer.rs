@@ -44,6 +44,28 @@ pub(crate) fn decision(told: Told, hits: &[Hit<'_>], question: &Question) -> Res
     Ok(outcomes.into_iter().collect())
 }
 
+/// For each hit when it was charged anew, from what the program said of each that it was asked about.
+pub(crate) fn renewals(told: &[Told], question: &Question) -> Result<Vec<Option<Timestamp>>, BackendError> {
+    let mut told = told.iter();
+    let mut renewed = Vec::with_capacity(question.len());
+    for place in &question.places.of_hits {
+        if place.is_none() {
+            renewed.push(Some(AnyClock::system().now()));
+            continue;
+        }
+        let Told { at, said } = told.next().ok_or(Nonsense("too short"))?;
+        if let Some(reason) = said.text() {
+            let error = Failed(reason);
+            tracing::warn!(%error, "something cannot be charged anew");
+            renewed.push(None);
+            continue;
+        }
+        let is_charged = said.integer().ok_or(Nonsense("no number"))? == 1;
+        renewed.push(is_charged.then_some(*at));
+    }
+    Ok(renewed)
+}
+
 /// The hits on one entry so far.
 #[derive(Clone)]
 struct Sum {

@@ -11,6 +11,7 @@ use std::{
 use traffik::clock::AnyClock;
 use traffik::{
     backend::{Backend, BackendError},
+    clock::Timestamp,
     decision::{Decision, Hit, Receipt},
 };
 
@@ -148,6 +149,15 @@ impl Backend for RedisBackend {
             refunded = store.refund(&part).await.and(refunded);
         }
         refunded
+    }
+
+    async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        let store = self.open()?;
+        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        match store.places(&hits)? {
+            None => store.renew(receipts).await,
+            Some(slots) => store.renew_apart(receipts, &slots).await,
+        }
     }
 
     async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

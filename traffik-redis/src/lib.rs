@@ -169,6 +169,7 @@ mod places;
 mod question;
 mod refusals;
 mod scripts;
+mod side_by_side;
 mod slots;
 mod store;
 

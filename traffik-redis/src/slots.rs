@@ -35,12 +35,17 @@ impl Slots {
         self.0.iter().map(|(_, places)| of(places)).collect()
     }
 
+    /// What came of each part, in the order of all.
+    pub(crate) fn in_order<T>(&self, parts: impl IntoIterator<Item = Vec<T>>) -> Vec<T> {
+        let places = self.0.iter().flat_map(|(_, places)| places);
+        let mut all: Vec<_> = places.zip(parts.into_iter().flatten()).collect();
+        all.sort_by_key(|(place, _)| **place);
+        all.into_iter().map(|(_, one)| one).collect()
+    }
+
     /// The outcomes of all slots, in the order of the hits.
     pub(crate) fn join(&self, decisions: &[Decision]) -> Decision {
-        let places = self.0.iter().flat_map(|(_, places)| places);
-        let mut outcomes: Vec<_> = places.zip(decisions.iter().flat_map(Decision::outcomes)).collect();
-        outcomes.sort_by_key(|(place, _)| **place);
-        outcomes.into_iter().map(|(_, outcome)| outcome.clone()).collect()
+        self.in_order(decisions.iter().map(|decision| decision.outcomes().to_vec())).into_iter().collect()
     }
 }
 

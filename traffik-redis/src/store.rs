@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use traffik::{
     backend::BackendError,
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     question::Question,
     refusals::{Moment, Refusals},
     scripts::Programs,
+    side_by_side::side_by_side,
     slots::{Slots, receipts},
 };
 
@@ -163,10 +164,71 @@ impl Store {
         if question.twins.is_none() {
             return Ok(());
         }
-        let times = limited().flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7));
         let refund: Program = |programs: &Programs| &programs.refund;
-        let refunded = self.calls.ask(refund, Arc::clone(&question), Some(times.collect())).await;
+        let refunded = self.calls.ask(refund, Arc::clone(&question), Some(times_of(receipts))).await;
         self.refusals.forget(&question.places.keys, Moment::now());
         refunded.map(drop)
     }
+
+    /// Charges anew, each by itself. One that the server could not read is told as not charged.
+    pub(crate) async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        if receipts.iter().any(|receipt| Places::is_own(&receipt.hit)) {
+            return self.renew_by_swap(receipts).await;
+        }
+        let question = Arc::new(Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?);
+        if question.twins.is_none() {
+            let now = AnyClock::system().now();
+            return Ok(vec![Some(now); receipts.len()]);
+        }
+        let renew: Program = |programs: &Programs| &programs.renew;
+        let told = self.calls.ask_all(renew, Arc::clone(&question), Some(times_of(receipts))).await?;
+        answer::renewals(&told, &question)
+    }
+
+    /// Strategies of one's own, one after the other: what is stored of one client is no business of another's.
+    async fn renew_by_swap(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        let mut renewed = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            let hits = [receipt.hit];
+            renewed.push(if Places::is_own(&receipt.hit) {
+                let places = Places::of(&hits, &self.keys)?;
+                by_swap::renew(&self.calls, &self.turns, receipt, &places).await?
+            } else {
+                Box::pin(self.renew(std::slice::from_ref(receipt))).await?.into_iter().flatten().next()
+            });
+        }
+        Ok(renewed)
+    }
+
+    /// Slot by slot, all at once. Those of a slot that gave no answer are told as not charged, since it is of no use to others
+    /// that nobody knows; it is an error if none did.
+    pub(crate) async fn renew_apart(
+        &self,
+        receipts: &[Receipt<'_>],
+        slots: &Slots,
+    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        let parts = slots.split(receipts);
+        let answers = side_by_side(parts.iter().map(|part| self.renew(part))).await;
+        let (mut renewed, mut failed) = (Vec::with_capacity(parts.len()), None);
+        for (part, answer) in parts.iter().zip(answers) {
+            renewed.push(answer.unwrap_or_else(|error| {
+                failed = Some(error);
+                vec![None; part.len()]
+            }));
+        }
+        match failed {
+            Some(error) if renewed.iter().flatten().all(Option::is_none) => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, "a slot gave no answer, and nothing is known to be charged anew there");
+                Ok(slots.in_order(renewed))
+            }
+            None => Ok(slots.in_order(renewed)),
+        }
+    }
+}
+
+/// When each was charged that a program has to see, as `refund.lua` and `renew.lua` read it.
+fn times_of(receipts: &[Receipt<'_>]) -> Vec<u8> {
+    let limited = receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
+    limited.flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7)).collect()
 }

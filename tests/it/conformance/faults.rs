@@ -97,6 +97,12 @@ faults! {
     refunds_of_what_is_known_only: NeedsCharges in a_refund_of_what_is_not_known_is_harmless;
     refunds_of_the_first_only: RefundsTheFirst in several_refunds_in_one_call_are_all_done;
 
+    renewals_that_are_ignored: IgnoresRenewals in a_renewal_goes_on_where_the_charge_would_have_ended;
+    renewals_in_two_steps: RenewsInTwoSteps in renewals_beside_decisions_lose_no_place;
+    renewals_of_what_is_held_only: RenewsOnlyWhatIsHeld in what_counts_no_more_is_renewed_if_there_is_room;
+    renewals_that_ask_for_room: RenewsByTheLimit in a_place_that_is_held_is_renewed_whatever_the_limit_is;
+    renewals_that_are_one_decision: RenewsTogether in renewals_are_each_for_itself;
+
     resets_that_are_ignored: IgnoresResets in a_reset_is_about_one_limit_of_one_client;
     resets_of_all_limits: ResetsTheClient in a_reset_is_about_one_limit_of_one_client;
     clears_that_are_ignored: ClearsNothing in a_clear_is_about_one_namespace;

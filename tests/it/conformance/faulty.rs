@@ -83,6 +83,16 @@ pub(super) enum Fault {
     NotesNoTime,
     /// Outcomes are in the order of their costs.
     SortsOutcomes,
+    /// A renewal says that it was done, and is not.
+    IgnoresRenewals,
+    /// A renewal is a refund, and some time later a decision.
+    RenewsInTwoSteps,
+    /// A renewal is of what is there.
+    RenewsOnlyWhatIsHeld,
+    /// A renewal asks for room, whether the place is held or not.
+    RenewsByTheLimit,
+    /// Several renewals are one decision.
+    RenewsTogether,
     StaysOpen,
     ClosesOnce,
 }
@@ -233,6 +243,27 @@ impl Faulty {
     }
 }
 
+impl Faulty {
+    fn renew_one(&self, entries: &mut HashMap<Name, Past>, receipt: &Receipt<'_>) -> Option<Timestamp> {
+        let (Receipt { hit, charged_at }, now) = (receipt, self.now());
+        let known = self.known(entries, hit);
+        if self.has(Fault::RenewsOnlyWhatIsHeld) && known.is_none() {
+            return None;
+        }
+        let renewed = match known {
+            Some(past) if self.has(Fault::RenewsByTheLimit) => {
+                let (rate, state) = (past.rate, hit.strategy.refund(past, hit.cost, *charged_at, now));
+                hit.strategy.decide(Some(Past { state, rate }), hit.rate, hit.cost, now)
+            }
+            known => hit.strategy.renew(known, hit.rate, hit.cost, *charged_at, now),
+        };
+        if !hit.rate.is_unlimited() {
+            store(entries, vec![(self.name(hit), renewed.past)]);
+        }
+        renewed.admitted.then_some(self.clock.now())
+    }
+}
+
 /// The parts of a key as a text, which tells nothing of where each ends.
 fn joined(key: &Key) -> String {
     let parts = key.parts().into_iter().flatten().map(|part| match part {
@@ -305,6 +336,27 @@ impl Backend for Faulty {
             entries.insert(name, Past { state, rate });
         }
         Ok(())
+    }
+
+    async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        if self.has(Fault::RenewsInTwoSteps) {
+            self.refund(receipts).await?;
+            tokio::task::yield_now().await;
+            let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+            let mut renewed = Vec::new();
+            for hit in hits {
+                let decision = self.decide(&[hit]).await?;
+                renewed.extend(decision.outcomes().iter().map(|outcome| outcome.admitted.then_some(outcome.at)));
+            }
+            return Ok(renewed);
+        }
+        let mut entries = self.open()?;
+        let before = entries.clone();
+        let renewed: Vec<_> = receipts.iter().map(|receipt| self.renew_one(&mut entries, receipt)).collect();
+        if self.has(Fault::IgnoresRenewals) || (self.has(Fault::RenewsTogether) && renewed.contains(&None)) {
+            *entries = before;
+        }
+        Ok(renewed)
     }
 
     async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

@@ -13,16 +13,19 @@ use traffik::{
     Rate,
     backend::{Backend, MemoryBackend},
     decision::{Decision, Hit},
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
+    strategy::{
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket,
+    },
     test::ManualClock,
 };
 
 /// Each strategy, so that it admits all of the limit at once.
-fn strategies(rate: Rate) -> [AnyStrategy; 6] {
+fn strategies(rate: Rate) -> [AnyStrategy; 7] {
     [
         FixedWindow.into(),
         SlidingWindowCounter.into(),
         SlidingWindowLog.into(),
+        Concurrency.into(),
         TokenBucket::new().into(),
         LeakyBucket::new().into(),
         Gcra::new().burst(rate.limit()).into(),

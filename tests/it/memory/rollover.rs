@@ -27,7 +27,7 @@ fn comes_back(strategy: &AnyStrategy) -> (Duration, u64) {
         AnyStrategy::FixedWindow(_) => (just_before, LIMIT),
         // Half of the next window is over, and with it half of what was in the one before.
         AnyStrategy::SlidingWindowCounter(_) => (just_before + Duration::from_secs(30), LIMIT / 2),
-        AnyStrategy::SlidingWindowLog(_) => (Duration::from_secs(60), LIMIT),
+        AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => (Duration::from_secs(60), LIMIT),
         _ => (Duration::from_secs(30), LIMIT / 2),
     }
 }

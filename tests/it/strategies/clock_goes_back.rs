@@ -37,7 +37,7 @@ async fn used_up(
     let cost = random.of_any_size(rig.strategy.capacity(rate));
 
     let longest = match &rig.strategy {
-        AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) => rate.period(),
+        AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => rate.period(),
         AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
         _ => rig.standing(rate, &rig.peek(rate, cost).await?).retry_after().unwrap_or_default(),
     };

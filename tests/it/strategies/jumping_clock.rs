@@ -49,11 +49,11 @@ impl Course {
             AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowCounter(_) => {
                 limit * (self.forward / period + self.back + 2)
             }
-            AnyStrategy::SlidingWindowLog(_) => limit * (self.forward / period + 1),
+            AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => limit * (self.forward / period + 1),
             _ => size + self.forward * limit / period,
         };
         assert!(self.charged <= allowed + self.given_back, "{strategy:?} at {rate}: {} of {allowed}", self.charged);
-        if matches!(strategy, AnyStrategy::SlidingWindowLog(_)) {
+        if matches!(strategy, AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_)) {
             let charged: u128 = self.recent.iter().map(|(_, charged, _)| charged).sum();
             let given_back: u128 = self.recent.iter().map(|(.., given_back)| given_back).sum();
             assert!(charged <= limit + given_back, "{rate}: {charged} in a period");
@@ -65,7 +65,7 @@ impl Course {
 fn longest_wait(strategy: &AnyStrategy, rate: Rate, cost: u64) -> Duration {
     match strategy {
         AnyStrategy::FixedWindow(_) => Duration::MAX,
-        AnyStrategy::SlidingWindowLog(_) => rate.period(),
+        AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => rate.period(),
         AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
         // From a full meter down to where the cost fits.
         _ => {

@@ -9,6 +9,7 @@ mod rate_changes;
 mod refunds;
 mod refunds_of_logs;
 mod refusals;
+mod renewals;
 mod rig;
 mod saturated;
 mod traces;
@@ -18,7 +19,8 @@ use traffik::{
     Rate,
     backend::BackendError,
     strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
+        TokenBucket,
     },
 };
 
@@ -52,6 +54,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
         AnyStrategy::from(FixedWindow),
         AnyStrategy::from(SlidingWindowCounter),
         AnyStrategy::from(SlidingWindowLog),
+        Concurrency.into(),
         AnyStrategy::from(TokenBucket::new()),
         burst(1),
         burst(rate.limit() / 2 + 1),

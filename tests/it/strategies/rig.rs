@@ -54,6 +54,12 @@ impl Rig {
         self.backend.refund(&[receipt]).await
     }
 
+    /// When it was charged anew.
+    pub(super) async fn renew(&self, rate: Rate, cost: u64, charged_at: Timestamp) -> Result<Option<Timestamp>> {
+        let renewed = self.backend.renew(&[Receipt { hit: self.hit(rate, cost), charged_at }]).await?;
+        Ok(renewed.into_iter().flatten().next())
+    }
+
     pub(super) fn standing<'a>(&'a self, rate: Rate, outcome: &'a Outcome) -> Standing<'a> {
         Standing::new(&self.strategy, rate, outcome)
     }

@@ -3,7 +3,8 @@
 use traffik::{
     Rate,
     strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
+        TokenBucket,
     },
 };
 
@@ -13,7 +14,10 @@ use super::{
     rig::{Rig, micros},
 };
 use crate::{
-    model::{self, FixedWindowModel, Model, SlidingWindowCounterModel, SlidingWindowLogModel, TokenBucketModel},
+    model::{
+        self, ConcurrencyModel, FixedWindowModel, Model, SlidingWindowCounterModel, SlidingWindowLogModel,
+        TokenBucketModel,
+    },
     patience::times,
 };
 
@@ -85,6 +89,18 @@ async fn a_sliding_window_log_is_its_model() -> Result {
         let rate = Rate::new(limit, rate.period()).unwrap_or(rate);
         let model = SlidingWindowLogModel::new(rate.limit(), rate.period_micros());
         follow(SlidingWindowLog.into(), rate, model, random, &format!("seed {seed}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limit_on_how_many_at_once_is_its_model() -> Result {
+    for seed in traces() {
+        let mut random = Random::new(seed);
+        let rate = random.rate();
+        let limit = random.of_any_size(Concurrency::MAX_PLACES.min(rate.limit()));
+        let rate = Rate::new(limit, rate.period().max(Concurrency::MIN_LEASE)).unwrap_or(Rate::literal("1/s"));
+        follow(Concurrency.into(), rate, ConcurrencyModel::new(rate), random, &format!("seed {seed}")).await?;
     }
     Ok(())
 }

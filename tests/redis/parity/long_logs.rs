@@ -9,7 +9,7 @@ use traffik::{
     client::Key,
     clock::{Clock, Timestamp},
     decision::{Hit, Receipt, Standing},
-    strategy::{AnyStrategy, SlidingWindowLog},
+    strategy::{AnyStrategy, Concurrency, SlidingWindowLog},
     test::ManualClock,
 };
 use traffik_redis::RedisBackend;
@@ -39,7 +39,7 @@ impl LongLog {
     fn new(redis: &RedisBackend, seed: u64) -> Result<Self> {
         let mut random = Random::new(seed);
         let limit = 100 + random.upto(if seed.is_multiple_of(4) { 3000 } else { 500 });
-        let period = random.of_any_size(50 * 86_400 * 1_000_000).max(limit);
+        let period = random.of_any_size(50 * 86_400 * 1_000_000).max(limit).max(100_000);
         let rate = Rate::new(limit, Duration::from_micros(period))?;
         let other = match seed % 3 {
             // The period is the same, or any.
@@ -47,14 +47,14 @@ impl LongLog {
             1 => Rate::new(limit / 2 + random.upto(limit), rate.period())?,
             _ => Rate::new(
                 limit / 2 + random.upto(limit),
-                Duration::from_micros(random.of_any_size(2 * period)).min(Rate::MAX_PERIOD),
+                Duration::from_micros(random.of_any_size(2 * period).max(100_000)).min(Rate::MAX_PERIOD),
             )?,
         };
         let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
         Ok(Self {
             seed,
             key: Key::from(("long log", seed)),
-            strategy: SlidingWindowLog.into(),
+            strategy: if seed.is_multiple_of(2) { SlidingWindowLog.into() } else { Concurrency.into() },
             rates: [rate, other],
             random,
             redis: redis.by_hand(clock.clone()),
@@ -73,6 +73,9 @@ impl LongLog {
             self.move_on();
             if self.random.upto(30) == 0 {
                 self.refund().await?;
+            }
+            if self.random.upto(30) == 0 {
+                self.renew(step).await?;
             }
             admitted += u64::from(self.decide(step).await?);
         }
@@ -139,16 +142,49 @@ impl LongLog {
         Ok(found.is_admitted())
     }
 
-    /// Of the last few charges as a rule, or of any.
-    async fn refund(&mut self) -> Result {
+    /// The places of some charges, of the last few as a rule, or of any.
+    fn some_charges(&mut self) -> Result<Vec<usize>> {
         let most = if self.random.upto(2) == 0 { self.rates[0].limit() } else { 5 };
-        let at = usize::try_from(self.random.upto(most))?;
-        let Some(&(rate, cost, charged_at)) = self.charged.iter().rev().nth(at) else { return Ok(()) };
-        let hit = Hit { uid: "log", key: &self.key, strategy: &self.strategy, rate, cost };
-        let receipt = Receipt { hit, charged_at };
-        self.reference.refund(receipt, self.clock.now());
-        self.redis.refund(&[receipt]).await?;
+        let mut places = Vec::new();
+        for _ in 0..=self.random.upto(4) {
+            let back = usize::try_from(self.random.upto(most))?;
+            places.extend(self.charged.len().checked_sub(back + 1));
+        }
+        Ok(places)
+    }
+
+    /// In any order, and at times the same one twice.
+    async fn refund(&mut self) -> Result {
+        let places = self.some_charges()?;
+        let mut reference = std::mem::take(&mut self.reference);
+        let receipts: Vec<_> = places.iter().filter_map(|&place| self.receipt(place)).collect();
+        self.redis.refund(&receipts).await?;
+        let now = self.clock.now();
+        receipts.iter().for_each(|receipt| reference.refund(*receipt, now));
+        self.reference = reference;
         Ok(())
+    }
+
+    async fn renew(&mut self, step: u64) -> Result {
+        let places = self.some_charges()?;
+        let mut reference = std::mem::take(&mut self.reference);
+        let receipts: Vec<_> = places.iter().filter_map(|&place| self.receipt(place)).collect();
+        let found = self.redis.renew(&receipts).await?;
+        let now = self.clock.now();
+        let expected: Vec<_> = receipts.iter().map(|receipt| reference.renew(*receipt, now)).collect();
+        self.reference = reference;
+        assert_eq!(found, expected, "seed {}, step {step}: {places:?} at {} us", self.seed, now.as_micros());
+        for (place, renewed) in places.into_iter().zip(found) {
+            if let (Some((.., charged_at)), Some(renewed)) = (self.charged.get_mut(place), renewed) {
+                *charged_at = renewed;
+            }
+        }
+        Ok(())
+    }
+
+    fn receipt(&self, place: usize) -> Option<Receipt<'_>> {
+        let &(rate, cost, charged_at) = self.charged.get(place)?;
+        Some(Receipt { hit: Hit { uid: "log", key: &self.key, strategy: &self.strategy, rate, cost }, charged_at })
     }
 }
 

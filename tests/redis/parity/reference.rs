@@ -50,6 +50,13 @@ impl Reference {
         }
     }
 
+    pub(super) fn renew(&mut self, Receipt { hit, charged_at }: Receipt<'_>, now: Timestamp) -> Option<Timestamp> {
+        let known = self.0.remove(hit.uid);
+        let renewed = hit.strategy.renew(known, hit.rate, hit.cost, charged_at, now);
+        self.0.extend(renewed.past.map(|past| (hit.uid.to_owned(), past)));
+        renewed.admitted.then_some(now)
+    }
+
     pub(super) fn reset(&mut self, hit: Hit<'_>) {
         self.0.remove(hit.uid);
     }

@@ -12,6 +12,7 @@ mod turns;
 use thiserror::Error;
 use traffik::{
     backend::BackendError,
+    clock::Timestamp,
     decision::{Decision, Hit, Receipt},
 };
 
@@ -71,6 +72,20 @@ pub(crate) async fn refund(
     let refund =
         |stored: &Stored| Ok(Thought { answer: (), changes: tally::refunds(receipts, &places.of_hits, stored)? });
     calls.within(swap(calls, turns, &places.keys, refund)).await
+}
+
+/// Charges one anew: when, if there was room.
+pub(crate) async fn renew(
+    calls: &Calls,
+    turns: &Turns,
+    receipt: &Receipt<'_>,
+    places: &Places,
+) -> Result<Option<Timestamp>, BackendError> {
+    let renew = |stored: &Stored| {
+        let (is_charged, change) = tally::renewal(receipt, stored)?;
+        Ok(Thought { answer: is_charged.then_some(stored.at), changes: vec![change] })
+    };
+    calls.within(swap(calls, turns, &places.keys, renew)).await
 }
 
 async fn read(calls: &Calls, keys: &[String]) -> Result<Stored, BackendError> {

@@ -143,6 +143,14 @@ pub(super) fn refunds(
     entries.into_iter().map(change).collect()
 }
 
+/// Whether a charge is made anew, and what is to be stored then.
+pub(super) fn renewal(receipt: &Receipt<'_>, stored: &Stored) -> Result<(bool, Option<Change>), BackendError> {
+    let Receipt { hit, charged_at } = receipt;
+    let renewed = hit.strategy.renew(stored.past(0)?, hit.rate, hit.cost, *charged_at, stored.at);
+    let past = renewed.past.filter(|_| renewed.is_new);
+    Ok((renewed.admitted, past.map(|past| change(hit.strategy, &past)).transpose()?))
+}
+
 fn change(strategy: &AnyStrategy, past: &Past) -> Result<Change, BackendError> {
     let packed = packed::pack(strategy, past).map_err(BackendError::unavailable)?;
     Ok(Change { packed, expires: past.state.expires() })

@@ -88,6 +88,17 @@ impl Calls {
         self.bounded(Box::pin(async move { asking.ask_one(program, &question, more).await })).await
     }
 
+    /// The same of a program that says something to each hit.
+    pub(crate) async fn ask_all(
+        &self,
+        program: Program,
+        question: Arc<Question>,
+        more: Option<Vec<u8>>,
+    ) -> Result<Vec<Told>, BackendError> {
+        let asking = Arc::clone(&self.asking);
+        self.bounded(Box::pin(async move { asking.ask(program, std::iter::once(&*question), more).await })).await
+    }
+
     /// Runs a program that is about what is stored, and not about hits.
     pub(crate) async fn run(
         &self,

@@ -75,6 +75,7 @@ pub(crate) struct Programs {
     pub(crate) decide: Script,
     pub(crate) peek: Script,
     pub(crate) refund: Script,
+    pub(crate) renew: Script,
 }
 
 /// A strategy's Lua form, by its number there.
@@ -84,6 +85,7 @@ pub(crate) enum Twin {
     FixedWindow = 1,
     SlidingWindowCounter = 2,
     Meter = 3,
+    /// Of `Concurrency` too: what is stored is the same, under the name of each.
     SlidingWindowLog = 4,
 }
 
@@ -93,7 +95,7 @@ impl Twin {
         match strategy {
             AnyStrategy::FixedWindow(_) => Some(Self::FixedWindow),
             AnyStrategy::SlidingWindowCounter(_) => Some(Self::SlidingWindowCounter),
-            AnyStrategy::SlidingWindowLog(_) => Some(Self::SlidingWindowLog),
+            AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => Some(Self::SlidingWindowLog),
             AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Some(Self::Meter),
             _ => None,
         }
@@ -181,6 +183,7 @@ impl Programs {
             decide: script(include_str!("decide.lua")),
             peek: script(include_str!("peek.lua")),
             refund: script(include_str!("refund.lua")),
+            renew: script(include_str!("renew.lua")),
         }
     }
 }

@@ -1,4 +1,4 @@
--- SlidingWindowLog: until when each charge counts, in the order of that, and how much. What is stored is a header of 35 bytes
+-- SlidingWindowLog, and Concurrency, which is the same log under a name of its own: until when each charge counts, in the order of that, and how much. What is stored is a header of 35 bytes
 -- and 8 for each charge: until when it counts, in microseconds modulo 2^48, and the sum of all charges up to it, modulo 2^16.
 --
 -- That tells both: all that counts ends within one period, which is below 2^42, and is 65 536 at most. Only what lies between
@@ -256,9 +256,10 @@ function sliding_window_log.rewound(log)
   return moved
 end
 
-function sliding_window_log.refund(log, cost, charged_at)
-  local first, ends = log.first, charged_at + log.period
-  local place = place_of(log, first, ends)
+-- The place of what was charged at a time, and how much that was, if it is there.
+local function charge_of(log, charged_at)
+  local ends = charged_at + log.period
+  local place = place_of(log, log.first, ends)
   if place == log.count then
     return nil
   end
@@ -266,12 +267,27 @@ function sliding_window_log.refund(log, cost, charged_at)
   if log.expires - before_end(log, time) ~= ends then
     return nil
   end
-  local charged = between(sum, sum_before(log, place))
+  return place, between(sum, sum_before(log, place))
+end
+
+function sliding_window_log.holds(log, cost, charged_at)
+  local _, charged = charge_of(log, charged_at)
+  return charged ~= nil and charged >= cost and charged_at + log.period > now
+end
+
+function sliding_window_log.refund(log, cost, charged_at)
+  local place, charged = charge_of(log, charged_at)
+  if not place then
+    return nil
+  end
+  local first = log.first
   local rest = cost < charged and place or place + 1
   cost = min(cost, charged)
   if log.count - place <= PAGE then
-    local added = raised(log, rest, log.count, -cost)
-    return ending(new_log(log, log.written, first, log.forgotten, log.stored, place, added), log)
+    -- What comes before it may be of this call as well.
+    local kept = min(place, log.kept)
+    local added = string.sub(log.added, 1, (place - kept) * ENTRY_SIZE) .. raised(log, rest, log.count, -cost)
+    return ending(new_log(log, log.written, first, log.forgotten, log.stored, kept, added), log)
   end
   return ending(spliced(log, first, log.forgotten, place, nil, rest, -cost), log)
 end

@@ -3,7 +3,10 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use super::{Backend, BackendError};
-use crate::decision::{Decision, Hit, Receipt};
+use crate::{
+    clock::Timestamp,
+    decision::{Decision, Hit, Receipt},
+};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
 
@@ -14,6 +17,7 @@ trait ErasedBackend: fmt::Debug + Send + Sync {
     fn decide<'a>(&'a self, hits: &'a [Hit<'a>]) -> Answer<'a, Decision>;
     fn peek<'a>(&'a self, hits: &'a [Hit<'a>]) -> Answer<'a, Decision>;
     fn refund<'a>(&'a self, receipts: &'a [Receipt<'a>]) -> Answer<'a, ()>;
+    fn renew<'a>(&'a self, receipts: &'a [Receipt<'a>]) -> Answer<'a, Vec<Option<Timestamp>>>;
     fn reset<'a>(&'a self, hits: &'a [Hit<'a>]) -> Answer<'a, ()>;
     fn clear(&self) -> Answer<'_, ()>;
     fn close(&self) -> Answer<'_, ()>;
@@ -38,6 +42,10 @@ impl<B: Backend> ErasedBackend for B {
 
     fn refund<'a>(&'a self, receipts: &'a [Receipt<'a>]) -> Answer<'a, ()> {
         Box::pin(Backend::refund(self, receipts))
+    }
+
+    fn renew<'a>(&'a self, receipts: &'a [Receipt<'a>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        Box::pin(Backend::renew(self, receipts))
     }
 
     fn reset<'a>(&'a self, hits: &'a [Hit<'a>]) -> Answer<'a, ()> {
@@ -80,6 +88,10 @@ impl AnyBackend {
 
     pub(crate) async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         self.0.refund(receipts).await
+    }
+
+    pub(crate) async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        self.0.renew(receipts).await
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

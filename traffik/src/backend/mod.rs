@@ -20,7 +20,7 @@ pub(crate) use self::{
 };
 pub use self::{error::BackendError, memory::MemoryBackend};
 use crate::{
-    clock::AnyClock,
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
 };
 
@@ -79,6 +79,37 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// When the store gave no answer.
     fn refund(&self, receipts: &[Receipt<'_>]) -> impl Future<Output = Result<(), BackendError>> + Send;
 
+    /// Charges anew, each by itself, what was charged before and has to go on counting: the places of a
+    /// [`Concurrency`](crate::strategy::Concurrency), for one. Tells for each receipt when it was charged anew, or nothing where
+    /// it was not, as far as is known.
+    ///
+    /// What comes of each is what [`AnyStrategy::renew`](crate::strategy::AnyStrategy::renew) makes of it: what still counts is
+    /// exchanged for a charge of now, in one step, so that nobody else can take its place in between; what counts no more is
+    /// charged if there is room. The receipts are of many clients, and no decision together.
+    ///
+    /// Unless a backend does better each is [refunded](Self::refund) and then [decided](Self::decide) about, which are two
+    /// steps: a limit that is full may be lost to somebody else in between. The module `conformance` sees that.
+    ///
+    /// # Errors
+    ///
+    /// When the store gave no answer. Whether anything was charged anew is then not known, unless the error says that the call
+    /// surely [did not run](BackendError::NotRun).
+    fn renew(
+        &self,
+        receipts: &[Receipt<'_>],
+    ) -> impl Future<Output = Result<Vec<Option<Timestamp>>, BackendError>> + Send {
+        async move {
+            let mut renewed = Vec::with_capacity(receipts.len());
+            for receipt in receipts {
+                self.refund(std::slice::from_ref(receipt)).await?;
+                let decision = self.decide(std::slice::from_ref(&receipt.hit)).await?;
+                let charged = decision.outcomes().first().filter(|outcome| outcome.admitted);
+                renewed.push(charged.map(|outcome| outcome.at));
+            }
+            Ok(renewed)
+        }
+    }
+
     /// Forgets what is stored for each of the hits: their clients start fresh with these limits.
     ///
     /// # Errors
@@ -125,6 +156,13 @@ impl<B: Backend> Backend for Arc<B> {
 
     fn refund(&self, receipts: &[Receipt<'_>]) -> impl Future<Output = Result<(), BackendError>> + Send {
         B::refund(self, receipts)
+    }
+
+    fn renew(
+        &self,
+        receipts: &[Receipt<'_>],
+    ) -> impl Future<Output = Result<Vec<Option<Timestamp>>, BackendError>> + Send {
+        B::renew(self, receipts)
     }
 
     fn reset(&self, hits: &[Hit<'_>]) -> impl Future<Output = Result<(), BackendError>> + Send {

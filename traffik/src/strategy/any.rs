@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    FixedWindow, Gcra, Holding, LeakyBucket, LeakyBucketWithQueue, Past, SlidingWindowCounter, SlidingWindowLog, State,
-    Strategy, StrategyError, TokenBucket, Verdict,
+    Concurrency, FixedWindow, Gcra, Holding, LeakyBucket, LeakyBucketWithQueue, Past, SlidingWindowCounter,
+    SlidingWindowLog, State, Strategy, StrategyError, TokenBucket, Verdict,
     verdict::{self, Present},
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -62,6 +62,7 @@ strategies! {
     LeakyBucket,
     LeakyBucketWithQueue,
     Gcra,
+    Concurrency,
 }
 
 impl AnyStrategy {
@@ -81,6 +82,18 @@ impl AnyStrategy {
             return Verdict { admitted: true, past: None, is_new: false };
         }
         each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
+    }
+
+    /// Decides whether a `cost` that was charged at `charged_at` is charged anew at `now`, in place of that: it is if it still
+    /// [counts](Strategy::holds), or if there is room once it is given back as far as it does.
+    ///
+    /// This is the whole of a renewal; a backend adds where the state is kept.
+    #[must_use]
+    pub fn renew(&self, past: Option<Past>, rate: Rate, cost: u64, charged_at: Timestamp, now: Timestamp) -> Verdict {
+        if rate.is_unlimited() {
+            return Verdict { admitted: true, past: None, is_new: false };
+        }
+        each!(self, strategy => verdict::renew(strategy, past, rate, cost, charged_at, now))
     }
 
     /// What of `past` still says something at `now`.
@@ -128,6 +141,10 @@ impl Strategy for AnyStrategy {
 
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         each!(self, strategy => strategy.refund(past, cost, charged_at, now))
+    }
+
+    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        each!(self, strategy => strategy.holds(past, cost, charged_at, now))
     }
 
     fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {

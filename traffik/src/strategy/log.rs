@@ -84,10 +84,16 @@ impl Log {
         self.entries.range_mut(place..).for_each(|entry| entry.total = entry.total.wrapping_add(cost));
     }
 
+    /// How much counts until exactly this time.
+    #[must_use]
+    pub fn charged_until(&self, until: Timestamp) -> u64 {
+        self.place_of(until).map_or(0, |place| self.charged_at(place))
+    }
+
     /// Takes back up to `cost` of what counts until this time, and of nothing else.
     pub fn take_back(&mut self, until: Timestamp, cost: u64) {
-        let Ok(place) = self.entries.binary_search_by_key(&until, |entry| entry.until) else { return };
-        let charged = self.total_before(place + 1).wrapping_sub(self.total_before(place));
+        let Some(place) = self.place_of(until) else { return };
+        let charged = self.charged_at(place);
         let cost = cost.min(charged);
         self.entries.range_mut(place..).for_each(|entry| entry.total = entry.total.wrapping_sub(cost));
         if cost == charged {
@@ -138,6 +144,16 @@ impl Log {
             entries: told.filter_map(|place| self.entries.get(place)).copied().collect(),
             forgotten: self.total_before(first),
         }
+    }
+
+    /// The place of what counts until exactly this time.
+    fn place_of(&self, until: Timestamp) -> Option<usize> {
+        self.entries.binary_search_by_key(&until, |entry| entry.until).ok()
+    }
+
+    /// How much was charged at a place.
+    fn charged_at(&self, place: usize) -> u64 {
+        self.total_before(place + 1).wrapping_sub(self.total_before(place))
     }
 
     /// The place of the last charge that has to end before no more than `most` counts.
@@ -233,6 +249,11 @@ mod tests {
         assert_eq!(without(10, 9), [(at(20), 5), (at(40), 2)]);
         assert_eq!(without(40, 2), [(at(10), 3), (at(20), 5)]);
         assert_eq!(without(30, 2), charges(&log()));
+    }
+
+    #[test]
+    fn what_counts_until_a_time_is_that_of_its_entry() {
+        assert_eq!([9, 10, 20, 30, 40].map(|until| log().charged_until(at(until))), [0, 3, 5, 0, 2]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`LeakyBucket`] | the same, told from the other end | a time | work that drains at a steady pace |
 //! | [`LeakyBucketWithQueue`] | what waits its turn: it is held, and leaves at the rate | a time | smoothing: work that may wait |
 //! | [`Gcra`] | evenly spaced requests | a time | clients that must not come in bursts |
+//! | [`Concurrency`] | up to the limit at once | who is there | sockets, and work that takes long |
 //!
 //! # Exact
 //!
@@ -32,6 +33,7 @@
 //! at most: the whole of a window, say, where some of it had passed.
 
 mod any;
+mod concurrency;
 mod exact;
 mod fixed_window;
 mod gcra;
@@ -55,6 +57,7 @@ use thiserror::Error;
 pub(crate) use self::verdict::Present;
 pub use self::{
     any::AnyStrategy,
+    concurrency::Concurrency,
     fixed_window::FixedWindow,
     gcra::Gcra,
     holding::Holding,
@@ -110,6 +113,15 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
 
     /// What to store once a `cost` that was charged at `charged_at` is given back, as far as it surely still counts.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State;
+
+    /// Whether all of a `cost` that was charged at `charged_at` still counts as it was charged. Then it can be charged anew in
+    /// its own place, whatever the limit is by now: see [`AnyStrategy::renew`].
+    ///
+    /// Not that one knows of, unless said otherwise.
+    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        let _ = (past, cost, charged_at, now);
+        false
+    }
 
     /// What to store in place of a state that was written later than `now`, by a clock that went back since: the same,
     /// as much earlier. Nothing, if it was not.

@@ -82,6 +82,11 @@ impl Strategy for SlidingWindowLog {
         write(log, Timestamp::from_micros(written))
     }
 
+    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        let ends = charged_at.saturating_add(past.rate.period());
+        ends > now && past.state.log().is_some_and(|log| log.charged_until(ends) >= cost)
+    }
+
     fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
         let [written, _] = past.state.words();
         let ahead = Timestamp::from_micros(written).saturating_since(now);

@@ -40,6 +40,33 @@ pub(super) fn decide(
     Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true }
 }
 
+pub(super) fn renew(
+    strategy: &(impl Strategy + ?Sized),
+    past: Option<Past>,
+    rate: Rate,
+    cost: u64,
+    charged_at: Timestamp,
+    now: Timestamp,
+) -> Verdict {
+    let Present { past: Some(past), is_rewound } = present(strategy, past, now) else {
+        return decide(strategy, None, rate, cost, now);
+    };
+    if cost == 0 {
+        return Verdict { admitted: true, past: Some(past), is_new: is_rewound };
+    }
+    let is_held = strategy.holds(&past, cost, charged_at, now);
+    let (rate_before, state) = (past.rate, strategy.refund(past, cost, charged_at, now));
+    let given_back = Past { state, rate: rate_before };
+    let known = Some(&given_back).filter(|past| past.is_alive(now));
+    if is_held || strategy.fits(known, rate, cost, now) {
+        let past = if known.is_some() { Some(given_back) } else { None };
+        let state = strategy.charge(past, rate, cost, now);
+        return Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true };
+    }
+    // Even if nothing is left of it: what is stored is to say so.
+    Verdict { admitted: false, past: Some(given_back), is_new: true }
+}
+
 #[inline(always)]
 pub(super) fn present(strategy: &(impl Strategy + ?Sized), past: Option<Past>, now: Timestamp) -> Present {
     let Some(stored) = past else { return Present { past: None, is_rewound: false } };

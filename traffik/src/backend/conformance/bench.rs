@@ -10,7 +10,8 @@ use crate::{
     decision::{Decision, Hit, Outcome, Receipt},
     rate::Rate,
     strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
+        TokenBucket,
     },
     test::ManualClock,
 };
@@ -67,6 +68,7 @@ impl Bench {
             LeakyBucket::new().into(),
             Gcra::new().into(),
             Gcra::new().burst(rate.limit()).into(),
+            Concurrency.into(),
             AnyStrategy::own(CoolDown),
         ];
         all.into_iter().filter(|one| one.check(rate).is_ok() && self.suite.is_supported(one)).collect()
@@ -160,6 +162,19 @@ impl Subject {
         refunded.map_err(|error| Mismatch::unanswered_at_all(format!("a refund of {receipts:?}"), &error))
     }
 
+    /// Renews, and sees that those are charged anew that should be, now.
+    pub(super) async fn renew(&mut self, receipts: &[Receipt<'_>]) -> Check<Vec<Option<Timestamp>>> {
+        let now = self.now();
+        let expected: Vec<_> =
+            self.reference.renew(receipts, now).into_iter().map(|is_charged| is_charged.then_some(now)).collect();
+        let asked = format!("a renewal of {receipts:?} at {} us", now.as_micros());
+        match self.backend.renew(receipts).await {
+            Ok(found) if is_same(receipts, &expected, &found) => Ok(found),
+            Ok(found) => Err(Mismatch::new(asked, expected, found)),
+            Err(error) => Err(Mismatch::unanswered_at_all(asked, &error)),
+        }
+    }
+
     pub(super) async fn reset(&mut self, hits: &[Hit<'_>]) -> Check {
         self.reference.reset(hits);
         self.backend.reset(hits).await.map_err(|error| Mismatch::unanswered("a reset", hits, &error))
@@ -207,6 +222,14 @@ impl Subject {
         let asked = format!("outcome {at} of {call} at {} us of {}", self.now().as_micros(), Hits(hits));
         Err(Mismatch::told(asked, expected.get(at), found.get(at)))
     }
+}
+
+/// Of what is unlimited nothing is kept, and so nobody cares when it was charged anew.
+fn is_same(receipts: &[Receipt<'_>], expected: &[Option<Timestamp>], found: &[Option<Timestamp>]) -> bool {
+    let is_as_good = |((receipt, expected), found): ((&Receipt<'_>, &Option<Timestamp>), &Option<Timestamp>)| {
+        expected == found || (receipt.hit.rate.is_unlimited() && found.is_some())
+    };
+    expected.len() == found.len() && receipts.iter().zip(expected).zip(found).all(is_as_good)
 }
 
 /// What is not told by a comparison.

@@ -26,6 +26,7 @@
 //! - `retry_after` is the truth: the same cost is admitted then, and a microsecond earlier it is not.
 //! - A refund gives back what the strategy says, at any time, in any order and more than once; a reset is about one limit of
 //!   one client, and [`clear`](Backend::clear) about one namespace.
+//! - A [renewal](Backend::renew) is one step, each of several by itself, and loses its place to nobody.
 //! - Clients and limits whose names look alike count apart, whatever is in their names.
 //! - Under concurrency exactly as much is admitted as one after the other.
 //! - After [`close`](Backend::close) every call fails with [`BackendError::Closed`], and a second `close` does no harm.

@@ -60,6 +60,19 @@ impl Reference {
         }
     }
 
+    /// Each by itself: whether it was charged anew.
+    pub(super) fn renew(&mut self, receipts: &[Receipt<'_>], now: Timestamp) -> Vec<bool> {
+        let mut renew_one = |Receipt { hit, charged_at }: &Receipt<'_>| {
+            if hit.rate.is_unlimited() {
+                return true;
+            }
+            let renewed = hit.strategy.renew(self.0.remove(&name_of(hit)), hit.rate, hit.cost, *charged_at, now);
+            self.0.extend(renewed.past.map(|past| (name_of(hit), past)));
+            renewed.admitted
+        };
+        receipts.iter().map(&mut renew_one).collect()
+    }
+
     pub(super) fn reset(&mut self, hits: &[Hit<'_>]) {
         for hit in hits {
             self.0.remove(&name_of(hit));

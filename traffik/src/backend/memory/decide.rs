@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     backend::BackendError,
+    clock::Timestamp,
     decision::{Decision, Hit, Receipt},
     strategy::{Past, Strategy},
 };
@@ -32,6 +33,32 @@ impl Store {
                 shard.put_back(digest.name, Past { state, rate });
             }
         }
+    }
+
+    /// Each by itself: they are no decision of several.
+    pub(super) fn renew(&self, receipts: &[Receipt<'_>]) -> Vec<Option<Timestamp>> {
+        receipts.iter().map(|receipt| self.renew_one(receipt)).collect()
+    }
+
+    fn renew_one(&self, Receipt { hit, charged_at }: &Receipt<'_>) -> Option<Timestamp> {
+        if hit.rate.is_unlimited() {
+            return Some(self.clock.now());
+        }
+        let digest = self.seed.digest(hit);
+        let mut shard = self.shards.at(self.shards.place(digest)).close();
+        let now = self.clock.now();
+        let renewed = hit.strategy.renew(shard.take(digest.name), hit.rate, hit.cost, *charged_at, now);
+        match renewed.past {
+            Some(past) if renewed.admitted && renewed.is_new => {
+                let evicted = if shard.holds(digest.name) { 0 } else { shard.make_room(1, now, |_| false) };
+                shard.put(digest.name, past, hit);
+                drop(shard);
+                self.count_evictions(evicted);
+            }
+            Some(past) => shard.put_back(digest.name, past),
+            None => {}
+        }
+        renewed.admitted.then_some(now)
     }
 
     pub(super) fn reset(&self, hits: &[Hit<'_>]) {

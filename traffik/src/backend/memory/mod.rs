@@ -20,7 +20,7 @@ use std::{
 use self::{digest::Seed, shards::Shards};
 use super::{Backend, BackendError};
 use crate::{
-    clock::AnyClock,
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
 };
 
@@ -198,6 +198,10 @@ impl Backend for MemoryBackend {
     async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         self.open()?.refund(receipts);
         Ok(())
+    }
+
+    async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        Ok(self.open()?.renew(receipts))
     }
 
     async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

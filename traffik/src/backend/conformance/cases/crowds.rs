@@ -17,13 +17,13 @@ use crate::{
     rate::Rate,
 };
 
-const TASKS: u64 = 8;
+pub(super) const TASKS: u64 = 8;
 
 /// Of which nothing comes back meanwhile, since the clock stands still.
 const RATE: Rate = Rate::literal("100/min");
 
 /// Runs `work` in several tasks at once, each with its number, and adds up what they return.
-async fn at_once<F>(subject: &Subject, work: impl Fn(AnyBackend, u64) -> F) -> Check<Vec<u64>>
+pub(super) async fn at_once<F>(subject: &Subject, work: impl Fn(AnyBackend, u64) -> F) -> Check<Vec<u64>>
 where
     F: Future<Output = Check<Vec<u64>>> + Send + 'static,
 {
@@ -45,7 +45,7 @@ where
     Ok(sums)
 }
 
-async fn decide(backend: &AnyBackend, entries: &[&Entry]) -> Check<Decision> {
+pub(super) async fn decide(backend: &AnyBackend, entries: &[&Entry]) -> Check<Decision> {
     let hits: Vec<_> = entries.iter().map(|entry| entry.hit(1)).collect();
     let decision = match backend.decide_now(&hits) {
         Some(answer) => answer,
@@ -55,7 +55,7 @@ async fn decide(backend: &AnyBackend, entries: &[&Entry]) -> Check<Decision> {
 }
 
 /// What was taken of an entry, as the backend has it.
-async fn taken(subject: &Subject, entry: &Entry) -> Check<u64> {
+pub(super) async fn taken(subject: &Subject, entry: &Entry) -> Check<u64> {
     let hits = [entry.hit(1)];
     let decision = subject.backend.peek(&hits).await;
     let decision = decision.map_err(|error| Mismatch::unanswered("a peek", &hits, &error))?;

@@ -6,6 +6,7 @@ mod crowds;
 mod forgetting;
 mod names;
 mod refunds;
+mod renewals;
 mod together;
 mod traces;
 
@@ -50,6 +51,12 @@ cases! {
         a_refund_never_gives_more_than_there_was,
         a_refund_of_what_is_not_known_is_harmless,
         several_refunds_in_one_call_are_all_done;
+    renewals:
+        a_renewal_goes_on_where_the_charge_would_have_ended,
+        what_counts_no_more_is_renewed_if_there_is_room,
+        a_place_that_is_held_is_renewed_whatever_the_limit_is,
+        renewals_are_each_for_itself,
+        renewals_beside_decisions_lose_no_place;
     forgetting:
         a_reset_is_about_one_limit_of_one_client,
         a_clear_is_about_one_namespace,
