@@ -23,4 +23,5 @@ pages! {
     responses: "../../docs/responses.md",
     strategies: "../../docs/strategies.md",
     testing: "../../docs/testing.md",
+    warnings: "../../docs/warnings.md",
 }

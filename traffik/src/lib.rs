@@ -67,6 +67,7 @@
 //! | [`backend`] | where they are kept |
 //! | [`on_error`] | what happens when they are not to be reached |
 //! | [`breaker`] | how what fails again and again is left alone |
+//! | [`warning`] | what is probably set up wrong, by name |
 //! | `web` | extractors, layers and responses |
 //! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
 //!
@@ -98,6 +99,7 @@ pub mod rate;
 pub mod strategy;
 pub mod test;
 pub mod throttle;
+pub mod warning;
 #[cfg(feature = "axum")]
 pub mod web;
 

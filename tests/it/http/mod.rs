@@ -26,4 +26,5 @@ mod tuples;
 mod two_backends;
 mod unavailable;
 mod uploads;
+mod warnings;
 mod wire;

@@ -12,6 +12,7 @@ use crate::{
     clock::AnyClock,
     on_error::{OnError, Plans},
     throttle::{ConfigError, Throttles},
+    warning::{Told, Warning},
 };
 
 /// Sets up a [`Traffik`].
@@ -36,6 +37,7 @@ pub struct TraffikBuilder {
     on_error: Option<OnError>,
     networks: Networks,
     allow_duplicate_uids: bool,
+    told: Told,
     throttles: Vec<Register>,
     #[cfg(feature = "axum")]
     pub(crate) web: WebDefaults,
@@ -66,6 +68,7 @@ impl TraffikBuilder {
             on_error: None,
             networks: Networks::default(),
             allow_duplicate_uids: false,
+            told: Told::default(),
             throttles: Vec::new(),
             #[cfg(feature = "axum")]
             web: WebDefaults::default(),
@@ -131,6 +134,12 @@ impl TraffikBuilder {
         Self { allow_duplicate_uids: true, ..self }
     }
 
+    /// Does not warn of this, which is meant so. See [`warning`](crate::warning).
+    pub fn silence(mut self, warning: Warning) -> Self {
+        self.told.silence(warning);
+        self
+    }
+
     /// The handle.
     ///
     /// # Errors
@@ -144,6 +153,8 @@ impl TraffikBuilder {
         }
         self.check_names()?;
         let throttles = self.throttles.clone();
+        #[cfg(feature = "axum")]
+        self.web.warn(&self.told);
         let traffik = self.unchecked();
         traffik.app.registry.check_declared()?;
         for register in throttles {
@@ -173,7 +184,7 @@ impl TraffikBuilder {
         Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),
             networks: self.networks,
-            registry: Registry::new(stores, plans, self.allow_duplicate_uids),
+            registry: Registry::new(stores, plans, Arc::new(self.told), self.allow_duplicate_uids),
             #[cfg(feature = "axum")]
             web: self.web,
         })

@@ -8,6 +8,7 @@ use crate::{
     backend::{BackendError, Stores},
     on_error::{Plan, Plans},
     throttle::{ConfigError, Declared, Definition, Throttle, Throttles},
+    warning::Told,
 };
 
 /// The throttles that an app knows, each by its type, and at most one for a uid.
@@ -17,6 +18,7 @@ use crate::{
 pub struct Registry {
     pub(super) stores: Stores,
     plans: Plans,
+    pub(super) told: Arc<Told>,
     known: Known,
     writing: Mutex<()>,
     allow_duplicate_uids: bool,
@@ -25,12 +27,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(stores: Stores, plans: Plans, allow_duplicate_uids: bool) -> Self {
+    pub(super) fn new(stores: Stores, plans: Plans, told: Arc<Told>, allow_duplicate_uids: bool) -> Self {
         let duplicates = if allow_duplicate_uids { Vec::new() } else { Declared::duplicates() };
         for duplicate in &duplicates {
             tracing::error!("{duplicate}");
         }
-        Self { stores, plans, allow_duplicate_uids, duplicates, ..Self::default() }
+        Self { stores, plans, told, allow_duplicate_uids, duplicates, ..Self::default() }
     }
 
     /// Whether every throttle that a macro declared can be told from the others.
@@ -42,7 +44,7 @@ impl Registry {
     ///
     /// They are made known to nobody: the app may use few of them, and one that was compiled twice only once.
     pub(super) fn check_declared(&self) -> Result<(), ConfigError> {
-        Declared::check_each(&Self::new(self.stores.clone(), self.plans.clone(), true))
+        Declared::check_each(&Self::new(self.stores.clone(), self.plans.clone(), Arc::clone(&self.told), true))
     }
 
     /// Checks a throttle, or each of a tuple, and whether they can be one decision.
@@ -54,7 +56,7 @@ impl Registry {
     pub(crate) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         match self.known.get(TypeId::of::<T>()) {
             Some(known) => Ok(known),
-            None => self.learn(Definition::of::<T>(&self.stores, &self.plans)?),
+            None => self.learn(Definition::of::<T>(&self.stores, &self.plans, &self.told)?),
         }
     }
 

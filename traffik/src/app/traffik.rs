@@ -16,6 +16,7 @@ use crate::{
 #[cfg(feature = "axum")]
 use crate::{
     throttle::{Definition, Throttle},
+    warning::Told,
     web::WebDefaults,
 };
 
@@ -81,7 +82,7 @@ impl Traffik {
         Self::from(App {
             clock: AnyClock::system(),
             networks: Networks::default(),
-            registry: Registry::new(Stores::default(), Plans::default(), true),
+            registry: Registry::new(Stores::default(), Plans::default(), Arc::default(), true),
             #[cfg(feature = "axum")]
             web: WebDefaults::default(),
         })
@@ -186,6 +187,12 @@ impl Traffik {
     #[cfg(feature = "axum")]
     pub(crate) fn web(&self) -> &WebDefaults {
         &self.app.web
+    }
+
+    /// What it was warned of.
+    #[cfg(feature = "axum")]
+    pub(crate) fn told(&self) -> &Told {
+        &self.app.registry.told
     }
 
     /// Whether both are handles of one app.

@@ -1,3 +1,5 @@
+#[cfg(feature = "axum")]
+use std::sync::atomic::AtomicBool;
 use std::{
     any::{TypeId, type_name},
     sync::Arc,
@@ -11,6 +13,7 @@ use crate::{
     on_error::{Plan, Plans},
     rate::Rate,
     strategy::{Strategy, StrategyError},
+    warning::{Told, Warning},
 };
 
 /// A throttle as values: what its type says, checked.
@@ -31,10 +34,13 @@ pub struct Definition {
     /// What all responses say of it.
     #[cfg(feature = "axum")]
     pub(crate) items: crate::web::Items,
+    /// Whether a request met it after another that is the same but for its uid.
+    #[cfg(feature = "axum")]
+    pub(crate) is_second: AtomicBool,
 }
 
 impl Definition {
-    pub(crate) fn of<T: Throttle>(stores: &Stores, plans: &Plans) -> Result<Self, ConfigError> {
+    pub(crate) fn of<T: Throttle>(stores: &Stores, plans: &Plans, told: &Told) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
         let mut definition = Self {
@@ -48,10 +54,12 @@ impl Definition {
             delays: false,
             #[cfg(feature = "axum")]
             items: crate::web::Items::new(T::UID, T::RATE),
+            #[cfg(feature = "axum")]
+            is_second: AtomicBool::new(false),
         };
-        definition.check()?;
+        definition.check(told)?;
         #[cfg(feature = "axum")]
-        definition.settings.web.check::<T>(definition.name)?;
+        definition.settings.web.check::<T>(definition.name, told)?;
         definition.find_store(stores)?;
         definition.delays = definition.settings.strategy.holding().is_some();
         definition.plan = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
@@ -83,7 +91,7 @@ impl Definition {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, told: &Told) -> Result<(), ConfigError> {
         if self.rate.is_unlimited() {
             return Ok(());
         }
@@ -94,8 +102,11 @@ impl Definition {
             source,
         })?;
         let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));
-        if cost > capacity {
+        let warning = Warning::CostNeverFits;
+        if cost > capacity && told.is_news(warning, Some(self.uid)) {
             tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
                 uid = self.uid,
                 cost,
                 capacity,

@@ -5,7 +5,7 @@ use std::any::TypeId;
 use axum::http::request::Parts;
 
 use super::{
-    client_ip::ClientIp,
+    client_ip::{ClientIp, Watch},
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
     response::{AnyResponder, Responder},
     uploads::Drain,
@@ -14,6 +14,7 @@ use crate::{
     app::TraffikBuilder,
     occasionally::Occasionally,
     throttle::{ConfigError, DefaultIdentity, Settings, Throttle},
+    warning::{Told, Warning},
 };
 
 /// An app's defaults.
@@ -26,6 +27,30 @@ pub(crate) struct WebDefaults {
     pub(super) x_ratelimit: bool,
     pub(super) drain: Drain,
     pub(super) outages: Occasionally,
+    pub(super) strangers: Occasionally,
+    pub(super) watch: Watch,
+}
+
+impl WebDefaults {
+    /// Warns of what is probably wrong in it.
+    pub(crate) fn warn(&self, told: &Told) {
+        if let Some(client_ip) = &self.client_ip {
+            warn_of_trust(client_ip, None, told);
+        }
+    }
+}
+
+fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, told: &Told) {
+    let warning = Warning::TrustsEveryone;
+    if client_ip.trusts_everyone() && told.is_news(warning, uid) {
+        tracing::warn!(
+            warning = warning.name(),
+            docs = warning.docs(),
+            uid,
+            "a `ClientIp` trusts every address, so that whoever writes the header is whoever he likes: name the networks of \
+             your proxies, or say with `.max_hops(..)` how many there are"
+        );
+    }
 }
 
 /// A throttle's own.
@@ -36,9 +61,12 @@ pub(crate) struct WebSettings {
 }
 
 impl WebSettings {
-    pub(crate) fn check<T: Throttle>(&self, throttle: &'static str) -> Result<(), ConfigError> {
+    pub(crate) fn check<T: Throttle>(&self, throttle: &'static str, told: &Told) -> Result<(), ConfigError> {
         if self.identifier.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
             return Err(ConfigError::TwoIdentities { uid: T::UID, throttle });
+        }
+        if let Some(client_ip) = self.identifier.as_ref().and_then(Identifier::client_ip) {
+            warn_of_trust(client_ip, Some(T::UID), told);
         }
         Ok(())
     }

@@ -130,6 +130,14 @@ impl Identifier {
         Self { function: Function::Address(client_ip), source }
     }
 
+    /// The proxies behind which it finds the client's address, if it does so.
+    pub(super) fn client_ip(&self) -> Option<&ClientIp> {
+        match &self.function {
+            Function::Address(client_ip) => Some(client_ip),
+            _ => None,
+        }
+    }
+
     /// Whether it names the client without waiting.
     fn is_at_once(&self) -> bool {
         !matches!(self.function, Function::Async(_))
@@ -242,7 +250,7 @@ impl<S: Sync> FromRequestParts<S> for DefaultIdentity {
 /// The client as a throttle finds it that is behind other proxies than the app.
 fn client_behind(client_ip: &ClientIp, parts: &Parts) -> Result<Client, ThrottleRejection> {
     let Some(traffik) = parts.extensions.get::<Traffik>() else { return Err(Misconfigured::no_state().into()) };
-    client_at(parts, Some(client_ip), traffik.web())
+    client_at(parts, Some(client_ip), traffik)
 }
 
 fn has_default_identity<T: Throttle>() -> bool {
@@ -255,7 +263,7 @@ async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
     let web = traffik.web();
     match &web.identifier {
         Some(identifier) => identifier.identify(parts).await,
-        None => client_at(parts, web.client_ip.as_ref(), web),
+        None => client_at(parts, web.client_ip.as_ref(), traffik),
     }
 }
 
@@ -264,6 +272,6 @@ fn default_client_now(traffik: &Traffik, parts: &Parts) -> Option<Result<Client,
     let web = traffik.web();
     match &web.identifier {
         Some(identifier) => identifier.identify_now(parts),
-        None => Some(client_at(parts, web.client_ip.as_ref(), web)),
+        None => Some(client_at(parts, web.client_ip.as_ref(), traffik)),
     }
 }

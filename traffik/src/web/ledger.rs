@@ -7,7 +7,10 @@ use std::sync::{
 
 use smallvec::SmallVec;
 
-use crate::{app::Traffik, backend::Store, client::Client, decision::Receipt, limits::Limit, throttle::Definition};
+use crate::{
+    app::Traffik, backend::Store, client::Client, decision::Receipt, limits::Limit, throttle::Definition,
+    warning::Warning,
+};
 
 /// The ledger of one request. Clones are the same: one travels with the request, one waits for the response.
 #[derive(Clone, Debug)]
@@ -40,6 +43,18 @@ impl Met {
     /// Whether it was charged, or let through without.
     fn passed(&self) -> bool {
         self.charged || self.limit.is_unchecked()
+    }
+
+    /// Whether both count the same in two places, of which one would do.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let (one, two) = (&self.limit, &other.limit);
+        let are_alike = one.rate() == two.rate() && one.is_counted() && two.is_counted() && one.cost() == two.cost();
+        are_alike && !two.definition().is_second.load(Ordering::Relaxed) && self.is_another_of(other)
+    }
+
+    fn is_another_of(&self, other: &Self) -> bool {
+        let (one, two) = (self.limit.definition(), other.limit.definition());
+        one.uid != two.uid && one.settings.strategy == two.settings.strategy && self.client == other.client
     }
 
     fn is_kept_in(&self, store: &Arc<Store>) -> bool {
@@ -78,8 +93,10 @@ impl Ledger {
         is_first.then(|| self.clone())
     }
 
-    pub(super) fn record(&self, met: Met) {
-        self.lock().push(met);
+    /// Begins to write down what one decision was about.
+    pub(super) fn record(&self) -> Recording<'_> {
+        let met = self.lock();
+        Recording { ledger: self, before: met.len(), met }
     }
 
     /// The limit as it was when this throttle was charged for the same client earlier in the request.
@@ -125,6 +142,42 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.shared.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The limits of one decision, as they are written down.
+pub(super) struct Recording<'a> {
+    ledger: &'a Ledger,
+    met: MutexGuard<'a, Entries>,
+    /// How many the request met before.
+    before: usize,
+}
+
+impl Recording<'_> {
+    pub(super) fn add(&mut self, new: Met) {
+        if let Some(earlier) = self.met.iter().take(self.before).find(|earlier| earlier.is_same_as(&new)) {
+            self.warn_of_twice(earlier, &new);
+        }
+        self.met.push(new);
+    }
+
+    /// Warns of two limits that are the same but for their uids: once of each that is met second.
+    #[cold]
+    fn warn_of_twice(&self, first: &Met, second: &Met) {
+        let (first, second) = (first.limit.definition(), second.limit.definition());
+        let warning = Warning::LimitedTwice;
+        if !second.is_second.swap(true, Ordering::Relaxed)
+            && self.ledger.traffik().told().is_news(warning, Some(second.uid))
+        {
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                first = first.uid,
+                second = second.uid,
+                "a request met two limits that are the same but for their uids, as one of a layer and one of a handler: if \
+                 they are meant to be one, use the same throttle in both places, which is charged once"
+            );
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use axum::{
 
 use super::{
     client_ip::ClientIp,
-    defaults::WebDefaults,
     rejection::{Misconfigured, ThrottleRejection},
 };
 use crate::{
@@ -53,15 +52,19 @@ pub(super) fn peer_ip(parts: &Parts) -> Option<IpAddr> {
 pub(super) fn client_at(
     parts: &Parts,
     proxies: Option<&ClientIp>,
-    web: &WebDefaults,
+    traffik: &Traffik,
 ) -> Result<Client, ThrottleRejection> {
+    let (peer, web) = (peer_ip(parts), traffik.web());
+    if web.watch.is_due() {
+        web.watch.look(parts, peer, proxies, traffik);
+    }
     let address = match proxies {
-        None => peer_ip(parts),
-        Some(client_ip) => client_ip.of(parts),
+        None => peer,
+        Some(client_ip) => client_ip.resolve(peer, &parts.headers),
     };
     match address {
         Some(address) => Ok(address.into()),
         None if web.share_anonymous => Ok(Key::anonymous().into()),
-        None => Err(Misconfigured::no_peer().into()),
+        None => Err(Misconfigured::no_peer(traffik).into()),
     }
 }

@@ -22,6 +22,7 @@ use super::{Backend, BackendError};
 use crate::{
     clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
+    warning::Warning,
 };
 
 /// A backend that keeps its entries in this process: no server, no waiting, exact under any concurrency.
@@ -67,6 +68,8 @@ struct Store {
     clock: AnyClock,
     seed: Seed,
     shards: Shards,
+    /// Whether it does not warn that it is full.
+    is_silent: bool,
     evictions: AtomicU64,
     closed: AtomicBool,
 }
@@ -77,29 +80,42 @@ impl MemoryBackend {
 
     /// An empty store.
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self::empty(namespace.into(), AnyClock::system(), Self::DEFAULT_MAX_ENTRIES)
+        Self::empty(namespace.into(), AnyClock::system(), Self::DEFAULT_MAX_ENTRIES, false)
     }
 
     /// An empty store of the same name that goes by `clock`. It is another store: set it up before it is shared.
     #[must_use]
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
-        Self::empty(self.store.namespace.clone(), clock.into(), self.store.shards.max_entries())
+        let Store { namespace, shards, is_silent, .. } = &*self.store;
+        Self::empty(namespace.clone(), clock.into(), shards.max_entries(), *is_silent)
     }
 
     /// An empty store of the same name, another one, that holds at most `max_entries` entries: one for each limit of each
     /// client that used it lately. At least 16; a decision about more hits than a shard holds is an error.
     #[must_use]
     pub fn max_entries(self, max_entries: usize) -> Self {
-        Self::empty(self.store.namespace.clone(), self.store.clock.clone(), max_entries)
+        let Store { namespace, clock, is_silent, .. } = &*self.store;
+        Self::empty(namespace.clone(), clock.clone(), max_entries, *is_silent)
     }
 
-    fn empty(namespace: String, clock: AnyClock, max_entries: usize) -> Self {
+    /// An empty store of the same name, another one, that does not warn of this, which is meant so: of
+    /// [`Warning::MemoryFull`], since the others are the app's. What it forgets early is [counted](Self::evictions) all the
+    /// same.
+    #[must_use]
+    pub fn silence(self, warning: Warning) -> Self {
+        let Store { namespace, clock, shards, is_silent, .. } = &*self.store;
+        let is_silent = *is_silent || warning == Warning::MemoryFull;
+        Self::empty(namespace.clone(), clock.clone(), shards.max_entries(), is_silent)
+    }
+
+    fn empty(namespace: String, clock: AnyClock, max_entries: usize, is_silent: bool) -> Self {
         Self {
             store: Arc::new(Store {
                 namespace,
                 clock,
                 seed: Seed::random(),
                 shards: Shards::new(max_entries),
+                is_silent,
                 evictions: AtomicU64::new(0),
                 closed: AtomicBool::new(false),
             }),
@@ -139,8 +155,10 @@ impl Store {
         }
         let before = self.evictions.fetch_add(evicted, Ordering::Relaxed);
         let total = before.saturating_add(evicted);
-        if before == 0 || before.ilog2() != total.ilog2() {
+        if !self.is_silent && (before == 0 || before.ilog2() != total.ilog2()) {
             tracing::warn!(
+                warning = Warning::MemoryFull.name(),
+                docs = Warning::MemoryFull.docs(),
                 namespace = self.namespace,
                 evictions = total,
                 max_entries = self.shards.max_entries(),

@@ -28,6 +28,10 @@ static TRUE_CLIENT_IP: HeaderName = HeaderName::from_static("true-client-ip");
 static CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
 
 impl ForwardedHeader {
+    /// Those that have a name.
+    pub(super) const KNOWN: [Self; 5] =
+        [Self::XForwardedFor, Self::Forwarded, Self::XRealIp, Self::TrueClientIp, Self::CfConnectingIp];
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &HeaderName {

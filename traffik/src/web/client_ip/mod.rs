@@ -9,5 +9,7 @@ mod header;
 mod list;
 mod proxies;
 mod walk;
+mod watch;
 
+pub(super) use self::watch::Watch;
 pub use self::{header::ForwardedHeader, walk::ClientIp};

@@ -47,6 +47,11 @@ impl Proxies {
     pub(super) fn has(&self, before: usize, address: IpAddr) -> bool {
         before < usize::from(self.max_hops) && self.networks.iter().any(|network| network.contains(&address))
     }
+
+    /// Whether everybody is one of them, without end.
+    pub(super) fn are_everybody(&self) -> bool {
+        self.max_hops == u8::MAX && self.networks.iter().any(|network| network.prefix_len() == 0)
+    }
 }
 
 /// The network, or the one address: IPv4, if it is mapped into IPv6, as are the addresses that it is compared with.
@@ -95,6 +100,14 @@ mod tests {
         assert!(has(&["::ffff:10.0.0.0/104"], "10.1.2.3") && !has(&["::ffff:10.0.0.0/104"], "11.0.0.0"));
         assert!(has(&["::ffff:10.0.0.1"], "10.0.0.1") && has(&["::ffff:0:0/96"], "10.0.0.1"));
         assert!(!has(&["::/0"], "10.0.0.1") && !has(&["0.0.0.0/0"], "::1"));
+    }
+
+    #[test]
+    fn everybody_is_known_for_everybody() {
+        let everybody = |network: &str| Proxies::at([network]).unwrap().are_everybody();
+        assert!(["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0.1/0"].into_iter().all(everybody));
+        assert!(!["0.0.0.0/1", "::/1", "0.0.0.0", "::"].into_iter().any(everybody));
+        assert!(!Proxies { max_hops: 2, ..Proxies::everywhere() }.are_everybody());
     }
 
     #[test]

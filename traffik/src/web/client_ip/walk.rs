@@ -36,7 +36,7 @@ use crate::{throttle::ConfigError, web::peer::peer_ip};
 #[must_use]
 pub struct ClientIp {
     proxies: Proxies,
-    header: ForwardedHeader,
+    pub(super) header: ForwardedHeader,
 }
 
 /// How many entries of a list are looked at.
@@ -129,6 +129,16 @@ impl ClientIp {
     pub fn resolve(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer.map(|peer| peer.to_canonical());
         if self.proxies.has_peer(peer) { self.told(headers, peer) } else { peer }
+    }
+
+    /// Whether a peer at this address is believed.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.proxies.has_peer(Some(peer))
+    }
+
+    /// Whether everybody is believed.
+    pub(in crate::web) fn trusts_everyone(&self) -> bool {
+        self.proxies.are_everybody()
     }
 
     /// Whom the proxies forward for, as far as they can be believed.

@@ -107,10 +107,11 @@ impl Meeting {
 
     fn record(&self, asked: OneOrMore<Asked<'_>>, limits: &Limits, charged: bool) {
         let mut limits = limits.shared();
+        let mut recording = self.ledger.record();
         asked.into_each(|Asked { client, charged_before, .. }| {
             if let (Some(limit), None) = (limits.next(), charged_before) {
                 let (limit, charged) = (Arc::clone(limit), charged && limit.is_counted());
-                self.ledger.record(Met { client, limit, charged });
+                recording.add(Met { client, limit, charged });
             }
         });
     }

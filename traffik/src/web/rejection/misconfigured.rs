@@ -5,11 +5,11 @@ use axum::{
 };
 use thiserror::Error;
 
-use crate::{throttle::ConfigError, web::uploads::Unwanted};
+use crate::{app::Traffik, throttle::ConfigError, warning::Warning, web::uploads::Unwanted};
 
 /// The app is set up wrong. The error says which line to add, and where.
 ///
-/// As a response it is a 500 with that text, which is logged as well.
+/// As a response it is a 500 with that text, which is logged as well; that a peer has no address once a second at most.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct Misconfigured(Box<Cause>);
@@ -38,8 +38,13 @@ impl Misconfigured {
         Self::logged(Cause::NoState)
     }
 
-    pub(in crate::web) fn no_peer() -> Self {
-        Self::logged(Cause::NoPeer)
+    /// Where one request has no address none has, so that it is logged once in a while.
+    pub(in crate::web) fn no_peer(traffik: &Traffik) -> Self {
+        let (cause, warning) = (Cause::NoPeer, Warning::NoPeerAddress);
+        if !traffik.told().is_silenced(warning) && traffik.web().strangers.is_due(traffik.clock().now()) {
+            tracing::error!(warning = warning.name(), docs = warning.docs(), "{cause}");
+        }
+        Self(Box::new(cause))
     }
 
     fn logged(cause: Cause) -> Self {

@@ -1,0 +1,237 @@
+//! What is found to be set up wrong: it is named, told once, and can be silenced.
+
+use std::time::Duration;
+
+use axum::{Router, extract::Request, routing::get};
+use traffik::{
+    Client, ClientIp, ForwardedHeader, Settings, Throttled, Traffik, TraffikBuilder,
+    backend::MemoryBackend,
+    strategy::{Gcra, TokenBucket},
+    test::ManualClock,
+    throttle_layer,
+    warning::Warning,
+};
+
+use super::{
+    app::{HERE, builder, throttle},
+    logs::Log,
+    server::{Server, get_from, get_from_nowhere},
+};
+
+throttle!(Search, "search", "1000/min");
+throttle!(Again, "again", "1000/min");
+throttle!(Slower, "slower", "999/min");
+throttle!(Dearer, "dearer", "1000/min", Settings::new().cost(2));
+throttle!(Bucket, "bucket", "1000/min", Settings::new().strategy(TokenBucket::new()));
+throttle!(Even, "even", "1000/min", Settings::new().strategy(Gcra::new().burst(9)));
+throttle!(OfOthers, "of-others", "1000/min", Settings::new().identifier(|_| Client::from("others")));
+throttle!(Free, "free", "1000/min", Settings::new().cost(0));
+throttle!(Gullible, "gullible", "1000/min", Settings::new().client_ip(everyone()));
+throttle!(TooDear, "too-dear", "5/min", Settings::new().cost(6));
+
+fn everyone() -> ClientIp {
+    ClientIp::behind(["0.0.0.0/0"]).unwrap_or(ClientIp::behind_hops(0))
+}
+
+fn app(traffik: &Traffik) -> Router {
+    Router::new()
+        .route("/", get(|_: Throttled<Search>| async {}))
+        .route("/others", get(|_: Throttled<OfOthers>| async {}))
+        .layer(traffik.layer())
+}
+
+/// How often a warning was told by all that was done.
+fn told(log: &Log, warning: Warning) -> usize {
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains(&format!("warning=\"{warning}\"")));
+    lines.inspect(|line| assert!(line.contains(warning.docs()), "{line}")).count()
+}
+
+async fn server(settings: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> Server {
+    Server::start(settings(builder().0).build().map(|traffik| app(&traffik)).unwrap_or_default()).await
+}
+
+async fn send(server: &Server, path: &str, header: &ForwardedHeader) -> u16 {
+    server.send(Request::get(path).header(header.name(), "203.0.113.7"), "").await.status
+}
+
+const HEADERS: [ForwardedHeader; 5] = [
+    ForwardedHeader::Forwarded,
+    ForwardedHeader::XForwardedFor,
+    ForwardedHeader::XRealIp,
+    ForwardedHeader::TrueClientIp,
+    ForwardedHeader::CfConnectingIp,
+];
+
+#[tokio::test]
+async fn a_header_of_proxies_from_a_peer_that_is_none_is_told_once() {
+    for header in HEADERS {
+        let (log, _guard) = Log::begin();
+        let server = server(|app| app).await;
+        for _ in 0..10 {
+            assert_eq!(send(&server, "/others", &header).await, 200);
+        }
+        assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 0, "the address names nobody there");
+        for _ in 0..300 {
+            assert_eq!(send(&server, "/", &header).await, 200);
+        }
+        assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 1);
+        for part in ["WARN", header.name().as_str(), "peer=127.0.0.1", "client_ip(ClientIp::behind([..])?)"] {
+            assert!(log.text().contains(part), "{part}: {}", log.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_found_though_the_first_requests_have_none() {
+    let (log, _guard) = Log::begin();
+    let server = server(|app| app).await;
+    for _ in 0..100 {
+        assert_eq!(server.get("/").await.status, 200);
+    }
+    for _ in 0..64 {
+        assert_eq!(send(&server, "/", &ForwardedHeader::XForwardedFor).await, 200);
+    }
+    assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 1);
+}
+
+#[tokio::test]
+async fn it_is_not_told_of_a_proxy_that_is_trusted_nor_where_it_is_silenced() {
+    let (log, _guard) = Log::begin();
+    let trusting = server(|app| app.client_ip(ClientIp::behind([HERE]).unwrap())).await;
+    let silenced = server(|app| app.silence(Warning::UntrustedForwardingHeader)).await;
+    for header in HEADERS {
+        assert_eq!([send(&trusting, "/", &header).await, send(&silenced, "/", &header).await], [200, 200]);
+    }
+    assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 0);
+    // A client who comes past the proxies, or the wrong network.
+    let wrong = server(|app| app.client_ip(ClientIp::behind(["10.0.0.0/8"]).unwrap())).await;
+    assert_eq!(send(&wrong, "/", &ForwardedHeader::XForwardedFor).await, 200);
+    assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 1);
+    // And one by the header that the app has chosen.
+    let other = ForwardedHeader::Other(axum::http::HeaderName::from_static("fly-client-ip"));
+    let chosen = ClientIp::behind(["10.0.0.0/8"]).unwrap().header(other.clone());
+    assert_eq!(send(&server(|app| app.client_ip(chosen)).await, "/", &other).await, 200);
+    assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 2);
+}
+
+#[tokio::test]
+async fn trust_in_every_address_is_told_when_it_is_given() {
+    let (log, _guard) = Log::begin();
+    let build = |settings: fn(TraffikBuilder) -> TraffikBuilder| settings(builder().0).build().unwrap();
+    build(|app| app.client_ip(ClientIp::behind(["10.0.0.0/8", "2001:db8::/32"]).unwrap()));
+    build(|app| app.client_ip(ClientIp::behind_hops(2)));
+    build(|app| app.client_ip(everyone()).silence(Warning::TrustsEveryone));
+    assert_eq!(told(&log, Warning::TrustsEveryone), 0);
+    build(|app| app.client_ip(everyone()));
+    assert_eq!(told(&log, Warning::TrustsEveryone), 1);
+    build(|app| app.client_ip(ClientIp::behind(["::/0"]).unwrap()));
+    assert_eq!(told(&log, Warning::TrustsEveryone), 2);
+    build(|app| app.register::<Gullible>());
+    assert_eq!(told(&log, Warning::TrustsEveryone), 3);
+    assert!(log.text().contains("uid=\"gullible\""), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_limit_of_a_layer_and_a_handler_under_two_uids_is_told_once() {
+    let (log, _guard) = Log::begin();
+    let (builder, _) = builder();
+    let traffik = builder.build().unwrap();
+    let app = |silenced: &Traffik| {
+        Router::new()
+            .route("/same", get(|_: Throttled<Again>| async {}))
+            .route("/one", get(|_: Throttled<Search>| async {}))
+            .route("/slower", get(|_: Throttled<Slower>| async {}))
+            .route("/dearer", get(|_: Throttled<Dearer>| async {}))
+            .route("/bucket", get(|_: Throttled<(Bucket, Even)>| async {}))
+            .route("/others", get(|_: Throttled<OfOthers>| async {}))
+            .route("/free", get(|_: Throttled<Free>| async {}))
+            .route_layer(throttle_layer::<Search>())
+            .route("/tuple", get(|_: Throttled<(Search, Again)>| async {}))
+            .layer(silenced.layer())
+    };
+    let server = Server::start(app(&traffik)).await;
+    for path in ["/one", "/slower", "/dearer", "/bucket", "/others", "/free", "/tuple"] {
+        assert_eq!(server.get(path).await.status, 200);
+        assert_eq!(told(&log, Warning::LimitedTwice), 0, "{path}");
+    }
+    for _ in 0..10 {
+        assert_eq!(server.get("/same").await.status, 200);
+    }
+    assert_eq!(told(&log, Warning::LimitedTwice), 1);
+    assert!(log.text().contains("first=\"search\" second=\"again\""), "{}", log.text());
+
+    let silenced = super::app::builder().0.silence(Warning::LimitedTwice).build().unwrap();
+    assert_eq!(Server::start(app(&silenced)).await.get("/same").await.status, 200);
+    assert_eq!(told(&log, Warning::LimitedTwice), 1);
+}
+
+#[tokio::test]
+async fn requests_from_nowhere_are_told_once_a_second_and_refused_each() {
+    let (log, _guard) = Log::begin();
+    let (builder, clock) = builder();
+    let known = app(&builder.build().unwrap());
+    let server = Server::start_without_peers(known.clone()).await;
+    for _ in 0..10 {
+        assert_eq!(server.get("/").await.status, 500);
+    }
+    assert_eq!(told(&log, Warning::NoPeerAddress), 1);
+    assert!(
+        log.text().contains("ERROR") && log.text().contains("into_make_service_with_connect_info"),
+        "{}",
+        log.text()
+    );
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(
+        [get_from_nowhere(&known, "/").await.status, get_from(&known, "203.0.113.7:1", "/").await.status],
+        [500, 200]
+    );
+    assert_eq!(told(&log, Warning::NoPeerAddress), 2);
+
+    let silenced = app(&super::app::builder().0.silence(Warning::NoPeerAddress).build().unwrap());
+    assert_eq!(get_from_nowhere(&silenced, "/").await.status, 500);
+    assert_eq!(told(&log, Warning::NoPeerAddress), 2);
+}
+
+#[tokio::test]
+async fn a_cost_that_never_fits_is_told_once() {
+    let (log, _guard) = Log::begin();
+    let silenced = builder().0.silence(Warning::CostNeverFits).register::<TooDear>().build().unwrap();
+    assert!(!silenced.hit::<TooDear>("alice").await.unwrap().is_admitted());
+    assert_eq!(told(&log, Warning::CostNeverFits), 0);
+    let traffik = builder().0.register::<TooDear>().build().unwrap();
+    assert!(!traffik.hit::<TooDear>("alice").await.unwrap().is_admitted());
+    assert_eq!(told(&log, Warning::CostNeverFits), 1);
+    assert!(log.text().contains("uid=\"too-dear\" cost=6 capacity=5"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_is_told_as_often_as_its_losses_double() {
+    let (log, _guard) = Log::begin();
+    let full = || MemoryBackend::new("test").max_entries(16);
+    let silent = full().silence(Warning::MemoryFull).clock(ManualClock::new());
+    for (backend, times) in [(silent, 0), (full(), 8)] {
+        let traffik = Traffik::new(backend.clone());
+        for client in 0..200 {
+            assert!(traffik.hit::<Search>(client).await.unwrap().is_admitted());
+        }
+        assert!((128..256).contains(&backend.evictions()), "{}", backend.evictions());
+        assert_eq!(told(&log, Warning::MemoryFull), times);
+    }
+}
+
+#[test]
+fn the_guide_has_a_section_and_a_row_for_each_and_for_no_other() {
+    let page = include_str!("../../../docs/warnings.md");
+    let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let names: Vec<_> = Warning::ALL.iter().map(|warning| warning.name()).collect();
+    assert_eq!(sections, names);
+    for name in &names {
+        assert!(page.contains(&format!("| [`{name}`](#{name}) |")), "{name}");
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+    }
+    // Logs are searched for them, and filters written: they stay as they are.
+    let known =
+        ["untrusted-forwarding-header", "trusts-everyone", "limited-twice", "no-peer-address", "cost-never-fits"];
+    assert_eq!(names, [&known[..], &["memory-full"]].concat());
+}
