@@ -12,5 +12,6 @@ mod model;
 mod on_error;
 mod patience;
 mod rate;
+mod rules;
 mod strategies;
 mod traps;

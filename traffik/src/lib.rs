@@ -81,6 +81,9 @@
 //!   They name this crate `::traffik`: one that depends on it by another name says `extern crate its_name as traffik;`
 //!   in its root.
 //! - `serde`: a [`Rate`] as a string in configuration files.
+//! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
+//! - `http2`: `Rule::websocket` and its kin tell handshakes over HTTP/2 from other requests, as axum's feature of that name
+//!   takes them.
 //! - `conformance`: `backend::conformance`, the tests that any [`Backend`](backend::Backend) has to pass.
 
 #[doc(hidden)]
@@ -110,7 +113,7 @@ pub use traffik_macros::throttled;
 
 #[cfg(feature = "axum")]
 pub use self::web::{
-    ClientIp, ForwardedHeader, Limited, Responder, ThrottleRejection, Throttled, TraffikLayer, client_ip,
+    Bypass, ClientIp, ForwardedHeader, Limited, Responder, Rule, ThrottleRejection, Throttled, TraffikLayer, client_ip,
     throttle_layer,
 };
 pub use self::{

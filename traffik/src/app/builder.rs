@@ -145,7 +145,7 @@ impl TraffikBuilder {
     /// # Errors
     ///
     /// When a throttle that a macro declares, anywhere in the program, or one that is [registered](Self::register), is set
-    /// up wrong, or has the uid of another; when those that are one decision are kept in different backends; and when two
+    /// up wrong, or has the uid of another; when rules are added to a uid that none of them has; when those that are one decision are kept in different backends; and when two
     /// backends have one name.
     pub fn build(self) -> Result<Traffik, ConfigError> {
         if !self.allow_duplicate_uids {
@@ -160,6 +160,8 @@ impl TraffikBuilder {
         for register in throttles {
             register(&traffik)?;
         }
+        #[cfg(feature = "axum")]
+        traffik.app.registry.check_rules()?;
         Ok(traffik)
     }
 
@@ -181,10 +183,13 @@ impl TraffikBuilder {
         let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
         let stores = Stores::new(own, named);
         let plans = Plans::new(self.on_error.as_ref(), &stores);
+        let registry = Registry::new(stores, plans, Arc::new(self.told), self.allow_duplicate_uids);
+        #[cfg(feature = "axum")]
+        let registry = registry.with_rules(self.web.rules.clone());
         Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),
             networks: self.networks,
-            registry: Registry::new(stores, plans, Arc::new(self.told), self.allow_duplicate_uids),
+            registry,
             #[cfg(feature = "axum")]
             web: self.web,
         })

@@ -4,10 +4,12 @@ use std::{
 };
 
 use super::known::Known;
+#[cfg(feature = "axum")]
+use crate::web::ByUid;
 use crate::{
     backend::{BackendError, Stores},
     on_error::{Plan, Plans},
-    throttle::{ConfigError, Declared, Definition, Throttle, Throttles},
+    throttle::{ConfigError, Declared, Definition, Settings, Throttle, Throttles},
     warning::Told,
 };
 
@@ -19,6 +21,9 @@ pub struct Registry {
     pub(super) stores: Stores,
     plans: Plans,
     pub(super) told: Arc<Told>,
+    /// What the app adds to the rules of throttles.
+    #[cfg(feature = "axum")]
+    rules: ByUid,
     known: Known,
     writing: Mutex<()>,
     allow_duplicate_uids: bool,
@@ -44,7 +49,25 @@ impl Registry {
     ///
     /// They are made known to nobody: the app may use few of them, and one that was compiled twice only once.
     pub(super) fn check_declared(&self) -> Result<(), ConfigError> {
-        Declared::check_each(&Self::new(self.stores.clone(), self.plans.clone(), Arc::clone(&self.told), true))
+        let all = Self::new(self.stores.clone(), self.plans.clone(), Arc::clone(&self.told), true);
+        #[cfg(feature = "axum")]
+        let all = all.with_rules(self.rules.clone());
+        Declared::check_each(&all)
+    }
+
+    #[cfg(feature = "axum")]
+    pub(super) fn with_rules(self, rules: ByUid) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// Whether every throttle that rules are added to is known.
+    #[cfg(feature = "axum")]
+    pub(super) fn check_rules(&self) -> Result<(), ConfigError> {
+        let known: Vec<_> = Declared::uids().chain(self.known.iter().map(|known| known.uid)).collect();
+        match self.rules.uid_not_of(&known) {
+            Some(uid) => Err(ConfigError::unknown_uid(uid, &known)),
+            None => Ok(()),
+        }
     }
 
     /// Checks a throttle, or each of a tuple, and whether they can be one decision.
@@ -56,8 +79,17 @@ impl Registry {
     pub(crate) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         match self.known.get(TypeId::of::<T>()) {
             Some(known) => Ok(known),
-            None => self.learn(Definition::of::<T>(&self.stores, &self.plans, &self.told)?),
+            None => self.learn(Definition::of::<T>(self.settings::<T>(), &self.stores, &self.plans, &self.told)?),
         }
+    }
+
+    /// The settings of `T`, with what the app adds to them.
+    fn settings<T: Throttle>(&self) -> Settings {
+        #[cfg_attr(not(feature = "axum"), expect(unused_mut))]
+        let mut settings = T::settings();
+        #[cfg(feature = "axum")]
+        self.rules.add_to(T::UID, &mut settings.web.applies);
+        settings
     }
 
     /// Clears all backends, those included that stand in for others.

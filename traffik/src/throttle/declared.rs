@@ -40,6 +40,12 @@ impl Declared {
         Self::all().find(|declared| (declared.type_id)() == type_id).map(|declared| declared.name)
     }
 
+    /// The uid of each.
+    #[cfg(feature = "axum")]
+    pub(crate) fn uids() -> impl Iterator<Item = &'static str> {
+        Self::all().map(|declared| declared.uid)
+    }
+
     /// An error for the first that is set up wrong, by itself or together with others of its handler.
     pub(crate) fn check_each(registry: &Registry) -> Result<(), ConfigError> {
         Self::all().try_for_each(|declared| (declared.find)(registry).map(drop))?;

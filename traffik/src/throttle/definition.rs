@@ -40,7 +40,12 @@ pub struct Definition {
 }
 
 impl Definition {
-    pub(crate) fn of<T: Throttle>(stores: &Stores, plans: &Plans, told: &Told) -> Result<Self, ConfigError> {
+    pub(crate) fn of<T: Throttle>(
+        settings: Settings,
+        stores: &Stores,
+        plans: &Plans,
+        told: &Told,
+    ) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
         let mut definition = Self {
@@ -48,7 +53,7 @@ impl Definition {
             name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
             uid: T::UID,
             rate: const { T::RATE },
-            settings: T::settings(),
+            settings,
             store: stores.own().cloned(),
             plan: None,
             delays: false,
@@ -156,6 +161,40 @@ pub enum ConfigError {
         /// The throttle.
         throttle: &'static str,
     },
+    /// The rules of a throttle cannot be used.
+    #[cfg(feature = "axum")]
+    #[error("the throttle `{throttle}` (uid {uid:?}) cannot be ruled: {source}")]
+    Rule {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+        /// What is wrong.
+        source: crate::web::RuleError,
+    },
+    /// Rules are added to a throttle that the app does not know.
+    #[cfg(feature = "axum")]
+    #[error(
+        "rules are added to the uid {uid:?}, which no throttle has that this app knows{}: one whose `impl Throttle` is \
+         written by hand is made known with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
+    )]
+    UnknownUid {
+        /// The uid.
+        uid: &'static str,
+        /// The uids of throttles that it may be meant for.
+        near: Box<[&'static str]>,
+    },
+    /// A layer has rules for a throttle that is not one of its own.
+    #[cfg(feature = "axum")]
+    #[error("`throttle_layer::<{layer}>()` has rules for `{throttle}` (uid {uid:?}), which is none of its throttles")]
+    NotInLayer {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+        /// The throttles of the layer.
+        layer: &'static str,
+    },
     /// A throttle names a backend that the app does not have.
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) is kept in the backend {backend:?}, which this app does not have{}: add it with \
@@ -214,6 +253,14 @@ impl ConfigError {
         Self::NoBackend { uid, throttle, backend, has: stores.names().collect() }
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn unknown_uid(uid: &'static str, known: &[&'static str]) -> Self {
+        let mut near: Vec<_> = known.iter().map(|known| (strsim::jaro_winkler(uid, known), *known)).collect();
+        near.retain(|(likeness, _)| *likeness > 0.8);
+        near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        Self::UnknownUid { uid, near: near.into_iter().map(|(_, known)| known).take(3).collect() }
+    }
+
     fn two_backends(first: &Definition, second: &Definition) -> Self {
         Self::TwoBackends {
             first: first.uid,
@@ -231,4 +278,9 @@ fn called(backend: &Option<&'static str>) -> String {
 /// The names of the backends that an app has, if it has any.
 fn but_has(names: &[&'static str]) -> String {
     if names.is_empty() { String::new() } else { format!(" (it has {names:?})") }
+}
+
+#[cfg(feature = "axum")]
+fn did_you_mean(near: &[&'static str]) -> String {
+    if near.is_empty() { String::new() } else { format!(" (did you mean one of {near:?}?)") }
 }

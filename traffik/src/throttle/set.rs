@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{any::TypeId, sync::Arc};
 
 use super::{ConfigError, Definition, Throttle};
 use crate::{app::Registry, one_or_more::OneOrMore};
@@ -16,6 +16,8 @@ pub trait Throttles: Define + Send + Sync + 'static {}
 #[doc(hidden)]
 pub trait Define {
     fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
+
+    fn include(throttle: TypeId) -> bool;
 }
 
 impl<T: Throttle> Throttles for T {}
@@ -23,6 +25,10 @@ impl<T: Throttle> Throttles for T {}
 impl<T: Throttle> Define for T {
     fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
         registry.get::<T>().map(OneOrMore::new)
+    }
+
+    fn include(throttle: TypeId) -> bool {
+        throttle == TypeId::of::<T>()
     }
 }
 
@@ -52,6 +58,10 @@ macro_rules! tuple_of_throttles {
                 let mut all = OneOrMore::new(registry.get::<$first>()?);
                 $(all.add(registry.get::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*
                 Ok(all)
+            }
+
+            fn include(throttle: TypeId) -> bool {
+                throttle == TypeId::of::<$first>() $(|| throttle == TypeId::of::<$throttle>())*
             }
         }
     };

@@ -8,6 +8,7 @@ use super::{
     client_ip::{ClientIp, Watch},
     identity::{AsyncIdentifier, Identifier, IntoIdentity},
     response::{AnyResponder, Responder},
+    rules::{Applies, ByUid, Bypass, Rule},
     uploads::Drain,
 };
 use crate::{
@@ -29,6 +30,9 @@ pub(crate) struct WebDefaults {
     pub(super) outages: Occasionally,
     pub(super) strangers: Occasionally,
     pub(super) watch: Watch,
+    pub(super) charge_preflights: bool,
+    /// What is added to throttles of other modules.
+    pub(crate) rules: ByUid,
 }
 
 impl WebDefaults {
@@ -58,6 +62,8 @@ fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, told: &Told) {
 pub(crate) struct WebSettings {
     pub(super) identifier: Option<Identifier>,
     pub(super) responder: Option<AnyResponder>,
+    pub(super) charge_preflights: bool,
+    pub(crate) applies: Applies,
 }
 
 impl WebSettings {
@@ -68,7 +74,7 @@ impl WebSettings {
         if let Some(client_ip) = self.identifier.as_ref().and_then(Identifier::client_ip) {
             warn_of_trust(client_ip, Some(T::UID), told);
         }
-        Ok(())
+        self.applies.check().map_err(|source| ConfigError::Rule { uid: T::UID, throttle, source })
     }
 }
 
@@ -150,6 +156,32 @@ impl Settings {
         self.web.responder = Some(AnyResponder::new(responder));
         self
     }
+
+    /// Applies only to requests that match, and match all other rules as well. See [`Rule`].
+    ///
+    /// To other requests it is as if the throttle was not there: no client is named, no backend is asked, and no field
+    /// tells of it.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.web.applies.add_rule(rule);
+        self
+    }
+
+    /// Does not apply to requests that match, whatever its rules say. See [`Bypass`].
+    pub fn bypass(mut self, bypass: Bypass) -> Self {
+        self.web.applies.add_bypass(bypass);
+        self
+    }
+
+    /// Charges CORS preflights that meet it in a [`throttle_layer`](crate::throttle_layer), as any other request.
+    ///
+    /// Unless told otherwise a layer lets them past uncharged: a browser sends one before a request, on its own, and if it was
+    /// refused the page could not see why. (In front of a handler, as an argument or by an attribute, a throttle charges
+    /// them in any case.) Where handlers behind the layer answer OPTIONS, as those of `any` and fallbacks do, charge them:
+    /// a preflight is any OPTIONS request with the fields `Origin` and `Access-Control-Request-Method`.
+    pub fn charge_preflights(mut self) -> Self {
+        self.web.charge_preflights = true;
+        self
+    }
 }
 
 /// With feature `axum`.
@@ -205,6 +237,49 @@ impl TraffikBuilder {
     /// tightest limit, beside the standard fields.
     pub fn x_ratelimit_fields(mut self) -> Self {
         self.web.x_ratelimit = true;
+        self
+    }
+
+    /// Adds a rule to the throttle with this uid, which may be another module's: it applies only to requests that match this
+    /// rule and its own. See [`Rule`].
+    ///
+    /// ```
+    /// use traffik::{Bypass, DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+    ///
+    /// # mod search {
+    /// #     use traffik::{DefaultIdentity, Rate, Throttle};
+    /// pub struct Search;
+    ///
+    /// impl Throttle for Search {
+    ///     const UID: &'static str = "search";
+    ///     const RATE: Rate = Rate::literal("30/min");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    /// # }
+    ///
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp"))
+    ///     .bypass("search", Bypass::path("/search/help"))
+    ///     .register::<search::Search>()
+    ///     .build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    ///
+    /// A uid that no throttle has is a [`ConfigError::UnknownUid`](crate::ConfigError::UnknownUid). Throttles that macros
+    /// declare are known; one whose `impl Throttle` is written by hand is when it is [registered](Self::register).
+    pub fn rule(mut self, uid: &'static str, rule: Rule) -> Self {
+        self.web.rules.add_rule(uid, rule);
+        self
+    }
+
+    /// Adds a bypass to the throttle with this uid, likewise. See [`Bypass`].
+    pub fn bypass(mut self, uid: &'static str, bypass: Bypass) -> Self {
+        self.web.rules.add_bypass(uid, bypass);
+        self
+    }
+
+    /// Charges CORS preflights in every layer. See [`Settings::charge_preflights`].
+    pub fn charge_preflights(mut self) -> Self {
+        self.web.charge_preflights = true;
         self
     }
 }

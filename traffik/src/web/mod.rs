@@ -10,8 +10,10 @@ mod extract;
 mod identity;
 mod ledger;
 mod peer;
+mod place;
 mod rejection;
 mod response;
+mod rules;
 mod throttle_layer;
 mod traffik_layer;
 mod uploads;
@@ -23,10 +25,12 @@ pub use self::{
     peer::client_ip,
     rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{ProblemDetails, Responder},
+    rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };
 pub(crate) use self::{
     defaults::{WebDefaults, WebSettings},
     response::Items,
+    rules::ByUid,
 };

@@ -1,4 +1,4 @@
-//! What is asked about a request before a backend is: what it costs, and who the client is.
+//! What is asked about a request before a backend is: whether the throttle applies, what it costs, and who the client is.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::{
     throttle::{Definition, Throttle},
     web::{
         identity::{self, Source},
+        place::Place,
         rejection::ThrottleRejection,
     },
 };
@@ -50,7 +51,10 @@ impl Meeting {
     /// Whether nothing that the throttle `T` asks has to be waited for.
     pub(super) fn asks_at_once<T: Throttle>(&self) -> bool {
         self.definition::<T>().map_or(true, |definition| {
-            self.traffik().is_disabled() || identity::is_at_once::<T>(definition, self.traffik())
+            self.traffik().is_disabled()
+                || (definition.settings.web.applies.is_at_once()
+                    && self.place().is_at_once::<T>()
+                    && identity::is_at_once::<T>(definition, self.traffik()))
         })
     }
 
@@ -63,6 +67,11 @@ impl Meeting {
         let definition = self.definition::<T>()?;
         if self.asks_nothing(definition) {
             return Ok(Some(Asked::nothing(definition)));
+        }
+        match self.applies_now(definition, parts) {
+            Some(true) => {}
+            Some(false) => return Ok(Some(Asked::nothing(definition))),
+            None => return Ok(None),
         }
         let Some(client) = self.client_now::<T>(definition, answers, parts)? else { return Ok(None) };
         Ok(Some(self.asked(definition, client)))
@@ -80,7 +89,7 @@ impl Meeting {
         S: Sync,
     {
         let definition = self.definition::<T>()?;
-        if self.asks_nothing(definition) {
+        if self.asks_nothing(definition) || !self.applies(definition, parts).await {
             return Ok(Asked::nothing(definition));
         }
         let client = self.client::<T, S>(definition, answers, parts, state).await?;
@@ -90,6 +99,32 @@ impl Meeting {
     /// Whether the throttle leaves the request alone, whoever makes it.
     fn asks_nothing(&self, definition: &Definition) -> bool {
         definition.settings.cost == 0 || self.traffik().is_disabled()
+    }
+
+    /// Whether the throttle applies to the request, if that is known without waiting.
+    #[inline]
+    fn applies_now(&self, definition: &Definition, parts: &Parts) -> Option<bool> {
+        let here = match self.place() {
+            Place::Handler => Some(true),
+            Place::Layer(rules) => rules.let_apply_now(definition, self.traffik(), parts),
+        };
+        match here {
+            Some(true) => definition.settings.web.applies.to_now(parts),
+            Some(false) => here,
+            // What need not be waited for may settle it all the same.
+            None => definition.settings.web.applies.to_now(parts).filter(|applies| !applies),
+        }
+    }
+
+    async fn applies(&self, definition: &Definition, parts: &Parts) -> bool {
+        if let Some(applies) = self.applies_now(definition, parts) {
+            return applies;
+        }
+        let here = match self.place() {
+            Place::Handler => true,
+            Place::Layer(rules) => rules.let_apply(definition, parts).await,
+        };
+        here && definition.settings.web.applies.to(parts).await
     }
 
     fn client_now<T: Throttle>(

@@ -12,6 +12,7 @@ use crate::{
     throttle::{Definition, Throttle},
     web::{
         ledger::{Ledger, Met},
+        place::Place,
         rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
     },
 };
@@ -23,6 +24,7 @@ pub struct Meeting {
     ledger: Ledger,
     /// The handle, if it is not the ledger's.
     other: Option<Traffik>,
+    place: Place,
 }
 
 /// How far a request gets without waiting.
@@ -38,15 +40,21 @@ pub enum Now<'a> {
 }
 
 impl Meeting {
-    pub(super) fn begin(parts: &mut Parts) -> Result<Self, Misconfigured> {
+    pub(super) fn begin(parts: &mut Parts, place: Place) -> Result<Self, Misconfigured> {
+        place.check()?;
         let traffik = parts.extensions.get::<Traffik>().ok_or_else(Misconfigured::no_state)?;
         let Some(ledger) = parts.extensions.get::<Ledger>().cloned() else {
             let ledger = Ledger::new(traffik.clone());
             parts.extensions.insert(ledger.clone());
-            return Ok(Self { ledger, other: None });
+            return Ok(Self { ledger, other: None, place });
         };
         let other = (!traffik.is(ledger.traffik())).then(|| traffik.clone());
-        Ok(Self { ledger, other })
+        Ok(Self { ledger, other, place })
+    }
+
+    /// Where the request meets its throttles.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn traffik(&self) -> &Traffik {

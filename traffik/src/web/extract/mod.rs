@@ -6,3 +6,4 @@ mod meeting;
 mod throttled;
 
 pub use self::throttled::Throttled;
+pub(super) use self::{identified::Identified, throttled::meet};

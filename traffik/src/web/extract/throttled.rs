@@ -9,7 +9,7 @@ use super::{
 use crate::{
     limits::{Limit, Limits},
     throttle::{Throttle, Throttles},
-    web::rejection::ThrottleRejection,
+    web::{place::Place, rejection::ThrottleRejection},
 };
 
 /// Extractor that lets a request through only if its client is within a limit, or within all of a tuple of limits.
@@ -92,14 +92,23 @@ where
     type Rejection = ThrottleRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
-        let meeting = Meeting::begin(parts)?;
-        // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
-        let limits = match T::decide_now(&meeting, parts) {
-            Now::Decided(limits) => limits?,
-            Now::Asked(asked) => Box::pin(meeting.decide(asked)).await?,
-            Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await?,
-        };
+        let limits = meet::<T, S>(parts, state, Place::Handler).await?;
         Ok(Self { limits, throttles: PhantomData })
+    }
+}
+
+/// Holds a request to its throttles.
+pub(in crate::web) async fn meet<T, S>(parts: &mut Parts, state: &S, place: Place) -> Result<Limits, ThrottleRejection>
+where
+    T: Throttles + Identified<S>,
+    S: Send + Sync,
+{
+    let meeting = Meeting::begin(parts, place)?;
+    // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
+    match T::decide_now(&meeting, parts) {
+        Now::Decided(limits) => limits,
+        Now::Asked(asked) => Box::pin(meeting.decide(asked)).await,
+        Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await,
     }
 }
 

@@ -3,9 +3,18 @@ use std::{fmt, marker::PhantomData};
 use tower_layer::Layer;
 
 use super::ThrottleService;
+use crate::{
+    throttle::{Throttle, Throttles},
+    web::{
+        place::LayerRules,
+        rules::{Bypass, Rule},
+    },
+};
 
 /// Layer that holds all requests to a throttle, or to a tuple of them. See [`throttle_layer`].
+#[must_use]
 pub struct ThrottleLayer<T> {
+    rules: LayerRules,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -38,22 +47,68 @@ pub struct ThrottleLayer<T> {
 ///
 /// The throttle's [`Identity`](crate::Throttle::Identity) must be found without the app's state. Where it needs the state,
 /// use `axum::middleware::from_extractor_with_state::<Throttled<T>, _>`.
-#[must_use]
 pub fn throttle_layer<T>() -> ThrottleLayer<T> {
-    ThrottleLayer { throttles: PhantomData }
+    ThrottleLayer { rules: LayerRules::default(), throttles: PhantomData }
+}
+
+impl<T: Throttles> ThrottleLayer<T> {
+    /// Lets the throttle `U`, which is `T` or one of the tuple, apply here only to requests that match this rule, and all
+    /// other rules of its own and of this layer. See [`Rule`].
+    ///
+    /// A policy for a whole app, whose limits are one decision:
+    ///
+    /// ```
+    /// use axum::{Router, http::Method, routing::get};
+    /// use traffik::{DefaultIdentity, Rate, Rule, Throttle, Traffik, backend::MemoryBackend, throttle_layer};
+    ///
+    /// struct Reads;
+    ///
+    /// impl Throttle for Reads {
+    ///     const UID: &'static str = "policy:reads";
+    ///     const RATE: Rate = Rate::literal("600/min");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    ///
+    /// struct Writes;
+    ///
+    /// impl Throttle for Writes {
+    ///     const UID: &'static str = "policy:writes";
+    ///     const RATE: Rate = Rate::literal("60/min");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    ///
+    /// let policy = throttle_layer::<(Reads, Writes)>()
+    ///     .rule::<Reads>(Rule::methods([Method::GET]))
+    ///     .rule::<Writes>(Rule::methods([Method::POST, Method::PUT, Method::PATCH, Method::DELETE]));
+    ///
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// let app: Router = Router::new().route("/", get(|| async {})).layer(policy).layer(traffik.layer());
+    /// ```
+    ///
+    /// What is wrong with a rule is logged here, and every request is answered with a 500 that says it.
+    pub fn rule<U: Throttle>(mut self, rule: Rule) -> Self {
+        self.rules.add_rule::<T, U>(rule);
+        self
+    }
+
+    /// Does not let the throttle `U`, which is `T` or one of the tuple, apply here to requests that match. See [`Bypass`].
+    pub fn bypass<U: Throttle>(mut self, bypass: Bypass) -> Self {
+        self.rules.add_bypass::<T, U>(bypass);
+        self
+    }
 }
 
 impl<S, T> Layer<S> for ThrottleLayer<T> {
     type Service = ThrottleService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ThrottleService { inner, throttles: PhantomData }
+        ThrottleService { inner, rules: self.rules.clone(), throttles: PhantomData }
     }
 }
 
 impl<T> Clone for ThrottleLayer<T> {
     fn clone(&self) -> Self {
-        throttle_layer()
+        Self { rules: self.rules.clone(), throttles: PhantomData }
     }
 }
 

@@ -7,25 +7,31 @@ use std::{
 };
 
 use axum::{
-    extract::FromRequestParts,
     http::Request,
     response::{IntoResponse, Response},
 };
 use tower_service::Service;
 
-use crate::web::{extract::Throttled, uploads::drain_in_hand};
+use crate::{
+    throttle::Throttles,
+    web::{
+        extract::{Identified, meet},
+        place::{LayerRules, Place},
+        uploads::drain_in_hand,
+    },
+};
 
 /// The service of a [`ThrottleLayer`](super::ThrottleLayer).
 pub struct ThrottleService<S, T> {
     pub(super) inner: S,
+    pub(super) rules: LayerRules,
     pub(super) throttles: PhantomData<fn() -> T>,
 }
 
 impl<S, T, B> Service<Request<B>> for ThrottleService<S, T>
 where
     S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
-    Throttled<T>: FromRequestParts<(), Rejection: Send>,
-    T: 'static,
+    T: Throttles + Identified<()>,
     B: Send + 'static,
 {
     type Response = Response;
@@ -41,9 +47,10 @@ where
         // What `poll_ready` made ready is this one; its clone may not be.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
+        let place = Place::Layer(self.rules.clone());
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match Throttled::<T>::from_request_parts(&mut parts, &()).await {
+            match meet::<T, ()>(&mut parts, &(), place).await {
                 Ok(_) => inner.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response),
                 Err(rejection) => {
                     drain_in_hand(&parts, body);
@@ -56,7 +63,7 @@ where
 
 impl<S: Clone, T> Clone for ThrottleService<S, T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), throttles: PhantomData }
+        Self { inner: self.inner.clone(), rules: self.rules.clone(), throttles: PhantomData }
     }
 }
 

@@ -1,0 +1,22 @@
+//! Whether a throttle applies to a request at all: asked before anything else is.
+
+mod applies;
+mod build;
+mod by_uid;
+mod condition;
+mod error;
+mod forms;
+mod glob;
+mod handshake;
+mod pattern;
+mod preflight;
+mod request;
+
+pub(super) use self::preflight::is_preflight;
+use self::request::Seen;
+pub(crate) use self::{applies::Applies, by_uid::ByUid};
+pub use self::{
+    build::{Bypass, Rule},
+    condition::AsyncPredicate,
+    error::{PatternError, RuleError},
+};
