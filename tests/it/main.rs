@@ -11,6 +11,7 @@ mod memory;
 mod model;
 mod on_error;
 mod patience;
+mod places;
 mod rate;
 mod rules;
 mod strategies;

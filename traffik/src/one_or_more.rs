@@ -32,13 +32,17 @@ impl<T> OneOrMore<T> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        std::iter::once(&mut self.first).chain(&mut self.rest)
+    }
+
     #[cfg(feature = "axum")]
     pub(crate) fn into_each(self, mut f: impl FnMut(T)) {
         f(self.first);
         self.rest.into_iter().for_each(f);
     }
 
-    pub(crate) fn map<U>(&self, mut f: impl FnMut(&T) -> U) -> OneOrMore<U> {
+    pub(crate) fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> OneOrMore<U> {
         OneOrMore { first: f(&self.first), rest: self.rest.iter().map(f).collect() }
     }
 }

@@ -25,19 +25,19 @@ macro_rules! throttle {
         }
     };
 }
-pub(super) use throttle;
+pub(crate) use throttle;
 
 /// A handle whose limits go by a clock that stands still until it is moved. It stands where windows begin.
-pub(super) fn traffik() -> (Traffik, ManualClock) {
+pub(crate) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
     (Traffik::new(MemoryBackend::new("test").clock(clock.clone())), clock)
 }
 
 /// The same with settings.
-pub(super) fn builder() -> (TraffikBuilder, ManualClock) {
+pub(crate) fn builder() -> (TraffikBuilder, ManualClock) {
     let clock = ManualClock::new();
     (Traffik::builder(MemoryBackend::new("test").clock(clock.clone())), clock)
 }
 
 /// Where requests of [`Server`](super::server::Server)'s own client come from.
-pub(super) const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+pub(crate) const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -1,6 +1,6 @@
 //! What goes over HTTP, seen from the client's side of a socket.
 
-mod app;
+pub(crate) mod app;
 mod backends;
 mod body_streams;
 mod costs;
@@ -22,7 +22,7 @@ mod refusals;
 mod responders;
 mod retry_after;
 mod rules;
-mod server;
+pub(crate) mod server;
 mod state;
 mod tuples;
 mod two_backends;

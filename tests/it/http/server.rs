@@ -17,14 +17,14 @@ use super::wire;
 
 /// An app that listens, with a client that keeps its connection.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     client: reqwest::Client,
 }
 
 impl Server {
     /// Serves `app` as the documentation says: the server tells the peer's address.
-    pub(super) async fn start(app: Router) -> Self {
+    pub(crate) async fn start(app: Router) -> Self {
         let (listener, server) = Self::bind("127.0.0.1:0").await.expect("a port to listen on");
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -32,14 +32,14 @@ impl Server {
     }
 
     /// Serves `app` without telling it where requests come from.
-    pub(super) async fn start_without_peers(app: Router) -> Self {
+    pub(crate) async fn start_without_peers(app: Router) -> Self {
         let (listener, server) = Self::bind("127.0.0.1:0").await.expect("a port to listen on");
         tokio::spawn(async move { axum::serve(listener, app).await });
         server
     }
 
     /// Serves `app` on IPv6 and IPv4 at once, where the machine has IPv6. Its client comes by IPv4.
-    pub(super) async fn start_on_both_stacks(app: Router) -> Option<Self> {
+    pub(crate) async fn start_on_both_stacks(app: Router) -> Option<Self> {
         let (listener, server) = Self::bind("[::]:0").await.ok()?;
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -53,20 +53,20 @@ impl Server {
     }
 
     /// The same server with a connection of its own, which comes from `peer`.
-    pub(super) fn from(&self, peer: IpAddr) -> Self {
+    pub(crate) fn from(&self, peer: IpAddr) -> Self {
         Self { client: client(Some(peer)), ..*self }
     }
 
     /// The same server with a connection of its own.
-    pub(super) fn reconnected(&self) -> Self {
+    pub(crate) fn reconnected(&self) -> Self {
         Self { client: client(None), ..*self }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Request::get(path), "").await
     }
 
-    pub(super) async fn send(&self, request: axum::http::request::Builder, body: &'static str) -> Reply {
+    pub(crate) async fn send(&self, request: axum::http::request::Builder, body: &'static str) -> Reply {
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let request = self.client.request(parts.method, format!("http://{}{path}", self.address));
@@ -76,7 +76,7 @@ impl Server {
     }
 
     /// Opens a connection and sends `request` as it stands.
-    pub(super) async fn open(&self, request: &str) -> TcpStream {
+    pub(crate) async fn open(&self, request: &str) -> TcpStream {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
         stream.writable().await.expect("a connection that can be written to");
         assert_eq!(stream.try_write(request.as_bytes()).expect("a request that is sent"), request.len());
@@ -85,7 +85,7 @@ impl Server {
 }
 
 /// All that comes until the server closes the connection.
-pub(super) async fn read_to_end(stream: TcpStream) -> String {
+pub(crate) async fn read_to_end(stream: TcpStream) -> String {
     let (mut read, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         stream.readable().await.expect("a connection that can be read from");
@@ -103,12 +103,12 @@ fn client(peer: Option<IpAddr>) -> reqwest::Client {
 }
 
 /// Asks an app without a socket, as if from `peer` (an address with a port).
-pub(super) async fn get_from(app: &Router, peer: &str, path: &'static str) -> Reply {
+pub(crate) async fn get_from(app: &Router, peer: &str, path: &'static str) -> Reply {
     send(app, Request::new(Body::empty()).with_peer(peer), path).await
 }
 
 /// Asks an app without a socket, and without an address.
-pub(super) async fn get_from_nowhere(app: &Router, path: &'static str) -> Reply {
+pub(crate) async fn get_from_nowhere(app: &Router, path: &'static str) -> Reply {
     send(app, Request::new(Body::empty()), path).await
 }
 
@@ -121,10 +121,10 @@ async fn send(app: &Router, mut request: Request<Body>, path: &'static str) -> R
 
 /// What came back. Its fields are known to be well formed.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Reply {
@@ -135,7 +135,7 @@ impl Reply {
     }
 
     /// The value of a header that is there at most once.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().expect("a value of text"));
         assert!(values.next().is_none(), "{name} came twice: {self:?}");
@@ -143,22 +143,22 @@ impl Reply {
     }
 
     /// The `RateLimit-Policy` field.
-    pub(super) fn policy(&self) -> Option<&str> {
+    pub(crate) fn policy(&self) -> Option<&str> {
         self.header("ratelimit-policy")
     }
 
     /// The `RateLimit` field.
-    pub(super) fn state(&self) -> Option<&str> {
+    pub(crate) fn state(&self) -> Option<&str> {
         self.header("ratelimit")
     }
 
     /// The `Retry-After` header.
-    pub(super) fn retry_after(&self) -> Option<&str> {
+    pub(crate) fn retry_after(&self) -> Option<&str> {
         self.header("retry-after")
     }
 
     /// What the problem details say under `name`.
-    pub(super) fn problem(&self, name: &str) -> serde_json::Value {
+    pub(crate) fn problem(&self, name: &str) -> serde_json::Value {
         let mut body: serde_json::Value = serde_json::from_str(&self.body).expect("a body of JSON");
         body.get_mut(name).map(serde_json::Value::take).unwrap_or_default()
     }

@@ -16,7 +16,7 @@ use traffik::{
 
 /// What a backend does when it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     #[default]
     Answers,
     /// It says that the call did not run.
@@ -28,25 +28,27 @@ pub(super) enum Mood {
     Hangs,
     /// It answers after 10 ms.
     Slow,
+    /// It charges, and says so after 10 ms.
+    ChargesAndIsSlow,
 }
 
 /// A backend that can be made to fail, and counts how often it was asked to decide.
 #[derive(Clone, Debug)]
-pub(super) struct Moody {
-    pub(super) store: MemoryBackend,
+pub(crate) struct Moody {
+    pub(crate) store: MemoryBackend,
     shared: Arc<Mutex<(Mood, usize)>>,
 }
 
 impl Moody {
-    pub(super) fn new(clock: &ManualClock) -> Self {
+    pub(crate) fn new(clock: &ManualClock) -> Self {
         Self { store: store(clock), shared: Arc::default() }
     }
 
-    pub(super) fn is(&self, mood: Mood) {
+    pub(crate) fn is(&self, mood: Mood) {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).0 = mood;
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
@@ -60,6 +62,11 @@ impl Moody {
             Mood::Slow => {
                 Backend::clock(&self.store).sleep(Duration::from_millis(10)).await;
                 answer.await
+            }
+            Mood::ChargesAndIsSlow => {
+                let answer = answer.await;
+                Backend::clock(&self.store).sleep(Duration::from_millis(10)).await;
+                answer
             }
             Mood::ChargesAndHangs => {
                 answer.await?;
@@ -104,12 +111,12 @@ impl Backend for Moody {
     }
 }
 
-pub(super) fn store(clock: &ManualClock) -> MemoryBackend {
+pub(crate) fn store(clock: &ManualClock) -> MemoryBackend {
     MemoryBackend::new("test").clock(clock.clone())
 }
 
 /// An app, its backend, and the clock that both go by.
-pub(super) fn app(
+pub(crate) fn app(
     set_up: impl FnOnce(TraffikBuilder, &ManualClock) -> TraffikBuilder,
 ) -> (Traffik, Moody, ManualClock) {
     let clock = ManualClock::new();
@@ -119,13 +126,13 @@ pub(super) fn app(
 }
 
 /// Lets everything run that can, after the clock was moved.
-pub(super) async fn advance(clock: &ManualClock, duration: Duration) {
+pub(crate) async fn advance(clock: &ManualClock, duration: Duration) {
     settle().await;
     clock.advance(duration);
     settle().await;
 }
 
-pub(super) async fn settle() {
+pub(crate) async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }

@@ -18,7 +18,7 @@ macro_rules! throttles {
     };
 }
 
-mod backends;
+pub(crate) mod backends;
 mod breaker;
 mod failing_over;
 mod over_http;

@@ -28,7 +28,30 @@ pub struct Asked<'a> {
     pub(crate) charged_before: Option<Arc<Limit>>,
 }
 
+/// The same, for a task that may outlast whoever asks.
+#[derive(Debug)]
+pub(super) struct Question {
+    definition: Arc<Definition>,
+    client: Client,
+    rate: Rate,
+    cost: u64,
+    charged_before: Option<Arc<Limit>>,
+}
+
+impl Question {
+    pub(super) fn asked(&self) -> Asked<'_> {
+        let Self { definition, client, rate, cost, charged_before } = self;
+        let (client, charged_before) = (client.clone(), charged_before.clone());
+        Asked { definition, client, rate: *rate, cost: *cost, charged_before }
+    }
+}
+
 impl<'a> Asked<'a> {
+    pub(super) fn question(&self) -> Question {
+        let Self { definition, client, rate, cost, charged_before } = self.clone();
+        Question { definition: Arc::clone(definition), client, rate, cost, charged_before }
+    }
+
     pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         let (rate, cost) = (definition.rate, definition.settings.cost);
         Self { definition, client, rate, cost, charged_before: None }

@@ -1,8 +1,13 @@
 use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
+use tokio::runtime::Handle;
 
-use super::{Charge, Error, TraffikBuilder, ask::Asked, registry::Registry};
+use super::{
+    Charge, Error, TraffikBuilder,
+    ask::{Asked, Question},
+    registry::Registry,
+};
 use crate::{
     backend::{Backend, BackendError, Stores, check_complete},
     client::{Client, Networks},
@@ -214,6 +219,7 @@ impl Traffik {
     pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         match self.charge_now(asked) {
             Some(limits) => limits,
+            None if Limits::holds_any(asked) => Box::pin(self.charge_to_the_end(asked)).await,
             None => Box::pin(self.charge_later(asked)).await,
         }
     }
@@ -250,6 +256,14 @@ impl Traffik {
             (None, _) => Decision::from_iter([]),
         };
         self.limits(asked, hits.len(), &mut decision)
+    }
+
+    /// The same, to its end even if whoever asks is gone before that: the place that is taken then is given back at once.
+    async fn charge_to_the_end(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+        let Ok(runtime) = Handle::try_current() else { return self.charge_later(asked).await };
+        let (traffik, questions) = (self.clone(), asked.map(Asked::question));
+        let charge = runtime.spawn(async move { traffik.charge_later(&questions.map(Question::asked)).await });
+        charge.await.unwrap_or_else(|gone| Err(BackendError::unavailable(gone).into()))
     }
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.

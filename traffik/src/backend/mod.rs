@@ -8,6 +8,7 @@ pub mod conformance;
 mod deadline;
 mod erased;
 mod error;
+mod leases;
 mod memory;
 mod store;
 
@@ -16,6 +17,7 @@ use std::{fmt, sync::Arc};
 pub(crate) use self::{
     deadline::within,
     erased::AnyBackend,
+    leases::Lease,
     store::{Store, Stores, check_complete},
 };
 pub use self::{error::BackendError, memory::MemoryBackend};

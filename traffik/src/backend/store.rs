@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{AnyBackend, BackendError, deadline::within};
+use super::{AnyBackend, BackendError, deadline::within, leases::Leases};
 use crate::{
-    clock::AnyClock,
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
 };
 
@@ -16,11 +16,13 @@ pub(crate) struct Store {
     /// The clock that its deadlines go by.
     clock: AnyClock,
     timeout: Duration,
+    /// The places that are held in it.
+    pub(super) leases: Leases,
 }
 
 impl Store {
     pub(crate) fn new(name: Option<&'static str>, backend: AnyBackend, clock: AnyClock, timeout: Duration) -> Self {
-        Self { name, backend, clock, timeout }
+        Self { name, backend, clock, timeout, leases: Leases::default() }
     }
 
     /// Another backend that stands in for this one, and is waited for as long.
@@ -54,6 +56,20 @@ impl Store {
 
     pub(crate) async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         self.in_time(self.backend.refund(receipts)).await
+    }
+
+    pub(super) async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        self.in_time(self.backend.renew(receipts)).await
+    }
+
+    /// Whether it answers without waiting.
+    pub(super) fn is_at_once(&self) -> bool {
+        self.backend.decide_now(&[]).is_some()
+    }
+
+    /// Gives back, however long it takes.
+    pub(super) async fn refund_in_any_time(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        self.backend.refund(receipts).await
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

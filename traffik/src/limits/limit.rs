@@ -4,7 +4,7 @@ use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 use crate::strategy::Past;
 use crate::{
     app::Asked,
-    backend::Store,
+    backend::{Lease, Store},
     client::Key,
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
@@ -27,6 +27,8 @@ pub struct Limit {
     queued: u64,
     outcome: Option<Outcome>,
     judge: Judge,
+    /// The place that it holds, if its strategy is about how many at once. It is given back with the last that has it.
+    lease: Option<Arc<Lease>>,
 }
 
 /// Who decided.
@@ -43,7 +45,14 @@ pub(crate) enum Judge {
 impl Limit {
     pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge, queued: u64) -> Self {
         let (definition, rate, own_cost) = (Arc::clone(asked.definition), asked.rate, asked.cost);
-        Self { definition, rate, own_cost, queued, outcome, judge }
+        Self { definition, rate, own_cost, queued, outcome, judge, lease: None }
+    }
+
+    /// Holds the places that a hit took, from now on until it is dropped.
+    pub(super) fn hold(&mut self, hit: &Hit<'_>) {
+        if let (Some(store), Some(outcome)) = (self.store(), &self.outcome) {
+            self.lease = Some(Arc::new(Lease::new(store, self.definition.uid, hit, outcome.at)));
+        }
     }
 
     /// The throttle's unique id.
@@ -165,9 +174,12 @@ impl Limit {
         tightness(self) < tightness(other)
     }
 
-    /// By which the charge can be given back, if it was counted.
+    /// By which the charge can be given back, if it was counted. A place that is held is given up by that.
     pub(crate) fn receipt<'a>(&'a self, key: &'a Key) -> Option<Receipt<'a>> {
-        let charged_at = self.outcome.as_ref()?.at;
+        let charged_at = match (&self.lease, &self.outcome) {
+            (Some(lease), _) => lease.end()?,
+            (None, outcome) => outcome.as_ref()?.at,
+        };
         let Definition { uid, settings, .. } = &*self.definition;
         let hit = Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost: self.own_cost };
         Some(Receipt { hit, charged_at })
@@ -180,6 +192,10 @@ impl Limit {
 
 #[cfg(feature = "axum")]
 impl Limit {
+    pub(super) fn is_held(&self) -> bool {
+        self.lease.is_some()
+    }
+
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }

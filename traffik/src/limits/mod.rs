@@ -30,7 +30,11 @@ impl Limits {
     /// The outcomes are those of the asked that the backend was asked about, in the same order.
     pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
         let is_charged = decision.is_admitted();
-        Self::of_call(asked, decision, judge, is_charged)
+        let mut limits = Self::of_call(asked, decision, judge, is_charged);
+        if is_charged && Self::holds_any(asked) {
+            limits.hold(asked);
+        }
+        limits
     }
 
     /// Those of a call that charged nothing.
@@ -50,6 +54,28 @@ impl Limits {
             None => Arc::new(Limit::new(one, None, Judge::Backend, 0)),
         };
         Self { all: asked.map(limit) }
+    }
+
+    /// Whether any of what is asked holds a place for as long as somebody is there.
+    #[inline]
+    pub(crate) fn holds_any(asked: &OneOrMore<Asked<'_>>) -> bool {
+        asked.iter().any(|asked| asked.definition.is_held)
+    }
+
+    #[cold]
+    fn hold(&mut self, asked: &OneOrMore<Asked<'_>>) {
+        for (limit, asked) in self.all.iter_mut().zip(asked.iter()) {
+            // One that was charged before is held already, and shared.
+            if let (Some(hit), Some(limit)) = (asked.hit().filter(|_| asked.definition.is_held), Arc::get_mut(limit)) {
+                limit.hold(&hit);
+            }
+        }
+    }
+
+    /// Whether any of them holds a place for as long as it is there.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_held(&self) -> bool {
+        self.iter().any(Limit::is_held)
     }
 
     /// Those of a request that gets through although nobody decided.

@@ -40,7 +40,7 @@ use crate::{clock::Timestamp, rate::Rate};
 /// assert!(first.is_admitted() && second.is_admitted());
 /// assert!(!traffik.hit::<Reports>("alice").await?.is_admitted());
 ///
-/// first.refund().await?;
+/// drop(first);
 /// assert!(traffik.hit::<Reports>("alice").await?.is_admitted());
 /// # Ok(())
 /// # }

@@ -12,7 +12,7 @@ use crate::{
     backend::{Store, Stores},
     on_error::{Plan, Plans},
     rate::Rate,
-    strategy::{Strategy, StrategyError},
+    strategy::{AnyStrategy, Strategy, StrategyError},
     warning::{Told, Warning},
 };
 
@@ -25,6 +25,8 @@ pub struct Definition {
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
+    /// Whether it is about how many are there at once, so that places are held.
+    pub(crate) is_held: bool,
     /// Where it is kept: nowhere, if everything is admitted.
     pub(crate) store: Option<Arc<Store>>,
     /// What is done when that gives no answer, if not what is done unless told otherwise.
@@ -54,6 +56,7 @@ impl Definition {
             uid: T::UID,
             rate: const { T::RATE },
             settings,
+            is_held: false,
             store: stores.own().cloned(),
             plan: None,
             delays: false,
@@ -63,6 +66,11 @@ impl Definition {
             is_second: AtomicBool::new(false),
         };
         definition.check(told)?;
+        definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
+        #[cfg(feature = "axum")]
+        if definition.is_held {
+            definition.items = crate::web::Items::at_once(T::UID, T::RATE);
+        }
         #[cfg(feature = "axum")]
         definition.settings.web.check::<T>(definition.name, told)?;
         definition.find_store(stores)?;

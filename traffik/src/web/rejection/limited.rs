@@ -59,7 +59,7 @@ impl Limited {
 impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = self.0.limits.tightest();
-        write!(f, "{:?} allows {}", limit.uid(), response::InWords(limit.rate()))?;
+        write!(f, "{:?} allows {}", limit.uid(), response::InWords::new(limit))?;
         match limit.retry_after() {
             Some(wait) => write!(f, "; try again in {}", response::in_seconds(wait)),
             None => write!(f, ", and never a request that costs {}", limit.cost()),

@@ -1,5 +1,7 @@
 //! `RateLimit-Policy` and `RateLimit`: structured-field lists with an item for each limit that was met.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 
 use super::whole_seconds;
@@ -38,10 +40,19 @@ pub(crate) struct Items {
 
 impl Items {
     pub(crate) fn new(uid: &str, rate: Rate) -> Self {
+        Self::within(uid, rate, rate.period())
+    }
+
+    /// Of a limit on how many at once, which has no window.
+    pub(crate) fn at_once(uid: &str, places: Rate) -> Self {
+        Self::within(uid, places, Duration::ZERO)
+    }
+
+    fn within(uid: &str, rate: Rate, window: Duration) -> Self {
         let (name, quota) = (string(uid), capped(rate.limit()));
-        let policy = match rate.period().as_secs() {
+        let policy = match window.as_secs() {
             0 => format!("{name};q={quota}"),
-            _ => format!("{name};q={quota};w={}", capped(whole_seconds(rate.period()))),
+            _ => format!("{name};q={quota};w={}", capped(whole_seconds(window))),
         };
         Self { policy: value(policy), before_remaining: name + ";r=" }
     }
@@ -83,8 +94,13 @@ fn policies(limits: &[&Limit]) -> Option<HeaderValue> {
 /// Where a fallback holds clients to a part of a rate, which nobody has ready.
 #[cold]
 fn policies_of_parts(limits: &[&Limit]) -> Option<HeaderValue> {
-    let policies: Vec<_> = limits.iter().filter_map(|limit| Items::new(limit.uid(), limit.rate()).policy).collect();
+    let policies: Vec<_> = limits.iter().filter_map(|limit| items_of_part(limit).policy).collect();
     value(policies.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]))
+}
+
+fn items_of_part(limit: &Limit) -> Items {
+    let of = if limit.definition().is_held { Items::at_once } else { Items::new };
+    of(limit.uid(), limit.rate())
 }
 
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {
@@ -94,12 +110,13 @@ fn states(limits: &[&Limit]) -> Option<HeaderValue> {
     }
 }
 
-/// `"search";r=4;t=12`: what remains, and in how many seconds there is more. The time is left out where nothing is used.
+/// `"search";r=4;t=12`: what remains, and in how many seconds there is more. The time is left out where nothing is used, and
+/// where nobody knows it: a place is free when somebody leaves.
 fn state(limit: &Limit) -> String {
     let Items { before_remaining, .. } = &limit.definition().items;
     let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
     let remaining = remaining.format(capped(limit.remaining()));
-    match limit.more_after() {
+    match limit.more_after().filter(|_| !limit.definition().is_held) {
         Some(more_after) => {
             [before_remaining, remaining, ";t=", seconds.format(capped(whole_seconds(more_after)))].concat()
         }
@@ -116,6 +133,9 @@ fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit]) {
         tightest.decided_at().unwrap_or(crate::clock::Timestamp::UNIX_EPOCH).saturating_add(tightest.reset_after());
     add(headers, X_LIMIT, || Some(tightest.capacity().into()));
     add(headers, X_REMAINING, || Some(tightest.remaining().into()));
+    if tightest.definition().is_held {
+        return;
+    }
     add(headers, X_RESET, || Some(reset.as_micros().div_ceil(1_000_000).into()));
 }
 

@@ -1,21 +1,34 @@
 use std::{fmt, time::Duration};
 
-use crate::rate::Rate;
+use crate::{limits::Limit, rate::Rate};
 
-/// A rate as a sentence says it: `5 requests per minute`.
-pub(in crate::web) struct InWords(pub(in crate::web) Rate);
+/// What a limit admits, as a sentence says it: `5 requests per minute`, `10 at once`.
+pub(in crate::web) struct InWords {
+    rate: Rate,
+    is_at_once: bool,
+}
+
+impl InWords {
+    pub(in crate::web) fn new(limit: &Limit) -> Self {
+        Self { rate: limit.rate(), is_at_once: limit.definition().is_held }
+    }
+}
 
 impl fmt::Display for InWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0.limit() == 1 { "" } else { "s" };
-        write!(f, "{} request{plural} per ", self.0.limit())?;
-        match self.0.period_micros() {
+        let Self { rate, is_at_once } = *self;
+        if is_at_once {
+            return write!(f, "{} at once", rate.limit());
+        }
+        let plural = if rate.limit() == 1 { "" } else { "s" };
+        write!(f, "{} request{plural} per ", rate.limit())?;
+        match rate.period_micros() {
             1_000_000 => f.write_str("second"),
             60_000_000 => f.write_str("minute"),
             3_600_000_000 => f.write_str("hour"),
             86_400_000_000 => f.write_str("day"),
             604_800_000_000 => f.write_str("week"),
-            _ => humantime::format_duration(self.0.period()).fmt(f),
+            _ => humantime::format_duration(rate.period()).fmt(f),
         }
     }
 }
@@ -36,7 +49,9 @@ mod tests {
 
     #[test]
     fn rates_in_words() {
-        let words = |rate: &str| InWords(rate.parse().unwrap()).to_string();
+        let in_words = |rate: &str, is_at_once| InWords { rate: rate.parse().unwrap(), is_at_once }.to_string();
+        let words = |rate: &str| in_words(rate, false);
+        assert_eq!(in_words("10/30s", true), "10 at once");
         assert_eq!(words("5/min"), "5 requests per minute");
         assert_eq!(words("1/week"), "1 request per week");
         assert_eq!(words("100/5m30s"), "100 requests per 5m 30s");

@@ -1,5 +1,6 @@
 //! A layer that throttles whatever it is put around.
 
+mod hold;
 mod layer;
 mod service;
 

@@ -12,6 +12,7 @@ use axum::{
 };
 use tower_service::Service;
 
+use super::hold::hold;
 use crate::{
     throttle::Throttles,
     web::{
@@ -51,7 +52,10 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             match meet::<T, ()>(&mut parts, &(), place).await {
-                Ok(_) => inner.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response),
+                Ok(limits) => {
+                    let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
+                    Ok(if limits.is_held() { hold(response, limits) } else { response })
+                }
                 Err(rejection) => {
                     drain_in_hand(&parts, body);
                     Ok(rejection.into_response())

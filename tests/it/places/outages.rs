@@ -1,0 +1,168 @@
+//! A backend that fails while somebody is there: he stays, and is counted again once it answers.
+
+use std::time::Duration;
+
+use traffik::{
+    Traffik,
+    backend::MemoryBackend,
+    on_error::{Allow, Failover, Fallback},
+    strategy::Concurrency,
+    test::ManualClock,
+};
+
+use super::{Result, free, places, settle};
+use crate::on_error::backends::{Mood, Moody};
+
+places!(Two, "two", "2/30s");
+
+const THIRD: Duration = Duration::from_secs(10);
+
+fn app() -> (Traffik, Moody, ManualClock) {
+    let clock = ManualClock::new();
+    let moody = Moody::new(&clock);
+    (Traffik::new(moody.clone()), moody, clock)
+}
+
+/// A second at a time, as the keeper tries again and again.
+async fn pass(clock: &ManualClock, time: Duration) {
+    for _ in 0..time.as_millis() / 500 {
+        clock.advance(Duration::from_millis(500));
+        settle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_ends_within_the_lease_is_not_noticed() -> Result {
+    for mood in [Mood::IsAway, Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs] {
+        let (traffik, moody, clock) = app();
+        let held = traffik.hit::<Two>("alice").await?;
+        settle().await;
+        for _ in 0..5 {
+            moody.is(mood);
+            pass(&clock, THIRD + THIRD / 2).await;
+            moody.is(Mood::Answers);
+            pass(&clock, THIRD * 3).await;
+            assert_eq!(free::<Two>(&traffik, "alice").await, 1, "{mood:?}");
+        }
+        drop(held);
+        pass(&clock, THIRD * 3).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, 2, "{mood:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_one_that_took_longer_he_takes_a_place_again_as_soon_as_there_is_one() -> Result {
+    let (traffik, moody, clock) = app();
+    let held = traffik.hit::<Two>("alice").await?;
+    settle().await;
+    moody.is(Mood::IsAway);
+    pass(&clock, THIRD * 4).await;
+    moody.is(Mood::Answers);
+    // Others were faster.
+    let others = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
+    assert!(others.0.is_admitted() && others.1.is_admitted());
+    pass(&clock, THIRD * 6).await;
+    assert!(!traffik.hit::<Two>("alice").await?.is_admitted());
+    drop(others.0);
+    pass(&clock, THIRD).await;
+    assert_eq!(free::<Two>(&traffik, "alice").await, 0, "there are two of them");
+    drop(held);
+    pass(&clock, THIRD * 3).await;
+    assert_eq!(free::<Two>(&traffik, "alice").await, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_surely_did_not_run_is_given_back_a_moment_later_and_else_once_the_lease_ends() -> Result {
+    let (traffik, moody, clock) = app();
+    for (mood, then) in [(Mood::IsAway, 2), (Mood::Fails, 1)] {
+        let held = traffik.hit::<Two>("alice").await?;
+        settle().await;
+        moody.is(mood);
+        drop(held);
+        settle().await;
+        moody.is(Mood::Answers);
+        pass(&clock, Duration::from_millis(500)).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, then, "{mood:?}");
+        pass(&clock, Concurrency::LEASE).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, 2, "{mood:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
+    let clock = ManualClock::new();
+    let (moody, spare) = (Moody::new(&clock), MemoryBackend::new("spare").clock(clock.clone()));
+    for on_error in [Fallback::to(spare.clone()).into(), traffik::on_error::OnError::from(Failover::to(spare.clone()))]
+    {
+        let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(on_error);
+        let traffik = builder.allow_duplicate_uids().build()?;
+        moody.is(Mood::IsAway);
+        let held = traffik.hit::<Two>("alice").await?;
+        assert!(held.is_admitted() && held.is_from_fallback());
+        assert_eq!(free::<Two>(&traffik, "alice").await, 1);
+        moody.is(Mood::Answers);
+        let first = traffik.hit::<Two>("alice").await?;
+        assert!(!first.is_from_fallback());
+        pass(&clock, THIRD * 8).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, 1);
+        moody.is(Mood::IsAway);
+        assert_eq!(free::<Two>(&traffik, "alice").await, 1, "it is held in the fallback still");
+        drop(held);
+        assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+        moody.is(Mood::Answers);
+        drop(first);
+        pass(&clock, Duration::from_secs(1)).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_let_through_uncounted_holds_nothing() -> Result {
+    let clock = ManualClock::new();
+    let moody = Moody::new(&clock);
+    let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(Allow);
+    let traffik = builder.allow_duplicate_uids().build()?;
+    moody.is(Mood::Fails);
+    let (one, other) = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
+    let third = traffik.hit::<Two>("alice").await?;
+    assert!(one.is_unchecked() && other.is_unchecked() && third.is_unchecked());
+    moody.is(Mood::Answers);
+    assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    drop((one, other, third));
+    assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_stops_waiting_for_the_answer_holds_nothing() -> Result {
+    let (traffik, moody, clock) = app();
+    moody.is(Mood::ChargesAndIsSlow);
+    let asking = traffik.clone();
+    let impatient = tokio::spawn(async move { asking.hit::<Two>("alice").await.map(|held| held.is_admitted()) });
+    settle().await;
+    impatient.abort();
+    assert!(impatient.await.is_err_and(|error| error.is_cancelled()));
+    moody.is(Mood::Answers);
+    assert_eq!(free::<Two>(&traffik, "alice").await, 1);
+    clock.advance(Duration::from_millis(10));
+    settle().await;
+    assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_keeps_nobody() -> Result {
+    let (traffik, _, clock) = app();
+    let held = traffik.hit::<Two>("alice").await?;
+    settle().await;
+    traffik.close().await?;
+    pass(&clock, THIRD * 8).await;
+    drop(held);
+    settle().await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+    Ok(())
+}

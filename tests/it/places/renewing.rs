@@ -1,0 +1,120 @@
+//! A place is held for as long as somebody is there, however short its lease.
+
+use std::time::Duration;
+
+use traffik::{Traffik, backend::MemoryBackend, strategy::Concurrency, test::ManualClock};
+
+use super::{Result, free, places, settle};
+use crate::http::app::traffik;
+
+places!(Five, "five", "5/30s");
+places!(Brief, "brief", "5/1s");
+places!(Many, "many", "5000/30s");
+
+/// Moves on by so much, a little at a time, as time does.
+async fn pass(clock: &ManualClock, time: Duration) {
+    let step = Duration::from_millis(100);
+    for _ in 0..time.as_millis().div_ceil(step.as_millis()) {
+        clock.advance(step);
+        settle().await;
+    }
+}
+
+#[tokio::test]
+async fn for_many_leases() -> Result {
+    let (traffik, clock) = traffik();
+    let held = (traffik.hit::<Five>("alice").await?, traffik.hit::<(Five, Brief)>("alice").await?);
+    settle().await;
+    for _ in 0..20 {
+        pass(&clock, Duration::from_secs(7)).await;
+        assert_eq!((free::<Five>(&traffik, "alice").await, free::<Brief>(&traffik, "alice").await), (3, 4));
+    }
+    drop(held);
+    assert_eq!((free::<Five>(&traffik, "alice").await, free::<Brief>(&traffik, "alice").await), (5, 5));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_is_forgotten_is_held_for_as_long_as_the_process_lives() -> Result {
+    let (traffik, clock) = traffik();
+    let held = traffik.hit::<Five>("alice").await?;
+    settle().await;
+    let _ = std::mem::ManuallyDrop::new(held);
+    pass(&clock, Duration::from_secs(100)).await;
+    assert_eq!(free::<Five>(&traffik, "alice").await, 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn thousands_that_come_one_after_the_other() -> Result {
+    let (traffik, clock) = traffik();
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        for _ in 0..100 {
+            held.push(traffik.hit::<Many>("alice").await?);
+        }
+        clock.advance(Duration::from_millis(70));
+    }
+    pass(&clock, Duration::from_secs(60)).await;
+    assert_eq!(free::<Many>(&traffik, "alice").await, 0);
+    held.truncate(1234);
+    assert_eq!(free::<Many>(&traffik, "alice").await, 5000 - 1234);
+    pass(&clock, Duration::from_secs(60)).await;
+    assert_eq!(free::<Many>(&traffik, "alice").await, 5000 - 1234);
+    held.clear();
+    assert_eq!(free::<Many>(&traffik, "alice").await, 5000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shorter_lease_that_comes_later_is_renewed_in_time() -> Result {
+    let (traffik, clock) = traffik();
+    let _long = traffik.hit::<Five>("alice").await?;
+    settle().await;
+    let _brief = traffik.hit::<Brief>("alice").await?;
+    settle().await;
+    pass(&clock, Duration::from_secs(5)).await;
+    assert_eq!(free::<Brief>(&traffik, "alice").await, 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_kept_alive_once_nobody_is_there() -> Result {
+    let (traffik, clock) = traffik();
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let held = traffik.hit::<Five>("alice").await?;
+    settle().await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before + 1);
+    pass(&clock, Concurrency::LEASE * 3).await;
+    drop(held);
+    clock.advance(Concurrency::LEASE);
+    settle().await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_is_there_is_renewed_by_another_runtime_once_its_own_is_gone() -> Result {
+    let clock = ManualClock::new();
+    let traffik = Traffik::new(MemoryBackend::new("test").clock(clock.clone()));
+    let (moved, answer) = (traffik.clone(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let charge = runtime.map(|runtime| {
+            let charge = runtime.block_on(moved.hit::<Five>("alice"));
+            runtime.block_on(settle());
+            charge
+        });
+        let _ = answer.0.send(charge);
+    })
+    .join()
+    .map_err(|_| "a thread that panicked")?;
+    let elsewhere = answer.1.recv()??;
+    let here = traffik.hit::<Five>("alice").await?;
+    settle().await;
+    pass(&clock, Duration::from_secs(100)).await;
+    assert_eq!(free::<Five>(&traffik, "alice").await, 3);
+    drop((here, elsewhere));
+    assert_eq!(free::<Five>(&traffik, "alice").await, 5);
+    Ok(())
+}
