@@ -16,6 +16,7 @@ mod model;
 mod own;
 mod parity;
 mod permissions;
+mod places;
 mod raw;
 mod recovery;
 mod refused_here;

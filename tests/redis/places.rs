@@ -1,0 +1,254 @@
+//! Places that several processes share: never more are taken than there are, and those of a process that died are free once
+//! their leases end.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+use traffik::{
+    Charge, DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::Backend, strategy::Concurrency,
+    test::ManualClock,
+};
+use traffik_redis::{RedisBackend, RedisBackendBuilder};
+
+use crate::{PLENTY, Result, builder, cluster::Cluster, server::Server};
+
+/// The address of the server in which this process, started by a test, is to take places.
+const CHILD: &str = "TRAFFIK_TEST_PLACES";
+
+/// Throttles, each with its uid and its rate.
+macro_rules! places {
+    ($($name:ident: $uid:literal, $rate:literal;)+) => {
+        $(struct $name;
+
+        impl Throttle for $name {
+            const UID: &'static str = $uid;
+            const RATE: Rate = Rate::literal($rate);
+            type Identity = DefaultIdentity;
+
+            fn settings() -> Settings {
+                Settings::new().strategy(Concurrency)
+            }
+        })+
+    };
+}
+
+places! {
+    One: "places:one", "1/1h";
+    Ten: "places:ten", "10/1h";
+    Many: "places:many", "5000/1h";
+    Brief: "places:brief", "5/1500ms";
+    Five: "places:five", "5/30s";
+}
+
+fn app(backend: impl Backend) -> Traffik {
+    Traffik::builder(backend).backend_timeout(PLENTY).build().unwrap_or_else(|_| Traffik::disabled())
+}
+
+async fn free<T: Throttle>(traffik: &Traffik) -> Result<u64> {
+    Ok(traffik.peek::<T>("alice").await?.tightest().remaining())
+}
+
+/// How long it takes until so many are free.
+async fn until_free<T: Throttle>(traffik: &Traffik, places: u64) -> Result<Duration> {
+    let begun = Instant::now();
+    while free::<T>(traffik).await? != places {
+        if begun.elapsed() > PLENTY * 2 {
+            return Err(format!("{} are free, and not {places}", free::<T>(traffik).await?).into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(begun.elapsed())
+}
+
+async fn compete(builder: &RedisBackendBuilder) -> Result {
+    let (there, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+    let mut tasks = JoinSet::new();
+    let mut apps = Vec::new();
+    for _ in 0..4 {
+        apps.push(app(builder.clone().refusal_max_age(Duration::ZERO).connect().await?));
+    }
+    for task in 0..500_usize {
+        let traffik = apps.get(task % 4).ok_or("an app")?.clone();
+        let (there, most) = (Arc::clone(&there), Arc::clone(&most));
+        tasks.spawn(async move {
+            let mut admitted = 0;
+            for turn in 0..4 {
+                let charge = traffik.hit::<Ten>("alice").await?;
+                if !charge.is_admitted() {
+                    continue;
+                }
+                admitted += 1;
+                most.fetch_max(there.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
+                tokio::task::yield_now().await;
+                there.fetch_sub(1, Ordering::AcqRel);
+                match (task + turn) % 3 {
+                    0 => charge.refund().await?,
+                    1 => {
+                        let leaves = tokio::spawn(async move {
+                            let _held = charge;
+                            std::future::pending::<()>().await;
+                        });
+                        leaves.abort();
+                    }
+                    _ => drop(charge),
+                }
+            }
+            Result::Ok(admitted)
+        });
+    }
+    let mut admitted = 0;
+    while let Some(done) = tasks.join_next().await {
+        admitted += done??;
+    }
+    let most = most.load(Ordering::Acquire);
+    assert!(most <= 10 && admitted > 10, "{most} at once of {admitted}");
+    until_free::<Ten>(apps.first().ok_or("an app")?, 10).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
+    let server = Server::start()?;
+    compete(&builder(&server)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn never_more_than_ten_are_there_on_a_cluster() -> Result {
+    let cluster = Cluster::start()?;
+    compete(&RedisBackend::builder(cluster.url()).namespace("test:redis").command_timeout(PLENTY)).await
+}
+
+/// What is remembered of a refusal is forgotten as soon as somebody leaves here.
+#[tokio::test]
+async fn who_leaves_makes_room_at_once_for_whoever_was_refused() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).refusal_max_age(Duration::from_secs(3600)).connect().await?;
+    let traffik = app(backend.clone());
+    for _ in 0..20 {
+        let held = traffik.hit::<One>("alice").await?;
+        assert!(held.is_admitted());
+        let before = backend.stats().refused_here;
+        for _ in 0..3 {
+            assert!(!traffik.hit::<One>("alice").await?.is_admitted());
+        }
+        assert_eq!(backend.stats().refused_here - before, 2);
+        drop(held);
+        let begun = Instant::now();
+        while !traffik.hit::<One>("alice").await?.is_admitted() {
+            assert!(begun.elapsed() < PLENTY, "it is refused still");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        until_free::<One>(&traffik, 1).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn thousands_that_leave_at_once_are_all_given_back() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    // With the deadline that is usual.
+    let traffik = Traffik::new(backend.clone());
+    let mut held = Vec::new();
+    for _ in 0..5000 {
+        held.push(traffik.hit::<Many>("alice").await?);
+    }
+    assert!(held.iter().all(|charge| charge.is_admitted()));
+    assert_eq!(free::<Many>(&traffik).await?, 0);
+    let before = backend.stats().calls;
+    drop(held);
+    until_free::<Many>(&traffik, 5000).await?;
+    let calls = backend.stats().calls - before;
+    assert!(calls < 3000, "{calls} calls");
+    Ok(())
+}
+
+/// For many leases, on a clock that is moved by hand.
+#[tokio::test]
+async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
+    let server = Server::start()?;
+    let clock = ManualClock::new();
+    let redis = builder(&server).connect().await?.by_hand(clock.clone());
+    let traffik = Traffik::builder(redis.clone()).clock(clock.clone()).build()?;
+    let held = (traffik.hit::<Five>("alice").await?, traffik.hit::<Five>("alice").await?);
+    let elsewhere = Traffik::new(builder(&server).connect().await?.by_hand(clock.clone()));
+    for _ in 0..50 {
+        let before = redis.stats().calls;
+        clock.advance(Duration::from_secs(10));
+        // The keeper's call, and its answer.
+        let begun = Instant::now();
+        while redis.stats().calls == before && begun.elapsed() < PLENTY {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        until_free::<Five>(&elsewhere, 3).await?;
+    }
+    drop(held);
+    until_free::<Five>(&elsewhere, 5).await?;
+    Ok(())
+}
+
+/// Redis comes back with nothing in it: whoever is there is counted again.
+#[tokio::test]
+async fn who_is_there_is_counted_again_once_redis_is_back() -> Result {
+    let mut server = Server::start()?;
+    let traffik = Traffik::new(builder(&server).connect().await?);
+    let held = (traffik.hit::<Brief>("alice").await?, traffik.hit::<Brief>("alice").await?);
+    server.kill()?;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    server.start_again()?;
+    let begun = Instant::now();
+    while traffik.peek::<Brief>("alice").await.map_or(u64::MAX, |limits| limits.tightest().remaining()) != 3 {
+        assert!(begun.elapsed() < PLENTY, "they are not counted again");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(held);
+    until_free::<Brief>(&traffik, 5).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_places_of_a_process_that_is_killed_are_free_once_their_leases_end() -> Result {
+    let server = Server::start()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--exact", "places::a_process_that_holds_three", "--nocapture"])
+        .env(CHILD, server.url())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let traffik = app(builder(&server).connect().await?);
+    let output = child.stdout.take().ok_or("its output")?;
+    let is_there = BufReader::new(output).lines().any(|line| line.is_ok_and(|line| line.contains("three are held")));
+    assert!(is_there);
+    // Renewed for longer than one lease.
+    for _ in 0..25 {
+        assert_eq!(free::<Brief>(&traffik).await?, 2);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    child.kill()?;
+    child.wait()?;
+    until_free::<Brief>(&traffik, 5).await?;
+    Ok(())
+}
+
+/// That process, and in any other run of the tests nothing.
+#[tokio::test]
+async fn a_process_that_holds_three() -> Result {
+    let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
+    let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?;
+    let traffik = app(backend);
+    let mut held = Vec::<Charge>::new();
+    for _ in 0..3 {
+        held.push(traffik.hit::<Brief>("alice").await?);
+    }
+    assert!(held.iter().all(|charge| charge.is_admitted()));
+    println!("three are held");
+    std::future::pending::<()>().await;
+    Ok(())
+}
