@@ -4,6 +4,7 @@
 
 mod flat;
 mod on_error;
+mod rules;
 mod uploads;
 
 use std::{pin::pin, task::Poll};
