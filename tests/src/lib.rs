@@ -21,6 +21,7 @@ pages! {
     rates: "../../docs/rates.md",
     redis: "../../docs/redis.md",
     responses: "../../docs/responses.md",
+    rules: "../../docs/rules.md",
     strategies: "../../docs/strategies.md",
     testing: "../../docs/testing.md",
     warnings: "../../docs/warnings.md",
