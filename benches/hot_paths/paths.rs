@@ -1,7 +1,15 @@
 //! The paths: what is set up before, and what is done again and again.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+};
 
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::Response,
+};
 use benches::{
     apps,
     clients::{self, ClientKey},
@@ -9,6 +17,7 @@ use benches::{
     limits::Limit,
 };
 use traffik::{
+    ClientIp, ForwardedHeader,
     backend::MemoryBackend,
     client::Key,
     decision::Hit,
@@ -41,7 +50,16 @@ pub(crate) fn all() -> Vec<Path> {
         Path::new("two-limits", two_limits),
         Path::new("newcomer", |times| newcomers(MemoryBackend::DEFAULT_MAX_ENTRIES, 0, times)),
         Path::new("newcomer-at-the-cap", newcomers_at_the_cap),
-        Path::new("request", request),
+        Path::new("request", |times| request(&apps::by_argument(), apps::send, times)),
+        Path::new("request-with-an-unasked-header", |times| request(&apps::by_argument(), apps::forward, times)),
+        Path::new("request-behind-a-proxy", behind_proxy),
+        Path::new("client-ip/of-a-stranger", |times| {
+            client_ip("x-forwarded-for", "198.51.100.1", [203, 0, 113, 7], times)
+        }),
+        Path::new("client-ip/x-forwarded-for", |times| client_ip("x-forwarded-for", "203.0.113.7", PROXY, times)),
+        Path::new("client-ip/two-hops", |times| client_ip("x-forwarded-for", "203.0.113.7, 10.0.0.2", PROXY, times)),
+        Path::new("client-ip/forwarded", |times| client_ip("forwarded", "for=203.0.113.7;proto=https", PROXY, times)),
+        Path::new("client-ip/x-real-ip", |times| client_ip("x-real-ip", "203.0.113.7", PROXY, times)),
     ]);
     paths
 }
@@ -89,9 +107,30 @@ fn newcomers_at_the_cap(times: u32) {
 }
 
 /// A request through a router, whose handler asks for its limit as an argument.
-fn request(times: u32) {
-    let app = apps::by_argument();
+fn request(app: &Router, send: fn(&Router) -> Response, times: u32) {
     // Once, so that what only the first request needs is not counted.
-    drop(apps::send(&app));
-    counted(|| (0..times).for_each(|_| drop(apps::send(&app))));
+    drop(send(app));
+    counted(|| (0..times).for_each(|_| drop(send(app))));
+}
+
+fn behind_proxy(times: u32) {
+    if let Ok(app) = apps::behind_proxy() {
+        request(&app, apps::forward, times);
+    }
+}
+
+/// Where the proxy is that is trusted.
+const PROXY: [u8; 4] = [10, 0, 0, 1];
+
+/// The client of a request that came from `peer` with a header.
+fn client_ip(name: &'static str, value: &'static str, peer: [u8; 4], times: u32) {
+    let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+    let header = match name {
+        "forwarded" => ForwardedHeader::Forwarded,
+        "x-real-ip" => ForwardedHeader::XRealIp,
+        _ => ForwardedHeader::XForwardedFor,
+    };
+    let Ok(client_ip) = ClientIp::behind(["10.0.0.0/8"]).map(|client_ip| client_ip.header(header)) else { return };
+    let is_client = |_| client_ip.resolve(black_box(Some(peer.into())), &headers) == Some([203, 0, 113, 7].into());
+    assert!(counted(|| (0..times).all(is_client)));
 }

@@ -12,13 +12,13 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::Response,
     routing::{MethodRouter, get},
 };
 use tower::ServiceExt;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
-use traffik::{Throttle, Throttled, Traffik, backend::MemoryBackend, throttled};
+use traffik::{ClientIp, Throttle, Throttled, Traffik, backend::MemoryBackend, throttled};
 
 use crate::limits::Limit;
 
@@ -62,6 +62,17 @@ pub fn by_argument() -> Router {
     traffik(get(argument))
 }
 
+/// The same behind the proxy that requests of these benches come from.
+///
+/// # Errors
+///
+/// When it cannot be set up.
+pub fn behind_proxy() -> Result<Router> {
+    let client_ip = ClientIp::behind(["10.0.0.0/8"])?;
+    let traffik = Traffik::builder(MemoryBackend::new("benches")).client_ip(client_ip).build()?;
+    Ok(Router::new().route("/", get(argument)).layer(traffik.layer()))
+}
+
 fn traffik(route: MethodRouter) -> Router {
     Router::new().route("/", route).layer(Traffik::new(MemoryBackend::new("benches")).layer())
 }
@@ -90,9 +101,25 @@ fn request() -> Request {
 ///
 /// When the request is not answered, or turned away.
 #[must_use]
-#[expect(clippy::panic, reason = "what was measured would be something else")]
 pub fn send(app: &Router) -> Response {
-    let response = pin!(app.clone().oneshot(request()));
+    answer(app, request())
+}
+
+/// The same as a proxy sends it on.
+///
+/// # Panics
+///
+/// When the request is not answered, or turned away.
+#[must_use]
+pub fn forward(app: &Router) -> Response {
+    let mut request = request();
+    request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static("198.51.100.1, 203.0.113.7"));
+    answer(app, request)
+}
+
+#[expect(clippy::panic, reason = "what was measured would be something else")]
+fn answer(app: &Router, request: Request) -> Response {
+    let response = pin!(app.clone().oneshot(request));
     let Poll::Ready(Ok(response)) = response.poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("a request waits");
     };

@@ -2,6 +2,7 @@
 //! whoever comes. Allocations are counted for each thread, so that tests beside each other do not disturb; a test binary of
 //! its own, since it has an allocator of its own.
 
+mod client_ip;
 mod flat;
 mod on_error;
 mod rules;
