@@ -86,9 +86,30 @@ async fn a_body_that_trickles_holds_its_connection_for_as_long_as_the_bound() {
 }
 
 #[tokio::test]
+async fn only_so_many_are_read_at_once() {
+    let server = refusing(builder().0.drains_at_once(2)).await;
+    let begin = async || {
+        let mut client = Client::connect(&server).await.expect("a connection");
+        client.announce("/layer", Framing::ContentLength, 8 * MIB, "").await.expect("a connection");
+        assert_eq!(client.read().await.expect("a response").status, 429);
+        client
+    };
+
+    let (mut first, second) = (begin().await, begin().await);
+    begin().await.closed().await;
+    first.write(Framing::ContentLength, 8 * MIB).await.unwrap();
+    drop(second);
+    // Once the server has noticed, there is room again.
+    while begin().await.write(Framing::ContentLength, 8 * MIB).await.is_err() {}
+}
+
+#[tokio::test]
 async fn with_a_bound_of_nothing_nothing_is_read() {
-    let off: [fn(TraffikBuilder) -> TraffikBuilder; 2] =
-        [|builder| builder.drain_limit(0), |builder| builder.drain_timeout(Duration::ZERO)];
+    let off: [fn(TraffikBuilder) -> TraffikBuilder; 3] = [
+        |builder| builder.drain_limit(0),
+        |builder| builder.drain_timeout(Duration::ZERO),
+        |builder| builder.drains_at_once(0),
+    ];
     for off in off {
         let server = refusing(off(builder().0)).await;
         for path in PATHS {

@@ -1,25 +1,34 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use axum::body::{Body, HttpBody};
-use tokio::{runtime::Handle, task::consume_budget};
+use tokio::{runtime::Handle, sync::Semaphore, task::consume_budget};
 
 use crate::{app::TraffikBuilder, clock::AnyClock};
 
-/// How much of the body of a refused request is read, and for how long.
-#[derive(Clone, Copy, Debug)]
+/// How much of the body of a refused request is read, for how long, and of how many at once.
+#[derive(Debug)]
 pub(in crate::web) struct Drain {
+    bounds: Bounds,
+    at_once: Arc<Semaphore>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
     bytes: u64,
     time: Duration,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { bytes: TraffikBuilder::DEFAULT_DRAIN_LIMIT, time: TraffikBuilder::DEFAULT_DRAIN_TIMEOUT }
+        let (bytes, time) = (TraffikBuilder::DEFAULT_DRAIN_LIMIT, TraffikBuilder::DEFAULT_DRAIN_TIMEOUT);
+        let at_once = Arc::new(Semaphore::new(TraffikBuilder::DEFAULT_DRAINS_AT_ONCE));
+        Self { bounds: Bounds { bytes, time }, at_once }
     }
 }
 
@@ -30,6 +39,9 @@ impl TraffikBuilder {
 
     /// The longest that it is read, unless told otherwise: 10 s.
     pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The most bodies that are read at once, unless told otherwise: 256.
+    pub const DEFAULT_DRAINS_AT_ONCE: usize = 256;
 
     /// Reads so many bytes of the body of a request that is turned away, and drops them, so that a client that is still
     /// writing gets to read why: 16 MiB unless told otherwise. With 0 nothing is read.
@@ -46,32 +58,45 @@ impl TraffikBuilder {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     pub fn drain_limit(mut self, bytes: u64) -> Self {
-        self.web.drain.bytes = bytes;
+        self.web.drain.bounds.bytes = bytes;
         self
     }
 
     /// Reads the body of a request that is turned away for no longer than this: 10 s unless told otherwise. With none
     /// nothing is read. A client that sends slowly can hold its connection so much longer.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.web.drain.time = timeout;
+        self.web.drain.bounds.time = timeout;
+        self
+    }
+
+    /// Reads so many bodies of requests that are turned away at once: 256 unless told otherwise. A connection whose turn it
+    /// is not ends with its response. A server that reads a body holds about 400 kB for it.
+    pub fn drains_at_once(mut self, bodies: usize) -> Self {
+        self.web.drain.at_once = Arc::new(Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)));
         self
     }
 }
 
 impl Drain {
-    pub(super) fn is_off(self) -> bool {
-        self.bytes == 0 || self.time.is_zero()
+    pub(super) fn is_off(&self) -> bool {
+        self.bounds.bytes == 0 || self.bounds.time.is_zero()
     }
 
     /// Reads the body beside the response, which need not wait for it.
-    pub(super) fn begin(self, body: Body, clock: AnyClock) {
-        // Without one nothing comes by TCP either.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { self.run(body, &clock).await });
+    pub(super) fn begin(&self, body: Body, clock: AnyClock) {
+        // Without a runtime nothing comes by TCP either.
+        if let (Ok(runtime), Ok(turn)) = (Handle::try_current(), Arc::clone(&self.at_once).try_acquire_owned()) {
+            let bounds = self.bounds;
+            runtime.spawn(async move {
+                bounds.drain(body, &clock).await;
+                drop(turn);
+            });
         }
     }
+}
 
-    async fn run(self, body: Body, clock: &AnyClock) {
+impl Bounds {
+    async fn drain(self, body: Body, clock: &AnyClock) {
         let mut end = pin!(clock.sleep(self.time));
         let mut read = pin!(self.read(body));
         // The time is looked at first, so that a body that is always ready ends too.
