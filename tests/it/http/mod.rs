@@ -3,6 +3,7 @@
 pub(crate) mod app;
 mod backends;
 mod body_streams;
+mod caching;
 mod costs;
 mod field_values;
 mod fields;

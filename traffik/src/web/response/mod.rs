@@ -3,6 +3,7 @@
 //! The fields are those of [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/),
 //! written as structured fields (RFC 9651); the bodies are problem details (RFC 9457).
 
+mod caching;
 mod fields;
 mod problem;
 mod refusal;
@@ -11,6 +12,7 @@ mod words;
 
 pub(crate) use self::fields::Items;
 pub(super) use self::{
+    caching::{is_shared, keep_from_sharing},
     fields::add_fields,
     refusal::{TurnedAway, raised, refuse, unavailable},
     responder::AnyResponder,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use axum::{
     http::{
         HeaderValue,
-        header::{CACHE_CONTROL, Entry, RETRY_AFTER},
+        header::{Entry, RETRY_AFTER},
     },
     response::Response,
 };
 
-use super::{add_fields, whole_seconds};
+use super::{add_fields, keep_from_sharing, whole_seconds};
 use crate::{
     app::Traffik,
     web::{
@@ -46,7 +46,7 @@ fn turn_away(mut response: Response, retry_after: Option<Duration>, traffik: &Tr
     if let (Entry::Vacant(vacant), Some(wait)) = (headers.entry(RETRY_AFTER), retry_after) {
         vacant.insert(HeaderValue::from(whole_seconds(wait).max(1)));
     }
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    keep_from_sharing(headers);
     // A layer that waits for the response adds them once it knows everything that was met.
     if !ledger.is_watched() {
         ledger.show(|limits| add_fields(headers, limits, traffik.web().x_ratelimit));

@@ -19,7 +19,9 @@ use crate::web::rejection::{Limited, Unavailable};
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
-/// `Retry-After`, `Cache-Control: no-store` and the RateLimit fields are added to what it makes, unless they are there.
+/// `Retry-After`, `Cache-Control: no-store` and the RateLimit fields are added to what it makes, unless they are there. A
+/// `Cache-Control` that is neither `no-store` nor `private` nor `no-cache` is replaced: a cache would turn away clients that
+/// are within their limits.
 pub trait Responder: Send + Sync + 'static {
     /// The response to a client that is over a limit.
     fn limited(&self, rejection: &Limited) -> Response;

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use crate::web::{
     ledger::Ledger,
-    response::{TurnedAway, add_fields},
+    response::{TurnedAway, add_fields, is_shared, keep_from_sharing},
     uploads::Watch,
 };
 
@@ -52,6 +52,10 @@ where
             let mut response = ready!(this.inner.poll(cx))?;
             let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
             let turned_away = response.extensions_mut().remove::<TurnedAway>().is_some();
+            if turned_away {
+                // Whatever a middleware in between says of all that is there.
+                keep_from_sharing(response.headers_mut());
+            }
             if let Some(watch) = this.watch.take() {
                 watch.end(turned_away, &mut response, ledger.traffik());
             }
@@ -72,9 +76,13 @@ where
     }
 }
 
-/// The response, with the fields for all that its request met.
+/// The response, with the fields for all that its request met, unless a cache may hand them to another client.
 fn tell<B>(mut response: Response<B>, ledger: &Ledger, x_ratelimit: bool) -> Response<B> {
-    ledger.show(|limits| add_fields(response.headers_mut(), limits, x_ratelimit));
+    ledger.show(|limits| {
+        if !(limits.is_empty() || is_shared(response.status(), response.headers())) {
+            add_fields(response.headers_mut(), limits, x_ratelimit);
+        }
+    });
     response
 }
 

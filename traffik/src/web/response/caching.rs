@@ -1,0 +1,200 @@
+//! Whether a cache may hand a response to other clients than the one that it was made for (RFC 9111).
+
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, EXPIRES},
+};
+
+/// `Cache-Control` for the caches of a content delivery network alone (RFC 9213).
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+/// What a field says of shared caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    Nothing,
+    /// They may store the response, and hand it to anybody.
+    Share,
+    /// They may not, or have to ask about it each time.
+    Keep,
+}
+
+/// Whether the response says that shared caches may hand it to others, and so must not tell how one client stands.
+///
+/// A 304 is for a cache, which adds its fields to what it has stored: unless told otherwise, that is for everybody.
+pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool {
+    if says(headers, &CDN_CACHE_CONTROL) == Says::Share {
+        return true;
+    }
+    match says(headers, &CACHE_CONTROL) {
+        Says::Share => true,
+        Says::Keep => false,
+        Says::Nothing => status == StatusCode::NOT_MODIFIED || headers.get(EXPIRES).is_some_and(is_date),
+    }
+}
+
+/// Sees to it that no shared cache hands a refusal to clients that are within their limits.
+pub(in crate::web) fn keep_from_sharing(headers: &mut HeaderMap) {
+    if says(headers, &CACHE_CONTROL) != Says::Keep {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.remove(CDN_CACHE_CONTROL);
+}
+
+fn says(headers: &HeaderMap, name: &HeaderName) -> Says {
+    // As a rule it is not there.
+    if !headers.contains_key(name) {
+        return Says::Nothing;
+    }
+    let mut says = Says::Nothing;
+    for line in headers.get_all(name) {
+        for directive in directives(line.as_bytes()) {
+            match said_by(directive) {
+                Says::Keep => return Says::Keep,
+                Says::Share => says = Says::Share,
+                Says::Nothing => {}
+            }
+        }
+    }
+    says
+}
+
+fn said_by(directive: &[u8]) -> Says {
+    let mut parts = directive.splitn(2, |&byte| byte == b'=');
+    let name = parts.next().unwrap_or_default().trim_ascii();
+    let argument = parts.next().map(<[u8]>::trim_ascii);
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    match argument {
+        // With an argument they are about the fields that it names, and the rest may be stored.
+        None if is("no-store") || is("private") || is("no-cache") => Says::Keep,
+        None if is("public") => Says::Share,
+        Some(seconds) if (is("max-age") || is("s-maxage")) && !is_zero(seconds) => Says::Share,
+        // Nothing may be stored, whatever it is told beside.
+        Some(_) if is("no-store") => Says::Keep,
+        _ => Says::Nothing,
+    }
+}
+
+/// What stands between commas that are not within quotes.
+fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    line.split(move |&byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            b',' => return !is_quoted,
+            _ => {}
+        }
+        false
+    })
+}
+
+/// Whether nothing but zeros is there. What is no number at all counts as one: caches differ about that.
+fn is_zero(seconds: &[u8]) -> bool {
+    let seconds = seconds.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(seconds);
+    !seconds.is_empty() && seconds.iter().all(|&digit| digit == b'0')
+}
+
+/// Whether it is a date, rather than the `0` or `-1` of a response that is old at once.
+fn is_date(expires: &HeaderValue) -> bool {
+    expires.as_bytes().trim_ascii().len() > 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(fields: &[(&'static str, &'static str)]) -> bool {
+        let name = HeaderName::from_static;
+        let fields = fields.iter().map(|(field, value)| (name(field), HeaderValue::from_static(value)));
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        is_shared(StatusCode::OK, &headers)
+    }
+
+    #[test]
+    fn what_may_be_shared() {
+        for value in [
+            "public",
+            "PUBLIC",
+            "max-age=60",
+            "Max-Age=60",
+            "max-age = 60",
+            " public ,\tmax-age=0",
+            "s-maxage=1",
+            "max-age=0, s-maxage=10",
+            "max-age=\"60\"",
+            "max-age=",
+            "max-age=soon",
+            "max-age=000060",
+            "private=\"set-cookie\", max-age=60",
+            "no-cache=\"set-cookie, x-user\", public",
+            "x=\"no-store, private\", public",
+            "x=\"\\\", no-store\", public",
+            "immutable,,public",
+            "must-revalidate, public",
+        ] {
+            assert!(shared(&[("cache-control", value)]), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_may_not() {
+        for value in [
+            "",
+            ",",
+            "private",
+            "Private",
+            "no-store",
+            "no-cache",
+            "no-store=\"\", public",
+            "private, max-age=60",
+            "public, max-age=60, no-cache",
+            "max-age=60,no-store",
+            "max-age=0",
+            "max-age=\"0\"",
+            "s-maxage=0",
+            "x=\"public\"",
+            "x=\"a\", private, y=\"b\", public",
+            "publicity",
+            "max-age",
+            "must-revalidate",
+            "no-transform",
+        ] {
+            assert!(!shared(&[("cache-control", value)]), "{value}");
+        }
+        assert!(!shared(&[]));
+    }
+
+    #[test]
+    fn several_lines_are_one() {
+        assert!(shared(&[("cache-control", "must-revalidate"), ("cache-control", "max-age=60")]));
+        assert!(!shared(&[("cache-control", "max-age=60"), ("cache-control", "private")]));
+    }
+
+    #[test]
+    fn a_date_of_expiry_counts_where_nothing_else_is_said() {
+        let expires = ("expires", "Thu, 01 Dec 2044 16:00:00 GMT");
+        assert!(shared(&[expires]));
+        assert!(shared(&[expires, ("cache-control", "no-transform")]));
+        assert!(!shared(&[expires, ("cache-control", "private")]));
+        assert!(!shared(&[("expires", "0")]) && !shared(&[("expires", "-1")]));
+    }
+
+    #[test]
+    fn a_network_that_is_told_to_store_shares_what_others_may_not() {
+        assert!(shared(&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")]));
+        assert!(shared(&[("cache-control", "public"), ("cdn-cache-control", "no-store")]));
+        assert!(!shared(&[("cdn-cache-control", "no-store")]));
+    }
+
+    #[test]
+    fn a_304_is_for_everybody_unless_it_says_otherwise() {
+        let mut headers = HeaderMap::new();
+        assert!(is_shared(StatusCode::NOT_MODIFIED, &headers));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        assert!(!is_shared(StatusCode::NOT_MODIFIED, &headers));
+    }
+}
