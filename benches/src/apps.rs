@@ -12,13 +12,16 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
-    http::{HeaderValue, StatusCode},
+    http::{HeaderValue, Method, StatusCode, Uri},
     response::Response,
     routing::{MethodRouter, get},
 };
 use tower::ServiceExt;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
-use traffik::{ClientIp, Throttle, Throttled, Traffik, backend::MemoryBackend, throttled};
+use traffik::{
+    Bypass, ClientIp, DefaultIdentity, Rate, Rule, Settings, Throttle, Throttled, Traffik, backend::MemoryBackend,
+    throttled,
+};
 
 use crate::limits::Limit;
 
@@ -26,11 +29,31 @@ use crate::limits::Limit;
 #[limit("benches:argument", "1_000_000_000/1000h")]
 struct Ample;
 
+/// The same limit, where it is asked of each request whether it applies: by its method, its path and what opens a WebSocket.
+#[derive(Debug)]
+struct Ruled;
+
+impl Throttle for Ruled {
+    const UID: &'static str = "benches:ruled";
+    const RATE: Rate = Ample::RATE;
+    type Identity = DefaultIdentity;
+
+    fn settings() -> Settings {
+        Settings::new()
+            .rule(Rule::path("/api/*/items/**").and(Rule::methods([Method::GET])).and(Rule::http()))
+            .bypass(Bypass::path("/api/*/health"))
+    }
+}
+
 async fn hello() -> &'static str {
     "hello"
 }
 
 async fn argument(_: Throttled<Ample>) -> &'static str {
+    "hello"
+}
+
+async fn ruled(_: Throttled<Ruled>) -> &'static str {
     "hello"
 }
 
@@ -73,8 +96,25 @@ pub fn behind_proxy() -> Result<Router> {
     Ok(Router::new().route("/", get(argument)).layer(traffik.layer()))
 }
 
+/// traffik, whose limit has rules, for a path of some length: [`RULED_PATH`].
+pub fn by_rules() -> Router {
+    at(RULED_PATH, get(ruled))
+}
+
+/// The same without rules.
+pub fn without_rules() -> Router {
+    at(RULED_PATH, get(argument))
+}
+
+/// The path of [`by_rules`].
+pub const RULED_PATH: &str = "/api/v1/items/42";
+
 fn traffik(route: MethodRouter) -> Router {
-    Router::new().route("/", route).layer(Traffik::new(MemoryBackend::new("benches")).layer())
+    at("/", route)
+}
+
+fn at(path: &str, route: MethodRouter) -> Router {
+    Router::new().route(path, route).layer(Traffik::new(MemoryBackend::new("benches")).layer())
 }
 
 fn tower_governor() -> Result<Router> {
@@ -88,8 +128,9 @@ fn tower_governor() -> Result<Router> {
 }
 
 /// A request as a server makes it: with the address of its peer.
-fn request() -> Request {
+fn request(path: &'static str) -> Request {
     let mut request = Request::new(Body::empty());
+    *request.uri_mut() = Uri::from_static(path);
     let peer = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 50_000));
     request.extensions_mut().insert(ConnectInfo(peer));
     request
@@ -102,7 +143,7 @@ fn request() -> Request {
 /// When the request is not answered, or turned away.
 #[must_use]
 pub fn send(app: &Router) -> Response {
-    answer(app, request())
+    answer(app, request("/"))
 }
 
 /// The same as a proxy sends it on.
@@ -112,9 +153,19 @@ pub fn send(app: &Router) -> Response {
 /// When the request is not answered, or turned away.
 #[must_use]
 pub fn forward(app: &Router) -> Response {
-    let mut request = request();
+    let mut request = request("/");
     request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static("198.51.100.1, 203.0.113.7"));
     answer(app, request)
+}
+
+/// A request to [`RULED_PATH`].
+///
+/// # Panics
+///
+/// When the request is not answered, or turned away.
+#[must_use]
+pub fn send_ruled(app: &Router) -> Response {
+    answer(app, request(RULED_PATH))
 }
 
 #[expect(clippy::panic, reason = "what was measured would be something else")]
@@ -134,6 +185,13 @@ mod tests {
     #[test]
     fn all_have_the_same_limit() {
         assert_eq!(Ample::RATE, Limit::AMPLE.rate);
+    }
+
+    #[test]
+    fn a_limit_with_rules_applies_to_what_is_sent() {
+        for app in [by_rules(), without_rules()] {
+            assert!(send_ruled(&app).headers().contains_key("ratelimit"));
+        }
     }
 
     #[test]

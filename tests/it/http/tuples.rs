@@ -18,6 +18,14 @@ throttle!(Four, "four", "9/min");
 throttle!(Five, "five", "9/min");
 throttle!(Six, "six", "9/min");
 throttle!(Last, "last", "1/min");
+throttle!(Seven, "seven", "9/min");
+throttle!(Eight, "eight", "9/min");
+throttle!(Nine, "nine", "9/min");
+throttle!(Ten, "ten", "9/min");
+throttle!(Eleven, "eleven", "9/min");
+throttle!(Twelve, "twelve", "9/min");
+throttle!(Thirteen, "thirteen", "9/min");
+throttle!(Fourteen, "fourteen", "9/min");
 
 #[tokio::test]
 async fn both_are_charged_or_neither_is() {
@@ -49,20 +57,37 @@ async fn both_are_charged_or_neither_is() {
 }
 
 #[tokio::test]
-async fn eight_are_one_decision_too() {
-    type Eight = (Burst, Sustained, Two, Three, Four, Five, Six, Last);
+async fn sixteen_are_one_decision_too() {
+    type All = (
+        Burst,
+        Sustained,
+        Two,
+        Three,
+        Four,
+        Five,
+        Six,
+        Seven,
+        Eight,
+        Nine,
+        Ten,
+        Eleven,
+        Twelve,
+        Thirteen,
+        Fourteen,
+        Last,
+    );
 
     let (traffik, _) = traffik();
     let app = Router::new()
-        .route("/", get(|permit: Throttled<Eight>| async move { permit.limits().iter().count().to_string() }))
+        .route("/", get(|permit: Throttled<All>| async move { permit.limits().iter().count().to_string() }))
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
-    assert_eq!(server.get("/").await.body, "8");
+    assert_eq!(server.get("/").await.body, "16");
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.problem("violated-policies")), (429, serde_json::json!(["last"])));
-    let remaining: Vec<_> = traffik.peek::<Eight>(HERE).await.unwrap().iter().map(traffik::Limit::remaining).collect();
-    assert_eq!(remaining, [1, 2, 8, 8, 8, 8, 8, 0]);
+    let remaining: Vec<_> = traffik.peek::<All>(HERE).await.unwrap().iter().map(traffik::Limit::remaining).collect();
+    assert_eq!(remaining, [1, 2, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 0]);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@ use std::{any::TypeId, sync::Arc};
 use super::{ConfigError, Definition, Throttle};
 use crate::{app::Registry, one_or_more::OneOrMore};
 
-/// A [`Throttle`], or a tuple of up to eight that are decided as one: all are charged, or none is. One that is in it
+/// A [`Throttle`], or a tuple of up to sixteen that are decided as one: all are charged, or none is. One that is in it
 /// twice is charged once.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a throttle nor a tuple of up to eight throttles",
+    message = "`{Self}` is neither a throttle nor a tuple of up to sixteen throttles",
     note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \
             `traffik::Throttle` for it, with a `UID` and a `RATE`"
 )]
@@ -43,6 +43,14 @@ macro_rules! all_the_tuples {
         $name!(A, B, C, D, E, F);
         $name!(A, B, C, D, E, F, G);
         $name!(A, B, C, D, E, F, G, H);
+        $name!(A, B, C, D, E, F, G, H, I);
+        $name!(A, B, C, D, E, F, G, H, I, J);
+        $name!(A, B, C, D, E, F, G, H, I, J, K);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M, N);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
     };
 }
 #[cfg(feature = "axum")]

@@ -15,7 +15,7 @@ use crate::{
 /// Extractor that lets a request through only if its client is within a limit, or within all of a tuple of limits.
 ///
 /// Over the limit the handler never runs, and the client gets a 429 that says when to come back. `T` is a
-/// [`Throttle`], or a tuple of up to eight, which are one decision: all are charged, or none is.
+/// [`Throttle`], or a tuple of up to sixteen, which are one decision: all are charged, or none is.
 ///
 /// Put it before other arguments: arguments run in order, and whatever comes before it has been done by the time a
 /// request is refused.
