@@ -50,11 +50,19 @@ impl<'a> Forms<'a> {
 
 /// Whether everybody reads it as it is.
 fn is_plain(path: &str) -> bool {
-    if path == "/" {
-        return true;
+    let [b'/', rest @ ..] = path.as_bytes() else { return false };
+    let (mut last, mut has_dots) = (b'/', false);
+    for byte in rest {
+        match byte {
+            b'%' => return false,
+            b'/' if last == b'/' => return false,
+            b'.' if last == b'/' => has_dots = true,
+            _ => {}
+        }
+        last = *byte;
     }
-    let Some(path) = path.strip_prefix('/') else { return false };
-    !path.contains('%') && path.split('/').all(|segment| !segment.is_empty() && dots(segment).is_none())
+    // Most that begins with a dot is a name all the same.
+    (last != b'/' || rest.is_empty()) && !(has_dots && path.split('/').any(|segment| dots(segment).is_some()))
 }
 
 impl Readings {

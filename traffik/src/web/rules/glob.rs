@@ -17,8 +17,10 @@ pub(super) struct Glob {
 enum Segment {
     /// `**`.
     AnyNumber,
-    /// A name, with what is between its wildcards. It is known both decoded and as it is sent.
-    One { decoded: Pieces, sent: Pieces },
+    /// `*`.
+    Any,
+    /// A name, with what is between its wildcards. It is known decoded, and as it is sent if that differs.
+    One { decoded: Pieces, sent: Option<Pieces> },
 }
 
 /// What has to occur in this order, the first at the start and the last at the end, with anything in between.
@@ -35,6 +37,7 @@ impl Glob {
         let (names, is_folder) = names(pattern)?;
         let segment = |name: &str| match name {
             "**" => Ok(Segment::AnyNumber),
+            "*" => Ok(Segment::Any),
             _ if name.contains("**") => Err("`**` stands for whole segments: write `/**/`, or `*` within a segment"),
             _ => Ok(Segment::new(name.split('*'))),
         };
@@ -55,16 +58,12 @@ impl Glob {
     pub(super) fn matches_exactly(&self, path: &str) -> bool {
         let Some(path) = path.strip_prefix('/') else { return false };
         let path = if self.is_folder { path.strip_suffix('/') } else { Some(path) };
-        match path {
-            None => false,
-            Some("") => matches(&self.segments, std::iter::empty()),
-            Some(path) => matches(&self.segments, path.split('/')),
-        }
+        path.is_some_and(|path| matches(&self.segments, Segments::all(path)))
     }
 
     /// Whether a path matches, whatever its slashes.
     pub(super) fn matches(&self, path: &str) -> bool {
-        matches(&self.segments, path.split('/').filter(|segment| !segment.is_empty()))
+        matches(&self.segments, Segments::named(path))
     }
 
     /// Whether no path can match both.
@@ -93,13 +92,17 @@ fn names(pattern: &str) -> Result<(impl Iterator<Item = &str>, bool), &'static s
 
 impl Segment {
     fn new<'a>(pieces: impl Iterator<Item = &'a str> + Clone) -> Self {
-        Self::One { decoded: Pieces::new(pieces.clone().map(decoded)), sent: Pieces::new(pieces.map(sent)) }
+        let (decoded, sent) = (Pieces::new(pieces.clone().map(decoded)), Pieces::new(pieces.map(sent)));
+        Self::One { sent: (sent != decoded).then_some(sent), decoded }
     }
 
     fn matches(&self, segment: &str) -> bool {
         match self {
             Self::AnyNumber => true,
-            Self::One { decoded, sent } => decoded.matches(segment) || sent.matches(segment),
+            Self::Any => !segment.is_empty(),
+            Self::One { decoded, sent } => {
+                decoded.matches(segment) || sent.as_ref().is_some_and(|sent| sent.matches(segment))
+            }
         }
     }
 }
@@ -148,7 +151,44 @@ impl Pieces {
     }
 }
 
-fn matches<'p>(mut pattern: &[Segment], mut path: impl Iterator<Item = &'p str> + Clone) -> bool {
+/// The segments of a path.
+#[derive(Clone)]
+struct Segments<'p> {
+    rest: Option<&'p str>,
+    /// Whether only those are told that have a name.
+    named: bool,
+}
+
+impl<'p> Segments<'p> {
+    /// All between the slashes of a path whose first slash was taken away.
+    fn all(path: &'p str) -> Self {
+        Self { rest: (!path.is_empty()).then_some(path), named: false }
+    }
+
+    /// Those that have a name.
+    fn named(path: &'p str) -> Self {
+        Self { rest: Some(path), named: true }
+    }
+}
+
+impl<'p> Iterator for Segments<'p> {
+    type Item = &'p str;
+
+    fn next(&mut self) -> Option<&'p str> {
+        loop {
+            let rest = self.rest?;
+            // Segments are short: nothing is gained by looking for a slash in many bytes at once.
+            let end = rest.bytes().position(|byte| byte == b'/');
+            let segment = rest.get(..end.unwrap_or(rest.len()))?;
+            self.rest = end.and_then(|end| rest.get(end + 1..));
+            if !(self.named && segment.is_empty()) {
+                return Some(segment);
+            }
+        }
+    }
+}
+
+fn matches(mut pattern: &[Segment], mut path: Segments<'_>) -> bool {
     // Where to go on if what is tried fails: the latest `**` takes one segment more.
     let mut retry = None;
     loop {
@@ -193,6 +233,7 @@ fn meets(one: &[Segment], other: &[Segment]) -> bool {
                 (Some(Segment::AnyNumber), None) => below,
                 (None, Some(Segment::AnyNumber)) => before,
                 (Some(Segment::AnyNumber), _) | (_, Some(Segment::AnyNumber)) => below || before,
+                (Some(Segment::Any), Some(_)) | (Some(_), Some(Segment::Any)) => before_below,
                 (Some(Segment::One { decoded, .. }), Some(Segment::One { decoded: other, .. })) => {
                     before_below && decoded.meets(other)
                 }
