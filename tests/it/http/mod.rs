@@ -9,6 +9,7 @@ mod field_values;
 mod fields;
 mod forwarding;
 mod giving_back;
+mod grpc;
 mod identifiers;
 mod identity_extractors;
 mod layers;
