@@ -9,7 +9,7 @@ use crate::web::ByUid;
 use crate::{
     backend::{BackendError, Stores},
     on_error::{Plan, Plans},
-    throttle::{ConfigError, Declared, Definition, Settings, Throttle, Throttles},
+    throttle::{ConfigError, Declared, Definition, Throttle, Throttles},
     warning::Told,
 };
 
@@ -79,17 +79,17 @@ impl Registry {
     pub(crate) fn get<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         match self.known.get(TypeId::of::<T>()) {
             Some(known) => Ok(known),
-            None => self.learn(Definition::of::<T>(self.settings::<T>(), &self.stores, &self.plans, &self.told)?),
+            None => self.learn(self.define::<T>()?),
         }
     }
 
-    /// The settings of `T`, with what the app adds to them.
-    fn settings<T: Throttle>(&self) -> Settings {
+    /// What `T` is, with what the app adds to its settings.
+    fn define<T: Throttle>(&self) -> Result<Definition, ConfigError> {
         #[cfg_attr(not(feature = "axum"), expect(unused_mut))]
         let mut settings = T::settings();
         #[cfg(feature = "axum")]
         self.rules.add_to(T::UID, &mut settings.web.applies);
-        settings
+        Definition::of::<T>(settings, &self.stores, &self.plans, &self.told)
     }
 
     /// Clears all backends, those included that stand in for others.

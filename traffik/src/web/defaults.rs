@@ -264,7 +264,7 @@ impl TraffikBuilder {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
-    /// A uid that no throttle has is a [`ConfigError::UnknownUid`](crate::ConfigError::UnknownUid). Throttles that macros
+    /// A uid that no throttle has is a [`ConfigError::UnknownUid`]. Throttles that macros
     /// declare are known; one whose `impl Throttle` is written by hand is when it is [registered](Self::register).
     pub fn rule(mut self, uid: &'static str, rule: Rule) -> Self {
         self.web.rules.add_rule(uid, rule);
