@@ -132,9 +132,14 @@ fn implementation(
     conditions: &[&Attribute],
     traffik: &Root,
 ) -> TokenStream {
-    let Limit { uid, rate, options } = limit;
+    let Limit { uid, rate, places, options } = limit;
     let rate_root = traffik.at(rate.span().resolved_at(Span::call_site()));
-    let rate = quote_spanned!(rate.span().resolved_at(Span::call_site())=> #rate_root::Rate::literal(#rate));
+    let rate_span = rate.span().resolved_at(Span::call_site());
+    let rate = if let Some(places) = places {
+        quote_spanned!(rate_span=> #rate_root::strategy::Concurrency::at_once(#places))
+    } else {
+        quote_spanned!(rate_span=> #rate_root::Rate::literal(#rate))
+    };
     let place = place(uid);
     let shown = shown.unraw().to_string();
     let traffik = traffik.at(Span::call_site());
@@ -171,11 +176,12 @@ fn place(uid: &LitStr) -> TokenStream {
 
 fn settings(limit: &Limit, traffik: &TokenStream) -> Option<TokenStream> {
     let options = &limit.options;
+    let at_once = limit.places.map(|_| quote!(.strategy(#traffik::strategy::Concurrency)));
     let strategy = options.strategy.iter().map(|strategy| quote!(.strategy(#strategy)));
     let cost = options.cost.iter().map(|cost| quote!(.cost(#cost)));
     let backend = options.backend.iter().map(|backend| quote!(.backend(#backend)));
     let on_error = options.on_error.iter().map(|on_error| quote!(.on_error(#on_error)));
-    let chain: TokenStream = strategy.chain(cost).chain(backend).chain(on_error).collect();
+    let chain: TokenStream = at_once.into_iter().chain(strategy).chain(cost).chain(backend).chain(on_error).collect();
     let settings = match &options.settings {
         Some(function) => quote!(#traffik::__private::change(#traffik::Settings::new() #chain, #function)),
         None if chain.is_empty() => return None,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../docs/crate.md")]
 
+mod at_once;
 mod errors;
 mod expand;
 mod options;

@@ -7,6 +7,7 @@ use quote::ToTokens;
 use syn::{DeriveInput, FnArg, GenericArgument, LitStr, Pat, PathArguments, Signature, Type};
 
 use crate::{
+    at_once,
     errors::Errors,
     options::{self, Options},
     parse::{self, Function, Term, Terms},
@@ -36,6 +37,8 @@ pub(crate) enum Throttle {
 pub(crate) struct Limit {
     pub(crate) uid: LitStr,
     pub(crate) rate: LitStr,
+    /// How many at once, if the rate says that.
+    pub(crate) places: Option<u64>,
     pub(crate) options: Options,
 }
 
@@ -144,7 +147,8 @@ fn throttles(terms: Terms, krate: &mut Option<TokenStream>, errors: &mut Errors)
                     }
                     uid.clone()
                 };
-                throttles.push(Throttle::Limit(Limit { uid, rate, options: Options::default() }));
+                let places = at_once::places(&rate, errors);
+                throttles.push(Throttle::Limit(Limit { uid, rate, places, options: Options::default() }));
             }
             Term::Type(ty) => throttles.push(Throttle::Type(ty)),
             Term::Setting(setting) => match throttles.last_mut() {
@@ -163,7 +167,27 @@ fn throttles(terms: Terms, krate: &mut Option<TokenStream>, errors: &mut Errors)
             },
         }
     }
+    throttles.iter().for_each(|throttle| check_strategy(throttle, errors));
     throttles
+}
+
+/// How many at once is decided in one way.
+fn check_strategy(throttle: &Throttle, errors: &mut Errors) {
+    if let Throttle::Limit(Limit {
+        rate,
+        places: Some(places),
+        options: Options { strategy: Some(strategy), .. },
+        ..
+    }) = throttle
+    {
+        errors.at(
+            strategy,
+            format!(
+                "{:?} has a strategy of its own, `Concurrency`: leave `strategy` out, or write a rate, as \"{places}/min\"",
+                rate.value()
+            ),
+        );
+    }
 }
 
 fn check_uid(uid: &LitStr, errors: &mut Errors) {

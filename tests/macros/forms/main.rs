@@ -1,6 +1,7 @@
 //! Each form of the macros, in an app that is asked over TCP.
 
 mod arguments;
+mod at_once;
 mod places;
 mod server;
 mod settings;

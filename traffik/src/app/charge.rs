@@ -4,7 +4,8 @@ use crate::{backend::BackendError, client::Client, limits::Limits};
 
 /// What came of [`Traffik::hit`](crate::Traffik::hit): how the client stands, and by what its charge can be given back, once.
 ///
-/// It reads like the [`Limits`] that it holds.
+/// It reads like the [`Limits`] that it holds. It holds the places, too, that were taken by limits on
+/// [how many at once](crate::strategy::Concurrency), until it is dropped or refunded.
 ///
 /// ```
 /// # use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};

@@ -45,6 +45,9 @@ pub struct ThrottleLayer<T> {
 ///     .layer(traffik.layer());
 /// ```
 ///
+/// The place of a limit on [how many at once](crate::strategy::Concurrency) is held until the body of the response was sent, or
+/// is dropped.
+///
 /// The throttle's [`Identity`](crate::Throttle::Identity) must be found without the app's state. Where it needs the state,
 /// use `axum::middleware::from_extractor_with_state::<Throttled<T>, _>`.
 pub fn throttle_layer<T>() -> ThrottleLayer<T> {
