@@ -14,6 +14,7 @@ macro_rules! pages {
 pages! {
     readme: "../../README.md",
     browsers: "../../docs/browsers.md",
+    concurrency: "../../docs/concurrency.md",
     design: "../../docs/design.md",
     identifiers: "../../docs/identifiers.md",
     outages: "../../docs/outages.md",
