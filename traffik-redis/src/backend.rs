@@ -23,6 +23,7 @@ use crate::{
     keys::Keys,
     refusals::{Moment, Refusals},
     scripts::Time,
+    side_by_side::side_by_side,
     store::Store,
 };
 
@@ -144,11 +145,9 @@ impl Backend for RedisBackend {
         let store = self.open()?;
         let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
         let Some(slots) = store.places(&hits)? else { return store.refund(receipts).await };
-        let mut refunded = Ok(());
-        for part in slots.split(receipts) {
-            refunded = store.refund(&part).await.and(refunded);
-        }
-        refunded
+        let parts = slots.split(receipts);
+        let refunded = side_by_side(parts.iter().map(|part| store.refund(part))).await;
+        refunded.into_iter().fold(Ok(()), Result::and)
     }
 
     async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {

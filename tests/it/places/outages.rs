@@ -1,11 +1,11 @@
 //! A backend that fails while somebody is there: he stays, and is counted again once it answers.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use traffik::{
     Traffik,
     backend::MemoryBackend,
-    on_error::{Allow, Failover, Fallback},
+    on_error::{Allow, Failover, Failure, Fallback, Resolution},
     strategy::Concurrency,
     test::ManualClock,
 };
@@ -151,6 +151,21 @@ async fn who_stops_waiting_for_the_answer_holds_nothing() -> Result {
     clock.advance(Duration::from_millis(10));
     settle().await;
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_that_panics_is_the_users_own() -> Result {
+    let clock = ManualClock::new();
+    let moody = Moody::new(&clock);
+    let panics = async |failure: Failure| {
+        assert!(failure.uid().is_empty(), "this is meant to be");
+        Ok::<_, Infallible>(Resolution::Admit)
+    };
+    let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(panics).allow_duplicate_uids().build()?;
+    moody.is(Mood::Fails);
+    let hit = tokio::spawn(async move { traffik.hit::<Two>("alice").await.map(|held| held.is_admitted()) });
+    assert!(hit.await.is_err_and(|error| error.is_panic()));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, panic::resume_unwind, sync::Arc};
 
 use smallvec::SmallVec;
 use tokio::runtime::Handle;
@@ -263,7 +263,12 @@ impl Traffik {
         let Ok(runtime) = Handle::try_current() else { return self.charge_later(asked).await };
         let (traffik, questions) = (self.clone(), asked.map(Asked::question));
         let charge = runtime.spawn(async move { traffik.charge_later(&questions.map(Question::asked)).await });
-        charge.await.unwrap_or_else(|gone| Err(BackendError::unavailable(gone).into()))
+        match charge.await {
+            Ok(answer) => answer,
+            // A function of the user's own, say: it is his, wherever it runs.
+            Err(gone) if gone.is_panic() => resume_unwind(gone.into_panic()),
+            Err(gone) => Err(BackendError::unavailable(gone).into()),
+        }
     }
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.

@@ -41,6 +41,8 @@ pub(super) struct Register {
     /// When each has to be renewed, unless that is under way.
     due: BTreeSet<(Timestamp, usize)>,
     leaving: VecDeque<Leaving>,
+    /// Whether something was given back last: then who has to be renewed is next, so that neither waits for all of the other.
+    gave_back: bool,
     /// Whether somebody sees to it, and until when he sleeps.
     is_kept: bool,
     asleep_until: Option<Timestamp>,
@@ -169,12 +171,18 @@ impl Register {
 
     pub(super) fn next(&mut self, now: Timestamp) -> Step {
         self.asleep_until = None;
+        let renewals = self.due.first().map(|(due, _)| *due);
+        let is_due = renewals.is_some_and(|due| due <= now);
+        if is_due && self.gave_back {
+            self.gave_back = false;
+            return Step::Renew(self.take_due(now));
+        }
         let ready = self.leaving.iter().take(BATCH).take_while(|leaving| leaving.not_before <= now).count();
+        self.gave_back = ready > 0;
         if ready > 0 {
             return Step::GiveBack(self.leaving.drain(..ready).collect());
         }
-        let renewals = self.due.first().map(|(due, _)| *due);
-        if renewals.is_some_and(|due| due <= now) {
+        if is_due {
             return Step::Renew(self.take_due(now));
         }
         let retry = self.leaving.front().map(|leaving| leaving.not_before);
@@ -287,6 +295,19 @@ mod tests {
         }
         let lengths = [(); 4].map(|()| renewals(register.next(at(10_000))).len());
         assert_eq!(lengths, [64, 64, 22, 0]);
+    }
+
+    #[test]
+    fn those_that_stay_and_those_that_leave_take_turns() {
+        let mut register = Register::default();
+        let numbers: Vec<_> = (0..300).map(|_| enter(&mut register, 0)).collect();
+        for number in numbers.into_iter().take(150) {
+            let leaving = register.leave(number);
+            leaving.into_iter().for_each(|leaving| register.leave_later(leaving));
+        }
+        let steps = [(); 6].map(|()| matches!(register.next(at(10_000)), Step::GiveBack(_)));
+        assert_eq!(steps, [true, false, true, false, true, false]);
+        assert!(matches!(register.next(at(10_000)), Step::End));
     }
 
     #[test]
