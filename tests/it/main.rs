@@ -16,3 +16,4 @@ mod rate;
 mod rules;
 mod strategies;
 mod traps;
+mod ws;

@@ -80,6 +80,7 @@
 //! - `macros`, on by default: the attribute `throttled`, and the derive of [`Throttle`](trait@Throttle).
 //!   They name this crate `::traffik`: one that depends on it by another name says `extern crate its_name as traffik;`
 //!   in its root.
+//! - `ws`: the module `web::ws`, limits on the messages of WebSockets.
 //! - `serde`: a [`Rate`] as a string in configuration files.
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
 //! - `http2`: `Rule::websocket` and its kin tell handshakes over HTTP/2 from other requests, as axum's feature of that name

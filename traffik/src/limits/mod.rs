@@ -160,6 +160,13 @@ impl Limits {
         self.iter().find(|limit| limit.is_counted()).unwrap_or(self.all.first()).store()
     }
 
+    /// Those of two decisions that were made together.
+    #[cfg(feature = "ws")]
+    pub(crate) fn with(mut self, others: &Self) -> Self {
+        others.shared().for_each(|limit| self.all.add(Arc::clone(limit), |_, _| false));
+        self
+    }
+
     pub(crate) fn receipts<'a>(&'a self, key: &'a Key) -> SmallVec<[Receipt<'a>; INLINE]> {
         self.iter().filter_map(|limit| limit.receipt(key)).collect()
     }

@@ -17,6 +17,8 @@ mod rules;
 mod throttle_layer;
 mod traffik_layer;
 mod uploads;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 pub use self::{
     client_ip::{ClientIp, ForwardedHeader},

@@ -40,7 +40,7 @@ pub enum Now<'a> {
 }
 
 impl Meeting {
-    pub(super) fn begin(parts: &mut Parts, place: Place) -> Result<Self, Misconfigured> {
+    pub(in crate::web) fn begin(parts: &mut Parts, place: Place) -> Result<Self, Misconfigured> {
         place.check()?;
         let traffik = parts.extensions.get::<Traffik>().ok_or_else(Misconfigured::no_state)?;
         let Some(ledger) = parts.extensions.get::<Ledger>().cloned() else {

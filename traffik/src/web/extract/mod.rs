@@ -5,5 +5,7 @@ mod inquiry;
 mod meeting;
 mod throttled;
 
+#[cfg(feature = "ws")]
+pub(super) use self::meeting::Meeting;
 pub use self::throttled::Throttled;
 pub(super) use self::{identified::Identified, throttled::meet};

@@ -1,0 +1,91 @@
+//! Messages that a handler decides about itself.
+
+use std::time::Duration;
+
+use axum::extract::ws::Message;
+use traffik::web::ws::{MessageRejection, Messages};
+
+use super::{
+    Chat, Dear,
+    rig::{Client, ended, serve, too_many, traffik},
+};
+
+#[tokio::test]
+async fn the_handler_charges_tells_and_goes_on() {
+    let (traffik, clock) = traffik();
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |mut socket, messages| {
+        let mut told = Vec::new();
+        while let Some(Ok(Message::Text(text))) = socket.recv().await {
+            let answer = match messages.hit().await {
+                Ok(limits) => format!("{text}: {} left", limits.tightest().remaining()).into(),
+                Err(rejection @ MessageRejection::Limited(_)) => rejection.notification(),
+                Err(other) => panic!("{other}"),
+            };
+            told.push(messages.is_throttled());
+            let _ = socket.send(answer).await;
+        }
+        told
+    })
+    .await;
+
+    let mut client = Client::connect(address).await;
+    assert_eq!(client.ask("one").await, "one: 2 left");
+    assert_eq!(client.ask("two").await, "two: 1 left");
+    assert_eq!(client.ask("three").await, "three: 0 left");
+    assert_eq!(client.ask("four").await, too_many(60));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(client.ask("five").await, "five: 2 left");
+    client.0.close(None).await.unwrap();
+    assert_eq!(ended(&mut ends).await, [false, false, false, true, false]);
+}
+
+#[tokio::test]
+async fn it_charges_what_it_likes_for_whatever_it_likes() {
+    let (traffik, _) = traffik();
+    let (address, mut ends) = serve::<Dear, _, _>(&traffik, async |_, messages| {
+        let messages = messages.cost(|message| if matches!(message, Message::Binary(_)) { 3 } else { 0 });
+        let cost = |limits: Result<traffik::Limits, MessageRejection>| limits.ok().map(|all| all.tightest().cost());
+        let costs = [
+            cost(messages.hit().await),
+            cost(messages.hit_costing(2).await),
+            cost(messages.hit_for(&Message::Binary("..".into())).await),
+            cost(messages.hit_for(&Message::Text("..".into())).await),
+            cost(messages.hit().await),
+        ];
+        (costs, messages.hit_costing(11).await.err().and_then(|rejection| rejection.retry_after()))
+    })
+    .await;
+    let _client = Client::connect(address).await;
+    assert_eq!(ended(&mut ends).await, ([Some(4), Some(2), Some(3), Some(0), None], None));
+}
+
+#[tokio::test]
+async fn a_client_that_many_tasks_charge_gets_what_the_limit_says() {
+    let (traffik, _) = traffik();
+    async fn admitted<T: 'static>(messages: Messages<T>) -> usize {
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let messages = messages.clone();
+                tokio::spawn(async move {
+                    let mut admitted = 0;
+                    for _ in 0..100 {
+                        admitted += usize::from(messages.hit().await.is_ok());
+                        tokio::task::yield_now().await;
+                    }
+                    admitted
+                })
+            })
+            .collect();
+        let mut admitted = 0;
+        for task in tasks {
+            admitted += task.await.unwrap_or_default();
+        }
+        admitted
+    }
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |_, messages| {
+        (admitted(messages.clone().per_connection()).await, admitted(messages).await)
+    })
+    .await;
+    let _client = Client::connect(address).await;
+    assert_eq!(ended(&mut ends).await, (3, 3));
+}

@@ -1,0 +1,48 @@
+//! WebSockets, seen from the client's side of a socket.
+
+mod by_hand;
+mod handshake;
+mod json;
+mod kinds;
+mod notifications;
+mod outages;
+mod over_limit;
+mod rig;
+mod scopes;
+mod waiting;
+
+use traffik::{
+    DefaultIdentity, Rate, Settings, Throttle,
+    strategy::{LeakyBucketWithQueue, SlidingWindowLog},
+};
+
+/// Throttles, each with its uid, its rate and its settings.
+macro_rules! throttles {
+    ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
+        $(#[derive(Debug)]
+        struct $name;
+
+        impl Throttle for $name {
+            const UID: &'static str = $uid;
+            const RATE: Rate = Rate::literal($rate);
+            type Identity = DefaultIdentity;
+
+            fn settings() -> Settings {
+                $settings
+            }
+        })+
+    };
+}
+
+throttles! {
+    Connect: "ws:connect", "2/min", Settings::new();
+    Chat: "ws:chat", "3/min", Settings::new();
+    Sustained: "ws:sustained", "5/hour", Settings::new();
+    Binary: "ws:binary", "2/min", Settings::new();
+    Logged: "ws:logged", "2/min", Settings::new().strategy(SlidingWindowLog);
+    Each: "ws:each", "2/min", Settings::new();
+    Dear: "ws:dear", "10/min", Settings::new().cost(4);
+    Large: "ws:large", "100/min", Settings::new();
+    Queue: "ws:queue", "1/s", Settings::new().strategy(LeakyBucketWithQueue::new());
+    Nothing: "ws:nothing", "0/0", Settings::new();
+}

@@ -1,0 +1,230 @@
+//! A backend that gives no answer while a connection is open.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::extract::ws::Message;
+use traffik::{
+    Traffik, TraffikBuilder,
+    backend::{Backend, BackendError, MemoryBackend},
+    clock::AnyClock,
+    decision::{Decision, Hit, Receipt},
+    on_error::{Allow, Failover, Raise},
+    test::ManualClock,
+    web::ws::{
+        MessageRejection,
+        over_limit::{Action, Close, Skip, Violation, Wait},
+    },
+};
+
+use super::{
+    Chat, Each, Large,
+    rig::{Client, echoing, ended, serve, too_many, traffik, unchecked},
+};
+
+/// A backend that is waited for, and can be away or hang.
+#[derive(Clone, Debug)]
+struct Remote {
+    store: MemoryBackend,
+    mood: Arc<AtomicU8>,
+}
+
+const ANSWERS: u8 = 0;
+const IS_AWAY: u8 = 1;
+const HANGS: u8 = 2;
+
+impl Remote {
+    fn is(&self, mood: u8) {
+        self.mood.store(mood, Ordering::Relaxed);
+    }
+}
+
+impl Backend for Remote {
+    fn namespace(&self) -> &str {
+        self.store.namespace()
+    }
+
+    fn clock(&self) -> AnyClock {
+        Backend::clock(&self.store)
+    }
+
+    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        tokio::task::yield_now().await;
+        match self.mood.load(Ordering::Relaxed) {
+            ANSWERS => self.store.decide(hits).await,
+            IS_AWAY => Err(BackendError::unavailable("there is no connection")),
+            _ => pending().await,
+        }
+    }
+
+    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        self.store.peek(hits).await
+    }
+
+    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        self.store.refund(receipts).await
+    }
+
+    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+        self.store.reset(hits).await
+    }
+
+    async fn clear(&self) -> Result<(), BackendError> {
+        self.store.clear().await
+    }
+
+    async fn close(&self) -> Result<(), BackendError> {
+        self.store.close().await
+    }
+}
+
+fn remote(set_up: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> (Traffik, Remote, ManualClock) {
+    let clock = ManualClock::new();
+    let remote = Remote { store: MemoryBackend::new("test").clock(clock.clone()), mood: Arc::default() };
+    (set_up(Traffik::builder(remote.clone())).build().unwrap_or_else(|_| Traffik::disabled()), remote, clock)
+}
+
+#[tokio::test]
+async fn messages_are_skipped_and_the_client_told_and_the_connection_stays() {
+    let (traffik, remote, clock) = remote(|builder| builder);
+    let set_up = |socket, messages: traffik::web::ws::Messages<Chat>| {
+        // An outage is no violation.
+        messages.throttle(socket).over_limit(Close::after(2))
+    };
+    let (address, mut ends) = echoing::<Chat>(&traffik, set_up).await;
+    let mut client = Client::connect(address).await;
+    assert_eq!(client.ask("one").await, "one");
+
+    remote.is(IS_AWAY);
+    for _ in 0..5 {
+        assert_eq!(client.ask("lost").await, unchecked(1));
+    }
+    remote.is(HANGS);
+    client.send("lost").await;
+    assert!(client.hears_nothing().await);
+    clock.advance(Duration::from_millis(100));
+    assert_eq!(client.text().await, unchecked(1));
+
+    remote.is(ANSWERS);
+    assert_eq!(client.ask("two").await, "two");
+    assert_eq!(client.ask("three").await, "three");
+    assert_eq!(client.ask("four").await, too_many(60));
+
+    traffik.close().await.unwrap();
+    assert_eq!(client.ask("lost").await, unchecked(1));
+    client.0.close(None).await.unwrap();
+    assert_eq!(ended(&mut ends).await, 3);
+}
+
+#[tokio::test]
+async fn on_error_says_whether_they_are_admitted() {
+    let (traffik, remote, _) = remote(|builder| builder.on_error(Allow));
+    let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
+    let mut client = Client::connect(address).await;
+    remote.is(IS_AWAY);
+    for _ in 0..10 {
+        assert_eq!(client.ask("hello").await, "hello");
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_decides_meanwhile() {
+    let (traffik, remote, _) = remote(|builder| {
+        let clock = ManualClock::new();
+        builder.on_error(Failover::to(MemoryBackend::new("fallback").clock(clock)))
+    });
+    let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
+    let mut client = Client::connect(address).await;
+    remote.is(IS_AWAY);
+    for _ in 0..3 {
+        assert_eq!(client.ask("hello").await, "hello");
+    }
+    assert_eq!(client.ask("hello").await, too_many(60));
+}
+
+#[tokio::test]
+async fn what_is_raised_is_an_error_and_no_end() {
+    let (traffik, remote, _) = remote(|builder| builder.on_error(Raise));
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
+        let mut socket = messages.throttle(socket);
+        let mut raised = 0;
+        while let Some(received) = socket.recv().await {
+            match received.map_err(|error| error.into_inner().downcast::<MessageRejection>()) {
+                Ok(message @ Message::Text(_)) => drop(socket.send(message).await),
+                Ok(_) => {}
+                Err(Ok(rejection)) => raised += usize::from(matches!(*rejection, MessageRejection::Raised(_))),
+                Err(Err(other)) => panic!("{other}"),
+            }
+        }
+        raised
+    })
+    .await;
+    let mut client = Client::connect(address).await;
+    remote.is(IS_AWAY);
+    client.send("lost").await;
+    client.send("lost").await;
+    // Answered when both were decided about.
+    client.send(tokio_tungstenite::tungstenite::Message::Ping("".into())).await;
+    client.message().await;
+    remote.is(ANSWERS);
+    assert_eq!(client.ask("one").await, "one");
+    client.0.close(None).await.unwrap();
+    assert_eq!(ended(&mut ends).await, 2);
+}
+
+#[tokio::test]
+async fn every_choice_keeps_the_connection() {
+    let (traffik, remote, clock) = remote(|builder| builder);
+    let never = async |_: Violation| -> Action { panic!("an outage is no violation") };
+
+    let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket).over_limit(Skip)).await;
+    let mut skipping = Client::connect(address).await;
+    let (address, _) =
+        echoing::<Large>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(never)).await;
+    let mut asking = Client::connect(address).await;
+    let wait = Wait::up_to(Duration::from_secs(1));
+    let (address, _) =
+        echoing::<Each>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+    let mut waiting = Client::connect(address).await;
+
+    remote.is(IS_AWAY);
+    skipping.send("lost").await;
+    assert!(skipping.hears_nothing().await);
+    assert_eq!(asking.ask("lost").await, unchecked(1));
+    waiting.send("held").await;
+    assert!(waiting.hears_nothing().await);
+
+    remote.is(ANSWERS);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(waiting.text().await, "held");
+    assert_eq!(skipping.ask("hello").await, "hello");
+    assert_eq!(asking.ask("hello").await, "hello");
+}
+
+#[tokio::test]
+async fn limits_of_a_connection_need_no_backend() {
+    let (traffik, remote, _) = remote(|builder| builder);
+    let (address, _) = echoing::<Each>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
+    remote.is(IS_AWAY);
+    let mut client = Client::connect(address).await;
+    assert_eq!(client.ask("one").await, "one");
+    assert_eq!(client.ask("two").await, "two");
+    assert_eq!(client.ask("three").await, too_many(60));
+}
+
+#[tokio::test]
+async fn a_memory_backend_that_is_closed_ends_no_connection() {
+    let (traffik, _) = traffik();
+    let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
+    let mut client = Client::connect(address).await;
+    traffik.close().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.ask("lost").await, unchecked(1));
+    }
+}

@@ -1,0 +1,170 @@
+//! Apps with a WebSocket on a port of their own, and clients that talk to them.
+#![expect(clippy::expect_used, reason = "a test whose server cannot be reached fails")]
+
+use std::{future::ready, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{WebSocketUpgrade, ws},
+    response::Response,
+    routing::any,
+};
+use futures_util::{SinkExt, StreamExt};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{self, Message, protocol::CloseFrame},
+};
+use traffik::{
+    Traffik,
+    backend::MemoryBackend,
+    test::ManualClock,
+    web::ws::{Messages, ThrottledSocket},
+};
+
+/// Something that is expected to come comes within this, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What must not come has not within this.
+const A_WHILE: Duration = Duration::from_millis(100);
+
+/// A handle whose limits go by a clock that stands still until it is moved.
+pub(super) fn traffik() -> (Traffik, ManualClock) {
+    let clock = ManualClock::new();
+    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())), clock)
+}
+
+/// What comes out of connections as they end.
+pub(super) type Ends<T> = mpsc::UnboundedReceiver<T>;
+
+/// An app whose `/` is a WebSocket, held to `T`. What the handler returns for each connection comes out at the end.
+pub(super) async fn serve<T, F, Fut>(traffik: &Traffik, handler: F) -> (SocketAddr, Ends<Fut::Output>)
+where
+    T: 'static,
+    Messages<T>: axum::extract::FromRequestParts<(), Rejection = traffik::ThrottleRejection>,
+    F: Fn(ws::WebSocket, Messages<T>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: Send> + Send + 'static,
+{
+    let (sender, ends) = mpsc::unbounded_channel();
+    let handler = Arc::new(handler);
+    let route = move |messages: Messages<T>, upgrade: WebSocketUpgrade| {
+        let (handler, sender) = (Arc::clone(&handler), sender.clone());
+        ready::<Response>(upgrade.on_upgrade(move |socket| async move {
+            // Whoever does not care has dropped the other half.
+            let _ = sender.send(handler(socket, messages).await);
+        }))
+    };
+    (start(Router::new().route("/", any(route)).layer(traffik.layer())).await, ends)
+}
+
+pub(super) async fn start(app: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port to listen on");
+    let address = listener.local_addr().expect("its address");
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// The same, whose socket is set up by `set_up` and sends back what it yields. How many messages that were comes out at the end.
+pub(super) async fn echoing<T>(
+    traffik: &Traffik,
+    set_up: impl Fn(ws::WebSocket, Messages<T>) -> ThrottledSocket + Copy + Send + Sync + 'static,
+) -> (SocketAddr, Ends<usize>)
+where
+    T: 'static,
+    Messages<T>: axum::extract::FromRequestParts<(), Rejection = traffik::ThrottleRejection>,
+{
+    serve::<T, _, _>(traffik, move |socket, messages| echo(set_up(socket, messages))).await
+}
+
+/// Sends back each text and each binary message, until the end, and tells how many that were.
+pub(super) async fn echo(mut socket: ThrottledSocket) -> usize {
+    let mut echoed = 0;
+    while let Some(Ok(message)) = socket.recv().await {
+        if matches!(message, ws::Message::Text(_) | ws::Message::Binary(_)) {
+            echoed += 1;
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    }
+    echoed
+}
+
+/// What ended, once it has.
+pub(super) async fn ended<T>(ends: &mut Ends<T>) -> T {
+    timeout(PATIENCE, ends.recv()).await.expect("a connection that ends").expect("a handler that returns")
+}
+
+/// Nothing ends for a while.
+pub(super) async fn goes_on<T>(ends: &mut Ends<T>) -> bool {
+    timeout(A_WHILE, ends.recv()).await.is_err()
+}
+
+/// A client with a connection.
+#[derive(Debug)]
+pub(super) struct Client(pub(super) WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    pub(super) async fn connect(address: SocketAddr) -> Self {
+        Self::try_connect(address, "/").await.expect("an upgrade").0
+    }
+
+    pub(super) async fn try_connect(
+        address: SocketAddr,
+        path: &str,
+    ) -> tungstenite::Result<(Self, tungstenite::handshake::client::Response)> {
+        let (socket, response) = connect_async(format!("ws://{address}{path}")).await?;
+        Ok((Self(socket), response))
+    }
+
+    pub(super) async fn send(&mut self, message: impl Into<Message>) {
+        self.0.send(message.into()).await.expect("a message that is sent");
+    }
+
+    pub(super) async fn next(&mut self) -> Option<tungstenite::Result<Message>> {
+        timeout(PATIENCE, self.0.next()).await.expect("something that comes")
+    }
+
+    pub(super) async fn message(&mut self) -> Message {
+        self.next().await.expect("no end").expect("no error")
+    }
+
+    pub(super) async fn text(&mut self) -> String {
+        self.message().await.into_text().expect("a text").to_string()
+    }
+
+    /// Sends a text, and tells what comes back.
+    pub(super) async fn ask(&mut self, text: &str) -> String {
+        self.send(text).await;
+        self.text().await
+    }
+
+    /// The close frame that comes next, and the end after it.
+    pub(super) async fn closed(&mut self) -> (u16, String) {
+        let Message::Close(Some(CloseFrame { code, reason })) = self.message().await else {
+            return (0, "no close frame".to_owned());
+        };
+        assert!(self.next().await.is_none());
+        (code.into(), reason.to_string())
+    }
+
+    /// Nothing comes for a while.
+    pub(super) async fn hears_nothing(&mut self) -> bool {
+        timeout(A_WHILE, self.0.next()).await.is_err()
+    }
+}
+
+/// What a client is told of a message over the limit.
+pub(super) fn too_many(retry_after: u64) -> String {
+    format!(r#"{{"type":"rate_limit","error":"Too many messages","retry_after":{retry_after}}}"#)
+}
+
+/// The same of one whose limits could not be checked.
+pub(super) fn unchecked(retry_after: u64) -> String {
+    format!(r#"{{"type":"rate_limit","error":"Limits cannot be checked","retry_after":{retry_after}}}"#)
+}

@@ -1,0 +1,98 @@
+//! Per client, per connection, or both.
+
+use std::time::Duration;
+
+use traffik::web::ws::Messages;
+
+use super::{
+    Chat, Each, Sustained,
+    rig::{Client, echo, echoing, start, too_many, traffik},
+};
+use axum::{Router, extract::WebSocketUpgrade, routing::any};
+
+#[tokio::test]
+async fn all_connections_of_a_client_share_its_limit() {
+    let (traffik, _) = traffik();
+    let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
+    let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
+    assert_eq!(one.ask("one").await, "one");
+    assert_eq!(other.ask("two").await, "two");
+    assert_eq!(one.ask("three").await, "three");
+    assert_eq!(other.ask("four").await, too_many(60));
+    assert_eq!(one.ask("four").await, too_many(60));
+    // It is the limit that requests share too.
+    assert_eq!(traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 0);
+}
+
+#[tokio::test]
+async fn each_connection_has_its_own() {
+    let (traffik, clock) = traffik();
+    let (address, _) =
+        echoing::<(Chat, Sustained)>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
+    let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
+    for client in [&mut one, &mut other] {
+        for _ in 0..3 {
+            assert_eq!(client.ask("hello").await, "hello");
+        }
+        assert_eq!(client.ask("hello").await, too_many(60));
+    }
+    clock.advance(Duration::from_secs(60));
+    for client in [&mut one, &mut other] {
+        for _ in 0..2 {
+            assert_eq!(client.ask("hello").await, "hello");
+        }
+        assert_eq!(client.ask("hello").await, too_many(3540), "both limits are one decision");
+    }
+    assert_eq!(traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 3);
+}
+
+#[tokio::test]
+async fn of_both_all_are_charged_or_none() {
+    let (traffik, clock) = traffik();
+    let handler = async |user: Messages<Chat>, each: Messages<Each>, upgrade: WebSocketUpgrade| {
+        let messages = user.and_per_connection(&each);
+        upgrade.on_upgrade(async move |socket| {
+            echo(messages.throttle(socket)).await;
+        })
+    };
+    let address = start(Router::new().route("/", any(handler)).layer(traffik.layer())).await;
+    let left = async || traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining();
+
+    let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
+    assert_eq!((one.ask("one").await, one.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    for _ in 0..5 {
+        assert_eq!(one.ask("three").await, too_many(60));
+    }
+    assert_eq!(left().await, 1, "what the connection refuses is not charged to the client");
+
+    assert_eq!(other.ask("three").await, "three");
+    for _ in 0..5 {
+        assert_eq!(other.ask("four").await, too_many(60));
+    }
+    // What the client was refused is not charged to the connection: it has one left, until the minute ends.
+    traffik.reset::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap();
+    assert_eq!(other.ask("four").await, "four");
+    assert_eq!(other.ask("five").await, too_many(60));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!((other.ask("five").await, one.ask("six").await), ("five".to_owned(), "six".to_owned()));
+}
+
+#[tokio::test]
+async fn connections_can_be_held_to_several_limits_of_their_own() {
+    let (traffik, _) = traffik();
+    let handler =
+        async |one: Messages<Chat>, two: Messages<Each>, user: Messages<Sustained>, upgrade: WebSocketUpgrade| {
+            let stacked = user.and_per_connection(&one).and_per_connection(&two);
+            let own = one.per_connection().and_per_connection(&two);
+            assert_eq!(format!("{stacked:?}"), r#"Messages { uids: ["ws:chat", "ws:each", "ws:sustained"], .. }"#);
+            assert_eq!(own.hit().await.unwrap().iter().count(), 2);
+            upgrade.on_upgrade(async move |socket| {
+                echo(stacked.throttle(socket)).await;
+            })
+        };
+    let address = start(Router::new().route("/", any(handler)).layer(traffik.layer())).await;
+    let mut client = Client::connect(address).await;
+    assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    assert_eq!(client.ask("three").await, too_many(60));
+    assert_eq!(traffik.peek::<Sustained>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 3);
+}

@@ -1,0 +1,155 @@
+//! Messages that are held until there is room.
+
+use std::time::Duration;
+
+use axum::extract::ws;
+use tokio_tungstenite::tungstenite::Message;
+use traffik::web::ws::over_limit::Wait;
+
+use super::{
+    Dear, Each, Queue,
+    rig::{Client, echoing, ended, goes_on, serve, too_many, traffik},
+};
+
+#[tokio::test]
+async fn a_message_is_held_until_there_is_room_and_nothing_overtakes_it() {
+    let (traffik, clock) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(60));
+    let (address, mut ends) =
+        echoing::<Each>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+
+    let mut client = Client::connect(address).await;
+    for text in ["one", "two", "three", "four", "five"] {
+        client.send(text).await;
+    }
+    assert_eq!((client.text().await, client.text().await), ("one".to_owned(), "two".to_owned()));
+    assert!(client.hears_nothing().await);
+    clock.advance(Duration::from_millis(59_999));
+    assert!(client.hears_nothing().await);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!((client.text().await, client.text().await), ("three".to_owned(), "four".to_owned()));
+    assert!(client.hears_nothing().await);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(client.text().await, "five");
+    client.0.close(None).await.unwrap();
+    assert_eq!(ended(&mut ends).await, 5);
+}
+
+#[tokio::test]
+async fn pings_are_answered_meanwhile() {
+    let (traffik, clock) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(60));
+    let (address, _) =
+        echoing::<Each>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+
+    let mut client = Client::connect(address).await;
+    assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    client.send("held").await;
+    client.send(Message::Ping("there?".into())).await;
+    assert_eq!(client.message().await, Message::Pong("there?".into()));
+    client.send("behind").await;
+    clock.advance(Duration::from_secs(60));
+    assert_eq!((client.text().await, client.text().await), ("held".to_owned(), "behind".to_owned()));
+}
+
+#[tokio::test]
+async fn what_would_take_too_long_is_told() {
+    let (traffik, clock) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(59));
+    let (address, _) = echoing::<Dear>(&traffik, move |socket, messages| {
+        messages
+            .cost(|message| if matches!(message, ws::Message::Binary(_)) { 11 } else { 5 })
+            .throttle(socket)
+            .over_limit(wait)
+    })
+    .await;
+
+    let mut client = Client::connect(address).await;
+    assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    assert_eq!(client.ask("three").await, too_many(60));
+    client.send(Message::Binary("never".into())).await;
+    assert!(client.text().await.contains("costs more than its limit allows"));
+    clock.advance(Duration::from_secs(1));
+    client.send("four").await;
+    assert!(client.hears_nothing().await);
+    clock.advance(Duration::from_secs(59));
+    assert_eq!(client.text().await, "four");
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_ends_the_wait() {
+    let (traffik, _) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(60));
+    let (address, mut ends) =
+        echoing::<Each>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+
+    let mut client = Client::connect(address).await;
+    assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    client.send("held").await;
+    assert!(goes_on(&mut ends).await);
+    drop(client);
+    assert_eq!(ended(&mut ends).await, 2);
+}
+
+#[tokio::test]
+async fn who_gets_the_room_meanwhile_has_it_and_the_other_waits_on() {
+    let (traffik, clock) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(120));
+    let (address, _) =
+        echoing::<Each>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+
+    let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
+    assert_eq!((one.ask("one").await, one.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    for _ in 0..2 {
+        one.send("first").await;
+        other.send("second").await;
+    }
+    assert!(one.hears_nothing().await && other.hears_nothing().await);
+    clock.advance(Duration::from_secs(60));
+    // Two of the four are admitted, and two more a minute later.
+    let mut heard = 0;
+    for _ in 0..2 {
+        while !one.hears_nothing().await {
+            heard += 1;
+        }
+        while !other.hears_nothing().await {
+            heard += 1;
+        }
+        clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(heard, 4);
+}
+
+#[tokio::test]
+async fn a_strategy_that_delays_spaces_messages_out() {
+    let (traffik, clock) = traffik();
+    let (address, mut ends) = serve::<Queue, _, _>(&traffik, async |socket, messages| {
+        let (mut socket, mut seen) = (messages.throttle(socket), Vec::new());
+        while let Some(Ok(message)) = socket.recv().await {
+            if let ws::Message::Text(text) = &message {
+                seen.push(text.to_string());
+                let _ = socket.send(message).await;
+            }
+        }
+        seen
+    })
+    .await;
+
+    let mut client = Client::connect(address).await;
+    for text in ["one", "two", "three"] {
+        client.send(text).await;
+    }
+    assert_eq!(client.text().await, "one");
+    for text in ["two", "three"] {
+        clock.advance(Duration::from_millis(999));
+        assert!(client.hears_nothing().await);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(client.text().await, text);
+    }
+    // What was admitted is passed on in its time, though nobody waits for it.
+    client.send("four").await;
+    client.0.close(None).await.unwrap();
+    assert!(goes_on(&mut ends).await);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(ended(&mut ends).await, ["one", "two", "three", "four"]);
+}

@@ -1,0 +1,63 @@
+use axum::extract::ws::{CloseFrame, Utf8Bytes, close_code};
+
+/// Closes the connection with the code 1008 and a reason, once so many messages of it were over the limit. Before that it
+/// does as [`Notify`](super::Notify).
+///
+/// ```
+/// use traffik::web::ws::over_limit::Close;
+///
+/// let close = Close::after(3).reason("slow down");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Close {
+    after: u64,
+    reason: Utf8Bytes,
+}
+
+impl Close {
+    /// With the `violations`th message over the limit since the connection was opened; 0 is taken for 1. An outage of the
+    /// backend is no violation.
+    pub const fn after(violations: u64) -> Self {
+        let after = if violations == 0 { 1 } else { violations };
+        Self { after, reason: Utf8Bytes::from_static("Too many messages") }
+    }
+
+    /// Tells the client this reason, or as much of it as fits into 123 bytes.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        Self { reason: fitting(&reason.into()), ..self }
+    }
+
+    pub(in crate::web::ws) const fn is_due(&self, violations: u64) -> bool {
+        violations >= self.after
+    }
+
+    pub(in crate::web::ws) fn frame(&self) -> CloseFrame {
+        CloseFrame { code: close_code::POLICY, reason: self.reason.clone() }
+    }
+}
+
+/// As much of a reason as a close frame has room for.
+pub(in crate::web::ws) fn fitting(reason: &str) -> Utf8Bytes {
+    const ROOM: usize = 123;
+    let end = (0..=ROOM.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));
+    end.and_then(|end| reason.get(..end)).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_where_a_character_ends() {
+        assert_eq!(Close::after(1).reason("slow down").frame().reason, "slow down");
+        assert_eq!(Close::after(1).reason("a".repeat(200)).frame().reason.len(), 123);
+        assert_eq!(Close::after(1).reason("ü".repeat(200)).frame().reason.len(), 122);
+    }
+
+    #[test]
+    fn it_is_due_with_the_message_that_it_says() {
+        assert_eq!([1, 2, 3, 4].map(|nth| Close::after(3).is_due(nth)), [false, false, true, true]);
+        assert!(Close::after(0).is_due(1));
+    }
+}
