@@ -1,14 +1,19 @@
 //! WebSockets, seen from the client's side of a socket.
 
 mod by_hand;
+mod control_frames;
+mod floods;
 mod handshake;
 mod json;
 mod kinds;
+mod losses;
 mod notifications;
 mod outages;
 mod over_limit;
 mod rig;
 mod scopes;
+mod slow_peers;
+mod split;
 mod waiting;
 
 use traffik::{

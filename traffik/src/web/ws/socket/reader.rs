@@ -271,7 +271,8 @@ impl ThrottledSocket {
 
     /// Waits until the peer has heard of it: if a connection ended with something unread, the peer might not.
     fn poll_closing(&mut self, mut frame: Option<CloseFrame>, mut time: Sleep, cx: &mut Context<'_>) -> Poll<Step> {
-        let is_ready = frame.is_some() && self.line.poll_ready(Side::Reader, cx).is_ready();
+        // Flushed before: the answer to a ping that is still to go out would go out behind the close frame.
+        let is_ready = frame.is_some() && self.line.poll_flush(Side::Reader, cx).is_ready();
         if is_ready && self.line.start_send(Message::Close(frame.take())).is_err() {
             return Poll::Ready(self.end());
         }

@@ -1,0 +1,68 @@
+//! More messages than anybody can answer.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{
+    Chat,
+    rig::{Client, echoing, ended, too_many, traffik},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_messages_make_a_hundred_notifications() {
+    const FLOOD: usize = 100_000;
+    let (traffik, clock) = traffik();
+    let (address, mut ends) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
+
+    let client = Client::connect(address).await;
+    let (mut sink, mut stream) = client.0.split();
+    let flood = tokio::spawn(async move {
+        for _ in 0..FLOOD {
+            sink.feed(Message::Text("hello".into())).await.unwrap();
+        }
+        // Answered after all that came before it.
+        sink.send(Message::Ping("done?".into())).await.unwrap();
+        sink
+    });
+    let (mut admitted, mut told) = (0, 0);
+    loop {
+        match stream.next().await.unwrap().unwrap() {
+            Message::Text(text) if text.as_str() == "hello" => admitted += 1,
+            Message::Text(text) => {
+                assert_eq!(text.as_str(), too_many(60));
+                told += 1;
+            }
+            Message::Pong(_) => break,
+            other => unreachable!("{other}"),
+        }
+    }
+    assert_eq!((admitted, told), (3, 100));
+
+    // The newest is told as soon as it may be, by the clock of the app, and only once.
+    let mut client = Client(flood.await.unwrap().reunite(stream).unwrap());
+    assert!(client.hears_nothing().await);
+    clock.advance(std::time::Duration::from_millis(100));
+    assert_eq!(client.text().await, too_many(60));
+    clock.advance(std::time::Duration::from_secs(10));
+    assert!(client.hears_nothing().await);
+
+    client.0.close(None).await.unwrap();
+    assert_eq!(ended(&mut ends).await, 3);
+}
+
+#[tokio::test]
+async fn others_are_served_meanwhile() {
+    let (traffik, _) = traffik();
+    let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
+    let (mut flooding, mut other) = (Client::connect(address).await, Client::connect(address).await);
+    // One thread for all: who floods would otherwise keep it.
+    let flood = tokio::spawn(async move {
+        loop {
+            flooding.0.feed(Message::Text("hello".into())).await.unwrap();
+        }
+    });
+    for _ in 0..3 {
+        assert_eq!(other.ask("hello").await, "hello");
+    }
+    flood.abort();
+}

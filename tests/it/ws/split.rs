@@ -1,0 +1,78 @@
+//! A socket in two halves, each in a task of its own.
+
+use axum::extract::ws;
+use futures_util::{SinkExt, StreamExt};
+use traffik::web::ws::over_limit::Close;
+
+use super::{
+    Chat, Large,
+    rig::{Client, ended, serve, too_many, traffik},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_halves_get_along_and_the_writer_is_woken_whoever_writes() {
+    const MESSAGES: usize = 300;
+    let (traffik, _) = traffik();
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
+        let (mut sink, mut stream) = messages.throttle(socket).split();
+        let writer = tokio::spawn(async move {
+            // More than buffers hold, so that it has to wait again and again.
+            for _ in 0..MESSAGES {
+                sink.send(ws::Message::Binary(vec![7; 100_000].into())).await.unwrap();
+            }
+            sink.close().await
+        });
+        let mut admitted = 0;
+        while let Some(Ok(message)) = stream.next().await {
+            admitted += usize::from(matches!(message, ws::Message::Text(_)));
+        }
+        (admitted, writer.await.is_ok())
+    })
+    .await;
+
+    let client = Client::connect(address).await;
+    let (mut sink, mut stream) = client.0.split();
+    let sending = tokio::spawn(async move {
+        for _ in 0..50 {
+            sink.send("hello".into()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        sink
+    });
+    let (mut binary, mut told) = (0, 0);
+    while let Some(Ok(message)) = stream.next().await {
+        binary += usize::from(message.is_binary());
+        told += usize::from(message.to_text().is_ok_and(|text| text == too_many(60)));
+    }
+    drop(sending.await.unwrap());
+    assert_eq!(binary, MESSAGES);
+    assert!((1..=47).contains(&told), "{told}");
+    assert_eq!(ended(&mut ends).await, (3, true));
+}
+
+#[tokio::test]
+async fn a_writer_that_waits_is_let_go_when_the_connection_is_closed_upon() {
+    let (traffik, clock) = traffik();
+    let (address, mut ends) = serve::<Large, _, _>(&traffik, async |socket, messages| {
+        let socket = messages.cost(|_| 101).throttle(socket).over_limit(Close::after(1));
+        let (mut sink, mut stream) = socket.split();
+        let writer =
+            tokio::spawn(
+                async move { while sink.send(ws::Message::Binary(vec![7; 1_000_000].into())).await.is_ok() {} },
+            );
+        let is_over = stream.next().await.is_none();
+        (is_over, writer.await.is_ok())
+    })
+    .await;
+
+    let mut client = Client::connect(address).await;
+    client.send("over").await;
+    // It reads nothing, and so gets no close frame: it has five seconds.
+    let ended = tokio::spawn(async move { ended(&mut ends).await });
+    while !ended.is_finished() {
+        clock.advance(std::time::Duration::from_secs(1));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(ended.await.unwrap(), (true, true));
+    drop(client);
+}
