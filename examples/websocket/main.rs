@@ -1,0 +1,106 @@
+//! A chat: handshakes are limited, and so is each message of a connection.
+//!
+//! ```text
+//! cargo run --example websocket                  # serves on 127.0.0.1:3000
+//! cargo run --example websocket -- --port 8080   # or on another port
+//! cargo run --example websocket -- --demo        # talks to itself, shows what comes back, and stops
+//! ```
+
+mod demo;
+#[path = "../common/shutdown.rs"]
+mod shutdown;
+
+use std::{
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use axum::{Router, extract::WebSocketUpgrade, response::Response, routing::any};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use traffik::{
+    Throttle, Throttled, Traffik,
+    backend::MemoryBackend,
+    web::ws::{Messages, RecvJsonError, ThrottledSocket},
+};
+
+/// How often a client may connect. Over the limit it gets a 429, and no WebSocket.
+#[derive(Throttle)]
+#[limit("ws:connect", "10/min")]
+struct Connect;
+
+/// How many messages a client may send, on all of its connections together.
+#[derive(Throttle)]
+#[limit("ws:messages", "60/min")]
+struct Message;
+
+/// How many of them on one connection, and how fast.
+#[derive(Throttle)]
+#[limit("ws:burst", "20/10s")]
+struct Burst;
+
+// Both kinds of limit as arguments. The limits of messages take the client from this request, and outlive it.
+async fn chat(
+    _: Throttled<Connect>,
+    // A limit on how many connections a client has at once belongs here, and is held until the socket is gone.
+    messages: Messages<Message>,
+    burst: Messages<Burst>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let messages = messages.and_per_connection(&burst);
+    // Nobody chats in megabytes: what is larger is not even read.
+    upgrade.max_message_size(16 * 1024).on_upgrade(move |socket| talk(messages.throttle(socket)))
+}
+
+/// Over a limit a message does not come here: its sender was told so already.
+async fn talk(mut socket: ThrottledSocket) {
+    while let Some(received) = socket.recv_json::<Value>().await {
+        let answer = match received {
+            Ok(data) => json!({ "type": "message", "echo": data }),
+            Err(RecvJsonError::Json(_)) => json!({ "type": "error", "error": "This is no JSON" }),
+            // The connection is lost.
+            Err(_) => return,
+        };
+        if socket.send_json(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn app(traffik: &Traffik) -> Router {
+    Router::new().route("/ws/chat", any(chat)).layer(traffik.layer())
+}
+
+async fn serve(
+    listener: TcpListener,
+    traffik: Traffik,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Box<dyn Error>> {
+    let service = app(&traffik).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
+    traffik.close().await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let port = match args.next().as_deref() {
+        None => 3000,
+        Some("--port") => args.next().ok_or("`--port` needs a number")?.parse()?,
+        Some("--demo") => return demo::run().await,
+        Some(other) => {
+            return Err(format!("unknown argument `{other}`: there are `--port <number>` and `--demo`").into());
+        }
+    };
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+    println!("listening on ws://{address}/ws/chat, until ctrl-c. Try, in the console of a browser:");
+    println!("  let ws = new WebSocket(\"ws://{address}/ws/chat\");");
+    println!("  ws.onmessage = ({{ data }}) => console.log(data);");
+    println!("  for (let i = 0; i < 25; i++) ws.send(JSON.stringify({{ nth: i }}));");
+
+    let traffik = Traffik::builder(MemoryBackend::new("myapp")).build()?;
+    serve(listener, traffik, shutdown::shutdown_signal()).await
+}
