@@ -25,5 +25,6 @@ pages! {
     rules: "../../docs/rules.md",
     strategies: "../../docs/strategies.md",
     testing: "../../docs/testing.md",
+    websockets: "../../docs/websockets.md",
     warnings: "../../docs/warnings.md",
 }
