@@ -69,6 +69,7 @@
 //! | [`breaker`] | how what fails again and again is left alone |
 //! | [`warning`] | what is probably set up wrong, by name |
 //! | `web` | extractors, layers and responses |
+//! | `web::ws` | limits on the messages of WebSockets |
 //! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
 //!
 //! To call an attributed handler in a unit test, see the attribute `throttled`.
