@@ -23,7 +23,8 @@ throttles! {
 fn app() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
     let backend = MemoryBackend::new("test").clock(clock.clone());
-    (Traffik::builder(backend).allow_duplicate_uids().build().unwrap(), clock)
+    let traffik = Traffik::builder(backend).allow_duplicate_uids().build();
+    (traffik.expect("an app that is set up right"), clock)
 }
 
 const fn millis(millis: u64) -> Duration {
