@@ -1,0 +1,58 @@
+//! An extractor that names the client: with the app's state it knows which team, and which plan, a user is of.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
+use traffik::{Client, EXEMPTED};
+
+use super::caller::Caller;
+
+/// Whoever may have reports: the team of a user.
+pub(crate) struct Team(Client);
+
+#[derive(Clone, Copy)]
+enum Plan {
+    Standard,
+    Unlimited,
+}
+
+/// What the app knows of its users.
+pub(crate) struct Teams {
+    of_users: HashMap<&'static str, (&'static str, Plan)>,
+}
+
+impl Teams {
+    /// Where others have a database.
+    pub(crate) fn some() -> Self {
+        let of_users = [
+            ("alice", ("red", Plan::Standard)),
+            ("bob", ("red", Plan::Standard)),
+            ("carol", ("blue", Plan::Unlimited)),
+        ];
+        Self { of_users: of_users.into() }
+    }
+}
+
+impl FromRequestParts<Arc<Teams>> for Team {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, teams: &Arc<Teams>) -> Result<Self, Self::Rejection> {
+        let Some(Caller::User(user)) = parts.extensions.get() else {
+            return Err((StatusCode::UNAUTHORIZED, "log in first\n"));
+        };
+        match teams.of_users.get(&**user) {
+            Some((team, Plan::Standard)) => Ok(Self(("team", *team).into())),
+            Some((_, Plan::Unlimited)) => Ok(Self(EXEMPTED)),
+            None => Err((StatusCode::FORBIDDEN, "reports are for teams\n")),
+        }
+    }
+}
+
+impl From<Team> for Client {
+    fn from(Team(client): Team) -> Self {
+        client
+    }
+}
