@@ -20,11 +20,10 @@ throttles! {
     Free: "delays:free", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new()).cost(0);
 }
 
-fn app() -> (Traffik, ManualClock) {
+fn app() -> std::result::Result<(Traffik, ManualClock), Error> {
     let clock = ManualClock::new();
     let backend = MemoryBackend::new("test").clock(clock.clone());
-    let traffik = Traffik::builder(backend).allow_duplicate_uids().build();
-    (traffik.expect("an app that is set up right"), clock)
+    Ok((Traffik::builder(backend).allow_duplicate_uids().build()?, clock))
 }
 
 const fn millis(millis: u64) -> Duration {
@@ -33,7 +32,7 @@ const fn millis(millis: u64) -> Duration {
 
 #[tokio::test]
 async fn each_waits_for_those_before_it_and_a_full_queue_refuses() -> Result {
-    let (traffik, clock) = app();
+    let (traffik, clock) = app()?;
     for delay in 0..4 {
         let charge = traffik.hit::<Queue>("alice").await?;
         assert_eq!((charge.is_admitted(), charge.delay()), (true, millis(delay * 1000)));
@@ -50,7 +49,7 @@ async fn each_waits_for_those_before_it_and_a_full_queue_refuses() -> Result {
 
 #[tokio::test]
 async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> Result {
-    let (traffik, _) = app();
+    let (traffik, _) = app()?;
     assert_eq!(traffik.hit::<(Faster, Queue, Pair)>("alice").await?.delay(), Duration::ZERO);
     let second = traffik.hit::<(Faster, Queue, Pair)>("alice").await?;
     assert_eq!(second.delay(), millis(1000));
@@ -67,7 +66,7 @@ async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> R
 
 #[tokio::test]
 async fn hits_on_one_entry_go_on_together() -> Result {
-    let (traffik, _) = app();
+    let (traffik, _) = app()?;
     assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), Duration::ZERO);
     // One and two more: they begin where the first ends, whichever of them tells it.
     let both = traffik.hit::<(Queue, SameQueue)>("alice").await?;
@@ -78,7 +77,7 @@ async fn hits_on_one_entry_go_on_together() -> Result {
 
 #[tokio::test]
 async fn what_is_not_charged_is_not_delayed() -> Result {
-    let (traffik, clock) = app();
+    let (traffik, clock) = app()?;
     for _ in 0..3 {
         traffik.hit::<Queue>("alice").await?;
     }

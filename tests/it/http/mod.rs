@@ -10,6 +10,7 @@ mod fields;
 mod forwarding;
 mod giving_back;
 mod grpc;
+mod held;
 mod identifiers;
 mod identity_extractors;
 mod layers;

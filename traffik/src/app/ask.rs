@@ -3,7 +3,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 #[cfg(feature = "axum")]
-use crate::EXEMPTED;
+use crate::{EXEMPTED, throttle::Room};
 use crate::{
     backend::Store,
     client::Client,
@@ -26,6 +26,11 @@ pub struct Asked<'a> {
     pub(crate) cost: u64,
     /// The limit as it stood when the same request was charged for it before: it is not charged again.
     pub(crate) charged_before: Option<Arc<Limit>>,
+    /// Whether only what need not be held is admitted, since as many requests are held as may be.
+    pub(crate) is_full: bool,
+    /// Room to hold it, should it have to wait.
+    #[cfg(feature = "axum")]
+    pub(crate) room: Option<Arc<Room>>,
 }
 
 /// The same, for a task that may outlast whoever asks.
@@ -36,25 +41,36 @@ pub(super) struct Question {
     rate: Rate,
     cost: u64,
     charged_before: Option<Arc<Limit>>,
+    is_full: bool,
 }
 
 impl Question {
     pub(super) fn asked(&self) -> Asked<'_> {
-        let Self { definition, client, rate, cost, charged_before } = self;
+        let Self { definition, client, rate, cost, charged_before, is_full } = self;
         let (client, charged_before) = (client.clone(), charged_before.clone());
-        Asked { definition, client, rate: *rate, cost: *cost, charged_before }
+        let (rate, cost, is_full) = (*rate, *cost, *is_full);
+        Asked { rate, cost, charged_before, is_full, ..Asked::new(definition, client) }
     }
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn question(&self) -> Question {
-        let Self { definition, client, rate, cost, charged_before } = self.clone();
-        Question { definition: Arc::clone(definition), client, rate, cost, charged_before }
+        let Self { definition, client, rate, cost, charged_before, is_full, .. } = self.clone();
+        Question { definition: Arc::clone(definition), client, rate, cost, charged_before, is_full }
     }
 
     pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         let (rate, cost) = (definition.rate, definition.settings.cost);
-        Self { definition, client, rate, cost, charged_before: None }
+        Self {
+            definition,
+            client,
+            rate,
+            cost,
+            charged_before: None,
+            is_full: false,
+            #[cfg(feature = "axum")]
+            room: None,
+        }
     }
 
     /// Nothing is asked: the throttle leaves the request alone, whoever makes it.
@@ -82,9 +98,9 @@ impl<'a> Asked<'a> {
 
     /// The entry that a client which is not exempted has, or would have.
     pub(crate) fn entry(&self) -> Option<Hit<'_>> {
-        let Definition { uid, settings, .. } = &**self.definition;
+        let (uid, strategy) = (self.definition.uid, self.definition.strategy(self.is_full));
         let (rate, cost) = (self.rate, self.cost);
-        self.client.key().map(|key| Hit { uid, key, strategy: &settings.strategy, rate, cost })
+        self.client.key().map(|key| Hit { uid, key, strategy, rate, cost })
     }
 
     /// What is charged to its entry in all, where others of one decision are about the same.

@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
     rate::Rate,
-    strategy::Strategy,
+    strategy::{AnyStrategy, Strategy},
     throttle::{Definition, Throttle},
 };
 
@@ -25,6 +25,8 @@ pub struct Limit {
     own_cost: u64,
     /// What the decision charged to its entry in all, if its strategy delays: hits on one entry go on together.
     queued: u64,
+    /// Whether it admitted only what goes on at once, since as many requests were held as may be.
+    is_full: bool,
     outcome: Option<Outcome>,
     judge: Judge,
     /// The place that it holds, if its strategy is about how many at once. It is given back with the last that has it.
@@ -45,7 +47,7 @@ pub(crate) enum Judge {
 impl Limit {
     pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge, queued: u64) -> Self {
         let (definition, rate, own_cost) = (Arc::clone(asked.definition), asked.rate, asked.cost);
-        Self { definition, rate, own_cost, queued, outcome, judge, lease: None }
+        Self { definition, rate, own_cost, queued, is_full: asked.is_full, outcome, judge, lease: None }
     }
 
     /// Holds the places that a hit took, from now on until it is dropped.
@@ -94,7 +96,7 @@ impl Limit {
     /// The highest cost that it ever admits at once: the limit of the rate, or the size of a bucket.
     #[must_use]
     pub fn capacity(&self) -> u64 {
-        if self.rate.is_unlimited() { u64::MAX } else { self.definition.settings.strategy.capacity(self.rate) }
+        if self.rate.is_unlimited() { u64::MAX } else { self.strategy().capacity(self.rate) }
     }
 
     /// The highest cost that would be admitted now. `u64::MAX` where nothing was counted: see
@@ -124,7 +126,7 @@ impl Limit {
     pub fn delay(&self) -> Duration {
         match &self.outcome {
             Some(Outcome { past, at, .. }) if self.queued > 0 => {
-                self.definition.settings.strategy.delay(past.as_ref(), self.rate, self.queued, *at)
+                self.strategy().delay(past.as_ref(), self.rate, self.queued, *at)
             }
             _ => Duration::ZERO,
         }
@@ -180,13 +182,18 @@ impl Limit {
             (Some(lease), _) => lease.end()?,
             (None, outcome) => outcome.as_ref()?.at,
         };
-        let Definition { uid, settings, .. } = &*self.definition;
-        let hit = Hit { uid, key, strategy: &settings.strategy, rate: self.rate, cost: self.own_cost };
+        let hit = Hit { uid: self.uid(), key, strategy: self.strategy(), rate: self.rate, cost: self.own_cost };
         Some(Receipt { hit, charged_at })
     }
 
     fn standing(&self) -> Option<Standing<'_>> {
-        self.outcome.as_ref().map(|outcome| Standing::new(&self.definition.settings.strategy, self.rate, outcome))
+        self.outcome.as_ref().map(|outcome| Standing::new(self.strategy(), self.rate, outcome))
+    }
+
+    /// By which it was decided.
+    #[inline]
+    fn strategy(&self) -> &AnyStrategy {
+        self.definition.strategy(self.is_full)
     }
 }
 

@@ -48,7 +48,7 @@ impl Limits {
         let limit = |one: &Asked<'_>| match &one.charged_before {
             Some(limit) => Arc::clone(limit),
             None if one.is_counted() => {
-                let queued = if is_charged && one.definition.delays { one.with_others_of(asked) } else { 0 };
+                let queued = if is_charged && one.definition.queue.is_some() { one.with_others_of(asked) } else { 0 };
                 Arc::new(Limit::new(one, outcomes.next(), judge.clone(), queued))
             }
             None => Arc::new(Limit::new(one, None, Judge::Backend, 0)),

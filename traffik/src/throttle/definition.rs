@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Declared, Settings, Throttle, uid};
+use super::{Declared, Settings, Throttle, queue::Queue, uid};
 use crate::{
     backend::{Store, Stores},
     on_error::{Plan, Plans},
@@ -31,8 +31,8 @@ pub struct Definition {
     pub(crate) store: Option<Arc<Store>>,
     /// What is done when that gives no answer, if not what is done unless told otherwise.
     pub(crate) plan: Option<Arc<Plan>>,
-    /// Whether its strategy delays.
-    pub(crate) delays: bool,
+    /// What is held of it, if its strategy delays.
+    pub(crate) queue: Option<Arc<Queue>>,
     /// What all responses say of it.
     #[cfg(feature = "axum")]
     pub(crate) items: crate::web::Items,
@@ -59,7 +59,7 @@ impl Definition {
             is_held: false,
             store: stores.own().cloned(),
             plan: None,
-            delays: false,
+            queue: None,
             #[cfg(feature = "axum")]
             items: crate::web::Items::new(T::UID, T::RATE),
             #[cfg(feature = "axum")]
@@ -74,12 +74,21 @@ impl Definition {
         #[cfg(feature = "axum")]
         definition.settings.web.check::<T>(definition.name, told)?;
         definition.find_store(stores)?;
-        definition.delays = definition.settings.strategy.holding().is_some();
+        definition.queue = Queue::by(&definition.settings.strategy);
         definition.plan = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
             Some(own) => Some(Arc::new(Plan::new(own.clone(), store))),
             None => plans.of(store).cloned(),
         });
         Ok(definition)
+    }
+
+    /// By which it decides; and by which it does where as many requests are held as may be.
+    #[inline]
+    pub(crate) fn strategy(&self, is_full: bool) -> &AnyStrategy {
+        match &self.queue {
+            Some(queue) if is_full => queue.at_once(),
+            _ => &self.settings.strategy,
+        }
     }
 
     /// Where several that are one decision are kept, which is one place: nothing but a backend can decide about all of them

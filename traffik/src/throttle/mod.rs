@@ -5,6 +5,7 @@
 
 mod declared;
 mod definition;
+mod queue;
 mod set;
 mod settings;
 mod uid;
@@ -12,6 +13,8 @@ mod uid;
 #[doc(hidden)]
 pub use self::declared::{Declared, Find, Together};
 pub(crate) use self::definition::Definition;
+#[cfg(feature = "axum")]
+pub(crate) use self::queue::Room;
 #[cfg(feature = "axum")]
 pub(crate) use self::set::all_the_tuples;
 pub use self::{definition::ConfigError, set::Throttles, settings::Settings};

@@ -1,9 +1,10 @@
 //! A request meets its throttles: was it charged already, and is there room.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::http::request::Parts;
 
+use super::hold::{Hold, hold, make_room};
 use crate::{
     app::{Asked, Error, Traffik},
     client::Client,
@@ -27,12 +28,27 @@ pub struct Meeting {
     place: Place,
 }
 
+/// A request that is let through.
+#[doc(hidden)]
+pub struct Passed<'a> {
+    pub(super) limits: Limits,
+    /// How it is held before it goes on, if it has to be.
+    pub(super) hold: Option<Hold<'a>>,
+}
+
+impl fmt::Debug for Passed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limits, hold } = self;
+        f.debug_struct("Passed").field("limits", limits).field("is_held", &hold.is_some()).finish()
+    }
+}
+
 /// How far a request gets without waiting.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Now<'a> {
     /// All the way.
-    Decided(Result<Limits, ThrottleRejection>),
+    Decided(Result<Passed<'a>, ThrottleRejection>),
     /// All is known of it, and the backend has to be waited for.
     Asked(OneOrMore<Asked<'a>>),
     /// Nowhere: something that is asked about it has to be waited for, and nothing was asked.
@@ -71,7 +87,8 @@ impl Meeting {
     }
 
     /// Decides, as far as that takes no waiting.
-    pub(super) fn decide_now<'a>(&'a self, asked: OneOrMore<Asked<'a>>) -> Now<'a> {
+    pub(super) fn decide_now<'a>(&'a self, mut asked: OneOrMore<Asked<'a>>) -> Now<'a> {
+        make_room(&mut asked, self.traffik().clock());
         match self.traffik().charge_now(&asked) {
             Some(answer) => Now::Decided(self.conclude(asked, answer)),
             None => Now::Asked(asked),
@@ -79,7 +96,8 @@ impl Meeting {
     }
 
     /// Decides about all that the request was not charged for before.
-    pub(super) async fn decide(&self, asked: OneOrMore<Asked<'_>>) -> Result<Limits, ThrottleRejection> {
+    pub(super) async fn decide(&self, mut asked: OneOrMore<Asked<'_>>) -> Result<Passed<'_>, ThrottleRejection> {
+        make_room(&mut asked, self.traffik().clock());
         let answer = self.traffik().charge(&asked).await;
         self.conclude(asked, answer)
     }
@@ -87,16 +105,21 @@ impl Meeting {
     /// Writes down what was decided.
     fn conclude(
         &self,
-        asked: OneOrMore<Asked<'_>>,
+        mut asked: OneOrMore<Asked<'_>>,
         answer: Result<Limits, Error>,
-    ) -> Result<Limits, ThrottleRejection> {
+    ) -> Result<Passed<'_>, ThrottleRejection> {
         let limits = match answer {
             Ok(limits) => limits,
             Err(error) => return Err(self.reject(error, &asked)),
         };
         let charged = limits.is_admitted();
+        let hold = if charged { hold(&mut asked, &limits, self.traffik().clock()) } else { None };
         self.record(asked, &limits, charged);
-        if charged { Ok(limits) } else { Err(Limited::new(limits, self.traffik().clone(), self.ledger.clone()).into()) }
+        if charged {
+            Ok(Passed { limits, hold })
+        } else {
+            Err(Limited::new(limits, self.traffik().clone(), self.ledger.clone()).into())
+        }
     }
 
     /// Why nothing was decided.

@@ -4,7 +4,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::{
     identified::Identified,
-    meeting::{Meeting, Now},
+    meeting::{Meeting, Now, Passed},
 };
 use crate::{
     limits::{Limit, Limits},
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// Holds a request to its throttles.
+/// Holds a request to its throttles, and for as long as it has to wait for its turn.
 pub(in crate::web) async fn meet<T, S>(parts: &mut Parts, state: &S, place: Place) -> Result<Limits, ThrottleRejection>
 where
     T: Throttles + Identified<S>,
@@ -108,11 +108,15 @@ where
 {
     let meeting = Meeting::begin(parts, place)?;
     // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
-    match T::decide_now(&meeting, parts) {
-        Now::Decided(limits) => limits,
-        Now::Asked(asked) => Box::pin(meeting.decide(asked)).await,
-        Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await,
+    let Passed { limits, hold } = match T::decide_now(&meeting, parts) {
+        Now::Decided(passed) => passed?,
+        Now::Asked(asked) => Box::pin(meeting.decide(asked)).await?,
+        Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await?,
+    };
+    if let Some(hold) = hold {
+        hold.await;
     }
+    Ok(limits)
 }
 
 impl<T> fmt::Debug for Throttled<T> {
