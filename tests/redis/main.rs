@@ -17,6 +17,7 @@ mod own;
 mod parity;
 mod permissions;
 mod places;
+mod plans;
 mod raw;
 mod recovery;
 mod refused_here;

@@ -11,12 +11,28 @@ pub(crate) struct Options {
     pub(crate) strategy: Option<TokenStream>,
     pub(crate) identity: Option<TokenStream>,
     pub(crate) cost: Option<TokenStream>,
+    pub(crate) cost_of: Option<TokenStream>,
+    pub(crate) async_cost_of: Option<TokenStream>,
+    pub(crate) rate_of: Option<TokenStream>,
+    pub(crate) async_rate_of: Option<TokenStream>,
     pub(crate) backend: Option<TokenStream>,
     pub(crate) on_error: Option<TokenStream>,
     pub(crate) settings: Option<TokenStream>,
 }
 
-const NAMES: &[&str] = &["strategy", "identity", "cost", "backend", "on_error", "settings", "crate"];
+const NAMES: &[&str] = &[
+    "strategy",
+    "identity",
+    "cost",
+    "cost_of",
+    "async_cost_of",
+    "rate_of",
+    "async_rate_of",
+    "backend",
+    "on_error",
+    "settings",
+    "crate",
+];
 
 impl Options {
     /// Takes an option over. `krate` is the one option that is not the throttle's.
@@ -26,6 +42,10 @@ impl Options {
             "strategy" => &mut self.strategy,
             "identity" => &mut self.identity,
             "cost" => &mut self.cost,
+            "cost_of" => &mut self.cost_of,
+            "async_cost_of" => &mut self.async_cost_of,
+            "rate_of" => &mut self.rate_of,
+            "async_rate_of" => &mut self.async_rate_of,
             "backend" => &mut self.backend,
             "on_error" => &mut self.on_error,
             "settings" => &mut self.settings,
@@ -98,7 +118,8 @@ mod tests {
         assert!(!other.contains("did you mean"), "{other}");
         assert!(
             other.contains(
-                "`responder`. There are `strategy`, `identity`, `cost`, `backend`, `on_error`, `settings` and `crate`"
+                "`responder`. There are `strategy`, `identity`, `cost`, `cost_of`, `async_cost_of`, `rate_of`, \
+                 `async_rate_of`, `backend`, `on_error`, `settings` and `crate`"
             ),
             "{other}"
         );

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use traffik::{
-    Client, ConfigError, EXEMPTED, Error, Limits, Throttle, Traffik,
+    Client, ConfigError, EXEMPTED, Error, Limits, Rate, Throttle, Traffik,
     backend::{BackendError, MemoryBackend},
     client::Key,
     test::ManualClock,
@@ -54,6 +54,39 @@ async fn a_tuple_of_eight_is_one_decision() -> Result {
     assert!(!traffik.hit::<Eight>("alice").await?.is_admitted());
     assert_eq!(remaining(&traffik.peek::<(Five, Three, Two, Dear)>("alice").await?), [4, 2, 1, 6]);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_cost_and_a_rate_can_be_given_by_hand() -> Result {
+    let (traffik, backend) = app();
+    let larger = Rate::literal("20/min");
+    let charge = traffik.ask::<Five>("alice").cost(12).rate(larger).hit().await?;
+    assert_eq!((charge.is_admitted(), remaining(&charge), charge.tightest().rate()), (true, vec![8], larger));
+    // What was used stays used at the throttle's own rate.
+    assert!(!traffik.hit::<Five>("alice").await?.is_admitted());
+    assert_eq!(remaining(&traffik.ask::<Five>("alice").rate(larger).peek().await?), [8]);
+    assert!(traffik.ask::<Five>("alice").cost(21).rate(larger).hit().await?.tightest().is_never_possible());
+    charge.refund().await?;
+    assert_eq!(remaining(&traffik.peek::<Five>("alice").await?), [5]);
+
+    // Of a tuple, each takes the cost.
+    assert_eq!(remaining(&*traffik.ask::<(Five, Three)>("alice").cost(2).hit().await?), [3, 1]);
+    let entries = backend.len();
+    for uncounted in [traffik.ask::<Five>("bob").cost(0), traffik.ask::<Five>("bob").rate(Rate::UNLIMITED)] {
+        assert!(uncounted.hit().await?.is_admitted());
+    }
+    assert_eq!(backend.len(), entries);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rate_by_hand_has_to_go_with_the_strategy() -> Result {
+    let (traffik, _) = app();
+    let tiny = Rate::literal("1/50d");
+    match traffik.ask::<HugeBurst>("alice").rate(tiny).hit().await.map(|_| ()) {
+        Err(Error::Config(ConfigError::RateOfRequest { .. } | ConfigError::Strategy { .. })) => Ok(()),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use std::{
 
 use axum::{Router, routing::get};
 use traffik::{
-    Client, Settings, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover,
-    test::ManualClock,
+    Client, Rate, Settings, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover,
+    strategy::SlidingWindowLog, test::ManualClock,
 };
 
 use super::{
@@ -20,6 +20,13 @@ use super::{
 
 throttle!(Search, "logs:search", "1/min");
 throttle!(ByKey, "logs:by-key", "1/min", Settings::new().identifier(|_| Client::secret("hunter2")));
+
+throttle!(
+    Unworkable,
+    "logs:unworkable",
+    "1/min",
+    Settings::new().strategy(SlidingWindowLog).rate_of(|_, _| Rate::literal("70000/s"))
+);
 
 /// What is logged by this thread while it is there.
 #[derive(Clone, Default)]
@@ -58,6 +65,20 @@ async fn a_missing_layer_and_a_missing_address_are_logged_with_the_line_to_add()
     let (traffik, _) = traffik();
     assert_eq!(get_from_nowhere(&app.layer(traffik.layer()), "/").await.status, 500);
     assert!(log.text().contains("into_make_service_with_connect_info"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_rate_that_does_not_work_is_logged_once_a_second_and_not_for_each_request() {
+    let (log, _guard) = Log::begin();
+    let clock = ManualClock::new();
+    let traffik = Traffik::builder(MemoryBackend::new("test")).clock(clock.clone()).build().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<Unworkable>| async {})).layer(traffik.layer());
+
+    for (pause, logged) in [(0, 1), (0, 1), (999, 1), (1, 2), (0, 2)] {
+        clock.advance(Duration::from_millis(pause));
+        assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 500);
+        assert_eq!(log.text().matches("cannot work at the rate 70000/s").count(), logged, "{}", log.text());
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod once;
 mod peers;
 mod preflights;
 mod proxies;
+mod rates;
 mod refusals;
 mod responders;
 mod retry_after;

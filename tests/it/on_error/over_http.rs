@@ -6,14 +6,14 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::Response,
+    http::{Response, request::Parts},
     middleware::{Next, from_fn},
     routing::get,
 };
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use traffik::{
-    Throttled, Traffik,
+    DefaultIdentity, Rate, Settings, Throttle, Throttled, Traffik,
     on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::RequestExt,
     throttle_layer, web,
@@ -66,6 +66,41 @@ async fn a_permit_tells_that_it_comes_from_the_fallback_and_the_fields_tell_its_
     assert_eq!(body(response).await, "from fallback: true, unchecked: false");
     let (status, response) = get_from(&routes, "/").await;
     assert_eq!((status, header(&response, "retry-after")), (429, Some("60")));
+}
+
+/// What a header says.
+fn told_by<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    parts.headers.get(name)?.to_str().ok()
+}
+
+throttles! {
+    Planned: "on-error:planned", "4/min", Settings::new()
+        .cost_of(|parts| told_by(parts, "x-cost").and_then(|cost| cost.parse().ok()).unwrap_or(1))
+        .rate_of(|parts, _| told_by(parts, "x-rate").and_then(|rate| rate.parse().ok()).unwrap_or(Rate::UNLIMITED));
+}
+
+#[tokio::test]
+async fn a_part_is_one_of_the_rate_of_the_request_and_its_cost_is_bounded_by_that() {
+    let (traffik, backend, _) = app(|builder, clock| builder.on_error(Failover::to(store(clock)).share(4)));
+    let routes = Router::new().route("/", get(|_: Throttled<Planned>| async {})).layer(traffik.layer());
+    let send = async |peer: &str, rate: &str, cost: u64| {
+        let request = Request::get("/").header("x-rate", rate).header("x-cost", cost).body(Body::empty());
+        let Ok(response) = routes.clone().oneshot(request.unwrap_or_default().with_peer(peer)).await;
+        let told = ["ratelimit-policy", "ratelimit"].map(|name| header(&response, name).unwrap_or_default().to_owned());
+        (response.status().as_u16(), told.map(|told| told.replace("\"on-error:planned\";", "")).join(" "))
+    };
+    let (one, other) = ("203.0.113.7:1", "203.0.113.8:1");
+
+    backend.is(Mood::Fails);
+    assert_eq!(send(one, "20/min", 2).await, (200, "q=5;w=60 r=3;t=60".into()));
+    assert_eq!(send(other, "400/hour", 50).await, (200, "q=100;w=3600 r=50;t=3600".into()));
+    assert_eq!(send(one, "20/min", 4).await.0, 429);
+    // An upgrade holds at once, and what was used stays used. (Who was refused stays so for as long as the breaker is shut.)
+    assert_eq!(send(one, "40/min", 7).await, (200, "q=10;w=60 r=1;t=60".into()));
+    // More than a part costs all of it; more than the whole is never possible, and nobody gets in by that.
+    assert_eq!(send("203.0.113.9:1", "20/min", 20).await, (200, "q=5;w=60 r=0;t=60".into()));
+    assert_eq!(send("203.0.113.10:1", "20/min", 21).await, (429, "q=5;w=60 r=5".into()));
+    assert_eq!(send(one, "0/0", 1000).await, (200, " ".into()));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 use reqwest::Method;
-use traffik::{Client, Settings, Throttle, Throttled, on_error, strategy::TokenBucket, throttled};
+use traffik::{Client, Rate, Settings, Throttle, Throttled, on_error, strategy::TokenBucket, throttled};
 
 use crate::server::Server;
 
@@ -39,6 +39,26 @@ async fn identity() {}
 
 #[throttled("settings:cost", "10/min", cost = 2 * 2)]
 async fn cost() {}
+
+#[throttled("settings:cost-of", "10/min", cost_of = |parts| if parts.uri.path() == "/free" { 0 } else { 4 })]
+async fn cost_of() {}
+
+#[throttled("settings:async-cost-of", "10/min", async_cost_of = five)]
+async fn async_cost_of() {}
+
+async fn five(_: &Parts) -> Result<u64, StatusCode> {
+    Ok(5)
+}
+
+#[throttled("settings:rate-of", "1/min", rate_of = |_, _| Rate::literal("2/min"), cost = 2)]
+async fn rate_of() {}
+
+#[throttled("settings:async-rate-of", "1/min", async_rate_of = two)]
+async fn async_rate_of() {}
+
+async fn two(_: &Parts, client: &Client) -> Rate {
+    if client.is_exempted() { Rate::UNLIMITED } else { Rate::literal("2/min") }
+}
 
 const LOCAL: &str = "local";
 
@@ -80,6 +100,11 @@ fn routes() -> Router {
         .route("/strategy", get(strategy))
         .route("/identity", get(identity))
         .route("/cost", get(cost))
+        .route("/cost_of", get(cost_of))
+        .route("/free", get(cost_of))
+        .route("/async_cost_of", get(async_cost_of))
+        .route("/rate_of", get(rate_of))
+        .route("/async_rate_of", get(async_rate_of))
         .route("/backend", get(backend))
         .route("/one_backend", get(one_backend))
         .route("/function", get(function))
@@ -92,6 +117,11 @@ async fn options_do_what_the_settings_of_their_name_do() {
     let server = Server::start(routes()).await;
     assert_eq!(server.statuses("/strategy", 4).await, [200, 200, 200, 429]);
     assert_eq!(server.statuses("/cost", 3).await, [200, 200, 429]);
+    assert_eq!(server.statuses("/cost_of", 3).await, [200, 200, 429]);
+    assert_eq!(server.statuses("/free", 3).await, [200, 200, 200]);
+    assert_eq!(server.statuses("/async_cost_of", 3).await, [200, 200, 429]);
+    assert_eq!(server.statuses("/rate_of", 2).await, [200, 429]);
+    assert_eq!(server.statuses("/async_rate_of", 3).await, [200, 200, 429]);
     assert_eq!(server.statuses("/function", 4).await, [200, 200, 200, 429]);
     assert_eq!(server.statuses("/closure", 3).await, [200, 200, 429]);
 }

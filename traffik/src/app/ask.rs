@@ -92,8 +92,19 @@ impl<'a> Asked<'a> {
     }
 
     pub(crate) fn is_counted(&self) -> bool {
-        let counts = !self.rate.is_unlimited() && self.cost > 0 && !self.client.is_exempted();
-        counts && self.charged_before.is_none()
+        !self.rate.is_unlimited() && self.is_counted_at_some_rate()
+    }
+
+    /// Whether it is counted, unless its rate is unlimited.
+    pub(crate) fn is_counted_at_some_rate(&self) -> bool {
+        self.cost > 0 && !self.client.is_exempted() && self.charged_before.is_none()
+    }
+
+    /// The same at a rate of its own, if the strategy goes with it.
+    #[cfg(feature = "axum")]
+    pub(crate) fn at_rate(self, rate: Rate) -> Result<Self, ConfigError> {
+        self.definition.check_rate(rate)?;
+        Ok(Self { rate, ..self })
     }
 
     /// The entry that a client which is not exempted has, or would have.

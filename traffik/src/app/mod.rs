@@ -4,9 +4,10 @@ mod ask;
 mod builder;
 mod charge;
 mod error;
+mod inquiry;
 mod known;
 mod registry;
 mod traffik;
 
 pub(crate) use self::{ask::Asked, registry::Registry};
-pub use self::{builder::TraffikBuilder, charge::Charge, error::Error, traffik::Traffik};
+pub use self::{builder::TraffikBuilder, charge::Charge, error::Error, inquiry::Inquiry, traffik::Traffik};

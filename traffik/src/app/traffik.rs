@@ -122,30 +122,24 @@ impl Traffik {
 
     /// Charges a client the cost of a throttle, or of each of a tuple if all of them have room, and tells how it stands.
     ///
+    /// There is no request that functions could be asked about: the cost is that of [`Settings::cost`](crate::Settings::cost),
+    /// and the rate is the throttle's [`RATE`](crate::Throttle::RATE). [`ask`](Self::ask) takes others.
+    ///
     /// # Errors
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Charge, Error> {
-        let client = client.into();
-        let limits = self.charge(&self.asked::<T>(client.clone())?).await?;
-        Ok(Charge::new(self.counted_as(client), limits))
+        self.ask::<T>(client).hit().await
     }
 
-    /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing.
+    /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing. Cost and rate are as with
+    /// [`hit`](Self::hit).
     ///
     /// # Errors
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        let asked = self.asked::<T>(client.into())?;
-        let (store, hits) = (Asked::store(&asked)?, Asked::hits(&asked));
-        let mut decision = match (store, Asked::plan(&asked)) {
-            (Some(store), Some(plan)) if !hits.is_empty() => return Ok(plan.peek(store, &asked).await?),
-            (Some(store), None) if !hits.is_empty() => store.peek(&hits).await?,
-            _ => Decision::from_iter([]),
-        };
-        self.check_complete(&decision, hits.len())?;
-        Ok(Limits::peeked(&asked, &mut decision, &Judge::Backend))
+        self.ask::<T>(client).peek().await
     }
 
     /// Lets a client start fresh with a throttle, or with each of a tuple.
@@ -211,7 +205,19 @@ impl Traffik {
         self.app.networks.counted_as(client)
     }
 
-    fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked<'_>>, Error> {
+    /// Tells how what is asked stands.
+    pub(super) async fn look(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+        let (store, hits) = (Asked::store(asked)?, Asked::hits(asked));
+        let mut decision = match (store, Asked::plan(asked)) {
+            (Some(store), Some(plan)) if !hits.is_empty() => return Ok(plan.peek(store, asked).await?),
+            (Some(store), None) if !hits.is_empty() => store.peek(&hits).await?,
+            _ => Decision::from_iter([]),
+        };
+        self.check_complete(&decision, hits.len())?;
+        Ok(Limits::peeked(asked, &mut decision, &Judge::Backend))
+    }
+
+    pub(super) fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked<'_>>, Error> {
         let client = self.counted_as(client);
         Ok(T::define(&self.app.registry)?.map(|definition| Asked::new(definition, client.clone())))
     }

@@ -43,7 +43,8 @@ impl Fallback {
     }
 
     /// Divides every limit among so many processes, as long as the fallback decides: a limit of 100 among 20 is 5. It is never
-    /// below 1. A request that costs more than the part costs all of it. The size of a burst that a strategy was given stays.
+    /// below 1. A request that costs more than the part costs all of it, and one that costs more than the whole limit can hold is
+    /// refused as ever. The size of a burst that a strategy was given stays.
     pub fn share(self, processes: u32) -> Self {
         Self { share: NonZeroU64::new(processes.into()).unwrap_or(NonZeroU64::MIN), ..self }
     }

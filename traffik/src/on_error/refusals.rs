@@ -83,7 +83,9 @@ impl Refusals {
 }
 
 impl Waits {
+    /// Of two that are about one client the longer holds: the shorter may be that of a cheaper request, or of another plan.
     fn add(&mut self, digest: u64, end: Timestamp, now: Timestamp) {
+        let end = self.ends.get(&digest).map_or(end, |before| end.max(*before));
         if let Some(before) = self.ends.insert(digest, end) {
             self.by_end.remove(&(before, digest));
         }
@@ -121,6 +123,16 @@ mod tests {
         // Who is refused again waits once.
         waits.add(most, Timestamp::from_micros(most * 3), now);
         assert_eq!((waits.ends.len(), waits.by_end.len()), (MOST, MOST));
+    }
+
+    #[test]
+    fn a_shorter_wait_does_not_end_a_longer_one() {
+        let [soon, later] = [10, 50].map(Timestamp::from_micros);
+        for ends in [[soon, later], [later, soon]] {
+            let mut waits = Waits::default();
+            ends.into_iter().for_each(|end| waits.add(1, end, Timestamp::from_micros(5)));
+            assert_eq!((waits.ends.get(&1), waits.by_end.len()), (Some(&later), 1));
+        }
     }
 
     #[test]

@@ -87,14 +87,17 @@ impl Spare {
         Judge::Fallback(Arc::clone(&self.store))
     }
 
-    /// The same at its share of the rate. What costs more than that costs all of it: it is not refused for good.
+    /// The same at its share of the rate of the request. What costs more than that costs all of it: it is not refused for
+    /// good, unless it costs more than the whole rate can hold.
     fn part_of<'a>(&self, asked: &Asked<'a>) -> Asked<'a> {
         let strategy = &asked.definition.settings.strategy;
         let rate = match divided(asked.rate, self.share).filter(|rate| strategy.check(*rate).is_ok()) {
             Some(rate) => rate,
             None => asked.rate,
         };
-        let cost = if rate == asked.rate { asked.cost } else { asked.cost.min(strategy.capacity(rate)) };
+        let fits_the_whole = asked.rate.is_unlimited() || asked.cost <= strategy.capacity(asked.rate);
+        let cost =
+            if fits_the_whole && rate != asked.rate { asked.cost.min(strategy.capacity(rate)) } else { asked.cost };
         Asked { rate, cost, ..asked.clone() }
     }
 }

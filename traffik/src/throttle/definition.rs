@@ -33,6 +33,9 @@ pub struct Definition {
     pub(crate) plan: Option<Arc<Plan>>,
     /// What is held of it, if its strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
+    /// Whether what it asks about a request is answered at once.
+    #[cfg(feature = "axum")]
+    pub(crate) asks: crate::web::Asks,
     /// What all responses say of it.
     #[cfg(feature = "axum")]
     pub(crate) items: crate::web::Items,
@@ -55,6 +58,8 @@ impl Definition {
             name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
             uid: T::UID,
             rate: const { T::RATE },
+            #[cfg(feature = "axum")]
+            asks: settings.web.asks::<T>(),
             settings,
             is_held: false,
             store: stores.own().cloned(),
@@ -113,6 +118,21 @@ impl Definition {
         Ok(())
     }
 
+    /// Whether a request may be decided at this rate, which is not the throttle's own.
+    ///
+    /// It is worked out anew each time, since that takes no longer than to look it up.
+    pub(crate) fn check_rate(&self, rate: Rate) -> Result<(), ConfigError> {
+        if rate.is_unlimited() {
+            return Ok(());
+        }
+        self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
+            uid: self.uid,
+            throttle: self.name,
+            rate,
+            source,
+        })
+    }
+
     fn check(&self, told: &Told) -> Result<(), ConfigError> {
         if self.rate.is_unlimited() {
             return Ok(());
@@ -164,6 +184,20 @@ pub enum ConfigError {
         uid: &'static str,
         /// The throttle.
         throttle: &'static str,
+        /// What is out of bounds.
+        source: StrategyError,
+    },
+    /// A request was to be decided at a rate that the strategy of its throttle does not go with.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) cannot work at the rate {rate}, which it was given for a request: {source}"
+    )]
+    RateOfRequest {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+        /// The rate.
+        rate: Rate,
         /// What is out of bounds.
         source: StrategyError,
     },

@@ -1,12 +1,12 @@
 //! What the web needs to know of an app and of a throttle.
 
-use std::any::TypeId;
-
 use axum::http::request::Parts;
 
 use super::{
     client_ip::{ClientIp, Watch},
-    identity::{AsyncIdentifier, Identifier, IntoIdentity},
+    cost::CostOf,
+    identity::{AsyncIdentifier, Identifier, IntoIdentity, has_default_identity},
+    rate::RateOf,
     response::{AnyResponder, Responder},
     rules::{Applies, ByUid, Bypass, Rule},
     uploads::Drain,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::TraffikBuilder,
     occasionally::Occasionally,
-    throttle::{ConfigError, DefaultIdentity, Settings, Throttle},
+    throttle::{ConfigError, Settings, Throttle},
     warning::{Told, Warning},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct WebDefaults {
     pub(super) drain: Drain,
     pub(super) outages: Occasionally,
     pub(super) strangers: Occasionally,
+    /// Rates of requests with which a throttle cannot work.
+    pub(super) unworkable: Occasionally,
     pub(super) watch: Watch,
     pub(super) charge_preflights: bool,
     /// What is added to throttles of other modules.
@@ -60,15 +62,39 @@ fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, told: &Told) {
 /// A throttle's own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WebSettings {
+    pub(super) cost: Option<CostOf>,
     pub(super) identifier: Option<Identifier>,
+    pub(super) rate: Option<RateOf>,
     pub(super) responder: Option<AnyResponder>,
     pub(super) charge_preflights: bool,
     pub(crate) applies: Applies,
 }
 
+/// Whether what a throttle asks about a request is answered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// All of it.
+    AtOnce,
+    /// All of it, if that goes for the app's identifier.
+    AsTheApp,
+    /// Something has to be waited for.
+    Later,
+}
+
 impl WebSettings {
+    pub(crate) fn asks<T: Throttle>(&self) -> Asks {
+        let is_at_once = self.applies.is_at_once()
+            && self.cost.as_ref().is_none_or(CostOf::is_at_once)
+            && self.rate.as_ref().is_none_or(RateOf::is_at_once);
+        match &self.identifier {
+            Some(identifier) if is_at_once && identifier.is_at_once() => Asks::AtOnce,
+            None if is_at_once && has_default_identity::<T>() => Asks::AsTheApp,
+            _ => Asks::Later,
+        }
+    }
+
     pub(crate) fn check<T: Throttle>(&self, throttle: &'static str, told: &Told) -> Result<(), ConfigError> {
-        if self.identifier.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
+        if self.identifier.is_some() && !has_default_identity::<T>() {
             return Err(ConfigError::TwoIdentities { uid: T::UID, throttle });
         }
         if let Some(client_ip) = self.identifier.as_ref().and_then(Identifier::client_ip) {
@@ -103,7 +129,7 @@ impl Settings {
         F: Fn(&Parts) -> C + Send + Sync + 'static,
         C: IntoIdentity,
     {
-        self.web.identifier = Some(Identifier::new(identifier));
+        self.web.identifier = Some(Identifier::by(identifier));
         self
     }
 
@@ -122,7 +148,7 @@ impl Settings {
     /// let settings = Settings::new().async_identifier(by_session);
     /// ```
     pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        self.web.identifier = Some(Identifier::new_async(identifier));
+        self.web.identifier = Some(Identifier::by_async(identifier));
         self
     }
 
@@ -186,7 +212,7 @@ impl Settings {
 
 /// With feature `axum`.
 impl TraffikBuilder {
-    /// Names the clients of every throttle that has [`DefaultIdentity`], and no identifier of its own, by a function of
+    /// Names the clients of every throttle that has [`DefaultIdentity`](crate::DefaultIdentity), and no identifier of its own, by a function of
     /// the request. Unless told otherwise it is the peer's IP address.
     ///
     /// See [`Settings::identifier`].
@@ -195,13 +221,13 @@ impl TraffikBuilder {
         F: Fn(&Parts) -> C + Send + Sync + 'static,
         C: IntoIdentity,
     {
-        self.web.identifier = Some(Identifier::new(identifier));
+        self.web.identifier = Some(Identifier::by(identifier));
         self
     }
 
     /// The same by an async function. See [`Settings::async_identifier`].
     pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        self.web.identifier = Some(Identifier::new_async(identifier));
+        self.web.identifier = Some(Identifier::by_async(identifier));
         self
     }
 

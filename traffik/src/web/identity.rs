@@ -2,13 +2,7 @@
 
 use std::{
     any::TypeId,
-    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
 };
 
 use axum::{
@@ -19,6 +13,7 @@ use axum::{
 
 use super::{
     client_ip::ClientIp,
+    function::{Answer, OfParts, Source},
     peer::client_at,
     rejection::{Misconfigured, ThrottleRejection, Unidentified},
 };
@@ -94,114 +89,85 @@ where
     }
 }
 
-type Identity = Result<Client, Response>;
-
 /// A function that names clients.
-#[derive(Clone)]
-pub(super) struct Identifier {
-    function: Function,
-    source: Source,
-}
-
-#[derive(Clone)]
-enum Function {
-    Sync(Arc<dyn Fn(&Parts) -> Identity + Send + Sync>),
-    Address(ClientIp),
-    Async(Arc<dyn for<'a> Fn(&'a Parts) -> Pin<Box<dyn Future<Output = Identity> + Send + 'a>> + Send + Sync>),
+#[derive(Clone, Debug)]
+pub(super) enum Identifier {
+    /// A function.
+    Function(OfParts<Client>),
+    /// By their address, behind other proxies than the app.
+    Address(ClientIp, Source),
 }
 
 impl Identifier {
-    pub(super) fn new<C: IntoIdentity>(identifier: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
+    pub(super) fn by<C: IntoIdentity>(identifier: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
         let source = Source::function(&identifier);
-        Self { function: Function::Sync(Arc::new(move |parts| identifier(parts).into_identity())), source }
+        Self::Function(OfParts::new(move |parts| identifier(parts).into_identity(), source))
     }
 
-    pub(super) fn new_async(identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
+    pub(super) fn by_async(identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
         let source = Source::function(&identifier);
-        let function = Function::Async(Arc::new(move |parts| {
-            let client = identifier.identify(parts);
-            Box::pin(async move { client.await.into_identity() })
-        }));
-        Self { function, source }
+        Self::Function(OfParts::new_async(
+            move |parts| {
+                let client = identifier.identify(parts);
+                Box::pin(async move { client.await.into_identity() })
+            },
+            source,
+        ))
     }
 
     pub(super) fn by_address(client_ip: ClientIp) -> Self {
         let source = Source::function(&client_ip);
-        Self { function: Function::Address(client_ip), source }
+        Self::Address(client_ip, source)
     }
 
     /// The proxies behind which it finds the client's address, if it does so.
     pub(super) fn client_ip(&self) -> Option<&ClientIp> {
-        match &self.function {
-            Function::Address(client_ip) => Some(client_ip),
-            _ => None,
+        match self {
+            Self::Address(client_ip, _) => Some(client_ip),
+            Self::Function(_) => None,
+        }
+    }
+
+    pub(super) fn source(&self) -> Source {
+        match self {
+            Self::Address(_, source) => *source,
+            Self::Function(function) => function.source(),
         }
     }
 
     /// Whether it names the client without waiting.
-    fn is_at_once(&self) -> bool {
-        !matches!(self.function, Function::Async(_))
+    pub(super) fn is_at_once(&self) -> bool {
+        match self {
+            Self::Address(..) => true,
+            Self::Function(function) => function.is_at_once(),
+        }
     }
 
     /// Names the client, if that takes no waiting.
-    fn identify_now(&self, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
-        match &self.function {
-            Function::Sync(identifier) => Some(identified(identifier(parts))),
-            Function::Address(client_ip) => Some(client_behind(client_ip, parts)),
-            Function::Async(_) => None,
+    fn ask_now(&self, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
+        match self {
+            Self::Address(client_ip, _) => Some(client_behind(client_ip, parts)),
+            Self::Function(function) => function.ask_now(parts).map(identified),
         }
     }
 
-    async fn identify(&self, parts: &Parts) -> Result<Client, ThrottleRejection> {
-        match &self.function {
-            Function::Sync(identifier) => identified(identifier(parts)),
-            Function::Address(client_ip) => client_behind(client_ip, parts),
-            Function::Async(identifier) => identified(identifier(parts).await),
+    async fn ask(&self, parts: &Parts) -> Result<Client, ThrottleRejection> {
+        match self {
+            Self::Address(client_ip, _) => client_behind(client_ip, parts),
+            Self::Function(function) => identified(function.ask(parts).await),
         }
     }
 }
 
-fn identified(identity: Identity) -> Result<Client, ThrottleRejection> {
+fn identified(identity: Answer<Client>) -> Result<Client, ThrottleRejection> {
     identity.map_err(|response| Unidentified::new(response).into())
 }
 
-impl fmt::Debug for Identifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identifier(..)")
-    }
-}
-
-/// Where a client's name comes from. Within one decision each source is asked once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// An extractor, or a function that is all in its type.
-    Type(TypeId),
-    /// A function that holds something: the how many-th.
-    Holding(usize),
-}
-
-impl Source {
-    pub(super) fn of<T: Throttle>(definition: &Definition) -> Self {
-        match &definition.settings.web.identifier {
-            Some(identifier) => identifier.source,
-            None => Self::Type(TypeId::of::<T::Identity>()),
-        }
-    }
-
-    fn function<F: 'static>(function: &F) -> Self {
-        static HOLDING: AtomicUsize = AtomicUsize::new(0);
-        match size_of_val(function) {
-            0 => Self::Type(TypeId::of::<F>()),
-            _ => Self::Holding(HOLDING.fetch_add(1, Ordering::Relaxed)),
-        }
-    }
-}
-
-/// Whether the clients of a throttle are named without waiting.
-pub(super) fn is_at_once<T: Throttle>(definition: &Definition, traffik: &Traffik) -> bool {
+/// Where the names of a throttle's clients come from.
+pub(super) fn source<T: Throttle>(definition: &Definition) -> Source {
     match &definition.settings.web.identifier {
-        Some(identifier) => identifier.is_at_once(),
-        None => has_default_identity::<T>() && traffik.web().identifier.as_ref().is_none_or(Identifier::is_at_once),
+        Some(identifier) => identifier.source(),
+        None => Source::extractor::<T::Identity>(),
     }
 }
 
@@ -212,7 +178,7 @@ pub(super) fn identify_now<T: Throttle>(
     parts: &Parts,
 ) -> Option<Result<Client, ThrottleRejection>> {
     match &definition.settings.web.identifier {
-        Some(identifier) => identifier.identify_now(parts),
+        Some(identifier) => identifier.ask_now(parts),
         None if has_default_identity::<T>() => default_client_now(traffik, parts),
         None => None,
     }
@@ -229,7 +195,7 @@ where
     S: Sync,
 {
     match &definition.settings.web.identifier {
-        Some(identifier) => identifier.identify(parts).await,
+        Some(identifier) => identifier.ask(parts).await,
         // Asked here, so that what rejects is seen for what it is: as a mere extractor its rejection is a response.
         None if has_default_identity::<T>() => default_client(parts).await,
         None => match T::Identity::from_request_parts(parts, state).await {
@@ -253,7 +219,7 @@ fn client_behind(client_ip: &ClientIp, parts: &Parts) -> Result<Client, Throttle
     client_at(parts, Some(client_ip), traffik)
 }
 
-fn has_default_identity<T: Throttle>() -> bool {
+pub(super) fn has_default_identity<T: Throttle>() -> bool {
     TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>()
 }
 
@@ -262,7 +228,7 @@ async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
     let Some(traffik) = parts.extensions.get::<Traffik>() else { return Err(Misconfigured::no_state().into()) };
     let web = traffik.web();
     match &web.identifier {
-        Some(identifier) => identifier.identify(parts).await,
+        Some(identifier) => identifier.ask(parts).await,
         None => client_at(parts, web.client_ip.as_ref(), traffik),
     }
 }
@@ -271,7 +237,7 @@ async fn default_client(parts: &Parts) -> Result<Client, ThrottleRejection> {
 fn default_client_now(traffik: &Traffik, parts: &Parts) -> Option<Result<Client, ThrottleRejection>> {
     let web = traffik.web();
     match &web.identifier {
-        Some(identifier) => identifier.identify_now(parts),
+        Some(identifier) => identifier.ask_now(parts),
         None => Some(client_at(parts, web.client_ip.as_ref(), traffik)),
     }
 }

@@ -5,12 +5,15 @@
 //! with it, and its response tells that: as fields, or as a refusal that a [`Responder`] makes.
 
 mod client_ip;
+mod cost;
 mod defaults;
 mod extract;
+mod function;
 mod identity;
 mod ledger;
 mod peer;
 mod place;
+mod rate;
 mod rejection;
 mod response;
 mod rules;
@@ -22,17 +25,19 @@ pub mod ws;
 
 pub use self::{
     client_ip::{ClientIp, ForwardedHeader},
+    cost::{AsyncCost, IntoCost},
     extract::Throttled,
     identity::{AsyncIdentifier, IntoIdentity},
     peer::client_ip,
-    rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
+    rate::{AsyncRate, IntoRate},
+    rejection::{Declined, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{ProblemDetails, Responder},
     rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };
 pub(crate) use self::{
-    defaults::{WebDefaults, WebSettings},
+    defaults::{Asks, WebDefaults, WebSettings},
     response::Items,
     rules::ByUid,
 };

@@ -23,11 +23,11 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Whether it is known without waiting to which requests the throttle `T` applies here.
-    pub(super) fn is_at_once<T: Throttle>(&self) -> bool {
+    /// Whether it is known without waiting to which requests a throttle applies here.
+    pub(super) fn is_at_once(&self, definition: &Definition) -> bool {
         match self {
             Self::Handler => true,
-            Self::Layer(rules) => rules.of(TypeId::of::<T>()).is_none_or(Applies::is_at_once),
+            Self::Layer(rules) => rules.of(definition.type_id).is_none_or(Applies::is_at_once),
         }
     }
 

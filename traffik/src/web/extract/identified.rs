@@ -3,7 +3,7 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::{
-    inquiry::Answers,
+    answers::{ForOne, ForSeveral},
     meeting::{Meeting, Now},
 };
 use crate::{
@@ -38,10 +38,12 @@ where
     S: Send + Sync,
 {
     fn decide_now<'a>(meeting: &'a Meeting, parts: &Parts) -> Now<'a> {
-        if !meeting.asks_at_once::<T>() {
-            return Now::Nowhere;
-        }
-        match meeting.ask_now::<T>(&mut Answers::for_one(), parts) {
+        let definition = match meeting.definition::<T>() {
+            Ok(definition) if meeting.asks_at_once(definition) => definition,
+            Ok(_) => return Now::Nowhere,
+            Err(misconfigured) => return Now::Decided(Err(misconfigured.into())),
+        };
+        match meeting.ask_now::<T>(definition, &mut ForOne, parts) {
             Ok(Some(asked)) => meeting.decide_now(OneOrMore::new(asked)),
             Ok(None) => Now::Nowhere,
             Err(rejection) => Now::Decided(Err(rejection)),
@@ -53,8 +55,21 @@ where
         parts: &mut Parts,
         state: &S,
     ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
-        meeting.ask::<T, S>(&mut Answers::for_one(), parts, state).await.map(OneOrMore::new)
+        meeting.ask::<T, S>(&mut ForOne, parts, state).await.map(OneOrMore::new)
     }
+}
+
+/// Whether a throttle of a tuple asks nothing that has to be waited for. What is wrong with it is told at once, too.
+fn asks_at_once<T: Throttle>(meeting: &Meeting) -> bool {
+    meeting.traffik().definition::<T>().map_or(true, |definition| meeting.asks_at_once(definition))
+}
+
+fn ask_now<'a, T: Throttle>(
+    meeting: &'a Meeting,
+    answers: &mut ForSeveral,
+    parts: &Parts,
+) -> Result<Option<Asked<'a>>, ThrottleRejection> {
+    meeting.ask_now::<T>(meeting.definition::<T>()?, answers, parts)
 }
 
 macro_rules! tuple_of_identified {
@@ -66,17 +81,18 @@ macro_rules! tuple_of_identified {
             S: Send + Sync,
         {
             fn decide_now<'a>(meeting: &'a Meeting, parts: &Parts) -> Now<'a> {
-                if !(meeting.asks_at_once::<$first>() $(&& meeting.asks_at_once::<$throttle>())*) {
+                // Before anything is asked: once one has to be waited for, no other must be asked twice.
+                if !(asks_at_once::<$first>(meeting) $(&& asks_at_once::<$throttle>(meeting))*) {
                     return Now::Nowhere;
                 }
-                let mut answers = Answers::for_several();
+                let mut answers = ForSeveral::default();
                 #[allow(unused_mut)]
-                let mut asked = match meeting.ask_now::<$first>(&mut answers, parts) {
+                let mut asked = match ask_now::<$first>(meeting, &mut answers, parts) {
                     Ok(Some(asked)) => OneOrMore::new(asked),
                     Ok(None) => return Now::Nowhere,
                     Err(rejection) => return Now::Decided(Err(rejection)),
                 };
-                $(match meeting.ask_now::<$throttle>(&mut answers, parts) {
+                $(match ask_now::<$throttle>(meeting, &mut answers, parts) {
                     Ok(Some(one)) => asked.add(one, Asked::is_same),
                     Ok(None) => return Now::Nowhere,
                     Err(rejection) => return Now::Decided(Err(rejection)),
@@ -89,7 +105,7 @@ macro_rules! tuple_of_identified {
                 parts: &mut Parts,
                 state: &S,
             ) -> Result<OneOrMore<Asked<'a>>, ThrottleRejection> {
-                let mut answers = Answers::for_several();
+                let mut answers = ForSeveral::default();
                 #[allow(unused_mut)]
                 let mut asked = OneOrMore::new(meeting.ask::<$first, S>(&mut answers, parts, state).await?);
                 $(asked.add(meeting.ask::<$throttle, S>(&mut answers, parts, state).await?, Asked::is_same);)*

@@ -1,5 +1,6 @@
 //! How a request meets a throttle: as a handler's argument.
 
+mod answers;
 mod hold;
 mod identified;
 mod inquiry;

@@ -47,6 +47,14 @@ impl Misconfigured {
         Self(Box::new(cause))
     }
 
+    /// A request was to be decided in a way that does not work. That is logged once a second, however many there are.
+    pub(in crate::web) fn by_a_request(error: ConfigError, traffik: &Traffik) -> Self {
+        if traffik.web().unworkable.is_due(traffik.clock().now()) {
+            return error.into();
+        }
+        Self(Box::new(Cause::Config(error)))
+    }
+
     fn logged(cause: Cause) -> Self {
         tracing::error!("{cause}");
         Self(Box::new(cause))

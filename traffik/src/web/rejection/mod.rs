@@ -1,5 +1,6 @@
 //! Why a request does not get through.
 
+mod declined;
 mod limited;
 mod misconfigured;
 mod raised;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
 pub use self::{
-    limited::Limited, misconfigured::Misconfigured, raised::Raised, unavailable::Unavailable,
+    declined::Declined, limited::Limited, misconfigured::Misconfigured, raised::Raised, unavailable::Unavailable,
     unidentified::Unidentified,
 };
 
@@ -56,6 +57,9 @@ pub enum ThrottleRejection {
     /// Whoever names the client turned the request away, with a response of its own.
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
+    /// What gives the cost or the rate turned the request away, with a response of its own.
+    #[error(transparent)]
+    Declined(#[from] Declined),
 }
 
 impl IntoResponse for ThrottleRejection {
@@ -66,6 +70,7 @@ impl IntoResponse for ThrottleRejection {
             Self::Raised(rejection) => rejection.into_response(),
             Self::Misconfigured(rejection) => rejection.into_response(),
             Self::Unidentified(rejection) => rejection.into_response(),
+            Self::Declined(rejection) => rejection.into_response(),
         }
     }
 }

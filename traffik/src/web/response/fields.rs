@@ -1,6 +1,6 @@
 //! `RateLimit-Policy` and `RateLimit`: structured-field lists with an item for each limit that was met.
 
-use std::time::Duration;
+use std::{borrow::Cow, sync::OnceLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 
@@ -12,6 +12,9 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// How many other rates than its own a throttle remembers what is said of.
+const OTHERS: usize = 8;
 
 /// The largest integer of a structured field: 15 digits.
 const MAX_INTEGER: u64 = 999_999_999_999_999;
@@ -34,28 +37,59 @@ pub(crate) struct Items {
     /// `"search";q=5;w=60`: the quota, and the window in whole seconds. One that is no whole number of them is rounded up,
     /// and one below a second is left out.
     policy: Option<HeaderValue>,
+    /// The same at other rates that requests had: of the first few, which are all where there is one for each plan.
+    others: [OnceLock<(Rate, HeaderValue)>; OTHERS],
+    has_window: bool,
+    /// `"search";q=`: what comes before the quota.
+    before_quota: String,
     /// `"search";r=`: what comes before that which remains.
     before_remaining: String,
 }
 
 impl Items {
     pub(crate) fn new(uid: &str, rate: Rate) -> Self {
-        Self::within(uid, rate, rate.period())
+        Self::with(uid, rate, true)
     }
 
     /// Of a limit on how many at once, which has no window.
     pub(crate) fn at_once(uid: &str, places: Rate) -> Self {
-        Self::within(uid, places, Duration::ZERO)
+        Self::with(uid, places, false)
     }
 
-    fn within(uid: &str, rate: Rate, window: Duration) -> Self {
-        let (name, quota) = (string(uid), capped(rate.limit()));
-        let policy = match window.as_secs() {
-            0 => format!("{name};q={quota}"),
-            _ => format!("{name};q={quota};w={}", capped(whole_seconds(window))),
-        };
-        Self { policy: value(policy), before_remaining: name + ";r=" }
+    fn with(uid: &str, rate: Rate, has_window: bool) -> Self {
+        let name = string(uid);
+        let before_quota = name.clone() + ";q=";
+        let policy = policy(&before_quota, rate, has_window);
+        Self { policy, others: Default::default(), has_window, before_quota, before_remaining: name + ";r=" }
     }
+
+    /// What responses say of the limit at a rate which is not its own.
+    fn other_policy(&self, rate: Rate) -> Option<Cow<'_, HeaderValue>> {
+        for other in &self.others {
+            match other.get() {
+                Some((known, policy)) if *known == rate => return Some(Cow::Borrowed(policy)),
+                Some(_) => {}
+                // Where another request is faster with another rate, this one is told without being remembered.
+                None => {
+                    let policy = policy(&self.before_quota, rate, self.has_window)?;
+                    let _ = other.set((rate, policy.clone()));
+                    return Some(Cow::Owned(policy));
+                }
+            }
+        }
+        policy(&self.before_quota, rate, self.has_window).map(Cow::Owned)
+    }
+}
+
+fn policy(before_quota: &str, rate: Rate, has_window: bool) -> Option<HeaderValue> {
+    let (mut quota, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let quota = quota.format(capped(rate.limit()));
+    value(match rate.period().as_secs() {
+        1.. if has_window => {
+            [before_quota, quota, ";w=", seconds.format(capped(whole_seconds(rate.period())))].concat()
+        }
+        _ => [before_quota, quota].concat(),
+    })
 }
 
 /// A structured-field string: in quotes, with quotes and backslashes escaped.
@@ -81,26 +115,20 @@ fn add(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option
 }
 
 fn policies(limits: &[&Limit]) -> Option<HeaderValue> {
-    if limits.iter().any(|limit| limit.rate() != limit.definition().rate) {
-        return policies_of_parts(limits);
+    if let [limit] = limits {
+        return policy_of(limit).map(Cow::into_owned);
     }
-    let mut policies = limits.iter().filter_map(|limit| limit.definition().items.policy.as_ref());
-    match limits {
-        [_] => policies.next().cloned(),
-        _ => value(policies.map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..])),
-    }
+    let policies: Vec<_> = limits.iter().filter_map(|limit| policy_of(limit)).collect();
+    value(policies.iter().map(|policy| policy.as_bytes()).collect::<Vec<_>>().join(&b", "[..]))
 }
 
-/// Where a fallback holds clients to a part of a rate, which nobody has ready.
-#[cold]
-fn policies_of_parts(limits: &[&Limit]) -> Option<HeaderValue> {
-    let policies: Vec<_> = limits.iter().filter_map(|limit| items_of_part(limit).policy).collect();
-    value(policies.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]))
-}
-
-fn items_of_part(limit: &Limit) -> Items {
-    let of = if limit.definition().is_held { Items::at_once } else { Items::new };
-    of(limit.uid(), limit.rate())
+/// At the rate that was asked about: that of the throttle, of the request, or the part to which a fallback holds clients.
+fn policy_of<'a>(limit: &'a Limit) -> Option<Cow<'a, HeaderValue>> {
+    let definition = limit.definition();
+    if limit.rate() == definition.rate {
+        return definition.items.policy.as_ref().map(Cow::Borrowed);
+    }
+    definition.items.other_policy(limit.rate())
 }
 
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {
@@ -153,6 +181,20 @@ mod tests {
     #[test]
     fn integers_are_capped_at_fifteen_digits() {
         assert_eq!(capped(u64::MAX).to_string(), "999999999999999");
+    }
+
+    #[test]
+    fn other_rates_are_told_as_exactly_and_the_first_few_remembered() {
+        let items = Items::new("a", "5/min".parse().unwrap());
+        for _ in 0..2 {
+            for limit in 1..=20_u32 {
+                let rate = Rate::new(limit.into(), std::time::Duration::from_secs(1)).unwrap();
+                let policy = items.other_policy(rate).unwrap();
+                assert_eq!(*policy, format!(r#""a";q={limit};w=1"#).as_str());
+            }
+        }
+        let remembered = items.others.iter().filter_map(OnceLock::get).map(|(rate, _)| rate.limit());
+        assert!(remembered.eq(1..=8));
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! Functions of a request that an app or a throttle asks.
+
+use std::{
+    any::TypeId,
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{http::request::Parts, response::Response};
+
+/// What a function answers: what it is asked for, or the response to a request that it turns away.
+pub(super) type Answer<T> = Result<T, Response>;
+
+/// The same, to be waited for.
+pub(super) type Awaited<'a, T> = Pin<Box<dyn Future<Output = Answer<T>> + Send + 'a>>;
+
+/// A function of a request's parts that answers with a `T`.
+pub(super) struct OfParts<T> {
+    function: Function<T>,
+    source: Source,
+}
+
+enum Function<T> {
+    Sync(Arc<dyn Fn(&Parts) -> Answer<T> + Send + Sync>),
+    Async(Arc<dyn for<'a> Fn(&'a Parts) -> Awaited<'a, T> + Send + Sync>),
+}
+
+impl<T> OfParts<T> {
+    pub(super) fn new(function: impl Fn(&Parts) -> Answer<T> + Send + Sync + 'static, source: Source) -> Self {
+        Self { function: Function::Sync(Arc::new(function)), source }
+    }
+
+    pub(super) fn new_async(
+        function: impl for<'a> Fn(&'a Parts) -> Awaited<'a, T> + Send + Sync + 'static,
+        source: Source,
+    ) -> Self {
+        Self { function: Function::Async(Arc::new(function)), source }
+    }
+
+    pub(super) fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Whether it answers without waiting.
+    pub(super) fn is_at_once(&self) -> bool {
+        matches!(self.function, Function::Sync(_))
+    }
+
+    /// Asks it, if that takes no waiting.
+    pub(super) fn ask_now(&self, parts: &Parts) -> Option<Answer<T>> {
+        match &self.function {
+            Function::Sync(function) => Some(function(parts)),
+            Function::Async(_) => None,
+        }
+    }
+
+    /// Asks it.
+    pub(super) async fn ask(&self, parts: &Parts) -> Answer<T> {
+        match &self.function {
+            Function::Sync(function) => function(parts),
+            Function::Async(function) => function(parts).await,
+        }
+    }
+}
+
+impl<T> Clone for OfParts<T> {
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), source: self.source }
+    }
+}
+
+impl<T> Clone for Function<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Sync(function) => Self::Sync(Arc::clone(function)),
+            Self::Async(function) => Self::Async(Arc::clone(function)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for OfParts<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Function(..)")
+    }
+}
+
+/// Where an answer comes from. Within one decision each source is asked once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An extractor, or a function that is all in its type.
+    Type(TypeId),
+    /// A function that holds something: the how many-th.
+    Holding(usize),
+}
+
+impl Source {
+    pub(super) fn extractor<T: 'static>() -> Self {
+        Self::Type(TypeId::of::<T>())
+    }
+
+    pub(super) fn function<F: 'static>(function: &F) -> Self {
+        static HOLDING: AtomicUsize = AtomicUsize::new(0);
+        match size_of_val(function) {
+            0 => Self::Type(TypeId::of::<F>()),
+            _ => Self::Holding(HOLDING.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
