@@ -4,6 +4,7 @@ pub(crate) mod app;
 mod backends;
 mod body_streams;
 mod caching;
+mod cors;
 mod costs;
 mod field_values;
 mod fields;

@@ -31,7 +31,7 @@ pub use self::{
     peer::client_ip,
     rate::{AsyncRate, IntoRate},
     rejection::{Declined, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
-    response::{ProblemDetails, Responder},
+    response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},
     rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},

@@ -4,6 +4,7 @@
 //! written as structured fields (RFC 9651); the bodies are problem details (RFC 9457).
 
 mod caching;
+mod exposed;
 mod fields;
 mod problem;
 mod refusal;
@@ -18,4 +19,8 @@ pub(super) use self::{
     responder::AnyResponder,
     words::{InWords, in_seconds, whole_seconds},
 };
-pub use self::{problem::ProblemDetails, responder::Responder};
+pub use self::{
+    exposed::{EXPOSED_HEADERS, X_RATELIMIT_HEADERS},
+    problem::ProblemDetails,
+    responder::Responder,
+};
