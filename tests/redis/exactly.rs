@@ -8,7 +8,10 @@ use traffik::{
     backend::Backend,
     client::Key,
     decision::Hit,
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
+        TokenBucket,
+    },
 };
 use traffik_redis::RedisBackend;
 
@@ -30,6 +33,7 @@ fn strategies(burst: u64) -> Vec<AnyStrategy> {
         SlidingWindowLog.into(),
         TokenBucket::new().into(),
         LeakyBucket::new().into(),
+        LeakyBucketWithQueue::new().queue(burst - 1).into(),
         Gcra::new().burst(burst).into(),
         AnyStrategy::own(CoolDown),
     ]

@@ -1,7 +1,12 @@
 //! What is asked of a program: the keys, and the hits in as few bytes as they need.
 
 use thiserror::Error;
-use traffik::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
+use traffik::{
+    Rate,
+    backend::BackendError,
+    decision::Hit,
+    strategy::{AnyStrategy, Strategy},
+};
 
 use crate::{
     client::slot_of,
@@ -12,6 +17,9 @@ use crate::{
 
 /// A cost that never fits. Higher ones are sent as this one: no limit and no bucket is so large.
 const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
+
+/// A delay that no queue reaches, in microseconds: 142 years.
+const NO_BOUND: u64 = (1 << 52) - 1;
 
 /// The hits of one call that a program has to see: those at an unlimited rate are none of its business.
 pub(crate) struct Question {
@@ -65,6 +73,10 @@ impl Question {
         for number in numbers {
             self.packed.extend(number.to_le_bytes().into_iter().take(6));
         }
+        if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.strategy {
+            let longest = queue.longest_delay().map_or(NO_BOUND, |longest| longest.min(NO_BOUND));
+            self.packed.extend(longest.to_le_bytes().into_iter().take(7));
+        }
         Ok(())
     }
 }
@@ -79,7 +91,7 @@ fn number(key: usize) -> Result<[u8; 2], BackendError> {
 mod tests {
     use traffik::{
         client::Key,
-        strategy::{AnyStrategy, SlidingWindowLog, TokenBucket},
+        strategy::{SlidingWindowLog, TokenBucket},
     };
 
     use super::*;

@@ -4,6 +4,7 @@ mod clock_goes_back;
 mod edges;
 mod jumping_clock;
 mod own;
+mod queue;
 pub(crate) mod random;
 mod rate_changes;
 mod refunds;

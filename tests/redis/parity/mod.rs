@@ -12,10 +12,14 @@ mod random;
 mod reference;
 mod trace;
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 use traffik::{
     Rate,
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, Strategy, TokenBucket,
+    },
 };
 
 use self::{random::Random, trace::Trace};
@@ -112,6 +116,36 @@ async fn leaky_bucket() -> Result {
 #[tokio::test]
 async fn gcra() -> Result {
     follow("gcra", |rate, random| Gcra::new().burst(size(rate, random)).into()).await
+}
+
+/// Any bound that goes with the rate: the length of the queue, the longest delay, or both.
+fn queue(rate: Rate, random: &mut Random) -> AnyStrategy {
+    let delay = |random: &mut Random| Duration::from_micros(random.of_any_size(3 * rate.period_micros()));
+    let queue = LeakyBucketWithQueue::new();
+    let any = match random.upto(4) {
+        0 => queue,
+        1 => queue.queue(size(rate, random) - 1),
+        2 => queue.max_delay(delay(random)),
+        // What decides while as many are held as may be.
+        3 => queue.queue(size(rate, random) - 1).max_delay(Duration::ZERO),
+        _ => queue.queue(size(rate, random) - 1).max_delay(delay(random)),
+    };
+    if any.check(rate).is_ok() { any.into() } else { queue.queue(3.min(rate.limit() - 1)).into() }
+}
+
+#[tokio::test]
+async fn leaky_bucket_with_queue() -> Result {
+    follow("leaky bucket with queue", queue).await
+}
+
+#[tokio::test]
+async fn queues_beside_other_strategies() -> Result {
+    let any: Choose = |rate, random| match random.upto(3) {
+        0 => SlidingWindowCounter.into(),
+        1 => TokenBucket::new().burst(size(rate, random)).into(),
+        _ => queue(rate, random),
+    };
+    follow("queues beside other strategies", any).await
 }
 
 /// The program that knows all of them.

@@ -1,4 +1,5 @@
--- A question: how many keys it is about, and its hits one after the other, each about one of them.
+-- A question: how many keys it is about, and its hits one after the other, each about one of them, with one
+-- number more where its strategy has a use for that.
 local HIT = '<I2BI6I6I6I6'
 
 -- The hits of a question, and the last of its keys, which come after those of the questions before it. They are in the tables
@@ -18,6 +19,9 @@ local function read_hits(packed, keys_before)
     local entry, strategy
     entry, strategy, hit.size, hit.limit, hit.period, hit.cost, at = from_bytes(HIT, packed, at)
     hit.entry, hit.strategy, hit.fits = keys_before + entry, STRATEGIES[strategy], true
+    if hit.strategy.more then
+      hit.more, at = from_bytes(hit.strategy.more, packed, at)
+    end
   end
   for other = #hits, place + 1, -1 do
     hits[other] = nil

@@ -87,6 +87,7 @@ pub(crate) enum Twin {
     Meter = 3,
     /// Of `Concurrency` too: what is stored is the same, under the name of each.
     SlidingWindowLog = 4,
+    LeakyBucketWithQueue = 5,
 }
 
 impl Twin {
@@ -97,6 +98,7 @@ impl Twin {
             AnyStrategy::SlidingWindowCounter(_) => Some(Self::SlidingWindowCounter),
             AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => Some(Self::SlidingWindowLog),
             AnyStrategy::TokenBucket(_) | AnyStrategy::LeakyBucket(_) | AnyStrategy::Gcra(_) => Some(Self::Meter),
+            AnyStrategy::LeakyBucketWithQueue(_) => Some(Self::LeakyBucketWithQueue),
             _ => None,
         }
     }
@@ -106,9 +108,9 @@ impl Twin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Twins {
     Only(Twin),
-    /// Several, without logs.
+    /// Several of those that are simple and met often.
     Several,
-    SeveralWithLogs,
+    SeveralOfAny,
 }
 
 impl Twins {
@@ -116,13 +118,13 @@ impl Twins {
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, other) if one == other => one,
-            (one, other) if one.has_logs() || other.has_logs() => Self::SeveralWithLogs,
+            (one, other) if one.is_rare() || other.is_rare() => Self::SeveralOfAny,
             _ => Self::Several,
         }
     }
 
-    fn has_logs(self) -> bool {
-        matches!(self, Self::SeveralWithLogs | Self::Only(Twin::SlidingWindowLog))
+    fn is_rare(self) -> bool {
+        matches!(self, Self::SeveralOfAny | Self::Only(Twin::SlidingWindowLog | Twin::LeakyBucketWithQueue))
     }
 }
 
@@ -132,8 +134,9 @@ pub(crate) struct Scripts {
     sliding_window_counter: Programs,
     meter: Programs,
     sliding_window_log: Programs,
+    leaky_bucket_with_queue: Programs,
     several: Programs,
-    several_with_logs: Programs,
+    several_of_any: Programs,
     /// For strategies that have no form in Lua: what is stored, and to replace it.
     pub(crate) states: Script,
     pub(crate) swap: Script,
@@ -142,6 +145,7 @@ pub(crate) struct Scripts {
 const FIXED_WINDOW: &str = include_str!("fixed_window.lua");
 const SLIDING_WINDOW_COUNTER: &str = include_str!("sliding_window_counter.lua");
 const METER: &str = include_str!("meter.lua");
+const QUEUE: &str = include_str!("leaky_bucket_with_queue.lua");
 const SLIDING_WINDOW_LOG: &str = include_str!("sliding_window_log.lua");
 
 /// What every program begins with, once it knows the time.
@@ -154,8 +158,9 @@ impl Scripts {
             Twins::Only(Twin::SlidingWindowCounter) => &self.sliding_window_counter,
             Twins::Only(Twin::Meter) => &self.meter,
             Twins::Only(Twin::SlidingWindowLog) => &self.sliding_window_log,
+            Twins::Only(Twin::LeakyBucketWithQueue) => &self.leaky_bucket_with_queue,
             Twins::Several => &self.several,
-            Twins::SeveralWithLogs => &self.several_with_logs,
+            Twins::SeveralOfAny => &self.several_of_any,
         }
     }
 
@@ -166,7 +171,8 @@ impl Scripts {
             sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
             meter: Programs::new(clock, METER),
             sliding_window_log: Programs::new(clock, SLIDING_WINDOW_LOG),
-            several_with_logs: Programs::new(clock, &[&several, SLIDING_WINDOW_LOG].concat()),
+            leaky_bucket_with_queue: Programs::new(clock, &[METER, QUEUE].concat()),
+            several_of_any: Programs::new(clock, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
             several: Programs::new(clock, &several),
             states: Script::new([clock, include_str!("states.lua")].concat()),
             swap: Script::new([clock, include_str!("swap.lua")].concat()),

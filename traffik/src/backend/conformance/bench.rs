@@ -10,8 +10,8 @@ use crate::{
     decision::{Decision, Hit, Outcome, Receipt},
     rate::Rate,
     strategy::{
-        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
-        TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
+        SlidingWindowLog, Strategy, TokenBucket,
     },
     test::ManualClock,
 };
@@ -66,6 +66,8 @@ impl Bench {
             TokenBucket::new().burst(rate.limit() / 2 + 1).into(),
             TokenBucket::new().debt(rate.limit() / 3).into(),
             LeakyBucket::new().into(),
+            LeakyBucketWithQueue::new().queue(rate.limit() - 1).into(),
+            LeakyBucketWithQueue::new().queue(rate.limit() / 2 + 1).max_delay(rate.period() / 3).into(),
             Gcra::new().into(),
             Gcra::new().burst(rate.limit()).into(),
             Concurrency.into(),

@@ -32,8 +32,9 @@ impl fmt::Display for Told {
 
 impl fmt::Display for Numbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cost, at, remaining, retry_after, is_never_possible, more_after, reset_after } = self;
+        let Self { cost, at, remaining, retry_after, delay, is_never_possible, more_after, reset_after } = self;
         write!(f, "cost {cost}, at {} us, remaining {remaining}, retry after {retry_after:?}, ", at.as_micros())?;
-        write!(f, "never possible {is_never_possible}, more after {more_after:?}, reset after {reset_after:?}")
+        write!(f, "never possible {is_never_possible}, more after {more_after:?}, reset after {reset_after:?}, ")?;
+        write!(f, "delay {delay:?}")
     }
 }

@@ -1,0 +1,45 @@
+-- A meter whose requests wait until what was there before has drained: what would have to wait for too long is refused. It
+-- comes after the meter, whose functions it uses.
+local queue = { rewound = meter.rewound, more = '<I7' }
+
+function queue.fits(state, hit)
+  if not meter.fits(state, hit) then
+    return false
+  end
+  if not state then
+    return true
+  end
+  local micros, fraction = read(state, hit)
+  local drains_in = micros - now
+  return drains_in < 0 or drains_in < hit.more or (drains_in == hit.more and fraction == 0)
+end
+
+-- It keeps its time under another rate, rounded up to a share that it has.
+function queue.charge(state, hit)
+  local micros, fraction = now, 0
+  if state then
+    local rate
+    micros, fraction, rate = read(state, hit)
+    if rate.limit ~= hit.limit then
+      local whole, rest = mul_div_rem(fraction, hit.limit, rate.limit)
+      fraction = rest > 0 and whole + 1 or whole
+      if fraction >= hit.limit then
+        micros, fraction = micros + 1, 0
+      end
+    end
+  end
+  micros, fraction = filled(micros, fraction, hit, hit.cost, now)
+  return drained_at_to_state(micros, fraction, now, hit)
+end
+
+-- All of it, if nobody else is in the queue.
+function queue.refund(state, cost, charged_at)
+  local micros, fraction = filled(charged_at, 0, state, cost, charged_at)
+  local alone = drained_at_to_state(micros, fraction, charged_at, state)
+  if alone.expires ~= state.expires or alone.first ~= state.first then
+    return nil
+  end
+  return new_state(charged_at, 0, charged_at, state)
+end
+
+STRATEGIES[5] = queue
