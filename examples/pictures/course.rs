@@ -27,6 +27,8 @@ pub(super) struct Course {
 pub(super) struct Request {
     pub(super) at: Duration,
     pub(super) admitted: bool,
+    /// How long it is held before it goes on, if it is admitted.
+    pub(super) delay: Duration,
 }
 
 impl Course {
@@ -46,8 +48,10 @@ impl Course {
         clock.advance(now);
         while now < SPAN.end {
             while let Some(at) = arrivals.next_if(|&at| at <= now) {
-                let admitted = backend.decide(&hit).await?.is_admitted();
-                course.requests.push(Request { at, admitted });
+                let decision = backend.decide(&hit).await?;
+                let delays = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, outcome).delay());
+                let delay = delays.max().unwrap_or_default();
+                course.requests.push(Request { at, admitted: decision.is_admitted(), delay });
             }
             course.note(now, remaining(&backend.peek(&hit).await?));
             clock.advance(TICK);
@@ -73,6 +77,11 @@ impl Course {
 
     pub(super) fn admitted_in(&self, span: &Range<Duration>) -> usize {
         self.requests.iter().filter(|request| request.admitted && span.contains(&request.at)).count()
+    }
+
+    /// The longest that a request is held, if any is.
+    pub(super) fn longest_delay(&self) -> Option<Duration> {
+        self.requests.iter().map(|request| request.delay).max().filter(|&longest| longest > Duration::ZERO)
     }
 
     /// The most that was admitted in any stretch of time of this length.

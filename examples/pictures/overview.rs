@@ -63,7 +63,11 @@ fn asked(svg: &mut Svg, course: &Course, foot: f64) {
 }
 
 fn answered(svg: &mut Svg, subject: &Subject, course: &Course, foot: f64) {
-    svg.text("name", (LEFT, foot - 6.0), subject.heading);
+    let (name, setting) = subject.heading.split_once(", ").unwrap_or((subject.heading, ""));
+    svg.text("name", (LEFT, foot - if setting.is_empty() { 6.0 } else { 22.0 }), name);
+    if !setting.is_empty() {
+        svg.text("pale", (LEFT, foot - 6.0), setting);
+    }
     PLOT.requests(svg, course, foot);
     for (x, _, length) in NUMBERS {
         svg.text("end", (x, foot - 6.0), course.most_in(length));

@@ -64,6 +64,14 @@ impl Plot {
         }
     }
 
+    /// The admitted once more, each where it goes on.
+    pub(super) fn departures(&self, svg: &mut Svg, course: &Course, bottom: f64) {
+        self.axes(svg, bottom - self.column * 1.4, bottom);
+        let admitted = course.requests.iter().filter(|request| request.admitted);
+        let place = |request: &Request| (self.x(request.at + request.delay), bottom - self.column * 0.6);
+        svg.dots("admitted", self.radius(), admitted.map(place));
+    }
+
     pub(super) fn legend(&self, svg: &mut Svg, y: f64) {
         for (class, x) in [("admitted", WIDTH - 156.0), ("refused", WIDTH - 72.0)] {
             svg.dots(class, self.radius(), [(x, y - 4.0)]);

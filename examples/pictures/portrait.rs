@@ -1,4 +1,4 @@
-//! One strategy: its requests, and below them what remained.
+//! One strategy: its requests, below them what remained, and below that when they leave if it holds them.
 
 use std::time::Duration;
 
@@ -16,18 +16,26 @@ const LABELS: f64 = PLOT.left - 12.0;
 const HEADING: f64 = 31.0;
 const REQUESTS: f64 = 152.0;
 const GAUGE: (f64, f64) = (182.0, 242.0);
-const HEIGHT: f64 = 274.0;
+/// A row below, for a strategy that holds requests: where it stands.
+const DEPARTURES: f64 = 274.0;
+/// What there is below the last row.
+const FOOT: f64 = 32.0;
 
 pub(super) fn draw(subject: &Subject, course: &Course) -> String {
     let mut svg = Svg::default();
     svg.text("heading", (LEFT, HEADING), format_args!("{} at {RATE}", subject.heading));
     PLOT.legend(&mut svg, HEADING);
 
-    PLOT.windows(&mut svg, REQUESTS - PLOT.stack(), GAUGE.1);
+    let bottom = if course.longest_delay().is_some() { DEPARTURES } else { GAUGE.1 };
+    PLOT.windows(&mut svg, REQUESTS - PLOT.stack(), bottom);
     svg.text("end", (LABELS, REQUESTS - 2.0), "requests");
     PLOT.requests(&mut svg, course, REQUESTS);
     gauge(&mut svg, subject, course);
-    svg.finish(HEIGHT, format_args!("{} at {RATE}: what it admits over time", subject.heading), in_words(course))
+    if course.longest_delay().is_some() {
+        svg.text("end", (LABELS, DEPARTURES - 2.0), "leave");
+        PLOT.departures(&mut svg, course, DEPARTURES);
+    }
+    svg.finish(bottom + FOOT, format_args!("{} at {RATE}: what it admits over time", subject.heading), in_words(course))
 }
 
 /// What remains, as a staircase.
@@ -53,11 +61,13 @@ fn gauge(svg: &mut Svg, subject: &Subject, course: &Course) {
 
 fn in_words(course: &Course) -> String {
     let counts = windows().map(|window| format!("{} up to {}", course.admitted_in(&window), minutes(window.end)));
+    let held = course.longest_delay().map(|longest| format!(" They are held for up to {} seconds.", longest.as_secs()));
     format!(
-        "Of {} requests {} are admitted: {}. At most {} of them come within 10 seconds.",
+        "Of {} requests {} are admitted: {}. At most {} of them come within 10 seconds.{}",
         course.requests.len(),
         course.admitted(),
         counts.collect::<Vec<_>>().join(", "),
-        course.most_in(Duration::from_secs(10))
+        course.most_in(Duration::from_secs(10)),
+        held.unwrap_or_default()
     )
 }

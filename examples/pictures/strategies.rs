@@ -1,7 +1,8 @@
 //! Which strategies are drawn: the one place to add another.
 
 use traffik::strategy::{
-    AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, TokenBucket,
+    AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
+    TokenBucket,
 };
 
 /// Every strategy, in the order of the guide: the file's name, the heading, and the strategy itself.
@@ -12,6 +13,8 @@ pub(super) fn all() -> Vec<Subject> {
         Subject::new("sliding-window-log", "SlidingWindowLog", SlidingWindowLog),
         Subject::new("token-bucket", "TokenBucket", TokenBucket::new()),
         Subject::new("leaky-bucket", "LeakyBucket", LeakyBucket::new()).showing(Gauge::Level),
+        Subject::new("leaky-bucket-with-queue", "LeakyBucketWithQueue, queue(5)", LeakyBucketWithQueue::new().queue(5))
+            .showing(Gauge::Level),
         Subject::new("gcra", "Gcra", Gcra::new()),
         Subject::new("gcra-burst", "Gcra, burst(3)", Gcra::new().burst(3)),
     ]
