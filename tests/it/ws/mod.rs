@@ -10,6 +10,7 @@ mod losses;
 mod notifications;
 mod outages;
 mod over_limit;
+mod places;
 mod rig;
 mod scopes;
 mod slow_peers;
@@ -18,7 +19,7 @@ mod waiting;
 
 use traffik::{
     DefaultIdentity, Rate, Settings, Throttle,
-    strategy::{LeakyBucketWithQueue, SlidingWindowLog},
+    strategy::{Concurrency, LeakyBucketWithQueue, SlidingWindowLog},
 };
 
 /// Throttles, each with its uid, its rate and its settings.
@@ -41,6 +42,7 @@ macro_rules! throttles {
 
 throttles! {
     Connect: "ws:connect", "2/min", Settings::new();
+    Open: "ws:open", "2/30s", Settings::new().strategy(Concurrency);
     Chat: "ws:chat", "3/min", Settings::new();
     Sustained: "ws:sustained", "5/hour", Settings::new();
     Binary: "ws:binary", "2/min", Settings::new();

@@ -5,6 +5,8 @@ use axum::{
 };
 use thiserror::Error;
 
+#[cfg(feature = "ws")]
+use crate::throttle::Definition;
 use crate::{app::Traffik, throttle::ConfigError, warning::Warning, web::uploads::Unwanted};
 
 /// The app is set up wrong. The error says which line to add, and where.
@@ -29,6 +31,14 @@ enum Cause {
          `.share_anonymous_clients()`"
     )]
     NoPeer,
+    #[cfg(feature = "ws")]
+    #[error(
+        "traffik: the throttle `{throttle}` (uid {uid:?}) limits how many are there at once, and `Messages` cannot be held to \
+         that: a message does not stay. To limit how many connections are open take this throttle in a `Throttled`, as an \
+         argument of the handler, and move that into the task of the socket; to limit messages name a throttle here that has a \
+         rate, such as \"60/min\""
+    )]
+    PlacesOfMessages { uid: &'static str, throttle: &'static str },
     #[error("traffik: {0}")]
     Config(ConfigError),
 }
@@ -36,6 +46,12 @@ enum Cause {
 impl Misconfigured {
     pub(in crate::web) fn no_state() -> Self {
         Self::logged(Cause::NoState)
+    }
+
+    /// A throttle of messages has places, as if they stayed.
+    #[cfg(feature = "ws")]
+    pub(in crate::web) fn places_of_messages(definition: &Definition) -> Self {
+        Self::logged(Cause::PlacesOfMessages { uid: definition.uid, throttle: definition.name })
     }
 
     /// Where one request has no address none has, so that it is logged once in a while.

@@ -30,7 +30,8 @@ use crate::{
 ///
 /// `T` is a [`Throttle`](crate::Throttle), or a tuple of up to eight, which are one decision. As with
 /// [`Throttled`](crate::Throttled) a missing layer or a missing address of the peer is a 500 that names the fix, before the
-/// upgrade.
+/// upgrade. So is a throttle with the strategy [`Concurrency`](crate::strategy::Concurrency): a message takes no place, but a
+/// connection does, and that is what `Throttled` is for.
 ///
 /// [`throttle`](Self::throttle) wraps the socket, so that the handler sees admitted messages only:
 ///
@@ -216,6 +217,9 @@ where
         let meeting = Meeting::begin(parts, Place::Handler)?;
         let traffik = parts.extensions.get::<Traffik>().ok_or_else(Misconfigured::no_state)?.clone();
         let asked = T::ask(&meeting, parts, state).await?;
+        if let Some(held) = asked.iter().find(|asked| asked.definition.is_held) {
+            return Err(Misconfigured::places_of_messages(held.definition).into());
+        }
         Asked::store(&asked).map_err(Misconfigured::from)?;
         let charge = Charge::by_client(traffik, asked.map(Party::of));
         Ok(Self { tariff: Tariff::new(charge, Cost::default()), throttles: PhantomData })

@@ -1,0 +1,104 @@
+//! A message takes no place. The connection that it comes on does.
+
+use std::time::Duration;
+
+use axum::{Router, extract::WebSocketUpgrade, response::Response, routing::any};
+use tokio_tungstenite::tungstenite::Error;
+use traffik::{Throttled, Traffik, web::ws::Messages};
+
+use super::{
+    Chat, Connect, Open,
+    rig::{Client, echo, start, too_many, traffik},
+};
+use crate::http::app::HERE;
+
+/// What a handshake is refused with.
+async fn refused(traffik: &Traffik, path: &str) -> Option<(u16, String)> {
+    async fn alone(messages: Messages<Open>, upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(async move |socket| drop(messages.throttle(socket)))
+    }
+    async fn together(messages: Messages<(Chat, Open)>, upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(async move |socket| drop(messages.throttle(socket)))
+    }
+    async fn held(_: Throttled<Open>, messages: Messages<Open>, upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(async move |socket| drop(messages.throttle(socket)))
+    }
+    async fn connection(messages: Messages<Chat>, each: Messages<Open>, upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(async move |socket| drop(messages.and_per_connection(&each).throttle(socket)))
+    }
+    let app = Router::new()
+        .route("/alone", any(alone))
+        .route("/together", any(together))
+        .route("/held", any(held))
+        .route("/connection", any(connection));
+    let address = start(app.layer(traffik.layer())).await;
+    match Client::try_connect(address, path).await {
+        Err(Error::Http(response)) => {
+            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            Some((response.status().as_u16(), body.into_owned()))
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn messages_are_not_held_to_places_and_the_error_names_throttle_and_fix() {
+    for path in ["/alone", "/together", "/held", "/connection"] {
+        let (traffik, _) = traffik();
+        let (status, body) = refused(&traffik, path).await.unwrap();
+        assert_eq!(status, 500, "{path}");
+        for part in ["it::ws::Open", r#""ws:open""#, "in a `Throttled`", "into the task of the socket", "60/min"] {
+            assert!(body.contains(part), "{path}: {part} is not in {body}");
+        }
+        // Nothing was taken, and nobody is there.
+        assert_eq!(traffik.peek::<Open>(HERE).await.unwrap().tightest().remaining(), 2);
+        assert_eq!(traffik.peek::<Chat>(HERE).await.unwrap().tightest().remaining(), 3);
+    }
+}
+
+/// It is the program that is wrong, so tests find it too whose limits are switched off.
+#[tokio::test]
+async fn it_is_an_error_where_nothing_is_limited() {
+    let (status, body) = refused(&Traffik::disabled(), "/together").await.unwrap();
+    assert_eq!(status, 500);
+    assert!(body.contains("in a `Throttled`"), "{body}");
+}
+
+#[tokio::test]
+async fn places_rates_and_messages_are_limited_side_by_side() {
+    async fn handler(
+        permit: Throttled<(Connect, Open)>,
+        messages: Messages<Chat>,
+        upgrade: WebSocketUpgrade,
+    ) -> Response {
+        upgrade.on_upgrade(async move |socket| {
+            let _permit = permit;
+            echo(messages.throttle(socket)).await;
+        })
+    }
+    let (traffik, clock) = traffik();
+    let address = start(Router::new().route("/", any(handler)).layer(traffik.layer())).await;
+    let mut first = Client::connect(address).await;
+    let second = Client::connect(address).await;
+    assert!(Client::try_connect(address, "/").await.is_err());
+
+    // The messages over the limit end nobody's stay.
+    for said in ["one", "two", "three"] {
+        assert_eq!(first.ask(said).await, said);
+    }
+    assert_eq!(first.ask("four").await, too_many(60));
+    assert_eq!(traffik.peek::<Open>(HERE).await.unwrap().tightest().remaining(), 0);
+
+    // A place that is free is not enough, and neither is room in the rate.
+    drop(second);
+    while traffik.peek::<Open>(HERE).await.unwrap().tightest().remaining() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(Client::try_connect(address, "/").await.is_err());
+    clock.advance(Duration::from_secs(20));
+    assert!(Client::try_connect(address, "/").await.is_err());
+    clock.advance(Duration::from_secs(40));
+    let third = Client::connect(address).await;
+    assert_eq!(first.ask("five").await, "five");
+    drop(third);
+}
