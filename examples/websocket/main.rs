@@ -1,4 +1,4 @@
-//! A chat: handshakes are limited, and so is each message of a connection.
+//! A chat: how often a client connects is limited, how many connections it has at once, and each message.
 //!
 //! ```text
 //! cargo run --example websocket                  # serves on 127.0.0.1:3000
@@ -26,8 +26,13 @@ use traffik::{
 
 /// How often a client may connect. Over the limit it gets a 429, and no WebSocket.
 #[derive(Throttle)]
-#[limit("ws:connect", "10/min")]
+#[limit("ws:connect", "20/min")]
 struct Connect;
+
+/// How many connections it may have at once, likewise.
+#[derive(Throttle)]
+#[limit("ws:open", "10 at once")]
+struct Open;
 
 /// How many messages a client may send, on all of its connections together.
 #[derive(Throttle)]
@@ -39,17 +44,21 @@ struct Message;
 #[limit("ws:burst", "20/10s")]
 struct Burst;
 
-// Both kinds of limit as arguments. The limits of messages take the client from this request, and outlive it.
+// The limits on connections are one decision: who is refused by one takes nothing of the other. The limits of messages take
+// the client from this request, and outlive it.
 async fn chat(
-    _: Throttled<Connect>,
-    // A limit on how many connections a client has at once belongs here, and is held until the socket is gone.
+    permit: Throttled<(Connect, Open)>,
     messages: Messages<Message>,
     burst: Messages<Burst>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let messages = messages.and_per_connection(&burst);
     // Nobody chats in megabytes: what is larger is not even read.
-    upgrade.max_message_size(16 * 1024).on_upgrade(move |socket| talk(messages.throttle(socket)))
+    upgrade.max_message_size(16 * 1024).on_upgrade(move |socket| async move {
+        // Moved in here it holds the connection's place until this ends, however it does.
+        let _permit = permit;
+        talk(messages.throttle(socket)).await;
+    })
 }
 
 /// Over a limit a message does not come here: its sender was told so already.
