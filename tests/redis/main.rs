@@ -10,6 +10,7 @@ mod keeping;
 mod link;
 mod log;
 mod logs;
+mod messages;
 #[path = "../it/model.rs"]
 #[allow(dead_code, reason = "the strategies beside which it stands need a part of it")]
 mod model;

@@ -1,0 +1,158 @@
+//! Messages of WebSockets whose limits are kept in Redis, for all processes of an app.
+
+#[path = "../it/ws/rig.rs"]
+#[allow(dead_code, reason = "a part of it is needed here")]
+mod rig;
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, strategy::SlidingWindowLog};
+
+use self::rig::{Client, echoing, unchecked};
+use crate::{PLENTY, Result, builder, server::Server};
+
+/// Throttles, each with its uid and its rate. A log has no windows, on the edge of which a test might run.
+macro_rules! throttles {
+    ($($name:ident: $uid:literal, $rate:literal;)+) => {
+        $(struct $name;
+
+        impl Throttle for $name {
+            const UID: &'static str = $uid;
+            const RATE: Rate = Rate::literal($rate);
+            type Identity = DefaultIdentity;
+
+            fn settings() -> Settings {
+                Settings::new().strategy(SlidingWindowLog)
+            }
+        })+
+    };
+}
+
+throttles! {
+    Few: "messages:few", "3/1h";
+    Many: "messages:many", "50/1h";
+}
+
+/// How long a call may take where one will get no answer: what is sent in the moment of the loss waits for as long.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// A process's worth of an app, with a connection to Redis of its own.
+async fn process<T: Throttle<Identity = DefaultIdentity>>(
+    server: &Server,
+    timeout: Duration,
+) -> Result<(Traffik, SocketAddr)> {
+    let redis = builder(server).command_timeout(timeout).connect().await?;
+    let traffik = Traffik::builder(redis).backend_timeout(PLENTY).build()?;
+    let (address, _) = echoing::<T>(&traffik, |socket, messages| messages.throttle(socket)).await;
+    Ok((traffik, address))
+}
+
+/// An hour's wait, of which a moment may be over.
+fn is_too_many(answer: &str) -> bool {
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
+    let is = |name: &str, text: &str| answer.get(name).is_some_and(|value| value == text);
+    let retry_after = answer.get("retry_after").and_then(serde_json::Value::as_u64);
+    is("type", "rate_limit") && is("error", "Too many messages") && retry_after.is_some_and(|wait| wait > 3500)
+}
+
+#[tokio::test]
+async fn a_client_has_one_limit_whichever_process_it_talks_to() -> Result {
+    let server = Server::start()?;
+    let (_first, one) = process::<Few>(&server, PLENTY).await?;
+    let (_second, other) = process::<Few>(&server, PLENTY).await?;
+    let (mut one, mut other) = (Client::connect(one).await, Client::connect(other).await);
+    assert_eq!(one.ask("one").await, "one");
+    assert_eq!(other.ask("two").await, "two");
+    assert_eq!(one.ask("three").await, "three");
+    for client in [&mut other, &mut one] {
+        let answer = client.ask("four").await;
+        assert!(is_too_many(&answer), "{answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_come_at_once_no_more_than_the_limit_are_admitted() -> Result {
+    let server = Server::start()?;
+    let mut processes = Vec::new();
+    for _ in 0..2 {
+        processes.push(process::<Many>(&server, PLENTY).await?);
+    }
+    let mut talks = JoinSet::new();
+    for address in processes.iter().map(|(_, address)| *address).cycle().take(8) {
+        talks.spawn(async move {
+            let mut client = Client::connect(address).await;
+            for _ in 0..20 {
+                client.send("hello").await;
+            }
+            let mut echoed = 0;
+            for _ in 0..20 {
+                let answer = client.text().await;
+                assert!(answer == "hello" || is_too_many(&answer), "{answer}");
+                echoed += usize::from(answer == "hello");
+            }
+            echoed
+        });
+    }
+    assert_eq!(talks.join_all().await.into_iter().sum::<usize>(), 50);
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_outlive_a_redis_that_is_killed() -> Result {
+    let mut server = Server::start()?;
+    let (_first, one) = process::<Many>(&server, SHORT).await?;
+    let (_second, other) = process::<Many>(&server, SHORT).await?;
+    let mut clients = [Client::connect(one).await, Client::connect(other).await];
+    for client in &mut clients {
+        assert_eq!(client.ask("hello").await, "hello");
+    }
+
+    server.kill()?;
+    for _ in 0..3 {
+        for client in &mut clients {
+            assert_eq!(client.ask("lost").await, unchecked(1));
+        }
+    }
+
+    // It comes back with nothing in it. Each process finds it by itself, and the same connections go on.
+    server.start_again()?;
+    for client in &mut clients {
+        until_back(client).await;
+    }
+    let mut admitted = 2;
+    'talk: loop {
+        for client in &mut clients {
+            let answer = client.ask("hello").await;
+            if answer != "hello" {
+                assert!(is_too_many(&answer), "{answer}");
+                break 'talk;
+            }
+            admitted += 1;
+        }
+    }
+    // A call that got no answer may have been run after all. It was told to be lost, and may be charged, never the reverse.
+    assert!((44..=50).contains(&admitted), "{admitted}");
+    for client in &mut clients {
+        let answer = client.ask("hello").await;
+        assert!(is_too_many(&answer), "{answer}");
+    }
+    Ok(())
+}
+
+/// Says something on the same connection until it is admitted.
+async fn until_back(client: &mut Client) {
+    let begun = Instant::now();
+    loop {
+        let answer = client.ask("hello").await;
+        if answer == "hello" {
+            return;
+        }
+        assert_eq!(answer, unchecked(1));
+        assert!(begun.elapsed() < PLENTY, "it is not found again");
+    }
+}
