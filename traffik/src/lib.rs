@@ -60,16 +60,18 @@
 //! | | |
 //! |---|---|
 //! | [`rate`] | how a rate is written, and its bounds |
-//! | [`strategy`] | what happens within its period: windows, buckets, even spacing |
+//! | [`strategy`] | what happens within its period: windows, buckets, even spacing, queues; and how many are there [at once](strategy::Concurrency) |
 //! | [`client`] | who a limit is kept for; `Settings::identifier` names them, and so does any extractor |
 //! | [`throttle`] | everything about one limit |
 //! | [`app`] | everything about all of them, and decisions without a request at hand |
+//! | [`limits`] | what came of a decision, and how the client stands |
 //! | [`backend`] | where they are kept |
 //! | [`on_error`] | what happens when they are not to be reached |
 //! | [`breaker`] | how what fails again and again is left alone |
 //! | [`warning`] | what is probably set up wrong, by name |
-//! | `web` | extractors, layers and responses |
-//! | `web::ws` | limits on the messages of WebSockets |
+//! | [`clock`] | the one clock that all of it goes by |
+//! | `web` | extractors, layers, rules for which requests a limit is, clients behind proxies, and responses |
+//! | `web::ws` | limits on the messages of WebSockets, beside those on their connections |
 //! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
 //!
 //! To call an attributed handler in a unit test, see the attribute `throttled`.
