@@ -6,6 +6,7 @@ mod outages;
 mod over_http;
 mod renewing;
 mod sockets;
+mod timerless;
 
 use std::time::Duration;
 
