@@ -1,10 +1,11 @@
 //! A backend that gives no answer while a connection is open.
 
 use std::{
-    future::pending,
+    convert::Infallible,
+    future::{pending, ready},
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +16,7 @@ use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     clock::AnyClock,
     decision::{Decision, Hit, Receipt},
-    on_error::{Allow, Failover, Raise},
+    on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::ManualClock,
     web::ws::{
         MessageRejection,
@@ -227,4 +228,33 @@ async fn a_memory_backend_that_is_closed_ends_no_connection() {
     for _ in 0..3 {
         assert_eq!(client.ask("lost").await, unchecked(1));
     }
+}
+
+/// A function says that whoever is refused may come back at once. Nobody is asked without a pause for that.
+#[tokio::test]
+async fn a_backend_that_is_away_is_not_asked_without_a_pause() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let (traffik, remote, clock) = remote(|builder| {
+        builder.on_error(move |_: Failure| {
+            count.fetch_add(1, Ordering::Relaxed);
+            ready(Ok::<_, Infallible>(Resolution::RefuseFor(Duration::ZERO)))
+        })
+    });
+    let wait = Wait::up_to(Duration::from_secs(1));
+    let (address, _) =
+        echoing::<Chat>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+    let mut client = Client::connect(address).await;
+    remote.is(IS_AWAY);
+    client.send("held").await;
+    assert!(client.hears_nothing().await);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    for times in 2..6 {
+        clock.advance(Duration::from_millis(100));
+        assert!(client.hears_nothing().await);
+        assert_eq!(asked.load(Ordering::Relaxed), times);
+    }
+    remote.is(ANSWERS);
+    clock.advance(Duration::from_millis(100));
+    assert_eq!(client.text().await, "held");
 }

@@ -35,6 +35,9 @@ const STEPS_AT_ONCE: usize = 64;
 /// How long the peer has to answer when the connection is closed.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
+/// How soon a backend that gave no answer is asked again about a message that is held, whatever a function says.
+const SOONEST: Duration = Duration::from_millis(100);
+
 /// What comes of a step.
 enum Step {
     Again,
@@ -132,7 +135,7 @@ impl ThrottledSocket {
                 Kind::Skip => Step::Again,
                 Kind::Wait(wait) => {
                     let longest = wait.longest;
-                    self.hold(case, Some(retry_after), longest, notice, cx)
+                    self.hold(case, Some(retry_after.max(SOONEST)), longest, notice, cx)
                 }
                 Kind::Notify | Kind::Close(_) | Kind::Function(_) => self.tell(notice, cx),
             },
