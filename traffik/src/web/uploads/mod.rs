@@ -5,7 +5,7 @@
 //! what is left of the body is read, up to a bound, while the response goes out.
 //!
 //! - An extractor does not get hold of the body. The outermost [`TraffikLayer`](super::TraffikLayer) gives the request a
-//!   [`Kept`] one, which hands on what is unread when it is dropped, and [`Watch`] drains that if the response is a
+//!   [`Kept`](kept::Kept) one, which hands on what is unread when it is dropped, and [`Watch`] drains that if the response is a
 //!   refusal. Requests without a body, and those of HTTP/2, which resets a stream and not a connection, are let be.
 //! - The frames are dropped as they come, by a task of their own that the bounds end: see [`Drain`].
 //! - A client that waits for `100 Continue` is not asked for the body.
