@@ -5,7 +5,9 @@ mod models;
 
 use traffik::{
     Rate,
-    strategy::{AnyStrategy, FixedWindow, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+    },
 };
 
 use self::models::{Carried, Count, Fading, Listed, TwoRates};
@@ -150,6 +152,20 @@ async fn a_bucket_admits_no_more_at_both_rates_than_the_larger_size_and_the_fast
         for strategy in [AnyStrategy::from(TokenBucket::new()), LeakyBucket::new().into()] {
             let charges = follow(strategy.clone(), rates, Carried::default(), seed).await?;
             hold_to(&charges, sizes_and_paces, format_args!("{strategy:?}, {rates:?}, seed {seed}"));
+        }
+    }
+    Ok(())
+}
+
+/// Evenly spaced, or with a burst: its size is the same at either rate, so only the pace is the faster one.
+#[tokio::test]
+async fn gcra_admits_no_more_at_both_rates_than_its_burst_and_the_faster_pace() -> Result {
+    for (rates, seed) in some_seeds() {
+        for burst in [1, 5] {
+            let charges = follow(Gcra::new().burst(burst), rates, Carried::of_size(burst), seed).await?;
+            let burst_and_pace =
+                |time| u128::from(burst) + rates.map(|rate| pace(rate, time)).into_iter().max().unwrap_or_default();
+            hold_to(&charges, burst_and_pace, format_args!("a burst of {burst}, {rates:?}, seed {seed}"));
         }
     }
     Ok(())

@@ -111,7 +111,11 @@ impl TwoRates for Fading {
 /// "Until the next charge what was taken comes back at the slower of both rates. The charge then writes it down in the new
 /// rate's terms": in whole units, rounded up. It is kept for as long as it takes to come back at the rate it was written at.
 #[derive(Default)]
-pub(super) struct Carried(Option<Level>);
+pub(super) struct Carried {
+    level: Option<Level>,
+    /// What it may hold, if that is not the limit of the rate.
+    size: Option<u128>,
+}
 
 #[derive(Clone, Copy)]
 struct Level {
@@ -136,8 +140,16 @@ impl Level {
 }
 
 impl Carried {
+    pub(super) fn of_size(size: u64) -> Self {
+        Self { level: None, size: Some(size.into()) }
+    }
+
+    fn size(&self, rate: Rate) -> u128 {
+        self.size.unwrap_or(limit(rate))
+    }
+
     fn read(&self, rate: Rate, at: u64) -> Option<Level> {
-        let level = self.0.filter(|level| level.at(at) > 0)?;
+        let level = self.level.filter(|level| level.at(at) > 0)?;
         let is_slower = limit(rate) * period(level.rate) < limit(level.rate) * period(rate);
         Some(if is_slower { level.in_terms_of(rate, level.since) } else { level })
     }
@@ -145,15 +157,15 @@ impl Carried {
 
 impl TwoRates for Carried {
     fn fits(&self, rate: Rate, cost: u64, at: u64) -> bool {
-        self.read(rate, at).map_or(u128::from(cost) <= limit(rate), |level| {
+        self.read(rate, at).map_or(u128::from(cost) <= self.size(rate), |level| {
             let period = period(level.rate);
-            level.at(at) + u128::from(cost) * period <= limit(rate) * period
+            level.at(at) + u128::from(cost) * period <= self.size(rate) * period
         })
     }
 
     fn charge(&mut self, rate: Rate, cost: u64, at: u64) {
         let level = self.read(rate, at).map(|level| level.in_terms_of(rate, at));
         let held = level.map_or(0, |level| level.at(at)) + u128::from(cost) * period(rate);
-        self.0 = Some(Level { held, since: at, rate });
+        self.level = Some(Level { held, since: at, rate });
     }
 }
