@@ -21,6 +21,7 @@ pages! {
     quickstart: "../../docs/quickstart.md",
     rates: "../../docs/rates.md",
     redis: "../../docs/redis.md",
+    requests: "../../docs/requests.md",
     responses: "../../docs/responses.md",
     rules: "../../docs/rules.md",
     strategies: "../../docs/strategies.md",

@@ -15,6 +15,7 @@ mod held;
 mod identifiers;
 mod identity_extractors;
 mod layers;
+mod live;
 mod load;
 mod logs;
 mod misconfigured;
