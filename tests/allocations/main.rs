@@ -4,6 +4,7 @@
 
 mod client_ip;
 mod flat;
+mod functions;
 mod on_error;
 mod rules;
 mod uploads;

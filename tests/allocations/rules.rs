@@ -46,7 +46,7 @@ throttle!(
 );
 
 /// The allocations of so many requests for a path to a service with a limit, and whether it met them.
-fn allocations<T>(path: &'static str) -> (u64, bool)
+pub(super) fn allocations<T>(path: &'static str) -> (u64, bool)
 where
     T: traffik::Throttles,
     traffik::web::ThrottleService<Inner, T>:
@@ -66,7 +66,8 @@ where
     (counted.count_total, met)
 }
 
-type Inner = tower::util::ServiceFn<fn(Request<Body>) -> std::future::Ready<Result<Response<Body>, Infallible>>>;
+pub(super) type Inner =
+    tower::util::ServiceFn<fn(Request<Body>) -> std::future::Ready<Result<Response<Body>, Infallible>>>;
 
 fn answer(_: Request<Body>) -> std::future::Ready<Result<Response<Body>, Infallible>> {
     std::future::ready(Ok(Response::new(Body::empty())))
