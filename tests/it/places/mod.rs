@@ -1,6 +1,7 @@
 //! Limits on how many are there at once: a place is held for as long as somebody is there, and by nobody afterwards.
 
 mod crowd;
+mod hanging_up;
 mod holding;
 mod outages;
 mod over_http;

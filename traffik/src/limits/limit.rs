@@ -203,6 +203,11 @@ impl Limit {
         self.lease.is_some()
     }
 
+    /// Gives up the place that it holds, whoever else has it. Whether it holds any.
+    pub(crate) fn leave(&self) -> bool {
+        self.lease.as_ref().inspect(|lease| lease.give_back()).is_some()
+    }
+
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }

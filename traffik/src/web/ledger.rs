@@ -123,8 +123,12 @@ impl Ledger {
     }
 
     /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
+    ///
+    /// Places are given back as those of whoever leaves are: a client that hangs up meanwhile would have them lost else,
+    /// until their leases end.
     pub(super) async fn give_back(&self) {
         let mut met = std::mem::take(&mut *self.lock());
+        met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(Met::give_back);
         for store in stores_of(&met) {
             let receipts: Vec<_> = met.iter().filter(|met| met.is_kept_in(&store)).filter_map(Met::receipt).collect();
             match store.refund(&receipts).await {

@@ -55,12 +55,19 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
+impl Lease {
+    /// Gives the place back, if nobody did: whoever asks for that does not have to stay until it is done.
+    pub(crate) fn give_back(&self) {
         let Some(leaving) = self.leave() else { return };
         if !(self.store.is_at_once() && is_given_back(&self.store, &leaving.claim.receipt(leaving.charged_at))) {
             Leases::give_back_later(&self.store, leaving, self.runtime.as_ref());
         }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

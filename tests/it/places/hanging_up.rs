@@ -1,0 +1,44 @@
+//! A client that hangs up while its refusal is made leaves nothing behind.
+
+use std::{pin::pin, time::Duration};
+
+use axum::{Router, body::Body, http::Request, routing::get};
+use tower::ServiceExt;
+use traffik::{Throttled, test::RequestExt};
+
+use super::{Result, free, places, settle};
+use crate::{
+    http::app::{HERE, throttle},
+    on_error::backends::{Mood, app},
+};
+
+places!(Socket, "hanging-up:places", "2/30s");
+throttle!(Narrow, "hanging-up:narrow", "1/min");
+
+#[tokio::test]
+async fn its_place_is_free_although_the_backend_hung() -> Result {
+    let (traffik, moody, clock) = app(|builder, _| builder);
+    let service =
+        Router::new().route("/", get(|_: Throttled<Socket>, _: Throttled<Narrow>| async {})).layer(traffik.layer());
+    let request = || Request::get("/").body(Body::empty()).map(|request| request.with_peer("127.0.0.1:50000"));
+    assert_eq!(service.clone().oneshot(request()?).await?.status(), 200);
+    settle().await;
+    assert_eq!(free::<Socket>(&traffik, HERE).await, 2);
+
+    moody.is(Mood::ChargesAndIsSlow);
+    {
+        let mut refused = pin!(service.oneshot(request()?));
+        for _ in 0..2 {
+            assert!(futures_util::poll!(refused.as_mut()).is_pending(), "it asks for a place, and then about the rate");
+            settle().await;
+            clock.advance(Duration::from_millis(10));
+            settle().await;
+        }
+        moody.is(Mood::Hangs);
+        let _ = futures_util::poll!(refused.as_mut());
+    }
+    moody.is(Mood::Answers);
+    settle().await;
+    assert_eq!(free::<Socket>(&traffik, HERE).await, 2);
+    Ok(())
+}
