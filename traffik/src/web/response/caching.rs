@@ -5,8 +5,15 @@ use axum::http::{
     header::{CACHE_CONTROL, EXPIRES},
 };
 
-/// `Cache-Control` for the caches of a content delivery network alone (RFC 9213).
-const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+/// What tells nginx for how many seconds it may store a response, or until when, whatever else is there.
+const X_ACCEL_EXPIRES: &str = "x-accel-expires";
+
+/// Whether it is a `Cache-Control` for the caches of a content delivery network alone: that of RFC 9213, the same of one
+/// network (`Cloudflare-CDN-Cache-Control`), and what there was before.
+fn is_of_networks(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("cdn-cache-control") || name == "surrogate-control"
+}
 
 /// What a field says of shared caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +29,12 @@ enum Says {
 ///
 /// A 304 is for a cache, which adds its fields to what it has stored: unless told otherwise, that is for everybody.
 pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool {
-    if says(headers, &CDN_CACHE_CONTROL) == Says::Share {
+    // Of most responses the fields are few, and none is one of these.
+    let is_told_to_store = |(name, value): (&HeaderName, &HeaderValue)| {
+        (is_of_networks(name) && says(headers, name) == Says::Share)
+            || (name.as_str() == X_ACCEL_EXPIRES && !is_zero(value.as_bytes().trim_ascii()))
+    };
+    if headers.iter().any(is_told_to_store) {
         return true;
     }
     match says(headers, &CACHE_CONTROL) {
@@ -37,7 +49,10 @@ pub(in crate::web) fn keep_from_sharing(headers: &mut HeaderMap) {
     if says(headers, &CACHE_CONTROL) != Says::Keep {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    headers.remove(CDN_CACHE_CONTROL);
+    let is_for_caches = |name: &&HeaderName| is_of_networks(name) || name.as_str() == X_ACCEL_EXPIRES;
+    while let Some(name) = headers.keys().find(is_for_caches).cloned() {
+        headers.remove(name);
+    }
 }
 
 fn says(headers: &HeaderMap, name: &HeaderName) -> Says {
@@ -188,6 +203,26 @@ mod tests {
         assert!(shared(&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")]));
         assert!(shared(&[("cache-control", "public"), ("cdn-cache-control", "no-store")]));
         assert!(!shared(&[("cdn-cache-control", "no-store")]));
+        for name in ["surrogate-control", "cloudflare-cdn-cache-control"] {
+            assert!(shared(&[("cache-control", "no-store"), (name, "max-age=60")]), "{name}");
+            assert!(!shared(&[(name, "no-store")]), "{name}");
+        }
+        let of_nginx = |value| shared(&[("cache-control", "private"), ("x-accel-expires", value)]);
+        assert!(of_nginx("60") && of_nginx("@1893456000") && !of_nginx("0"));
+    }
+
+    #[test]
+    fn a_refusal_is_for_no_cache_at_all() {
+        let mut headers = HeaderMap::new();
+        for name in ["cdn-cache-control", "surrogate-control", "cloudflare-cdn-cache-control", "x-accel-expires"] {
+            headers.append(name, HeaderValue::from_static("max-age=60"));
+            headers.append(name, HeaderValue::from_static("60"));
+        }
+        keep_from_sharing(&mut headers);
+        assert_eq!(
+            headers.into_iter().collect::<Vec<_>>(),
+            [(Some(CACHE_CONTROL), HeaderValue::from_static("no-store"))]
+        );
     }
 
     #[test]
