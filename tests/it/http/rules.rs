@@ -88,6 +88,46 @@ async fn dots_over_the_wire_are_no_way_past() {
     }
 }
 
+/// Where routers meet routers: all of these are requests for something below `/api`, whoever answers them.
+#[tokio::test]
+async fn neither_fallbacks_nor_rewriting_within_nor_methods_are_a_way_past() {
+    let (traffik, _) = traffik();
+    let service = Router::new().route("/users", any(ok)).fallback(ok);
+    let rewritten = |mut request: Request| async move {
+        *request.uri_mut() = axum::http::Uri::from_static("/api/health");
+        request
+    };
+    let app = Router::new()
+        .nest_service("/api", Router::new().nest("/v1", service.clone()).fallback_service(service))
+        .route("/api/rewritten", any(ok).layer(axum::middleware::map_request(rewritten)))
+        .fallback(ok);
+    let server = Server::start(app.layer(traffik.layer())).await;
+    for target in [
+        "/api/v1/users",
+        "/api/v1/nowhere",
+        "/api/nowhere",
+        "/api/v1//users/",
+        "/api/v1/users%2f..%2f..%2fhealth",
+        "/api/rewritten",
+        "/api/health;a=b",
+        "/api/health%00",
+        "/api/health%20",
+        "/api/health%3f",
+        "/api/./health",
+        "/x/%2e%2e/api/health",
+        "//api/health",
+    ] {
+        for method in ["GET", "HEAD", "POST", "OPTIONS", "PROPFIND"] {
+            let override_it =
+                "x-http-method-override: GET\r\nx-original-url: /api/health\r\nx-rewrite-url: /api/health";
+            let request =
+                format!("{method} {target} HTTP/1.1\r\nhost: here\r\n{override_it}\r\nconnection: close\r\n\r\n");
+            let response = read_to_end(server.open(&request).await).await;
+            assert!(response.contains("ratelimit:"), "{method} {target}: {response}");
+        }
+    }
+}
+
 static NAMED: AtomicUsize = AtomicUsize::new(0);
 
 fn counted_identity(_: &Parts) -> Client {
