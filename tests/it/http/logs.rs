@@ -3,13 +3,13 @@
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, routing::get};
 use traffik::{
-    Client, Rate, Settings, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover,
-    strategy::SlidingWindowLog, test::ManualClock,
+    Client, Rate, Rule, Settings, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker,
+    on_error::Failover, strategy::SlidingWindowLog, test::ManualClock, throttle_layer,
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
 };
 
 throttle!(Search, "logs:search", "1/min");
+throttle!(Wrong, "logs:wrong", "1/min", Settings::new().rule(Rule::path("api")));
 throttle!(ByKey, "logs:by-key", "1/min", Settings::new().identifier(|_| Client::secret("hunter2")));
 
 throttle!(
@@ -55,16 +56,24 @@ impl Write for Log {
     }
 }
 
-#[tokio::test]
-async fn a_missing_layer_and_a_missing_address_are_logged_with_the_line_to_add() {
-    let (log, _guard) = Log::begin();
-    let app = Router::new().route("/", get(|_: Throttled<Search>| async {}));
-    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 500);
-    assert!(log.text().contains("ERROR") && log.text().contains(".layer(traffik.layer())"), "{}", log.text());
+/// Runs a test on a thread that has logged nothing yet: what each thread logs once in a while is due there.
+fn on_a_thread_of_its_own<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'static) {
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
+    std::thread::spawn(run).join().unwrap();
+}
 
-    let (traffik, _) = traffik();
-    assert_eq!(get_from_nowhere(&app.layer(traffik.layer()), "/").await.status, 500);
-    assert!(log.text().contains("into_make_service_with_connect_info"), "{}", log.text());
+#[test]
+fn a_missing_layer_and_a_missing_address_are_logged_with_the_line_to_add() {
+    on_a_thread_of_its_own(|| async {
+        let (log, _guard) = Log::begin();
+        let app = Router::new().route("/", get(|_: Throttled<Search>| async {}));
+        assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 500);
+        assert!(log.text().contains("ERROR") && log.text().contains(".layer(traffik.layer())"), "{}", log.text());
+
+        let (traffik, _) = traffik();
+        assert_eq!(get_from_nowhere(&app.layer(traffik.layer()), "/").await.status, 500);
+        assert!(log.text().contains("into_make_service_with_connect_info"), "{}", log.text());
+    });
 }
 
 #[tokio::test]
@@ -79,6 +88,31 @@ async fn a_rate_that_does_not_work_is_logged_once_a_second_and_not_for_each_requ
         assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 500);
         assert_eq!(log.text().matches("cannot work at the rate 70000/s").count(), logged, "{}", log.text());
     }
+}
+
+#[test]
+fn what_every_request_finds_set_up_wrong_is_logged_once_a_second() {
+    on_a_thread_of_its_own(|| async {
+        let (log, _guard) = Log::begin();
+        let (traffik, _) = traffik();
+        let app = Router::new()
+            .route("/layer", get(|| async {}).layer(throttle_layer::<Search>().rule::<Search>(Rule::path("api"))))
+            .route("/throttle", get(|_: Throttled<Wrong>| async {}))
+            .layer(traffik.layer())
+            .route("/late", get(|_: Throttled<Search>| async {}));
+        for (path, line) in [("/late", ".layer(traffik.layer())"), ("/throttle", "begins with `/`")] {
+            let begun = Instant::now();
+            for _ in 0..200 {
+                assert_eq!(get_from(&app, "203.0.113.7:1", path).await.status, 500);
+            }
+            let (told, seconds) = (log.text().matches(line).count(), begun.elapsed().as_secs());
+            // One line more is from where the layer with the wrong rule was made.
+            assert!((1..=seconds + 3).contains(&u64::try_from(told).unwrap()), "{told} lines in {seconds} s");
+        }
+        // What a layer has wrong may be no news within the second, but it is in the response.
+        let reply = get_from(&app, "203.0.113.7:1", "/layer").await;
+        assert!(reply.status == 500 && reply.body.contains("begins with `/`"), "{}", reply.body);
+    });
 }
 
 #[tokio::test]

@@ -8,10 +8,15 @@ use thiserror::Error;
 #[cfg(feature = "ws")]
 use crate::throttle::Definition;
 use crate::{app::Traffik, throttle::ConfigError, warning::Warning, web::uploads::Unwanted};
+use crate::{
+    app::Traffik, clock::AnyClock, occasionally::Occasionally, throttle::ConfigError, warning::Warning,
+    web::uploads::Unwanted,
+};
 
 /// The app is set up wrong. The error says which line to add, and where.
 ///
-/// As a response it is a 500 with that text, which is logged as well; that a peer has no address once a second at most.
+/// As a response it is a 500 with that text. It is logged as well, once a second at most: what is found without asking the
+/// app, such as that it is missing, so often by each thread.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct Misconfigured(Box<Cause>);
@@ -43,6 +48,17 @@ enum Cause {
     Config(ConfigError),
 }
 
+/// When a thread logged what every request may find.
+#[derive(Default)]
+struct Logged {
+    no_state: Occasionally,
+    config: Occasionally,
+}
+
+thread_local! {
+    static LOGGED: Logged = Logged::default();
+}
+
 impl Misconfigured {
     pub(in crate::web) fn no_state() -> Self {
         Self::logged(Cause::NoState)
@@ -65,14 +81,21 @@ impl Misconfigured {
 
     /// A request was to be decided in a way that does not work. That is logged once a second, however many there are.
     pub(in crate::web) fn by_a_request(error: ConfigError, traffik: &Traffik) -> Self {
+        let cause = Cause::Config(error);
         if traffik.web().unworkable.is_due(traffik.clock().now()) {
-            return error.into();
+            tracing::error!("{cause}");
         }
-        Self(Box::new(Cause::Config(error)))
+        Self(Box::new(cause))
     }
 
+    /// There may be no app here whose clock could tell, or that could keep when it was logged: a thread does.
     fn logged(cause: Cause) -> Self {
-        tracing::error!("{cause}");
+        LOGGED.with(|logged| {
+            let of_its_kind = if matches!(cause, Cause::Config(_)) { &logged.config } else { &logged.no_state };
+            if of_its_kind.is_due(AnyClock::system().now()) {
+                tracing::error!("{cause}");
+            }
+        });
         Self(Box::new(cause))
     }
 }
