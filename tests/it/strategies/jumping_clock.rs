@@ -67,8 +67,10 @@ fn longest_wait(strategy: &AnyStrategy, rate: Rate, cost: u64) -> Duration {
         AnyStrategy::FixedWindow(_) => Duration::MAX,
         AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => rate.period(),
         AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
-        // From a full meter down to where the cost fits.
+        // From a full meter down to where the cost fits; and where nothing may be delayed for long, down to less than that.
         _ => {
+            let is_queue = matches!(strategy, AnyStrategy::LeakyBucketWithQueue(_));
+            let cost = if is_queue { strategy.capacity(rate) } else { cost };
             let micros = (u128::from(cost) * u128::from(rate.period_micros())).div_ceil(u128::from(rate.limit()));
             Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
         }

@@ -20,8 +20,8 @@ use traffik::{
     Rate,
     backend::BackendError,
     strategy::{
-        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
-        TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
+        SlidingWindowLog, Strategy, TokenBucket,
     },
 };
 
@@ -64,6 +64,8 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
         LeakyBucket::new().into(),
         Gcra::new().into(),
         Gcra::new().burst(rate.limit() / 5 + 1).into(),
+        LeakyBucketWithQueue::new().queue(rate.limit() - 1).into(),
+        LeakyBucketWithQueue::new().queue(rate.limit() / 2 + 1).max_delay(rate.period() / 3).into(),
     ];
     all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
 }
