@@ -134,7 +134,7 @@ async fn hit_in_round(backend: &RedisBackend, round: u64) -> Result<u64> {
         let backend = backend.clone();
         let strategies = strategies(20);
         tasks.spawn(async move {
-            let (key, strategy) = (Key::from(round), strategies.get(usize::try_from(round % 6)?).ok_or("no strategy")?);
+            let (key, strategy) = (Key::from(round), strategies.get(usize::try_from(round % 7)?).ok_or("no strategy")?);
             let hit = Hit { uid: "round", key: &key, strategy, rate: Rate::literal("20/30d"), cost: 1 };
             let mut admitted = 0;
             for _ in 0..2 {

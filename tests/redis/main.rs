@@ -19,6 +19,7 @@ mod parity;
 mod permissions;
 mod places;
 mod plans;
+mod queue;
 mod raw;
 mod recovery;
 mod refused_here;

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use traffik::{
     backend::Backend,
     decision::{Hit, Receipt, Standing},
-    strategy::{FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
+    strategy::{FixedWindow, Gcra, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
 
@@ -67,6 +67,8 @@ async fn nobody_is_refused_beyond_his_wait() -> Result {
     for (name, client) in [
         ("gcra", Client::new("gcra", Gcra::new(), "20/s")?),
         ("bucket", Client::new("bucket", TokenBucket::new().burst(2), "20/s")?),
+        ("queue", Client::new("queue", LeakyBucketWithQueue::new().queue(2), "20/s")?),
+        ("delay", Client::new("delay", LeakyBucketWithQueue::new().max_delay(Duration::from_millis(75)), "20/s")?),
         ("window", Client::new("window", FixedWindow, "1/50ms")?),
         ("counter", Client::new("counter", SlidingWindowCounter, "2/50ms")?),
     ] {
