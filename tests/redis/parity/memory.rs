@@ -7,7 +7,8 @@ use traffik::{
     clock::{Clock, Timestamp},
     decision::{Hit, Outcome, Receipt, Standing},
     strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
+        Strategy, TokenBucket,
     },
     test::ManualClock,
 };
@@ -21,13 +22,14 @@ use crate::{
 };
 
 fn strategies(rate: Rate) -> Vec<AnyStrategy> {
-    let all: [AnyStrategy; 9] = [
+    let all: [AnyStrategy; 10] = [
         FixedWindow.into(),
         SlidingWindowCounter.into(),
         SlidingWindowLog.into(),
         TokenBucket::new().into(),
         LeakyBucket::new().into(),
         Gcra::new().burst(rate.limit()).into(),
+        LeakyBucketWithQueue::new().queue(rate.limit()).max_delay(rate.period() / 2).into(),
         AnyStrategy::own(CoolDown),
         AnyStrategy::own(Leases),
         AnyStrategy::own(RollOver { saved: rate.limit() }),
@@ -39,7 +41,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
 fn told(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
     let standing = Standing::new(hit.strategy, hit.rate, outcome);
     let waits = (standing.retry_after(), standing.more_after(), standing.reset_after());
-    (outcome.admitted, outcome.at, standing.remaining(), waits)
+    (outcome.admitted, outcome.at, standing.remaining(), standing.delay(), waits)
 }
 
 async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
