@@ -7,7 +7,6 @@ use thiserror::Error;
 
 #[cfg(feature = "ws")]
 use crate::throttle::Definition;
-use crate::{app::Traffik, throttle::ConfigError, warning::Warning, web::uploads::Unwanted};
 use crate::{
     app::Traffik, clock::AnyClock, occasionally::Occasionally, throttle::ConfigError, warning::Warning,
     web::uploads::Unwanted,
@@ -91,7 +90,7 @@ impl Misconfigured {
     /// There may be no app here whose clock could tell, or that could keep when it was logged: a thread does.
     fn logged(cause: Cause) -> Self {
         LOGGED.with(|logged| {
-            let of_its_kind = if matches!(cause, Cause::Config(_)) { &logged.config } else { &logged.no_state };
+            let of_its_kind = if matches!(cause, Cause::NoState) { &logged.no_state } else { &logged.config };
             if of_its_kind.is_due(AnyClock::system().now()) {
                 tracing::error!("{cause}");
             }
