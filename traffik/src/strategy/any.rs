@@ -81,6 +81,19 @@ impl AnyStrategy {
         if rate.is_unlimited() {
             return Verdict { admitted: true, past: None, is_new: false };
         }
+        match self {
+            // Those that most apps have, of which a good part of the decision is there in line.
+            Self::FixedWindow(strategy) => verdict::decide(strategy, past, rate, cost, now),
+            Self::SlidingWindowCounter(strategy) => verdict::decide(strategy, past, rate, cost, now),
+            Self::TokenBucket(strategy) => verdict::decide(strategy, past, rate, cost, now),
+            Self::LeakyBucket(strategy) => verdict::decide(strategy, past, rate, cost, now),
+            Self::Gcra(strategy) => verdict::decide(strategy, past, rate, cost, now),
+            _ => self.decide_apart(past, rate, cost, now),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_apart(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
         each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
     }
 
