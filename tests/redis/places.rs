@@ -155,8 +155,7 @@ async fn who_leaves_makes_room_at_once_for_whoever_was_refused() -> Result {
 async fn thousands_that_leave_at_once_are_all_given_back() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
-    // With the deadline that is usual.
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::builder(backend.clone()).backend_timeout(PLENTY).build()?;
     let mut held = Vec::new();
     for _ in 0..5000 {
         held.push(traffik.hit::<Many>("alice").await?);
