@@ -60,6 +60,8 @@ pub(crate) fn all() -> Vec<Path> {
         Path::new("client-ip/two-hops", |times| client_ip("x-forwarded-for", "203.0.113.7, 10.0.0.2", PROXY, times)),
         Path::new("client-ip/forwarded", |times| client_ip("forwarded", "for=203.0.113.7;proto=https", PROXY, times)),
         Path::new("client-ip/x-real-ip", |times| client_ip("x-real-ip", "203.0.113.7", PROXY, times)),
+        Path::new("request-with-a-cost-function", |times| request(&apps::by_cost(), apps::send, times)),
+        Path::new("request-with-a-rate-function", |times| request(&apps::by_rate(), apps::send, times)),
         Path::new("request-with-rules", |times| request(&apps::by_rules(), apps::send_ruled, times)),
         Path::new("request-without-rules", |times| request(&apps::without_rules(), apps::send_ruled, times)),
     ]);

@@ -12,15 +12,15 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
-    http::{HeaderValue, Method, StatusCode, Uri},
+    http::{HeaderValue, Method, StatusCode, Uri, header::CONTENT_LENGTH, request::Parts},
     response::Response,
     routing::{MethodRouter, get},
 };
 use tower::ServiceExt;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
 use traffik::{
-    Bypass, ClientIp, DefaultIdentity, Rate, Rule, Settings, Throttle, Throttled, Traffik, backend::MemoryBackend,
-    throttled,
+    Bypass, Client, ClientIp, DefaultIdentity, Rate, Rule, Settings, Throttle, Throttled, Traffik,
+    backend::MemoryBackend, throttled,
 };
 
 use crate::limits::Limit;
@@ -45,6 +45,29 @@ impl Throttle for Ruled {
     }
 }
 
+/// The same limit, whose cost a function of the request tells.
+#[derive(Throttle)]
+#[limit("benches:costing", "1_000_000_000/1000h", cost_of = by_header)]
+struct Costing;
+
+fn by_header(parts: &Parts) -> u64 {
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(1)
+}
+
+/// The same limit, whose rate a function of the request and its client tells.
+#[derive(Throttle)]
+#[limit("benches:rated", "1/h", rate_of = by_plan)]
+struct Rated;
+
+/// A plan, as a middleware puts it into requests. These have none.
+#[derive(Clone)]
+struct Plan(Rate);
+
+fn by_plan(parts: &Parts, _: &Client) -> Rate {
+    parts.extensions.get::<Plan>().map_or(Ample::RATE, |plan| plan.0)
+}
+
 async fn hello() -> &'static str {
     "hello"
 }
@@ -54,6 +77,14 @@ async fn argument(_: Throttled<Ample>) -> &'static str {
 }
 
 async fn ruled(_: Throttled<Ruled>) -> &'static str {
+    "hello"
+}
+
+async fn costing(_: Throttled<Costing>) -> &'static str {
+    "hello"
+}
+
+async fn rated(_: Throttled<Rated>) -> &'static str {
     "hello"
 }
 
@@ -104,6 +135,16 @@ pub fn by_rules() -> Router {
 /// The same without rules.
 pub fn without_rules() -> Router {
     at(RULED_PATH, get(argument))
+}
+
+/// traffik, whose limit asks a function what a request costs.
+pub fn by_cost() -> Router {
+    traffik(get(costing))
+}
+
+/// traffik, whose limit asks a function which rate a client has.
+pub fn by_rate() -> Router {
+    traffik(get(rated))
 }
 
 /// The path of [`by_rules`].
@@ -191,6 +232,15 @@ mod tests {
     fn a_limit_with_rules_applies_to_what_is_sent() {
         for app in [by_rules(), without_rules()] {
             assert!(send_ruled(&app).headers().contains_key("ratelimit"));
+        }
+    }
+
+    #[test]
+    fn a_function_tells_the_cost_and_the_rate_that_the_others_have() {
+        for (app, uid) in [(by_cost(), "benches:costing"), (by_rate(), "benches:rated")] {
+            let response = send(&app);
+            assert_eq!(response.headers()["ratelimit-policy"], format!("{uid:?};q=1000000000;w=3600000"));
+            assert!(response.headers()["ratelimit"].to_str().unwrap().contains(";r=999999999;"));
         }
     }
 
