@@ -4,6 +4,7 @@
 //! more. That takes minutes, and less with `--release`.
 
 mod client_ip;
+mod collisions;
 mod conformance;
 mod decisions;
 mod http;

@@ -195,3 +195,25 @@ async fn what_expired_is_gone() -> Result {
     }
     Err("a key outlives its state".into())
 }
+
+/// Names are escaped, not joined: whatever stands in them, each of these clients has an entry of its own.
+#[tokio::test]
+async fn no_two_clients_share_an_entry_whatever_they_call_themselves() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let names = ["", "a", "a:b", "b", ":", "/", "a/b", "{", "}", "{a}", "\\", "%", "%3A", "\0", "\n", "*", "1", "é"];
+    let mut keys: Vec<_> = names.into_iter().map(Key::from).collect();
+    for one in names {
+        keys.extend(names.into_iter().map(|other| Key::from((one, other))));
+        keys.extend(names.into_iter().map(|other| Key::from((one, other, one))));
+        keys.push(Key::from((one, 1)));
+    }
+    keys.push(1.into());
+    let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/50d"));
+    for key in &keys {
+        let hit = Hit { uid: "search", key, strategy: &strategy, rate, cost: 1 };
+        assert!(backend.decide(&[hit]).await?.is_admitted(), "{key:?}");
+    }
+    assert_eq!(server.raw()?.keys()?.len(), keys.len());
+    Ok(())
+}
