@@ -15,6 +15,11 @@ fn is_of_networks(name: &HeaderName) -> bool {
     name.ends_with("cdn-cache-control") || name == "surrogate-control"
 }
 
+/// Whether it is one of the fields that are looked at here.
+fn is_about_caches(name: &HeaderName) -> bool {
+    *name == CACHE_CONTROL || *name == EXPIRES || is_of_networks(name) || name.as_str() == X_ACCEL_EXPIRES
+}
+
 /// What a field says of shared caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
@@ -29,7 +34,10 @@ enum Says {
 ///
 /// A 304 is for a cache, which adds its fields to what it has stored: unless told otherwise, that is for everybody.
 pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool {
-    // Of most responses the fields are few, and none is one of these.
+    // Of most responses the fields are few, and none is one of these: that is told without looking each of them up.
+    if !headers.keys().any(is_about_caches) {
+        return status == StatusCode::NOT_MODIFIED;
+    }
     let is_told_to_store = |(name, value): (&HeaderName, &HeaderValue)| {
         (is_of_networks(name) && says(headers, name) == Says::Share)
             || (name.as_str() == X_ACCEL_EXPIRES && !is_zero(value.as_bytes().trim_ascii()))
