@@ -3,6 +3,9 @@
 //! Where the environment variable `TRAFFIK_LONG` is set, what is tried at random is tried a hundred times as often and
 //! more. That takes minutes, and less with `--release`.
 
+#[macro_use]
+mod throttles;
+
 mod client_ip;
 mod collisions;
 mod conformance;

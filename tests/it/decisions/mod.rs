@@ -1,22 +1,5 @@
 //! Decisions: several hits as one, by the backend and by the handle of an app.
 
-/// Throttles, each with its uid, its rate and its settings.
-macro_rules! throttles {
-    ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
-        $(struct $name;
-
-        impl Throttle for $name {
-            const UID: &'static str = $uid;
-            const RATE: Rate = Rate::literal($rate);
-            type Identity = DefaultIdentity;
-
-            fn settings() -> Settings {
-                $settings
-            }
-        })+
-    };
-}
-
 mod delays;
 mod handle;
 mod several_hits;

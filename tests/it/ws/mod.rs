@@ -22,24 +22,6 @@ use traffik::{
     strategy::{Concurrency, LeakyBucketWithQueue, SlidingWindowLog},
 };
 
-/// Throttles, each with its uid, its rate and its settings.
-macro_rules! throttles {
-    ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
-        $(#[derive(Debug)]
-        struct $name;
-
-        impl Throttle for $name {
-            const UID: &'static str = $uid;
-            const RATE: Rate = Rate::literal($rate);
-            type Identity = DefaultIdentity;
-
-            fn settings() -> Settings {
-                $settings
-            }
-        })+
-    };
-}
-
 throttles! {
     Connect: "ws:connect", "2/min", Settings::new();
     Open: "ws:open", "2/30s", Settings::new().strategy(Concurrency);
