@@ -5,6 +5,7 @@
 
 mod declared;
 mod definition;
+mod error;
 mod queue;
 mod set;
 mod settings;
@@ -17,7 +18,7 @@ pub(crate) use self::definition::Definition;
 pub(crate) use self::queue::Room;
 #[cfg(feature = "axum")]
 pub(crate) use self::set::all_the_tuples;
-pub use self::{definition::ConfigError, set::Throttles, settings::Settings};
+pub use self::{error::ConfigError, set::Throttles, settings::Settings};
 use crate::rate::Rate;
 
 /// A limit that requests are held to.
