@@ -1,6 +1,10 @@
 //! What came of the calls.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::poll_fn,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use traffik::{
     Rate,
@@ -37,7 +41,7 @@ impl Caller for RedisBackend {
 
     async fn call(&mut self) -> Result<Call> {
         let asked = Instant::now();
-        let told = match decide(self, 1).await {
+        let told = match decide(self, "everybody", 1).await {
             Ok((number, at)) => Told::Admitted { number, at },
             Err(BackendError::Timeout(_)) => Told::TimedOut,
             Err(BackendError::Unavailable(_) | BackendError::NotRun(_)) => Told::Unavailable,
@@ -49,11 +53,27 @@ impl Caller for RedisBackend {
 
 /// How many were charged by now.
 pub(crate) async fn count(backend: &RedisBackend) -> Result<u64> {
-    Ok(decide(backend, 0).await?.0)
+    Ok(decide(backend, "everybody", 0).await?.0)
 }
 
-async fn decide(backend: &RedisBackend, cost: u64) -> std::result::Result<(u64, Timestamp), BackendError> {
-    let (key, strategy) = (Key::from("everybody"), AnyStrategy::from(FixedWindow));
+/// Decisions about another client, each of which is polled once.
+pub(crate) async fn kept(backend: &RedisBackend, count: usize) -> Vec<impl Future + use<>> {
+    let mut kept = Vec::with_capacity(count);
+    for _ in 0..count {
+        let backend = backend.clone();
+        let mut decision = Box::pin(async move { decide(&backend, "kept", 1).await });
+        poll_fn(|context| Poll::Ready(drop(decision.as_mut().poll(context)))).await;
+        kept.push(decision);
+    }
+    kept
+}
+
+async fn decide(
+    backend: &RedisBackend,
+    client: &'static str,
+    cost: u64,
+) -> std::result::Result<(u64, Timestamp), BackendError> {
+    let (key, strategy) = (Key::from(client), AnyStrategy::from(FixedWindow));
     let hit = Hit { uid: "faults", key: &key, strategy: &strategy, rate: Rate::literal("1000000000/30d"), cost };
     let decision = backend.decide(&[hit]).await?;
     let outcome = decision.outcomes().first().ok_or_else(|| BackendError::unavailable("no outcome"))?;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
+use traffik_redis::RedisBackend;
 
-use crate::{Result, server::free_port, site::Site};
+use crate::{Result, calls, server::free_port, site::Site};
 
 /// How long a fault lasts, if it lasts.
 const LASTS: Duration = Duration::from_secs(3);
@@ -30,10 +31,14 @@ pub(crate) enum Fault {
     ReadOnly,
     RefusedAtStart,
     SilentAtStart,
+    KeptFutures,
 }
 
+/// How many futures are kept: more than there may be calls of any kind in flight.
+const KEPT: usize = 100;
+
 impl Fault {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Killed,
         Self::Hung,
         Self::SilentLink,
@@ -47,6 +52,7 @@ impl Fault {
         Self::ReadOnly,
         Self::RefusedAtStart,
         Self::SilentAtStart,
+        Self::KeptFutures,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -64,6 +70,7 @@ impl Fault {
             Self::ReadOnly => "a read-only replica for 3 s",
             Self::RefusedAtStart => "refused at the start, and for 3 s more",
             Self::SilentAtStart => "a port that takes connections and never answers, from the start and for 3 s more",
+            Self::KeptFutures => "100 decisions polled once and kept for 3 s",
         }
     }
 
@@ -78,7 +85,13 @@ impl Fault {
 
     /// Whether it goes on for long enough that every call fails for a while.
     pub(crate) const fn lasts(self) -> bool {
-        !matches!(self, Self::ConnectionsClosed | Self::ProgramsFlushed | Self::RestartedEmpty)
+        self.may_fail_a_call()
+            && !matches!(self, Self::ConnectionsClosed | Self::ProgramsFlushed | Self::RestartedEmpty)
+    }
+
+    /// Whether a call may be an error. Nothing is wrong with the server while futures are kept.
+    pub(crate) const fn may_fail_a_call(self) -> bool {
+        !matches!(self, Self::KeptFutures)
     }
 
     /// What the server is started with.
@@ -100,8 +113,8 @@ impl Fault {
         Ok(())
     }
 
-    /// Has it happen, and tells when it was over.
-    pub(crate) async fn happen(self, site: &mut Site) -> Result<Instant> {
+    /// Has it happen, and tells when it was over. `backend` is that of the callers.
+    pub(crate) async fn happen(self, site: &mut Site, backend: &RedisBackend) -> Result<Instant> {
         match self {
             Self::Killed => {
                 site.server.kill()?;
@@ -164,6 +177,11 @@ impl Fault {
                 site.tell(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
                 sleep(LASTS).await;
                 site.tell(&["REPLICAOF", "NO", "ONE"])?;
+            }
+            Self::KeptFutures => {
+                let kept = calls::kept(backend, KEPT).await;
+                sleep(LASTS).await;
+                drop(kept);
             }
         }
         Ok(Instant::now())

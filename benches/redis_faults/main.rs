@@ -85,11 +85,11 @@ async fn undergo(fault: Fault) -> Result<Row> {
     let before = backend.stats();
     let load = Load::begin(repeat_n(backend.clone(), CALLERS));
     sleep(BEFORE).await;
-    let back = fault.happen(&mut site).await?;
+    let back = fault.happen(&mut site, &backend).await?;
     sleep(AFTERWARDS).await;
     let calls = load.end().await?;
     let executed = site.executed_once_all_is_settled().await?;
     let doubts = |stats: RedisStats| stats.late + stats.in_doubt;
     let counted = doubts(backend.stats()) - doubts(before);
-    Ok(Row::new(fault.name(), &calls, &site.began, executed, back, counted))
+    Ok(Row::new(fault, &calls, &site.began, executed, back, counted))
 }

@@ -18,6 +18,10 @@ pub(crate) fn broken(row: &Row) -> Vec<String> {
     if longest > DEADLINE + SLACK {
         broken.push(format!("somebody waited for {longest:?}"));
     }
+    let failed = row.timed_out + row.unavailable;
+    if failed > 0 && !row.fault.may_fail_a_call() {
+        broken.push(format!("{failed} calls were errors"));
+    }
     if row.twice > 0 {
         broken.push(format!("{} calls were charged twice", row.twice));
     }

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     calls::{Call, Told},
+    faults::Fault,
     life::Life,
     site::Began,
     waits::{Waits, back_cell},
@@ -17,10 +18,10 @@ pub(crate) const HEAD: &str = "| fault | calls | admitted | timeouts | unavailab
                                |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 pub(crate) struct Row {
-    fault: &'static str,
+    pub(crate) fault: Fault,
     admitted: usize,
-    timed_out: usize,
-    unavailable: usize,
+    pub(crate) timed_out: usize,
+    pub(crate) unavailable: usize,
     /// How long each call took.
     pub(crate) waits: Waits,
     /// Charged by the server's count, though no caller was told so.
@@ -35,14 +36,7 @@ pub(crate) struct Row {
 
 impl Row {
     /// `executed` is what the server counted that was there in the end, since it `began`.
-    pub(crate) fn new(
-        fault: &'static str,
-        calls: &[Call],
-        began: &Began,
-        executed: u64,
-        back: Instant,
-        counted: u64,
-    ) -> Self {
+    pub(crate) fn new(fault: Fault, calls: &[Call], began: &Began, executed: u64, back: Instant, counted: u64) -> Self {
         let lives = [Life::before(calls, began), Life::last(calls, began, executed)];
         let count = |is: fn(&Told) -> bool| calls.iter().filter(|call| is(&call.told)).count();
         let answered = calls.iter().filter(|call| matches!(call.told, Told::Admitted { .. }));
@@ -65,7 +59,8 @@ impl fmt::Display for Row {
         let Self { fault, admitted, timed_out, unavailable, waits, unheard, counted, twice, back_after } = self;
         write!(
             f,
-            "| {fault} | {} | {admitted} | {timed_out} | {unavailable} | {} | {unheard} | {counted} | {twice} | {} |",
+            "| {} | {} | {admitted} | {timed_out} | {unavailable} | {} | {unheard} | {counted} | {twice} | {} |",
+            fault.name(),
             waits.count(),
             waits.cells(),
             back_cell(*back_after)

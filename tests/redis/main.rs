@@ -7,6 +7,7 @@ mod exactly;
 mod faults;
 mod gathering;
 mod keeping;
+mod kept;
 mod link;
 mod log;
 mod logs;
@@ -23,6 +24,9 @@ mod queue;
 mod raw;
 mod recovery;
 mod refused_here;
+#[path = "../it/ws/rig.rs"]
+#[allow(dead_code, reason = "a part of it is needed here")]
+mod rig;
 mod sentinels;
 mod server;
 mod unheard;

@@ -1,9 +1,5 @@
 //! Messages of WebSockets whose limits are kept in Redis, for all processes of an app.
 
-#[path = "../it/ws/rig.rs"]
-#[allow(dead_code, reason = "a part of it is needed here")]
-mod rig;
-
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -12,8 +8,11 @@ use std::{
 use tokio::task::JoinSet;
 use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, strategy::SlidingWindowLog};
 
-use self::rig::{Client, echoing, unchecked};
-use crate::{PLENTY, Result, builder, server::Server};
+use crate::{
+    PLENTY, Result, builder,
+    rig::{Client, echoing, unchecked},
+    server::Server,
+};
 
 /// Throttles, each with its uid and its rate. A log has no windows, on the edge of which a test might run.
 macro_rules! throttles {

@@ -21,9 +21,8 @@ use crate::{
     calls::Calls,
     client::{Client, Origin},
     keys::Keys,
-    refusals::{Moment, Refusals},
+    refusals::Refusals,
     scripts::Time,
-    side_by_side::side_by_side,
     store::Store,
 };
 
@@ -108,7 +107,7 @@ impl RedisBackend {
         self.store.calls.stats()
     }
 
-    fn open(&self) -> Result<&Store, BackendError> {
+    fn open(&self) -> Result<&Arc<Store>, BackendError> {
         if self.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
     }
 }
@@ -124,62 +123,31 @@ impl Backend for RedisBackend {
     }
 
     async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let store = self.open()?;
-        match store.places(hits)? {
-            None => store.decide(hits).await,
-            Some(slots) => store.decide_apart(hits, &slots).await,
-        }
+        self.open()?.decide(hits).await
     }
 
     async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let store = self.open()?;
-        let Some(slots) = store.places(hits)? else { return store.peek(hits).await };
-        let mut all = Vec::new();
-        for part in slots.split(hits) {
-            all.push(store.peek(&part).await?);
-        }
-        Ok(slots.join(&all))
+        self.open()?.peek(hits).await
     }
 
     async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        let store = self.open()?;
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        let Some(slots) = store.places(&hits)? else { return store.refund(receipts).await };
-        let parts = slots.split(receipts);
-        let refunded = side_by_side(parts.iter().map(|part| store.refund(part))).await;
-        refunded.into_iter().fold(Ok(()), Result::and)
+        self.open()?.refund(receipts).await
     }
 
     async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        let store = self.open()?;
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        match store.places(&hits)? {
-            None => store.renew(receipts).await,
-            Some(slots) => store.renew_apart(receipts, &slots).await,
-        }
+        self.open()?.renew(receipts).await
     }
 
     async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        let store = self.open()?;
-        let keys = hits.iter().map(|hit| store.keys.of(hit).map_err(BackendError::unavailable));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let removed = store.calls.remove(keys.clone()).await;
-        store.refusals.forget(&keys, Moment::now());
-        removed
+        self.open()?.reset(hits).await
     }
 
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
     async fn clear(&self) -> Result<(), BackendError> {
-        let store = self.open()?;
-        let cleared = store.calls.each(Box::pin(store.client.clear(&store.keys.pattern()))).await;
-        store.refusals.forget_all(Moment::now());
-        cleared
+        self.open()?.clear().await
     }
 
-    /// Lets go of the connection, for all clones. What is stored stays.
+    /// Closes the connection, for all clones, without waiting: calls in flight end with an error. What is stored stays.
     async fn close(&self) -> Result<(), BackendError> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());

@@ -32,7 +32,11 @@
 //! - **Less for each, the more there is.** Up to two calls are under way at once; decisions that are asked for meanwhile wait for
 //!   one of these to be answered, and go together in the next.
 //! - **A deadline on every call**, within which there is an answer or an error. A call that timed out may still run: it is
-//!   then charged, makes no room, and is [counted](RedisStats::late). Nothing but a program that the server forgot is sent twice.
+//!   then charged, makes no room, and is [counted](RedisStats::late). One that was not sent by its deadline never is, and ends as
+//!   [`NotRun`](traffik::backend::BackendError::NotRun). Nothing but a program that the server forgot is sent twice.
+//! - **A caller that is not polled holds up no other.** Tasks make the calls and watch their deadlines; callers only receive. A
+//!   decision that was polled once and then kept, as in `buffer_unordered` or a losing branch of `select!`, occupies nothing
+//!   that others need. If a runtime ends, the next caller starts the tasks and the connection again in its own.
 //! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
 //!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
 //!
@@ -164,6 +168,7 @@ mod calls;
 mod client;
 mod error;
 mod keys;
+mod owned;
 mod packed;
 mod places;
 mod question;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use traffik::{
     backend::BackendError,
     clock::{AnyClock, Timestamp},
@@ -11,13 +12,13 @@ use traffik::{
 use crate::{
     answer,
     by_swap::{self, Turns},
-    calls::{Calls, Program},
+    calls::{Calls, Exchange},
     client::Client,
     keys::Keys,
+    owned::Owned,
     places::Places,
     question::Question,
     refusals::{Moment, Refusals},
-    scripts::Programs,
     side_by_side::side_by_side,
     slots::{Slots, receipts},
 };
@@ -32,8 +33,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Where several hits are kept, if that is in several places. There may be such in a cluster only.
-    pub(crate) fn places(&self, hits: &[Hit<'_>]) -> Result<Option<Slots>, BackendError> {
+    /// The slots that hits are kept in, if there are several. There may be such in a cluster only.
+    fn slots(&self, hits: &[Hit<'_>]) -> Result<Option<Slots>, BackendError> {
         let first = hits.first().map(|hit| hit.key);
         if !self.client.is_cluster() || hits.iter().all(|hit| Some(hit.key) == first) {
             return Ok(None);
@@ -41,8 +42,15 @@ impl Store {
         Slots::of(hits, &self.keys).map(Some)
     }
 
+    pub(crate) async fn decide(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        match self.slots(hits)? {
+            None => self.decide_in_one(hits).await,
+            Some(slots) => self.decide_apart(hits, slots).await,
+        }
+    }
+
     /// Decides in one call, or without one if the answer is known to be a refusal.
-    pub(crate) async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    async fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         if hits.iter().any(Places::is_own) {
             return self.decide_by_swap(hits).await;
         }
@@ -60,16 +68,21 @@ impl Store {
         Ok(decision)
     }
 
-    async fn decide_by_swap(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    async fn decide_by_swap(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         let places = Places::of(hits, &self.keys)?;
         let asked = Moment::now();
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
             return Ok(refusal);
         }
         self.calls.counts().decided(1);
-        let decision = by_swap::decide(&self.calls, &self.turns, hits, &places).await?;
-        self.refusals.remember(&places, hits, &decision, [asked, Moment::now()]);
-        Ok(decision)
+        let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
+        let decide = |exchange: Arc<Exchange>| async move {
+            let hits = owned.hits();
+            let decision = by_swap::decide(&exchange, &store.turns, &hits, &places).await?;
+            store.refusals.remember(&places, &hits, &decision, [asked, Moment::now()]);
+            Ok(decision)
+        };
+        self.calls.start(decide).await
     }
 
     fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
@@ -78,33 +91,43 @@ impl Store {
         Some(refusal)
     }
 
-    /// Decides slot by slot, and gives back what was charged once one of them refuses. To decide takes no longer than one call
-    /// may; what is given back has the time that it needs, since it would be lost.
-    pub(crate) async fn decide_apart(&self, hits: &[Hit<'_>], slots: &Slots) -> Result<Decision, BackendError> {
+    /// Decides slot by slot, and gives back what was charged once one of them refuses. A task does so to its end: a caller that
+    /// goes away in between leaves no part of a decision behind. No further slot is asked once one call's time is over. What is
+    /// given back has the time that it needs, since it would be lost.
+    async fn decide_apart(self: &Arc<Self>, hits: &[Hit<'_>], slots: Slots) -> Result<Decision, BackendError> {
         // Before anything is charged: giving back all the time would take from others what is theirs.
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(refusal);
         }
-        let (parts, until) = (slots.split(hits), self.calls.until()?);
-        let mut charged = Vec::new();
-        for part in &parts {
-            match self.calls.before(until, self.decide(part)).await {
-                Ok(decision) if decision.is_admitted() => charged.push(decision),
-                Ok(refusal) => {
-                    self.give_back(&parts, &charged).await;
-                    return Ok(slots.join(&self.tell_refusal(&parts, &charged, &refusal).await));
-                }
-                Err(error) => {
-                    self.give_back(&parts, &charged).await;
-                    // What was charged before it did run, and may not have been taken back.
-                    return Err(if charged.is_empty() { error } else { BackendError::unavailable(error) });
+        let (store, owned, deadline) = (Arc::clone(self), Owned::of_hits(hits), self.calls.deadline());
+        let decide = async move {
+            let parts = slots.split(&owned.hits());
+            let mut charged = Vec::new();
+            for part in &parts {
+                let answer = if charged.is_empty() || Instant::now() < deadline {
+                    store.decide_in_one(part).await
+                } else {
+                    Err(store.calls.too_late())
+                };
+                match answer {
+                    Ok(decision) if decision.is_admitted() => charged.push(decision),
+                    Ok(refusal) => {
+                        store.give_back(&parts, &charged).await;
+                        return Ok(slots.join(&store.tell_refusal(&parts, &charged, &refusal).await));
+                    }
+                    Err(error) => {
+                        store.give_back(&parts, &charged).await;
+                        // What was charged before it did run, and may not have been taken back.
+                        return Err(if charged.is_empty() { error } else { BackendError::unavailable(error) });
+                    }
                 }
             }
-        }
-        Ok(slots.join(&charged))
+            Ok(slots.join(&charged))
+        };
+        self.calls.finish(decide).await
     }
 
-    async fn give_back(&self, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
+    async fn give_back(self: &Arc<Self>, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
         for (hits, decision) in parts.iter().zip(charged) {
             if let Err(error) = self.refund(&receipts(hits, decision)).await {
                 tracing::warn!(%error, "a refused request keeps what it was charged in another slot");
@@ -114,7 +137,12 @@ impl Store {
 
     /// A refusal of the part after those that were charged, beside how the others stand. If one of these cannot be asked, it
     /// stays a refusal, and of the rest is told what is known.
-    async fn tell_refusal(&self, parts: &[Vec<Hit<'_>>], charged: &[Decision], refusal: &Decision) -> Vec<Decision> {
+    async fn tell_refusal(
+        self: &Arc<Self>,
+        parts: &[Vec<Hit<'_>>],
+        charged: &[Decision],
+        refusal: &Decision,
+    ) -> Vec<Decision> {
         let at = refusal.outcomes().first().map_or(Timestamp::UNIX_EPOCH, |outcome| outcome.at);
         let (mut all, mut is_answered) = (Vec::new(), true);
         for (part, hits) in parts.iter().enumerate() {
@@ -131,84 +159,131 @@ impl Store {
     }
 
     /// How limits stand, which is remembered as it is of those of a refusal.
-    async fn look(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    async fn look(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         let (places, asked) = (Places::of(hits, &self.keys)?, Moment::now());
         let standing = self.peek(hits).await?;
         self.refusals.keep(&places, hits, &standing, [asked, Moment::now()]);
         Ok(standing)
     }
 
-    pub(crate) async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    pub(crate) async fn peek(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let (store, owned, slots) = (Arc::clone(self), Owned::of_hits(hits), self.slots(hits)?);
+        let peek = |exchange: Arc<Exchange>| async move {
+            let hits = owned.hits();
+            let Some(slots) = slots else { return store.peek_in_one(&exchange, &hits).await };
+            let parts = slots.split(&hits);
+            let answers = side_by_side(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
+            Ok(slots.join(&answers.into_iter().collect::<Result<Vec<_>, _>>()?))
+        };
+        self.calls.start(peek).await
+    }
+
+    async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         if hits.iter().any(Places::is_own) {
-            return by_swap::peek(&self.calls, hits, &Places::of(hits, &self.keys)?).await;
+            return by_swap::peek(exchange, hits, &Places::of(hits, &self.keys)?).await;
         }
-        let question = Arc::new(Question::new(&self.keys, hits)?);
+        let question = Question::new(&self.keys, hits)?;
         if question.twins.is_none() {
             return Ok(answer::all_unlimited(hits));
         }
-        let peek: Program = |programs: &Programs| &programs.peek;
-        let told = self.calls.ask(peek, Arc::clone(&question), None).await?;
+        let told = exchange.ask(|programs| &programs.peek, &question, None).await?;
         answer::decision(told, hits, &question)
     }
 
-    pub(crate) async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+    pub(crate) async fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        let (store, owned, slots) = (Arc::clone(self), Owned::of_receipts(receipts), self.slots(&hits)?);
+        let refund = |exchange: Arc<Exchange>| async move {
+            let receipts = owned.receipts();
+            let Some(slots) = slots else { return store.refund_in_one(&exchange, &receipts).await };
+            let parts = slots.split(&receipts);
+            let refunded = side_by_side(parts.iter().map(|part| store.refund_in_one(&exchange, part))).await;
+            refunded.into_iter().fold(Ok(()), Result::and)
+        };
+        self.calls.start(refund).await
+    }
+
+    async fn refund_in_one(&self, exchange: &Exchange, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
         let limited = || receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
         let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
         if hits.iter().any(Places::is_own) {
             let places = Places::of(&hits, &self.keys)?;
-            let refunded = by_swap::refund(&self.calls, &self.turns, receipts, &places).await;
+            let refunded = by_swap::refund(exchange, &self.turns, receipts, &places).await;
             self.refusals.forget(&places.keys, Moment::now());
             return refunded;
         }
-        let question = Arc::new(Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?);
+        let question = Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?;
         if question.twins.is_none() {
             return Ok(());
         }
-        let refund: Program = |programs: &Programs| &programs.refund;
-        let refunded = self.calls.ask(refund, Arc::clone(&question), Some(times_of(receipts))).await;
+        let refunded = exchange.ask(|programs| &programs.refund, &question, Some(times_of(receipts))).await;
         self.refusals.forget(&question.places.keys, Moment::now());
         refunded.map(drop)
     }
 
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        receipts: &[Receipt<'_>],
+    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        let (store, owned, slots) = (Arc::clone(self), Owned::of_receipts(receipts), self.slots(&hits)?);
+        let renew = |exchange: Arc<Exchange>| async move {
+            match slots {
+                None => store.renew_in_one(&exchange, &owned.receipts()).await,
+                Some(slots) => store.renew_apart(&exchange, &owned.receipts(), &slots).await,
+            }
+        };
+        self.calls.start(renew).await
+    }
+
     /// Charges anew, each by itself. One that the server could not read is told as not charged.
-    pub(crate) async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+    async fn renew_in_one(
+        &self,
+        exchange: &Exchange,
+        receipts: &[Receipt<'_>],
+    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
         if receipts.iter().any(|receipt| Places::is_own(&receipt.hit)) {
-            return self.renew_by_swap(receipts).await;
+            return self.renew_by_swap(exchange, receipts).await;
         }
-        let question = Arc::new(Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?);
+        let question = Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?;
         if question.twins.is_none() {
             let now = AnyClock::system().now();
             return Ok(vec![Some(now); receipts.len()]);
         }
-        let renew: Program = |programs: &Programs| &programs.renew;
-        let told = self.calls.ask_all(renew, Arc::clone(&question), Some(times_of(receipts))).await?;
+        let told = exchange.ask_all(|programs| &programs.renew, &question, Some(times_of(receipts))).await?;
         answer::renewals(&told, &question)
     }
 
     /// Strategies of one's own, one after the other: what is stored of one client is no business of another's.
-    async fn renew_by_swap(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+    async fn renew_by_swap(
+        &self,
+        exchange: &Exchange,
+        receipts: &[Receipt<'_>],
+    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
         let mut renewed = Vec::with_capacity(receipts.len());
         for receipt in receipts {
             let hits = [receipt.hit];
             renewed.push(if Places::is_own(&receipt.hit) {
                 let places = Places::of(&hits, &self.keys)?;
-                by_swap::renew(&self.calls, &self.turns, receipt, &places).await?
+                by_swap::renew(exchange, &self.turns, receipt, &places).await?
             } else {
-                Box::pin(self.renew(std::slice::from_ref(receipt))).await?.into_iter().flatten().next()
+                let alone = std::slice::from_ref(receipt);
+                Box::pin(self.renew_in_one(exchange, alone)).await?.into_iter().flatten().next()
             });
         }
         Ok(renewed)
     }
 
-    /// Slot by slot, all at once. Those of a slot that gave no answer are told as not charged, since it is of no use to others
-    /// that nobody knows; it is an error if none did.
-    pub(crate) async fn renew_apart(
+    /// Slot by slot, all at the same time. Those of a slot that gave no answer are told as not charged, since it is of no use to
+    /// others that nobody knows; it is an error if none did.
+    async fn renew_apart(
         &self,
+        exchange: &Exchange,
         receipts: &[Receipt<'_>],
         slots: &Slots,
     ) -> Result<Vec<Option<Timestamp>>, BackendError> {
         let parts = slots.split(receipts);
-        let answers = side_by_side(parts.iter().map(|part| self.renew(part))).await;
+        let answers = side_by_side(parts.iter().map(|part| self.renew_in_one(exchange, part))).await;
         let (mut renewed, mut failed) = (Vec::with_capacity(parts.len()), None);
         for (part, answer) in parts.iter().zip(answers) {
             renewed.push(answer.unwrap_or_else(|error| {
@@ -224,6 +299,32 @@ impl Store {
             }
             None => Ok(slots.in_order(renewed)),
         }
+    }
+
+    pub(crate) async fn reset(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+        let keys = hits.iter().map(|hit| self.keys.of(hit).map_err(BackendError::unavailable));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let store = Arc::clone(self);
+        let reset = |exchange: Arc<Exchange>| async move {
+            let removed = exchange.remove(&keys).await;
+            store.refusals.forget(&keys, Moment::now());
+            removed
+        };
+        self.calls.start(reset).await
+    }
+
+    /// Removes everything, some keys at a time. Each of these calls ends by itself.
+    pub(crate) async fn clear(self: &Arc<Self>) -> Result<(), BackendError> {
+        let store = Arc::clone(self);
+        let clear = async move {
+            let cleared = store.client.clear(&store.keys.pattern()).await;
+            store.refusals.forget_all(Moment::now());
+            Ok(cleared?)
+        };
+        self.calls.finish(clear).await
     }
 }
 

@@ -31,11 +31,11 @@ pub(crate) async fn undergo(fault: Fault) -> Result<Row> {
     fault.prepare(&mut site)?;
     let builder = site.builder(fault.is_of_the_link());
     let redis = if fault.is_there_at_the_start() { builder.connect_lazy()? } else { builder.connect().await? };
-    let app = App::serve(redis).await?;
+    let app = App::serve(redis.clone()).await?;
     let stalls = Stalls::watch()?;
     let load = Load::begin((0..CALLERS).map(|number| Client::new(&app, number)));
     sleep(BEFORE).await;
-    let back = fault.happen(&mut site).await?;
+    let back = fault.happen(&mut site, &redis).await?;
     sleep(AFTERWARDS).await;
     let answers = load.end().await?;
     let row = Row::new(fault, &answers, back, stalls.in_all());

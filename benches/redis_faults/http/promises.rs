@@ -20,6 +20,9 @@ pub(crate) fn broken(row: &Row) -> Vec<String> {
     if row.other > 0 {
         broken.push(format!("{} requests came to neither a 200 nor a 429", row.other));
     }
+    if row.by_fallback > 0 && !row.fault.may_fail_a_call() {
+        broken.push(format!("the fallback decided about {} requests", row.by_fallback));
+    }
     let longest = row.waits.longest();
     if longest > BUDGET + SLACK + row.stalls {
         broken.push(format!("somebody waited for {longest:?}"));

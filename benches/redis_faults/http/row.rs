@@ -22,7 +22,7 @@ pub(crate) struct Row {
     refused: usize,
     /// Other statuses, and requests that were lost.
     pub(super) other: usize,
-    by_fallback: usize,
+    pub(super) by_fallback: usize,
     pub(super) waits: Waits,
     /// Of those who asked while the breaker let nobody through but trials, until the fault was over.
     pub(super) waits_while_open: Waits,

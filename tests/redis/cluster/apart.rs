@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::{sleep, timeout};
 use traffik::{
     backend::Backend,
     client::Key,
@@ -35,6 +36,18 @@ impl Three {
     fn hits(&self) -> Result<Vec<Hit<'_>>> {
         let rate = "3/30d".parse()?;
         Ok(self.keys.iter().map(|key| Hit { uid: "limit", key, strategy: &self.strategy, rate, cost: 1 }).collect())
+    }
+
+    /// What each client was charged, by its server.
+    async fn charged(&self) -> Result<[u64; 3]> {
+        let backend = self.cluster.builder().connect().await?;
+        let mut charged = [0; 3];
+        for (hit, charged) in self.hits()?.iter().zip(&mut charged) {
+            let decision = backend.peek(&[*hit]).await?;
+            let past = decision.outcomes().first().and_then(|outcome| outcome.past.clone());
+            *charged = past.map_or(0, |past| past.state.words()[1]);
+        }
+        Ok(charged)
     }
 
     /// How often programs ran on any of the servers.
@@ -102,5 +115,30 @@ async fn whoever_is_unlimited_is_asked_about_nowhere() -> Result {
     for hits in [[unlimited, hits[0], hits[1]], [hits[0], unlimited, hits[1]]] {
         assert!(backend.decide(&hits).await?.is_admitted());
     }
+    Ok(())
+}
+
+/// The caller goes away while the second of three servers hangs. If that server comes back before the deadline of its call, all
+/// three are charged. If it comes back later, the first has its charge back and the third is not asked; the second may run late.
+#[tokio::test]
+async fn cancelled_decision_over_several_slots_leaves_no_part_of_it_charged() -> Result {
+    let three = Three::start()?;
+    let backend = three.cluster.builder().command_timeout(DEADLINE).connect().await?;
+    let hits = three.hits()?;
+    let mut charged = Vec::new();
+    for hangs_for in [DEADLINE / 5, 2 * DEADLINE] {
+        three.cluster.node(1)?.hang()?;
+        assert!(timeout(DEADLINE / 10, backend.decide(&hits)).await.is_err(), "a server that hangs answered");
+        sleep(hangs_for).await;
+        three.cluster.node(1)?.go_on()?;
+        // Until all that goes on by itself is over.
+        sleep(2 * DEADLINE).await;
+        charged.push(three.charged().await?);
+    }
+    let [in_time, late] = charged[..] else { return Err("two rounds".into()) };
+    assert_eq!(in_time, [1, 1, 1]);
+    assert_eq!((late[0], late[2]), (1, 1));
+    let stats = backend.stats();
+    assert!(late[1] - 1 <= stats.late + stats.in_doubt, "{late:?}: {stats:?}");
     Ok(())
 }

@@ -102,7 +102,8 @@ async fn all_attempts_together_take_no_longer_than_a_call_may() -> Result {
         waiting.spawn(async move { client.decide(&backend, 1).await });
     }
     while let Some(answer) = waiting.join_next().await {
-        assert!(matches!(answer?, Err(BackendError::Timeout(_))));
+        // Those that waited for their turn were not sent.
+        assert!(matches!(answer?, Err(BackendError::Timeout(_) | BackendError::NotRun(_))));
     }
     assert!(asked.elapsed() < Duration::from_millis(1000), "{:?}", asked.elapsed());
     Ok(())

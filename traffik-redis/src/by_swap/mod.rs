@@ -21,7 +21,7 @@ use self::{
     stored::{Change, Stored},
     tally::Tally,
 };
-use crate::{calls::Calls, client::Reply, places::Places};
+use crate::{calls::Exchange, client::Reply, places::Places};
 
 /// How often a decision is tried before it is an error that somebody else always was faster.
 ///
@@ -46,7 +46,7 @@ struct Thought<T> {
 }
 
 pub(crate) async fn decide(
-    calls: &Calls,
+    exchange: &Exchange,
     turns: &Turns,
     hits: &[Hit<'_>],
     places: &Places,
@@ -55,28 +55,28 @@ pub(crate) async fn decide(
         let tally = Tally::new(hits, &places.of_hits, stored)?;
         Ok(Thought { answer: tally.tell(), changes: tally.changes()? })
     };
-    calls.within(swap(calls, turns, &places.keys, decide)).await
+    swap(exchange, turns, &places.keys, decide).await
 }
 
-pub(crate) async fn peek(calls: &Calls, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
-    let stored = read(calls, &places.keys).await?;
+pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
+    let stored = read(exchange, &places.keys).await?;
     Ok(Tally::new(hits, &places.of_hits, &stored)?.tell_before())
 }
 
 pub(crate) async fn refund(
-    calls: &Calls,
+    exchange: &Exchange,
     turns: &Turns,
     receipts: &[Receipt<'_>],
     places: &Places,
 ) -> Result<(), BackendError> {
     let refund =
         |stored: &Stored| Ok(Thought { answer: (), changes: tally::refunds(receipts, &places.of_hits, stored)? });
-    calls.within(swap(calls, turns, &places.keys, refund)).await
+    swap(exchange, turns, &places.keys, refund).await
 }
 
 /// Charges one anew: when, if there was room.
 pub(crate) async fn renew(
-    calls: &Calls,
+    exchange: &Exchange,
     turns: &Turns,
     receipt: &Receipt<'_>,
     places: &Places,
@@ -85,28 +85,28 @@ pub(crate) async fn renew(
         let (is_charged, change) = tally::renewal(receipt, stored)?;
         Ok(Thought { answer: is_charged.then_some(stored.at), changes: vec![change] })
     };
-    calls.within(swap(calls, turns, &places.keys, renew)).await
+    swap(exchange, turns, &places.keys, renew).await
 }
 
-async fn read(calls: &Calls, keys: &[String]) -> Result<Stored, BackendError> {
-    Stored::read(calls.run(|scripts| &scripts.states, keys.to_vec(), Vec::new()).await?, keys.len())
+async fn read(exchange: &Exchange, keys: &[String]) -> Result<Stored, BackendError> {
+    Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys.len())
 }
 
 /// Thinks about what is stored until nobody was faster than the thought.
 async fn swap<T>(
-    calls: &Calls,
+    exchange: &Exchange,
     turns: &Turns,
     keys: &[String],
     think: impl Fn(&Stored) -> Result<Thought<T>, BackendError>,
 ) -> Result<T, BackendError> {
     let _turn = turns.take(keys).await;
-    let mut stored = read(calls, keys).await?;
+    let mut stored = read(exchange, keys).await?;
     for _ in 0..ATTEMPTS {
         let Thought { answer, changes } = think(&stored)?;
         if changes.iter().all(Option::is_none) {
             return Ok(answer);
         }
-        let reply = calls.run(|scripts| &scripts.swap, keys.to_vec(), stored.swapped(changes)).await?;
+        let reply = exchange.run(|scripts| &scripts.swap, keys, stored.swapped(changes)).await?;
         if is_written(&reply) {
             return Ok(answer);
         }

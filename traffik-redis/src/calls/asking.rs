@@ -4,7 +4,7 @@ use traffik::clock::Timestamp;
 
 use super::Counts;
 use crate::{
-    client::{CallError, Client, Reply},
+    client::{CallError, Client, Reply, Sent},
     question::Question,
     scripts::{Programs, Script, Scripts, Time, Twins},
 };
@@ -36,13 +36,14 @@ impl Asking {
         program: Program,
         questions: impl Iterator<Item = &'a Question> + Clone,
         more: Option<Vec<u8>>,
+        sent: &Sent,
     ) -> Result<Vec<Told>, CallError> {
         let Some(twins) = questions.clone().filter_map(|question| question.twins).reduce(Twins::and) else {
             return Ok(Vec::new());
         };
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
         let args = questions.map(|question| question.packed.clone()).chain(more).chain(self.time.to_tell()).collect();
-        let reply = self.client.run(program(self.time.scripts().of(twins)), &keys, args).await?;
+        let reply = self.client.run(program(self.time.scripts().of(twins)), &keys, args, sent).await?;
         let mut items = reply.into_items().ok_or(CallError::nonsense("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(CallError::nonsense("no time"))?;
         let at = Timestamp::from_micros(at);
@@ -55,9 +56,10 @@ impl Asking {
         program: fn(&Scripts) -> &Script,
         keys: &[String],
         args: Vec<Vec<u8>>,
+        sent: &Sent,
     ) -> Result<Reply, CallError> {
         let args = args.into_iter().chain(self.time.to_tell()).collect();
-        self.client.run(program(self.time.scripts()), keys, args).await
+        self.client.run(program(self.time.scripts()), keys, args, sent).await
     }
 
     /// Asks one question.
@@ -66,8 +68,9 @@ impl Asking {
         program: Program,
         question: &Question,
         more: Option<Vec<u8>>,
+        sent: &Sent,
     ) -> Result<Told, CallError> {
-        let told = self.ask(program, std::iter::once(question), more).await?;
+        let told = self.ask(program, std::iter::once(question), more, sent).await?;
         told.into_iter().next().ok_or(CallError::nonsense("no answer"))
     }
 }

@@ -37,14 +37,16 @@ impl Counts {
         add(&self.refused_here, 1);
     }
 
-    pub(super) fn timed_out(&self) {
-        add(&self.timed_out, 1);
+    pub(super) fn timed_out(&self, questions: usize) {
+        add(&self.timed_out, questions);
     }
 
     /// Something was asked for callers who had stopped waiting for it.
     pub(super) fn late(&self, questions: usize) {
-        add(&self.late, questions);
-        self.say();
+        if questions > 0 {
+            add(&self.late, questions);
+            self.say();
+        }
     }
 
     /// A call about so many questions ended, in an error perhaps.

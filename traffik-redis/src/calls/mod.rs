@@ -1,32 +1,34 @@
-//! How the server is asked: within a deadline, so many calls at a time, and for several callers at once where they would
-//! have to wait anyway.
+//! How the server is asked: by tasks, within a deadline, a few calls at a time, and for several callers together where they
+//! would have to wait anyway.
+//!
+//! Whatever callers share, a call in flight or a place among the others, is held by a task and never by a caller.
 
 mod asking;
+mod batcher;
 mod counts;
-mod gathering;
+mod driver;
+mod exchange;
 mod stats;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},
-    time::{Instant, timeout, timeout_at},
+    time::Instant,
 };
+use tracing::{Instrument, Span};
 use traffik::backend::BackendError;
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
 
 pub use self::stats::RedisStats;
-use self::{asking::Asking, gathering::Gathering};
-pub(crate) use self::{
-    asking::{Program, Told},
-    counts::Counts,
-};
+use self::{asking::Asking, batcher::Batcher};
+pub(crate) use self::{asking::Told, counts::Counts, exchange::Exchange};
 use crate::{
-    client::{CallError, Client, Reply},
+    client::{CallError, Client},
     question::Question,
-    scripts::{Script, Scripts, Time},
+    scripts::Time,
 };
 
 /// How many calls besides decisions may be under way at once.
@@ -35,15 +37,12 @@ const OTHER_CALLS: usize = 64;
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
 
-/// A call that is not part of whoever asks for it: it goes on without, and the client's futures are deep.
-type Call<T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>;
-
 /// The calls of one backend.
 pub(crate) struct Calls {
     asking: Arc<Asking>,
     deadline: Duration,
-    /// Where decisions gather, by their slots.
-    gatherings: Box<[Arc<Gathering>]>,
+    /// For decisions, by their slots.
+    batchers: Box<[Arc<Batcher>]>,
     /// The places of all other calls.
     places: Arc<Semaphore>,
 }
@@ -51,7 +50,8 @@ pub(crate) struct Calls {
 impl Calls {
     pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
         let asking = Arc::new(Asking::new(client, time));
-        Self { gatherings: Gathering::all_of(&asking), places: Arc::new(Semaphore::new(OTHER_CALLS)), deadline, asking }
+        let (batchers, places) = (Batcher::all_of(&asking, deadline), Arc::new(Semaphore::new(OTHER_CALLS)));
+        Self { asking, deadline, batchers, places }
     }
 
     /// The same way to the same server, by another time.
@@ -62,111 +62,53 @@ impl Calls {
 
     /// Decides, in a call of its own or together with others.
     pub(crate) async fn decide(&self, question: Arc<Question>) -> Result<Told, BackendError> {
-        runtime()?;
-        let gathering = self.gathering(&question).ok_or(BackendError::Closed)?;
-        match timeout(self.deadline, gathering.ask(question)).await {
+        let batcher = self.batcher(&question).ok_or(BackendError::Closed)?;
+        match batcher.ask(question, runtime()?).await {
             Ok(answer) => answer.map_err(failed),
-            Err(_) => Err(self.too_late()),
+            Err(gone) => Err(BackendError::unavailable(gone)),
         }
     }
 
-    fn gathering(&self, question: &Question) -> Option<&Arc<Gathering>> {
-        match &*self.gatherings {
+    fn batcher(&self, question: &Question) -> Option<&Arc<Batcher>> {
+        match &*self.batchers {
             [only] => Some(only),
             all => all.get(usize::from(question.slot()) * all.len() / usize::from(SLOTS)),
         }
     }
 
-    /// Asks one question in a call of its own. What more there is to say comes after it.
-    pub(crate) async fn ask(
-        &self,
-        program: Program,
-        question: Arc<Question>,
-        more: Option<Vec<u8>>,
-    ) -> Result<Told, BackendError> {
-        let asking = Arc::clone(&self.asking);
-        self.bounded(Box::pin(async move { asking.ask_one(program, &question, more).await })).await
-    }
-
-    /// The same of a program that says something to each hit.
-    pub(crate) async fn ask_all(
-        &self,
-        program: Program,
-        question: Arc<Question>,
-        more: Option<Vec<u8>>,
-    ) -> Result<Vec<Told>, BackendError> {
-        let asking = Arc::clone(&self.asking);
-        self.bounded(Box::pin(async move { asking.ask(program, std::iter::once(&*question), more).await })).await
-    }
-
-    /// Runs a program that is about what is stored, and not about hits.
-    pub(crate) async fn run(
-        &self,
-        program: fn(&Scripts) -> &Script,
-        keys: Vec<String>,
-        args: Vec<Vec<u8>>,
-    ) -> Result<Reply, BackendError> {
-        let asking = Arc::clone(&self.asking);
-        self.bounded(Box::pin(async move { asking.run(program, &keys, args).await })).await
-    }
-
-    /// Several calls, which together take no longer than one may. The last of them may have run when time is up.
-    pub(crate) async fn within<T>(
-        &self,
-        calls: impl Future<Output = Result<T, BackendError>>,
-    ) -> Result<T, BackendError> {
-        self.before(self.until()?, calls).await
-    }
-
-    /// Until when all calls of something that begins now have to be answered.
-    pub(crate) fn until(&self) -> Result<Instant, BackendError> {
-        runtime()?;
-        Ok(Instant::now() + self.deadline)
-    }
-
-    /// One of these calls.
-    pub(crate) async fn before<T>(
-        &self,
-        until: Instant,
-        call: impl Future<Output = Result<T, BackendError>>,
-    ) -> Result<T, BackendError> {
-        timeout_at(until, call).await.unwrap_or_else(|_| Err(self.too_late()))
-    }
-
-    /// Calls of which each has a deadline of its own.
-    pub(crate) async fn each<T>(&self, calls: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
-        runtime()?;
-        Ok(calls.await?)
-    }
-
-    /// Removes keys.
-    pub(crate) async fn remove(&self, keys: Vec<String>) -> Result<(), BackendError> {
-        let client = self.asking.client.clone();
-        self.bounded(Box::pin(async move { client.remove(&keys).await })).await
-    }
-
-    /// Runs a call where there is a place for it, to its end even if nobody waits for that any more.
-    async fn bounded<T: Send + 'static>(&self, call: Call<T>) -> Result<T, BackendError> {
+    /// Has a task do some work with the server, which it goes on with whether its caller waits or not.
+    pub(crate) async fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<T, BackendError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
         let runtime = runtime()?;
-        let answer = async {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(CallError::Closed) };
-            let (sender, answer) = oneshot::channel();
-            let counts = Arc::clone(&self.asking.counts);
-            runtime.spawn(async move {
-                counts.called();
-                let answer = call.await;
-                drop(place);
-                counts.ended(answer.as_ref().err(), 1);
-                if sender.send(answer).is_err_and(|answer| answer.is_ok()) {
-                    counts.late(1);
-                }
-            });
-            answer.await.unwrap_or_else(|gone| Err(CallError::InDoubt(gone.into())))
-        };
-        match timeout(self.deadline, answer).await {
-            Ok(answer) => answer.map_err(BackendError::from),
-            Err(_) => Err(self.too_late()),
+        let exchange = Arc::new(Exchange::new(&self.asking, &self.places, self.deadline));
+        let (sender, answer) = oneshot::channel();
+        let performed = Arc::clone(&exchange).perform(work(Arc::clone(&exchange)), sender);
+        let task = runtime.spawn(performed.instrument(Span::current()));
+        exchange.wait(answer, task).await
+    }
+
+    /// Has a task do something to its end, whose calls have deadlines of their own.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        match runtime()?.spawn(work.instrument(Span::current())).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(ended) => Err(BackendError::unavailable(ended)),
         }
+    }
+
+    /// When what begins now has to be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.deadline
+    }
+
+    pub(crate) fn too_late(&self) -> BackendError {
+        BackendError::Timeout(self.deadline)
     }
 
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
@@ -186,23 +128,19 @@ impl Calls {
     pub(crate) fn clock(&self) -> AnyClock {
         self.asking.time.clock()
     }
-
-    fn too_late(&self) -> BackendError {
-        self.asking.counts.timed_out();
-        BackendError::Timeout(self.deadline)
-    }
 }
 
 /// The same error for everybody whose question was in a call.
 fn failed(error: Arc<CallError>) -> BackendError {
     match *error {
         CallError::Closed => BackendError::Closed,
+        CallError::Late(deadline) => BackendError::Timeout(deadline),
         _ if error.surely_did_not_run() => BackendError::not_run(error),
         _ => BackendError::unavailable(error),
     }
 }
 
-/// Calls outlive their callers, as tasks, and so need a runtime.
+/// Calls are made by tasks.
 fn runtime() -> Result<Handle, BackendError> {
     Handle::try_current().map_err(|_| BackendError::unavailable("Redis is asked within a Tokio runtime"))
 }

@@ -13,7 +13,7 @@ pub struct RedisStats {
     pub decisions: u64,
     /// Decisions that were refusals without asking Redis, since it had just refused the same.
     pub refused_here: u64,
-    /// Callers who were told that there was no answer within the deadline.
+    /// Decisions and other calls that had no answer within the deadline, those included that were not sent by then.
     pub timed_out: u64,
     /// Decisions and other calls that ran although whoever asked had stopped waiting: they are charged.
     pub late: u64,

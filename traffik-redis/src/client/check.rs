@@ -1,6 +1,6 @@
 //! Whether a server can keep limits, and what is wrong with it if it cannot.
 
-use super::{CallError, Client, Reply};
+use super::{CallError, Client, Reply, Sent};
 use crate::{Error, scripts::Script};
 
 /// `PXAT`, by which every key is given its end, came with it.
@@ -21,7 +21,7 @@ pub(crate) async fn check(client: &Client, key: String) -> Result<(), Error> {
     };
     check_version(&about)?;
     let probe = Script::new(include_str!("probe.lua").to_owned());
-    client.run(&probe, &[key], Vec::new()).await.map_err(explained)?;
+    client.run(&probe, &[key], Vec::new(), &Sent::default()).await.map_err(explained)?;
     warn_of_evictions(client).await;
     Ok(())
 }

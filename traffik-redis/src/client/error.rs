@@ -3,7 +3,7 @@ use std::{error::Error, time::Duration};
 use thiserror::Error;
 use traffik::backend::BackendError;
 
-use super::reasons::of_refusal as in_plain_words;
+use super::{Sent, reasons::of_refusal as in_plain_words};
 
 /// Why a call brought no answer, by what may have come of it.
 #[derive(Debug, Error)]
@@ -17,6 +17,9 @@ pub(crate) enum CallError {
     /// The server answered with an error, and wrote nothing.
     #[error("Redis refused: {}", in_plain_words(.0))]
     Refused(String),
+    /// The call was sent, and the caller's deadline passed. It may still run.
+    #[error("Redis did not answer within {0:?}")]
+    Late(Duration),
     /// The client was closed.
     #[error("the connection to Redis is closed")]
     Closed,
@@ -28,8 +31,13 @@ impl CallError {
         Self::Refused(format!("its answer makes no sense: {what}"))
     }
 
-    pub(super) fn silence(patience: Duration) -> Self {
-        Self::InDoubt(format!("none within {patience:?}").into())
+    /// There was no answer for so long.
+    pub(super) fn silence(patience: Duration, sent: &Sent) -> Self {
+        if sent.may_run() {
+            Self::InDoubt(format!("none within {patience:?}").into())
+        } else {
+            Self::NotRun(format!("no server took the call within {patience:?}").into())
+        }
     }
 
     /// Whether the same call may be made again without a charge that counts twice.
@@ -37,7 +45,7 @@ impl CallError {
         match self {
             Self::NotRun(_) => true,
             Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
-            Self::InDoubt(_) | Self::Closed => false,
+            Self::InDoubt(_) | Self::Late(_) | Self::Closed => false,
         }
     }
 }
@@ -49,6 +57,7 @@ impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Closed => Self::Closed,
+            CallError::Late(deadline) => Self::Timeout(deadline),
             not_run if not_run.surely_did_not_run() => Self::not_run(not_run),
             other => Self::unavailable(other),
         }
@@ -58,6 +67,14 @@ impl From<CallError> for BackendError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_is_in_doubt_only_after_the_call_was_sent() {
+        let (sent, patience) = (Sent::default(), Duration::from_millis(50));
+        assert!(CallError::silence(patience, &sent).surely_did_not_run());
+        sent.add();
+        assert!(!CallError::silence(patience, &sent).surely_did_not_run());
+    }
 
     #[test]
     fn only_what_surely_did_not_run_is_told_so() {
@@ -74,7 +91,6 @@ mod tests {
         }
         for error in [
             CallError::InDoubt("the connection was lost".into()),
-            CallError::silence(Duration::from_millis(50)),
             CallError::nonsense("no list"),
             refused("OOM command not allowed when used memory > 'maxmemory'."),
         ] {

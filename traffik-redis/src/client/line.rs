@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use super::{CallError, Reply, pulse::Pulse, standing::Standing};
+use super::{CallError, Reply, Sent, pulse::Pulse, standing::Standing};
 
 /// One connection, over all the times that it is lost and made again.
 pub(super) struct Line {
@@ -55,7 +55,6 @@ impl Line {
         }
     }
 
-    #[cfg(feature = "cluster")]
     pub(super) fn patience(&self) -> Patience {
         self.patience
     }
@@ -79,12 +78,25 @@ impl Line {
         why
     }
 
+    /// Waits until there is a connection, or it is known that there is none.
+    pub(super) async fn ready(&self) -> Result<(), CallError> {
+        self.standing.ready(self.patience.answer).await
+    }
+
     /// Makes a call if there is a connection, or once there is for the first time.
-    pub(super) async fn call(&self, call: impl Future<Output = Result<Reply, CallError>>) -> Result<Reply, CallError> {
-        self.standing.ready(self.patience.answer).await?;
+    ///
+    /// Runs in tasks only: a caller that is not polled must not look like a server that does not answer.
+    pub(super) async fn call(
+        &self,
+        sent: &Sent,
+        call: impl Future<Output = Result<Reply, CallError>>,
+    ) -> Result<Reply, CallError> {
+        self.ready().await?;
         let waiting = self.pulse.wait();
-        let answer =
-            timeout(self.patience.answer, call).await.unwrap_or_else(|_| Err(CallError::silence(self.patience.answer)));
+        sent.add();
+        let answer = timeout(self.patience.answer, call)
+            .await
+            .unwrap_or_else(|_| Err(CallError::silence(self.patience.answer, sent)));
         match &answer {
             Ok(_) => waiting.answered(),
             Err(CallError::Refused(reason)) => {
@@ -96,6 +108,9 @@ impl Line {
                 }
             }
             Err(_) => {}
+        }
+        if let Err(CallError::NotRun(_) | CallError::Refused(_)) = &answer {
+            sent.take_back();
         }
         answer
     }

@@ -15,6 +15,7 @@ mod pulse;
 mod reasons;
 mod reply;
 mod said;
+mod sent;
 mod server;
 mod settings;
 mod standing;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     error::CallError,
     reasons::of_refusal as in_plain_words,
     reply::Reply,
+    sent::Sent,
     settings::{Origin, Settings},
 };
 use self::{
@@ -123,21 +125,46 @@ impl Client {
         !matches!(self.0.store, Store::Server(_))
     }
 
-    /// Runs a program. One that the server does not know, as after a restart, is sent whole.
-    pub(crate) async fn run(&self, script: &Script, keys: &[String], args: Vec<Vec<u8>>) -> Result<Reply, CallError> {
+    /// Waits until there is a connection, or it is known that there is none.
+    pub(crate) async fn ready(&self) -> Result<(), CallError> {
         match self.open()? {
-            Store::Server(pool) => pool.next().run(script, keys, args).await,
+            Store::Server(pool) => pool.ready().await,
             #[cfg(feature = "cluster")]
-            Store::Cluster(cluster) => cluster.run(script, keys, args).await,
+            Store::Cluster(cluster) => cluster.ready().await,
+        }
+    }
+
+    /// How long after it was sent a call has ended at the latest.
+    pub(crate) fn longest_call(&self) -> Duration {
+        match &self.0.store {
+            Store::Server(pool) => pool.first().line().patience().answer,
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.patience().answer,
+        }
+    }
+
+    /// Runs a program. One that the server does not know, as after a restart, is sent whole. `sent` says at any time whether
+    /// the program may have run; the future can be dropped where it has not.
+    pub(crate) async fn run(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: Vec<Vec<u8>>,
+        sent: &Sent,
+    ) -> Result<Reply, CallError> {
+        match self.open()? {
+            Store::Server(pool) => pool.next().run(script, keys, args, sent).await,
+            #[cfg(feature = "cluster")]
+            Store::Cluster(cluster) => cluster.run(script, keys, args, sent).await,
         }
     }
 
     /// Removes keys.
-    pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), CallError> {
+    pub(crate) async fn remove(&self, keys: &[String], sent: &Sent) -> Result<(), CallError> {
         match self.open()? {
-            Store::Server(pool) => pool.next().remove(keys).await,
+            Store::Server(pool) => pool.next().remove(keys, sent).await,
             #[cfg(feature = "cluster")]
-            Store::Cluster(cluster) => cluster.remove(keys).await,
+            Store::Cluster(cluster) => cluster.remove(keys, sent).await,
         }
     }
 

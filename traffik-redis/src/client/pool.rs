@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fred::types::config::Config;
 
-use super::{Health, line::Patience, server::Server};
+use super::{CallError, Health, line::Patience, server::Server};
 use crate::Error;
 
 pub(super) struct Pool {
@@ -46,6 +46,11 @@ impl Pool {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % (self.others.len() + 1);
         let in_turn = || self.all().cycle().skip(turn).take(self.others.len() + 1);
         in_turn().find(|server| server.is_connected()).unwrap_or(&self.first)
+    }
+
+    /// Waits until one is connected, or it is known that none is.
+    pub(super) async fn ready(&self) -> Result<(), CallError> {
+        if self.all().any(Server::is_connected) { Ok(()) } else { self.first.ready().await }
     }
 
     pub(super) fn health(&self) -> Health {

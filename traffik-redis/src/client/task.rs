@@ -15,11 +15,6 @@ impl<T> Task<T> {
         self.0.is_finished()
     }
 
-    #[cfg(feature = "cluster")]
-    pub(super) fn end(&self) {
-        self.0.abort();
-    }
-
     pub(super) async fn ended(&mut self) -> Result<T, JoinError> {
         (&mut self.0).await
     }

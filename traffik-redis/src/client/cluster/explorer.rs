@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    Sent,
     atlas::Atlas,
     node::Node,
     slots::{self, Share},
@@ -52,7 +53,9 @@ async fn latest(atlas: &Atlas) -> Result<Vec<Share>, String> {
 }
 
 async fn told_by(guide: &Node) -> Result<Vec<Share>, String> {
-    let asked = timeout(guide.patience().max(ANSWER_WITHIN), guide.call(redis::cmd("CLUSTER").arg("SLOTS"))).await;
+    let asked =
+        timeout(guide.patience().max(ANSWER_WITHIN), guide.call(redis::cmd("CLUSTER").arg("SLOTS"), &Sent::default()))
+            .await;
     let reply = asked.map_err(|_| format!("{}: no answer", guide.place()))?;
     let reply = reply.map_err(|error| error.to_string())?;
     slots::read(reply, guide.place()).ok_or_else(|| format!("{}: it knows of no slots", guide.place()))

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use self::{atlas::Atlas, dial::Dial, node::Node, redirect::Redirect};
 use super::{
-    CallError, Reply,
+    CallError, Reply, Sent,
     line::Patience,
     pages::Pages,
     pause::Pause,
@@ -74,20 +74,30 @@ impl Cluster {
         self.atlas.standing()
     }
 
-    pub(super) async fn run(&self, script: &Script, keys: &[String], args: Vec<Vec<u8>>) -> Result<Reply, CallError> {
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: Vec<Vec<u8>>,
+        sent: &Sent,
+    ) -> Result<Reply, CallError> {
         let slot = keys.first().map_or(0, |key| redis_keyslot(key.as_bytes()));
         let command = |is_whole: bool| {
             let mut command = redis::cmd(if is_whole { "EVAL" } else { "EVALSHA" });
             command.arg(if is_whole { &script.text } else { &script.sha }).arg(keys.len()).arg(keys).arg(&args);
             command
         };
-        self.ask(slot, command).await
+        self.ask(slot, command, sent).await
     }
 
-    pub(super) async fn remove(&self, keys: &[String]) -> Result<(), CallError> {
+    pub(super) async fn remove(&self, keys: &[String], sent: &Sent) -> Result<(), CallError> {
         for keys in slots::by_slot(keys) {
             let slot = keys.first().map_or(0, |key| redis_keyslot(key.as_bytes()));
-            self.ask(slot, |_| unlink(&keys)).await?;
+            self.ask(slot, |_| unlink(&keys), sent).await?;
         }
         Ok(())
     }
@@ -98,7 +108,7 @@ impl Cluster {
         for primary in self.atlas.primaries() {
             let mut pages = Pages::of(pattern);
             while let Some(words) = pages.next() {
-                let page = primary.call(redis::cmd("SCAN").arg(&words[..])).await?;
+                let page = primary.call(redis::cmd("SCAN").arg(&words[..]), &Sent::default()).await?;
                 self.remove_on(&primary, &pages.read(page)).await?;
             }
         }
@@ -113,7 +123,7 @@ impl Cluster {
         for (keys, reply) in groups.iter().zip(replies) {
             if let Reply::Error(_) = reply {
                 let keys: Vec<_> = keys.iter().map(|key| (*key).clone()).collect();
-                self.remove(&keys).await?;
+                self.remove(&keys, &Sent::default()).await?;
             }
         }
         Ok(())
@@ -124,7 +134,7 @@ impl Cluster {
         self.ready().await?;
         let primaries = self.atlas.primaries();
         let primary = primaries.iter().find(|primary| primary.is_up()).or(primaries.first());
-        primary.ok_or_else(nobody)?.call(redis::cmd(name).arg(words)).await
+        primary.ok_or_else(nobody)?.call(redis::cmd(name).arg(words), &Sent::default()).await
     }
 
     pub(super) fn close(&self) {
@@ -147,7 +157,8 @@ impl Cluster {
         self.explorer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ready(&self) -> Result<(), CallError> {
+    /// Waits until the map is there, or it is known that no server tells it.
+    pub(super) async fn ready(&self) -> Result<(), CallError> {
         self.revive();
         self.standing().ready(self.patience.answer).await
     }
@@ -162,23 +173,23 @@ impl Cluster {
     }
 
     /// Asks whoever has a slot. `command` is made for each attempt, whole or not.
-    async fn ask(&self, slot: u16, command: impl Fn(bool) -> Cmd) -> Result<Reply, CallError> {
+    async fn ask(&self, slot: u16, command: impl Fn(bool) -> Cmd, sent: &Sent) -> Result<Reply, CallError> {
         self.ready().await?;
-        let asked = timeout(self.patience.answer, self.follow(slot, command)).await;
-        asked.unwrap_or_else(|_| Err(CallError::silence(self.patience.answer)))
+        let asked = timeout(self.patience.answer, self.follow(slot, command, sent)).await;
+        asked.unwrap_or_else(|_| Err(CallError::silence(self.patience.answer, sent)))
     }
 
-    async fn follow(&self, slot: u16, command: impl Fn(bool) -> Cmd) -> Result<Reply, CallError> {
+    async fn follow(&self, slot: u16, command: impl Fn(bool) -> Cmd, sent: &Sent) -> Result<Reply, CallError> {
         let (mut course, mut is_whole, mut pause, mut steps) = (Course::Owner, false, Pause::shortest(), 0..STEPS);
         loop {
             let (node, answer) = match &course {
                 Course::Owner => {
                     let node = self.atlas.owner(slot).ok_or_else(nobody)?;
-                    let answer = node.call(&command(is_whole)).await;
+                    let answer = node.call(&command(is_whole), sent).await;
                     (node, answer)
                 }
-                Course::To(node) => (Arc::clone(node), node.call(&command(is_whole)).await),
-                Course::Asking(node) => (Arc::clone(node), node.call_asking(command(is_whole)).await),
+                Course::To(node) => (Arc::clone(node), node.call(&command(is_whole), sent).await),
+                Course::Asking(node) => (Arc::clone(node), node.call_asking(command(is_whole), sent).await),
             };
             let Err(CallError::Refused(reason)) = &answer else { return answer };
             let Some(redirect) = Redirect::read(reason, node.place()) else { return answer };

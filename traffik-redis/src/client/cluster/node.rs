@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,12 +12,15 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConne
 use tokio::{sync::Notify, time::sleep};
 
 use super::{dial::Dial, slots::Place};
-use crate::client::{CallError, Reply, line::Line, pause::Pause, standing::Phase, task::Task};
+use crate::client::{CallError, Reply, Sent, line::Line, pause::Pause, standing::Phase, task::Task};
 
 pub(super) struct Node {
     place: Place,
+    dial: Arc<Dial>,
+    trouble: Arc<Notify>,
     link: Arc<Link>,
-    keeper: Task<()>,
+    /// Drives the connection, until the node is let go of.
+    keeper: Mutex<Option<Task<()>>>,
     was_asked: AtomicBool,
 }
 
@@ -31,8 +34,9 @@ impl Node {
     /// Connects in the background. Whoever hears `trouble` learns that it is not there any more.
     pub(super) fn connect(place: Place, dial: Arc<Dial>, trouble: Arc<Notify>) -> Self {
         let link = Arc::new(Link { line: Line::new(dial.patience()), connection: Mutex::new(None) });
-        let keeper = Task::spawn(keep(place.clone(), dial, Arc::clone(&link), trouble));
-        Self { place, link, keeper, was_asked: AtomicBool::new(false) }
+        let node = Self { place, dial, trouble, link, keeper: Mutex::new(None), was_asked: AtomicBool::new(false) };
+        *node.keeper() = Some(node.keep());
+        node
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -63,21 +67,40 @@ impl Node {
     }
 
     pub(super) fn close(&self) {
-        self.keeper.end();
+        self.keeper().take();
         self.link.line.standing().close();
     }
 
-    pub(super) async fn call(&self, command: &Cmd) -> Result<Reply, CallError> {
-        self.send(|mut connection| async move { connection.send_packed_command(command).await }).await
+    fn keep(&self) -> Task<()> {
+        let (place, dial) = (self.place.clone(), Arc::clone(&self.dial));
+        Task::spawn(keep(place, dial, Arc::clone(&self.link), Arc::clone(&self.trouble)))
+    }
+
+    /// Connects anew where the keeper has ended together with its runtime.
+    fn revive(&self) {
+        let mut keeper = self.keeper();
+        if keeper.as_ref().is_some_and(Task::is_over) {
+            self.link.set(None);
+            self.link.line.standing().start_again();
+            *keeper = Some(self.keep());
+        }
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Option<Task<()>>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn call(&self, command: &Cmd, sent: &Sent) -> Result<Reply, CallError> {
+        self.send(sent, |mut connection| async move { connection.send_packed_command(command).await }).await
     }
 
     /// A call that it takes though the slot is not its own yet. Nothing gets between the two commands: they are written as
     /// one message.
-    pub(super) async fn call_asking(&self, command: Cmd) -> Result<Reply, CallError> {
+    pub(super) async fn call_asking(&self, command: Cmd, sent: &Sent) -> Result<Reply, CallError> {
         let mut both = Pipeline::with_capacity(2);
         both.cmd("ASKING").add_command(command);
         self.was_asked.store(true, Ordering::Relaxed);
-        self.send(|mut connection| async move {
+        self.send(sent, |mut connection| async move {
             let answers = connection.send_packed_commands(&both, 1, 1).await?;
             Ok(answers.into_iter().next().unwrap_or(Value::Nil))
         })
@@ -94,7 +117,7 @@ impl Node {
             all.add_command(command.clone());
         }
         let answers = self
-            .send(|mut connection| async move {
+            .send(&Sent::default(), |mut connection| async move {
                 connection.send_packed_commands(&all, 0, all.len()).await.map(Value::Array)
             })
             .await?;
@@ -103,8 +126,10 @@ impl Node {
 
     async fn send<A: Future<Output = RedisResult<Value>>>(
         &self,
+        sent: &Sent,
         call: impl FnOnce(MultiplexedConnection) -> A,
     ) -> Result<Reply, CallError> {
+        self.revive();
         let call = async {
             let Some(connection) = self.link.connection() else {
                 return Err(CallError::NotRun("there is no connection".into()));
@@ -115,7 +140,7 @@ impl Node {
                 Err(error) => Err(not_answered(error)),
             }
         };
-        self.link.line.call(call).await
+        self.link.line.call(sent, call).await
     }
 }
 

@@ -17,7 +17,7 @@ use fred::{
 use tokio::time::timeout;
 
 use super::{
-    CONNECT_WITHIN, CallError, Reply,
+    CONNECT_WITHIN, CallError, Reply, Sent,
     line::{Line, Patience},
     pages::Pages,
     reasons,
@@ -80,28 +80,41 @@ impl Server {
         self.line.standing().is_up() && self.client.is_connected()
     }
 
-    pub(super) async fn run(&self, script: &Script, keys: &[String], args: Vec<Vec<u8>>) -> Result<Reply, CallError> {
+    /// Waits until there is a connection, or it is known that there is none.
+    pub(super) async fn ready(&self) -> Result<(), CallError> {
+        self.revive();
+        self.line.ready().await
+    }
+
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: Vec<Vec<u8>>,
+        sent: &Sent,
+    ) -> Result<Reply, CallError> {
         let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
         let mut words = vec![Value::from(script.sha.as_str()), Value::from(count)];
         words.extend(keys.iter().map(|key| Value::from(key.as_str())));
         words.extend(args.into_iter().map(|arg| Value::Bytes(arg.into())));
-        match self.call("EVALSHA", words.clone()).await {
+        match self.call("EVALSHA", words.clone(), sent).await {
             Err(CallError::Refused(reason)) if reason.starts_with("NOSCRIPT") => {
                 if let Some(name) = words.first_mut() {
                     *name = Value::from(script.text.as_str());
                 }
-                self.call("EVAL", words).await
+                self.call("EVAL", words, sent).await
             }
             answer => answer,
         }
     }
 
     pub(super) async fn command(&self, name: &'static str, words: &[&str]) -> Result<Reply, CallError> {
-        self.call(name, words.iter().map(|word| Value::from(*word)).collect()).await
+        self.call(name, words.iter().map(|word| Value::from(*word)).collect(), &Sent::default()).await
     }
 
-    pub(super) async fn remove(&self, keys: &[String]) -> Result<(), CallError> {
-        self.call("UNLINK", keys.iter().map(|key| Value::from(key.as_str())).collect()).await.map(drop)
+    pub(super) async fn remove(&self, keys: &[String], sent: &Sent) -> Result<(), CallError> {
+        let keys = keys.iter().map(|key| Value::from(key.as_str())).collect();
+        self.call("UNLINK", keys, sent).await.map(drop)
     }
 
     pub(super) async fn clear(&self, pattern: &str) -> Result<(), CallError> {
@@ -110,7 +123,7 @@ impl Server {
             let page = self.command("SCAN", &words).await?;
             let keys = pages.read(page);
             if !keys.is_empty() {
-                self.remove(&keys).await?;
+                self.remove(&keys, &Sent::default()).await?;
             }
         }
         Ok(())
@@ -136,7 +149,7 @@ impl Server {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call(&self, name: &'static str, words: Vec<Value>) -> Result<Reply, CallError> {
+    async fn call(&self, name: &'static str, words: Vec<Value>, sent: &Sent) -> Result<Reply, CallError> {
         self.revive();
         let call = async {
             // The client would keep it until it is connected again, and run it then.
@@ -150,7 +163,7 @@ impl Server {
                 Err(error) => Err(not_answered(error)),
             }
         };
-        self.line.call(call).await
+        self.line.call(sent, call).await
     }
 }
 
