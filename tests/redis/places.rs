@@ -176,7 +176,9 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::new();
     let redis = builder(&server).connect().await?.by_hand(clock.clone());
-    let traffik = Traffik::builder(redis.clone()).clock(clock.clone()).build()?;
+    // Longer than the clock is moved at a time, so that a slow answer is heard.
+    let patient = Traffik::builder(redis.clone()).clock(clock.clone()).backend_timeout(Duration::from_secs(3600));
+    let traffik = patient.build()?;
     let held = (traffik.hit::<Five>("alice").await?, traffik.hit::<Five>("alice").await?);
     let elsewhere = Traffik::new(builder(&server).connect().await?.by_hand(clock.clone()));
     for _ in 0..50 {
