@@ -7,6 +7,7 @@ mod error;
 mod inquiry;
 mod known;
 mod registry;
+mod task;
 mod traffik;
 
 pub(crate) use self::{ask::Asked, registry::Registry};
