@@ -1,11 +1,13 @@
 //! What has to wait for its turn is held, in the order in which it came, and goes on no sooner than it was told.
 
 use std::{
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{Extension, Router, extract::Path, http::Request, routing::get};
+use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use traffik::{
     Settings, Throttle, Throttled, Traffik,
@@ -20,6 +22,7 @@ use super::{
     logs::Log,
     server::{Reply, Server, get_from},
 };
+use crate::on_error::backends::{Mood, Moody};
 
 const QUEUE: LeakyBucketWithQueue = LeakyBucketWithQueue::new().queue(20);
 
@@ -27,6 +30,7 @@ throttle!(Queue, "held:queue", "3/s", Settings::new().strategy(QUEUE));
 throttle!(Short, "held:short", "1/s", Settings::new().strategy(LeakyBucketWithQueue::new().queue(1)));
 throttle!(Soon, "held:soon", "1/10s", Settings::new().strategy(LeakyBucketWithQueue::new().max_delay(ms(4_000))));
 throttle!(One, "held:one", "1/s", Settings::new().strategy(QUEUE.max_held(1)));
+throttle!(Pair, "held:pair", "1/s", Settings::new().strategy(QUEUE.max_held(2)));
 throttle!(Slow, "held:slow", "1/2s", Settings::new().strategy(QUEUE).cost(2));
 throttle!(Three, "held:three", "3/min", Settings::new().strategy(TokenBucket::new()));
 
@@ -122,6 +126,8 @@ fn app(traffik: &Traffik, departures: &Departures) -> Router {
         .route("/short/{number}", get(|_: Throttled<Short>, path, departures| note(path, departures)))
         .route("/soon/{number}", get(|_: Throttled<Soon>, path, departures| note(path, departures)))
         .route("/one/{number}", get(|_: Throttled<One>, path, departures| note(path, departures)))
+        .route("/pair/{number}", get(|_: Throttled<Pair>, path, departures| note(path, departures)))
+        .route("/one-and-slow/{number}", get(|_: Throttled<(One, Slow)>, path, departures| note(path, departures)))
         .route("/tuple/{number}", get(|_: Throttled<(Queue, Slow, Three)>, path, departures| note(path, departures)))
         .route(
             "/in-turn/{number}",
@@ -334,6 +340,79 @@ async fn a_request_that_is_dropped_gives_up_its_room_at_once() {
     assert!(tokio::time::timeout(Duration::ZERO, get_from(&app, "203.0.113.7:1", "/one/3")).await.is_err());
     clock.advance(ms(2000));
     assert_eq!(get_from(&app, "203.0.113.7:1", "/one/4").await.status, 200);
+}
+
+const ALICE: &str = "203.0.113.7:1";
+const BOB: &str = "203.0.113.8:1";
+
+/// A request that was polled once and is kept without being polled again, because it has to wait.
+fn kept(app: &Router, peer: &'static str, path: &'static str) -> Pin<Box<impl Future<Output = Reply>>> {
+    let app = app.clone();
+    let mut request = Box::pin(async move { get_from(&app, peer, path).await });
+    assert!(request.as_mut().now_or_never().is_none(), "{path} does not wait");
+    request
+}
+
+#[tokio::test]
+async fn kept_requests_whose_turns_have_come_take_no_slots() {
+    let (traffik, clock) = traffik();
+    let app = app(&traffik, &Departures::new(&clock));
+    assert_eq!(get_from(&app, ALICE, "/pair/0").await.status, 200);
+    let first = kept(&app, ALICE, "/pair/1");
+    let second = kept(&app, ALICE, "/pair/2");
+    assert_eq!(get_from(&app, ALICE, "/pair/3").await.status, 429);
+
+    clock.advance(ms(999));
+    assert_eq!(get_from(&app, ALICE, "/pair/3").await.status, 429);
+    clock.advance(ms(1));
+    let third = kept(&app, ALICE, "/pair/3");
+    assert_eq!(get_from(&app, ALICE, "/pair/4").await.status, 429, "the second still waits");
+    clock.advance(ms(1000));
+    let fourth = kept(&app, ALICE, "/pair/4");
+
+    // Requests that are polled after their turns free the slots of no others.
+    assert_eq!((first.await.status, second.await.status), (200, 200));
+    assert_eq!(get_from(&app, ALICE, "/pair/5").await.status, 429);
+    drop(third);
+    let fifth = kept(&app, ALICE, "/pair/5");
+    clock.advance(ms(3000));
+    assert_eq!((fourth.await.status, fifth.await.status), (200, 200));
+}
+
+#[tokio::test]
+async fn kept_request_in_a_tuple_keeps_its_slots_until_it_goes_on() {
+    let (traffik, clock) = traffik();
+    let app = app(&traffik, &Departures::new(&clock));
+    assert_eq!(get_from(&app, ALICE, "/one-and-slow/0").await.status, 200);
+    let _kept = kept(&app, ALICE, "/one-and-slow/1");
+    assert_eq!(get_from(&app, BOB, "/one/0").await.status, 200);
+    clock.advance(ms(3999));
+    assert_eq!(get_from(&app, BOB, "/one/1").await.status, 200);
+    assert_eq!(get_from(&app, BOB, "/one/2").await.status, 429);
+    clock.advance(ms(1));
+    let held = kept(&app, BOB, "/one/2");
+    clock.advance(ms(999));
+    assert_eq!(held.await.status, 200);
+}
+
+#[tokio::test]
+async fn kept_request_without_a_decision_takes_a_slot_as_long_as_the_backend_may_take() {
+    let clock = ManualClock::new();
+    let backend = Moody::new(&clock);
+    let traffik = Traffik::builder(backend.clone()).backend_timeout(ms(200)).build().unwrap();
+    let app = app(&traffik, &Departures::new(&clock));
+    backend.is(Mood::Hangs);
+    let undecided = kept(&app, ALICE, "/one/0");
+    backend.is(Mood::Answers);
+    assert_eq!(get_from(&app, BOB, "/one/1").await.status, 200);
+    clock.advance(ms(199));
+    assert_eq!(get_from(&app, BOB, "/one/2").await.status, 429);
+    clock.advance(ms(1));
+    let held = kept(&app, BOB, "/one/2");
+    assert_eq!(undecided.await.status, 503);
+    assert_eq!(get_from(&app, BOB, "/one/3").await.status, 429);
+    clock.advance(ms(800));
+    assert_eq!(held.await.status, 200);
 }
 
 /// One that is turned away by a later limit gives back its place only if nobody else is in the queue.

@@ -1,7 +1,14 @@
 //! A circuit breaker alone: who goes through, and what can be read of it.
 
-use std::time::Duration;
+use std::{
+    future::{pending, ready},
+    panic::resume_unwind,
+    sync::{Barrier, Mutex},
+    thread,
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use traffik::{
     breaker::{BreakerState, Broken, CircuitBreaker},
     clock::Clock,
@@ -118,6 +125,114 @@ fn a_clock_that_goes_back_does_not_keep_it_open() {
 }
 
 #[test]
+fn kept_trials_after_the_recovery_timeout_are_replaced_by_a_new_round() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock);
+    fail(&breaker, 3);
+    clock.advance(MINUTE);
+    let mut changes = breaker.changes();
+    let kept = [breaker.enter().unwrap(), breaker.enter().unwrap()];
+    clock.advance(MINUTE - MOMENT);
+    assert!(breaker.enter().is_none(), "the round lasts as long as the breaker was open");
+
+    clock.advance(MOMENT);
+    let again = [breaker.enter().unwrap(), breaker.enter().unwrap()];
+    assert!(breaker.enter().is_none(), "a round has as many trials as have to succeed");
+    let status = breaker.status();
+    assert_eq!((status.state, status.trials, status.successes), (BreakerState::HalfOpen, 2, 0));
+    assert_eq!(status.openings, 1);
+    again.into_iter().for_each(|trial| trial.succeeded());
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert_eq!(changes.next().now_or_never(), Some(Some(BreakerState::Closed)));
+    drop(kept);
+}
+
+#[test]
+fn late_results_of_an_old_round_change_nothing() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock).success_threshold(3);
+    fail(&breaker, 3);
+    clock.advance(MINUTE);
+    let [succeeds, fails, dropped] = [(); 3].map(|()| breaker.enter().unwrap());
+    clock.advance(MINUTE);
+    let trial = breaker.enter().unwrap();
+    let before = breaker.status();
+    succeeds.succeeded();
+    fails.failed();
+    drop(dropped);
+    assert_eq!(breaker.status(), before);
+
+    trial.succeeded();
+    let others = [breaker.enter().unwrap(), breaker.enter().unwrap()];
+    assert!(breaker.enter().is_none());
+    others.into_iter().for_each(|trial| trial.succeeded());
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn kept_trial_beside_two_that_succeeded_is_replaced_by_a_new_round() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock).success_threshold(3);
+    fail(&breaker, 3);
+    clock.advance(MINUTE);
+    let _kept = breaker.enter().unwrap();
+    breaker.enter().unwrap().succeeded();
+    clock.advance(MINUTE / 2);
+    breaker.enter().unwrap().succeeded();
+    clock.advance(MINUTE - MOMENT);
+    assert!(breaker.enter().is_none(), "the last result is less than a minute old");
+
+    clock.advance(MOMENT);
+    let first = breaker.enter().unwrap();
+    assert_eq!((breaker.status().trials, breaker.status().successes), (1, 0));
+    first.failed();
+    assert_eq!((breaker.state(), breaker.status().openings), (BreakerState::Open, 2));
+}
+
+#[test]
+fn round_with_a_free_trial_goes_on_however_old_it_is() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock);
+    fail(&breaker, 3);
+    clock.advance(MINUTE);
+    breaker.enter().unwrap().succeeded();
+    clock.advance(MINUTE * 5);
+    breaker.enter().unwrap().succeeded();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn clock_that_goes_back_does_not_pin_a_round() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock).success_threshold(1);
+    clock.advance(MINUTE * 600);
+    fail(&breaker, 3);
+    clock.advance(MINUTE);
+    let _kept = breaker.enter().unwrap();
+    clock.set(ManualClock::new().now());
+    breaker.enter().unwrap().succeeded();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn kept_calls_do_not_pin_the_breaker() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock);
+    fail(&breaker, 3);
+    clock.advance(MINUTE);
+    let mut kept = [(); 2].map(|()| Box::pin(breaker.call(pending::<Result<(), ()>>())));
+    for call in &mut kept {
+        assert!(call.now_or_never().is_none());
+    }
+    assert_eq!(breaker.call(ready(Ok::<_, ()>(7))).now_or_never(), Some(Err(Broken::Open)));
+    clock.advance(MINUTE);
+    for _ in 0..2 {
+        assert_eq!(breaker.call(ready(Ok::<_, ()>(7))).now_or_never(), Some(Ok(7)));
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
 fn clones_are_one_and_thresholds_of_nothing_are_one() {
     let breaker = CircuitBreaker::new().failure_threshold(0).success_threshold(0).recovery_timeout(Duration::ZERO);
     let clone = breaker.clone();
@@ -169,25 +284,53 @@ async fn a_call_that_is_given_up_leaves_no_trial() {
     assert_eq!(breaker.call(async { Err::<(), _>(8) }).await, Err(Broken::Failed(8)));
 }
 
-/// However many threads come at once, no more try than have to succeed, and each of the others is told so at once.
+/// Runs `act` in four threads that start together, and returns what each of them returned.
+fn in_four_threads<R: Send>(act: impl Fn() -> R + Sync) -> Vec<R> {
+    let barrier = Barrier::new(4);
+    thread::scope(|scope| {
+        let start = || {
+            barrier.wait();
+            act()
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
 #[test]
-fn a_crowd_is_held_back_while_it_is_half_open() {
+fn threads_that_enter_a_round_get_as_many_trials_as_have_to_succeed() {
     let clock = ManualClock::new();
     for _ in 0..200 {
         let breaker = breaker(&clock);
         fail(&breaker, 3);
-        clock.advance(MINUTE);
-        let barrier = std::sync::Barrier::new(4);
-        let entered: Vec<_> = std::thread::scope(|scope| {
-            let enter = || {
-                barrier.wait();
-                (0..50).filter_map(|_| breaker.enter()).collect::<Vec<_>>()
-            };
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(enter)).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        let enter = || (0..50).filter_map(|_| breaker.enter()).collect::<Vec<_>>();
+        let rounds = [(); 3].map(|()| {
+            clock.advance(MINUTE);
+            in_four_threads(enter).into_iter().flatten().collect::<Vec<_>>()
         });
-        assert_eq!(entered.len(), 2);
-        entered.into_iter().for_each(|trial| trial.succeeded());
-        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert_eq!(rounds.each_ref().map(Vec::len), [2; 3]);
+
+        // Only the results of the last round count.
+        let trials = Mutex::new(rounds.into_iter().flatten().collect::<Vec<_>>());
+        let next = || trials.lock().unwrap().pop();
+        in_four_threads(|| {
+            while let Some(trial) = next() {
+                trial.succeeded();
+            }
+        });
+        assert_eq!((breaker.state(), breaker.status().openings), (BreakerState::Closed, 1));
+    }
+}
+
+#[test]
+fn failures_of_many_threads_are_all_counted() {
+    let clock = ManualClock::new();
+    for _ in 0..200 {
+        let breaker = breaker(&clock).failure_threshold(400);
+        let fail_often = || (0..50).filter_map(|_| breaker.enter()).for_each(|attempt| attempt.failed());
+        in_four_threads(fail_often);
+        assert_eq!((breaker.state(), breaker.status().failures), (BreakerState::Closed, 200));
+        in_four_threads(fail_often);
+        assert_eq!((breaker.state(), breaker.status().openings), (BreakerState::Open, 1));
     }
 }

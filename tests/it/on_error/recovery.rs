@@ -2,6 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use futures_util::FutureExt;
 use traffik::{
     DefaultIdentity, Rate, Settings, Throttle, Traffik,
     backend::MemoryBackend,
@@ -101,6 +102,33 @@ async fn a_trial_whose_request_is_given_up_is_made_by_another() {
     assert_eq!(breaker.state(), BreakerState::Closed);
     // What was charged for those who gave up stays counted.
     assert_eq!(traffik.peek::<Five>(4_u64).await.unwrap().tightest().remaining(), 4);
+}
+
+#[tokio::test]
+async fn kept_decisions_do_not_pin_the_app_on_its_fallback() {
+    let (traffik, backend, clock, breaker) = failing_over();
+    backend.is(Mood::Fails);
+    assert!(is_from_fallback(&traffik, 0).await);
+    backend.is(Mood::Hangs);
+    clock.advance(MINUTE / 2);
+    let mut kept: Vec<_> = (0..2).map(|client| Box::pin(traffik.hit::<Five>(client))).collect();
+    for decision in &mut kept {
+        assert!(decision.now_or_never().is_none());
+    }
+    assert_eq!((breaker.state(), breaker.status().trials), (BreakerState::HalfOpen, 2));
+
+    backend.is(Mood::Answers);
+    assert!(is_from_fallback(&traffik, 2).await);
+    clock.advance(MINUTE / 2);
+    for client in 3..5 {
+        assert!(!is_from_fallback(&traffik, client).await);
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    // The kept decisions time out when they are polled, and no longer count as failures.
+    for decision in kept {
+        assert!(decision.await.unwrap().is_from_fallback());
+    }
+    assert_eq!((breaker.state(), breaker.status().failures), (BreakerState::Closed, 0));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use tracing::Instrument;
 use traffik::{
     Traffik,
     backend::MemoryBackend,
@@ -11,7 +12,10 @@ use traffik::{
 };
 
 use super::{Result, free, places, settle};
-use crate::on_error::backends::{Mood, Moody};
+use crate::{
+    http::logs::Log,
+    on_error::backends::{Mood, Moody},
+};
 
 places!(Two, "two", "2/30s");
 
@@ -179,5 +183,17 @@ async fn a_store_that_is_closed_keeps_nobody() -> Result {
     drop(held);
     settle().await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+    Ok(())
+}
+
+/// Its decision runs in a task.
+#[tokio::test]
+async fn failure_is_logged_in_the_span_of_its_caller() -> Result {
+    let (log, _guard) = Log::begin();
+    let moody = Moody::new(&ManualClock::new());
+    let traffik = Traffik::builder(moody.clone()).on_error(Allow).build()?;
+    moody.is(Mood::Fails);
+    traffik.hit::<Two>("alice").instrument(tracing::info_span!("sign_in")).await?;
+    assert!(log.text().contains("sign_in: traffik::on_error"), "{}", log.text());
     Ok(())
 }

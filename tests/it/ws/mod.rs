@@ -5,6 +5,7 @@ mod control_frames;
 mod floods;
 mod handshake;
 mod json;
+mod kept;
 mod kinds;
 mod losses;
 mod notifications;

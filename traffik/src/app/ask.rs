@@ -3,7 +3,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 #[cfg(feature = "axum")]
-use crate::{EXEMPTED, throttle::Room};
+use crate::{EXEMPTED, throttle::QueueSlot};
 use crate::{
     backend::Store,
     client::Client,
@@ -28,9 +28,9 @@ pub struct Asked<'a> {
     pub(crate) charged_before: Option<Arc<Limit>>,
     /// Whether only what need not be held is admitted, since as many requests are held as may be.
     pub(crate) is_full: bool,
-    /// Room to hold it, should it have to wait.
+    /// The slot that it waits in if it has to.
     #[cfg(feature = "axum")]
-    pub(crate) room: Option<Arc<Room>>,
+    pub(crate) slot: Option<Arc<QueueSlot>>,
 }
 
 /// The same, for a task that may outlast whoever asks.
@@ -69,7 +69,7 @@ impl<'a> Asked<'a> {
             charged_before: None,
             is_full: false,
             #[cfg(feature = "axum")]
-            room: None,
+            slot: None,
         }
     }
 

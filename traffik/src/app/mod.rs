@@ -7,7 +7,10 @@ mod error;
 mod inquiry;
 mod known;
 mod registry;
+mod task;
 mod traffik;
 
+#[cfg(feature = "ws")]
+pub(crate) use self::task::in_a_task;
 pub(crate) use self::{ask::Asked, registry::Registry};
 pub use self::{builder::TraffikBuilder, charge::Charge, error::Error, inquiry::Inquiry, traffik::Traffik};

@@ -1,12 +1,12 @@
-use std::{fmt, panic::resume_unwind, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
-use tokio::runtime::Handle;
 
 use super::{
     Charge, Error, TraffikBuilder,
     ask::{Asked, Question},
     registry::Registry,
+    task::in_a_task,
 };
 use crate::{
     backend::{Backend, BackendError, Stores, check_complete},
@@ -264,17 +264,10 @@ impl Traffik {
         self.limits(asked, hits.len(), &mut decision)
     }
 
-    /// The same, to its end even if whoever asks is gone before that: the place that is taken then is given back at once.
+    /// The same in a task, to its end even if the caller is gone before that: a permit that it takes is given back then.
     async fn charge_to_the_end(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let Ok(runtime) = Handle::try_current() else { return self.charge_later(asked).await };
         let (traffik, questions) = (self.clone(), asked.map(Asked::question));
-        let charge = runtime.spawn(async move { traffik.charge_later(&questions.map(Question::asked)).await });
-        match charge.await {
-            Ok(answer) => answer,
-            // A function of the user's own, say: it is his, wherever it runs.
-            Err(gone) if gone.is_panic() => resume_unwind(gone.into_panic()),
-            Err(gone) => Err(BackendError::unavailable(gone).into()),
-        }
+        in_a_task(async move { traffik.charge_later(&questions.map(Question::asked)).await }).await
     }
 
     /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.

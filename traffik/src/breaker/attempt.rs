@@ -1,16 +1,16 @@
 use super::{CircuitBreaker, gate::Entry};
 use crate::clock::AnyClock;
 
-/// Leave to try what may fail.
+/// Permission for one attempt.
 ///
-/// What came of it is told by [`succeeded`](Self::succeeded) or [`failed`](Self::failed). One that is dropped, as when the
-/// request that it belongs to is cancelled, tells nothing: if it was a trial, another request may make it.
+/// End it with [`succeeded`](Self::succeeded) or [`failed`](Self::failed). An attempt that is dropped, because its request
+/// is cancelled for instance, counts as neither. If it was a trial, another attempt may take its place.
 #[derive(Debug)]
-#[must_use = "dropped, it tells the breaker nothing"]
+#[must_use = "the breaker learns nothing from an attempt that is dropped"]
 pub struct Attempt<'a> {
     breaker: &'a CircuitBreaker,
     clock: &'a AnyClock,
-    /// Nothing, once it is told what came of it.
+    /// `None` once the attempt has ended.
     entry: Option<Entry>,
 }
 
@@ -19,22 +19,22 @@ impl<'a> Attempt<'a> {
         Self { breaker, clock, entry: Some(entry) }
     }
 
-    /// It worked.
+    /// Reports a success.
     pub fn succeeded(self) {
         self.closes();
     }
 
-    /// It failed.
+    /// Reports a failure.
     pub fn failed(self) {
         self.opens();
     }
 
-    /// It worked. Whether the breaker closed by that.
+    /// Reports a success, and returns whether it closed the breaker.
     pub(crate) fn closes(mut self) -> bool {
-        self.entry.take().is_some_and(|entry| self.breaker.gate().succeeded(entry))
+        self.entry.take().is_some_and(|entry| self.breaker.gate().succeeded(entry, || self.clock.now()))
     }
 
-    /// It failed. Whether the breaker opened by that.
+    /// Reports a failure, and returns whether it opened the breaker.
     pub(crate) fn opens(mut self) -> bool {
         self.entry.take().is_some_and(|entry| self.breaker.gate().failed(entry, self.clock.now()))
     }
@@ -43,7 +43,7 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.breaker.gate().left(entry);
+            self.breaker.gate().dropped(entry);
         }
     }
 }

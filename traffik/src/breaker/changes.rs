@@ -2,9 +2,9 @@ use tokio::sync::watch;
 
 use super::BreakerState;
 
-/// The changes of a breaker's state from here on: see [`CircuitBreaker::changes`](super::CircuitBreaker::changes).
+/// The state changes of a breaker since [`CircuitBreaker::changes`](super::CircuitBreaker::changes) was called.
 ///
-/// Each tells the latest state. One that lasted no longer than it took to ask again may be left out.
+/// A state that ended before [`next`](Self::next) was called may be skipped.
 #[derive(Debug)]
 pub struct Changes(watch::Receiver<BreakerState>);
 
@@ -13,9 +13,9 @@ impl Changes {
         Self(receiver)
     }
 
-    /// Waits for a change, and tells the state that there is then. Nothing, once the breaker is gone.
+    /// Waits for the next change, and returns the latest state. Returns `None` once the breaker is gone.
     ///
-    /// It may be dropped before it ends: no change is lost by that.
+    /// No change is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<BreakerState> {
         self.0.changed().await.ok()?;
         Some(*self.0.borrow_and_update())

@@ -1,20 +1,21 @@
-//! A circuit breaker: what fails again and again is left alone for a while.
+//! A circuit breaker: stops calling what keeps failing, and tries again later.
 //!
-//! A [`CircuitBreaker`] stands in front of something that may fail, and decides who goes on to it. It is
-//! [closed](BreakerState::Closed) while all is well, and everybody goes through. After so many failures in a row it
-//! [opens](BreakerState::Open): nobody goes through, and so nobody waits for what does not answer. When some time has passed
-//! it is [half-open](BreakerState::HalfOpen): a few go through, to see whether it works again, and everybody else is turned
-//! away as before. It closes once they all succeeded, and opens again when one of them failed.
+//! A [`CircuitBreaker`] stands in front of something that may fail, and decides which calls are made:
 //!
-//! In front of a backend it stands in [`on_error::Failover`](crate::on_error::Failover); it is usable alone as well.
+//! - [Closed](BreakerState::Closed): every call is made. After [`failure_threshold`](CircuitBreaker::failure_threshold)
+//!   consecutive failures the breaker opens.
+//! - [Open](BreakerState::Open): no call is made, so no caller waits for an answer that does not come. After
+//!   [`recovery_timeout`](CircuitBreaker::recovery_timeout) the breaker is half-open.
+//! - [Half-open](BreakerState::HalfOpen): [`success_threshold`](CircuitBreaker::success_threshold) calls are made as trials,
+//!   and no others. The breaker closes once all of them succeeded, and opens again when one of them fails.
+//!
+//! [`on_error::Failover`](crate::on_error::Failover) has a breaker in front of its first backend. A breaker also works alone.
 //!
 //! The pattern is Michael Nygard's ("Release It!", 2007).
 
 mod attempt;
 mod changes;
 mod gate;
-mod sync;
-mod word;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -24,9 +25,9 @@ use self::gate::{Gate, Terms};
 pub use self::{attempt::Attempt, changes::Changes};
 use crate::clock::{AnyClock, Timestamp};
 
-/// Lets nobody through to what failed too often, until some time has passed. Clones are one breaker.
+/// Stops making calls after too many failures, and tries again after a while. Clones share their state.
 ///
-/// Where all is well it takes no lock and writes nothing.
+/// While the breaker is closed and nothing fails, it takes no lock and writes nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,7 +45,7 @@ use crate::clock::{AnyClock, Timestamp};
 /// for _ in 0..2 {
 ///     assert_eq!(breaker.call(async { Err::<(), _>("no answer") }).await, Err(Broken::Failed("no answer")));
 /// }
-/// // From now on nobody waits for it.
+/// // The breaker is open: the call is not made.
 /// assert_eq!(breaker.call(std::future::pending::<Result<(), &str>>()).await, Err(Broken::Open));
 ///
 /// clock.advance(Duration::from_secs(60));
@@ -62,55 +63,59 @@ struct Shared {
     clock: AnyClock,
 }
 
-/// Who goes through a [`CircuitBreaker`].
+/// Which calls a [`CircuitBreaker`] makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BreakerState {
-    /// Everybody: all is well.
+    /// All calls.
     Closed,
-    /// Nobody, until some time has passed.
+    /// None, until the [recovery timeout](CircuitBreaker::recovery_timeout) has passed.
     Open,
-    /// A few, to see whether it works again.
+    /// As many trials as have to [succeed](CircuitBreaker::success_threshold), to find out whether calls work again.
+    ///
+    /// These trials are a round. If all of them are under way and the [recovery timeout](CircuitBreaker::recovery_timeout)
+    /// passes without a result, the next call starts a new round, in which no trial has succeeded yet. Results of the
+    /// earlier round are ignored. So trials that never end do not keep the breaker half-open.
     HalfOpen,
 }
 
-/// How a [`CircuitBreaker`] stands.
+/// A snapshot of a [`CircuitBreaker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerStatus {
-    /// Who goes through.
+    /// Which calls are made.
     pub state: BreakerState,
-    /// While it is closed, how many failed in a row.
+    /// The number of consecutive failures. 0 unless the breaker is closed.
     pub failures: u64,
-    /// While it is half-open, how many succeeded.
+    /// The number of trials that succeeded in this round. 0 unless the breaker is half-open.
     pub successes: u64,
-    /// While it is half-open, how many are under way.
+    /// The number of trials under way in this round. 0 unless the breaker is half-open.
     pub trials: u64,
-    /// When it opened last, unless it closed since.
+    /// When the breaker opened last. `None` while it is closed.
     pub opened_at: Option<Timestamp>,
-    /// How often it opened in all.
+    /// How often the breaker has opened.
     pub openings: u64,
 }
 
-/// Why a [`CircuitBreaker::call`] brought nothing.
+/// Why [`CircuitBreaker::call`] returned no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Broken<E> {
-    /// It was not made, since too many failed before.
+    /// The call was not made: the breaker is open, or half-open with all trials under way.
     #[error("not tried, since too many attempts failed")]
     Open,
-    /// It was made, and failed.
+    /// The call was made, and failed.
     #[error(transparent)]
     Failed(E),
 }
 
 impl CircuitBreaker {
-    /// How many failures in a row open it, unless told otherwise.
+    /// The default of [`failure_threshold`](Self::failure_threshold).
     pub const DEFAULT_FAILURE_THRESHOLD: u32 = 10;
-    /// For how long it is open, unless told otherwise.
+    /// The default of [`recovery_timeout`](Self::recovery_timeout).
     pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
-    /// How many trials have to succeed before it closes, unless told otherwise.
+    /// The default of [`success_threshold`](Self::success_threshold).
     pub const DEFAULT_SUCCESS_THRESHOLD: u32 = 3;
 
-    /// A closed one, with everything at its default.
+    /// Creates a closed breaker with the defaults.
     #[must_use]
     pub fn new() -> Self {
         let terms = Terms {
@@ -121,42 +126,44 @@ impl CircuitBreaker {
         Self::with(terms, AnyClock::system())
     }
 
-    /// Another one that opens after so many failures in a row: at least one, and at most a million.
+    /// Returns a new breaker that opens after this number of consecutive failures, which is at least 1. Defaults to 10.
     #[must_use]
     pub fn failure_threshold(self, failures: u32) -> Self {
-        self.but(|terms| terms.failure_threshold = within_bounds(failures))
+        self.but(|terms| terms.failure_threshold = at_least_one(failures))
     }
 
-    /// Another one that lets nobody through for so long once it is open.
+    /// Returns a new breaker that stays open for this long before it makes calls again. Defaults to 60 s.
+    ///
+    /// A [half-open](BreakerState::HalfOpen) breaker waits as long for a result of its trials before it makes new ones.
     #[must_use]
     pub fn recovery_timeout(self, timeout: Duration) -> Self {
         self.but(|terms| terms.recovery_timeout = timeout)
     }
 
-    /// Another one that closes again once so many trials succeeded: at least one, and at most a million. No more than these
-    /// are made.
+    /// Returns a new breaker that closes after this number of successful trials, which is at least 1. Defaults to 3. It makes
+    /// no more trials at a time.
     #[must_use]
     pub fn success_threshold(self, successes: u32) -> Self {
-        self.but(|terms| terms.success_threshold = within_bounds(successes))
+        self.but(|terms| terms.success_threshold = at_least_one(successes))
     }
 
-    /// Another one that goes by this clock, rather than the system's. One that stands in front of a backend goes by the app's.
+    /// Returns a new breaker that reads this clock. Defaults to the system's. A breaker in front of a backend reads the app's.
     #[must_use]
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
         Self::with(self.gate().terms, clock.into())
     }
 
-    /// Asks for leave to try. Nothing, if it is not to be tried now.
+    /// Starts an attempt. Returns `None` if the breaker makes no call now.
     #[must_use]
     pub fn enter(&self) -> Option<Attempt<'_>> {
         self.enter_by(&self.shared.clock)
     }
 
-    /// Makes a call, unless it is not to be made now.
+    /// Makes a call, if the breaker makes calls now.
     ///
     /// # Errors
     ///
-    /// That of the call, or [`Broken::Open`].
+    /// Returns the error of the call, or [`Broken::Open`] if the call was not made.
     pub async fn call<T, E>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, Broken<E>> {
         let attempt = self.enter().ok_or(Broken::Open)?;
         match call.await {
@@ -171,28 +178,19 @@ impl CircuitBreaker {
         }
     }
 
-    /// Who goes through. It is half-open only once somebody wants to go through after the recovery timeout.
+    /// Returns which calls are made. An open breaker becomes half-open with the first attempt after the recovery timeout.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.gate().look().state
+        self.gate().state()
     }
 
-    /// How it stands, in numbers.
+    /// Returns a snapshot of its state and counters.
     #[must_use]
     pub fn status(&self) -> BreakerStatus {
-        let seen = self.gate().look();
-        let counted_in = |state| if seen.state == state { seen.count } else { 0 };
-        BreakerStatus {
-            state: seen.state,
-            failures: counted_in(BreakerState::Closed),
-            successes: counted_in(BreakerState::HalfOpen),
-            trials: seen.trials,
-            opened_at: self.gate().opened_at(),
-            openings: self.gate().openings(),
-        }
+        self.gate().status()
     }
 
-    /// The changes of its state from now on.
+    /// Returns the changes of its state from now on.
     ///
     /// ```
     /// use traffik::breaker::{BreakerState, CircuitBreaker};
@@ -211,13 +209,13 @@ impl CircuitBreaker {
         Changes::new(self.gate().subscribe())
     }
 
-    /// Asks for leave to try, by this clock.
+    /// Starts an attempt, by this clock.
     pub(crate) fn enter_by<'a>(&'a self, clock: &'a AnyClock) -> Option<Attempt<'a>> {
         let entry = self.gate().enter(|| clock.now())?;
         Some(Attempt::new(self, clock, entry))
     }
 
-    /// A closed one that goes by the same terms.
+    /// Returns a closed breaker with the same settings.
     pub(crate) fn another(&self) -> Self {
         Self::with(self.gate().terms, self.shared.clock.clone())
     }
@@ -237,8 +235,8 @@ impl CircuitBreaker {
     }
 }
 
-fn within_bounds(count: u32) -> u64 {
-    u64::from(count).clamp(1, word::MOST)
+fn at_least_one(count: u32) -> u64 {
+    u64::from(count).max(1)
 }
 
 impl Default for CircuitBreaker {

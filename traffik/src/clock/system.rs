@@ -1,7 +1,11 @@
 use std::{
     sync::{
         LazyLock, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+            fence,
+        },
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -10,93 +14,113 @@ use super::{Clock, Timestamp};
 
 /// The machine's monotonic clock, anchored to wall time once.
 ///
-/// It does not go back, whatever is done to the wall clock: the wall time is read when the first of these clocks is made in
-/// a process, and from then on only the monotonic clock is. All of a process agree on the anchor. (Two threads that read it
-/// at the same instant may differ by a microsecond.)
+/// The wall time is read when a process first uses this clock. From then on only the monotonic clock is, so a change of the
+/// wall clock has no effect. All threads of a process share one clock, and none reads an earlier time than another has read
+/// before. (As far as the counters of the processor's cores agree, that is: to a microsecond.)
 ///
-/// Reading the operating system's clock can take as long as a whole decision, so between two looks at it, a hundredth of a
-/// second apart, time is taken from the processor's counter (by the crate [`quanta`], which asks the operating system where
-/// the processor does not promise that its counter ticks evenly). It is made to run slow by a four-thousandth, more than a
-/// counter is usually off, so that a look sets it forward by a few microseconds. A counter that jumps, as some do when a
-/// machine was suspended or moved, is noticed at once, by the look that it leads to.
+/// Reading the operating system's clock can take as long as a whole decision. So this clock reads it once in 10 ms, and adds
+/// what has passed since on the processor's counter. (The crate [`quanta`] reads that counter, or the operating system's
+/// clock if the processor does not promise that its counter ticks evenly.) The counter is slowed down by a four-thousandth,
+/// more than it is usually off. So each look at the operating system's clock sets the time forward, by a few microseconds.
+///
+/// A counter may jump when a machine is suspended or moved. If it jumps forward, or back by 10 ms or more, this clock does
+/// not go back. It is then at most 10 ms ahead of the operating system's clock, and stands still until that one has caught
+/// up. A jump back by less than 10 ms, between two looks, takes this clock back as far.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     ticker: &'static Ticker,
 }
 
+/// A seqlock around the last look at the operating system's clock. Its version is the time of that look, which only grows.
 #[derive(Debug)]
 struct Ticker {
     counter: quanta::Clock,
     started_at: Instant,
     started_at_wall: u64,
-    /// What is added to the microseconds on the counter. It wraps around where the counter has jumped.
+    /// The time of the last look, or [`NO_ANCHOR`] while `ahead` changes or the counter is not to be used.
+    anchor: AtomicU64,
+    /// The difference between that time and the counter's. It wraps around.
     ahead: AtomicU64,
-    /// The microseconds on the counter when the operating system's clock was looked at.
-    last_look: AtomicU64,
-    /// Held by who looks.
-    looking: Mutex<()>,
+    /// No thread was given a later time than this. The lock is held during a look.
+    latest: Mutex<u64>,
 }
 
-/// How often the operating system's clock is looked at, in microseconds.
+/// How often the operating system's clock is read, in microseconds.
 const LOOK_EVERY: u64 = 10_000;
 
-/// By how many microseconds the counter may run ahead of the operating system's clock before it is taken for a jump.
-const MOST_AHEAD: u64 = 1000;
+/// A time that the counter is never near: the year is 294 247.
+const NO_ANCHOR: u64 = 1 << 63;
 
 /// Microseconds of 1000 nanoseconds and a four-thousandth of that, by which the counter runs slow: in a nanosecond, as a
 /// share of 2^64.
 const MICROS_IN_A_NANO: u64 = (1 << 63) / 1000 * 2 / 4097 * 4096;
 
 impl SystemClock {
-    /// The clock of this process.
+    /// Returns the clock of this process.
     #[must_use]
     pub fn new() -> Self {
-        static TICKER: LazyLock<Ticker> = LazyLock::new(|| Ticker::start(quanta::Clock::new()));
+        static TICKER: LazyLock<Ticker> = LazyLock::new(|| Ticker::new(quanta::Clock::new()));
         Self { ticker: &TICKER }
     }
 }
 
 impl Ticker {
-    fn start(counter: quanta::Clock) -> Self {
+    fn new(counter: quanta::Clock) -> Self {
         // A wall clock that stands before 1970 is read as 1970: windows are then aligned to the start of the process.
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wall = Timestamp::UNIX_EPOCH.saturating_add(since_epoch).as_micros();
-        let micros = micros_on(&counter);
         Self {
             counter,
             started_at: Instant::now(),
-            started_at_wall: wall,
-            ahead: AtomicU64::new(wall.wrapping_sub(micros)),
-            last_look: AtomicU64::new(micros),
-            looking: Mutex::new(()),
+            started_at_wall: Timestamp::UNIX_EPOCH.saturating_add(since_epoch).as_micros(),
+            anchor: AtomicU64::new(NO_ANCHOR),
+            ahead: AtomicU64::new(0),
+            latest: Mutex::new(0),
         }
     }
 
     #[inline]
     fn now(&self) -> Timestamp {
-        let micros = micros_on(&self.counter);
-        // A counter that went back is far from the last look as well.
-        if micros.wrapping_sub(self.last_look.load(Relaxed)) >= LOOK_EVERY {
-            return self.look();
-        }
-        Timestamp::from_micros(self.ahead.load(Relaxed).wrapping_add(micros))
+        self.now_by(|| self.started_at_wall.saturating_add(micros_in(self.started_at.elapsed())))
     }
 
-    /// Looks at the operating system's clock, and goes forward to it.
+    /// Returns the time, and reads the operating system's by `system` if it has to.
+    #[inline]
+    fn now_by(&self, system: impl FnOnce() -> u64) -> Timestamp {
+        Timestamp::from_micros(self.by_counter().unwrap_or_else(|| self.look(system)))
+    }
+
+    /// Returns the time by the counter, or `None` if the last look was too long ago or another thread looks now.
+    #[inline]
+    fn by_counter(&self) -> Option<u64> {
+        let anchor = self.anchor.load(Acquire);
+        let now = self.ahead.load(Acquire).wrapping_add(micros_on(&self.counter));
+        // A counter that went back is far from the anchor as well.
+        let is_near = now.wrapping_sub(anchor) < LOOK_EVERY;
+        (is_near && self.anchor.load(Relaxed) == anchor).then_some(now)
+    }
+
+    /// Reads the operating system's clock, and anchors the counter to it.
     #[cold]
-    fn look(&self) -> Timestamp {
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        // In this order: whatever comes between makes the counter's time larger, and so sets it less forward.
-        let wall = self.started_at_wall.saturating_add(micros_in(self.started_at.elapsed()));
+    fn look(&self, system: impl FnOnce() -> u64) -> u64 {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have looked while this one waited for the lock.
+        if let Some(now) = self.by_counter() {
+            return now;
+        }
+        // In this order: the time that passes in between makes the clock run behind, and not ahead.
+        let system = system();
         let micros = micros_on(&self.counter);
-        let (ahead, last_look) = (self.ahead.load(Relaxed), self.last_look.load(Relaxed));
-        let by_counter = ahead.wrapping_add(micros);
-        let now = if by_counter.wrapping_sub(wall) <= MOST_AHEAD { by_counter } else { wall };
-        // What was told at the last look is not taken back, even where the counter has jumped.
-        let now = now.max(ahead.wrapping_add(last_look));
-        self.ahead.store(now.wrapping_sub(micros), Relaxed);
-        self.last_look.store(micros, Relaxed);
-        Timestamp::from_micros(now)
+        self.anchor.store(NO_ANCHOR, Relaxed);
+        if system < *latest {
+            // The counter jumped, or is too fast.
+            return *latest;
+        }
+        // A reader that sees this `ahead` sees that the anchor has changed.
+        fence(Release);
+        self.ahead.store(system.wrapping_sub(micros), Relaxed);
+        self.anchor.store(system, Release);
+        *latest = system + (LOOK_EVERY - 1);
+        system
     }
 }
 
@@ -130,6 +154,14 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::SeqCst},
+        },
+        thread,
+    };
+
     use super::*;
 
     #[test]
@@ -160,27 +192,91 @@ mod tests {
         assert!(before <= elapsed + off && after + off >= elapsed, "{before:?} {elapsed:?} {after:?}");
     }
 
-    #[test]
-    fn a_counter_that_jumps_neither_takes_time_back_nor_stops_it() {
+    const MILLI: u64 = 1000;
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A counter that stands at ten hours, and a clock by it that has looked at the time 0.
+    fn ticker() -> (Ticker, Arc<quanta::Mock>) {
         let (counter, count) = quanta::Clock::mock();
-        let seconds = |seconds: u64| Duration::from_secs(seconds);
-        count.increment(seconds(3600));
-        let ticker = Ticker::start(counter);
-        let first = ticker.now();
-        let goes_on = |before: Timestamp| {
-            let now = ticker.now();
-            assert!(now >= before && now.saturating_since(first) < seconds(60), "{before:?} {now:?}");
-            std::thread::sleep(Duration::from_millis(2));
-            count.increment(seconds(1));
-            let later = ticker.now();
-            assert!(later.saturating_since(now) >= Duration::from_millis(2), "{now:?} {later:?}");
-            later
-        };
-        // An hour ahead; then back to before the start, as after the machine was suspended.
-        count.increment(seconds(3600));
-        let later = goes_on(first);
-        count.decrement(seconds(7000));
-        goes_on(later);
+        count.increment(HOUR * 10);
+        let ticker = Ticker::new(counter);
+        assert_eq!(at(&ticker, 0), 0);
+        (ticker, count)
+    }
+
+    /// The time, if the operating system's is `system`.
+    fn at(ticker: &Ticker, system: u64) -> u64 {
+        ticker.now_by(|| system).as_micros()
+    }
+
+    #[test]
+    fn counter_between_two_looks_moves_the_clock() {
+        let (ticker, count) = ticker();
+        let unread = |ticker: &Ticker| ticker.now_by(|| panic!("the last look is less than 10 ms old")).as_micros();
+        count.increment(Duration::from_millis(9));
+        assert!((8990..9000).contains(&unread(&ticker)), "the counter is slowed down by a four-thousandth");
+        count.increment(Duration::from_millis(2));
+        assert_eq!(at(&ticker, 11 * MILLI), 11 * MILLI);
+        assert_eq!(unread(&ticker), 11 * MILLI);
+    }
+
+    #[test]
+    fn counter_that_jumps_stops_the_clock_until_the_system_has_caught_up() {
+        for is_forward in [true, false] {
+            let (ticker, count) = ticker();
+            count.increment(Duration::from_millis(9));
+            let before = at(&ticker, 9 * MILLI);
+            let jump = |is_forward| if is_forward { count.increment(HOUR) } else { count.decrement(HOUR) };
+            jump(is_forward);
+            let stopped = at(&ticker, 9 * MILLI);
+            assert!(before <= stopped && stopped < LOOK_EVERY, "{before} {stopped}");
+            jump(!is_forward);
+            assert_eq!(at(&ticker, 9 * MILLI), stopped, "the counter is where it was before");
+            assert_eq!(at(&ticker, LOOK_EVERY), LOOK_EVERY);
+            count.increment(Duration::from_millis(3));
+            assert!(at(&ticker, 13 * MILLI) > LOOK_EVERY + 2 * MILLI);
+        }
+    }
+
+    #[test]
+    fn counter_that_is_too_fast_never_runs_far_ahead() {
+        let (ticker, count) = ticker();
+        let mut last = 0;
+        for millis in 1..10_000 {
+            count.increment(Duration::from_micros(1500));
+            let now = at(&ticker, millis * MILLI);
+            assert!(last <= now && (now < millis * MILLI + LOOK_EVERY), "{last} {now} at {millis} ms");
+            last = now;
+        }
+        assert!(last + LOOK_EVERY > 9_999 * MILLI);
+    }
+
+    #[test]
+    fn threads_that_read_a_jumping_counter_see_no_earlier_time_than_others_saw() {
+        let (ticker, count) = ticker();
+        let (system, latest, is_over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !is_over.load(SeqCst) {
+                        let before = latest.load(SeqCst);
+                        let now = ticker.now_by(|| system.load(SeqCst)).as_micros();
+                        assert!(before <= now && now < system.load(SeqCst) + LOOK_EVERY, "{before} {now}");
+                        latest.fetch_max(now, SeqCst);
+                    }
+                });
+            }
+            for round in 0..300_000 {
+                count.increment(Duration::from_millis(3));
+                system.fetch_add(3 * MILLI, SeqCst);
+                match round % 16 {
+                    3 => count.increment(HOUR),
+                    11 => count.decrement(HOUR),
+                    _ => {}
+                }
+            }
+            is_over.store(true, SeqCst);
+        });
     }
 
     #[test]

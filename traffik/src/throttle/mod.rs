@@ -15,7 +15,7 @@ mod uid;
 pub use self::declared::{Declared, Find, Together};
 pub(crate) use self::definition::Definition;
 #[cfg(feature = "axum")]
-pub(crate) use self::queue::Room;
+pub(crate) use self::queue::QueueSlot;
 #[cfg(feature = "axum")]
 pub(crate) use self::set::all_the_tuples;
 pub use self::{error::ConfigError, set::Throttles, settings::Settings};

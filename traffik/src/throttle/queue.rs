@@ -1,36 +1,42 @@
 use std::sync::Arc;
 #[cfg(feature = "axum")]
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-#[cfg(feature = "axum")]
-use crate::occasionally::Occasionally;
 use crate::strategy::{AnyStrategy, Holding, Strategy};
+#[cfg(feature = "axum")]
+use crate::{clock::Timestamp, occasionally::Occasionally};
 
-/// The requests of a throttle that this process holds until it is their turn.
+/// The requests of a throttle that this process holds until their turns.
 #[derive(Debug)]
 pub(crate) struct Queue {
     holding: Holding,
     #[cfg(feature = "axum")]
-    count: AtomicUsize,
-    /// When it was said last that there is room for no more.
+    slots: Mutex<Slots>,
+    /// The last warning that all slots are taken.
     #[cfg(feature = "axum")]
     pub(crate) full: Occasionally,
 }
 
 impl Queue {
-    /// Nothing, for strategies that delay nothing.
+    /// Returns `None` for a strategy that delays nothing.
     pub(super) fn by(strategy: &AnyStrategy) -> Option<Arc<Self>> {
         let holding = strategy.holding()?;
         Some(Arc::new(Self {
             holding,
             #[cfg(feature = "axum")]
-            count: AtomicUsize::new(0),
+            slots: Mutex::default(),
             #[cfg(feature = "axum")]
             full: Occasionally::default(),
         }))
     }
 
-    /// What decides while there is room for no more.
+    /// Returns the strategy that decides while all slots are taken.
     pub(crate) fn at_once(&self) -> &AnyStrategy {
         self.holding.at_once()
     }
@@ -42,25 +48,66 @@ impl Queue {
         self.holding.max_held()
     }
 
-    /// Room for one more, if there is any, for as long as what is returned is kept.
-    pub(crate) fn reserve(self: &Arc<Self>) -> Option<Arc<Room>> {
-        let one_more = |count: usize| (count < self.max()).then_some(count + 1);
-        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Arc::new(Room { queue: Arc::clone(self) }))
+    /// Takes a slot until `free_at`, or until what is returned is dropped. Returns `None` if all slots are taken.
+    pub(crate) fn reserve_slot(self: &Arc<Self>, now: Timestamp, free_at: Timestamp) -> Option<Arc<QueueSlot>> {
+        let mut slots = self.lock();
+        while slots.taken.first().is_some_and(|(free_at, _)| *free_at <= now) {
+            slots.taken.pop_first();
+        }
+        if slots.taken.len() >= self.max() {
+            return None;
+        }
+        let id = slots.next_id;
+        slots.next_id += 1;
+        slots.taken.insert((free_at, id));
+        drop(slots);
+        let free_at = AtomicU64::new(free_at.as_micros());
+        Some(Arc::new(QueueSlot { queue: Arc::clone(self), id, free_at }))
+    }
+
+    /// No change of the slots can panic halfway.
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Room for one request, whether it has to be held or not.
+#[cfg(feature = "axum")]
+#[derive(Debug, Default)]
+struct Slots {
+    /// When each slot is free again, and its id. A request that nothing polls cannot say that its turn has come.
+    taken: BTreeSet<(Timestamp, u64)>,
+    next_id: u64,
+}
+
+/// A slot for one request, whether or not the request has to wait.
 #[cfg(feature = "axum")]
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct QueueSlot {
     queue: Arc<Queue>,
+    id: u64,
+    /// In microseconds. Changes under the lock of the slots.
+    free_at: AtomicU64,
 }
 
 #[cfg(feature = "axum")]
-impl Drop for Room {
+impl QueueSlot {
+    /// Keeps the slot until `free_at` instead. A slot that was free already is taken again, even if all are.
+    pub(crate) fn keep_until(&self, free_at: Timestamp) {
+        let mut slots = self.queue.lock();
+        slots.taken.remove(&self.entry());
+        self.free_at.store(free_at.as_micros(), Ordering::Relaxed);
+        slots.taken.insert(self.entry());
+    }
+
+    fn entry(&self) -> (Timestamp, u64) {
+        (Timestamp::from_micros(self.free_at.load(Ordering::Relaxed)), self.id)
+    }
+}
+
+#[cfg(feature = "axum")]
+impl Drop for QueueSlot {
     fn drop(&mut self) {
-        self.queue.count.fetch_sub(1, Ordering::Relaxed);
+        self.queue.lock().taken.remove(&self.entry());
     }
 }
 
@@ -69,33 +116,60 @@ mod tests {
     use super::*;
     use crate::strategy::{FixedWindow, LeakyBucketWithQueue};
 
+    fn queue(max_held: usize) -> Option<Arc<Queue>> {
+        Queue::by(&LeakyBucketWithQueue::new().max_held(max_held).into())
+    }
+
+    const fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
     #[test]
-    fn there_is_room_for_so_many_until_one_leaves() {
-        let queue = Queue::by(&LeakyBucketWithQueue::new().max_held(2).into()).unwrap();
-        let (first, second) = (queue.reserve(), queue.reserve());
-        assert!(first.is_some() && second.is_some() && queue.reserve().is_none());
-        let again = first.clone();
+    fn slot_is_taken_until_its_last_clone_is_dropped() {
+        let queue = queue(2).unwrap();
+        let reserve = || queue.reserve_slot(at(0), at(10));
+        let (first, second) = (reserve(), reserve());
+        assert!(first.is_some() && second.is_some() && reserve().is_none());
+        let clone = first.clone();
         drop(first);
-        assert!(queue.reserve().is_none(), "a clone is the same room");
-        drop(again);
-        assert!(queue.reserve().is_some());
+        assert!(reserve().is_none());
+        drop(clone);
+        assert!(reserve().is_some());
         assert!(Queue::by(&FixedWindow.into()).is_none());
     }
 
     #[test]
-    fn however_many_threads_come_at_once_there_is_room_for_so_many() {
-        let queue = Queue::by(&LeakyBucketWithQueue::new().max_held(3).into()).unwrap();
+    fn slot_is_free_at_its_time() {
+        let queue = queue(1).unwrap();
+        let slot = queue.reserve_slot(at(0), at(10)).unwrap();
+        assert!(queue.reserve_slot(at(9), at(20)).is_none());
+        slot.keep_until(at(15));
+        assert!(queue.reserve_slot(at(14), at(20)).is_none());
+        let other = queue.reserve_slot(at(15), at(20));
+        assert!(other.is_some());
+
+        // The first is late: it counts, and its end frees no other.
+        slot.keep_until(at(18));
+        drop(slot);
+        assert!(queue.reserve_slot(at(16), at(20)).is_none());
+        drop(other);
+        assert!(queue.reserve_slot(at(16), at(20)).is_some());
+    }
+
+    #[test]
+    fn threads_that_reserve_together_get_as_many_slots_as_there_are() {
+        let queue = queue(3).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..1000 {
-                        let rooms = [queue.reserve(), queue.reserve()];
-                        assert!(queue.count.load(Ordering::Relaxed) <= 3);
-                        drop(rooms);
+                        let slots = [(); 2].map(|()| queue.reserve_slot(at(0), at(10)));
+                        assert!(queue.lock().taken.len() <= 3);
+                        slots.iter().flatten().for_each(|slot| slot.keep_until(at(20)));
                     }
                 });
             }
         });
-        assert_eq!(queue.count.load(Ordering::Relaxed), 0);
+        assert!(queue.lock().taken.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What is admitted and has to wait for its turn is held here.
+//! Admitted requests wait here for their turns.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -9,32 +9,37 @@ use crate::{
     clock::AnyClock,
     limits::{Limit, Limits},
     one_or_more::OneOrMore,
-    throttle::Room,
+    throttle::QueueSlot,
 };
 
-/// Ends when it is a request's turn. To drop it is to leave the queue: there is room for another then.
+/// Ends at a request's turn. A request that drops it leaves the queue, and frees its slots.
 pub(super) type Hold<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// Sees to it that there is room to hold the request, and where there is none that it is admitted only if it can go on at
-/// once. It is done before a backend is asked, so that nothing is charged to a request that cannot be held.
+/// Reserves a slot in the queue of each throttle that has one. Where no slot is free, the request is admitted only if it need
+/// not wait.
+///
+/// This happens before a backend is asked, so a request that cannot be held is not charged.
 #[inline]
-pub(super) fn make_room(asked: &mut OneOrMore<Asked<'_>>, clock: &AnyClock) {
+pub(super) fn reserve_slots(asked: &mut OneOrMore<Asked<'_>>, clock: &AnyClock) {
     asked.each_mut(|one| {
         if one.definition.queue.is_some() {
-            reserve(one, clock);
+            reserve_slot(one, clock);
         }
     });
 }
 
 #[cold]
-fn reserve(asked: &mut Asked<'_>, clock: &AnyClock) {
+fn reserve_slot(asked: &mut Asked<'_>, clock: &AnyClock) {
     let Some(queue) = asked.definition.queue.as_ref().filter(|_| asked.is_counted()) else { return };
-    if asked.room.is_some() || asked.is_full {
+    if asked.slot.is_some() || asked.is_full {
         return;
     }
-    asked.room = queue.reserve();
-    asked.is_full = asked.room.is_none();
-    if asked.is_full && queue.full.is_due(clock.now()) {
+    // The backend decides within its timeout, or not at all.
+    let timeout = asked.definition.store.as_ref().map_or(Duration::ZERO, |store| store.timeout());
+    let now = clock.now();
+    asked.slot = queue.reserve_slot(now, now.saturating_add(timeout));
+    asked.is_full = asked.slot.is_none();
+    if asked.is_full && queue.full.is_due(now) {
         tracing::warn!(
             uid = asked.definition.uid,
             max_held = queue.max(),
@@ -43,29 +48,31 @@ fn reserve(asked: &mut Asked<'_>, clock: &AnyClock) {
     }
 }
 
-/// How an admitted request is held, if it has to be. Room that is not needed for that is given up.
+/// Returns how an admitted request waits for its turn, if it has to. Slots that it does not need are freed.
 #[inline]
 pub(super) fn hold<'a>(asked: &mut OneOrMore<Asked<'_>>, limits: &Limits, clock: &'a AnyClock) -> Option<Hold<'a>> {
-    if asked.iter().any(|asked| asked.room.is_some()) { hold_in_rooms(asked, limits, clock) } else { None }
+    if asked.iter().any(|asked| asked.slot.is_some()) { hold_in_slots(asked, limits, clock) } else { None }
 }
 
 #[cold]
-fn hold_in_rooms<'a>(asked: &mut OneOrMore<Asked<'_>>, limits: &Limits, clock: &'a AnyClock) -> Option<Hold<'a>> {
+fn hold_in_slots<'a>(asked: &mut OneOrMore<Asked<'_>>, limits: &Limits, clock: &'a AnyClock) -> Option<Hold<'a>> {
     let (mut delays, mut longest) = (limits.iter().map(Limit::delay), Duration::ZERO);
-    let mut rooms: SmallVec<[Arc<Room>; 1]> = SmallVec::new();
+    let mut slots: SmallVec<[Arc<QueueSlot>; 1]> = SmallVec::new();
     asked.each_mut(|asked| {
-        // One that was charged before was waited for then, and has no room.
-        if let (Some(delay), Some(room)) = (delays.next(), asked.room.take()) {
+        // A limit that was charged before was waited for then, and has no slot.
+        if let (Some(delay), Some(slot)) = (delays.next(), asked.slot.take()) {
             if delay > Duration::ZERO {
                 longest = longest.max(delay);
-                rooms.push(room);
+                slots.push(slot);
             }
         }
     });
     (longest > Duration::ZERO).then(|| {
+        let turn = clock.now().saturating_add(longest);
+        slots.iter().for_each(|slot| slot.keep_until(turn));
         let hold: Hold<'a> = Box::pin(async move {
             clock.sleep(longest).await;
-            drop(rooms);
+            drop(slots);
         });
         hold
     })

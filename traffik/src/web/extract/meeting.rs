@@ -1,10 +1,10 @@
-//! A request meets its throttles: was it charged already, and is there room.
+//! A request meets its throttles.
 
 use std::{fmt, sync::Arc};
 
 use axum::http::request::Parts;
 
-use super::hold::{Hold, hold, make_room};
+use super::hold::{Hold, hold, reserve_slots};
 use crate::{
     app::{Asked, Error, Traffik},
     client::Client,
@@ -88,7 +88,7 @@ impl Meeting {
 
     /// Decides, as far as that takes no waiting.
     pub(super) fn decide_now<'a>(&'a self, mut asked: OneOrMore<Asked<'a>>) -> Now<'a> {
-        make_room(&mut asked, self.traffik().clock());
+        reserve_slots(&mut asked, self.traffik().clock());
         match self.traffik().charge_now(&asked) {
             Some(answer) => Now::Decided(self.conclude(asked, answer)),
             None => Now::Asked(asked),
@@ -97,7 +97,7 @@ impl Meeting {
 
     /// Decides about all that the request was not charged for before.
     pub(super) async fn decide(&self, mut asked: OneOrMore<Asked<'_>>) -> Result<Passed<'_>, ThrottleRejection> {
-        make_room(&mut asked, self.traffik().clock());
+        reserve_slots(&mut asked, self.traffik().clock());
         let answer = self.traffik().charge(&asked).await;
         self.conclude(asked, answer)
     }

@@ -170,6 +170,9 @@ impl<T> Messages<T> {
     /// Holds each connection to limits of its own as well. They are asked first; the client is asked only if they have room,
     /// and both are charged, or neither is.
     ///
+    /// A decision that waits for the backend runs in a task. It is finished even if the future that asked for it is dropped or
+    /// not polled, and then the next message of the connection is decided about.
+    ///
     /// ```
     /// use axum::{extract::WebSocketUpgrade, response::Response};
     /// use traffik::{Throttle, web::ws::Messages};

@@ -1,7 +1,13 @@
-//! The limits of one connection: what they store is kept here, and no backend is asked.
+//! The limits of one connection. Their states are kept here, and no backend is asked.
+
+use std::{
+    mem,
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use smallvec::SmallVec;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Notify;
 
 use super::Party;
 use crate::{
@@ -13,23 +19,29 @@ use crate::{
     strategy::{Past, Strategy},
 };
 
-/// What is stored for each party, in the same order.
+/// The state of each party's limit, in the same order.
 type Pasts = SmallVec<[Option<Past>; 1]>;
 
 #[derive(Debug)]
 pub(super) struct Connection {
     parties: OneOrMore<Party>,
-    /// Held across the backend's decision where there is one, so that both are one decision.
-    pasts: Mutex<Pasts>,
+    kept: Arc<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// `None` while a message is decided about.
+    pasts: Mutex<Option<Pasts>>,
+    freed: Notify,
 }
 
 impl Connection {
     pub(super) fn new(parties: OneOrMore<Party>) -> Self {
         let pasts = parties.iter().map(|_| None).collect();
-        Self { parties, pasts: Mutex::new(pasts) }
+        Self { parties, kept: Arc::new(Kept { pasts: Mutex::new(Some(pasts)), freed: Notify::new() }) }
     }
 
-    /// These and others, none of which was charged.
+    /// Adds other limits. None of the limits has been charged.
     pub(super) fn and(&self, others: &OneOrMore<Party>) -> Self {
         let mut parties = self.parties.clone();
         others.iter().for_each(|other| parties.add(other.clone(), |_, _| false));
@@ -40,32 +52,80 @@ impl Connection {
         &self.parties
     }
 
-    /// Has the turn, unless somebody else has.
+    /// Begins a decision about one message. Returns `None` if another message is decided about.
     pub(super) fn turn_now(&self, cost: Option<u64>, clock: &AnyClock) -> Option<Turn<'_>> {
-        Some(Turn::new(&self.parties, self.pasts.try_lock().ok()?, cost, clock))
+        Some(Turn::new(self.take_now()?, &self.parties, cost, clock))
     }
 
-    /// Has the turn after those who came before.
+    /// Begins a decision about one message, once no other message is decided about.
     pub(super) async fn turn(&self, cost: Option<u64>, clock: &AnyClock) -> Turn<'_> {
-        Turn::new(&self.parties, self.pasts.lock().await, cost, clock)
+        Turn::new(self.take().await, &self.parties, cost, clock)
+    }
+
+    /// Takes the states, once no other message is decided about.
+    ///
+    /// They are handed over to no message that waits, because its future may never be polled again.
+    pub(super) async fn take(&self) -> Taken {
+        loop {
+            let freed = self.kept.freed.notified();
+            if let Some(taken) = self.take_now() {
+                return taken;
+            }
+            freed.await;
+        }
+    }
+
+    fn take_now(&self) -> Option<Taken> {
+        let pasts = self.kept.lock().take()?;
+        Some(Taken { pasts, kept: Arc::clone(&self.kept) })
     }
 }
 
-/// One message is decided about, and no other meanwhile. Nothing is charged until it says so.
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Option<Pasts>> {
+        self.pasts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The states, which go back to the connection when this is dropped.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pasts: Pasts,
+    kept: Arc<Kept>,
+}
+
+impl Deref for Taken {
+    type Target = Pasts;
+
+    fn deref(&self) -> &Pasts {
+        &self.pasts
+    }
+}
+
+impl DerefMut for Taken {
+    fn deref_mut(&mut self) -> &mut Pasts {
+        &mut self.pasts
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        *self.kept.lock() = Some(mem::take(&mut self.pasts));
+        self.kept.freed.notify_waiters();
+    }
+}
+
+/// A decision about one message. No other message of the connection is decided about meanwhile.
 pub(super) struct Turn<'a> {
     asked: OneOrMore<Asked<'a>>,
-    pasts: MutexGuard<'a, Pasts>,
+    pasts: Taken,
     now: Timestamp,
     fits: SmallVec<[bool; 2]>,
 }
 
 impl<'a> Turn<'a> {
-    fn new(
-        parties: &'a OneOrMore<Party>,
-        mut pasts: MutexGuard<'a, Pasts>,
-        cost: Option<u64>,
-        clock: &AnyClock,
-    ) -> Self {
+    /// Nothing is charged yet.
+    pub(super) fn new(mut pasts: Taken, parties: &'a OneOrMore<Party>, cost: Option<u64>, clock: &AnyClock) -> Self {
         let (asked, now) = (Party::ask(parties, cost), clock.now());
         let fits = asked.iter().zip(pasts.iter_mut()).map(|(asked, past)| {
             let strategy = &asked.definition.settings.strategy;
@@ -83,8 +143,13 @@ impl<'a> Turn<'a> {
         self.fits.iter().all(|fits| *fits)
     }
 
+    /// Charges all limits if all have room.
+    pub(super) fn decide(self) -> Limits {
+        if self.fits() { self.charge() } else { self.leave() }
+    }
+
     /// Charges all limits.
-    pub(super) fn charge(mut self) -> Limits {
+    fn charge(mut self) -> Limits {
         for (asked, past) in self.asked.iter().zip(self.pasts.iter_mut()).filter(|(asked, _)| asked.is_counted()) {
             let (strategy, rate) = (&asked.definition.settings.strategy, asked.rate);
             let state = strategy.charge(past.take(), rate, asked.cost, self.now);
@@ -98,7 +163,7 @@ impl<'a> Turn<'a> {
         self.tell()
     }
 
-    /// Does as the backend did, which was asked meanwhile.
+    /// Charges all limits if the backend did.
     pub(super) fn follow(self, limits: Limits) -> Limits {
         let own = if limits.is_admitted() { self.charge() } else { self.leave() };
         limits.with(&own)

@@ -1,10 +1,13 @@
 //! What a message is charged to: the limits of its client, those of its connection, or both.
 
+mod both;
 mod connection;
 mod cost;
 mod party;
 
-use self::connection::Connection;
+use std::sync::Arc;
+
+use self::{both::Both, connection::Connection};
 pub(super) use self::{cost::Cost, party::Party};
 use crate::{
     app::{Error, Traffik},
@@ -25,8 +28,7 @@ enum Scope {
     Client(OneOrMore<Party>),
     /// Each connection has its own, kept here.
     Connection(Connection),
-    /// The connection is asked first, and charged only if the backend had room too.
-    Both(OneOrMore<Party>, Connection),
+    Both(Arc<Both>),
 }
 
 impl Charge {
@@ -42,10 +44,14 @@ impl Charge {
 
     /// These limits, and those of `other` for this connection alone.
     pub(super) fn and_by_connection(&self, other: &Self) -> Self {
+        let both = |client: &OneOrMore<Party>, connection| {
+            let (traffik, client) = (self.traffik.clone(), client.clone());
+            Scope::Both(Arc::new(Both { traffik, client, connection }))
+        };
         let scope = match &self.scope {
-            Scope::Client(parties) => Scope::Both(parties.clone(), Connection::new(other.parties().clone())),
+            Scope::Client(parties) => both(parties, Connection::new(other.parties().clone())),
             Scope::Connection(own) => Scope::Connection(own.and(other.parties())),
-            Scope::Both(parties, own) => Scope::Both(parties.clone(), own.and(other.parties())),
+            Scope::Both(two) => both(&two.client, two.connection.and(other.parties())),
         };
         Self { traffik: self.traffik.clone(), scope }
     }
@@ -53,8 +59,9 @@ impl Charge {
     /// What was named in the handshake.
     fn parties(&self) -> &OneOrMore<Party> {
         match &self.scope {
-            Scope::Client(parties) | Scope::Both(parties, _) => parties,
+            Scope::Client(parties) => parties,
             Scope::Connection(connection) => connection.parties(),
+            Scope::Both(both) => &both.client,
         }
     }
 
@@ -64,7 +71,7 @@ impl Charge {
 
     pub(super) fn uids(&self) -> Vec<&'static str> {
         let own = match &self.scope {
-            Scope::Both(_, connection) => Some(connection.parties()),
+            Scope::Both(both) => Some(both.connection.parties()),
             Scope::Client(_) | Scope::Connection(_) => None,
         };
         own.into_iter().chain([self.parties()]).flat_map(OneOrMore::iter).map(Party::uid).collect()
@@ -74,18 +81,8 @@ impl Charge {
     pub(super) fn now(&self, cost: Option<u64>) -> Option<Result<Limits, Error>> {
         match &self.scope {
             Scope::Client(parties) => self.traffik.charge_now(&Party::ask(parties, cost)),
-            Scope::Connection(connection) => {
-                let turn = connection.turn_now(cost, self.traffik.clock())?;
-                Some(Ok(if turn.fits() { turn.charge() } else { turn.leave() }))
-            }
-            Scope::Both(parties, connection) => {
-                let turn = connection.turn_now(cost, self.traffik.clock())?;
-                if !turn.fits() {
-                    return Some(Ok(turn.leave()));
-                }
-                let answer = self.traffik.charge_now(&Party::ask(parties, cost))?;
-                Some(answer.map(|limits| turn.follow(limits)))
-            }
+            Scope::Connection(connection) => Some(Ok(connection.turn_now(cost, self.traffik.clock())?.decide())),
+            Scope::Both(both) => both.now(cost),
         }
     }
 
@@ -93,18 +90,8 @@ impl Charge {
     pub(super) async fn later(&self, cost: Option<u64>) -> Result<Limits, Error> {
         match &self.scope {
             Scope::Client(parties) => self.traffik.charge(&Party::ask(parties, cost)).await,
-            Scope::Connection(connection) => {
-                let turn = connection.turn(cost, self.traffik.clock()).await;
-                Ok(if turn.fits() { turn.charge() } else { turn.leave() })
-            }
-            Scope::Both(parties, connection) => {
-                let turn = connection.turn(cost, self.traffik.clock()).await;
-                if !turn.fits() {
-                    return Ok(turn.leave());
-                }
-                let limits = self.traffik.charge(&Party::ask(parties, cost)).await?;
-                Ok(turn.follow(limits))
-            }
+            Scope::Connection(connection) => Ok(connection.turn(cost, self.traffik.clock()).await.decide()),
+            Scope::Both(both) => both.later(cost).await,
         }
     }
 }
