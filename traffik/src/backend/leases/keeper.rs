@@ -10,7 +10,6 @@ use tokio::runtime::{Handle, Id};
 use super::{
     Leases,
     register::{Due, Leaving, Renewal, Step},
-    timer,
 };
 use crate::backend::{BackendError, Store};
 
@@ -35,9 +34,8 @@ impl Keeper {
                 Step::Renew(due) => renew(&store, &due).await,
                 Step::Wait(wait) => {
                     let (clock, sooner) = (store.clock().clone(), Arc::clone(&store.leases.sooner));
-                    let timers = Arc::clone(&store.leases.timers);
                     drop(store);
-                    first_of(timer::sleep(&clock, wait, &timers), sooner.notified()).await;
+                    first_of(clock.sleep_on_any_runtime(wait), sooner.notified()).await;
                 }
                 Step::End => break,
             }

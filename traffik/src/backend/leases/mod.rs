@@ -6,7 +6,6 @@
 mod keeper;
 mod lease;
 mod register;
-mod timer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +15,6 @@ pub(crate) use self::lease::Lease;
 use self::{
     keeper::Keeper,
     register::{Leaving, Register},
-    timer::Timers,
 };
 use super::Store;
 use crate::occasionally::Occasionally;
@@ -27,7 +25,6 @@ pub(super) struct Leases {
     register: Mutex<Register>,
     /// Something has to be done sooner than the keeper knows.
     sooner: Arc<Notify>,
-    timers: Arc<Timers>,
     /// When it was last said that renewals fail, and that a place was not given back.
     not_renewed: Occasionally,
     not_given_back: Occasionally,
