@@ -19,7 +19,7 @@ type Answer<T> = std::result::Result<T, BackendError>;
 
 places!(Timerless, "places:timerless", "1/200ms");
 
-/// A backend that tells of each renewal.
+/// A backend that tells of each renewal, and makes callers wait for one as a server does.
 #[derive(Debug)]
 struct Told {
     inner: MemoryBackend,
@@ -48,6 +48,7 @@ impl Backend for Told {
     }
 
     async fn renew(&self, receipts: &[Receipt<'_>]) -> Answer<Vec<Option<Timestamp>>> {
+        tokio::task::yield_now().await;
         let renewed = self.inner.renew(receipts).await;
         let _ = self.renewals.send(());
         renewed

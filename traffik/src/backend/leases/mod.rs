@@ -3,6 +3,7 @@
 //! Whoever was admitted has a [`Lease`], and gives the place back by dropping it. All leases of a store are in one [`Leases`],
 //! and while there are any one task, the keeper, renews them and gives back what could not be given back at once.
 
+mod call;
 mod keeper;
 mod lease;
 mod register;
@@ -35,17 +36,20 @@ impl Leases {
         self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that somebody keeps them, if anybody can.
+    /// Starts a keeper on `runtime`, or on one that is known, unless there is a keeper. It then hears of what is new.
     fn keep(store: &Arc<Store>, runtime: Option<&Handle>) {
-        let Some(runtime) = runtime else { return };
-        if store.leases.register().hire() {
-            runtime.spawn(Keeper::new(store, runtime).keep());
-        } else {
-            store.leases.sooner.notify_one();
+        let hiring = {
+            let mut register = store.leases.register();
+            let runtime = runtime.cloned().or_else(|| register.another_runtime(None));
+            runtime.filter(|_| register.hire())
+        };
+        match hiring {
+            Some(runtime) => drop(runtime.spawn(Keeper::new(store, runtime.clone()).keep())),
+            None => store.leases.sooner.notify_one(),
         }
     }
 
-    /// Has something given back by the keeper. Without a runtime there is none, and its lease ends by itself.
+    /// Has something given back by the keeper. Without any runtime there is none, and its lease ends by itself.
     fn give_back_later(store: &Arc<Store>, leaving: Leaving, runtime: Option<&Handle>) {
         store.leases.register().leave_later(leaving);
         Self::keep(store, runtime);
