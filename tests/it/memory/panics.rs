@@ -1,69 +1,337 @@
-//! A strategy of somebody's own that panics takes nothing from others.
+//! A custom strategy that panics changes nothing: neither what is stored of its own client nor of another.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use traffik::{
     Rate,
-    backend::Backend,
+    backend::{Backend, MemoryBackend},
     client::Key,
-    clock::Timestamp,
-    decision::Hit,
-    strategy::{AnyStrategy, Past, SlidingWindowLog, State, Strategy, StrategyError},
+    clock::{Clock, Timestamp},
+    decision::{Hit, Outcome, Receipt},
+    strategy::{
+        AnyStrategy, Concurrency, FixedWindow, Past, SlidingWindowLog, State, Strategy, StrategyError, TokenBucket,
+    },
+    test::ManualClock,
 };
 
 use super::{admits, store};
 
-#[derive(Debug)]
-struct Panics;
+const RATE: Rate = Rate::literal("5/min");
 
-impl Strategy for Panics {
-    fn name(&self) -> &'static str {
-        "panics"
+const FUNCTIONS: [&str; 10] =
+    ["name", "capacity", "available", "fits", "available_at", "charge", "refund", "holds", "rewound", "outline"];
+
+/// The function that panics, if any does.
+#[derive(Clone, Debug, Default)]
+struct Fault(Arc<Mutex<Option<&'static str>>>);
+
+impl Fault {
+    fn set(&self, function: Option<&'static str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = function;
     }
 
-    fn check(&self, _: Rate) -> Result<(), StrategyError> {
-        Ok(())
+    fn is(&self, function: &str) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == Some(function)
+    }
+}
+
+/// A custom strategy that does what a built-in one does, and panics where it is told to.
+#[derive(Debug)]
+struct Faulty {
+    inner: AnyStrategy,
+    fault: Fault,
+}
+
+impl Faulty {
+    fn at(&self, function: &str) -> &AnyStrategy {
+        assert!(!self.fault.is(function), "{function} panics on purpose");
+        &self.inner
+    }
+}
+
+impl Strategy for Faulty {
+    fn name(&self) -> &'static str {
+        self.at("name");
+        "faulty"
+    }
+
+    fn check(&self, rate: Rate) -> Result<(), StrategyError> {
+        self.inner.check(rate)
     }
 
     fn capacity(&self, rate: Rate) -> u64 {
-        rate.limit()
+        self.at("capacity").capacity(rate)
     }
 
-    fn available(&self, _: Option<&Past>, _: Rate, _: Timestamp) -> u64 {
-        unreachable!("on purpose")
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+        self.at("available").available(past, rate, now)
     }
 
-    fn available_at(&self, _: Option<&Past>, _: Rate, _: u64, now: Timestamp) -> Timestamp {
-        now
+    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        self.at("fits");
+        cost <= self.available(past, rate, now)
     }
 
-    fn charge(&self, _: Option<Past>, _: Rate, _: u64, now: Timestamp) -> State {
-        State::new(now, [0; 2])
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        self.at("available_at").available_at(past, rate, cost, now)
     }
 
-    fn refund(&self, past: Past, _: u64, _: Timestamp, _: Timestamp) -> State {
-        past.state
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        self.at("charge").charge(past, rate, cost, now)
     }
 
-    fn rewound(&self, _: &Past, _: Timestamp) -> Option<State> {
-        None
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+        self.at("refund").refund(past, cost, charged_at, now)
+    }
+
+    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        self.at("holds").holds(past, cost, charged_at, now)
+    }
+
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+        self.at("rewound").rewound(past, now)
+    }
+
+    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+        self.at("outline").outline(past, rate, cost, now)
+    }
+}
+
+/// A store in which alice was charged by a built-in strategy and bob by a custom one.
+struct Rig {
+    backend: MemoryBackend,
+    clock: ManualClock,
+    built_in: AnyStrategy,
+    custom: AnyStrategy,
+    fault: Fault,
+    alice: Key,
+    bob: Key,
+    charged_at: Timestamp,
+}
+
+impl Rig {
+    fn new(built_in: &AnyStrategy, inner: &AnyStrategy) -> Self {
+        let (backend, clock) = store();
+        let fault = Fault::default();
+        let mut rig = Self {
+            // One shard, so that every call meets what a panic left behind.
+            backend: backend.max_entries(100),
+            charged_at: Timestamp::UNIX_EPOCH,
+            clock,
+            built_in: built_in.clone(),
+            custom: AnyStrategy::own(Faulty { inner: inner.clone(), fault: fault.clone() }),
+            fault,
+            alice: Key::from("alice"),
+            bob: Key::from("bob"),
+        };
+        for _ in 0..2 {
+            rig.charged_at = rig.clock.now();
+            assert!(admits(&rig.backend, &[rig.alice(1), rig.bob(1)]));
+            rig.clock.advance(Duration::from_secs(1));
+        }
+        rig
+    }
+
+    /// One for each pair of strategies: with logs and without, which take different paths.
+    fn each() -> impl Iterator<Item = Self> {
+        let built_in: [AnyStrategy; 3] = [SlidingWindowLog.into(), Concurrency.into(), TokenBucket::new().into()];
+        let inner: [AnyStrategy; 3] = [SlidingWindowLog.into(), Concurrency.into(), FixedWindow.into()];
+        built_in.into_iter().flat_map(move |built_in| inner.clone().map(|inner| Self::new(&built_in, &inner)))
+    }
+
+    fn alice(&self, cost: u64) -> Hit<'_> {
+        Hit { uid: "built-in", key: &self.alice, strategy: &self.built_in, rate: RATE, cost }
+    }
+
+    fn bob(&self, cost: u64) -> Hit<'_> {
+        Hit { uid: "custom", key: &self.bob, strategy: &self.custom, rate: RATE, cost }
+    }
+
+    fn receipt<'a>(&self, hit: Hit<'a>) -> Receipt<'a> {
+        Receipt { hit, charged_at: self.charged_at }
+    }
+
+    /// How each client stands at each cost.
+    fn standings(&self) -> [Vec<Outcome>; 2] {
+        let standings = |hit: fn(&Self, u64) -> Hit<'_>| {
+            let decisions = (1..=5).map(|cost| ready(self.backend.peek(&[hit(self, cost)])));
+            let outcomes: Vec<_> = decisions.flatten().flat_map(|decision| decision.outcomes().to_vec()).collect();
+            assert_eq!(outcomes.len(), 5);
+            outcomes
+        };
+        [standings(Self::alice), standings(Self::bob)]
+    }
+
+    /// Whether `call` panics while `function` does. The backend then serves other clients as before.
+    fn panics(&self, function: &'static str, call: impl FnOnce(&Self)) -> bool {
+        self.fault.set(Some(function));
+        let has_panicked = catch_unwind(AssertUnwindSafe(|| call(self))).is_err();
+        self.fault.set(None);
+        let (len, carol) = (self.backend.len(), Key::from("carol"));
+        assert_eq!(len, 2, "{function}");
+        for hit in [Hit { key: &carol, ..self.alice(1) }, Hit { key: &carol, ..self.bob(1) }] {
+            assert!(admits(&self.backend, &[hit]), "{function}");
+            assert!(ready(self.backend.reset(&[hit])).is_ok());
+        }
+        has_panicked
+    }
+
+    /// Checks that nothing is changed by a call that panics, and returns the functions in which it does.
+    fn assert_unchanged(call: impl Fn(&Self)) -> Vec<&'static str> {
+        let mut panicked = Vec::new();
+        for goes_back in [false, true] {
+            for function in FUNCTIONS {
+                for rig in Self::each() {
+                    if goes_back {
+                        rig.clock.set(Timestamp::from_micros(rig.clock.now().as_micros() - 10_000_000));
+                    }
+                    let before = rig.standings();
+                    if rig.panics(function, &call) {
+                        assert_eq!(rig.standings(), before, "{function}");
+                        panicked.push(function);
+                    }
+                }
+            }
+        }
+        panicked.sort_unstable();
+        panicked.dedup();
+        panicked
+    }
+}
+
+/// A store in memory is ready on the first poll.
+#[expect(clippy::panic, reason = "the test fails here")]
+fn ready<T>(answer: impl Future<Output = T>) -> T {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("it waits"),
     }
 }
 
 #[test]
-fn a_panic_beside_a_log_loses_nothing_of_it_and_locks_nobody_out() {
-    let (backend, _) = store();
-    // One shard, so that whoever comes later meets what the panic left behind.
-    let backend = backend.max_entries(100);
-    let (log, panics) = (AnyStrategy::from(SlidingWindowLog), AnyStrategy::own(Panics));
-    let (alice, bob) = (Key::from("alice"), Key::from("bob"));
-    let hit = |uid, key, strategy| Hit { uid, key, strategy, rate: Rate::literal("2/min"), cost: 1 };
-
-    assert!((0..2).all(|_| admits(&backend, &[hit("log", &alice, &log)])));
-    let both = [hit("log", &alice, &log), hit("panics", &alice, &panics)];
-    for hits in [&both[..], &both[1..]] {
-        assert!(catch_unwind(AssertUnwindSafe(|| backend.decide_now(hits))).is_err());
+fn admitted_decision_that_panics_changes_nothing() {
+    let orders: [fn(&Rig); 4] = [
+        |rig| drop(rig.backend.decide_now(&[rig.alice(1), rig.bob(1)])),
+        |rig| drop(rig.backend.decide_now(&[rig.bob(1), rig.alice(1)])),
+        |rig| drop(rig.backend.decide_now(&[rig.alice(1), rig.bob(1), rig.bob(1), rig.alice(1)])),
+        |rig| drop(rig.backend.decide_now(&[rig.bob(1), rig.alice(1), rig.alice(0), rig.bob(2)])),
+    ];
+    for order in orders {
+        let panicked = Rig::assert_unchanged(order);
+        assert_eq!(panicked, ["available", "charge", "fits", "name", "outline", "rewound"]);
     }
-    assert!(!admits(&backend, &[hit("log", &alice, &log)]), "it is over its limit still");
-    assert!(admits(&backend, &[hit("log", &bob, &log)]));
+}
+
+#[test]
+fn refused_decision_that_panics_changes_nothing() {
+    let refusals: [fn(&Rig); 4] = [
+        |rig| drop(rig.backend.decide_now(&[rig.alice(4), rig.bob(1)])),
+        |rig| drop(rig.backend.decide_now(&[rig.bob(1), rig.alice(4)])),
+        |rig| drop(rig.backend.decide_now(&[rig.alice(1), rig.bob(4)])),
+        |rig| drop(rig.backend.decide_now(&[rig.bob(4), rig.alice(1)])),
+    ];
+    for refusal in refusals {
+        let panicked = Rig::assert_unchanged(refusal);
+        assert_eq!(panicked, ["available", "fits", "name", "outline", "rewound"]);
+    }
+}
+
+#[test]
+fn decision_about_one_client_that_panics_changes_nothing() {
+    let panicked = Rig::assert_unchanged(|rig| drop(rig.backend.decide_now(&[rig.bob(1)])));
+    assert_eq!(panicked, ["available", "charge", "fits", "name", "outline", "rewound"]);
+}
+
+#[test]
+fn peek_that_panics_changes_nothing() {
+    let panicked = Rig::assert_unchanged(|rig| drop(ready(rig.backend.peek(&[rig.alice(1), rig.bob(1)]))));
+    assert_eq!(panicked, ["available", "fits", "name", "outline", "rewound"]);
+}
+
+#[test]
+fn renewal_that_panics_changes_nothing() {
+    let renew = |rig: &Rig| {
+        let receipts = [rig.receipt(rig.alice(1)), rig.receipt(rig.bob(1)), rig.receipt(rig.alice(1))];
+        drop(ready(rig.backend.renew(&receipts)));
+    };
+    let panicked = Rig::assert_unchanged(renew);
+    assert_eq!(panicked, ["available", "charge", "fits", "holds", "name", "refund", "rewound"]);
+}
+
+#[test]
+fn refund_that_panics_changes_nothing_of_its_own_client_and_gives_back_the_rest() {
+    for function in ["refund", "rewound"] {
+        for rig in Rig::each() {
+            let [alice, bob] = rig.standings();
+            let refund = |rig: &Rig| {
+                let receipts = [rig.receipt(rig.bob(1)), rig.receipt(rig.alice(1))];
+                drop(ready(rig.backend.refund(&receipts)));
+            };
+            assert!(rig.panics(function, refund));
+            let [alice_after, bob_after] = rig.standings();
+            assert_eq!(bob_after, bob, "{function}");
+            assert_ne!(alice_after, alice, "{function}");
+        }
+    }
+}
+
+/// A full store: entries of custom strategies, and the switch that makes them panic.
+fn full(inner: &AnyStrategy) -> (MemoryBackend, AnyStrategy, Fault) {
+    let fault = Fault::default();
+    let backend = store().0.max_entries(16);
+    let custom = AnyStrategy::own(Faulty { inner: inner.clone(), fault: fault.clone() });
+    for client in 0..16_u64 {
+        let key = Key::from(client);
+        assert!(admits(&backend, &[Hit { uid: "custom", key: &key, strategy: &custom, rate: RATE, cost: 3 }]));
+    }
+    assert_eq!((backend.len(), backend.evictions()), (16, 0));
+    (backend, custom, fault)
+}
+
+#[test]
+fn strategy_that_panics_while_entries_are_ranked_fails_no_other_request() {
+    for function in FUNCTIONS {
+        for inner in [SlidingWindowLog.into(), FixedWindow.into()] {
+            let (backend, _custom, fault) = full(&inner);
+            fault.set(Some(function));
+            let (strategy, key) = (AnyStrategy::default(), Key::from("stranger"));
+            for evictions in 1..=20 {
+                let key = Key::from(("stranger", evictions));
+                assert!(admits(&backend, &[Hit { uid: "other", key: &key, strategy: &strategy, rate: RATE, cost: 1 }]));
+                assert_eq!((backend.len(), backend.evictions()), (16, evictions), "{function}");
+            }
+            let answer = ready(backend.renew(&[Receipt {
+                hit: Hit { uid: "other", key: &key, strategy: &Concurrency.into(), rate: RATE, cost: 1 },
+                charged_at: Timestamp::UNIX_EPOCH,
+            }]));
+            assert!(answer.unwrap()[0].is_some());
+            assert_eq!((backend.len(), backend.evictions()), (16, 21), "{function}");
+        }
+    }
+}
+
+#[test]
+fn decision_that_panics_evicts_nothing() {
+    for function in ["fits", "available", "charge", "outline"] {
+        let (backend, custom, fault) = full(&SlidingWindowLog.into());
+        let (strategy, key) = (AnyStrategy::default(), Key::from("new"));
+        let hits = [
+            Hit { uid: "other", key: &key, strategy: &strategy, rate: RATE, cost: 1 },
+            Hit { uid: "custom", key: &key, strategy: &custom, rate: RATE, cost: 1 },
+        ];
+        fault.set(Some(function));
+        assert!(catch_unwind(AssertUnwindSafe(|| backend.decide_now(&hits))).is_err(), "{function}");
+        fault.set(None);
+        assert_eq!((backend.len(), backend.evictions()), (16, 0), "{function}");
+        for client in 0..16_u64 {
+            let key = Key::from(client);
+            assert!(!admits(&backend, &[Hit { uid: "custom", key: &key, strategy: &custom, rate: RATE, cost: 3 }]));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Limits on how many are there at once: a place is held for as long as somebody is there, and by nobody afterwards.
 
+mod calls;
 mod crowd;
 mod hanging_up;
 mod holding;

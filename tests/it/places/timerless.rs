@@ -1,86 +1,115 @@
-//! A runtime, or a clock, that has no timer: places are renewed all the same.
+//! A runtime that has no timer: places are renewed all the same.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::{
+    runtime::Builder,
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+};
 use traffik::{
     Traffik,
-    backend::MemoryBackend,
-    clock::{AnyClock, Clock, Timestamp},
-    test::ManualClock,
+    backend::{Backend, BackendError, MemoryBackend},
+    clock::Timestamp,
+    decision::{Decision, Hit, Receipt},
 };
 
 use super::{Result, free, places};
 
-places!(Timerless, "places:timerless", "1/30s");
+type Answer<T> = std::result::Result<T, BackendError>;
 
-/// A clock whose timers are as those of a runtime that has none.
+places!(Timerless, "places:timerless", "1/200ms");
+
+/// A backend that tells of each renewal, and makes callers wait for one as a server does.
 #[derive(Debug)]
-struct NoTimer(ManualClock);
+struct Told {
+    inner: MemoryBackend,
+    renewals: UnboundedSender<()>,
+}
 
-impl Clock for NoTimer {
-    fn now(&self) -> Timestamp {
-        self.0.now()
+impl Backend for Told {
+    fn namespace(&self) -> &str {
+        self.inner.namespace()
     }
 
-    #[expect(clippy::panic, reason = "as tokio does where a runtime has no timers")]
-    async fn sleep(&self, _: Duration) {
-        panic!("timers are disabled");
+    async fn decide(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
+        self.inner.decide(hits).await
+    }
+
+    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Answer<Decision>> {
+        self.inner.decide_now(hits)
+    }
+
+    async fn peek(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
+        self.inner.peek(hits).await
+    }
+
+    async fn refund(&self, receipts: &[Receipt<'_>]) -> Answer<()> {
+        self.inner.refund(receipts).await
+    }
+
+    async fn renew(&self, receipts: &[Receipt<'_>]) -> Answer<Vec<Option<Timestamp>>> {
+        tokio::task::yield_now().await;
+        let renewed = self.inner.renew(receipts).await;
+        let _ = self.renewals.send(());
+        renewed
+    }
+
+    async fn reset(&self, hits: &[Hit<'_>]) -> Answer<()> {
+        self.inner.reset(hits).await
+    }
+
+    async fn clear(&self) -> Answer<()> {
+        self.inner.clear().await
+    }
+
+    async fn close(&self) -> Answer<()> {
+        self.inner.close().await
     }
 }
 
-fn renewed(traffik: &Traffik, within: Duration) -> impl Future<Output = bool> {
-    let traffik = traffik.clone();
-    async move {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
-            let limits = traffik.peek::<Timerless>("alice").await;
-            if limits.is_ok_and(|limits| limits.tightest().reset_after() == within) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-            tokio::task::yield_now().await;
-        }
-        false
-    }
+/// By the system's clock, and with time enough for a busy machine.
+fn app() -> std::result::Result<(Traffik, UnboundedReceiver<()>), traffik::ConfigError> {
+    let (renewals, renewed) = mpsc::unbounded_channel();
+    let backend = Told { inner: MemoryBackend::new("test"), renewals };
+    let traffik = Traffik::builder(backend).backend_timeout(Duration::from_secs(60)).build()?;
+    Ok((traffik, renewed))
 }
 
 #[test]
-fn places_are_renewed_without_a_timer() -> Result {
-    let clock = ManualClock::new();
-    let backend = MemoryBackend::new("test").clock(clock.clone());
-    let traffik = Traffik::builder(backend).clock(AnyClock::new(NoTimer(clock.clone()))).build()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(async {
+fn runtime_without_timers_renews_places() -> Result {
+    let (traffik, mut renewed) = app()?;
+    Builder::new_current_thread().build()?.block_on(async {
         let held = traffik.hit::<Timerless>("alice").await?;
         assert!(held.is_admitted());
-        for _ in 0..5 {
-            clock.advance(Duration::from_secs(10));
-            assert!(renewed(&traffik, Duration::from_secs(30)).await, "it is not renewed");
-            assert!(!traffik.hit::<Timerless>("alice").await?.is_admitted());
+        for _ in 0..6 {
+            renewed.recv().await;
         }
+        assert!(!traffik.hit::<Timerless>("alice").await?.is_admitted(), "two leases have passed");
         drop(held);
         assert_eq!(free::<Timerless>(&traffik, "alice").await, 1);
-        Result::Ok(())
+        Ok(())
     })
 }
 
 #[test]
-fn a_runtime_that_has_none_ends_as_any_other() -> Result {
-    let traffik = Traffik::new(MemoryBackend::new("test"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-    let held = runtime.block_on(async {
-        let held = traffik.hit::<Timerless>("alice").await?;
-        for _ in 0..5 {
-            std::thread::sleep(Duration::from_millis(5));
-            tokio::task::yield_now().await;
-        }
-        std::result::Result::<_, traffik::Error>::Ok(held)
+fn runtime_without_timers_that_ends_leaves_the_place_to_another_one() -> Result {
+    let (traffik, mut renewed) = app()?;
+    let (ends, stays) =
+        (Builder::new_multi_thread().worker_threads(1).build()?, Builder::new_current_thread().build()?);
+    let held = ends.block_on(async {
+        let held = traffik.hit::<Timerless>("alice").await;
+        renewed.recv().await;
+        held
     })?;
-    let begun = Instant::now();
-    drop(runtime);
-    assert!(begun.elapsed() < Duration::from_secs(10));
-    drop(held);
-    let another = tokio::runtime::Builder::new_current_thread().build()?;
-    assert_eq!(another.block_on(free::<Timerless>(&traffik, "alice")), 1);
-    Ok(())
+    let other = stays.block_on(traffik.hit::<Timerless>("bob"))?;
+    drop(ends);
+    stays.block_on(async {
+        for _ in 0..6 {
+            renewed.recv().await;
+        }
+        assert!(!traffik.hit::<Timerless>("alice").await?.is_admitted());
+        drop((held, other));
+        assert_eq!(free::<Timerless>(&traffik, "alice").await, 1);
+        Ok(())
+    })
 }

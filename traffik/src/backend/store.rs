@@ -1,10 +1,17 @@
 //! The backends of one app: its own, and those that throttles name.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{AnyBackend, BackendError, deadline::within, leases::Leases};
 use crate::{
-    clock::{AnyClock, Timestamp},
+    clock::AnyClock,
     decision::{Decision, Hit, Receipt},
 };
 
@@ -12,17 +19,19 @@ use crate::{
 pub(crate) struct Store {
     /// What throttles call it, unless it is the app's own.
     name: Option<&'static str>,
-    backend: AnyBackend,
+    pub(super) backend: AnyBackend,
     /// The clock that its deadlines go by.
     clock: AnyClock,
     timeout: Duration,
+    /// Whether it admitted anything without waiting.
+    is_immediate: AtomicBool,
     /// The places that are held in it.
     pub(super) leases: Leases,
 }
 
 impl Store {
     pub(crate) fn new(name: Option<&'static str>, backend: AnyBackend, clock: AnyClock, timeout: Duration) -> Self {
-        Self { name, backend, clock, timeout, leases: Leases::default() }
+        Self { name, backend, clock, timeout, is_immediate: AtomicBool::new(false), leases: Leases::default() }
     }
 
     /// Another backend that stands in for this one, and is waited for as long.
@@ -43,7 +52,11 @@ impl Store {
     }
 
     pub(crate) fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
-        self.backend.decide_now(hits)
+        let answer = self.backend.decide_now(hits);
+        if !self.is_immediate() && matches!(&answer, Some(Ok(decision)) if decision.is_admitted()) {
+            self.is_immediate.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     pub(crate) async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
@@ -58,18 +71,9 @@ impl Store {
         self.in_time(self.backend.refund(receipts)).await
     }
 
-    pub(super) async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        self.in_time(self.backend.renew(receipts)).await
-    }
-
-    /// Whether it answers without waiting.
-    pub(super) fn is_at_once(&self) -> bool {
-        self.backend.decide_now(&[]).is_some()
-    }
-
-    /// Gives back, however long it takes.
-    pub(super) async fn refund_in_any_time(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.backend.refund(receipts).await
+    /// Whether it admits without waiting, and so is likely to give back without waiting.
+    pub(super) fn is_immediate(&self) -> bool {
+        self.is_immediate.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
@@ -86,7 +90,7 @@ impl Store {
 
     /// Decides, if that takes no waiting.
     pub(crate) fn ask_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
-        let answer = self.backend.decide_now(hits)?;
+        let answer = self.decide_now(hits)?;
         Some(answer.and_then(|decision| complete(decision, hits.len())))
     }
 

@@ -58,6 +58,14 @@ impl AnyClock {
             Kind::Own(clock) => clock.sleep(duration).await,
         }
     }
+
+    /// Ends when `duration` has passed on this clock. The machine's clock then needs no timer of a runtime.
+    pub(crate) async fn sleep_on_any_runtime(&self, duration: Duration) {
+        match &self.0 {
+            Kind::System(_) => futures_timer::Delay::new(duration).await,
+            Kind::Own(clock) => clock.sleep(duration).await,
+        }
+    }
 }
 
 impl fmt::Debug for AnyClock {

@@ -72,6 +72,11 @@ impl AnyStrategy {
         Self::Own(Arc::new(strategy))
     }
 
+    /// Whether its functions are a user's, and may panic.
+    pub(crate) const fn is_custom(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// Decides whether `cost` fits at `now`, and what is to be stored then.
     ///
     /// This is the whole of a decision about one limit; a backend adds where the state is kept.

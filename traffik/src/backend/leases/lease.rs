@@ -1,29 +1,24 @@
 use std::{
     fmt,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker},
 };
 
 use tokio::runtime::Handle;
 
 use super::{
     Leases,
+    call::Call,
     register::{Claim, Leaving},
 };
-use crate::{
-    backend::Store,
-    clock::Timestamp,
-    decision::{Hit, Receipt},
-};
+use crate::{backend::Store, clock::Timestamp, decision::Hit};
 
 /// A place that is held. Dropped, it is given back.
 ///
-/// That takes no waiting where the store takes none. Elsewhere the keeper does it, in a moment. Where there is no runtime for
-/// that, as after the end of one, the place is free once its lease has ended.
+/// That takes no waiting where the store takes none. Elsewhere the keeper does it, in a moment, on another runtime where its
+/// own has ended. Where there is no runtime left, the place is free once its lease has ended.
 pub(crate) struct Lease {
     store: Arc<Store>,
     number: usize,
@@ -59,8 +54,12 @@ impl Lease {
     /// Gives the place back, if nobody did: whoever asks for that does not have to stay until it is done.
     pub(crate) fn give_back(&self) {
         let Some(leaving) = self.leave() else { return };
-        if !(self.store.is_at_once() && is_given_back(&self.store, &leaving.claim.receipt(leaving.charged_at))) {
-            Leases::give_back_later(&self.store, leaving, self.runtime.as_ref());
+        // The runtime that this is called in surely lives.
+        let runtime = Handle::try_current().ok().or_else(|| self.runtime.clone());
+        if self.store.is_immediate() {
+            Call::give_back(&self.store, [leaving], runtime).start();
+        } else {
+            Leases::give_back_later(&self.store, leaving, runtime.as_ref());
         }
     }
 }
@@ -68,16 +67,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.give_back();
-    }
-}
-
-/// Gives something back where that takes no waiting. Whether there is nothing left to be done.
-fn is_given_back(store: &Store, receipt: &Receipt<'_>) -> bool {
-    let refund = pin!(store.refund_in_any_time(std::slice::from_ref(receipt)));
-    match refund.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(())) => true,
-        Poll::Ready(Err(error)) => error.may_have_run(),
-        Poll::Pending => false,
     }
 }
 

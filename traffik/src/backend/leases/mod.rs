@@ -3,10 +3,10 @@
 //! Whoever was admitted has a [`Lease`], and gives the place back by dropping it. All leases of a store are in one [`Leases`],
 //! and while there are any one task, the keeper, renews them and gives back what could not be given back at once.
 
+mod call;
 mod keeper;
 mod lease;
 mod register;
-mod timer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,6 @@ pub(crate) use self::lease::Lease;
 use self::{
     keeper::Keeper,
     register::{Leaving, Register},
-    timer::Timers,
 };
 use super::Store;
 use crate::occasionally::Occasionally;
@@ -27,7 +26,6 @@ pub(super) struct Leases {
     register: Mutex<Register>,
     /// Something has to be done sooner than the keeper knows.
     sooner: Arc<Notify>,
-    timers: Arc<Timers>,
     /// When it was last said that renewals fail, and that a place was not given back.
     not_renewed: Occasionally,
     not_given_back: Occasionally,
@@ -38,17 +36,20 @@ impl Leases {
         self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that somebody keeps them, if anybody can.
+    /// Starts a keeper on `runtime`, or on one that is known, unless there is a keeper. It then hears of what is new.
     fn keep(store: &Arc<Store>, runtime: Option<&Handle>) {
-        let Some(runtime) = runtime else { return };
-        if store.leases.register().hire() {
-            runtime.spawn(Keeper::new(store, runtime).keep());
-        } else {
-            store.leases.sooner.notify_one();
+        let hiring = {
+            let mut register = store.leases.register();
+            let runtime = runtime.cloned().or_else(|| register.another_runtime(None));
+            runtime.filter(|_| register.hire())
+        };
+        match hiring {
+            Some(runtime) => drop(runtime.spawn(Keeper::new(store, runtime.clone()).keep())),
+            None => store.leases.sooner.notify_one(),
         }
     }
 
-    /// Has something given back by the keeper. Without a runtime there is none, and its lease ends by itself.
+    /// Has something given back by the keeper. Without any runtime there is none, and its lease ends by itself.
     fn give_back_later(store: &Arc<Store>, leaving: Leaving, runtime: Option<&Handle>) {
         store.leases.register().leave_later(leaving);
         Self::keep(store, runtime);

@@ -21,6 +21,9 @@ const BATCH: usize = 64;
 /// How often it is tried to give something back, where the store surely did not do it.
 const TRIES: u32 = 3;
 
+/// The number of runtimes that are remembered of leases that have ended.
+const RUNTIMES: usize = 8;
+
 /// How long until it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -41,6 +44,8 @@ pub(super) struct Register {
     /// When each has to be renewed, unless that is under way.
     due: BTreeSet<(Timestamp, usize)>,
     leaving: VecDeque<Leaving>,
+    /// Runtimes of leases that have ended, the latest first. One of them may have to finish what another began.
+    runtimes: VecDeque<Handle>,
     /// Whether something was given back last: then who has to be renewed is next, so that neither waits for all of the other.
     gave_back: bool,
     /// Whether somebody sees to it, and until when he sleeps.
@@ -146,8 +151,17 @@ impl Register {
             return None;
         }
         self.due.remove(&(held.due, number));
-        let Held { claim, charged_at, .. } = self.held.remove(number);
-        Some(Leaving { claim, charged_at, tries: 0, not_before: Timestamp::UNIX_EPOCH })
+        Some(self.remove(number))
+    }
+
+    fn remove(&mut self, number: usize) -> Leaving {
+        let Held { claim, charged_at, runtime, .. } = self.held.remove(number);
+        if let Some(runtime) = runtime {
+            self.runtimes.retain(|known| known.id() != runtime.id());
+            self.runtimes.truncate(RUNTIMES - 1);
+            self.runtimes.push_front(runtime);
+        }
+        Leaving { claim, charged_at, tries: 0, not_before: Timestamp::UNIX_EPOCH }
     }
 
     pub(super) fn leave_later(&mut self, leaving: Leaving) {
@@ -219,8 +233,8 @@ impl Register {
             held.charged_at = charged_at;
         }
         if held.is_left {
-            let Held { claim, charged_at, .. } = self.held.remove(number);
-            self.leaving.push_back(Leaving { claim, charged_at, tries: 0, not_before: Timestamp::UNIX_EPOCH });
+            let leaving = self.remove(number);
+            self.leaving.push_back(leaving);
             return;
         }
         let wait = match renewal {
@@ -232,15 +246,18 @@ impl Register {
         self.due.insert((held.due, number));
     }
 
-    /// The keeper is gone, and its runtime with it perhaps: somebody else's, if there is one.
-    pub(super) fn abandoned(&mut self, gone: Id, now: Timestamp) -> Option<Handle> {
+    /// The keeper is gone, and its runtime with it: another one, if there is any.
+    pub(super) fn abandoned(&mut self, gone: Id) -> Option<Handle> {
         self.is_kept = false;
-        let under_way: Vec<_> =
-            self.held.iter().filter(|(_, held)| held.is_under_way).map(|(number, _)| number).collect();
-        under_way.into_iter().for_each(|number| self.renewed(number, Renewal::Open, now));
-        let is_gone = |held: &Held| held.runtime.as_ref().is_some_and(|runtime| runtime.id() == gone);
-        self.held.iter_mut().filter(|(_, held)| is_gone(held)).for_each(|(_, held)| held.runtime = None);
-        self.held.iter().find_map(|(_, held)| held.runtime.clone())
+        self.another_runtime(Some(gone))
+    }
+
+    /// Returns a runtime that is not known to have ended. Forgets the one that is `gone`.
+    pub(super) fn another_runtime(&mut self, gone: Option<Id>) -> Option<Handle> {
+        let is_gone = |runtime: &mut Handle| Some(runtime.id()) == gone;
+        self.held.iter_mut().for_each(|(_, held)| drop(held.runtime.take_if(is_gone)));
+        self.runtimes.retain(|runtime| Some(runtime.id()) != gone);
+        self.held.iter().find_map(|(_, held)| held.runtime.clone()).or_else(|| self.runtimes.front().cloned())
     }
 
     #[cfg(test)]
@@ -352,19 +369,41 @@ mod tests {
         assert!(matches!(register.next(at(100)), Step::End) && register.is_empty());
     }
 
+    fn runtimes<const N: usize>() -> [tokio::runtime::Runtime; N] {
+        [(); N].map(|()| tokio::runtime::Builder::new_current_thread().build().unwrap())
+    }
+
     #[test]
-    fn whatever_a_keeper_leaves_behind_is_done_by_the_next() {
-        let runtimes = [(); 2].map(|()| tokio::runtime::Builder::new_current_thread().build().unwrap());
+    fn keeper_that_is_gone_is_followed_by_one_on_another_runtime() {
+        let runtimes = runtimes::<2>();
         let mut register = Register::default();
         let [gone, other] = runtimes.each_ref().map(tokio::runtime::Runtime::handle);
         for runtime in [gone, other] {
             register.enter(claim(), at(0), at(0), Some(runtime.clone()));
         }
         assert!(register.hire());
-        assert_eq!(renewals(register.next(at(10_000))).len(), 2);
-        assert_eq!(register.abandoned(gone.id(), at(10_000)).map(|runtime| runtime.id()), Some(other.id()));
+        assert_eq!(register.abandoned(gone.id()).map(|runtime| runtime.id()), Some(other.id()));
         assert!(register.hire());
-        assert_eq!(renewals(register.next(at(12_500))).len(), 2);
-        assert!(register.abandoned(other.id(), at(12_500)).is_none());
+        assert!(register.abandoned(other.id()).is_none());
+    }
+
+    #[test]
+    fn runtimes_of_those_that_left_are_remembered_up_to_a_bound() {
+        let runtimes = runtimes::<{ RUNTIMES + 1 }>();
+        let mut register = Register::default();
+        for runtime in &runtimes {
+            for _ in 0..2 {
+                let (number, _) = register.enter(claim(), at(0), at(0), Some(runtime.handle().clone()));
+                assert!(register.leave(number).is_some());
+            }
+        }
+        let mut found = Vec::new();
+        let mut gone = None;
+        while let Some(runtime) = register.another_runtime(gone) {
+            found.push(runtime.id());
+            gone = Some(runtime.id());
+        }
+        let latest_first: Vec<_> = runtimes[1..].iter().rev().map(|runtime| runtime.handle().id()).collect();
+        assert_eq!(found, latest_first);
     }
 }

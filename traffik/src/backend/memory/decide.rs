@@ -22,22 +22,35 @@ impl Store {
     }
 
     pub(super) fn refund(&self, receipts: &[Receipt<'_>]) {
-        for Receipt { hit, charged_at } in receipts {
-            let digest = self.seed.digest(hit);
-            let mut shard = self.shards.at(self.shards.place(digest)).close();
-            let now = self.clock.now();
-            let stored = shard.take(digest.name);
-            if let Some(past) = hit.strategy.present(stored, now).past {
-                let rate = past.rate;
-                let state = hit.strategy.refund(past, hit.cost, *charged_at, now);
-                shard.put_back(digest.name, Past { state, rate });
-            }
+        // Custom strategies come last: one that panics keeps nothing from the others.
+        for custom in [false, true] {
+            let each = receipts.iter().filter(|receipt| receipt.hit.strategy.is_custom() == custom);
+            each.for_each(|receipt| self.refund_one(receipt));
+        }
+    }
+
+    fn refund_one(&self, Receipt { hit, charged_at }: &Receipt<'_>) {
+        let digest = self.seed.digest(hit);
+        let mut shard = self.shards.at(self.shards.place(digest)).close();
+        let now = self.clock.now();
+        let stored = shard.take(digest.name, hit.strategy);
+        if let Some(past) = hit.strategy.present(stored, now).past {
+            let rate = past.rate;
+            let state = hit.strategy.refund(past, hit.cost, *charged_at, now);
+            shard.put_back(digest.name, Past { state, rate });
         }
     }
 
     /// Each by itself: they are no decision of several.
     pub(super) fn renew(&self, receipts: &[Receipt<'_>]) -> Vec<Option<Timestamp>> {
-        receipts.iter().map(|receipt| self.renew_one(receipt)).collect()
+        let mut renewed = vec![None; receipts.len()];
+        // Custom strategies come first: if one panics, nobody learns when the others were charged anew.
+        for custom in [true, false] {
+            let each = receipts.iter().zip(&mut renewed);
+            let each = each.filter(|(receipt, _)| receipt.hit.strategy.is_custom() == custom);
+            each.for_each(|(receipt, renewed)| *renewed = self.renew_one(receipt));
+        }
+        renewed
     }
 
     fn renew_one(&self, Receipt { hit, charged_at }: &Receipt<'_>) -> Option<Timestamp> {
@@ -47,7 +60,7 @@ impl Store {
         let digest = self.seed.digest(hit);
         let mut shard = self.shards.at(self.shards.place(digest)).close();
         let now = self.clock.now();
-        let renewed = hit.strategy.renew(shard.take(digest.name), hit.rate, hit.cost, *charged_at, now);
+        let renewed = hit.strategy.renew(shard.take(digest.name, hit.strategy), hit.rate, hit.cost, *charged_at, now);
         match renewed.past {
             Some(past) if renewed.admitted && renewed.is_new => {
                 let evicted = if shard.holds(digest.name) { 0 } else { shard.make_room(1, now, |_| false) };

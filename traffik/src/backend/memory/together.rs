@@ -32,7 +32,7 @@ pub(super) struct Together<'a> {
 pub(super) enum Access {
     /// They are copied.
     Look,
-    /// They are taken out, to be written on without a copy, and put back.
+    /// They are taken out, to be written on without a copy, and put back. Those of custom strategies are copied.
     Take,
 }
 
@@ -43,8 +43,12 @@ struct Entry {
     shard: usize,
     /// What says something of the client, nothing charged.
     before: Option<Past>,
-    /// Whether that is to be stored even if nothing is charged: it had to be moved, or taken out to be looked at.
-    is_to_be_put_back: bool,
+    /// Whether that is no longer stored, since it is a log that was taken out.
+    was_taken: bool,
+    /// Whether it was moved back with the clock, and so is to be stored even if nothing is charged.
+    is_rewound: bool,
+    /// Whether a custom strategy, which may panic, works on it.
+    is_custom: bool,
     /// The same, once the hits that fit are charged, but for one that is pending.
     after: Option<Past>,
     /// The last hit that fits and costs something, and whether it is still to be charged.
@@ -62,6 +66,8 @@ struct Reading {
     admitted: bool,
     /// Its cost, and that of the hits before it on the same entry.
     cost: u64,
+    /// What is told of the entry.
+    outline: Option<Past>,
 }
 
 impl Store {
@@ -104,23 +110,26 @@ impl Together<'_> {
         if self.readings.iter().all(|reading| reading.admitted) { self.charge() } else { self.leave() }
     }
 
-    pub(super) fn peek(self) -> Decision {
+    pub(super) fn peek(mut self) -> Decision {
         self.tell_before()
     }
 
     /// Hits on one entry follow each other: each meets what the one before it would leave behind.
     fn read(&mut self, hit: &Hit<'_>, name: Name, shard: usize, access: Access) {
         if hit.rate.is_unlimited() {
-            self.readings.push(Reading { entry: None, admitted: true, cost: hit.cost });
+            self.readings.push(Reading { entry: None, admitted: true, cost: hit.cost, outline: None });
             return;
         }
         let known = self.entries.iter().position(|entry| (entry.shard, entry.name) == (shard, name));
         let place = known.unwrap_or_else(|| {
             let stored = self.shards.get_mut(shard).and_then(|shard| match access {
                 Access::Look => shard.get(name),
-                Access::Take => shard.take(name),
+                Access::Take => shard.take(name, hit.strategy),
             });
-            self.entries.push(Entry::read(hit, name, shard, stored, self.now));
+            let was_taken = matches!(access, Access::Take)
+                && !hit.strategy.is_custom()
+                && stored.as_ref().is_some_and(|past| past.state.log().is_some());
+            self.entries.push(Entry::read(hit, name, shard, stored, was_taken, self.now));
             self.entries.len() - 1
         });
         let reading = match self.entries.get_mut(place) {
@@ -128,20 +137,22 @@ impl Together<'_> {
             None => (false, hit.cost),
         };
         let (admitted, cost) = reading;
-        self.readings.push(Reading { entry: Some(place), admitted, cost });
+        self.readings.push(Reading { entry: Some(place), admitted, cost, outline: None });
     }
 
     /// Charges all, and tells how the clients stand then.
     fn charge(&mut self) -> Decision {
+        // Custom strategies come first, and work on copies: if one panics, nothing was changed.
+        self.charge_entries(true);
+        self.charge_entries(false);
+        let decision = self.tell();
         let evicted = self.make_room();
-        let after: Inline<Option<Past>> =
-            self.entries.iter_mut().map(|entry| entry.charge(self.hits, self.now)).collect();
-        let decision = self.tell(|place| after.get(place)?.as_ref());
-        for (entry, after) in self.entries.iter_mut().zip(after) {
+        for entry in &mut self.entries {
+            let after = entry.after.take().or_else(|| entry.before.take());
             let (Some(shard), Some(past)) = (self.shards.get_mut(entry.shard), after) else { continue };
             match entry.last.and_then(|last| self.hits.get(last)) {
                 Some(hit) => shard.put(entry.name, past, hit),
-                None if entry.is_to_be_put_back => shard.put_back(entry.name, past),
+                None if entry.was_taken || entry.is_rewound => shard.put_back(entry.name, past),
                 None => {}
             }
         }
@@ -150,15 +161,28 @@ impl Together<'_> {
         decision
     }
 
+    /// Charges the entries of custom strategies, or the others, and notes how their clients stand then.
+    fn charge_entries(&mut self, is_custom: bool) {
+        for (hit, reading) in self.hits.iter().zip(&mut self.readings) {
+            let entry = reading.entry.and_then(|place| self.entries.get_mut(place));
+            let Some(entry) = entry.filter(|entry| entry.is_custom == is_custom) else { continue };
+            if !is_custom {
+                entry.after = entry.after.take().or_else(|| entry.before.take());
+            }
+            entry.charge(self.hits, self.now);
+            reading.outline = outline(entry.known(), hit, reading.cost, self.now);
+        }
+    }
+
     /// Charges nothing, and tells how the clients stand.
     fn leave(&mut self) -> Decision {
         let decision = self.tell_before();
-        self.put_back();
+        self.put_back(|entry| entry.was_taken || entry.is_rewound);
         decision
     }
 
-    fn put_back(&mut self) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.is_to_be_put_back) {
+    fn put_back(&mut self, is_to_be_put_back: impl Fn(&Entry) -> bool) {
+        for entry in self.entries.iter_mut().filter(|entry| is_to_be_put_back(entry)) {
             if let (Some(shard), Some(past)) = (self.shards.get_mut(entry.shard), entry.before.take()) {
                 shard.put_back(entry.name, past);
             }
@@ -179,42 +203,49 @@ impl Together<'_> {
         evicted
     }
 
-    fn tell_before(&self) -> Decision {
-        self.tell(|place| self.entries.get(place)?.before.as_ref())
+    fn tell_before(&mut self) -> Decision {
+        for (hit, reading) in self.hits.iter().zip(&mut self.readings) {
+            let entry = reading.entry.and_then(|place| self.entries.get(place));
+            reading.outline = outline(entry.and_then(|entry| entry.before.as_ref()), hit, reading.cost, self.now);
+        }
+        self.tell()
     }
 
-    fn tell<'p>(&self, past_of: impl Fn(usize) -> Option<&'p Past>) -> Decision {
-        let outcome = |(hit, reading): (&Hit<'_>, &Reading)| {
-            let past = reading.entry.and_then(&past_of);
-            Outcome {
-                admitted: reading.admitted,
-                past: past.map(|past| hit.strategy.outline(past, hit.rate, reading.cost, self.now)),
-                cost: reading.cost,
-                at: self.now,
-            }
+    fn tell(&mut self) -> Decision {
+        let outcome = |reading: &mut Reading| Outcome {
+            admitted: reading.admitted,
+            past: reading.outline.take(),
+            cost: reading.cost,
+            at: self.now,
         };
-        self.hits.iter().zip(&self.readings).map(outcome).collect()
+        self.readings.iter_mut().map(outcome).collect()
     }
 }
 
-/// A strategy of somebody's own may panic: what was taken for it to look at is put back.
+/// What an outcome tells of a client.
+fn outline(known: Option<&Past>, hit: &Hit<'_>, cost: u64, now: Timestamp) -> Option<Past> {
+    known.map(|past| hit.strategy.outline(past, hit.rate, cost, now))
+}
+
+/// A custom strategy may panic: the logs that were taken until then are put back.
 impl Drop for Together<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.put_back();
+            self.put_back(|entry| entry.was_taken);
         }
     }
 }
 
 impl Entry {
-    fn read(hit: &Hit<'_>, name: Name, shard: usize, stored: Option<Past>, now: Timestamp) -> Self {
-        let was_taken = stored.as_ref().is_some_and(|past| past.state.log().is_some());
+    fn read(hit: &Hit<'_>, name: Name, shard: usize, stored: Option<Past>, was_taken: bool, now: Timestamp) -> Self {
         let Present { past, is_rewound } = hit.strategy.present(stored, now);
         Self {
             name,
             shard,
             before: past,
-            is_to_be_put_back: was_taken || is_rewound,
+            was_taken,
+            is_rewound,
+            is_custom: false,
             after: None,
             last: None,
             is_pending: false,
@@ -226,14 +257,10 @@ impl Entry {
     /// One hit more, by its place among all. Whether all of them fit, and what they cost.
     fn add(&mut self, hits: &[Hit<'_>], place: usize, now: Timestamp) -> (bool, u64) {
         // It meets what those before it leave behind. As a rule there are none, and nothing is copied.
-        if self.is_pending {
-            let known = self.after.take().or_else(|| self.before.clone());
-            self.after = self.with_last(known, hits, now);
-            self.is_pending = false;
-        }
+        self.charge(hits, now);
         if let Some(hit) = hits.get(place) {
-            let known = self.after.as_ref().or(self.before.as_ref());
-            let fits = hit.cost == 0 || hit.strategy.fits(known, hit.rate, hit.cost, now);
+            let fits = hit.cost == 0 || hit.strategy.fits(self.known(), hit.rate, hit.cost, now);
+            self.is_custom |= hit.strategy.is_custom();
             if fits && hit.cost > 0 {
                 (self.last, self.is_pending) = (Some(place), true);
             }
@@ -243,16 +270,17 @@ impl Entry {
         (self.admitted, self.cost)
     }
 
-    /// What is known of the client once all hits are charged.
-    fn charge(&mut self, hits: &[Hit<'_>], now: Timestamp) -> Option<Past> {
-        let known = self.after.take().or_else(|| self.before.take());
-        if self.is_pending { self.with_last(known, hits, now) } else { known }
+    /// What is known of the client, with what was charged so far.
+    fn known(&self) -> Option<&Past> {
+        self.after.as_ref().or(self.before.as_ref())
     }
 
-    fn with_last(&self, known: Option<Past>, hits: &[Hit<'_>], now: Timestamp) -> Option<Past> {
-        match self.last.and_then(|last| hits.get(last)) {
-            Some(hit) => Some(Past { state: hit.strategy.charge(known, hit.rate, hit.cost, now), rate: hit.rate }),
-            None => known,
+    /// Charges the hit that is pending, if one is. What was before stays, as far as it is not moved already.
+    fn charge(&mut self, hits: &[Hit<'_>], now: Timestamp) {
+        let pending = self.last.filter(|_| std::mem::take(&mut self.is_pending));
+        if let Some(hit) = pending.and_then(|last| hits.get(last)) {
+            let known = self.after.take().or_else(|| self.before.clone());
+            self.after = Some(Past { state: hit.strategy.charge(known, hit.rate, hit.cost, now), rate: hit.rate });
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     backend::memory::{digest::Name, turnstile::Closed},
     clock::Timestamp,
     decision::Hit,
-    strategy::Past,
+    strategy::{AnyStrategy, Past},
 };
 
 /// How many entries are looked at for each that arrives, to see whether they expired.
@@ -36,10 +36,11 @@ impl<'a> ClosedShard<'a> {
         if entry.note().has_log { self.log(entry).cloned() } else { self.past(entry) }
     }
 
-    /// The same, to be changed. A log is taken out, and has to be [put](Self::put) in or [back](Self::put_back).
-    pub(in super::super) fn take(&mut self, name: Name) -> Option<Past> {
+    /// The same, for `strategy` to change. A log is taken out, and has to be [put](Self::put) in or
+    /// [back](Self::put_back). A custom strategy gets a copy: if it panics, the entry is as before.
+    pub(in super::super) fn take(&mut self, name: Name, strategy: &AnyStrategy) -> Option<Past> {
         let entry = self.entry(name)?;
-        if entry.note().has_log { self.take_log(entry) } else { self.past(entry) }
+        if entry.note().has_log && !strategy.is_custom() { self.take_log(entry) } else { self.get(name) }
     }
 
     /// Stores what a hit left behind, whether the entry is there or new. Room for a new one was made before, by
@@ -54,7 +55,7 @@ impl<'a> ClosedShard<'a> {
                 self.behind.terms.acquire(hit.strategy, past.rate, &self.shard.rates)
             }
         };
-        entry.write_note(Note { terms, has_log: false, cost: RoughCost::new(hit.cost) });
+        entry.write_note(Note { terms, cost: RoughCost::new(hit.cost), ..entry.note() });
         self.write_state(entry, past);
     }
 
@@ -168,8 +169,9 @@ impl<'a> ClosedShard<'a> {
         entries.pop();
     }
 
-    /// Writes the state of an entry that has no log, or had it taken.
+    /// Writes the state of an entry, in place of a log that it may have.
     fn write_state(&mut self, entry: &Entry, past: Past) {
+        self.take_log(entry);
         let (expires, has_log) = (past.state.expires(), past.state.log().is_some());
         let words = if has_log { [self.behind.logs.insert(past) as u64, 0] } else { past.state.words() };
         entry.write_state(expires, words);
@@ -191,5 +193,33 @@ impl<'a> ClosedShard<'a> {
     fn log(&self, entry: &Entry) -> Option<&Past> {
         let [number, _] = entry.words();
         usize::try_from(number).ok().and_then(|number| self.behind.logs.get(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        client::Key,
+        rate::Rate,
+        strategy::{Log, State},
+    };
+
+    #[test]
+    fn log_that_is_written_over_is_dropped() {
+        let (shard, name, expires) = (Shard::new(16), Name { low: 7, high: 0 }, Timestamp::from_micros(60_000_000));
+        let (key, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("5/min"));
+        let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+        let past = |log: Log| Past { state: State::new(expires, [0; 2]).with_log(log), rate };
+        let mut closed = shard.close();
+        for cost in 1..4 {
+            let log: Log = [(expires, cost)].into_iter().collect();
+            closed.put(name, past(log.clone()), &hit);
+            closed.put_back(name, past(log));
+            assert_eq!(closed.behind.logs.len(), 1);
+        }
+        closed.put(name, Past { state: State::new(expires, [0; 2]), rate }, &hit);
+        assert!(closed.behind.logs.is_empty());
+        assert_eq!(closed.get(name).map(|past| past.state.words()), Some([0; 2]));
     }
 }

@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::terms::Terms;
 use crate::{
     clock::Timestamp,
@@ -22,6 +24,15 @@ impl Rank {
         if !past.is_alive(now) {
             return Self::Expired;
         }
+        if !terms.strategy.is_custom() {
+            return Self::of_alive(past, terms, cost, now);
+        }
+        // This is the request of another client: it must not fail if the custom strategy panics.
+        let rank = catch_unwind(AssertUnwindSafe(|| Self::of_alive(past, terms, cost, now)));
+        rank.unwrap_or(Self::Refused { until: past.state.expires() })
+    }
+
+    fn of_alive(past: &Past, terms: &Terms, cost: u64, now: Timestamp) -> Self {
         let Terms { strategy, rate } = terms;
         let (available, capacity) = (strategy.available(Some(past), *rate, now), strategy.capacity(*rate));
         if available < cost {

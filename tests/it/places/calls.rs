@@ -1,0 +1,351 @@
+//! Each call that gives places back or renews them runs once, whatever becomes of the runtime that waits for it.
+
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::watch,
+    time::timeout,
+};
+use traffik::{
+    Charge, Traffik,
+    backend::{Backend, BackendError, MemoryBackend},
+    clock::{AnyClock, Timestamp},
+    decision::{Decision, Hit, Receipt},
+    strategy::Concurrency,
+    test::ManualClock,
+};
+
+use super::{Result, free, places};
+
+type Answer<T> = std::result::Result<T, BackendError>;
+
+places!(Two, "calls:two", "2/30s");
+
+/// A backend around another, whose refunds and renewals wait until its gate is open.
+#[derive(Clone, Debug)]
+struct Gated {
+    inner: MemoryBackend,
+    decides_now: bool,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    is_open: watch::Sender<bool>,
+    /// Whether the next call fails, and how.
+    does_not_run: AtomicBool,
+    panics: AtomicBool,
+    /// How many calls began, and how many of them ended.
+    begun: watch::Sender<usize>,
+    ended: watch::Sender<usize>,
+}
+
+impl Gated {
+    fn new(inner: MemoryBackend) -> Self {
+        let gate = Gate {
+            is_open: watch::Sender::new(true),
+            does_not_run: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
+            begun: watch::Sender::new(0),
+            ended: watch::Sender::new(0),
+        };
+        Self { inner, decides_now: false, gate: Arc::new(gate) }
+    }
+
+    fn with_clock(clock: &ManualClock) -> Self {
+        Self::new(MemoryBackend::new("test").clock(clock.clone()))
+    }
+
+    fn open(&self, is_open: bool) {
+        self.gate.is_open.send_replace(is_open);
+    }
+
+    async fn pass<T>(&self, call: impl Future<Output = Answer<T>>) -> Answer<T> {
+        let Gate { is_open, does_not_run, panics, begun, ended } = &*self.gate;
+        // As a backend that uses timers or sockets needs it.
+        let _runtime = Handle::current();
+        begun.send_modify(|begun| *begun += 1);
+        assert!(!panics.swap(false, Ordering::Relaxed), "it panics on purpose");
+        let _ = is_open.subscribe().wait_for(|is_open| *is_open).await;
+        let answer = if does_not_run.swap(false, Ordering::Relaxed) {
+            Err(BackendError::not_run("it is away"))
+        } else {
+            call.await
+        };
+        ended.send_modify(|ended| *ended += 1);
+        answer
+    }
+}
+
+impl Gate {
+    fn begun(&self) -> usize {
+        *self.begun.borrow()
+    }
+}
+
+/// Waits until so many calls began or ended.
+async fn until(count: &watch::Sender<usize>, calls: usize) {
+    let reached =
+        timeout(Duration::from_secs(10), async { count.subscribe().wait_for(|count| *count >= calls).await.is_ok() });
+    assert!(matches!(reached.await, Ok(true)), "{} of {calls}", *count.borrow());
+}
+
+impl Backend for Gated {
+    fn namespace(&self) -> &str {
+        self.inner.namespace()
+    }
+
+    fn clock(&self) -> AnyClock {
+        Backend::clock(&self.inner)
+    }
+
+    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Answer<Decision>> {
+        assert!(!hits.is_empty(), "it is asked about nothing");
+
+        if self.decides_now { self.inner.decide_now(hits) } else { None }
+    }
+
+    async fn decide(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
+        self.inner.decide(hits).await
+    }
+
+    async fn peek(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
+        self.inner.peek(hits).await
+    }
+
+    async fn refund(&self, receipts: &[Receipt<'_>]) -> Answer<()> {
+        self.pass(self.inner.refund(receipts)).await
+    }
+
+    async fn renew(&self, receipts: &[Receipt<'_>]) -> Answer<Vec<Option<Timestamp>>> {
+        self.pass(self.inner.renew(receipts)).await
+    }
+
+    async fn reset(&self, hits: &[Hit<'_>]) -> Answer<()> {
+        self.inner.reset(hits).await
+    }
+
+    async fn clear(&self) -> Answer<()> {
+        self.inner.clear().await
+    }
+
+    async fn close(&self) -> Answer<()> {
+        self.inner.close().await
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+#[tokio::test]
+async fn refund_of_a_backend_that_decides_without_waiting_runs_once_if_it_waits() -> Result {
+    for is_elsewhere in [false, true] {
+        let backend = Gated { decides_now: true, ..Gated::with_clock(&ManualClock::new()) };
+        let (traffik, gate) = (Traffik::new(backend.clone()), Arc::clone(&backend.gate));
+        let held = traffik.hit::<Two>("alice").await?;
+        backend.open(false);
+        if is_elsewhere {
+            // No runtime is entered there.
+            std::thread::spawn(move || drop(held)).join().map_err(|_| "it panicked")?;
+        } else {
+            drop(held);
+        }
+        assert_eq!((gate.begun(), free::<Two>(&traffik, "alice").await), (1, 1));
+        backend.open(true);
+        until(&gate.ended, 1).await;
+        assert_eq!((gate.begun(), free::<Two>(&traffik, "alice").await), (1, 2));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn refund_of_a_backend_that_decides_without_waiting_is_tried_again_if_it_did_not_run() -> Result {
+    let backend = Gated { decides_now: true, ..Gated::new(MemoryBackend::new("test")) };
+    let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_secs(60)).build()?;
+    for is_open in [true, false] {
+        let begun = backend.gate.begun();
+        let held = traffik.hit::<Two>("alice").await?;
+        backend.open(is_open);
+        backend.gate.does_not_run.store(true, Ordering::Relaxed);
+        drop(held);
+        assert_eq!(backend.gate.begun(), begun + 1);
+        backend.open(true);
+        until(&backend.gate.ended, begun + 2).await;
+        assert_eq!((backend.gate.begun(), free::<Two>(&traffik, "alice").await), (begun + 2, 2));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn refund_that_panics_does_not_panic_where_a_permit_is_dropped() -> Result {
+    let clock = ManualClock::new();
+    let backend = Gated { decides_now: true, ..Gated::with_clock(&clock) };
+    let traffik = Traffik::new(backend.clone());
+    let held = traffik.hit::<Two>("alice").await?;
+    backend.gate.panics.store(true, Ordering::Relaxed);
+    drop(held);
+    assert_eq!((backend.gate.begun(), free::<Two>(&traffik, "alice").await), (1, 1));
+    clock.advance(Concurrency::LEASE);
+    assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn renewal_that_panics_is_made_again_later() -> Result {
+    let clock = ManualClock::new();
+    let backend = Gated::with_clock(&clock);
+    let (traffik, gate) = (Traffik::new(backend.clone()), &backend.gate);
+    let held = traffik.hit::<Two>("alice").await?;
+    gate.panics.store(true, Ordering::Relaxed);
+    clock.advance(Concurrency::LEASE / 3);
+    until(&gate.begun, 1).await;
+    clock.advance(Concurrency::LEASE / 12);
+    until(&gate.ended, 1).await;
+    clock.advance(Concurrency::LEASE * 2 / 3);
+    assert_eq!(free::<Two>(&traffik, "alice").await, 1);
+    drop(held);
+    Ok(())
+}
+
+#[test]
+fn refund_whose_runtime_ends_is_finished_by_another_one() -> Result {
+    for decides_now in [false, true] {
+        for is_left in [false, true] {
+            let backend = Gated { decides_now, ..Gated::with_clock(&ManualClock::new()) };
+            let (traffik, gate) = (Traffik::new(backend.clone()), &backend.gate);
+            let (ends, stays) = (runtime()?, runtime()?);
+            let held = ends.block_on(traffik.hit::<Two>("alice"))?;
+            let mut other = Some(stays.block_on(traffik.hit::<Two>("bob"))?);
+            if is_left {
+                // Nobody in the other runtime holds a place any more.
+                stays.block_on(async { drop(other.take()) });
+                ends.block_on(until(&gate.ended, 1));
+            }
+            let before = gate.begun();
+            backend.open(false);
+            ends.block_on(async {
+                drop(held);
+                until(&gate.begun, before + 1).await;
+            });
+            drop(ends);
+            backend.open(true);
+            stays.block_on(async {
+                until(&gate.ended, before + 1).await;
+                assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+            });
+            assert_eq!(gate.begun(), before + 1);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn refund_whose_runtime_ends_is_tried_again_by_another_one_if_it_did_not_run() -> Result {
+    let backend = Gated::new(MemoryBackend::new("test"));
+    let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_secs(60)).build()?;
+    let (ends, stays) = (runtime()?, runtime()?);
+    let held = ends.block_on(traffik.hit::<Two>("alice"))?;
+    let _other = stays.block_on(traffik.hit::<Two>("bob"))?;
+    backend.open(false);
+    backend.gate.does_not_run.store(true, Ordering::Relaxed);
+    ends.block_on(async {
+        drop(held);
+        until(&backend.gate.begun, 1).await;
+    });
+    drop(ends);
+    backend.open(true);
+    stays.block_on(async {
+        until(&backend.gate.ended, 2).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    });
+    assert_eq!(backend.gate.begun(), 2);
+    Ok(())
+}
+
+#[test]
+fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() -> Result {
+    let backend = Gated::with_clock(&ManualClock::new());
+    let traffik = Traffik::new(backend.clone());
+    let (ends, stays) = (runtime()?, runtime()?);
+    let held = ends.block_on(traffik.hit::<Two>("alice"))?;
+    // The runtime of the keeper ends, and then the permit is dropped where another one is entered.
+    drop(ends);
+    stays.block_on(async {
+        drop(held);
+        until(&backend.gate.ended, 1).await;
+        assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    });
+    assert_eq!(backend.gate.begun(), 1);
+    Ok(())
+}
+
+#[test]
+fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
+    let backend = Gated::with_clock(&ManualClock::new());
+    let traffik = Traffik::new(backend.clone());
+    let stays = runtime()?;
+    let held = traffik.hit::<Two>("alice").now_or_never().ok_or("it waits")??;
+    let _other = stays.block_on(traffik.hit::<Two>("bob"))?;
+    for held in [held, traffik.hit::<Two>("alice").now_or_never().ok_or("it waits")??] {
+        let begun = backend.gate.begun();
+        drop(held);
+        stays.block_on(until(&backend.gate.ended, begun + 1));
+    }
+    assert_eq!((backend.gate.begun(), stays.block_on(free::<Two>(&traffik, "alice"))), (2, 2));
+    Ok(())
+}
+
+/// A renewal that waits on a runtime that has ended, and a runtime that is left.
+fn interrupted_renewal() -> std::result::Result<(Gated, Traffik, ManualClock, [Charge; 2], Runtime), Box<dyn Error>> {
+    let clock = ManualClock::new();
+    let backend = Gated::with_clock(&clock);
+    let traffik = Traffik::new(backend.clone());
+    let (ends, stays) = (runtime()?, runtime()?);
+    let held = [ends.block_on(traffik.hit::<Two>("alice"))?, stays.block_on(traffik.hit::<Two>("bob"))?];
+    backend.open(false);
+    clock.advance(Concurrency::LEASE / 3);
+    ends.block_on(until(&backend.gate.begun, 1));
+    Ok((backend, traffik, clock, held, stays))
+}
+
+#[test]
+fn renewal_whose_runtime_ends_is_finished_by_another_one() -> Result {
+    let (backend, traffik, clock, held, stays) = interrupted_renewal()?;
+    backend.open(true);
+    stays.block_on(async {
+        until(&backend.gate.ended, 1).await;
+        assert_eq!(backend.gate.begun(), 1);
+        // The leases have ended that were renewed.
+        clock.advance(Concurrency::LEASE * 2 / 3);
+        until(&backend.gate.ended, 2).await;
+        assert_eq!((free::<Two>(&traffik, "alice").await, free::<Two>(&traffik, "bob").await), (1, 1));
+        drop(held);
+        until(&backend.gate.ended, 3).await;
+        assert_eq!((free::<Two>(&traffik, "alice").await, free::<Two>(&traffik, "bob").await), (2, 2));
+    });
+    assert_eq!(backend.gate.begun(), 3);
+    Ok(())
+}
+
+#[test]
+fn permit_that_is_dropped_during_such_a_renewal_is_given_back_after_it() -> Result {
+    let (backend, traffik, _, [alice, _bob], stays) = interrupted_renewal()?;
+    drop(alice);
+    backend.open(true);
+    stays.block_on(async {
+        until(&backend.gate.ended, 2).await;
+        assert_eq!((free::<Two>(&traffik, "alice").await, free::<Two>(&traffik, "bob").await), (2, 1));
+    });
+    assert_eq!(backend.gate.begun(), 2);
+    Ok(())
+}
