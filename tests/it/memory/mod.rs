@@ -5,7 +5,7 @@ mod crowd;
 mod flood;
 mod leaving;
 mod mixed;
-mod panics;
+pub(crate) mod panics;
 mod rollover;
 mod threads;
 

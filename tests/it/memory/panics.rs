@@ -29,10 +29,10 @@ const FUNCTIONS: [&str; 10] =
 
 /// The function that panics, if any does.
 #[derive(Clone, Debug, Default)]
-struct Fault(Arc<Mutex<Option<&'static str>>>);
+pub(crate) struct Fault(Arc<Mutex<Option<&'static str>>>);
 
 impl Fault {
-    fn set(&self, function: Option<&'static str>) {
+    pub(crate) fn set(&self, function: Option<&'static str>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = function;
     }
 
@@ -43,9 +43,9 @@ impl Fault {
 
 /// A custom strategy that does what a built-in one does, and panics where it is told to.
 #[derive(Debug)]
-struct Faulty {
-    inner: AnyStrategy,
-    fault: Fault,
+pub(crate) struct Faulty {
+    pub(crate) inner: AnyStrategy,
+    pub(crate) fault: Fault,
 }
 
 impl Faulty {

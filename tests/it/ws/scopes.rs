@@ -1,14 +1,26 @@
 //! Per client, per connection, or both.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, sync::LazyLock, time::Duration};
 
-use traffik::web::ws::Messages;
+use axum::{
+    Router,
+    extract::{FromRequestParts, WebSocketUpgrade},
+    http::Request,
+    routing::any,
+};
+use futures_util::FutureExt;
+use traffik::{
+    DefaultIdentity, Rate, Settings, Throttle,
+    strategy::{AnyStrategy, SlidingWindowLog},
+    test::RequestExt,
+    web::ws::Messages,
+};
 
 use super::{
-    Chat, Each, Sustained,
+    Chat, Each, Logged, Sustained,
     rig::{Client, echo, echoing, start, too_many, traffik},
 };
-use axum::{Router, extract::WebSocketUpgrade, routing::any};
+use crate::memory::panics::{Fault, Faulty};
 
 #[tokio::test]
 async fn all_connections_of_a_client_share_its_limit() {
@@ -95,4 +107,35 @@ async fn connections_can_be_held_to_several_limits_of_their_own() {
     assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
     assert_eq!(client.ask("three").await, too_many(60));
     assert_eq!(traffik.peek::<Sustained>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 3);
+}
+
+static FAULT: LazyLock<Fault> = LazyLock::new(Fault::default);
+
+/// A limit whose custom strategy panics on demand.
+struct Fragile;
+
+impl Throttle for Fragile {
+    const UID: &'static str = "ws:fragile";
+    const RATE: Rate = Rate::literal("3/min");
+    type Identity = DefaultIdentity;
+
+    fn settings() -> Settings {
+        Settings::new().strategy(AnyStrategy::own(Faulty { inner: SlidingWindowLog.into(), fault: FAULT.clone() }))
+    }
+}
+
+#[tokio::test]
+async fn custom_strategy_that_panics_changes_no_limit_of_its_connection() {
+    let (traffik, _) = traffik();
+    let (mut parts, ()) = Request::new(()).with_peer("127.0.0.1:50000").into_parts();
+    parts.extensions.insert(traffik);
+    let messages = Messages::<(Logged, Fragile)>::from_request_parts(&mut parts, &()).await.unwrap().per_connection();
+    let left = |limits: &traffik::Limits| limits.iter().map(traffik::Limit::remaining).collect::<Vec<_>>();
+    assert_eq!(left(&messages.hit().await.unwrap()), [1, 2]);
+    for function in ["charge", "fits", "rewound", "outline"] {
+        FAULT.set(Some(function));
+        assert!(AssertUnwindSafe(messages.hit()).catch_unwind().await.is_err(), "{function} does not panic");
+    }
+    FAULT.set(None);
+    assert_eq!(left(&messages.hit().await.unwrap()), [0, 1]);
 }

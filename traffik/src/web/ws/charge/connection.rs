@@ -16,7 +16,7 @@ use crate::{
     decision::Outcome,
     limits::{Judge, Limits},
     one_or_more::OneOrMore,
-    strategy::{Past, Strategy},
+    strategy::{AnyStrategy, Past, Strategy},
 };
 
 /// The state of each party's limit, in the same order.
@@ -132,7 +132,7 @@ impl<'a> Turn<'a> {
             if !asked.is_counted() {
                 return true;
             }
-            *past = strategy.present(past.take(), now).past;
+            *past = strategy.present(moved_or_copied(past, strategy), now).past;
             strategy.fits(past.as_ref(), asked.rate, asked.cost, now)
         });
         Self { fits: fits.collect(), asked, pasts, now }
@@ -150,17 +150,34 @@ impl<'a> Turn<'a> {
 
     /// Charges all limits.
     fn charge(mut self) -> Limits {
-        for (asked, past) in self.asked.iter().zip(self.pasts.iter_mut()).filter(|(asked, _)| asked.is_counted()) {
-            let (strategy, rate) = (&asked.definition.settings.strategy, asked.rate);
-            let state = strategy.charge(past.take(), rate, asked.cost, self.now);
-            *past = Some(Past { state, rate });
+        let mut charged: Pasts = self.pasts.iter().map(|_| None).collect();
+        let mut summaries = charged.clone();
+        for is_custom in [true, false] {
+            for (place, asked) in self.asked.iter().enumerate() {
+                let (strategy, rate) = (&asked.definition.settings.strategy, asked.rate);
+                let (Some(past), Some(charged), Some(summary)) =
+                    (self.pasts.get_mut(place), charged.get_mut(place), summaries.get_mut(place))
+                else {
+                    continue;
+                };
+                if asked.is_counted() && strategy.is_custom() == is_custom {
+                    let state = strategy.charge(moved_or_copied(past, strategy), rate, asked.cost, self.now);
+                    *summary = self::summary(charged.insert(Past { state, rate }), asked, self.now);
+                }
+            }
         }
-        self.tell()
+        for (past, charged) in self.pasts.iter_mut().zip(charged).filter(|(_, charged)| charged.is_some()) {
+            *past = charged;
+        }
+        self.tell(summaries)
     }
 
     /// Charges nothing.
     pub(super) fn leave(self) -> Limits {
-        self.tell()
+        let summary =
+            |(asked, past): (&Asked<'_>, &Option<Past>)| past.as_ref().and_then(|past| summary(past, asked, self.now));
+        let summaries = self.asked.iter().zip(self.pasts.iter()).map(summary).collect();
+        self.tell(summaries)
     }
 
     /// Charges all limits if the backend did.
@@ -169,13 +186,21 @@ impl<'a> Turn<'a> {
         limits.with(&own)
     }
 
-    fn tell(self) -> Limits {
-        let outcome = |((asked, past), admitted): ((&Asked<'_>, &Option<Past>), &bool)| {
-            let strategy = &asked.definition.settings.strategy;
-            let past = past.as_ref().map(|past| strategy.outline(past, asked.rate, asked.cost, self.now));
+    fn tell(self, summaries: Pasts) -> Limits {
+        let outcome = |((asked, past), admitted): ((&Asked<'_>, Option<Past>), &bool)| {
             asked.is_counted().then_some(Outcome { admitted: *admitted, past, cost: asked.cost, at: self.now })
         };
-        let outcomes = self.asked.iter().zip(self.pasts.iter()).zip(&self.fits).filter_map(outcome);
+        let outcomes = self.asked.iter().zip(summaries).zip(&self.fits).filter_map(outcome);
         Limits::new(&self.asked, &mut outcomes.collect(), &Judge::Backend)
     }
+}
+
+/// What of a state tells how the client stands.
+fn summary(past: &Past, asked: &Asked<'_>, now: Timestamp) -> Option<Past> {
+    asked.is_counted().then(|| asked.definition.settings.strategy.outline(past, asked.rate, asked.cost, now))
+}
+
+/// A custom strategy may panic, and sees a copy. Built-in ones do not, and come last.
+fn moved_or_copied(past: &mut Option<Past>, strategy: &AnyStrategy) -> Option<Past> {
+    if strategy.is_custom() { past.clone() } else { past.take() }
 }
