@@ -17,7 +17,7 @@ mod identity_extractors;
 mod layers;
 mod live;
 mod load;
-mod logs;
+pub(crate) mod logs;
 mod misconfigured;
 mod once;
 mod peers;

@@ -2,6 +2,7 @@ use std::{fmt, panic::resume_unwind, sync::Arc};
 
 use smallvec::SmallVec;
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use super::{
     Charge, Error, TraffikBuilder,
@@ -268,8 +269,8 @@ impl Traffik {
     async fn charge_to_the_end(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
         let Ok(runtime) = Handle::try_current() else { return self.charge_later(asked).await };
         let (traffik, questions) = (self.clone(), asked.map(Asked::question));
-        let charge = runtime.spawn(async move { traffik.charge_later(&questions.map(Question::asked)).await });
-        match charge.await {
+        let charge = async move { traffik.charge_later(&questions.map(Question::asked)).await };
+        match runtime.spawn(charge.in_current_span()).await {
             Ok(answer) => answer,
             // A function of the user's own, say: it is his, wherever it runs.
             Err(gone) if gone.is_panic() => resume_unwind(gone.into_panic()),
