@@ -4,9 +4,10 @@ use std::{future::pending, time::Duration};
 
 use traffik::{
     Error, Traffik,
-    backend::{Backend, BackendError},
+    backend::{Backend, BackendError, MemoryBackend},
     clock::AnyClock,
     decision::{Decision, Hit, Receipt},
+    on_error::Fallback,
     test::ManualClock,
 };
 
@@ -45,7 +46,7 @@ impl Backend for Silent {
     }
 
     async fn close(&self) -> Result<(), BackendError> {
-        Ok(())
+        pending().await
     }
 }
 
@@ -83,6 +84,18 @@ async fn every_call_ends_at_the_deadline() {
         let app = traffik.clone();
         assert_ends_at(&clock, deadline, async move { app.peek::<One>("alice").await }).await;
         assert_ends_at(&clock, deadline, async move { traffik.reset::<One>("alice").await }).await;
+    }
+}
+
+#[tokio::test]
+async fn close_ends_at_the_deadline_and_closes_the_other_backends() {
+    let (clock, deadline) = (ManualClock::new(), Duration::from_secs(3));
+    let [named, fallback] = [(); 2].map(|()| MemoryBackend::new("sound"));
+    let builder = Traffik::builder(Silent(clock.clone())).backend("named", named.clone()).backend_timeout(deadline);
+    let traffik = builder.on_error(Fallback::to(fallback.clone())).build().unwrap();
+    assert_ends_at(&clock, deadline, async move { Ok(traffik.close().await?) }).await;
+    for sound in [named, fallback] {
+        assert!(matches!(sound.clear().await, Err(BackendError::Closed)));
     }
 }
 

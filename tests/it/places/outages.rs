@@ -11,6 +11,8 @@ use traffik::{
     test::ManualClock,
 };
 
+use tracing::Instrument;
+
 use super::{Result, free, places, settle};
 use crate::{
     http::logs::Log,
@@ -138,6 +140,21 @@ async fn who_is_let_through_uncounted_holds_nothing() -> Result {
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
     drop((one, other, third));
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn failure_is_logged_in_the_span_of_the_caller() -> Result {
+    let (log, _guard) = Log::begin();
+    let clock = ManualClock::new();
+    let moody = Moody::new(&clock);
+    let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(Allow).allow_duplicate_uids().build()?;
+    moody.is(Mood::Fails);
+    let charge = traffik.hit::<Two>("alice").instrument(tracing::info_span!("request", number = 17)).await?;
+    assert!(charge.is_unchecked());
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("a backend gives no answer")).unwrap_or_default();
+    assert!(line.contains("request{number=17}"), "{text}");
     Ok(())
 }
 

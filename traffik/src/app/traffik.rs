@@ -169,11 +169,16 @@ impl Traffik {
         self.app.registry.clear().await
     }
 
-    /// Closes the backend, or each of several. Every request that meets a limit from then on is answered with a 503.
+    /// Closes each backend, and each that stands in for another. Every request that meets a limit from then on is answered
+    /// with a 503.
+    ///
+    /// The backends are closed one after the other. Each takes at most
+    /// [`backend_timeout`](crate::TraffikBuilder::backend_timeout).
     ///
     /// # Errors
     ///
-    /// When a backend cannot be closed in order. The others are closed all the same.
+    /// Returns the first error if a backend cannot be closed, or [`BackendError::Timeout`] if it takes longer. The others are
+    /// closed all the same.
     pub async fn close(&self) -> Result<(), BackendError> {
         self.app.registry.close().await
     }

@@ -128,6 +128,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Lets go of whatever is held open. What is stored elsewhere stays.
     ///
+    /// [`Traffik::close`](crate::Traffik::close) drops the call if it takes longer than
+    /// [`backend_timeout`](crate::TraffikBuilder::backend_timeout).
+    ///
     /// # Errors
     ///
     /// When it cannot be let go of in order.

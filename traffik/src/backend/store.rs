@@ -104,7 +104,7 @@ impl Store {
     }
 
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        self.backend.close().await
+        self.in_time(self.backend.close()).await
     }
 
     async fn in_time<T>(&self, call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
