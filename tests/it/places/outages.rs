@@ -11,8 +11,6 @@ use traffik::{
     test::ManualClock,
 };
 
-use tracing::Instrument;
-
 use super::{Result, free, places, settle};
 use crate::{
     http::logs::Log,
