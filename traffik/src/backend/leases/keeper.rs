@@ -25,7 +25,8 @@ impl Keeper {
 
     pub(super) async fn keep(mut self) {
         while let Some(store) = self.store.upgrade() {
-            let step = store.leases.register().next(store.clock().now());
+            let now = store.clock().now();
+            let step = store.leases.register().next(now);
             match step {
                 Step::GiveBack(leaving) => Call::give_back(&store, leaving, Some(self.runtime.clone())).wait().await,
                 Step::Renew(due) => Call::renew(&store, due, Some(self.runtime.clone())).wait().await,
