@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 use tracing::{Instrument, Span};
-use traffik::backend::BackendError;
+use traffik::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
 
@@ -60,13 +60,19 @@ impl Calls {
         Self::new(self.asking.client.clone(), time, self.deadline)
     }
 
-    /// Decides, in a call of its own or together with others.
-    pub(crate) async fn decide(&self, question: Arc<Question>) -> Result<Told, BackendError> {
-        let batcher = self.batcher(&question).ok_or(BackendError::Closed)?;
-        match batcher.ask(question, runtime()?).await {
-            Ok(answer) => answer.map_err(failed),
-            Err(gone) => Err(BackendError::unavailable(gone)),
-        }
+    /// Starts a decision, in a call of its own or together with others.
+    pub(crate) fn decide(
+        &self,
+        question: Arc<Question>,
+    ) -> Result<impl Future<Output = Result<Told, BackendError>> + Send + use<>, BackendError> {
+        let runtime = runtime()?;
+        let answer = self.batcher(&question).ok_or(BackendError::Closed)?.ask(question, runtime);
+        Ok(async move {
+            match answer.await {
+                Ok(answer) => answer.map_err(failed),
+                Err(gone) => Err(BackendError::unavailable(gone)),
+            }
+        })
     }
 
     fn batcher(&self, question: &Question) -> Option<&Arc<Batcher>> {
@@ -77,7 +83,7 @@ impl Calls {
     }
 
     /// Has a task do some work with the server, which it goes on with whether its caller waits or not.
-    pub(crate) async fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<T, BackendError>
+    pub(crate) fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<Answer<'static, T>, BackendError>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, BackendError>> + Send + 'static,
@@ -87,19 +93,21 @@ impl Calls {
         let (sender, answer) = oneshot::channel();
         let performed = Arc::clone(&exchange).perform(work(Arc::clone(&exchange)), sender);
         let task = runtime.spawn(performed.instrument(Span::current()));
-        exchange.wait(answer, task).await
+        Ok(MaybeReady::pending(async move { exchange.wait(answer, task).await }))
     }
 
     /// Has a task do something to its end, whose calls have deadlines of their own.
-    pub(crate) async fn finish<T: Send + 'static>(
-        &self,
+    pub(crate) fn finish<T: Send + 'static>(
         work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
-    ) -> Result<T, BackendError> {
-        match runtime()?.spawn(work.instrument(Span::current())).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(ended) => Err(BackendError::unavailable(ended)),
-        }
+    ) -> Result<Answer<'static, T>, BackendError> {
+        let task = runtime()?.spawn(work.instrument(Span::current()));
+        Ok(MaybeReady::pending(async move {
+            match task.await {
+                Ok(answer) => answer,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(ended) => Err(BackendError::unavailable(ended)),
+            }
+        }))
     }
 
     /// When what begins now has to be answered.
@@ -111,9 +119,9 @@ impl Calls {
         BackendError::Timeout(self.deadline)
     }
 
-    pub(crate) async fn close(&self) -> Result<(), BackendError> {
+    pub(crate) fn close(&self) {
         // Not behind other calls, which may be what there is to be let go of.
-        Ok(self.asking.client.close().await?)
+        self.asking.client.close();
     }
 
     pub(crate) fn counts(&self) -> &Counts {

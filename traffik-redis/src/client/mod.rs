@@ -192,14 +192,13 @@ impl Client {
     }
 
     /// Lets go of all connections. What is under way ends at once, in doubt.
-    pub(crate) async fn close(&self) -> Result<(), CallError> {
+    pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         match &self.0.store {
             Store::Server(pool) => pool.all().for_each(Server::close),
             #[cfg(feature = "cluster")]
             Store::Cluster(cluster) => cluster.close(),
         }
-        Ok(())
     }
 
     pub(crate) fn health(&self) -> Health {

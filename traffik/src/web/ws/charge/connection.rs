@@ -52,11 +52,6 @@ impl Connection {
         &self.parties
     }
 
-    /// Begins a decision about one message. Returns `None` if another message is decided about.
-    pub(super) fn turn_now(&self, cost: Option<u64>, clock: &AnyClock) -> Option<Turn<'_>> {
-        Some(Turn::new(self.take_now()?, &self.parties, cost, clock))
-    }
-
     /// Begins a decision about one message, once no other message is decided about.
     pub(super) async fn turn(&self, cost: Option<u64>, clock: &AnyClock) -> Turn<'_> {
         Turn::new(self.take().await, &self.parties, cost, clock)
