@@ -215,7 +215,7 @@ mod tests {
             let state = State::new(end, [AT + WAIT - RATE.period_micros(), 5]);
             let past = Some(Past { state, rate: RATE });
             let refusal = Outcome { admitted: false, past, cost: 1, at: Timestamp::from_micros(AT) };
-            let (hits, places) = rig.ask(1);
+            let (_, places) = rig.ask(1);
             rig.refusals.remember(&places, &std::iter::once(refusal).collect(), [ASKED, HEARD]);
             rig
         }

@@ -199,21 +199,36 @@ impl Store {
         answer::decision(told, &question.places)
     }
 
+    /// Gives back what custom strategies charged one by one, so that one that panics is no concern of others, and all else in
+    /// one call for each slot.
     pub(crate) fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, ()> {
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        let slots = match self.slots(&hits) {
-            Ok(slots) => slots,
-            Err(error) => return MaybeReady::Ready(Err(error)),
-        };
+        answer_or_error(self.start_parts(receipts, Self::start_refund).map(|(_, parts)| {
+            MaybeReady::pending(
+                async move { all_done(side_by_side(parts.into_iter().map(IntoFuture::into_future)).await) },
+            )
+        }))
+    }
+
+    fn start_refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Result<Answer<'static, ()>, BackendError> {
         let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
-        let refund = |exchange: Arc<Exchange>| async move {
-            let receipts = owned.receipts();
-            let Some(slots) = slots else { return store.refund_in_one(&exchange, &receipts).await };
-            let parts = slots.split(&receipts);
-            let refunded = side_by_side(parts.iter().map(|part| store.refund_in_one(&exchange, part))).await;
-            refunded.into_iter().fold(Ok(()), Result::and)
+        self.calls.start_apart(|exchange| async move { store.refund_in_one(&exchange, &owned.receipts()).await })
+    }
+
+    /// Starts something about each receipt of a custom strategy, and about all others of a slot together. Returns where the
+    /// receipts of each part stand among all.
+    fn start_parts<T>(
+        self: &Arc<Self>,
+        receipts: &[Receipt<'_>],
+        start: impl Fn(&Arc<Self>, &[Receipt<'_>]) -> Result<Answer<'static, T>, BackendError>,
+    ) -> Result<(Slots, Vec<Answer<'static, T>>), BackendError> {
+        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        let parts = match self.slots(&hits)? {
+            Some(slots) => slots,
+            None => Slots::one(receipts.len()),
         };
-        answer_or_error(self.calls.start(refund))
+        let parts = parts.with_each_apart(|place| hits.get(place).is_some_and(Places::is_own));
+        let started = parts.split(receipts).iter().map(|part| answer_or_error(start(self, part))).collect();
+        Ok((parts, started))
     }
 
     async fn refund_in_one(&self, exchange: &Exchange, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
@@ -234,30 +249,49 @@ impl Store {
         refunded.map(drop)
     }
 
+    /// Charges anew, each by itself. One that is not known to be charged is told as not charged, which it is an error to be told
+    /// of all.
     pub(crate) fn renew(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        let slots = match self.slots(&hits) {
-            Ok(slots) => slots,
-            Err(error) => return MaybeReady::Ready(Err(error)),
-        };
-        let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
-        let renew = |exchange: Arc<Exchange>| async move {
-            match slots {
-                None => store.renew_in_one(&exchange, &owned.receipts()).await,
-                Some(slots) => store.renew_apart(&exchange, &owned.receipts(), &slots).await,
-            }
-        };
-        answer_or_error(self.calls.start(renew))
+        answer_or_error(self.start_parts(receipts, Self::start_renewal).map(|(places, parts)| {
+            MaybeReady::pending(async move {
+                let answers = side_by_side(parts.into_iter().map(IntoFuture::into_future)).await;
+                let (mut renewed, mut failed) = (Vec::with_capacity(answers.len()), None);
+                for (length, answer) in places.lengths().zip(answers) {
+                    renewed.push(answer.unwrap_or_else(|error| {
+                        failed = Some(error);
+                        vec![None; length]
+                    }));
+                }
+                match failed {
+                    Some(error) if renewed.iter().flatten().all(Option::is_none) => return Err(error),
+                    Some(error) => {
+                        tracing::warn!(%error, "some charges are not known to be renewed");
+                    }
+                    None => {}
+                }
+                Ok(places.in_order(renewed))
+            })
+        }))
     }
 
-    /// Charges anew, each by itself. One that the server could not read is told as not charged.
+    fn start_renewal(
+        self: &Arc<Self>,
+        receipts: &[Receipt<'_>],
+    ) -> Result<Answer<'static, Vec<Option<Timestamp>>>, BackendError> {
+        let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
+        self.calls.start_apart(|exchange| async move { store.renew_in_one(&exchange, &owned.receipts()).await })
+    }
+
     async fn renew_in_one(
         &self,
         exchange: &Exchange,
         receipts: &[Receipt<'_>],
     ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        if receipts.iter().any(|receipt| Places::is_own(&receipt.hit)) {
-            return self.renew_by_swap(exchange, receipts).await;
+        if let [receipt] = receipts {
+            if Places::is_own(&receipt.hit) {
+                let places = Places::of(&[receipt.hit], &self.keys)?;
+                return Ok(vec![by_swap::renew(exchange, &self.turns, receipt, &places).await?]);
+            }
         }
         let question = Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?;
         if question.twins.is_none() {
@@ -266,53 +300,6 @@ impl Store {
         }
         let told = exchange.ask_all(|programs| &programs.renew, &question, Some(times_of(receipts))).await?;
         answer::renewals(&told, &question)
-    }
-
-    /// Strategies of one's own, one after the other: what is stored of one client is no business of another's.
-    async fn renew_by_swap(
-        &self,
-        exchange: &Exchange,
-        receipts: &[Receipt<'_>],
-    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        let mut renewed = Vec::with_capacity(receipts.len());
-        for receipt in receipts {
-            let hits = [receipt.hit];
-            renewed.push(if Places::is_own(&receipt.hit) {
-                let places = Places::of(&hits, &self.keys)?;
-                by_swap::renew(exchange, &self.turns, receipt, &places).await?
-            } else {
-                let alone = std::slice::from_ref(receipt);
-                Box::pin(self.renew_in_one(exchange, alone)).await?.into_iter().flatten().next()
-            });
-        }
-        Ok(renewed)
-    }
-
-    /// Slot by slot, all at the same time. Those of a slot that gave no answer are told as not charged, since it is of no use to
-    /// others that nobody knows; it is an error if none did.
-    async fn renew_apart(
-        &self,
-        exchange: &Exchange,
-        receipts: &[Receipt<'_>],
-        slots: &Slots,
-    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        let parts = slots.split(receipts);
-        let answers = side_by_side(parts.iter().map(|part| self.renew_in_one(exchange, part))).await;
-        let (mut renewed, mut failed) = (Vec::with_capacity(parts.len()), None);
-        for (part, answer) in parts.iter().zip(answers) {
-            renewed.push(answer.unwrap_or_else(|error| {
-                failed = Some(error);
-                vec![None; part.len()]
-            }));
-        }
-        match failed {
-            Some(error) if renewed.iter().flatten().all(Option::is_none) => Err(error),
-            Some(error) => {
-                tracing::warn!(%error, "a slot gave no answer, and nothing is known to be charged anew there");
-                Ok(slots.in_order(renewed))
-            }
-            None => Ok(slots.in_order(renewed)),
-        }
     }
 
     pub(crate) fn reset(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, ()> {
@@ -352,4 +339,14 @@ fn times_of(receipts: &[Receipt<'_>]) -> Vec<u8> {
 /// An error that came before anything was started is an answer.
 fn answer_or_error<T>(started: Result<Answer<'static, T>, BackendError>) -> Answer<'static, T> {
     started.unwrap_or_else(|error| MaybeReady::Ready(Err(error)))
+}
+
+/// That nothing ran is told only of what did not run in any part.
+fn all_done(parts: Vec<Result<(), BackendError>>) -> Result<(), BackendError> {
+    let ran = parts.iter().any(|part| part.as_ref().map_or_else(BackendError::may_have_run, |()| true));
+    match parts.into_iter().find_map(Result::err) {
+        None => Ok(()),
+        Some(error) if ran && !error.may_have_run() => Err(BackendError::unavailable(error)),
+        Some(error) => Err(error),
+    }
 }

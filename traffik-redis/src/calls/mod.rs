@@ -10,12 +10,12 @@ mod driver;
 mod exchange;
 mod stats;
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{any::Any, panic::resume_unwind, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tracing::{Instrument, Span};
 use traffik::backend::{Answer, BackendError, MaybeReady};
@@ -33,6 +33,9 @@ use crate::{
 
 /// How many calls besides decisions may be under way at once.
 const OTHER_CALLS: usize = 64;
+
+/// How much longer than the deadline a caller waits for the task that watches it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
@@ -65,12 +68,20 @@ impl Calls {
         &self,
         question: Arc<Question>,
     ) -> Result<impl Future<Output = Result<Told, BackendError>> + Send + use<>, BackendError> {
-        let runtime = runtime()?;
-        let answer = self.batcher(&question).ok_or(BackendError::Closed)?.ask(question, runtime);
+        let (runtime, deadline) = (runtime()?, self.deadline);
+        let batcher = Arc::clone(self.batcher(&question).ok_or(BackendError::Closed)?);
+        let answer = batcher.ask(Arc::clone(&question), runtime.clone());
+        let until = Instant::now() + deadline + PATIENCE;
         Ok(async move {
-            match answer.await {
-                Ok(answer) => answer.map_err(failed),
-                Err(gone) => Err(BackendError::unavailable(gone)),
+            match timeout_at(until, answer).await {
+                Ok(Ok(answer)) => answer.map_err(failed),
+                Ok(Err(gone)) => Err(BackendError::unavailable(gone)),
+                // The tasks that watch deadlines are in a runtime that stands still.
+                Err(_) => {
+                    batcher.counts().timed_out(1);
+                    let is_waiting = batcher.end_waiting(&question, &runtime);
+                    Err(if is_waiting { batcher.not_sent_in_time() } else { CallError::Late(deadline) }.into())
+                }
             }
         })
     }
@@ -82,8 +93,33 @@ impl Calls {
         }
     }
 
-    /// Has a task do some work with the server, which it goes on with whether its caller waits or not.
+    /// Has a task do some work with the server, which it goes on with whether its caller waits or not. A panic in it resumes
+    /// where the answer is awaited.
     pub(crate) fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<Answer<'static, T>, BackendError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
+        self.start_with(work, |panic| resume_unwind(panic))
+    }
+
+    /// The same for one part of a call that is about many clients: a panic in it is an error of that part.
+    pub(crate) fn start_apart<T, W>(
+        &self,
+        work: impl FnOnce(Arc<Exchange>) -> W,
+    ) -> Result<Answer<'static, T>, BackendError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
+        self.start_with(work, |_| BackendError::unavailable("a custom strategy panicked"))
+    }
+
+    fn start_with<T, W>(
+        &self,
+        work: impl FnOnce(Arc<Exchange>) -> W,
+        panicked: fn(Box<dyn Any + Send>) -> BackendError,
+    ) -> Result<Answer<'static, T>, BackendError>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, BackendError>> + Send + 'static,
@@ -93,7 +129,7 @@ impl Calls {
         let (sender, answer) = oneshot::channel();
         let performed = Arc::clone(&exchange).perform(work(Arc::clone(&exchange)), sender);
         let task = runtime.spawn(performed.instrument(Span::current()));
-        Ok(MaybeReady::pending(async move { exchange.wait(answer, task).await }))
+        Ok(MaybeReady::pending(async move { exchange.wait(answer, task, panicked).await }))
     }
 
     /// Has a task do something to its end, whose calls have deadlines of their own.

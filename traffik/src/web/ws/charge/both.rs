@@ -25,8 +25,9 @@ impl Both {
             if !turn.fits() {
                 return Ok(turn.leave());
             }
+            let charged = turn.charged();
             let limits = both.traffik.charge(&Party::ask(&both.client, cost)).await?;
-            Ok(turn.follow(limits))
+            Ok(turn.follow(charged, limits))
         })
         .await
     }
