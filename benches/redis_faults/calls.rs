@@ -62,7 +62,11 @@ pub(crate) async fn kept(backend: &RedisBackend, count: usize) -> Vec<impl Futur
     for _ in 0..count {
         let backend = backend.clone();
         let mut decision = Box::pin(async move { decide(&backend, "kept", 1).await });
-        poll_fn(|context| Poll::Ready(drop(decision.as_mut().poll(context)))).await;
+        poll_fn(|context| {
+            let _ = decision.as_mut().poll(context);
+            Poll::Ready(())
+        })
+        .await;
         kept.push(decision);
     }
     kept

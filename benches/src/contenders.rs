@@ -2,7 +2,7 @@
 
 use governor::DefaultKeyedRateLimiter;
 use traffik::{
-    backend::{Backend, MemoryBackend},
+    backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
     decision::Hit,
     strategy::AnyStrategy,
@@ -117,5 +117,5 @@ pub const fn hit<'a>(key: &'a Key, strategy: &'a AnyStrategy, limit: &Limit) -> 
 #[inline]
 #[must_use]
 pub fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
-    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+    matches!(backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
 }

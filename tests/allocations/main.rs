@@ -14,7 +14,7 @@ use std::{pin::pin, task::Poll};
 use allocation_counter::measure;
 use traffik::{
     Rate,
-    backend::{Backend, MemoryBackend},
+    backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
     decision::{Hit, Standing},
     strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
@@ -39,15 +39,15 @@ fn strategies() -> [AnyStrategy; 7] {
 /// Each of many times as often as one of these is done: an allocation that only some decisions need is seen as well.
 const TIMES: u64 = 300;
 
-/// Whether a store in memory admits all of `hits`, asked as one that answers at once.
+/// Whether a store in memory admits all of `hits` without waiting.
 fn decides_now(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
-    matches!(backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+    matches!(backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
 }
 
-/// The same, asked as any backend.
+/// The same, awaited.
 fn decides(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    let decision = pin!(backend.decide(hits)).poll(&mut cx);
+    let decision = pin!(backend.decide(hits).into_future()).poll(&mut cx);
     matches!(decision, Poll::Ready(Ok(decision)) if decision.is_admitted())
 }
 
@@ -100,7 +100,9 @@ fn a_peek_and_its_numbers_allocate_nothing() {
         assert!(decides(&backend, &[hit]));
         let counted = measure(|| {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            let Poll::Ready(Ok(decision)) = pin!(backend.peek(&[hit])).poll(&mut cx) else { panic!("it waits") };
+            let Poll::Ready(Ok(decision)) = pin!(backend.peek(&[hit]).into_future()).poll(&mut cx) else {
+                panic!("it waits")
+            };
             for outcome in decision.outcomes() {
                 let standing = Standing::new(strategy, RATE, outcome);
                 assert_eq!((standing.remaining(), standing.retry_after()), (999, None));

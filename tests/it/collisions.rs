@@ -5,7 +5,7 @@ use std::{collections::HashSet, net::IpAddr};
 use proptest::{collection::vec, prelude::*};
 use traffik::{
     Rate,
-    backend::{Backend, MemoryBackend},
+    backend::{Backend, MaybeReady, MemoryBackend},
     client::{Key, Part},
     decision::Hit,
     strategy::AnyStrategy,
@@ -63,7 +63,7 @@ proptest! {
         let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1000/h"));
         for (key, _) in &keys {
             let hit = Hit { uid: "collisions", key, strategy: &strategy, rate, cost: 1 };
-            prop_assert!(backend.decide_now(&[hit]).is_some_and(|decision| decision.is_ok()));
+            prop_assert!(matches!(backend.decide(&[hit]), MaybeReady::Ready(Ok(_))));
         }
         let different: HashSet<_> = keys.iter().map(|(_, told)| told).collect();
         prop_assert_eq!(backend.len(), different.len());

@@ -14,6 +14,8 @@ mod http;
 mod memory;
 mod model;
 mod on_error;
+#[path = "../../traffik-redis/src/owned.rs"]
+mod owned;
 mod patience;
 mod places;
 mod rate;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use traffik::{
     Rate,
-    backend::{Backend, MemoryBackend},
+    backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
     decision::{Hit, Standing},
@@ -34,12 +34,12 @@ impl Story {
     }
 
     fn admits(&self, hits: &[Hit<'_>]) -> bool {
-        matches!(self.backend.decide_now(hits), Some(Ok(decision)) if decision.is_admitted())
+        matches!(self.backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
     }
 
     /// How long the client has to wait.
     fn wait(&self, hit: Hit<'_>) -> Option<Duration> {
-        let decision = self.backend.decide_now(&[hit])?.ok()?;
+        let MaybeReady::Ready(Ok(decision)) = self.backend.decide(&[hit]) else { return None };
         decision.outcomes().first().and_then(|outcome| Standing::new(hit.strategy, hit.rate, outcome).retry_after())
     }
 }

@@ -177,7 +177,8 @@ fn outside_of_a_runtime_it_is_an_error() -> Result {
     let deciding = own.decide(&backend, 1);
     let error = std::pin::pin!(deciding).poll_once().ok_or("it waits")?.err().ok_or("it was decided")?;
     assert!(error.to_string().contains("runtime"), "{error}");
-    let error = std::pin::pin!(backend.clear()).poll_once().ok_or("it waits")?.err().ok_or("it was cleared")?;
+    let error =
+        std::pin::pin!(backend.clear().into_future()).poll_once().ok_or("it waits")?.err().ok_or("it was cleared")?;
     assert!(error.to_string().contains("runtime"), "{error}");
     let connecting = builder(&server).connect();
     let error = std::pin::pin!(connecting).poll_once().ok_or("it waits")?.err().ok_or("it connected")?;

@@ -36,14 +36,17 @@ impl Throttle for Mails {
     type Identity = DefaultIdentity;
 }
 
-/// What a busy machine may add to the time of a call.
-const SLACK: Duration = Duration::from_millis(900);
+/// Longer than a call takes on a busy machine. One that waits for a kept call takes this long.
+const DEADLINE: Duration = Duration::from_secs(3);
 
-type Call = Pin<Box<dyn Future<Output = std::result::Result<(), BackendError>> + Send>>;
+/// What a busy machine may add to the time of a call.
+const SLACK: Duration = Duration::from_millis(1500);
+
+pub(crate) type Call = Pin<Box<dyn Future<Output = std::result::Result<(), BackendError>> + Send>>;
 
 /// The calls of a backend.
 #[derive(Clone, Copy, Debug)]
-enum Operation {
+pub(crate) enum Operation {
     Decide,
     DecideByCustomStrategy,
     Peek,
@@ -62,7 +65,7 @@ const OPERATIONS: [Operation; 6] = [
 ];
 
 impl Operation {
-    fn start(self, backend: &RedisBackend) -> Call {
+    pub(crate) fn start(self, backend: &RedisBackend) -> Call {
         let backend = backend.clone();
         Box::pin(async move {
             let strategy = match self {
@@ -96,7 +99,7 @@ where
     call
 }
 
-async fn kept(count: usize, start: impl Fn() -> Call) -> Vec<Call> {
+pub(crate) async fn kept(count: usize, start: impl Fn() -> Call) -> Vec<Call> {
     let mut calls = Vec::new();
     for _ in 0..count {
         calls.push(polled_once(start()).await);
@@ -111,13 +114,12 @@ async fn answered_in_normal_time(call: impl Future<Output = std::result::Result<
     Ok(())
 }
 
-/// The default deadline is 50 ms: a call that waits for one that is kept would be an error.
 #[tokio::test]
 async fn kept_calls_hold_up_no_other_call() -> Result {
     let server = Server::start()?;
     for count in [1, 2, 100] {
         for operation in OPERATIONS {
-            let backend = RedisBackend::builder(server.url()).namespace("test").connect().await?;
+            let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
             let calls = kept(count, || operation.start(&backend)).await;
             for other in OPERATIONS {
                 for _ in 0..3 {
@@ -135,7 +137,7 @@ async fn kept_calls_hold_up_no_other_call() -> Result {
 async fn kept_calls_do_not_look_like_a_dead_connection() -> Result {
     let server = Server::start()?;
     for operation in OPERATIONS {
-        let backend = RedisBackend::builder(server.url()).namespace("test").connect().await?;
+        let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
         let calls = kept(3, || operation.start(&backend)).await;
         sleep(Duration::from_secs(1)).await;
         let stats = backend.stats();
@@ -149,11 +151,11 @@ async fn kept_calls_do_not_look_like_a_dead_connection() -> Result {
 #[tokio::test]
 async fn kept_call_has_its_answer_when_it_is_polled_again() -> Result {
     let server = Server::start()?;
-    let backend = RedisBackend::builder(server.url()).namespace("test").connect().await?;
+    let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
     for operation in OPERATIONS {
         let calls = kept(1, || operation.start(&backend)).await;
-        // Longer than the deadline: it counts until the answer is there, and not until the caller looks.
-        sleep(Duration::from_millis(200)).await;
+        // Longer than the deadline, which counts until the answer is there and not until the caller looks.
+        sleep(DEADLINE + Duration::from_millis(100)).await;
         for call in calls {
             call.await.map_err(|error| format!("{operation:?}: {error}"))?;
         }
@@ -164,7 +166,8 @@ async fn kept_call_has_its_answer_when_it_is_polled_again() -> Result {
 #[tokio::test]
 async fn slow_consumer_of_buffered_decisions_holds_up_no_other_decision() -> Result {
     let server = Server::start()?;
-    let traffik = Traffik::new(RedisBackend::builder(server.url()).namespace("test").connect().await?);
+    let traffik = Traffik::builder(builder(&server).command_timeout(DEADLINE).connect().await?);
+    let traffik = traffik.backend_timeout(DEADLINE).build()?;
     let decisions = stream::iter(0..32_u64).map(|client| traffik.hit::<Mails>(client)).buffer_unordered(8);
     let mut decisions = std::pin::pin!(decisions);
     let mut admitted = 0;
@@ -281,17 +284,24 @@ impl TwoRuntimes {
 #[test]
 fn runtime_that_ends_during_a_call_leaves_questions_of_others_answered() -> Result {
     let two = TwoRuntimes::start()?;
-    let lost = two.in_flight()?;
-    // They wait behind what the other runtime has in flight.
-    let others = two.stays.block_on(kept(20, || Operation::Decide.start(&two.backend)));
+    let mut lost = two.in_flight()?;
+    for operation in OPERATIONS {
+        lost.extend(two.ends.block_on(kept(2, || operation.start(&two.backend))));
+    }
+    // Decisions wait behind what the other runtime has in flight.
+    let mut others = Vec::new();
+    for operation in OPERATIONS {
+        others.extend(two.stays.block_on(kept(20, || operation.start(&two.backend))));
+    }
     two.ends.shutdown_timeout(PLENTY);
     two.server.go_on()?;
     for other in others {
         two.stays.block_on(async { timeout(PLENTY, other).await })??;
     }
-    for lost in lost {
-        let error = two.stays.block_on(lost).err().ok_or("its runtime has ended")?;
-        assert!(matches!(error, BackendError::Unavailable(_)), "it was sent, and may have run: {error}");
+    for (place, lost) in lost.into_iter().enumerate() {
+        let error = two.stays.block_on(async { timeout(PLENTY, lost).await })?.err().ok_or("its runtime has ended")?;
+        let was_sent = place < 2;
+        assert!(matches!(error, BackendError::Unavailable(_)) || !was_sent, "it may have run: {error}");
     }
     Ok(())
 }
@@ -308,20 +318,78 @@ fn question_that_was_not_sent_when_its_runtime_ended_did_not_run() -> Result {
     Ok(())
 }
 
-#[test]
-fn connection_is_made_again_when_its_runtime_has_ended() -> Result {
-    let server = Server::start()?;
-    let (stays, ends) = (runtime()?, runtime()?);
-    let backend = ends.block_on(builder(&server).connect())?;
+/// Every operation is answered where the runtime has ended that the connections of a backend ran in.
+fn answered_after_its_runtime(backend: &RedisBackend, ends: Runtime) -> Result {
+    let stays = runtime()?;
+    ends.block_on(Operation::Decide.start(backend))?;
     ends.shutdown_timeout(PLENTY);
     stays.block_on(async {
-        // The first may still have been given to the connection that is lost.
-        let began = Instant::now();
-        while Operation::Decide.start(&backend).await.is_err() {
-            assert!(began.elapsed() < PLENTY, "there is no connection");
+        for operation in OPERATIONS {
+            // The first may still have been given to the connection that is lost.
+            let began = Instant::now();
+            while let Err(error) = operation.start(backend).await {
+                assert!(began.elapsed() < PLENTY, "{operation:?}: {error}");
+            }
+            answered_in_normal_time(operation.start(backend)).await?;
         }
-        answered_in_normal_time(Operation::Decide.start(&backend)).await
+        Ok(())
     })
+}
+
+#[test]
+fn connection_is_made_again_when_its_runtime_has_ended() -> Result {
+    let (server, ends) = (Server::start()?, runtime()?);
+    let backend = ends.block_on(builder(&server).connect())?;
+    answered_after_its_runtime(&backend, ends)
+}
+
+#[test]
+fn connections_to_a_cluster_are_made_again_when_their_runtime_has_ended() -> Result {
+    let (cluster, ends) = (Cluster::start()?, runtime()?);
+    let backend = ends.block_on(cluster.builder().connect())?;
+    answered_after_its_runtime(&backend, ends)
+}
+
+/// A runtime that lives and that nothing drives, with two calls of an operation in flight.
+fn runtime_that_stands_still(backend: &RedisBackend, operation: Operation) -> Result<(Runtime, Vec<Call>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let calls = runtime.block_on(async {
+        let mut calls = Vec::new();
+        for _ in 0..2 {
+            calls.push(polled_once(operation.start(backend)).await);
+            tokio::task::yield_now().await;
+        }
+        calls
+    });
+    Ok((runtime, calls))
+}
+
+#[test]
+fn runtime_that_stands_still_holds_up_no_other() -> Result {
+    let (server, stays) = (Server::start()?, runtime()?);
+    let deadline = Duration::from_millis(200);
+    for operation in OPERATIONS {
+        let backend = stays.block_on(builder(&server).command_timeout(deadline).connect())?;
+        let still = runtime_that_stands_still(&backend, operation)?;
+        stays.block_on(async {
+            // Until the slots of its calls are found to be left.
+            let began = Instant::now();
+            for other in OPERATIONS {
+                while let Err(error) = other.start(&backend).await {
+                    assert!(began.elapsed() < SLACK, "{other:?} beside {operation:?}: {error}");
+                }
+                answered_in_normal_time(other.start(&backend)).await?;
+            }
+            // A connection on which only such calls wait is no dead one.
+            sleep(Duration::from_secs(2)).await;
+            let before = backend.stats().given_up;
+            sleep(Duration::from_millis(500)).await;
+            assert_eq!(backend.stats().given_up, before, "beside {operation:?}");
+            Result::Ok(())
+        })?;
+        drop(still);
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -329,11 +397,14 @@ async fn kept_decisions_of_an_outage_hold_up_nobody_after_it() -> Result {
     let mut server = Server::start()?;
     let backend = RedisBackend::builder(server.url()).namespace("test").connect().await?;
     server.hang()?;
-    let hung = kept(100, || Operation::Decide.start(&backend)).await;
+    let mut hung = Vec::new();
+    for operation in OPERATIONS {
+        hung.extend(kept(20, || operation.start(&backend)).await);
+    }
     server.go_on()?;
     answered_again(&backend).await?;
     server.kill()?;
-    let lost: Vec<Call> = (0..100).map(|_| Operation::Decide.start(&backend)).collect();
+    let lost: Vec<Call> = OPERATIONS.iter().cycle().take(120).map(|operation| operation.start(&backend)).collect();
     let mut lost_calls = Vec::new();
     for mut call in lost {
         // With no connection some are answered without waiting.

@@ -11,6 +11,7 @@ use traffik_redis::RedisBackend;
 
 use crate::{
     Client, Result,
+    kept::{Operation, kept},
     permissions::known_user,
     raw::{Raw, Reply},
     server::{Folder, Server, free_port},
@@ -144,7 +145,10 @@ async fn killed() -> Result {
 async fn hung() -> Result {
     let trial = Trial::begin().await?;
     trial.primary.hang()?;
+    // Calls that nothing polls again hold up nobody.
+    let kept = kept(100, || Operation::Decide.start(&trial.backend)).await;
     trial.until_served().await?;
+    drop(kept);
     // Back again it is made a replica, and nobody goes back to it.
     trial.primary.go_on()?;
     let (began, mut before) = (Instant::now(), trial.charge(1).await?);

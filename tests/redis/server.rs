@@ -55,6 +55,14 @@ impl Server {
     /// With more arguments for the server; `FOLDER` in one stands for the folder.
     pub(crate) fn start_with<A: AsRef<str>>(arguments: &[A]) -> Result<Self> {
         let mut server = Self::not_started(arguments)?;
+        // Another program may have taken the port since it was found to be free.
+        for _ in 0..5 {
+            if server.start_again().is_ok() {
+                return Ok(server);
+            }
+            server.kill()?;
+            server.port = free_port()?;
+        }
         server.start_again()?;
         Ok(server)
     }
@@ -70,14 +78,19 @@ impl Server {
     /// Starts it, empty, on the port that it has.
     pub(crate) fn start_again(&mut self) -> Result {
         self.spawn_with(&[])?;
-        self.wait_until_it_answers()
+        self.wait_until_it_answers()?;
+        match self.process.as_mut().map(Child::try_wait) {
+            Some(Ok(None)) => Ok(()),
+            // What answers at its port is another one.
+            ended => Err(format!("the server has ended: {ended:?}").into()),
+        }
     }
 
     /// It answers, if only that it wants a password.
     pub(crate) fn wait_until_it_answers(&self) -> Result {
         let started = Instant::now();
         while let Err(error) = self.answers() {
-            if started.elapsed() > Duration::from_secs(20) {
+            if self.has_ended() || started.elapsed() > Duration::from_secs(20) {
                 return Err(format!("the server does not come up: {error}").into());
             }
             sleep(Duration::from_millis(5));
@@ -114,6 +127,14 @@ impl Server {
             process.wait()?;
         }
         Ok(())
+    }
+
+    /// By the system, since nobody may change it while it is waited for.
+    fn has_ended(&self) -> bool {
+        let Some(id) = self.id() else { return true };
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        cfg!(target_os = "linux")
+            && stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
     }
 
     pub(crate) fn id(&self) -> Option<u32> {

@@ -7,7 +7,7 @@ use traffik::{
     decision::{Decision, Hit, Outcome},
 };
 
-use crate::{calls::Told, client::in_plain_words, packed, question::Question};
+use crate::{calls::Told, client::in_plain_words, packed, places::Places, question::Question};
 
 /// What a program must not answer.
 #[derive(Debug, Error)]
@@ -20,23 +20,23 @@ pub(crate) struct Nonsense(pub(crate) &'static str);
 struct Failed(String);
 
 /// The outcome for each hit, from the time and what the program found out about each hit that it was asked about.
-pub(crate) fn decision(told: Told, hits: &[Hit<'_>], question: &Question) -> Result<Decision, BackendError> {
+pub(crate) fn decision(told: Told, places: &Places) -> Result<Decision, BackendError> {
     let Told { at, said } = told;
     if let Some(reason) = said.text() {
         return Err(BackendError::unavailable(Failed(reason)));
     }
     let mut items = said.into_items().ok_or(Nonsense("no list"))?.into_iter();
-    let mut sums = vec![Sum { admitted: true, cost: 0 }; question.places.keys.len()];
-    let mut outcomes = Vec::with_capacity(hits.len());
-    for (hit, place) in hits.iter().zip(&question.places.of_hits) {
+    let mut sums = vec![Sum { admitted: true, cost: 0 }; places.keys.len()];
+    let mut outcomes = Vec::with_capacity(places.of_hits.len());
+    for (place, &(_, cost)) in places.of_hits.iter().zip(&places.amounts) {
         let Some(sum) = place.and_then(|place| sums.get_mut(place)) else {
-            outcomes.push(unlimited(hit, at));
+            outcomes.push(unlimited(cost, at));
             continue;
         };
         let fits = items.next().and_then(|fits| fits.integer()).ok_or(Nonsense("too short"))?;
         let stored = items.next().ok_or(Nonsense("too short"))?;
         sum.admitted &= fits == 1;
-        sum.cost = sum.cost.saturating_add(hit.cost);
+        sum.cost = sum.cost.saturating_add(cost);
         let stored = stored.bytes().ok_or(Nonsense("no state"))?;
         let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
         outcomes.push(Outcome { admitted: sum.admitted, past, cost: sum.cost, at });
@@ -76,12 +76,12 @@ struct Sum {
 /// The decision where there is nothing to ask.
 pub(crate) fn all_unlimited(hits: &[Hit<'_>]) -> Decision {
     let now = AnyClock::system().now();
-    hits.iter().map(|hit| unlimited(hit, now)).collect()
+    hits.iter().map(|hit| unlimited(hit.cost, now)).collect()
 }
 
 /// What comes of a hit that nobody has to be asked about.
-pub(crate) fn unlimited(hit: &Hit<'_>, at: Timestamp) -> Outcome {
-    Outcome { admitted: true, past: None, cost: hit.cost, at }
+pub(crate) fn unlimited(cost: u64, at: Timestamp) -> Outcome {
+    Outcome { admitted: true, past: None, cost, at }
 }
 
 impl From<Nonsense> for BackendError {

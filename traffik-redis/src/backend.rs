@@ -10,7 +10,7 @@ use std::{
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
 use traffik::{
-    backend::{Backend, BackendError},
+    backend::{Answer, Backend, BackendError, MaybeReady},
     clock::Timestamp,
     decision::{Decision, Hit, Receipt},
 };
@@ -122,38 +122,42 @@ impl Backend for RedisBackend {
         self.store.calls.clock()
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.open()?.decide(hits).await
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.open().map_or_else(closed, |store| store.decide(hits))
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.open()?.peek(hits).await
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.open().map_or_else(closed, |store| store.peek(hits))
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.open()?.refund(receipts).await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        self.open().map_or_else(closed, |store| store.refund(receipts))
     }
 
-    async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        self.open()?.renew(receipts).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        self.open().map_or_else(closed, |store| store.renew(receipts))
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.open()?.reset(hits).await
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        self.open().map_or_else(closed, |store| store.reset(hits))
     }
 
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
-    async fn clear(&self) -> Result<(), BackendError> {
-        self.open()?.clear().await
+    fn clear(&self) -> Answer<'_, ()> {
+        self.open().map_or_else(closed, Store::clear)
     }
 
     /// Closes the connection, for all clones, without waiting: calls in flight end with an error. What is stored stays.
-    async fn close(&self) -> Result<(), BackendError> {
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+    fn close(&self) -> Answer<'_, ()> {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.store.calls.close();
         }
-        self.store.calls.close().await
+        MaybeReady::Ready(Ok(()))
     }
+}
+
+fn closed<T>(error: BackendError) -> Answer<'static, T> {
+    MaybeReady::Ready(Err(error))
 }
 
 /// Its name, and nothing of where it is or what it holds.

@@ -1,6 +1,6 @@
 //! Where the hits of one call are stored.
 
-use traffik::{backend::BackendError, decision::Hit, strategy::Strategy};
+use traffik::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
 
 use crate::{keys::Keys, scripts::Twin};
 
@@ -9,6 +9,8 @@ pub(crate) struct Places {
     pub(crate) keys: Vec<String>,
     /// For each hit the place of its key; none at an unlimited rate, which is nobody's business.
     pub(crate) of_hits: Vec<Option<usize>>,
+    /// The rate and the cost of each hit.
+    pub(crate) amounts: Vec<(Rate, u64)>,
 }
 
 impl Places {
@@ -24,6 +26,7 @@ impl Places {
     pub(crate) fn add(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<Option<usize>, BackendError> {
         let place = if hit.rate.is_unlimited() { None } else { Some(self.place(hit, keys)?) };
         self.of_hits.push(place);
+        self.amounts.push((hit.rate, hit.cost));
         Ok(place)
     }
 

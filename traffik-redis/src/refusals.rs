@@ -82,31 +82,32 @@ impl Refusals {
         }
         let at = outcomes.iter().flatten().next()?.at;
         let outcomes = outcomes.into_iter().zip(hits);
-        is_refused
-            .then(|| outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| answer::unlimited(hit, at))).collect())
+        is_refused.then(|| {
+            outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| answer::unlimited(hit.cost, at))).collect()
+        })
     }
 
     /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was
     /// any more.
-    pub(crate) fn remember(&self, places: &Places, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
+    pub(crate) fn remember(&self, places: &Places, decision: &Decision, during: [Moment; 2]) {
         let [_, heard] = during;
         if decision.is_admitted() {
             let known = places.keys.iter().filter(|key| self.known.peek(key.as_str()).is_some());
             return self.forget(known, heard);
         }
-        self.keep(places, hits, decision, during);
+        self.keep(places, decision, during);
     }
 
     /// Keeps what was heard of how limits stand, which counts only beside a refusal.
-    pub(crate) fn keep(&self, places: &Places, hits: &[Hit<'_>], decision: &Decision, during: [Moment; 2]) {
+    pub(crate) fn keep(&self, places: &Places, decision: &Decision, during: [Moment; 2]) {
         let [asked, heard] = during;
         if !self.is_for(places) {
             return;
         }
-        for ((hit, outcome), place) in hits.iter().zip(decision.outcomes()).zip(&places.of_hits) {
+        for ((&(rate, cost), outcome), place) in places.amounts.iter().zip(decision.outcomes()).zip(&places.of_hits) {
             let Some(key) = place.and_then(|place| places.keys.get(place)) else { continue };
             let (past, at) = (outcome.past.clone(), outcome.at);
-            let known = Known { past, rate: hit.rate, cost: hit.cost, at, asked, heard };
+            let known = Known { past, rate, cost, at, asked, heard };
             self.known.insert(key.as_str().into(), Arc::new(known));
         }
     }
@@ -214,8 +215,8 @@ mod tests {
             let state = State::new(end, [AT + WAIT - RATE.period_micros(), 5]);
             let past = Some(Past { state, rate: RATE });
             let refusal = Outcome { admitted: false, past, cost: 1, at: Timestamp::from_micros(AT) };
-            let (hits, places) = rig.ask(1);
-            rig.refusals.remember(&places, &hits, &std::iter::once(refusal).collect(), [ASKED, HEARD]);
+            let (_, places) = rig.ask(1);
+            rig.refusals.remember(&places, &std::iter::once(refusal).collect(), [ASKED, HEARD]);
             rig
         }
 

@@ -29,6 +29,29 @@ impl Slots {
         Ok(Self(slots))
     }
 
+    /// All in one place.
+    pub(crate) fn one(count: usize) -> Self {
+        Self(vec![(0, (0..count).collect())])
+    }
+
+    /// The same, but for those that are each in a part of their own.
+    pub(crate) fn with_each_apart(self, is_apart: impl Fn(usize) -> bool) -> Self {
+        let mut parts = Vec::new();
+        for (slot, places) in self.0 {
+            let (apart, together): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| is_apart(*place));
+            parts.extend(apart.into_iter().map(|place| (slot, vec![place])));
+            if !together.is_empty() {
+                parts.push((slot, together));
+            }
+        }
+        Self(parts)
+    }
+
+    /// How much is in each of them.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|(_, places)| places.len())
+    }
+
     /// What is in each of them.
     pub(crate) fn split<T: Clone>(&self, all: &[T]) -> Vec<Vec<T>> {
         let of = |places: &[usize]| places.iter().filter_map(|&place| all.get(place)).cloned().collect();

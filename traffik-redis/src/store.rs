@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use traffik::{
-    backend::BackendError,
+    backend::{Answer, BackendError, MaybeReady},
     clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
 };
@@ -42,47 +42,48 @@ impl Store {
         Slots::of(hits, &self.keys).map(Some)
     }
 
-    pub(crate) async fn decide(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        match self.slots(hits)? {
-            None => self.decide_in_one(hits).await,
-            Some(slots) => self.decide_apart(hits, slots).await,
-        }
+    pub(crate) fn decide(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, Decision> {
+        answer_or_error(self.slots(hits).and_then(|slots| match slots {
+            None => self.decide_in_one(hits),
+            Some(slots) => self.decide_apart(hits, slots),
+        }))
     }
 
     /// Decides in one call, or without one if the answer is known to be a refusal.
-    async fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
         if hits.iter().any(Places::is_own) {
-            return self.decide_by_swap(hits).await;
+            return self.decide_by_swap(hits);
         }
         let question = Arc::new(Question::new(&self.keys, hits)?);
         if question.twins.is_none() {
-            return Ok(answer::all_unlimited(hits));
+            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(hits))));
         }
         let asked = Moment::now();
         if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
-            return Ok(refusal);
+            return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        let told = self.calls.decide(Arc::clone(&question)).await?;
-        let decision = answer::decision(told, hits, &question)?;
-        self.refusals.remember(&question.places, hits, &decision, [asked, Moment::now()]);
-        Ok(decision)
+        let (store, told) = (Arc::clone(self), self.calls.decide(Arc::clone(&question))?);
+        Ok(MaybeReady::pending(async move {
+            let decision = answer::decision(told.await?, &question.places)?;
+            store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
+            Ok(decision)
+        }))
     }
 
-    async fn decide_by_swap(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+    fn decide_by_swap(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
         let places = Places::of(hits, &self.keys)?;
         let asked = Moment::now();
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
-            return Ok(refusal);
+            return Ok(MaybeReady::Ready(Ok(refusal)));
         }
         self.calls.counts().decided(1);
         let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
         let decide = |exchange: Arc<Exchange>| async move {
-            let hits = owned.hits();
-            let decision = by_swap::decide(&exchange, &store.turns, &hits, &places).await?;
-            store.refusals.remember(&places, &hits, &decision, [asked, Moment::now()]);
+            let decision = by_swap::decide(&exchange, &store.turns, &owned.hits(), &places).await?;
+            store.refusals.remember(&places, &decision, [asked, Moment::now()]);
             Ok(decision)
         };
-        self.calls.start(decide).await
+        self.calls.start(decide)
     }
 
     fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
@@ -94,10 +95,14 @@ impl Store {
     /// Decides slot by slot, and gives back what was charged once one of them refuses. A task does so to its end: a caller that
     /// goes away in between leaves no part of a decision behind. No further slot is asked once one call's time is over. What is
     /// given back has the time that it needs, since it would be lost.
-    async fn decide_apart(self: &Arc<Self>, hits: &[Hit<'_>], slots: Slots) -> Result<Decision, BackendError> {
+    fn decide_apart(
+        self: &Arc<Self>,
+        hits: &[Hit<'_>],
+        slots: Slots,
+    ) -> Result<Answer<'static, Decision>, BackendError> {
         // Before anything is charged: giving back all the time would take from others what is theirs.
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
-            return Ok(refusal);
+            return Ok(MaybeReady::Ready(Ok(refusal)));
         }
         let (store, owned, deadline) = (Arc::clone(self), Owned::of_hits(hits), self.calls.deadline());
         let decide = async move {
@@ -105,7 +110,7 @@ impl Store {
             let mut charged = Vec::new();
             for part in &parts {
                 let answer = if charged.is_empty() || Instant::now() < deadline {
-                    store.decide_in_one(part).await
+                    answer_or_error(store.decide_in_one(part)).await
                 } else {
                     Err(store.calls.too_late())
                 };
@@ -124,7 +129,7 @@ impl Store {
             }
             Ok(slots.join(&charged))
         };
-        self.calls.finish(decide).await
+        Calls::finish(decide)
     }
 
     async fn give_back(self: &Arc<Self>, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
@@ -153,7 +158,7 @@ impl Store {
             let standing = if is_answered { self.look(hits).await.ok() } else { None };
             is_answered = standing.is_some();
             let known = standing.or_else(|| charged.get(part).cloned());
-            all.push(known.unwrap_or_else(|| hits.iter().map(|hit| answer::unlimited(hit, at)).collect()));
+            all.push(known.unwrap_or_else(|| hits.iter().map(|hit| answer::unlimited(hit.cost, at)).collect()));
         }
         all
     }
@@ -162,12 +167,16 @@ impl Store {
     async fn look(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         let (places, asked) = (Places::of(hits, &self.keys)?, Moment::now());
         let standing = self.peek(hits).await?;
-        self.refusals.keep(&places, hits, &standing, [asked, Moment::now()]);
+        self.refusals.keep(&places, &standing, [asked, Moment::now()]);
         Ok(standing)
     }
 
-    pub(crate) async fn peek(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let (store, owned, slots) = (Arc::clone(self), Owned::of_hits(hits), self.slots(hits)?);
+    pub(crate) fn peek(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, Decision> {
+        let slots = match self.slots(hits) {
+            Ok(slots) => slots,
+            Err(error) => return MaybeReady::Ready(Err(error)),
+        };
+        let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
         let peek = |exchange: Arc<Exchange>| async move {
             let hits = owned.hits();
             let Some(slots) = slots else { return store.peek_in_one(&exchange, &hits).await };
@@ -175,7 +184,7 @@ impl Store {
             let answers = side_by_side(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
             Ok(slots.join(&answers.into_iter().collect::<Result<Vec<_>, _>>()?))
         };
-        self.calls.start(peek).await
+        answer_or_error(self.calls.start(peek))
     }
 
     async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
@@ -187,20 +196,39 @@ impl Store {
             return Ok(answer::all_unlimited(hits));
         }
         let told = exchange.ask(|programs| &programs.peek, &question, None).await?;
-        answer::decision(told, hits, &question)
+        answer::decision(told, &question.places)
     }
 
-    pub(crate) async fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
+    /// Gives back what custom strategies charged one by one, so that one that panics is no concern of others, and all else in
+    /// one call for each slot.
+    pub(crate) fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, ()> {
+        answer_or_error(self.start_parts(receipts, Self::start_refund).map(|(_, parts)| {
+            MaybeReady::pending(
+                async move { all_done(side_by_side(parts.into_iter().map(IntoFuture::into_future)).await) },
+            )
+        }))
+    }
+
+    fn start_refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Result<Answer<'static, ()>, BackendError> {
+        let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
+        self.calls.start_apart(|exchange| async move { store.refund_in_one(&exchange, &owned.receipts()).await })
+    }
+
+    /// Starts something about each receipt of a custom strategy, and about all others of a slot together. Returns where the
+    /// receipts of each part stand among all.
+    fn start_parts<T>(
+        self: &Arc<Self>,
+        receipts: &[Receipt<'_>],
+        start: impl Fn(&Arc<Self>, &[Receipt<'_>]) -> Result<Answer<'static, T>, BackendError>,
+    ) -> Result<(Slots, Vec<Answer<'static, T>>), BackendError> {
         let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        let (store, owned, slots) = (Arc::clone(self), Owned::of_receipts(receipts), self.slots(&hits)?);
-        let refund = |exchange: Arc<Exchange>| async move {
-            let receipts = owned.receipts();
-            let Some(slots) = slots else { return store.refund_in_one(&exchange, &receipts).await };
-            let parts = slots.split(&receipts);
-            let refunded = side_by_side(parts.iter().map(|part| store.refund_in_one(&exchange, part))).await;
-            refunded.into_iter().fold(Ok(()), Result::and)
+        let parts = match self.slots(&hits)? {
+            Some(slots) => slots,
+            None => Slots::one(receipts.len()),
         };
-        self.calls.start(refund).await
+        let parts = parts.with_each_apart(|place| hits.get(place).is_some_and(Places::is_own));
+        let started = parts.split(receipts).iter().map(|part| answer_or_error(start(self, part))).collect();
+        Ok((parts, started))
     }
 
     async fn refund_in_one(&self, exchange: &Exchange, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
@@ -221,29 +249,49 @@ impl Store {
         refunded.map(drop)
     }
 
-    pub(crate) async fn renew(
-        self: &Arc<Self>,
-        receipts: &[Receipt<'_>],
-    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        let (store, owned, slots) = (Arc::clone(self), Owned::of_receipts(receipts), self.slots(&hits)?);
-        let renew = |exchange: Arc<Exchange>| async move {
-            match slots {
-                None => store.renew_in_one(&exchange, &owned.receipts()).await,
-                Some(slots) => store.renew_apart(&exchange, &owned.receipts(), &slots).await,
-            }
-        };
-        self.calls.start(renew).await
+    /// Charges anew, each by itself. One that is not known to be charged is told as not charged, which it is an error to be told
+    /// of all.
+    pub(crate) fn renew(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
+        answer_or_error(self.start_parts(receipts, Self::start_renewal).map(|(places, parts)| {
+            MaybeReady::pending(async move {
+                let answers = side_by_side(parts.into_iter().map(IntoFuture::into_future)).await;
+                let (mut renewed, mut failed) = (Vec::with_capacity(answers.len()), None);
+                for (length, answer) in places.lengths().zip(answers) {
+                    renewed.push(answer.unwrap_or_else(|error| {
+                        failed = Some(error);
+                        vec![None; length]
+                    }));
+                }
+                match failed {
+                    Some(error) if renewed.iter().flatten().all(Option::is_none) => return Err(error),
+                    Some(error) => {
+                        tracing::warn!(%error, "some charges are not known to be renewed");
+                    }
+                    None => {}
+                }
+                Ok(places.in_order(renewed))
+            })
+        }))
     }
 
-    /// Charges anew, each by itself. One that the server could not read is told as not charged.
+    fn start_renewal(
+        self: &Arc<Self>,
+        receipts: &[Receipt<'_>],
+    ) -> Result<Answer<'static, Vec<Option<Timestamp>>>, BackendError> {
+        let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
+        self.calls.start_apart(|exchange| async move { store.renew_in_one(&exchange, &owned.receipts()).await })
+    }
+
     async fn renew_in_one(
         &self,
         exchange: &Exchange,
         receipts: &[Receipt<'_>],
     ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        if receipts.iter().any(|receipt| Places::is_own(&receipt.hit)) {
-            return self.renew_by_swap(exchange, receipts).await;
+        if let [receipt] = receipts {
+            if Places::is_own(&receipt.hit) {
+                let places = Places::of(&[receipt.hit], &self.keys)?;
+                return Ok(vec![by_swap::renew(exchange, &self.turns, receipt, &places).await?]);
+            }
         }
         let question = Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?;
         if question.twins.is_none() {
@@ -254,77 +302,31 @@ impl Store {
         answer::renewals(&told, &question)
     }
 
-    /// Strategies of one's own, one after the other: what is stored of one client is no business of another's.
-    async fn renew_by_swap(
-        &self,
-        exchange: &Exchange,
-        receipts: &[Receipt<'_>],
-    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        let mut renewed = Vec::with_capacity(receipts.len());
-        for receipt in receipts {
-            let hits = [receipt.hit];
-            renewed.push(if Places::is_own(&receipt.hit) {
-                let places = Places::of(&hits, &self.keys)?;
-                by_swap::renew(exchange, &self.turns, receipt, &places).await?
-            } else {
-                let alone = std::slice::from_ref(receipt);
-                Box::pin(self.renew_in_one(exchange, alone)).await?.into_iter().flatten().next()
-            });
-        }
-        Ok(renewed)
-    }
-
-    /// Slot by slot, all at the same time. Those of a slot that gave no answer are told as not charged, since it is of no use to
-    /// others that nobody knows; it is an error if none did.
-    async fn renew_apart(
-        &self,
-        exchange: &Exchange,
-        receipts: &[Receipt<'_>],
-        slots: &Slots,
-    ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        let parts = slots.split(receipts);
-        let answers = side_by_side(parts.iter().map(|part| self.renew_in_one(exchange, part))).await;
-        let (mut renewed, mut failed) = (Vec::with_capacity(parts.len()), None);
-        for (part, answer) in parts.iter().zip(answers) {
-            renewed.push(answer.unwrap_or_else(|error| {
-                failed = Some(error);
-                vec![None; part.len()]
-            }));
-        }
-        match failed {
-            Some(error) if renewed.iter().flatten().all(Option::is_none) => Err(error),
-            Some(error) => {
-                tracing::warn!(%error, "a slot gave no answer, and nothing is known to be charged anew there");
-                Ok(slots.in_order(renewed))
-            }
-            None => Ok(slots.in_order(renewed)),
-        }
-    }
-
-    pub(crate) async fn reset(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+    pub(crate) fn reset(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, ()> {
         let keys = hits.iter().map(|hit| self.keys.of(hit).map_err(BackendError::unavailable));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() {
-            return Ok(());
-        }
+        let keys = match keys.collect::<Result<Vec<_>, _>>() {
+            Ok(keys) if keys.is_empty() => return MaybeReady::Ready(Ok(())),
+            Ok(keys) => keys,
+            Err(error) => return MaybeReady::Ready(Err(error)),
+        };
         let store = Arc::clone(self);
         let reset = |exchange: Arc<Exchange>| async move {
             let removed = exchange.remove(&keys).await;
             store.refusals.forget(&keys, Moment::now());
             removed
         };
-        self.calls.start(reset).await
+        answer_or_error(self.calls.start(reset))
     }
 
     /// Removes everything, some keys at a time. Each of these calls ends by itself.
-    pub(crate) async fn clear(self: &Arc<Self>) -> Result<(), BackendError> {
+    pub(crate) fn clear(self: &Arc<Self>) -> Answer<'static, ()> {
         let store = Arc::clone(self);
         let clear = async move {
             let cleared = store.client.clear(&store.keys.pattern()).await;
             store.refusals.forget_all(Moment::now());
             Ok(cleared?)
         };
-        self.calls.finish(clear).await
+        answer_or_error(Calls::finish(clear))
     }
 }
 
@@ -332,4 +334,19 @@ impl Store {
 fn times_of(receipts: &[Receipt<'_>]) -> Vec<u8> {
     let limited = receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
     limited.flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7)).collect()
+}
+
+/// An error that came before anything was started is an answer.
+fn answer_or_error<T>(started: Result<Answer<'static, T>, BackendError>) -> Answer<'static, T> {
+    started.unwrap_or_else(|error| MaybeReady::Ready(Err(error)))
+}
+
+/// That nothing ran is told only of what did not run in any part.
+fn all_done(parts: Vec<Result<(), BackendError>>) -> Result<(), BackendError> {
+    let ran = parts.iter().any(|part| part.as_ref().map_or_else(BackendError::may_have_run, |()| true));
+    match parts.into_iter().find_map(Result::err) {
+        None => Ok(()),
+        Some(error) if ran && !error.may_have_run() => Err(BackendError::unavailable(error)),
+        Some(error) => Err(error),
+    }
 }

@@ -85,7 +85,7 @@ faults! {
     strategies_that_share_an_entry: ForgetsTheStrategy in strategies_count_apart;
     settings_that_are_part_of_a_name: KeepsSettingsApart in the_settings_of_a_strategy_may_change;
 
-    decisions_at_once_that_are_not_kept: ForgetsAtOnce in one_limit_is_decided_as_in_rust;
+    calls_that_wait_to_be_polled: WaitsToBePolled in decision_whose_answer_is_not_polled_is_made;
     rates_that_are_forgotten: ForgetsTheRate in rates_may_change;
     a_clock_that_opens_limits: ForgetsTheFuture in a_clock_that_goes_back_opens_nothing;
     refusals_that_note_no_time: NotesNoTime in a_refusal_notes_that_the_clock_went_back;

@@ -2,18 +2,22 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use traffik::{
-    backend::{Backend, BackendError},
+    backend::{Answer, Backend, BackendError, MaybeReady},
     client::{Key, Part},
     clock::{Clock, Timestamp},
     decision::{Decision, Hit, Outcome, Receipt},
     strategy::{Past, Strategy},
     test::ManualClock,
 };
+
+use crate::owned::Owned;
 
 /// What can be wrong with a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +56,8 @@ pub(super) enum Fault {
     IgnoresRefunds,
     /// A refund is as good as one right after the charge.
     IgnoresWhenCharged,
-    /// What is decided without waiting is not written down.
-    ForgetsAtOnce,
+    /// A call starts when its answer is polled.
+    WaitsToBePolled,
     /// A refund gives everything back.
     RefundsTooMuch,
     /// It counts a refund by the hit, whatever the rest of the call is about.
@@ -282,108 +286,137 @@ impl Backend for Faulty {
         &self.namespace
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        if hits.is_empty() && self.has(Fault::NeedsHits) {
-            return Err(BackendError::unavailable("no hits"));
-        }
-        let (decision, changes) = self.decide_by(&*self.open()?, hits);
-        if self.has(Fault::WritesLate) {
-            tokio::task::yield_now().await;
-        }
-        store(&mut *self.open()?, changes);
-        Ok(decision)
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        self.begun(async move {
+            let hits = &owned.hits()[..];
+            if hits.is_empty() && self.has(Fault::NeedsHits) {
+                return Err(BackendError::unavailable("no hits"));
+            }
+            if self.has(Fault::WritesLate) {
+                let (decision, changes) = self.decide_by(&*self.open()?, hits);
+                tokio::task::yield_now().await;
+                store(&mut *self.open()?, changes);
+                return Ok(decision);
+            }
+            let mut entries = self.open()?;
+            let (decision, changes) = self.decide_by(&entries, hits);
+            store(&mut entries, changes);
+            Ok(decision)
+        })
     }
 
-    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
-        if self.has(Fault::WritesLate) {
-            return None;
-        }
-        Some(self.open().map(|mut entries| {
-            let (decision, changes) = self.decide_by(&entries, hits);
-            if !self.has(Fault::ForgetsAtOnce) {
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        self.begun(async move {
+            let hits = &owned.hits()[..];
+            let mut entries = self.open()?;
+            let decision = self.peek_by(&entries, hits);
+            if self.has(Fault::ChargesPeeks) {
+                let (_, changes) = self.decide_by(&entries, hits);
                 store(&mut entries, changes);
             }
-            decision
-        }))
+            Ok(decision)
+        })
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let mut entries = self.open()?;
-        let decision = self.peek_by(&entries, hits);
-        if self.has(Fault::ChargesPeeks) {
-            let (_, changes) = self.decide_by(&entries, hits);
-            store(&mut entries, changes);
-        }
-        Ok(decision)
-    }
-
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        let (mut entries, now) = (self.open()?, self.now());
-        let most = match self.fault {
-            Fault::IgnoresRefunds => 0,
-            Fault::RefundsTheFirst => 1,
-            _ => receipts.len(),
-        };
-        for Receipt { hit, charged_at } in receipts.iter().take(most).filter(|one| !one.hit.rate.is_unlimited()) {
-            let known = hit.strategy.decide(self.known(&entries, hit), hit.rate, 0, now).past;
-            let name = self.name(hit);
-            if entries.remove(&name).is_none() && self.has(Fault::NeedsCharges) {
-                return Err(BackendError::unavailable("no charge"));
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_receipts(receipts);
+        self.begun(async move {
+            let receipts = &owned.receipts()[..];
+            let (mut entries, now) = (self.open()?, self.now());
+            let most = match self.fault {
+                Fault::IgnoresRefunds => 0,
+                Fault::RefundsTheFirst => 1,
+                _ => receipts.len(),
+            };
+            for Receipt { hit, charged_at } in receipts.iter().take(most).filter(|one| !one.hit.rate.is_unlimited()) {
+                let known = hit.strategy.decide(self.known(&entries, hit), hit.rate, 0, now).past;
+                let name = self.name(hit);
+                if entries.remove(&name).is_none() && self.has(Fault::NeedsCharges) {
+                    return Err(BackendError::unavailable("no charge"));
+                }
+                let Some(past) = known.filter(|_| !self.has(Fault::RefundsTooMuch)) else { continue };
+                let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *charged_at };
+                let (rate, state) = (past.rate, hit.strategy.refund(past, hit.cost, charged_at, now));
+                entries.insert(name, Past { state, rate });
             }
-            let Some(past) = known.filter(|_| !self.has(Fault::RefundsTooMuch)) else { continue };
-            let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *charged_at };
-            let (rate, state) = (past.rate, hit.strategy.refund(past, hit.cost, charged_at, now));
-            entries.insert(name, Past { state, rate });
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        if self.has(Fault::RenewsInTwoSteps) {
-            self.refund(receipts).await?;
-            tokio::task::yield_now().await;
-            let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-            let mut renewed = Vec::new();
-            for hit in hits {
-                let decision = self.decide(&[hit]).await?;
-                renewed.extend(decision.outcomes().iter().map(|outcome| outcome.admitted.then_some(outcome.at)));
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = Owned::of_receipts(receipts);
+        self.begun(async move {
+            let receipts = &owned.receipts()[..];
+            if self.has(Fault::RenewsInTwoSteps) {
+                self.refund(receipts).await?;
+                tokio::task::yield_now().await;
+                let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+                let mut renewed = Vec::new();
+                for hit in hits {
+                    let decision = self.decide(&[hit]).await?;
+                    renewed.extend(decision.outcomes().iter().map(|outcome| outcome.admitted.then_some(outcome.at)));
+                }
+                return Ok(renewed);
             }
-            return Ok(renewed);
-        }
-        let mut entries = self.open()?;
-        let before = entries.clone();
-        let renewed: Vec<_> = receipts.iter().map(|receipt| self.renew_one(&mut entries, receipt)).collect();
-        if self.has(Fault::IgnoresRenewals) || (self.has(Fault::RenewsTogether) && renewed.contains(&None)) {
-            *entries = before;
-        }
-        Ok(renewed)
+            let mut entries = self.open()?;
+            let before = entries.clone();
+            let renewed: Vec<_> = receipts.iter().map(|receipt| self.renew_one(&mut entries, receipt)).collect();
+            if self.has(Fault::IgnoresRenewals) || (self.has(Fault::RenewsTogether) && renewed.contains(&None)) {
+                *entries = before;
+            }
+            Ok(renewed)
+        })
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        let mut entries = self.open()?;
-        for hit in hits.iter().filter(|_| !self.has(Fault::IgnoresResets)) {
-            let reset = self.name(hit);
-            let is_reset =
-                |name: &Name| *name == reset || (self.has(Fault::ResetsTheClient) && name.client == reset.client);
-            entries.retain(|name, _| !is_reset(name));
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_hits(hits);
+        self.begun(async move {
+            let hits = &owned.hits()[..];
+            let mut entries = self.open()?;
+            for hit in hits.iter().filter(|_| !self.has(Fault::IgnoresResets)) {
+                let reset = self.name(hit);
+                let is_reset =
+                    |name: &Name| *name == reset || (self.has(Fault::ResetsTheClient) && name.client == reset.client);
+                entries.retain(|name, _| !is_reset(name));
+            }
+            Ok(())
+        })
+    }
+
+    fn clear(&self) -> Answer<'_, ()> {
+        self.begun(async move {
+            let mut entries = self.open()?;
+            let is_cleared = |name: &Name| match self.fault {
+                Fault::ClearsNothing => false,
+                Fault::SharesNamespaces => true,
+                Fault::ClearsByBeginning => name.namespace.starts_with(&self.namespace),
+                _ => name.namespace == self.namespace,
+            };
+            entries.retain(|name, _| !is_cleared(name));
+            Ok(())
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.begun(async move {
+            let was_closed = std::mem::replace(&mut *self.closed.lock().unwrap_or_else(PoisonError::into_inner), true);
+            if was_closed && self.has(Fault::ClosesOnce) { Err(BackendError::Closed) } else { Ok(()) }
+        })
+    }
+}
+
+impl Faulty {
+    /// Starts a call, as far as it goes without waiting.
+    fn begun<'a, T>(&self, call: impl Future<Output = Result<T, BackendError>> + Send + 'a) -> Answer<'a, T> {
+        let mut call: Pin<Box<dyn Future<Output = _> + Send + 'a>> = Box::pin(call);
+        if self.has(Fault::WaitsToBePolled) {
+            return MaybeReady::Pending(call);
         }
-        Ok(())
-    }
-
-    async fn clear(&self) -> Result<(), BackendError> {
-        let mut entries = self.open()?;
-        let is_cleared = |name: &Name| match self.fault {
-            Fault::ClearsNothing => false,
-            Fault::SharesNamespaces => true,
-            Fault::ClearsByBeginning => name.namespace.starts_with(&self.namespace),
-            _ => name.namespace == self.namespace,
-        };
-        entries.retain(|name, _| !is_cleared(name));
-        Ok(())
-    }
-
-    async fn close(&self) -> Result<(), BackendError> {
-        let was_closed = std::mem::replace(&mut *self.closed.lock().unwrap_or_else(PoisonError::into_inner), true);
-        if was_closed && self.has(Fault::ClosesOnce) { Err(BackendError::Closed) } else { Ok(()) }
+        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => MaybeReady::Ready(answer),
+            Poll::Pending => MaybeReady::Pending(call),
+        }
     }
 }

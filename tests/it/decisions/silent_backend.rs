@@ -4,8 +4,8 @@ use std::{future::pending, time::Duration};
 
 use traffik::{
     Error, Traffik,
-    backend::{Backend, BackendError, MemoryBackend},
-    clock::AnyClock,
+    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
     on_error::Fallback,
     test::ManualClock,
@@ -25,28 +25,32 @@ impl Backend for Silent {
         self.0.clone().into()
     }
 
-    async fn decide(&self, _: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        pending().await
+    fn decide<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, Decision> {
+        MaybeReady::pending(async move { pending().await })
     }
 
-    async fn peek(&self, _: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        pending().await
+    fn peek<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, Decision> {
+        MaybeReady::pending(async move { pending().await })
     }
 
-    async fn refund(&self, _: &[Receipt<'_>]) -> Result<(), BackendError> {
-        pending().await
+    fn refund<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, ()> {
+        MaybeReady::pending(async move { pending().await })
     }
 
-    async fn reset(&self, _: &[Hit<'_>]) -> Result<(), BackendError> {
-        pending().await
+    fn renew<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        MaybeReady::pending(pending())
     }
 
-    async fn clear(&self) -> Result<(), BackendError> {
-        Ok(())
+    fn reset<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, ()> {
+        MaybeReady::pending(async move { pending().await })
     }
 
-    async fn close(&self) -> Result<(), BackendError> {
-        pending().await
+    fn clear(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { Ok(()) })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { pending().await })
     }
 }
 

@@ -2,9 +2,11 @@
 
 use traffik::{
     Error, Traffik,
-    backend::{Backend, BackendError},
+    backend::{Answer, Backend, BackendError, MaybeReady},
     decision::{Decision, Hit, Receipt},
 };
+
+use crate::owned::Owned;
 
 use super::{Five, One};
 
@@ -25,28 +27,40 @@ impl Backend for Terse {
         "terse"
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        Ok(Self::answer(hits))
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            Ok(Self::answer(hits))
+        })
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        Ok(Self::answer(hits))
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            Ok(Self::answer(hits))
+        })
     }
 
-    async fn refund(&self, _: &[Receipt<'_>]) -> Result<(), BackendError> {
-        Ok(())
+    fn refund<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, ()> {
+        MaybeReady::pending(async move { Ok(()) })
     }
 
-    async fn reset(&self, _: &[Hit<'_>]) -> Result<(), BackendError> {
-        Ok(())
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<traffik::clock::Timestamp>>> {
+        MaybeReady::Ready(Ok(vec![None; receipts.len()]))
     }
 
-    async fn clear(&self) -> Result<(), BackendError> {
-        Ok(())
+    fn reset<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, ()> {
+        MaybeReady::pending(async move { Ok(()) })
     }
 
-    async fn close(&self) -> Result<(), BackendError> {
-        Ok(())
+    fn clear(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { Ok(()) })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { Ok(()) })
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use traffik::{
     ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
-    backend::{Backend, BackendError, MemoryBackend},
-    clock::AnyClock,
+    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
     test::ManualClock,
 };
@@ -191,28 +191,32 @@ impl Backend for Stuck {
         self.0.clone().into()
     }
 
-    async fn decide(&self, _: &[Hit<'_>]) -> std::result::Result<Decision, BackendError> {
-        std::future::pending().await
+    fn decide<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, Decision> {
+        MaybeReady::pending(async move { std::future::pending().await })
     }
 
-    async fn peek(&self, _: &[Hit<'_>]) -> std::result::Result<Decision, BackendError> {
-        std::future::pending().await
+    fn peek<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, Decision> {
+        MaybeReady::pending(async move { std::future::pending().await })
     }
 
-    async fn refund(&self, _: &[Receipt<'_>]) -> std::result::Result<(), BackendError> {
-        std::future::pending().await
+    fn refund<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, ()> {
+        MaybeReady::pending(async move { std::future::pending().await })
     }
 
-    async fn reset(&self, _: &[Hit<'_>]) -> std::result::Result<(), BackendError> {
-        std::future::pending().await
+    fn renew<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        MaybeReady::pending(std::future::pending())
     }
 
-    async fn clear(&self) -> std::result::Result<(), BackendError> {
-        Self::error()
+    fn reset<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, ()> {
+        MaybeReady::pending(async move { std::future::pending().await })
     }
 
-    async fn close(&self) -> std::result::Result<(), BackendError> {
-        Self::error()
+    fn clear(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { Self::error() })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { Self::error() })
     }
 }
 

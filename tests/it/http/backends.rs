@@ -9,10 +9,12 @@ use std::{
 };
 
 use traffik::{
-    backend::{Backend, BackendError, MemoryBackend},
-    clock::AnyClock,
+    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
 };
+
+use crate::owned::Owned;
 
 /// A backend that can be made to fail, or never to answer.
 #[derive(Clone, Debug)]
@@ -102,35 +104,59 @@ impl Backend for Unsteady {
         Backend::clock(&self.inner)
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.shared.asked.fetch_add(1, Ordering::SeqCst);
-        self.answer(self.inner.decide(hits)).await
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            self.shared.asked.fetch_add(1, Ordering::SeqCst);
+            self.answer(async { self.inner.decide(hits).await }).await
+        })
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.answer(self.inner.peek(hits)).await
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            self.answer(async { self.inner.peek(hits).await }).await
+        })
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        match self.mood() {
-            REFUNDS_FAIL => Err(lost()),
-            REFUNDS_HANG => {
-                self.shared.asked.fetch_add(1, Ordering::SeqCst);
-                pending().await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            match self.mood() {
+                REFUNDS_FAIL => Err(lost()),
+                REFUNDS_HANG => {
+                    self.shared.asked.fetch_add(1, Ordering::SeqCst);
+                    pending().await
+                }
+                _ => self.answer(async { self.inner.refund(receipts).await }).await,
             }
-            _ => self.answer(self.inner.refund(receipts)).await,
-        }
+        })
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.answer(self.inner.reset(hits)).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            self.answer(async { self.inner.renew(receipts).await }).await
+        })
     }
 
-    async fn clear(&self) -> Result<(), BackendError> {
-        self.answer(self.inner.clear()).await
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            self.answer(async { self.inner.reset(hits).await }).await
+        })
     }
 
-    async fn close(&self) -> Result<(), BackendError> {
-        self.inner.close().await
+    fn clear(&self) -> Answer<'_, ()> {
+        MaybeReady::pending(async move { self.answer(async { self.inner.clear().await }).await })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
     }
 }

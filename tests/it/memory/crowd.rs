@@ -44,8 +44,8 @@ pub(super) fn in_finite_time(work: impl FnOnce() + Send + 'static) {
 
 /// What a store in memory answers, which it does at once.
 #[expect(clippy::panic, reason = "the test fails here")]
-pub(super) fn at_hand<T, E: Debug>(answer: impl Future<Output = Result<T, E>>) -> T {
-    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+pub(super) fn at_hand<T, E: Debug>(answer: impl IntoFuture<Output = Result<T, E>>) -> T {
+    match pin!(answer.into_future()).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(answer)) => answer,
         Poll::Ready(Err(error)) => panic!("{error:?}"),
         Poll::Pending => panic!("the store in memory waits"),

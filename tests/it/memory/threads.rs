@@ -8,14 +8,18 @@ use std::{
 
 use traffik::{
     Rate,
-    backend::Backend,
+    backend::{Backend, MaybeReady},
     client::Key,
     clock::Clock,
     decision::{Hit, Standing},
     strategy::{AnyStrategy, FixedWindow, Strategy, TokenBucket},
 };
 
-use super::{admits, crowd::at_once, store, strategies};
+use super::{
+    admits,
+    crowd::{at_hand, at_once},
+    store, strategies,
+};
 use crate::patience::times;
 
 #[test]
@@ -71,7 +75,7 @@ fn at_the_edges_of_windows_no_window_gets_more_than_the_limit() {
                 clock.advance(Duration::from_millis(50));
                 continue;
             }
-            let Some(Ok(decision)) = backend.decide_now(&[hit]) else { return 0 };
+            let MaybeReady::Ready(Ok(decision)) = backend.decide(&[hit]) else { return 0 };
             for outcome in decision.outcomes().iter().filter(|outcome| outcome.admitted) {
                 let window = usize::try_from(outcome.at.saturating_since(start).as_secs()).unwrap_or_default();
                 admitted[window].fetch_add(1, Ordering::Relaxed);
@@ -132,7 +136,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
 
             let left = |hit: Hit<'_>| {
                 let unasked = Hit { cost: 0, ..hit };
-                let decision = backend.decide_now(&[unasked]).unwrap().unwrap();
+                let decision = at_hand(backend.decide(&[unasked]));
                 Standing::new(&strategy, hit.rate, &decision.outcomes()[0]).remaining()
             };
             assert_eq!(hits.map(left), hits.map(|hit| strategy.capacity(hit.rate) - 100));
@@ -142,7 +146,6 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
 
 #[test]
 fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (rate, strategy) = (Rate::literal("5/min"), AnyStrategy::default());
     let (backend, _) = store();
     let keys: Vec<Key> = (0..50_u64).map(Key::from).collect();
@@ -150,9 +153,7 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
         for (i, key) in (0_u64..).zip(keys.iter().cycle().take(5000)) {
             let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 1 };
             if (i + thread) % 7 == 0 {
-                let handle = runtime.handle().clone();
-                let reset = [hit];
-                handle.block_on(backend.reset(&reset)).unwrap();
+                at_hand(backend.reset(&[hit]));
             } else {
                 admits(&backend, &[hit]);
             }
@@ -160,7 +161,7 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
         0
     });
     assert!(backend.len() <= keys.len());
-    runtime.block_on(backend.clear()).unwrap();
+    at_hand(backend.clear());
     assert!(backend.is_empty());
     for key in &keys {
         let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 5 };

@@ -8,11 +8,13 @@ use std::{
 
 use traffik::{
     Traffik, TraffikBuilder,
-    backend::{Backend, BackendError, MemoryBackend},
-    clock::AnyClock,
+    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
     test::ManualClock,
 };
+
+use crate::owned::Owned;
 
 /// What a backend does when it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,29 +87,53 @@ impl Backend for Moody {
         Backend::clock(&self.store)
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
-        self.answer(self.store.decide(hits)).await
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
+            self.answer(async { self.store.decide(hits).await }).await
+        })
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.answer(self.store.peek(hits)).await
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            self.answer(async { self.store.peek(hits).await }).await
+        })
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.answer(self.store.refund(receipts)).await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            self.answer(async { self.store.refund(receipts).await }).await
+        })
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.answer(self.store.reset(hits)).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            self.answer(async { self.store.renew(receipts).await }).await
+        })
     }
 
-    async fn clear(&self) -> Result<(), BackendError> {
-        self.store.clear().await
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            self.answer(async { self.store.reset(hits).await }).await
+        })
     }
 
-    async fn close(&self) -> Result<(), BackendError> {
-        self.store.close().await
+    fn clear(&self) -> Answer<'_, ()> {
+        self.store.clear()
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.store.close()
     }
 }
 

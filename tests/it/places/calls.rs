@@ -17,16 +17,16 @@ use tokio::{
 };
 use traffik::{
     Charge, Traffik,
-    backend::{Backend, BackendError, MemoryBackend},
+    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
     strategy::Concurrency,
     test::ManualClock,
 };
 
-use super::{Result, free, places};
+use crate::owned::Owned;
 
-type Answer<T> = std::result::Result<T, BackendError>;
+use super::{Result, free, places};
 
 places!(Two, "calls:two", "2/30s");
 
@@ -69,7 +69,10 @@ impl Gated {
         self.gate.is_open.send_replace(is_open);
     }
 
-    async fn pass<T>(&self, call: impl Future<Output = Answer<T>>) -> Answer<T> {
+    async fn pass<T>(
+        &self,
+        call: impl Future<Output = std::result::Result<T, BackendError>>,
+    ) -> std::result::Result<T, BackendError> {
         let Gate { is_open, does_not_run, panics, begun, ended } = &*self.gate;
         // As a backend that uses timers or sockets needs it.
         let _runtime = Handle::current();
@@ -108,38 +111,42 @@ impl Backend for Gated {
         Backend::clock(&self.inner)
     }
 
-    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Answer<Decision>> {
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
         assert!(!hits.is_empty(), "it is asked about nothing");
-
-        if self.decides_now { self.inner.decide_now(hits) } else { None }
+        let answer = self.inner.decide(hits);
+        if self.decides_now { answer } else { MaybeReady::pending(async move { answer.await }) }
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
-        self.inner.decide(hits).await
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.inner.peek(hits)
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
-        self.inner.peek(hits).await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            self.pass(async { self.inner.refund(receipts).await }).await
+        })
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Answer<()> {
-        self.pass(self.inner.refund(receipts)).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            self.pass(async { self.inner.renew(receipts).await }).await
+        })
     }
 
-    async fn renew(&self, receipts: &[Receipt<'_>]) -> Answer<Vec<Option<Timestamp>>> {
-        self.pass(self.inner.renew(receipts)).await
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        self.inner.reset(hits)
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Answer<()> {
-        self.inner.reset(hits).await
+    fn clear(&self) -> Answer<'_, ()> {
+        self.inner.clear()
     }
 
-    async fn clear(&self) -> Answer<()> {
-        self.inner.clear().await
-    }
-
-    async fn close(&self) -> Answer<()> {
-        self.inner.close().await
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
     }
 }
 

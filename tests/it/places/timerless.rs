@@ -8,14 +8,14 @@ use tokio::{
 };
 use traffik::{
     Traffik,
-    backend::{Backend, BackendError, MemoryBackend},
+    backend::{Answer, Backend, MaybeReady, MemoryBackend},
     clock::Timestamp,
     decision::{Decision, Hit, Receipt},
 };
 
-use super::{Result, free, places};
+use crate::owned::Owned;
 
-type Answer<T> = std::result::Result<T, BackendError>;
+use super::{Result, free, places};
 
 places!(Timerless, "places:timerless", "1/200ms");
 
@@ -31,39 +31,39 @@ impl Backend for Told {
         self.inner.namespace()
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
-        self.inner.decide(hits).await
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.inner.decide(hits)
     }
 
-    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Answer<Decision>> {
-        self.inner.decide_now(hits)
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.inner.peek(hits)
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Answer<Decision> {
-        self.inner.peek(hits).await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        self.inner.refund(receipts)
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Answer<()> {
-        self.inner.refund(receipts).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = Owned::of_receipts(receipts);
+        MaybeReady::pending(async move {
+            let receipts = &owned.receipts()[..];
+            tokio::task::yield_now().await;
+            let renewed = self.inner.renew(receipts).await;
+            let _ = self.renewals.send(());
+            renewed
+        })
     }
 
-    async fn renew(&self, receipts: &[Receipt<'_>]) -> Answer<Vec<Option<Timestamp>>> {
-        tokio::task::yield_now().await;
-        let renewed = self.inner.renew(receipts).await;
-        let _ = self.renewals.send(());
-        renewed
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        self.inner.reset(hits)
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Answer<()> {
-        self.inner.reset(hits).await
+    fn clear(&self) -> Answer<'_, ()> {
+        self.inner.clear()
     }
 
-    async fn clear(&self) -> Answer<()> {
-        self.inner.clear().await
-    }
-
-    async fn close(&self) -> Answer<()> {
-        self.inner.close().await
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
     }
 }
 

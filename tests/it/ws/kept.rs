@@ -11,12 +11,14 @@ use tokio::{
 use tracing::Instrument;
 use traffik::{
     Limits, Traffik,
-    backend::{Backend, BackendError, MemoryBackend},
-    clock::AnyClock,
+    backend::{Answer, Backend, MaybeReady, MemoryBackend},
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
     test::{ManualClock, RequestExt},
     web::ws::{MessageRejection, Messages},
 };
+
+use crate::owned::Owned;
 
 use super::{Chat, Each};
 
@@ -63,34 +65,42 @@ impl Backend for Gated {
     }
 
     #[expect(clippy::panic, reason = "as a strategy of the user's own may")]
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let (go_on, going_on) = oneshot::channel();
-        let span = tracing::Span::current().metadata().map(tracing::Metadata::name);
-        let _ = self.questions.send(Question { span, go_on });
-        match going_on.await {
-            Ok(Go::Panic) => panic!("as the test wants"),
-            _ => self.store.decide(hits).await,
-        }
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            let (go_on, going_on) = oneshot::channel();
+            let span = tracing::Span::current().metadata().map(tracing::Metadata::name);
+            let _ = self.questions.send(Question { span, go_on });
+            match going_on.await {
+                Ok(Go::Panic) => panic!("as the test wants"),
+                _ => self.store.decide(hits).await,
+            }
+        })
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.store.peek(hits).await
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.store.peek(hits)
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.store.refund(receipts).await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        self.store.refund(receipts)
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.store.reset(hits).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        self.store.renew(receipts)
     }
 
-    async fn clear(&self) -> Result<(), BackendError> {
-        self.store.clear().await
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        self.store.reset(hits)
     }
 
-    async fn close(&self) -> Result<(), BackendError> {
-        self.store.close().await
+    fn clear(&self) -> Answer<'_, ()> {
+        self.store.clear()
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.store.close()
     }
 }
 
@@ -102,7 +112,7 @@ struct Connection {
     clock: ManualClock,
 }
 
-type Answer = Result<Limits, MessageRejection>;
+type HitResult = Result<Limits, MessageRejection>;
 
 impl Connection {
     #[expect(clippy::unwrap_used, reason = "a test without a connection fails")]
@@ -124,7 +134,7 @@ impl Connection {
     }
 
     /// A decision that is made while nothing else polls it.
-    fn hit(&self) -> tokio::task::JoinHandle<Answer> {
+    fn hit(&self) -> tokio::task::JoinHandle<HitResult> {
         let messages = self.messages.clone();
         tokio::spawn(async move { messages.hit().await })
     }
@@ -137,7 +147,7 @@ impl Connection {
 }
 
 /// How much is left of the client's limit and of the connection's.
-fn left(answer: Answer) -> Option<(u64, u64)> {
+fn left(answer: HitResult) -> Option<(u64, u64)> {
     let limits = answer.ok()?;
     Some((limits.of::<Chat>()?.remaining(), limits.of::<Each>()?.remaining()))
 }

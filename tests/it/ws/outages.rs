@@ -13,8 +13,8 @@ use std::{
 use axum::extract::ws::Message;
 use traffik::{
     Traffik, TraffikBuilder,
-    backend::{Backend, BackendError, MemoryBackend},
-    clock::AnyClock,
+    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
     on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::ManualClock,
@@ -23,6 +23,8 @@ use traffik::{
         over_limit::{Action, Close, Skip, Violation, Wait},
     },
 };
+
+use crate::owned::Owned;
 
 use super::{
     Chat, Each, Large,
@@ -55,33 +57,41 @@ impl Backend for Remote {
         Backend::clock(&self.store)
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        tokio::task::yield_now().await;
-        match self.mood.load(Ordering::Relaxed) {
-            ANSWERS => self.store.decide(hits).await,
-            IS_AWAY => Err(BackendError::unavailable("there is no connection")),
-            _ => pending().await,
-        }
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let owned = Owned::of_hits(hits);
+        MaybeReady::pending(async move {
+            let hits = &owned.hits()[..];
+            tokio::task::yield_now().await;
+            match self.mood.load(Ordering::Relaxed) {
+                ANSWERS => self.store.decide(hits).await,
+                IS_AWAY => Err(BackendError::unavailable("there is no connection")),
+                _ => pending().await,
+            }
+        })
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.store.peek(hits).await
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.store.peek(hits)
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.store.refund(receipts).await
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        self.store.refund(receipts)
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.store.reset(hits).await
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        self.store.renew(receipts)
     }
 
-    async fn clear(&self) -> Result<(), BackendError> {
-        self.store.clear().await
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        self.store.reset(hits)
     }
 
-    async fn close(&self) -> Result<(), BackendError> {
-        self.store.close().await
+    fn clear(&self) -> Answer<'_, ()> {
+        self.store.clear()
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.store.close()
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 use traffik::{
-    backend::Backend,
+    backend::{Backend, BackendError},
     client::Key,
-    decision::{Hit, Standing},
+    decision::{Hit, Receipt, Standing},
     strategy::AnyStrategy,
 };
 
@@ -140,5 +140,25 @@ async fn cancelled_decision_over_several_slots_leaves_no_part_of_it_charged() ->
     assert_eq!((late[0], late[2]), (1, 1));
     let stats = backend.stats();
     assert!(late[1] - 1 <= stats.late + stats.in_doubt, "{late:?}: {stats:?}");
+    Ok(())
+}
+
+/// `NotRun` allows a retry, which would give back twice what was given back in another slot.
+#[tokio::test]
+async fn refund_over_several_slots_is_not_run_only_if_no_part_ran() -> Result {
+    let mut three = Three::start()?;
+    let backend = three.cluster.builder().command_timeout(DEADLINE).connect().await?;
+    let charged_at = backend.decide(&three.hits()?).await?.outcomes().first().ok_or("no outcome")?.at;
+    three.cluster.kill(1)?;
+    let receipts: Vec<_> = three.hits()?.into_iter().map(|hit| Receipt { hit, charged_at }).collect();
+    let mut ran = false;
+    // Until the connection is known to be lost.
+    for _ in 0..20 {
+        let error = backend.refund(&receipts).await.err().ok_or("the server is dead")?;
+        assert!(!matches!(error, BackendError::NotRun(_)), "{error}");
+        ran |= matches!(error, BackendError::Unavailable(_));
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(ran);
     Ok(())
 }

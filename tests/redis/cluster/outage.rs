@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
+use traffik::backend::BackendError;
 use traffik_redis::RedisBackend;
 
 use super::{Cluster, charge, client, clients_of};
-use crate::Result;
+use crate::{Result, kept::kept};
 
 /// How long until another has the slots: the cluster's own timeout, the votes, and a busy machine.
 const FAILOVER: Duration = Duration::from_secs(15);
@@ -75,7 +76,14 @@ async fn killed() -> Result {
 async fn hung() -> Result {
     let trial = Trial::begin().await?;
     trial.cluster.node(0)?.hang()?;
+    // Calls that nothing polls again hold up nobody.
+    let kept = kept(40, || {
+        let (backend, victim) = (trial.backend.clone(), trial.victim);
+        Box::pin(async move { client(victim).map_err(BackendError::unavailable)?.decide(&backend, 0).await.map(drop) })
+    })
+    .await;
     let errors = trial.until_served().await?;
+    drop(kept);
     assert!(errors > 0);
 
     assert!(trial.backend.stats().given_up > 0);

@@ -8,6 +8,7 @@ mod exactly;
 #[allow(dead_code, reason = "their models are for memory")]
 mod leases;
 mod meddler;
+mod panics;
 #[path = "../../../examples/own_strategy/roll_over.rs"]
 mod roll_over;
 mod swapping;

@@ -10,6 +10,7 @@ mod tally;
 mod turns;
 
 use thiserror::Error;
+use tokio::time::timeout_at;
 use traffik::{
     backend::BackendError,
     clock::Timestamp,
@@ -99,7 +100,8 @@ async fn swap<T>(
     keys: &[String],
     think: impl Fn(&Stored) -> Result<Thought<T>, BackendError>,
 ) -> Result<T, BackendError> {
-    let _turn = turns.take(keys).await;
+    // What is decided out of turn is exact as well.
+    let _turn = timeout_at(exchange.half_time(), turns.take(keys)).await;
     let mut stored = read(exchange, keys).await?;
     for _ in 0..ATTEMPTS {
         let Thought { answer, changes } = think(&stored)?;

@@ -77,7 +77,7 @@ impl<'a> Tally<'a> {
     fn tell_of(&self, past_of: impl for<'e> Fn(&'e Entry<'a>) -> Option<&'e Past>) -> Decision {
         let outcome = |(hit, reading): (&Hit<'_>, &Reading)| {
             let Some(entry) = reading.entry.and_then(|entry| self.entries.get(entry)) else {
-                return answer::unlimited(hit, self.at);
+                return answer::unlimited(hit.cost, self.at);
             };
             let past = past_of(entry).map(|past| hit.strategy.outline(past, hit.rate, reading.cost, self.at));
             Outcome { admitted: reading.admitted, past, cost: reading.cost, at: self.at }

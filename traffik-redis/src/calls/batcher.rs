@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{
+    Counts,
     asking::{Asking, Program, Told},
     driver::{Drivers, Work},
 };
@@ -43,8 +44,8 @@ const MAX_WAITING: usize = 65_536;
 const CLUSTER_BUCKETS: usize = 1024;
 const CLUSTER_MAX_IN_FLIGHT: usize = 16;
 
-/// How much longer than a call may take its task may be silent, until another takes its place.
-const LEEWAY: Duration = Duration::from_secs(1);
+/// How much longer than a deadline the task of a slot may be silent, until another task takes the slot.
+const LEEWAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Batcher {
     asking: Arc<Asking>,
@@ -65,7 +66,7 @@ struct Queue {
 /// A call in flight, or a task that is about to make one.
 struct Slot {
     id: u64,
-    /// When its task has moved on at the latest. One that has not is in a runtime that stands still.
+    /// When its task is heard of again at the latest. One that is not is in a runtime that stands still.
     until: Instant,
 }
 
@@ -146,7 +147,30 @@ impl Batcher {
     }
 
     fn until(&self, now: Instant) -> Instant {
-        now + self.asking.client.longest_call() + LEEWAY
+        now + self.deadline + LEEWAY
+    }
+
+    /// Ends a question whose deadline has passed and that is waiting, and starts a task if there is a slot for one. The tasks
+    /// do the same, unless their runtime stands still. Returns whether the question was waiting.
+    pub(super) fn end_waiting(self: &Arc<Self>, question: &Arc<Question>, runtime: &Handle) -> bool {
+        let mut queue = self.queue();
+        let place = queue.waiting.iter().position(|pending| Arc::ptr_eq(&pending.question, question));
+        let ended = place.and_then(|place| queue.waiting.remove(place));
+        let free = if queue.waiting.is_empty() { None } else { self.free_slot(&mut queue, Instant::now()) };
+        drop(queue);
+        if let Some(id) = free {
+            self.drivers.begin(self.work(id, runtime), runtime);
+        }
+        ended.is_some()
+    }
+
+    /// The error of a question that was not sent by its deadline.
+    pub(super) fn not_sent_in_time(&self) -> CallError {
+        NotSent::Late(self.deadline).into()
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.asking.counts
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -189,6 +213,7 @@ impl Batcher {
     /// question of `batch` and nothing was sent: then nothing must be sent any more.
     async fn watch<T>(
         &self,
+        id: u64,
         mut work: Pin<&mut impl Future<Output = T>>,
         batch: &mut Vec<Pending>,
         sent: &Sent,
@@ -198,7 +223,8 @@ impl Batcher {
                 return Some(done);
             }
             let now = Instant::now();
-            self.end_late(take_late(&mut self.queue().waiting, now).collect());
+            let late = self.take_late(id, now);
+            self.end_late(late);
             let late = batch.iter().take_while(|pending| pending.deadline <= now).count();
             if late > 0 && !sent.may_run() {
                 return None;
@@ -206,6 +232,16 @@ impl Batcher {
             self.asking.counts.timed_out(late);
             batch.drain(..late).for_each(|pending| pending.end(CallError::Late(self.deadline)));
         }
+    }
+
+    /// The questions whose deadline has passed while they waited. The slot's task is heard of.
+    fn take_late(&self, id: u64, now: Instant) -> Vec<Pending> {
+        let mut queue = self.queue();
+        let until = self.until(now);
+        queue.in_flight.iter_mut().filter(|slot| slot.id == id).for_each(|slot| slot.until = until);
+        // They are in the order of their deadlines.
+        let late = queue.waiting.partition_point(|pending| pending.deadline <= now);
+        queue.waiting.drain(..late).collect()
     }
 
     /// Of all questions, those included that come from now on.
@@ -219,12 +255,6 @@ impl Batcher {
         self.asking.counts.timed_out(late.len());
         late.into_iter().for_each(|pending| pending.end(NotSent::Late(self.deadline)));
     }
-}
-
-/// Questions are in the order of their deadlines.
-fn take_late(waiting: &mut VecDeque<Pending>, now: Instant) -> impl Iterator<Item = Pending> {
-    let late = waiting.partition_point(|pending| pending.deadline <= now);
-    waiting.drain(..late)
 }
 
 impl Pending {
@@ -253,15 +283,16 @@ impl InFlight {
         loop {
             // No question is taken before there is a connection: what waits was not sent.
             let ready = pin!(batcher.asking.client.ready());
-            let ready = batcher.watch(ready, &mut Vec::new(), &Sent::default()).await;
-            let batch = Batch { pending: batcher.next_batch(self.id), sent: Sent::default() };
+            let ready = batcher.watch(self.id, ready, &mut Vec::new(), &Sent::default()).await;
+            let counts = Arc::clone(&batcher.asking.counts);
+            let batch = Batch { pending: batcher.next_batch(self.id), sent: Sent::default(), counts };
             if batch.pending.is_empty() {
                 self.has_ended = true;
                 return;
             }
             match ready {
                 Some(Err(error)) => batch.end(error),
-                _ => batch.send(&batcher).await,
+                _ => batch.send(&batcher, self.id).await,
             }
         }
     }
@@ -295,11 +326,12 @@ impl Drop for InFlight {
 struct Batch {
     pending: Vec<Pending>,
     sent: Sent,
+    counts: Arc<Counts>,
 }
 
 impl Batch {
-    async fn send(mut self, batcher: &Batcher) {
-        let counts = &batcher.asking.counts;
+    async fn send(mut self, batcher: &Batcher, id: u64) {
+        let counts = Arc::clone(&self.counts);
         let questions: Vec<_> = self.pending.iter().map(|pending| Arc::clone(&pending.question)).collect();
         counts.called();
         counts.decided(questions.len());
@@ -307,7 +339,7 @@ impl Batch {
         let answer = {
             let questions = questions.iter().map(|question| &**question);
             let call = pin!(batcher.asking.ask(decide, questions, None, &self.sent));
-            batcher.watch(call, &mut self.pending, &self.sent).await
+            batcher.watch(id, call, &mut self.pending, &self.sent).await
         };
         match answer {
             Some(Ok(told)) => {
@@ -338,13 +370,10 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         let may_run = self.sent.may_run();
-        for pending in self.pending.drain(..) {
-            if may_run {
-                pending.end(CallError::InDoubt(NotSent::RuntimeEnded.into()));
-            } else {
-                pending.end(NotSent::RuntimeEnded);
-            }
-        }
+        let error =
+            || if may_run { CallError::InDoubt(NotSent::RuntimeEnded.into()) } else { NotSent::RuntimeEnded.into() };
+        self.counts.ended(Some(&error()), self.pending.len());
+        self.pending.drain(..).for_each(|pending| pending.end(error()));
     }
 }
 

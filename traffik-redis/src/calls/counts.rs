@@ -51,7 +51,7 @@ impl Counts {
 
     /// A call about so many questions ended, in an error perhaps.
     pub(super) fn ended(&self, error: Option<&CallError>, questions: usize) {
-        if let Some(CallError::InDoubt(_)) = error {
+        if let (Some(CallError::InDoubt(_)), 1..) = (error, questions) {
             add(&self.in_doubt, questions);
             self.say();
         }

@@ -1,4 +1,4 @@
-use std::{panic::resume_unwind, pin::pin, sync::Arc, time::Duration};
+use std::{any::Any, pin::pin, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::{
@@ -35,6 +35,11 @@ impl Exchange {
     pub(super) fn new(asking: &Arc<Asking>, places: &Arc<Semaphore>, deadline: Duration) -> Self {
         let (asking, places) = (Arc::clone(asking), Arc::clone(places));
         Self { asking, places, deadline, until: Instant::now() + deadline, sent: Sent::default() }
+    }
+
+    /// Until when a turn is waited for. Whoever has it may be in a runtime that stands still.
+    pub(crate) fn half_time(&self) -> Instant {
+        self.until - self.deadline / 2
     }
 
     /// Asks one question.
@@ -112,17 +117,18 @@ impl Exchange {
         }
     }
 
-    /// The answer to what a task does. What panics in it, as a strategy of the user's may, panics here.
+    /// The answer to what a task does. `panicked` says what to make of a panic in it, as in a custom strategy.
     pub(super) async fn wait<T>(
         &self,
         answer: oneshot::Receiver<Result<T, BackendError>>,
         task: JoinHandle<()>,
+        panicked: fn(Box<dyn Any + Send>) -> BackendError,
     ) -> Result<T, BackendError> {
         if let Ok(answer) = answer.await {
             return answer;
         }
         match task.await {
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(error) if error.is_panic() => Err(panicked(error.into_panic())),
             Err(ended) if !self.sent.may_run() => Err(BackendError::not_run(ended)),
             Err(ended) => Err(BackendError::unavailable(ended)),
             Ok(()) => Err(BackendError::unavailable("the task gave no answer")),

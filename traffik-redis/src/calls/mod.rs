@@ -10,15 +10,15 @@ mod driver;
 mod exchange;
 mod stats;
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{any::Any, panic::resume_unwind, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tracing::{Instrument, Span};
-use traffik::backend::BackendError;
+use traffik::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "test")]
 use traffik::clock::AnyClock;
 
@@ -33,6 +33,9 @@ use crate::{
 
 /// How many calls besides decisions may be under way at once.
 const OTHER_CALLS: usize = 64;
+
+/// How much longer than the deadline a caller waits for the task that watches it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
@@ -60,13 +63,27 @@ impl Calls {
         Self::new(self.asking.client.clone(), time, self.deadline)
     }
 
-    /// Decides, in a call of its own or together with others.
-    pub(crate) async fn decide(&self, question: Arc<Question>) -> Result<Told, BackendError> {
-        let batcher = self.batcher(&question).ok_or(BackendError::Closed)?;
-        match batcher.ask(question, runtime()?).await {
-            Ok(answer) => answer.map_err(failed),
-            Err(gone) => Err(BackendError::unavailable(gone)),
-        }
+    /// Starts a decision, in a call of its own or together with others.
+    pub(crate) fn decide(
+        &self,
+        question: Arc<Question>,
+    ) -> Result<impl Future<Output = Result<Told, BackendError>> + Send + use<>, BackendError> {
+        let (runtime, deadline) = (runtime()?, self.deadline);
+        let batcher = Arc::clone(self.batcher(&question).ok_or(BackendError::Closed)?);
+        let answer = batcher.ask(Arc::clone(&question), runtime.clone());
+        let until = Instant::now() + deadline + PATIENCE;
+        Ok(async move {
+            match timeout_at(until, answer).await {
+                Ok(Ok(answer)) => answer.map_err(failed),
+                Ok(Err(gone)) => Err(BackendError::unavailable(gone)),
+                // The tasks that watch deadlines are in a runtime that stands still.
+                Err(_) => {
+                    batcher.counts().timed_out(1);
+                    let is_waiting = batcher.end_waiting(&question, &runtime);
+                    Err(if is_waiting { batcher.not_sent_in_time() } else { CallError::Late(deadline) }.into())
+                }
+            }
+        })
     }
 
     fn batcher(&self, question: &Question) -> Option<&Arc<Batcher>> {
@@ -76,8 +93,33 @@ impl Calls {
         }
     }
 
-    /// Has a task do some work with the server, which it goes on with whether its caller waits or not.
-    pub(crate) async fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<T, BackendError>
+    /// Has a task do some work with the server, which it goes on with whether its caller waits or not. A panic in it resumes
+    /// where the answer is awaited.
+    pub(crate) fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<Answer<'static, T>, BackendError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
+        self.start_with(work, |panic| resume_unwind(panic))
+    }
+
+    /// The same for one part of a call that is about many clients: a panic in it is an error of that part.
+    pub(crate) fn start_apart<T, W>(
+        &self,
+        work: impl FnOnce(Arc<Exchange>) -> W,
+    ) -> Result<Answer<'static, T>, BackendError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
+        self.start_with(work, |_| BackendError::unavailable("a custom strategy panicked"))
+    }
+
+    fn start_with<T, W>(
+        &self,
+        work: impl FnOnce(Arc<Exchange>) -> W,
+        panicked: fn(Box<dyn Any + Send>) -> BackendError,
+    ) -> Result<Answer<'static, T>, BackendError>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, BackendError>> + Send + 'static,
@@ -87,19 +129,21 @@ impl Calls {
         let (sender, answer) = oneshot::channel();
         let performed = Arc::clone(&exchange).perform(work(Arc::clone(&exchange)), sender);
         let task = runtime.spawn(performed.instrument(Span::current()));
-        exchange.wait(answer, task).await
+        Ok(MaybeReady::pending(async move { exchange.wait(answer, task, panicked).await }))
     }
 
     /// Has a task do something to its end, whose calls have deadlines of their own.
-    pub(crate) async fn finish<T: Send + 'static>(
-        &self,
+    pub(crate) fn finish<T: Send + 'static>(
         work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
-    ) -> Result<T, BackendError> {
-        match runtime()?.spawn(work.instrument(Span::current())).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(ended) => Err(BackendError::unavailable(ended)),
-        }
+    ) -> Result<Answer<'static, T>, BackendError> {
+        let task = runtime()?.spawn(work.instrument(Span::current()));
+        Ok(MaybeReady::pending(async move {
+            match task.await {
+                Ok(answer) => answer,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(ended) => Err(BackendError::unavailable(ended)),
+            }
+        }))
     }
 
     /// When what begins now has to be answered.
@@ -111,9 +155,9 @@ impl Calls {
         BackendError::Timeout(self.deadline)
     }
 
-    pub(crate) async fn close(&self) -> Result<(), BackendError> {
+    pub(crate) fn close(&self) {
         // Not behind other calls, which may be what there is to be let go of.
-        Ok(self.asking.client.close().await?)
+        self.asking.client.close();
     }
 
     pub(crate) fn counts(&self) -> &Counts {

@@ -48,13 +48,14 @@ impl Line {
     pub(super) fn new(patience: Patience) -> Self {
         Self {
             standing: Standing::new(),
-            pulse: Pulse::default(),
+            pulse: Pulse::new(patience.answer),
             demoted: Notify::new(),
             given_up: AtomicU64::new(0),
             patience,
         }
     }
 
+    #[cfg(feature = "cluster")]
     pub(super) fn patience(&self) -> Patience {
         self.patience
     }

@@ -134,15 +134,6 @@ impl Client {
         }
     }
 
-    /// How long after it was sent a call has ended at the latest.
-    pub(crate) fn longest_call(&self) -> Duration {
-        match &self.0.store {
-            Store::Server(pool) => pool.first().line().patience().answer,
-            #[cfg(feature = "cluster")]
-            Store::Cluster(cluster) => cluster.patience().answer,
-        }
-    }
-
     /// Runs a program. One that the server does not know, as after a restart, is sent whole. `sent` says at any time whether
     /// the program may have run; the future can be dropped where it has not.
     pub(crate) async fn run(
@@ -192,14 +183,13 @@ impl Client {
     }
 
     /// Lets go of all connections. What is under way ends at once, in doubt.
-    pub(crate) async fn close(&self) -> Result<(), CallError> {
+    pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         match &self.0.store {
             Store::Server(pool) => pool.all().for_each(Server::close),
             #[cfg(feature = "cluster")]
             Store::Cluster(cluster) => cluster.close(),
         }
-        Ok(())
     }
 
     pub(crate) fn health(&self) -> Health {

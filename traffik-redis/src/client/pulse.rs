@@ -11,9 +11,13 @@ use tokio::{sync::Notify, time::sleep};
 const EVERY: Duration = Duration::from_millis(25);
 
 /// The calls on a connection that are not answered yet, and how many were.
-#[derive(Default)]
 pub(super) struct Pulse {
     waiting: AtomicUsize,
+    /// How long a call lasts at most. One that is still there then is in a runtime that stands still, and tells nothing.
+    longest_call: Duration,
+    started: Instant,
+    /// When the last call began, in milliseconds from the start.
+    last_call: AtomicU64,
     answered: AtomicU64,
     /// Nobody looks, since nobody waits: whoever calls has to say so.
     asleep: AtomicBool,
@@ -24,7 +28,24 @@ pub(super) struct Pulse {
 pub(super) struct Waiting<'a>(&'a Pulse);
 
 impl Pulse {
+    pub(super) fn new(longest_call: Duration) -> Self {
+        Self {
+            waiting: AtomicUsize::new(0),
+            longest_call,
+            started: Instant::now(),
+            last_call: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            asleep: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        self.started.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
     pub(super) fn wait(&self) -> Waiting<'_> {
+        self.last_call.store(self.millis(), Ordering::SeqCst);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.wake.notify_one();
@@ -33,7 +54,9 @@ impl Pulse {
     }
 
     fn is_waited_for(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
+        let since_last_call =
+            Duration::from_millis(self.millis().saturating_sub(self.last_call.load(Ordering::SeqCst)));
+        self.waiting.load(Ordering::SeqCst) > 0 && since_last_call <= self.longest_call
     }
 
     async fn somebody_waits(&self) {
@@ -94,21 +117,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_without_an_answer_is_noticed() {
-        let pulse = Pulse::default();
+        let pulse = Pulse::new(10 * PATIENCE);
         let _call = pulse.wait();
         assert!(stops(&pulse).await);
     }
 
     #[tokio::test]
     async fn silence_without_a_call_is_none() {
-        let pulse = Pulse::default();
+        let pulse = Pulse::new(10 * PATIENCE);
         drop(pulse.wait());
         assert!(!stops(&pulse).await);
     }
 
     #[tokio::test]
     async fn somebody_who_comes_later_is_noticed_too() {
-        let pulse = Pulse::default();
+        let pulse = Pulse::new(10 * PATIENCE);
         let later = async {
             while !pulse.asleep.load(Ordering::SeqCst) {
                 tokio::task::yield_now().await;
@@ -121,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_to_others_are_a_sign_of_life() {
-        let pulse = Pulse::default();
+        let pulse = Pulse::new(10 * PATIENCE);
         let _call = pulse.wait();
         let busy = async {
             loop {

@@ -7,7 +7,7 @@ use super::{
 #[cfg(feature = "axum")]
 use crate::web::WebDefaults;
 use crate::{
-    backend::{AnyBackend, Backend, Store, Stores},
+    backend::{Backend, Store, Stores},
     client::Networks,
     clock::AnyClock,
     on_error::{OnError, Plans},
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct TraffikBuilder {
-    backend: AnyBackend,
+    backend: Arc<dyn Backend>,
     /// That of the backend.
     backends_clock: AnyClock,
     named: Vec<Named>,
@@ -47,7 +47,7 @@ pub struct TraffikBuilder {
 #[derive(Debug)]
 struct Named {
     name: &'static str,
-    backend: AnyBackend,
+    backend: Arc<dyn Backend>,
     clock: AnyClock,
 }
 
@@ -61,7 +61,7 @@ impl TraffikBuilder {
     pub(super) fn new(backend: impl Backend) -> Self {
         Self {
             backends_clock: backend.clock(),
-            backend: AnyBackend::new(backend),
+            backend: Arc::new(backend),
             named: Vec::new(),
             clock: None,
             backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
@@ -82,7 +82,7 @@ impl TraffikBuilder {
     /// [`Traffik::clear`] and [`Traffik::close`] are about all backends of an app.
     pub fn backend(mut self, name: &'static str, backend: impl Backend) -> Self {
         let clock = backend.clock();
-        self.named.push(Named { name, backend: AnyBackend::new(backend), clock });
+        self.named.push(Named { name, backend: Arc::new(backend), clock });
         self
     }
 

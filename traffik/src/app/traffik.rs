@@ -1,18 +1,22 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use smallvec::SmallVec;
 
 use super::{
-    Charge, Error, TraffikBuilder,
+    Charge, Error, Started, TraffikBuilder, Waiting,
     ask::{Asked, Question},
     registry::Registry,
     task::in_a_task,
 };
 use crate::{
-    backend::{Backend, BackendError, Stores, check_complete},
+    backend::{Backend, BackendError, MaybeReady, Store, Stores},
     client::{Client, Networks},
     clock::AnyClock,
-    decision::{Decision, Hit, INLINE},
+    decision::{Hit, INLINE},
     limits::{Judge, Limits},
     on_error::Plans,
     one_or_more::OneOrMore,
@@ -212,14 +216,13 @@ impl Traffik {
 
     /// Tells how what is asked stands.
     pub(super) async fn look(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let (store, hits) = (Asked::store(asked)?, Asked::hits(asked));
-        let mut decision = match (store, Asked::plan(asked)) {
-            (Some(store), Some(plan)) if !hits.is_empty() => return Ok(plan.peek(store, asked).await?),
-            (Some(store), None) if !hits.is_empty() => store.peek(&hits).await?,
-            _ => Decision::from_iter([]),
-        };
-        self.check_complete(&decision, hits.len())?;
-        Ok(Limits::peeked(asked, &mut decision, &Judge::Backend))
+        let store = Asked::store(asked)?.filter(|_| asked.iter().any(Asked::is_counted));
+        let Some(store) = store else { return Ok(Limits::uncounted(asked)) };
+        if let Some(plan) = Asked::plan(asked) {
+            return Ok(plan.peek(store, asked).await?);
+        }
+        let answer = Asked::with_hits(asked, |hits| store.peek(hits));
+        Ok(Limits::peeked(asked, &mut store.in_time(answer).await?, &Judge::Backend)?)
     }
 
     pub(super) fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked<'_>>, Error> {
@@ -227,62 +230,60 @@ impl Traffik {
         Ok(T::define(&self.app.registry)?.map(|definition| Asked::new(definition, client.clone())))
     }
 
+    /// Charges. What has to wait is boxed.
     pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        match self.charge_now(asked) {
-            Some(limits) => limits,
-            None if Limits::holds_any(asked) => Box::pin(self.charge_to_the_end(asked)).await,
-            None => Box::pin(self.charge_later(asked)).await,
+        match Self::start(asked) {
+            Started::Done(answer) => answer,
+            Started::Waiting(waiting) => Box::pin(waiting.finish(asked)).await,
         }
     }
 
-    /// Decides at once, if that takes no waiting: nothing is boxed then, and no future holds what is asked.
-    pub(crate) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Result<Limits, Error>> {
+    /// Starts a charge.
+    pub(crate) fn start<'a>(asked: &OneOrMore<Asked<'a>>) -> Started<'a> {
         let store = match Asked::store(asked) {
-            Ok(store) => store,
-            Err(error) => return Some(Err(error.into())),
+            Ok(store) => store.filter(|_| asked.iter().any(Asked::is_counted)),
+            Err(error) => return Started::Done(Err(error.into())),
         };
-        Asked::with_hits(asked, |hits| {
-            let mut answer = match store {
-                Some(store) if !hits.is_empty() => match Asked::plan(asked) {
-                    Some(plan) => return plan.charge_now(store, asked).map(Ok),
-                    None => store.decide_now(hits),
-                },
-                _ => Some(Ok(Decision::from_iter([]))),
-            };
-            match answer {
-                // Not moved, since it is large.
-                Some(Ok(ref mut decision)) => Some(self.limits(asked, hits.len(), decision)),
-                Some(Err(error)) => Some(Err(error.into())),
-                None => None,
-            }
-        })
+        match store {
+            None => Started::Done(Ok(Limits::uncounted(asked))),
+            // A permit must not be lost with a caller that goes away while it waits.
+            Some(store) if Limits::holds_any(asked) && !store.is_immediate() => start_in_a_task(asked),
+            Some(store) => start_at(store, asked),
+        }
     }
+}
 
-    /// Asks a backend that has to wait, and no longer than it may, and does what is planned if it gives no answer.
-    async fn charge_later(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let (store, hits) = (Asked::store(asked)?, Asked::hits(asked));
-        let mut decision = match (store, Asked::plan(asked)) {
-            (Some(store), Some(plan)) => return plan.charge(store, asked).await,
-            (Some(store), None) => store.decide(&hits).await?,
-            (None, _) => Decision::from_iter([]),
-        };
-        self.limits(asked, hits.len(), &mut decision)
+#[inline]
+fn start_at<'a>(store: &'a Arc<Store>, asked: &OneOrMore<Asked<'a>>) -> Started<'a> {
+    if let Some(plan) = Asked::plan(asked) {
+        return plan.start(store, asked);
     }
-
-    /// The same in a task, to its end even if the caller is gone before that: a permit that it takes is given back then.
-    async fn charge_to_the_end(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let (traffik, questions) = (self.clone(), asked.map(Asked::question));
-        in_a_task(async move { traffik.charge_later(&questions.map(Question::asked)).await }).await
+    match Asked::with_hits(asked, |hits| store.decide(hits)) {
+        // Not moved, since it is large.
+        MaybeReady::Ready(Ok(ref mut decision)) => {
+            Started::Done(Limits::decided(asked, decision, &Judge::Backend).map_err(Error::from))
+        }
+        MaybeReady::Ready(Err(error)) => Started::Done(Err(error.into())),
+        answer => Started::Waiting(Waiting::Store(store, answer)),
     }
+}
 
-    /// What an answer of the backend comes to. One that leaves a hit out is none: nobody gets in by it.
-    fn limits(&self, asked: &OneOrMore<Asked<'_>>, expected: usize, decision: &mut Decision) -> Result<Limits, Error> {
-        self.check_complete(decision, expected)?;
-        Ok(Limits::new(asked, decision, &Judge::Backend))
-    }
-
-    fn check_complete(&self, decision: &Decision, expected: usize) -> Result<(), BackendError> {
-        if self.is_disabled() { Ok(()) } else { check_complete(decision, expected) }
+/// Starts a charge that a task finishes if it has to wait, whether its caller stays or not. A permit that nobody takes is given
+/// back.
+#[cold]
+fn start_in_a_task<'a>(asked: &OneOrMore<Asked<'_>>) -> Started<'a> {
+    let questions = asked.map(Asked::question);
+    let mut charge = Box::pin(async move {
+        let asked = questions.map(Question::asked);
+        let Some(store) = Asked::store(&asked)? else { return Ok(Limits::uncounted(&asked)) };
+        match start_at(store, &asked) {
+            Started::Done(answer) => answer,
+            Started::Waiting(waiting) => waiting.finish(&asked).await,
+        }
+    });
+    match charge.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Started::Done(answer),
+        Poll::Pending => Started::Waiting(Waiting::Task(Box::pin(in_a_task(charge)))),
     }
 }
 

@@ -2,13 +2,15 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use crate::{backend::BackendError, clock::AnyClock};
 
-/// What `call` answers, or an error once `deadline` has passed on `clock`. The call is then dropped.
+/// Waits for `call`, but returns an error once `deadline` has passed on `clock`.
+///
+/// What is ready reads no clock.
 pub(crate) async fn within<T>(
     clock: &AnyClock,
     deadline: Duration,
-    call: impl Future<Output = Result<T, BackendError>>,
+    call: impl IntoFuture<Output = Result<T, BackendError>>,
 ) -> Result<T, BackendError> {
-    let mut call = pin!(call);
+    let mut call = pin!(call.into_future());
     let mut end = pin!(clock.sleep(deadline));
     poll_fn(|cx| {
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {

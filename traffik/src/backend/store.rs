@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{AnyBackend, BackendError, deadline::within, leases::Leases};
+use super::{Answer, Backend, BackendError, MaybeReady, deadline::within, leases::Leases};
 use crate::{
     clock::AnyClock,
     decision::{Decision, Hit, Receipt},
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Store {
     /// What throttles call it, unless it is the app's own.
     name: Option<&'static str>,
-    pub(super) backend: AnyBackend,
+    pub(super) backend: Arc<dyn Backend>,
     /// The clock that its deadlines go by.
     clock: AnyClock,
     timeout: Duration,
@@ -30,12 +30,17 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new(name: Option<&'static str>, backend: AnyBackend, clock: AnyClock, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        name: Option<&'static str>,
+        backend: Arc<dyn Backend>,
+        clock: AnyClock,
+        timeout: Duration,
+    ) -> Self {
         Self { name, backend, clock, timeout, is_immediate: AtomicBool::new(false), leases: Leases::default() }
     }
 
     /// Another backend that stands in for this one, and is waited for as long.
-    pub(crate) fn spare(&self, backend: AnyBackend) -> Self {
+    pub(crate) fn spare(&self, backend: Arc<dyn Backend>) -> Self {
         Self::new(None, backend, self.clock.clone(), self.timeout)
     }
 
@@ -51,20 +56,18 @@ impl Store {
         self.backend.namespace()
     }
 
-    pub(crate) fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
-        let answer = self.backend.decide_now(hits);
-        if !self.is_immediate() && matches!(&answer, Some(Ok(decision)) if decision.is_admitted()) {
+    /// Starts a decision.
+    pub(crate) fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        let answer = self.backend.decide(hits);
+        if !self.is_immediate() && matches!(&answer, MaybeReady::Ready(Ok(decision)) if decision.is_admitted()) {
             self.is_immediate.store(true, Ordering::Relaxed);
         }
         answer
     }
 
-    pub(crate) async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.in_time(self.backend.decide(hits)).await
-    }
-
-    pub(crate) async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.in_time(self.backend.peek(hits)).await
+    /// Starts a peek.
+    pub(crate) fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        self.backend.peek(hits)
     }
 
     pub(crate) async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
@@ -72,31 +75,12 @@ impl Store {
     }
 
     /// Whether it admits without waiting, and so is likely to give back without waiting.
-    pub(super) fn is_immediate(&self) -> bool {
+    pub(crate) fn is_immediate(&self) -> bool {
         self.is_immediate.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
         self.in_time(self.backend.reset(hits)).await
-    }
-
-    /// Decides, however long it takes.
-    pub(crate) async fn ask(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        match self.ask_now(hits) {
-            Some(answer) => answer,
-            None => complete(self.backend.decide(hits).await?, hits.len()),
-        }
-    }
-
-    /// Decides, if that takes no waiting.
-    pub(crate) fn ask_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
-        let answer = self.decide_now(hits)?;
-        Some(answer.and_then(|decision| complete(decision, hits.len())))
-    }
-
-    /// Tells how each limit stands, however long it takes.
-    pub(crate) async fn look(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        complete(self.backend.peek(hits).await?, hits.len())
     }
 
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
@@ -107,21 +91,9 @@ impl Store {
         self.in_time(self.backend.close()).await
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
-        within(&self.clock, self.timeout, call).await
-    }
-}
-
-/// An answer that leaves a hit out is none: nobody gets in by it.
-fn complete(decision: Decision, hits: usize) -> Result<Decision, BackendError> {
-    check_complete(&decision, hits).map(|()| decision)
-}
-
-/// The same, of one that is not to be moved.
-pub(crate) fn check_complete(decision: &Decision, hits: usize) -> Result<(), BackendError> {
-    match decision.outcomes().len() {
-        told if told == hits => Ok(()),
-        told => Err(BackendError::unavailable(format!("the backend told {told} outcomes of {hits} hits"))),
+    /// Receives an answer within the deadline.
+    pub(crate) async fn in_time<T>(&self, answer: Answer<'_, T>) -> Result<T, BackendError> {
+        within(&self.clock, self.timeout, answer).await
     }
 }
 

@@ -135,9 +135,14 @@ impl Gate {
         let before = inner.state;
         let result = change(&mut inner);
         self.word.store(inner.word(), Ordering::Release);
-        if inner.state != before {
-            // Under the lock, so that subscribers see the changes in their order.
-            self.state.send_replace(inner.state);
+        let has_changed = inner.state != before;
+        drop(inner);
+        if has_changed {
+            // Without the lock, since it wakes subscribers, and to the state of now: another change may have been faster.
+            self.state.send_if_modified(|state| {
+                let before = std::mem::replace(state, self.lock().state);
+                *state != before
+            });
         }
         result
     }

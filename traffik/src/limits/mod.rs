@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::{
     app::Asked,
-    backend::Store,
+    backend::{BackendError, Store},
     client::Key,
     decision::{Decision, INLINE, Receipt},
     one_or_more::OneOrMore,
@@ -27,7 +27,25 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The outcomes are those of the asked that the backend was asked about, in the same order.
+    /// What a decision comes to. Its outcomes are those of the counted ones, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the decision leaves out a hit: it admits nothing.
+    pub(crate) fn decided(
+        asked: &OneOrMore<Asked<'_>>,
+        decision: &mut Decision,
+        judge: &Judge,
+    ) -> Result<Self, BackendError> {
+        check_complete(asked, decision)?;
+        Ok(Self::new(asked, decision, judge))
+    }
+
+    /// Those of a request of which nothing is counted.
+    pub(crate) fn uncounted(asked: &OneOrMore<Asked<'_>>) -> Self {
+        Self::new(asked, &mut Decision::from_iter([]), &Judge::Backend)
+    }
+
     pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
         let is_charged = decision.is_admitted();
         let mut limits = Self::of_call(asked, decision, judge, is_charged);
@@ -37,9 +55,18 @@ impl Limits {
         limits
     }
 
-    /// Those of a call that charged nothing.
-    pub(crate) fn peeked(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
-        Self::of_call(asked, decision, judge, false)
+    /// What a decision comes to that charged nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the decision leaves out a hit.
+    pub(crate) fn peeked(
+        asked: &OneOrMore<Asked<'_>>,
+        decision: &mut Decision,
+        judge: &Judge,
+    ) -> Result<Self, BackendError> {
+        check_complete(asked, decision)?;
+        Ok(Self::of_call(asked, decision, judge, false))
     }
 
     #[inline]
@@ -177,5 +204,13 @@ impl Limits {
     pub fn tightest(&self) -> &Limit {
         self.iter()
             .fold(self.all.first(), |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest })
+    }
+}
+
+fn check_complete(asked: &OneOrMore<Asked<'_>>, decision: &Decision) -> Result<(), BackendError> {
+    let hits = asked.iter().filter(|asked| asked.is_counted()).count();
+    match decision.outcomes().len() {
+        outcomes if outcomes == hits => Ok(()),
+        outcomes => Err(BackendError::unavailable(format!("the backend returned {outcomes} outcomes of {hits} hits"))),
     }
 }

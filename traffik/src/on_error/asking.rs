@@ -3,40 +3,46 @@
 use super::{budget::Budget, retry::Retry};
 use crate::{
     app::Asked,
-    backend::{BackendError, Store},
-    decision::{Decision, Hit},
+    backend::{Answer, BackendError, Store},
+    decision::Decision,
     limits::{Judge, Limits},
     one_or_more::OneOrMore,
 };
 
-/// What the backend decides, within the budget.
+/// Starts a decision.
+pub(super) fn decide<'a>(store: &'a Store, asked: &OneOrMore<Asked<'_>>) -> Answer<'a, Decision> {
+    Asked::with_hits(asked, |hits| store.decide(hits))
+}
+
+/// What the backend decides within the budget, where it was asked once and `first` is its answer.
 pub(super) async fn ask(
     store: &Store,
     asked: &OneOrMore<Asked<'_>>,
     retry: Retry,
     budget: Budget<'_>,
+    first: Answer<'_, Decision>,
 ) -> Result<Limits, BackendError> {
-    let hits = Asked::hits(asked);
-    let mut decision = budget.hold(again(store, &hits, retry, budget)).await?;
-    Ok(Limits::new(asked, &mut decision, &Judge::Backend))
-}
-
-/// The same, if that takes no waiting. What fails is asked by whoever waits.
-pub(super) fn ask_now(store: &Store, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
-    let mut decision = Asked::with_hits(asked, |hits| store.ask_now(hits))?.ok()?;
-    Some(Limits::new(asked, &mut decision, &Judge::Backend))
+    let mut decision = budget.hold(again(store, asked, retry, budget, first)).await?;
+    Limits::decided(asked, &mut decision, &Judge::Backend)
 }
 
 /// Asks until there is an answer, or an attempt that may have run, or no time left for one more.
-async fn again(store: &Store, hits: &[Hit<'_>], retry: Retry, budget: Budget<'_>) -> Result<Decision, BackendError> {
-    let mut pauses = retry.pauses();
+async fn again<'a>(
+    store: &'a Store,
+    asked: &OneOrMore<Asked<'_>>,
+    retry: Retry,
+    budget: Budget<'_>,
+    first: Answer<'a, Decision>,
+) -> Result<Decision, BackendError> {
+    let (mut pauses, mut next) = (retry.pauses(), first);
     loop {
-        match store.ask(hits).await {
+        match next.await {
             Err(error @ BackendError::NotRun(_)) => match pauses.next().filter(|pause| *pause < budget.left()) {
                 Some(pause) => budget.clock.sleep(pause).await,
                 None => return Err(error),
             },
             answer => return answer,
         }
+        next = decide(store, asked);
     }
 }

@@ -34,7 +34,10 @@ impl<'a> Budget<'a> {
     }
 
     /// A call that ends with it.
-    pub(super) async fn hold<T>(&self, call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
+    pub(super) async fn hold<T>(
+        &self,
+        call: impl IntoFuture<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
         within(self.clock, self.left(), call).await
     }
 }

@@ -1,9 +1,6 @@
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, sync::Arc};
 
-use crate::{
-    backend::{AnyBackend, Backend},
-    breaker::CircuitBreaker,
-};
+use crate::{backend::Backend, breaker::CircuitBreaker};
 
 use super::Retry;
 
@@ -32,14 +29,14 @@ use super::Retry;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Fallback {
-    pub(super) backend: AnyBackend,
+    pub(super) backend: Arc<dyn Backend>,
     pub(super) share: NonZeroU64,
 }
 
 impl Fallback {
     /// Decides in `backend`, which is cleared and closed with the app.
     pub fn to(backend: impl Backend) -> Self {
-        Self { backend: AnyBackend::new(backend), share: NonZeroU64::MIN }
+        Self { backend: Arc::new(backend), share: NonZeroU64::MIN }
     }
 
     /// Divides every limit among so many processes, as long as the fallback decides: a limit of 100 among 20 is 5. It is never

@@ -52,7 +52,10 @@ pub use self::{
     function::{Failure, Resolution},
     retry::{Backoff, Retry},
 };
-pub(crate) use self::{plan::Plan, plans::Plans};
+pub(crate) use self::{
+    plan::{Plan, Planned},
+    plans::Plans,
+};
 
 /// Lets every request through, uncounted, as long as the backend gives no answer.
 #[derive(Clone, Copy, Debug)]

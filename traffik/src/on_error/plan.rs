@@ -5,16 +5,17 @@ use std::{
 
 use super::{
     Failure, Kind, OnError, Resolution, Retry,
-    asking::{ask, ask_now},
+    asking::{ask, decide},
     budget::Budget,
     function::Function,
-    guarded::Guarded,
+    guarded::{Guarded, failed, succeeded},
     spare::Spare,
 };
 use crate::{
-    app::{Asked, Error},
-    backend::{BackendError, Store},
-    decision::Hit,
+    app::{Asked, Error, Started, Waiting},
+    backend::{Answer, BackendError, MaybeReady, Store},
+    breaker::Attempt,
+    decision::{Decision, Hit},
     limits::{Judge, Limits},
     occasionally::Occasionally,
     one_or_more::OneOrMore,
@@ -61,14 +62,37 @@ impl Plan {
         plans.reduce(|one, other| if other.how.strictness() > one.how.strictness() { other } else { one })
     }
 
-    /// Decides, if that takes no waiting and nothing fails: nothing of it is boxed then.
-    pub(crate) fn charge_now(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
-        match &self.how {
-            // Then the fallback decides, which knows whom it refused.
-            How::Failover(guarded) if guarded.is_open() => guarded.charge_now(store, asked),
-            _ if Self::spares(asked).any(|spare| spare.may_refuse(asked)) => None,
-            How::Failover(guarded) => guarded.charge_now(store, asked),
-            _ => ask_now(store, asked),
+    /// Starts a charge.
+    ///
+    /// Where the breaker lets the first backend not be asked, the fallback decides, which knows whom it refused.
+    pub(crate) fn start<'a>(&'a self, store: &'a Store, asked: &OneOrMore<Asked<'_>>) -> Started<'a> {
+        let waiting = |step| Started::Waiting(Waiting::Plan(Planned { plan: self, store, step }));
+        let attempt = match &self.how {
+            How::Failover(guarded) => match guarded.breaker.enter_by(store.clock()) {
+                Some(attempt) => Some(attempt),
+                None => {
+                    return match guarded.spare.start(asked) {
+                        (parts, MaybeReady::Ready(answer)) => {
+                            Started::Done(guarded.spare.conclude(&parts, answer).map_err(Error::from))
+                        }
+                        (_, answer) => waiting(Step::Fallback(&guarded.spare, answer)),
+                    };
+                }
+            },
+            _ => None,
+        };
+        if Self::spares(asked).any(|spare| spare.may_refuse(asked)) {
+            return waiting(Step::Refusals(attempt));
+        }
+        match decide(store, asked) {
+            MaybeReady::Ready(Ok(mut decision)) => match Limits::decided(asked, &mut decision, &Judge::Backend) {
+                Ok(limits) => {
+                    attempt.into_iter().for_each(|attempt| succeeded(attempt, store));
+                    Started::Done(Ok(limits))
+                }
+                Err(error) => waiting(Step::First(attempt, MaybeReady::Ready(Err(error)))),
+            },
+            answer => waiting(Step::First(attempt, answer)),
         }
     }
 
@@ -86,28 +110,6 @@ impl Plan {
         asked.iter().filter_map(Asked::own_plan).filter_map(Self::spare)
     }
 
-    /// Asks the backend, and does what is planned if it gives no answer.
-    pub(crate) async fn charge(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let budget = Budget::new(store.clock(), store.timeout());
-        if let Some(refusal) = Self::still_refused(asked, budget).await {
-            return Ok(refusal);
-        }
-        let answer = match &self.how {
-            How::Failover(guarded) => {
-                let failed = |error: &BackendError| self.log(asked, error, budget);
-                return Ok(guarded.charge(store, asked, budget, failed).await?);
-            }
-            How::Retry(retry) => ask(store, asked, *retry, budget).await,
-            How::Fallback(_) | How::Function(_) => ask(store, asked, Retry::NEVER, budget.but_a_quarter()).await,
-            How::Allow | How::Refuse | How::Raise => ask(store, asked, Retry::NEVER, budget).await,
-        };
-        match answer {
-            Ok(limits) => Ok(limits),
-            Err(BackendError::Closed) => Err(BackendError::Closed.into()),
-            Err(error) => self.resolve(error, asked, budget).await,
-        }
-    }
-
     async fn resolve(
         &self,
         error: BackendError,
@@ -119,8 +121,9 @@ impl Plan {
             How::Allow => Ok(Limits::unchecked(asked)),
             How::Function(function) => self.ask_function(function, error, asked, budget).await,
             How::Fallback(spare) => Ok(spare.charge(asked, budget).await?),
+            How::Failover(guarded) => Ok(guarded.spare.charge(asked, budget).await?),
             How::Raise => Err(Error::Raised(error.into())),
-            How::Failover(_) | How::Retry(_) | How::Refuse => Err(error.into()),
+            How::Retry(_) | How::Refuse => Err(error.into()),
         }
     }
 
@@ -147,8 +150,8 @@ impl Plan {
     pub(crate) async fn peek(&self, store: &Store, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, BackendError> {
         let budget = Budget::new(store.clock(), store.timeout());
         let first = async |budget: Budget<'_>| {
-            let mut decision = budget.hold(store.look(&Asked::hits(asked))).await?;
-            Ok(Limits::peeked(asked, &mut decision, &Judge::Backend))
+            let answer = Asked::with_hits(asked, |hits| store.peek(hits));
+            Limits::peeked(asked, &mut budget.hold(answer).await?, &Judge::Backend)
         };
         let Some(spare) = self.spare() else { return first(budget).await };
         if matches!(&self.how, How::Failover(guarded) if guarded.fails_over()) {
@@ -199,6 +202,59 @@ impl Plan {
         }
         let uids: Vec<_> = asked.iter().map(|asked| asked.definition.uid).collect();
         tracing::error!(?uids, %error, "a backend gives no answer: {}", self.how.in_words());
+    }
+}
+
+/// A charge that was started, and what is planned for it.
+pub(crate) struct Planned<'a> {
+    plan: &'a Plan,
+    store: &'a Store,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    /// The first backend was asked.
+    First(Option<Attempt<'a>>, Answer<'a, Decision>),
+    /// A fallback has to be asked first whether it still refuses.
+    Refusals(Option<Attempt<'a>>),
+    /// The fallback was asked.
+    Fallback(&'a Spare, Answer<'a, Decision>),
+}
+
+impl Planned<'_> {
+    /// Waits for the answer, and does what is planned if there is none.
+    ///
+    /// If the request is given up meanwhile, the breaker learns nothing of its attempt. What was charged stays so.
+    pub(crate) async fn finish(self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
+        let Self { plan, store, step } = self;
+        let budget = Budget::new(store.clock(), store.timeout());
+        let (attempt, first) = match step {
+            Step::First(attempt, answer) => (attempt, answer),
+            Step::Refusals(attempt) => {
+                if let Some(refusal) = Plan::still_refused(asked, budget).await {
+                    return Ok(refusal);
+                }
+                (attempt, decide(store, asked))
+            }
+            Step::Fallback(spare, answer) => return Ok(spare.receive(asked, answer, budget).await?),
+        };
+        let (retry, time) = match &plan.how {
+            How::Failover(guarded) => (guarded.retry, budget.but_a_quarter()),
+            How::Fallback(_) | How::Function(_) => (Retry::NEVER, budget.but_a_quarter()),
+            How::Retry(retry) => (*retry, budget),
+            How::Allow | How::Refuse | How::Raise => (Retry::NEVER, budget),
+        };
+        match ask(store, asked, retry, time, first).await {
+            Ok(limits) => {
+                attempt.into_iter().for_each(|attempt| succeeded(attempt, store));
+                Ok(limits)
+            }
+            Err(BackendError::Closed) => Err(BackendError::Closed.into()),
+            Err(error) => {
+                attempt.into_iter().for_each(|attempt| failed(attempt, store, &error));
+                plan.resolve(error, asked, budget).await
+            }
+        }
     }
 }
 

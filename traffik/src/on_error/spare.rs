@@ -1,9 +1,9 @@
 use std::{num::NonZeroU64, sync::Arc};
 
-use super::{Fallback, budget::Budget, refusals::Refusals};
+use super::{Fallback, asking::decide, budget::Budget, refusals::Refusals};
 use crate::{
     app::Asked,
-    backend::{BackendError, Store},
+    backend::{Answer, BackendError, Store},
     decision::Decision,
     limits::{Judge, Limits},
     one_or_more::OneOrMore,
@@ -26,32 +26,49 @@ impl Spare {
         Self { store: Arc::new(first.spare(backend)), share, refusals: Refusals::default() }
     }
 
+    /// Starts a decision about the part of each limit that this process has.
+    pub(super) fn start<'a, 'd>(
+        &'a self,
+        asked: &OneOrMore<Asked<'d>>,
+    ) -> (OneOrMore<Asked<'d>>, Answer<'a, Decision>) {
+        let parts = asked.map(|asked| self.part_of(asked));
+        let answer = decide(&self.store, &parts);
+        (parts, answer)
+    }
+
     /// Decides, and remembers whom it refuses.
     pub(super) async fn charge(
         &self,
         asked: &OneOrMore<Asked<'_>>,
         budget: Budget<'_>,
     ) -> Result<Limits, BackendError> {
-        let asked = asked.map(|asked| self.part_of(asked));
-        let mut decision = budget.hold(self.store.ask(&Asked::hits(&asked))).await?;
-        Ok(self.conclude(&asked, &mut decision))
+        let (parts, answer) = self.start(asked);
+        self.conclude(&parts, budget.hold(answer).await)
     }
 
-    /// The same, if that takes no waiting, and does not fail.
-    pub(super) fn charge_now(&self, asked: &OneOrMore<Asked<'_>>) -> Option<Limits> {
-        let asked = asked.map(|asked| self.part_of(asked));
-        let mut decision = Asked::with_hits(&asked, |hits| self.store.ask_now(hits))?.ok()?;
-        Some(self.conclude(&asked, &mut decision))
+    /// The same where the decision was started.
+    pub(super) async fn receive(
+        &self,
+        asked: &OneOrMore<Asked<'_>>,
+        answer: Answer<'_, Decision>,
+        budget: Budget<'_>,
+    ) -> Result<Limits, BackendError> {
+        let parts = asked.map(|asked| self.part_of(asked));
+        self.conclude(&parts, budget.hold(answer).await)
     }
 
-    fn conclude(&self, asked: &OneOrMore<Asked<'_>>, decision: &mut Decision) -> Limits {
-        let limits = Limits::new(asked, decision, &self.judge());
+    pub(super) fn conclude(
+        &self,
+        parts: &OneOrMore<Asked<'_>>,
+        answer: Result<Decision, BackendError>,
+    ) -> Result<Limits, BackendError> {
+        let limits = Limits::decided(parts, &mut answer?, &self.judge())?;
         if !limits.is_admitted() {
-            self.refusals.remember(asked, &limits, self.store.clock().now());
+            self.refusals.remember(parts, &limits, self.store.clock().now());
         }
         let (fallback, admitted) = (self.store.namespace(), limits.is_admitted());
         tracing::debug!(fallback, admitted, uid = limits.tightest().uid(), "the fallback decided");
-        limits
+        Ok(limits)
     }
 
     /// Whether it refused any of them lately.
@@ -78,9 +95,8 @@ impl Spare {
 
     pub(super) async fn peek(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Result<Limits, BackendError> {
         let asked = asked.map(|asked| self.part_of(asked));
-        let hits = Asked::hits(&asked);
-        let mut decision = budget.hold(self.store.look(&hits)).await?;
-        Ok(Limits::peeked(&asked, &mut decision, &self.judge()))
+        let answer = Asked::with_hits(&asked, |hits| self.store.peek(hits));
+        Limits::peeked(&asked, &mut budget.hold(answer).await?, &self.judge())
     }
 
     fn judge(&self) -> Judge {

@@ -74,10 +74,6 @@ impl Cluster {
         self.atlas.standing()
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        self.patience
-    }
-
     pub(super) async fn run(
         &self,
         script: &Script,

@@ -1,10 +1,10 @@
 //! What cases are written with: backends, each beside a reference, and limits to ask about.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{cool_down::CoolDown, failure::Mismatch, reference::Reference, suite::Suite, told::Told, words::Hits};
 use crate::{
-    backend::{AnyBackend, BackendError},
+    backend::{Backend, BackendError},
     client::Key,
     clock::{Clock, Timestamp},
     decision::{Decision, Hit, Outcome, Receipt},
@@ -115,16 +115,15 @@ impl fmt::Debug for Entry {
 
 /// A backend, its clock, and the reference that is asked the same.
 pub(super) struct Subject {
-    pub(super) backend: AnyBackend,
+    pub(super) backend: Arc<dyn Backend>,
     clock: ManualClock,
     reference: Reference,
-    decisions: u64,
     entries: u64,
 }
 
 impl Subject {
-    pub(super) fn new(backend: AnyBackend, clock: ManualClock) -> Self {
-        Self { backend, clock, reference: Reference::default(), decisions: 0, entries: 0 }
+    pub(super) fn new(backend: Arc<dyn Backend>, clock: ManualClock) -> Self {
+        Self { backend, clock, reference: Reference::default(), entries: 0 }
     }
 
     /// A limit of a client who was not there before.
@@ -148,7 +147,7 @@ impl Subject {
     /// Decides, and sees that it is as it should be.
     pub(super) async fn decide(&mut self, hits: &[Hit<'_>]) -> Check<Vec<Told>> {
         let expected = self.reference.decide(hits, self.now());
-        let found = self.ask(hits).await;
+        let found = self.backend.decide(hits).await;
         self.compare("a decision", hits, &expected, found)
     }
 
@@ -196,16 +195,6 @@ impl Subject {
     pub(super) async fn remaining(&self, entry: &Entry) -> Check<u64> {
         let told = self.peek(&[entry.hit(1)]).await?;
         Ok(told.iter().find_map(|told| told.numbers.as_ref()).map_or(0, |numbers| numbers.remaining))
-    }
-
-    /// In both ways that there are, in turn: a backend may answer at once, and has to answer when it is waited for.
-    async fn ask(&mut self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.decisions += 1;
-        let at_once = if self.decisions % 2 == 0 { self.backend.decide_now(hits) } else { None };
-        match at_once {
-            Some(answer) => answer,
-            None => self.backend.decide(hits).await,
-        }
     }
 
     fn compare(

@@ -6,11 +6,7 @@ use super::{
     cases,
     failure::Mismatch,
 };
-use crate::{
-    backend::{AnyBackend, Backend},
-    strategy::AnyStrategy,
-    test::ManualClock,
-};
+use crate::{backend::Backend, strategy::AnyStrategy, test::ManualClock};
 
 /// How long a case may take: one takes a second or so.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,7 +20,7 @@ pub struct Suite {
 }
 
 type Make = Arc<dyn Fn(String, ManualClock) -> Making + Send + Sync>;
-type Making = Pin<Box<dyn Future<Output = Result<AnyBackend, Mismatch>> + Send>>;
+type Making = Pin<Box<dyn Future<Output = Result<Arc<dyn Backend>, Mismatch>> + Send>>;
 pub(super) type Supports = Arc<dyn Fn(&AnyStrategy) -> bool + Send + Sync>;
 
 /// One of the things that are expected of a backend.
@@ -49,7 +45,9 @@ impl Suite {
             let (asked, making) = (format!("to make a backend of the namespace {namespace:?}"), make(namespace, clock));
             Box::pin(async move {
                 let backend = making.await.map_err(Into::into);
-                backend.map(AnyBackend::new).map_err(|error| Mismatch::unanswered_at_all(asked, &*error))
+                backend
+                    .map(|backend| Arc::new(backend) as Arc<dyn Backend>)
+                    .map_err(|error| Mismatch::unanswered_at_all(asked, &*error))
             })
         };
         Self { make: Arc::new(make), supports: Arc::new(|_| true) }

@@ -1,5 +1,10 @@
 //! What is asked of the store.
 
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
+
 use super::{
     Store,
     together::{Access, Together},
@@ -21,11 +26,12 @@ impl Store {
         self.together(hits, Access::Look).map(Together::peek)
     }
 
+    /// Each by itself. A custom strategy that panics keeps nothing from the others.
     pub(super) fn refund(&self, receipts: &[Receipt<'_>]) {
-        // Custom strategies come last: one that panics keeps nothing from the others.
-        for custom in [false, true] {
-            let each = receipts.iter().filter(|receipt| receipt.hit.strategy.is_custom() == custom);
-            each.for_each(|receipt| self.refund_one(receipt));
+        let panics: Vec<_> =
+            receipts.iter().filter_map(|receipt| apart(receipt, || self.refund_one(receipt)).err()).collect();
+        if let Some(panic) = panics.into_iter().next() {
+            resume_unwind(panic);
         }
     }
 
@@ -41,16 +47,10 @@ impl Store {
         }
     }
 
-    /// Each by itself: they are no decision of several.
+    /// Each by itself: they are no decision of several. What a custom strategy panics at is not renewed, and the others are.
     pub(super) fn renew(&self, receipts: &[Receipt<'_>]) -> Vec<Option<Timestamp>> {
-        let mut renewed = vec![None; receipts.len()];
-        // Custom strategies come first: if one panics, nobody learns when the others were charged anew.
-        for custom in [true, false] {
-            let each = receipts.iter().zip(&mut renewed);
-            let each = each.filter(|(receipt, _)| receipt.hit.strategy.is_custom() == custom);
-            each.for_each(|(receipt, renewed)| *renewed = self.renew_one(receipt));
-        }
-        renewed
+        let renew = |receipt: &Receipt<'_>| apart(receipt, || self.renew_one(receipt)).unwrap_or_default();
+        receipts.iter().map(renew).collect()
     }
 
     fn renew_one(&self, Receipt { hit, charged_at }: &Receipt<'_>) -> Option<Timestamp> {
@@ -80,4 +80,9 @@ impl Store {
             self.shards.at(self.shards.place(digest)).close().remove(digest.name);
         }
     }
+}
+
+/// Does something about one receipt of many, where a custom strategy may panic.
+fn apart<T>(receipt: &Receipt<'_>, work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    if receipt.hit.strategy.is_custom() { catch_unwind(AssertUnwindSafe(work)) } else { Ok(work()) }
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use self::{digest::Seed, shards::Shards};
-use super::{Backend, BackendError};
+use super::{Answer, Backend, BackendError, MaybeReady};
 use crate::{
     clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},
@@ -189,53 +189,46 @@ impl Backend for MemoryBackend {
         self.store.clock.clone()
     }
 
-    fn decide_now(&self, hits: &[Hit<'_>]) -> Option<Result<Decision, BackendError>> {
+    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
         let store = match self.open() {
             Ok(store) => store,
-            Err(closed) => return Some(Err(closed)),
+            Err(closed) => return MaybeReady::Ready(Err(closed)),
         };
         // Each is returned where it is made: to move a decision takes longer than to make it.
         if let [hit] = hits {
             if let Some(outcome) = store.decide_one(hit) {
-                return Some(Ok(outcome.into()));
+                return MaybeReady::Ready(Ok(outcome.into()));
             }
         } else if let Some(decision) = store.decide_few(hits) {
-            return Some(Ok(decision));
+            return MaybeReady::Ready(Ok(decision));
         }
-        Some(store.decide_together(hits))
+        MaybeReady::Ready(store.decide_together(hits))
     }
 
-    async fn decide(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.decide_now(hits).unwrap_or(Err(BackendError::Closed))
+    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        MaybeReady::Ready(self.open().and_then(|store| store.peek(hits)))
     }
 
-    async fn peek(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        self.open()?.peek(hits)
+    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
+        MaybeReady::Ready(self.open().map(|store| store.refund(receipts)))
     }
 
-    async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.open()?.refund(receipts);
-        Ok(())
+    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        MaybeReady::Ready(self.open().map(|store| store.renew(receipts)))
     }
 
-    async fn renew(&self, receipts: &[Receipt<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        Ok(self.open()?.renew(receipts))
+    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
+        MaybeReady::Ready(self.open().map(|store| store.reset(hits)))
     }
 
-    async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.open()?.reset(hits);
-        Ok(())
-    }
-
-    async fn clear(&self) -> Result<(), BackendError> {
-        self.open()?.shards.clear();
-        Ok(())
+    fn clear(&self) -> Answer<'_, ()> {
+        MaybeReady::Ready(self.open().map(|store| store.shards.clear()))
     }
 
     /// Forgets everything, and decides nothing from then on.
-    async fn close(&self) -> Result<(), BackendError> {
+    fn close(&self) -> Answer<'_, ()> {
         self.store.closed.store(true, Ordering::Release);
         self.store.shards.clear();
-        Ok(())
+        MaybeReady::Ready(Ok(()))
     }
 }

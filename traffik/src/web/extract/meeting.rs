@@ -1,12 +1,12 @@
 //! A request meets its throttles.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use axum::http::request::Parts;
 
 use super::hold::{Hold, hold, reserve_slots};
 use crate::{
-    app::{Asked, Error, Traffik},
+    app::{Asked, Error, Started, Traffik},
     client::Client,
     limits::{Limit, Limits},
     one_or_more::OneOrMore,
@@ -43,16 +43,27 @@ impl fmt::Debug for Passed<'_> {
     }
 }
 
+type Finishing<'a> = Pin<Box<dyn Future<Output = Result<Passed<'a>, ThrottleRejection>> + Send + 'a>>;
+
 /// How far a request gets without waiting.
 #[doc(hidden)]
-#[derive(Debug)]
 pub enum Now<'a> {
     /// All the way.
     Decided(Result<Passed<'a>, ThrottleRejection>),
-    /// All is known of it, and the backend has to be waited for.
-    Asked(OneOrMore<Asked<'a>>),
+    /// All is known of it, and the decision was started.
+    Waiting(Finishing<'a>),
     /// Nowhere: something that is asked about it has to be waited for, and nothing was asked.
     Nowhere,
+}
+
+impl fmt::Debug for Now<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decided(passed) => f.debug_tuple("Decided").field(passed).finish(),
+            Self::Waiting(_) => f.write_str("Waiting(..)"),
+            Self::Nowhere => f.write_str("Nowhere"),
+        }
+    }
 }
 
 impl Meeting {
@@ -89,9 +100,12 @@ impl Meeting {
     /// Decides, as far as that takes no waiting.
     pub(super) fn decide_now<'a>(&'a self, mut asked: OneOrMore<Asked<'a>>) -> Now<'a> {
         reserve_slots(&mut asked, self.traffik().clock());
-        match self.traffik().charge_now(&asked) {
-            Some(answer) => Now::Decided(self.conclude(asked, answer)),
-            None => Now::Asked(asked),
+        match Traffik::start(&asked) {
+            Started::Done(answer) => Now::Decided(self.conclude(asked, answer)),
+            Started::Waiting(waiting) => Now::Waiting(Box::pin(async move {
+                let answer = waiting.finish(&asked).await;
+                self.conclude(asked, answer)
+            })),
         }
     }
 

@@ -110,7 +110,7 @@ where
     // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
     let Passed { limits, hold } = match T::decide_now(&meeting, parts) {
         Now::Decided(passed) => passed?,
-        Now::Asked(asked) => Box::pin(meeting.decide(asked)).await?,
+        Now::Waiting(passed) => passed.await?,
         Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await?,
     };
     if let Some(hold) = hold {

@@ -43,21 +43,9 @@ impl Tariff {
         self.shared.is_throttled.load(Ordering::Relaxed)
     }
 
-    /// Decides about a message of this cost, or of that which the throttles say, if that takes no waiting.
-    pub(super) fn now(&self, cost: Option<u64>) -> Option<Result<Limits, MessageRejection>> {
-        Some(self.conclude(self.charge().now(cost)?))
-    }
-
-    /// The same, however long it takes.
-    pub(super) async fn later(&self, cost: Option<u64>) -> Result<Limits, MessageRejection> {
-        self.conclude(self.charge().later(cost).await)
-    }
-
+    /// Decides about a message of this cost, or of that which the throttles say.
     pub(super) async fn hit(&self, cost: Option<u64>) -> Result<Limits, MessageRejection> {
-        match self.now(cost) {
-            Some(answer) => answer,
-            None => Box::pin(self.later(cost)).await,
-        }
+        self.conclude(self.charge().decide(cost).await)
     }
 
     fn conclude(&self, answer: Result<Limits, Error>) -> Result<Limits, MessageRejection> {

@@ -28,9 +28,6 @@ pub(super) async fn after_close_every_call_is_an_error_that_says_so(bench: Bench
     close(&subject).await?;
     let (backend, hits) = (&subject.backend, [entry.hit(1)]);
     for hits in [&hits[..], &[]] {
-        if let Some(answer) = backend.decide_now(hits) {
-            ensure_closed("a decision at once", &answer)?;
-        }
         ensure_closed("a decision", &backend.decide(hits).await)?;
         ensure_closed("a peek", &backend.peek(hits).await)?;
         ensure_closed("a reset", &backend.reset(hits).await)?;

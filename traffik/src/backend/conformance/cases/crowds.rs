@@ -1,13 +1,13 @@
 //! Many tasks at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Barrier, task::JoinSet};
+use tokio::{sync::Barrier, task::JoinSet, time::sleep};
 
 use super::refunds::gives_back_beside_others;
 use crate::{
     backend::{
-        AnyBackend,
+        Backend,
         conformance::{
             bench::{Bench, Check, Entry, Subject, ensure},
             failure::Mismatch,
@@ -25,7 +25,7 @@ pub(super) const TASKS: u64 = 8;
 const RATE: Rate = Rate::literal("100/min");
 
 /// Runs `work` in several tasks at once, each with its number, and adds up what they return.
-pub(super) async fn at_once<F>(subject: &Subject, work: impl Fn(AnyBackend, u64) -> F) -> Check<Vec<u64>>
+pub(super) async fn at_once<F>(subject: &Subject, work: impl Fn(Arc<dyn Backend>, u64) -> F) -> Check<Vec<u64>>
 where
     F: Future<Output = Check<Vec<u64>>> + Send + 'static,
 {
@@ -47,12 +47,9 @@ where
     Ok(sums)
 }
 
-pub(super) async fn decide(backend: &AnyBackend, entries: &[&Entry]) -> Check<Decision> {
+pub(super) async fn decide(backend: &dyn Backend, entries: &[&Entry]) -> Check<Decision> {
     let hits: Vec<_> = entries.iter().map(|entry| entry.hit(1)).collect();
-    let decision = match backend.decide_now(&hits) {
-        Some(answer) => answer,
-        None => backend.decide(&hits).await,
-    };
+    let decision = backend.decide(&hits).await;
     decision.map_err(|error| Mismatch::unanswered("one decision of many at once", &hits, &error))
 }
 
@@ -71,11 +68,30 @@ fn is_counted(strategy: &AnyStrategy) -> bool {
     !matches!(strategy, AnyStrategy::LeakyBucketWithQueue(queue) if queue.longest_delay().is_some())
 }
 
+/// The call starts the work: a caller that keeps an answer without polling it holds up nobody.
+pub(super) async fn decision_whose_answer_is_not_polled_is_made(bench: Bench) -> Check {
+    let mut subject = bench.subject().await?;
+    for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
+        let entry = subject.entry(&strategy, RATE);
+        let hits = [entry.hit(1)];
+        let answer = subject.backend.decide(&hits);
+        for _ in 0..1000 {
+            if taken(&subject, &entry).await? > 0 {
+                break;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        ensure(format!("what is taken of {entry:?} while the answer is kept"), 1, taken(&subject, &entry).await?)?;
+        drop(answer);
+    }
+    Ok(())
+}
+
 pub(super) async fn tasks_on_one_limit_are_admitted_exactly(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
         let entry = subject.entry(&strategy, RATE);
-        let work = |backend: AnyBackend, _| {
+        let work = |backend: Arc<dyn Backend>, _| {
             let entry = entry.clone();
             async move {
                 let mut admitted = 0;
@@ -96,7 +112,7 @@ pub(super) async fn tuples_beside_single_limits_lose_nothing(bench: Bench) -> Ch
     for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
         let one = subject.entry(&strategy, RATE);
         let other = Entry { uid: "another", rate: Rate::literal("60/min"), ..one.clone() };
-        let work = |backend: AnyBackend, task: u64| {
+        let work = |backend: Arc<dyn Backend>, task: u64| {
             let (one, other) = (one.clone(), other.clone());
             async move {
                 let mut charged = vec![0, 0];
@@ -126,7 +142,7 @@ pub(super) async fn refunds_beside_decisions_lose_nothing(bench: Bench) -> Check
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(gives_back_beside_others) {
         let entry = subject.entry(&strategy, RATE);
-        let work = |backend: AnyBackend, task: u64| {
+        let work = |backend: Arc<dyn Backend>, task: u64| {
             let entry = entry.clone();
             async move {
                 let mut kept = 0;

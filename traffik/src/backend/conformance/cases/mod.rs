@@ -66,6 +66,7 @@ cases! {
         limits_and_clients_are_not_mixed_up,
         any_text_is_a_client;
     crowds:
+        decision_whose_answer_is_not_polled_is_made,
         tasks_on_one_limit_are_admitted_exactly,
         tuples_beside_single_limits_lose_nothing,
         refunds_beside_decisions_lose_nothing;

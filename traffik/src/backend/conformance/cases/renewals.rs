@@ -1,9 +1,11 @@
 //! What is charged anew in place of what was charged before.
 
+use std::sync::Arc;
+
 use super::crowds::{TASKS, at_once, decide, taken};
 use crate::{
     backend::{
-        AnyBackend,
+        Backend,
         conformance::{
             bench::{Bench, Check, Entry, RATE, RATES, ensure},
             failure::Mismatch,
@@ -122,7 +124,7 @@ pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Che
         for _ in 0..TASKS / 2 {
             subject.decide(&[entry.hit(1)]).await?;
         }
-        let work = |backend: AnyBackend, task: u64| {
+        let work = |backend: Arc<dyn Backend>, task: u64| {
             let entry = entry.clone();
             async move {
                 let (mut renewed, mut intruders) = (0, 0);

@@ -16,27 +16,18 @@ pub(super) struct Both {
 }
 
 impl Both {
-    /// Decides about a message, if that takes no waiting.
-    pub(super) fn now(&self, cost: Option<u64>) -> Option<Result<Limits, Error>> {
-        let turn = self.connection.turn_now(cost, self.traffik.clock())?;
-        if !turn.fits() {
-            return Some(Ok(turn.leave()));
-        }
-        let answer = self.traffik.charge_now(&Party::ask(&self.client, cost))?;
-        Some(answer.map(|limits| turn.follow(limits)))
-    }
-
-    /// Decides about a message in a task. The other messages of the connection wait for the decision, but not for whatever
+    /// Decides about a message, in a task where the client's limits have to be waited for. The other messages of the connection wait for the decision, but not for whatever
     /// polls this future.
-    pub(super) async fn later(self: &Arc<Self>, cost: Option<u64>) -> Result<Limits, Error> {
+    pub(super) async fn decide(self: &Arc<Self>, cost: Option<u64>) -> Result<Limits, Error> {
         let (both, taken) = (Arc::clone(self), self.connection.take().await);
         in_a_task(async move {
             let turn = Turn::new(taken, both.connection.parties(), cost, both.traffik.clock());
             if !turn.fits() {
                 return Ok(turn.leave());
             }
+            let charged = turn.charged();
             let limits = both.traffik.charge(&Party::ask(&both.client, cost)).await?;
-            Ok(turn.follow(limits))
+            Ok(turn.follow(charged, limits))
         })
         .await
     }

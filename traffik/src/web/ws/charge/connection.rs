@@ -16,7 +16,7 @@ use crate::{
     decision::Outcome,
     limits::{Judge, Limits},
     one_or_more::OneOrMore,
-    strategy::{AnyStrategy, Past, Strategy},
+    strategy::{Past, Strategy},
 };
 
 /// The state of each party's limit, in the same order.
@@ -50,11 +50,6 @@ impl Connection {
 
     pub(super) fn parties(&self) -> &OneOrMore<Party> {
         &self.parties
-    }
-
-    /// Begins a decision about one message. Returns `None` if another message is decided about.
-    pub(super) fn turn_now(&self, cost: Option<u64>, clock: &AnyClock) -> Option<Turn<'_>> {
-        Some(Turn::new(self.take_now()?, &self.parties, cost, clock))
     }
 
     /// Begins a decision about one message, once no other message is decided about.
@@ -115,6 +110,9 @@ impl Drop for Taken {
     }
 }
 
+/// The states of counted limits once they are charged, and what of them tells how the client stands.
+pub(super) type Charged = SmallVec<[Option<(Past, Past)>; 1]>;
+
 /// A decision about one message. No other message of the connection is decided about meanwhile.
 pub(super) struct Turn<'a> {
     asked: OneOrMore<Asked<'a>>,
@@ -132,7 +130,7 @@ impl<'a> Turn<'a> {
             if !asked.is_counted() {
                 return true;
             }
-            *past = strategy.present(moved_or_copied(past, strategy), now).past;
+            *past = strategy.present(past.clone(), now).past;
             strategy.fits(past.as_ref(), asked.rate, asked.cost, now)
         });
         Self { fits: fits.collect(), asked, pasts, now }
@@ -145,29 +143,35 @@ impl<'a> Turn<'a> {
 
     /// Charges all limits if all have room.
     pub(super) fn decide(self) -> Limits {
-        if self.fits() { self.charge() } else { self.leave() }
+        if self.fits() {
+            let charged = self.charged();
+            self.charge(charged)
+        } else {
+            self.leave()
+        }
     }
 
-    /// Charges all limits.
-    fn charge(mut self) -> Limits {
-        let mut charged: Pasts = self.pasts.iter().map(|_| None).collect();
-        let mut summaries = charged.clone();
-        for is_custom in [true, false] {
-            for (place, asked) in self.asked.iter().enumerate() {
-                let (strategy, rate) = (&asked.definition.settings.strategy, asked.rate);
-                let (Some(past), Some(charged), Some(summary)) =
-                    (self.pasts.get_mut(place), charged.get_mut(place), summaries.get_mut(place))
-                else {
-                    continue;
-                };
-                if asked.is_counted() && strategy.is_custom() == is_custom {
-                    let state = strategy.charge(moved_or_copied(past, strategy), rate, asked.cost, self.now);
-                    *summary = self::summary(charged.insert(Past { state, rate }), asked, self.now);
-                }
-            }
-        }
-        for (past, charged) in self.pasts.iter_mut().zip(charged).filter(|(_, charged)| charged.is_some()) {
-            *past = charged;
+    /// What is stored once all limits are charged. Nothing changes before, since a custom strategy may panic.
+    pub(super) fn charged(&self) -> Charged {
+        let charge = |(asked, past): (&Asked<'_>, &Option<Past>)| {
+            let (strategy, rate) = (&asked.definition.settings.strategy, asked.rate);
+            asked.is_counted().then(|| {
+                let past = Past { state: strategy.charge(past.clone(), rate, asked.cost, self.now), rate };
+                let summary = strategy.outline(&past, rate, asked.cost, self.now);
+                (past, summary)
+            })
+        };
+        self.asked.iter().zip(self.pasts.iter()).map(charge).collect()
+    }
+
+    fn charge(mut self, charged: Charged) -> Limits {
+        let mut summaries = Pasts::new();
+        for (past, charged) in self.pasts.iter_mut().zip(charged) {
+            let summary = charged.map(|(charged, summary)| {
+                *past = Some(charged);
+                summary
+            });
+            summaries.push(summary);
         }
         self.tell(summaries)
     }
@@ -181,8 +185,8 @@ impl<'a> Turn<'a> {
     }
 
     /// Charges all limits if the backend did.
-    pub(super) fn follow(self, limits: Limits) -> Limits {
-        let own = if limits.is_admitted() { self.charge() } else { self.leave() };
+    pub(super) fn follow(self, charged: Charged, limits: Limits) -> Limits {
+        let own = if limits.is_admitted() { self.charge(charged) } else { self.leave() };
         limits.with(&own)
     }
 
@@ -198,9 +202,4 @@ impl<'a> Turn<'a> {
 /// What of a state tells how the client stands.
 fn summary(past: &Past, asked: &Asked<'_>, now: Timestamp) -> Option<Past> {
     asked.is_counted().then(|| asked.definition.settings.strategy.outline(past, asked.rate, asked.cost, now))
-}
-
-/// A custom strategy may panic, and sees a copy. Built-in ones do not, and come last.
-fn moved_or_copied(past: &mut Option<Past>, strategy: &AnyStrategy) -> Option<Past> {
-    if strategy.is_custom() { past.clone() } else { past.take() }
 }

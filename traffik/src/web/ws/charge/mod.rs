@@ -77,21 +77,12 @@ impl Charge {
         own.into_iter().chain([self.parties()]).flat_map(OneOrMore::iter).map(Party::uid).collect()
     }
 
-    /// Decides about a message, if that takes no waiting.
-    pub(super) fn now(&self, cost: Option<u64>) -> Option<Result<Limits, Error>> {
-        match &self.scope {
-            Scope::Client(parties) => self.traffik.charge_now(&Party::ask(parties, cost)),
-            Scope::Connection(connection) => Some(Ok(connection.turn_now(cost, self.traffik.clock())?.decide())),
-            Scope::Both(both) => both.now(cost),
-        }
-    }
-
-    /// Decides about a message, however long that takes.
-    pub(super) async fn later(&self, cost: Option<u64>) -> Result<Limits, Error> {
+    /// Decides about a message.
+    pub(super) async fn decide(&self, cost: Option<u64>) -> Result<Limits, Error> {
         match &self.scope {
             Scope::Client(parties) => self.traffik.charge(&Party::ask(parties, cost)).await,
             Scope::Connection(connection) => Ok(connection.turn(cost, self.traffik.clock()).await.decide()),
-            Scope::Both(both) => both.later(cost).await,
+            Scope::Both(both) => both.decide(cost).await,
         }
     }
 }

@@ -101,7 +101,7 @@ impl ThrottledSocket {
         };
         Poll::Ready(match read {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
-                self.decide(Case { message, held_until: None }, cx)
+                self.decide(Case { message, held_until: None })
             }
             Some(Ok(message @ (Message::Ping(_) | Message::Pong(_)))) => self.control(message),
             Some(other) => Step::Yield(Some(other)),
@@ -109,14 +109,10 @@ impl ThrottledSocket {
         })
     }
 
-    fn decide(&mut self, case: Case, cx: &mut Context<'_>) -> Step {
-        let tariff = self.kinds.of(&case.message);
+    fn decide(&mut self, case: Case) -> Step {
+        let tariff = self.kinds.of(&case.message).clone();
         let cost = tariff.cost.of(&case.message);
-        if let Some(answer) = tariff.now(cost) {
-            return self.conclude(case, answer, cx);
-        }
-        let tariff = tariff.clone();
-        self.stage = Stage::Deciding(case, Box::pin(async move { tariff.later(cost).await }));
+        self.stage = Stage::Deciding(case, Box::pin(async move { tariff.hit(cost).await }));
         Step::Again
     }
 
@@ -226,7 +222,7 @@ impl ThrottledSocket {
         if time.as_mut().poll(cx).is_ready() {
             return Poll::Ready(match then {
                 Then::PassOn => Step::Yield(Some(Ok(case.message))),
-                Then::AskAgain => self.decide(case, cx),
+                Then::AskAgain => self.decide(case),
             });
         }
         if self.ahead.is_some() {
