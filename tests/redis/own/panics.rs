@@ -67,12 +67,27 @@ impl Strategy for Fragile {
     }
 }
 
-/// Three clients at their limit of one, of which the second has the strategy that panics.
+/// A client at its limit of one.
+struct Holder {
+    key: Key,
+    strategy: AnyStrategy,
+    charged_at: Timestamp,
+}
+
+impl Holder {
+    fn hit(&self) -> Hit<'_> {
+        Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate: Rate::literal("1/30s"), cost: 1 }
+    }
+
+    fn receipt(&self) -> Receipt<'_> {
+        Receipt { hit: self.hit(), charged_at: self.charged_at }
+    }
+}
+
+/// Three clients, of which the second has the strategy that panics.
 struct Three {
     backend: RedisBackend,
-    keys: [Key; 3],
-    strategies: [AnyStrategy; 3],
-    charged_at: [Timestamp; 3],
+    holders: [Holder; 3],
     panics: Arc<AtomicBool>,
     _server: Server,
 }
@@ -82,30 +97,23 @@ impl Three {
         let (server, panics) = (Server::start()?, Arc::<AtomicBool>::default());
         let backend = builder(&server).connect().await?;
         let fragile = AnyStrategy::own(Fragile(Arc::clone(&panics)));
-        let strategies = [AnyStrategy::own(Leases), fragile, Concurrency.into()];
-        let (keys, charged_at) = (["bob", "eve", "alice"].map(Key::from), [Timestamp::UNIX_EPOCH; 3]);
-        let mut three = Self { backend, keys, strategies, charged_at, panics, _server: server };
-        for place in 0..3 {
-            let decision = three.backend.decide(&[three.hits()[place]]).await?;
+        let holder = |name, strategy| Holder { key: Key::from(name), strategy, charged_at: Timestamp::UNIX_EPOCH };
+        let mut holders =
+            [holder("bob", AnyStrategy::own(Leases)), holder("eve", fragile), holder("alice", Concurrency.into())];
+        for holder in &mut holders {
+            let decision = backend.decide(&[holder.hit()]).await?;
             assert!(decision.is_admitted());
-            three.charged_at[place] = decision.outcomes()[0].at;
+            holder.charged_at = decision.outcomes().first().ok_or("no outcome")?.at;
         }
-        Ok(three)
+        Ok(Self { backend, holders, panics, _server: server })
     }
 
     fn hits(&self) -> [Hit<'_>; 3] {
-        std::array::from_fn(|place| Hit {
-            uid: "limit",
-            key: &self.keys[place],
-            strategy: &self.strategies[place],
-            rate: Rate::literal("1/30s"),
-            cost: 1,
-        })
+        self.holders.each_ref().map(Holder::hit)
     }
 
     fn receipts(&self) -> [Receipt<'_>; 3] {
-        let hits = self.hits();
-        std::array::from_fn(|place| Receipt { hit: hits[place], charged_at: self.charged_at[place] })
+        self.holders.each_ref().map(Holder::receipt)
     }
 
     /// Whether each has room.
@@ -144,11 +152,11 @@ async fn renewal_at_which_a_strategy_panics_renews_the_rest() -> Result {
 async fn decision_at_which_a_strategy_panics_resumes_in_its_caller_and_charges_nothing() -> Result {
     let three = Three::start().await?;
     three.panics.store(true, Ordering::SeqCst);
-    let hits = three.hits();
-    let decision = AssertUnwindSafe(three.backend.decide(&hits[..2]).into_future()).catch_unwind().await;
+    let [bob, eve, _] = three.hits();
+    let decision = AssertUnwindSafe(three.backend.decide(&[bob, eve]).into_future()).catch_unwind().await;
     assert!(decision.is_err(), "it did not panic");
     three.panics.store(false, Ordering::SeqCst);
     // The turn of the client is free.
-    assert!(!three.backend.decide(&hits[..2]).await?.is_admitted());
+    assert!(!three.backend.decide(&[bob, eve]).await?.is_admitted());
     Ok(())
 }
