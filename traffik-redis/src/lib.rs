@@ -173,6 +173,7 @@ mod packed;
 mod places;
 mod question;
 mod refusals;
+mod script;
 mod scripts;
 mod side_by_side;
 mod slots;

@@ -6,7 +6,8 @@ use super::Counts;
 use crate::{
     client::{CallError, Client, Reply, Sent},
     question::Question,
-    scripts::{Programs, Script, Scripts, Time, Twins},
+    script::Script,
+    scripts::{Programs, Scripts, Time, Twins},
 };
 
 /// What is asked: one of the programs of the strategies that it is about.

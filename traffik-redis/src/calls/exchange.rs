@@ -15,7 +15,8 @@ use super::{
 use crate::{
     client::{CallError, Reply, Sent},
     question::Question,
-    scripts::{Script, Scripts},
+    script::Script,
+    scripts::Scripts,
 };
 
 /// What one task exchanges with the server, in one call or several, until its deadline. After that it sends nothing.

@@ -1,7 +1,7 @@
 //! Whether a server can keep limits, and what is wrong with it if it cannot.
 
 use super::{CallError, Client, Reply, Sent};
-use crate::{Error, scripts::Script};
+use crate::{Error, script::Script};
 
 /// `PXAT`, by which every key is given its end, came with it.
 const OLDEST: (u32, u32) = (6, 2);

@@ -33,7 +33,6 @@ use std::{
 };
 
 use fred::util::redis_keyslot;
-pub(crate) use fred::util::sha1_hash as digest;
 use tokio::{runtime::Handle, sync::watch, time::sleep};
 
 #[cfg(feature = "cluster")]
@@ -52,7 +51,7 @@ use self::{
     settings::Way,
     standing::{Phase, Standing},
 };
-use crate::{Error, scripts::Script};
+use crate::{Error, script::Script};
 
 /// A way to the store. Clones are the same one, and none borrows anything, so that a call can outlive whoever waits for it.
 ///

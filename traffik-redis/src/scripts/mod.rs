@@ -10,19 +10,7 @@
 use traffik::clock::AnyClock;
 use traffik::strategy::AnyStrategy;
 
-use crate::client::digest;
-
-/// A program, and the name that Redis knows it by once it was loaded.
-pub(crate) struct Script {
-    pub(crate) text: String,
-    pub(crate) sha: String,
-}
-
-impl Script {
-    pub(crate) fn new(text: String) -> Self {
-        Self { sha: digest(&text), text }
-    }
-}
+use crate::script::Script;
 
 /// The time that programs go by.
 pub(crate) struct Time {

@@ -26,7 +26,7 @@ use super::{
     standing::{Phase, Standing},
     task::Task,
 };
-use crate::{Error, client::Health, scripts::Script};
+use crate::{Error, client::Health, script::Script};
 
 /// How often a question is sent on before it is given up. Each time it did not run.
 const STEPS: usize = 8;

@@ -23,7 +23,7 @@ use super::{
     reasons,
     task::Task,
 };
-use crate::{Error, scripts::Script};
+use crate::{Error, script::Script};
 
 pub(super) struct Server {
     client: Client,
