@@ -175,7 +175,6 @@ mod question;
 mod refusals;
 mod script;
 mod scripts;
-mod side_by_side;
 mod slots;
 mod store;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all as side_by_side;
 use tokio::time::Instant;
 use traffik::{
     backend::{Answer, BackendError, MaybeReady},
@@ -19,7 +20,6 @@ use crate::{
     places::Places,
     question::Question,
     refusals::{Moment, Refusals},
-    side_by_side::side_by_side,
     slots::{Slots, receipts},
 };
 
