@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all as side_by_side;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 use traffik::{
     backend::{Answer, BackendError, MaybeReady},
@@ -181,7 +181,7 @@ impl Store {
             let hits = owned.hits();
             let Some(slots) = slots else { return store.peek_in_one(&exchange, &hits).await };
             let parts = slots.split(&hits);
-            let answers = side_by_side(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
+            let answers = join_all(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
             Ok(slots.join(&answers.into_iter().collect::<Result<Vec<_>, _>>()?))
         };
         answer_or_error(self.calls.start(peek))
@@ -203,9 +203,7 @@ impl Store {
     /// one call for each slot.
     pub(crate) fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, ()> {
         answer_or_error(self.start_parts(receipts, Self::start_refund).map(|(_, parts)| {
-            MaybeReady::pending(
-                async move { all_done(side_by_side(parts.into_iter().map(IntoFuture::into_future)).await) },
-            )
+            MaybeReady::pending(async move { all_done(join_all(parts.into_iter().map(IntoFuture::into_future)).await) })
         }))
     }
 
@@ -254,7 +252,7 @@ impl Store {
     pub(crate) fn renew(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
         answer_or_error(self.start_parts(receipts, Self::start_renewal).map(|(places, parts)| {
             MaybeReady::pending(async move {
-                let answers = side_by_side(parts.into_iter().map(IntoFuture::into_future)).await;
+                let answers = join_all(parts.into_iter().map(IntoFuture::into_future)).await;
                 let (mut renewed, mut failed) = (Vec::with_capacity(answers.len()), None);
                 for (length, answer) in places.lengths().zip(answers) {
                     renewed.push(answer.unwrap_or_else(|error| {
