@@ -117,5 +117,5 @@ pub const fn hit<'a>(key: &'a Key, strategy: &'a AnyStrategy, limit: &Limit) -> 
 #[inline]
 #[must_use]
 pub fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
-    matches!(backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
+    matches!(&backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
 }
