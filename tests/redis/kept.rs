@@ -463,7 +463,7 @@ async fn kept_trials_do_not_pin_the_app_on_its_fallback() -> Result {
 #[tokio::test]
 async fn kept_calls_hold_up_no_other_call_in_a_cluster() -> Result {
     let cluster = Cluster::start()?;
-    let backend = cluster.builder().command_timeout(Duration::from_millis(500)).connect().await?;
+    let backend = cluster.builder().command_timeout(DEADLINE).connect().await?;
     for operation in OPERATIONS {
         let calls = kept(100, || operation.start(&backend)).await;
         for other in OPERATIONS {

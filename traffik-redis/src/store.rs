@@ -1,8 +1,11 @@
 //! What is kept under one namespace, and how it is asked about: in one call, by compare and swap, or slot by slot.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::time::Instant;
 use traffik::{
     backend::{Answer, BackendError, MaybeReady},
@@ -109,10 +112,20 @@ impl Store {
             let parts = slots.split(&owned.hits());
             let mut charged = Vec::new();
             for part in &parts {
-                let answer = if charged.is_empty() || Instant::now() < deadline {
-                    answer_or_error(store.decide_in_one(part)).await
-                } else {
-                    Err(store.calls.too_late())
+                let answer = async {
+                    if charged.is_empty() || Instant::now() < deadline {
+                        answer_or_error(store.decide_in_one(part)).await
+                    } else {
+                        Err(store.calls.too_late())
+                    }
+                };
+                let answer = match AssertUnwindSafe(answer).catch_unwind().await {
+                    Ok(answer) => answer,
+                    // A custom strategy.
+                    Err(panic) => {
+                        store.give_back(&parts, &charged).await;
+                        resume_unwind(panic);
+                    }
                 };
                 match answer {
                     Ok(decision) if decision.is_admitted() => charged.push(decision),
@@ -256,7 +269,10 @@ impl Store {
                 let (mut renewed, mut failed) = (Vec::with_capacity(answers.len()), None);
                 for (length, answer) in places.lengths().zip(answers) {
                     renewed.push(answer.unwrap_or_else(|error| {
-                        failed = Some(error);
+                        // That nothing ran is told only where nothing did.
+                        if failed.as_ref().is_none_or(|failed: &BackendError| !failed.may_have_run()) {
+                            failed = Some(error);
+                        }
                         vec![None; length]
                     }));
                 }

@@ -1,7 +1,12 @@
 //! Decisions about several clients that are kept on different servers.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
 
+use futures_util::FutureExt;
 use tokio::time::{sleep, timeout};
 use traffik::{
     backend::{Backend, BackendError},
@@ -11,7 +16,7 @@ use traffik::{
 };
 
 use super::{Cluster, clients_of};
-use crate::Result;
+use crate::{Result, own::Fragile};
 
 const DEADLINE: Duration = Duration::from_millis(500);
 
@@ -160,5 +165,20 @@ async fn refund_over_several_slots_is_not_run_only_if_no_part_ran() -> Result {
         sleep(Duration::from_millis(10)).await;
     }
     assert!(ran);
+    Ok(())
+}
+
+/// The strategy of the second client panics, whose entries are in another slot than the first one's.
+#[tokio::test]
+async fn custom_strategy_that_panics_leaves_no_other_slot_charged() -> Result {
+    let three = Three::start()?;
+    let backend = three.cluster.builder().connect().await?;
+    let panics = Arc::new(AtomicBool::new(true));
+    let fragile = AnyStrategy::own(Fragile(panics));
+    let mut hits = three.hits()?;
+    hits.iter_mut().skip(1).for_each(|hit| hit.strategy = &fragile);
+    let decision = AssertUnwindSafe(backend.decide(&hits).into_future()).catch_unwind().await;
+    assert!(decision.is_err(), "it did not panic");
+    assert_eq!(three.charged().await?, [0, 0, 0]);
     Ok(())
 }

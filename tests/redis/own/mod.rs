@@ -15,7 +15,7 @@ mod swapping;
 
 use traffik::strategy::AnyStrategy;
 
-pub(crate) use self::{cool_down::CoolDown, leases::Leases, roll_over::RollOver};
+pub(crate) use self::{cool_down::CoolDown, leases::Leases, panics::Fragile, roll_over::RollOver};
 
 /// Each once, and what it is called.
 fn strategies() -> Vec<AnyStrategy> {

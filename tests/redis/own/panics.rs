@@ -24,7 +24,7 @@ use crate::{Result, builder, server::Server};
 
 /// `Leases` that panic on demand, whatever they are asked about what is stored.
 #[derive(Debug)]
-struct Fragile(Arc<AtomicBool>);
+pub(crate) struct Fragile(pub(crate) Arc<AtomicBool>);
 
 impl Fragile {
     fn inner(&self) -> Leases {

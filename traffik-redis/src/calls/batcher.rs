@@ -229,7 +229,7 @@ impl Batcher {
             if late > 0 && !sent.may_run() {
                 return None;
             }
-            self.asking.counts.timed_out(late);
+            self.count_late(batch.iter().take(late));
             batch.drain(..late).for_each(|pending| pending.end(CallError::Late(self.deadline)));
         }
     }
@@ -252,8 +252,15 @@ impl Batcher {
     }
 
     fn end_late(&self, late: Vec<Pending>) {
-        self.asking.counts.timed_out(late.len());
+        self.count_late(&late);
         late.into_iter().for_each(|pending| pending.end(NotSent::Late(self.deadline)));
+    }
+}
+
+impl Batcher {
+    /// Counts those that have not given up by themselves.
+    fn count_late<'a>(&self, late: impl IntoIterator<Item = &'a Pending>) {
+        self.asking.counts.timed_out(late.into_iter().filter(|pending| !pending.answer.is_closed()).count());
     }
 }
 
@@ -353,7 +360,7 @@ impl Batch {
                 self.end(error);
             }
             None => {
-                counts.timed_out(self.pending.len());
+                batcher.count_late(&self.pending);
                 self.end(NotSent::Late(batcher.deadline));
             }
         }

@@ -18,6 +18,9 @@ pub(super) struct Pulse {
     started: Instant,
     /// When the last call began, in milliseconds from the start.
     last_call: AtomicU64,
+    /// The number of the call that began last, and of the last that was answered.
+    begun: AtomicU64,
+    last_answered: AtomicU64,
     answered: AtomicU64,
     /// Nobody looks, since nobody waits: whoever calls has to say so.
     asleep: AtomicBool,
@@ -25,7 +28,10 @@ pub(super) struct Pulse {
 }
 
 /// A call that waits for its answer.
-pub(super) struct Waiting<'a>(&'a Pulse);
+pub(super) struct Waiting<'a> {
+    pulse: &'a Pulse,
+    number: u64,
+}
 
 impl Pulse {
     pub(super) fn new(longest_call: Duration) -> Self {
@@ -34,6 +40,8 @@ impl Pulse {
             longest_call,
             started: Instant::now(),
             last_call: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            last_answered: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             asleep: AtomicBool::new(false),
             wake: Notify::new(),
@@ -46,17 +54,20 @@ impl Pulse {
 
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.last_call.store(self.millis(), Ordering::SeqCst);
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.waiting.fetch_add(1, Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.wake.notify_one();
         }
-        Waiting(self)
+        Waiting { pulse: self, number }
     }
 
     fn is_waited_for(&self) -> bool {
         let since_last_call =
             Duration::from_millis(self.millis().saturating_sub(self.last_call.load(Ordering::SeqCst)));
-        self.waiting.load(Ordering::SeqCst) > 0 && since_last_call <= self.longest_call
+        // Answers come in order, so that one vouches for the calls before it.
+        let awaits_answer = self.begun.load(Ordering::SeqCst) > self.last_answered.load(Ordering::SeqCst);
+        self.waiting.load(Ordering::SeqCst) > 0 && awaits_answer && since_last_call <= self.longest_call
     }
 
     async fn somebody_waits(&self) {
@@ -93,13 +104,14 @@ impl Pulse {
 
 impl Waiting<'_> {
     pub(super) fn answered(self) {
-        self.0.answered.fetch_add(1, Ordering::SeqCst);
+        self.pulse.last_answered.fetch_max(self.number, Ordering::SeqCst);
+        self.pulse.answered.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.pulse.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -119,6 +131,16 @@ mod tests {
     async fn a_call_without_an_answer_is_noticed() {
         let pulse = Pulse::new(10 * PATIENCE);
         let _call = pulse.wait();
+        assert!(stops(&pulse).await);
+    }
+
+    #[tokio::test]
+    async fn call_that_is_kept_says_nothing_once_a_later_one_was_answered() {
+        let pulse = Pulse::new(100 * PATIENCE);
+        let _kept = pulse.wait();
+        pulse.wait().answered();
+        assert!(!stops(&pulse).await);
+        let _silent = pulse.wait();
         assert!(stops(&pulse).await);
     }
 

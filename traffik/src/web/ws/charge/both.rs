@@ -16,7 +16,7 @@ pub(super) struct Both {
 }
 
 impl Both {
-    /// Decides about a message, in a task where the client's limits have to be waited for. The other messages of the connection wait for the decision, but not for whatever
+    /// Decides about a message in a task. The other messages of the connection wait for the decision, but not for whatever
     /// polls this future.
     pub(super) async fn decide(self: &Arc<Self>, cost: Option<u64>) -> Result<Limits, Error> {
         let (both, taken) = (Arc::clone(self), self.connection.take().await);
