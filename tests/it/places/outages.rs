@@ -200,15 +200,3 @@ async fn a_store_that_is_closed_keeps_nobody() -> Result {
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
     Ok(())
 }
-
-/// Its decision runs in a task.
-#[tokio::test]
-async fn failure_is_logged_in_the_span_of_its_caller() -> Result {
-    let (log, _guard) = Log::begin();
-    let moody = Moody::new(&ManualClock::new());
-    let traffik = Traffik::builder(moody.clone()).on_error(Allow).build()?;
-    moody.is(Mood::Fails);
-    traffik.hit::<Two>("alice").instrument(tracing::info_span!("sign_in")).await?;
-    assert!(log.text().contains("sign_in: traffik::on_error"), "{}", log.text());
-    Ok(())
-}
