@@ -107,6 +107,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Closes whatever is held open. What is stored elsewhere stays.
     ///
+    /// [`Traffik::close`](crate::Traffik::close) drops the call if it takes longer than
+    /// [`backend_timeout`](crate::TraffikBuilder::backend_timeout).
+    ///
     /// # Errors
     ///
     /// Returns an error if something cannot be closed in order.
