@@ -1,7 +1,7 @@
 //! What is told of the decisions: clients need not know who made them, but whoever looks into an outage wants to.
 
 use axum::response::{IntoResponse, Response};
-use traffik::{Limited, Responder, breaker::BreakerState, limits::Limits, web::ProblemDetails};
+use traffik::{Limited, Limits, Responder, breaker::BreakerState, web::ProblemDetails};
 
 pub(crate) const DECIDED_BY: &str = "x-decided-by";
 pub(crate) const PRIMARY: &str = "primary";

@@ -1,6 +1,6 @@
 //! What is expected of any backend, asked of this one.
 
-use traffik::backend::conformance::Suite;
+use traffik_conformance::Suite;
 use traffik_redis::{RedisBackend, RedisBackendBuilder};
 
 use crate::{PLENTY, Result, builder, cluster::Cluster, server::Server};

@@ -1,7 +1,7 @@
 //! What a program answers, and the outcomes that come of it: all numbers are worked out in Rust, from what is stored.
 
 use thiserror::Error;
-use traffik::{
+use traffik_core::{
     backend::BackendError,
     clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Outcome},

@@ -8,8 +8,8 @@ use std::{
 };
 
 #[cfg(feature = "test")]
-use traffik::clock::AnyClock;
-use traffik::{
+use traffik_core::clock::AnyClock;
+use traffik_core::{
     backend::{Answer, Backend, BackendError, MaybeReady},
     clock::Timestamp,
     decision::{Decision, Hit, Receipt},

@@ -1,4 +1,4 @@
-//! The Redis backend of [traffik]: one limit across all processes of an app.
+//! The Redis backend of [traffik](https://docs.rs/traffik): one limit across all processes of an app.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -33,7 +33,7 @@
 //!   one of these to be answered, and go together in the next.
 //! - **A deadline on every call**, within which there is an answer or an error. A call that timed out may still run: it is
 //!   then charged, makes no room, and is [counted](RedisStats::late). One that was not sent by its deadline never is, and ends as
-//!   [`NotRun`](traffik::backend::BackendError::NotRun). Nothing but a program that the server forgot is sent twice.
+//!   [`NotRun`](traffik_core::backend::BackendError::NotRun). Nothing but a program that the server forgot is sent twice.
 //! - **A caller that is not polled holds up no other.** Tasks make the calls and watch their deadlines; callers only receive. A
 //!   decision that was polled once and then kept, as in `buffer_unordered` or a losing branch of `select!`, occupies nothing
 //!   that others need. If a runtime ends, the next caller starts the tasks and the connection again in its own.
@@ -44,7 +44,7 @@
 //!
 //! # While Redis is away
 //!
-//! A request whose limit cannot be checked is a 503, unless [`on_error`](traffik::on_error) says otherwise. Here another backend
+//! A request whose limit cannot be checked is a 503, unless `on_error` says otherwise. Here another backend
 //! decides while Redis is away, the app comes up without it, and nobody waits for it once it failed ten times in a row:
 //!
 //! ```no_run
@@ -67,8 +67,8 @@
 //! ```
 //!
 //! The [`command_timeout`](RedisBackendBuilder::command_timeout) bounds one call, and
-//! [`backend_timeout`](traffik::TraffikBuilder::backend_timeout) all that a request waits for. Calls that surely did not run are
-//! told as [`NotRun`](traffik::backend::BackendError::NotRun): see [`Retry`](traffik::on_error::Retry) for which these are.
+//! `backend_timeout` all that a request waits for. Calls that surely did not run are
+//! told as [`NotRun`](traffik_core::backend::BackendError::NotRun): see `Retry` for which these are.
 //!
 //! # Sizing
 //!
@@ -112,7 +112,7 @@
 //!     +ping +select +info +client|id +role +cluster|slots +asking
 //! ```
 //!
-//! `scan` is for [`clear`](traffik::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a
+//! `scan` is for [`clear`](traffik_core::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a
 //! server that may forget clients; `select` for a database other than 0, `role` where there are sentinels, and
 //! `cluster|slots` and `asking` in a cluster.
 //!

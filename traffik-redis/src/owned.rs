@@ -1,6 +1,6 @@
 //! Hits and receipts that a task can keep: those of a call borrow from its caller.
 
-use traffik::{
+use traffik_core::{
     Rate,
     client::Key,
     clock::Timestamp,

@@ -1,6 +1,6 @@
 //! Where the hits of one call are stored.
 
-use traffik::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
+use traffik_core::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
 
 use crate::{keys::Keys, scripts::Twin};
 

@@ -1,7 +1,7 @@
 //! What is asked of a program: the keys, and the hits in as few bytes as they need.
 
 use thiserror::Error;
-use traffik::{
+use traffik_core::{
     Rate,
     backend::BackendError,
     decision::Hit,
@@ -89,7 +89,7 @@ fn number(key: usize) -> Result<[u8; 2], BackendError> {
 
 #[cfg(test)]
 mod tests {
-    use traffik::{
+    use traffik_core::{
         client::Key,
         strategy::{SlidingWindowLog, TokenBucket},
     };

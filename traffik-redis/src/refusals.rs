@@ -14,7 +14,7 @@ use std::{
 };
 
 use quick_cache::sync::Cache;
-use traffik::{
+use traffik_core::{
     Rate,
     clock::Timestamp,
     decision::{Decision, Hit, Outcome},
@@ -186,7 +186,7 @@ impl Moment {
 
 #[cfg(test)]
 mod tests {
-    use traffik::{
+    use traffik_core::{
         client::Key,
         strategy::{AnyStrategy, FixedWindow, Gcra, State},
     };

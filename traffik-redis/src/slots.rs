@@ -1,6 +1,6 @@
 //! Decisions about several clients in a cluster: what is not in one slot is not decided in one call.
 
-use traffik::{
+use traffik_core::{
     backend::BackendError,
     decision::{Decision, Hit, Outcome, Receipt},
 };

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::Instant;
-use traffik::{
+use traffik_core::{
     backend::{Answer, BackendError, MaybeReady},
     clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Receipt},

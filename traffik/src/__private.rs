@@ -2,10 +2,9 @@
 
 pub use inventory;
 
-pub use crate::throttle::{Declared, Find, Together};
-#[cfg(feature = "axum")]
+pub use crate::limit::{Declared, Find, Together};
+use crate::limit::{Registry, Settings, Throttle};
 pub use crate::web::Throttled as Permit;
-use crate::{Settings, Throttle, app::Registry};
 
 /// What `T` is in an app. Compiles for throttles only.
 #[must_use]

@@ -4,8 +4,8 @@
 //! A limit is a uid and a rate, both checked while compiling. A handler is held to it by an attribute, or asks for it as
 //! an argument:
 //!
-#![cfg_attr(all(feature = "axum", feature = "macros"), doc = "```no_run")]
-#![cfg_attr(not(all(feature = "axum", feature = "macros")), doc = "```text")]
+#![cfg_attr(feature = "macros", doc = "```no_run")]
+#![cfg_attr(not(feature = "macros"), doc = "```text")]
 //! use std::net::SocketAddr;
 //!
 //! use axum::{Router, routing::{get, post}};
@@ -57,29 +57,28 @@
 //!
 //! # Where to read on
 //!
-//! | | |
+//! | module | contents |
 //! |---|---|
 //! | [`rate`] | how a rate is written, and its bounds |
-//! | [`strategy`] | what happens within its period: windows, buckets, even spacing, queues; and how many are there [at once](strategy::Concurrency) |
-//! | [`client`] | who a limit is kept for; `Settings::identifier` names them, and so does any extractor |
-//! | [`throttle`] | everything about one limit |
-//! | [`app`] | everything about all of them, and decisions without a request at hand |
-//! | [`limits`] | what came of a decision, and how the client stands |
-//! | [`backend`] | where they are kept |
-//! | [`on_error`] | what happens when they are not to be reached |
-//! | [`breaker`] | how what fails again and again is left alone |
+//! | [`strategy`] | the algorithms: windows, buckets, even spacing, queues, and [concurrency](strategy::Concurrency) |
+//! | [`client`] | the client that a limit counts; `Settings::identifier` names it, and so does any extractor |
+//! | [`limit`] | throttles and their settings |
+//! | [`engine`] | the handle of an app, and checks without a request at hand |
+//! | [`backend`] | the stores that decisions are made in |
+//! | [`on_error`] | what happens while a backend does not answer |
 //! | [`warning`] | what is probably set up wrong, by name |
-//! | [`clock`] | the one clock that all of it goes by |
-//! | `web` | extractors, layers, rules for which requests a limit is, clients behind proxies, and responses |
-//! | `web::ws` | limits on the messages of WebSockets, beside those on their connections |
-//! | [`test`](mod@test) | a clock that is moved by hand, requests with an address, and limits switched off |
+//! | [`clock`] | the clock that decisions and deadlines go by |
+//! | [`web`] | extractors, layers, rules, clients behind proxies, and responses |
+//! | `web::ws` | limits on the messages of WebSockets |
+//! | [`test`](mod@test) | a clock that is moved by hand, and requests with an address |
+//!
+//! The modules of [`traffik_core`] are re-exported here. Crates that implement a backend or a strategy depend on that crate
+//! alone, and test a backend with the crate `traffik-conformance`.
 //!
 //! To call an attributed handler in a unit test, see the attribute `throttled`.
 //!
 //! # Features
 //!
-//! - `axum`, on by default: the module `web`. Without it the crate knows nothing of HTTP, and depends on nothing that
-//!   does; [`Traffik::hit`] decides.
 //! - `macros`, on by default: the attribute `throttled`, and the derive of [`Throttle`](trait@Throttle).
 //!   They name this crate `::traffik`: one that depends on it by another name says `extern crate its_name as traffik;`
 //!   in its root.
@@ -88,42 +87,31 @@
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
 //! - `http2`: `Rule::websocket` and its kin tell handshakes over HTTP/2 from other requests, as axum's feature of that name
 //!   takes them.
-//! - `conformance`: `backend::conformance`, the tests that any [`Backend`](backend::Backend) has to pass.
 
 #[doc(hidden)]
 pub mod __private;
-pub mod app;
 pub mod backend;
-pub mod breaker;
-pub mod client;
-pub mod clock;
-pub mod decision;
-pub mod limits;
-mod occasionally;
+pub mod engine;
+pub mod limit;
+mod memory;
+mod observe;
 pub mod on_error;
 mod one_or_more;
-pub mod rate;
-pub mod strategy;
+mod store;
 pub mod test;
-pub mod throttle;
 pub mod warning;
-#[cfg(feature = "axum")]
 pub mod web;
 
+pub use traffik_core::{Client, EXEMPTED, Rate, RateError, client, clock, decision, rate, strategy};
 #[cfg(feature = "macros")]
-pub use traffik_macros::Throttle;
-#[cfg(all(feature = "macros", feature = "axum"))]
-pub use traffik_macros::throttled;
+pub use traffik_macros::{Throttle, throttled};
 
-#[cfg(feature = "axum")]
-pub use self::web::{
-    Bypass, ClientIp, ForwardedHeader, Limited, Responder, Rule, ThrottleRejection, Throttled, TraffikLayer, client_ip,
-    throttle_layer,
-};
 pub use self::{
-    app::{Charge, Error, Traffik, TraffikBuilder},
-    client::{Client, EXEMPTED},
-    limits::{Limit, Limits},
-    rate::{Rate, RateError},
-    throttle::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
+    engine::{Charge, Error, Limit, Limits, Traffik, TraffikBuilder},
+    limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
+    on_error::breaker,
+    web::{
+        Bypass, ClientIp, ForwardedHeader, Limited, Responder, Rule, ThrottleRejection, Throttled, TraffikLayer,
+        client_ip, throttle_layer,
+    },
 };

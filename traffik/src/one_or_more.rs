@@ -36,13 +36,11 @@ impl<T> OneOrMore<T> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
 
-    #[cfg(feature = "axum")]
     pub(crate) fn each_mut(&mut self, mut f: impl FnMut(&mut T)) {
         f(&mut self.first);
         self.rest.iter_mut().for_each(f);
     }
 
-    #[cfg(feature = "axum")]
     pub(crate) fn into_each(self, mut f: impl FnMut(T)) {
         f(self.first);
         self.rest.into_iter().for_each(f);

@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use traffik::{app::TraffikBuilder, breaker::BreakerState};
+use traffik::{TraffikBuilder, breaker::BreakerState};
 
 use crate::told::{self, FALLBACK, PRIMARY};
 

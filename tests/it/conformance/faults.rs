@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use traffik::backend::conformance::{Failures, Suite};
+use traffik_conformance::{Failures, Suite};
 
 use super::faulty::{Entries, Fault, Faulty};
 

@@ -5,10 +5,8 @@ mod faulty;
 
 use std::convert::Infallible;
 
-use traffik::backend::{
-    MemoryBackend,
-    conformance::{Failures, Suite},
-};
+use traffik::backend::MemoryBackend;
+use traffik_conformance::{Failures, Suite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_backend_in_memory_passes() -> Result<(), Failures> {

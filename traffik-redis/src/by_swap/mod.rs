@@ -11,7 +11,7 @@ mod turns;
 
 use thiserror::Error;
 use tokio::time::timeout_at;
-use traffik::{
+use traffik_core::{
     backend::BackendError,
     clock::Timestamp,
     decision::{Decision, Hit, Receipt},

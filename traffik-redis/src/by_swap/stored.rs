@@ -1,6 +1,6 @@
 //! What is stored under the keys of a call, all at one time.
 
-use traffik::{backend::BackendError, clock::Timestamp, strategy::Past};
+use traffik_core::{backend::BackendError, clock::Timestamp, strategy::Past};
 
 use crate::{answer::Nonsense, client::Reply, packed};
 

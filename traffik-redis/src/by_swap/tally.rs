@@ -1,6 +1,6 @@
 //! What hits come to beside what is stored: the strategies' own functions decide, one hit after the other.
 
-use traffik::{
+use traffik_core::{
     backend::BackendError,
     clock::Timestamp,
     decision::{Decision, Hit, Outcome, Receipt},

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use traffik::clock::Timestamp;
+use traffik_core::clock::Timestamp;
 
 use super::Counts;
 use crate::{

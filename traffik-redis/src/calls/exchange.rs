@@ -6,7 +6,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
-use traffik::backend::BackendError;
+use traffik_core::backend::BackendError;
 
 use super::{
     Counts,

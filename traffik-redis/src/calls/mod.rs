@@ -18,9 +18,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tracing::{Instrument, Span};
-use traffik::backend::{Answer, BackendError, MaybeReady};
+use traffik_core::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "test")]
-use traffik::clock::AnyClock;
+use traffik_core::clock::AnyClock;
 
 pub use self::stats::RedisStats;
 use self::{asking::Asking, batcher::Batcher};

@@ -1,7 +1,7 @@
 use std::{error::Error, time::Duration};
 
 use thiserror::Error;
-use traffik::backend::BackendError;
+use traffik_core::backend::BackendError;
 
 use super::{Sent, reasons::of_refusal as in_plain_words};
 

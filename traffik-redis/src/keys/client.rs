@@ -1,6 +1,6 @@
 //! How a client is called in a key.
 
-use traffik::client::{Key, Part};
+use traffik_core::client::{Key, Part};
 
 use super::{MissingSecret, escape::push_escaped};
 

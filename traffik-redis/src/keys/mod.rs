@@ -7,7 +7,7 @@ mod client;
 mod escape;
 
 use thiserror::Error;
-use traffik::{decision::Hit, strategy::Strategy};
+use traffik_core::{decision::Hit, strategy::Strategy};
 
 use self::{
     client::{Secret, push_client},
@@ -65,7 +65,7 @@ mod tests {
     use std::{collections::HashSet, net::IpAddr};
 
     use fred::util::redis_keyslot;
-    use traffik::{
+    use traffik_core::{
         Rate,
         client::Key,
         strategy::{AnyStrategy, Gcra},

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use traffik::{
+use traffik_core::{
     Rate,
     clock::Timestamp,
     strategy::{Log, Past, State},

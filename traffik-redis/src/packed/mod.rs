@@ -9,7 +9,7 @@ mod log;
 use std::time::Duration;
 
 use thiserror::Error;
-use traffik::{
+use traffik_core::{
     Rate,
     clock::Timestamp,
     strategy::{AnyStrategy, Log, Past, State},
@@ -129,7 +129,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use traffik::strategy::{SlidingWindowLog, Strategy};
+    use traffik_core::strategy::{SlidingWindowLog, Strategy};
 
     use super::*;
 

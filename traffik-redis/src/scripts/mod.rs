@@ -7,8 +7,8 @@
 //! decisions need, beside those of several.
 
 #[cfg(feature = "test")]
-use traffik::clock::AnyClock;
-use traffik::strategy::AnyStrategy;
+use traffik_core::clock::AnyClock;
+use traffik_core::strategy::AnyStrategy;
 
 use crate::script::Script;
 

@@ -1,12 +1,15 @@
 //! The backend is asked, and again if that is safe.
 
+use traffik_core::{
+    backend::{Answer, BackendError},
+    decision::Decision,
+};
+
 use super::{budget::Budget, retry::Retry};
 use crate::{
-    app::Asked,
-    backend::{Answer, BackendError, Store},
-    decision::Decision,
-    limits::{Judge, Limits},
+    engine::{Asked, Judge, Limits},
     one_or_more::OneOrMore,
+    store::Store,
 };
 
 /// Starts a decision.

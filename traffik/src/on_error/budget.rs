@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use crate::{
-    backend::{BackendError, within},
+use traffik_core::{
+    backend::BackendError,
     clock::{AnyClock, Timestamp},
 };
+
+use crate::store::within;
 
 /// The time that a request may wait for a decision, whoever makes it.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +47,7 @@ impl<'a> Budget<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, test::ManualClock};
+    use traffik_core::clock::{Clock, ManualClock};
 
     #[test]
     fn a_clock_that_goes_back_leaves_no_more_than_there_was() {

@@ -1,8 +1,9 @@
 use std::{num::NonZeroU64, sync::Arc};
 
-use crate::{backend::Backend, breaker::CircuitBreaker};
+use traffik_core::backend::Backend;
 
 use super::Retry;
+use crate::on_error::breaker::CircuitBreaker;
 
 /// Decides in another backend when the first gives no answer.
 ///

@@ -1,6 +1,8 @@
 use std::{error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
 
-use crate::{app::Asked, backend::BackendError, client::Client, rate::Rate};
+use traffik_core::{backend::BackendError, client::Client, rate::Rate};
+
+use crate::engine::Asked;
 
 /// What a function of one's own is told of a backend that gave no answer: see [`OnError`](super::OnError).
 #[derive(Clone, Debug)]

@@ -1,9 +1,11 @@
 //! A fallback, and a breaker before the backend that it stands in for.
 
+use traffik_core::backend::BackendError;
+
 use super::{Failover, Retry, spare::Spare};
 use crate::{
-    backend::{BackendError, Store},
-    breaker::{Attempt, BreakerState, CircuitBreaker},
+    on_error::breaker::{Attempt, BreakerState, CircuitBreaker},
+    store::Store,
 };
 
 /// A [`Failover`] at work.

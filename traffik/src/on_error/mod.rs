@@ -36,6 +36,7 @@
 //! a 503, whatever is said here.
 
 mod asking;
+pub mod breaker;
 mod budget;
 mod fallback;
 mod function;

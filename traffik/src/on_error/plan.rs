@@ -3,6 +3,11 @@ use std::{
     time::Duration,
 };
 
+use traffik_core::{
+    backend::{Answer, BackendError, MaybeReady},
+    decision::{Decision, Hit},
+};
+
 use super::{
     Failure, Kind, OnError, Resolution, Retry,
     asking::{ask, decide},
@@ -12,20 +17,18 @@ use super::{
     spare::Spare,
 };
 use crate::{
-    app::{Asked, Error, Started, Waiting},
-    backend::{Answer, BackendError, MaybeReady, Store},
-    breaker::Attempt,
-    decision::{Decision, Hit},
-    limits::{Judge, Limits},
-    occasionally::Occasionally,
+    engine::{Asked, Error, Judge, Limits, Started, Waiting},
+    observe::LogThrottle,
+    on_error::breaker::Attempt,
     one_or_more::OneOrMore,
+    store::Store,
 };
 
 /// What is done about one backend when it gives no answer.
 #[derive(Debug)]
 pub(crate) struct Plan {
     how: How,
-    failures: Occasionally,
+    failures: LogThrottle,
 }
 
 /// In order of strictness.
@@ -51,12 +54,12 @@ impl Plan {
             Kind::Fallback(fallback) => How::Fallback(Spare::new(fallback, first)),
             Kind::Failover(failover) => How::Failover(Box::new(Guarded::new(failover, first))),
         };
-        Self { how, failures: Occasionally::default() }
+        Self { how, failures: LogThrottle::default() }
     }
 
     /// The strictest of several, and of those that are alike the first. Where nothing is planned that is to refuse.
     pub(crate) fn strictest<'a>(plans: impl Iterator<Item = Option<&'a Self>> + Clone) -> Option<&'a Self> {
-        static REFUSE: LazyLock<Plan> = LazyLock::new(|| Plan { how: How::Refuse, failures: Occasionally::default() });
+        static REFUSE: LazyLock<Plan> = LazyLock::new(|| Plan { how: How::Refuse, failures: LogThrottle::default() });
         plans.clone().flatten().next()?;
         let plans = plans.map(|plan| plan.unwrap_or(&REFUSE));
         plans.reduce(|one, other| if other.how.strictness() > one.how.strictness() { other } else { one })

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{OnError, Plan};
-use crate::backend::{Store, Stores};
+use crate::store::{Store, Stores};
 
 /// What an app does about each of its backends, for the throttles that say nothing of their own.
 #[derive(Clone, Debug, Default)]

@@ -7,11 +7,13 @@ use std::{
     },
 };
 
-use crate::{
-    app::Asked,
+use traffik_core::{
     client::Key,
     clock::{AnyClock, Timestamp},
-    limits::{Limit, Limits},
+};
+
+use crate::{
+    engine::{Asked, Limit, Limits},
     one_or_more::OneOrMore,
 };
 

@@ -1,14 +1,17 @@
 use std::{num::NonZeroU64, sync::Arc};
 
-use super::{Fallback, asking::decide, budget::Budget, refusals::Refusals};
-use crate::{
-    app::Asked,
-    backend::{Answer, BackendError, Store},
+use traffik_core::{
+    backend::{Answer, BackendError},
     decision::Decision,
-    limits::{Judge, Limits},
-    one_or_more::OneOrMore,
     rate::Rate,
     strategy::Strategy,
+};
+
+use super::{Fallback, asking::decide, budget::Budget, refusals::Refusals};
+use crate::{
+    engine::{Asked, Judge, Limits},
+    one_or_more::OneOrMore,
+    store::Store,
 };
 
 /// The backend that decides when the first does not.

@@ -30,10 +30,8 @@
 //!
 //! Where limits are in the way of a test, [`Traffik::disabled`](crate::Traffik::disabled) admits everything.
 
-mod manual_clock;
-#[cfg(feature = "axum")]
 mod request;
 
-pub use self::manual_clock::ManualClock;
-#[cfg(feature = "axum")]
+pub use traffik_core::clock::ManualClock;
+
 pub use self::request::RequestExt;

@@ -9,7 +9,7 @@ use super::{
     function::{Answer, OfParts, Source},
     rejection::{Declined, ThrottleRejection},
 };
-use crate::throttle::Settings;
+use crate::limit::Settings;
 
 /// What a function that gives the cost of a request may answer: the cost, or a `Result` with a response of its own to a
 /// request that it turns away.

@@ -12,9 +12,9 @@ use super::{
     uploads::Drain,
 };
 use crate::{
-    app::TraffikBuilder,
-    occasionally::Occasionally,
-    throttle::{ConfigError, Settings, Throttle},
+    engine::TraffikBuilder,
+    limit::{ConfigError, Settings, Throttle},
+    observe::LogThrottle,
     warning::{Told, Warning},
 };
 
@@ -27,10 +27,10 @@ pub(crate) struct WebDefaults {
     pub(super) responder: AnyResponder,
     pub(super) x_ratelimit: bool,
     pub(super) drain: Drain,
-    pub(super) outages: Occasionally,
-    pub(super) strangers: Occasionally,
+    pub(super) outages: LogThrottle,
+    pub(super) strangers: LogThrottle,
     /// Rates of requests with which a throttle cannot work.
-    pub(super) unworkable: Occasionally,
+    pub(super) unworkable: LogThrottle,
     pub(super) watch: Watch,
     pub(super) charge_preflights: bool,
     /// What is added to throttles of other modules.

@@ -10,6 +10,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
+use traffik_core::client::{Client, Key, Part};
 
 use super::{
     client_ip::ClientIp,
@@ -18,9 +19,8 @@ use super::{
     rejection::{Misconfigured, ThrottleRejection, Unidentified},
 };
 use crate::{
-    app::Traffik,
-    client::{Client, Key, Part},
-    throttle::{DefaultIdentity, Definition, Throttle},
+    engine::Traffik,
+    limit::{DefaultIdentity, Definition, Throttle},
 };
 
 /// What an identifier may answer: a [`Client`], what turns into one, or a `Result` with a response of its own to a

@@ -6,9 +6,12 @@ use std::sync::{
 };
 
 use smallvec::SmallVec;
+use traffik_core::{client::Client, decision::Receipt};
 
 use crate::{
-    app::Traffik, backend::Store, client::Client, decision::Receipt, limits::Limit, throttle::Definition,
+    engine::{Limit, Traffik},
+    limit::Definition,
+    store::Store,
     warning::Warning,
 };
 

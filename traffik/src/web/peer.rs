@@ -6,15 +6,13 @@ use axum::{
     extract::connect_info::{ConnectInfo, MockConnectInfo},
     http::request::Parts,
 };
+use traffik_core::client::{Client, Key};
 
 use super::{
     client_ip::ClientIp,
     rejection::{Misconfigured, ThrottleRejection},
 };
-use crate::{
-    app::Traffik,
-    client::{Client, Key},
-};
+use crate::engine::Traffik;
 
 /// The IP address that a request comes from; an IPv4 address that came mapped into IPv6 is told as IPv4.
 ///

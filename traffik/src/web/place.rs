@@ -9,8 +9,8 @@ use axum::http::request::Parts;
 
 use super::rules::{Applies, Bypass, Rule, is_preflight};
 use crate::{
-    app::Traffik,
-    throttle::{ConfigError, Definition, Throttle, Throttles},
+    engine::Traffik,
+    limit::{ConfigError, Definition, Throttle, Throttles},
 };
 
 /// Where a request meets its throttles.

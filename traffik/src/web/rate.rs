@@ -6,12 +6,13 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
+use traffik_core::{client::Client, rate::Rate};
 
 use super::{
     function::{Answer, Awaited, Source},
     rejection::{Declined, ThrottleRejection},
 };
-use crate::{client::Client, rate::Rate, throttle::Settings};
+use crate::limit::Settings;
 
 /// What a function that gives the rate of a request may answer: the rate, or a `Result` with a response of its own to a
 /// request that it turns away.

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::address;
-use crate::throttle::ConfigError;
+use crate::limit::ConfigError;
 
 /// The proxies that are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]

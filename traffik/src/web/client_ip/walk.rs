@@ -3,7 +3,7 @@ use std::{fmt, iter, net::IpAddr};
 use axum::http::{HeaderMap, HeaderName, request::Parts};
 
 use super::{ForwardedHeader, address, forwarded, list, proxies::Proxies};
-use crate::{throttle::ConfigError, web::peer::peer_ip};
+use crate::{limit::ConfigError, web::peer::peer_ip};
 
 /// Finds a client's address behind proxies: which of them are believed, and by which header they tell it.
 ///

@@ -9,7 +9,7 @@ use std::{
 use axum::http::request::Parts;
 
 use super::{ClientIp, ForwardedHeader};
-use crate::{app::Traffik, warning::Warning};
+use crate::{engine::Traffik, warning::Warning};
 
 /// Whether requests are looked at, until one was seen. A proxy adds its header to each request, so that the first ones will
 /// tell; the others are looked at now and then, since the first may come from who asks whether the app is there at all.

@@ -1,8 +1,9 @@
 //! What was answered about one request for one decision.
 
 use smallvec::SmallVec;
+use traffik_core::{client::Client, rate::Rate};
 
-use crate::{client::Client, rate::Rate, web::function::Source};
+use crate::web::function::Source;
 
 /// The answers so far: of several throttles that ask the same, the first does.
 ///

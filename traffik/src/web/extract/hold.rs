@@ -3,13 +3,12 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
+use traffik_core::clock::AnyClock;
 
 use crate::{
-    app::Asked,
-    clock::AnyClock,
-    limits::{Limit, Limits},
+    engine::{Asked, Limit, Limits},
+    limit::QueueSlot,
     one_or_more::OneOrMore,
-    throttle::QueueSlot,
 };
 
 /// Ends at a request's turn. A request that drops it leaves the queue, and frees its slots.

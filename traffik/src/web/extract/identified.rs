@@ -1,16 +1,16 @@
 //! One throttle, or a tuple of them: all is asked that they ask about a request, and then there is one decision.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+use traffik_core::client::Client;
 
 use super::{
     answers::{ForOne, ForSeveral},
     meeting::{Meeting, Now},
 };
 use crate::{
-    app::Asked,
-    client::Client,
+    engine::Asked,
+    limit::{Throttle, all_the_tuples},
     one_or_more::OneOrMore,
-    throttle::{Throttle, all_the_tuples},
     web::rejection::ThrottleRejection,
 };
 

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+use traffik_core::{client::Client, rate::Rate};
 
 use super::{answers::Answers, meeting::Meeting};
 use crate::{
-    app::Asked,
-    client::Client,
-    rate::Rate,
-    throttle::{Definition, Throttle},
+    engine::Asked,
+    limit::{Definition, Throttle},
     web::{
         Asks, cost,
         identity::{self, Identifier},

@@ -3,14 +3,13 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use axum::http::request::Parts;
+use traffik_core::client::Client;
 
 use super::hold::{Hold, hold, reserve_slots};
 use crate::{
-    app::{Asked, Error, Started, Traffik},
-    client::Client,
-    limits::{Limit, Limits},
+    engine::{Asked, Error, Limit, Limits, Started, Traffik},
+    limit::{Definition, Throttle},
     one_or_more::OneOrMore,
-    throttle::{Definition, Throttle},
     web::{
         ledger::{Ledger, Met},
         place::Place,

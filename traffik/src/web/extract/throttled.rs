@@ -7,8 +7,8 @@ use super::{
     meeting::{Meeting, Now, Passed},
 };
 use crate::{
-    limits::{Limit, Limits},
-    throttle::{Throttle, Throttles},
+    engine::{Limit, Limits},
+    limit::{Throttle, Throttles},
     web::{place::Place, rejection::ThrottleRejection},
 };
 

@@ -4,8 +4,7 @@ use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
 use crate::{
-    app::Traffik,
-    limits::{Limit, Limits},
+    engine::{Limit, Limits, Traffik},
     web::{ledger::Ledger, response},
 };
 

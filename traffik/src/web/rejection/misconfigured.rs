@@ -4,13 +4,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use thiserror::Error;
+use traffik_core::clock::AnyClock;
 
 #[cfg(feature = "ws")]
-use crate::throttle::Definition;
-use crate::{
-    app::Traffik, clock::AnyClock, occasionally::Occasionally, throttle::ConfigError, warning::Warning,
-    web::uploads::Unwanted,
-};
+use crate::limit::Definition;
+use crate::{engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::uploads::Unwanted};
 
 /// The app is set up wrong. The error says which line to add, and where.
 ///
@@ -50,8 +48,8 @@ enum Cause {
 /// When a thread logged what every request may find.
 #[derive(Default)]
 struct Logged {
-    no_state: Occasionally,
-    config: Occasionally,
+    no_state: LogThrottle,
+    config: LogThrottle,
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use axum::{
 use thiserror::Error;
 
 use crate::{
-    app::Traffik,
+    engine::Traffik,
     web::{ledger::Ledger, response},
 };
 

@@ -2,11 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
+use traffik_core::backend::BackendError;
 
 use crate::{
-    app::Traffik,
-    backend::BackendError,
-    throttle::Definition,
+    engine::Traffik,
+    limit::Definition,
     web::{
         ledger::Ledger,
         response::{self, AnyResponder},

@@ -3,9 +3,10 @@
 use std::{borrow::Cow, sync::OnceLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
+use traffik_core::rate::Rate;
 
 use super::whole_seconds;
-use crate::{limits::Limit, rate::Rate};
+use crate::engine::Limit;
 
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
@@ -157,8 +158,10 @@ fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit]) {
     let mut limits = limits.iter().copied();
     let Some(first) = limits.next() else { return };
     let tightest = limits.fold(first, |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
-    let reset =
-        tightest.decided_at().unwrap_or(crate::clock::Timestamp::UNIX_EPOCH).saturating_add(tightest.reset_after());
+    let reset = tightest
+        .decided_at()
+        .unwrap_or(traffik_core::clock::Timestamp::UNIX_EPOCH)
+        .saturating_add(tightest.reset_after());
     add(headers, X_LIMIT, || Some(tightest.capacity().into()));
     add(headers, X_REMAINING, || Some(tightest.remaining().into()));
     if tightest.definition().is_held {

@@ -19,7 +19,7 @@ pub struct ProblemDetails;
 
 impl Responder for ProblemDetails {
     fn limited(&self, rejection: &Limited) -> Response {
-        let uids: Vec<_> = rejection.exceeded().map(crate::limits::Limit::uid).collect();
+        let uids: Vec<_> = rejection.exceeded().map(crate::engine::Limit::uid).collect();
         problem(
             StatusCode::TOO_MANY_REQUESTS,
             "https://iana.org/assignments/http-problem-types#quota-exceeded",

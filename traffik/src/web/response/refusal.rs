@@ -12,7 +12,7 @@ use axum::{
 
 use super::{add_fields, keep_from_sharing, whole_seconds};
 use crate::{
-    app::Traffik,
+    engine::Traffik,
     web::{
         ledger::Ledger,
         rejection::{Limited, Raised, Unavailable},

@@ -1,6 +1,8 @@
 use std::{fmt, time::Duration};
 
-use crate::{limits::Limit, rate::Rate};
+use traffik_core::rate::Rate;
+
+use crate::engine::Limit;
 
 /// What a limit admits, as a sentence says it: `5 requests per minute`, `10 at once`.
 pub(in crate::web) struct InWords {

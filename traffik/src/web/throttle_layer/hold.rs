@@ -11,7 +11,7 @@ use axum::{
 };
 use http_body::{Frame, SizeHint};
 
-use crate::limits::Limits;
+use crate::engine::Limits;
 
 pub(super) fn hold(response: Response, limits: Limits) -> Response {
     // Of most responses all is there already, and of a socket's handshake nothing follows.

@@ -4,7 +4,7 @@ use tower_layer::Layer;
 
 use super::ThrottleService;
 use crate::{
-    throttle::{Throttle, Throttles},
+    limit::{Throttle, Throttles},
     web::{
         place::LayerRules,
         rules::{Bypass, Rule},

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::hold::hold;
 use crate::{
-    throttle::Throttles,
+    limit::Throttles,
     web::{
         extract::{Identified, meet},
         place::{LayerRules, Place},

@@ -1,7 +1,7 @@
 use tower_layer::Layer;
 
 use super::TraffikService;
-use crate::app::Traffik;
+use crate::engine::Traffik;
 
 /// Layer that carries a [`Traffik`] to everything that throttles. See [`Traffik::layer`].
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use tower_service::Service;
 
 use super::ResponseFuture;
 use crate::{
-    app::Traffik,
+    engine::Traffik,
     web::{ledger::Ledger, uploads::Watch},
 };
 

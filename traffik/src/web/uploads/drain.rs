@@ -8,8 +8,9 @@ use std::{
 
 use axum::body::{Body, HttpBody};
 use tokio::{runtime::Handle, sync::Semaphore, task::consume_budget};
+use traffik_core::clock::AnyClock;
 
-use crate::{app::TraffikBuilder, clock::AnyClock};
+use crate::engine::TraffikBuilder;
 
 /// How much of the body of a refused request is read, for how long, and of how many at once.
 #[derive(Debug)]

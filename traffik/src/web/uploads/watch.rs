@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::kept::{Kept, Unread};
-use crate::{app::Traffik, web::ledger::Ledger};
+use crate::{engine::Traffik, web::ledger::Ledger};
 
 /// Marks a response that turns the request away and is no refusal: nothing is given back, and the body is unwanted.
 #[derive(Clone, Copy, Debug)]

@@ -15,9 +15,8 @@ use super::{
     tariff::Tariff,
 };
 use crate::{
-    app::{Asked, Traffik},
-    limits::Limits,
-    throttle::Throttles,
+    engine::{Asked, Limits, Traffik},
+    limit::Throttles,
     web::{
         extract::{Identified, Meeting},
         place::Place,

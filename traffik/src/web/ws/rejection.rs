@@ -2,13 +2,12 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use axum::extract::ws::Message;
 use thiserror::Error;
+use traffik_core::backend::BackendError;
 
 use super::notification::Notification;
 use crate::{
-    app::Error,
-    backend::BackendError,
-    limits::{Limit, Limits},
-    throttle::ConfigError,
+    engine::{Error, Limit, Limits},
+    limit::ConfigError,
 };
 
 /// Why a message is not admitted.

@@ -7,10 +7,7 @@ use super::{
     charge::{Charge, Cost},
     rejection::MessageRejection,
 };
-use crate::{
-    app::{Error, Traffik},
-    limits::Limits,
-};
+use crate::engine::{Error, Limits, Traffik};
 
 /// What messages are charged to, how much, and what came of the last one. Cheap to clone.
 #[derive(Clone, Debug)]

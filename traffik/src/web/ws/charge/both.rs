@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use super::{Connection, Party, connection::Turn};
 use crate::{
-    app::{Error, Traffik, in_a_task},
-    limits::Limits,
+    engine::{Error, Limits, Traffik, in_a_task},
     one_or_more::OneOrMore,
 };
 

@@ -8,15 +8,16 @@ use std::{
 
 use smallvec::SmallVec;
 use tokio::sync::Notify;
+use traffik_core::{
+    clock::{AnyClock, Timestamp},
+    decision::Outcome,
+    strategy::{Past, Strategy},
+};
 
 use super::Party;
 use crate::{
-    app::Asked,
-    clock::{AnyClock, Timestamp},
-    decision::Outcome,
-    limits::{Judge, Limits},
+    engine::{Asked, Judge, Limits},
     one_or_more::OneOrMore,
-    strategy::{Past, Strategy},
 };
 
 /// The state of each party's limit, in the same order.

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use self::{both::Both, connection::Connection};
 pub(super) use self::{cost::Cost, party::Party};
 use crate::{
-    app::{Error, Traffik},
-    limits::Limits,
+    engine::{Error, Limits, Traffik},
     one_or_more::OneOrMore,
 };
 

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::{app::Asked, client::Client, one_or_more::OneOrMore, rate::Rate, throttle::Definition};
+use traffik_core::{client::Client, rate::Rate};
+
+use crate::{engine::Asked, limit::Definition, one_or_more::OneOrMore};
 
 /// A throttle and its client, as the request named them that opened the connection.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message};
 
-use crate::{limits::Limits, web::ws::rejection};
+use crate::{engine::Limits, web::ws::rejection};
 
 /// A message over the limit, as a function of one's own is told of it: see [`OverLimit`](super::OverLimit).
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{
+use traffik_core::{
     clock::Timestamp,
     rate::Rate,
     strategy::{AnyStrategy, Past, Strategy, StrategyError, TokenBucket},

@@ -1,7 +1,7 @@
 use axum::extract::ws::Message;
+use traffik_core::{clock::Timestamp, rate::Rate};
 
 use super::allowance::Allowance;
-use crate::{clock::Timestamp, rate::Rate};
 
 /// Pings and pongs. They are not charged, and may not become a flood.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use axum::{
 };
 use futures_core::Stream;
 use futures_sink::Sink;
+use traffik_core::{clock::AnyClock, rate::Rate};
 
 pub use self::json::RecvJsonError;
 use self::{
@@ -31,7 +32,6 @@ use self::{
     stage::Stage,
 };
 use super::{messages::Messages, over_limit::OverLimit, tariff::Tariff};
-use crate::{clock::AnyClock, rate::Rate};
 
 /// A WebSocket whose messages are held to limits: it yields those that are admitted, and answers the others.
 ///

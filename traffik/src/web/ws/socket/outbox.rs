@@ -1,6 +1,10 @@
 use std::task::{Context, Poll};
 
 use axum::extract::ws::Message;
+use traffik_core::{
+    clock::{AnyClock, Timestamp},
+    rate::Rate,
+};
 
 use super::{
     allowance::Allowance,
@@ -8,11 +12,7 @@ use super::{
     stage::{Sleep, sleep},
     wakers::Side,
 };
-use crate::{
-    clock::{AnyClock, Timestamp},
-    rate::Rate,
-    web::ws::notification::Notification,
-};
+use crate::web::ws::notification::Notification;
 
 /// What the client is to be told. There is one at most, and the newest replaces it: so however many messages come, and
 /// whether or not the client ever reads, nobody waits and nothing grows.

@@ -21,7 +21,7 @@ use super::{
     wakers::Side,
 };
 use crate::{
-    limits::Limits,
+    engine::Limits,
     web::ws::{
         notification::Notification,
         over_limit::{Action, Kind, Violation, fitting},

@@ -1,11 +1,11 @@
 use std::{pin::Pin, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message};
+use traffik_core::clock::{AnyClock, Timestamp};
 
 use super::outbox::Notice;
 use crate::{
-    clock::{AnyClock, Timestamp},
-    limits::Limits,
+    engine::Limits,
     web::ws::{over_limit::Answer, rejection::MessageRejection},
 };
 

@@ -1,0 +1,229 @@
+//! What cases are written with: backends, each beside a reference, and limits to ask about.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use traffik_core::{
+    backend::{Backend, BackendError},
+    client::Key,
+    clock::{Clock, ManualClock, Timestamp},
+    decision::{Decision, Hit, Outcome, Receipt},
+    rate::Rate,
+    strategy::{
+        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
+        SlidingWindowLog, Strategy, TokenBucket,
+    },
+};
+
+use super::{cool_down::CoolDown, failure::Mismatch, reference::Reference, suite::Suite, told::Told, words::Hits};
+
+pub(super) type Check<T = ()> = Result<T, Mismatch>;
+
+/// The rate of cases to which the rate does not matter.
+pub(super) const RATE: Rate = Rate::literal("5/min");
+
+/// The bounds, primes, and what people write.
+pub(super) const RATES: &[Rate] = &[
+    RATE,
+    Rate::literal("1/s"),
+    Rate::literal("7/s"),
+    Rate::literal("1/us"),
+    Rate::literal("3/us"),
+    Rate::literal("97/10007us"),
+    Rate::literal("1000/500ms"),
+    Rate::literal("999983/7h13m"),
+    Rate::literal("1/50d"),
+    Rate::literal("100000000000000/50d"),
+];
+
+/// Makes what a case needs.
+pub(super) struct Bench {
+    suite: Suite,
+    case: &'static str,
+}
+
+impl Bench {
+    pub(super) fn new(suite: Suite, case: &'static str) -> Self {
+        Self { suite, case }
+    }
+
+    /// A backend, with nothing in it: each case has a namespace of its own.
+    pub(super) async fn subject(&self) -> Check<Subject> {
+        self.of(self.case).await
+    }
+
+    /// A backend of a namespace.
+    pub(super) async fn of(&self, namespace: &str) -> Check<Subject> {
+        self.suite.make(namespace.to_owned()).await
+    }
+
+    /// The strategies that the backend knows, in forms that go with the rate.
+    pub(super) fn strategies(&self, rate: Rate) -> Vec<AnyStrategy> {
+        let all = [
+            AnyStrategy::from(FixedWindow),
+            SlidingWindowCounter.into(),
+            SlidingWindowLog.into(),
+            TokenBucket::new().into(),
+            TokenBucket::new().burst(rate.limit() / 2 + 1).into(),
+            TokenBucket::new().debt(rate.limit() / 3).into(),
+            LeakyBucket::new().into(),
+            LeakyBucketWithQueue::new().queue(rate.limit() - 1).into(),
+            LeakyBucketWithQueue::new().queue(rate.limit() / 2 + 1).max_delay(rate.period() / 3).into(),
+            Gcra::new().into(),
+            Gcra::new().burst(rate.limit()).into(),
+            Concurrency.into(),
+            AnyStrategy::own(CoolDown),
+        ];
+        all.into_iter().filter(|one| one.check(rate).is_ok() && self.suite.is_supported(one)).collect()
+    }
+
+    /// One that it knows, for cases to which the strategy does not matter.
+    pub(super) fn strategy(&self) -> AnyStrategy {
+        self.strategies(RATE).into_iter().next().unwrap_or_default()
+    }
+}
+
+/// A limit of one client.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) uid: &'static str,
+    pub(super) key: Key,
+    pub(super) strategy: AnyStrategy,
+    pub(super) rate: Rate,
+}
+
+impl Entry {
+    pub(super) fn hit(&self, cost: u64) -> Hit<'_> {
+        Hit { uid: self.uid, key: &self.key, strategy: &self.strategy, rate: self.rate, cost }
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.strategy.capacity(self.rate)
+    }
+
+    /// A charge of it, which may be given back.
+    pub(super) fn receipt(&self, cost: u64, charged_at: Timestamp) -> Receipt<'_> {
+        Receipt { hit: self.hit(cost), charged_at }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { uid, key, strategy, rate } = self;
+        write!(f, "{uid:?} for {key:?}, {rate} by {strategy:?}")
+    }
+}
+
+/// A backend, its clock, and the reference that is asked the same.
+pub(super) struct Subject {
+    pub(super) backend: Arc<dyn Backend>,
+    clock: ManualClock,
+    reference: Reference,
+    entries: u64,
+}
+
+impl Subject {
+    pub(super) fn new(backend: Arc<dyn Backend>, clock: ManualClock) -> Self {
+        Self { backend, clock, reference: Reference::default(), entries: 0 }
+    }
+
+    /// A limit of a client who was not there before.
+    pub(super) fn entry(&mut self, strategy: &AnyStrategy, rate: Rate) -> Entry {
+        self.entries += 1;
+        Entry { uid: "limit", key: Key::from(("client", self.entries)), strategy: strategy.clone(), rate }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn advance(&self, wait: Duration) {
+        self.clock.advance(wait);
+    }
+
+    pub(super) fn go_to(&self, now: Timestamp) {
+        self.clock.set(now);
+    }
+
+    /// Decides, and sees that it is as it should be.
+    pub(super) async fn decide(&mut self, hits: &[Hit<'_>]) -> Check<Vec<Told>> {
+        let expected = self.reference.decide(hits, self.now());
+        let found = self.backend.decide(hits).await;
+        self.compare("a decision", hits, &expected, found)
+    }
+
+    pub(super) async fn peek(&self, hits: &[Hit<'_>]) -> Check<Vec<Told>> {
+        let expected = self.reference.peek(hits, self.now());
+        let found = self.backend.peek(hits).await;
+        self.compare("a peek", hits, &expected, found)
+    }
+
+    pub(super) async fn refund(&mut self, receipts: &[Receipt<'_>]) -> Check {
+        self.reference.refund(receipts, self.now());
+        let refunded = self.backend.refund(receipts).await;
+        refunded.map_err(|error| Mismatch::unanswered_at_all(format!("a refund of {receipts:?}"), &error))
+    }
+
+    /// Renews, and sees that those are charged anew that should be, now.
+    pub(super) async fn renew(&mut self, receipts: &[Receipt<'_>]) -> Check<Vec<Option<Timestamp>>> {
+        let now = self.now();
+        let expected: Vec<_> =
+            self.reference.renew(receipts, now).into_iter().map(|is_charged| is_charged.then_some(now)).collect();
+        let asked = format!("a renewal of {receipts:?} at {} us", now.as_micros());
+        match self.backend.renew(receipts).await {
+            Ok(found) if is_same(receipts, &expected, &found) => Ok(found),
+            Ok(found) => Err(Mismatch::new(asked, expected, found)),
+            Err(error) => Err(Mismatch::unanswered_at_all(asked, &error)),
+        }
+    }
+
+    pub(super) async fn reset(&mut self, hits: &[Hit<'_>]) -> Check {
+        self.reference.reset(hits);
+        self.backend.reset(hits).await.map_err(|error| Mismatch::unanswered("a reset", hits, &error))
+    }
+
+    pub(super) async fn clear(&mut self) -> Check {
+        self.reference.clear();
+        self.backend.clear().await.map_err(|error| Mismatch::unanswered("a clear", &[], &error))
+    }
+
+    /// Takes all there is, whatever was taken before.
+    pub(super) async fn exhaust(&mut self, entry: &Entry) -> Check {
+        let left = self.remaining(entry).await?;
+        self.decide(&[entry.hit(left)]).await.map(drop)
+    }
+
+    pub(super) async fn remaining(&self, entry: &Entry) -> Check<u64> {
+        let told = self.peek(&[entry.hit(1)]).await?;
+        Ok(told.iter().find_map(|told| told.numbers.as_ref()).map_or(0, |numbers| numbers.remaining))
+    }
+
+    fn compare(
+        &self,
+        call: &str,
+        hits: &[Hit<'_>],
+        expected: &[Outcome],
+        found: Result<Decision, BackendError>,
+    ) -> Check<Vec<Told>> {
+        let found = found.map_err(|error| Mismatch::unanswered(call, hits, &error))?;
+        let (expected, found) = (Told::of(hits, expected), Told::of(hits, found.outcomes()));
+        if expected == found {
+            return Ok(found);
+        }
+        let at = expected.iter().zip(&found).take_while(|(expected, found)| expected == found).count();
+        let asked = format!("outcome {at} of {call} at {} us of {}", self.now().as_micros(), Hits(hits));
+        Err(Mismatch::told(asked, expected.get(at), found.get(at)))
+    }
+}
+
+/// Of what is unlimited nothing is kept, and so nobody cares when it was charged anew.
+fn is_same(receipts: &[Receipt<'_>], expected: &[Option<Timestamp>], found: &[Option<Timestamp>]) -> bool {
+    let is_as_good = |((receipt, expected), found): ((&Receipt<'_>, &Option<Timestamp>), &Option<Timestamp>)| {
+        expected == found || (receipt.hit.rate.is_unlimited() && found.is_some())
+    };
+    expected.len() == found.len() && receipts.iter().zip(expected).zip(found).all(is_as_good)
+}
+
+/// What is not told by a comparison.
+pub(super) fn ensure<T: PartialEq + fmt::Debug>(asked: impl Into<String>, expected: T, found: T) -> Check {
+    if expected == found { Ok(()) } else { Err(Mismatch::new(asked, expected, found)) }
+}

@@ -1,0 +1,148 @@
+//! What is charged anew in place of what was charged before.
+
+use std::sync::Arc;
+
+use traffik_core::{
+    backend::Backend,
+    decision::{Hit, Receipt},
+    rate::Rate,
+    strategy::Concurrency,
+};
+
+use super::crowds::{TASKS, at_once, decide, taken};
+use crate::{
+    bench::{Bench, Check, Entry, RATE, RATES, ensure},
+    failure::Mismatch,
+};
+
+/// Again and again, for longer than the charge would have counted.
+pub(super) async fn a_renewal_goes_on_where_the_charge_would_have_ended(bench: Bench) -> Check {
+    let mut subject = bench.subject().await?;
+    for &rate in RATES {
+        for strategy in bench.strategies(rate) {
+            let entry = subject.entry(&strategy, rate);
+            let cost = entry.capacity() / 2 + 1;
+            let mut charged_at = subject.now();
+            subject.decide(&[entry.hit(cost)]).await?;
+            for part in [3, 4, 2, 5, 3] {
+                subject.advance(rate.period() / part);
+                let renewed = subject.renew(&[entry.receipt(cost, charged_at)]).await?;
+                charged_at = renewed.into_iter().flatten().next().unwrap_or(charged_at);
+                subject.peek(&[entry.hit(cost)]).await?;
+            }
+            subject.decide(&[entry.hit(1)]).await?;
+            subject.refund(&[entry.receipt(cost, charged_at)]).await?;
+            subject.peek(&[entry.hit(1)]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Be it that it lapsed, that somebody else has its place, or that it was never charged.
+pub(super) async fn what_counts_no_more_is_renewed_if_there_is_room(bench: Bench) -> Check {
+    let mut subject = bench.subject().await?;
+    for strategy in bench.strategies(RATE) {
+        let entry = subject.entry(&strategy, RATE);
+        let charged_at = subject.now();
+        subject.renew(&[entry.receipt(1, charged_at)]).await?;
+        subject.advance(RATE.period() * 3);
+        subject.renew(&[entry.receipt(entry.capacity(), charged_at)]).await?;
+        subject.advance(RATE.period() / 2);
+        // There is none now.
+        subject.renew(&[entry.receipt(1, charged_at)]).await?;
+        subject.renew(&[entry.receipt(entry.capacity() + 1, charged_at)]).await?;
+        subject.peek(&[entry.hit(1)]).await?;
+    }
+    Ok(())
+}
+
+/// A limit may be lowered while more are there than it admits from then on: they stay, and are counted.
+pub(super) async fn a_place_that_is_held_is_renewed_whatever_the_limit_is(bench: Bench) -> Check {
+    let mut subject = bench.subject().await?;
+    for strategy in bench.strategies(RATE) {
+        let entry = subject.entry(&strategy, RATE);
+        let lowered = Entry { rate: Rate::new(2, RATE.period()).unwrap_or(RATE), ..entry.clone() };
+        for _ in 0..5 {
+            subject.decide(&[entry.hit(1)]).await?;
+        }
+        let charged_at = subject.now();
+        subject.advance(RATE.period() / 3);
+        for _ in 0..5 {
+            subject.renew(&[lowered.receipt(1, charged_at)]).await?;
+        }
+        subject.advance(RATE.period() / 2);
+        subject.decide(&[lowered.hit(1)]).await?;
+        subject.decide(&[entry.hit(1)]).await?;
+    }
+    Ok(())
+}
+
+/// One that is not renewed keeps no other from that, whoever they are about.
+pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
+    let mut subject = bench.subject().await?;
+    for strategy in bench.strategies(RATE) {
+        let [one, full, other] = [(); 3].map(|()| subject.entry(&strategy, RATE));
+        let lapsed = subject.now();
+        subject.advance(RATE.period() * 2);
+        let charged_at = subject.now();
+        for entry in [&one, &other] {
+            subject.decide(&[entry.hit(2)]).await?;
+        }
+        subject.exhaust(&full).await?;
+        subject.advance(RATE.period() / 4);
+        let unlimited = Receipt { hit: Hit { rate: Rate::UNLIMITED, ..one.hit(7) }, charged_at };
+        let receipts = [
+            one.receipt(2, charged_at),
+            full.receipt(5, lapsed),
+            unlimited,
+            other.receipt(2, charged_at),
+            one.receipt(0, charged_at),
+            one.receipt(1, lapsed),
+        ];
+        subject.renew(&receipts).await?;
+        for entry in [&one, &full, &other] {
+            subject.peek(&[entry.hit(1)]).await?;
+        }
+        subject.renew(&[]).await?;
+    }
+    Ok(())
+}
+
+/// All places are taken, and all of them are renewed all the time: nobody else gets one, and nobody loses his.
+pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Check {
+    let mut subject = bench.subject().await?;
+    // Of other strategies some comes back with time, and others may take that.
+    let is_held = |entry: &Entry| entry.strategy == Concurrency.into();
+    let rate = Rate::new(TASKS / 2, RATE.period()).unwrap_or(RATE);
+    for strategy in bench.strategies(rate) {
+        let entry = subject.entry(&strategy, rate);
+        if !is_held(&entry) {
+            continue;
+        }
+        let charged_at = subject.now();
+        for _ in 0..TASKS / 2 {
+            subject.decide(&[entry.hit(1)]).await?;
+        }
+        let work = |backend: Arc<dyn Backend>, task: u64| {
+            let entry = entry.clone();
+            async move {
+                let (mut renewed, mut intruders) = (0, 0);
+                for _ in 0..20 {
+                    if task % 2 == 0 {
+                        intruders += u64::from(decide(&backend, &[&entry]).await?.is_admitted());
+                        continue;
+                    }
+                    let answer = backend.renew(&[entry.receipt(1, charged_at)]).await;
+                    let answer = answer.map_err(|error| Mismatch::unanswered("a renewal", &[entry.hit(1)], &error))?;
+                    renewed += answer.iter().flatten().count() as u64;
+                }
+                Ok(vec![renewed, intruders])
+            }
+        };
+        let counts = at_once(&subject, work).await?;
+        let asked = format!("how often {entry:?} was renewed, and how often somebody else got in");
+        ensure(asked, vec![TASKS / 2 * 20, 0], counts)?;
+        ensure(format!("what is taken of {entry:?}"), TASKS / 2, taken(&subject, &entry).await?)?;
+    }
+    Ok(())
+}

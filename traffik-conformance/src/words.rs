@@ -1,0 +1,41 @@
+//! How failures tell of hits and outcomes.
+
+use std::fmt;
+
+use traffik_core::decision::Hit;
+
+use super::told::{Numbers, Told};
+
+/// Hits, a line for each.
+pub(super) struct Hits<'a>(pub(super) &'a [Hit<'a>]);
+
+impl fmt::Display for Hits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("no hits"),
+            hits => hits.iter().try_for_each(|hit| {
+                let Hit { uid, key, strategy, rate, cost } = hit;
+                write!(f, "\n  {cost} of {uid:?} for {key:?}, {rate} by {strategy:?}")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.admitted { "admitted" } else { "refused" })?;
+        match &self.numbers {
+            Some(numbers) => write!(f, ", {numbers}"),
+            None => f.write_str(", without a limit"),
+        }
+    }
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cost, at, remaining, retry_after, delay, is_never_possible, more_after, reset_after } = self;
+        write!(f, "cost {cost}, at {} us, remaining {remaining}, retry after {retry_after:?}, ", at.as_micros())?;
+        write!(f, "never possible {is_never_possible}, more after {more_after:?}, reset after {reset_after:?}, ")?;
+        write!(f, "delay {delay:?}")
+    }
+}

@@ -1,0 +1,106 @@
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+/// One part of a [`Key`](super::Key).
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// Nothing is known of the client; all such clients are one.
+    Anonymous,
+    /// An address, or the network that it is counted by.
+    Address(IpAddr),
+    /// A number, such as a user's id in a database, whatever its type was.
+    Number(i128),
+    /// A text, such as a user's name.
+    Text(Cow<'static, str>),
+}
+
+impl Part {
+    /// Writes a byte for the kind, and then the value, a text after its length: the same in processes of any word size, which
+    /// may share a store.
+    pub(super) fn write_to(&self, mut write: impl FnMut(&[u8])) {
+        match self {
+            Self::Anonymous => write(&[0]),
+            Self::Address(IpAddr::V4(address)) => {
+                write(&[1]);
+                write(&address.octets());
+            }
+            Self::Address(IpAddr::V6(address)) => {
+                write(&[2]);
+                write(&address.octets());
+            }
+            Self::Number(number) => {
+                write(&[3]);
+                write(&number.to_le_bytes());
+            }
+            Self::Text(text) => {
+                write(&[4]);
+                let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+                write(&length.to_le_bytes());
+                write(text.as_bytes());
+            }
+        }
+    }
+}
+
+impl From<IpAddr> for Part {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl From<Ipv4Addr> for Part {
+    fn from(address: Ipv4Addr) -> Self {
+        Self::Address(address.into())
+    }
+}
+
+impl From<Ipv6Addr> for Part {
+    fn from(address: Ipv6Addr) -> Self {
+        Self::Address(address.into())
+    }
+}
+
+macro_rules! part_of_number {
+    ($($number:ty),+) => {
+        $(impl From<$number> for Part {
+            fn from(number: $number) -> Self {
+                Self::Number(number.into())
+            }
+        })+
+    };
+}
+
+part_of_number!(i8, i16, i32, i64, i128, u8, u16, u32, u64);
+
+impl From<String> for Part {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&'static str> for Part {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Cow<'static, str>> for Part {
+    fn from(text: Cow<'static, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Address(address) => address.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => write!(f, "{text:?}"),
+        }
+    }
+}

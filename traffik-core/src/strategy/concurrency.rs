@@ -1,0 +1,203 @@
+use std::time::Duration;
+
+use super::{Past, SlidingWindowLog, State, Strategy, StrategyError};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// Limits how many are there at once: open sockets, running reports.
+///
+/// The limit of the rate is how many places there are, and its period is how long a place is leased for. `10/30s` are ten
+/// places, and [`at_once`](Self::at_once) says the same with the usual lease. Whoever is admitted holds a place for as long as
+/// the `Limit` that it was given is there, be it in a `Throttled`, in a `Charge`, or in a
+/// clone of one. Meanwhile the lease is renewed, and once the last of them is dropped the place is free. Where nobody is left
+/// to give it back, since the process died, it is free once the lease has ended.
+///
+/// So nothing that is told of a wait is certain: a place is free as soon as somebody leaves. `Retry-After` tells when the
+/// first lease ends if it is not renewed, which is the latest that a place of somebody who died is free.
+///
+/// It is a log of leases, kept like that of [`SlidingWindowLog`]: each charge counts for a period, and one that is
+/// [renewed](crate::backend::Backend::renew) is exchanged for one that counts for another. (Leases as a way to live with those who
+/// die: Gray and Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed file cache consistency", 1989.)
+///
+/// ```
+/// use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::MemoryBackend, strategy::Concurrency};
+///
+/// struct Reports;
+///
+/// impl Throttle for Reports {
+///     const UID: &'static str = "reports:running";
+///     const RATE: Rate = Concurrency::at_once(2);
+///     type Identity = DefaultIdentity;
+///
+///     fn settings() -> Settings {
+///         Settings::new().strategy(Concurrency)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let (first, second) = (traffik.hit::<Reports>("alice").await?, traffik.hit::<Reports>("alice").await?);
+/// assert!(first.is_admitted() && second.is_admitted());
+/// assert!(!traffik.hit::<Reports>("alice").await?.is_admitted());
+///
+/// drop(first);
+/// assert!(traffik.hit::<Reports>("alice").await?.is_admitted());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Concurrency;
+
+impl Concurrency {
+    /// The most places that a client can have.
+    pub const MAX_PLACES: u64 = SlidingWindowLog::MAX_LIMIT;
+
+    /// How long a place is leased for unless told otherwise: 30 s. Those that a process held which died are free after that.
+    pub const LEASE: Duration = Duration::from_secs(30);
+
+    /// The shortest lease. One that is shorter would end before a store that is slow at times could renew it.
+    pub const MIN_LEASE: Duration = Duration::from_millis(100);
+
+    const NAME: &'static str = "concurrency";
+
+    /// The rate of so many places, each leased for [`LEASE`](Self::LEASE).
+    ///
+    /// ```
+    /// use traffik::{Rate, strategy::Concurrency};
+    ///
+    /// const RATE: Rate = Concurrency::at_once(10);
+    /// assert_eq!(RATE, Rate::literal("10/30s"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When there is no place, or more than [`MAX_PLACES`](Self::MAX_PLACES): while compiling, in a `const`.
+    #[must_use]
+    #[track_caller]
+    #[expect(clippy::panic, reason = "in a const it ends the build, and that is what it is for")]
+    pub const fn at_once(places: u64) -> Rate {
+        assert!(places <= Self::MAX_PLACES, "at most 65536 can be there at once: each of them is remembered");
+        match Rate::new(places, Self::LEASE) {
+            Ok(rate) => rate,
+            Err(_) => panic!("with no place nobody is ever admitted: \"1 at once\" is the lowest limit"),
+        }
+    }
+}
+
+impl Strategy for Concurrency {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn check(&self, rate: Rate) -> Result<(), StrategyError> {
+        if rate.limit() > Self::MAX_PLACES {
+            let reason = format!(
+                "it remembers who is there, so {} places are out of bounds: there are at most {}",
+                rate.limit(),
+                Self::MAX_PLACES
+            );
+            return Err(StrategyError::new(Self::NAME, reason));
+        }
+        if rate.period() < Self::MIN_LEASE {
+            let reason = format!(
+                "the period of its rate is how long a place is leased for, and {} is too short to renew that: it is at least \
+                 {}, and \"{} at once\" stands for {}",
+                humantime::format_duration(rate.period()),
+                humantime::format_duration(Self::MIN_LEASE),
+                rate.limit(),
+                humantime::format_duration(Self::LEASE),
+            );
+            return Err(StrategyError::new(Self::NAME, reason));
+        }
+        Ok(())
+    }
+
+    fn capacity(&self, rate: Rate) -> u64 {
+        SlidingWindowLog.capacity(rate)
+    }
+
+    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+        SlidingWindowLog.available(past, rate, now)
+    }
+
+    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+        SlidingWindowLog.available_at(past, rate, cost, now)
+    }
+
+    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        SlidingWindowLog.charge(past, rate, cost, now)
+    }
+
+    /// All of the places, if the lease has not ended and those who came since are leased for as long; nothing else.
+    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+        SlidingWindowLog.refund(past, cost, charged_at, now)
+    }
+
+    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        SlidingWindowLog.holds(past, cost, charged_at, now)
+    }
+
+    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+        SlidingWindowLog.rewound(past, now)
+    }
+
+    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+        SlidingWindowLog.outline(past, rate, cost, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::AnyStrategy;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    #[test]
+    fn what_cannot_work_says_why() {
+        let error = |rate: &str| Concurrency.check(rate.parse().unwrap()).map_err(|error| error.to_string());
+        assert_eq!((error("65536/30s"), error("1/100ms"), error("10/50d")), (Ok(()), Ok(()), Ok(())));
+        assert!(error("65537/30s").unwrap_err().contains("at most 65536"));
+        let short = error("10/99ms").unwrap_err();
+        assert!(short.contains("at least 100ms") && short.contains("\"10 at once\" stands for 30s"), "{short}");
+    }
+
+    #[test]
+    fn a_place_is_free_once_its_lease_ends() {
+        let (strategy, rate) = (AnyStrategy::from(Concurrency), Concurrency::at_once(1));
+        let held = strategy.decide(None, rate, 1, at(0)).past;
+        assert!(!strategy.decide(held.clone(), rate, 1, at(29)).admitted);
+        assert!(strategy.decide(held, rate, 1, at(30)).admitted);
+    }
+
+    #[test]
+    fn what_is_renewed_keeps_its_place_whatever_the_limit_is_by_then() {
+        let (strategy, ten, one) = (AnyStrategy::from(Concurrency), Concurrency::at_once(10), Concurrency::at_once(1));
+        let past = (0..10).fold(None, |past, second| strategy.decide(past, ten, 1, at(second)).past);
+        let renewed = strategy.renew(past, one, 1, at(3), at(20));
+        assert!(renewed.admitted);
+        let left =
+            [29, 32, 33, 49, 50].map(|second| ten.limit() - strategy.available(renewed.past.as_ref(), ten, at(second)));
+        assert_eq!(left, [10, 7, 7, 1, 0]);
+    }
+
+    #[test]
+    fn what_lapsed_holds_nothing_even_if_it_is_stored_still() {
+        let (strategy, two, one) = (AnyStrategy::from(Concurrency), Concurrency::at_once(2), Concurrency::at_once(1));
+        let past = [0, 20].iter().fold(None, |past, &second| strategy.decide(past, two, 1, at(second)).past);
+        assert!(strategy.renew(past.clone(), one, 1, at(0), at(29)).admitted);
+        assert!(!strategy.renew(past, one, 1, at(0), at(30)).admitted);
+    }
+
+    #[test]
+    fn what_lapsed_is_renewed_only_if_there_is_room() {
+        let (strategy, rate) = (AnyStrategy::from(Concurrency), Concurrency::at_once(1));
+        let taken = strategy.decide(None, rate, 1, at(40)).past;
+        let refused = strategy.renew(taken.clone(), rate, 1, at(0), at(50));
+        assert_eq!((refused.admitted, refused.past), (false, taken.clone()));
+        assert!(strategy.renew(taken, rate, 1, at(0), at(70)).admitted);
+        assert!(strategy.renew(None, rate, 1, at(0), at(70)).admitted);
+    }
+}

@@ -1,0 +1,79 @@
+use super::{Past, Strategy};
+use crate::{clock::Timestamp, rate::Rate};
+
+/// What a strategy decided about one charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Whether the cost fits.
+    pub admitted: bool,
+    /// What is known of the client from then on: with the cost charged, if it fits.
+    pub past: Option<Past>,
+    /// Whether that is to be stored: after a charge, and after the clock went back.
+    pub is_new: bool,
+}
+
+/// What a stored state is worth at some time: see [`AnyStrategy::present`](super::AnyStrategy::present).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// What still says something.
+    pub past: Option<Past>,
+    /// Whether it was moved back with a clock that went back, so that it must be stored even on a refusal.
+    pub is_rewound: bool,
+}
+
+#[inline(always)]
+pub(super) fn decide(
+    strategy: &(impl Strategy + ?Sized),
+    past: Option<Past>,
+    rate: Rate,
+    cost: u64,
+    now: Timestamp,
+) -> Verdict {
+    let Present { past, is_rewound } = present(strategy, past, now);
+    if cost == 0 {
+        return Verdict { admitted: true, past, is_new: is_rewound };
+    }
+    if !strategy.fits(past.as_ref(), rate, cost, now) {
+        return Verdict { admitted: false, past, is_new: is_rewound };
+    }
+    let state = strategy.charge(past, rate, cost, now);
+    Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true }
+}
+
+pub(super) fn renew(
+    strategy: &(impl Strategy + ?Sized),
+    past: Option<Past>,
+    rate: Rate,
+    cost: u64,
+    charged_at: Timestamp,
+    now: Timestamp,
+) -> Verdict {
+    let Present { past: Some(past), is_rewound } = present(strategy, past, now) else {
+        return decide(strategy, None, rate, cost, now);
+    };
+    if cost == 0 {
+        return Verdict { admitted: true, past: Some(past), is_new: is_rewound };
+    }
+    let is_held = strategy.holds(&past, cost, charged_at, now);
+    let (rate_before, state) = (past.rate, strategy.refund(past, cost, charged_at, now));
+    let given_back = Past { state, rate: rate_before };
+    let known = Some(&given_back).filter(|past| past.is_alive(now));
+    if is_held || strategy.fits(known, rate, cost, now) {
+        let past = if known.is_some() { Some(given_back) } else { None };
+        let state = strategy.charge(past, rate, cost, now);
+        return Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true };
+    }
+    // Even if nothing is left of it: what is stored is to say so.
+    Verdict { admitted: false, past: Some(given_back), is_new: true }
+}
+
+#[inline(always)]
+pub(super) fn present(strategy: &(impl Strategy + ?Sized), past: Option<Past>, now: Timestamp) -> Present {
+    let Some(stored) = past else { return Present { past: None, is_rewound: false } };
+    let (past, is_rewound) = match strategy.rewound(&stored, now) {
+        Some(state) => (Past { state, rate: stored.rate }, true),
+        None => (stored, false),
+    };
+    Present { past: Some(past).filter(|past| past.is_alive(now)), is_rewound }
+}

@@ -1,0 +1,197 @@
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use traffik_core::{backend::Backend, clock::AnyClock};
+
+use super::traffik::{App, Traffik};
+use crate::web::WebDefaults;
+use crate::{
+    limit::Registry,
+    limit::{ConfigError, Throttles},
+    on_error::{OnError, Plans},
+    store::{Store, Stores},
+    warning::{Told, Warning},
+};
+
+/// Sets up a [`Traffik`].
+///
+/// ```
+/// use std::time::Duration;
+/// use traffik::{Traffik, backend::MemoryBackend};
+///
+/// let traffik = Traffik::builder(MemoryBackend::new("myapp")).backend_timeout(Duration::from_millis(50)).build()?;
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct TraffikBuilder {
+    backend: Arc<dyn Backend>,
+    /// That of the backend.
+    backends_clock: AnyClock,
+    named: Vec<Named>,
+    /// The app's own.
+    clock: Option<AnyClock>,
+    backend_timeout: Duration,
+    on_error: Option<OnError>,
+    ipv6_prefix: u8,
+    allow_duplicate_uids: bool,
+    told: Told,
+    throttles: Vec<Register>,
+    pub(crate) web: WebDefaults,
+}
+
+/// A backend that throttles name, and its clock.
+#[derive(Debug)]
+struct Named {
+    name: &'static str,
+    backend: Arc<dyn Backend>,
+    clock: AnyClock,
+}
+
+/// Makes a throttle, or several, known to an app.
+type Register = fn(&Traffik) -> Result<(), ConfigError>;
+
+impl TraffikBuilder {
+    /// The longest that a call of the backend may take, unless told otherwise.
+    pub const DEFAULT_BACKEND_TIMEOUT: Duration = Duration::from_millis(100);
+
+    /// As many bits of an IPv6 address as a customer usually has.
+    pub(super) const IPV6_PREFIX: u8 = 64;
+
+    pub(super) fn new(backend: impl Backend) -> Self {
+        Self {
+            backends_clock: backend.clock(),
+            backend: Arc::new(backend),
+            named: Vec::new(),
+            clock: None,
+            backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
+            on_error: None,
+            ipv6_prefix: Self::IPV6_PREFIX,
+            allow_duplicate_uids: false,
+            told: Told::default(),
+            throttles: Vec::new(),
+            web: WebDefaults::default(),
+        }
+    }
+
+    /// Has another backend beside the app's own, for the throttles that name it in their
+    /// [`Settings::backend`](crate::Settings::backend): the app's limits may be in Redis, say, and a rough one that is met all
+    /// the time in memory. The two need no namespaces of their own.
+    ///
+    /// [`Traffik::clear`] and [`Traffik::close`] are about all backends of an app.
+    pub fn backend(mut self, name: &'static str, backend: impl Backend) -> Self {
+        let clock = backend.clock();
+        self.named.push(Named { name, backend: Arc::new(backend), clock });
+        self
+    }
+
+    /// Measures deadlines and delays by this clock. Decisions go by the backend's, which is also the one for these unless
+    /// told otherwise: a test that moves time gives its clock to the backend.
+    pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
+        Self { clock: Some(clock.into()), ..self }
+    }
+
+    /// Waits for a decision no longer than this: 100 ms unless told otherwise. Retries and a fallback are within it: see
+    /// [`on_error`](crate::on_error). A backend in memory answers at once.
+    pub fn backend_timeout(self, timeout: Duration) -> Self {
+        Self { backend_timeout: timeout, ..self }
+    }
+
+    /// Does this when a backend gives no answer, unless a throttle has an [`on_error`](crate::Settings::on_error) of its own.
+    /// Unless told otherwise requests are [refused](crate::on_error::Refuse).
+    ///
+    /// ```
+    /// use traffik::{Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
+    ///
+    /// # let redis = MemoryBackend::new("myapp");
+    /// let traffik = Traffik::builder(redis)
+    ///     .on_error(Failover::to(MemoryBackend::new("myapp:fallback"))
+    ///         .breaker(CircuitBreaker::new().failure_threshold(10).success_threshold(3))
+    ///         .retries(2))
+    ///     .build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn on_error(self, on_error: impl Into<OnError>) -> Self {
+        Self { on_error: Some(on_error.into()), ..self }
+    }
+
+    /// Counts clients at IPv6 addresses by this many leading bits of them: 64 unless told otherwise, since that is what a
+    /// single customer usually has to himself. IPv4 addresses count whole.
+    pub fn ipv6_prefix(self, bits: u8) -> Self {
+        Self { ipv6_prefix: bits.min(128), ..self }
+    }
+
+    /// Checks a throttle, or each of a tuple, in [`build`](Self::build), rather than when it is first used.
+    pub fn register<T: Throttles>(mut self) -> Self {
+        self.throttles.push(Traffik::register::<T>);
+        self
+    }
+
+    /// Lets different throttles have one uid, and so share what is counted. It is meant for test binaries in which many
+    /// apps declare throttles of their own.
+    pub fn allow_duplicate_uids(self) -> Self {
+        Self { allow_duplicate_uids: true, ..self }
+    }
+
+    /// Does not warn of this, which is meant so. See [`warning`](crate::warning).
+    pub fn silence(mut self, warning: Warning) -> Self {
+        self.told.silence(warning);
+        self
+    }
+
+    /// The handle.
+    ///
+    /// # Errors
+    ///
+    /// When a throttle that a macro declares, anywhere in the program, or one that is [registered](Self::register), is set
+    /// up wrong, or has the uid of another; when rules are added to a uid that none of them has; when those that are one decision are kept in different backends; and when two
+    /// backends have one name.
+    pub fn build(self) -> Result<Traffik, ConfigError> {
+        if !self.allow_duplicate_uids {
+            Registry::check_uids()?;
+        }
+        self.check_names()?;
+        let throttles = self.throttles.clone();
+        self.web.warn(&self.told);
+        let traffik = self.unchecked();
+        traffik.app.registry.check_declared()?;
+        for register in throttles {
+            register(&traffik)?;
+        }
+        traffik.app.registry.check_rules()?;
+        Ok(traffik)
+    }
+
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let mut names = HashSet::new();
+        match self.named.iter().find(|named| !names.insert(named.name)) {
+            Some(Named { name, .. }) => Err(ConfigError::DuplicateBackend { name }),
+            None => Ok(()),
+        }
+    }
+
+    /// The handle, with nothing registered that could be wrong.
+    pub(super) fn unchecked(self) -> Traffik {
+        let store = |name, backend, clock: &AnyClock| {
+            let clock = self.clock.as_ref().unwrap_or(clock).clone();
+            Store::new(name, backend, clock, self.backend_timeout)
+        };
+        let own = store(None, self.backend, &self.backends_clock);
+        let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
+        let stores = Stores::new(own, named);
+        let plans = Plans::new(self.on_error.as_ref(), &stores);
+        let registry = Registry::new(stores, plans, Arc::new(self.told), self.allow_duplicate_uids);
+        let registry = registry.with_rules(self.web.rules.clone());
+        Traffik::from(App {
+            clock: self.clock.unwrap_or(self.backends_clock),
+            ipv6_prefix: self.ipv6_prefix,
+            registry,
+            web: self.web,
+        })
+    }
+}
+
+impl From<App> for Traffik {
+    fn from(app: App) -> Self {
+        Self { app: Arc::new(app) }
+    }
+}

@@ -1,0 +1,31 @@
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use traffik_core::backend::BackendError;
+
+use crate::limit::ConfigError;
+
+/// Why there is no decision.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something is set up wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The backend gave no answer.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The backend gave no answer, and a function of yours says for how long the client is refused for that: see
+    /// [`on_error`](crate::on_error).
+    #[error("{error}; try again in {}", humantime::format_duration(*.retry_after))]
+    Refused {
+        /// Why the backend gave none.
+        #[source]
+        error: Arc<BackendError>,
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// The backend gave no answer, and that is to be [raised](crate::on_error::Raise), or a function of yours returned an error.
+    #[error("{0}")]
+    Raised(#[source] Box<dyn StdError + Send + Sync>),
+}

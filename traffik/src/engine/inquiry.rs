@@ -1,0 +1,112 @@
+use std::{fmt, marker::PhantomData};
+
+use traffik_core::{client::Client, rate::Rate};
+
+use super::{Asked, Charge, Error, Traffik};
+use crate::{
+    engine::Limits,
+    limit::{Throttle, Throttles},
+    one_or_more::OneOrMore,
+};
+
+/// A question about a client without a request at hand, with a cost or a rate of its own: see [`Traffik::ask`].
+#[must_use = "nothing is asked until `hit` or `peek`"]
+pub struct Inquiry<'a, T> {
+    traffik: &'a Traffik,
+    client: Client,
+    cost: Option<u64>,
+    rate: Option<Rate>,
+    throttles: PhantomData<fn() -> T>,
+}
+
+impl Traffik {
+    /// Asks about a client at a cost, or at a rate, that the throttle does not tell by itself.
+    ///
+    /// ```
+    /// use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+    ///
+    /// struct Mails;
+    ///
+    /// impl Throttle for Mails {
+    ///     const UID: &'static str = "ask:mails";
+    ///     const RATE: Rate = Rate::literal("10/hour");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    ///
+    /// // A mail to five people, of somebody who has a larger plan.
+    /// let business: Rate = "100/hour".parse()?;
+    /// let charge = traffik.ask::<Mails>("alice").cost(5).rate(business).hit().await?;
+    /// assert_eq!(charge.tightest().remaining(), 95);
+    ///
+    /// // Given back are these five.
+    /// charge.refund().await?;
+    /// assert_eq!(traffik.ask::<Mails>("alice").rate(business).peek().await?.tightest().remaining(), 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ask<T: Throttles>(&self, client: impl Into<Client>) -> Inquiry<'_, T> {
+        Inquiry { traffik: self, client: client.into(), cost: None, rate: None, throttles: PhantomData }
+    }
+}
+
+impl<T: Throttles> Inquiry<'_, T> {
+    /// At this cost, of a tuple for each. At 0 nothing is asked.
+    pub fn cost(self, cost: u64) -> Self {
+        Self { cost: Some(cost), ..self }
+    }
+
+    /// Charges, as [`Traffik::hit`] does.
+    ///
+    /// # Errors
+    ///
+    /// When a throttle is set up wrong, its strategy does not go with the rate, or the backend gave no answer.
+    pub async fn hit(self) -> Result<Charge, Error> {
+        let asked = self.asked()?;
+        let limits = self.traffik.charge(&asked).await?;
+        Ok(Charge::new(self.traffik.counted_as(self.client), limits))
+    }
+
+    /// Tells how the client stands, as [`Traffik::peek`] does.
+    ///
+    /// # Errors
+    ///
+    /// When a throttle is set up wrong, its strategy does not go with the rate, or the backend gave no answer.
+    pub async fn peek(self) -> Result<Limits, Error> {
+        self.traffik.look(&self.asked()?).await
+    }
+
+    fn asked(&self) -> Result<OneOrMore<Asked<'_>>, Error> {
+        let asked = self.traffik.asked::<T>(self.client.clone())?;
+        if let Some(rate) = self.rate {
+            asked.iter().try_for_each(|asked| asked.definition.check_rate(rate))?;
+        }
+        Ok(asked.map(|asked| Asked {
+            cost: self.cost.unwrap_or(asked.cost),
+            rate: self.rate.unwrap_or(asked.rate),
+            ..asked.clone()
+        }))
+    }
+}
+
+/// Of one throttle: those of a tuple have a rate each.
+impl<T: Throttle> Inquiry<'_, T> {
+    /// At this rate.
+    pub fn rate(self, rate: Rate) -> Self {
+        Self { rate: Some(rate), ..self }
+    }
+}
+
+impl<T> fmt::Debug for Inquiry<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, cost, rate, .. } = self;
+        f.debug_struct("Inquiry")
+            .field("client", client)
+            .field("cost", cost)
+            .field("rate", rate)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
+
+use traffik_core::strategy::Past;
+use traffik_core::{
+    client::Key,
+    clock::Timestamp,
+    decision::{Hit, Outcome, Receipt, Standing},
+    rate::Rate,
+    strategy::{AnyStrategy, Strategy},
+};
+
+use crate::{
+    engine::Asked,
+    limit::{Definition, Throttle},
+    store::{Lease, Store},
+};
+
+/// One limit, and how a client stands with it after a decision.
+///
+/// Where nothing was counted, because the client is exempted, the request costs nothing, the rate is unlimited, limits are
+/// [disabled](crate::Traffik::disabled) or [nobody could be asked](Self::is_unchecked), all of it remains.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    definition: Arc<Definition>,
+    rate: Rate,
+    /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
+    own_cost: u64,
+    /// What the decision charged to its entry in all, if its strategy delays: hits on one entry go on together.
+    queued: u64,
+    /// Whether it admitted only what goes on at once, since as many requests were held as may be.
+    is_full: bool,
+    outcome: Option<Outcome>,
+    judge: Judge,
+    /// The place that it holds, if its strategy is about how many at once. It is given back with the last that has it.
+    lease: Option<Arc<Lease>>,
+}
+
+/// Who decided.
+#[derive(Clone, Debug)]
+pub(crate) enum Judge {
+    /// That of the throttle.
+    Backend,
+    /// Another, since that one gave no answer.
+    Fallback(Arc<Store>),
+    /// Nobody, for the same reason.
+    Nobody,
+}
+
+impl Limit {
+    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge, queued: u64) -> Self {
+        let (definition, rate, own_cost) = (Arc::clone(asked.definition), asked.rate, asked.cost);
+        Self { definition, rate, own_cost, queued, is_full: asked.is_full, outcome, judge, lease: None }
+    }
+
+    /// Holds the places that a hit took, from now on until it is dropped.
+    pub(super) fn hold(&mut self, hit: &Hit<'_>) {
+        if let (Some(store), Some(outcome)) = (self.store(), &self.outcome) {
+            self.lease = Some(Arc::new(Lease::new(store, self.definition.uid, hit, outcome.at)));
+        }
+    }
+
+    /// The throttle's unique id.
+    #[must_use]
+    pub fn uid(&self) -> &'static str {
+        self.definition.uid
+    }
+
+    /// The rate that was asked about.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Whether it had room.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.outcome.as_ref().is_none_or(|outcome| outcome.admitted)
+    }
+
+    /// Whether the request was counted at all.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// Whether another backend decided than the throttle's own, which gave no answer: see [`on_error`](crate::on_error).
+    #[must_use]
+    pub fn is_from_fallback(&self) -> bool {
+        matches!(self.judge, Judge::Fallback(_))
+    }
+
+    /// Whether the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        matches!(self.judge, Judge::Nobody)
+    }
+
+    /// The highest cost that it ever admits at once: the limit of the rate, or the size of a bucket.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        if self.rate.is_unlimited() { u64::MAX } else { self.strategy().capacity(self.rate) }
+    }
+
+    /// The highest cost that would be admitted now. `u64::MAX` where nothing was counted: see
+    /// [`is_counted`](Self::is_counted).
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.standing().map_or(u64::MAX, |standing| standing.remaining())
+    }
+
+    /// What the request was to cost.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.outcome.as_ref().map_or(0, |outcome| outcome.cost)
+    }
+
+    /// How long until the refused request would be admitted, if the client sends no other until then.
+    ///
+    /// Nothing, if the limit had room, or if the request [can never fit](Self::is_never_possible).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.standing()?.retry_after()
+    }
+
+    /// How long the request has to be held before it goes on, from when it was decided: see
+    /// [`LeakyBucketWithQueue`](crate::strategy::LeakyBucketWithQueue). Zero where nothing was charged.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        match &self.outcome {
+            Some(Outcome { past, at, .. }) if self.queued > 0 => {
+                self.strategy().delay(past.as_ref(), self.rate, self.queued, *at)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Whether the request costs more than the limit can ever hold.
+    #[must_use]
+    pub fn is_never_possible(&self) -> bool {
+        self.standing().is_some_and(|standing| standing.is_never_possible())
+    }
+
+    /// How long until more remains than now. Nothing, if nothing is used.
+    #[must_use]
+    pub fn more_after(&self) -> Option<Duration> {
+        self.standing()?.more_after()
+    }
+
+    /// How long until all of it remains again.
+    #[must_use]
+    pub fn reset_after(&self) -> Duration {
+        self.standing().map_or(Duration::ZERO, |standing| standing.reset_after())
+    }
+
+    /// When it was decided, by the backend's clock, if the request was counted.
+    #[must_use]
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        self.outcome.as_ref().map(|outcome| outcome.at)
+    }
+
+    pub(super) fn is_of<T: Throttle>(&self) -> bool {
+        self.definition.type_id == TypeId::of::<T>()
+    }
+
+    /// Where it is kept.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        match &self.judge {
+            Judge::Fallback(store) => Some(store),
+            Judge::Backend | Judge::Nobody => self.definition.store.as_ref(),
+        }
+    }
+
+    pub(crate) fn is_tighter_than(&self, other: &Self) -> bool {
+        let tightness = |limit: &Self| {
+            let wait = if limit.is_never_possible() { Some(Duration::MAX) } else { limit.retry_after() };
+            (Reverse(wait), limit.remaining(), Reverse(limit.more_after()))
+        };
+        tightness(self) < tightness(other)
+    }
+
+    /// By which the charge can be given back, if it was counted. A place that is held is given up by that.
+    pub(crate) fn receipt<'a>(&'a self, key: &'a Key) -> Option<Receipt<'a>> {
+        let charged_at = match (&self.lease, &self.outcome) {
+            (Some(lease), _) => lease.end()?,
+            (None, outcome) => outcome.as_ref()?.at,
+        };
+        let hit = Hit { uid: self.uid(), key, strategy: self.strategy(), rate: self.rate, cost: self.own_cost };
+        Some(Receipt { hit, charged_at })
+    }
+
+    fn standing(&self) -> Option<Standing<'_>> {
+        self.outcome.as_ref().map(|outcome| Standing::new(self.strategy(), self.rate, outcome))
+    }
+
+    /// By which it was decided.
+    #[inline]
+    fn strategy(&self) -> &AnyStrategy {
+        self.definition.strategy(self.is_full)
+    }
+}
+
+impl Limit {
+    pub(super) fn is_held(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Gives up the place that it holds, whoever else has it. Whether it holds any.
+    pub(crate) fn leave(&self) -> bool {
+        self.lease.as_ref().inspect(|lease| lease.give_back()).is_some()
+    }
+
+    pub(crate) fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// Tells it as it is once its charge was given back, as far as is known here.
+    pub(crate) fn give_back(&mut self) {
+        self.queued = 0;
+        let Some(Outcome { past, at, .. }) = &mut self.outcome else { return };
+        *past = past.take().map(|known| Past {
+            rate: known.rate,
+            state: self.definition.settings.strategy.refund(known, self.own_cost, *at, *at),
+        });
+    }
+}

@@ -1,0 +1,152 @@
+use std::sync::atomic::AtomicBool;
+use std::{
+    any::{TypeId, type_name},
+    sync::Arc,
+};
+
+use traffik_core::{
+    rate::Rate,
+    strategy::{AnyStrategy, Strategy},
+};
+
+use super::{ConfigError, Declared, Settings, Throttle, queue::Queue, uid};
+use crate::{
+    on_error::{Plan, Plans},
+    store::{Store, Stores},
+    warning::{Told, Warning},
+};
+
+/// A throttle as values: what its type says, checked.
+#[derive(Debug)]
+pub struct Definition {
+    pub(crate) type_id: TypeId,
+    /// What errors call it.
+    pub(crate) name: &'static str,
+    pub(crate) uid: &'static str,
+    pub(crate) rate: Rate,
+    pub(crate) settings: Settings,
+    /// Whether it is about how many are there at once, so that places are held.
+    pub(crate) is_held: bool,
+    /// Where it is kept: nowhere, if everything is admitted.
+    pub(crate) store: Option<Arc<Store>>,
+    /// What is done when that gives no answer, if not what is done unless told otherwise.
+    pub(crate) plan: Option<Arc<Plan>>,
+    /// What is held of it, if its strategy delays.
+    pub(crate) queue: Option<Arc<Queue>>,
+    /// Whether what it asks about a request is answered at once.
+    pub(crate) asks: crate::web::Asks,
+    /// What all responses say of it.
+    pub(crate) items: crate::web::Items,
+    /// Whether a request met it after another that is the same but for its uid.
+    pub(crate) is_second: AtomicBool,
+}
+
+impl Definition {
+    pub(crate) fn of<T: Throttle>(
+        settings: Settings,
+        stores: &Stores,
+        plans: &Plans,
+        told: &Told,
+    ) -> Result<Self, ConfigError> {
+        const { uid::check(T::UID) };
+        let type_id = TypeId::of::<T>();
+        let mut definition = Self {
+            type_id,
+            name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
+            uid: T::UID,
+            rate: const { T::RATE },
+            asks: settings.web.asks::<T>(),
+            settings,
+            is_held: false,
+            store: stores.own().cloned(),
+            plan: None,
+            queue: None,
+            items: crate::web::Items::new(T::UID, T::RATE),
+            is_second: AtomicBool::new(false),
+        };
+        definition.check(told)?;
+        definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
+        if definition.is_held {
+            definition.items = crate::web::Items::at_once(T::UID, T::RATE);
+        }
+        definition.settings.web.check::<T>(definition.name, told)?;
+        definition.find_store(stores)?;
+        definition.queue = Queue::by(&definition.settings.strategy);
+        definition.plan = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
+            Some(own) => Some(Arc::new(Plan::new(own.clone(), store))),
+            None => plans.of(store).cloned(),
+        });
+        Ok(definition)
+    }
+
+    /// By which it decides; and by which it does where as many requests are held as may be.
+    #[inline]
+    pub(crate) fn strategy(&self, is_full: bool) -> &AnyStrategy {
+        match &self.queue {
+            Some(queue) if is_full => queue.at_once(),
+            _ => &self.settings.strategy,
+        }
+    }
+
+    /// Where several that are one decision are kept, which is one place: nothing but a backend can decide about all of them
+    /// or none.
+    pub(crate) fn store_of_all<'a>(
+        mut definitions: impl Iterator<Item = &'a Arc<Self>>,
+    ) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        let Some(first) = definitions.next() else { return Ok(None) };
+        let address = |definition: &Self| definition.store.as_ref().map(Arc::as_ptr);
+        match definitions.find(|definition| address(definition) != address(first)) {
+            None => Ok(first.store.as_ref()),
+            Some(other) => Err(ConfigError::two_backends(first, other)),
+        }
+    }
+
+    /// Finds the backend that it names. Where everything is admitted there is none, and none is missed.
+    fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
+        if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
+            let named = stores.named(name).cloned();
+            self.store = Some(named.ok_or_else(|| ConfigError::no_backend(self, name, stores))?);
+        }
+        Ok(())
+    }
+
+    /// Whether a request may be decided at this rate, which is not the throttle's own.
+    ///
+    /// It is worked out anew each time, since that takes no longer than to look it up.
+    pub(crate) fn check_rate(&self, rate: Rate) -> Result<(), ConfigError> {
+        if rate.is_unlimited() {
+            return Ok(());
+        }
+        self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
+            uid: self.uid,
+            throttle: self.name,
+            rate,
+            source,
+        })
+    }
+
+    fn check(&self, told: &Told) -> Result<(), ConfigError> {
+        if self.rate.is_unlimited() {
+            return Ok(());
+        }
+        let strategy = &self.settings.strategy;
+        strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
+            uid: self.uid,
+            throttle: self.name,
+            source,
+        })?;
+        let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));
+        let warning = Warning::CostNeverFits;
+        if cost > capacity && told.is_news(warning, Some(self.uid)) {
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                uid = self.uid,
+                cost,
+                capacity,
+                "every request costs more than this throttle can ever admit"
+            );
+        }
+        Ok(())
+    }
+}

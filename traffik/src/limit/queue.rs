@@ -1,0 +1,162 @@
+use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use traffik_core::clock::Timestamp;
+use traffik_core::strategy::{AnyStrategy, Holding, Strategy};
+
+use crate::observe::LogThrottle;
+
+/// The requests of a throttle that this process holds until their turns.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    holding: Holding,
+    slots: Mutex<Slots>,
+    /// The last warning that all slots are taken.
+    pub(crate) full: LogThrottle,
+}
+
+impl Queue {
+    /// Returns `None` for a strategy that delays nothing.
+    pub(super) fn by(strategy: &AnyStrategy) -> Option<Arc<Self>> {
+        let holding = strategy.holding()?;
+        Some(Arc::new(Self { holding, slots: Mutex::default(), full: LogThrottle::default() }))
+    }
+
+    /// Returns the strategy that decides while all slots are taken.
+    pub(crate) fn at_once(&self) -> &AnyStrategy {
+        self.holding.at_once()
+    }
+}
+
+impl Queue {
+    pub(crate) fn max(&self) -> usize {
+        self.holding.max_held()
+    }
+
+    /// Takes a slot until `free_at`, or until what is returned is dropped. Returns `None` if all slots are taken.
+    pub(crate) fn reserve_slot(self: &Arc<Self>, now: Timestamp, free_at: Timestamp) -> Option<Arc<QueueSlot>> {
+        let mut slots = self.lock();
+        while slots.taken.first().is_some_and(|(free_at, _)| *free_at <= now) {
+            slots.taken.pop_first();
+        }
+        if slots.taken.len() >= self.max() {
+            return None;
+        }
+        let id = slots.next_id;
+        slots.next_id += 1;
+        slots.taken.insert((free_at, id));
+        drop(slots);
+        let free_at = AtomicU64::new(free_at.as_micros());
+        Some(Arc::new(QueueSlot { queue: Arc::clone(self), id, free_at }))
+    }
+
+    /// No change of the slots can panic halfway.
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// When each slot is free again, and its id. A request that nothing polls cannot say that its turn has come.
+    taken: BTreeSet<(Timestamp, u64)>,
+    next_id: u64,
+}
+
+/// A slot for one request, whether or not the request has to wait.
+#[derive(Debug)]
+pub(crate) struct QueueSlot {
+    queue: Arc<Queue>,
+    id: u64,
+    /// In microseconds. Changes under the lock of the slots.
+    free_at: AtomicU64,
+}
+
+impl QueueSlot {
+    /// Keeps the slot until `free_at` instead. A slot that was free already is taken again, even if all are.
+    pub(crate) fn keep_until(&self, free_at: Timestamp) {
+        let mut slots = self.queue.lock();
+        slots.taken.remove(&self.entry());
+        self.free_at.store(free_at.as_micros(), Ordering::Relaxed);
+        slots.taken.insert(self.entry());
+    }
+
+    fn entry(&self) -> (Timestamp, u64) {
+        (Timestamp::from_micros(self.free_at.load(Ordering::Relaxed)), self.id)
+    }
+}
+
+impl Drop for QueueSlot {
+    fn drop(&mut self) {
+        self.queue.lock().taken.remove(&self.entry());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use traffik_core::strategy::{FixedWindow, LeakyBucketWithQueue};
+
+    fn queue(max_held: usize) -> Option<Arc<Queue>> {
+        Queue::by(&LeakyBucketWithQueue::new().max_held(max_held).into())
+    }
+
+    const fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn slot_is_taken_until_its_last_clone_is_dropped() {
+        let queue = queue(2).unwrap();
+        let reserve = || queue.reserve_slot(at(0), at(10));
+        let (first, second) = (reserve(), reserve());
+        assert!(first.is_some() && second.is_some() && reserve().is_none());
+        let clone = first.clone();
+        drop(first);
+        assert!(reserve().is_none());
+        drop(clone);
+        assert!(reserve().is_some());
+        assert!(Queue::by(&FixedWindow.into()).is_none());
+    }
+
+    #[test]
+    fn slot_is_free_at_its_time() {
+        let queue = queue(1).unwrap();
+        let slot = queue.reserve_slot(at(0), at(10)).unwrap();
+        assert!(queue.reserve_slot(at(9), at(20)).is_none());
+        slot.keep_until(at(15));
+        assert!(queue.reserve_slot(at(14), at(20)).is_none());
+        let other = queue.reserve_slot(at(15), at(20));
+        assert!(other.is_some());
+
+        // The first is late: it counts, and its end frees no other.
+        slot.keep_until(at(18));
+        drop(slot);
+        assert!(queue.reserve_slot(at(16), at(20)).is_none());
+        drop(other);
+        assert!(queue.reserve_slot(at(16), at(20)).is_some());
+    }
+
+    #[test]
+    fn threads_that_reserve_together_get_as_many_slots_as_there_are() {
+        let queue = queue(3).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let slots = [(); 2].map(|()| queue.reserve_slot(at(0), at(10)));
+                        assert!(queue.lock().taken.len() <= 3);
+                        slots.iter().flatten().for_each(|slot| slot.keep_until(at(20)));
+                    }
+                });
+            }
+        });
+        assert!(queue.lock().taken.is_empty());
+    }
+}

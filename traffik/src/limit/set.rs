@@ -1,0 +1,77 @@
+use std::{any::TypeId, sync::Arc};
+
+use super::{ConfigError, Definition, Throttle};
+use crate::{limit::Registry, one_or_more::OneOrMore};
+
+/// A [`Throttle`], or a tuple of up to sixteen that are decided as one: all are charged, or none is. One that is in it
+/// twice is charged once.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a throttle nor a tuple of up to sixteen throttles",
+    note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \
+            `traffik::Throttle` for it, with a `UID` and a `RATE`"
+)]
+pub trait Throttles: Define + Send + Sync + 'static {}
+
+/// What a set of throttles is made of; no trait of its own for anybody else.
+#[doc(hidden)]
+pub trait Define {
+    fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
+
+    fn include(throttle: TypeId) -> bool;
+}
+
+impl<T: Throttle> Throttles for T {}
+
+impl<T: Throttle> Define for T {
+    fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+        registry.get::<T>().map(OneOrMore::new)
+    }
+
+    fn include(throttle: TypeId) -> bool {
+        throttle == TypeId::of::<T>()
+    }
+}
+
+/// Calls a macro with the names of each length of tuple.
+macro_rules! all_the_tuples {
+    ($name:ident) => {
+        $name!(A);
+        $name!(A, B);
+        $name!(A, B, C);
+        $name!(A, B, C, D);
+        $name!(A, B, C, D, E);
+        $name!(A, B, C, D, E, F);
+        $name!(A, B, C, D, E, F, G);
+        $name!(A, B, C, D, E, F, G, H);
+        $name!(A, B, C, D, E, F, G, H, I);
+        $name!(A, B, C, D, E, F, G, H, I, J);
+        $name!(A, B, C, D, E, F, G, H, I, J, K);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M, N);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
+        $name!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
+    };
+}
+pub(crate) use all_the_tuples;
+
+macro_rules! tuple_of_throttles {
+    ($first:ident $(, $throttle:ident)*) => {
+        impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
+
+        impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
+            fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+                #[allow(unused_mut)]
+                let mut all = OneOrMore::new(registry.get::<$first>()?);
+                $(all.add(registry.get::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*
+                Ok(all)
+            }
+
+            fn include(throttle: TypeId) -> bool {
+                throttle == TypeId::of::<$first>() $(|| throttle == TypeId::of::<$throttle>())*
+            }
+        }
+    };
+}
+
+all_the_tuples!(tuple_of_throttles);

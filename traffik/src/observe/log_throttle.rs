@@ -1,0 +1,46 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use traffik_core::clock::Timestamp;
+
+/// Lets something be said once in a while: an outage must not become a flood of log lines.
+#[derive(Debug, Default)]
+pub(crate) struct LogThrottle {
+    /// When it was said last, in microseconds; 0 is never.
+    last: AtomicU64,
+}
+
+impl LogThrottle {
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    /// Whether it is time to say it again. Of several that ask at once one is told so.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        let is_due = last == 0 || Duration::from_micros(now.as_micros().abs_diff(last)) >= Self::PAUSE;
+        is_due && self.last.compare_exchange(last, now.as_micros().max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_due_at_once_and_then_after_each_pause() {
+        let often = LogThrottle::default();
+        let due = |micros| often.is_due(Timestamp::from_micros(micros));
+        assert_eq!(
+            [5, 6, 1_000_004, 1_000_005, 1_000_006, 2_000_005].map(due),
+            [true, false, false, true, false, true]
+        );
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_silence_it() {
+        let often = LogThrottle::default();
+        assert!(often.is_due(Timestamp::from_micros(10_000_000)));
+        assert!(often.is_due(Timestamp::from_micros(5)));
+    }
+}
