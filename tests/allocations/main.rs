@@ -6,6 +6,7 @@ mod client_ip;
 mod flat;
 mod functions;
 mod on_error;
+mod request;
 mod rules;
 mod uploads;
 

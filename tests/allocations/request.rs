@@ -1,0 +1,93 @@
+//! What a request with `Throttled` arguments takes from the heap, how large its future is, and that it need not wait.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use allocation_counter::measure;
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, FromRequestParts, Request},
+    handler::Handler,
+    http::StatusCode,
+    routing::get,
+};
+use tower::Service;
+use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend};
+
+macro_rules! throttles {
+    ($($name:ident)+) => {
+        $(struct $name;
+
+        impl Throttle for $name {
+            const UID: &'static str = stringify!($name);
+            const RATE: Rate = Rate::literal("1_000_000/hour");
+            type Identity = DefaultIdentity;
+        })+
+    };
+}
+
+throttles!(One Two Three);
+
+fn request() -> Request {
+    let mut request = Request::new(Body::empty());
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000))));
+    request
+}
+
+/// The bytes of the future that axum boxes for each request of a handler.
+fn future_bytes<H: Handler<T, ()>, T>(handler: H) -> u64 {
+    measure(|| drop(handler.call(Request::new(Body::empty()), ()))).bytes_total
+}
+
+async fn of_one(_: Throttled<One>) {}
+async fn of_three(_: Throttled<One>, _: Throttled<Two>, _: Throttled<Three>) {}
+async fn of_a_tuple(_: Throttled<(One, Two, Three)>) {}
+
+#[test]
+fn handler_futures_are_below_800_bytes() {
+    for bytes in [future_bytes(of_one), future_bytes(of_three), future_bytes(of_a_tuple)] {
+        assert!(bytes < 800, "{bytes} bytes");
+    }
+}
+
+/// Polls `extract` once with the parts of a request that came through `traffik.layer()`.
+fn is_ready<T: FromRequestParts<(), Rejection: std::fmt::Debug>>(traffik: &Traffik) -> bool {
+    let (mut parts, _) = request().into_parts();
+    parts.extensions.insert(traffik.clone());
+    let extracted = pin!(T::from_request_parts(&mut parts, &())).poll(&mut Context::from_waker(Waker::noop()));
+    matches!(extracted, Poll::Ready(Ok(_)))
+}
+
+#[test]
+fn check_that_needs_no_waiting_is_ready_on_the_first_poll() {
+    let traffik = Traffik::new(MemoryBackend::new("test"));
+    assert!(is_ready::<Throttled<One>>(&traffik));
+    assert!(is_ready::<Throttled<(One, Two, Three)>>(&traffik));
+}
+
+/// Allocations of a request by a client who is known.
+fn allocations(mut app: Router) -> u64 {
+    let mut send = || {
+        let response = pin!(app.call(request())).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(response, Poll::Ready(Ok(response)) if response.status() == StatusCode::OK));
+    };
+    send();
+    send();
+    measure(send).count_total
+}
+
+/// What `traffik.layer()` and the arguments of a handler add to the allocations of a request.
+fn added<H: Handler<T, ()>, T: 'static>(handler: H) -> u64 {
+    let app = |handler| Router::new().route("/", handler);
+    let traffik = Traffik::new(MemoryBackend::new("test"));
+    allocations(app(get(handler)).layer(traffik.layer())) - allocations(app(get(async || {})))
+}
+
+#[test]
+fn request_allocates_as_often_as_is_known() {
+    assert_eq!([added(async || {}), added(of_one), added(of_a_tuple), added(of_three)], [7, 9, 23, 20]);
+}
