@@ -1,6 +1,4 @@
-use std::{fmt, hash::Hash};
-
-use smallvec::{SmallVec, smallvec};
+use std::{fmt, slice};
 
 use super::Part;
 
@@ -10,9 +8,14 @@ use super::Part;
 /// or header makes one client into another. Parts of different kinds differ as well: a user who calls himself
 /// `203.0.113.7` is not the client at that address.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Key {
-    pub(super) parts: SmallVec<[Part; 1]>,
-    pub(super) secret: bool,
+pub struct Key(Parts);
+
+/// Two keys of the same parts are the same, so that one part is never a slice.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Parts {
+    One(Part),
+    Secret(Part),
+    Several(Box<[Part]>),
 }
 
 impl Key {
@@ -25,13 +28,13 @@ impl Key {
     /// A key that is a secret, such as an API key: it is shown nowhere, and leaves the process only as a digest.
     #[must_use]
     pub fn secret(secret: impl Into<Part>) -> Self {
-        Self { parts: smallvec![secret.into()], secret: true }
+        Self(Parts::Secret(secret.into()))
     }
 
     /// The parts, in order; nothing of a secret key.
     #[must_use]
     pub fn parts(&self) -> Option<&[Part]> {
-        (!self.secret).then_some(&*self.parts)
+        (!self.is_secret()).then(|| self.all_parts())
     }
 
     /// Bytes that no other key has, for a digest. Those of a secret key must not be stored or sent as they are.
@@ -44,22 +47,36 @@ impl Key {
 
     /// Hands the bytes of [`to_bytes`](Self::to_bytes) to `write`, piece by piece and without an allocation.
     pub fn write_to(&self, mut write: impl FnMut(&[u8])) {
-        write(&[self.secret.into()]);
-        for part in &self.parts {
+        write(&[self.is_secret().into()]);
+        for part in self.all_parts() {
             part.write_to(&mut write);
+        }
+    }
+
+    fn all_parts(&self) -> &[Part] {
+        match &self.0 {
+            Parts::One(part) | Parts::Secret(part) => slice::from_ref(part),
+            Parts::Several(parts) => parts,
+        }
+    }
+
+    pub(super) fn parts_mut(&mut self) -> &mut [Part] {
+        match &mut self.0 {
+            Parts::One(part) | Parts::Secret(part) => slice::from_mut(part),
+            Parts::Several(parts) => parts,
         }
     }
 
     /// Whether the key must not be shown or stored in the clear.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
-        self.secret
+        matches!(self.0, Parts::Secret(_))
     }
 }
 
 impl<P: Into<Part>> From<P> for Key {
     fn from(part: P) -> Self {
-        Self { parts: smallvec![part.into()], secret: false }
+        Self(Parts::One(part.into()))
     }
 }
 
@@ -69,7 +86,7 @@ macro_rules! key_of_parts {
         impl<$($part: Into<Part>),+> From<($($part,)+)> for Key {
             #[allow(non_snake_case)]
             fn from(($($part,)+): ($($part,)+)) -> Self {
-                Self { parts: smallvec![$($part.into()),+], secret: false }
+                Self(Parts::Several([$($part.into()),+].into()))
             }
         }
     };
@@ -82,10 +99,10 @@ key_of_parts!(A, B, C, D);
 /// The parts, with `/` between them; of a secret key nothing.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.secret {
+        if self.is_secret() {
             return f.write_str("[secret]");
         }
-        for (i, part) in self.parts.iter().enumerate() {
+        for (i, part) in self.all_parts().iter().enumerate() {
             if i > 0 {
                 f.write_str("/")?;
             }
@@ -153,6 +170,11 @@ mod tests {
         let shown = format!("{:?} {:?}", Key::secret("hunter2"), crate::Client::secret("hunter2"));
         assert!(!shown.contains("hunter2"), "{shown}");
         assert_eq!(Key::secret("hunter2").parts(), None);
+    }
+
+    #[test]
+    fn a_client_takes_forty_bytes() {
+        assert_eq!([size_of::<Key>(), size_of::<crate::Client>()], [40, 40]);
     }
 
     #[test]

@@ -21,7 +21,10 @@ mod key;
 mod networks;
 mod part;
 
-pub use self::{key::Key, part::Part};
+pub use self::{
+    key::Key,
+    part::{Number, Part},
+};
 
 /// A client that no limit holds for: no backend is asked, and nothing is counted.
 pub const EXEMPTED: Client = Client(None);

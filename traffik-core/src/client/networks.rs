@@ -8,7 +8,7 @@ impl Client {
     /// A customer usually has a network of 64 bits, and could use another address of it for each request.
     #[must_use]
     pub fn by_ipv6_network(mut self, bits: u8) -> Self {
-        for part in self.0.iter_mut().flat_map(|Key { parts, .. }| parts) {
+        for part in self.0.iter_mut().flat_map(Key::parts_mut) {
             if let Part::Address(address) = part {
                 *address = network(*address, bits);
             }

@@ -13,9 +13,27 @@ pub enum Part {
     /// An address, or the network that it is counted by.
     Address(IpAddr),
     /// A number, such as a user's id in a database, whatever its type was.
-    Number(i128),
+    Number(Number),
     /// A text, such as a user's name.
     Text(Cow<'static, str>),
+}
+
+/// A number in a [`Part`]. Its bytes need no alignment, so that a part is as small as its text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Number([u8; 16]);
+
+impl Number {
+    /// Returns the number.
+    #[must_use]
+    pub const fn get(self) -> i128 {
+        i128::from_le_bytes(self.0)
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
 }
 
 impl Part {
@@ -34,7 +52,7 @@ impl Part {
             }
             Self::Number(number) => {
                 write(&[3]);
-                write(&number.to_le_bytes());
+                write(&number.0);
             }
             Self::Text(text) => {
                 write(&[4]);
@@ -68,7 +86,7 @@ macro_rules! part_of_number {
     ($($number:ty),+) => {
         $(impl From<$number> for Part {
             fn from(number: $number) -> Self {
-                Self::Number(number.into())
+                Self::Number(Number(i128::from(number).to_le_bytes()))
             }
         })+
     };
