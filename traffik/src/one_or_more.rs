@@ -36,14 +36,8 @@ impl<T> OneOrMore<T> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
 
-    pub(crate) fn each_mut(&mut self, mut f: impl FnMut(&mut T)) {
-        f(&mut self.first);
-        self.rest.iter_mut().for_each(f);
-    }
-
-    pub(crate) fn into_each(self, mut f: impl FnMut(T)) {
-        f(self.first);
-        self.rest.into_iter().for_each(f);
+    pub(crate) fn map_into<U>(self, mut f: impl FnMut(T) -> U) -> OneOrMore<U> {
+        OneOrMore { first: f(self.first), rest: self.rest.into_iter().map(f).collect() }
     }
 
     pub(crate) fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> OneOrMore<U> {

@@ -36,6 +36,18 @@ impl<'a, T> MaybeReady<'a, T> {
     pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
         Self::Pending(Box::pin(future))
     }
+
+    /// Changes the value, now or once it is there.
+    #[inline]
+    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> MaybeReady<'a, U>
+    where
+        T: 'a,
+    {
+        match self {
+            Self::Ready(value) => MaybeReady::Ready(change(value)),
+            Self::Pending(pending) => MaybeReady::pending(async move { change(pending.await) }),
+        }
+    }
 }
 
 impl<'a, T> IntoFuture for MaybeReady<'a, T> {

@@ -7,7 +7,7 @@ use crate::web::WebDefaults;
 use crate::{
     limit::Registry,
     limit::{ConfigError, Throttles},
-    on_error::{OnError, Plans},
+    on_error::{OnError, Policies},
     store::{Store, Stores},
     warning::{Told, Warning},
 };
@@ -178,8 +178,8 @@ impl TraffikBuilder {
         let own = store(None, self.backend, &self.backends_clock);
         let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
         let stores = Stores::new(own, named);
-        let plans = Plans::new(self.on_error.as_ref(), &stores);
-        let registry = Registry::new(stores, plans, Arc::new(self.told), self.allow_duplicate_uids);
+        let policies = Policies::new(self.on_error, &stores);
+        let registry = Registry::new(stores, policies, Arc::new(self.told), self.allow_duplicate_uids);
         let registry = registry.with_rules(self.web.rules.clone());
         Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),

@@ -1,6 +1,6 @@
 use std::ops::Deref;
 
-use traffik_core::{backend::BackendError, client::Client};
+use traffik_core::backend::BackendError;
 
 use crate::engine::Limits;
 
@@ -31,13 +31,12 @@ use crate::engine::Limits;
 /// ```
 #[derive(Debug)]
 pub struct Charge {
-    client: Client,
     limits: Limits,
 }
 
 impl Charge {
-    pub(super) fn new(client: Client, limits: Limits) -> Self {
-        Self { client, limits }
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits }
     }
 
     /// How the client stood after the charge.
@@ -58,12 +57,10 @@ impl Charge {
     ///
     /// [`Strategy::refund`]: crate::strategy::Strategy::refund
     pub async fn refund(self) -> Result<(), BackendError> {
-        match (self.client.key(), self.limits.store()) {
-            (Some(key), Some(store)) if self.limits.is_admitted() => match self.limits.receipts(key).as_slice() {
-                [] => Ok(()),
-                receipts => store.refund(receipts).await,
-            },
-            _ => Ok(()),
+        let Some(store) = self.limits.store().filter(|_| self.limits.is_admitted()) else { return Ok(()) };
+        match self.limits.receipts().as_slice() {
+            [] => Ok(()),
+            receipts => store.refund(receipts).await,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use crate::limit::ConfigError;
+use crate::{limit::ConfigError, on_error::Undecided};
 
 /// Why there is no decision.
 #[derive(Debug, Error)]
@@ -28,4 +28,14 @@ pub enum Error {
     /// The backend gave no answer, and that is to be [raised](crate::on_error::Raise), or a function of yours returned an error.
     #[error("{0}")]
     Raised(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl From<Undecided> for Error {
+    fn from(undecided: Undecided) -> Self {
+        match undecided {
+            Undecided::Backend(error) => Self::Backend(error),
+            Undecided::Refused { error, retry_after } => Self::Refused { error, retry_after },
+            Undecided::Raised(error) => Self::Raised(error),
+        }
+    }
 }

@@ -2,12 +2,8 @@ use std::{fmt, marker::PhantomData};
 
 use traffik_core::{client::Client, rate::Rate};
 
-use super::{Asked, Charge, Error, Traffik};
-use crate::{
-    engine::Limits,
-    limit::{Throttle, Throttles},
-    one_or_more::OneOrMore,
-};
+use super::{Charge, Checks, Error, Limits, Traffik, decide::decide, maybe_ready::resolve};
+use crate::limit::{Throttle, Throttles};
 
 /// A question about a client without a request at hand, with a cost or a rate of its own: see [`Traffik::ask`].
 #[must_use = "nothing is asked until `hit` or `peek`"]
@@ -65,9 +61,7 @@ impl<T: Throttles> Inquiry<'_, T> {
     ///
     /// When a throttle is set up wrong, its strategy does not go with the rate, or the backend gave no answer.
     pub async fn hit(self) -> Result<Charge, Error> {
-        let asked = self.asked()?;
-        let limits = self.traffik.charge(&asked).await?;
-        Ok(Charge::new(self.traffik.counted_as(self.client), limits))
+        Ok(Charge::new(resolve!(decide(self.checks()?))?))
     }
 
     /// Tells how the client stands, as [`Traffik::peek`] does.
@@ -76,19 +70,19 @@ impl<T: Throttles> Inquiry<'_, T> {
     ///
     /// When a throttle is set up wrong, its strategy does not go with the rate, or the backend gave no answer.
     pub async fn peek(self) -> Result<Limits, Error> {
-        self.traffik.look(&self.asked()?).await
+        self.traffik.look(self.checks()?).await
     }
 
-    fn asked(&self) -> Result<OneOrMore<Asked<'_>>, Error> {
-        let asked = self.traffik.asked::<T>(self.client.clone())?;
-        if let Some(rate) = self.rate {
-            asked.iter().try_for_each(|asked| asked.definition.check_rate(rate))?;
+    fn checks(&self) -> Result<Checks<'_>, Error> {
+        let mut checks = self.traffik.checks::<T>(self.client.clone())?;
+        for check in checks.iter_mut() {
+            check.cost = self.cost.unwrap_or(check.cost);
+            if let Some(rate) = self.rate {
+                check.definition.check_rate(rate)?;
+                check.rate = rate;
+            }
         }
-        Ok(asked.map(|asked| Asked {
-            cost: self.cost.unwrap_or(asked.cost),
-            rate: self.rate.unwrap_or(asked.rate),
-            ..asked.clone()
-        }))
+        Ok(checks)
     }
 }
 

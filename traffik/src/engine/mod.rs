@@ -1,22 +1,16 @@
 //! The app's handle: its backends, and the defaults of every throttle.
 
-mod ask;
 mod builder;
 mod charge;
+mod check;
+mod decide;
 mod error;
 mod inquiry;
 mod limits;
-mod started;
+mod maybe_ready;
 mod task;
 mod traffik;
 
-#[cfg(feature = "ws")]
-pub(crate) use self::task::in_a_task;
-pub(crate) use self::{
-    ask::Asked,
-    limits::Judge,
-    started::{Started, Waiting},
-};
 pub use self::{
     builder::TraffikBuilder,
     charge::Charge,
@@ -25,6 +19,10 @@ pub use self::{
     limits::{Limit, Limits},
     traffik::Traffik,
 };
-
-/// As many hits are kept without an allocation.
-pub(crate) const INLINE: usize = 4;
+#[cfg(feature = "ws")]
+pub(crate) use self::{check::KeptCheck, task::in_a_task};
+pub(crate) use self::{
+    check::{Check, Checks, Resolved},
+    decide::{Failed, decide},
+    maybe_ready::resolve,
+};

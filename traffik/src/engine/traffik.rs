@@ -1,32 +1,18 @@
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 use traffik_core::{
-    backend::{Backend, BackendError, MaybeReady},
+    backend::{Backend, BackendError},
     client::Client,
     clock::AnyClock,
     decision::Hit,
 };
 
-use super::{
-    Charge, Error, Started, TraffikBuilder, Waiting,
-    ask::{Asked, Question},
-    task::in_a_task,
-};
+use super::{Charge, Check, Checks, Error, Limits, TraffikBuilder};
 use crate::{
-    engine::{Judge, Limits},
-    limit::Registry,
-    limit::{ConfigError, Throttles},
-    on_error::Plans,
-    one_or_more::OneOrMore,
-    store::{Store, Stores},
-};
-use crate::{
-    limit::{Definition, Throttle},
+    limit::{ConfigError, Definition, Registry, Throttle, Throttles},
+    on_error::{Decided, Policies, PolicyHits},
+    store::{HITS_INLINE, Stores},
     warning::Told,
     web::WebDefaults,
 };
@@ -92,7 +78,7 @@ impl Traffik {
         Self::from(App {
             clock: AnyClock::system(),
             ipv6_prefix: TraffikBuilder::IPV6_PREFIX,
-            registry: Registry::new(Stores::default(), Plans::default(), Arc::default(), true),
+            registry: Registry::new(Stores::default(), Policies::default(), Arc::default(), true),
             web: WebDefaults::default(),
         })
     }
@@ -152,14 +138,14 @@ impl Traffik {
     ///
     /// When a throttle is set up wrong, or the backend gave no answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
-        let asked = self.asked::<T>(client.into())?;
-        let entries: SmallVec<[Hit<'_>; super::INLINE]> = asked.iter().filter_map(Asked::entry).collect();
-        let mut all = match Asked::store(&asked)? {
+        let checks = self.checks::<T>(client.into())?;
+        let entries: SmallVec<[Hit<'_>; HITS_INLINE]> = checks.iter().filter_map(Check::entry).collect();
+        let mut all = match Definition::store_of_all(checks.iter().map(|check| check.definition))? {
             Some(store) => store.reset(&entries).await,
             None => Ok(()),
         };
-        for plan in asked.iter().filter_map(Asked::own_plan) {
-            all = all.and(plan.reset(&entries).await);
+        for policy in checks.iter().filter_map(|check| check.definition.policy.as_ref()) {
+            all = all.and(policy.reset(&entries).await);
         }
         Ok(all?)
     }
@@ -210,76 +196,22 @@ impl Traffik {
         client.by_ipv6_network(self.app.ipv6_prefix)
     }
 
-    /// Tells how what is asked stands.
-    pub(super) async fn look(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        let store = Asked::store(asked)?.filter(|_| asked.iter().any(Asked::is_counted));
-        let Some(store) = store else { return Ok(Limits::uncounted(asked)) };
-        if let Some(plan) = Asked::plan(asked) {
-            return Ok(plan.peek(store, asked).await?);
-        }
-        let answer = Asked::with_hits(asked, |hits| store.peek(hits));
-        Ok(Limits::peeked(asked, &mut store.in_time(answer).await?, &Judge::Backend)?)
-    }
-
-    pub(super) fn asked<T: Throttles>(&self, client: Client) -> Result<OneOrMore<Asked<'_>>, Error> {
-        let client = self.counted_as(client);
-        Ok(T::define(&self.app.registry)?.map(|definition| Asked::new(definition, client.clone())))
-    }
-
-    /// Charges. What has to wait is boxed.
-    pub(crate) async fn charge(&self, asked: &OneOrMore<Asked<'_>>) -> Result<Limits, Error> {
-        match Self::start(asked) {
-            Started::Done(answer) => answer,
-            Started::Waiting(waiting) => Box::pin(waiting.finish(asked)).await,
-        }
-    }
-
-    /// Starts a charge.
-    pub(crate) fn start<'a>(asked: &OneOrMore<Asked<'a>>) -> Started<'a> {
-        let store = match Asked::store(asked) {
-            Ok(store) => store.filter(|_| asked.iter().any(Asked::is_counted)),
-            Err(error) => return Started::Done(Err(error.into())),
+    /// Returns the limits of a client, and charges nothing.
+    pub(super) async fn look(&self, checks: Checks<'_>) -> Result<Limits, Error> {
+        let decided = match checks.store()? {
+            Some(store) => {
+                let (hits, policies) = checks.hits();
+                PolicyHits { hits: &hits, policies: &policies }.peek(store).await?
+            }
+            None => Decided::nothing(),
         };
-        match store {
-            None => Started::Done(Ok(Limits::uncounted(asked))),
-            // A permit must not be lost with a caller that goes away while it waits.
-            Some(store) if Limits::holds_any(asked) && !store.is_immediate() => start_in_a_task(asked),
-            Some(store) => start_at(store, asked),
-        }
+        Ok(Limits::peeked(checks, decided))
     }
-}
 
-#[inline]
-fn start_at<'a>(store: &'a Arc<Store>, asked: &OneOrMore<Asked<'a>>) -> Started<'a> {
-    if let Some(plan) = Asked::plan(asked) {
-        return plan.start(store, asked);
-    }
-    match Asked::with_hits(asked, |hits| store.decide(hits)) {
-        // Not moved, since it is large.
-        MaybeReady::Ready(Ok(ref mut decision)) => {
-            Started::Done(Limits::decided(asked, decision, &Judge::Backend).map_err(Error::from))
-        }
-        MaybeReady::Ready(Err(error)) => Started::Done(Err(error.into())),
-        answer => Started::Waiting(Waiting::Store(store, answer)),
-    }
-}
-
-/// Starts a charge that a task finishes if it has to wait, whether its caller stays or not. A permit that nobody takes is given
-/// back.
-#[cold]
-fn start_in_a_task<'a>(asked: &OneOrMore<Asked<'_>>) -> Started<'a> {
-    let questions = asked.map(Asked::question);
-    let mut charge = Box::pin(async move {
-        let asked = questions.map(Question::asked);
-        let Some(store) = Asked::store(&asked)? else { return Ok(Limits::uncounted(&asked)) };
-        match start_at(store, &asked) {
-            Started::Done(answer) => answer,
-            Started::Waiting(waiting) => waiting.finish(&asked).await,
-        }
-    });
-    match charge.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => Started::Done(answer),
-        Poll::Pending => Started::Waiting(Waiting::Task(Box::pin(in_a_task(charge)))),
+    pub(super) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, Error> {
+        let client = self.counted_as(client);
+        let check = |definition| Check::new(definition, definition.settings.cost, client.clone());
+        Ok(T::define(&self.app.registry)?.map_into(check))
     }
 }
 

@@ -11,7 +11,7 @@ use traffik_core::{
 
 use super::{ConfigError, Declared, Settings, Throttle, queue::Queue, uid};
 use crate::{
-    on_error::{Plan, Plans},
+    on_error::{ErrorPolicy, Policies},
     store::{Store, Stores},
     warning::{Told, Warning},
 };
@@ -29,12 +29,12 @@ pub struct Definition {
     pub(crate) is_held: bool,
     /// Where it is kept: nowhere, if everything is admitted.
     pub(crate) store: Option<Arc<Store>>,
-    /// What is done when that gives no answer, if not what is done unless told otherwise.
-    pub(crate) plan: Option<Arc<Plan>>,
+    /// What is done while the store does not answer. `None` if there is no store.
+    pub(crate) policy: Option<Arc<ErrorPolicy>>,
     /// What is held of it, if its strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
-    /// Whether what it asks about a request is answered at once.
-    pub(crate) asks: crate::web::Asks,
+    /// Where its clients are identified.
+    pub(crate) identity: crate::web::Source,
     /// What all responses say of it.
     pub(crate) items: crate::web::Items,
     /// Whether a request met it after another that is the same but for its uid.
@@ -45,7 +45,7 @@ impl Definition {
     pub(crate) fn of<T: Throttle>(
         settings: Settings,
         stores: &Stores,
-        plans: &Plans,
+        policies: &Policies,
         told: &Told,
     ) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
@@ -55,11 +55,11 @@ impl Definition {
             name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
             uid: T::UID,
             rate: const { T::RATE },
-            asks: settings.web.asks::<T>(),
+            identity: settings.web.identity_source::<T>(),
             settings,
             is_held: false,
             store: stores.own().cloned(),
-            plan: None,
+            policy: None,
             queue: None,
             items: crate::web::Items::new(T::UID, T::RATE),
             is_second: AtomicBool::new(false),
@@ -72,9 +72,9 @@ impl Definition {
         definition.settings.web.check::<T>(definition.name, told)?;
         definition.find_store(stores)?;
         definition.queue = Queue::by(&definition.settings.strategy);
-        definition.plan = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
-            Some(own) => Some(Arc::new(Plan::new(own.clone(), store))),
-            None => plans.of(store).cloned(),
+        definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
+            Some(own) => Some(Arc::new(ErrorPolicy::new(own.clone(), store))),
+            None => policies.of(store).cloned(),
         });
         Ok(definition)
     }

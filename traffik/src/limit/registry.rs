@@ -9,7 +9,7 @@ use super::known::Known;
 use crate::web::ByUid;
 use crate::{
     limit::{ConfigError, Declared, Definition, Throttle, Throttles},
-    on_error::{Plan, Plans},
+    on_error::{ErrorPolicy, Policies},
     store::Stores,
     warning::Told,
 };
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(crate) stores: Stores,
-    plans: Plans,
+    policies: Policies,
     pub(crate) told: Arc<Told>,
     /// What the app adds to the rules of throttles.
     rules: ByUid,
@@ -32,12 +32,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(stores: Stores, plans: Plans, told: Arc<Told>, allow_duplicate_uids: bool) -> Self {
+    pub(crate) fn new(stores: Stores, policies: Policies, told: Arc<Told>, allow_duplicate_uids: bool) -> Self {
         let duplicates = if allow_duplicate_uids { Vec::new() } else { Declared::duplicates() };
         for duplicate in &duplicates {
             tracing::error!("{duplicate}");
         }
-        Self { stores, plans, told, allow_duplicate_uids, duplicates, ..Self::default() }
+        Self { stores, policies, told, allow_duplicate_uids, duplicates, ..Self::default() }
     }
 
     /// Whether every throttle that a macro declared can be told from the others.
@@ -49,7 +49,7 @@ impl Registry {
     ///
     /// They are made known to nobody: the app may use few of them, and one that was compiled twice only once.
     pub(crate) fn check_declared(&self) -> Result<(), ConfigError> {
-        let all = Self::new(self.stores.clone(), self.plans.clone(), Arc::clone(&self.told), true);
+        let all = Self::new(self.stores.clone(), self.policies.clone(), Arc::clone(&self.told), true);
         let all = all.with_rules(self.rules.clone());
         Declared::check_each(&all)
     }
@@ -84,14 +84,14 @@ impl Registry {
     fn define<T: Throttle>(&self) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
         self.rules.add_to(T::UID, &mut settings.web.applies);
-        Definition::of::<T>(settings, &self.stores, &self.plans, &self.told)
+        Definition::of::<T>(settings, &self.stores, &self.policies, &self.told)
     }
 
     /// Clears all backends, those included that stand in for others.
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
         let mut all = self.stores.clear().await;
-        for plan in self.all_plans() {
-            all = all.and(plan.clear().await);
+        for policy in self.all_policies() {
+            all = all.and(policy.clear().await);
         }
         all
     }
@@ -99,15 +99,15 @@ impl Registry {
     /// Closes all backends, likewise.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let mut all = self.stores.close().await;
-        for plan in self.all_plans() {
-            all = all.and(plan.close().await);
+        for policy in self.all_policies() {
+            all = all.and(policy.close().await);
         }
         all
     }
 
     /// Those of the app, and those that throttles have of their own. That some are there twice does no harm.
-    fn all_plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        self.plans.iter().chain(self.known.iter().filter_map(|known| known.plan.as_ref()))
+    fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
+        self.policies.iter().chain(self.known.iter().filter_map(|known| known.policy.as_ref()))
     }
 
     fn learn(&self, new: Definition) -> Result<&Arc<Definition>, ConfigError> {

@@ -1,51 +1,68 @@
-//! The backend is asked, and again if that is safe.
+use std::{sync::Arc, time::Duration};
 
+use thiserror::Error;
 use traffik_core::{
-    backend::{Answer, BackendError},
-    decision::Decision,
+    backend::BackendError,
+    decision::{Decision, Hit},
 };
 
-use super::{budget::Budget, retry::Retry};
-use crate::{
-    engine::{Asked, Judge, Limits},
-    one_or_more::OneOrMore,
-    store::Store,
-};
+use super::{FallbackBackend, function::AnyError};
 
-/// Starts a decision.
-pub(super) fn decide<'a>(store: &'a Store, asked: &OneOrMore<Asked<'_>>) -> Answer<'a, Decision> {
-    Asked::with_hits(asked, |hits| store.decide(hits))
+/// A decision, and the backend that made it.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    pub(crate) by: DecidedBy,
 }
 
-/// What the backend decides within the budget, where it was asked once and `first` is its answer.
-pub(super) async fn ask(
-    store: &Store,
-    asked: &OneOrMore<Asked<'_>>,
-    retry: Retry,
-    budget: Budget<'_>,
-    first: Answer<'_, Decision>,
-) -> Result<Limits, BackendError> {
-    let mut decision = budget.hold(again(store, asked, retry, budget, first)).await?;
-    Limits::decided(asked, &mut decision, &Judge::Backend)
+/// Which backend decided.
+#[derive(Clone, Debug)]
+pub(crate) enum DecidedBy {
+    /// The throttle's own.
+    Primary,
+    /// The fallback, since the primary did not answer.
+    Fallback(Arc<FallbackBackend>),
+    /// None: the request passes although no backend answered.
+    Unchecked,
 }
 
-/// Asks until there is an answer, or an attempt that may have run, or no time left for one more.
-async fn again<'a>(
-    store: &'a Store,
-    asked: &OneOrMore<Asked<'_>>,
-    retry: Retry,
-    budget: Budget<'_>,
-    first: Answer<'a, Decision>,
-) -> Result<Decision, BackendError> {
-    let (mut pauses, mut next) = (retry.pauses(), first);
-    loop {
-        match next.await {
-            Err(error @ BackendError::NotRun(_)) => match pauses.next().filter(|pause| *pause < budget.left()) {
-                Some(pause) => budget.clock.sleep(pause).await,
-                None => return Err(error),
-            },
-            answer => return answer,
+/// Why there is no decision.
+#[derive(Debug, Error)]
+pub(crate) enum Undecided {
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error("{error}")]
+    Refused { error: Arc<BackendError>, retry_after: Duration },
+    #[error("{0}")]
+    Raised(AnyError),
+}
+
+impl Decided {
+    /// Takes a decision of the primary that has an outcome for each hit.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an outcome is missing: a decision that leaves out a hit admits nothing.
+    pub(super) fn primary(hits: &[Hit<'_>], decision: Decision) -> Result<Self, BackendError> {
+        check_complete(hits, &decision)?;
+        Ok(Self { decision, by: DecidedBy::Primary })
+    }
+
+    /// A decision about no hits.
+    pub(crate) fn nothing() -> Self {
+        Self { decision: Decision::from_iter([]), by: DecidedBy::Primary }
+    }
+
+    pub(super) fn unchecked() -> Self {
+        Self { by: DecidedBy::Unchecked, ..Self::nothing() }
+    }
+}
+
+pub(super) fn check_complete(hits: &[Hit<'_>], decision: &Decision) -> Result<(), BackendError> {
+    match (hits.len(), decision.outcomes().len()) {
+        (hits, outcomes) if hits == outcomes => Ok(()),
+        (hits, outcomes) => {
+            Err(BackendError::unavailable(format!("the backend returned {outcomes} outcomes of {hits} hits")))
         }
-        next = decide(store, asked);
     }
 }

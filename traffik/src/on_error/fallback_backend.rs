@@ -2,93 +2,82 @@ use std::{num::NonZeroU64, sync::Arc};
 
 use traffik_core::{
     backend::{Answer, BackendError},
-    decision::Decision,
+    decision::{Decision, Hit},
     rate::Rate,
-    strategy::Strategy,
+    strategy::{AnyStrategy, Strategy},
 };
 
-use super::{Fallback, asking::decide, budget::Budget, refusals::Refusals};
-use crate::{
-    engine::{Asked, Judge, Limits},
-    one_or_more::OneOrMore,
-    store::Store,
-};
+use super::{Decided, DecidedBy, Fallback, budget::Budget, decided::check_complete, refusals::Refusals};
+use crate::store::{HITS_INLINE, Store};
 
-/// The backend that decides when the first does not.
+/// The backend that decides while the primary does not answer.
 #[derive(Debug)]
-pub(super) struct Spare {
-    pub(super) store: Arc<Store>,
+pub(crate) struct FallbackBackend {
+    pub(crate) store: Arc<Store>,
     share: NonZeroU64,
     refusals: Refusals,
 }
 
-impl Spare {
-    /// Its calls that nobody else bounds take as long as those of the first.
-    pub(super) fn new(fallback: Fallback, first: &Store) -> Self {
+/// Hits at this process's share of their rates.
+type Shares<'a> = smallvec::SmallVec<[Hit<'a>; HITS_INLINE]>;
+
+impl FallbackBackend {
+    /// Calls that no request waits for have the timeout of the primary.
+    pub(super) fn new(fallback: Fallback, primary: &Store) -> Self {
         let Fallback { backend, share } = fallback;
-        Self { store: Arc::new(first.spare(backend)), share, refusals: Refusals::default() }
+        Self { store: Arc::new(primary.standby(backend)), share, refusals: Refusals::default() }
     }
 
-    /// Starts a decision about the part of each limit that this process has.
-    pub(super) fn start<'a, 'd>(
-        &'a self,
-        asked: &OneOrMore<Asked<'d>>,
-    ) -> (OneOrMore<Asked<'d>>, Answer<'a, Decision>) {
-        let parts = asked.map(|asked| self.part_of(asked));
-        let answer = decide(&self.store, &parts);
-        (parts, answer)
+    /// Starts a decision about this process's share of each limit.
+    pub(super) fn start(&self, hits: &[Hit<'_>]) -> Answer<'_, Decision> {
+        self.store.decide(&self.shares(hits))
     }
 
-    /// Decides, and remembers whom it refuses.
-    pub(super) async fn charge(
-        &self,
-        asked: &OneOrMore<Asked<'_>>,
-        budget: Budget<'_>,
-    ) -> Result<Limits, BackendError> {
-        let (parts, answer) = self.start(asked);
-        self.conclude(&parts, budget.hold(answer).await)
-    }
-
-    /// The same where the decision was started.
+    /// Receives a decision, and remembers refusals.
     pub(super) async fn receive(
-        &self,
-        asked: &OneOrMore<Asked<'_>>,
+        self: &Arc<Self>,
+        hits: &[Hit<'_>],
         answer: Answer<'_, Decision>,
         budget: Budget<'_>,
-    ) -> Result<Limits, BackendError> {
-        let parts = asked.map(|asked| self.part_of(asked));
-        self.conclude(&parts, budget.hold(answer).await)
+    ) -> Result<Decided, BackendError> {
+        self.conclude(hits, budget.hold(answer).await?)
     }
 
-    pub(super) fn conclude(
-        &self,
-        parts: &OneOrMore<Asked<'_>>,
-        answer: Result<Decision, BackendError>,
-    ) -> Result<Limits, BackendError> {
-        let limits = Limits::decided(parts, &mut answer?, &self.judge())?;
-        if !limits.is_admitted() {
-            self.refusals.remember(parts, &limits, self.store.clock().now());
+    pub(super) fn conclude(self: &Arc<Self>, hits: &[Hit<'_>], decision: Decision) -> Result<Decided, BackendError> {
+        let decided = self.decided(hits, decision)?;
+        let admitted = decided.decision.is_admitted();
+        if !admitted {
+            self.refusals.remember(&self.shares(hits), &decided.decision, self.store.clock().now());
         }
-        let (fallback, admitted) = (self.store.namespace(), limits.is_admitted());
-        tracing::debug!(fallback, admitted, uid = limits.tightest().uid(), "the fallback decided");
-        Ok(limits)
+        tracing::debug!(fallback = self.store.namespace(), admitted, "the fallback decided");
+        Ok(decided)
     }
 
-    /// Whether it refused any of them lately.
-    pub(super) fn may_refuse(&self, asked: &OneOrMore<Asked<'_>>) -> bool {
-        self.refusals.concern(asked, self.store.clock())
+    fn decided(self: &Arc<Self>, hits: &[Hit<'_>], decision: Decision) -> Result<Decided, BackendError> {
+        check_complete(hits, &decision)?;
+        Ok(Decided { decision, by: DecidedBy::Fallback(Arc::clone(self)) })
     }
 
-    /// A refusal of those whom it refused before, if it would refuse them still.
+    /// Whether it refused any of the clients lately.
+    pub(super) fn may_refuse(&self, hits: &[Hit<'_>]) -> bool {
+        self.refusals.concern(hits, self.store.clock())
+    }
+
+    /// Returns a refusal if it refused any of the clients before, and still would.
     ///
-    /// Where it does not say so soon the first decides, and has most of the time: that the fallback hangs is no failure of
-    /// the first.
-    pub(super) async fn still_refused(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Option<Limits> {
-        if !self.may_refuse(asked) {
+    /// It has a quarter of the time to say so. If it does not, the primary decides: that the fallback hangs is no failure of
+    /// the primary.
+    pub(super) async fn still_refused(self: &Arc<Self>, hits: &[Hit<'_>], budget: Budget<'_>) -> Option<Decided> {
+        if !self.may_refuse(hits) {
             return None;
         }
-        let limits = self.peek(asked, budget.a_quarter()).await.ok()?;
-        (!limits.is_admitted()).then_some(limits)
+        let decided = self.peek(hits, budget.a_quarter()).await.ok()?;
+        (!decided.decision.is_admitted()).then_some(decided)
+    }
+
+    pub(super) async fn peek(self: &Arc<Self>, hits: &[Hit<'_>], budget: Budget<'_>) -> Result<Decided, BackendError> {
+        let answer = self.store.peek(&self.shares(hits));
+        self.decided(hits, budget.hold(answer).await?)
     }
 
     pub(super) async fn clear(&self) -> Result<(), BackendError> {
@@ -96,32 +85,26 @@ impl Spare {
         self.store.clear().await
     }
 
-    pub(super) async fn peek(&self, asked: &OneOrMore<Asked<'_>>, budget: Budget<'_>) -> Result<Limits, BackendError> {
-        let asked = asked.map(|asked| self.part_of(asked));
-        let answer = Asked::with_hits(&asked, |hits| self.store.peek(hits));
-        Limits::peeked(&asked, &mut budget.hold(answer).await?, &self.judge())
-    }
-
-    fn judge(&self) -> Judge {
-        Judge::Fallback(Arc::clone(&self.store))
-    }
-
-    /// The same at its share of the rate of the request. What costs more than that costs all of it: it is not refused for
-    /// good, unless it costs more than the whole rate can hold.
-    fn part_of<'a>(&self, asked: &Asked<'a>) -> Asked<'a> {
-        let strategy = &asked.definition.settings.strategy;
-        let rate = match divided(asked.rate, self.share).filter(|rate| strategy.check(*rate).is_ok()) {
-            Some(rate) => rate,
-            None => asked.rate,
+    fn shares<'a>(&self, hits: &[Hit<'a>]) -> Shares<'a> {
+        let share = |hit: &Hit<'a>| {
+            let (rate, cost) = self.share_of(hit.strategy, hit.rate, hit.cost);
+            Hit { rate, cost, ..*hit }
         };
-        let fits_the_whole = asked.rate.is_unlimited() || asked.cost <= strategy.capacity(asked.rate);
-        let cost =
-            if fits_the_whole && rate != asked.rate { asked.cost.min(strategy.capacity(rate)) } else { asked.cost };
-        Asked { rate, cost, ..asked.clone() }
+        hits.iter().map(share).collect()
+    }
+
+    /// Returns the share of a rate, and the cost under it. A cost above the share is all of the share, so that it is refused
+    /// for good only if it exceeds the whole rate.
+    pub(crate) fn share_of(&self, strategy: &AnyStrategy, rate: Rate, cost: u64) -> (Rate, u64) {
+        match divided(rate, self.share).filter(|share| strategy.check(*share).is_ok()) {
+            Some(share) if cost <= strategy.capacity(rate) => (share, cost.min(strategy.capacity(share))),
+            Some(share) => (share, cost),
+            None => (rate, cost),
+        }
     }
 }
 
-/// Nothing, where it is unlimited, or divided by one.
+/// Returns `None` for an unlimited rate and for a share of one.
 fn divided(rate: Rate, share: NonZeroU64) -> Option<Rate> {
     let limit = (rate.limit() / share).max(1);
     (share.get() > 1 && !rate.is_unlimited()).then(|| Rate::new(limit, rate.period()).ok()).flatten()

@@ -1,14 +1,12 @@
 use std::{error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
 
-use traffik_core::{backend::BackendError, client::Client, rate::Rate};
-
-use crate::engine::Asked;
+use traffik_core::{backend::BackendError, client::Client, decision::Hit, rate::Rate};
 
 /// What a function of one's own is told of a backend that gave no answer: see [`OnError`](super::OnError).
 #[derive(Clone, Debug)]
 pub struct Failure {
     error: Arc<BackendError>,
-    uid: &'static str,
+    uid: Box<str>,
     client: Client,
     rate: Rate,
     cost: u64,
@@ -34,9 +32,9 @@ type Answer = Pin<Box<dyn Future<Output = Result<Resolution, AnyError>> + Send>>
 pub(super) struct Function(Arc<dyn Fn(Failure) -> Answer + Send + Sync>);
 
 impl Failure {
-    pub(super) fn new(error: Arc<BackendError>, asked: &Asked<'_>) -> Self {
-        let Asked { definition, ref client, rate, cost, .. } = *asked;
-        Self { error, uid: definition.uid, client: client.clone(), rate, cost }
+    pub(super) fn new(error: Arc<BackendError>, hit: &Hit<'_>) -> Self {
+        let Hit { uid, key, rate, cost, .. } = *hit;
+        Self { error, uid: uid.into(), client: key.clone().into(), rate, cost }
     }
 
     /// Why the backend gave no answer.
@@ -48,8 +46,8 @@ impl Failure {
     /// The uid of the throttle. Of several that are one decision it is the one whose `on_error` this is, or the first if it
     /// is the app's.
     #[must_use]
-    pub fn uid(&self) -> &'static str {
-        self.uid
+    pub fn uid(&self) -> &str {
+        &self.uid
     }
 
     /// Who makes the request.

@@ -35,27 +35,29 @@
 //! What the fallback charged is given back to the fallback. Once an app is [closed](crate::Traffik::close) every request is
 //! a 503, whatever is said here.
 
-mod asking;
 pub mod breaker;
 mod budget;
+mod decided;
+mod failover;
 mod fallback;
+mod fallback_backend;
 mod function;
-mod guarded;
-mod plan;
-mod plans;
+mod policies;
+mod policy;
 mod refusals;
 mod retry;
-mod spare;
 
 use self::function::{AnyError, Function};
+pub(crate) use self::{
+    decided::{Decided, DecidedBy, Undecided},
+    fallback_backend::FallbackBackend,
+    policies::Policies,
+    policy::{ErrorPolicy, PolicyHits, Started},
+};
 pub use self::{
     fallback::{Failover, Fallback},
     function::{Failure, Resolution},
     retry::{Backoff, Retry},
-};
-pub(crate) use self::{
-    plan::{Plan, Planned},
-    plans::Plans,
 };
 
 /// Lets every request through, uncounted, as long as the backend gives no answer.

@@ -8,13 +8,8 @@ use std::{
 };
 
 use traffik_core::{
-    client::Key,
     clock::{AnyClock, Timestamp},
-};
-
-use crate::{
-    engine::{Asked, Limit, Limits},
-    one_or_more::OneOrMore,
+    decision::{Decision, Hit, Standing},
 };
 
 /// Whom the fallback refused, until his wait ends: when the first backend decides again, which knows nothing of it, nobody
@@ -39,19 +34,19 @@ struct Waits {
 const MOST: usize = 1 << 16;
 
 impl Refusals {
-    /// Remembers what was refused, if anything was.
-    pub(super) fn remember(&self, asked: &OneOrMore<Asked<'_>>, limits: &Limits, now: Timestamp) {
-        for (asked, limit) in asked.iter().zip(limits.iter()) {
-            if let (Some(key), Some(wait)) = (asked.client.key(), limit.retry_after()) {
+    /// Remembers the hits that were refused.
+    pub(super) fn remember(&self, hits: &[Hit<'_>], decision: &Decision, now: Timestamp) {
+        for (hit, outcome) in hits.iter().zip(decision.outcomes()) {
+            if let Some(wait) = Standing::new(hit.strategy, hit.rate, outcome).retry_after() {
                 let end = now.saturating_add(wait);
                 self.last_end.fetch_max(end.as_micros(), Ordering::Relaxed);
-                self.lock().add(self.digest(limit, key), end, now);
+                self.lock().add(self.digest(hit), end, now);
             }
         }
     }
 
-    /// Whether any of what is asked was refused lately.
-    pub(super) fn concern(&self, asked: &OneOrMore<Asked<'_>>, clock: &AnyClock) -> bool {
+    /// Whether any of the hits was refused lately.
+    pub(super) fn concern(&self, hits: &[Hit<'_>], clock: &AnyClock) -> bool {
         let last_end = self.last_end.load(Ordering::Relaxed);
         // Where nobody was refused the clock is not asked.
         if last_end == 0 {
@@ -62,11 +57,7 @@ impl Refusals {
             return false;
         }
         let waits = self.lock();
-        let is_waiting = |asked: &Asked<'_>| {
-            let digest = asked.client.key().map(|key| self.hasher.hash_one((asked.definition.uid, key)));
-            digest.and_then(|digest| waits.ends.get(&digest)).is_some_and(|end| now < *end)
-        };
-        asked.iter().any(is_waiting)
+        hits.iter().any(|hit| waits.ends.get(&self.digest(hit)).is_some_and(|end| now < *end))
     }
 
     pub(super) fn forget_all(&self) {
@@ -74,8 +65,8 @@ impl Refusals {
         self.last_end.store(0, Ordering::Relaxed);
     }
 
-    fn digest(&self, limit: &Limit, key: &Key) -> u64 {
-        self.hasher.hash_one((limit.uid(), key))
+    fn digest(&self, hit: &Hit<'_>) -> u64 {
+        self.hasher.hash_one((hit.uid, hit.key))
     }
 
     /// It holds nothing that a panic could have left in pieces but for a wait or two.

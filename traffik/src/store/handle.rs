@@ -41,8 +41,8 @@ impl Store {
         Self { name, backend, clock, timeout, is_immediate: AtomicBool::new(false), leases: Leases::default() }
     }
 
-    /// Another backend that stands in for this one, and is waited for as long.
-    pub(crate) fn spare(&self, backend: Arc<dyn Backend>) -> Self {
+    /// Returns a handle for a backend that stands in for this one, with the same timeout.
+    pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
         Self::new(None, backend, self.clock.clone(), self.timeout)
     }
 

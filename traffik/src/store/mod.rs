@@ -9,3 +9,6 @@ pub(crate) use self::{
     handle::{Store, Stores},
     leases::Lease,
 };
+
+/// As many hits of one decision are kept without an allocation.
+pub(crate) const HITS_INLINE: usize = 4;

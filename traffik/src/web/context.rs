@@ -1,162 +1,103 @@
-//! A request meets its throttles.
+use std::sync::Arc;
 
-use std::{fmt, pin::Pin, sync::Arc};
-
-use axum::http::request::Parts;
-use traffik_core::client::Client;
-
-use super::hold::{Hold, hold, reserve_slots};
-use crate::{
-    engine::{Asked, Error, Limit, Limits, Started, Traffik},
-    limit::{Definition, Throttle},
-    one_or_more::OneOrMore,
-    web::{
-        ledger::{Ledger, Met},
-        place::Place,
-        rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
-    },
+use axum::{
+    extract::FromRequestParts,
+    http::{Extensions, request::Parts},
 };
 
-/// The ledger and the handle that a request carries.
+use super::{
+    ledger::Ledger,
+    rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
+};
+use crate::engine::{Error, Failed, Limits, Traffik};
+
+/// What a request carries: the handle, and the limits that it met so far. It is the only extension of a request.
 #[doc(hidden)]
-#[derive(Debug)]
-pub struct Meeting {
-    ledger: Ledger,
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    ledger: Arc<Ledger>,
     /// The handle, if it is not the ledger's.
-    other: Option<Traffik>,
-    place: Place,
+    inner: Option<Traffik>,
 }
 
-/// A request that is let through.
-#[doc(hidden)]
-pub struct Passed<'a> {
-    pub(super) limits: Limits,
-    /// How it is held before it goes on, if it has to be.
-    pub(super) hold: Option<Hold<'a>>,
-}
-
-impl fmt::Debug for Passed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limits, hold } = self;
-        f.debug_struct("Passed").field("limits", limits).field("is_held", &hold.is_some()).finish()
-    }
-}
-
-type Finishing<'a> = Pin<Box<dyn Future<Output = Result<Passed<'a>, ThrottleRejection>> + Send + 'a>>;
-
-/// How far a request gets without waiting.
-#[doc(hidden)]
-pub enum Now<'a> {
-    /// All the way.
-    Decided(Result<Passed<'a>, ThrottleRejection>),
-    /// All is known of it, and the decision was started.
-    Waiting(Finishing<'a>),
-    /// Nowhere: something that is asked about it has to be waited for, and nothing was asked.
-    Nowhere,
-}
-
-impl fmt::Debug for Now<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Decided(passed) => f.debug_tuple("Decided").field(passed).finish(),
-            Self::Waiting(_) => f.write_str("Waiting(..)"),
-            Self::Nowhere => f.write_str("Nowhere"),
+impl RequestContext {
+    /// Puts the handle of a layer into a request. Returns the ledger to the outermost layer, which completes the response.
+    pub(super) fn enter(extensions: &mut Extensions, traffik: &Traffik) -> Option<Arc<Ledger>> {
+        if let Some(context) = extensions.get_mut::<Self>() {
+            context.set_handle(traffik);
+            return context.ledger.watch().then(|| Arc::clone(&context.ledger));
         }
+        let ledger = Arc::new(Ledger::new(traffik.clone(), true));
+        extensions.insert(Self { ledger: Arc::clone(&ledger), inner: None });
+        Some(ledger)
     }
-}
 
-impl Meeting {
-    pub(in crate::web) fn begin(parts: &mut Parts, place: Place) -> Result<Self, Misconfigured> {
-        place.check()?;
+    /// Returns the context of a request. Where there is no layer, the handle comes from an `Extension`.
+    pub(super) fn of(parts: &mut Parts) -> Result<Self, Misconfigured> {
+        if let Some(context) = parts.extensions.get::<Self>() {
+            let mut context = context.clone();
+            if let (false, Some(traffik)) = (context.ledger.is_watched(), parts.extensions.get::<Traffik>()) {
+                context.set_handle(traffik);
+            }
+            return Ok(context);
+        }
         let traffik = parts.extensions.get::<Traffik>().ok_or_else(Misconfigured::no_state)?;
-        let Some(ledger) = parts.extensions.get::<Ledger>().cloned() else {
-            let ledger = Ledger::new(traffik.clone());
-            parts.extensions.insert(ledger.clone());
-            return Ok(Self { ledger, other: None, place });
-        };
-        let other = (!traffik.is(ledger.traffik())).then(|| traffik.clone());
-        Ok(Self { ledger, other, place })
+        let context = Self { ledger: Arc::new(Ledger::new(traffik.clone(), false)), inner: None };
+        parts.extensions.insert(context.clone());
+        Ok(context)
     }
 
-    /// Where the request meets its throttles.
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    /// Returns the handle that a request carries.
+    pub(super) fn handle(extensions: &Extensions) -> Option<&Traffik> {
+        let context = extensions.get::<Self>().filter(|context| context.ledger.is_watched());
+        context.map(Self::traffik).or_else(|| extensions.get())
+    }
+
+    /// Returns whether a layer waits for the response of a request.
+    pub(super) fn is_watched(extensions: &Extensions) -> bool {
+        extensions.get::<Self>().is_some_and(|context| context.ledger.is_watched())
+    }
+
+    fn set_handle(&mut self, traffik: &Traffik) {
+        self.inner = (!traffik.is(self.ledger.traffik())).then(|| traffik.clone());
     }
 
     pub(super) fn traffik(&self) -> &Traffik {
-        self.other.as_ref().unwrap_or(self.ledger.traffik())
+        self.inner.as_ref().unwrap_or(self.ledger.traffik())
     }
 
-    pub(super) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, Misconfigured> {
-        self.traffik().definition::<T>().map_err(Misconfigured::from)
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    /// The limit as it was, if this request was charged for the same throttle and client before.
-    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Arc<Limit>> {
-        self.ledger.charged_before(definition, client)
+    /// Records the limits of a decision.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request that was refused, or about which there is no decision.
+    pub(super) fn record(&self, decided: Result<Limits, Box<Failed>>) -> Result<Limits, ThrottleRejection> {
+        let limits = decided.map_err(|failed| self.reject(*failed))?;
+        self.ledger.record(&limits);
+        if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
     }
 
-    /// Decides, as far as that takes no waiting.
-    pub(super) fn decide_now<'a>(&'a self, mut asked: OneOrMore<Asked<'a>>) -> Now<'a> {
-        reserve_slots(&mut asked, self.traffik().clock());
-        match Traffik::start(&asked) {
-            Started::Done(answer) => Now::Decided(self.conclude(asked, answer)),
-            Started::Waiting(waiting) => Now::Waiting(Box::pin(async move {
-                let answer = waiting.finish(&asked).await;
-                self.conclude(asked, answer)
-            })),
-        }
-    }
-
-    /// Decides about all that the request was not charged for before.
-    pub(super) async fn decide(&self, mut asked: OneOrMore<Asked<'_>>) -> Result<Passed<'_>, ThrottleRejection> {
-        reserve_slots(&mut asked, self.traffik().clock());
-        let answer = self.traffik().charge(&asked).await;
-        self.conclude(asked, answer)
-    }
-
-    /// Writes down what was decided.
-    fn conclude(
-        &self,
-        mut asked: OneOrMore<Asked<'_>>,
-        answer: Result<Limits, Error>,
-    ) -> Result<Passed<'_>, ThrottleRejection> {
-        let limits = match answer {
-            Ok(limits) => limits,
-            Err(error) => return Err(self.reject(error, &asked)),
-        };
-        let charged = limits.is_admitted();
-        let hold = if charged { hold(&mut asked, &limits, self.traffik().clock()) } else { None };
-        self.record(asked, &limits, charged);
-        if charged {
-            Ok(Passed { limits, hold })
-        } else {
-            Err(Limited::new(limits, self.traffik().clone(), self.ledger.clone()).into())
-        }
-    }
-
-    /// Why nothing was decided.
     #[cold]
-    fn reject(&self, error: Error, asked: &OneOrMore<Asked<'_>>) -> ThrottleRejection {
-        let (traffik, ledger) = (self.traffik().clone(), self.ledger.clone());
+    fn reject(&self, Failed { error, definitions }: Failed) -> ThrottleRejection {
         let (error, retry_after) = match error {
             Error::Config(error) => return Misconfigured::from(error).into(),
-            Error::Raised(error) => return Raised::new(error, traffik, ledger).into(),
+            Error::Raised(error) => return Raised::new(error, self.clone()).into(),
             Error::Backend(error) => (Arc::new(error), Unavailable::RETRY_AFTER),
             Error::Refused { error, retry_after } => (error, retry_after),
         };
-        let definitions = asked.iter().map(|asked| Arc::clone(asked.definition)).collect();
-        Unavailable::new(error, retry_after, definitions, traffik, ledger).into()
+        Unavailable::new(error, retry_after, definitions, self.clone()).into()
     }
+}
 
-    fn record(&self, asked: OneOrMore<Asked<'_>>, limits: &Limits, charged: bool) {
-        let mut limits = limits.shared();
-        let mut recording = self.ledger.record();
-        asked.into_each(|Asked { client, charged_before, .. }| {
-            if let (Some(limit), None) = (limits.next(), charged_before) {
-                let (limit, charged) = (Arc::clone(limit), charged && limit.is_counted());
-                recording.add(Met { client, limit, charged });
-            }
-        });
+/// Extracts the handle of the innermost [`Traffik::layer`], or of an `axum::Extension` where there is no such layer.
+impl<S: Sync> FromRequestParts<S> for Traffik {
+    type Rejection = Misconfigured;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Misconfigured> {
+        RequestContext::handle(&parts.extensions).cloned().ok_or_else(Misconfigured::no_state)
     }
 }

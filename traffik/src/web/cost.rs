@@ -5,10 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
-    function::{Answer, OfParts, Source},
-    rejection::{Declined, ThrottleRejection},
-};
+use super::function::{OfParts, Source};
 use crate::limit::Settings;
 
 /// What a function that gives the cost of a request may answer: the cost, or a `Result` with a response of its own to a
@@ -61,10 +58,6 @@ where
 
 /// A function that tells what requests cost.
 pub(super) type CostOf = OfParts<u64>;
-
-pub(super) fn answered(cost: Answer<u64>) -> Result<u64, ThrottleRejection> {
-    cost.map_err(|response| Declined::new(response).into())
-}
 
 /// With feature `axum`.
 impl Settings {

@@ -1,11 +1,14 @@
 //! What the web needs to know of an app and of a throttle.
 
+use std::any::TypeId;
+
 use axum::http::request::Parts;
 
 use super::{
     client_ip::{ClientIp, Watch},
     cost::CostOf,
-    identity::{AsyncIdentifier, Identifier, IntoIdentity, has_default_identity},
+    function::Source,
+    identity::{AsyncIdentifier, Identity, IntoIdentity},
     rate::RateOf,
     response::{AnyResponder, Responder},
     rules::{Applies, ByUid, Bypass, Rule},
@@ -13,7 +16,7 @@ use super::{
 };
 use crate::{
     engine::TraffikBuilder,
-    limit::{ConfigError, Settings, Throttle},
+    limit::{ConfigError, DefaultIdentity, Settings, Throttle},
     observe::LogThrottle,
     warning::{Told, Warning},
 };
@@ -21,7 +24,7 @@ use crate::{
 /// An app's defaults.
 #[derive(Debug, Default)]
 pub(crate) struct WebDefaults {
-    pub(super) identifier: Option<Identifier>,
+    pub(super) identity: Option<Identity>,
     pub(super) client_ip: Option<ClientIp>,
     pub(super) share_anonymous: bool,
     pub(super) responder: AnyResponder,
@@ -63,41 +66,24 @@ fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, told: &Told) {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WebSettings {
     pub(super) cost: Option<CostOf>,
-    pub(super) identifier: Option<Identifier>,
+    pub(super) identity: Option<Identity>,
     pub(super) rate: Option<RateOf>,
     pub(super) responder: Option<AnyResponder>,
     pub(super) charge_preflights: bool,
     pub(crate) applies: Applies,
 }
 
-/// Whether what a throttle asks about a request is answered at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asks {
-    /// All of it.
-    AtOnce,
-    /// All of it, if that goes for the app's identifier.
-    AsTheApp,
-    /// Something has to be waited for.
-    Later,
-}
-
 impl WebSettings {
-    pub(crate) fn asks<T: Throttle>(&self) -> Asks {
-        let is_at_once = self.applies.is_at_once()
-            && self.cost.as_ref().is_none_or(CostOf::is_at_once)
-            && self.rate.as_ref().is_none_or(RateOf::is_at_once);
-        match &self.identifier {
-            Some(identifier) if is_at_once && identifier.is_at_once() => Asks::AtOnce,
-            None if is_at_once && has_default_identity::<T>() => Asks::AsTheApp,
-            _ => Asks::Later,
-        }
+    /// Where the clients of the throttle `T` are identified.
+    pub(crate) fn identity_source<T: Throttle>(&self) -> Source {
+        self.identity.as_ref().map_or(Source::extractor::<T::Identity>(), Identity::source)
     }
 
     pub(crate) fn check<T: Throttle>(&self, throttle: &'static str, told: &Told) -> Result<(), ConfigError> {
-        if self.identifier.is_some() && !has_default_identity::<T>() {
+        if self.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
             return Err(ConfigError::TwoIdentities { uid: T::UID, throttle });
         }
-        if let Some(client_ip) = self.identifier.as_ref().and_then(Identifier::client_ip) {
+        if let Some(client_ip) = self.identity.as_ref().and_then(Identity::client_ip) {
             warn_of_trust(client_ip, Some(T::UID), told);
         }
         self.applies.check().map_err(|source| ConfigError::Rule { uid: T::UID, throttle, source })
@@ -129,7 +115,7 @@ impl Settings {
         F: Fn(&Parts) -> C + Send + Sync + 'static,
         C: IntoIdentity,
     {
-        self.web.identifier = Some(Identifier::by(identifier));
+        self.web.identity = Some(Identity::by(identifier));
         self
     }
 
@@ -148,7 +134,7 @@ impl Settings {
     /// let settings = Settings::new().async_identifier(by_session);
     /// ```
     pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        self.web.identifier = Some(Identifier::by_async(identifier));
+        self.web.identity = Some(Identity::by_async(identifier));
         self
     }
 
@@ -172,7 +158,7 @@ impl Settings {
     /// }
     /// ```
     pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
-        self.web.identifier = Some(Identifier::by_address(client_ip));
+        self.web.identity = Some(Identity::by_address(client_ip));
         self
     }
 
@@ -221,13 +207,13 @@ impl TraffikBuilder {
         F: Fn(&Parts) -> C + Send + Sync + 'static,
         C: IntoIdentity,
     {
-        self.web.identifier = Some(Identifier::by(identifier));
+        self.web.identity = Some(Identity::by(identifier));
         self
     }
 
     /// The same by an async function. See [`Settings::async_identifier`].
     pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        self.web.identifier = Some(Identifier::by_async(identifier));
+        self.web.identity = Some(Identity::by_async(identifier));
         self
     }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use axum::{http::request::Parts, response::Response};
+use traffik_core::backend::MaybeReady;
 
 /// What a function answers: what it is asked for, or the response to a request that it turns away.
 pub(super) type Answer<T> = Result<T, Response>;
@@ -45,24 +46,11 @@ impl<T> OfParts<T> {
         self.source
     }
 
-    /// Whether it answers without waiting.
-    pub(super) fn is_at_once(&self) -> bool {
-        matches!(self.function, Function::Sync(_))
-    }
-
-    /// Asks it, if that takes no waiting.
-    pub(super) fn ask_now(&self, parts: &Parts) -> Option<Answer<T>> {
+    /// Asks the function. What it answers without waiting is ready.
+    pub(super) fn ask<'a>(&self, parts: &'a Parts) -> MaybeReady<'a, Answer<T>> {
         match &self.function {
-            Function::Sync(function) => Some(function(parts)),
-            Function::Async(_) => None,
-        }
-    }
-
-    /// Asks it.
-    pub(super) async fn ask(&self, parts: &Parts) -> Answer<T> {
-        match &self.function {
-            Function::Sync(function) => function(parts),
-            Function::Async(function) => function(parts).await,
+            Function::Sync(function) => MaybeReady::Ready(function(parts)),
+            Function::Async(function) => MaybeReady::Pending(function(parts)),
         }
     }
 }
@@ -90,7 +78,7 @@ impl<T> fmt::Debug for OfParts<T> {
 
 /// Where an answer comes from. Within one decision each source is asked once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// An extractor, or a function that is all in its type.
     Type(TypeId),
     /// A function that holds something: the how many-th.

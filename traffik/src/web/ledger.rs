@@ -9,40 +9,36 @@ use smallvec::SmallVec;
 use traffik_core::{client::Client, decision::Receipt};
 
 use crate::{
-    engine::{Limit, Traffik},
+    engine::{Limit, Limits, Traffik},
     limit::Definition,
     store::Store,
     warning::Warning,
 };
 
-/// The ledger of one request. Clones are the same: one travels with the request, one waits for the response.
-#[derive(Clone, Debug)]
-pub(super) struct Ledger {
-    shared: Arc<Shared>,
-}
-
+/// The limits that one request met: written by whatever throttles it, read when its response goes out.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Ledger {
     /// The handle that the request came with first. As a rule there is no other.
     traffik: Traffik,
     /// Whether a layer waits for the response, to add the fields and to give back.
-    watched: AtomicBool,
-    met: Mutex<Entries>,
+    is_watched: AtomicBool,
+    /// Whether there are entries, for the first throttle of a request, which need not take the lock.
+    has_entries: AtomicBool,
+    entries: Mutex<Entries>,
 }
 
 /// One limit is what most requests meet.
-type Entries = SmallVec<[Met; 1]>;
+type Entries = SmallVec<[LedgerEntry; 1]>;
 
 /// A limit that the request met.
 #[derive(Clone, Debug)]
-pub(super) struct Met {
-    pub(super) client: Client,
-    pub(super) limit: Arc<Limit>,
+struct LedgerEntry {
+    limit: Arc<Limit>,
     /// Whether it was charged, rather than only looked at by a decision that was refused.
-    pub(super) charged: bool,
+    charged: bool,
 }
 
-impl Met {
+impl LedgerEntry {
     /// Whether it was charged, or let through without.
     fn passed(&self) -> bool {
         self.charged || self.limit.is_unchecked()
@@ -57,7 +53,9 @@ impl Met {
 
     fn is_another_of(&self, other: &Self) -> bool {
         let (one, two) = (self.limit.definition(), other.limit.definition());
-        one.uid != two.uid && one.settings.strategy == two.settings.strategy && self.client == other.client
+        one.uid != two.uid
+            && one.settings.strategy == two.settings.strategy
+            && self.limit.client() == other.limit.client()
     }
 
     fn is_kept_in(&self, store: &Arc<Store>) -> bool {
@@ -65,7 +63,7 @@ impl Met {
     }
 
     fn receipt(&self) -> Option<Receipt<'_>> {
-        self.client.key().filter(|_| self.charged).and_then(|key| self.limit.receipt(key))
+        if self.charged { self.limit.receipt() } else { None }
     }
 
     fn give_back(&mut self) {
@@ -78,45 +76,79 @@ impl Met {
 }
 
 impl Ledger {
-    pub(super) fn new(traffik: Traffik) -> Self {
-        Self { shared: Arc::new(Shared { traffik, watched: AtomicBool::new(false), met: Mutex::default() }) }
+    pub(super) fn new(traffik: Traffik, is_watched: bool) -> Self {
+        let (has_entries, entries) = (AtomicBool::new(false), Mutex::default());
+        Self { traffik, is_watched: AtomicBool::new(is_watched), has_entries, entries }
     }
 
     pub(super) fn traffik(&self) -> &Traffik {
-        &self.shared.traffik
+        &self.traffik
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.shared.watched.load(Ordering::Relaxed)
+        self.is_watched.load(Ordering::Relaxed)
     }
 
-    /// The same ledger for a layer that waits for the response, unless another does so already.
-    pub(super) fn watched(&self) -> Option<Self> {
-        let is_first = !self.shared.watched.swap(true, Ordering::Relaxed);
-        is_first.then(|| self.clone())
+    /// Marks it as watched. Returns whether it was not.
+    pub(super) fn watch(&self) -> bool {
+        !self.is_watched.swap(true, Ordering::Relaxed)
     }
 
-    /// Begins to write down what one decision was about.
-    pub(super) fn record(&self) -> Recording<'_> {
-        let met = self.lock();
-        Recording { ledger: self, before: met.len(), met }
+    /// Records the limits of one decision, but for those that were charged before.
+    pub(super) fn record(&self, limits: &Limits) {
+        let is_charged = limits.is_admitted();
+        let mut entries = self.lock();
+        let before = entries.len();
+        for limit in limits.shared() {
+            if entries.iter().take(before).any(|earlier| Arc::ptr_eq(&earlier.limit, limit)) {
+                continue;
+            }
+            let new = LedgerEntry { limit: Arc::clone(limit), charged: is_charged && limit.is_counted() };
+            if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(&new)) {
+                self.warn_of_twice(earlier, &new);
+            }
+            entries.push(new);
+        }
+        self.has_entries.store(true, Ordering::Release);
     }
 
-    /// The limit as it was when this throttle was charged for the same client earlier in the request.
+    /// Returns the limit as it was when this throttle was charged for the same client earlier in the request.
     ///
-    /// Or when it was let through uncounted: what nobody answered then may have been charged, and is not waited for again.
+    /// Also when it was let through uncounted: what was not answered then may have been charged, and is not waited for again.
+    #[inline]
     pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Arc<Limit>> {
+        if !self.has_entries.load(Ordering::Acquire) {
+            return None;
+        }
         // A definition belongs to one handle: another app's is another, even if its throttle is the same type.
-        let is_it =
-            |met: &&Met| met.passed() && Arc::ptr_eq(met.limit.definition(), definition) && met.client == *client;
-        self.lock().iter().rev().find(is_it).map(|met| Arc::clone(&met.limit))
+        let is_it = |entry: &&LedgerEntry| {
+            entry.passed() && Arc::ptr_eq(entry.limit.definition(), definition) && entry.limit.client() == client
+        };
+        self.lock().iter().rev().find(is_it).map(|entry| Arc::clone(&entry.limit))
+    }
+
+    /// Warns of two limits that are the same but for their uids: once of each that is met second.
+    #[cold]
+    fn warn_of_twice(&self, first: &LedgerEntry, second: &LedgerEntry) {
+        let (first, second) = (first.limit.definition(), second.limit.definition());
+        let warning = Warning::LimitedTwice;
+        if !second.is_second.swap(true, Ordering::Relaxed) && self.traffik.told().is_news(warning, Some(second.uid)) {
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                first = first.uid,
+                second = second.uid,
+                "a request met two limits that are the same but for their uids, as one of a layer and one of a handler: if \
+                 they are meant to be one, use the same throttle in both places, which is charged once"
+            );
+        }
     }
 
     /// Shows every limit that was met, once each: as it stood last.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
         let met = self.lock();
         let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
-        for Met { limit, .. } in met.iter().filter(|met| met.limit.is_counted()) {
+        for LedgerEntry { limit, .. } in met.iter().filter(|met| met.limit.is_counted()) {
             match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
                 Some(earlier) => *earlier = limit,
                 None => limits.push(limit),
@@ -131,11 +163,12 @@ impl Ledger {
     /// until their leases end.
     pub(super) async fn give_back(&self) {
         let mut met = std::mem::take(&mut *self.lock());
-        met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(Met::give_back);
+        met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(LedgerEntry::give_back);
         for store in stores_of(&met) {
-            let receipts: Vec<_> = met.iter().filter(|met| met.is_kept_in(&store)).filter_map(Met::receipt).collect();
+            let receipts: Vec<_> =
+                met.iter().filter(|met| met.is_kept_in(&store)).filter_map(LedgerEntry::receipt).collect();
             match store.refund(&receipts).await {
-                Ok(()) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(Met::give_back),
+                Ok(()) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(LedgerEntry::give_back),
                 // It is told as charged, then, since nobody knows better.
                 Err(error) => tracing::warn!(%error, "a refused request keeps what it was charged"),
             }
@@ -148,48 +181,12 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.shared.met.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The limits of one decision, as they are written down.
-pub(super) struct Recording<'a> {
-    ledger: &'a Ledger,
-    met: MutexGuard<'a, Entries>,
-    /// How many the request met before.
-    before: usize,
-}
-
-impl Recording<'_> {
-    pub(super) fn add(&mut self, new: Met) {
-        if let Some(earlier) = self.met.iter().take(self.before).find(|earlier| earlier.is_same_as(&new)) {
-            self.warn_of_twice(earlier, &new);
-        }
-        self.met.push(new);
-    }
-
-    /// Warns of two limits that are the same but for their uids: once of each that is met second.
-    #[cold]
-    fn warn_of_twice(&self, first: &Met, second: &Met) {
-        let (first, second) = (first.limit.definition(), second.limit.definition());
-        let warning = Warning::LimitedTwice;
-        if !second.is_second.swap(true, Ordering::Relaxed)
-            && self.ledger.traffik().told().is_news(warning, Some(second.uid))
-        {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
-                first = first.uid,
-                second = second.uid,
-                "a request met two limits that are the same but for their uids, as one of a layer and one of a handler: if \
-                 they are meant to be one, use the same throttle in both places, which is charged once"
-            );
-        }
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Where something was charged, each once. As a rule it is one place.
-fn stores_of(met: &[Met]) -> SmallVec<[Arc<Store>; 1]> {
+fn stores_of(met: &[LedgerEntry]) -> SmallVec<[Arc<Store>; 1]> {
     let mut stores = SmallVec::new();
     for store in met.iter().filter(|met| met.charged).filter_map(|met| met.limit.store()) {
         if !stores.iter().any(|known| Arc::ptr_eq(known, store)) {

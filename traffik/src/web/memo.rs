@@ -1,77 +1,35 @@
-//! What was answered about one request for one decision.
-
-use smallvec::SmallVec;
 use traffik_core::{client::Client, rate::Rate};
 
-use crate::web::function::Source;
+use super::function::Source;
+use crate::engine::{Check, Checks, Resolved};
 
-/// The answers so far: of several throttles that ask the same, the first does.
+/// The checks that were resolved for earlier throttles of a tuple. A function that two throttles share is asked once.
 ///
-/// They are for one decision only. What a layer further out was told may not hold any more.
-pub(super) trait Answers: Send {
-    fn cost(&self, source: Source) -> Option<u64>;
-    fn client(&self, source: Source) -> Option<Client>;
-    fn rate(&self, source: Source, client: &Client) -> Option<Rate>;
-    fn keep_cost(&mut self, source: Source, cost: u64);
-    fn keep_client(&mut self, source: Source, client: &Client);
-    fn keep_rate(&mut self, source: Source, client: &Client, rate: Rate);
-}
+/// They are for one decision only: what a layer further out was told may no longer hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memo<'m, 'a>(pub(super) Option<&'m Checks<'a>>);
 
-/// Those for a throttle that is alone: nobody else asks.
-pub(super) struct ForOne;
-
-impl Answers for ForOne {
-    fn cost(&self, _: Source) -> Option<u64> {
-        None
+impl<'m, 'a> Memo<'m, 'a> {
+    pub(super) fn cost(self, source: Source) -> Option<u64> {
+        self.earlier(Resolved::Cost)
+            .find(|check| check.definition.settings.web.cost.as_ref().is_some_and(|cost| cost.source() == source))
+            .map(|check| check.cost)
     }
 
-    fn client(&self, _: Source) -> Option<Client> {
-        None
+    pub(super) fn client(self, source: Source) -> Option<Client> {
+        self.earlier(Resolved::Client)
+            .find(|check| check.definition.identity == source)
+            .map(|check| check.client.clone())
     }
 
-    fn rate(&self, _: Source, _: &Client) -> Option<Rate> {
-        None
+    pub(super) fn rate(self, source: Source, client: &Client) -> Option<Rate> {
+        self.earlier(Resolved::Rate)
+            .filter(|check| check.client == *client)
+            .find(|check| check.definition.settings.web.rate.as_ref().is_some_and(|rate| rate.source() == source))
+            .map(|check| check.rate)
     }
 
-    fn keep_cost(&mut self, _: Source, _: u64) {}
-
-    fn keep_client(&mut self, _: Source, _: &Client) {}
-
-    fn keep_rate(&mut self, _: Source, _: &Client, _: Rate) {}
-}
-
-/// Those for several throttles, each with what gave it.
-#[derive(Debug, Default)]
-pub(super) struct ForSeveral {
-    costs: SmallVec<[(Source, u64); 2]>,
-    clients: SmallVec<[(Source, Client); 2]>,
-    /// Each for a client. Throttles of one decision may have different ones.
-    rates: Vec<(Source, Client, Rate)>,
-}
-
-impl Answers for ForSeveral {
-    fn cost(&self, source: Source) -> Option<u64> {
-        self.costs.iter().find(|(known, _)| *known == source).map(|(_, cost)| *cost)
-    }
-
-    fn client(&self, source: Source) -> Option<Client> {
-        self.clients.iter().find(|(known, _)| *known == source).map(|(_, client)| client.clone())
-    }
-
-    fn rate(&self, source: Source, client: &Client) -> Option<Rate> {
-        let is_it = |(known, of, _): &&(Source, Client, Rate)| *known == source && of == client;
-        self.rates.iter().find(is_it).map(|(.., rate)| *rate)
-    }
-
-    fn keep_cost(&mut self, source: Source, cost: u64) {
-        self.costs.push((source, cost));
-    }
-
-    fn keep_client(&mut self, source: Source, client: &Client) {
-        self.clients.push((source, client.clone()));
-    }
-
-    fn keep_rate(&mut self, source: Source, client: &Client, rate: Rate) {
-        self.rates.push((source, client.clone(), rate));
+    fn earlier(self, least: Resolved) -> impl Iterator<Item = &'m Check<'a>> {
+        self.0.into_iter().flat_map(Checks::iter).filter(move |check| check.resolved >= least)
     }
 }

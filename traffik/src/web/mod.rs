@@ -5,20 +5,25 @@
 //! with it, and its response tells that: as fields, or as a refusal that a [`Responder`] makes.
 
 mod client_ip;
+mod context;
 mod cost;
 mod defaults;
-mod extract;
 mod function;
 mod identity;
 mod ledger;
+mod memo;
 mod peer;
-mod place;
 mod rate;
 mod rejection;
+mod resolve;
 mod response;
 mod rules;
+mod site;
 mod throttle_layer;
+mod throttle_set;
+mod throttled;
 mod traffik_layer;
+mod turn;
 mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
@@ -26,7 +31,6 @@ pub mod ws;
 pub use self::{
     client_ip::{ClientIp, ForwardedHeader},
     cost::{AsyncCost, IntoCost},
-    extract::Throttled,
     identity::{AsyncIdentifier, IntoIdentity},
     peer::client_ip,
     rate::{AsyncRate, IntoRate},
@@ -34,10 +38,13 @@ pub use self::{
     response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},
     rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
+    throttled::Throttled,
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };
+use self::{context::RequestContext, site::Site, throttle_set::ThrottleSet};
 pub(crate) use self::{
-    defaults::{Asks, WebDefaults, WebSettings},
+    defaults::{WebDefaults, WebSettings},
+    function::Source,
     response::Items,
     rules::ByUid,
 };

@@ -9,6 +9,7 @@ use axum::{
 use traffik_core::client::{Client, Key};
 
 use super::{
+    RequestContext,
     client_ip::ClientIp,
     rejection::{Misconfigured, ThrottleRejection},
 };
@@ -32,7 +33,7 @@ use crate::engine::Traffik;
 /// ```
 #[must_use]
 pub fn client_ip(parts: &Parts) -> Option<IpAddr> {
-    match parts.extensions.get::<Traffik>().and_then(|traffik| traffik.web().client_ip.as_ref()) {
+    match RequestContext::handle(&parts.extensions).and_then(|traffik| traffik.web().client_ip.as_ref()) {
         Some(client_ip) => client_ip.of(parts),
         None => peer_ip(parts),
     }

@@ -8,10 +8,7 @@ use axum::{
 };
 use traffik_core::{client::Client, rate::Rate};
 
-use super::{
-    function::{Answer, Awaited, Source},
-    rejection::{Declined, ThrottleRejection},
-};
+use super::function::{Answer, Awaited, Source};
 use crate::limit::Settings;
 
 /// What a function that gives the rate of a request may answer: the rate, or a `Result` with a response of its own to a
@@ -65,12 +62,12 @@ where
 /// A function that tells which rate clients have.
 #[derive(Clone)]
 pub(super) struct RateOf {
-    function: Function,
+    pub(super) kind: RateKind,
     source: Source,
 }
 
 #[derive(Clone)]
-enum Function {
+pub(super) enum RateKind {
     Sync(Arc<dyn Fn(&Parts, &Client) -> Answer<Rate> + Send + Sync>),
     Async(Arc<dyn for<'a> Fn(&'a Parts, &'a Client) -> Awaited<'a, Rate> + Send + Sync>),
 }
@@ -79,31 +76,6 @@ impl RateOf {
     pub(super) fn source(&self) -> Source {
         self.source
     }
-
-    /// Whether it answers without waiting.
-    pub(super) fn is_at_once(&self) -> bool {
-        matches!(self.function, Function::Sync(_))
-    }
-
-    /// Asks it, if that takes no waiting.
-    pub(super) fn ask_now(&self, parts: &Parts, client: &Client) -> Option<Result<Rate, ThrottleRejection>> {
-        match &self.function {
-            Function::Sync(rate) => Some(answered(rate(parts, client))),
-            Function::Async(_) => None,
-        }
-    }
-
-    /// Asks it.
-    pub(super) async fn ask(&self, parts: &Parts, client: &Client) -> Result<Rate, ThrottleRejection> {
-        answered(match &self.function {
-            Function::Sync(rate) => rate(parts, client),
-            Function::Async(rate) => rate(parts, client).await,
-        })
-    }
-}
-
-fn answered(rate: Answer<Rate>) -> Result<Rate, ThrottleRejection> {
-    rate.map_err(|response| Declined::new(response).into())
 }
 
 impl fmt::Debug for RateOf {
@@ -154,8 +126,8 @@ impl Settings {
         R: IntoRate,
     {
         let source = Source::function(&rate);
-        let function = Function::Sync(Arc::new(move |parts, client| rate(parts, client).into_rate()));
-        self.web.rate = Some(RateOf { function, source });
+        let kind = RateKind::Sync(Arc::new(move |parts, client| rate(parts, client).into_rate()));
+        self.web.rate = Some(RateOf { kind, source });
         self
     }
 
@@ -175,11 +147,11 @@ impl Settings {
     /// ```
     pub fn async_rate_of(mut self, rate: impl for<'a> AsyncRate<'a> + 'static) -> Self {
         let source = Source::function(&rate);
-        let function = Function::Async(Arc::new(move |parts, client| {
+        let kind = RateKind::Async(Arc::new(move |parts, client| {
             let rate = rate.rate(parts, client);
             Box::pin(async move { rate.await.into_rate() })
         }));
-        self.web.rate = Some(RateOf { function, source });
+        self.web.rate = Some(RateOf { kind, source });
         self
     }
 }

@@ -1,212 +1,153 @@
-//! What is asked about a request before a backend is: whether the throttle applies, what it costs, who the client is, and
-//! which rate he has.
+//! What a throttle asks about a request: whether it applies, what the request costs, who the client is, and at which rate.
 
-use std::sync::Arc;
+use std::{any::TypeId, sync::Arc};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-use traffik_core::{client::Client, rate::Rate};
+use axum::{extract::FromRequestParts, http::request::Parts, response::IntoResponse};
+use traffik_core::{backend::MaybeReady, client::Client, rate::Rate};
 
-use super::{answers::Answers, meeting::Meeting};
+use super::{
+    RequestContext, Site,
+    function::Answer,
+    identity::Identity,
+    memo::Memo,
+    peer::client_at,
+    rate::RateKind,
+    rejection::{Declined, Misconfigured, ThrottleRejection, Unidentified},
+};
 use crate::{
-    engine::Asked,
-    limit::{Definition, Throttle},
-    web::{
-        Asks, cost,
-        identity::{self, Identifier},
-        place::Place,
-        rejection::{Misconfigured, ThrottleRejection},
-    },
+    engine::{Check, Resolved, Traffik, resolve},
+    limit::{DefaultIdentity, Definition, Throttle},
 };
 
-/// An answer, or nothing if it has to be waited for.
-type Now<T> = Result<Option<T>, ThrottleRejection>;
-
-/// The order in which a throttle asks about a request. It is here twice: as it goes where nothing has to be waited for,
-/// which is so for most, and as it goes where something has to be.
-impl Meeting {
-    /// Whether nothing that the throttle `T` asks has to be waited for.
-    pub(super) fn asks_at_once(&self, definition: &Definition) -> bool {
-        let is_at_once = match definition.asks {
-            Asks::AtOnce => true,
-            Asks::AsTheApp => self.traffik().web().identifier.as_ref().is_none_or(Identifier::is_at_once),
-            Asks::Later => false,
-        };
-        (is_at_once && self.place().is_at_once(definition)) || self.traffik().is_disabled()
-    }
-
-    /// Asks all that is to be asked for the throttle `T`, which [asks at once](Self::asks_at_once).
-    pub(super) fn ask_now<'a, T: Throttle>(
-        &self,
-        definition: &'a Arc<Definition>,
-        answers: &mut impl Answers,
-        parts: &Parts,
-    ) -> Now<Asked<'a>> {
-        if self.traffik().is_disabled() {
-            return Ok(Some(Asked::nothing(definition)));
-        }
-        match self.applies_now(definition, parts) {
-            Some(true) => {}
-            Some(false) => return Ok(Some(Asked::nothing(definition))),
-            None => return Ok(None),
-        }
-        let Some(cost) = cost_now(definition, answers, parts)? else { return Ok(None) };
-        if cost == 0 {
-            return Ok(Some(Asked::nothing(definition)));
-        }
-        let Some(client) = self.client_now::<T>(definition, answers, parts)? else { return Ok(None) };
-        let asked = self.asked(definition, cost, client);
-        let Some(rate) = rate_now(&asked, answers, parts)? else { return Ok(None) };
-        self.at_rate(asked, rate).map(Some)
-    }
-
-    /// The same for any throttle, however long it takes.
-    pub(super) async fn ask<T, S>(
-        &self,
-        answers: &mut impl Answers,
+impl RequestContext {
+    /// Resolves one throttle. `memo` has the earlier ones of its tuple.
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    pub(super) fn check<'a, T, S>(
+        &'a self,
+        site: &Site,
+        memo: Memo<'_, 'a>,
         parts: &mut Parts,
         state: &S,
-    ) -> Result<Asked<'_>, ThrottleRejection>
+    ) -> impl Future<Output = Result<Check<'a>, ThrottleRejection>> + Send
     where
         T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
         S: Sync,
     {
-        let definition = self.definition::<T>()?;
-        if self.traffik().is_disabled() || !self.applies(definition, parts).await {
-            return Ok(Asked::nothing(definition));
+        async move {
+            let traffik = self.traffik();
+            let definition = traffik.definition::<T>().map_err(Misconfigured::from)?;
+            if traffik.is_disabled() || !resolve!(site.applies(definition, traffik, parts)) {
+                return Ok(Check::skipped(definition));
+            }
+            let cost = resolve!(cost(definition, memo, parts))?;
+            if cost == 0 {
+                return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition) });
+            }
+            let client = resolve!(client::<T, S>(definition, traffik, memo, parts, state))?;
+            resolve!(rated(self.identified(definition, cost, client), traffik, memo, parts))
         }
-        let cost = match cost_now(definition, answers, parts)? {
-            Some(cost) => cost,
-            None => cost_later(definition, answers, parts).await?,
-        };
-        if cost == 0 {
-            return Ok(Asked::nothing(definition));
-        }
-        let client = match self.client_now::<T>(definition, answers, parts)? {
-            Some(client) => client,
-            None => self.client_later::<T, S>(definition, answers, parts, state).await?,
-        };
-        let asked = self.asked(definition, cost, client);
-        let rate = match rate_now(&asked, answers, parts)? {
-            Some(rate) => rate,
-            None => rate_later(&asked, answers, parts).await?,
-        };
-        self.at_rate(asked, rate)
     }
 
-    /// Whether the throttle applies to the request, if that is known without waiting.
     #[inline]
-    fn applies_now(&self, definition: &Definition, parts: &Parts) -> Option<bool> {
-        let here = match self.place() {
-            Place::Handler => Some(true),
-            Place::Layer(rules) => rules.let_apply_now(definition, self.traffik(), parts),
-        };
-        match here {
-            Some(true) => definition.settings.web.applies.to_now(parts),
-            Some(false) => here,
-            // What need not be waited for may settle it all the same.
-            None => definition.settings.web.applies.to_now(parts).filter(|applies| !applies),
-        }
-    }
-
-    async fn applies(&self, definition: &Definition, parts: &Parts) -> bool {
-        if let Some(applies) = self.applies_now(definition, parts) {
-            return applies;
-        }
-        let here = match self.place() {
-            Place::Handler => true,
-            Place::Layer(rules) => rules.let_apply(definition, parts).await,
-        };
-        here && definition.settings.web.applies.to(parts).await
-    }
-
-    fn client_now<T: Throttle>(
-        &self,
-        definition: &Definition,
-        answers: &mut impl Answers,
-        parts: &Parts,
-    ) -> Now<Client> {
-        let source = identity::source::<T>(definition);
-        if let Some(client) = answers.client(source) {
-            return Ok(Some(client));
-        }
-        let Some(client) = identity::identify_now::<T>(definition, self.traffik(), parts) else { return Ok(None) };
-        let client = self.traffik().counted_as(client?);
-        answers.keep_client(source, &client);
-        Ok(Some(client))
-    }
-
-    async fn client_later<T, S>(
-        &self,
-        definition: &Definition,
-        answers: &mut impl Answers,
-        parts: &mut Parts,
-        state: &S,
-    ) -> Result<Client, ThrottleRejection>
-    where
-        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
-        S: Sync,
-    {
-        let client = self.traffik().counted_as(identity::identify::<T, S>(definition, parts, state).await?);
-        answers.keep_client(identity::source::<T>(definition), &client);
-        Ok(client)
-    }
-
-    fn asked<'a>(&self, definition: &'a Arc<Definition>, cost: u64, client: Client) -> Asked<'a> {
-        let charged_before = self.charged_before(definition, &client);
-        Asked { cost, charged_before, ..Asked::new(definition, client) }
-    }
-
-    fn at_rate<'a>(&self, asked: Asked<'a>, rate: Rate) -> Result<Asked<'a>, ThrottleRejection> {
-        if rate == asked.rate {
-            return Ok(asked);
-        }
-        match asked.at_rate(rate) {
-            Ok(asked) => Ok(asked),
-            Err(error) => Err(Misconfigured::by_a_request(error, self.traffik()).into()),
-        }
+    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, client: Client) -> Check<'a> {
+        let charged_before = self.ledger().charged_before(definition, &client);
+        Check { charged_before, resolved: Resolved::Client, ..Check::new(definition, cost, client) }
     }
 }
 
-fn cost_now(definition: &Definition, answers: &mut impl Answers, parts: &Parts) -> Now<u64> {
-    let Some(function) = &definition.settings.web.cost else { return Ok(Some(definition.settings.cost)) };
-    if let Some(cost) = answers.cost(function.source()) {
-        return Ok(Some(cost));
-    }
-    let Some(cost) = function.ask_now(parts) else { return Ok(None) };
-    let cost = cost::answered(cost)?;
-    answers.keep_cost(function.source(), cost);
-    Ok(Some(cost))
-}
+type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;
 
-async fn cost_later(
-    definition: &Definition,
-    answers: &mut impl Answers,
-    parts: &Parts,
-) -> Result<u64, ThrottleRejection> {
-    let Some(function) = &definition.settings.web.cost else { return Ok(definition.settings.cost) };
-    let cost = cost::answered(function.ask(parts).await)?;
-    answers.keep_cost(function.source(), cost);
-    Ok(cost)
-}
-
-/// The function is not asked about what is not counted at any rate.
-fn rate_now(asked: &Asked<'_>, answers: &mut impl Answers, parts: &Parts) -> Now<Rate> {
-    let function = match &asked.definition.settings.web.rate {
-        Some(function) if asked.is_counted_at_some_rate() => function,
-        _ => return Ok(Some(asked.rate)),
+fn cost<'p>(definition: &'p Definition, memo: Memo<'_, '_>, parts: &'p Parts) -> Resolving<'p, u64> {
+    let Some(function) = &definition.settings.web.cost else {
+        return MaybeReady::Ready(Ok(definition.settings.cost));
     };
-    if let Some(rate) = answers.rate(function.source(), &asked.client) {
-        return Ok(Some(rate));
+    match memo.cost(function.source()) {
+        Some(cost) => MaybeReady::Ready(Ok(cost)),
+        None => function.ask(parts).map(declined),
     }
-    let Some(rate) = function.ask_now(parts, &asked.client) else { return Ok(None) };
-    let rate = rate?;
-    answers.keep_rate(function.source(), &asked.client, rate);
-    Ok(Some(rate))
 }
 
-async fn rate_later(asked: &Asked<'_>, answers: &mut impl Answers, parts: &Parts) -> Result<Rate, ThrottleRejection> {
-    let Some(function) = &asked.definition.settings.web.rate else { return Ok(asked.rate) };
-    let rate = function.ask(parts, &asked.client).await?;
-    answers.keep_rate(function.source(), &asked.client, rate);
-    Ok(rate)
+#[inline]
+fn client<'p, T, S>(
+    definition: &'p Definition,
+    traffik: &'p Traffik,
+    memo: Memo<'_, '_>,
+    parts: &'p mut Parts,
+    state: &'p S,
+) -> Resolving<'p, Client>
+where
+    T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+    S: Sync,
+{
+    if let Some(client) = memo.client(definition.identity) {
+        return MaybeReady::Ready(Ok(client));
+    }
+    let client = match &definition.settings.web.identity {
+        Some(identity) => identity_of(identity, traffik, parts),
+        None if TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>() => default_client(traffik, parts),
+        None => MaybeReady::pending(async move {
+            match T::Identity::from_request_parts(parts, state).await {
+                Ok(identity) => Ok(identity.into()),
+                Err(rejection) => Err(Unidentified::new(rejection.into_response()).into()),
+            }
+        }),
+    };
+    client.map(|client| client.map(|client| traffik.counted_as(client)))
+}
+
+/// Asks the app who the client is.
+pub(super) fn default_client<'p>(traffik: &'p Traffik, parts: &'p Parts) -> Resolving<'p, Client> {
+    match &traffik.web().identity {
+        Some(identity) => identity_of(identity, traffik, parts),
+        None => MaybeReady::Ready(client_at(parts, traffik.web().client_ip.as_ref(), traffik)),
+    }
+}
+
+fn identity_of<'p>(identity: &'p Identity, traffik: &'p Traffik, parts: &'p Parts) -> Resolving<'p, Client> {
+    match identity {
+        Identity::Address(client_ip, _) => MaybeReady::Ready(client_at(parts, Some(client_ip), traffik)),
+        Identity::Function(function) => {
+            function.ask(parts).map(|client| client.map_err(|response| Unidentified::new(response).into()))
+        }
+    }
+}
+
+/// Asks for the client's own rate. The function is not called for what is not counted at any rate.
+#[inline]
+fn rated<'p, 'a: 'p>(
+    check: Check<'a>,
+    traffik: &'p Traffik,
+    memo: Memo<'_, '_>,
+    parts: &'p Parts,
+) -> Resolving<'p, Check<'a>> {
+    let function = match &check.definition.settings.web.rate {
+        Some(function) if check.is_counted_at_some_rate() => function,
+        _ => return MaybeReady::Ready(Ok(check)),
+    };
+    if let Some(rate) = memo.rate(function.source(), &check.client) {
+        return MaybeReady::Ready(at_rate(check, Ok(rate), traffik));
+    }
+    match &function.kind {
+        RateKind::Sync(rate) => {
+            let rate = rate(parts, &check.client);
+            MaybeReady::Ready(at_rate(check, rate, traffik))
+        }
+        RateKind::Async(rate) => MaybeReady::pending(async move {
+            let rate = rate(parts, &check.client).await;
+            at_rate(check, rate, traffik)
+        }),
+    }
+}
+
+fn at_rate<'a>(mut check: Check<'a>, rate: Answer<Rate>, traffik: &Traffik) -> Result<Check<'a>, ThrottleRejection> {
+    check.resolved = Resolved::Rate;
+    let rate = declined(rate)?;
+    if rate == check.rate {
+        return Ok(check);
+    }
+    check.at_rate(rate).map_err(|error| Misconfigured::by_a_request(error, traffik).into())
+}
+
+fn declined<T>(answer: Answer<T>) -> Result<T, ThrottleRejection> {
+    answer.map_err(|response| Declined::new(response).into())
 }

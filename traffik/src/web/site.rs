@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::http::request::Parts;
+use traffik_core::backend::MaybeReady;
 
 use super::rules::{Applies, Bypass, Rule, is_preflight};
 use crate::{
@@ -15,19 +16,31 @@ use crate::{
 
 /// Where a request meets its throttles.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub enum Site {
     /// In front of a handler.
     Handler,
     /// In a layer around something.
     Layer(LayerRules),
 }
 
-impl Place {
-    /// Whether it is known without waiting to which requests a throttle applies here.
-    pub(super) fn is_at_once(&self, definition: &Definition) -> bool {
+impl Site {
+    /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. What is known without
+    /// waiting settles it if it can.
+    #[inline]
+    pub(super) fn applies<'p>(
+        &'p self,
+        definition: &'p Definition,
+        traffik: &Traffik,
+        parts: &'p Parts,
+    ) -> MaybeReady<'p, bool> {
+        let own = &definition.settings.web.applies;
         match self {
-            Self::Handler => true,
-            Self::Layer(rules) => rules.of(definition.type_id).is_none_or(Applies::is_at_once),
+            Self::Handler => own.to(parts),
+            Self::Layer(rules) => match (rules.apply(definition, traffik, parts), own.to(parts)) {
+                (MaybeReady::Ready(false), _) | (_, MaybeReady::Ready(false)) => MaybeReady::Ready(false),
+                (MaybeReady::Ready(true), other) | (other, MaybeReady::Ready(true)) => other,
+                (here, own) => MaybeReady::pending(async move { here.await && own.await }),
+            },
         }
     }
 
@@ -42,7 +55,7 @@ impl Place {
 
 /// The rules that a layer has for its throttles. As a rule there are none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LayerRules(Option<Arc<Rules>>);
+pub struct LayerRules(Option<Arc<Rules>>);
 
 #[derive(Clone, Debug, Default)]
 struct Rules {
@@ -88,19 +101,11 @@ impl LayerRules {
         of.iter().find(|(of, _)| *of == type_id).map(|(_, applies)| applies)
     }
 
-    /// Whether a throttle applies as far as its layer is concerned, if that is known without waiting.
-    pub(super) fn let_apply_now(&self, definition: &Definition, traffik: &Traffik, parts: &Parts) -> Option<bool> {
+    /// Returns whether a throttle applies as far as its layer is concerned.
+    fn apply<'p>(&'p self, definition: &Definition, traffik: &Traffik, parts: &'p Parts) -> MaybeReady<'p, bool> {
         if is_preflight(parts) && !definition.settings.web.charge_preflights && !traffik.web().charge_preflights {
-            return Some(false);
+            return MaybeReady::Ready(false);
         }
-        self.of(definition.type_id).map_or(Some(true), |applies| applies.to_now(parts))
-    }
-
-    /// The same for a request that is no preflight, or one that is charged.
-    pub(super) async fn let_apply(&self, definition: &Definition, parts: &Parts) -> bool {
-        match self.of(definition.type_id) {
-            Some(applies) => applies.to(parts).await,
-            None => true,
-        }
+        self.of(definition.type_id).map_or(MaybeReady::Ready(true), |applies| applies.to(parts))
     }
 }

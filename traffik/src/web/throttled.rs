@@ -1,15 +1,12 @@
 use std::{fmt, marker::PhantomData};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+use traffik_core::backend::MaybeReady;
 
-use super::{
-    identified::Identified,
-    meeting::{Meeting, Now, Passed},
-};
+use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
 use crate::{
-    engine::{Limit, Limits},
-    limit::{Throttle, Throttles},
-    web::{place::Place, rejection::ThrottleRejection},
+    engine::{Checks, Failed, Limit, Limits, Traffik, decide, resolve},
+    limit::Throttle,
 };
 
 /// Extractor that lets a request through only if its client is within a limit, or within all of a tuple of limits.
@@ -89,35 +86,55 @@ impl<T> Throttled<T> {
 
 impl<T, S> FromRequestParts<S> for Throttled<T>
 where
-    T: Throttles + Identified<S>,
+    T: ThrottleSet<S>,
     S: Send + Sync,
 {
     type Rejection = ThrottleRejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
-        let limits = meet::<T, S>(parts, state, Place::Handler).await?;
-        Ok(Self { limits, throttles: PhantomData })
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, ThrottleRejection>> + Send {
+        async move {
+            let limits = check_request::<T, S>(parts, state, &Site::Handler).await?;
+            Ok(Self { limits, throttles: PhantomData })
+        }
     }
 }
 
-/// Holds a request to its throttles, and for as long as it has to wait for its turn.
-pub(in crate::web) async fn meet<T, S>(parts: &mut Parts, state: &S, place: Place) -> Result<Limits, ThrottleRejection>
+/// Checks a request: resolves its throttles, decides, and waits for its turn if a throttle has a queue.
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+pub(super) fn check_request<T, S>(
+    parts: &mut Parts,
+    state: &S,
+    site: &Site,
+) -> impl Future<Output = Result<Limits, ThrottleRejection>> + Send
 where
-    T: Throttles + Identified<S>,
+    T: ThrottleSet<S>,
     S: Send + Sync,
 {
-    let meeting = Meeting::begin(parts, place)?;
-    // What has to wait is boxed. As a rule nothing has to, and then the future of a handler is small.
-    let Passed { limits, hold } = match T::decide_now(&meeting, parts) {
-        Now::Decided(passed) => passed?,
-        Now::Waiting(passed) => passed.await?,
-        Now::Nowhere => Box::pin(async { meeting.decide(T::ask(&meeting, parts, state).await?).await }).await?,
-    };
-    if let Some(hold) = hold {
-        hold.await;
+    async move {
+        site.check().map_err(Misconfigured::from)?;
+        let context = RequestContext::of(parts)?;
+        let (slots, decided) = begin(T::checks(&context, site, parts, state).await?, context.traffik());
+        let limits = context.record(resolve!(decided))?;
+        if let Some(slots) = slots {
+            slots.turn(&limits, context.traffik().clock()).await;
+        }
+        Ok(limits)
     }
-    Ok(limits)
 }
+
+/// Reserves slots and starts the decision.
+///
+/// This is not part of the future above, which would keep the checks until the decision is there.
+fn begin<'a>(mut checks: Checks<'a>, traffik: &Traffik) -> (Option<QueueSlots>, MaybeReady<'a, Decided>) {
+    let slots = QueueSlots::reserve(&mut checks, traffik.clock());
+    (slots, decide(checks))
+}
+
+type Decided = Result<Limits, Box<Failed>>;
 
 impl<T> fmt::Debug for Throttled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

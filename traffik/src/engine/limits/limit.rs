@@ -1,17 +1,17 @@
 use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 
-use traffik_core::strategy::Past;
 use traffik_core::{
-    client::Key,
+    client::Client,
     clock::Timestamp,
     decision::{Hit, Outcome, Receipt, Standing},
     rate::Rate,
-    strategy::{AnyStrategy, Strategy},
+    strategy::{AnyStrategy, Past, Strategy},
 };
 
+use super::Check;
 use crate::{
-    engine::Asked,
     limit::{Definition, Throttle},
+    on_error::DecidedBy,
     store::{Lease, Store},
 };
 
@@ -22,6 +22,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Limit {
     definition: Arc<Definition>,
+    client: Client,
     rate: Rate,
     /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
     own_cost: u64,
@@ -30,33 +31,35 @@ pub struct Limit {
     /// Whether it admitted only what goes on at once, since as many requests were held as may be.
     is_full: bool,
     outcome: Option<Outcome>,
-    judge: Judge,
+    by: DecidedBy,
     /// The place that it holds, if its strategy is about how many at once. It is given back with the last that has it.
     lease: Option<Arc<Lease>>,
 }
 
-/// Who decided.
-#[derive(Clone, Debug)]
-pub(crate) enum Judge {
-    /// That of the throttle.
-    Backend,
-    /// Another, since that one gave no answer.
-    Fallback(Arc<Store>),
-    /// Nobody, for the same reason.
-    Nobody,
-}
-
 impl Limit {
-    pub(super) fn new(asked: &Asked<'_>, outcome: Option<Outcome>, judge: Judge, queued: u64) -> Self {
-        let (definition, rate, own_cost) = (Arc::clone(asked.definition), asked.rate, asked.cost);
-        Self { definition, rate, own_cost, queued, is_full: asked.is_full, outcome, judge, lease: None }
+    /// `queued` is what the decision charged to the entry in all, if the strategy delays.
+    #[inline]
+    pub(super) fn new(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Self {
+        let Check { definition, client, rate, cost, is_full, .. } = check;
+        let (rate, own_cost) = match &by {
+            DecidedBy::Fallback(fallback) if outcome.is_some() => {
+                fallback.share_of(definition.strategy(is_full), rate, cost)
+            }
+            _ => (rate, cost),
+        };
+        Self { definition: Arc::clone(definition), client, rate, own_cost, queued, is_full, outcome, by, lease: None }
     }
 
-    /// Holds the places that a hit took, from now on until it is dropped.
-    pub(super) fn hold(&mut self, hit: &Hit<'_>) {
-        if let (Some(store), Some(outcome)) = (self.store(), &self.outcome) {
-            self.lease = Some(Arc::new(Lease::new(store, self.definition.uid, hit, outcome.at)));
+    /// Holds the permit that was charged until the last clone is dropped.
+    #[cold]
+    pub(super) fn hold(&mut self) {
+        if let (Some(store), Some(outcome), Some(hit)) = (self.store(), &self.outcome, self.hit()) {
+            self.lease = Some(Arc::new(Lease::new(store, self.definition.uid, &hit, outcome.at)));
         }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The throttle's unique id.
@@ -86,13 +89,13 @@ impl Limit {
     /// Whether another backend decided than the throttle's own, which gave no answer: see [`on_error`](crate::on_error).
     #[must_use]
     pub fn is_from_fallback(&self) -> bool {
-        matches!(self.judge, Judge::Fallback(_))
+        matches!(self.by, DecidedBy::Fallback(_))
     }
 
     /// Whether the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
     #[must_use]
     pub fn is_unchecked(&self) -> bool {
-        matches!(self.judge, Judge::Nobody)
+        matches!(self.by, DecidedBy::Unchecked)
     }
 
     /// The highest cost that it ever admits at once: the limit of the rate, or the size of a bucket.
@@ -164,9 +167,9 @@ impl Limit {
 
     /// Where it is kept.
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
-        match &self.judge {
-            Judge::Fallback(store) => Some(store),
-            Judge::Backend | Judge::Nobody => self.definition.store.as_ref(),
+        match &self.by {
+            DecidedBy::Fallback(fallback) => Some(&fallback.store),
+            DecidedBy::Primary | DecidedBy::Unchecked => self.definition.store.as_ref(),
         }
     }
 
@@ -178,14 +181,18 @@ impl Limit {
         tightness(self) < tightness(other)
     }
 
-    /// By which the charge can be given back, if it was counted. A place that is held is given up by that.
-    pub(crate) fn receipt<'a>(&'a self, key: &'a Key) -> Option<Receipt<'a>> {
+    /// What the charge is given back by, if there was one. A permit that is held is given up.
+    pub(crate) fn receipt(&self) -> Option<Receipt<'_>> {
         let charged_at = match (&self.lease, &self.outcome) {
             (Some(lease), _) => lease.end()?,
             (None, outcome) => outcome.as_ref()?.at,
         };
-        let hit = Hit { uid: self.uid(), key, strategy: self.strategy(), rate: self.rate, cost: self.own_cost };
-        Some(Receipt { hit, charged_at })
+        Some(Receipt { hit: self.hit()?, charged_at })
+    }
+
+    fn hit(&self) -> Option<Hit<'_>> {
+        let (uid, strategy, rate, cost) = (self.uid(), self.strategy(), self.rate, self.own_cost);
+        self.client.key().map(|key| Hit { uid, key, strategy, rate, cost })
     }
 
     fn standing(&self) -> Option<Standing<'_>> {

@@ -5,15 +5,16 @@ mod limit;
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use traffik_core::{
-    backend::BackendError,
-    client::Key,
-    decision::{Decision, Receipt},
-};
+use traffik_core::decision::Receipt;
 
-pub(crate) use self::limit::Judge;
 pub use self::limit::Limit;
-use crate::{engine::Asked, limit::Throttle, one_or_more::OneOrMore, store::Store};
+use super::{Check, Checks};
+use crate::{
+    limit::Throttle,
+    on_error::{Decided, DecidedBy},
+    one_or_more::OneOrMore,
+    store::{HITS_INLINE, Store},
+};
 
 /// The limits of one decision: those of a throttle, or of a tuple of them, in the order written.
 ///
@@ -25,86 +26,51 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What a decision comes to. Its outcomes are those of the counted ones, in the same order.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the decision leaves out a hit: it admits nothing.
-    pub(crate) fn decided(
-        asked: &OneOrMore<Asked<'_>>,
-        decision: &mut Decision,
-        judge: &Judge,
-    ) -> Result<Self, BackendError> {
-        check_complete(asked, decision)?;
-        Ok(Self::new(asked, decision, judge))
-    }
-
-    /// Those of a request of which nothing is counted.
-    pub(crate) fn uncounted(asked: &OneOrMore<Asked<'_>>) -> Self {
-        Self::new(asked, &mut Decision::from_iter([]), &Judge::Backend)
-    }
-
-    pub(crate) fn new(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge) -> Self {
-        let is_charged = decision.is_admitted();
-        let mut limits = Self::of_call(asked, decision, judge, is_charged);
-        if is_charged && Self::holds_any(asked) {
-            limits.hold(asked);
+    /// The limits of a decision. Its outcomes are those of the counted checks, in order.
+    pub(crate) fn new(checks: Checks<'_>, decided: Decided) -> Self {
+        let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
+        let mut limits = Self::build(checks, decided, is_charged);
+        if is_charged && are_held {
+            limits.hold();
         }
         limits
     }
 
-    /// What a decision comes to that charged nothing.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the decision leaves out a hit.
-    pub(crate) fn peeked(
-        asked: &OneOrMore<Asked<'_>>,
-        decision: &mut Decision,
-        judge: &Judge,
-    ) -> Result<Self, BackendError> {
-        check_complete(asked, decision)?;
-        Ok(Self::of_call(asked, decision, judge, false))
+    /// The limits of a decision that charged nothing.
+    pub(crate) fn peeked(checks: Checks<'_>, decided: Decided) -> Self {
+        Self::build(checks, decided, false)
     }
 
     #[inline]
-    fn of_call(asked: &OneOrMore<Asked<'_>>, decision: &mut Decision, judge: &Judge, is_charged: bool) -> Self {
-        let mut outcomes = decision.take_outcomes();
-        let limit = |one: &Asked<'_>| match &one.charged_before {
-            Some(limit) => Arc::clone(limit),
-            None if one.is_counted() => {
-                let queued = if is_charged && one.definition.queue.is_some() { one.with_others_of(asked) } else { 0 };
-                Arc::new(Limit::new(one, outcomes.next(), judge.clone(), queued))
-            }
-            None => Arc::new(Limit::new(one, None, Judge::Backend, 0)),
+    fn build(checks: Checks<'_>, decided: Decided, is_charged: bool) -> Self {
+        let Decided { mut decision, by } = decided;
+        let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
+        let queued: SmallVec<[u64; HITS_INLINE]> = match delays {
+            true => checks.iter().map(|check| checks.queued(check)).collect(),
+            false => SmallVec::new(),
         };
-        Self { all: asked.map(limit) }
-    }
-
-    /// Whether any of what is asked holds a place for as long as somebody is there.
-    #[inline]
-    pub(crate) fn holds_any(asked: &OneOrMore<Asked<'_>>) -> bool {
-        asked.iter().any(|asked| asked.definition.is_held)
+        let (mut outcomes, mut queued) = (decision.take_outcomes(), queued.into_iter());
+        Self {
+            all: checks.map_into(|mut check| {
+                let queued = queued.next().unwrap_or_default();
+                match check.charged_before.take() {
+                    Some(limit) => limit,
+                    None if check.is_counted() => Arc::new(Limit::new(check, outcomes.next(), by.clone(), queued)),
+                    None => Arc::new(Limit::new(check, None, DecidedBy::Primary, 0)),
+                }
+            }),
+        }
     }
 
     #[cold]
-    fn hold(&mut self, asked: &OneOrMore<Asked<'_>>) {
-        for (limit, asked) in self.all.iter_mut().zip(asked.iter()) {
-            // One that was charged before is held already, and shared.
-            if let (Some(hit), Some(limit)) = (asked.hit().filter(|_| asked.definition.is_held), Arc::get_mut(limit)) {
-                limit.hold(&hit);
-            }
-        }
+    fn hold(&mut self) {
+        // A limit that was charged before is held already, and shared.
+        self.all.iter_mut().filter_map(Arc::get_mut).filter(|limit| limit.definition().is_held).for_each(Limit::hold);
     }
 
     /// Whether any of them holds a place for as long as it is there.
     pub(crate) fn is_held(&self) -> bool {
         self.iter().any(Limit::is_held)
-    }
-
-    /// Those of a request that gets through although nobody decided.
-    pub(crate) fn unchecked(asked: &OneOrMore<Asked<'_>>) -> Self {
-        Self::new(asked, &mut Decision::from_iter([]), &Judge::Nobody)
     }
 
     /// Whether all of them had room. They were charged only then.
@@ -191,8 +157,8 @@ impl Limits {
         self
     }
 
-    pub(crate) fn receipts<'a>(&'a self, key: &'a Key) -> SmallVec<[Receipt<'a>; crate::engine::INLINE]> {
-        self.iter().filter_map(|limit| limit.receipt(key)).collect()
+    pub(crate) fn receipts(&self) -> SmallVec<[Receipt<'_>; HITS_INLINE]> {
+        self.iter().filter_map(Limit::receipt).collect()
     }
 
     /// The limit that decides (where nothing is counted, one of which all remains): of those that refused, the one that refuses longest, and if none did, the one with least
@@ -201,13 +167,5 @@ impl Limits {
     pub fn tightest(&self) -> &Limit {
         self.iter()
             .fold(self.all.first(), |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest })
-    }
-}
-
-fn check_complete(asked: &OneOrMore<Asked<'_>>, decision: &Decision) -> Result<(), BackendError> {
-    let hits = asked.iter().filter(|asked| asked.is_counted()).count();
-    match decision.outcomes().len() {
-        outcomes if outcomes == hits => Ok(()),
-        outcomes => Err(BackendError::unavailable(format!("the backend returned {outcomes} outcomes of {hits} hits"))),
     }
 }

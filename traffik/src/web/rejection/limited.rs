@@ -4,8 +4,8 @@ use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
 use crate::{
-    engine::{Limit, Limits, Traffik},
-    web::{ledger::Ledger, response},
+    engine::{Limit, Limits},
+    web::{RequestContext, response},
 };
 
 /// The client is over a limit.
@@ -18,13 +18,12 @@ pub struct Limited(Box<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     limits: Limits,
-    traffik: Traffik,
-    ledger: Ledger,
+    context: RequestContext,
 }
 
 impl Limited {
-    pub(in crate::web) fn new(limits: Limits, traffik: Traffik, ledger: Ledger) -> Self {
-        Self(Box::new(Inner { limits, traffik, ledger }))
+    pub(in crate::web) fn new(limits: Limits, context: RequestContext) -> Self {
+        Self(Box::new(Inner { limits, context }))
     }
 
     /// The limits of the decision, those that had room included.
@@ -45,12 +44,8 @@ impl Limited {
         self.exceeded().map(Limit::retry_after).try_fold(Duration::ZERO, |longest, wait| Some(longest.max(wait?)))
     }
 
-    pub(in crate::web) fn traffik(&self) -> &Traffik {
-        &self.0.traffik
-    }
-
-    pub(in crate::web) fn ledger(&self) -> &Ledger {
-        &self.0.ledger
+    pub(in crate::web) fn context(&self) -> &RequestContext {
+        &self.0.context
     }
 }
 

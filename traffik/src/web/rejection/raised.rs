@@ -6,10 +6,7 @@ use axum::{
 };
 use thiserror::Error;
 
-use crate::{
-    engine::Traffik,
-    web::{ledger::Ledger, response},
-};
+use crate::web::{RequestContext, response};
 
 /// The backend gave no answer, and [`on_error`](crate::on_error) says to raise that.
 ///
@@ -36,13 +33,12 @@ pub struct Raised(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     source: Box<dyn Error + Send + Sync>,
-    traffik: Traffik,
-    ledger: Ledger,
+    context: RequestContext,
 }
 
 impl Raised {
-    pub(in crate::web) fn new(source: Box<dyn Error + Send + Sync>, traffik: Traffik, ledger: Ledger) -> Self {
-        Self(Arc::new(Inner { source, traffik, ledger }))
+    pub(in crate::web) fn new(source: Box<dyn Error + Send + Sync>, context: RequestContext) -> Self {
+        Self(Arc::new(Inner { source, context }))
     }
 
     /// The error of the backend, or the one that a function of yours returned.
@@ -51,12 +47,8 @@ impl Raised {
         &*self.0.source
     }
 
-    pub(in crate::web) fn traffik(&self) -> &Traffik {
-        &self.0.traffik
-    }
-
-    pub(in crate::web) fn ledger(&self) -> &Ledger {
-        &self.0.ledger
+    pub(in crate::web) fn context(&self) -> &RequestContext {
+        &self.0.context
     }
 }
 

@@ -5,10 +5,9 @@ use thiserror::Error;
 use traffik_core::backend::BackendError;
 
 use crate::{
-    engine::Traffik,
     limit::Definition,
     web::{
-        ledger::Ledger,
+        RequestContext,
         response::{self, AnyResponder},
     },
 };
@@ -27,8 +26,7 @@ struct Inner {
     source: Arc<BackendError>,
     retry_after: Duration,
     definitions: Vec<Arc<Definition>>,
-    traffik: Traffik,
-    ledger: Ledger,
+    context: RequestContext,
 }
 
 impl Unavailable {
@@ -39,17 +37,16 @@ impl Unavailable {
         source: Arc<BackendError>,
         retry_after: Duration,
         definitions: Vec<Arc<Definition>>,
-        traffik: Traffik,
-        ledger: Ledger,
+        context: RequestContext,
     ) -> Self {
-        let rejection = Self(Box::new(Inner { source, retry_after, definitions, traffik, ledger }));
+        let rejection = Self(Box::new(Inner { source, retry_after, definitions, context }));
         rejection.log();
         rejection
     }
 
     /// Once a second, however many requests are refused.
     fn log(&self) {
-        if self.0.traffik.web().outages.is_due(self.0.traffik.clock().now()) {
+        if self.0.context.traffik().web().outages.is_due(self.0.context.traffik().clock().now()) {
             let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.0.source);
             tracing::error!(?uids, %error, "requests are refused, since the backend gives no answer");
         }
@@ -69,7 +66,7 @@ impl Unavailable {
     /// The responder of the first throttle that has one of its own, or the app's.
     pub(in crate::web) fn responder(&self) -> &AnyResponder {
         let own = self.0.definitions.iter().find_map(|definition| definition.settings.web.responder.as_ref());
-        own.unwrap_or(&self.0.traffik.web().responder)
+        own.unwrap_or(&self.0.context.traffik().web().responder)
     }
 
     /// When to try again: in a second, since the store may be back by then, unless a function of yours
@@ -79,12 +76,8 @@ impl Unavailable {
         self.0.retry_after
     }
 
-    pub(in crate::web) fn traffik(&self) -> &Traffik {
-        &self.0.traffik
-    }
-
-    pub(in crate::web) fn ledger(&self) -> &Ledger {
-        &self.0.ledger
+    pub(in crate::web) fn context(&self) -> &RequestContext {
+        &self.0.context
     }
 }
 

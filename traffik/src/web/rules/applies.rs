@@ -1,6 +1,7 @@
 //! The rules of a throttle, put together.
 
 use axum::http::request::Parts;
+use traffik_core::backend::MaybeReady;
 
 use super::{
     Bypass, Rule, Seen,
@@ -39,26 +40,13 @@ impl Applies {
         self.0.get_or_insert_default()
     }
 
-    /// Whether it is known without waiting to which requests it applies.
-    pub(in crate::web) fn is_at_once(&self) -> bool {
-        self.0.as_ref().is_none_or(|rules| !rules.waits)
-    }
-
-    /// Whether it applies, if that is known without waiting.
+    /// Returns whether it applies. What is known without waiting is ready.
     #[inline]
-    pub(in crate::web) fn to_now(&self, parts: &Parts) -> Option<bool> {
-        match &self.0 {
-            None => Some(true),
-            Some(rules) => rules.apply_now(&Seen::new(parts)),
-        }
-    }
-
-    /// Whether it applies.
-    pub(in crate::web) async fn to(&self, parts: &Parts) -> bool {
-        match (self.to_now(parts), &self.0) {
-            (Some(applies), _) => applies,
-            (None, Some(rules)) => rules.apply(parts).await,
-            (None, None) => true,
+    pub(in crate::web) fn to<'a>(&'a self, parts: &'a Parts) -> MaybeReady<'a, bool> {
+        let Some(rules) = &self.0 else { return MaybeReady::Ready(true) };
+        match rules.apply_now(&Seen::new(parts)) {
+            Some(applies) => MaybeReady::Ready(applies),
+            None => MaybeReady::pending(rules.apply(parts)),
         }
     }
 

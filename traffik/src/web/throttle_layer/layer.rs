@@ -6,8 +6,8 @@ use super::ThrottleService;
 use crate::{
     limit::{Throttle, Throttles},
     web::{
-        place::LayerRules,
         rules::{Bypass, Rule},
+        site::LayerRules,
     },
 };
 

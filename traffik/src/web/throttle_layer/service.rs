@@ -13,14 +13,7 @@ use axum::{
 use tower_service::Service;
 
 use super::hold::hold;
-use crate::{
-    limit::Throttles,
-    web::{
-        extract::{Identified, meet},
-        place::{LayerRules, Place},
-        uploads::drain_in_hand,
-    },
-};
+use crate::web::{Site, ThrottleSet, site::LayerRules, throttled::check_request, uploads::drain_in_hand};
 
 /// The service of a [`ThrottleLayer`](super::ThrottleLayer).
 pub struct ThrottleService<S, T> {
@@ -32,7 +25,7 @@ pub struct ThrottleService<S, T> {
 impl<S, T, B> Service<Request<B>> for ThrottleService<S, T>
 where
     S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
-    T: Throttles + Identified<()>,
+    T: ThrottleSet<()>,
     B: Send + 'static,
 {
     type Response = Response;
@@ -48,10 +41,10 @@ where
         // What `poll_ready` made ready is this one; its clone may not be.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let place = Place::Layer(self.rules.clone());
+        let site = Site::Layer(self.rules.clone());
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match meet::<T, ()>(&mut parts, &(), place).await {
+            match check_request::<T, ()>(&mut parts, &(), &site).await {
                 Ok(limits) => {
                     let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
                     Ok(if limits.is_held() { hold(response, limits) } else { response })

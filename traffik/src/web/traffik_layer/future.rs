@@ -1,6 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -19,7 +20,7 @@ pin_project! {
         #[pin]
         inner: F,
         // None, where another layer further out sees to the response.
-        ledger: Option<Ledger>,
+        ledger: Option<Arc<Ledger>>,
         // After the future, which is dropped before it: the body that it leaves unread is found.
         watch: Option<Watch>,
         x_ratelimit: bool,
@@ -35,7 +36,7 @@ struct GivingBack<B> {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, ledger: Option<Ledger>, watch: Option<Watch>, x_ratelimit: bool) -> Self {
+    pub(super) fn new(inner: F, ledger: Option<Arc<Ledger>>, watch: Option<Watch>, x_ratelimit: bool) -> Self {
         Self { inner, ledger, watch, x_ratelimit, giving_back: None }
     }
 }
@@ -62,7 +63,7 @@ where
             if !(turned_away && ledger.has_charges()) {
                 return Poll::Ready(Ok(tell(response, ledger, *this.x_ratelimit)));
             }
-            let charged = ledger.clone();
+            let charged = Arc::clone(ledger);
             let done = Box::pin(async move { charged.give_back().await });
             *this.giving_back = Some(Box::new(GivingBack { response, done }));
         }

@@ -6,7 +6,7 @@ use tower_service::Service;
 use super::ResponseFuture;
 use crate::{
     engine::Traffik,
-    web::{ledger::Ledger, uploads::Watch},
+    web::{RequestContext, uploads::Watch},
 };
 
 /// The service of a [`TraffikLayer`](super::TraffikLayer).
@@ -30,10 +30,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let extensions = request.extensions_mut();
-        extensions.insert(self.traffik.clone());
-        // Within another such layer, the outermost one sees to the response.
-        let ledger = extensions.get_or_insert_with(|| Ledger::new(self.traffik.clone())).watched();
+        let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
         ResponseFuture::new(self.inner.call(request), ledger, watch, self.traffik.web().x_ratelimit)
     }

@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::kept::{Kept, Unread};
-use crate::{engine::Traffik, web::ledger::Ledger};
+use crate::{engine::Traffik, web::RequestContext};
 
 /// Marks a response that turns the request away and is no refusal: nothing is given back, and the body is unwanted.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +46,8 @@ impl Watch {
 
 /// Drains the body of a request that is turned away by who holds it, unless a watch does that.
 pub(in crate::web) fn drain_in_hand<B: 'static>(parts: &Parts, mut body: B) {
-    let (Some(traffik), Some(ledger)) = (parts.extensions.get::<Traffik>(), parts.extensions.get::<Ledger>()) else {
-        return;
-    };
-    if ledger.is_watched() || waits_to_be_asked(&parts.headers) {
+    let Some(traffik) = RequestContext::handle(&parts.extensions) else { return };
+    if RequestContext::is_watched(&parts.extensions) || waits_to_be_asked(&parts.headers) {
         return;
     }
     if let Some(body) = drainable(&mut body, parts.version, traffik) {

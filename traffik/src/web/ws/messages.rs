@@ -9,17 +9,15 @@ use axum::{
 };
 
 use super::{
-    charge::{Charge, Cost, Party},
+    charge::{Charge, Cost},
     rejection::MessageRejection,
     socket::ThrottledSocket,
     tariff::Tariff,
 };
 use crate::{
-    engine::{Asked, Limits, Traffik},
-    limit::Throttles,
+    engine::{Check, Limits},
     web::{
-        extract::{Identified, Meeting},
-        place::Place,
+        RequestContext, Site, ThrottleSet,
         rejection::{Misconfigured, ThrottleRejection},
     },
 };
@@ -210,20 +208,19 @@ impl<T> Messages<T> {
 
 impl<T, S> FromRequestParts<S> for Messages<T>
 where
-    T: Throttles + Identified<S>,
+    T: ThrottleSet<S>,
     S: Send + Sync,
 {
     type Rejection = ThrottleRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
-        let meeting = Meeting::begin(parts, Place::Handler)?;
-        let traffik = parts.extensions.get::<Traffik>().ok_or_else(Misconfigured::no_state)?.clone();
-        let asked = T::ask(&meeting, parts, state).await?;
-        if let Some(held) = asked.iter().find(|asked| asked.definition.is_held) {
+        let context = RequestContext::of(parts)?;
+        let checks = T::checks(&context, &Site::Handler, parts, state).await?;
+        if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
             return Err(Misconfigured::places_of_messages(held.definition).into());
         }
-        Asked::store(&asked).map_err(Misconfigured::from)?;
-        let charge = Charge::by_client(traffik, asked.map(Party::of));
+        checks.store().map_err(Misconfigured::from)?;
+        let charge = Charge::by_client(context.traffik().clone(), checks.map(Check::for_messages));
         Ok(Self { tariff: Tariff::new(charge, Cost::default()), throttles: PhantomData })
     }
 }

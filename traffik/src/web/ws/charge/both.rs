@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::{Connection, Party, connection::Turn};
+use super::{Connection, connection::Turn};
 use crate::{
-    engine::{Error, Limits, Traffik, in_a_task},
+    engine::{Error, KeptCheck, Limits, Traffik, decide, in_a_task},
     one_or_more::OneOrMore,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Both {
     pub(super) traffik: Traffik,
-    pub(super) client: OneOrMore<Party>,
+    pub(super) client: OneOrMore<KeptCheck>,
     pub(super) connection: Connection,
 }
 
@@ -25,7 +25,7 @@ impl Both {
                 return Ok(turn.leave());
             }
             let charged = turn.charged();
-            let limits = both.traffik.charge(&Party::ask(&both.client, cost)).await?;
+            let limits = decide(both.client.map(|check| check.costing(cost))).await.map_err(Error::from)?;
             Ok(turn.follow(charged, limits))
         })
         .await

@@ -14,9 +14,9 @@ use traffik_core::{
     strategy::{Past, Strategy},
 };
 
-use super::Party;
 use crate::{
-    engine::{Asked, Judge, Limits},
+    engine::{Check, Checks, KeptCheck, Limits},
+    on_error::{Decided, DecidedBy},
     one_or_more::OneOrMore,
 };
 
@@ -25,7 +25,7 @@ type Pasts = SmallVec<[Option<Past>; 1]>;
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    parties: OneOrMore<Party>,
+    parties: OneOrMore<KeptCheck>,
     kept: Arc<Kept>,
 }
 
@@ -37,19 +37,19 @@ struct Kept {
 }
 
 impl Connection {
-    pub(super) fn new(parties: OneOrMore<Party>) -> Self {
+    pub(super) fn new(parties: OneOrMore<KeptCheck>) -> Self {
         let pasts = parties.iter().map(|_| None).collect();
         Self { parties, kept: Arc::new(Kept { pasts: Mutex::new(Some(pasts)), freed: Notify::new() }) }
     }
 
     /// Adds other limits. None of the limits has been charged.
-    pub(super) fn and(&self, others: &OneOrMore<Party>) -> Self {
+    pub(super) fn and(&self, others: &OneOrMore<KeptCheck>) -> Self {
         let mut parties = self.parties.clone();
         others.iter().for_each(|other| parties.add(other.clone(), |_, _| false));
         Self::new(parties)
     }
 
-    pub(super) fn parties(&self) -> &OneOrMore<Party> {
+    pub(super) fn parties(&self) -> &OneOrMore<KeptCheck> {
         &self.parties
     }
 
@@ -116,7 +116,7 @@ pub(super) type Charged = SmallVec<[Option<(Past, Past)>; 1]>;
 
 /// A decision about one message. No other message of the connection is decided about meanwhile.
 pub(super) struct Turn<'a> {
-    asked: OneOrMore<Asked<'a>>,
+    checks: Checks<'a>,
     pasts: Taken,
     now: Timestamp,
     fits: SmallVec<[bool; 2]>,
@@ -124,17 +124,22 @@ pub(super) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     /// Nothing is charged yet.
-    pub(super) fn new(mut pasts: Taken, parties: &'a OneOrMore<Party>, cost: Option<u64>, clock: &AnyClock) -> Self {
-        let (asked, now) = (Party::ask(parties, cost), clock.now());
-        let fits = asked.iter().zip(pasts.iter_mut()).map(|(asked, past)| {
-            let strategy = &asked.definition.settings.strategy;
-            if !asked.is_counted() {
+    pub(super) fn new(
+        mut pasts: Taken,
+        parties: &'a OneOrMore<KeptCheck>,
+        cost: Option<u64>,
+        clock: &AnyClock,
+    ) -> Self {
+        let (checks, now) = (parties.map(|check| check.costing(cost)), clock.now());
+        let fits = checks.iter().zip(pasts.iter_mut()).map(|(check, past)| {
+            let strategy = check.strategy();
+            if !check.is_counted() {
                 return true;
             }
             *past = strategy.present(past.clone(), now).past;
-            strategy.fits(past.as_ref(), asked.rate, asked.cost, now)
+            strategy.fits(past.as_ref(), check.rate, check.cost, now)
         });
-        Self { fits: fits.collect(), asked, pasts, now }
+        Self { fits: fits.collect(), checks, pasts, now }
     }
 
     /// Whether all limits have room.
@@ -154,15 +159,15 @@ impl<'a> Turn<'a> {
 
     /// What is stored once all limits are charged. Nothing changes before, since a custom strategy may panic.
     pub(super) fn charged(&self) -> Charged {
-        let charge = |(asked, past): (&Asked<'_>, &Option<Past>)| {
-            let (strategy, rate) = (&asked.definition.settings.strategy, asked.rate);
-            asked.is_counted().then(|| {
-                let past = Past { state: strategy.charge(past.clone(), rate, asked.cost, self.now), rate };
-                let summary = strategy.outline(&past, rate, asked.cost, self.now);
+        let charge = |(check, past): (&Check<'_>, &Option<Past>)| {
+            let (strategy, rate) = (check.strategy(), check.rate);
+            check.is_counted().then(|| {
+                let past = Past { state: strategy.charge(past.clone(), rate, check.cost, self.now), rate };
+                let summary = strategy.outline(&past, rate, check.cost, self.now);
                 (past, summary)
             })
         };
-        self.asked.iter().zip(self.pasts.iter()).map(charge).collect()
+        self.checks.iter().zip(self.pasts.iter()).map(charge).collect()
     }
 
     fn charge(mut self, charged: Charged) -> Limits {
@@ -180,8 +185,8 @@ impl<'a> Turn<'a> {
     /// Charges nothing.
     pub(super) fn leave(self) -> Limits {
         let summary =
-            |(asked, past): (&Asked<'_>, &Option<Past>)| past.as_ref().and_then(|past| summary(past, asked, self.now));
-        let summaries = self.asked.iter().zip(self.pasts.iter()).map(summary).collect();
+            |(check, past): (&Check<'_>, &Option<Past>)| past.as_ref().and_then(|past| summary(past, check, self.now));
+        let summaries = self.checks.iter().zip(self.pasts.iter()).map(summary).collect();
         self.tell(summaries)
     }
 
@@ -192,15 +197,16 @@ impl<'a> Turn<'a> {
     }
 
     fn tell(self, summaries: Pasts) -> Limits {
-        let outcome = |((asked, past), admitted): ((&Asked<'_>, Option<Past>), &bool)| {
-            asked.is_counted().then_some(Outcome { admitted: *admitted, past, cost: asked.cost, at: self.now })
+        let Self { checks, fits, now, .. } = self;
+        let outcome = |((check, past), admitted): ((&Check<'_>, Option<Past>), &bool)| {
+            check.is_counted().then_some(Outcome { admitted: *admitted, past, cost: check.cost, at: now })
         };
-        let outcomes = self.asked.iter().zip(summaries).zip(&self.fits).filter_map(outcome);
-        Limits::new(&self.asked, &mut outcomes.collect(), &Judge::Backend)
+        let decision = checks.iter().zip(summaries).zip(&fits).filter_map(outcome).collect();
+        Limits::new(checks, Decided { decision, by: DecidedBy::Primary })
     }
 }
 
 /// What of a state tells how the client stands.
-fn summary(past: &Past, asked: &Asked<'_>, now: Timestamp) -> Option<Past> {
-    asked.is_counted().then(|| asked.definition.settings.strategy.outline(past, asked.rate, asked.cost, now))
+fn summary(past: &Past, check: &Check<'_>, now: Timestamp) -> Option<Past> {
+    check.is_counted().then(|| check.strategy().outline(past, check.rate, check.cost, now))
 }

@@ -3,14 +3,13 @@
 mod both;
 mod connection;
 mod cost;
-mod party;
 
 use std::sync::Arc;
 
+pub(super) use self::cost::Cost;
 use self::{both::Both, connection::Connection};
-pub(super) use self::{cost::Cost, party::Party};
 use crate::{
-    engine::{Error, Limits, Traffik},
+    engine::{Error, KeptCheck, Limits, Traffik, decide, resolve},
     one_or_more::OneOrMore,
 };
 
@@ -24,14 +23,14 @@ pub(super) struct Charge {
 #[derive(Debug)]
 enum Scope {
     /// All connections of a client share what the backend keeps.
-    Client(OneOrMore<Party>),
+    Client(OneOrMore<KeptCheck>),
     /// Each connection has its own, kept here.
     Connection(Connection),
     Both(Arc<Both>),
 }
 
 impl Charge {
-    pub(super) fn by_client(traffik: Traffik, parties: OneOrMore<Party>) -> Self {
+    pub(super) fn by_client(traffik: Traffik, parties: OneOrMore<KeptCheck>) -> Self {
         Self { traffik, scope: Scope::Client(parties) }
     }
 
@@ -43,7 +42,7 @@ impl Charge {
 
     /// These limits, and those of `other` for this connection alone.
     pub(super) fn and_by_connection(&self, other: &Self) -> Self {
-        let both = |client: &OneOrMore<Party>, connection| {
+        let both = |client: &OneOrMore<KeptCheck>, connection| {
             let (traffik, client) = (self.traffik.clone(), client.clone());
             Scope::Both(Arc::new(Both { traffik, client, connection }))
         };
@@ -56,7 +55,7 @@ impl Charge {
     }
 
     /// What was named in the handshake.
-    fn parties(&self) -> &OneOrMore<Party> {
+    fn parties(&self) -> &OneOrMore<KeptCheck> {
         match &self.scope {
             Scope::Client(parties) => parties,
             Scope::Connection(connection) => connection.parties(),
@@ -73,13 +72,13 @@ impl Charge {
             Scope::Both(both) => Some(both.connection.parties()),
             Scope::Client(_) | Scope::Connection(_) => None,
         };
-        own.into_iter().chain([self.parties()]).flat_map(OneOrMore::iter).map(Party::uid).collect()
+        own.into_iter().chain([self.parties()]).flat_map(OneOrMore::iter).map(KeptCheck::uid).collect()
     }
 
     /// Decides about a message.
     pub(super) async fn decide(&self, cost: Option<u64>) -> Result<Limits, Error> {
         match &self.scope {
-            Scope::Client(parties) => self.traffik.charge(&Party::ask(parties, cost)).await,
+            Scope::Client(parties) => Ok(resolve!(decide(parties.map(|check| check.costing(cost))))?),
             Scope::Connection(connection) => Ok(connection.turn(cost, self.traffik.clock()).await.decide()),
             Scope::Both(both) => both.decide(cost).await,
         }

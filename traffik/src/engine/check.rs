@@ -1,0 +1,190 @@
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use traffik_core::{
+    EXEMPTED,
+    client::Client,
+    decision::Hit,
+    rate::Rate,
+    strategy::{AnyStrategy, Strategy},
+};
+
+use super::Limit;
+use crate::{
+    limit::{ConfigError, Definition},
+    on_error::{ErrorPolicy, PolicyHits},
+    one_or_more::OneOrMore,
+    store::{HITS_INLINE, Store},
+};
+
+/// One throttle to be checked for one client. The check becomes a [`Limit`].
+#[derive(Clone, Debug)]
+pub struct Check<'a> {
+    pub(crate) definition: &'a Arc<Definition>,
+    pub(crate) client: Client,
+    pub(crate) rate: Rate,
+    pub(crate) cost: u64,
+    /// The limit as it stood when the same request was charged for it before: it is not charged again.
+    pub(crate) charged_before: Option<Arc<Limit>>,
+    /// How far the request was asked.
+    pub(crate) resolved: Resolved,
+    /// Whether all slots of the queue are taken, so that only what need not wait is admitted.
+    pub(crate) is_full: bool,
+}
+
+/// What of a check was resolved for its request, and may be used for other throttles of the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Resolved {
+    Nothing,
+    Cost,
+    Client,
+    Rate,
+}
+
+/// The checks of one decision.
+pub(crate) type Checks<'a> = OneOrMore<Check<'a>>;
+
+/// A [`Check`] for a task, or for all messages of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptCheck {
+    definition: Arc<Definition>,
+    client: Client,
+    rate: Rate,
+    cost: u64,
+    charged_before: Option<Arc<Limit>>,
+    is_full: bool,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(definition: &'a Arc<Definition>, cost: u64, client: Client) -> Self {
+        Self {
+            definition,
+            client,
+            rate: definition.rate,
+            cost,
+            charged_before: None,
+            resolved: Resolved::Nothing,
+            is_full: false,
+        }
+    }
+
+    /// A throttle that does not apply to the request.
+    pub(crate) fn skipped(definition: &'a Arc<Definition>) -> Self {
+        Self::new(definition, 0, EXEMPTED)
+    }
+
+    pub(crate) fn kept(&self) -> KeptCheck {
+        let Self { definition, client, rate, cost, charged_before, is_full, .. } = self.clone();
+        KeptCheck { definition: Arc::clone(definition), client, rate, cost, charged_before, is_full }
+    }
+
+    /// The same for the messages of a connection, whose handshake may have been charged.
+    #[cfg(feature = "ws")]
+    pub(crate) fn for_messages(&self) -> KeptCheck {
+        KeptCheck { charged_before: None, is_full: false, ..self.kept() }
+    }
+
+    /// Whether it checks the same throttle for the same client.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client
+    }
+
+    /// Whether the backend is asked. It is not for exempted clients, unlimited rates, a cost of 0, and what was charged before.
+    pub(crate) fn is_counted(&self) -> bool {
+        !self.rate.is_unlimited() && self.is_counted_at_some_rate()
+    }
+
+    /// Whether it is counted unless its rate is unlimited.
+    pub(crate) fn is_counted_at_some_rate(&self) -> bool {
+        self.cost > 0 && !self.client.is_exempted() && self.charged_before.is_none()
+    }
+
+    /// Returns the same at another rate.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the strategy does not work at the rate.
+    pub(crate) fn at_rate(self, rate: Rate) -> Result<Self, ConfigError> {
+        self.definition.check_rate(rate)?;
+        Ok(Self { rate, ..self })
+    }
+
+    pub(crate) fn strategy(&self) -> &'a AnyStrategy {
+        self.definition.strategy(self.is_full)
+    }
+
+    /// The entry of the client, which an exempted client does not have.
+    pub(crate) fn entry(&self) -> Option<Hit<'_>> {
+        let (uid, strategy, rate, cost) = (self.definition.uid, self.strategy(), self.rate, self.cost);
+        self.client.key().map(|key| Hit { uid, key, strategy, rate, cost })
+    }
+
+    fn hit(&self) -> Option<(Hit<'_>, &'a ErrorPolicy)> {
+        if !self.is_counted() {
+            return None;
+        }
+        self.entry().zip(self.definition.policy.as_deref())
+    }
+}
+
+impl KeptCheck {
+    pub(crate) fn check(&self) -> Check<'_> {
+        let Self { definition, client, rate, cost, charged_before, is_full } = self;
+        let (client, charged_before) = (client.clone(), charged_before.clone());
+        Check { charged_before, rate: *rate, is_full: *is_full, ..Check::new(definition, *cost, client) }
+    }
+
+    /// The same at another cost, if one is given.
+    #[cfg(feature = "ws")]
+    pub(crate) fn costing(&self, cost: Option<u64>) -> Check<'_> {
+        let check = self.check();
+        Check { cost: cost.unwrap_or(check.cost), ..check }
+    }
+
+    #[cfg(feature = "ws")]
+    pub(crate) fn uid(&self) -> &'static str {
+        self.definition.uid
+    }
+}
+
+impl<'a> Checks<'a> {
+    /// Returns the store that all of them are kept in. `None` if nothing is counted.
+    pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        let store = Definition::store_of_all(self.iter().map(|check| check.definition))?;
+        Ok(store.filter(|_| self.iter().any(Check::is_counted)))
+    }
+
+    /// Calls `ask` with a hit for each check that is counted. One hit, as most decisions have, is moved nowhere.
+    #[inline]
+    pub(crate) fn with_hits<R>(&self, ask: impl FnOnce(PolicyHits<'_, 'a>) -> R) -> R {
+        if let Some(only) = self.only() {
+            return match only.hit() {
+                Some((hit, policy)) => ask(PolicyHits { hits: &[hit], policies: &[policy] }),
+                None => ask(PolicyHits { hits: &[], policies: &[] }),
+            };
+        }
+        let (hits, policies) = self.hits();
+        ask(PolicyHits { hits: &hits, policies: &policies })
+    }
+
+    pub(crate) fn hits(&self) -> (SmallVec<[Hit<'_>; HITS_INLINE]>, SmallVec<[&'a ErrorPolicy; HITS_INLINE]>) {
+        self.iter().filter_map(Check::hit).unzip()
+    }
+
+    /// Whether any of the throttles has permits that are held for as long as the client stays.
+    #[inline]
+    pub(crate) fn are_held(&self) -> bool {
+        self.iter().any(|check| check.definition.is_held)
+    }
+
+    /// What the decision charges to the entry of `check` in all, if its strategy delays.
+    pub(crate) fn queued(&self, check: &Check<'_>) -> u64 {
+        if check.definition.queue.is_none() {
+            return 0;
+        }
+        let name = |check: &Check<'_>| (check.definition.uid, check.definition.settings.strategy.name());
+        let is_same =
+            |other: &&Check<'_>| other.is_counted() && name(other) == name(check) && other.client == check.client;
+        self.iter().filter(is_same).fold(0, |sum, other| sum.saturating_add(other.cost))
+    }
+}

@@ -1,0 +1,100 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use traffik_core::backend::MaybeReady;
+
+use super::{Check, Checks, Error, Limits, check::KeptCheck, task::in_a_task};
+use crate::{
+    limit::{ConfigError, Definition},
+    on_error::{Decided, PolicyHits, Started, Undecided},
+    store::Store,
+};
+
+/// Why there is no decision, and the throttles that it would have been about.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) definitions: Vec<Arc<Definition>>,
+}
+
+/// The limits of a decision, or why there is none.
+type Decision = Result<Limits, Box<Failed>>;
+
+/// Starts a decision, which charges all of the checks or none.
+///
+/// What does not wait is ready. A waiting decision is boxed.
+pub(crate) fn decide(checks: Checks<'_>) -> MaybeReady<'_, Decision> {
+    let store = match checks.store() {
+        Ok(Some(store)) => store,
+        Ok(None) => return MaybeReady::Ready(Ok(Limits::new(checks, Decided::nothing()))),
+        Err(error) => return MaybeReady::Ready(Err(Failed::config(error, &checks))),
+    };
+    // A permit must not be lost with a caller that goes away while it waits.
+    if checks.are_held() && !store.is_immediate() { decide_in_a_task(&checks) } else { decide_in(store, checks) }
+}
+
+#[inline]
+fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, Decision> {
+    match checks.with_hits(|hits| hits.start(store)) {
+        Started::Ready(decided) => MaybeReady::Ready(concluded(checks, decided)),
+        Started::Waiting(waiting) => MaybeReady::pending(async move {
+            let decided = {
+                let (hits, policies) = checks.hits();
+                waiting.finish(PolicyHits { hits: &hits, policies: &policies }).await
+            };
+            concluded(checks, decided)
+        }),
+    }
+}
+
+fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>) -> Decision {
+    match decided {
+        Ok(decided) => Ok(Limits::new(checks, decided)),
+        Err(error) => Err(Failed::new(error.into(), &checks)),
+    }
+}
+
+/// Starts a decision that a task finishes if it waits, whether or not its caller stays. A permit that nobody takes is given
+/// back.
+#[cold]
+fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, Decision> {
+    let kept = checks.map(Check::kept);
+    let mut decision = Box::pin(async move {
+        let checks = kept.map(KeptCheck::check);
+        match checks.store() {
+            Ok(Some(store)) => decide_in(store, checks).await,
+            Ok(None) => Ok(Limits::new(checks, Decided::nothing())),
+            Err(error) => Err(Failed::config(error, &checks)),
+        }
+    });
+    match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(decision) => MaybeReady::Ready(decision),
+        Poll::Pending => MaybeReady::pending(in_a_task(decision)),
+    }
+}
+
+impl Failed {
+    #[cold]
+    fn new(error: Error, checks: &Checks<'_>) -> Box<Self> {
+        Box::new(Self { error, definitions: checks.iter().map(|check| Arc::clone(check.definition)).collect() })
+    }
+
+    fn config(error: ConfigError, checks: &Checks<'_>) -> Box<Self> {
+        Self::new(error.into(), checks)
+    }
+}
+
+/// A task that was ended by its runtime.
+impl From<Error> for Box<Failed> {
+    fn from(error: Error) -> Self {
+        Self::new(Failed { error, definitions: Vec::new() })
+    }
+}
+
+impl From<Box<Failed>> for Error {
+    fn from(failed: Box<Failed>) -> Self {
+        failed.error
+    }
+}
