@@ -7,8 +7,11 @@ mod command;
 mod features;
 mod figures;
 mod instructions;
+mod layers;
 mod msrv;
 mod request;
+mod size;
+mod source;
 mod steps;
 mod workspace;
 

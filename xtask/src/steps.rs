@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     command::{cargo, tool},
-    features, instructions, msrv,
+    features, instructions, layers, msrv, size,
 };
 
 /// One check, known by its name.
@@ -32,6 +32,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("fmt", "the code is formatted", fmt),
     Step::new("spelling", "the words are spelt right", spelling),
     Step::new("unused", "no crate has a dependency that it does not use", unused),
+    Step::new("layers", "crates and modules use each other in one direction", layers::check).by_hand(),
     Step::new("deny", "licences, banned crates and sources are as deny.toml says", deny),
     Step::new("clippy", "no lint complains, in tests and examples too", clippy),
     Step::new("test", "unit, integration and documentation tests pass", test),
@@ -42,6 +43,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("instructions", "the hot paths take as many instructions as before", instructions::check),
     Step::new("bless", "keeps what the hot paths take now, for `instructions` to compare with", instructions::bless)
         .by_hand(),
+    Step::new("size", "prints the lines of code of each crate and module", size::report).by_hand(),
     Step::new("advisories", "no dependency has a known vulnerability (needs the network)", advisories).by_hand(),
 ];
 

@@ -1,6 +1,9 @@
 //! What cargo knows of this workspace.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -10,7 +13,7 @@ use crate::command::cargo;
 /// The part of `cargo metadata` that the steps use.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
-    packages: Vec<Package>,
+    pub(crate) packages: Vec<Package>,
     pub(crate) target_directory: PathBuf,
 }
 
@@ -22,6 +25,29 @@ pub(crate) struct Package {
     pub(crate) features: BTreeMap<String, Vec<String>>,
     /// The registries that may have it: absent means any, empty means none.
     publish: Option<Vec<String>>,
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev` or `build`; absent for those that the library has.
+    kind: Option<String>,
+    /// The folder of a crate of the workspace.
+    path: Option<PathBuf>,
+}
+
+impl Package {
+    pub(crate) fn folder(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or(&self.manifest_path)
+    }
+
+    /// The crates of the workspace that the library depends on.
+    pub(crate) fn dependencies(&self) -> impl Iterator<Item = &String> {
+        let own = self.dependencies.iter().filter(|dependency| dependency.kind.is_none() && dependency.path.is_some());
+        own.map(|dependency| &dependency.name)
+    }
 }
 
 impl Workspace {

@@ -1,0 +1,9 @@
+//! Published crates and their modules use each other in one direction.
+
+mod check;
+mod circles;
+mod mentions;
+mod modules;
+mod table;
+
+pub(crate) use self::check::check;
