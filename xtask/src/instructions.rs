@@ -1,9 +1,9 @@
-//! How many instructions the hot paths take. Unlike time that is the same on a noisy machine, so it can be compared with
-//! figures that are kept in the repository.
+//! Counts the instructions of the hot paths. Unlike time, they are the same on a noisy machine, so that they can be compared
+//! with figures that are kept in the repository.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     command::{cargo, in_workspace, program, tool},
@@ -13,45 +13,36 @@ use crate::{
 
 const KEPT: &str = "benches/instructions.txt";
 
-/// How often a path runs.
+/// The number of runs of a path.
 const TIMES: u64 = 20_000;
 
 /// The function of the program within which instructions are counted.
 const COUNTED: &str = "hot_paths::paths::counted*";
 
-/// Compares with the figures that are kept.
-pub(crate) fn check() -> Result<()> {
+/// Prints how the figures have changed since they were kept. A change is not an error.
+pub(crate) fn report() -> Result<()> {
     if !can_count() {
         return Ok(());
     }
     let kept = fs::read_to_string(in_workspace(KEPT)).with_context(|| format!("cannot read {KEPT}"))?;
     let kept = Figures::parse(&kept).with_context(|| format!("{KEPT} is broken"))?;
     let counted = count()?;
-    let differences = counted.differences(&kept);
-    if !differences.better.is_empty() {
-        println!("better, which `cargo xtask bless` keeps:\n  {}", differences.better.join("\n  "));
-    }
-    if differences.wrong.is_empty() {
-        return Ok(());
-    }
-    let wrong = differences.wrong.join("\n  ");
+    println!("instructions, and the change since {KEPT}:\n{}", counted.changes(&kept).join("\n"));
     if counted.compiler != kept.compiler {
-        println!("other than in {KEPT}:\n  {wrong}");
-        println!("no failure, since those are of another compiler: {}, not {}", kept.compiler, counted.compiler);
-        return Ok(());
+        println!("the compilers differ: {} now, {} then", counted.compiler, kept.compiler);
     }
-    bail!("other than in {KEPT}:\n  {wrong}\nIf it has to be so, `cargo xtask bless` writes the new figures.")
+    Ok(())
 }
 
 /// Keeps the figures of now.
 pub(crate) fn bless() -> Result<()> {
-    if !can_count() {
-        return Ok(());
+    if can_count() {
+        fs::write(in_workspace(KEPT), count()?.to_string()).with_context(|| format!("cannot write {KEPT}"))?;
     }
-    fs::write(in_workspace(KEPT), count()?.to_string()).with_context(|| format!("cannot write {KEPT}"))
+    Ok(())
 }
 
-/// callgrind knows few systems beside Linux.
+/// callgrind runs on few systems other than Linux.
 fn can_count() -> bool {
     let can = cfg!(target_os = "linux");
     if !can {
@@ -66,17 +57,16 @@ fn count() -> Result<Figures> {
     let mut paths = BTreeMap::new();
     for name in program(&hot_paths).read()?.lines() {
         let each = counted(&hot_paths, name)? / TIMES;
-        println!("{name:<30} {each:>6}");
         paths.insert(name.to_owned(), each);
     }
     Ok(Figures { compiler: compiler()?, paths })
 }
 
-/// The instructions of a run, but for what comes before and after.
+/// The instructions of a run, without those before and after the path.
 fn counted(hot_paths: &Path, name: &str) -> Result<u64> {
     let options = format!("--tool=callgrind --toggle-collect={COUNTED} --callgrind-out-file=/dev/null --log-fd=1");
     let log = tool("valgrind", &options).arg(hot_paths).arg(name).arg(TIMES.to_string()).read()?;
-    let count = collected(&log).with_context(|| format!("valgrind tells no count:\n{log}"))?;
+    let count = collected(&log).with_context(|| format!("valgrind prints no count:\n{log}"))?;
     ensure!(count > 0, "the program has no function `{COUNTED}`");
     Ok(count)
 }
@@ -89,9 +79,9 @@ fn collected(log: &str) -> Option<u64> {
 
 /// The compiler's version, and what it compiles for.
 fn compiler() -> Result<String> {
-    let told = tool("rustc", "-vV").read()?;
-    let version = told.lines().next().unwrap_or_default();
-    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let output = tool("rustc", "-vV").read()?;
+    let version = output.lines().next().unwrap_or_default();
+    let host = output.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
     Ok(format!("{version}, {host}"))
 }
 
@@ -100,7 +90,7 @@ mod tests {
     use super::collected;
 
     #[test]
-    fn the_count_is_found_in_the_log() {
+    fn log_contains_the_count() {
         let log = "==7== Events    : Ir\n==7== Collected : 3457209\n==7== \n==7== I   refs:      3,457,209\n";
         assert_eq!(collected(log), Some(3_457_209));
         assert_eq!(collected("==7== Command: hot_paths"), None);

@@ -40,7 +40,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("doc", "the documentation builds without a warning", doc),
     Step::new("features", "published crates build with every combination of features", features::check),
     Step::new("msrv", "published crates build on the oldest Rust that they promise", msrv::check),
-    Step::new("instructions", "the hot paths take as many instructions as before", instructions::check),
+    Step::new("instructions", "prints the instructions of the hot paths and how they changed", instructions::report),
     Step::new("bless", "keeps what the hot paths take now, for `instructions` to compare with", instructions::bless)
         .by_hand(),
     Step::new("size", "prints the lines of code of each crate and module", size::report).by_hand(),
