@@ -13,8 +13,8 @@ use crate::{
     parse::{self, Function, Term, Terms},
 };
 
-/// As many as a handler's tuple of throttles takes.
-const MOST_THROTTLES: usize = 8;
+/// The largest tuple for which traffik implements `Throttles`.
+const MOST_THROTTLES: usize = 16;
 
 /// As many as axum passes to a handler, less the one that the attribute adds.
 const MOST_ARGUMENTS: usize = 15;

@@ -40,8 +40,10 @@ async fn conditional() {}
 
 #[rustfmt::skip]
 #[throttled("together:1", "9/min", "together:2", "9/min", "together:3", "9/min", "together:4", "9/min")]
-#[throttled("together:5", "9/min", "together:6", "9/min", "together:7", "9/min", "together:8", "1/min")]
-async fn eight() {}
+#[throttled("together:5", "9/min", "together:6", "9/min", "together:7", "9/min", "together:8", "9/min")]
+#[throttled("together:9", "9/min", "together:10", "9/min", "together:11", "9/min", "together:12", "9/min")]
+#[throttled("together:13", "9/min", "together:14", "9/min", "together:15", "9/min", "together:16", "1/min")]
+async fn sixteen() {}
 
 #[tokio::test]
 async fn they_are_one_decision_in_the_order_written() {
@@ -70,7 +72,7 @@ async fn they_are_one_decision_in_the_order_written() {
 }
 
 #[tokio::test]
-async fn eight_are_not_too_many() {
-    let server = Server::start(Router::new().route("/", get(eight))).await;
+async fn sixteen_throttles_are_one_decision() {
+    let server = Server::start(Router::new().route("/", get(sixteen))).await;
     assert_eq!(server.statuses("/", 2).await, [200, 429]);
 }

@@ -1,4 +1,4 @@
-//! A handler has 15 arguments of its own, and one decision is about 8 throttles.
+//! A handler has 15 arguments of its own, and one decision is about 16 throttles.
 use axum::extract::State;
 use traffik::throttled;
 
@@ -9,8 +9,8 @@ async fn arguments(
     _: State<u8>, _: State<u8>, _: State<u8>, _: State<u8>, _: State<u8>, _: State<u8>, _: State<u8>, _: String,
 ) {}
 
-#[throttled(A, B, C, D)]
-#[throttled(E, F, G, H, I)]
+#[throttled(A, B, C, D, E, F, G, H)]
+#[throttled(I, J, K, L, M, N, O, P, Q)]
 async fn throttles() {}
 
 fn main() {
