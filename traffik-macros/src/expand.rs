@@ -7,7 +7,7 @@ use syn::{Attribute, DeriveInput, Ident, LitStr, Visibility, ext::IdentExt, pars
 use crate::{
     parse::Function,
     root::Root,
-    validate::{Declaration, Handler, Limit, Throttle},
+    validate::{Handler, Limit, Throttle},
 };
 
 /// Clippy complains of more, and the user wrote no more.
@@ -53,10 +53,10 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
     quote!(#function #declarations)
 }
 
-/// A type that has errors of its own is a throttle all the same, so that wherever it is used raises none.
-pub(crate) fn fallback(input: &DeriveInput) -> Option<TokenStream> {
-    let (name, traffik) = (&input.ident, Root::new(None).at(Span::call_site()));
-    // With parameters it would need bounds that nobody wrote.
+/// Implements the trait for a type with errors, so that uses of the type raise no further error.
+pub(crate) fn fallback(input: &DeriveInput, traffik: &Root) -> Option<TokenStream> {
+    let (name, traffik) = (&input.ident, traffik.at(Span::call_site()));
+    // A type with parameters would need bounds that are not known here.
     input.generics.params.is_empty().then(|| {
         quote! {
             impl #traffik::Throttle for #name {
@@ -68,9 +68,8 @@ pub(crate) fn fallback(input: &DeriveInput) -> Option<TokenStream> {
     })
 }
 
-pub(crate) fn declaration(declaration: &Declaration) -> TokenStream {
-    let Declaration { input, limit, krate } = declaration;
-    implementation(&input.ident, &input.ident, limit, &[], &Root::new(krate.clone()))
+pub(crate) fn declaration(input: &DeriveInput, limit: &Limit, traffik: &Root) -> TokenStream {
+    implementation(&input.ident, &input.ident, limit, &[], traffik)
 }
 
 /// How an app finds a throttle. If a type is none it says so at the type itself.

@@ -11,7 +11,7 @@ mod validate;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-use self::errors::Errors;
+use self::{errors::Errors, root::Root, validate::Declaration};
 
 #[doc = include_str!("../docs/throttled.md")]
 #[proc_macro_attribute]
@@ -44,10 +44,10 @@ fn declared(input: TokenStream) -> TokenStream {
     let Some(parsed) = parse::declaration(input, &mut errors) else {
         return errors.into_tokens().unwrap_or_default();
     };
-    let input = parsed.input.clone();
-    let declaration = validate::declaration(parsed, &mut errors);
-    match (errors.into_tokens(), declaration) {
-        (Some(errors), _) => std::iter::once(errors).chain(expand::fallback(&input)).collect(),
-        (None, declaration) => declaration.as_ref().map(expand::declaration).unwrap_or_default(),
+    let Declaration { input, limit, krate } = validate::declaration(parsed, &mut errors);
+    let traffik = Root::new(krate);
+    match (errors.into_tokens(), limit) {
+        (None, Some(limit)) => expand::declaration(&input, &limit, &traffik),
+        (errors, _) => errors.into_iter().chain(expand::fallback(&input, &traffik)).collect(),
     }
 }

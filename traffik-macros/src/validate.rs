@@ -45,7 +45,8 @@ pub(crate) struct Limit {
 /// A type that becomes a throttle.
 pub(crate) struct Declaration {
     pub(crate) input: DeriveInput,
-    pub(crate) limit: Limit,
+    /// None if there are errors.
+    pub(crate) limit: Option<Limit>,
     pub(crate) krate: Option<TokenStream>,
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn handler(parsed: parse::Handler, errors: &mut Errors) -> Handler {
     Handler { function, throttles, krate }
 }
 
-pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> Option<Declaration> {
+pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> Declaration {
     const FORM: &str = "#[limit(\"feature:purpose\", \"100/min\")]";
     let parse::Declaration { input, attributes } = parsed;
     if !input.generics.params.is_empty() {
@@ -98,7 +99,7 @@ pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> Op
             }
         }
     }
-    limit.map(|limit| Declaration { input, limit, krate })
+    Declaration { input, limit, krate }
 }
 
 /// The throttles of an attribute that was expanded before this one, which did not know this one by its name. They join

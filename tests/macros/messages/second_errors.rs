@@ -7,6 +7,22 @@ use traffik::{Throttle, Throttled, throttle_layer, throttled};
 #[limit("", "5/min")]
 struct Unnamed;
 
+mod renamed {
+    pub use traffik::{DefaultIdentity, Rate};
+
+    pub trait Throttle {
+        const UID: &'static str;
+        const RATE: Rate;
+        type Identity;
+    }
+}
+
+#[derive(Throttle)]
+#[limit("", "5/min", crate = renamed)]
+struct UnnamedElsewhere;
+
+const fn is_throttle<T: renamed::Throttle>() {}
+
 async fn asked(_: Throttled<Unnamed>) {}
 
 struct Handlers;
@@ -21,6 +37,7 @@ impl Handlers {
 }
 
 fn main() {
+    is_throttle::<UnnamedElsewhere>();
     let _: Router = Router::new()
         .route("/asked", get(asked))
         .route("/greet", get(Handlers::greet))
