@@ -142,7 +142,7 @@ fn implementation(
     let place = place(uid);
     let shown = shown.unraw().to_string();
     let traffik = traffik.at(Span::call_site());
-    let identity = options.identity.clone().unwrap_or_else(|| quote!(#traffik::DefaultIdentity));
+    let identity = options.get("identity").cloned().unwrap_or_else(|| quote!(#traffik::DefaultIdentity));
     let settings = settings(limit, &traffik);
     quote! {
         #(#conditions)*
@@ -174,21 +174,10 @@ fn place(uid: &LitStr) -> TokenStream {
 }
 
 fn settings(limit: &Limit, traffik: &TokenStream) -> Option<TokenStream> {
-    let options = &limit.options;
     let at_once = limit.places.map(|_| quote!(.strategy(#traffik::strategy::Concurrency)));
-    let strategy = options.strategy.iter().map(|strategy| quote!(.strategy(#strategy)));
-    let cost = options.cost.iter().map(|cost| quote!(.cost(#cost)));
-    let cost_of = options.cost_of.iter().map(|function| quote!(.cost_of(#function)));
-    let async_cost_of = options.async_cost_of.iter().map(|function| quote!(.async_cost_of(#function)));
-    let rate_of = options.rate_of.iter().map(|function| quote!(.rate_of(#function)));
-    let async_rate_of = options.async_rate_of.iter().map(|function| quote!(.async_rate_of(#function)));
-    let backend = options.backend.iter().map(|backend| quote!(.backend(#backend)));
-    let on_error = options.on_error.iter().map(|on_error| quote!(.on_error(#on_error)));
-    let strategy = at_once.into_iter().chain(strategy);
-    let costs = cost.chain(cost_of).chain(async_cost_of);
-    let rates = rate_of.chain(async_rate_of);
-    let chain: TokenStream = strategy.chain(costs).chain(rates).chain(backend).chain(on_error).collect();
-    let settings = match &options.settings {
+    let calls = limit.options.calls();
+    let chain = quote!(#at_once #calls);
+    let settings = match limit.options.get("settings") {
         Some(function) => quote!(#traffik::__private::change(#traffik::Settings::new() #chain, #function)),
         None if chain.is_empty() => return None,
         None => quote!(#traffik::Settings::new() #chain),

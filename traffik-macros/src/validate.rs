@@ -45,7 +45,7 @@ pub(crate) struct Limit {
 /// A type that becomes a throttle.
 pub(crate) struct Declaration {
     pub(crate) input: DeriveInput,
-    /// None if there are errors.
+    /// None only if there are errors.
     pub(crate) limit: Option<Limit>,
     pub(crate) krate: Option<TokenStream>,
 }
@@ -172,15 +172,10 @@ fn throttles(terms: Terms, krate: &mut Option<TokenStream>, errors: &mut Errors)
     throttles
 }
 
-/// How many at once is decided in one way.
+/// `"10 at once"` is a strategy already.
 fn check_strategy(throttle: &Throttle, errors: &mut Errors) {
-    if let Throttle::Limit(Limit {
-        rate,
-        places: Some(places),
-        options: Options { strategy: Some(strategy), .. },
-        ..
-    }) = throttle
-    {
+    let Throttle::Limit(Limit { rate, places: Some(places), options, .. }) = throttle else { return };
+    if let Some(strategy) = options.get("strategy") {
         errors.at(
             strategy,
             format!(
