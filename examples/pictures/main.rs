@@ -1,8 +1,7 @@
-//! Draws what each strategy makes of one and the same requests, for the guide: real decisions, as SVG.
+//! Draws the decisions of each strategy about the same requests, for the guide, as SVG.
 //!
 //! ```text
-//! cargo run --example pictures              # writes docs/pictures
-//! cargo run --example pictures -- --check   # an error where docs/pictures is not what would be written
+//! cargo run --example pictures    # writes docs/pictures
 //! ```
 
 mod arrivals;
@@ -11,77 +10,49 @@ mod overview;
 mod plot;
 mod portrait;
 mod strategies;
-mod style;
 mod svg;
 
-use std::{error::Error, fs, path::Path};
+use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 use course::Course;
 
-const COMMAND: &str = "cargo run --example pictures";
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pictures");
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let pictures = draw().await?;
-    match std::env::args().nth(1).as_deref() {
-        None => write(&pictures),
-        Some("--check") => check(&pictures),
-        Some(other) => Err(format!("unknown argument `{other}`: there is `--check`").into()),
-    }
-}
-
-/// A file of the folder, not yet written.
-struct Picture {
-    name: String,
-    text: String,
-}
-
-/// One picture of each strategy, and one of them all.
-async fn draw() -> Result<Vec<Picture>, Box<dyn Error>> {
-    let mut courses = Vec::new();
-    for subject in strategies::all() {
-        let course = Course::run(&subject.strategy).await?;
-        courses.push((subject, course));
-    }
-    let portraits = courses.iter().map(|(subject, course)| Picture {
-        name: format!("{}.svg", subject.file),
-        text: portrait::draw(subject, course),
-    });
-    let overview = Picture { name: "overview.svg".to_owned(), text: overview::draw(&courses) };
-    Ok(portraits.chain([overview]).collect())
-}
-
-fn write(pictures: &[Picture]) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(FOLDER)?;
-    for Picture { name, text } in pictures {
-        fs::write(Path::new(FOLDER).join(name), text)?;
+    for (name, text) in draw().await? {
+        fs::write(Path::new(FOLDER).join(&name), text)?;
         println!("docs/pictures/{name}");
     }
     Ok(())
 }
 
-/// An error unless the folder holds these pictures, as they are, and no others.
-fn check(pictures: &[Picture]) -> Result<(), Box<dyn Error>> {
-    for Picture { name, text } in pictures {
-        let found = fs::read_to_string(Path::new(FOLDER).join(name)).unwrap_or_default();
-        if found != *text {
-            return Err(format!("docs/pictures/{name} is not what the strategies do: run `{COMMAND}`").into());
-        }
+/// Draws one picture of each strategy, and one of them all: their texts by the name of the file.
+async fn draw() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
+    let mut courses = Vec::new();
+    for subject in strategies::all() {
+        let course = Course::run(&subject.strategy).await?;
+        courses.push((subject, course));
     }
-    for file in fs::read_dir(FOLDER)? {
-        let name = file?.file_name();
-        if !pictures.iter().any(|picture| *picture.name == *name) {
-            return Err(format!("docs/pictures/{} is no longer drawn: delete it", name.to_string_lossy()).into());
-        }
-    }
-    Ok(())
+    let portraits = courses.iter().map(|(subject, course)| (subject.file, portrait::draw(subject, course)));
+    let pictures = portraits.chain([("overview", overview::draw(&courses))]);
+    Ok(pictures.map(|(file, text)| (format!("{file}.svg"), text)).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[tokio::test]
-    async fn the_pictures_in_the_guide_are_what_is_drawn() {
-        super::check(&super::draw().await.unwrap()).unwrap();
+    async fn folder_holds_the_pictures_that_are_drawn() {
+        let pictures = draw().await.unwrap();
+        for (name, text) in &pictures {
+            let found = fs::read_to_string(Path::new(FOLDER).join(name)).unwrap_or_default();
+            assert!(found == *text, "docs/pictures/{name} differs: run `cargo run --example pictures`");
+        }
+        for file in fs::read_dir(FOLDER).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            assert!(pictures.contains_key(&name), "docs/pictures/{name} is not drawn: delete it");
+        }
     }
 }

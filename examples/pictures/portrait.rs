@@ -7,7 +7,7 @@ use super::{
     course::Course,
     plot::{Plot, minutes},
     strategies::Subject,
-    svg::{Short, Svg},
+    svg::Svg,
 };
 
 const PLOT: Plot = Plot { left: 92.0, column: 9.8 };
@@ -42,20 +42,21 @@ pub(super) fn draw(subject: &Subject, course: &Course) -> String {
 fn gauge(svg: &mut Svg, subject: &Subject, course: &Course) {
     let (top, bottom) = GAUGE;
     let capacity = course.capacity();
-    let y = |value: u64| Short(bottom - (bottom - top) * value as f64 / capacity.max(1) as f64);
+    let shown = |remaining: u64| if subject.shows_level { capacity - remaining } else { remaining };
+    let y = |remaining| bottom - (bottom - top) * shown(remaining) as f64 / capacity.max(1) as f64;
 
     let mut stairs = String::new();
     for &(at, remaining) in &course.remaining {
-        let (x, y) = (Short(PLOT.x(at)), y(subject.gauge.read(remaining, capacity)));
-        stairs += &if stairs.is_empty() { format!("M{x} {y}") } else { format!("H{x}V{y}") };
+        let (x, y) = (PLOT.x(at), y(remaining));
+        stairs += &if stairs.is_empty() { format!("M{x:.1} {y:.1}") } else { format!("H{x:.1}V{y:.1}") };
     }
-    let (left, right) = (Short(PLOT.left), Short(PLOT.x(SPAN.end)));
-    svg.path("area", format_args!("{stairs}H{right}V{bottom}H{left}z"));
+    let (left, right) = (PLOT.left, PLOT.x(SPAN.end));
+    svg.path("area", format_args!("{stairs}H{right:.1}V{bottom:.1}H{left:.1}z"));
     PLOT.axes(svg, top, bottom);
-    svg.path("gauge", format_args!("{stairs}H{right}"));
+    svg.path("gauge", format_args!("{stairs}H{right:.1}"));
 
     svg.text("pale end", (LABELS, top + 4.0), capacity);
-    svg.text("end", (LABELS, (top + bottom) / 2.0 + 4.0), subject.gauge.label());
+    svg.text("end", (LABELS, (top + bottom) / 2.0 + 4.0), if subject.shows_level { "level" } else { "remaining" });
     svg.text("pale end", (LABELS, bottom + 4.0), 0);
 }
 
