@@ -8,8 +8,7 @@ use std::{
 use axum::{Router, response::IntoResponse, routing::get};
 use tokio::{net::TcpListener, task::JoinSet};
 use traffik::{
-    Throttle, Throttled, Traffik, app::TraffikBuilder, backend::MemoryBackend, breaker::CircuitBreaker,
-    on_error::Failover,
+    Throttle, Throttled, Traffik, TraffikBuilder, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover,
 };
 use traffik_redis::RedisBackend;
 
