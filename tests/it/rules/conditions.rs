@@ -187,6 +187,22 @@ fn an_async_function_is_asked_if_all_else_leaves_it_open() {
 }
 
 #[test]
+fn async_function_is_not_called_if_a_later_rule_settles_it() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let is_asked = || {
+        let counter = Arc::clone(&calls);
+        Rule::async_when(move |_: &Parts| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            async { true }
+        })
+    };
+    let layer =
+        layer().rule::<Probe>(is_asked().or(Rule::path("/x"))).rule::<Probe>(is_asked().and(Rule::prefix("/a")));
+    assert!(!applies(&layer, get("/b")) && calls.load(Ordering::SeqCst) == 0);
+    assert!(applies(&layer, get("/a")) && calls.load(Ordering::SeqCst) == 2);
+}
+
+#[test]
 fn async_functions_are_combined_like_others() {
     let says = |answer: bool| Rule::async_when(move |_: &Parts| async move { answer });
     for (one, other) in [(true, true), (true, false), (false, true), (false, false)] {

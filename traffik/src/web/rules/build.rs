@@ -6,7 +6,7 @@ use axum::http::{Method, request::Parts};
 
 use super::{
     condition::{AsyncPredicate, Condition},
-    pattern::Pattern,
+    glob::Glob,
 };
 
 /// When a throttle applies: only to requests that match.
@@ -62,16 +62,9 @@ pub struct Rule(pub(super) Condition);
 #[must_use]
 pub struct Bypass(pub(super) Condition);
 
-/// What both are made by. What differs is what they say of themselves.
+/// What both are made by. They differ in how they are read where servers differ about a request, and in how a regex matches.
 macro_rules! made_of_conditions {
-    (
-        $name:ident,
-        path: $path:literal,
-        methods: $methods:literal,
-        websocket: $websocket:literal,
-        regex: $regex:literal by $regex_pattern:ident,
-        async_when: $async_when:literal $(,)?
-    ) => {
+    ($name:ident, whole_regex: $whole_regex:literal) => {
         impl $name {
             /// Matches a path: one that is written out, or has `*` for anything within a segment, and `**` for any number of
             /// segments.
@@ -85,41 +78,48 @@ macro_rules! made_of_conditions {
             ///
             /// The path is the one that the client sent, within nested routers too, without its query.
             ///
-            #[doc = $path]
+            /// It is read in every way in which a server may read it: as it came, and decoded, where a decoded slash may
+            /// separate or not; without doubled slashes and one at the end; with `.` and `..` followed and not. A [`Rule`]
+            /// matches if one of these readings does, so `//api/./us%65rs/` is a request for `/api/users`. A [`Bypass`] matches
+            /// only if all of them do, as it came with every slash, so neither `/assets/..%2Fapi` nor `/assets/../api` is a
+            /// request for something below `/assets`.
             ///
             /// A pattern that cannot be read is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
             pub fn path(pattern: &str) -> Self {
-                Self(Condition::path(Pattern::glob(pattern)))
+                Self(Condition::path(pattern, Glob::new(pattern)))
             }
 
             /// Matches a path and all below it: `/api` is `/api/**`, and does not match `/apis`.
             pub fn prefix(prefix: &str) -> Self {
-                Self(Condition::path(Pattern::prefix(prefix)))
+                Self(Condition::path(prefix, Glob::below(prefix)))
             }
 
-            #[doc = $regex]
+            /// Matches a path by a regex. For a [`Rule`] it has to be found in the path: for one that is to match from end to
+            /// end write `^` and `$`. For a [`Bypass`] it has to match from end to end, since a client can add what it likes to
+            /// a path in which it is merely found.
             ///
-            /// With feature `regex`. The path is read in the same ways as for [`path`](Self::path), and all in the regex is
-            /// compared with all of these. Matching takes time in proportion to the length of the path, whatever the two are
+            /// Requires the feature `regex`. The path is read in the same ways as for [`path`](Self::path), and all in the regex
+            /// is compared with all of these. Matching takes time in proportion to the length of the path, whatever the two are
             /// (see the crate `regex`).
             ///
             /// A regex that cannot be read is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
             #[cfg(feature = "regex")]
             pub fn regex(regex: &str) -> Self {
-                Self(Condition::path(Pattern::$regex_pattern(regex)))
+                Self(Condition::regex(regex, $whole_regex))
             }
 
             /// Matches a request with one of these methods.
             ///
-            #[doc = $methods]
+            /// For a [`Rule`] HEAD goes with GET, since a handler of GET answers it. For a [`Bypass`] it is a method of its own.
             pub fn methods(methods: impl IntoIterator<Item = Method>) -> Self {
                 Self(Condition::methods(methods))
             }
 
-            /// Matches the handshake of a WebSocket: an upgrade over HTTP/1.1, or an extended CONNECT over HTTP/2, of which
-            /// the latter takes the feature `http2`.
+            /// Matches the handshake of a WebSocket: an upgrade over HTTP/1.1, or an extended CONNECT over HTTP/2, which
+            /// requires the feature `http2`.
             ///
-            #[doc = $websocket]
+            /// A handshake whose fields are not all there is in doubt. It matches both this and [`http`](Self::http) of a
+            /// [`Rule`], and neither of a [`Bypass`].
             pub fn websocket() -> Self {
                 Self(Condition::OpensWebSocket(true))
             }
@@ -144,7 +144,16 @@ macro_rules! made_of_conditions {
             ///
             /// ```
             /// use axum::http::request::Parts;
-            #[doc = $async_when]
+            /// use traffik::{Bypass, Settings};
+            ///
+            /// async fn of_a_partner(parts: &Parts) -> bool {
+            ///     match parts.headers.get("x-partner") {
+            ///         Some(name) => is_partner(name.as_bytes()).await,
+            ///         None => false,
+            ///     }
+            /// }
+            ///
+            /// let settings = Settings::new().bypass(Bypass::async_when(of_a_partner));
             /// # async fn is_partner(_: &[u8]) -> bool { true }
             /// ```
             pub fn async_when(predicate: impl for<'a> AsyncPredicate<'a> + 'static) -> Self {
@@ -153,12 +162,12 @@ macro_rules! made_of_conditions {
 
             /// Matches where both do. The cheaper one is asked first, whichever is written first.
             pub fn and(self, other: Self) -> Self {
-                Self(self.0.and(other.0))
+                Self(self.0.and_or(other.0, false))
             }
 
             /// Matches where one of them does, or both. The cheaper one is asked first, whichever is written first.
             pub fn or(self, other: Self) -> Self {
-                Self(self.0.or(other.0))
+                Self(self.0.and_or(other.0, true))
             }
         }
 
@@ -170,45 +179,5 @@ macro_rules! made_of_conditions {
     };
 }
 
-made_of_conditions! {
-    Rule,
-    path: "It is read in every way in which whoever serves it may read it, and matches if one of them does: as it is, and \
-           decoded, where a decoded slash may separate or not; without doubled slashes and one at the end; with `.` and `..` \
-           followed and not. So `//api/./us%65rs/` is a request for `/api/users`.",
-    methods: "HEAD goes with GET, since a handler of GET answers it.",
-    websocket: "One whose fields are not all there is in doubt: it matches this, and `Rule::http` too.",
-    regex: "Matches a path in which a regex is found. For one that is to match from end to end write `^` and `$`."
-        by regex,
-    async_when: "use traffik::{Rule, Settings};
-
-async fn of_no_partner(parts: &Parts) -> bool {
-    match parts.headers.get(\"x-partner\") {
-        Some(name) => !is_partner(name.as_bytes()).await,
-        None => true,
-    }
-}
-
-let settings = Settings::new().rule(Rule::async_when(of_no_partner));",
-}
-
-made_of_conditions! {
-    Bypass,
-    path: "It has to match as it came, with every slash, and in every way in which whoever serves it may read it: decoded, \
-           where a decoded slash may separate or not; without doubled slashes and one at the end; with `.` and `..` followed \
-           and not. So neither `/assets/..%2Fapi` nor `/assets/../api` is a request for something below `/assets`.",
-    methods: "HEAD is a method of its own.",
-    websocket: "One whose fields are not all there is in doubt: it matches neither this nor `Bypass::http`.",
-    regex: "Matches a path that a regex matches from end to end: a client can add what it likes to a path in which it is \
-            merely found."
-        by whole_regex,
-    async_when: "use traffik::{Bypass, Settings};
-
-async fn of_a_partner(parts: &Parts) -> bool {
-    match parts.headers.get(\"x-partner\") {
-        Some(name) => is_partner(name.as_bytes()).await,
-        None => false,
-    }
-}
-
-let settings = Settings::new().bypass(Bypass::async_when(of_a_partner));",
-}
+made_of_conditions!(Rule, whole_regex: false);
+made_of_conditions!(Bypass, whole_regex: true);

@@ -1,34 +1,27 @@
-//! Rules for throttles of other modules, which are known here by their uids.
+//! Rules for throttles of other modules, which the app knows by their uids.
 
 use super::{Applies, Bypass, Rule};
 
-/// What an app adds to throttles.
+/// The rules that an app adds to throttles.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ByUid(Vec<(&'static str, Added)>);
-
-#[derive(Clone, Debug)]
-enum Added {
-    Rule(Rule),
-    Bypass(Bypass),
-}
+pub(crate) struct ByUid(Vec<(&'static str, Applies)>);
 
 impl ByUid {
     pub(in crate::web) fn add_rule(&mut self, uid: &'static str, rule: Rule) {
-        self.0.push((uid, Added::Rule(rule)));
+        let mut added = Applies::default();
+        added.add_rule(rule);
+        self.0.push((uid, added));
     }
 
     pub(in crate::web) fn add_bypass(&mut self, uid: &'static str, bypass: Bypass) {
-        self.0.push((uid, Added::Bypass(bypass)));
+        let mut added = Applies::default();
+        added.add_bypass(bypass);
+        self.0.push((uid, added));
     }
 
-    /// Adds to a throttle what there is for it.
+    /// Adds the rules for `uid` to its throttle.
     pub(crate) fn add_to(&self, uid: &str, applies: &mut Applies) {
-        for (_, added) in self.0.iter().filter(|(to, _)| *to == uid) {
-            match added.clone() {
-                Added::Rule(rule) => applies.add_rule(rule),
-                Added::Bypass(bypass) => applies.add_bypass(bypass),
-            }
-        }
+        self.0.iter().filter(|(to, _)| *to == uid).for_each(|(_, added)| applies.add_all(added));
     }
 
     /// The first uid that is not one of these.

@@ -1,10 +1,16 @@
 //! What has to hold of a request, with the answers in doubt.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use axum::http::{Method, request::Parts};
+use traffik_core::backend::MaybeReady;
 
-use super::{Seen, error::RuleError, handshake::opens_websocket, pattern::Pattern};
+use super::{
+    RuleInput,
+    error::{PatternError, RuleError},
+    glob::Glob,
+    handshake::opens_websocket,
+};
 
 /// An async function of the request's parts that says yes or no: `async fn(&Parts) -> bool`.
 pub trait AsyncPredicate<'a>: Send + Sync {
@@ -27,26 +33,46 @@ where
     }
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
-
-/// A condition. What is made of several has the cheap ones first.
+/// A condition, or several with the cheap ones first.
 #[derive(Clone)]
 pub(super) enum Condition {
     Methods(Vec<Method>),
     /// Whether it opens a WebSocket, or does not.
     OpensWebSocket(bool),
-    Path(Pattern),
+    Path(Glob),
+    #[cfg(feature = "regex")]
+    Regex(regex::Regex),
     When(Arc<dyn Fn(&Parts) -> bool + Send + Sync>),
-    AsyncWhen(Arc<dyn for<'a> Fn(&'a Parts) -> Answer<'a> + Send + Sync>),
-    All(Vec<Self>),
-    Any(Vec<Self>),
-    /// One that was written wrong. It is never asked: an app with it is not built.
+    AsyncWhen(Arc<dyn for<'a> Fn(&'a Parts) -> MaybeReady<'a, bool> + Send + Sync>),
+    /// Any of several, if one that holds is decisive, or all of them, if one that does not hold is.
+    Several {
+        decisive: bool,
+        of: Vec<Self>,
+    },
+    /// One that was written wrong. It is never evaluated: an app with it is not built.
     Wrong(RuleError),
 }
 
 impl Condition {
-    pub(super) fn path(pattern: Result<Pattern, impl Into<RuleError>>) -> Self {
-        pattern.map_or_else(|error| Self::Wrong(error.into()), Self::Path)
+    pub(super) fn path(text: &str, glob: Result<Glob, &'static str>) -> Self {
+        Self::of_pattern(text, glob, Self::Path)
+    }
+
+    /// A regex that is found anywhere in a path, or has to match the whole path.
+    #[cfg(feature = "regex")]
+    pub(super) fn regex(text: &str, is_whole: bool) -> Self {
+        let regex = regex::Regex::new(text).and_then(|regex| match is_whole {
+            true => regex::Regex::new(&format!(r"\A(?:{text})\z")),
+            false => Ok(regex),
+        });
+        Self::of_pattern(text, regex, Self::Regex)
+    }
+
+    fn of_pattern<T>(text: &str, pattern: Result<T, impl ToString>, condition: fn(T) -> Self) -> Self {
+        match pattern {
+            Ok(pattern) => condition(pattern),
+            Err(reason) => Self::Wrong(PatternError::new(text, reason.to_string()).into()),
+        }
     }
 
     pub(super) fn methods(methods: impl IntoIterator<Item = Method>) -> Self {
@@ -59,82 +85,59 @@ impl Condition {
     }
 
     pub(super) fn async_when(predicate: impl for<'a> AsyncPredicate<'a> + 'static) -> Self {
-        Self::AsyncWhen(Arc::new(move |parts| Box::pin(predicate.holds(parts))))
+        Self::AsyncWhen(Arc::new(move |parts| MaybeReady::pending(predicate.holds(parts))))
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
+    /// Both conditions, or any of the two if one that holds is decisive.
+    pub(super) fn and_or(self, other: Self, decisive: bool) -> Self {
         let flat = |condition| match condition {
-            Self::All(all) => all,
+            Self::Several { decisive: by, of } if by == decisive => of,
             one => vec![one],
         };
-        Self::All(cheap_first(flat(self), flat(other)))
+        let mut of = flat(self);
+        of.extend(flat(other));
+        of.sort_by_key(Self::effort);
+        Self::Several { decisive, of }
     }
 
-    pub(super) fn or(self, other: Self) -> Self {
-        let flat = |condition| match condition {
-            Self::Any(any) => any,
-            one => vec![one],
-        };
-        Self::Any(cheap_first(flat(self), flat(other)))
-    }
-
-    /// Whether it holds, if that is known without waiting. Where it is in doubt, the answer is the one given for that.
-    pub(super) fn holds_now(&self, request: &Seen<'_>, in_doubt: bool) -> Option<bool> {
-        match self {
-            Self::Methods(methods) => Some(is_one_of(&request.parts.method, methods, in_doubt)),
-            Self::OpensWebSocket(opens) => Some(opens_websocket(request.parts).map_or(in_doubt, |it| it == *opens)),
-            Self::Path(pattern) => Some(pattern.matches(request.path(), in_doubt)),
-            Self::When(predicate) => Some(predicate(request.parts)),
-            Self::AsyncWhen(_) => None,
-            Self::All(all) => all_hold(all.iter().map(|condition| condition.holds_now(request, in_doubt))),
-            Self::Any(any) => one_holds(any.iter().map(|condition| condition.holds_now(request, in_doubt))),
-            Self::Wrong(_) => Some(in_doubt),
-        }
-    }
-
-    /// Whether it holds.
-    pub(super) fn holds<'a>(&'a self, parts: &'a Parts, in_doubt: bool) -> Answer<'a> {
-        let now = self.holds_now(&Seen::new(parts), in_doubt);
-        Box::pin(async move {
-            match (now, self) {
-                (Some(holds), _) => holds,
-                (None, Self::AsyncWhen(predicate)) => predicate(parts).await,
-                (None, Self::All(all)) => {
-                    // The others hold: else it would be known by now.
-                    for condition in all.iter().filter(|condition| condition.waits()) {
-                        if !condition.holds(parts, in_doubt).await {
-                            return false;
-                        }
-                    }
-                    true
-                }
-                (None, Self::Any(any)) => {
-                    for condition in any.iter().filter(|condition| condition.waits()) {
-                        if condition.holds(parts, in_doubt).await {
-                            return true;
-                        }
-                    }
-                    false
-                }
-                (None, _) => in_doubt,
+    /// Checks whether its answer may be `expected`. If servers may differ about the answer, it may.
+    pub(super) fn may_be<'a>(&'a self, expected: bool, input: &RuleInput<'a>) -> MaybeReady<'a, bool> {
+        MaybeReady::Ready(match self {
+            Self::Methods(methods) => is_one_of(&input.parts.method, methods, expected) == expected,
+            Self::OpensWebSocket(opens) => {
+                opens_websocket(input.parts).is_none_or(|answer| (answer == *opens) == expected)
             }
+            // A bypass is compared with all slashes of the path.
+            Self::Path(glob) => input.path().any(|form, has_slashes| match has_slashes && !expected {
+                true => glob.matches_exactly(form) == expected,
+                false => glob.matches(form) == expected,
+            }),
+            #[cfg(feature = "regex")]
+            Self::Regex(regex) => input.path().any(|form, _| regex.is_match(form) == expected),
+            Self::When(predicate) => predicate(input.parts) == expected,
+            Self::AsyncWhen(predicate) => {
+                let parts = input.parts;
+                // The function is first called when the answer is awaited.
+                return MaybeReady::pending(async move { predicate(parts).await == expected });
+            }
+            Self::Several { decisive, of } => {
+                return settled_by(*decisive == expected, of.iter().map(|one| one.may_be(expected, input)));
+            }
+            Self::Wrong(_) => true,
         })
     }
 
-    /// Whether it may have to be waited for.
-    pub(super) fn waits(&self) -> bool {
-        self.effort() == Effort::Waits
-    }
-
-    fn effort(&self) -> Effort {
+    /// Its rank among conditions that are evaluated: the cheap first.
+    pub(super) fn effort(&self) -> u8 {
         match self {
-            Self::Methods(_) | Self::Wrong(_) => Effort::Method,
-            Self::OpensWebSocket(_) => Effort::Fields,
-            Self::Path(pattern) if pattern.is_regex() => Effort::Regex,
-            Self::Path(_) => Effort::Path,
-            Self::When(_) => Effort::Function,
-            Self::AsyncWhen(_) => Effort::Waits,
-            Self::All(several) | Self::Any(several) => several.iter().map(Self::effort).max().unwrap_or(Effort::Method),
+            Self::Methods(_) | Self::Wrong(_) => 0,
+            Self::OpensWebSocket(_) => 1,
+            Self::Path(_) => 2,
+            #[cfg(feature = "regex")]
+            Self::Regex(_) => 3,
+            Self::When(_) => 4,
+            Self::AsyncWhen(_) => 5,
+            Self::Several { of, .. } => of.iter().map(Self::effort).max().unwrap_or(0),
         }
     }
 
@@ -142,7 +145,7 @@ impl Condition {
     pub(super) fn error(&self) -> Option<&RuleError> {
         match self {
             Self::Wrong(error) => Some(error),
-            Self::All(several) | Self::Any(several) => several.iter().find_map(Self::error),
+            Self::Several { of, .. } => of.iter().find_map(Self::error),
             _ => None,
         }
     }
@@ -150,7 +153,7 @@ impl Condition {
     /// What has to hold for it to hold.
     pub(super) fn necessary(&self) -> &[Self] {
         match self {
-            Self::All(all) => all,
+            Self::Several { decisive: false, of } => of,
             one => std::slice::from_ref(one),
         }
     }
@@ -164,8 +167,12 @@ impl Condition {
             }
             (Self::OpensWebSocket(one), Self::OpensWebSocket(other)) => one != other,
             (Self::Path(one), Self::Path(other)) => one.excludes(other),
-            (Self::Any(any), other) | (other, Self::Any(any)) => any.iter().all(|one| one.excludes(other)),
-            (Self::All(all), other) | (other, Self::All(all)) => all.iter().any(|one| one.excludes(other)),
+            (Self::Several { decisive: true, of }, one) | (one, Self::Several { decisive: true, of }) => {
+                of.iter().all(|other| other.excludes(one))
+            }
+            (Self::Several { of, .. }, one) | (one, Self::Several { of, .. }) => {
+                of.iter().any(|other| other.excludes(one))
+            }
             _ => false,
         }
     }
@@ -176,39 +183,30 @@ fn is_one_of(method: &Method, methods: &[Method], in_doubt: bool) -> bool {
     methods.contains(method) || (in_doubt && method == Method::HEAD && methods.contains(&Method::GET))
 }
 
-/// What it takes to find out: the little first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Effort {
-    Method,
-    Fields,
-    Path,
-    Regex,
-    Function,
-    Waits,
-}
-
-fn cheap_first(mut several: Vec<Condition>, others: Vec<Condition>) -> Vec<Condition> {
-    several.extend(others);
-    several.sort_by_key(Condition::effort);
-    several
-}
-
-/// Whether all hold: one that does not settles it, whatever is not known of others.
-pub(super) fn all_hold(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    one_holds(answers.map(|answer| answer.map(|holds| !holds))).map(|one_does_not| !one_does_not)
-}
-
-/// Whether one holds: one that does settles it, likewise.
-pub(super) fn one_holds(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut none_does = Some(false);
+/// Returns `decisive` if it is one of the answers. Answers that have to be waited for are awaited only if no other settles it.
+pub(super) fn settled_by<'a>(
+    decisive: bool,
+    answers: impl Iterator<Item = MaybeReady<'a, bool>>,
+) -> MaybeReady<'a, bool> {
+    let mut open = Vec::new();
     for answer in answers {
         match answer {
-            Some(true) => return answer,
-            Some(false) => {}
-            None => none_does = None,
+            MaybeReady::Ready(answer) if answer == decisive => return MaybeReady::Ready(decisive),
+            MaybeReady::Ready(_) => {}
+            MaybeReady::Pending(answer) => open.push(answer),
         }
     }
-    none_does
+    if open.is_empty() {
+        return MaybeReady::Ready(!decisive);
+    }
+    MaybeReady::pending(async move {
+        for answer in open {
+            if answer.await == decisive {
+                return decisive;
+            }
+        }
+        !decisive
+    })
 }
 
 impl fmt::Debug for Condition {
@@ -217,11 +215,13 @@ impl fmt::Debug for Condition {
             Self::Methods(methods) => write!(f, "the methods {methods:?}"),
             Self::OpensWebSocket(true) => f.write_str("the handshake of a WebSocket"),
             Self::OpensWebSocket(false) => f.write_str("no handshake of a WebSocket"),
-            Self::Path(pattern) => write!(f, "the path {pattern:?}"),
+            Self::Path(glob) => write!(f, "the path {glob:?}"),
+            #[cfg(feature = "regex")]
+            Self::Regex(regex) => write!(f, "the path {:?}", regex.as_str()),
             Self::When(_) => f.write_str("a function"),
             Self::AsyncWhen(_) => f.write_str("an async function"),
-            Self::All(all) => write!(f, "all of {all:?}"),
-            Self::Any(any) => write!(f, "one of {any:?}"),
+            Self::Several { decisive: true, of } => write!(f, "one of {of:?}"),
+            Self::Several { of, .. } => write!(f, "all of {of:?}"),
             Self::Wrong(error) => fmt::Display::fmt(error, f),
         }
     }

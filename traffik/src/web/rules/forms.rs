@@ -1,155 +1,98 @@
-//! The forms in which a path can be read: as it came, and as whoever serves it may understand it.
+//! The forms of a path: as it came, and as servers may read it.
 //!
-//! Who reads a path may or may not decode it, take a decoded slash for one, drop doubled slashes, and follow `.` and
-//! `..`. Rules do not know who will, so they look at all of these readings.
+//! A server may decode a path, take a decoded slash for a separator, drop doubled slashes, and follow `.` and `..`. Rules do
+//! not know which server will read the path, so they compare all of these forms.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 
-/// A path in every form that it can be read in.
+use percent_encoding::{percent_decode_str, percent_encode_byte};
+
+/// A path in every form in which it can be read.
 #[derive(Debug)]
-pub(super) struct Forms<'a> {
+pub(super) struct PathForms<'a> {
     /// As it came.
     raw: &'a str,
-    /// What else it may be read as. Nothing, where there is no other way to read it, as with most.
-    others: Readings,
+    /// The other forms, if there are any, and whether they have all slashes that dots do not remove, or are without doubled
+    /// slashes and one at the end.
+    others: Vec<(String, bool)>,
 }
 
-#[derive(Debug, Default)]
-struct Readings {
-    /// With all slashes that are not followed up by dots.
-    with_slashes: Vec<String>,
-    /// Without doubled slashes and one at the end.
-    merged: Vec<String>,
-}
-
-/// What a decoded slash is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slash {
-    /// A part of a name, which stays encoded.
-    IsData,
-    /// The end of a segment.
-    Separates,
-}
-
-impl<'a> Forms<'a> {
+impl<'a> PathForms<'a> {
     pub(super) fn new(raw: &'a str) -> Self {
-        let others = if is_plain(raw) { Readings::default() } else { Readings::of(raw) };
-        Self { raw, others }
-    }
-
-    /// Each form that has all slashes: first as it came.
-    pub(super) fn with_slashes(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.raw).chain(self.others.with_slashes.iter().map(String::as_str))
-    }
-
-    /// Each form without doubled slashes and one at the end, if it is none of the others.
-    pub(super) fn merged(&self) -> impl Iterator<Item = &str> {
-        self.others.merged.iter().map(String::as_str)
-    }
-}
-
-/// Whether everybody reads it as it is.
-fn is_plain(path: &str) -> bool {
-    let [b'/', rest @ ..] = path.as_bytes() else { return false };
-    let (mut last, mut has_dots) = (b'/', false);
-    for byte in rest {
-        match byte {
-            b'%' => return false,
-            b'/' if last == b'/' => return false,
-            b'.' if last == b'/' => has_dots = true,
-            _ => {}
+        let mut forms = Self { raw, others: Vec::new() };
+        if !is_plain(raw) {
+            forms.read_all();
         }
-        last = *byte;
+        forms
     }
-    // Most that begins with a dot is a name all the same.
-    (last != b'/' || rest.is_empty()) && !(has_dots && path.split('/').any(|segment| dots(segment).is_some()))
-}
 
-impl Readings {
+    /// Checks whether `matches` is true for a form. It is told whether the form has all slashes.
+    pub(super) fn any(&self, matches: impl Fn(&str, bool) -> bool) -> bool {
+        matches(self.raw, true) || self.others.iter().any(|(form, has_slashes)| matches(form, *has_slashes))
+    }
+
     #[cold]
-    fn of(raw: &str) -> Self {
-        let mut readings = Self::default();
-        readings.read(raw, plain_dots);
-        if raw.contains('%') {
-            readings.read(raw, dots);
-            readings.read(&decode(raw, Slash::IsData), plain_dots);
-            readings.read(&decode(raw, Slash::Separates), plain_dots);
+    fn read_all(&mut self) {
+        self.read(self.raw.to_owned());
+        if self.raw.contains('%') {
+            // URLs are resolved like this: encoded dots are followed, though nothing else is decoded.
+            self.read(self.raw.replace("%2e", ".").replace("%2E", "."));
+            self.read(decoded(self.raw));
+            self.read(decoded(&self.raw.replace("%2f", "/").replace("%2F", "/")));
         }
-        readings
     }
 
-    fn read(&mut self, path: &str, dots: fn(&str) -> Option<Dots>) {
-        let (merged, followed) = (without_empty_segments(path), without_dots(path, dots));
-        // Whoever follows dots first takes an empty segment for one that `..` leaves.
-        for reading in [without_empty_segments(&followed), without_dots(&merged, dots), merged] {
-            add(&mut self.merged, reading);
+    fn read(&mut self, path: String) {
+        let (merged, followed) = (without_empty_segments(&path), without_dots(&path));
+        // A server that follows dots first takes an empty segment for one that `..` leaves.
+        let without_slashes =
+            [without_empty_segments(&followed), without_dots(&merged), merged].map(|form| (form, false));
+        for form in without_slashes.into_iter().chain([(followed, true), (path, true)]) {
+            if !self.others.contains(&form) {
+                self.others.push(form);
+            }
         }
-        add(&mut self.with_slashes, followed);
-        add(&mut self.with_slashes, path.to_owned());
     }
 }
 
-fn add(readings: &mut Vec<String>, reading: String) {
-    if !readings.contains(&reading) {
-        readings.push(reading);
-    }
+/// Checks whether all servers read a path alike.
+fn is_plain(path: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && !is_dots(name) && !name.contains('%');
+    path == "/" || (path.starts_with('/') && path.split('/').skip(1).all(is_name))
 }
 
-/// Decodes a text once. What is decoded is text that can be shown: control characters, and what is no UTF-8, stay encoded.
-fn decode(path: &str, slash: Slash) -> String {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        let (b'%', [high, low, tail @ ..]) = (byte, tail) else {
-            decoded.push(*byte);
-            continue;
-        };
-        match hex(*high).zip(hex(*low)).map(|(high, low)| high * 16 + low) {
-            Some(byte) if byte.is_ascii_control() || (byte == b'/' && slash == Slash::IsData) => {
-                decoded.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]);
-                rest = tail;
+/// Decodes a path, or a piece of a pattern, once. Slashes, control characters and bytes that are not UTF-8 stay encoded.
+pub(super) fn decoded(path: &str) -> String {
+    let stays_encoded = |byte: u8| byte.is_ascii_control() || byte == b'/';
+    let mut text = String::with_capacity(path.len());
+    for (at, name) in path.split('/').enumerate() {
+        text.push_str(if at == 0 { "" } else { "/" });
+        for chunk in Cow::from(percent_decode_str(name)).utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match u8::try_from(c) {
+                    Ok(byte) if stays_encoded(byte) => text.push_str(percent_encode_byte(byte)),
+                    _ => text.push(c),
+                }
             }
-            Some(byte) => {
-                decoded.push(byte);
-                rest = tail;
-            }
-            None => decoded.push(*byte),
+            text.extend(chunk.invalid().iter().copied().map(percent_encode_byte));
         }
-    }
-    let mut text = String::with_capacity(decoded.len());
-    for chunk in decoded.utf8_chunks() {
-        text.push_str(chunk.valid());
-        // Writing to a string does not fail.
-        chunk.invalid().iter().for_each(|byte| write!(text, "%{byte:02X}").unwrap_or_default());
     }
     text
 }
 
-/// A piece of a pattern, decoded as the paths are that are compared with it.
-pub(super) fn decoded(piece: &str) -> String {
-    decode(piece, Slash::IsData)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 fn without_empty_segments(path: &str) -> String {
     let mut out = String::with_capacity(path.len() + 1);
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        out.extend(["/", segment]);
-    }
+    path.split('/').filter(|segment| !segment.is_empty()).for_each(|segment| out.extend(["/", segment]));
     rooted(out)
 }
 
-fn without_dots(path: &str, dots: fn(&str) -> Option<Dots>) -> String {
+fn without_dots(path: &str) -> String {
     let mut out = String::with_capacity(path.len() + 1);
     for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
-        match dots(segment) {
-            Some(Dots::Here) => {}
-            Some(Dots::Up) => out.truncate(out.rfind('/').unwrap_or_default()),
-            None => out.extend(["/", segment]),
+        match segment {
+            "." => {}
+            ".." => out.truncate(out.rfind('/').unwrap_or_default()),
+            _ => out.extend(["/", segment]),
         }
     }
     rooted(out)
@@ -159,48 +102,22 @@ fn rooted(path: String) -> String {
     if path.is_empty() { "/".into() } else { path }
 }
 
-/// A segment that names no place but a way.
-enum Dots {
-    Here,
-    Up,
-}
-
-fn plain_dots(segment: &str) -> Option<Dots> {
-    match segment {
-        "." => Some(Dots::Here),
-        ".." => Some(Dots::Up),
-        _ => None,
-    }
-}
-
-/// The same where dots may be encoded, though nothing else is decoded: that is how URLs are resolved.
-fn dots(segment: &str) -> Option<Dots> {
-    // Most segments begin with neither.
-    if !segment.starts_with(['.', '%']) {
-        return None;
-    }
-    let dot = |text: &str| text == "." || text.eq_ignore_ascii_case("%2e");
-    let halves = || (1..segment.len()).filter_map(|at| segment.split_at_checked(at));
-    if dot(segment) {
-        Some(Dots::Here)
-    } else if segment.len() <= 6 && halves().any(|(one, other)| dot(one) && dot(other)) {
-        Some(Dots::Up)
-    } else {
-        None
-    }
-}
-
-/// Whether a segment of a pattern is a way.
+/// Checks whether a segment is no name, but a way to another segment.
 pub(super) fn is_dots(segment: &str) -> bool {
-    dots(segment).is_some()
+    matches!(segment, "." | "..")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn forms(path: &str, with_slashes: bool) -> Vec<String> {
+        let forms = PathForms::new(path).others.into_iter();
+        forms.filter(|(_, has_slashes)| *has_slashes == with_slashes).map(|(form, _)| form).collect()
+    }
+
     fn read(path: &str) -> Vec<String> {
-        Forms::new(path).others.merged
+        forms(path, false)
     }
 
     #[test]
@@ -212,7 +129,7 @@ mod tests {
 
     #[test]
     fn slashes_are_kept_as_well() {
-        let kept = |path| Forms::new(path).others.with_slashes;
+        let kept = |path| forms(path, true);
         assert_eq!(kept("//a/"), ["//a/"]);
         assert_eq!(kept("/.//a/%2e%2E"), ["//a/%2e%2E", "/.//a/%2e%2E", "/", "/.//a/.."]);
         assert_eq!(kept("/a%2F"), ["/a%2F", "/a/"]);

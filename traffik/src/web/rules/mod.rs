@@ -8,12 +8,12 @@ mod error;
 mod forms;
 mod glob;
 mod handshake;
-mod pattern;
 mod preflight;
 mod request;
+mod wildcard;
 
 pub(super) use self::preflight::is_preflight;
-use self::request::Seen;
+use self::request::RuleInput;
 pub(crate) use self::{applies::Applies, by_uid::ByUid};
 pub use self::{
     build::{Bypass, Rule},

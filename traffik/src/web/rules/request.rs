@@ -2,28 +2,25 @@ use std::cell::OnceCell;
 
 use axum::{extract::OriginalUri, http::request::Parts};
 
-use super::forms::Forms;
+use super::forms::PathForms;
 
 /// A request as rules see it.
 #[derive(Debug)]
-pub(super) struct Seen<'a> {
+pub(super) struct RuleInput<'a> {
     pub(super) parts: &'a Parts,
-    forms: OnceCell<Forms<'a>>,
+    path: OnceCell<PathForms<'a>>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> RuleInput<'a> {
     pub(super) fn new(parts: &'a Parts) -> Self {
-        Self { parts, forms: OnceCell::new() }
+        Self { parts, path: OnceCell::new() }
     }
 
-    /// Its path, which is read when a rule first asks for it.
-    pub(super) fn path(&self) -> &Forms<'a> {
-        self.forms.get_or_init(|| Forms::new(path(self.parts)))
+    /// The path that the client sent, which is not the one of the URI within a nested router.
+    pub(super) fn path(&self) -> &PathForms<'a> {
+        self.path.get_or_init(|| {
+            let original = self.parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
+            PathForms::new(original.unwrap_or(&self.parts.uri).path())
+        })
     }
-}
-
-/// The path that the client sent: within a nested router it is not the one in the URI.
-fn path(parts: &Parts) -> &str {
-    let original = parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
-    original.unwrap_or(&parts.uri).path()
 }
