@@ -17,92 +17,60 @@ const LONGEST: usize = 1024;
 /// it is not the first.
 pub(super) fn split_last(line: &[u8]) -> (Option<IpAddr>, Option<&[u8]>) {
     let (far, near) = line.split_at(line.len().saturating_sub(LONGEST));
-    let mut element = Backwards(near);
-    match element.read() {
-        Some((address, End::Comma)) => (address, line.get(..far.len() + element.0.len())),
-        Some((address, End::Line)) if far.is_empty() => (address, None),
+    match last_element(near) {
+        Some((client, Some(before))) => (client, line.get(..far.len() + before.len())),
+        Some((client, None)) if far.is_empty() => (client, None),
         _ => (None, None),
     }
 }
 
-/// What is not read yet of a text that is read backwards.
-struct Backwards<'a>(&'a [u8]);
-
-/// What an element begins after.
-enum End {
-    Comma,
-    Line,
+/// Reads the last element, and what is before the comma before it. Returns `None` if it is malformed.
+fn last_element(mut text: &[u8]) -> Option<(Option<IpAddr>, Option<&[u8]>)> {
+    // Whether it says for whom, and what of that is an address.
+    let mut client: Option<Option<IpAddr>> = None;
+    loop {
+        text = text.trim_ascii_end();
+        match text.split_last() {
+            None => return Some((client.flatten(), None)),
+            Some((b',', before)) => return Some((client.flatten(), Some(before))),
+            Some((b';', before)) => text = before,
+            Some(_) => {
+                let (before, name, value) = last_pair(text)?;
+                if name.eq_ignore_ascii_case(b"for") && client.replace(address(value)).is_some() {
+                    return None;
+                }
+                text = before;
+            }
+        }
+    }
 }
 
-impl<'a> Backwards<'a> {
-    /// Reads an element, and the comma before it: nothing, if it is malformed.
-    fn read(&mut self) -> Option<(Option<IpAddr>, End)> {
-        // Whether it says for whom, and what of that is an address.
-        let mut client: Option<Option<IpAddr>> = None;
-        loop {
-            self.skip_space();
-            let end = match self.0.split_last() {
-                Some((b';', rest)) => {
-                    self.0 = rest;
-                    continue;
-                }
-                Some((b',', rest)) => {
-                    self.0 = rest;
-                    End::Comma
-                }
-                None => End::Line,
-                Some(_) => {
-                    let (name, value) = self.pair()?;
-                    if name.eq_ignore_ascii_case(b"for") && client.replace(address(value)).is_some() {
-                        return None;
-                    }
-                    continue;
-                }
-            };
-            return Some((client.flatten(), end));
+/// Splits off `name=value`, which stands at the start of the element or behind `;`.
+fn last_pair(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (before, value) = match text.strip_suffix(b"\"") {
+        Some(quoted) => last_quoted(quoted)?,
+        None => last_token(text)?,
+    };
+    let (before, name) = last_token(before.strip_suffix(b"=")?)?;
+    matches!(before.trim_ascii_end().last(), None | Some(b';' | b',')).then_some((before, name, value))
+}
+
+/// Splits off a quoted text, whose last quote is gone, at the quote before it: one that no backslash escapes.
+fn last_quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let escapes = |text: &[u8]| text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+    let mut before = text;
+    loop {
+        let quote = before.iter().rposition(|byte| *byte == b'"')?;
+        before = before.get(..quote)?;
+        if !escapes(before) {
+            return (!escapes(text)).then_some((before, text.get(quote + 1..)?));
         }
     }
+}
 
-    /// Reads `name=value`, with nothing but the end of the element or `;` before it.
-    fn pair(&mut self) -> Option<(&'a [u8], &'a [u8])> {
-        let value = match self.0.strip_suffix(b"\"") {
-            Some(rest) => {
-                self.0 = rest;
-                self.quoted()?
-            }
-            None => self.token()?,
-        };
-        self.0 = self.0.strip_suffix(b"=")?;
-        let name = self.token()?;
-        self.skip_space();
-        matches!(self.0.last(), None | Some(b';' | b',')).then_some((name, value))
-    }
-
-    /// Reads a quoted text up to the quote before it: one that no backslash escapes.
-    fn quoted(&mut self) -> Option<&'a [u8]> {
-        let mut end = self.0.len();
-        loop {
-            let quote = self.0.get(..end)?.iter().rposition(|byte| *byte == b'"')?;
-            let (before, text) = (self.0.get(..quote)?, self.0.get(quote + 1..)?);
-            let backslashes = trailing_backslashes(before);
-            if backslashes % 2 == 0 {
-                self.0 = before;
-                return (trailing_backslashes(text) % 2 == 0).then_some(text);
-            }
-            end = quote - backslashes;
-        }
-    }
-
-    fn token(&mut self) -> Option<&'a [u8]> {
-        let start = self.0.iter().rposition(|byte| !is_of_token(*byte)).map_or(0, |before| before + 1);
-        let (rest, token) = self.0.split_at_checked(start)?;
-        self.0 = rest;
-        (!token.is_empty()).then_some(token)
-    }
-
-    fn skip_space(&mut self) {
-        self.0 = self.0.trim_ascii_end();
-    }
+fn last_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = text.iter().rposition(|byte| !is_of_token(*byte)).map_or(0, |before| before + 1);
+    text.split_at_checked(start).filter(|(_, token)| !token.is_empty())
 }
 
 /// The address that a value is. One that is not quoted has no backslash.
@@ -119,10 +87,6 @@ fn unescaped(text: &[u8]) -> SmallVec<[u8; address::LONGEST]> {
     std::iter::from_fn(|| bytes.next().and_then(|byte| if *byte == b'\\' { bytes.next() } else { Some(byte) }))
         .copied()
         .collect()
-}
-
-fn trailing_backslashes(text: &[u8]) -> usize {
-    text.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
 /// More than the RFC lets stand without quotes: proxies write `for=[2001:db8::1]:80`, and it can be nothing else.

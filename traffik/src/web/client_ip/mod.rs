@@ -4,12 +4,13 @@
 //! headers, which anybody can write. A [`ClientIp`] says who is believed.
 
 mod address;
+mod believed;
 mod forwarded;
 mod header;
 mod list;
-mod proxies;
+mod network;
 mod walk;
 mod watch;
 
 pub(super) use self::watch::Watch;
-pub use self::{header::ForwardedHeader, walk::ClientIp};
+pub use self::{believed::ClientIp, header::ForwardedHeader};

@@ -56,7 +56,9 @@ impl Watch {
         proxies: Option<&ClientIp>,
         traffik: &Traffik,
     ) {
-        let Some(peer) = peer.filter(|peer| !proxies.is_some_and(|proxies| proxies.trusts(*peer))) else { return };
+        let Some(peer) = peer.filter(|peer| !proxies.is_some_and(|proxies| proxies.is_proxy(0, Some(*peer)))) else {
+            return;
+        };
         let configured = proxies.map(|proxies| &proxies.header);
         let known = ForwardedHeader::KNOWN.iter().chain(configured);
         let Some(header) = known.map(ForwardedHeader::name).find(|name| parts.headers.contains_key(*name)) else {
