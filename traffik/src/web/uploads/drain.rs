@@ -15,21 +15,18 @@ use crate::engine::TraffikBuilder;
 /// How much of the body of a refused request is read, for how long, and of how many at once.
 #[derive(Debug)]
 pub(in crate::web) struct Drain {
-    bounds: Bounds,
-    at_once: Arc<Semaphore>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
     bytes: u64,
     time: Duration,
+    bodies: Arc<Semaphore>,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        let (bytes, time) = (TraffikBuilder::DEFAULT_DRAIN_LIMIT, TraffikBuilder::DEFAULT_DRAIN_TIMEOUT);
-        let at_once = Arc::new(Semaphore::new(TraffikBuilder::DEFAULT_DRAINS_AT_ONCE));
-        Self { bounds: Bounds { bytes, time }, at_once }
+        Self {
+            bytes: TraffikBuilder::DEFAULT_DRAIN_LIMIT,
+            time: TraffikBuilder::DEFAULT_DRAIN_TIMEOUT,
+            bodies: Arc::new(Semaphore::new(TraffikBuilder::DEFAULT_DRAINS_AT_ONCE)),
+        }
     }
 }
 
@@ -59,63 +56,55 @@ impl TraffikBuilder {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     pub fn drain_limit(mut self, bytes: u64) -> Self {
-        self.web.drain.bounds.bytes = bytes;
+        self.web.drain.bytes = bytes;
         self
     }
 
     /// Reads the body of a request that is turned away for no longer than this: 10 s unless told otherwise. With none
     /// nothing is read. A client that sends slowly can hold its connection so much longer.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.web.drain.bounds.time = timeout;
+        self.web.drain.time = timeout;
         self
     }
 
     /// Reads so many bodies of requests that are turned away at once: 256 unless told otherwise. A connection whose turn it
     /// is not ends with its response. A server that reads a body holds about 400 kB for it.
     pub fn drains_at_once(mut self, bodies: usize) -> Self {
-        self.web.drain.at_once = Arc::new(Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)));
+        self.web.drain.bodies = Arc::new(Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)));
         self
     }
 }
 
 impl Drain {
     pub(super) fn is_off(&self) -> bool {
-        self.bounds.bytes == 0 || self.bounds.time.is_zero()
+        self.bytes == 0 || self.time.is_zero()
     }
 
-    /// Reads the body beside the response, which need not wait for it.
+    /// Reads the body in a task, while the response goes out.
     pub(super) fn begin(&self, body: Body, clock: AnyClock) {
         // Without a runtime nothing comes by TCP either.
-        if let (Ok(runtime), Ok(turn)) = (Handle::try_current(), Arc::clone(&self.at_once).try_acquire_owned()) {
-            let bounds = self.bounds;
+        if let (Ok(runtime), Ok(permit)) = (Handle::try_current(), Arc::clone(&self.bodies).try_acquire_owned()) {
+            let (bytes, time) = (self.bytes, self.time);
             runtime.spawn(async move {
-                bounds.drain(body, &clock).await;
-                drop(turn);
+                drain(body, bytes, clock.sleep(time)).await;
+                drop(permit);
             });
         }
     }
 }
 
-impl Bounds {
-    async fn drain(self, body: Body, clock: &AnyClock) {
-        let mut end = pin!(clock.sleep(self.time));
-        let mut read = pin!(self.read(body));
-        // The time is looked at first, so that a body that is always ready ends too.
-        poll_fn(|cx| match end.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => read.as_mut().poll(cx),
-        })
-        .await;
-    }
-
-    async fn read(self, mut body: Body) {
-        let mut left = self.bytes;
-        while left > 0 {
-            let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else { return };
-            // An empty frame is work as well.
-            let length = frame.data_ref().map_or(1, |data| data.len().max(1));
-            left = left.saturating_sub(length.try_into().unwrap_or(u64::MAX));
-            consume_budget().await;
-        }
+async fn drain(mut body: Body, mut bytes: u64, end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    while bytes > 0 {
+        // The end is polled first, so that a body that is always ready ends too.
+        let frame = poll_fn(|cx| match end.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => Pin::new(&mut body).poll_frame(cx),
+        });
+        let Some(Ok(frame)) = frame.await else { return };
+        // An empty frame is work as well.
+        let length = frame.data_ref().map_or(1, |data| data.len().max(1));
+        bytes = bytes.saturating_sub(length.try_into().unwrap_or(u64::MAX));
+        consume_budget().await;
     }
 }

@@ -1,7 +1,6 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Mutex, PoisonError, Weak},
     task::{Context, Poll},
 };
 
@@ -10,24 +9,16 @@ use axum::{
     body::{Body, Bytes, HttpBody},
 };
 use http_body::{Frame, SizeHint};
+use tokio::sync::oneshot::Sender;
 
-/// Where a body is put that was dropped before it was read.
-pub(super) type Unread = Mutex<Option<Body>>;
-
-/// A body that, dropped before it was read to its end, is put where its watch finds it.
+/// A body that is handed over if it is dropped before it was read to its end.
 #[derive(Debug)]
 pub(super) struct Kept {
-    body: Body,
-    /// Gone, once the response is there.
-    unread: Weak<Unread>,
+    pub(super) body: Body,
+    /// Closed once the response is there.
+    pub(super) unread: Option<Sender<Body>>,
     /// The client sends it only if it is asked to, which the first poll does.
-    has_to_be_asked_for: bool,
-}
-
-impl Kept {
-    pub(super) fn new(body: Body, unread: Weak<Unread>, has_to_be_asked_for: bool) -> Self {
-        Self { body, unread, has_to_be_asked_for }
-    }
+    pub(super) has_to_be_asked_for: bool,
 }
 
 impl HttpBody for Kept {
@@ -54,8 +45,9 @@ impl Drop for Kept {
         if self.has_to_be_asked_for || self.body.is_end_stream() {
             return;
         }
-        if let Some(unread) = self.unread.upgrade() {
-            *unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(mem::take(&mut self.body));
+        if let Some(unread) = self.unread.take() {
+            // Without a receiver the response is there, and the body is dropped.
+            let _ = unread.send(mem::take(&mut self.body));
         }
     }
 }

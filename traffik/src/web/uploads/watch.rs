@@ -1,44 +1,36 @@
-use std::{
-    any::Any,
-    mem,
-    sync::{Arc, PoisonError},
-};
+use std::{any::Any, mem};
 
 use axum::{
     body::{Body, HttpBody},
     http::{HeaderMap, Request, Response, Version, header::EXPECT, request::Parts},
 };
+use tokio::sync::oneshot::{Receiver, channel};
 
-use super::kept::{Kept, Unread};
+use super::kept::Kept;
 use crate::{engine::Traffik, web::RequestContext};
 
 /// Marks a response that turns the request away and is no refusal: nothing is given back, and the body is unwanted.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::web) struct Unwanted;
 
-/// What waits with the response for what its request leaves unread.
+/// Receives what a request leaves unread.
 #[derive(Debug)]
-pub(in crate::web) struct Watch {
-    unread: Arc<Unread>,
-}
+pub(in crate::web) struct Watch(Receiver<Body>);
 
 impl Watch {
     /// Watches the body of a request, if it has one that might have to be drained.
     pub(in crate::web) fn over<B: 'static>(request: &mut Request<B>, traffik: &Traffik) -> Option<Self> {
-        let (version, waits) = (request.version(), waits_to_be_asked(request.headers()));
+        let (version, has_to_be_asked_for) = (request.version(), has_to_be_asked_for(request.headers()));
         let body = drainable(request.body_mut(), version, traffik)?;
-        let unread = Arc::default();
-        *body = Body::new(Kept::new(mem::take(body), Arc::downgrade(&unread), waits));
-        Some(Self { unread })
+        let (sender, receiver) = channel();
+        *body = Body::new(Kept { body: mem::take(body), unread: Some(sender), has_to_be_asked_for });
+        Some(Self(receiver))
     }
 
     /// Drains what the request left unread, if `response` turns it away.
-    pub(in crate::web) fn end<B>(self, turned_away: bool, response: &mut Response<B>, traffik: &Traffik) {
-        if response.extensions_mut().remove::<Unwanted>().is_none() && !turned_away {
-            return;
-        }
-        let body = self.unread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(body) = body {
+    pub(in crate::web) fn end<B>(mut self, turned_away: bool, response: &mut Response<B>, traffik: &Traffik) {
+        let is_unwanted = response.extensions_mut().remove::<Unwanted>().is_some();
+        if let (true, Ok(body)) = (is_unwanted || turned_away, self.0.try_recv()) {
             traffik.web().drain.begin(body, traffik.clock().clone());
         }
     }
@@ -47,7 +39,7 @@ impl Watch {
 /// Drains the body of a request that is turned away by who holds it, unless a watch does that.
 pub(in crate::web) fn drain_in_hand<B: 'static>(parts: &Parts, mut body: B) {
     let Some(traffik) = RequestContext::handle(&parts.extensions) else { return };
-    if RequestContext::is_watched(&parts.extensions) || waits_to_be_asked(&parts.headers) {
+    if RequestContext::is_watched(&parts.extensions) || has_to_be_asked_for(&parts.headers) {
         return;
     }
     if let Some(body) = drainable(&mut body, parts.version, traffik) {
@@ -63,6 +55,6 @@ fn drainable<'a, B: 'static>(body: &'a mut B, version: Version, traffik: &Traffi
 }
 
 /// Whether the client sends its body only once it is asked to, which the first poll of the body does.
-fn waits_to_be_asked(headers: &HeaderMap) -> bool {
+fn has_to_be_asked_for(headers: &HeaderMap) -> bool {
     headers.get(EXPECT).is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
