@@ -20,14 +20,13 @@ fn is_about_caches(name: &HeaderName) -> bool {
     *name == CACHE_CONTROL || *name == EXPIRES || is_of_networks(name) || name.as_str() == X_ACCEL_EXPIRES
 }
 
-/// What a field says of shared caches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a field says of shared caches. What says that they may not counts more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Says {
-    Nothing,
-    /// They may store the response, and hand it to anybody.
-    Share,
-    /// They may not, or have to ask about it each time.
+    /// They may not store the response, or have to ask about it each time.
     Keep,
+    /// They may store it, and hand it to any client.
+    Share,
 }
 
 /// Whether the response says that shared caches may hand it to others, and so must not tell how one client stands.
@@ -39,22 +38,21 @@ pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool
         return status == StatusCode::NOT_MODIFIED;
     }
     let is_told_to_store = |(name, value): (&HeaderName, &HeaderValue)| {
-        (is_of_networks(name) && says(headers, name) == Says::Share)
+        (is_of_networks(name) && says(headers, name) == Some(Says::Share))
             || (name.as_str() == X_ACCEL_EXPIRES && !is_zero(value.as_bytes().trim_ascii()))
     };
     if headers.iter().any(is_told_to_store) {
         return true;
     }
     match says(headers, &CACHE_CONTROL) {
-        Says::Share => true,
-        Says::Keep => false,
-        Says::Nothing => status == StatusCode::NOT_MODIFIED || headers.get(EXPIRES).is_some_and(is_date),
+        Some(says) => says == Says::Share,
+        None => status == StatusCode::NOT_MODIFIED || headers.get(EXPIRES).is_some_and(is_date),
     }
 }
 
 /// Sees to it that no shared cache hands a refusal to clients that are within their limits.
 pub(in crate::web) fn keep_from_sharing(headers: &mut HeaderMap) {
-    if says(headers, &CACHE_CONTROL) != Says::Keep {
+    if says(headers, &CACHE_CONTROL) != Some(Says::Keep) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     let is_for_caches = |name: &&HeaderName| is_of_networks(name) || name.as_str() == X_ACCEL_EXPIRES;
@@ -63,37 +61,24 @@ pub(in crate::web) fn keep_from_sharing(headers: &mut HeaderMap) {
     }
 }
 
-fn says(headers: &HeaderMap, name: &HeaderName) -> Says {
-    // As a rule it is not there.
-    if !headers.contains_key(name) {
-        return Says::Nothing;
-    }
-    let mut says = Says::Nothing;
-    for line in headers.get_all(name) {
-        for directive in directives(line.as_bytes()) {
-            match said_by(directive) {
-                Says::Keep => return Says::Keep,
-                Says::Share => says = Says::Share,
-                Says::Nothing => {}
-            }
-        }
-    }
-    says
+fn says(headers: &HeaderMap, name: &HeaderName) -> Option<Says> {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(|line| directives(line.as_bytes())).filter_map(said_by).min()
 }
 
-fn said_by(directive: &[u8]) -> Says {
+fn said_by(directive: &[u8]) -> Option<Says> {
     let mut parts = directive.splitn(2, |&byte| byte == b'=');
     let name = parts.next().unwrap_or_default().trim_ascii();
     let argument = parts.next().map(<[u8]>::trim_ascii);
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     match argument {
         // With an argument they are about the fields that it names, and the rest may be stored.
-        None if is("no-store") || is("private") || is("no-cache") => Says::Keep,
-        None if is("public") => Says::Share,
-        Some(seconds) if (is("max-age") || is("s-maxage")) && !is_zero(seconds) => Says::Share,
-        // Nothing may be stored, whatever it is told beside.
-        Some(_) if is("no-store") => Says::Keep,
-        _ => Says::Nothing,
+        None if is("no-store") || is("private") || is("no-cache") => Some(Says::Keep),
+        None if is("public") => Some(Says::Share),
+        Some(seconds) if (is("max-age") || is("s-maxage")) && !is_zero(seconds) => Some(Says::Share),
+        // Nothing may be stored, whatever its argument.
+        Some(_) if is("no-store") => Some(Says::Keep),
+        _ => None,
     }
 }
 
