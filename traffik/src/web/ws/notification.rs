@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use axum::extract::ws::Message;
-use serde::Serialize;
 
 use super::rejection::MessageRejection;
 use crate::web::response;
@@ -13,14 +12,6 @@ pub(super) enum Notification {
     /// It costs more than its limit can hold.
     Never,
     Unchecked,
-}
-
-#[derive(Serialize)]
-struct Frame {
-    r#type: &'static str,
-    error: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
 }
 
 impl Notification {
@@ -40,10 +31,9 @@ impl Notification {
             Self::Never => "The message costs more than its limit allows",
             Self::Unchecked => "Limits cannot be checked",
         };
-        let retry_after = retry_after.map(|wait| response::whole_seconds(wait).max(1));
-        // Nothing in it can fail to be written.
-        let text = serde_json::to_string(&Frame { r#type: "rate_limit", error, retry_after }).unwrap_or_default();
-        Message::Text(text.into())
+        let retry_after = retry_after.map(|wait| format!(r#","retry_after":{}"#, response::whole_seconds(wait).max(1)));
+        let retry_after = retry_after.unwrap_or_default();
+        Message::Text(format!(r#"{{"type":"rate_limit","error":"{error}"{retry_after}}}"#).into())
     }
 }
 

@@ -1,5 +1,7 @@
 use axum::extract::ws::{CloseFrame, Utf8Bytes, close_code};
 
+use super::Action;
+
 /// Closes the connection with the code 1008 and a reason, once so many messages of it were over the limit. Before that it
 /// does as [`Notify`](super::Notify).
 ///
@@ -25,15 +27,15 @@ impl Close {
 
     /// Tells the client this reason, or as much of it as fits into 123 bytes.
     pub fn reason(self, reason: impl Into<String>) -> Self {
-        Self { reason: fitting(&reason.into()), ..self }
+        Self { reason: reason.into().into(), ..self }
     }
 
-    pub(in crate::web::ws) const fn is_due(&self, violations: u64) -> bool {
-        violations >= self.after
-    }
-
-    pub(in crate::web::ws) fn frame(&self) -> CloseFrame {
-        CloseFrame { code: close_code::POLICY, reason: self.reason.clone() }
+    /// The action for the message that is over the limit as the `violations`th.
+    pub(in crate::web::ws) fn action(&self, violations: u64) -> Action {
+        if violations < self.after {
+            return Action::Notify;
+        }
+        Action::Close(CloseFrame { code: close_code::POLICY, reason: self.reason.clone() })
     }
 }
 
@@ -49,15 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_cut_where_a_character_ends() {
-        assert_eq!(Close::after(1).reason("slow down").frame().reason, "slow down");
-        assert_eq!(Close::after(1).reason("a".repeat(200)).frame().reason.len(), 123);
-        assert_eq!(Close::after(1).reason("ü".repeat(200)).frame().reason.len(), 122);
+    fn reason_is_cut_where_a_character_ends() {
+        assert_eq!(fitting("slow down"), "slow down");
+        assert_eq!(fitting(&"a".repeat(200)).len(), 123);
+        assert_eq!(fitting(&"ü".repeat(200)).len(), 122);
     }
 
     #[test]
-    fn it_is_due_with_the_message_that_it_says() {
-        assert_eq!([1, 2, 3, 4].map(|nth| Close::after(3).is_due(nth)), [false, false, true, true]);
-        assert!(Close::after(0).is_due(1));
+    fn close_is_due_with_the_message_that_it_says() {
+        let is_due = |after, violations| matches!(Close::after(after).action(violations), Action::Close(_));
+        assert_eq!([1, 2, 3, 4].map(|nth| is_due(3, nth)), [false, false, true, true]);
+        assert!(is_due(0, 1));
     }
 }

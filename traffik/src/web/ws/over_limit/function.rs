@@ -7,9 +7,9 @@ use crate::{engine::Limits, web::ws::rejection};
 /// A message over the limit, as a function of one's own is told of it: see [`OverLimit`](super::OverLimit).
 #[derive(Clone, Debug)]
 pub struct Violation {
-    limits: Limits,
-    message: Message,
-    count: u64,
+    pub(in crate::web::ws) limits: Limits,
+    pub(in crate::web::ws) message: Message,
+    pub(in crate::web::ws) count: u64,
 }
 
 /// What becomes of a message over the limit.
@@ -29,10 +29,6 @@ pub enum Action {
 }
 
 impl Violation {
-    pub(in crate::web::ws) fn new(limits: Limits, message: Message, count: u64) -> Self {
-        Self { limits, message, count }
-    }
-
     /// How the client stands.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -58,25 +54,11 @@ impl Violation {
     }
 }
 
-pub(in crate::web::ws) type Answer = Pin<Box<dyn Future<Output = Action> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Action> + Send>>;
 
-/// A function of one's own, shared.
+/// A function of the user's, shared.
 #[derive(Clone)]
-pub(in crate::web::ws) struct Function(Arc<dyn Fn(Violation) -> Answer + Send + Sync>);
-
-impl Function {
-    pub(super) fn new<F, Fut>(function: F) -> Self
-    where
-        F: Fn(Violation) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Action> + Send + 'static,
-    {
-        Self(Arc::new(move |violation| Box::pin(function(violation))))
-    }
-
-    pub(in crate::web::ws) fn ask(&self, violation: Violation) -> Answer {
-        (self.0)(violation)
-    }
-}
+pub(in crate::web::ws) struct Function(pub(in crate::web::ws) Arc<dyn Fn(Violation) -> Answer + Send + Sync>);
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

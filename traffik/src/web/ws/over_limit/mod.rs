@@ -14,13 +14,15 @@ mod close;
 mod function;
 mod wait;
 
+use std::sync::Arc;
+
+pub(super) use self::close::fitting;
 use self::function::Function;
 pub use self::{
     close::Close,
     function::{Action, Violation},
     wait::Wait,
 };
-pub(super) use self::{close::fitting, function::Answer};
 
 /// Skips the message and tells the client:
 /// `{"type":"rate_limit","error":"Too many messages","retry_after":1}`.
@@ -95,6 +97,6 @@ where
     Fut: Future<Output = Action> + Send + 'static,
 {
     fn from(function: F) -> Self {
-        Self(Kind::Function(Function::new(function)))
+        Self(Kind::Function(Function(Arc::new(move |violation| Box::pin(function(violation))))))
     }
 }

@@ -14,16 +14,12 @@ pub(super) struct Controls {
 }
 
 impl Controls {
-    const RATE: Rate = Rate::literal("10/s");
+    pub(super) const RATE: Rate = Rate::literal("10/s");
 
     /// Each of their pongs is kept until the peer reads.
     const MOST_UNTAKEN: u32 = 64;
 
-    pub(super) fn new() -> Self {
-        Self::with_allowance(Allowance::new(Self::RATE))
-    }
-
-    pub(super) fn with_allowance(allowance: Allowance) -> Self {
+    pub(super) fn new(allowance: Allowance) -> Self {
         Self { allowance, owed: 0, untaken: 0 }
     }
 
@@ -58,7 +54,7 @@ mod tests {
 
     #[test]
     fn pongs_that_were_asked_for_are_free() {
-        let mut controls = Controls::new();
+        let mut controls = Controls::new(Allowance::new(Controls::RATE));
         let (ping, pong) = (Message::Ping("".into()), Message::Pong("".into()));
         for _ in 0..100 {
             controls.note_sent(&ping);
@@ -70,7 +66,7 @@ mod tests {
 
     #[test]
     fn pings_of_a_peer_that_reads_nothing_end_however_slow_they_come() {
-        let mut controls = Controls::with_allowance(Allowance::new(Rate::literal("0/0")));
+        let mut controls = Controls::new(Allowance::new(Rate::literal("0/0")));
         let ping = Message::Ping("".into());
         assert!((0..64).all(|_| controls.admit(&ping, true, NOW).is_ok()));
         assert!(controls.admit(&ping, false, NOW).is_ok());

@@ -1,17 +1,14 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use axum::{
     Error,
     extract::ws::{Message, WebSocket},
 };
-use futures_core::Stream;
-use futures_sink::Sink;
-
-use super::wakers::{Side, Wakers};
+use futures_util::{Sink, stream::Stream, task::AtomicWaker};
 
 /// What is read: a message, an error, or the end.
 pub(super) type Read = Option<Result<Message, Error>>;
@@ -19,47 +16,104 @@ pub(super) type Read = Option<Result<Message, Error>>;
 /// The socket, which its reader and its writer may both write to.
 #[derive(Debug)]
 pub(super) struct Line {
-    socket: WebSocket,
+    pub(super) socket: WebSocket,
     wakers: Arc<Wakers>,
-    /// The same as it is shown to the socket.
-    waker: Waker,
+}
+
+/// The side of the socket that waits to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Reader,
+    Writer,
+}
+
+/// Wakes the reader and the writer when more can be written.
+///
+/// The reader writes notifications. In a split socket it is another task than the writer, and a sink remembers only the task
+/// that polled it last: so it is shown this, which remembers both.
+#[derive(Debug, Default)]
+struct Wakers {
+    reader: AtomicWaker,
+    writer: AtomicWaker,
 }
 
 impl Line {
     pub(super) fn new(socket: WebSocket) -> Self {
-        let wakers = Arc::<Wakers>::default();
-        Self { socket, waker: Waker::from(Arc::clone(&wakers)), wakers }
-    }
-
-    pub(super) fn socket(&self) -> &WebSocket {
-        &self.socket
+        Self { socket, wakers: Arc::default() }
     }
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         Pin::new(&mut self.socket).poll_next(cx)
     }
 
-    pub(super) fn poll_ready(&mut self, side: Side, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    /// Polls one of the functions of `Sink`.
+    pub(super) fn poll_write(
+        &mut self,
+        side: Side,
+        cx: &Context<'_>,
+        poll: fn(Pin<&mut WebSocket>, &mut Context<'_>) -> Poll<Result<(), Error>>,
+    ) -> Poll<Result<(), Error>> {
         self.wakers.register(side, cx.waker());
-        Pin::new(&mut self.socket).poll_ready(&mut Context::from_waker(&self.waker))
+        let waker = Waker::from(Arc::clone(&self.wakers));
+        poll(Pin::new(&mut self.socket), &mut Context::from_waker(&waker))
     }
 
     pub(super) fn start_send(&mut self, message: Message) -> Result<(), Error> {
         Pin::new(&mut self.socket).start_send(message)
     }
 
-    pub(super) fn poll_flush(&mut self, side: Side, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.wakers.register(side, cx.waker());
-        Pin::new(&mut self.socket).poll_flush(&mut Context::from_waker(&self.waker))
-    }
-
-    pub(super) fn poll_close(&mut self, side: Side, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.wakers.register(side, cx.waker());
-        Pin::new(&mut self.socket).poll_close(&mut Context::from_waker(&self.waker))
-    }
-
-    /// Has whoever waits to write look again.
+    /// Has the reader and the writer look again.
     pub(super) fn wake(&self) {
-        self.waker.wake_by_ref();
+        self.wakers.wake_by_ref();
+    }
+}
+
+impl Wakers {
+    fn register(&self, side: Side, waker: &Waker) {
+        match side {
+            Side::Reader => self.reader.register(waker),
+            Side::Writer => self.writer.register(waker),
+        }
+    }
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn both_sides_are_woken_once() {
+        let (wakers, reader, writer) = (Arc::<Wakers>::default(), Arc::<Counter>::default(), Arc::<Counter>::default());
+        wakers.register(Side::Writer, &Waker::from(Arc::clone(&writer)));
+        wakers.register(Side::Reader, &Waker::from(Arc::clone(&reader)));
+        wakers.register(Side::Reader, &Waker::from(Arc::clone(&reader)));
+
+        let woken = || (reader.0.load(Ordering::Relaxed), writer.0.load(Ordering::Relaxed));
+        wakers.wake_by_ref();
+        assert_eq!(woken(), (1, 1));
+        wakers.wake_by_ref();
+        assert_eq!(woken(), (1, 1));
     }
 }

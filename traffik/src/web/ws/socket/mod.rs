@@ -3,30 +3,26 @@
 mod allowance;
 mod controls;
 mod json;
-mod kinds;
 mod line;
 mod outbox;
 mod reader;
 mod stage;
-mod wakers;
 mod writer;
 
-use std::{fmt, future::poll_fn, pin::Pin};
+use std::fmt;
 
 use axum::{
     Error,
     extract::ws::{Message, WebSocket},
     http::HeaderValue,
 };
-use futures_core::Stream;
-use futures_sink::Sink;
+use futures_util::{SinkExt, StreamExt};
 use traffik_core::{clock::AnyClock, rate::Rate};
 
 pub use self::json::RecvJsonError;
 use self::{
     allowance::Allowance,
     controls::Controls,
-    kinds::Kinds,
     line::{Line, Read},
     outbox::Outbox,
     stage::Stage,
@@ -72,7 +68,9 @@ use super::{messages::Messages, over_limit::OverLimit, tariff::Tariff};
 /// A receive that is dropped before it is ready loses nothing.
 pub struct ThrottledSocket {
     line: Line,
-    kinds: Kinds,
+    tariff: Tariff,
+    /// The tariffs of kinds of messages. The first that a message is counts.
+    kinds: Vec<(IsKind, Tariff)>,
     over_limit: OverLimit,
     controls: Controls,
     outbox: Outbox,
@@ -83,14 +81,17 @@ pub struct ThrottledSocket {
     clock: AnyClock,
 }
 
+type IsKind = Box<dyn Fn(&Message) -> bool + Send + Sync>;
+
 impl ThrottledSocket {
     pub(super) fn new(socket: WebSocket, tariff: Tariff) -> Self {
         Self {
             line: Line::new(socket),
             clock: tariff.traffik().clock().clone(),
-            kinds: Kinds::new(tariff),
+            tariff,
+            kinds: Vec::new(),
             over_limit: OverLimit::default(),
-            controls: Controls::new(),
+            controls: Controls::new(Allowance::new(Controls::RATE)),
             outbox: Outbox::new(),
             stage: Stage::default(),
             ahead: None,
@@ -108,7 +109,7 @@ impl ThrottledSocket {
     /// what the socket was made with. Pings, pongs and the close frame are never charged.
     #[must_use]
     pub fn kind<T>(mut self, messages: Messages<T>, is_it: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
-        self.kinds.add(messages.into_tariff(), is_it);
+        self.kinds.push((Box::new(is_it), messages.into_tariff()));
         self
     }
 
@@ -120,7 +121,7 @@ impl ThrottledSocket {
     pub fn control_frames(mut self, rate: Rate) -> Self {
         let allowance = Allowance::new(rate);
         match allowance.check() {
-            Ok(()) => self.controls = Controls::with_allowance(allowance),
+            Ok(()) => self.controls = Controls::new(allowance),
             Err(error) => tracing::warn!(%error, "control frames are not held to the rate {rate}"),
         }
         self
@@ -131,7 +132,7 @@ impl ThrottledSocket {
     /// It is an error if the connection is lost, which then ends, or if [`on_error`](crate::on_error) raises that the limits
     /// of a message could not be checked, after which it goes on.
     pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+        self.next().await
     }
 
     /// Sends a message.
@@ -140,9 +141,7 @@ impl ThrottledSocket {
     ///
     /// When the connection is lost or closed.
     pub async fn send(&mut self, message: Message) -> Result<(), Error> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_ready(cx)).await?;
-        Pin::new(&mut *self).start_send(message)?;
-        poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
+        SinkExt::send(self, message).await
     }
 
     /// How many messages were over the limit so far, those included that were held and then admitted.
@@ -154,15 +153,19 @@ impl ThrottledSocket {
     /// The subprotocol that was agreed on, if there is one.
     #[must_use]
     pub fn protocol(&self) -> Option<&HeaderValue> {
-        self.line.socket().protocol()
+        self.line.socket.protocol()
+    }
+
+    fn tariff_of(&self, message: &Message) -> &Tariff {
+        self.kinds.iter().find(|(is_it, _)| is_it(message)).map_or(&self.tariff, |(_, tariff)| tariff)
     }
 }
 
 impl fmt::Debug for ThrottledSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kinds, over_limit, violations, .. } = self;
+        let Self { tariff, over_limit, violations, .. } = self;
         let mut debug = f.debug_struct("ThrottledSocket");
-        debug.field("kinds", kinds).field("over_limit", over_limit).field("violations", violations);
+        debug.field("tariff", tariff).field("over_limit", over_limit).field("violations", violations);
         debug.finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use axum::extract::ws::Message;
+use futures_util::Sink;
 use traffik_core::{
     clock::{AnyClock, Timestamp},
     rate::Rate,
@@ -8,41 +9,35 @@ use traffik_core::{
 
 use super::{
     allowance::Allowance,
-    line::Line,
+    line::{Line, Side},
     stage::{Sleep, sleep},
-    wakers::Side,
 };
-use crate::web::ws::notification::Notification;
+use crate::web::ws::{notification::Notification, rejection::MessageRejection};
 
-/// What the client is to be told. There is one at most, and the newest replaces it: so however many messages come, and
-/// whether or not the client ever reads, nobody waits and nothing grows.
-#[derive(Debug)]
+/// What the client is to be told. There is one notice at most, and the newest replaces it: so however many messages come, and
+/// whether or not the client ever reads, nothing waits and nothing grows.
 pub(super) struct Outbox {
     waiting: Option<Notice>,
     allowance: Allowance,
     /// Until there is an allowance again.
-    turn: Option<Turn>,
+    turn: Option<Sleep>,
     /// Whether something was written since the last flush.
     is_unflushed: bool,
     /// Whether the last flush left something, since the client did not read.
     is_blocked: bool,
 }
 
-#[derive(Debug)]
 pub(super) enum Notice {
     Standard { notification: Notification, retry_at: Option<Timestamp> },
     Own(Message),
 }
 
-struct Turn(Sleep);
-
-impl std::fmt::Debug for Turn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Turn(..)")
-    }
-}
-
 impl Notice {
+    pub(super) fn of(rejection: &MessageRejection, now: Timestamp) -> Self {
+        let retry_at = rejection.retry_after().map(|wait| now.saturating_add(wait));
+        Self::Standard { notification: Notification::of(rejection), retry_at }
+    }
+
     fn message(self, now: Timestamp) -> Message {
         match self {
             Self::Standard { notification, retry_at } => {
@@ -78,30 +73,27 @@ impl Outbox {
     }
 
     /// Tells this rather than what was not sent yet.
-    pub(super) fn put(&mut self, notice: Notice, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
+    pub(super) fn put(&mut self, notice: Notice) {
         self.waiting = Some(notice);
-        if self.turn.is_none() {
-            self.send(line, clock, cx);
-        }
     }
 
     /// Sends and flushes what there is, as far as the client takes it.
     pub(super) fn poll(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
         self.flush(line, cx);
-        if self.waiting.is_some() {
-            self.send(line, clock, cx);
-            self.flush(line, cx);
-        }
+        self.send(line, clock, cx);
+        self.flush(line, cx);
     }
 
-    fn send(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
-        if self.is_blocked || self.turn.as_mut().is_some_and(|Turn(turn)| turn.as_mut().poll(cx).is_pending()) {
+    /// Sends what there is, if the client takes it. The next flush hands it over.
+    pub(super) fn send(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
+        let mut waits = || self.turn.as_mut().is_some_and(|turn| turn.as_mut().poll(cx).is_pending());
+        if self.waiting.is_none() || self.is_blocked || waits() {
             return;
         }
         self.turn = None;
-        match line.poll_ready(Side::Reader, cx) {
+        match line.poll_write(Side::Reader, cx, Sink::poll_ready) {
             Poll::Ready(Ok(())) => {}
-            // Whoever reads sees why.
+            // The reader sees why.
             Poll::Ready(Err(_)) => return self.clear(),
             Poll::Pending => return,
         }
@@ -109,7 +101,7 @@ impl Outbox {
         if let Err(wait) = self.allowance.take(now) {
             let mut turn = sleep(clock, wait);
             // For its waker. Should its time have come, it is the next that is told.
-            self.turn = turn.as_mut().poll(cx).is_pending().then_some(Turn(turn));
+            self.turn = turn.as_mut().poll(cx).is_pending().then_some(turn);
             return;
         }
         if let Some(notice) = self.waiting.take() {
@@ -119,7 +111,7 @@ impl Outbox {
 
     fn flush(&mut self, line: &mut Line, cx: &Context<'_>) {
         if self.is_unflushed {
-            self.is_blocked = line.poll_flush(Side::Reader, cx).is_pending();
+            self.is_blocked = line.poll_write(Side::Reader, cx, Sink::poll_flush).is_pending();
             self.is_unflushed = self.is_blocked;
         }
     }

@@ -1,7 +1,6 @@
 //! Messages are read, decided about, and passed on or not.
 
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -11,26 +10,27 @@ use axum::{
     Error,
     extract::ws::{CloseFrame, Message, close_code},
 };
-use futures_core::{FusedStream, Stream};
+use futures_util::{
+    Sink,
+    stream::{FusedStream, Stream},
+};
 
 use super::{
     ThrottledSocket,
-    line::Read,
+    line::{Read, Side},
     outbox::Notice,
-    stage::{Case, Sleep, Stage, Then, sleep},
-    wakers::Side,
+    stage::{Case, Stage, sleep},
 };
 use crate::{
     engine::Limits,
     web::ws::{
-        notification::Notification,
         over_limit::{Action, Kind, Violation, fitting},
         rejection::MessageRejection,
     },
 };
 
-/// So many steps are done without letting others run: messages may come faster than they are turned away.
-const STEPS_AT_ONCE: usize = 64;
+/// The maximum number of steps before other tasks run: messages may come faster than they are refused.
+const MAX_STEPS: usize = 64;
 
 /// How long the peer has to answer when the connection is closed.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// How soon a backend that gave no answer is asked again about a message that is held, whatever a function says.
 const SOONEST: Duration = Duration::from_millis(100);
 
-/// What comes of a step.
+/// The result of a step.
 enum Step {
     Again,
     Yield(Read),
@@ -63,8 +63,10 @@ impl FusedStream for ThrottledSocket {
 
 impl ThrottledSocket {
     fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
-        for _ in 0..STEPS_AT_ONCE {
-            if let Step::Yield(read) = ready!(self.poll_step(cx)) {
+        for _ in 0..MAX_STEPS {
+            let step = ready!(self.poll_step(cx));
+            self.outbox.send(&mut self.line, &self.clock, cx);
+            if let Step::Yield(read) = step {
                 return Poll::Ready(read);
             }
         }
@@ -73,180 +75,138 @@ impl ThrottledSocket {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        match mem::take(&mut self.stage) {
-            Stage::Reading => self.poll_reading(cx),
-            Stage::Deciding(case, mut decision) => match decision.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(self.conclude(case, answer, cx)),
-                Poll::Pending => self.pending(Stage::Deciding(case, decision)),
+        Poll::Ready(match &mut self.stage {
+            Stage::Reading => {
+                let read = match self.ahead.take() {
+                    Some(read) => read,
+                    None => ready!(self.line.poll_read(cx)),
+                };
+                self.begin(read)
+            }
+            Stage::Deciding(decision) => {
+                let (case, answer) = ready!(decision.as_mut().poll(cx));
+                self.conclude(case, answer)
+            }
+            Stage::Asking(answer) => {
+                let (case, notice, action) = ready!(answer.as_mut().poll(cx));
+                self.act(case, notice, action)
+            }
+            Stage::Holding { held, is_admitted } => match (held.as_mut().poll(cx), *is_admitted) {
+                (Poll::Ready(case), true) => self.pass_on(case),
+                (Poll::Ready(case), false) => self.decide(case),
+                (Poll::Pending, is_admitted) => ready!(self.poll_ahead(is_admitted, cx)),
             },
-            Stage::Asking(case, notice, mut answer) => match answer.as_mut().poll(cx) {
-                Poll::Ready(action) => Poll::Ready(self.act(case, notice, action, cx)),
-                Poll::Pending => self.pending(Stage::Asking(case, notice, answer)),
-            },
-            Stage::Holding(case, time, then) => self.poll_holding(case, time, then, cx),
-            Stage::Closing(frame, time) => self.poll_closing(frame, time, cx),
-            Stage::Ended => Poll::Ready(self.end()),
-        }
+            Stage::Closing(..) => ready!(self.poll_closing(cx)),
+            Stage::Ended => Step::Yield(None),
+        })
     }
 
-    fn pending(&mut self, stage: Stage) -> Poll<Step> {
-        self.stage = stage;
-        Poll::Pending
-    }
-
-    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let read = match self.ahead.take() {
-            Some(read) => read,
-            None => ready!(self.line.poll_read(cx)),
-        };
-        Poll::Ready(match read {
+    fn begin(&mut self, read: Read) -> Step {
+        match read {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 self.decide(Case { message, held_until: None })
             }
             Some(Ok(message @ (Message::Ping(_) | Message::Pong(_)))) => self.control(message),
             Some(other) => Step::Yield(Some(other)),
             None => self.end(),
-        })
+        }
     }
 
     fn decide(&mut self, case: Case) -> Step {
-        let tariff = self.kinds.of(&case.message).clone();
+        let tariff = self.tariff_of(&case.message).clone();
         let cost = tariff.cost.of(&case.message);
-        self.stage = Stage::Deciding(case, Box::pin(async move { tariff.hit(cost).await }));
+        self.stage = Stage::Deciding(Box::pin(async move { (case, tariff.hit(cost).await) }));
         Step::Again
     }
 
-    fn conclude(&mut self, case: Case, answer: Result<Limits, MessageRejection>, cx: &mut Context<'_>) -> Step {
+    fn conclude(&mut self, case: Case, answer: Result<Limits, MessageRejection>) -> Step {
         let rejection = match answer {
-            Ok(limits) => return self.admit(case, limits.delay()),
+            Ok(limits) if limits.delay().is_zero() => return self.pass_on(case),
+            Ok(limits) => return self.hold(case, limits.delay(), true),
             Err(rejection) => rejection,
         };
-        let (notification, retry_after) = (Notification::of(&rejection), rejection.retry_after());
-        let now = self.clock.now();
-        let notice = Notice::Standard { notification, retry_at: retry_after.map(|wait| now.saturating_add(wait)) };
-        match rejection {
-            MessageRejection::Limited(limits) => self.violated(case, limits, retry_after, notice, cx),
-            // No fault of the client's.
-            MessageRejection::Unavailable { retry_after, .. } => match &self.over_limit.0 {
-                Kind::Skip => Step::Again,
-                Kind::Wait(wait) => {
-                    let longest = wait.longest;
-                    self.hold(case, Some(retry_after.max(SOONEST)), longest, notice, cx)
-                }
-                Kind::Notify | Kind::Close(_) | Kind::Function(_) => self.tell(notice, cx),
-            },
-            raised @ (MessageRejection::Raised(_) | MessageRejection::Misconfigured(_)) => {
-                Step::Yield(Some(Err(Error::new(raised))))
-            }
+        let is_violation = matches!(rejection, MessageRejection::Limited(_));
+        if is_violation && case.held_until.is_none() {
+            self.violations = self.violations.saturating_add(1);
         }
+        let (notice, retry_after) = (Notice::of(&rejection, self.clock.now()), rejection.retry_after());
+        let action = match (&self.over_limit.0, rejection) {
+            (_, raised @ (MessageRejection::Raised(_) | MessageRejection::Misconfigured(_))) => {
+                self.stage = Stage::Reading;
+                return Step::Yield(Some(Err(Error::new(raised))));
+            }
+            (Kind::Skip, _) => Action::Skip,
+            (Kind::Wait(wait), _) => {
+                let (longest, soonest) = (wait.longest, if is_violation { Duration::ZERO } else { SOONEST });
+                return self.wait(case, notice, retry_after.map(|wait| wait.max(soonest)), longest);
+            }
+            (Kind::Close(close), MessageRejection::Limited(_)) => close.action(self.violations),
+            (Kind::Function(function), MessageRejection::Limited(limits)) => {
+                let answer = (function.0)(Violation { limits, message: case.message.clone(), count: self.violations });
+                self.stage = Stage::Asking(Box::pin(async move { (case, notice, answer.await) }));
+                return Step::Again;
+            }
+            // An outage is no fault of the client's.
+            (Kind::Notify | Kind::Close(_) | Kind::Function(_), _) => Action::Notify,
+        };
+        self.act(case, notice, action)
     }
 
-    /// Passes a message on, once it was held for as long as a strategy says.
-    fn admit(&mut self, case: Case, delay: Duration) -> Step {
-        if delay.is_zero() {
-            return Step::Yield(Some(Ok(case.message)));
+    fn act(&mut self, case: Case, notice: Notice, action: Action) -> Step {
+        self.stage = Stage::Reading;
+        match action {
+            Action::Notify => self.outbox.put(notice),
+            Action::Reply(message) => self.outbox.put(Notice::Own(message)),
+            Action::Skip => {}
+            Action::Admit => return self.pass_on(case),
+            Action::Close(frame) => return self.close(frame),
         }
-        self.stage = Stage::Holding(case, sleep(&self.clock, delay), Then::PassOn);
         Step::Again
     }
 
-    /// A message is over the limit.
-    fn violated(
-        &mut self,
-        case: Case,
-        limits: Limits,
-        retry_after: Option<Duration>,
-        notice: Notice,
-        cx: &mut Context<'_>,
-    ) -> Step {
-        if case.held_until.is_none() {
-            self.violations = self.violations.saturating_add(1);
-        }
-        match &self.over_limit.0 {
-            Kind::Skip => Step::Again,
-            Kind::Close(close) if close.is_due(self.violations) => {
-                let frame = close.frame();
-                self.close(frame)
-            }
-            Kind::Notify | Kind::Close(_) => self.tell(notice, cx),
-            Kind::Wait(wait) => {
-                let longest = wait.longest;
-                self.hold(case, retry_after, longest, notice, cx)
-            }
-            Kind::Function(function) => {
-                let violation = Violation::new(limits, case.message.clone(), self.violations);
-                self.stage = Stage::Asking(case, notice, function.ask(violation));
-                Step::Again
-            }
-        }
+    fn pass_on(&mut self, case: Case) -> Step {
+        self.stage = Stage::Reading;
+        Step::Yield(Some(Ok(case.message)))
     }
 
-    fn act(&mut self, case: Case, notice: Notice, action: Action, cx: &mut Context<'_>) -> Step {
-        match action {
-            Action::Notify => self.tell(notice, cx),
-            Action::Reply(message) => self.tell(Notice::Own(message), cx),
-            Action::Skip => Step::Again,
-            Action::Admit => Step::Yield(Some(Ok(case.message))),
-            Action::Close(frame) => self.close(frame),
-        }
-    }
-
-    fn tell(&mut self, notice: Notice, cx: &mut Context<'_>) -> Step {
-        self.outbox.put(notice, &mut self.line, &self.clock, cx);
+    fn hold(&mut self, case: Case, time: Duration, is_admitted: bool) -> Step {
+        let sleep = sleep(&self.clock, time);
+        let held = async move {
+            sleep.await;
+            case
+        };
+        self.stage = Stage::Holding { held: Box::pin(held), is_admitted };
         Step::Again
     }
 
     /// Holds a message until it may be admitted, if that is soon enough.
-    fn hold(
-        &mut self,
-        case: Case,
-        retry_after: Option<Duration>,
-        longest: Duration,
-        notice: Notice,
-        cx: &mut Context<'_>,
-    ) -> Step {
+    fn wait(&mut self, case: Case, notice: Notice, retry_after: Option<Duration>, longest: Duration) -> Step {
         let now = self.clock.now();
         let held_until = case.held_until.unwrap_or_else(|| now.saturating_add(longest));
         match retry_after.filter(|wait| now.saturating_add(*wait) <= held_until) {
-            Some(wait) => {
-                let case = Case { held_until: Some(held_until), ..case };
-                self.stage = Stage::Holding(case, sleep(&self.clock, wait), Then::AskAgain);
-                Step::Again
-            }
-            None => self.tell(notice, cx),
+            Some(wait) => self.hold(Case { held_until: Some(held_until), ..case }, wait, false),
+            None => self.act(case, notice, Action::Notify),
         }
     }
 
-    /// Reads one message ahead meanwhile: for the pings before it, and to see the end.
-    fn poll_holding(&mut self, case: Case, mut time: Sleep, then: Then, cx: &mut Context<'_>) -> Poll<Step> {
-        if time.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(match then {
-                Then::PassOn => Step::Yield(Some(Ok(case.message))),
-                Then::AskAgain => self.decide(case),
-            });
-        }
+    /// Reads one message ahead while another is held: for the pings before it, and to see the end.
+    fn poll_ahead(&mut self, is_admitted: bool, cx: &mut Context<'_>) -> Poll<Step> {
         if self.ahead.is_some() {
-            return self.pending(Stage::Holding(case, time, then));
+            return Poll::Pending;
         }
-        match self.line.poll_read(cx) {
-            Poll::Pending => self.pending(Stage::Holding(case, time, then)),
-            Poll::Ready(Some(Ok(message @ (Message::Ping(_) | Message::Pong(_))))) => {
-                self.stage = Stage::Holding(case, time, then);
-                Poll::Ready(self.control(message))
-            }
-            Poll::Ready(read @ Some(Ok(Message::Text(_) | Message::Binary(_)))) => {
-                self.ahead = Some(read);
-                self.pending(Stage::Holding(case, time, then))
-            }
-            // The end: nobody waits any more for what was not admitted yet.
-            Poll::Ready(read) => {
-                self.ahead = Some(read);
-                match then {
-                    Then::PassOn => self.pending(Stage::Holding(case, time, then)),
-                    Then::AskAgain => Poll::Ready(Step::Again),
-                }
-            }
+        let read = ready!(self.line.poll_read(cx));
+        let is_end = match read {
+            Some(Ok(message @ (Message::Ping(_) | Message::Pong(_)))) => return Poll::Ready(self.control(message)),
+            Some(Ok(Message::Text(_) | Message::Binary(_))) => false,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => true,
+        };
+        self.ahead = Some(read);
+        if is_end && !is_admitted {
+            // Nothing waits any more for what was not admitted yet.
+            self.stage = Stage::Reading;
+            return Poll::Ready(Step::Again);
         }
+        Poll::Pending
     }
 
     /// A ping or a pong.
@@ -269,27 +229,24 @@ impl ThrottledSocket {
     }
 
     /// Waits until the peer has heard of it: if a connection ended with something unread, the peer might not.
-    fn poll_closing(&mut self, mut frame: Option<CloseFrame>, mut time: Sleep, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let Stage::Closing(frame, time) = &mut self.stage else { return Poll::Ready(Step::Again) };
         // Flushed before: the answer to a ping that is still to go out would go out behind the close frame.
-        let is_ready = frame.is_some() && self.line.poll_flush(Side::Reader, cx).is_ready();
+        let is_ready = frame.is_some() && self.line.poll_write(Side::Reader, cx, Sink::poll_flush).is_ready();
         if is_ready && self.line.start_send(Message::Close(frame.take())).is_err() {
             return Poll::Ready(self.end());
         }
-        let is_lost = matches!(self.line.poll_flush(Side::Reader, cx), Poll::Ready(Err(_)));
+        let is_lost = matches!(self.line.poll_write(Side::Reader, cx, Sink::poll_flush), Poll::Ready(Err(_)));
         if is_lost || time.as_mut().poll(cx).is_ready() {
             return Poll::Ready(self.end());
         }
         if frame.is_some() {
             // Nothing is read, since pings would be answered still.
-            return self.pending(Stage::Closing(frame, time));
+            return Poll::Pending;
         }
-        match self.line.poll_read(cx) {
-            Poll::Pending => self.pending(Stage::Closing(frame, time)),
-            Poll::Ready(Some(Ok(_))) => {
-                self.stage = Stage::Closing(frame, time);
-                Poll::Ready(Step::Again)
-            }
-            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(self.end()),
+        match ready!(self.line.poll_read(cx)) {
+            Some(Ok(_)) => Poll::Ready(Step::Again),
+            Some(Err(_)) | None => Poll::Ready(self.end()),
         }
     }
 

@@ -6,31 +6,31 @@ use traffik_core::clock::{AnyClock, Timestamp};
 use super::outbox::Notice;
 use crate::{
     engine::Limits,
-    web::ws::{over_limit::Answer, rejection::MessageRejection},
+    web::ws::{over_limit::Action, rejection::MessageRejection},
 };
 
-pub(super) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Ends when so much time has passed, by the app's clock.
+pub(super) type Sleep = Boxed<()>;
+
+/// Ends when `duration` has passed, by the app's clock.
 pub(super) fn sleep(clock: &AnyClock, duration: Duration) -> Sleep {
     let clock = clock.clone();
     Box::pin(async move { clock.sleep(duration).await })
 }
 
-pub(super) type Decision = Pin<Box<dyn Future<Output = Result<Limits, MessageRejection>> + Send>>;
-
-/// How far the reader is.
+/// How far the reader is. The futures own the message that they are about.
 #[derive(Default)]
 pub(super) enum Stage {
     /// The next message is awaited.
     #[default]
     Reading,
     /// A backend decides about a message.
-    Deciding(Case, Decision),
-    /// A function of the user's does, about one over the limit.
-    Asking(Case, Notice, Answer),
-    /// A message is held for a while.
-    Holding(Case, Sleep, Then),
+    Deciding(Boxed<(Case, Result<Limits, MessageRejection>)>),
+    /// A function of the user's decides about one over the limit.
+    Asking(Boxed<(Case, Notice, Action)>),
+    /// A message is held for a while: it was admitted with a delay, or its limits are asked again.
+    Holding { held: Boxed<Case>, is_admitted: bool },
     /// The connection is being closed: the frame, unless it is handed over, and how long it takes at most.
     Closing(Option<CloseFrame>, Sleep),
     /// Nothing comes any more.
@@ -42,15 +42,6 @@ pub(super) struct Case {
     pub(super) message: Message,
     /// How long it can be held, once it was.
     pub(super) held_until: Option<Timestamp>,
-}
-
-/// What comes after a message was held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// It is passed on: it was admitted, with a delay.
-    PassOn,
-    /// Its limits are asked again.
-    AskAgain,
 }
 
 impl Stage {

@@ -6,19 +6,13 @@ use std::{
 };
 
 use axum::{Error, extract::ws::Message};
-use futures_sink::Sink;
-use thiserror::Error;
+use futures_util::Sink;
 
-use super::{ThrottledSocket, wakers::Side};
-
-/// Nothing can be sent any more.
-#[derive(Debug, Error)]
-#[error("the connection is closed")]
-struct Closed;
+use super::{ThrottledSocket, line::Side};
 
 impl ThrottledSocket {
     fn open(&self) -> Result<(), Error> {
-        if self.stage.is_over() { Err(Error::new(Closed)) } else { Ok(()) }
+        if self.stage.is_over() { Err(Error::new("the connection is closed")) } else { Ok(()) }
     }
 }
 
@@ -27,7 +21,7 @@ impl Sink<Message> for ThrottledSocket {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.open()?;
-        self.line.poll_ready(Side::Writer, cx)
+        self.line.poll_write(Side::Writer, cx, Sink::poll_ready)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -38,13 +32,13 @@ impl Sink<Message> for ThrottledSocket {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.open()?;
-        self.line.poll_flush(Side::Writer, cx)
+        self.line.poll_write(Side::Writer, cx, Sink::poll_flush)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.stage.is_over() {
             return Poll::Ready(Ok(()));
         }
-        self.line.poll_close(Side::Writer, cx)
+        self.line.poll_write(Side::Writer, cx, Sink::poll_close)
     }
 }
