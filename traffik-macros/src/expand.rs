@@ -117,8 +117,8 @@ fn together(function: &Function, throttles: &[Throttle], found: &[TokenStream], 
     quote! {
         #(#conditions)*
         const _: () = {
-            const __ALL: &[#traffik::__private::Find] = &[#(#found),*];
-            #traffik::__private::inventory::submit! { #traffik::__private::Together::new(__ALL) }
+            const __ALL: &[#traffik::__private::Lookup] = &[#(#found),*];
+            #traffik::__private::inventory::submit! { #traffik::__private::SameBackend::new(__ALL) }
         };
     }
 }
@@ -159,7 +159,7 @@ fn implementation(
             }
 
             #traffik::__private::inventory::submit! {
-                #traffik::__private::Declared::new::<#name>(
+                #traffik::__private::DeclaredThrottle::new::<#name>(
                     ::core::concat!(::core::module_path!(), "::", #shown, " (", #place, ")"),
                     #place,
                 )

@@ -2,14 +2,14 @@
 
 pub use inventory;
 
-pub use crate::limit::{Declared, Find, Together};
-use crate::limit::{Registry, Settings, Throttle};
+pub use crate::limit::{DeclaredThrottle, Lookup, SameBackend};
+use crate::limit::{Settings, Throttle, ThrottleTable};
 pub use crate::web::Throttled as Permit;
 
 /// What `T` is in an app. Compiles for throttles only.
 #[must_use]
-pub const fn throttle<T: Throttle>() -> Find {
-    Registry::get::<T>
+pub const fn throttle<T: Throttle>() -> Lookup {
+    ThrottleTable::get::<T>
 }
 
 /// Lets a closure be written without the type of its argument.

@@ -92,11 +92,13 @@
 pub mod __private;
 pub mod backend;
 pub mod engine;
+mod fields;
 pub mod limit;
 mod memory;
 mod observe;
 pub mod on_error;
 mod one_or_more;
+mod request;
 mod store;
 pub mod test;
 pub mod warning;

@@ -3,11 +3,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use traffik_core::{backend::Backend, clock::AnyClock};
 
 use super::traffik::{App, Traffik};
-use crate::web::WebDefaults;
 use crate::{
-    limit::Registry,
-    limit::{ConfigError, Throttles},
+    limit::{ConfigError, ThrottleTable, Throttles},
     on_error::{OnError, Policies},
+    request::{RequestDefaults, warn_of_trust},
     store::{Store, Stores},
     warning::{Told, Warning},
 };
@@ -36,7 +35,7 @@ pub struct TraffikBuilder {
     allow_duplicate_uids: bool,
     told: Told,
     throttles: Vec<Register>,
-    pub(crate) web: WebDefaults,
+    pub(crate) request: RequestDefaults,
 }
 
 /// A backend that throttles name, and its clock.
@@ -69,7 +68,7 @@ impl TraffikBuilder {
             allow_duplicate_uids: false,
             told: Told::default(),
             throttles: Vec::new(),
-            web: WebDefaults::default(),
+            request: RequestDefaults::default(),
         }
     }
 
@@ -147,17 +146,19 @@ impl TraffikBuilder {
     /// backends have one name.
     pub fn build(self) -> Result<Traffik, ConfigError> {
         if !self.allow_duplicate_uids {
-            Registry::check_uids()?;
+            ThrottleTable::check_uids()?;
         }
         self.check_names()?;
         let throttles = self.throttles.clone();
-        self.web.warn(&self.told);
+        if let Some(client_ip) = &self.request.client_ip {
+            warn_of_trust(client_ip, None, &self.told);
+        }
         let traffik = self.unchecked();
-        traffik.app.registry.check_declared()?;
+        traffik.app.table.check_declared()?;
         for register in throttles {
             register(&traffik)?;
         }
-        traffik.app.registry.check_rules()?;
+        traffik.app.table.check_rules()?;
         Ok(traffik)
     }
 
@@ -179,13 +180,13 @@ impl TraffikBuilder {
         let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
         let stores = Stores::new(own, named);
         let policies = Policies::new(self.on_error, &stores);
-        let registry = Registry::new(stores, policies, Arc::new(self.told), self.allow_duplicate_uids);
-        let registry = registry.with_rules(self.web.rules.clone());
+        let table = ThrottleTable::new(stores, policies, Arc::new(self.told), self.allow_duplicate_uids);
+        let table = table.with_rules(self.request.rules.clone());
         Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),
             ipv6_prefix: self.ipv6_prefix,
-            registry,
-            web: self.web,
+            table,
+            request: self.request,
         })
     }
 }
@@ -193,5 +194,29 @@ impl TraffikBuilder {
 impl From<App> for Traffik {
     fn from(app: App) -> Self {
         Self { app: Arc::new(app) }
+    }
+}
+
+impl Traffik {
+    /// A handle that keeps its limits in `backend`, and leaves everything else at its default.
+    #[must_use]
+    pub fn new(backend: impl Backend) -> Self {
+        TraffikBuilder::new(backend).unchecked()
+    }
+
+    /// Sets up a handle that keeps its limits in `backend`.
+    pub fn builder(backend: impl Backend) -> TraffikBuilder {
+        TraffikBuilder::new(backend)
+    }
+
+    /// A handle that admits everything and counts nothing: for tests in which limits are in the way.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::from(App {
+            clock: AnyClock::system(),
+            ipv6_prefix: TraffikBuilder::IPV6_PREFIX,
+            table: ThrottleTable::new(Stores::default(), Policies::default(), Arc::default(), true),
+            request: RequestDefaults::default(),
+        })
     }
 }

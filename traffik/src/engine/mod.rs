@@ -3,11 +3,13 @@
 mod builder;
 mod charge;
 mod check;
+mod conclude;
 mod decide;
 mod error;
 mod inquiry;
 mod limits;
 mod maybe_ready;
+mod request_settings;
 mod task;
 mod traffik;
 

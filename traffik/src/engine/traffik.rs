@@ -1,20 +1,15 @@
 use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
-use traffik_core::{
-    backend::{Backend, BackendError},
-    client::Client,
-    clock::AnyClock,
-    decision::Hit,
-};
+use traffik_core::{backend::BackendError, client::Client, clock::AnyClock, decision::Hit};
 
-use super::{Charge, Check, Checks, Error, Limits, TraffikBuilder};
+use super::{Charge, Check, Checks, Error, Limits};
 use crate::{
-    limit::{ConfigError, Definition, Registry, Throttle, Throttles},
-    on_error::{Decided, Policies, PolicyHits},
-    store::{HITS_INLINE, Stores},
+    limit::{ConfigError, Definition, Throttle, ThrottleTable, Throttles, register},
+    on_error::{Decided, PolicyHits},
+    request::RequestDefaults,
+    store::HITS_INLINE,
     warning::Told,
-    web::WebDefaults,
 };
 
 /// The handle of an app's limits: where they are kept, and the defaults of every throttle.
@@ -56,43 +51,21 @@ pub struct Traffik {
 pub(super) struct App {
     pub(super) clock: AnyClock,
     pub(super) ipv6_prefix: u8,
-    pub(super) registry: Registry,
-    pub(super) web: WebDefaults,
+    pub(super) table: ThrottleTable,
+    pub(super) request: RequestDefaults,
 }
 
 impl Traffik {
-    /// A handle that keeps its limits in `backend`, and leaves everything else at its default.
-    #[must_use]
-    pub fn new(backend: impl Backend) -> Self {
-        TraffikBuilder::new(backend).unchecked()
-    }
-
-    /// Sets up a handle that keeps its limits in `backend`.
-    pub fn builder(backend: impl Backend) -> TraffikBuilder {
-        TraffikBuilder::new(backend)
-    }
-
-    /// A handle that admits everything and counts nothing: for tests in which limits are in the way.
-    #[must_use]
-    pub fn disabled() -> Self {
-        Self::from(App {
-            clock: AnyClock::system(),
-            ipv6_prefix: TraffikBuilder::IPV6_PREFIX,
-            registry: Registry::new(Stores::default(), Policies::default(), Arc::default(), true),
-            web: WebDefaults::default(),
-        })
-    }
-
     /// Whether it admits everything: see [`disabled`](Self::disabled).
     #[must_use]
     pub fn is_disabled(&self) -> bool {
-        self.app.registry.stores.own().is_none()
+        self.app.table.stores.own().is_none()
     }
 
     /// The namespace of its own backend.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.app.registry.stores.own().map_or("", |own| own.namespace())
+        self.app.table.stores.own().map_or("", |own| own.namespace())
     }
 
     /// The clock that deadlines and delays go by.
@@ -107,7 +80,7 @@ impl Traffik {
     ///
     /// When one is set up wrong, or has the uid of another, or those of a tuple are kept in different backends.
     pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
-        self.app.registry.register::<T>()
+        register::<T>(&self.app.table)
     }
 
     /// Charges a client the cost of a throttle, or of each of a tuple if all of them have room, and tells how it stands.
@@ -156,7 +129,7 @@ impl Traffik {
     ///
     /// When a backend could not do so. The others did it all the same.
     pub async fn clear(&self) -> Result<(), BackendError> {
-        self.app.registry.clear().await
+        self.app.table.clear().await
     }
 
     /// Closes each backend, and each that stands in for another. Every request that meets a limit from then on is answered
@@ -170,20 +143,20 @@ impl Traffik {
     /// Returns the first error if a backend cannot be closed, or [`BackendError::Timeout`] if it takes longer. The others are
     /// closed all the same.
     pub async fn close(&self) -> Result<(), BackendError> {
-        self.app.registry.close().await
+        self.app.table.close().await
     }
 
     pub(crate) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
-        self.app.registry.get::<T>()
+        self.app.table.get::<T>()
     }
 
-    pub(crate) fn web(&self) -> &WebDefaults {
-        &self.app.web
+    pub(crate) fn requests(&self) -> &RequestDefaults {
+        &self.app.request
     }
 
     /// What it was warned of.
     pub(crate) fn told(&self) -> &Told {
-        &self.app.registry.told
+        &self.app.table.told
     }
 
     /// Whether both are handles of one app.
@@ -211,7 +184,7 @@ impl Traffik {
     pub(super) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, Error> {
         let client = self.counted_as(client);
         let check = |definition| Check::new(definition, definition.settings.cost, client.clone());
-        Ok(T::define(&self.app.registry)?.map_into(check))
+        Ok(T::define(&self.app.table)?.map_into(check))
     }
 }
 

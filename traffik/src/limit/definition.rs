@@ -1,17 +1,16 @@
 use std::sync::atomic::AtomicBool;
-use std::{
-    any::{TypeId, type_name},
-    sync::Arc,
-};
+use std::{any::TypeId, sync::Arc};
 
 use traffik_core::{
     rate::Rate,
     strategy::{AnyStrategy, Strategy},
 };
 
-use super::{ConfigError, Declared, Settings, Throttle, queue::Queue, uid};
+use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, uid};
 use crate::{
+    fields::PolicyItem,
     on_error::{ErrorPolicy, Policies},
+    request::Source,
     store::{Store, Stores},
     warning::{Told, Warning},
 };
@@ -34,15 +33,16 @@ pub struct Definition {
     /// What is held of it, if its strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
     /// Where its clients are identified.
-    pub(crate) identity: crate::web::Source,
+    pub(crate) identity: Source,
     /// What all responses say of it.
-    pub(crate) items: crate::web::Items,
+    pub(crate) items: PolicyItem,
     /// Whether a request met it after another that is the same but for its uid.
     pub(crate) is_second: AtomicBool,
 }
 
 impl Definition {
     pub(crate) fn of<T: Throttle>(
+        name: &'static str,
         settings: Settings,
         stores: &Stores,
         policies: &Policies,
@@ -52,24 +52,24 @@ impl Definition {
         let type_id = TypeId::of::<T>();
         let mut definition = Self {
             type_id,
-            name: Declared::name_of(type_id).unwrap_or(type_name::<T>()),
+            name,
             uid: T::UID,
             rate: const { T::RATE },
-            identity: settings.web.identity_source::<T>(),
+            identity: settings.request.identity_source::<T::Identity>(),
             settings,
             is_held: false,
             store: stores.own().cloned(),
             policy: None,
             queue: None,
-            items: crate::web::Items::new(T::UID, T::RATE),
+            items: PolicyItem::new(T::UID, T::RATE, true),
             is_second: AtomicBool::new(false),
         };
         definition.check(told)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
         if definition.is_held {
-            definition.items = crate::web::Items::at_once(T::UID, T::RATE);
+            definition.items = PolicyItem::new(T::UID, T::RATE, false);
         }
-        definition.settings.web.check::<T>(definition.name, told)?;
+        definition.check_request::<T>(told)?;
         definition.find_store(stores)?;
         definition.queue = Queue::by(&definition.settings.strategy);
         definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
@@ -97,15 +97,25 @@ impl Definition {
         let address = |definition: &Self| definition.store.as_ref().map(Arc::as_ptr);
         match definitions.find(|definition| address(definition) != address(first)) {
             None => Ok(first.store.as_ref()),
-            Some(other) => Err(ConfigError::two_backends(first, other)),
+            Some(second) => Err(ConfigError::TwoBackends {
+                first: first.uid,
+                first_backend: first.settings.backend,
+                second: second.uid,
+                second_backend: second.settings.backend,
+            }),
         }
     }
 
     /// Finds the backend that it names. Where everything is admitted there is none, and none is missed.
     fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
         if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
-            let named = stores.named(name).cloned();
-            self.store = Some(named.ok_or_else(|| ConfigError::no_backend(self, name, stores))?);
+            let named = stores.named(name).cloned().ok_or_else(|| ConfigError::NoBackend {
+                uid: self.uid,
+                throttle: self.name,
+                backend: name,
+                has: stores.names().collect(),
+            });
+            self.store = Some(named?);
         }
         Ok(())
     }
@@ -123,6 +133,15 @@ impl Definition {
             rate,
             source,
         })
+    }
+
+    fn check_request<T: Throttle>(&self, told: &Told) -> Result<(), ConfigError> {
+        let (uid, throttle, request) = (self.uid, self.name, &self.settings.request);
+        if request.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
+            return Err(ConfigError::TwoIdentities { uid, throttle });
+        }
+        request.warn(uid, told);
+        request.applies.check().map_err(|source| ConfigError::Rule { uid, throttle, source })
     }
 
     fn check(&self, told: &Told) -> Result<(), ConfigError> {

@@ -1,8 +1,7 @@
 use thiserror::Error;
 use traffik_core::{rate::Rate, strategy::StrategyError};
 
-use super::Definition;
-use crate::store::Stores;
+use crate::request::{ProxyError, RuleError};
 
 /// A throttle or an app that is set up wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -65,7 +64,7 @@ pub enum ConfigError {
         /// The throttle.
         throttle: &'static str,
         /// What is wrong.
-        source: crate::web::RuleError,
+        source: RuleError,
     },
     /// Rules are added to a throttle that the app does not know.
     #[error(
@@ -110,14 +109,8 @@ pub enum ConfigError {
         name: &'static str,
     },
     /// A proxy that is to be trusted is neither an address nor a network.
-    #[error(
-        "{proxy:?}, which is to be trusted as a proxy, is neither an address nor a network: write it as \"192.0.2.7\", \
-         \"10.0.0.0/8\" or \"2001:db8::/32\", without a port or brackets, and each as an item of its own"
-    )]
-    TrustedProxy {
-        /// What was given.
-        proxy: Box<str>,
-    },
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// Throttles that are to be one decision are kept in different backends.
     #[error(
         "the throttles {first:?} (kept in {}) and {second:?} (kept in {}) cannot be one decision, since no backend charges for \
@@ -141,25 +134,11 @@ impl ConfigError {
         Self::DuplicateUid { uid, first, second }
     }
 
-    pub(super) fn no_backend(definition: &Definition, backend: &'static str, stores: &Stores) -> Self {
-        let Definition { uid, name: throttle, .. } = *definition;
-        Self::NoBackend { uid, throttle, backend, has: stores.names().collect() }
-    }
-
     pub(crate) fn unknown_uid(uid: &'static str, known: &[&'static str]) -> Self {
         let mut near: Vec<_> = known.iter().map(|known| (strsim::jaro_winkler(uid, known), *known)).collect();
         near.retain(|(likeness, _)| *likeness > 0.8);
         near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         Self::UnknownUid { uid, near: near.into_iter().map(|(_, known)| known).take(3).collect() }
-    }
-
-    pub(super) fn two_backends(first: &Definition, second: &Definition) -> Self {
-        Self::TwoBackends {
-            first: first.uid,
-            first_backend: first.settings.backend,
-            second: second.uid,
-            second_backend: second.settings.backend,
-        }
     }
 }
 

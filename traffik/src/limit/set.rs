@@ -1,7 +1,7 @@
 use std::{any::TypeId, sync::Arc};
 
-use super::{ConfigError, Definition, Throttle};
-use crate::{limit::Registry, one_or_more::OneOrMore};
+use super::{ConfigError, Definition, Throttle, ThrottleTable};
+use crate::one_or_more::OneOrMore;
 
 /// A [`Throttle`], or a tuple of up to sixteen that are decided as one: all are charged, or none is. One that is in it
 /// twice is charged once.
@@ -15,7 +15,7 @@ pub trait Throttles: Define + Send + Sync + 'static {}
 /// What a set of throttles is made of; no trait of its own for anybody else.
 #[doc(hidden)]
 pub trait Define {
-    fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
+    fn define(registry: &ThrottleTable) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 
     fn include(throttle: TypeId) -> bool;
 }
@@ -23,13 +23,18 @@ pub trait Define {
 impl<T: Throttle> Throttles for T {}
 
 impl<T: Throttle> Define for T {
-    fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+    fn define(registry: &ThrottleTable) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
         registry.get::<T>().map(OneOrMore::new)
     }
 
     fn include(throttle: TypeId) -> bool {
         throttle == TypeId::of::<T>()
     }
+}
+
+/// Checks a throttle, or each of a tuple and that they can be one decision.
+pub(crate) fn register<T: Throttles>(table: &ThrottleTable) -> Result<(), ConfigError> {
+    Definition::store_of_all(T::define(table)?.iter().copied()).map(drop)
 }
 
 /// Calls a macro with the names of each length of tuple.
@@ -60,7 +65,7 @@ macro_rules! tuple_of_throttles {
         impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
 
         impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
-            fn define(registry: &Registry) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+            fn define(registry: &ThrottleTable) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
                 #[allow(unused_mut)]
                 let mut all = OneOrMore::new(registry.get::<$first>()?);
                 $(all.add(registry.get::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*

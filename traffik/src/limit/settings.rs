@@ -1,7 +1,6 @@
 use traffik_core::strategy::AnyStrategy;
 
-use crate::on_error::OnError;
-use crate::web::WebSettings;
+use crate::{on_error::OnError, request::RequestSettings};
 
 /// Everything about a throttle but its uid and its rate.
 ///
@@ -19,13 +18,19 @@ pub struct Settings {
     pub(crate) backend: Option<&'static str>,
     /// What is done when that gives no answer, if not what the app does.
     pub(crate) on_error: Option<OnError>,
-    pub(crate) web: WebSettings,
+    pub(crate) request: RequestSettings,
 }
 
 impl Settings {
     /// [`FixedWindow`](crate::strategy::FixedWindow), a cost of 1, and for the rest what the app says.
     pub fn new() -> Self {
-        Self { strategy: AnyStrategy::default(), cost: 1, backend: None, on_error: None, web: WebSettings::default() }
+        Self {
+            strategy: AnyStrategy::default(),
+            cost: 1,
+            backend: None,
+            on_error: None,
+            request: RequestSettings::default(),
+        }
     }
 
     /// Decides by this algorithm.

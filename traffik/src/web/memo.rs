@@ -1,7 +1,9 @@
 use traffik_core::{client::Client, rate::Rate};
 
-use super::function::Source;
-use crate::engine::{Check, Checks, Resolved};
+use crate::{
+    engine::{Check, Checks, Resolved},
+    request::Source,
+};
 
 /// The checks that were resolved for earlier throttles of a tuple. A function that two throttles share is asked once.
 ///
@@ -12,7 +14,7 @@ pub(super) struct Memo<'m, 'a>(pub(super) Option<&'m Checks<'a>>);
 impl<'m, 'a> Memo<'m, 'a> {
     pub(super) fn cost(self, source: Source) -> Option<u64> {
         self.earlier(Resolved::Cost)
-            .find(|check| check.definition.settings.web.cost.as_ref().is_some_and(|cost| cost.source() == source))
+            .find(|check| check.definition.settings.request.cost.as_ref().is_some_and(|cost| cost.source() == source))
             .map(|check| check.cost)
     }
 
@@ -25,7 +27,7 @@ impl<'m, 'a> Memo<'m, 'a> {
     pub(super) fn rate(self, source: Source, client: &Client) -> Option<Rate> {
         self.earlier(Resolved::Rate)
             .filter(|check| check.client == *client)
-            .find(|check| check.definition.settings.web.rate.as_ref().is_some_and(|rate| rate.source() == source))
+            .find(|check| check.definition.settings.request.rate.as_ref().is_some_and(|rate| rate.source() == source))
             .map(|check| check.rate)
     }
 

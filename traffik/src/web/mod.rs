@@ -4,20 +4,16 @@
 //! the client is, by its [address](client_ip()) unless told otherwise, and decides. What the request met is written down
 //! with it, and its response tells that: as fields, or as a refusal that a [`Responder`] makes.
 
-mod client_ip;
 mod context;
-mod cost;
-mod defaults;
-mod function;
-mod identity;
+mod default_identity;
+mod handle;
 mod ledger;
 mod memo;
 mod peer;
-mod rate;
+mod record;
 mod rejection;
 mod resolve;
 mod response;
-mod rules;
 mod site;
 mod throttle_layer;
 mod throttle_set;
@@ -28,23 +24,16 @@ mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
 
+use self::{context::RequestContext, site::Site, throttle_set::ThrottleSet};
 pub use self::{
-    client_ip::{ClientIp, ForwardedHeader},
-    cost::{AsyncCost, IntoCost},
-    identity::{AsyncIdentifier, IntoIdentity},
     peer::client_ip,
-    rate::{AsyncRate, IntoRate},
     rejection::{Declined, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},
-    rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     throttled::Throttled,
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };
-use self::{context::RequestContext, site::Site, throttle_set::ThrottleSet};
-pub(crate) use self::{
-    defaults::{WebDefaults, WebSettings},
-    function::Source,
-    response::Items,
-    rules::ByUid,
+pub use crate::request::{
+    AsyncCost, AsyncIdentifier, AsyncPredicate, AsyncRate, Bypass, ClientIp, ForwardedHeader, IntoCost, IntoIdentity,
+    IntoRate, PatternError, ProxyError, Rule, RuleError,
 };

@@ -1,19 +1,18 @@
 //! The address that a request comes from.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::{
-    extract::connect_info::{ConnectInfo, MockConnectInfo},
-    http::request::Parts,
-};
+use axum::http::request::Parts;
 use traffik_core::client::{Client, Key};
 
 use super::{
     RequestContext,
-    client_ip::ClientIp,
     rejection::{Misconfigured, ThrottleRejection},
 };
-use crate::engine::Traffik;
+use crate::{
+    engine::Traffik,
+    request::{ClientIp, peer_ip},
+};
 
 /// The IP address that a request comes from; an IPv4 address that came mapped into IPv6 is told as IPv4.
 ///
@@ -33,17 +32,10 @@ use crate::engine::Traffik;
 /// ```
 #[must_use]
 pub fn client_ip(parts: &Parts) -> Option<IpAddr> {
-    match RequestContext::handle(&parts.extensions).and_then(|traffik| traffik.web().client_ip.as_ref()) {
+    match RequestContext::handle(&parts.extensions).and_then(|traffik| traffik.requests().client_ip.as_ref()) {
         Some(client_ip) => client_ip.of(parts),
         None => peer_ip(parts),
     }
-}
-
-/// The address of the peer, as the server saw it.
-pub(super) fn peer_ip(parts: &Parts) -> Option<IpAddr> {
-    let served = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address);
-    let mocked = || parts.extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(address)| address);
-    served.or_else(mocked).map(|address| address.ip().to_canonical())
 }
 
 /// The client at the address that a request comes from, behind `proxies` if there are any, or the one that all share whose
@@ -53,9 +45,9 @@ pub(super) fn client_at(
     proxies: Option<&ClientIp>,
     traffik: &Traffik,
 ) -> Result<Client, ThrottleRejection> {
-    let (peer, web) = (peer_ip(parts), traffik.web());
+    let (peer, web) = (peer_ip(parts), traffik.requests());
     if web.watch.is_due() {
-        web.watch.look(parts, peer, proxies, traffik);
+        web.watch.look(parts, peer, proxies, traffik.told());
     }
     let address = match proxies {
         None => peer,

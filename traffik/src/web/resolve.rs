@@ -7,16 +7,14 @@ use traffik_core::{backend::MaybeReady, client::Client, rate::Rate};
 
 use super::{
     RequestContext, Site,
-    function::Answer,
-    identity::Identity,
     memo::Memo,
     peer::client_at,
-    rate::RateKind,
     rejection::{Declined, Misconfigured, ThrottleRejection, Unidentified},
 };
 use crate::{
     engine::{Check, Resolved, Traffik, resolve},
     limit::{DefaultIdentity, Definition, Throttle},
+    request::{Answer, Identity, RateKind},
 };
 
 impl RequestContext {
@@ -58,7 +56,7 @@ impl RequestContext {
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;
 
 fn cost<'p>(definition: &'p Definition, memo: Memo<'_, '_>, parts: &'p Parts) -> Resolving<'p, u64> {
-    let Some(function) = &definition.settings.web.cost else {
+    let Some(function) = &definition.settings.request.cost else {
         return MaybeReady::Ready(Ok(definition.settings.cost));
     };
     match memo.cost(function.source()) {
@@ -82,7 +80,7 @@ where
     if let Some(client) = memo.client(definition.identity) {
         return MaybeReady::Ready(Ok(client));
     }
-    let client = match &definition.settings.web.identity {
+    let client = match &definition.settings.request.identity {
         Some(identity) => identity_of(identity, traffik, parts),
         None if TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>() => default_client(traffik, parts),
         None => MaybeReady::pending(async move {
@@ -97,9 +95,9 @@ where
 
 /// Asks the app who the client is.
 pub(super) fn default_client<'p>(traffik: &'p Traffik, parts: &'p Parts) -> Resolving<'p, Client> {
-    match &traffik.web().identity {
+    match &traffik.requests().identity {
         Some(identity) => identity_of(identity, traffik, parts),
-        None => MaybeReady::Ready(client_at(parts, traffik.web().client_ip.as_ref(), traffik)),
+        None => MaybeReady::Ready(client_at(parts, traffik.requests().client_ip.as_ref(), traffik)),
     }
 }
 
@@ -120,7 +118,7 @@ fn rated<'p, 'a: 'p>(
     memo: Memo<'_, '_>,
     parts: &'p Parts,
 ) -> Resolving<'p, Check<'a>> {
-    let function = match &check.definition.settings.web.rate {
+    let function = match &check.definition.settings.request.rate {
         Some(function) if check.is_counted_at_some_rate() => function,
         _ => return MaybeReady::Ready(Ok(check)),
     };

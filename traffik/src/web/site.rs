@@ -8,10 +8,10 @@ use std::{
 use axum::http::request::Parts;
 use traffik_core::backend::MaybeReady;
 
-use super::rules::{Applies, Bypass, Rule, is_preflight};
 use crate::{
     engine::Traffik,
     limit::{ConfigError, Definition, Throttle, Throttles},
+    request::{Applies, Bypass, Rule, is_preflight},
 };
 
 /// Where a request meets its throttles.
@@ -33,7 +33,7 @@ impl Site {
         traffik: &Traffik,
         parts: &'p Parts,
     ) -> MaybeReady<'p, bool> {
-        let own = &definition.settings.web.applies;
+        let own = &definition.settings.request.applies;
         match self {
             Self::Handler => own.to(parts),
             Self::Layer(rules) => match (rules.apply(definition, traffik, parts), own.to(parts)) {
@@ -103,7 +103,10 @@ impl LayerRules {
 
     /// Returns whether a throttle applies as far as its layer is concerned.
     fn apply<'p>(&'p self, definition: &Definition, traffik: &Traffik, parts: &'p Parts) -> MaybeReady<'p, bool> {
-        if is_preflight(parts) && !definition.settings.web.charge_preflights && !traffik.web().charge_preflights {
+        if is_preflight(parts)
+            && !definition.settings.request.charge_preflights
+            && !traffik.requests().charge_preflights
+        {
             return MaybeReady::Ready(false);
         }
         self.of(definition.type_id).map_or(MaybeReady::Ready(true), |applies| applies.to(parts))

@@ -116,7 +116,7 @@ where
 {
     async move {
         site.check().map_err(Misconfigured::from)?;
-        let context = RequestContext::of(parts)?;
+        let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
         let (slots, decided) = begin(T::checks(&context, site, parts, state).await?, context.traffik());
         let limits = context.record(resolve!(decided))?;
         if let Some(slots) = slots {

@@ -8,7 +8,6 @@ use traffik_core::{
     strategy::{AnyStrategy, Past, Strategy},
 };
 
-use super::Check;
 use crate::{
     limit::{Definition, Throttle},
     on_error::DecidedBy,
@@ -21,38 +20,25 @@ use crate::{
 /// [disabled](crate::Traffik::disabled) or [nobody could be asked](Self::is_unchecked), all of it remains.
 #[derive(Clone, Debug)]
 pub struct Limit {
-    definition: Arc<Definition>,
-    client: Client,
-    rate: Rate,
+    pub(in crate::engine) definition: Arc<Definition>,
+    pub(in crate::engine) client: Client,
+    pub(in crate::engine) rate: Rate,
     /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
-    own_cost: u64,
+    pub(in crate::engine) own_cost: u64,
     /// What the decision charged to its entry in all, if its strategy delays: hits on one entry go on together.
-    queued: u64,
+    pub(in crate::engine) queued: u64,
     /// Whether it admitted only what goes on at once, since as many requests were held as may be.
-    is_full: bool,
-    outcome: Option<Outcome>,
-    by: DecidedBy,
+    pub(in crate::engine) is_full: bool,
+    pub(in crate::engine) outcome: Option<Outcome>,
+    pub(in crate::engine) by: DecidedBy,
     /// The place that it holds, if its strategy is about how many at once. It is given back with the last that has it.
-    lease: Option<Arc<Lease>>,
+    pub(in crate::engine) lease: Option<Arc<Lease>>,
 }
 
 impl Limit {
-    /// `queued` is what the decision charged to the entry in all, if the strategy delays.
-    #[inline]
-    pub(super) fn new(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Self {
-        let Check { definition, client, rate, cost, is_full, .. } = check;
-        let (rate, own_cost) = match &by {
-            DecidedBy::Fallback(fallback) if outcome.is_some() => {
-                fallback.share_of(definition.strategy(is_full), rate, cost)
-            }
-            _ => (rate, cost),
-        };
-        Self { definition: Arc::clone(definition), client, rate, own_cost, queued, is_full, outcome, by, lease: None }
-    }
-
     /// Holds the permit that was charged until the last clone is dropped.
     #[cold]
-    pub(super) fn hold(&mut self) {
+    pub(in crate::engine) fn hold(&mut self) {
         if let (Some(store), Some(outcome), Some(hit)) = (self.store(), &self.outcome, self.hit()) {
             self.lease = Some(Arc::new(Lease::new(store, self.definition.uid, &hit, outcome.at)));
         }

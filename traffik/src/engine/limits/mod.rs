@@ -8,10 +8,8 @@ use smallvec::SmallVec;
 use traffik_core::decision::Receipt;
 
 pub use self::limit::Limit;
-use super::{Check, Checks};
 use crate::{
     limit::Throttle,
-    on_error::{Decided, DecidedBy},
     one_or_more::OneOrMore,
     store::{HITS_INLINE, Store},
 };
@@ -26,44 +24,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits of a decision. Its outcomes are those of the counted checks, in order.
-    pub(crate) fn new(checks: Checks<'_>, decided: Decided) -> Self {
-        let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
-        let mut limits = Self::build(checks, decided, is_charged);
-        if is_charged && are_held {
-            limits.hold();
-        }
-        limits
-    }
-
-    /// The limits of a decision that charged nothing.
-    pub(crate) fn peeked(checks: Checks<'_>, decided: Decided) -> Self {
-        Self::build(checks, decided, false)
-    }
-
-    #[inline]
-    fn build(checks: Checks<'_>, decided: Decided, is_charged: bool) -> Self {
-        let Decided { mut decision, by } = decided;
-        let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
-        let queued: SmallVec<[u64; HITS_INLINE]> = match delays {
-            true => checks.iter().map(|check| checks.queued(check)).collect(),
-            false => SmallVec::new(),
-        };
-        let (mut outcomes, mut queued) = (decision.take_outcomes(), queued.into_iter());
-        Self {
-            all: checks.map_into(|mut check| {
-                let queued = queued.next().unwrap_or_default();
-                match check.charged_before.take() {
-                    Some(limit) => limit,
-                    None if check.is_counted() => Arc::new(Limit::new(check, outcomes.next(), by.clone(), queued)),
-                    None => Arc::new(Limit::new(check, None, DecidedBy::Primary, 0)),
-                }
-            }),
-        }
+    pub(super) fn of_all(all: OneOrMore<Arc<Limit>>) -> Self {
+        Self { all }
     }
 
     #[cold]
-    fn hold(&mut self) {
+    pub(super) fn hold(&mut self) {
         // A limit that was charged before is held already, and shared.
         self.all.iter_mut().filter_map(Arc::get_mut).filter(|limit| limit.definition().is_held).for_each(Limit::hold);
     }

@@ -1,11 +1,11 @@
 use std::{fmt, time::Duration};
 
-use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
+use super::words::{InWords, in_seconds};
 use crate::{
     engine::{Limit, Limits},
-    web::{RequestContext, response},
+    web::RequestContext,
 };
 
 /// The client is over a limit.
@@ -53,16 +53,10 @@ impl Limited {
 impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = self.0.limits.tightest();
-        write!(f, "{:?} allows {}", limit.uid(), response::InWords::new(limit))?;
+        write!(f, "{:?} allows {}", limit.uid(), InWords::new(limit))?;
         match limit.retry_after() {
-            Some(wait) => write!(f, "; try again in {}", response::in_seconds(wait)),
+            Some(wait) => write!(f, "; try again in {}", in_seconds(wait)),
             None => write!(f, ", and never a request that costs {}", limit.cost()),
         }
-    }
-}
-
-impl IntoResponse for Limited {
-    fn into_response(self) -> Response {
-        response::refuse(&self)
     }
 }

@@ -8,7 +8,7 @@ use traffik_core::clock::AnyClock;
 
 #[cfg(feature = "ws")]
 use crate::limit::Definition;
-use crate::{engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::uploads::Unwanted};
+use crate::{engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::rejection::Unwanted};
 
 /// The app is set up wrong. The error says which line to add, and where.
 ///
@@ -70,7 +70,7 @@ impl Misconfigured {
     /// Where one request has no address none has, so that it is logged once in a while.
     pub(in crate::web) fn no_peer(traffik: &Traffik) -> Self {
         let (cause, warning) = (Cause::NoPeer, Warning::NoPeerAddress);
-        if !traffik.told().is_silenced(warning) && traffik.web().strangers.is_due(traffik.clock().now()) {
+        if !traffik.told().is_silenced(warning) && traffik.requests().strangers.is_due(traffik.clock().now()) {
             tracing::error!(warning = warning.name(), docs = warning.docs(), "{cause}");
         }
         Self(Box::new(cause))
@@ -79,7 +79,7 @@ impl Misconfigured {
     /// A request was to be decided in a way that does not work. That is logged once a second, however many there are.
     pub(in crate::web) fn by_a_request(error: ConfigError, traffik: &Traffik) -> Self {
         let cause = Cause::Config(error);
-        if traffik.web().unworkable.is_due(traffik.clock().now()) {
+        if traffik.requests().unworkable.is_due(traffik.clock().now()) {
             tracing::error!("{cause}");
         }
         Self(Box::new(cause))

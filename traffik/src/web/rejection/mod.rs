@@ -6,6 +6,7 @@ mod misconfigured;
 mod raised;
 mod unavailable;
 mod unidentified;
+mod words;
 
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
@@ -14,6 +15,10 @@ pub use self::{
     declined::Declined, limited::Limited, misconfigured::Misconfigured, raised::Raised, unavailable::Unavailable,
     unidentified::Unidentified,
 };
+
+/// Marks a response that turns the request away and is no refusal: nothing is given back, and the body is unwanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unwanted;
 
 /// Why [`Throttled`](super::Throttled) rejects a request.
 ///

@@ -1,12 +1,8 @@
 use std::{error::Error, sync::Arc};
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
 use thiserror::Error;
 
-use crate::web::{RequestContext, response};
+use crate::web::RequestContext;
 
 /// The backend gave no answer, and [`on_error`](crate::on_error) says to raise that.
 ///
@@ -49,13 +45,5 @@ impl Raised {
 
     pub(in crate::web) fn context(&self) -> &RequestContext {
         &self.0.context
-    }
-}
-
-impl IntoResponse for Raised {
-    fn into_response(self) -> Response {
-        let response =
-            (StatusCode::INTERNAL_SERVER_ERROR, "the limits of this request cannot be checked").into_response();
-        response::raised(response, self)
     }
 }

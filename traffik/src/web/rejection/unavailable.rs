@@ -1,16 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use crate::{
-    limit::Definition,
-    web::{
-        RequestContext,
-        response::{self, AnyResponder},
-    },
-};
+use crate::{limit::Definition, web::RequestContext};
 
 /// The backend gave no answer, so nobody knows whether the client is over a limit.
 ///
@@ -46,7 +39,7 @@ impl Unavailable {
 
     /// Once a second, however many requests are refused.
     fn log(&self) {
-        if self.0.context.traffik().web().outages.is_due(self.0.context.traffik().clock().now()) {
+        if self.0.context.traffik().requests().outages.is_due(self.0.context.traffik().clock().now()) {
             let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.0.source);
             tracing::error!(?uids, %error, "requests are refused, since the backend gives no answer");
         }
@@ -63,10 +56,8 @@ impl Unavailable {
         self.0.definitions.iter().map(|definition| definition.uid)
     }
 
-    /// The responder of the first throttle that has one of its own, or the app's.
-    pub(in crate::web) fn responder(&self) -> &AnyResponder {
-        let own = self.0.definitions.iter().find_map(|definition| definition.settings.web.responder.as_ref());
-        own.unwrap_or(&self.0.context.traffik().web().responder)
+    pub(in crate::web) fn definitions(&self) -> &[Arc<Definition>] {
+        &self.0.definitions
     }
 
     /// When to try again: in a second, since the store may be back by then, unless a function of yours
@@ -78,11 +69,5 @@ impl Unavailable {
 
     pub(in crate::web) fn context(&self) -> &RequestContext {
         &self.0.context
-    }
-}
-
-impl IntoResponse for Unavailable {
-    fn into_response(self) -> Response {
-        response::unavailable(&self)
     }
 }

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use sync_wrapper::SyncWrapper;
 use thiserror::Error;
 
-use crate::web::uploads::Unwanted;
+use crate::web::rejection::Unwanted;
 
 /// Whoever names the client turned the request away, with this response.
 #[derive(Error)]

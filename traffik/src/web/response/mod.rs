@@ -6,21 +6,15 @@
 mod caching;
 mod exposed;
 mod fields;
-mod problem;
 mod refusal;
 mod responder;
-mod words;
 
-pub(crate) use self::fields::Items;
 pub(super) use self::{
     caching::{is_shared, keep_from_sharing},
     fields::add_fields,
-    refusal::{TurnedAway, raised, refuse, unavailable},
-    responder::AnyResponder,
-    words::{InWords, in_seconds, whole_seconds},
+    refusal::TurnedAway,
 };
 pub use self::{
     exposed::{EXPOSED_HEADERS, X_RATELIMIT_HEADERS},
-    problem::ProblemDetails,
-    responder::Responder,
+    responder::{ProblemDetails, Responder},
 };

@@ -4,38 +4,52 @@ use std::time::Duration;
 
 use axum::{
     http::{
-        HeaderValue,
+        HeaderValue, StatusCode,
         header::{Entry, RETRY_AFTER},
     },
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
-use super::{add_fields, keep_from_sharing, whole_seconds};
-use crate::web::{
-    RequestContext,
-    rejection::{Limited, Raised, Unavailable},
+use super::{add_fields, keep_from_sharing, responder::first_of};
+use crate::{
+    fields::whole_seconds,
+    web::{
+        RequestContext,
+        rejection::{Limited, Raised, Unavailable},
+    },
 };
 
 /// Marks a response as one that turns the request away: what it was charged is given back.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::web) struct TurnedAway;
 
-pub(in crate::web) fn refuse(rejection: &Limited) -> Response {
-    let own = &rejection.limits().tightest().definition().settings.web.responder;
-    let response = own.as_ref().unwrap_or(&rejection.context().traffik().web().responder).limited(rejection);
-    turn_away(response, rejection.retry_after(), rejection.context())
+impl IntoResponse for Limited {
+    fn into_response(self) -> Response {
+        let context = self.context();
+        let own = &self.limits().tightest().definition().settings.request.responder;
+        let responder = first_of([own.as_ref(), context.traffik().requests().responder.as_ref()]);
+        turn_away(responder.limited(&self), self.retry_after(), context)
+    }
 }
 
-pub(in crate::web) fn unavailable(rejection: &Unavailable) -> Response {
-    let response = rejection.responder().unavailable(rejection);
-    turn_away(response, Some(rejection.retry_after()), rejection.context())
+impl IntoResponse for Unavailable {
+    fn into_response(self) -> Response {
+        let context = self.context();
+        let own = self.definitions().iter().map(|definition| definition.settings.request.responder.as_ref());
+        let responder = first_of(own.chain([context.traffik().requests().responder.as_ref()]));
+        turn_away(responder.unavailable(&self), Some(self.retry_after()), context)
+    }
 }
 
-/// The response with what it is about, which a middleware may report.
-pub(in crate::web) fn raised(response: Response, rejection: Raised) -> Response {
-    let mut response = turn_away(response, None, rejection.context());
-    response.extensions_mut().insert(rejection);
-    response
+/// The response carries the error, which a middleware may report.
+impl IntoResponse for Raised {
+    fn into_response(self) -> Response {
+        let response =
+            (StatusCode::INTERNAL_SERVER_ERROR, "the limits of this request cannot be checked").into_response();
+        let mut response = turn_away(response, None, self.context());
+        response.extensions_mut().insert(self);
+        response
+    }
 }
 
 fn turn_away(mut response: Response, retry_after: Option<Duration>, context: &RequestContext) -> Response {
@@ -46,7 +60,7 @@ fn turn_away(mut response: Response, retry_after: Option<Duration>, context: &Re
     keep_from_sharing(headers);
     // A layer that waits for the response adds them once it knows everything that was met.
     if !context.ledger().is_watched() {
-        let x_ratelimit = context.traffik().web().x_ratelimit;
+        let x_ratelimit = context.traffik().requests().x_ratelimit;
         context.ledger().show(|limits| add_fields(headers, limits, x_ratelimit));
     }
     response.extensions_mut().insert(TurnedAway);

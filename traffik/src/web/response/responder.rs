@@ -1,9 +1,18 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
 
-use super::ProblemDetails;
-use crate::web::rejection::{Limited, Unavailable};
+use crate::{
+    engine::{Limit, TraffikBuilder},
+    limit::Settings,
+    request::ErasedResponder,
+    web::rejection::{Limited, Unavailable},
+};
 
 /// Makes the responses that turn a request away.
 ///
@@ -42,32 +51,86 @@ where
     }
 }
 
-/// Any [`Responder`], shared.
-#[derive(Clone)]
-pub(in crate::web) struct AnyResponder(Arc<dyn Responder>);
+/// A responder as settings keep it.
+type Shared = Arc<dyn Responder>;
 
-impl AnyResponder {
-    pub(in crate::web) fn new(responder: impl Responder) -> Self {
-        Self(Arc::new(responder))
+fn erased(responder: impl Responder) -> ErasedResponder {
+    let shared: Shared = Arc::new(responder);
+    ErasedResponder(Arc::new(shared))
+}
+
+/// The first responder of these, or the default one.
+pub(super) fn first_of<'a>(responders: impl IntoIterator<Item = Option<&'a ErasedResponder>>) -> &'a dyn Responder {
+    let mut responders = responders.into_iter().flatten();
+    let shared = responders.find_map(|ErasedResponder(responder)| responder.downcast_ref::<Shared>());
+    shared.map_or(&ProblemDetails, |responder| &**responder)
+}
+
+impl Settings {
+    /// Sets the response for requests that this throttle rejects. For a tuple, the throttle with the longest wait decides; if
+    /// the backend did not answer, the first throttle that has a responder.
+    pub fn responder(mut self, responder: impl Responder) -> Self {
+        self.request.responder = Some(erased(responder));
+        self
     }
 }
 
-impl std::ops::Deref for AnyResponder {
-    type Target = dyn Responder;
-
-    fn deref(&self) -> &Self::Target {
-        &*self.0
+impl TraffikBuilder {
+    /// Sets the response for rejected requests. Defaults to [`ProblemDetails`](crate::web::ProblemDetails).
+    pub fn responder(mut self, responder: impl Responder) -> Self {
+        self.request.responder = Some(erased(responder));
+        self
     }
 }
 
-impl Default for AnyResponder {
-    fn default() -> Self {
-        Self::new(ProblemDetails)
+/// Answers with problem details (RFC 9457), of the types that the RateLimit fields' draft registers.
+///
+/// ```json
+/// {"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Too Many Requests","status":429,
+///  "detail":"\"search:burst\" allows 5 requests per minute; try again in 12s","violated-policies":["search:burst"]}
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProblemDetails;
+
+impl Responder for ProblemDetails {
+    fn limited(&self, rejection: &Limited) -> Response {
+        let uids: Vec<_> = rejection.exceeded().map(Limit::uid).collect();
+        problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            &rejection.to_string(),
+            &uids,
+        )
+    }
+
+    fn unavailable(&self, rejection: &Unavailable) -> Response {
+        let uids: Vec<_> = rejection.uids().collect();
+        problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+            &rejection.to_string(),
+            &uids,
+        )
     }
 }
 
-impl fmt::Debug for AnyResponder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Responder(..)")
-    }
+/// Problem details, in the order in which people read them.
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: Option<&'static str>,
+    status: u16,
+    detail: &'a str,
+    #[serde(rename = "violated-policies")]
+    violated_policies: &'a [&'a str],
+}
+
+fn problem(status: StatusCode, kind: &str, detail: &str, violated_policies: &[&str]) -> Response {
+    let body = Problem { kind, title: status.canonical_reason(), status: status.as_u16(), detail, violated_policies };
+    // Texts and numbers always have a form in JSON.
+    let mut response = Response::new(Body::from(serde_json::to_string(&body).unwrap_or_default()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
 }

@@ -5,10 +5,8 @@ use tower_layer::Layer;
 use super::ThrottleService;
 use crate::{
     limit::{Throttle, Throttles},
-    web::{
-        rules::{Bypass, Rule},
-        site::LayerRules,
-    },
+    request::{Bypass, Rule},
+    web::site::LayerRules,
 };
 
 /// Layer that holds all requests to a throttle, or to a tuple of them. See [`throttle_layer`].

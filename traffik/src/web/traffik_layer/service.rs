@@ -32,6 +32,6 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
-        ResponseFuture::new(self.inner.call(request), ledger, watch, self.traffik.web().x_ratelimit)
+        ResponseFuture::new(self.inner.call(request), ledger, watch, self.traffik.requests().x_ratelimit)
     }
 }

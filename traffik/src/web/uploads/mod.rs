@@ -7,14 +7,10 @@
 //! - An extractor does not get hold of the body. The outermost [`TraffikLayer`](super::TraffikLayer) gives the request a
 //!   [`Kept`](kept::Kept) one, which hands on what is unread when it is dropped, and [`Watch`] drains that if the response is a
 //!   refusal. Requests without a body, and those of HTTP/2, which resets a stream and not a connection, are let be.
-//! - The frames are dropped as they come, by a task of their own that the bounds end: see [`Drain`].
+//! - The frames are dropped as they come, by a task of their own that the bounds end: see `Drain`.
 //! - A client that waits for `100 Continue` is not asked for the body.
 
-mod drain;
 mod kept;
 mod watch;
 
-pub(super) use self::{
-    drain::Drain,
-    watch::{Unwanted, Watch, drain_in_hand},
-};
+pub(super) use self::watch::{Watch, drain_in_hand};

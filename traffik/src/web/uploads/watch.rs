@@ -7,11 +7,10 @@ use axum::{
 use tokio::sync::oneshot::{Receiver, channel};
 
 use super::kept::Kept;
-use crate::{engine::Traffik, web::RequestContext};
-
-/// Marks a response that turns the request away and is no refusal: nothing is given back, and the body is unwanted.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::web) struct Unwanted;
+use crate::{
+    engine::Traffik,
+    web::{RequestContext, rejection::Unwanted},
+};
 
 /// Receives what a request leaves unread.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl Watch {
     pub(in crate::web) fn end<B>(mut self, turned_away: bool, response: &mut Response<B>, traffik: &Traffik) {
         let is_unwanted = response.extensions_mut().remove::<Unwanted>().is_some();
         if let (true, Ok(body)) = (is_unwanted || turned_away, self.0.try_recv()) {
-            traffik.web().drain.begin(body, traffik.clock().clone());
+            traffik.requests().drain.begin(body, traffik.clock().clone());
         }
     }
 }
@@ -43,14 +42,14 @@ pub(in crate::web) fn drain_in_hand<B: 'static>(parts: &Parts, mut body: B) {
         return;
     }
     if let Some(body) = drainable(&mut body, parts.version, traffik) {
-        traffik.web().drain.begin(mem::take(body), traffik.clock().clone());
+        traffik.requests().drain.begin(mem::take(body), traffik.clock().clone());
     }
 }
 
 /// The body, if it is one that leaves its connection in trouble.
 fn drainable<'a, B: 'static>(body: &'a mut B, version: Version, traffik: &Traffik) -> Option<&'a mut Body> {
     let body = (body as &mut dyn Any).downcast_mut::<Body>()?;
-    let is_drainable = !body.is_end_stream() && version <= Version::HTTP_11 && !traffik.web().drain.is_off();
+    let is_drainable = !body.is_end_stream() && version <= Version::HTTP_11 && !traffik.requests().drain.is_off();
     is_drainable.then_some(body)
 }
 

@@ -214,7 +214,7 @@ where
     type Rejection = ThrottleRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
-        let context = RequestContext::of(parts)?;
+        let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
         let checks = T::checks(&context, &Site::Handler, parts, state).await?;
         if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
             return Err(Misconfigured::places_of_messages(held.definition).into());

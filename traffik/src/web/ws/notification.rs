@@ -3,7 +3,6 @@ use std::time::Duration;
 use axum::extract::ws::Message;
 
 use super::rejection::MessageRejection;
-use crate::web::response;
 
 /// What a client is told of a message that was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,8 @@ impl Notification {
             Self::Never => "The message costs more than its limit allows",
             Self::Unchecked => "Limits cannot be checked",
         };
-        let retry_after = retry_after.map(|wait| format!(r#","retry_after":{}"#, response::whole_seconds(wait).max(1)));
+        let retry_after =
+            retry_after.map(|wait| format!(r#","retry_after":{}"#, crate::fields::whole_seconds(wait).max(1)));
         let retry_after = retry_after.unwrap_or_default();
         Message::Text(format!(r#"{{"type":"rate_limit","error":"{error}"{retry_after}}}"#).into())
     }

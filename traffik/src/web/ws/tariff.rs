@@ -59,7 +59,7 @@ impl Tariff {
     #[cold]
     fn unchecked(&self, error: Error) -> MessageRejection {
         let traffik = self.traffik();
-        if traffik.web().outages.is_due(traffik.clock().now()) {
+        if traffik.requests().outages.is_due(traffik.clock().now()) {
             let uids = self.charge().uids();
             tracing::error!(?uids, %error, "messages are refused, since the backend gives no answer");
         }

@@ -12,7 +12,7 @@ mod preflight;
 mod request;
 mod wildcard;
 
-pub(super) use self::preflight::is_preflight;
+pub(crate) use self::preflight::is_preflight;
 use self::request::RuleInput;
 pub(crate) use self::{applies::Applies, by_uid::ByUid};
 pub use self::{

@@ -3,20 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::{
-    extract::FromRequestParts,
     http::request::Parts,
     response::{IntoResponse, Response},
 };
 use traffik_core::client::{Client, Key, Part};
 
 use super::{
-    RequestContext,
     client_ip::ClientIp,
     function::{OfParts, Source},
-    rejection::{Misconfigured, ThrottleRejection},
-    resolve::default_client,
 };
-use crate::{engine::resolve, limit::DefaultIdentity};
 
 /// What an identifier may answer: a [`Client`], what turns into one, or a `Result` with a response of its own to a
 /// request that it turns away.
@@ -86,7 +81,7 @@ where
 
 /// A function that names clients.
 #[derive(Clone, Debug)]
-pub(super) enum Identity {
+pub(crate) enum Identity {
     /// A function.
     Function(OfParts<Client>),
     /// By their address, behind other proxies than the app.
@@ -94,12 +89,12 @@ pub(super) enum Identity {
 }
 
 impl Identity {
-    pub(super) fn by<C: IntoIdentity>(identifier: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
+    pub(crate) fn by<C: IntoIdentity>(identifier: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
         let source = Source::function(&identifier);
         Self::Function(OfParts::new(move |parts| identifier(parts).into_identity(), source))
     }
 
-    pub(super) fn by_async(identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
+    pub(crate) fn by_async(identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
         let source = Source::function(&identifier);
         Self::Function(OfParts::new_async(
             move |parts| {
@@ -110,34 +105,23 @@ impl Identity {
         ))
     }
 
-    pub(super) fn by_address(client_ip: ClientIp) -> Self {
+    pub(crate) fn by_address(client_ip: ClientIp) -> Self {
         let source = Source::function(&client_ip);
         Self::Address(client_ip, source)
     }
 
     /// The proxies behind which it finds the client's address, if it does so.
-    pub(super) fn client_ip(&self) -> Option<&ClientIp> {
+    pub(crate) fn client_ip(&self) -> Option<&ClientIp> {
         match self {
             Self::Address(client_ip, _) => Some(client_ip),
             Self::Function(_) => None,
         }
     }
 
-    pub(super) fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> Source {
         match self {
             Self::Address(_, source) => *source,
             Self::Function(function) => function.source(),
         }
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for DefaultIdentity {
-    type Rejection = ThrottleRejection;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ThrottleRejection> {
-        let Some(traffik) = RequestContext::handle(&parts.extensions) else {
-            return Err(Misconfigured::no_state().into());
-        };
-        resolve!(default_client(traffik, parts)).map(Self)
     }
 }

@@ -14,13 +14,13 @@ use axum::{http::request::Parts, response::Response};
 use traffik_core::backend::MaybeReady;
 
 /// What a function answers: what it is asked for, or the response to a request that it turns away.
-pub(super) type Answer<T> = Result<T, Response>;
+pub(crate) type Answer<T> = Result<T, Response>;
 
 /// The same, to be waited for.
-pub(super) type Awaited<'a, T> = Pin<Box<dyn Future<Output = Answer<T>> + Send + 'a>>;
+pub(crate) type Awaited<'a, T> = Pin<Box<dyn Future<Output = Answer<T>> + Send + 'a>>;
 
 /// A function of a request's parts that answers with a `T`.
-pub(super) struct OfParts<T> {
+pub(crate) struct OfParts<T> {
     function: Function<T>,
     source: Source,
 }
@@ -31,23 +31,23 @@ enum Function<T> {
 }
 
 impl<T> OfParts<T> {
-    pub(super) fn new(function: impl Fn(&Parts) -> Answer<T> + Send + Sync + 'static, source: Source) -> Self {
+    pub(crate) fn new(function: impl Fn(&Parts) -> Answer<T> + Send + Sync + 'static, source: Source) -> Self {
         Self { function: Function::Sync(Arc::new(function)), source }
     }
 
-    pub(super) fn new_async(
+    pub(crate) fn new_async(
         function: impl for<'a> Fn(&'a Parts) -> Awaited<'a, T> + Send + Sync + 'static,
         source: Source,
     ) -> Self {
         Self { function: Function::Async(Arc::new(function)), source }
     }
 
-    pub(super) fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> Source {
         self.source
     }
 
     /// Asks the function. What it answers without waiting is ready.
-    pub(super) fn ask<'a>(&self, parts: &'a Parts) -> MaybeReady<'a, Answer<T>> {
+    pub(crate) fn ask<'a>(&self, parts: &'a Parts) -> MaybeReady<'a, Answer<T>> {
         match &self.function {
             Function::Sync(function) => MaybeReady::Ready(function(parts)),
             Function::Async(function) => MaybeReady::Pending(function(parts)),
@@ -86,11 +86,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(super) fn extractor<T: 'static>() -> Self {
+    pub(crate) fn extractor<T: 'static>() -> Self {
         Self::Type(TypeId::of::<T>())
     }
 
-    pub(super) fn function<F: 'static>(function: &F) -> Self {
+    pub(crate) fn function<F: 'static>(function: &F) -> Self {
         static HOLDING: AtomicUsize = AtomicUsize::new(0);
         match size_of_val(function) {
             0 => Self::Type(TypeId::of::<F>()),

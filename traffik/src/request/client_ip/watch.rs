@@ -9,12 +9,12 @@ use std::{
 use axum::http::request::Parts;
 
 use super::{ClientIp, ForwardedHeader};
-use crate::{engine::Traffik, warning::Warning};
+use crate::warning::{Told, Warning};
 
 /// Whether requests are looked at, until one was seen. A proxy adds its header to each request, so that the first ones will
 /// tell; the others are looked at now and then, since the first may come from who asks whether the app is there at all.
 #[derive(Debug, Default)]
-pub(in crate::web) struct Watch {
+pub(crate) struct HeaderWatch {
     /// How many requests were looked at, as long as all are.
     looked: AtomicU8,
 }
@@ -29,10 +29,10 @@ thread_local! {
     static REQUESTS: Cell<u8> = const { Cell::new(0) };
 }
 
-impl Watch {
+impl HeaderWatch {
     /// Whether to look at a request. What it costs if not is a few instructions, and no write that other threads see.
     #[inline]
-    pub(in crate::web) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         match self.looked.load(Ordering::Relaxed) {
             SEEN => false,
             ALL_OF.. => REQUESTS.with(|requests| {
@@ -49,13 +49,7 @@ impl Watch {
 
     /// Warns of a request that says whom it is forwarded for, though its peer is not believed.
     #[cold]
-    pub(in crate::web) fn look(
-        &self,
-        parts: &Parts,
-        peer: Option<IpAddr>,
-        proxies: Option<&ClientIp>,
-        traffik: &Traffik,
-    ) {
+    pub(crate) fn look(&self, parts: &Parts, peer: Option<IpAddr>, proxies: Option<&ClientIp>, told: &Told) {
         let Some(peer) = peer.filter(|peer| !proxies.is_some_and(|proxies| proxies.is_proxy(0, Some(*peer)))) else {
             return;
         };
@@ -66,7 +60,7 @@ impl Watch {
         };
         self.looked.store(SEEN, Ordering::Relaxed);
         let warning = Warning::UntrustedForwardingHeader;
-        if traffik.told().is_news(warning, None) {
+        if told.is_news(warning, None) {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),
@@ -86,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_first_requests_are_looked_at_and_then_a_few_until_one_was_seen() {
-        let watch = Watch::default();
+        let watch = HeaderWatch::default();
         let looked = |requests: u32| (0..requests).filter(|_| watch.is_due()).count();
         assert_eq!(looked(64), 64);
         assert_eq!(looked(6400), 100);

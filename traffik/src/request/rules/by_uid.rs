@@ -7,13 +7,13 @@ use super::{Applies, Bypass, Rule};
 pub(crate) struct ByUid(Vec<(&'static str, Applies)>);
 
 impl ByUid {
-    pub(in crate::web) fn add_rule(&mut self, uid: &'static str, rule: Rule) {
+    pub(crate) fn add_rule(&mut self, uid: &'static str, rule: Rule) {
         let mut added = Applies::default();
         added.add_rule(rule);
         self.0.push((uid, added));
     }
 
-    pub(in crate::web) fn add_bypass(&mut self, uid: &'static str, bypass: Bypass) {
+    pub(crate) fn add_bypass(&mut self, uid: &'static str, bypass: Bypass) {
         let mut added = Applies::default();
         added.add_bypass(bypass);
         self.0.push((uid, added));

@@ -3,8 +3,8 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use axum::http::request::Parts;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{ForwardedHeader, network};
-use crate::{limit::ConfigError, web::peer::peer_ip};
+use super::{ForwardedHeader, network, network::ProxyError, peer::peer_ip};
+use crate::warning::{Told, Warning};
 
 /// Finds a client's address behind proxies: which of them are believed, and by which header they tell it.
 ///
@@ -71,7 +71,7 @@ impl ClientIp {
     /// # Errors
     ///
     /// Returns an error if one is neither.
-    pub fn behind(proxies: impl IntoIterator<Item: fmt::Display>) -> Result<Self, ConfigError> {
+    pub fn behind(proxies: impl IntoIterator<Item: fmt::Display>) -> Result<Self, ProxyError> {
         let networks: Result<_, _> = proxies.into_iter().map(|proxy| network::parse(&proxy.to_string())).collect();
         networks.map(Self::new)
     }
@@ -133,8 +133,22 @@ impl ClientIp {
     }
 
     /// Checks whether it believes every peer.
-    pub(in crate::web) fn trusts_everyone(&self) -> bool {
+    pub(crate) fn trusts_everyone(&self) -> bool {
         self.max_hops == u8::MAX && self.networks.iter().any(|network| network.prefix_len() == 0)
+    }
+}
+
+/// Warns of a `ClientIp` that trusts every address.
+pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, told: &Told) {
+    let warning = Warning::TrustsEveryone;
+    if client_ip.trusts_everyone() && told.is_news(warning, uid) {
+        tracing::warn!(
+            warning = warning.name(),
+            docs = warning.docs(),
+            uid,
+            "a `ClientIp` trusts every address, so that whoever writes the header is whoever he likes: name the networks of \
+             your proxies, or say with `.max_hops(..)` how many there are"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::{
 };
 
 /// Whether a browser asks whether it may send a request, as it does before those to another origin.
-pub(in crate::web) fn is_preflight(parts: &Parts) -> bool {
+pub(crate) fn is_preflight(parts: &Parts) -> bool {
     let has = |name| parts.headers.contains_key(name);
     parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }

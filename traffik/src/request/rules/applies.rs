@@ -35,7 +35,7 @@ impl Applies {
     /// Checks whether it applies. Async functions are called only if the other rules leave that open, and only once the answer
     /// is awaited.
     #[inline]
-    pub(in crate::web) fn to<'a>(&'a self, parts: &'a Parts) -> MaybeReady<'a, bool> {
+    pub(crate) fn to<'a>(&'a self, parts: &'a Parts) -> MaybeReady<'a, bool> {
         if self.0.is_empty() {
             return MaybeReady::Ready(true);
         }

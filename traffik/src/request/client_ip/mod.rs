@@ -9,8 +9,9 @@ mod forwarded;
 mod header;
 mod list;
 mod network;
+mod peer;
 mod walk;
 mod watch;
 
-pub(super) use self::watch::Watch;
-pub use self::{believed::ClientIp, header::ForwardedHeader};
+pub use self::{believed::ClientIp, header::ForwardedHeader, network::ProxyError};
+pub(crate) use self::{believed::warn_of_trust, peer::peer_ip, watch::HeaderWatch};

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::limit::Definition;
+use super::Definition;
 
 /// Definitions, found by the type of their throttle.
 ///
 /// What is here stays here, and where it is. So it is read without a lock, and handed out by reference rather than as one
 /// more `Arc`, whose count all threads would write to.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct ThrottleMap {
     chains: [Chain; CHAINS],
 }
 
@@ -28,7 +28,7 @@ struct Link {
     next: Chain,
 }
 
-impl Known {
+impl ThrottleMap {
     pub(super) fn get(&self, type_id: TypeId) -> Option<&Arc<Definition>> {
         self.chain(type_id).definitions().find(|known| known.type_id == type_id)
     }
@@ -55,7 +55,7 @@ impl Known {
     }
 }
 
-impl Default for Known {
+impl Default for ThrottleMap {
     fn default() -> Self {
         Self { chains: std::array::from_fn(|_| Chain::default()) }
     }

@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use traffik_core::decision::Outcome;
+
+use super::{Check, Checks, Limit, Limits};
+use crate::{
+    on_error::{Decided, DecidedBy},
+    store::HITS_INLINE,
+};
+
+/// Checks become limits.
+impl Limits {
+    /// The limits of a decision. Its outcomes are those of the counted checks, in order.
+    pub(crate) fn new(checks: Checks<'_>, decided: Decided) -> Self {
+        let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
+        let mut limits = Self::build(checks, decided, is_charged);
+        if is_charged && are_held {
+            limits.hold();
+        }
+        limits
+    }
+
+    /// The limits of a decision that charged nothing.
+    pub(crate) fn peeked(checks: Checks<'_>, decided: Decided) -> Self {
+        Self::build(checks, decided, false)
+    }
+
+    #[inline]
+    fn build(checks: Checks<'_>, decided: Decided, is_charged: bool) -> Self {
+        let Decided { mut decision, by } = decided;
+        let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
+        let queued: SmallVec<[u64; HITS_INLINE]> = match delays {
+            true => checks.iter().map(|check| checks.queued(check)).collect(),
+            false => SmallVec::new(),
+        };
+        let (mut outcomes, mut queued) = (decision.take_outcomes(), queued.into_iter());
+        Self::of_all(checks.map_into(|mut check| {
+            let queued = queued.next().unwrap_or_default();
+            match check.charged_before.take() {
+                Some(limit) => limit,
+                None if check.is_counted() => Arc::new(limit(check, outcomes.next(), by.clone(), queued)),
+                None => Arc::new(limit(check, None, DecidedBy::Primary, 0)),
+            }
+        }))
+    }
+}
+
+/// `queued` is what the decision charged to the entry in all, if the strategy delays.
+#[inline]
+fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Limit {
+    let Check { definition, client, rate, cost, is_full, .. } = check;
+    let (rate, own_cost) = match &by {
+        DecidedBy::Fallback(fallback) if outcome.is_some() => {
+            fallback.share_of(definition.strategy(is_full), rate, cost)
+        }
+        _ => (rate, cost),
+    };
+    Limit { definition: Arc::clone(definition), client, rate, own_cost, queued, is_full, outcome, by, lease: None }
+}

@@ -1,0 +1,143 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::http::request::Parts;
+use tokio::sync::Semaphore;
+
+use super::TraffikBuilder;
+use crate::request::{AsyncIdentifier, Bypass, ClientIp, Drain, Identity, IntoIdentity, Rule};
+
+/// What an app does with requests.
+impl TraffikBuilder {
+    /// Names the clients of every throttle that has [`DefaultIdentity`](crate::DefaultIdentity), and no identifier of its own, by a function of
+    /// the request. Unless told otherwise it is the peer's IP address.
+    ///
+    /// See [`Settings::identifier`].
+    pub fn identifier<F, C>(mut self, identifier: F) -> Self
+    where
+        F: Fn(&Parts) -> C + Send + Sync + 'static,
+        C: IntoIdentity,
+    {
+        self.request.identity = Some(Identity::by(identifier));
+        self
+    }
+
+    /// The same by an async function. See [`Settings::async_identifier`].
+    pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
+        self.request.identity = Some(Identity::by_async(identifier));
+        self
+    }
+
+    /// Knows clients by their address behind these proxies, rather than by the peer's: where nothing else names them, and
+    /// where [`client_ip`](crate::client_ip) asks.
+    ///
+    /// ```
+    /// use traffik::{ClientIp, Traffik, backend::MemoryBackend};
+    ///
+    /// let proxies = ClientIp::behind(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])?;
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).client_ip(proxies).build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
+        self.request.client_ip = Some(client_ip);
+        self
+    }
+
+    /// Lets all requests share one limit whose peer address is not known, rather than answering them with an error that
+    /// says how to make it known.
+    pub fn share_anonymous_clients(mut self) -> Self {
+        self.request.share_anonymous = true;
+        self
+    }
+
+    /// Adds `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds since the Unix epoch), of the
+    /// tightest limit, beside the standard fields.
+    pub fn x_ratelimit_fields(mut self) -> Self {
+        self.request.x_ratelimit = true;
+        self
+    }
+
+    /// Adds a rule to the throttle with this uid, which may be another module's: it applies only to requests that match this
+    /// rule and its own. See [`Rule`].
+    ///
+    /// ```
+    /// use traffik::{Bypass, DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+    ///
+    /// # mod search {
+    /// #     use traffik::{DefaultIdentity, Rate, Throttle};
+    /// pub struct Search;
+    ///
+    /// impl Throttle for Search {
+    ///     const UID: &'static str = "search";
+    ///     const RATE: Rate = Rate::literal("30/min");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    /// # }
+    ///
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp"))
+    ///     .bypass("search", Bypass::path("/search/help"))
+    ///     .register::<search::Search>()
+    ///     .build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    ///
+    /// A uid that no throttle has is a [`ConfigError::UnknownUid`]. Throttles that macros
+    /// declare are known; one whose `impl Throttle` is written by hand is when it is [registered](Self::register).
+    pub fn rule(mut self, uid: &'static str, rule: Rule) -> Self {
+        self.request.rules.add_rule(uid, rule);
+        self
+    }
+
+    /// Adds a bypass to the throttle with this uid, likewise. See [`Bypass`].
+    pub fn bypass(mut self, uid: &'static str, bypass: Bypass) -> Self {
+        self.request.rules.add_bypass(uid, bypass);
+        self
+    }
+
+    /// Charges CORS preflights in every layer. See [`Settings::charge_preflights`].
+    pub fn charge_preflights(mut self) -> Self {
+        self.request.charge_preflights = true;
+        self
+    }
+
+    /// The most that is read of the body of a refused request, unless told otherwise: 16 MiB.
+    pub const DEFAULT_DRAIN_LIMIT: u64 = Drain::BYTES;
+
+    /// The longest that it is read, unless told otherwise: 10 s.
+    pub const DEFAULT_DRAIN_TIMEOUT: Duration = Drain::TIME;
+
+    /// The most bodies that are read at once, unless told otherwise: 256.
+    pub const DEFAULT_DRAINS_AT_ONCE: usize = Drain::BODIES;
+
+    /// Reads so many bytes of the body of a request that is turned away, and drops them, so that a client that is still
+    /// writing gets to read why: 16 MiB unless told otherwise. With 0 nothing is read.
+    ///
+    /// What is longer, or takes longer than [`drain_timeout`](Self::drain_timeout), ends with the connection, and many
+    /// clients never see the response then. It goes out at once either way. Bodies are drained where they are axum's
+    /// [`Body`], and came by HTTP/1.
+    ///
+    /// ```
+    /// use traffik::{Traffik, backend::MemoryBackend};
+    ///
+    /// // Uploads of up to 100 MB.
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).drain_limit(100_000_000).build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn drain_limit(mut self, bytes: u64) -> Self {
+        self.request.drain.bytes = bytes;
+        self
+    }
+
+    /// Reads the body of a request that is turned away for no longer than this: 10 s unless told otherwise. With none
+    /// nothing is read. A client that sends slowly can hold its connection so much longer.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.request.drain.time = timeout;
+        self
+    }
+
+    /// Reads so many bodies of requests that are turned away at once: 256 unless told otherwise. A connection whose turn it
+    /// is not ends with its response. A server that reads a body holds about 400 kB for it.
+    pub fn drains_at_once(mut self, bodies: usize) -> Self {
+        self.request.drain.bodies = Arc::new(Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)));
+        self
+    }
+}

@@ -1,0 +1,138 @@
+//! The text of a throttle's items in the fields `RateLimit-Policy` and `RateLimit`.
+
+use std::{borrow::Cow, sync::OnceLock, time::Duration};
+
+use axum::http::HeaderValue;
+use smallvec::SmallVec;
+use traffik_core::rate::Rate;
+
+/// How many other rates than its own a throttle remembers the policy of.
+const OTHERS: usize = 8;
+
+/// The largest integer of a structured field: 15 digits.
+const MAX_INTEGER: u64 = 999_999_999_999_999;
+
+/// The items of a throttle, as far as they are the same in every response.
+#[derive(Debug)]
+pub(crate) struct PolicyItem {
+    /// `"search";q=5;w=60`: the quota, and the window in whole seconds. A window that is no whole number of seconds is rounded
+    /// up, and one below a second is left out.
+    policy: Option<HeaderValue>,
+    /// The same at other rates that requests had: of the first few, which are all where there is one for each plan.
+    others: [OnceLock<(Rate, HeaderValue)>; OTHERS],
+    rate: Rate,
+    has_window: bool,
+    /// `"search"`.
+    name: String,
+}
+
+impl PolicyItem {
+    /// A limit on concurrent requests has no window.
+    pub(crate) fn new(uid: &str, rate: Rate, has_window: bool) -> Self {
+        let name = string(uid);
+        Self { policy: policy(&name, rate, has_window), others: Default::default(), rate, has_window, name }
+    }
+
+    /// Returns the policy at a rate: that of the throttle, of the request, or the share of a fallback.
+    pub(crate) fn policy(&self, rate: Rate) -> Option<Cow<'_, HeaderValue>> {
+        if rate == self.rate {
+            return self.policy.as_ref().map(Cow::Borrowed);
+        }
+        for other in &self.others {
+            match other.get() {
+                Some((known, policy)) if *known == rate => return Some(Cow::Borrowed(policy)),
+                Some(_) => {}
+                // Another request may set it first, to another rate. This policy is then not remembered.
+                None => {
+                    let policy = policy(&self.name, rate, self.has_window)?;
+                    let _ = other.set((rate, policy.clone()));
+                    return Some(Cow::Owned(policy));
+                }
+            }
+        }
+        policy(&self.name, rate, self.has_window).map(Cow::Owned)
+    }
+
+    /// Writes `"search";r=4;t=12`: what remains, and in how many seconds more remains.
+    pub(crate) fn write_state(&self, text: &mut Text, remaining: u64, more_after: Option<Duration>) {
+        let mut digits = itoa::Buffer::new();
+        let mut write = |piece: &str| text.extend_from_slice(piece.as_bytes());
+        write(&self.name);
+        write(";r=");
+        write(digits.format(capped(remaining)));
+        if let Some(more_after) = more_after {
+            write(";t=");
+            write(digits.format(capped(whole_seconds(more_after))));
+        }
+    }
+}
+
+/// A value of a field that is being written. The items of a few limits take no allocation.
+pub(crate) type Text = SmallVec<[u8; 128]>;
+
+fn policy(name: &str, rate: Rate, has_window: bool) -> Option<HeaderValue> {
+    let mut text = format!("{name};q={}", capped(rate.limit()));
+    if has_window && rate.period().as_secs() > 0 {
+        text += &format!(";w={}", capped(whole_seconds(rate.period())));
+    }
+    // A uid is printable ASCII, and so is the rest.
+    HeaderValue::try_from(text).ok()
+}
+
+/// A structured-field string: in quotes, with quotes and backslashes escaped.
+fn string(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+fn capped(integer: u64) -> u64 {
+    integer.min(MAX_INTEGER)
+}
+
+/// Rounds up, since a client that comes back a moment early is refused again.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn string_is_escaped() {
+        for (text, escaped) in [("a:b", r#""a:b""#), (r#"a"b\c"#, r#""a\"b\\c""#), (r"\", r#""\\""#), ("", "\"\"")] {
+            assert_eq!(string(text), escaped);
+        }
+    }
+
+    #[test]
+    fn integers_have_at_most_fifteen_digits() {
+        assert_eq!(capped(u64::MAX).to_string(), "999999999999999");
+    }
+
+    #[test]
+    fn other_rates_are_exact_and_the_first_few_are_remembered() {
+        let items = PolicyItem::new("a", "5/min".parse().unwrap(), true);
+        for _ in 0..2 {
+            for limit in 1..=20_u32 {
+                let rate = Rate::new(limit.into(), Duration::from_secs(1)).unwrap();
+                assert_eq!(*items.policy(rate).unwrap(), format!(r#""a";q={limit};w=1"#).as_str());
+            }
+        }
+        let remembered = items.others.iter().filter_map(OnceLock::get).map(|(rate, _)| rate.limit());
+        assert!(remembered.eq(1..=8));
+    }
+
+    #[test]
+    fn window_below_a_second_is_left_out_and_others_are_rounded_up() {
+        let policy = |rate: &str| PolicyItem::new("a", rate.parse().unwrap(), true).policy.unwrap();
+        assert_eq!(policy("5/min"), r#""a";q=5;w=60"#);
+        assert_eq!(policy("5/1500ms"), r#""a";q=5;w=2"#);
+        assert_eq!(policy("5/500ms"), r#""a";q=5"#);
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        let seconds = |micros| whole_seconds(Duration::from_micros(micros));
+        assert_eq!([0, 1, 999_999, 1_000_000, 1_000_001].map(seconds), [0, 1, 1, 1, 2]);
+    }
+}

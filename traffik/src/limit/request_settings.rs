@@ -1,0 +1,217 @@
+use axum::http::request::Parts;
+use traffik_core::client::Client;
+
+use super::Settings;
+use crate::request::{
+    AsyncCost, AsyncIdentifier, AsyncRate, Bypass, ClientIp, CostOf, Identity, IntoCost, IntoIdentity, IntoRate,
+    RateOf, Rule,
+};
+
+/// What a throttle asks about a request.
+impl Settings {
+    /// Names the client by a function of the request.
+    ///
+    /// ```
+    /// use traffik::{Client, EXEMPTED, Settings};
+    ///
+    /// /// Put into the request by the middleware that authenticates it.
+    /// #[derive(Clone)]
+    /// enum User {
+    ///     Staff,
+    ///     Customer(u64),
+    /// }
+    ///
+    /// let settings = Settings::new().identifier(|parts| match parts.extensions.get::<User>() {
+    ///     Some(User::Staff) => EXEMPTED,
+    ///     Some(User::Customer(id)) => Client::from(("customer", *id)),
+    ///     None => Client::from("not logged in"),
+    /// });
+    /// ```
+    pub fn identifier<F, C>(mut self, identifier: F) -> Self
+    where
+        F: Fn(&Parts) -> C + Send + Sync + 'static,
+        C: IntoIdentity,
+    {
+        self.request.identity = Some(Identity::by(identifier));
+        self
+    }
+
+    /// Names the client by an async function of the request.
+    ///
+    /// ```
+    /// use axum::{http::{StatusCode, request::Parts}};
+    /// use traffik::{Client, Settings};
+    ///
+    /// async fn by_session(parts: &Parts) -> Result<Client, StatusCode> {
+    ///     let session = parts.headers.get("x-session").ok_or(StatusCode::UNAUTHORIZED)?;
+    ///     Ok(Client::from(("user", user_of(session.as_bytes()).await)))
+    /// }
+    /// # async fn user_of(_: &[u8]) -> u64 { 42 }
+    ///
+    /// let settings = Settings::new().async_identifier(by_session);
+    /// ```
+    pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
+        self.request.identity = Some(Identity::by_async(identifier));
+        self
+    }
+
+    /// Names the client by its address behind these proxies, rather than as the app does: for routes that requests come to
+    /// another way than to the others.
+    ///
+    /// ```
+    /// use traffik::{ClientIp, DefaultIdentity, ForwardedHeader, Rate, Settings, Throttle};
+    ///
+    /// /// Called by the payment provider, past the CDN.
+    /// struct Webhooks;
+    ///
+    /// impl Throttle for Webhooks {
+    ///     const UID: &'static str = "payments:webhooks";
+    ///     const RATE: Rate = Rate::literal("100/s");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().client_ip(ClientIp::behind_hops(1).header(ForwardedHeader::XRealIp))
+    ///     }
+    /// }
+    /// ```
+    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
+        self.request.identity = Some(Identity::by_address(client_ip));
+        self
+    }
+
+    /// Applies only to requests that match, and match all other rules as well. See [`Rule`].
+    ///
+    /// To other requests it is as if the throttle was not there: no client is named, no backend is asked, and no field
+    /// tells of it.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.request.applies.add_rule(rule);
+        self
+    }
+
+    /// Does not apply to requests that match, whatever its rules say. See [`Bypass`].
+    pub fn bypass(mut self, bypass: Bypass) -> Self {
+        self.request.applies.add_bypass(bypass);
+        self
+    }
+
+    /// Charges CORS preflights that meet it in a [`throttle_layer`](crate::throttle_layer), as any other request.
+    ///
+    /// Unless told otherwise a layer lets them past uncharged: a browser sends one before a request, on its own, and if it was
+    /// refused the page could not see why. (In front of a handler, as an argument or by an attribute, a throttle charges
+    /// them in any case.) Where handlers behind the layer answer OPTIONS, as those of `any` and fallbacks do, charge them:
+    /// a preflight is any OPTIONS request with the fields `Origin` and `Access-Control-Request-Method`.
+    pub fn charge_preflights(mut self) -> Self {
+        self.request.charge_preflights = true;
+        self
+    }
+
+    /// Takes as much of the limit for a request as a function of it says.
+    ///
+    /// It is asked first, once for each decision. At 0 nothing else is asked: not who the client is, and no backend. A
+    /// request that costs more than the limit can ever hold is refused for good: its 429 has no `Retry-After`, and says so.
+    ///
+    /// Where no request is at hand, as in [`Traffik::hit`](crate::Traffik::hit), the [`cost`](Self::cost) holds that is set
+    /// beside it.
+    ///
+    /// ```
+    /// use axum::http::{StatusCode, header::CONTENT_LENGTH, request::Parts};
+    /// use traffik::Settings;
+    ///
+    /// /// One for each kilobyte that is begun. Without a length nobody knows.
+    /// fn by_size(parts: &Parts) -> Result<u64, StatusCode> {
+    ///     let length = parts.headers.get(CONTENT_LENGTH).ok_or(StatusCode::LENGTH_REQUIRED)?;
+    ///     let bytes = length.to_str().ok().and_then(|bytes| bytes.parse::<u64>().ok()).ok_or(StatusCode::BAD_REQUEST)?;
+    ///     Ok(bytes.div_ceil(1000))
+    /// }
+    ///
+    /// let settings = Settings::new().cost_of(by_size);
+    /// ```
+    pub fn cost_of<F, C>(mut self, cost: F) -> Self
+    where
+        F: Fn(&Parts) -> C + Send + Sync + 'static,
+        C: IntoCost,
+    {
+        self.request.cost = Some(CostOf::by(cost));
+        self
+    }
+
+    /// The same by an async function.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use traffik::Settings;
+    ///
+    /// async fn by_report(parts: &Parts) -> u64 {
+    ///     rows_of(parts.uri.path()).await / 1000
+    /// }
+    /// # async fn rows_of(_: &str) -> u64 { 42 }
+    ///
+    /// let settings = Settings::new().async_cost_of(by_report);
+    /// ```
+    pub fn async_cost_of(mut self, cost: impl for<'a> AsyncCost<'a> + 'static) -> Self {
+        self.request.cost = Some(CostOf::by_async(cost));
+        self
+    }
+
+    /// Holds each client to the rate that a function of the request and its client gives: by plan, say, or by tier.
+    ///
+    /// It is asked last, once for each decision, and not at all about a request that costs nothing, a client that is
+    /// [exempted](crate::EXEMPTED), and what was charged before. Who has [`Rate::UNLIMITED`] is counted nowhere.
+    ///
+    /// What a client used stays used when his rate changes; each strategy says how in
+    /// [the guide](https://github.com/traffik-rs/traffik/blob/main/docs/strategies.md#when-the-rate-changes). A rate that
+    /// does not go with the strategy is a 500 that says so, which is logged.
+    ///
+    /// Where no request is at hand, as in [`Traffik::hit`](crate::Traffik::hit), the throttle's
+    /// [`RATE`](crate::Throttle::RATE) holds.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use traffik::{Client, Rate, Settings};
+    ///
+    /// /// Put into the request by the middleware that authenticates it.
+    /// #[derive(Clone)]
+    /// enum Plan {
+    ///     Trial,
+    ///     Business,
+    ///     Partner,
+    /// }
+    ///
+    /// fn by_plan(parts: &Parts, _: &Client) -> Rate {
+    ///     match parts.extensions.get::<Plan>() {
+    ///         Some(Plan::Partner) => Rate::UNLIMITED,
+    ///         Some(Plan::Business) => const { Rate::literal("1000/min") },
+    ///         Some(Plan::Trial) | None => const { Rate::literal("10/min") },
+    ///     }
+    /// }
+    ///
+    /// let settings = Settings::new().rate_of(by_plan);
+    /// ```
+    pub fn rate_of<F, R>(mut self, rate: F) -> Self
+    where
+        F: Fn(&Parts, &Client) -> R + Send + Sync + 'static,
+        R: IntoRate,
+    {
+        self.request.rate = Some(RateOf::by(rate));
+        self
+    }
+
+    /// The same by an async function.
+    ///
+    /// ```
+    /// use axum::http::{StatusCode, request::Parts};
+    /// use traffik::{Client, Rate, Settings};
+    ///
+    /// async fn by_contract(_: &Parts, client: &Client) -> Result<Rate, StatusCode> {
+    ///     let contract = contract_of(client).await.ok_or(StatusCode::PAYMENT_REQUIRED)?;
+    ///     contract.parse().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    /// }
+    /// # async fn contract_of(_: &Client) -> Option<String> { Some("100/min".to_owned()) }
+    ///
+    /// let settings = Settings::new().async_rate_of(by_contract);
+    /// ```
+    pub fn async_rate_of(mut self, rate: impl for<'a> AsyncRate<'a> + 'static) -> Self {
+        self.request.rate = Some(RateOf::by_async(rate));
+        self
+    }
+}

@@ -1,0 +1,32 @@
+//! What a throttle asks about a request: whether it applies, what the request costs, who the client is, and at which rate.
+//!
+//! These are settings. `web` asks them.
+
+mod client_ip;
+mod cost;
+mod defaults;
+mod drain;
+mod function;
+mod identity;
+mod rate;
+mod rules;
+mod settings;
+
+pub use self::{
+    client_ip::{ClientIp, ForwardedHeader, ProxyError},
+    cost::{AsyncCost, IntoCost},
+    identity::{AsyncIdentifier, IntoIdentity},
+    rate::{AsyncRate, IntoRate},
+    rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
+};
+pub(crate) use self::{
+    client_ip::{peer_ip, warn_of_trust},
+    cost::CostOf,
+    defaults::RequestDefaults,
+    drain::Drain,
+    function::{Answer, Source},
+    identity::Identity,
+    rate::{RateKind, RateOf},
+    rules::{Applies, ByUid, is_preflight},
+    settings::{ErasedResponder, RequestSettings},
+};

@@ -1,0 +1,31 @@
+use std::sync::Arc;
+
+use super::{
+    RequestContext,
+    rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
+};
+use crate::engine::{Error, Failed, Limits};
+
+impl RequestContext {
+    /// Records the limits of a decision.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request that was refused, or about which there is no decision.
+    pub(super) fn record(&self, decided: Result<Limits, Box<Failed>>) -> Result<Limits, ThrottleRejection> {
+        let limits = decided.map_err(|failed| self.reject(*failed))?;
+        self.ledger().record(&limits);
+        if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
+    }
+
+    #[cold]
+    fn reject(&self, Failed { error, definitions }: Failed) -> ThrottleRejection {
+        let (error, retry_after) = match error {
+            Error::Config(error) => return Misconfigured::from(error).into(),
+            Error::Raised(error) => return Raised::new(error, self.clone()).into(),
+            Error::Backend(error) => (Arc::new(error), Unavailable::RETRY_AFTER),
+            Error::Refused { error, retry_after } => (error, retry_after),
+        };
+        Unavailable::new(error, retry_after, definitions, self.clone()).into()
+    }
+}
