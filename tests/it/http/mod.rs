@@ -11,6 +11,7 @@ mod fields;
 mod forwarding;
 mod giving_back;
 mod grpc;
+mod handle;
 mod held;
 mod identifiers;
 mod identity_extractors;

@@ -9,11 +9,10 @@ pub struct TraffikLayer {
     traffik: Traffik,
 }
 
-/// With feature `axum`.
 impl Traffik {
-    /// The layer by which an app carries this handle.
+    /// Returns the layer that carries this handle to everything that throttles.
     ///
-    /// It puts the handle into every request as an extension, adds the RateLimit fields to every response whose request
+    /// It puts the handle into every request, where handlers extract it as a [`Traffik`] argument. It adds the RateLimit fields to every response whose request
     /// met a limit (whoever made it, and without touching fields that are there), and gives back what a request was
     /// charged when a later limit turns it away. What a client that is turned away had still to send is
     /// [drained](crate::TraffikBuilder::drain_limit), so that it gets to read why.
