@@ -7,12 +7,14 @@ use traffik_core::{
     decision::{Decision, Hit, Outcome},
 };
 
-use crate::{calls::Told, client::in_plain_words, packed, places::Places, question::Question};
-
-/// What a program must not answer.
-#[derive(Debug, Error)]
-#[error("Redis gave an answer that makes no sense: {0}")]
-pub(crate) struct Nonsense(pub(crate) &'static str);
+pub(crate) use crate::client::UnexpectedReply as Nonsense;
+use crate::{
+    calls::Told,
+    client::{UnexpectedReply, in_plain_words},
+    packed,
+    places::Places,
+    question::Question,
+};
 
 /// The server failed at one of several questions, and charged nothing of it.
 #[derive(Debug, Error)]
@@ -25,7 +27,7 @@ pub(crate) fn decision(told: Told, places: &Places) -> Result<Decision, BackendE
     if let Some(reason) = said.text() {
         return Err(BackendError::unavailable(Failed(reason)));
     }
-    let mut items = said.into_items().ok_or(Nonsense("no list"))?.into_iter();
+    let mut items = said.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
     let mut sums = vec![Sum { admitted: true, cost: 0 }; places.keys.len()];
     let mut outcomes = Vec::with_capacity(places.of_hits.len());
     for (place, &(_, cost)) in places.of_hits.iter().zip(&places.amounts) {
@@ -33,11 +35,11 @@ pub(crate) fn decision(told: Told, places: &Places) -> Result<Decision, BackendE
             outcomes.push(unlimited(cost, at));
             continue;
         };
-        let fits = items.next().and_then(|fits| fits.integer()).ok_or(Nonsense("too short"))?;
-        let stored = items.next().ok_or(Nonsense("too short"))?;
+        let fits = items.next().and_then(|fits| fits.integer()).ok_or(UnexpectedReply("too short"))?;
+        let stored = items.next().ok_or(UnexpectedReply("too short"))?;
         sum.admitted &= fits == 1;
         sum.cost = sum.cost.saturating_add(cost);
-        let stored = stored.bytes().ok_or(Nonsense("no state"))?;
+        let stored = stored.bytes().ok_or(UnexpectedReply("no state"))?;
         let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
         outcomes.push(Outcome { admitted: sum.admitted, past, cost: sum.cost, at });
     }
@@ -53,14 +55,14 @@ pub(crate) fn renewals(told: &[Told], question: &Question) -> Result<Vec<Option<
             renewed.push(Some(AnyClock::system().now()));
             continue;
         }
-        let Told { at, said } = told.next().ok_or(Nonsense("too short"))?;
+        let Told { at, said } = told.next().ok_or(UnexpectedReply("too short"))?;
         if let Some(reason) = said.text() {
             let error = Failed(reason);
             tracing::warn!(%error, "something cannot be charged anew");
             renewed.push(None);
             continue;
         }
-        let is_charged = said.integer().ok_or(Nonsense("no number"))? == 1;
+        let is_charged = said.integer().ok_or(UnexpectedReply("no number"))? == 1;
         renewed.push(is_charged.then_some(*at));
     }
     Ok(renewed)
@@ -79,13 +81,7 @@ pub(crate) fn all_unlimited(hits: &[Hit<'_>]) -> Decision {
     hits.iter().map(|hit| unlimited(hit.cost, now)).collect()
 }
 
-/// What comes of a hit that nobody has to be asked about.
+/// The outcome of a hit at an unlimited rate.
 pub(crate) fn unlimited(cost: u64, at: Timestamp) -> Outcome {
     Outcome { admitted: true, past: None, cost, at }
-}
-
-impl From<Nonsense> for BackendError {
-    fn from(nonsense: Nonsense) -> Self {
-        Self::unavailable(nonsense)
-    }
 }

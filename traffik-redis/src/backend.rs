@@ -1,11 +1,4 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "test")]
 use traffik_core::clock::AnyClock;
@@ -30,11 +23,7 @@ use crate::{
 ///
 /// See the [crate's documentation](crate) for what it promises, and for an example.
 #[derive(Clone)]
-pub struct RedisBackend {
-    store: Arc<Store>,
-    /// The same for the stores of all times.
-    closed: Arc<AtomicBool>,
-}
+pub struct RedisBackend(Arc<Store>);
 
 impl RedisBackend {
     /// Sets one up at an address:
@@ -78,8 +67,7 @@ impl RedisBackend {
 
     pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
         let calls = Calls::new(client.clone(), Time::of_server(), deadline);
-        let store = Store { namespace, keys, client, calls, turns: Turns::new(), refusals };
-        Self { store: Arc::new(store), closed: Arc::default() }
+        Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))
     }
 
     /// The same store for a test, which goes by a clock of the test's own: its programs are others, which are told the time.
@@ -89,37 +77,36 @@ impl RedisBackend {
     #[cfg(feature = "test")]
     #[must_use]
     pub fn by_hand(&self, clock: impl Into<AnyClock>) -> Self {
-        let (store, clock) = (&self.store, clock.into());
-        let by_hand = Store {
+        let (store, clock) = (&self.0, clock.into());
+        Self(Arc::new(Store {
             namespace: store.namespace.clone(),
             keys: store.keys.clone(),
             client: store.client.clone(),
             calls: store.calls.by(Time::by_hand(clock)),
             turns: Turns::new(),
-            refusals: Refusals::none(),
-        };
-        Self { store: Arc::new(by_hand), closed: Arc::clone(&self.closed) }
+            refusals: Refusals::new(0, Duration::ZERO),
+        }))
     }
 
     /// What became of the calls so far, for metrics and alarms.
     #[must_use]
     pub fn stats(&self) -> RedisStats {
-        self.store.calls.stats()
+        self.0.calls.stats()
     }
 
     fn open(&self) -> Result<&Arc<Store>, BackendError> {
-        if self.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(&self.store) }
+        if self.0.client.is_closed() { Err(BackendError::Closed) } else { Ok(&self.0) }
     }
 }
 
 impl Backend for RedisBackend {
     fn namespace(&self) -> &str {
-        &self.store.namespace
+        &self.0.namespace
     }
 
     #[cfg(feature = "test")]
     fn clock(&self) -> AnyClock {
-        self.store.calls.clock()
+        self.0.calls.clock()
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
@@ -149,9 +136,8 @@ impl Backend for RedisBackend {
 
     /// Closes the connection, for all clones, without waiting: calls in flight end with an error. What is stored stays.
     fn close(&self) -> Answer<'_, ()> {
-        if !self.closed.swap(true, Ordering::AcqRel) {
-            self.store.calls.close();
-        }
+        // Not behind other calls, which may be what there is to be let go of.
+        self.0.client.close();
         MaybeReady::Ready(Ok(()))
     }
 }
@@ -163,6 +149,6 @@ fn closed<T>(error: BackendError) -> Answer<'static, T> {
 /// Its name, and nothing of where it is or what it holds.
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisBackend").field("namespace", &self.store.namespace).finish_non_exhaustive()
+        f.debug_struct("RedisBackend").field("namespace", &self.0.namespace).finish_non_exhaustive()
     }
 }

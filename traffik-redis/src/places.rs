@@ -2,12 +2,12 @@
 
 use traffik_core::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
 
-use crate::{keys::Keys, scripts::Twin};
+use crate::{keys::Keys, scripts::LuaStrategy};
 
 #[derive(Default)]
 pub(crate) struct Places {
     pub(crate) keys: Vec<String>,
-    /// For each hit the place of its key; none at an unlimited rate, which is nobody's business.
+    /// For each hit the place of its key; `None` at an unlimited rate.
     pub(crate) of_hits: Vec<Option<usize>>,
     /// The rate and the cost of each hit.
     pub(crate) amounts: Vec<(Rate, u64)>,
@@ -42,6 +42,6 @@ impl Places {
 
     /// Whether it is a hit that only its own strategy can decide about, since no program can.
     pub(crate) fn is_own(hit: &Hit<'_>) -> bool {
-        Twin::of(hit.strategy).is_none() && !hit.rate.is_unlimited()
+        LuaStrategy::of(hit.strategy).is_none() && !hit.rate.is_unlimited()
     }
 }

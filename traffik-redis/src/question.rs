@@ -12,7 +12,7 @@ use crate::{
     client::slot_of,
     keys::Keys,
     places::Places,
-    scripts::{Twin, Twins},
+    scripts::{LuaSet, LuaStrategy},
 };
 
 /// A cost that never fits. Higher ones are sent as this one: no limit and no bucket is so large.
@@ -27,20 +27,20 @@ pub(crate) struct Question {
     /// How many keys there are, and each hit, as `hits.lua` reads them.
     pub(crate) packed: Vec<u8>,
     /// The strategies that the hits are about; none where nothing is to be asked.
-    pub(crate) twins: Option<Twins>,
+    pub(crate) strategies: Option<LuaSet>,
 }
 
 #[derive(Debug, Error)]
 enum NotAsked {
     #[error("the strategy `{0}` has no form in Lua")]
-    NoTwin(&'static str),
+    NoLua(&'static str),
     #[error("{0} limits are too many for one decision")]
     TooMany(usize),
 }
 
 impl Question {
     pub(crate) fn new<'a>(keys: &Keys, hits: impl IntoIterator<Item = &'a Hit<'a>>) -> Result<Self, BackendError> {
-        let mut question = Self { places: Places::default(), packed: vec![0; 2], twins: None };
+        let mut question = Self { places: Places::default(), packed: vec![0; 2], strategies: None };
         for hit in hits {
             if let Some(place) = question.places.add(hit, keys)? {
                 question.add(hit, place)?;
@@ -63,11 +63,11 @@ impl Question {
 
     /// Adds a hit about a key.
     fn add(&mut self, hit: &Hit<'_>, place: usize) -> Result<(), BackendError> {
-        let twin =
-            Twin::of(hit.strategy).ok_or_else(|| BackendError::unavailable(NotAsked::NoTwin(hit.strategy.name())))?;
-        self.twins = Some(self.twins.map_or(Twins::Only(twin), |twins| twins.and(Twins::Only(twin))));
+        let strategy = LuaStrategy::of(hit.strategy)
+            .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.strategy.name())))?;
+        self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
         self.packed.extend(number(place + 1)?);
-        self.packed.push(twin as u8);
+        self.packed.push(strategy as u8);
         let numbers =
             [hit.strategy.capacity(hit.rate), hit.rate.limit(), hit.rate.period_micros(), hit.cost.min(NEVER_FITS)];
         for number in numbers {

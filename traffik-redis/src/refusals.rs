@@ -21,7 +21,7 @@ use traffik_core::{
     strategy::{Past, Strategy},
 };
 
-use crate::{answer, places::Places, scripts::Twin};
+use crate::{answer, places::Places, scripts::LuaStrategy};
 
 /// How many groups of keys there are for which it is kept when they last changed.
 const GROUPS: usize = 1024;
@@ -55,12 +55,6 @@ impl Refusals {
         let max_age = if capacity == 0 { Duration::ZERO } else { max_age };
         let changed = std::iter::repeat_with(AtomicU64::default).take(GROUPS).collect();
         Self { known: Cache::new(capacity), max_age, changed, groups: RandomState::new() }
-    }
-
-    /// None at all.
-    #[cfg(feature = "test")]
-    pub(crate) fn none() -> Self {
-        Self::new(0, Duration::ZERO)
     }
 
     /// The decision, if it is known to be a refusal.
@@ -156,8 +150,8 @@ impl Known {
     /// An outline of a log tells only of the hit that it was made for, and what is said of a strategy that is not known here
     /// likewise: one that costs more may fit long before all of the log has ended, which is what an outline would say.
     fn tells_of(&self, hit: &Hit<'_>) -> bool {
-        match Twin::of(hit.strategy) {
-            None | Some(Twin::SlidingWindowLog) => hit.rate == self.rate && hit.cost == self.cost,
+        match LuaStrategy::of(hit.strategy) {
+            None | Some(LuaStrategy::SlidingWindowLog) => hit.rate == self.rate && hit.cost == self.cost,
             Some(_) => true,
         }
     }

@@ -16,8 +16,8 @@ use traffik_core::{
 use crate::{
     answer,
     by_swap::{self, Turns},
-    calls::{Calls, Exchange},
-    client::Client,
+    calls::{Calls, Count, Exchange},
+    client::{Client, UnexpectedReply},
     keys::Keys,
     owned::Owned,
     places::Places,
@@ -36,20 +36,17 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The slots that hits are kept in, if there are several. There may be such in a cluster only.
-    fn slots(&self, hits: &[Hit<'_>]) -> Result<Option<Slots>, BackendError> {
-        let first = hits.first().map(|hit| hit.key);
-        if !self.client.is_cluster() || hits.iter().all(|hit| Some(hit.key) == first) {
-            return Ok(None);
-        }
-        Slots::of(hits, &self.keys).map(Some)
+    /// Whether hits may be in several slots, as those of several clients in a cluster.
+    fn are_apart(&self, hits: &[Hit<'_>]) -> bool {
+        self.client.is_cluster() && hits.iter().any(|hit| Some(hit.key) != hits.first().map(|first| first.key))
+    }
+
+    fn slots(&self, hits: &[Hit<'_>]) -> Result<Slots, BackendError> {
+        if self.are_apart(hits) { Slots::of(hits, &self.keys) } else { Ok(Slots::one(hits.len())) }
     }
 
     pub(crate) fn decide(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, Decision> {
-        answer_or_error(self.slots(hits).and_then(|slots| match slots {
-            None => self.decide_in_one(hits),
-            Some(slots) => self.decide_apart(hits, slots),
-        }))
+        answer_or_error(if self.are_apart(hits) { self.decide_apart(hits) } else { self.decide_in_one(hits) })
     }
 
     /// Decides in one call, or without one if the answer is known to be a refusal.
@@ -58,7 +55,7 @@ impl Store {
             return self.decide_by_swap(hits);
         }
         let question = Arc::new(Question::new(&self.keys, hits)?);
-        if question.twins.is_none() {
+        if question.strategies.is_none() {
             return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(hits))));
         }
         let asked = Moment::now();
@@ -79,7 +76,7 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        self.calls.counts().decided(1);
+        self.calls.counts().add(Count::Decisions, 1);
         let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
         let decide = |exchange: Arc<Exchange>| async move {
             let decision = by_swap::decide(&exchange, &store.turns, &owned.hits(), &places).await?;
@@ -91,18 +88,15 @@ impl Store {
 
     fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
         let refusal = self.refusals.find(places, hits, now)?;
-        self.calls.counts().refused_here();
+        self.calls.counts().add(Count::RefusedHere, 1);
         Some(refusal)
     }
 
     /// Decides slot by slot, and gives back what was charged once one of them refuses. A task does so to its end: a caller that
     /// goes away in between leaves no part of a decision behind. No further slot is asked once one call's time is over. What is
     /// given back has the time that it needs, since it would be lost.
-    fn decide_apart(
-        self: &Arc<Self>,
-        hits: &[Hit<'_>],
-        slots: Slots,
-    ) -> Result<Answer<'static, Decision>, BackendError> {
+    fn decide_apart(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
+        let slots = self.slots(hits)?;
         // Before anything is charged: giving back all the time would take from others what is theirs.
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
@@ -119,26 +113,22 @@ impl Store {
                         Err(store.calls.too_late())
                     }
                 };
+                // A custom strategy may panic.
                 let answer = match AssertUnwindSafe(answer).catch_unwind().await {
-                    Ok(answer) => answer,
-                    // A custom strategy.
-                    Err(panic) => {
-                        store.give_back(&parts, &charged).await;
-                        resume_unwind(panic);
+                    Ok(Ok(decision)) if decision.is_admitted() => {
+                        charged.push(decision);
+                        continue;
                     }
+                    other => other,
                 };
-                match answer {
-                    Ok(decision) if decision.is_admitted() => charged.push(decision),
-                    Ok(refusal) => {
-                        store.give_back(&parts, &charged).await;
-                        return Ok(slots.join(&store.tell_refusal(&parts, &charged, &refusal).await));
-                    }
-                    Err(error) => {
-                        store.give_back(&parts, &charged).await;
-                        // What was charged before it did run, and may not have been taken back.
-                        return Err(if charged.is_empty() { error } else { BackendError::unavailable(error) });
-                    }
-                }
+                store.give_back(&parts, &charged).await;
+                return match answer {
+                    Ok(Ok(refusal)) => Ok(slots.join(&store.tell_refusal(&parts, &charged, &refusal).await)),
+                    // What was charged before it did run, and may not have been taken back.
+                    Ok(Err(error)) if !charged.is_empty() => Err(BackendError::unavailable(error)),
+                    Ok(Err(error)) => Err(error),
+                    Err(panic) => resume_unwind(panic),
+                };
             }
             Ok(slots.join(&charged))
         };
@@ -185,19 +175,14 @@ impl Store {
     }
 
     pub(crate) fn peek(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, Decision> {
-        let slots = match self.slots(hits) {
-            Ok(slots) => slots,
-            Err(error) => return MaybeReady::Ready(Err(error)),
-        };
         let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
-        let peek = |exchange: Arc<Exchange>| async move {
-            let hits = owned.hits();
-            let Some(slots) = slots else { return store.peek_in_one(&exchange, &hits).await };
-            let parts = slots.split(&hits);
+        let peek = |slots: Slots, exchange: Arc<Exchange>| async move {
+            let parts = slots.split(&owned.hits());
             let answers = join_all(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
             Ok(slots.join(&answers.into_iter().collect::<Result<Vec<_>, _>>()?))
         };
-        answer_or_error(self.calls.start(peek))
+        let start = |slots| self.calls.start(|exchange| peek(slots, exchange));
+        answer_or_error(self.slots(hits).and_then(start))
     }
 
     async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
@@ -205,41 +190,55 @@ impl Store {
             return by_swap::peek(exchange, hits, &Places::of(hits, &self.keys)?).await;
         }
         let question = Question::new(&self.keys, hits)?;
-        if question.twins.is_none() {
+        if question.strategies.is_none() {
             return Ok(answer::all_unlimited(hits));
         }
         let told = exchange.ask(|programs| &programs.peek, &question, None).await?;
-        answer::decision(told, &question.places)
+        answer::decision(told.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
     /// Gives back what custom strategies charged one by one, so that one that panics is no concern of others, and all else in
     /// one call for each slot.
     pub(crate) fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, ()> {
-        answer_or_error(self.start_parts(receipts, Self::start_refund).map(|(_, parts)| {
-            MaybeReady::pending(async move { all_done(join_all(parts.into_iter().map(IntoFuture::into_future)).await) })
+        let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Owned| async move {
+            store.refund_in_one(&exchange, &owned.receipts()).await
+        };
+        answer_or_error(self.start_parts(receipts, work).map(|(_, parts)| {
+            MaybeReady::pending(async move {
+                let parts = parts.await;
+                let ran = parts.iter().any(Result::is_ok);
+                match gravest(parts.into_iter().filter_map(Result::err)) {
+                    None => Ok(()),
+                    Some(error) if ran && !error.may_have_run() => Err(BackendError::unavailable(error)),
+                    Some(error) => Err(error),
+                }
+            })
         }))
     }
 
-    fn start_refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Result<Answer<'static, ()>, BackendError> {
-        let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
-        self.calls.start_apart(|exchange| async move { store.refund_in_one(&exchange, &owned.receipts()).await })
-    }
-
-    /// Starts something about each receipt of a custom strategy, and about all others of a slot together. Returns where the
-    /// receipts of each part stand among all.
-    fn start_parts<T>(
+    /// Starts some work for each receipt of a custom strategy, and for all others of a slot together. Returns where the receipts of
+    /// each part stand among all, and what comes of each part.
+    fn start_parts<T, F, W>(
         self: &Arc<Self>,
         receipts: &[Receipt<'_>],
-        start: impl Fn(&Arc<Self>, &[Receipt<'_>]) -> Result<Answer<'static, T>, BackendError>,
-    ) -> Result<(Slots, Vec<Answer<'static, T>>), BackendError> {
+        work: F,
+    ) -> Result<(Slots, impl Future<Output = Vec<Result<T, BackendError>>> + Send + use<T, F, W>), BackendError>
+    where
+        T: Send + 'static,
+        F: Fn(Arc<Self>, Arc<Exchange>, Owned) -> W,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
         let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
-        let parts = match self.slots(&hits)? {
-            Some(slots) => slots,
-            None => Slots::one(receipts.len()),
+        let slots = self.slots(&hits)?.with_each_apart(|place| hits.get(place).is_some_and(Places::is_own));
+        let start = |part: &Vec<Receipt<'_>>| {
+            let (store, owned) = (Arc::clone(self), Owned::of_receipts(part));
+            let started = answer_or_error(self.calls.start(|exchange| work(store, exchange, owned)));
+            // A custom strategy may panic, which is an error of its part.
+            let caught = AssertUnwindSafe(started.into_future()).catch_unwind();
+            caught.map(|done| done.unwrap_or_else(|_| Err(BackendError::unavailable("a custom strategy panicked"))))
         };
-        let parts = parts.with_each_apart(|place| hits.get(place).is_some_and(Places::is_own));
-        let started = parts.split(receipts).iter().map(|part| answer_or_error(start(self, part))).collect();
-        Ok((parts, started))
+        let parts = join_all(slots.split(receipts).iter().map(start).collect::<Vec<_>>());
+        Ok((slots, parts))
     }
 
     async fn refund_in_one(&self, exchange: &Exchange, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
@@ -252,7 +251,7 @@ impl Store {
             return refunded;
         }
         let question = Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?;
-        if question.twins.is_none() {
+        if question.strategies.is_none() {
             return Ok(());
         }
         let refunded = exchange.ask(|programs| &programs.refund, &question, Some(times_of(receipts))).await;
@@ -263,37 +262,27 @@ impl Store {
     /// Charges anew, each by itself. One that is not known to be charged is told as not charged, which it is an error to be told
     /// of all.
     pub(crate) fn renew(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
-        answer_or_error(self.start_parts(receipts, Self::start_renewal).map(|(places, parts)| {
+        let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Owned| async move {
+            store.renew_in_one(&exchange, &owned.receipts()).await
+        };
+        answer_or_error(self.start_parts(receipts, work).map(|(slots, parts)| {
             MaybeReady::pending(async move {
-                let answers = join_all(parts.into_iter().map(IntoFuture::into_future)).await;
-                let (mut renewed, mut failed) = (Vec::with_capacity(answers.len()), None);
-                for (length, answer) in places.lengths().zip(answers) {
-                    renewed.push(answer.unwrap_or_else(|error| {
-                        // That nothing ran is told only where nothing did.
-                        if failed.as_ref().is_none_or(|failed: &BackendError| !failed.may_have_run()) {
-                            failed = Some(error);
-                        }
+                let mut failed = Vec::new();
+                let not_renewed = |(length, part): (usize, Result<_, _>)| {
+                    part.unwrap_or_else(|error| {
+                        failed.push(error);
                         vec![None; length]
-                    }));
-                }
-                match failed {
+                    })
+                };
+                let renewed: Vec<_> = slots.lengths().zip(parts.await).map(not_renewed).collect();
+                match gravest(failed) {
                     Some(error) if renewed.iter().flatten().all(Option::is_none) => return Err(error),
-                    Some(error) => {
-                        tracing::warn!(%error, "some charges are not known to be renewed");
-                    }
+                    Some(error) => tracing::warn!(%error, "some charges are not known to be renewed"),
                     None => {}
                 }
-                Ok(places.in_order(renewed))
+                Ok(slots.in_order(renewed))
             })
         }))
-    }
-
-    fn start_renewal(
-        self: &Arc<Self>,
-        receipts: &[Receipt<'_>],
-    ) -> Result<Answer<'static, Vec<Option<Timestamp>>>, BackendError> {
-        let (store, owned) = (Arc::clone(self), Owned::of_receipts(receipts));
-        self.calls.start_apart(|exchange| async move { store.renew_in_one(&exchange, &owned.receipts()).await })
     }
 
     async fn renew_in_one(
@@ -308,11 +297,11 @@ impl Store {
             }
         }
         let question = Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?;
-        if question.twins.is_none() {
+        if question.strategies.is_none() {
             let now = AnyClock::system().now();
             return Ok(vec![Some(now); receipts.len()]);
         }
-        let told = exchange.ask_all(|programs| &programs.renew, &question, Some(times_of(receipts))).await?;
+        let told = exchange.ask(|programs| &programs.renew, &question, Some(times_of(receipts))).await?;
         answer::renewals(&told, &question)
     }
 
@@ -355,12 +344,7 @@ fn answer_or_error<T>(started: Result<Answer<'static, T>, BackendError>) -> Answ
     started.unwrap_or_else(|error| MaybeReady::Ready(Err(error)))
 }
 
-/// That nothing ran is told only of what did not run in any part.
-fn all_done(parts: Vec<Result<(), BackendError>>) -> Result<(), BackendError> {
-    let ran = parts.iter().any(|part| part.as_ref().map_or_else(BackendError::may_have_run, |()| true));
-    match parts.into_iter().find_map(Result::err) {
-        None => Ok(()),
-        Some(error) if ran && !error.may_have_run() => Err(BackendError::unavailable(error)),
-        Some(error) => Err(error),
-    }
+/// Returns an error that may have run, if there is one: the whole did not run only if no part did.
+fn gravest(errors: impl IntoIterator<Item = BackendError>) -> Option<BackendError> {
+    errors.into_iter().max_by_key(BackendError::may_have_run)
 }

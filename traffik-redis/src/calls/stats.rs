@@ -1,7 +1,9 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
-use super::Counts;
-use crate::client::Health;
+use crate::client::{CallError, Health, OutageLog};
 
 /// What became of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,9 +17,9 @@ pub struct RedisStats {
     pub refused_here: u64,
     /// Decisions and other calls that had no answer within the deadline, those included that were not sent by then.
     pub timed_out: u64,
-    /// Decisions and other calls that ran although whoever asked had stopped waiting: they are charged.
+    /// Decisions and other calls that ran after their caller had stopped waiting: they are charged.
     pub late: u64,
-    /// Decisions and other calls of which nobody knows whether they ran, since the connection was lost meanwhile.
+    /// Decisions and other calls that may have run: the connection was lost before the answer.
     pub in_doubt: u64,
     /// Connections that were given up and made again because nothing came over them any more.
     pub given_up: u64,
@@ -27,16 +29,64 @@ pub struct RedisStats {
     pub connected: usize,
 }
 
-impl RedisStats {
-    pub(crate) fn new(counts: &Counts, health: Health) -> Self {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Self {
-            calls: read(&counts.calls),
-            decisions: read(&counts.decisions),
-            refused_here: read(&counts.refused_here),
-            timed_out: read(&counts.timed_out),
-            late: read(&counts.late),
-            in_doubt: read(&counts.in_doubt),
+/// What is counted, as [`RedisStats`] says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    Calls,
+    Decisions,
+    RefusedHere,
+    TimedOut,
+    Late,
+    InDoubt,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    counts: [AtomicU64; 6],
+    log: Mutex<OutageLog>,
+}
+
+impl Counts {
+    pub(crate) fn add(&self, count: Count, more: usize) {
+        if let Some(number) = self.counts.get(count as usize) {
+            number.fetch_add(more.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        if matches!(count, Count::Late | Count::InDoubt) && more > 0 {
+            self.log_unheard();
+        }
+    }
+
+    /// A call that several questions were in ended in an error.
+    pub(super) fn failed(&self, error: &CallError, questions: usize) {
+        if let CallError::InDoubt(_) = error {
+            self.add(Count::InDoubt, questions);
+        }
+    }
+
+    fn get(&self, count: Count) -> u64 {
+        self.counts.get(count as usize).map_or(0, |number| number.load(Ordering::Relaxed))
+    }
+
+    /// Logs calls that ran late or may have run. For the log, each is an outage of its own.
+    fn log_unheard(&self) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.is_first("unheard") && log.end() {
+            tracing::warn!(
+                late = self.get(Count::Late),
+                in_doubt = self.get(Count::InDoubt),
+                "Redis decided after the deadline, or perhaps: those requests may have been charged all the same"
+            );
+        }
+    }
+
+    pub(super) fn stats(&self, health: Health) -> RedisStats {
+        RedisStats {
+            calls: self.get(Count::Calls),
+            decisions: self.get(Count::Decisions),
+            refused_here: self.get(Count::RefusedHere),
+            timed_out: self.get(Count::TimedOut),
+            late: self.get(Count::Late),
+            in_doubt: self.get(Count::InDoubt),
             given_up: health.given_up,
             connections: health.connections,
             connected: health.connected,

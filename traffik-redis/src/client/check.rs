@@ -21,7 +21,7 @@ pub(crate) async fn check(client: &Client, key: String) -> Result<(), Error> {
     };
     check_version(&about)?;
     let probe = Script::new(include_str!("probe.lua").to_owned());
-    client.run(&probe, &[key], Vec::new(), &Sent::default()).await.map_err(explained)?;
+    client.run(&probe, &[key], &[], &Sent::default()).await.map_err(explained)?;
     warn_of_evictions(client).await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use traffik_core::backend::BackendError;
@@ -17,6 +17,9 @@ pub(crate) enum CallError {
     /// The server answered with an error, and wrote nothing.
     #[error("Redis refused: {}", in_plain_words(.0))]
     Refused(String),
+    /// The server answered what no script answers.
+    #[error(transparent)]
+    UnexpectedReply(#[from] UnexpectedReply),
     /// The call was sent, and the caller's deadline passed. It may still run.
     #[error("Redis did not answer within {0:?}")]
     Late(Duration),
@@ -25,12 +28,12 @@ pub(crate) enum CallError {
     Closed,
 }
 
-impl CallError {
-    /// The server answered what no program answers.
-    pub(crate) fn nonsense(what: &str) -> Self {
-        Self::Refused(format!("its answer makes no sense: {what}"))
-    }
+/// What no script answers.
+#[derive(Debug, Error)]
+#[error("Redis gave an unexpected reply: {0}")]
+pub(crate) struct UnexpectedReply(pub(crate) &'static str);
 
+impl CallError {
     /// There was no answer for so long.
     pub(super) fn silence(patience: Duration, sent: &Sent) -> Self {
         if sent.may_run() {
@@ -40,12 +43,22 @@ impl CallError {
         }
     }
 
+    /// The error of each question that was in a call.
+    pub(crate) fn shared(self: Arc<Self>) -> BackendError {
+        match *self {
+            Self::Closed => BackendError::Closed,
+            Self::Late(deadline) => BackendError::Timeout(deadline),
+            _ if self.surely_did_not_run() => BackendError::not_run(self),
+            _ => BackendError::unavailable(self),
+        }
+    }
+
     /// Whether the same call may be made again without a charge that counts twice.
-    pub(crate) fn surely_did_not_run(&self) -> bool {
+    fn surely_did_not_run(&self) -> bool {
         match self {
             Self::NotRun(_) => true,
             Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
-            Self::InDoubt(_) | Self::Late(_) | Self::Closed => false,
+            Self::InDoubt(_) | Self::UnexpectedReply(_) | Self::Late(_) | Self::Closed => false,
         }
     }
 }
@@ -55,12 +68,13 @@ const NOT_YET: &[&str] = &["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN 
 
 impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
-        match error {
-            CallError::Closed => Self::Closed,
-            CallError::Late(deadline) => Self::Timeout(deadline),
-            not_run if not_run.surely_did_not_run() => Self::not_run(not_run),
-            other => Self::unavailable(other),
-        }
+        Arc::new(error).shared()
+    }
+}
+
+impl From<UnexpectedReply> for BackendError {
+    fn from(unexpected: UnexpectedReply) -> Self {
+        Self::unavailable(unexpected)
     }
 }
 
@@ -91,7 +105,7 @@ mod tests {
         }
         for error in [
             CallError::InDoubt("the connection was lost".into()),
-            CallError::nonsense("no list"),
+            UnexpectedReply("no list").into(),
             refused("OOM command not allowed when used memory > 'maxmemory'."),
         ] {
             assert!(BackendError::from(error).may_have_run());

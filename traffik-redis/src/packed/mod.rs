@@ -15,7 +15,7 @@ use traffik_core::{
     strategy::{AnyStrategy, Log, Past, State},
 };
 
-use crate::scripts::Twin;
+use crate::scripts::LuaStrategy;
 
 const NARROW: u8 = 1;
 const WIDE: u8 = 2;
@@ -37,7 +37,7 @@ pub(crate) enum Unpackable {
 /// What is stored of a client, in the form that all programs read which keep the strategy's states.
 pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpackable> {
     let mut bytes = Writer(Vec::new());
-    match Twin::of(strategy) {
+    match LuaStrategy::of(strategy) {
         None => {
             bytes.put(WIDE.into(), 1)?;
             bytes.put_state(past, 8)?;
@@ -46,7 +46,7 @@ pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpac
                 bytes.put(cost, 8)?;
             }
         }
-        Some(Twin::SlidingWindowLog) => {
+        Some(LuaStrategy::SlidingWindowLog) => {
             bytes.put(LOG.into(), 1)?;
             log::put(&mut bytes, past)?;
         }

@@ -69,7 +69,7 @@ pub(crate) struct Programs {
 /// A strategy's Lua form, by its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Twin {
+pub(crate) enum LuaStrategy {
     FixedWindow = 1,
     SlidingWindowCounter = 2,
     Meter = 3,
@@ -78,7 +78,7 @@ pub(crate) enum Twin {
     LeakyBucketWithQueue = 5,
 }
 
-impl Twin {
+impl LuaStrategy {
     /// The Lua form of a strategy, if it has one.
     pub(crate) const fn of(strategy: &AnyStrategy) -> Option<Self> {
         match strategy {
@@ -94,14 +94,14 @@ impl Twin {
 
 /// The strategies of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Twins {
-    Only(Twin),
+pub(crate) enum LuaSet {
+    Only(LuaStrategy),
     /// Several of those that are simple and met often.
     Several,
     SeveralOfAny,
 }
 
-impl Twins {
+impl LuaSet {
     /// What is needed for both.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -112,7 +112,10 @@ impl Twins {
     }
 
     fn is_rare(self) -> bool {
-        matches!(self, Self::SeveralOfAny | Self::Only(Twin::SlidingWindowLog | Twin::LeakyBucketWithQueue))
+        matches!(
+            self,
+            Self::SeveralOfAny | Self::Only(LuaStrategy::SlidingWindowLog | LuaStrategy::LeakyBucketWithQueue)
+        )
     }
 }
 
@@ -140,15 +143,15 @@ const SLIDING_WINDOW_LOG: &str = include_str!("sliding_window_log.lua");
 const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
 
 impl Scripts {
-    pub(crate) fn of(&self, twins: Twins) -> &Programs {
-        match twins {
-            Twins::Only(Twin::FixedWindow) => &self.fixed_window,
-            Twins::Only(Twin::SlidingWindowCounter) => &self.sliding_window_counter,
-            Twins::Only(Twin::Meter) => &self.meter,
-            Twins::Only(Twin::SlidingWindowLog) => &self.sliding_window_log,
-            Twins::Only(Twin::LeakyBucketWithQueue) => &self.leaky_bucket_with_queue,
-            Twins::Several => &self.several,
-            Twins::SeveralOfAny => &self.several_of_any,
+    pub(crate) fn of(&self, strategies: LuaSet) -> &Programs {
+        match strategies {
+            LuaSet::Only(LuaStrategy::FixedWindow) => &self.fixed_window,
+            LuaSet::Only(LuaStrategy::SlidingWindowCounter) => &self.sliding_window_counter,
+            LuaSet::Only(LuaStrategy::Meter) => &self.meter,
+            LuaSet::Only(LuaStrategy::SlidingWindowLog) => &self.sliding_window_log,
+            LuaSet::Only(LuaStrategy::LeakyBucketWithQueue) => &self.leaky_bucket_with_queue,
+            LuaSet::Several => &self.several,
+            LuaSet::SeveralOfAny => &self.several_of_any,
         }
     }
 

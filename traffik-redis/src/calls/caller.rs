@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use traffik_core::clock::Timestamp;
+
+use super::Counts;
+use crate::{
+    client::{CallError, Client, Reply, Sent, UnexpectedReply},
+    question::Question,
+    script::Script,
+    scripts::{LuaSet, Programs, Time},
+};
+
+/// How many calls other than decisions may be in flight.
+const OTHER_CALLS: usize = 64;
+
+/// One of the programs of the strategies that a call is about.
+pub(crate) type Program = fn(&Programs) -> &Script;
+
+/// What the server said to one question, and when by its clock.
+pub(crate) struct Told {
+    pub(crate) at: Timestamp,
+    pub(crate) said: Reply,
+}
+
+/// What all calls of a backend share.
+pub(super) struct Caller {
+    pub(super) client: Client,
+    pub(super) time: Time,
+    pub(super) deadline: Duration,
+    pub(super) counts: Counts,
+    pub(super) other_calls: Semaphore,
+}
+
+impl Caller {
+    pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
+        Self { client, time, deadline, counts: Counts::default(), other_calls: Semaphore::new(OTHER_CALLS) }
+    }
+
+    /// Asks questions in one call. Returns what was said to each.
+    pub(super) async fn ask<'a>(
+        &self,
+        program: Program,
+        questions: impl Iterator<Item = &'a Question> + Clone,
+        more: Option<Vec<u8>>,
+        sent: &Sent,
+    ) -> Result<Vec<Told>, CallError> {
+        let Some(strategies) = questions.clone().filter_map(|question| question.strategies).reduce(LuaSet::and) else {
+            return Ok(Vec::new());
+        };
+        let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
+        let args = questions.map(|question| question.packed.clone()).chain(more).collect();
+        let reply = self.run(program(self.time.scripts().of(strategies)), &keys, args, sent).await?;
+        let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
+        let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
+        let at = Timestamp::from_micros(at);
+        Ok(items.map(|said| Told { at, said }).collect())
+    }
+
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        keys: &[String],
+        mut args: Vec<Vec<u8>>,
+        sent: &Sent,
+    ) -> Result<Reply, CallError> {
+        args.extend(self.time.to_tell());
+        self.client.run(script, keys, &args, sent).await
+    }
+}

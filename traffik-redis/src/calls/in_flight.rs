@@ -1,0 +1,121 @@
+use std::{pin::pin, sync::Arc};
+
+use tokio::{
+    runtime::{Handle, Id},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Count,
+    batcher::{Batcher, NotSent},
+    caller::Program,
+    queue::{self, Pending},
+};
+use crate::client::{CallError, Sent};
+
+/// The task of a slot. It makes one call after the other while questions wait.
+pub(super) struct InFlight {
+    batcher: Arc<Batcher>,
+    id: u64,
+    /// Where it runs.
+    runtime: Id,
+    has_ended: bool,
+    /// The questions of the call, without those whose deadline has passed.
+    batch: Vec<Pending>,
+    sent: Arc<Sent>,
+}
+
+impl InFlight {
+    pub(super) fn new(batcher: &Arc<Batcher>, id: u64, runtime: &Handle) -> Self {
+        let (batcher, runtime) = (Arc::clone(batcher), runtime.id());
+        Self { batcher, id, runtime, has_ended: false, batch: Vec::new(), sent: Arc::default() }
+    }
+
+    pub(super) async fn run(mut self) {
+        let batcher = Arc::clone(&self.batcher);
+        loop {
+            // No question is taken before there is a connection: what waits was not sent.
+            let ready = self.watch(batcher.caller.client.ready()).await;
+            self.batch = batcher.next_batch(self.id);
+            if self.batch.is_empty() {
+                self.has_ended = true;
+                return;
+            }
+            match ready {
+                Some(Err(error)) => queue::end(self.batch.drain(..), error),
+                _ => self.send().await,
+            }
+        }
+    }
+
+    async fn send(&mut self) {
+        self.sent = Arc::default();
+        let (batcher, sent) = (Arc::clone(&self.batcher), Arc::clone(&self.sent));
+        let questions: Vec<_> = self.batch.iter().map(|pending| Arc::clone(&pending.question)).collect();
+        let counts = &batcher.caller.counts;
+        counts.add(Count::Calls, 1);
+        counts.add(Count::Decisions, questions.len());
+        let decide: Program = |programs| &programs.decide;
+        let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), None, &sent);
+        match self.watch(call).await {
+            Some(Ok(told)) => {
+                let late = questions.len() - self.batch.len();
+                let answers = self.batch.drain(..).zip(told.into_iter().skip(late));
+                let unheard = answers.filter_map(|(pending, told)| pending.answer.send(Ok(told)).err()).count();
+                counts.add(Count::Late, late + unheard);
+            }
+            Some(Err(error)) => {
+                counts.failed(&error, questions.len());
+                queue::end(self.batch.drain(..), error);
+            }
+            None => batcher.expire(std::mem::take(&mut self.batch), batcher.late()),
+        }
+    }
+
+    /// Waits for `work`, and meanwhile ends questions whose deadline passes. Returns `None` if that is the deadline of a
+    /// question of the batch and nothing was sent: then nothing must be sent any more.
+    async fn watch<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let deadline = self.batcher.next_deadline(self.batch.first());
+            if let Ok(done) = timeout_at(deadline, work.as_mut()).await {
+                return Some(done);
+            }
+            self.batcher.end_late(self.id);
+            let now = Instant::now();
+            let late = self.batch.iter().take_while(|pending| pending.deadline <= now).count();
+            if late > 0 && !self.sent.may_run() {
+                return None;
+            }
+            let late = self.batch.drain(..late).collect();
+            self.batcher.expire(late, CallError::Late(self.batcher.caller.deadline));
+        }
+    }
+}
+
+/// The runtime has ended: the questions of its callers with it, and those of others go on in another one.
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let ended = NotSent::RuntimeEnded;
+        let error = if self.sent.may_run() { CallError::InDoubt(ended.into()) } else { ended.into() };
+        self.batcher.caller.counts.failed(&error, self.batch.len());
+        queue::end(self.batch.drain(..), error);
+        let mut queue = self.batcher.queue();
+        queue.leave(self.id);
+        if !queue.tasks.is_empty() {
+            return;
+        }
+        let has_ended = |pending: &Pending| pending.runtime.id() == self.runtime;
+        let (ended, others): (Vec<_>, _) = std::mem::take(&mut queue.waiting).into_iter().partition(has_ended);
+        queue.waiting = others.into();
+        let runtime = queue.waiting.front().map(|pending| pending.runtime.clone());
+        let next = runtime.and_then(|runtime| Some((self.batcher.work(queue, &runtime)?, runtime)));
+        queue::end(ended, NotSent::RuntimeEnded);
+        if let Some((work, runtime)) = next {
+            runtime.spawn(work);
+        }
+    }
+}

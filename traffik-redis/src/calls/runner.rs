@@ -1,0 +1,140 @@
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+use tracing::{Instrument, Span};
+use traffik_core::backend::{Answer, BackendError, MaybeReady};
+#[cfg(feature = "test")]
+use traffik_core::clock::AnyClock;
+
+use super::{Count, Counts, Exchange, RedisStats, Told, batcher::Batcher, caller::Caller};
+use crate::{
+    client::{CallError, Client},
+    question::Question,
+    scripts::Time,
+};
+
+/// How much longer than the deadline a caller waits for the task that watches it.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16_384;
+
+/// The calls of one backend.
+pub(crate) struct Calls {
+    caller: Arc<Caller>,
+    /// For decisions, by their slots.
+    batchers: Box<[Arc<Batcher>]>,
+}
+
+impl Calls {
+    pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
+        let caller = Arc::new(Caller::new(client, time, deadline));
+        Self { batchers: Batcher::all_of(&caller), caller }
+    }
+
+    /// The same way to the same server, by another time.
+    #[cfg(feature = "test")]
+    pub(crate) fn by(&self, time: Time) -> Self {
+        Self::new(self.caller.client.clone(), time, self.caller.deadline)
+    }
+
+    /// Starts a decision, in a call of its own or together with others.
+    pub(crate) fn decide(
+        &self,
+        question: Arc<Question>,
+    ) -> Result<impl Future<Output = Result<Told, BackendError>> + Send + use<>, BackendError> {
+        let (runtime, caller) = (runtime()?, Arc::clone(&self.caller));
+        let batcher = Arc::clone(self.batcher(&question).ok_or(BackendError::Closed)?);
+        let answer = batcher.ask(Arc::clone(&question), &runtime);
+        let until = Instant::now() + caller.deadline + PATIENCE;
+        Ok(async move {
+            match timeout_at(until, answer).await {
+                Ok(Ok(answer)) => answer.map_err(CallError::shared),
+                Ok(Err(gone)) => Err(BackendError::unavailable(gone)),
+                // The tasks that watch deadlines are in a runtime that stands still.
+                Err(_) => {
+                    caller.counts.add(Count::TimedOut, 1);
+                    Err(batcher.give_up(&question, &runtime).into())
+                }
+            }
+        })
+    }
+
+    fn batcher(&self, question: &Question) -> Option<&Arc<Batcher>> {
+        match &*self.batchers {
+            [only] => Some(only),
+            all => all.get(usize::from(question.slot()) * all.len() / usize::from(SLOTS)),
+        }
+    }
+
+    /// Starts a task that does some work with the server, whether its caller waits or not. A panic in it resumes where the answer
+    /// is awaited.
+    pub(crate) fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<Answer<'static, T>, BackendError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, BackendError>> + Send + 'static,
+    {
+        let exchange = Arc::new(Exchange::new(&self.caller));
+        let (sender, answer) = oneshot::channel();
+        let performed = Arc::clone(&exchange).perform(work(Arc::clone(&exchange)), sender);
+        let task = runtime()?.spawn(performed.instrument(Span::current()));
+        Ok(MaybeReady::pending(async move {
+            match answer.await {
+                Ok(answer) => answer,
+                Err(_) => match join(task).await {
+                    Err(ended) if !exchange.sent.may_run() => Err(BackendError::not_run(ended)),
+                    Err(ended) => Err(ended),
+                    Ok(()) => Err(BackendError::unavailable("the task gave no answer")),
+                },
+            }
+        }))
+    }
+
+    /// Starts a task that does something to its end, whose calls have deadlines of their own.
+    pub(crate) fn finish<T: Send + 'static>(
+        work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
+    ) -> Result<Answer<'static, T>, BackendError> {
+        let task = runtime()?.spawn(work.instrument(Span::current()));
+        Ok(MaybeReady::pending(async move { join(task).await? }))
+    }
+
+    /// When what begins now has to be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.caller.deadline
+    }
+
+    pub(crate) fn too_late(&self) -> BackendError {
+        BackendError::Timeout(self.caller.deadline)
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.caller.counts
+    }
+
+    pub(crate) fn stats(&self) -> RedisStats {
+        self.caller.counts.stats(self.caller.client.health())
+    }
+
+    #[cfg(feature = "test")]
+    pub(crate) fn clock(&self) -> AnyClock {
+        self.caller.time.clock()
+    }
+}
+
+/// Waits for a task. Returns an error if its runtime has ended.
+async fn join<T>(task: JoinHandle<T>) -> Result<T, BackendError> {
+    match task.await {
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        done => done.map_err(BackendError::unavailable),
+    }
+}
+
+/// The runtime that tasks make the calls in.
+fn runtime() -> Result<Handle, BackendError> {
+    Handle::try_current().map_err(|_| BackendError::unavailable("Redis is asked within a Tokio runtime"))
+}

@@ -1,0 +1,77 @@
+use std::sync::{Arc, atomic::AtomicU64};
+
+use fred::types::config::Config;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+
+use super::{connector::Connector, redirects::Redirect, slot_map::SlotMap};
+use crate::client::{
+    CallError, Reply, Sent, backoff::Backoff, command::Command, connection::Connection, supervisor::Supervisor,
+    timeouts::Timeouts,
+};
+
+/// How often a command is sent on before it is given up. Each time it did not run.
+const STEPS: usize = 8;
+
+pub(in crate::client) struct Cluster {
+    map: Arc<SlotMap>,
+    /// Keeps the map up to date.
+    supervisor: Supervisor,
+    timeouts: Timeouts,
+}
+
+impl Cluster {
+    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Self {
+        let map = Arc::new(SlotMap::new(Connector {
+            config,
+            timeouts,
+            given_up: Arc::clone(given_up),
+            stale: Notify::new(),
+        }));
+        Self { supervisor: Supervisor::new(map.clone(), timeouts), map, timeouts }
+    }
+
+    pub(in crate::client) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    pub(in crate::client) fn connections(&self) -> Vec<Arc<Connection>> {
+        self.map.nodes().iter().map(|node| Arc::clone(&node.connection)).collect()
+    }
+
+    /// Sends a command to the server that has its slot.
+    pub(in crate::client) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
+        self.supervisor.ready().await?;
+        let answer = timeout(self.timeouts.answer, self.follow(command, sent)).await;
+        answer.unwrap_or_else(|_| Err(CallError::silence(self.timeouts.answer, sent)))
+    }
+
+    async fn follow(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
+        let (slot, mut backoff, mut steps) = (command.slot, Backoff::new(), 0..STEPS);
+        let mut redirect = None;
+        loop {
+            let (node, is_asking) = match redirect.take() {
+                Some(Redirect::Moved(server)) => (Some(self.map.moved(slot, &server)), false),
+                Some(Redirect::Ask(server)) => (Some(self.map.node(&server)), true),
+                Some(Redirect::Later) | None => (self.map.owner(slot), false),
+            };
+            let node = node.ok_or(CallError::NotRun("no server is known that has these keys".into()))?;
+            let answer = node.connection.call(Command { is_asking, ..command.clone() }, sent).await;
+            let Err(CallError::Refused(reason)) = &answer else { return answer };
+            redirect = Redirect::read(reason, node.server());
+            if redirect.is_none() || steps.next().is_none() {
+                return answer;
+            }
+            if redirect == Some(Redirect::Later) {
+                self.map.is_stale();
+                // No caller waits for long, and what runs after that is charged for nothing.
+                if steps.nth(1).is_none() {
+                    return answer;
+                }
+                sleep(backoff.next()).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A connection by fred: to the server itself, or to the one that sentinels name.
+
+use std::error::Error as StdError;
+
+use fred::{
+    clients::Client,
+    error::{Error as FredError, ErrorKind},
+    interfaces::ClientLike,
+    types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Value, config::Config},
+};
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use super::{
+    CallError, Reply,
+    command::Command,
+    connection::Link,
+    reasons,
+    supervisor::{Attempt, Driver},
+    timeouts::Timeouts,
+};
+use crate::Error;
+
+pub(super) struct FredLink(Client);
+
+impl FredLink {
+    /// A client that tries each command once, since one that was lost may have run, and that does not connect again by itself:
+    /// the supervisor does.
+    pub(super) fn new(config: Config, timeouts: Timeouts) -> Result<Self, Error> {
+        let client = Builder::from_config(config)
+            .with_config(|config| config.fail_fast = true)
+            .with_performance_config(|performance| performance.default_command_timeout = timeouts.answer)
+            .with_connection_config(|connection| {
+                connection.connection_timeout = timeouts.attempt;
+                connection.internal_command_timeout = timeouts.handshake;
+                connection.max_command_attempts = 1;
+                connection.tcp.nodelay = Some(true);
+                #[cfg(target_os = "linux")]
+                {
+                    connection.tcp.user_timeout = Some(timeouts.handshake);
+                }
+            })
+            .build();
+        client.map(Self).map_err(|error| Error::Connect(error.into()))
+    }
+
+    /// A client that the user keeps connected.
+    pub(super) fn of_user(client: &Client) -> Result<Self, Error> {
+        if client.is_clustered() {
+            let reason = "a client of fred's for a cluster may mix up answers while slots move: give the address of the \
+                          cluster, or its `Config`";
+            return Err(Error::Address(reason.into()));
+        }
+        if client.connection_config().max_command_attempts != 1 {
+            tracing::warn!(
+                "the client for Redis sends a call again whose answer was lost, and who made it is charged twice: set \
+                 `max_command_attempts` of its `ConnectionConfig` to 1"
+            );
+        }
+        Ok(Self(client.clone()))
+    }
+}
+
+impl Link for FredLink {
+    fn connect(&self) -> BoxFuture<'_, Attempt> {
+        Box::pin(async {
+            let mut abandoned = Abandoned(Some(self.0.clone()));
+            let task = self.0.init().await;
+            abandoned.0 = None;
+            let mut router = Router(task.map_err(reasons::in_plain_words)?);
+            let ended = async move {
+                match (&mut router.0).await {
+                    Ok(Err(error)) => reasons::in_plain_words(error).to_string(),
+                    _ => "the connection was closed".to_owned(),
+                }
+            };
+            Ok(Box::pin(ended) as Driver)
+        })
+    }
+
+    fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    fn send(&self, command: Command) -> BoxFuture<'_, Result<Reply, CallError>> {
+        Box::pin(async move {
+            let words = command.words.into_iter().map(Value::Bytes).collect();
+            let command = CustomCommand::new_static(command.name, ClusterHash::Custom(command.slot), false);
+            self.0.custom_raw(command, words).await.map(Reply::from).map_err(not_answered)
+        })
+    }
+}
+
+/// fred's task for a connection, which ends together with this.
+struct Router(ConnectHandle);
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ends an attempt that is dropped. fred would go on with it, and keep the connection that comes of it.
+struct Abandoned(Option<Client>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if let (Some(client), Ok(_)) = (&self.0, Handle::try_current()) {
+            // Another attempt takes its place, which closes what it has, and ends here.
+            drop(Router(client.connect()));
+        }
+    }
+}
+
+/// A call without an answer. Errors of the server are answers.
+fn not_answered(error: FredError) -> CallError {
+    // fred reports all other kinds for calls that were written as well, `Unknown` where the connection was lost.
+    let surely_not_sent = matches!(error.kind(), ErrorKind::Backpressure | ErrorKind::Config);
+    let source: Box<dyn StdError + Send + Sync> = error.into();
+    if surely_not_sent { CallError::NotRun(source) } else { CallError::InDoubt(source) }
+}

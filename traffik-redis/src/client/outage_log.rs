@@ -1,0 +1,80 @@
+use std::time::{Duration, Instant};
+
+/// How long until a reason is logged again in a later outage: a server may be lost as soon as it is there.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// How many reasons are logged: a server may word each error differently.
+const MOST_REASONS: usize = 8;
+
+/// Decides what is logged of outages: each reason once, and the end of an outage whose begin was logged.
+#[derive(Debug, Default)]
+pub(crate) struct OutageLog {
+    reasons: Vec<Reason>,
+    /// How many outages are over.
+    outages: u64,
+    /// The last line said that there is an outage.
+    is_open: bool,
+}
+
+#[derive(Debug)]
+struct Reason {
+    words: String,
+    at: Instant,
+    outage: u64,
+}
+
+impl OutageLog {
+    /// Returns whether to log this reason. An outage may have several, such as a server that comes back with a password.
+    pub(crate) fn is_first(&mut self, words: &str) -> bool {
+        let (at, outage, known) = (Instant::now(), self.outages, self.reasons.len());
+        match self.reasons.iter_mut().find(|reason| reason.words == words) {
+            Some(reason) if reason.outage == outage || at - reason.at < AGAIN_AFTER => return false,
+            Some(reason) => (reason.at, reason.outage) = (at, outage),
+            None if known >= MOST_REASONS => return false,
+            None => self.reasons.push(Reason { words: words.to_owned(), at, outage }),
+        }
+        self.is_open = true;
+        true
+    }
+
+    /// Ends the outage. Returns whether to log that.
+    pub(crate) fn end(&mut self) -> bool {
+        self.outages += 1;
+        self.reasons.retain(|reason| reason.at.elapsed() < AGAIN_AFTER);
+        std::mem::take(&mut self.is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_is_logged_once_in_an_outage() {
+        let mut log = OutageLog::default();
+        let (closed, password) = ("it was closed", "it wants a password");
+        assert!(log.is_first(closed) && !log.is_first(closed));
+        assert!(log.is_first(password) && !log.is_first(password) && !log.is_first(closed));
+        assert!(log.end() && !log.end());
+    }
+
+    #[test]
+    fn short_outages_in_a_row_are_logged_once() {
+        let (mut log, replica) = (OutageLog::default(), "it is a replica");
+        assert!(log.is_first(replica) && log.end());
+        for _ in 0..10 {
+            assert!(!log.is_first(replica) && !log.end());
+        }
+        // One that lasts is logged after a time.
+        for reason in &mut log.reasons {
+            reason.at -= AGAIN_AFTER;
+        }
+        assert!(log.is_first(replica) && !log.is_first(replica) && log.end());
+    }
+
+    #[test]
+    fn number_of_reasons_is_bounded() {
+        let mut log = OutageLog::default();
+        assert_eq!((0..100).filter(|n| log.is_first(&n.to_string())).count(), MOST_REASONS);
+    }
+}

@@ -1,0 +1,28 @@
+use super::{CallError, Reply, Sent, command::Command, connection::Connection};
+
+/// About how many keys the server looks at for a page.
+const PAGE: &str = "1000";
+
+/// Goes through the keys of one server that match a pattern, page by page.
+pub(super) struct Scan<'a> {
+    connection: &'a Connection,
+    pattern: &'a str,
+    /// Where the next page begins. `None` after the last.
+    cursor: Option<String>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(connection: &'a Connection, pattern: &'a str) -> Self {
+        Self { connection, pattern, cursor: Some("0".to_owned()) }
+    }
+
+    pub(super) async fn next_page(&mut self) -> Result<Option<Vec<String>>, CallError> {
+        let Some(cursor) = self.cursor.take() else { return Ok(None) };
+        let command = Command::new("SCAN", 0).args([&cursor, "MATCH", self.pattern, "COUNT", PAGE]);
+        let page = self.connection.call(command, &Sent::default()).await?;
+        let mut items = page.into_items().unwrap_or_default().into_iter();
+        self.cursor = items.next().and_then(|cursor| cursor.text()).filter(|cursor| cursor != "0");
+        let keys = items.next().and_then(Reply::into_items).unwrap_or_default();
+        Ok(Some(keys.iter().filter_map(Reply::text).collect()))
+    }
+}

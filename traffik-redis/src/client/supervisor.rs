@@ -1,0 +1,128 @@
+//! Connects, waits until the connection is of no use any more, and connects again, without end.
+
+use std::{
+    error::Error as StdError,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    CallError,
+    backoff::Backoff,
+    status::{Phase, Status},
+    timeouts::Timeouts,
+};
+use crate::Error;
+
+/// Drives a connection. Ends with the reason once the connection is of no use; closes it when dropped.
+pub(super) type Driver = BoxFuture<'static, String>;
+
+pub(super) type Attempt = Result<Driver, Box<dyn StdError + Send + Sync>>;
+
+/// What a supervisor keeps connected.
+pub(super) trait Supervised: Send + Sync + 'static {
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt>;
+
+    /// Cleans up after the driver has ended, or has been dropped together with its runtime.
+    fn lost(&self) {}
+}
+
+pub(super) struct Supervisor {
+    target: Arc<dyn Supervised>,
+    status: Arc<Status>,
+    timeouts: Timeouts,
+    /// One task, once it is started. `None` after `close`, and for connections that the user supervises.
+    task: Mutex<Option<JoinSet<()>>>,
+}
+
+impl Supervisor {
+    pub(super) fn new(target: Arc<dyn Supervised>, timeouts: Timeouts) -> Self {
+        Self { target, status: Arc::new(Status::new()), timeouts, task: Mutex::new(Some(JoinSet::new())) }
+    }
+
+    /// Leaves the connection to the user, who has made it.
+    pub(super) fn leave_to_user(&self) {
+        self.task().take();
+        self.status.set(Phase::Up);
+    }
+
+    pub(super) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Makes the first attempt here, and starts if it succeeds.
+    pub(super) async fn connect(&self) -> Result<(), Error> {
+        if self.task().is_none() {
+            return Ok(());
+        }
+        let attempt = timeout(Timeouts::CONNECT, Arc::clone(&self.target).connect()).await;
+        let driver = attempt.map_err(|_| Error::Timeout(Timeouts::CONNECT))?.map_err(Error::Connect)?;
+        self.start_with(Some(driver));
+        Ok(())
+    }
+
+    /// Connects in the background, unless that has started. Starts again after its runtime has ended.
+    pub(super) fn start(&self) {
+        self.start_with(None);
+    }
+
+    fn start_with(&self, driver: Option<Driver>) {
+        let mut task = self.task();
+        let Some(tasks) = &mut *task else { return };
+        if tasks.try_join_next().is_some() {
+            self.status.set(Phase::Starting);
+            self.target.lost();
+        }
+        if tasks.is_empty() {
+            tasks.spawn(supervise(Arc::clone(&self.target), Arc::clone(&self.status), driver));
+        }
+    }
+
+    /// Starts, and waits until there is a connection, or it is known that there is none.
+    pub(super) async fn ready(&self) -> Result<(), CallError> {
+        self.start();
+        self.status.ready(self.timeouts.answer).await
+    }
+
+    /// Closes the connection, unless it is the user's. Calls in flight end with an error, in doubt.
+    pub(super) fn close(&self) {
+        if self.task().take().is_some() {
+            self.status.set(Phase::Down("it was closed".into()));
+        }
+    }
+
+    fn task(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn supervise(target: Arc<dyn Supervised>, status: Arc<Status>, mut driver: Option<Driver>) {
+    let mut backoff = Backoff::new();
+    loop {
+        let attempt = match driver.take() {
+            Some(driver) => Ok(driver),
+            None => timeout(Timeouts::CONNECT, Arc::clone(&target).connect())
+                .await
+                .unwrap_or_else(|_| Err(format!("none within {:?}", Timeouts::CONNECT).into())),
+        };
+        let why = match attempt {
+            Ok(driver) => {
+                status.up();
+                let connected = Instant::now();
+                let why = driver.await;
+                backoff.after(connected.elapsed());
+                why
+            }
+            Err(why) => why.to_string(),
+        };
+        status.down(&why);
+        target.lost();
+        sleep(backoff.next()).await;
+    }
+}
