@@ -37,7 +37,10 @@ impl<T> OneOrMore<T> {
     }
 
     pub(crate) fn map_into<U>(self, mut f: impl FnMut(T) -> U) -> OneOrMore<U> {
-        OneOrMore { first: f(self.first), rest: self.rest.into_iter().map(f).collect() }
+        let first = f(self.first);
+        // Collecting in place costs more than the first value.
+        let rest = if self.rest.is_empty() { Vec::new() } else { self.rest.into_iter().map(f).collect() };
+        OneOrMore { first, rest }
     }
 
     pub(crate) fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> OneOrMore<U> {

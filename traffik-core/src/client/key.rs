@@ -46,6 +46,7 @@ impl Key {
     }
 
     /// Hands the bytes of [`to_bytes`](Self::to_bytes) to `write`, piece by piece and without an allocation.
+    #[inline]
     pub fn write_to(&self, mut write: impl FnMut(&[u8])) {
         write(&[self.is_secret().into()]);
         for part in self.all_parts() {
@@ -53,6 +54,7 @@ impl Key {
         }
     }
 
+    #[inline]
     fn all_parts(&self) -> &[Part] {
         match &self.0 {
             Parts::One(part) | Parts::Secret(part) => slice::from_ref(part),
@@ -60,6 +62,7 @@ impl Key {
         }
     }
 
+    #[inline]
     pub(super) fn parts_mut(&mut self) -> &mut [Part] {
         match &mut self.0 {
             Parts::One(part) | Parts::Secret(part) => slice::from_mut(part),

@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Client, Key, Part};
+use super::{Client, Part};
 
 impl Client {
     /// Cuts each IPv6 address in the key to its first `bits` bits, of 0 to 128. IPv4 addresses stay whole.
@@ -8,9 +8,11 @@ impl Client {
     /// A customer usually has a network of 64 bits, and could use another address of it for each request.
     #[must_use]
     pub fn by_ipv6_network(mut self, bits: u8) -> Self {
-        for part in self.0.iter_mut().flat_map(Key::parts_mut) {
-            if let Part::Address(address) = part {
-                *address = network(*address, bits);
+        if let Some(key) = &mut self.0 {
+            for part in key.parts_mut() {
+                if let Part::Address(address @ IpAddr::V6(_)) = part {
+                    *address = network(*address, bits);
+                }
             }
         }
         self

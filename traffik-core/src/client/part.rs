@@ -39,6 +39,7 @@ impl fmt::Debug for Number {
 impl Part {
     /// Writes a byte for the kind, and then the value, a text after its length: the same in processes of any word size, which
     /// may share a store.
+    #[inline]
     pub(super) fn write_to(&self, mut write: impl FnMut(&[u8])) {
         match self {
             Self::Anonymous => write(&[0]),

@@ -76,7 +76,13 @@ impl<'a> Standing<'a> {
     /// How long until more is available than now. Nothing, if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {
-        let more = self.remaining().saturating_add(1);
+        self.more_after_than(self.remaining())
+    }
+
+    /// Returns [`more_after`](Self::more_after) where `remaining` is what [`remaining`](Self::remaining) returned.
+    #[must_use]
+    pub fn more_after_than(&self, remaining: u64) -> Option<Duration> {
+        let more = remaining.saturating_add(1);
         (!self.rate.is_unlimited() && more <= self.strategy.capacity(self.rate)).then(|| self.until_available(more))
     }
 

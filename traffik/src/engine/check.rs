@@ -8,6 +8,7 @@ use traffik_core::{
     rate::Rate,
     strategy::{AnyStrategy, Strategy},
 };
+use triomphe::Arc as Shared;
 
 use super::Limit;
 use crate::{
@@ -25,7 +26,7 @@ pub struct Check<'a> {
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
     /// The limit as it stood when the same request was charged for it before: it is not charged again.
-    pub(crate) charged_before: Option<Arc<Limit>>,
+    pub(crate) charged_before: Option<Shared<Limit>>,
     /// How far the request was asked.
     pub(crate) resolved: Resolved,
     /// Whether all slots of the queue are taken, so that only what need not wait is admitted.
@@ -51,7 +52,7 @@ pub(crate) struct KeptCheck {
     client: Client,
     rate: Rate,
     cost: u64,
-    charged_before: Option<Arc<Limit>>,
+    charged_before: Option<Shared<Limit>>,
     is_full: bool,
 }
 

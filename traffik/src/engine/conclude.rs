@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use traffik_core::decision::Outcome;
+use triomphe::Arc as Shared;
 
 use super::{Check, Checks, Limit, Limits};
 use crate::{
@@ -39,8 +40,8 @@ impl Limits {
             let queued = queued.next().unwrap_or_default();
             match check.charged_before.take() {
                 Some(limit) => limit,
-                None if check.is_counted() => Arc::new(limit(check, outcomes.next(), by.clone(), queued)),
-                None => Arc::new(limit(check, None, DecidedBy::Primary, 0)),
+                None if check.is_counted() => Shared::new(limit(check, outcomes.next(), by.clone(), queued)),
+                None => Shared::new(limit(check, None, DecidedBy::Primary, 0)),
             }
         }))
     }

@@ -1,6 +1,5 @@
-use std::sync::Arc;
-
 use axum::http::{Extensions, request::Parts};
+use triomphe::Arc;
 
 use super::ledger::Ledger;
 use crate::engine::Traffik;

@@ -7,6 +7,7 @@ use std::sync::{
 
 use smallvec::SmallVec;
 use traffik_core::{client::Client, decision::Receipt};
+use triomphe::Arc as Shared;
 
 use crate::{
     engine::{Limit, Limits, Traffik},
@@ -33,7 +34,7 @@ type Entries = SmallVec<[LedgerEntry; 1]>;
 /// A limit that the request met.
 #[derive(Clone, Debug)]
 struct LedgerEntry {
-    limit: Arc<Limit>,
+    limit: Shared<Limit>,
     /// Whether it was charged, rather than only looked at by a decision that was refused.
     charged: bool,
 }
@@ -70,7 +71,7 @@ impl LedgerEntry {
         if self.charged {
             self.charged = false;
             // The permit keeps telling what it told.
-            Arc::make_mut(&mut self.limit).give_back();
+            Shared::make_mut(&mut self.limit).give_back();
         }
     }
 }
@@ -100,10 +101,10 @@ impl Ledger {
         let mut entries = self.lock();
         let before = entries.len();
         for limit in limits.shared() {
-            if entries.iter().take(before).any(|earlier| Arc::ptr_eq(&earlier.limit, limit)) {
+            if entries.iter().take(before).any(|earlier| Shared::ptr_eq(&earlier.limit, limit)) {
                 continue;
             }
-            let new = LedgerEntry { limit: Arc::clone(limit), charged: is_charged && limit.is_counted() };
+            let new = LedgerEntry { limit: Shared::clone(limit), charged: is_charged && limit.is_counted() };
             if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(&new)) {
                 self.warn_of_twice(earlier, &new);
             }
@@ -116,7 +117,7 @@ impl Ledger {
     ///
     /// Also when it was let through uncounted: what was not answered then may have been charged, and is not waited for again.
     #[inline]
-    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Arc<Limit>> {
+    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Shared<Limit>> {
         if !self.has_entries.load(Ordering::Acquire) {
             return None;
         }
@@ -124,7 +125,7 @@ impl Ledger {
         let is_it = |entry: &&LedgerEntry| {
             entry.passed() && Arc::ptr_eq(entry.limit.definition(), definition) && entry.limit.client() == client
         };
-        self.lock().iter().rev().find(is_it).map(|entry| Arc::clone(&entry.limit))
+        self.lock().iter().rev().find(is_it).map(|entry| Shared::clone(&entry.limit))
     }
 
     /// Warns of two limits that are the same but for their uids: once of each that is met second.
@@ -146,15 +147,12 @@ impl Ledger {
 
     /// Shows every limit that was met, once each: as it stood last.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
-        let met = self.lock();
-        let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
-        for LedgerEntry { limit, .. } in met.iter().filter(|met| met.limit.is_counted()) {
-            match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
-                Some(earlier) => *earlier = limit,
-                None => limits.push(limit),
-            }
-        }
-        show(&limits);
+        show(&last_of_each(&self.lock()));
+    }
+
+    /// The same without the lock.
+    pub(super) fn show_alone(&mut self, show: impl FnOnce(&[&Limit])) {
+        show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner)));
     }
 
     /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
@@ -183,6 +181,17 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn last_of_each(entries: &[LedgerEntry]) -> SmallVec<[&Limit; 4]> {
+    let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
+    for LedgerEntry { limit, .. } in entries.iter().filter(|entry| entry.limit.is_counted()) {
+        match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
+            Some(earlier) => *earlier = limit,
+            None => limits.push(limit),
+        }
+    }
+    limits
 }
 
 /// Where something was charged, each once. As a rule it is one place.

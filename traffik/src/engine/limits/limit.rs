@@ -135,6 +135,13 @@ impl Limit {
         self.standing()?.more_after()
     }
 
+    /// What remains, and how long until more does. A permit is free when a client leaves, so that nothing is known of the time.
+    pub(crate) fn state(&self) -> (u64, Option<Duration>) {
+        let Some(standing) = self.standing() else { return (u64::MAX, None) };
+        let remaining = standing.remaining();
+        (remaining, if self.definition.is_held { None } else { standing.more_after_than(remaining) })
+    }
+
     /// How long until all of it remains again.
     #[must_use]
     pub fn reset_after(&self) -> Duration {

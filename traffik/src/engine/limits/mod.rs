@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use traffik_core::decision::Receipt;
+use triomphe::Arc as Shared;
 
 pub use self::limit::Limit;
 use crate::{
@@ -20,18 +21,22 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Each shared with the ledger of its request, so that what is moved and cloned on the way is small.
-    all: OneOrMore<Arc<Limit>>,
+    all: OneOrMore<Shared<Limit>>,
 }
 
 impl Limits {
-    pub(super) fn of_all(all: OneOrMore<Arc<Limit>>) -> Self {
+    pub(super) fn of_all(all: OneOrMore<Shared<Limit>>) -> Self {
         Self { all }
     }
 
     #[cold]
     pub(super) fn hold(&mut self) {
         // A limit that was charged before is held already, and shared.
-        self.all.iter_mut().filter_map(Arc::get_mut).filter(|limit| limit.definition().is_held).for_each(Limit::hold);
+        self.all
+            .iter_mut()
+            .filter_map(Shared::get_mut)
+            .filter(|limit| limit.definition().is_held)
+            .for_each(Limit::hold);
     }
 
     /// Whether any of them holds a place for as long as it is there.
@@ -101,7 +106,7 @@ impl Limits {
         self.shared().map(|limit| &**limit)
     }
 
-    pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<Limit>> + Clone {
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Shared<Limit>> + Clone {
         self.all.iter()
     }
 
@@ -119,7 +124,7 @@ impl Limits {
     /// Those of two decisions that were made together.
     #[cfg(feature = "ws")]
     pub(crate) fn with(mut self, others: &Self) -> Self {
-        others.shared().for_each(|limit| self.all.add(Arc::clone(limit), |_, _| false));
+        others.shared().for_each(|limit| self.all.add(Shared::clone(limit), |_, _| false));
         self
     }
 

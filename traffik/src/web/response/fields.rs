@@ -45,12 +45,10 @@ fn policy(limit: &Limit) -> Option<Cow<'_, HeaderValue>> {
     limit.definition().items.policy(limit.rate())
 }
 
-/// The time is left out where nothing is used, and for permits, which are free when a client leaves.
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {
     list(limits.iter(), |limit, text| {
-        let definition = limit.definition();
-        let more_after = limit.more_after().filter(|_| !definition.is_held);
-        definition.items.write_state(text, limit.remaining(), more_after);
+        let (remaining, more_after) = limit.state();
+        limit.definition().items.write_state(text, remaining, more_after);
     })
 }
 

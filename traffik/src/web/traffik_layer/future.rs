@@ -1,17 +1,20 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use axum::http::Response;
 use pin_project_lite::pin_project;
+use triomphe::Arc;
 
-use crate::web::{
-    ledger::Ledger,
-    response::{TurnedAway, add_fields, is_shared, keep_from_sharing},
-    uploads::Watch,
+use crate::{
+    engine::Limit,
+    web::{
+        ledger::Ledger,
+        response::{TurnedAway, add_fields, is_shared, keep_from_sharing},
+        uploads::Watch,
+    },
 };
 
 pin_project! {
@@ -61,7 +64,8 @@ where
                 watch.end(turned_away, &mut response, ledger.traffik());
             }
             if !(turned_away && ledger.has_charges()) {
-                return Poll::Ready(Ok(tell(response, ledger, *this.x_ratelimit)));
+                tell(&mut response, ledger, *this.x_ratelimit);
+                return Poll::Ready(Ok(response));
             }
             let charged = Arc::clone(ledger);
             let done = Box::pin(async move { charged.give_back().await });
@@ -71,20 +75,27 @@ where
             ready!(giving_back.done.as_mut().poll(cx));
         }
         match (this.giving_back.take(), this.ledger) {
-            (Some(given_back), Some(ledger)) => Poll::Ready(Ok(tell(given_back.response, ledger, *this.x_ratelimit))),
+            (Some(mut given_back), Some(ledger)) => {
+                tell(&mut given_back.response, ledger, *this.x_ratelimit);
+                Poll::Ready(Ok(given_back.response))
+            }
             _ => Poll::Pending,
         }
     }
 }
 
-/// The response, with the fields for all that its request met, unless a cache may hand them to another client.
-fn tell<B>(mut response: Response<B>, ledger: &Ledger, x_ratelimit: bool) -> Response<B> {
-    ledger.show(|limits| {
+/// Adds the fields for all limits that the request met, unless a cache may hand the response to another client.
+fn tell<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, x_ratelimit: bool) {
+    let add = |limits: &[&Limit]| {
         if !(limits.is_empty() || is_shared(response.status(), response.headers())) {
             add_fields(response.headers_mut(), limits, x_ratelimit);
         }
-    });
-    response
+    };
+    // By now the request is dropped, unless the application kept its extensions.
+    match Arc::get_mut(ledger) {
+        Some(ledger) => ledger.show_alone(add),
+        None => ledger.show(add),
+    }
 }
 
 impl<F: fmt::Debug, B> fmt::Debug for ResponseFuture<F, B> {
