@@ -1,18 +1,13 @@
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use axum::{
-    extract::{
-        FromRequestParts,
-        ws::{Message, WebSocket},
-    },
+    extract::{FromRequestParts, ws::Message},
     http::request::Parts,
 };
 
 use super::{
-    charge::{Charge, Cost},
+    limits::{MessageLimits, Scope},
     rejection::MessageRejection,
-    socket::ThrottledSocket,
-    tariff::Tariff,
 };
 use crate::{
     engine::{Check, Limits},
@@ -22,15 +17,16 @@ use crate::{
     },
 };
 
-/// Extractor for the limits of a WebSocket's messages: it takes the throttle and the client from the request that opens
-/// the connection, charges nothing yet, and outlives the upgrade.
+/// Extracts the limits of a WebSocket's messages.
+///
+/// The extractor takes the throttle and the client from the request that opens the connection, and charges nothing.
 ///
 /// `T` is a [`Throttle`](crate::Throttle), or a tuple of up to eight, which are one decision. As with
-/// [`Throttled`](crate::Throttled) a missing layer or a missing address of the peer is a 500 that names the fix, before the
-/// upgrade. So is a throttle with the strategy [`Concurrency`](crate::strategy::Concurrency): a message takes no place, but a
-/// connection does, and that is what `Throttled` is for.
+/// [`Throttled`](crate::Throttled), a missing layer or a missing address of the peer is a 500 that names the fix, before the
+/// upgrade. A throttle with the strategy [`Concurrency`](crate::strategy::Concurrency) is a 500 too: it counts connections,
+/// which `Throttled` does.
 ///
-/// [`throttle`](Self::throttle) wraps the socket, so that the handler sees admitted messages only:
+/// [`throttle`](Self::throttle) wraps the socket. The handler then receives admitted messages only:
 ///
 /// ```
 /// use axum::{Router, extract::{WebSocketUpgrade, ws::Message}, response::Response, routing::any};
@@ -70,7 +66,7 @@ use crate::{
 /// let app: Router = Router::new().route("/chat", any(chat)).layer(traffik.layer());
 /// ```
 ///
-/// [`hit`](Self::hit) decides by hand, about whatever the handler likes:
+/// [`hit`](Self::hit) charges a message by hand:
 ///
 /// ```
 /// use axum::extract::ws::{Message, WebSocket};
@@ -89,49 +85,58 @@ use crate::{
 /// }
 /// ```
 ///
-/// All connections of a client share its limits, unless they are [per connection](Self::per_connection). The rate, the client
-/// and, unless messages have one of their [own](Self::cost), the cost are those of the request.
+/// All connections of a client share its limits, unless they are [per connection](Self::per_connection). The client, the rate
+/// and the cost are those of the request. [`cost`](Self::cost) sets another cost.
 pub struct Messages<T> {
-    tariff: Tariff,
+    pub(super) limits: Arc<MessageLimits>,
+    cost: Option<Cost>,
     throttles: PhantomData<fn() -> T>,
 }
 
+type Cost = Arc<dyn Fn(&Message) -> u64 + Send + Sync>;
+
 impl<T> Messages<T> {
-    /// Charges a message what the throttles cost, and tells how the client stands.
+    fn new(limits: MessageLimits, cost: Option<Cost>) -> Self {
+        Self { limits: Arc::new(limits), cost, throttles: PhantomData }
+    }
+
+    /// Charges a message at the cost of the throttles, and returns the limits.
     ///
     /// # Errors
     ///
-    /// When a limit has no room, or the backend gave no answer and [`on_error`](crate::on_error) lets nothing through then.
+    /// Returns an error if a limit has no room, or if the backend gives no answer and [`on_error`](crate::on_error) does not
+    /// admit the message.
     pub async fn hit(&self) -> Result<Limits, MessageRejection> {
-        self.tariff.hit(None).await
+        self.limits.hit(None).await
     }
 
-    /// The same for a message that costs so much.
+    /// Charges a message at this cost, and returns the limits.
     ///
     /// # Errors
     ///
-    /// As [`hit`](Self::hit).
+    /// See [`hit`](Self::hit).
     pub async fn hit_costing(&self, cost: u64) -> Result<Limits, MessageRejection> {
-        self.tariff.hit(Some(cost)).await
+        self.limits.hit(Some(cost)).await
     }
 
-    /// The same for this message, by its own [cost](Self::cost).
+    /// Charges this message at its own [cost](Self::cost), and returns the limits.
     ///
     /// # Errors
     ///
-    /// As [`hit`](Self::hit).
+    /// See [`hit`](Self::hit).
     pub async fn hit_for(&self, message: &Message) -> Result<Limits, MessageRejection> {
-        self.tariff.hit(self.tariff.cost.of(message)).await
+        self.limits.hit(self.cost_of(message)).await
     }
 
-    /// Whether the last message of this connection that was decided about was not admitted, by hand or in a
-    /// [`ThrottledSocket`].
+    /// Whether the last message of this connection was not admitted, by hand or in a
+    /// [`ThrottledSocket`](super::ThrottledSocket).
     #[must_use]
     pub fn is_throttled(&self) -> bool {
-        self.tariff.is_throttled()
+        self.limits.is_throttled()
     }
 
-    /// Charges by a function of the message, instead of what the throttles cost. A message that costs 0 is not counted.
+    /// Sets the cost of a message by a function, in place of the cost of the throttles. A message with a cost of 0 is not
+    /// counted.
     ///
     /// ```
     /// # use axum::extract::ws::Message;
@@ -141,34 +146,34 @@ impl<T> Messages<T> {
     /// # }
     /// ```
     #[must_use]
-    pub fn cost(mut self, cost: impl Fn(&Message) -> u64 + Send + Sync + 'static) -> Self {
-        self.tariff.cost = Cost::function(cost);
-        self
+    pub fn cost(self, cost: impl Fn(&Message) -> u64 + Send + Sync + 'static) -> Self {
+        Self { cost: Some(Arc::new(cost)), ..self }
     }
 
-    /// Charges 1 for each `unit` bytes that a message begins, and for an empty one: with 1024, say, 1 for each KiB. A unit
-    /// of 0 is taken for 1.
+    /// Sets the cost of a message to its size in units of `unit` bytes, rounded up, and at least 1. With 1024, a message costs
+    /// 1 for each KiB. A unit of 0 is taken for 1.
     ///
-    /// A message is read before it is charged. What one may hold at most is said by
-    /// [`WebSocketUpgrade::max_message_size`](axum::extract::WebSocketUpgrade::max_message_size).
+    /// A message is read before it is charged.
+    /// [`WebSocketUpgrade::max_message_size`](axum::extract::WebSocketUpgrade::max_message_size) sets the maximum size.
     #[must_use]
-    pub fn cost_by_size(mut self, unit: usize) -> Self {
-        self.tariff.cost = Cost::by_size(unit);
-        self
+    pub fn cost_by_size(self, unit: usize) -> Self {
+        self.cost(move |message| units(message, unit))
     }
 
-    /// Counts each connection by itself rather than all of a client together. Its limits are kept with it: no backend is
-    /// asked, and none can be away. They are gone when it ends, so limit handshakes as well.
+    /// Limits each connection alone, instead of all connections of the client together.
+    ///
+    /// The limits are kept with the connection and end with it. They ask no backend, and no outage affects them. A client can
+    /// reconnect to reset them, so limit handshakes as well.
     #[must_use]
     pub fn per_connection(self) -> Self {
-        self.charged_to(Charge::by_connection)
+        Self::new(self.limits.per_connection(), self.cost)
     }
 
-    /// Holds each connection to limits of its own as well. They are asked first; the client is asked only if they have room,
-    /// and both are charged, or neither is.
+    /// Adds limits for each connection alone. They are checked first, and the client's limits only if they have room. A
+    /// message is charged to all of them, or to none.
     ///
-    /// A decision that waits for the backend runs in a task. It is finished even if the future that asked for it is dropped or
-    /// not polled, and then the next message of the connection is decided about.
+    /// A decision that waits for the backend runs in a task. The task finishes the decision even if the future that asked
+    /// for it is dropped or not polled. Then the next message of the connection is decided.
     ///
     /// ```
     /// use axum::{extract::WebSocketUpgrade, response::Response};
@@ -188,22 +193,27 @@ impl<T> Messages<T> {
     /// ```
     #[must_use]
     pub fn and_per_connection<U>(self, each: &Messages<U>) -> Messages<(T, U)> {
-        self.charged_to(|charge| charge.and_by_connection(each.tariff.charge()))
+        Messages::new(self.limits.and_per_connection(&each.limits), self.cost)
     }
 
-    /// Wraps the socket: it yields admitted messages only, and answers the others.
-    pub fn throttle(&self, socket: WebSocket) -> ThrottledSocket {
-        ThrottledSocket::new(socket, self.tariff.clone())
+    pub(super) fn cost_of(&self, message: &Message) -> Option<u64> {
+        self.cost.as_ref().map(|cost| cost(message))
     }
 
-    pub(super) fn into_tariff(self) -> Tariff {
-        self.tariff
+    /// Returns the same with other throttles as its type.
+    pub(super) fn retyped<U>(&self) -> Messages<U> {
+        Messages { limits: Arc::clone(&self.limits), cost: self.cost.clone(), throttles: PhantomData }
     }
+}
 
-    fn charged_to<U>(self, charge: impl FnOnce(&Charge) -> Charge) -> Messages<U> {
-        let tariff = Tariff::new(charge(self.tariff.charge()), self.tariff.cost);
-        Messages { tariff, throttles: PhantomData }
-    }
+/// The size of a message in units, rounded up, and at least 1.
+fn units(message: &Message, unit: usize) -> u64 {
+    let bytes = match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Close(_) => 0,
+    };
+    bytes.div_ceil(unit.max(1)).max(1).try_into().unwrap_or(u64::MAX)
 }
 
 impl<T, S> FromRequestParts<S> for Messages<T>
@@ -220,21 +230,33 @@ where
             return Err(Misconfigured::places_of_messages(held.definition).into());
         }
         checks.store().map_err(Misconfigured::from)?;
-        let charge = Charge::by_client(context.traffik().clone(), checks.map(Check::for_messages));
-        Ok(Self { tariff: Tariff::new(charge, Cost::default()), throttles: PhantomData })
+        let client = Scope::Client(Arc::new(checks.map(Check::for_messages)));
+        Ok(Self::new(MessageLimits::new(context.traffik().clone(), client), None))
     }
 }
 
-/// A clone charges the same limits, those of the connection included.
+/// A clone charges the same limits, including those of the connection.
 impl<T> Clone for Messages<T> {
     fn clone(&self) -> Self {
-        Self { tariff: self.tariff.clone(), throttles: PhantomData }
+        self.retyped()
     }
 }
 
 impl<T> fmt::Debug for Messages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let uids = self.tariff.charge().uids();
-        f.debug_struct("Messages").field("uids", &uids).finish_non_exhaustive()
+        f.debug_struct("Messages").field("uids", &self.limits.uids()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_up_to_whole_units() {
+        let cost = |size: usize, unit| units(&Message::Binary(vec![0; size].into()), unit);
+        assert_eq!([0, 1, 1024, 1025, 2048].map(|size| cost(size, 1024)), [1, 1, 1, 2, 2]);
+        assert_eq!(cost(7, 0), 7);
+        assert_eq!(units(&Message::Text("süß".into()), 2), 3, "sizes are in bytes");
     }
 }

@@ -1,12 +1,12 @@
 #![doc = include_str!("mod.md")]
 
-mod charge;
+mod connection;
+mod limits;
 mod messages;
-mod notification;
+mod notice;
 pub mod over_limit;
 mod rejection;
 mod socket;
-mod tariff;
 
 pub use self::{
     messages::Messages,

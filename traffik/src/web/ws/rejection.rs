@@ -2,9 +2,9 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use axum::extract::ws::Message;
 use thiserror::Error;
-use traffik_core::backend::BackendError;
+use traffik_core::{backend::BackendError, clock::Timestamp};
 
-use super::notification::Notification;
+use super::notice::Notice;
 use crate::{
     engine::{Error, Limit, Limits},
     limit::ConfigError,
@@ -14,19 +14,19 @@ use crate::{
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MessageRejection {
-    /// The client is over a limit. Where the limits of a connection had no room, those of its client were not asked.
+    /// A limit has no room. If it is a limit of the connection, those of the client were not checked.
     #[error("too many messages: {} has no room", .0.tightest().uid())]
     Limited(Limits),
-    /// The backend gave no answer, so nobody knows whether the client is over a limit. The connection is as good as before.
+    /// The backend gave no answer, so the limits could not be checked. The connection goes on.
     #[error("the limits of this message cannot be checked at present")]
     Unavailable {
         /// Why the backend gave none.
         #[source]
         error: Arc<BackendError>,
-        /// When to try again: in a second, unless a function of yours says otherwise.
+        /// When to try again. Defaults to one second; a function in [`on_error`](crate::on_error) can set another time.
         retry_after: Duration,
     },
-    /// The backend gave no answer, and [`on_error`](crate::on_error) says to raise that.
+    /// The backend gave no answer, and [`on_error`](crate::on_error) raises an error then.
     #[error("the limits of this message cannot be checked: {0}")]
     Raised(#[source] Box<dyn StdError + Send + Sync>),
     /// The throttles cannot be one decision.
@@ -44,8 +44,9 @@ impl MessageRejection {
         }
     }
 
-    /// How long until the same message would be admitted, if the client sends no other until then. Nothing, if it never
-    /// will be, because it costs more than a limit can hold.
+    /// Returns how long until the same message would be admitted, if the client sends no other until then.
+    ///
+    /// Returns `None` if the message costs more than a limit can hold.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -55,13 +56,24 @@ impl MessageRejection {
         }
     }
 
-    /// The message that tells the client: the text `{"type":"rate_limit","error":"Too many messages","retry_after":1}`.
+    /// Returns the message that informs the client: the text
+    /// `{"type":"rate_limit","error":"Too many messages","retry_after":1}`.
     ///
-    /// `retry_after` is in whole seconds, rounded up, and at least 1. It is left out where the message can never be admitted,
-    /// and `error` says so then. Where the limits could not be checked it says that: `"Limits cannot be checked"`.
+    /// `retry_after` is in whole seconds, rounded up, and at least 1. It is absent if the message can never be admitted; then
+    /// `error` says so. If the limits could not be checked, `error` is `"Limits cannot be checked"`.
     #[must_use]
     pub fn notification(&self) -> Message {
-        Notification::of(self).message(self.retry_after())
+        self.notice(Timestamp::UNIX_EPOCH).message(Timestamp::UNIX_EPOCH)
+    }
+
+    pub(super) fn notice(&self, now: Timestamp) -> Notice {
+        let retry_after = self.retry_after();
+        let error = match self {
+            Self::Limited(_) if retry_after.is_none() => "The message costs more than its limit allows",
+            Self::Limited(_) => "Too many messages",
+            Self::Unavailable { .. } | Self::Raised(_) | Self::Misconfigured(_) => "Limits cannot be checked",
+        };
+        Notice::Rejected { error, retry_at: retry_after.map(|wait| now.saturating_add(wait)) }
     }
 }
 

@@ -6,7 +6,7 @@ use traffik_core::{
     strategy::{AnyStrategy, Past, Strategy, StrategyError, TokenBucket},
 };
 
-/// How often a connection may have something done, whatever its throttles say: kept here, and asked of nobody.
+/// Limits how often the socket does something for its client, whatever the throttles.
 #[derive(Debug)]
 pub(super) struct Allowance {
     strategy: AnyStrategy,
@@ -15,21 +15,19 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// As much at once as the rate allows in its period.
-    pub(super) fn new(rate: Rate) -> Self {
-        Self { strategy: TokenBucket::new().into(), rate, past: None }
-    }
-
-    /// As much at once as this.
-    pub(super) fn with_burst(rate: Rate, burst: u64) -> Self {
-        Self { strategy: TokenBucket::new().burst(burst).into(), ..Self::new(rate) }
+    pub(super) fn new(bucket: TokenBucket, rate: Rate) -> Self {
+        Self { strategy: bucket.into(), rate, past: None }
     }
 
     pub(super) fn check(&self) -> Result<(), StrategyError> {
         if self.rate.is_unlimited() { Ok(()) } else { self.strategy.check(self.rate) }
     }
 
-    /// Takes one, or tells how long until there is one.
+    /// Takes one.
+    ///
+    /// # Errors
+    ///
+    /// Returns how long until one is available.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<(), Duration> {
         let verdict = self.strategy.decide(self.past.take(), self.rate, 1, now);
         self.past = verdict.past;
@@ -45,8 +43,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_burst_and_then_the_rate() {
-        let mut allowance = Allowance::with_burst(Rate::literal("10/s"), 3);
+    fn allowance_has_a_burst_and_then_the_rate() {
+        let mut allowance = Allowance::new(TokenBucket::new().burst(3), Rate::literal("10/s"));
         allowance.check().unwrap();
         let mut take = |millis: u64| allowance.take(Timestamp::from_micros(1_000_000_000 + millis * 1000));
         assert_eq!([take(0), take(0), take(0)], [Ok(()); 3]);
@@ -58,8 +56,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_held_to_no_limit() {
-        let mut allowance = Allowance::new(Rate::literal("0/0"));
+    fn unlimited_allowance_always_has_one() {
+        let mut allowance = Allowance::new(TokenBucket::new(), Rate::literal("0/0"));
         allowance.check().unwrap();
         assert!((0..10_000).all(|_| allowance.take(Timestamp::from_micros(1)).is_ok()));
     }

@@ -48,13 +48,15 @@ impl Controls {
 
 #[cfg(test)]
 mod tests {
+    use traffik_core::strategy::TokenBucket;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 
     #[test]
     fn pongs_that_were_asked_for_are_free() {
-        let mut controls = Controls::new(Allowance::new(Controls::RATE));
+        let mut controls = Controls::new(Allowance::new(TokenBucket::new(), Controls::RATE));
         let (ping, pong) = (Message::Ping("".into()), Message::Pong("".into()));
         for _ in 0..100 {
             controls.note_sent(&ping);
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn pings_of_a_peer_that_reads_nothing_end_however_slow_they_come() {
-        let mut controls = Controls::new(Allowance::new(Rate::literal("0/0")));
+        let mut controls = Controls::new(Allowance::new(TokenBucket::new(), Rate::literal("0/0")));
         let ping = Message::Ping("".into());
         assert!((0..64).all(|_| controls.admit(&ping, true, NOW).is_ok()));
         assert!(controls.admit(&ping, false, NOW).is_ok());

@@ -8,7 +8,7 @@ use axum::{
     Error,
     extract::ws::{Message, WebSocket},
 };
-use futures_util::{Sink, stream::Stream, task::AtomicWaker};
+use futures_util::task::AtomicWaker;
 
 /// What is read: a message, an error, or the end.
 pub(super) type Read = Option<Result<Message, Error>>;
@@ -42,10 +42,6 @@ impl Line {
         Self { socket, wakers: Arc::default() }
     }
 
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
-        Pin::new(&mut self.socket).poll_next(cx)
-    }
-
     /// Polls one of the functions of `Sink`.
     pub(super) fn poll_write(
         &mut self,
@@ -56,10 +52,6 @@ impl Line {
         self.wakers.register(side, cx.waker());
         let waker = Waker::from(Arc::clone(&self.wakers));
         poll(Pin::new(&mut self.socket), &mut Context::from_waker(&waker))
-    }
-
-    pub(super) fn start_send(&mut self, message: Message) -> Result<(), Error> {
-        Pin::new(&mut self.socket).start_send(message)
     }
 
     /// Has the reader and the writer look again.

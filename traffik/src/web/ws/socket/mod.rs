@@ -17,7 +17,7 @@ use axum::{
     http::HeaderValue,
 };
 use futures_util::{SinkExt, StreamExt};
-use traffik_core::{clock::AnyClock, rate::Rate};
+use traffik_core::{clock::AnyClock, rate::Rate, strategy::TokenBucket};
 
 pub use self::json::RecvJsonError;
 use self::{
@@ -27,7 +27,7 @@ use self::{
     outbox::Outbox,
     stage::Stage,
 };
-use super::{messages::Messages, over_limit::OverLimit, tariff::Tariff};
+use super::{messages::Messages, over_limit::OverLimit};
 
 /// A WebSocket whose messages are held to limits: it yields those that are admitted, and answers the others.
 ///
@@ -68,9 +68,9 @@ use super::{messages::Messages, over_limit::OverLimit, tariff::Tariff};
 /// A receive that is dropped before it is ready loses nothing.
 pub struct ThrottledSocket {
     line: Line,
-    tariff: Tariff,
-    /// The tariffs of kinds of messages. The first that a message is counts.
-    kinds: Vec<(IsKind, Tariff)>,
+    messages: Messages<()>,
+    /// The first kind that a message is counts.
+    kinds: Vec<(IsKind, Messages<()>)>,
     over_limit: OverLimit,
     controls: Controls,
     outbox: Outbox,
@@ -83,22 +83,25 @@ pub struct ThrottledSocket {
 
 type IsKind = Box<dyn Fn(&Message) -> bool + Send + Sync>;
 
-impl ThrottledSocket {
-    pub(super) fn new(socket: WebSocket, tariff: Tariff) -> Self {
-        Self {
+impl<T> Messages<T> {
+    /// Wraps the socket: it yields admitted messages only, and answers the others.
+    pub fn throttle(&self, socket: WebSocket) -> ThrottledSocket {
+        ThrottledSocket {
             line: Line::new(socket),
-            clock: tariff.traffik().clock().clone(),
-            tariff,
+            messages: self.retyped(),
             kinds: Vec::new(),
             over_limit: OverLimit::default(),
-            controls: Controls::new(Allowance::new(Controls::RATE)),
+            controls: Controls::new(Allowance::new(TokenBucket::new(), Controls::RATE)),
             outbox: Outbox::new(),
             stage: Stage::default(),
             ahead: None,
             violations: 0,
+            clock: self.limits.traffik.clock().clone(),
         }
     }
+}
 
+impl ThrottledSocket {
     /// Does this about messages over the limit, rather than [`Notify`](super::over_limit::Notify).
     #[must_use]
     pub fn over_limit(self, over_limit: impl Into<OverLimit>) -> Self {
@@ -109,7 +112,7 @@ impl ThrottledSocket {
     /// what the socket was made with. Pings, pongs and the close frame are never charged.
     #[must_use]
     pub fn kind<T>(mut self, messages: Messages<T>, is_it: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
-        self.kinds.push((Box::new(is_it), messages.into_tariff()));
+        self.kinds.push((Box::new(is_it), messages.retyped()));
         self
     }
 
@@ -119,7 +122,7 @@ impl ThrottledSocket {
     /// A rate that is out of bounds for [`TokenBucket`](crate::strategy::TokenBucket) is not taken, and warned of.
     #[must_use]
     pub fn control_frames(mut self, rate: Rate) -> Self {
-        let allowance = Allowance::new(rate);
+        let allowance = Allowance::new(TokenBucket::new(), rate);
         match allowance.check() {
             Ok(()) => self.controls = Controls::new(allowance),
             Err(error) => tracing::warn!(%error, "control frames are not held to the rate {rate}"),
@@ -155,17 +158,13 @@ impl ThrottledSocket {
     pub fn protocol(&self) -> Option<&HeaderValue> {
         self.line.socket.protocol()
     }
-
-    fn tariff_of(&self, message: &Message) -> &Tariff {
-        self.kinds.iter().find(|(is_it, _)| is_it(message)).map_or(&self.tariff, |(_, tariff)| tariff)
-    }
 }
 
 impl fmt::Debug for ThrottledSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tariff, over_limit, violations, .. } = self;
+        let Self { messages, over_limit, violations, .. } = self;
         let mut debug = f.debug_struct("ThrottledSocket");
-        debug.field("tariff", tariff).field("over_limit", over_limit).field("violations", violations);
+        debug.field("messages", messages).field("over_limit", over_limit).field("violations", violations);
         debug.finish_non_exhaustive()
     }
 }

@@ -1,111 +1,68 @@
 use std::task::{Context, Poll};
 
-use axum::extract::ws::Message;
-use futures_util::Sink;
-use traffik_core::{
-    clock::{AnyClock, Timestamp},
-    rate::Rate,
-};
+use futures_util::{Sink, SinkExt};
+use traffik_core::{clock::AnyClock, rate::Rate, strategy::TokenBucket};
 
 use super::{
     allowance::Allowance,
     line::{Line, Side},
     stage::{Sleep, sleep},
 };
-use crate::web::ws::{notification::Notification, rejection::MessageRejection};
+use crate::web::ws::notice::Notice;
 
-/// What the client is to be told. There is one notice at most, and the newest replaces it: so however many messages come, and
-/// whether or not the client ever reads, nothing waits and nothing grows.
+/// Sends notices to the client.
+///
+/// It holds one notice at most, and a new one replaces it. So its size does not depend on how many messages come, or on
+/// whether the client reads.
 pub(super) struct Outbox {
-    waiting: Option<Notice>,
+    pub(super) notice: Option<Notice>,
     allowance: Allowance,
-    /// Until there is an allowance again.
-    turn: Option<Sleep>,
-    /// Whether something was written since the last flush.
-    is_unflushed: bool,
-    /// Whether the last flush left something, since the client did not read.
-    is_blocked: bool,
-}
-
-pub(super) enum Notice {
-    Standard { notification: Notification, retry_at: Option<Timestamp> },
-    Own(Message),
-}
-
-impl Notice {
-    pub(super) fn of(rejection: &MessageRejection, now: Timestamp) -> Self {
-        let retry_at = rejection.retry_after().map(|wait| now.saturating_add(wait));
-        Self::Standard { notification: Notification::of(rejection), retry_at }
-    }
-
-    fn message(self, now: Timestamp) -> Message {
-        match self {
-            Self::Standard { notification, retry_at } => {
-                notification.message(retry_at.map(|then| then.saturating_since(now)))
-            }
-            Self::Own(message) => message,
-        }
-    }
+    /// Ends when the allowance has room again.
+    pause: Option<Sleep>,
+    /// Whether anything was written since the last flush.
+    pub(super) is_unflushed: bool,
+    /// Whether the last flush was incomplete, since the client did not read.
+    pub(super) is_blocked: bool,
 }
 
 impl Outbox {
     const RATE: Rate = Rate::literal("10/s");
-    const AT_ONCE: u64 = 100;
+    const BURST: u64 = 100;
 
     pub(super) fn new() -> Self {
-        let allowance = Allowance::with_burst(Self::RATE, Self::AT_ONCE);
-        Self { waiting: None, allowance, turn: None, is_unflushed: false, is_blocked: false }
+        let allowance = Allowance::new(TokenBucket::new().burst(Self::BURST), Self::RATE);
+        Self { notice: None, allowance, pause: None, is_unflushed: false, is_blocked: false }
     }
 
-    /// Whether the client has not taken what was sent.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.is_blocked
-    }
-
-    /// Has everything flushed that was written, by whomever.
-    pub(super) fn flush_soon(&mut self) {
-        self.is_unflushed = true;
-    }
-
-    /// Forgets what was not sent.
-    pub(super) fn clear(&mut self) {
-        self.waiting = None;
-    }
-
-    /// Tells this rather than what was not sent yet.
-    pub(super) fn put(&mut self, notice: Notice) {
-        self.waiting = Some(notice);
-    }
-
-    /// Sends and flushes what there is, as far as the client takes it.
+    /// Sends and flushes, as far as the client reads.
     pub(super) fn poll(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
         self.flush(line, cx);
         self.send(line, clock, cx);
         self.flush(line, cx);
     }
 
-    /// Sends what there is, if the client takes it. The next flush hands it over.
+    /// Writes the notice, if the client reads. The next flush sends it.
     pub(super) fn send(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
-        let mut waits = || self.turn.as_mut().is_some_and(|turn| turn.as_mut().poll(cx).is_pending());
-        if self.waiting.is_none() || self.is_blocked || waits() {
+        let mut pauses = || self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_pending());
+        if self.notice.is_none() || self.is_blocked || pauses() {
             return;
         }
-        self.turn = None;
+        self.pause = None;
         match line.poll_write(Side::Reader, cx, Sink::poll_ready) {
             Poll::Ready(Ok(())) => {}
-            // The reader sees why.
-            Poll::Ready(Err(_)) => return self.clear(),
+            // The reader receives the error.
+            Poll::Ready(Err(_)) => return self.notice = None,
             Poll::Pending => return,
         }
         let now = clock.now();
         if let Err(wait) = self.allowance.take(now) {
-            let mut turn = sleep(clock, wait);
-            // For its waker. Should its time have come, it is the next that is told.
-            self.turn = turn.as_mut().poll(cx).is_pending().then_some(turn);
+            let mut pause = sleep(clock, wait);
+            // Registers the waker. If the time has passed already, the next poll sends the notice.
+            self.pause = pause.as_mut().poll(cx).is_pending().then_some(pause);
             return;
         }
-        if let Some(notice) = self.waiting.take() {
-            self.is_unflushed = line.start_send(notice.message(now)).is_ok();
+        if let Some(notice) = self.notice.take() {
+            self.is_unflushed = line.socket.start_send_unpin(notice.message(now)).is_ok();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -11,19 +12,19 @@ use axum::{
     extract::ws::{CloseFrame, Message, close_code},
 };
 use futures_util::{
-    Sink,
+    Sink, SinkExt, StreamExt,
     stream::{FusedStream, Stream},
 };
 
 use super::{
     ThrottledSocket,
     line::{Read, Side},
-    outbox::Notice,
     stage::{Case, Stage, sleep},
 };
 use crate::{
     engine::Limits,
     web::ws::{
+        notice::Notice,
         over_limit::{Action, Kind, Violation, fitting},
         rejection::MessageRejection,
     },
@@ -79,7 +80,7 @@ impl ThrottledSocket {
             Stage::Reading => {
                 let read = match self.ahead.take() {
                     Some(read) => read,
-                    None => ready!(self.line.poll_read(cx)),
+                    None => ready!(self.line.socket.poll_next_unpin(cx)),
                 };
                 self.begin(read)
             }
@@ -113,9 +114,10 @@ impl ThrottledSocket {
     }
 
     fn decide(&mut self, case: Case) -> Step {
-        let tariff = self.tariff_of(&case.message).clone();
-        let cost = tariff.cost.of(&case.message);
-        self.stage = Stage::Deciding(Box::pin(async move { (case, tariff.hit(cost).await) }));
+        let kind = self.kinds.iter().find(|(is_it, _)| is_it(&case.message));
+        let messages = kind.map_or(&self.messages, |(_, messages)| messages);
+        let (limits, cost) = (Arc::clone(&messages.limits), messages.cost_of(&case.message));
+        self.stage = Stage::Deciding(Box::pin(async move { (case, limits.hit(cost).await) }));
         Step::Again
     }
 
@@ -129,7 +131,7 @@ impl ThrottledSocket {
         if is_violation && case.held_until.is_none() {
             self.violations = self.violations.saturating_add(1);
         }
-        let (notice, retry_after) = (Notice::of(&rejection, self.clock.now()), rejection.retry_after());
+        let (notice, retry_after) = (rejection.notice(self.clock.now()), rejection.retry_after());
         let action = match (&self.over_limit.0, rejection) {
             (_, raised @ (MessageRejection::Raised(_) | MessageRejection::Misconfigured(_))) => {
                 self.stage = Stage::Reading;
@@ -155,8 +157,8 @@ impl ThrottledSocket {
     fn act(&mut self, case: Case, notice: Notice, action: Action) -> Step {
         self.stage = Stage::Reading;
         match action {
-            Action::Notify => self.outbox.put(notice),
-            Action::Reply(message) => self.outbox.put(Notice::Own(message)),
+            Action::Notify => self.outbox.notice = Some(notice),
+            Action::Reply(message) => self.outbox.notice = Some(Notice::Custom(message)),
             Action::Skip => {}
             Action::Admit => return self.pass_on(case),
             Action::Close(frame) => return self.close(frame),
@@ -194,7 +196,7 @@ impl ThrottledSocket {
         if self.ahead.is_some() {
             return Poll::Pending;
         }
-        let read = ready!(self.line.poll_read(cx));
+        let read = ready!(self.line.socket.poll_next_unpin(cx));
         let is_end = match read {
             Some(Ok(message @ (Message::Ping(_) | Message::Pong(_)))) => return Poll::Ready(self.control(message)),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => false,
@@ -213,16 +215,16 @@ impl ThrottledSocket {
     fn control(&mut self, message: Message) -> Step {
         if matches!(message, Message::Ping(_)) {
             // Its answer goes out with the next flush.
-            self.outbox.flush_soon();
+            self.outbox.is_unflushed = true;
         }
-        match self.controls.admit(&message, self.outbox.is_blocked(), self.clock.now()) {
+        match self.controls.admit(&message, self.outbox.is_blocked, self.clock.now()) {
             Ok(()) => Step::Yield(Some(Ok(message))),
             Err(reason) => self.close(CloseFrame { code: close_code::POLICY, reason: reason.into() }),
         }
     }
 
     fn close(&mut self, CloseFrame { code, reason }: CloseFrame) -> Step {
-        self.outbox.clear();
+        self.outbox.notice = None;
         let frame = CloseFrame { code, reason: fitting(reason.as_str()) };
         self.stage = Stage::Closing(Some(frame), sleep(&self.clock, CLOSING_TIME));
         Step::Again
@@ -233,7 +235,7 @@ impl ThrottledSocket {
         let Stage::Closing(frame, time) = &mut self.stage else { return Poll::Ready(Step::Again) };
         // Flushed before: the answer to a ping that is still to go out would go out behind the close frame.
         let is_ready = frame.is_some() && self.line.poll_write(Side::Reader, cx, Sink::poll_flush).is_ready();
-        if is_ready && self.line.start_send(Message::Close(frame.take())).is_err() {
+        if is_ready && self.line.socket.start_send_unpin(Message::Close(frame.take())).is_err() {
             return Poll::Ready(self.end());
         }
         let is_lost = matches!(self.line.poll_write(Side::Reader, cx, Sink::poll_flush), Poll::Ready(Err(_)));
@@ -244,7 +246,7 @@ impl ThrottledSocket {
             // Nothing is read, since pings would be answered still.
             return Poll::Pending;
         }
-        match ready!(self.line.poll_read(cx)) {
+        match ready!(self.line.socket.poll_next_unpin(cx)) {
             Some(Ok(_)) => Poll::Ready(Step::Again),
             Some(Err(_)) | None => Poll::Ready(self.end()),
         }

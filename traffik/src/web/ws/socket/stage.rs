@@ -3,10 +3,9 @@ use std::{pin::Pin, time::Duration};
 use axum::extract::ws::{CloseFrame, Message};
 use traffik_core::clock::{AnyClock, Timestamp};
 
-use super::outbox::Notice;
 use crate::{
     engine::Limits,
-    web::ws::{over_limit::Action, rejection::MessageRejection},
+    web::ws::{notice::Notice, over_limit::Action, rejection::MessageRejection},
 };
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{Error, extract::ws::Message};
-use futures_util::Sink;
+use futures_util::{Sink, SinkExt};
 
 use super::{ThrottledSocket, line::Side};
 
@@ -27,7 +27,7 @@ impl Sink<Message> for ThrottledSocket {
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         self.open()?;
         self.controls.note_sent(&message);
-        self.line.start_send(message)
+        self.line.socket.start_send_unpin(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -1,0 +1,124 @@
+//! The limits of one connection. Their states are kept here, not in a backend.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+use traffik_core::{
+    clock::Timestamp,
+    decision::{Decision, Outcome},
+    strategy::{Past, Strategy},
+};
+
+use crate::{
+    engine::{Check, Checks, Error, KeptCheck, Limits, decide},
+    on_error::{Decided, DecidedBy},
+    one_or_more::OneOrMore,
+};
+
+/// The state of each limit, in the order of the checks.
+type States = SmallVec<[Option<Past>; 1]>;
+
+pub(super) struct ConnectionLimits {
+    pub(super) checks: OneOrMore<KeptCheck>,
+    /// `None` during a decision.
+    states: Mutex<Option<States>>,
+    returned: Notify,
+}
+
+impl ConnectionLimits {
+    pub(super) fn new(checks: OneOrMore<KeptCheck>) -> Arc<Self> {
+        let states = checks.iter().map(|_| None).collect();
+        Arc::new(Self { checks, states: Mutex::new(Some(states)), returned: Notify::new() })
+    }
+
+    /// Takes the states, once no other decision has them.
+    ///
+    /// A waiting message is never given the states by another one: its future may not be polled again.
+    pub(super) async fn lock(self: &Arc<Self>) -> StatesGuard {
+        loop {
+            let returned = self.returned.notified();
+            let states = self.states().take();
+            if let Some(states) = states {
+                return StatesGuard { states, limits: Arc::clone(self) };
+            }
+            returned.await;
+        }
+    }
+
+    fn states(&self) -> MutexGuard<'_, Option<States>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The states of a connection's limits during a decision. Returns them when it is dropped.
+pub(super) struct StatesGuard {
+    states: States,
+    limits: Arc<ConnectionLimits>,
+}
+
+impl StatesGuard {
+    /// Charges a message to all limits of the connection and of the client, or to none. The client's are asked only if those
+    /// of the connection have room.
+    ///
+    /// It waits only for the client's limits: if there are any, a task has to run it.
+    pub(super) async fn decide(
+        mut self,
+        now: Timestamp,
+        cost: Option<u64>,
+        client: Option<Checks<'_>>,
+    ) -> Result<Limits, Error> {
+        let checks = self.limits.checks.map(|check| check.costing(cost));
+        let verdicts = checks.iter().zip(&mut self.states).map(|(check, state)| verdict(check, state, now));
+        let (fits, charged): (SmallVec<[bool; 2]>, States) = verdicts.unzip();
+        let decision = |states: &States| -> Decision {
+            let limits = checks.iter().zip(states).zip(&fits);
+            limits.filter_map(|((check, state), fits)| outcome(check, state.as_ref(), *fits, now)).collect()
+        };
+        let mut decided = None;
+        let mut client_limits = None;
+        if fits.iter().all(|fits| *fits) {
+            // Made before anything is charged: a custom strategy may panic.
+            let charged_decision = decision(&charged);
+            if let Some(client) = client {
+                client_limits = Some(decide(client).await?);
+            }
+            if client_limits.as_ref().is_none_or(Limits::is_admitted) {
+                self.states = charged;
+                decided = Some(charged_decision);
+            }
+        }
+        let decision = decided.unwrap_or_else(|| decision(&self.states));
+        let limits = Limits::new(checks, Decided { decision, by: DecidedBy::Primary });
+        Ok(match client_limits {
+            Some(client_limits) => client_limits.with(&limits),
+            None => limits,
+        })
+    }
+}
+
+impl Drop for StatesGuard {
+    fn drop(&mut self) {
+        *self.limits.states() = Some(mem::take(&mut self.states));
+        self.limits.returned.notify_waiters();
+    }
+}
+
+/// Whether a limit has room, and its state once it is charged. What has expired of `state` is removed.
+fn verdict(check: &Check<'_>, state: &mut Option<Past>, now: Timestamp) -> (bool, Option<Past>) {
+    let strategy = check.strategy();
+    // A custom strategy may panic, and then the state stays.
+    let stored = if strategy.is_custom() { state.clone() } else { state.take() };
+    *state = strategy.present(stored, now).past;
+    let cost = if check.is_counted() { check.cost } else { 0 };
+    let verdict = strategy.decide(state.clone(), check.rate, cost, now);
+    (verdict.admitted, verdict.past)
+}
+
+fn outcome(check: &Check<'_>, state: Option<&Past>, admitted: bool, now: Timestamp) -> Option<Outcome> {
+    let past = || state.map(|past| check.strategy().outline(past, check.rate, check.cost, now));
+    check.is_counted().then(|| Outcome { admitted, past: past(), cost: check.cost, at: now })
+}
