@@ -200,9 +200,9 @@ impl<T> Messages<T> {
         self.cost.as_ref().map(|cost| cost(message))
     }
 
-    /// Returns the same with other throttles as its type.
-    pub(super) fn retyped<U>(&self) -> Messages<U> {
-        Messages { limits: Arc::clone(&self.limits), cost: self.cost.clone(), throttles: PhantomData }
+    /// Changes the type parameter alone.
+    pub(super) fn retyped<U>(self) -> Messages<U> {
+        Messages { limits: self.limits, cost: self.cost, throttles: PhantomData }
     }
 }
 
@@ -238,7 +238,7 @@ where
 /// A clone charges the same limits, including those of the connection.
 impl<T> Clone for Messages<T> {
     fn clone(&self) -> Self {
-        self.retyped()
+        Self { limits: Arc::clone(&self.limits), cost: self.cost.clone(), throttles: PhantomData }
     }
 }
 

@@ -2,8 +2,8 @@ use axum::extract::ws::{CloseFrame, Utf8Bytes, close_code};
 
 use super::Action;
 
-/// Closes the connection with the code 1008 and a reason, once so many messages of it were over the limit. Before that it
-/// does as [`Notify`](super::Notify).
+/// Closes the connection with the code 1008 and a reason after a number of messages over the limit. Before that it does the
+/// same as [`Notify`](super::Notify).
 ///
 /// ```
 /// use traffik::web::ws::over_limit::Close;
@@ -18,19 +18,19 @@ pub struct Close {
 }
 
 impl Close {
-    /// With the `violations`th message over the limit since the connection was opened; 0 is taken for 1. An outage of the
-    /// backend is no violation.
+    /// Closes with the `violations`th message over the limit since the connection was opened; 0 is taken for 1. Messages during
+    /// an outage of the backend do not count.
     pub const fn after(violations: u64) -> Self {
         let after = if violations == 0 { 1 } else { violations };
         Self { after, reason: Utf8Bytes::from_static("Too many messages") }
     }
 
-    /// Tells the client this reason, or as much of it as fits into 123 bytes.
+    /// Sets the reason in the close frame. It is cut after 123 bytes. Defaults to `Too many messages`.
     pub fn reason(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into().into(), ..self }
     }
 
-    /// The action for the message that is over the limit as the `violations`th.
+    /// Returns the action for the `violations`th message over the limit.
     pub(in crate::web::ws) fn action(&self, violations: u64) -> Action {
         if violations < self.after {
             return Action::Notify;
@@ -39,7 +39,7 @@ impl Close {
     }
 }
 
-/// As much of a reason as a close frame has room for.
+/// Cuts a reason to the size of a close frame.
 pub(in crate::web::ws) fn fitting(reason: &str) -> Utf8Bytes {
     const ROOM: usize = 123;
     let end = (0..=ROOM.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));

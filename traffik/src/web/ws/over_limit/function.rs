@@ -4,7 +4,7 @@ use axum::extract::ws::{CloseFrame, Message};
 
 use crate::{engine::Limits, web::ws::rejection};
 
-/// A message over the limit, as a function of one's own is told of it: see [`OverLimit`](super::OverLimit).
+/// A message over the limit, for a function: see [`OverLimit`](super::OverLimit).
 #[derive(Clone, Debug)]
 pub struct Violation {
     pub(in crate::web::ws) limits: Limits,
@@ -12,42 +12,42 @@ pub struct Violation {
     pub(in crate::web::ws) count: u64,
 }
 
-/// What becomes of a message over the limit.
+/// What a function does about a message over the limit.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// It is skipped, and the client told so.
+    /// Skips the message and notifies the client.
     Notify,
-    /// It is skipped, and the client told this.
+    /// Skips the message and sends this answer.
     Reply(Message),
-    /// It is skipped without a word.
+    /// Skips the message without an answer.
     Skip,
-    /// It is passed on all the same, and counted nowhere.
+    /// Admits the message without a charge.
     Admit,
-    /// The connection is closed. A reason that is longer than 123 bytes is cut.
+    /// Closes the connection. A reason that is longer than 123 bytes is cut.
     Close(CloseFrame),
 }
 
 impl Violation {
-    /// How the client stands.
+    /// Returns the limits of the message.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// How many messages of this connection were over the limit, this one included.
+    /// Returns how many messages of this connection were over the limit, including this one.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// How long until it would be admitted. Nothing, if it never will be, because it costs more than a limit can hold.
+    /// Returns how long until the message would be admitted, or `None` if it costs more than a limit can hold.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         rejection::retry_after(&self.limits)
@@ -56,7 +56,7 @@ impl Violation {
 
 type Answer = Pin<Box<dyn Future<Output = Action> + Send>>;
 
-/// A function of the user's, shared.
+/// The user's function.
 #[derive(Clone)]
 pub(in crate::web::ws) struct Function(pub(in crate::web::ws) Arc<dyn Fn(Violation) -> Answer + Send + Sync>);
 

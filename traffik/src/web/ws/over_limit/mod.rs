@@ -1,14 +1,14 @@
 //! What happens to a message over the limit.
 //!
-//! It is said by [`ThrottledSocket::over_limit`](super::ThrottledSocket::over_limit):
+//! [`ThrottledSocket::over_limit`](super::ThrottledSocket::over_limit) sets it:
 //!
 //! | | |
 //! |---|---|
-//! | [`Notify`] | the message is skipped, and the client told so. This is so unless told otherwise |
-//! | [`Skip`] | the message is skipped without a word |
-//! | [`Close`] | so many times it is as with `Notify`, and then the connection is closed |
-//! | [`Wait`] | the message is held until there is room, if that does not take too long |
-//! | a function | decides as you say: see [`OverLimit`] |
+//! | [`Notify`] | skips the message and notifies the client. This is the default |
+//! | [`Skip`] | skips the message without an answer |
+//! | [`Close`] | does the same as `Notify` a number of times, and then closes the connection |
+//! | [`Wait`] | holds the message until there is room, up to a maximum time |
+//! | a function | returns an [`Action`]: see [`OverLimit`] |
 
 mod close;
 mod function;
@@ -24,24 +24,24 @@ pub use self::{
     wait::Wait,
 };
 
-/// Skips the message and tells the client:
+/// Skips the message and notifies the client with
 /// `{"type":"rate_limit","error":"Too many messages","retry_after":1}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Notify;
 
-/// Skips the message without a word.
+/// Skips the message without an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Skip;
 
-/// What happens to a message over the limit: any of what this [module](self) lists.
+/// What happens to a message over the limit: any of the types that this [module](self) lists.
 ///
-/// A function of your own is told of each message, and says what becomes of it. The reader waits for its answer.
+/// An async function receives each message over the limit and returns an [`Action`]. The socket reads on when it has returned.
 ///
 /// ```
 /// use axum::extract::ws::{CloseFrame, close_code};
 /// use traffik::web::ws::{ThrottledSocket, over_limit::{Action, Violation}};
 ///
-/// /// Who pays is let through. Who does not is warned ten times.
+/// /// Admits paying users. Warns others ten times, then closes.
 /// async fn by_plan(violation: Violation) -> Action {
 ///     match violation.count() {
 ///         _ if is_paying().await => Action::Admit,
@@ -73,7 +73,7 @@ impl Default for OverLimit {
     }
 }
 
-/// Whatever can be said turns into it.
+/// Implements the conversions of the types in this module.
 macro_rules! over_limit {
     ($($name:ident($value:pat) => $kind:expr;)+) => {
         $(impl From<$name> for OverLimit {

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 /// Holds the message until there is room, and then passes it on.
 ///
-/// Nothing is read behind a message that is held, so a client that goes on sending is slowed down by TCP. One more message is
-/// looked for, so that pings are answered and the end of the connection is seen. A message that would have to wait for longer
-/// than allowed is treated as with [`Notify`](super::Notify). So is one that can never be admitted.
+/// While it holds a message, the socket reads at most one more, so TCP slows the client down. Pings are still answered, and
+/// the end of the connection is noticed. A message that would wait too long, or that can never be admitted, is treated as with
+/// [`Notify`](super::Notify).
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// For no longer than this, by the app's clock.
+    /// Sets the maximum time, by the app's clock.
     pub const fn up_to(longest: Duration) -> Self {
         Self { longest }
     }

@@ -1,4 +1,4 @@
-//! The socket with limits: a reader that decides, a writer, and an outbox between them.
+//! The socket with limits: a reader, a writer, and an outbox for the answers to rejected messages.
 
 mod allowance;
 mod controls;
@@ -29,10 +29,10 @@ use self::{
 };
 use super::{messages::Messages, over_limit::OverLimit};
 
-/// A WebSocket whose messages are held to limits: it yields those that are admitted, and answers the others.
+/// A WebSocket with limits: it yields admitted messages, and answers the others.
 ///
-/// It is what [`Messages::throttle`] makes of axum's [`WebSocket`], and is used like it: [`recv`](Self::recv) and
-/// [`send`](Self::send), or as a `Stream` and a `Sink`, which `futures_util::StreamExt::split` takes apart.
+/// [`Messages::throttle`] wraps axum's [`WebSocket`] in it. Use it like a `WebSocket`: with [`recv`](Self::recv) and
+/// [`send`](Self::send), or as a `Stream` and a `Sink`, which `futures_util::StreamExt::split` splits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,22 +50,23 @@ use super::{messages::Messages, over_limit::OverLimit};
 ///
 /// # What it does by itself
 ///
-/// It starts no task, and does all that follows when it is read from.
+/// The socket works while it is read from. It starts no task, except for a decision as
+/// [`and_per_connection`](Messages::and_per_connection) describes.
 ///
-/// - **Notifications.** A message over the limit is answered as [`over_limit`](Self::over_limit) says, each of them up to a
-///   hundred, and then ten a second: beyond that, and as long as the client does not read, only the newest is kept and sent
-///   later. Reading goes on meanwhile.
-/// - **Control frames.** Pings and pongs are passed on, and not charged; pings are answered. More than ten in a row, at ten a
-///   second, or as [`control_frames`](Self::control_frames) says, close the connection with the code 1008, and so do pings of
-///   a client that reads none of the answers. Answers to the server's own pings do not count.
-/// - **Closing.** Once it closes a connection nothing can be sent, nothing is yielded any more, and what still comes is
-///   thrown away. When the client has answered, or five seconds have passed, it ends.
-/// - **Outages.** Where the backend gives no answer, [`on_error`](crate::on_error) says whether messages are admitted. If not,
-///   they are skipped and the client is told `{"type":"rate_limit","error":"Limits cannot be checked","retry_after":1}`; with
-///   `Raise` the handler gets the [`MessageRejection`](super::MessageRejection) as an error. In either case the connection
-///   goes on, and the next message can be received.
+/// - **Notifications.** [`over_limit`](Self::over_limit) sets the answer to a message over the limit. The socket sends a burst
+///   of up to 100 answers, and then 10 a second. Beyond that, and while the client does not read, it keeps only the newest
+///   answer and sends it later. It reads on in the meantime.
+/// - **Control frames.** Pings and pongs are passed on and not charged. Pings are answered. A burst of more than 10, at 10 a
+///   second, closes the connection with the code 1008; [`control_frames`](Self::control_frames) sets another rate. Pings of a
+///   client that reads no answers close it too. Answers to the server's own pings do not count.
+/// - **Closing.** Once the socket closes the connection, sending is an error, nothing is yielded, and what the client sends is
+///   dropped. The connection ends when the client has answered, or after 5 seconds.
+/// - **Outages.** If the backend gives no answer, [`on_error`](crate::on_error) decides whether messages are admitted. If they
+///   are not, they are skipped and the client receives
+///   `{"type":"rate_limit","error":"Limits cannot be checked","retry_after":1}`; with `Raise` the handler receives the
+///   [`MessageRejection`](super::MessageRejection) as an error. The connection goes on in both cases.
 ///
-/// A receive that is dropped before it is ready loses nothing.
+/// A receive that is dropped before it is ready loses no message.
 pub struct ThrottledSocket {
     line: Line,
     messages: Messages<()>,
@@ -75,7 +76,7 @@ pub struct ThrottledSocket {
     controls: Controls,
     outbox: Outbox,
     stage: Stage,
-    /// What was read behind a message that was held.
+    /// The message that was read while another one is held.
     ahead: Option<Read>,
     violations: u64,
     clock: AnyClock,
@@ -84,11 +85,11 @@ pub struct ThrottledSocket {
 type IsKind = Box<dyn Fn(&Message) -> bool + Send + Sync>;
 
 impl<T> Messages<T> {
-    /// Wraps the socket: it yields admitted messages only, and answers the others.
+    /// Wraps the socket. The result yields admitted messages, and answers the others.
     pub fn throttle(&self, socket: WebSocket) -> ThrottledSocket {
         ThrottledSocket {
             line: Line::new(socket),
-            messages: self.retyped(),
+            messages: self.clone().retyped(),
             kinds: Vec::new(),
             over_limit: OverLimit::default(),
             controls: Controls::new(Allowance::new(TokenBucket::new(), Controls::RATE)),
@@ -102,24 +103,26 @@ impl<T> Messages<T> {
 }
 
 impl ThrottledSocket {
-    /// Does this about messages over the limit, rather than [`Notify`](super::over_limit::Notify).
+    /// Sets what happens to messages over the limit. Defaults to [`Notify`](super::over_limit::Notify).
     #[must_use]
     pub fn over_limit(self, over_limit: impl Into<OverLimit>) -> Self {
         Self { over_limit: over_limit.into(), ..self }
     }
 
-    /// Charges other limits for a kind of message: the first kind that a message is, in the order they were added, or else
-    /// what the socket was made with. Pings, pongs and the close frame are never charged.
+    /// Adds limits for a kind of message.
+    ///
+    /// A message is charged to the first kind that matches, in the order of the calls, or else to the limits that the socket
+    /// was created with. Pings, pongs and the close frame are never charged.
     #[must_use]
     pub fn kind<T>(mut self, messages: Messages<T>, is_it: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
         self.kinds.push((Box::new(is_it), messages.retyped()));
         self
     }
 
-    /// Lets the client send so many pings and pongs: ten a second, unless told otherwise, and no bound with `0/0`. As many as
-    /// the rate allows in its period may come at once.
+    /// Sets the rate of the client's pings and pongs. Defaults to 10 a second; `0/0` removes the bound. The burst is the limit
+    /// of the rate.
     ///
-    /// A rate that is out of bounds for [`TokenBucket`](crate::strategy::TokenBucket) is not taken, and warned of.
+    /// A rate that is out of bounds for [`TokenBucket`](crate::strategy::TokenBucket) changes nothing and logs a warning.
     #[must_use]
     pub fn control_frames(mut self, rate: Rate) -> Self {
         let allowance = Allowance::new(TokenBucket::new(), rate);
@@ -130,10 +133,10 @@ impl ThrottledSocket {
         self
     }
 
-    /// Receives the next admitted message, or a control frame. Nothing, once the connection has ended.
+    /// Receives the next admitted message, or a control frame. Returns `None` once the connection has ended.
     ///
-    /// It is an error if the connection is lost, which then ends, or if [`on_error`](crate::on_error) raises that the limits
-    /// of a message could not be checked, after which it goes on.
+    /// The item is an error if the connection is lost, which then ends. It is also an error if the limits of a message could
+    /// not be checked and [`on_error`](crate::on_error) raises an error; then the connection goes on.
     pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
         self.next().await
     }
@@ -142,18 +145,18 @@ impl ThrottledSocket {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closed.
+    /// Returns an error if the connection is lost or closed.
     pub async fn send(&mut self, message: Message) -> Result<(), Error> {
         SinkExt::send(self, message).await
     }
 
-    /// How many messages were over the limit so far, those included that were held and then admitted.
+    /// Returns how many messages were over the limit, including those that were held and then admitted.
     #[must_use]
     pub fn violations(&self) -> u64 {
         self.violations
     }
 
-    /// The subprotocol that was agreed on, if there is one.
+    /// Returns the subprotocol of the connection, if there is one.
     #[must_use]
     pub fn protocol(&self) -> Option<&HeaderValue> {
         self.line.socket.protocol()

@@ -12,7 +12,7 @@ use axum::{
     extract::ws::{CloseFrame, Message, close_code},
 };
 use futures_util::{
-    Sink, SinkExt, StreamExt,
+    FutureExt, Sink, SinkExt, StreamExt,
     stream::{FusedStream, Stream},
 };
 
@@ -172,11 +172,7 @@ impl ThrottledSocket {
     }
 
     fn hold(&mut self, case: Case, time: Duration, is_admitted: bool) -> Step {
-        let sleep = sleep(&self.clock, time);
-        let held = async move {
-            sleep.await;
-            case
-        };
+        let held = sleep(&self.clock, time).map(|()| case);
         self.stage = Stage::Holding { held: Box::pin(held), is_admitted };
         Step::Again
     }
