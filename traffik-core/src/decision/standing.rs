@@ -1,3 +1,5 @@
+//! The numbers of an outcome: what remains, and how long to wait.
+
 use std::time::Duration;
 
 use super::Outcome;

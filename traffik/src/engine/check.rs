@@ -1,3 +1,5 @@
+//! A throttle and a client, before the decision.
+
 use std::sync::Arc;
 
 use smallvec::SmallVec;

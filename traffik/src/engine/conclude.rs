@@ -1,3 +1,5 @@
+//! Makes limits of checks and a decision.
+
 use std::sync::Arc;
 
 use smallvec::SmallVec;

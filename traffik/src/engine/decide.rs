@@ -1,3 +1,5 @@
+//! Starts a decision about checks, and receives it.
+
 use std::{
     sync::Arc,
     task::{Context, Poll, Waker},

@@ -1,4 +1,4 @@
-//! The app's handle: its backends, and the defaults of every throttle.
+//! Decisions: checks of throttles go in, limits come out. [`Traffik`] is the handle of an app.
 
 mod builder;
 mod charge;

@@ -1,4 +1,4 @@
-//! What an operator sees of a running app.
+//! Log lines at a bounded rate.
 
 mod log_throttle;
 

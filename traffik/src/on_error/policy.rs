@@ -1,3 +1,5 @@
+//! Asks a backend about hits, and does what the policy of their throttles says if it does not answer.
+
 use std::{sync::Arc, time::Duration};
 
 use traffik_core::{

@@ -1,4 +1,4 @@
-//! What a throttle asks about a request: whether it applies, what the request costs, who the client is, and at which rate.
+//! Settings about requests: rules, cost, identity, rate, and addresses behind proxies.
 //!
 //! These are settings. `web` asks them.
 

@@ -1,3 +1,5 @@
+//! What a request carries.
+
 use axum::http::{Extensions, request::Parts};
 use triomphe::Arc;
 

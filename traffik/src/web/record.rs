@@ -1,3 +1,5 @@
+//! Records a decision in the ledger of its request.
+
 use std::sync::Arc;
 
 use super::{

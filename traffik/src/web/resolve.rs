@@ -1,4 +1,4 @@
-//! What a throttle asks about a request: whether it applies, what the request costs, who the client is, and at which rate.
+//! Resolves a throttle for a request: asks whether it applies, what the request costs, who the client is, and at which rate.
 
 use std::{any::TypeId, sync::Arc};
 

@@ -1,3 +1,5 @@
+//! The extractor, and the path of every request that meets a throttle.
+
 use std::{fmt, marker::PhantomData};
 
 use axum::{extract::FromRequestParts, http::request::Parts};

@@ -1,4 +1,4 @@
-//! What came of it: the limits that a request met, and how its client stands with each.
+//! The outcome of a decision: one [`Limit`] per throttle.
 
 mod limit;
 
@@ -132,8 +132,8 @@ impl Limits {
         self.iter().filter_map(Limit::receipt).collect()
     }
 
-    /// The limit that decides (where nothing is counted, one of which all remains): of those that refused, the one that refuses longest, and if none did, the one with least
-    /// remaining.
+    /// Returns the limit that refuses longest, or the one with least remaining if none refuses. Where nothing is counted, all of
+    /// it remains.
     #[must_use]
     pub fn tightest(&self) -> &Limit {
         self.iter()
