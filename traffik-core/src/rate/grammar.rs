@@ -1,23 +1,84 @@
-//! The parser. It runs while compiling, so it is written with what a `const fn` may do.
+//! The parser. It also runs at compile time, so it uses only what a `const fn` may use.
+
+use std::str::FromStr;
 
 use super::{
     Rate, RateError, RateErrorKind,
     tokens::{Token, TokenKind, Tokens},
-    units::{self, Unit},
 };
 
-/// `?`, which a `const fn` does not have.
-macro_rules! tri {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Err(error),
+impl Rate {
+    /// Parses a rate. The [module](crate::rate) describes the grammar.
+    ///
+    /// ```
+    /// use traffik::{Rate, RateError};
+    ///
+    /// const PARSED: Result<Rate, RateError> = Rate::parse("100 per 1h 30m");
+    /// assert_eq!(PARSED, Ok(Rate::literal("100/90m")));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not a rate. The error says what is wrong, where, and what is allowed.
+    pub const fn parse(text: &str) -> Result<Self, RateError> {
+        rate(text)
+    }
+
+    /// Parses a rate at compile time. An invalid constant does not compile.
+    ///
+    /// Use it for constants only. Text that is known only at run time goes to [`parse`](Self::parse) or to [`FromStr`],
+    /// which do not panic.
+    ///
+    /// ```
+    /// use traffik::Rate;
+    ///
+    /// const RATE: Rate = Rate::literal("100/week");
+    /// # assert_eq!(RATE.limit(), 100);
+    /// ```
+    ///
+    /// The compiler refuses the next one: `there is no such unit ("fortnight" at byte 4): the units are us, ms, ..`
+    ///
+    /// ```compile_fail,E0080
+    /// use traffik::Rate;
+    ///
+    /// const RATE: Rate = Rate::literal("100/fortnight");
+    /// # assert_eq!(RATE.limit(), 100);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the text is not a rate. In a `const` this is an error of the compiler.
+    #[must_use]
+    #[track_caller]
+    #[expect(clippy::panic, reason = "in a const it ends the build, and that is what it is for")]
+    pub const fn literal(text: &'static str) -> Self {
+        match rate(text) {
+            Ok(rate) => rate,
+            Err(error) => panic!("{}", error.message().as_str()),
         }
-    };
+    }
+}
+
+/// See [`Rate::parse`].
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        Self::parse(text)
+    }
+}
+
+/// See [`Rate::parse`].
+impl TryFrom<&str> for Rate {
+    type Error = RateError;
+
+    fn try_from(text: &str) -> Result<Self, RateError> {
+        Self::parse(text)
+    }
 }
 
 /// `rate = number ( "/" | "per" ) period`
-pub(super) const fn rate(text: &str) -> Result<Rate, RateError> {
+const fn rate(text: &str) -> Result<Rate, RateError> {
     let mut tokens = Tokens::of(text);
     let number = tokens.next();
     let limit = match number.kind {
@@ -32,89 +93,72 @@ pub(super) const fn rate(text: &str) -> Result<Rate, RateError> {
         _ => return Err(separator.error(RateErrorKind::MissingSeparator)),
     }
     let first = tokens.next();
-    let micros = tri!(period(first, &mut tokens));
-    match Rate::of_micros(limit, micros) {
-        Ok(rate) => Ok(rate),
-        Err(kind @ (RateErrorKind::ZeroPeriod | RateErrorKind::PeriodTooLong)) => {
-            Err(RateError::at(kind, first.at, first.onward))
+    let micros = match period(first, &mut tokens) {
+        Ok(micros) => micros,
+        Err(error) => return Err(error),
+    };
+    let error = match Rate::of_micros(limit, micros) {
+        Ok(rate) => return Ok(rate),
+        Err(error) => error,
+    };
+    match error.kind() {
+        kind @ (RateErrorKind::ZeroPeriod | RateErrorKind::PeriodTooLong) => {
+            let (_, period) = text.as_bytes().trim_ascii_end().split_at(first.at);
+            Err(RateError::at(kind, first.at, period))
         }
-        Err(kind) => Err(number.error(kind)),
+        kind => Err(number.error(kind)),
     }
 }
 
 /// `period = unit | ( number unit )+ | "0"`, in microseconds.
-const fn period(first: Token<'_>, tokens: &mut Tokens<'_>) -> Result<u64, RateError> {
-    match first.kind {
-        TokenKind::End => Err(first.error(RateErrorKind::MissingPeriod)),
-        TokenKind::Word => one_unit(first, tokens),
-        _ => numbered_units(first, tokens),
-    }
-}
-
-/// `unit`, as in `100/min`.
-const fn one_unit(word: Token<'_>, tokens: &mut Tokens<'_>) -> Result<u64, RateError> {
-    let unit = tri!(unit(word));
-    let next = tokens.next();
-    match next.kind {
-        TokenKind::End => Ok(unit.micros),
-        TokenKind::Number(_) => Err(word.error(RateErrorKind::MissingNumber)),
-        _ => Err(misplaced(next)),
-    }
-}
-
-/// `( number unit )+ | "0"`, as in `100/5m30s` and `0/0`.
-const fn numbered_units(first: Token<'_>, tokens: &mut Tokens<'_>) -> Result<u64, RateError> {
+const fn period<'a>(mut token: Token<'a>, tokens: &mut Tokens<'a>) -> Result<u64, RateError> {
     let mut sum: u64 = 0;
-    let mut seen = units::Set::EMPTY;
-    let mut next = first;
+    // Has a bit for each unit.
+    let mut seen: u64 = 0;
     loop {
-        let number = match next.kind {
-            TokenKind::Number(number) => number,
+        let (number, word) = match token.kind {
+            TokenKind::Number(number) => (number, tokens.next()),
+            TokenKind::Word(_) if seen == 0 => (1, token),
+            TokenKind::End if seen == 0 => return Err(token.error(RateErrorKind::MissingPeriod)),
             TokenKind::End => return Ok(sum),
-            _ => return Err(misplaced(next)),
+            _ => return Err(misplaced(token)),
         };
-        let word = tokens.next();
         let unit = match word.kind {
-            TokenKind::Word => tri!(unit(word)),
-            TokenKind::End if number == 0 && seen.is_empty() => return Ok(0),
-            TokenKind::End | TokenKind::Number(_) => return Err(next.error(RateErrorKind::MissingUnit)),
+            TokenKind::Word(Ok(unit)) => unit,
+            TokenKind::End if number == 0 && seen == 0 => return Ok(0),
+            TokenKind::End | TokenKind::Number(_) => return Err(token.error(RateErrorKind::MissingUnit)),
             _ => return Err(misplaced(word)),
         };
-        if !seen.insert(unit) {
+        let bit = 1 << unit.micros.ilog2();
+        if seen & bit != 0 {
             return Err(word.error(RateErrorKind::UnitTwice));
         }
-        // A sum that stays at `u64::MAX` is beyond the longest period, and refused as such.
+        seen |= bit;
+        // A sum that stays at `u64::MAX` is longer than the longest period, which is an error.
         sum = sum.saturating_add(number.saturating_mul(unit.micros));
-        next = tokens.next();
+        let next = tokens.next();
+        if let (TokenKind::Word(_), TokenKind::Number(_)) = (token.kind, next.kind) {
+            return Err(token.error(RateErrorKind::MissingNumber));
+        }
+        token = next;
     }
 }
 
-const fn unit(word: Token<'_>) -> Result<&'static Unit, RateError> {
-    match units::find(word.text) {
-        Some(unit) => Ok(unit),
-        None if units::has_no_fixed_length(word.text) => Err(word.error(RateErrorKind::UnfixedUnit)),
-        None => Err(word.error(RateErrorKind::UnknownUnit)),
-    }
-}
-
-/// What is wrong with something that stands where the period should go on or end.
+/// Returns the error for a token that cannot stand where the period goes on or ends.
 const fn misplaced(token: Token<'_>) -> RateError {
-    match token.kind {
-        TokenKind::Separator => token.error(RateErrorKind::SeveralSeparators),
-        TokenKind::Word => match unit(token) {
-            Ok(_) => token.error(RateErrorKind::MissingNumber),
-            Err(error) => error,
-        },
-        _ => token.error(RateErrorKind::Unexpected),
-    }
+    token.error(match token.kind {
+        TokenKind::Word(Err(kind)) => kind,
+        TokenKind::Word(Ok(_)) => RateErrorKind::MissingNumber,
+        _ => RateErrorKind::SeveralSeparators,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{super::random::Random, *};
-    use crate::rate::units::UNITS;
+    use super::*;
+    use crate::rate::units::{UNITS, Unit};
 
     #[track_caller]
     fn reads(text: &str, limit: u64, period: Duration) {
@@ -189,7 +233,7 @@ mod tests {
     #[test]
     fn every_spelling_in_every_case() {
         for unit in UNITS {
-            for spelling in unit.spellings {
+            for spelling in unit.names {
                 // Each bit of the mask says whether one letter is a capital.
                 for mask in 0_u32..1 << spelling.len() {
                     let word: String = spelling
@@ -293,6 +337,50 @@ mod tests {
         refuses(&format!("5/{huge}s"), RateErrorKind::PeriodTooLong, 2);
     }
 
+    /// Random input: xorshift, the same in every run.
+    struct Random(u64);
+
+    impl Random {
+        fn new(seed: u64) -> Self {
+            Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+        }
+
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+        }
+
+        /// From 0 to `most`.
+        fn upto(&mut self, most: u64) -> u64 {
+            self.next() % (most + 1)
+        }
+
+        /// From 1 to `most`, with as many digits as it happens.
+        fn of_any_size(&mut self, most: u64) -> u64 {
+            let size = self.upto(63);
+            (self.next() >> size) % most + 1
+        }
+
+        fn index(&mut self, length: usize) -> usize {
+            usize::try_from(self.upto(length as u64 - 1)).unwrap()
+        }
+
+        fn byte(&mut self) -> u8 {
+            self.next().to_be_bytes()[0]
+        }
+
+        fn pick<'a>(&mut self, items: &[&'a str]) -> &'a str {
+            items[self.index(items.len())]
+        }
+
+        /// White space, or none.
+        fn space(&mut self) -> &'static str {
+            self.pick(&["", "", " ", "\t ", "\n"])
+        }
+    }
+
     /// Texts written by the grammar, with the sum done apart.
     #[test]
     fn whatever_the_grammar_allows_is_read_as_meant() {
@@ -305,7 +393,7 @@ mod tests {
                 let unit = units.swap_remove(random.index(units.len()));
                 let number = random.upto(4 * 86_400_000_000 / unit.micros) + 1;
                 micros += number * unit.micros;
-                let spelling = random.pick(unit.spellings);
+                let spelling = random.pick(unit.names);
                 period += &format!("{}{number}{}{spelling}", random.space(), random.space());
             }
             let separator = random.pick(&["/", "per", "PER"]);
@@ -386,6 +474,33 @@ mod tests {
         }
         for text in &texts {
             survives(text);
+        }
+    }
+
+    #[test]
+    fn displayed_rate_parses_back_to_itself() {
+        let same = |rate: Rate| assert_eq!(rate.to_string().parse(), Ok(rate));
+        let mut random = Random::new(3);
+        for _ in 0..100_000 {
+            // Of every magnitude, not only near the bounds.
+            let limit = random.of_any_size(Rate::MAX_LIMIT);
+            let micros = random.of_any_size(Rate::literal("1/50d").period_micros());
+            same(Rate::of_micros(limit, micros).unwrap());
+            let unit = &UNITS[random.index(UNITS.len())];
+            if let Ok(round) = Rate::of_micros(limit, unit.micros * (1 + random.upto(60))) {
+                same(round);
+            }
+        }
+        same(Rate::UNLIMITED);
+        same(Rate::of_micros(Rate::MAX_LIMIT, 1).unwrap());
+        same(Rate::new(1, Rate::MAX_PERIOD).unwrap());
+    }
+
+    #[test]
+    fn conversions_from_text_parse() {
+        for text in ["5/s", "5/fortnight"] {
+            assert_eq!(text.parse(), Rate::parse(text));
+            assert_eq!(Rate::try_from(text), Rate::parse(text));
         }
     }
 }

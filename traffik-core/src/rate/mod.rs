@@ -1,4 +1,4 @@
-//! How much over how long: [`Rate`], and the one grammar it is written in.
+//! [`Rate`]: a limit over a period, and the grammar of its text.
 //!
 //! ```text
 //! rate   = number ( "/" | "per" ) period
@@ -6,18 +6,17 @@
 //! number = digit ( "_"? digit )*
 //! ```
 //!
-//! | written | means |
+//! | text | meaning |
 //! |---|---|
-//! | `100/minute`, `100/min`, `100 per minute` | 100 a minute |
-//! | `5/10seconds`, `20 per 2 mins`, `1000/500ms` | a number of units |
-//! | `100/5m30s`, `100 per 1h 30m` | the sum of several units: each at most once, each with its number, in any order |
+//! | `100/minute`, `100/min`, `100 per minute` | 100 per minute |
+//! | `5/10seconds`, `20 per 2 mins`, `1000/500ms` | a period of several units |
+//! | `100/5m30s`, `100 per 1h 30m` | the sum of different units, each with a number, in any order |
 //! | `10_000/min` | underscores may group the digits of a number |
-//! | `0/0` | unlimited: no limit over no time, and the only use of a zero period |
+//! | `0/0` | unlimited; no other rate has a period of zero |
 //!
-//! Upper and lower case are the same, and ASCII white space may stand anywhere but within a number or a word. These are
-//! the units:
+//! Letters may be upper or lower case. ASCII white space may stand anywhere except within a number or a word. The units are:
 //!
-//! | unit | spellings |
+//! | unit | names |
 //! |---|---|
 //! | week | `w` `wk` `wks` `week` `weeks` |
 //! | day | `d` `day` `days` |
@@ -27,13 +26,11 @@
 //! | millisecond | `ms` `msec` `msecs` `millis` `millisecond` `milliseconds` |
 //! | microsecond | `us` `usec` `usecs` `micros` `microsecond` `microseconds` |
 //!
-//! Months and years have no fixed length, and are none. Numbers are whole: `1.5/s` is written `3/2s`.
+//! Months and years are errors, since they have no fixed length. Numbers are whole: write `3/2s` instead of `1.5/s`.
 
 mod display;
 mod error;
 mod grammar;
-#[cfg(test)]
-mod random;
 #[cfg(feature = "serde")]
 mod serde;
 mod text;

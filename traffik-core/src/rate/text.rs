@@ -1,4 +1,6 @@
-//! Text that is put together without allocating: a `const fn` has no `String` and no `format!`.
+//! Text that is built without allocating: a `const fn` has no `String` and no `format!`.
+
+use std::fmt;
 
 /// Up to `N` bytes of ASCII. What does not fit is left out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -11,10 +13,6 @@ pub(super) struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     pub(super) const EMPTY: Self = Self { bytes: [0; N], length: 0 };
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     pub(super) const fn as_str(&self) -> &str {
         let (written, _) = self.bytes.split_at(self.length as usize);
         match std::str::from_utf8(written) {
@@ -23,79 +21,67 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the index was compared, and `get_mut` is not const")]
     const fn push(&mut self, byte: u8) {
-        let end = self.length as usize;
-        if end < N && byte.is_ascii() {
-            self.bytes[end] = byte;
+        let (_, free) = self.bytes.split_at_mut(self.length as usize);
+        if let [next, ..] = free {
+            *next = byte;
             self.length += 1;
         }
     }
 
     pub(super) const fn push_str(&mut self, text: &str) {
-        let mut rest = text.as_bytes();
-        while let [byte, tail @ ..] = rest {
+        self.push_bytes(text.as_bytes());
+    }
+
+    const fn push_bytes(&mut self, mut bytes: &[u8]) {
+        while let [byte, rest @ ..] = bytes {
             self.push(*byte);
-            rest = tail;
+            bytes = rest;
         }
     }
 
     pub(super) const fn push_number(&mut self, number: u64) {
-        self.push_digits(number, 10);
+        self.push_digits(number, 10, 1);
     }
 
+    /// Pushes a number of `width` digits or more.
     #[expect(clippy::cast_possible_truncation, reason = "a digit is below 16")]
-    const fn push_digits(&mut self, number: u64, radix: u64) {
-        if number >= radix {
-            self.push_digits(number / radix, radix);
+    const fn push_digits(&mut self, number: u64, radix: u64, width: u32) {
+        if number >= radix || width > 1 {
+            self.push_digits(number / radix, radix, width.saturating_sub(1));
         }
         let digit = (number % radix) as u8;
         self.push(if digit < 10 { b'0' + digit } else { b'A' - 10 + digit });
     }
 
-    /// The beginning of `piece` in quotes, or its first character as `U+FF15` where that does not show as what it is.
+    /// Quotes the beginning of `piece`, or shows its first character as `U+FF15` if that is not visible ASCII.
     pub(super) const fn quote(piece: &[u8]) -> Self {
         let mut quote = Self::EMPTY;
-        match piece {
-            [] => {}
-            [b' '..=b'~', ..] => quote.push_quoted(piece),
-            _ => quote.push_code_point(first_char(piece)),
+        match (visible_length(piece), piece) {
+            (_, []) => {}
+            (0, [first, rest @ ..]) => {
+                quote.push_str("U+");
+                quote.push_digits(code_point(*first, rest), 16, 4);
+            }
+            (visible, _) => {
+                let is_whole = visible + "\"\"".len() <= N;
+                let (shown, end) = if is_whole { (visible, "\"") } else { (N - "\"..\"".len(), "..\"") };
+                quote.push(b'"');
+                quote.push_bytes(piece.split_at(shown).0);
+                quote.push_str(end);
+            }
         }
         quote
     }
-
-    const fn push_quoted(&mut self, piece: &[u8]) {
-        let visible = visible_length(piece);
-        let is_whole = visible + "\"\"".len() <= N;
-        let mut left = if is_whole { visible } else { N - "\"..\"".len() };
-        let mut rest = piece;
-        self.push(b'"');
-        while let ([byte, tail @ ..], 1..) = (rest, left) {
-            self.push(*byte);
-            rest = tail;
-            left -= 1;
-        }
-        self.push_str(if is_whole { "\"" } else { "..\"" });
-    }
-
-    const fn push_code_point(&mut self, code: u32) {
-        self.push_str("U+");
-        let mut wider = 0x1000;
-        while wider > 1 && code < wider {
-            self.push(b'0');
-            wider /= 16;
-        }
-        self.push_digits(code as u64, 16);
-    }
 }
 
-impl<const N: usize> std::fmt::Debug for Text<N> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<const N: usize> fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// How many bytes show as what they are, up to the first that does not.
+/// Returns the number of bytes before the first that is not visible ASCII.
 const fn visible_length(piece: &[u8]) -> usize {
     let mut rest = piece;
     while let [b' '..=b'~', tail @ ..] = rest {
@@ -104,20 +90,14 @@ const fn visible_length(piece: &[u8]) -> usize {
     piece.len() - rest.len()
 }
 
-/// The first character of UTF-8; `char`'s own decoding is not const.
-const fn first_char(utf8: &[u8]) -> u32 {
-    const fn low_bits(byte: u8) -> u32 {
-        (byte & 0b0011_1111) as u32
+/// Decodes a character of UTF-8; the standard decoding is not const. The leading ones of `first` are no part of its code.
+const fn code_point(first: u8, mut rest: &[u8]) -> u64 {
+    let mut code = (first & (0x7F >> first.leading_ones())) as u64;
+    while let [byte @ 0x80..=0xBF, tail @ ..] = rest {
+        code = code << 6 | (*byte & 0x3F) as u64;
+        rest = tail;
     }
-    match *utf8 {
-        [a @ ..0x80, ..] => a as u32,
-        [a @ 0xC0..0xE0, b, ..] => ((a & 0x1F) as u32) << 6 | low_bits(b),
-        [a @ 0xE0..0xF0, b, c, ..] => ((a & 0x0F) as u32) << 12 | low_bits(b) << 6 | low_bits(c),
-        [a @ 0xF0..=0xFF, b, c, d, ..] => {
-            ((a & 0x07) as u32) << 18 | low_bits(b) << 12 | low_bits(c) << 6 | low_bits(d)
-        }
-        _ => char::REPLACEMENT_CHARACTER as u32,
-    }
+    code
 }
 
 #[cfg(test)]
@@ -129,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_out() {
+    fn numbers_are_decimal() {
         for number in [0, 7, 10, 907, u64::MAX] {
             let mut text = Text::<20>::EMPTY;
             text.push_number(number);
@@ -138,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out() {
+    fn text_beyond_the_capacity_is_left_out() {
         let mut text = Text::<3>::EMPTY;
         text.push_str("abcd");
         text.push_number(5);
@@ -146,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_is_whole_or_shows_that_it_is_not() {
+    fn quote_is_whole_or_ends_with_dots() {
         assert_eq!(quote::<10>(""), "");
         assert_eq!(quote::<10>("fortnig"), "\"fortnig\"");
         assert_eq!(quote::<10>("fortnigh"), "\"fortnigh\"");
@@ -155,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_told_by_its_code_point() {
+    fn invisible_character_is_shown_as_its_code_point() {
         assert_eq!(quote::<22>("\0"), "U+0000");
         assert_eq!(quote::<22>("\u{b}min"), "U+000B");
         for c in

@@ -1,22 +1,21 @@
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{RateError, RateErrorKind, grammar};
+use super::{RateError, RateErrorKind};
 
-/// A limit over a period: so many requests in so much time.
+/// A limit over a period: the number of requests that a client may make in a span of time.
 ///
-/// `5/10s` means five in ten seconds. It does not mean that one comes back every two: what happens within the period is
-/// the [strategy](crate::strategy)'s matter.
+/// `5/10s` means five requests in ten seconds. The [strategy](crate::strategy) decides how they may spread over the period.
 ///
 /// ```
 /// use std::time::Duration;
 /// use traffik::Rate;
 ///
-/// // A literal is checked while compiling.
+/// // A literal is checked at compile time.
 /// const RATE: Rate = Rate::literal("100/5m30s");
 /// assert_eq!(RATE.limit(), 100);
 /// assert_eq!(RATE.period(), Duration::from_secs(330));
 ///
-/// // What comes from outside is parsed.
+/// // Text from configuration is parsed at run time.
 /// let rate: Rate = "20 per 2 mins".parse()?;
 /// assert_eq!(rate, Rate::new(20, Duration::from_secs(120))?);
 /// assert_eq!(rate.to_string(), "20/2m");
@@ -29,7 +28,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// No limit at all, written `0/0`. No backend is ever asked about it.
+    /// No limit, written `0/0`. A check at this rate does not call the backend.
     ///
     /// ```
     /// use traffik::Rate;
@@ -39,7 +38,9 @@ impl Rate {
     /// ```
     pub const UNLIMITED: Self = Self { limit: 0, period_micros: 0 };
 
-    /// The highest limit: 10^14. Sums of several stay below 2^53, where every language's numbers are exact.
+    /// The highest limit: 10^14.
+    ///
+    /// Sums of up to 90 limits stay below 2^53, so they are exact in languages whose numbers are floats, such as Lua.
     pub const MAX_LIMIT: u64 = 100_000_000_000_000;
 
     /// The longest period: 50 days.
@@ -47,9 +48,9 @@ impl Rate {
 
     const MAX_PERIOD_MICROS: u64 = Self::MAX_PERIOD.as_secs() * 1_000_000;
 
-    /// `limit` requests in each `period`, and not one request every `period`.
+    /// Creates a rate of `limit` requests in each `period`.
     ///
-    /// Zero in zero time is [`UNLIMITED`](Self::UNLIMITED).
+    /// If both are zero, the rate is [`UNLIMITED`](Self::UNLIMITED).
     ///
     /// ```
     /// use std::time::Duration;
@@ -62,40 +63,33 @@ impl Rate {
     ///
     /// # Errors
     ///
-    /// When the limit is above [`MAX_LIMIT`](Self::MAX_LIMIT), when the period is longer than
-    /// [`MAX_PERIOD`](Self::MAX_PERIOD) or no whole number of microseconds, and when only one of both is zero.
+    /// Returns an error if the limit is above [`MAX_LIMIT`](Self::MAX_LIMIT), if the period is longer than
+    /// [`MAX_PERIOD`](Self::MAX_PERIOD) or not a whole number of microseconds, or if only one of them is zero.
     pub const fn new(limit: u64, period: Duration) -> Result<Self, RateError> {
-        match Self::checked(limit, period) {
-            Ok(rate) => Ok(rate),
-            Err(kind) => Err(RateError::new(kind)),
-        }
-    }
-
-    const fn checked(limit: u64, period: Duration) -> Result<Self, RateErrorKind> {
-        // First, so that the microseconds fit.
+        // Checked first: its microseconds may not fit.
         if period.as_secs() > Self::MAX_PERIOD.as_secs() {
-            return Err(RateErrorKind::PeriodTooLong);
+            return Err(RateError::new(RateErrorKind::PeriodTooLong));
         }
         if period.subsec_nanos() % 1000 != 0 {
-            return Err(RateErrorKind::PeriodTooFine);
+            return Err(RateError::new(RateErrorKind::PeriodTooFine));
         }
         Self::of_micros(limit, period.as_secs() * 1_000_000 + period.subsec_micros() as u64)
     }
 
-    pub(super) const fn of_micros(limit: u64, period_micros: u64) -> Result<Self, RateErrorKind> {
-        match (limit, period_micros) {
-            (0, 0) => Ok(Self::UNLIMITED),
-            (0, _) => Err(RateErrorKind::ZeroLimit),
-            (_, 0) => Err(RateErrorKind::ZeroPeriod),
-            _ if limit > Self::MAX_LIMIT => Err(RateErrorKind::LimitTooHigh),
-            _ if period_micros > Self::MAX_PERIOD_MICROS => Err(RateErrorKind::PeriodTooLong),
-            _ => Ok(Self { limit, period_micros }),
-        }
+    pub(super) const fn of_micros(limit: u64, period_micros: u64) -> Result<Self, RateError> {
+        Err(RateError::new(match (limit, period_micros) {
+            (0, 0) => return Ok(Self::UNLIMITED),
+            (0, _) => RateErrorKind::ZeroLimit,
+            (_, 0) => RateErrorKind::ZeroPeriod,
+            _ if limit > Self::MAX_LIMIT => RateErrorKind::LimitTooHigh,
+            _ if period_micros > Self::MAX_PERIOD_MICROS => RateErrorKind::PeriodTooLong,
+            _ => return Ok(Self { limit, period_micros }),
+        }))
     }
 
-    /// `limit` requests in each second, and not one every `limit` seconds.
+    /// Creates a rate of `limit` requests in each second.
     ///
-    /// The type rules out a limit of zero, so nothing is left that could fail.
+    /// It cannot fail, since the type of `limit` excludes zero and what is too high.
     ///
     /// ```
     /// use std::num::NonZeroU32;
@@ -109,19 +103,19 @@ impl Rate {
         Self::per_seconds(limit, 1)
     }
 
-    /// `limit` requests in each minute.
+    /// Creates a rate of `limit` requests in each minute.
     #[must_use]
     pub const fn per_minute(limit: NonZeroU32) -> Self {
         Self::per_seconds(limit, 60)
     }
 
-    /// `limit` requests in each hour.
+    /// Creates a rate of `limit` requests in each hour.
     #[must_use]
     pub const fn per_hour(limit: NonZeroU32) -> Self {
         Self::per_seconds(limit, 3600)
     }
 
-    /// `limit` requests in each day.
+    /// Creates a rate of `limit` requests in each day.
     #[must_use]
     pub const fn per_day(limit: NonZeroU32) -> Self {
         Self::per_seconds(limit, 86_400)
@@ -131,75 +125,25 @@ impl Rate {
         Self { limit: limit.get() as u64, period_micros: seconds * 1_000_000 }
     }
 
-    /// Reads a rate as it is [written](crate::rate).
-    ///
-    /// ```
-    /// use traffik::{Rate, RateError};
-    ///
-    /// const PARSED: Result<Rate, RateError> = Rate::parse("100 per 1h 30m");
-    /// assert_eq!(PARSED, Ok(Rate::literal("100/90m")));
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When it is none; the error says what is wrong, where, and what is allowed.
-    pub const fn parse(text: &str) -> Result<Self, RateError> {
-        grammar::rate(text)
-    }
-
-    /// Reads a rate while compiling: a constant that is none does not compile.
-    ///
-    /// It is for constants only. Text that is known only at run time goes to [`parse`](Self::parse) or to
-    /// [`FromStr`](std::str::FromStr), which do not panic.
-    ///
-    /// ```
-    /// use traffik::Rate;
-    ///
-    /// const RATE: Rate = Rate::literal("100/week");
-    /// # assert_eq!(RATE.limit(), 100);
-    /// ```
-    ///
-    /// The compiler says of the next one: `there is no such unit ("fortnight" at byte 4): the units are us, ms, ..`
-    ///
-    /// ```compile_fail,E0080
-    /// use traffik::Rate;
-    ///
-    /// const RATE: Rate = Rate::literal("100/fortnight");
-    /// # assert_eq!(RATE.limit(), 100);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// When the text is no rate: while compiling, in a `const`.
-    #[must_use]
-    #[track_caller]
-    #[expect(clippy::panic, reason = "in a const it ends the build, and that is what it is for")]
-    pub const fn literal(text: &'static str) -> Self {
-        match grammar::rate(text) {
-            Ok(rate) => rate,
-            Err(error) => panic!("{}", error.message().as_str()),
-        }
-    }
-
-    /// How many requests; 0 where it is unlimited.
+    /// Returns the number of requests. It is 0 if the rate is unlimited.
     #[must_use]
     pub const fn limit(self) -> u64 {
         self.limit
     }
 
-    /// In how long; zero where it is unlimited.
+    /// Returns the period. It is zero if the rate is unlimited.
     #[must_use]
     pub const fn period(self) -> Duration {
         Duration::from_micros(self.period_micros)
     }
 
-    /// The period in microseconds.
+    /// Returns the period in microseconds. It is 0 if the rate is unlimited.
     #[must_use]
     pub const fn period_micros(self) -> u64 {
         self.period_micros
     }
 
-    /// Whether there is no limit.
+    /// Returns `true` if there is no limit.
     #[must_use]
     pub const fn is_unlimited(self) -> bool {
         self.limit == 0
@@ -215,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_are_allowed_and_what_lies_beyond_is_not() {
+    fn bounds_are_allowed_and_values_beyond_them_are_errors() {
         let second = Duration::from_secs(1);
         assert!(Rate::new(Rate::MAX_LIMIT, Rate::MAX_PERIOD).is_ok());
         assert!(Rate::new(1, Duration::from_micros(1)).is_ok());
@@ -230,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_per_period_and_not_a_duration() {
+    fn limit_is_per_period() {
         let five = NonZeroU32::new(5).unwrap();
         for (rate, seconds) in [
             (Rate::per_second(five), 1),
@@ -245,14 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_leave_room_for_exact_sums() {
+    fn bounds_leave_room_for_exact_sums() {
         const { assert!(Rate::MAX_LIMIT * 90 < 1 << 53) };
         const { assert!(Rate::MAX_PERIOD_MICROS < 1 << 42) };
     }
 
-    /// All of this is worked out by the compiler.
     #[test]
-    fn all_of_it_is_const() {
+    fn rates_are_made_and_read_in_constants() {
         const RATE: Rate = Rate::literal(" 1_000 PER 1h 30m ");
         const LIMIT: u64 = RATE.limit();
         const PERIOD: Duration = RATE.period();
@@ -269,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_literal_says_what_the_error_says() {
+    fn invalid_literal_panics_with_the_text_of_the_error() {
         let panic = std::panic::catch_unwind(|| Rate::literal("100/fortnight")).unwrap_err();
         let message = panic.downcast::<String>().unwrap();
         assert_eq!(*message, Rate::parse("100/fortnight").unwrap_err().to_string());
     }
 
     #[test]
-    fn unlimited_is_known() {
+    fn only_the_rate_without_limit_is_unlimited() {
         assert!(Rate::UNLIMITED.is_unlimited());
         assert!(!Rate::literal("1/s").is_unlimited());
     }
