@@ -1,6 +1,6 @@
-//! What cases are written with: backends, each beside a reference, and limits to ask about.
+//! The tools of the cases: backends, each next to a reference, and limits to ask about.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use traffik_core::{
     backend::{Backend, BackendError},
@@ -14,14 +14,14 @@ use traffik_core::{
     },
 };
 
-use super::{cool_down::CoolDown, failure::Mismatch, reference::Reference, suite::Suite, told::Told, words::Hits};
+use super::{cool_down::CoolDown, failure::Mismatch, reference::Reference, told::Told, words::Hits};
 
 pub(super) type Check<T = ()> = Result<T, Mismatch>;
 
 /// The rate of cases to which the rate does not matter.
 pub(super) const RATE: Rate = Rate::literal("5/min");
 
-/// The bounds, primes, and what people write.
+/// The bounds, primes, and usual rates.
 pub(super) const RATES: &[Rate] = &[
     RATE,
     Rate::literal("1/s"),
@@ -35,28 +35,31 @@ pub(super) const RATES: &[Rate] = &[
     Rate::literal("100000000000000/50d"),
 ];
 
+pub(super) type Make = Arc<dyn Fn(String, ManualClock) -> Making + Send + Sync>;
+pub(super) type Making = Pin<Box<dyn Future<Output = Check<Arc<dyn Backend>>> + Send>>;
+pub(super) type Supports = Arc<dyn Fn(&AnyStrategy) -> bool + Send + Sync>;
+
 /// Makes what a case needs.
 pub(super) struct Bench {
-    suite: Suite,
-    case: &'static str,
+    pub(super) case: &'static str,
+    pub(super) make: Make,
+    pub(super) supports: Supports,
 }
 
 impl Bench {
-    pub(super) fn new(suite: Suite, case: &'static str) -> Self {
-        Self { suite, case }
-    }
-
-    /// A backend, with nothing in it: each case has a namespace of its own.
+    /// Makes an empty backend. Each case has a namespace of its own.
     pub(super) async fn subject(&self) -> Check<Subject> {
         self.of(self.case).await
     }
 
-    /// A backend of a namespace.
+    /// Makes a backend with this namespace.
     pub(super) async fn of(&self, namespace: &str) -> Check<Subject> {
-        self.suite.make(namespace.to_owned()).await
+        let clock = ManualClock::new();
+        let backend = (self.make)(namespace.to_owned(), clock.clone()).await?;
+        Ok(Subject { backend, clock, reference: Reference::default(), entries: 0 })
     }
 
-    /// The strategies that the backend knows, in forms that go with the rate.
+    /// Returns the strategies that the backend supports, in forms that suit the rate.
     pub(super) fn strategies(&self, rate: Rate) -> Vec<AnyStrategy> {
         let all = [
             AnyStrategy::from(FixedWindow),
@@ -73,10 +76,10 @@ impl Bench {
             Concurrency.into(),
             AnyStrategy::own(CoolDown),
         ];
-        all.into_iter().filter(|one| one.check(rate).is_ok() && self.suite.is_supported(one)).collect()
+        all.into_iter().filter(|one| one.check(rate).is_ok() && (self.supports)(one)).collect()
     }
 
-    /// One that it knows, for cases to which the strategy does not matter.
+    /// Returns one supported strategy, for cases to which the strategy does not matter.
     pub(super) fn strategy(&self) -> AnyStrategy {
         self.strategies(RATE).into_iter().next().unwrap_or_default()
     }
@@ -100,7 +103,7 @@ impl Entry {
         self.strategy.capacity(self.rate)
     }
 
-    /// A charge of it, which may be given back.
+    /// Creates the receipt of a charge.
     pub(super) fn receipt(&self, cost: u64, charged_at: Timestamp) -> Receipt<'_> {
         Receipt { hit: self.hit(cost), charged_at }
     }
@@ -113,7 +116,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// A backend, its clock, and the reference that is asked the same.
+/// A backend, its clock, and the reference that is asked the same questions.
 pub(super) struct Subject {
     pub(super) backend: Arc<dyn Backend>,
     clock: ManualClock,
@@ -122,11 +125,7 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn new(backend: Arc<dyn Backend>, clock: ManualClock) -> Self {
-        Self { backend, clock, reference: Reference::default(), entries: 0 }
-    }
-
-    /// A limit of a client who was not there before.
+    /// Creates a limit for a new client.
     pub(super) fn entry(&mut self, strategy: &AnyStrategy, rate: Rate) -> Entry {
         self.entries += 1;
         Entry { uid: "limit", key: Key::from(("client", self.entries)), strategy: strategy.clone(), rate }
@@ -144,7 +143,7 @@ impl Subject {
         self.clock.set(now);
     }
 
-    /// Decides, and sees that it is as it should be.
+    /// Decides, and compares the decision with the reference.
     pub(super) async fn decide(&mut self, hits: &[Hit<'_>]) -> Check<Vec<Told>> {
         let expected = self.reference.decide(hits, self.now());
         let found = self.backend.decide(hits).await;
@@ -163,7 +162,7 @@ impl Subject {
         refunded.map_err(|error| Mismatch::unanswered_at_all(format!("a refund of {receipts:?}"), &error))
     }
 
-    /// Renews, and sees that those are charged anew that should be, now.
+    /// Renews, and compares the renewals with the reference.
     pub(super) async fn renew(&mut self, receipts: &[Receipt<'_>]) -> Check<Vec<Option<Timestamp>>> {
         let now = self.now();
         let expected: Vec<_> =
@@ -186,7 +185,7 @@ impl Subject {
         self.backend.clear().await.map_err(|error| Mismatch::unanswered("a clear", &[], &error))
     }
 
-    /// Takes all there is, whatever was taken before.
+    /// Charges all that is left.
     pub(super) async fn exhaust(&mut self, entry: &Entry) -> Check {
         let left = self.remaining(entry).await?;
         self.decide(&[entry.hit(left)]).await.map(drop)
@@ -215,7 +214,7 @@ impl Subject {
     }
 }
 
-/// Of what is unlimited nothing is kept, and so nobody cares when it was charged anew.
+/// Compares renewals. The time of a renewal at an unlimited rate does not matter, since nothing is stored.
 fn is_same(receipts: &[Receipt<'_>], expected: &[Option<Timestamp>], found: &[Option<Timestamp>]) -> bool {
     let is_as_good = |((receipt, expected), found): ((&Receipt<'_>, &Option<Timestamp>), &Option<Timestamp>)| {
         expected == found || (receipt.hit.rate.is_unlimited() && found.is_some())
@@ -223,7 +222,7 @@ fn is_same(receipts: &[Receipt<'_>], expected: &[Option<Timestamp>], found: &[Op
     expected.len() == found.len() && receipts.iter().zip(expected).zip(found).all(is_as_good)
 }
 
-/// What is not told by a comparison.
+/// Compares what the reference does not know.
 pub(super) fn ensure<T: PartialEq + fmt::Debug>(asked: impl Into<String>, expected: T, found: T) -> Check {
     if expected == found { Ok(()) } else { Err(Mismatch::new(asked, expected, found)) }
 }

@@ -5,7 +5,7 @@ use traffik_core::{backend::BackendError, decision::Hit};
 
 use super::{told::Told, words::Hits};
 
-/// A case that a backend fails: what was asked, what should have come of it, and what came.
+/// A case that a backend fails: the call, the expected answer, and the answer of the backend.
 #[derive(Clone, Debug, Error)]
 #[error("{case}: {mismatch}")]
 pub struct Failure {
@@ -13,7 +13,7 @@ pub struct Failure {
     mismatch: Mismatch,
 }
 
-/// What was asked, what should have come of it, and what came.
+/// A call, the expected answer, and the answer of the backend.
 #[derive(Clone, Debug)]
 pub(super) struct Mismatch {
     asked: String,
@@ -26,25 +26,25 @@ impl Failure {
         Self { case, mismatch }
     }
 
-    /// The name of the case.
+    /// Returns the name of the case.
     #[must_use]
     pub fn case(&self) -> &'static str {
         self.case
     }
 
-    /// What was asked.
+    /// Returns a description of the call.
     #[must_use]
     pub fn asked(&self) -> &str {
         &self.mismatch.asked
     }
 
-    /// What should have come of it.
+    /// Returns the expected answer.
     #[must_use]
     pub fn expected(&self) -> &str {
         &self.mismatch.expected
     }
 
-    /// What came.
+    /// Returns the answer of the backend.
     #[must_use]
     pub fn found(&self) -> &str {
         &self.mismatch.found
@@ -56,7 +56,7 @@ impl Mismatch {
         Self { asked: asked.into(), expected: format!("{expected:?}"), found: format!("{found:?}") }
     }
 
-    /// An outcome that is another, or that is missing, or one too many.
+    /// Creates the mismatch of two outcomes, of which one may be missing.
     pub(super) fn told(asked: String, expected: Option<&Told>, found: Option<&Told>) -> Self {
         let words = |told: Option<&Told>| told.map_or_else(|| "no outcome".to_owned(), ToString::to_string);
         Self { asked, expected: words(expected), found: words(found) }
@@ -72,7 +72,7 @@ impl Mismatch {
     }
 }
 
-/// An error with those behind it.
+/// Returns the texts of an error and of its sources.
 fn in_full(error: &(dyn Error + 'static)) -> String {
     let chain: Vec<_> =
         std::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
@@ -91,7 +91,7 @@ impl fmt::Display for Mismatch {
 pub struct Failures(pub(super) Vec<Failure>);
 
 impl Failures {
-    /// Each of them.
+    /// Returns the failures in the order of the cases.
     pub fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.0.iter()
     }

@@ -1,9 +1,8 @@
 //! Tests the contract of [`Backend`] on any backend of
 //! [traffik](https://docs.rs/traffik), the rate limiter for axum.
 //!
-//! A [`Suite`] is given a way to make backends, and asks them whatever a traffik app may ask, and worse. What they answer is
-//! compared, digit by digit, with a slow and simple store in memory that leaves every decision to
-//! [`AnyStrategy::decide`], at times that a test's clock sets.
+//! A [`Suite`] makes backends and calls them like an app does, and with more unusual input. It compares every answer with a
+//! slow and simple store in memory, which leaves each decision to [`AnyStrategy::decide`]. A manual clock sets the time.
 //!
 //! ```
 //! use traffik::backend::MemoryBackend;
@@ -20,26 +19,27 @@
 //!
 //! # What it checks
 //!
-//! - A refusal changes nothing, and neither does a cost of 0, a cost that can never fit, or an unlimited rate.
-//! - Several hits are charged together or not at all, wherever the one stands that does not fit, and add up where they are
-//!   about one entry. Outcomes are in the order of hits, and of one time.
-//! - Every strategy gives the decisions and the numbers that it gives in Rust: at the edges of windows, at the bounds of rates,
-//!   when rates change, and when the clock goes back.
-//! - `retry_after` is the truth: the same cost is admitted then, and a microsecond earlier it is not.
-//! - A refund gives back what the strategy says, at any time, in any order and more than once; a reset is about one limit of
+//! - A refusal changes nothing. Neither does a cost of 0, a cost above the capacity, or an unlimited rate.
+//! - Several hits are charged together or not at all, whichever of them does not fit. Hits on one entry add up. Outcomes have
+//!   the order of the hits, and one time.
+//! - Every strategy gives the same numbers as in Rust: at the edges of windows, at the bounds of rates, when rates change, and
+//!   when the clock goes back.
+//! - `retry_after` is exact: the same cost is admitted then, and refused a microsecond earlier.
+//! - A refund gives back what the strategy says, at any time, in any order, and more than once. A reset is about one limit of
 //!   one client, and [`clear`](Backend::clear) about one namespace.
-//! - A [renewal](Backend::renew) is one step, each of several by itself, and loses its place to nobody.
-//! - Clients and limits whose names look alike count apart, whatever is in their names.
-//! - Under concurrency exactly as much is admitted as one after the other.
-//! - After [`close`](Backend::close) every call fails with [`BackendError::Closed`], and a second `close` does no harm.
+//! - A [renewal](Backend::renew) is one step. Several renewals are independent, and no other client can take a place that is
+//!   renewed.
+//! - Clients and limits with similar names are counted separately, whatever characters the names have.
+//! - Concurrent calls admit exactly as much as consecutive calls.
+//! - After [`close`](Backend::close) every call returns [`BackendError::Closed`]. A second `close` has no effect.
 //!
-//! What it cannot see is what a store keeps for too long, and what it does when it is lost.
+//! It does not check that a store deletes expired entries, or what happens when the store loses data.
 //!
-//! # What the backend needs for it
+//! # Requirements
 //!
-//! It goes by a clock that is given to it. Where the server's clock decides, a test build has to let the caller say the time;
-//! never let that reach production. Clients may be secret: where that takes a setting, it is set. A run is some ten
-//! thousand calls.
+//! The backend uses the clock that it is given. If the clock of a server decides, a test build must let the caller set the
+//! time; do not let this reach production. Some clients are secret: configure what the backend needs for them. A run makes
+//! about ten thousand calls.
 
 mod bench;
 mod cases;
@@ -52,8 +52,9 @@ mod told;
 mod words;
 
 pub use self::{
+    cases::Case,
     failure::{Failure, Failures},
-    suite::{Case, Suite},
+    suite::Suite,
 };
 #[cfg(doc)]
 use traffik_core::strategy::AnyStrategy;

@@ -1,18 +1,18 @@
-use std::{error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use traffik_core::{backend::Backend, clock::ManualClock, strategy::AnyStrategy};
 
 use super::{
     Failure, Failures,
-    bench::{Bench, Subject},
-    cases,
+    bench::{Bench, Make, Making, Supports},
+    cases::{self, Case},
     failure::Mismatch,
 };
 
-/// How long a case may take: one takes a second or so.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest time of a case. Most take a second or less.
+const CASE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The cases, and how the backends are made that are put to them. See the [module](self::super) for what is checked.
+/// The cases, and a function that makes the backends to test. The [crate](crate) describes what is checked.
 #[derive(Clone)]
 #[must_use]
 pub struct Suite {
@@ -20,22 +20,11 @@ pub struct Suite {
     supports: Supports,
 }
 
-type Make = Arc<dyn Fn(String, ManualClock) -> Making + Send + Sync>;
-type Making = Pin<Box<dyn Future<Output = Result<Arc<dyn Backend>, Mismatch>> + Send>>;
-pub(super) type Supports = Arc<dyn Fn(&AnyStrategy) -> bool + Send + Sync>;
-
-/// One of the things that are expected of a backend.
-#[derive(Clone, Copy)]
-pub struct Case {
-    pub(super) name: &'static str,
-    pub(super) run: fn(Bench) -> Pin<Box<dyn Future<Output = Result<(), Mismatch>> + Send>>,
-}
-
 impl Suite {
-    /// `make` makes a backend of a namespace that goes by a clock. Each case asks for one of its own, and some for several, which
-    /// are best kept in one store, to see that they are kept apart there.
+    /// Creates a suite. `make` makes a backend with this namespace and this clock.
     ///
-    /// The store is empty when a run begins.
+    /// Each case makes a backend with a namespace of its own, and some cases make several. Keep all of them in one store: the
+    /// suite then checks that namespaces are kept apart. The store must be empty when a run begins.
     pub fn new<B, E, F>(make: impl Fn(String, ManualClock) -> F + Send + Sync + 'static) -> Self
     where
         B: Backend,
@@ -54,36 +43,37 @@ impl Suite {
         Self { make: Arc::new(make), supports: Arc::new(|_| true) }
     }
 
-    /// Asks about these strategies only, for a backend that does not know all of them.
+    /// Restricts the suite to the strategies that the backend supports. Defaults to all of them.
     pub fn supports(self, supports: impl Fn(&AnyStrategy) -> bool + Send + Sync + 'static) -> Self {
         Self { supports: Arc::new(supports), ..self }
     }
 
-    /// The cases, to be [run](Self::run) one by one.
+    /// Returns all cases. [`run`](Self::run) runs one of them.
     pub fn cases() -> impl Iterator<Item = Case> {
         cases::ALL.iter().copied()
     }
 
-    /// Puts the backend to one case.
+    /// Runs one case, for at most two minutes.
     ///
-    /// It spawns tasks and waits no longer than two minutes, so it needs a runtime of tokio, with its time. If that has several
-    /// threads, tasks meet in more ways.
+    /// It needs a tokio runtime with its timer, since it spawns tasks. A runtime with several threads tests more orders of
+    /// concurrent calls.
     ///
     /// # Errors
     ///
-    /// When the backend does something else than is expected of it.
+    /// Returns an error if the backend fails the case.
     pub async fn run(&self, case: Case) -> Result<(), Failure> {
-        let bench = Bench::new(self.clone(), case.name);
-        let late = || Mismatch::new("all of it", format_args!("an end within {PATIENCE:?}"), "none");
-        let done = tokio::time::timeout(PATIENCE, (case.run)(bench)).await.unwrap_or_else(|_| Err(late()));
-        done.map_err(|mismatch| Failure::new(case.name, mismatch))
+        let Self { make, supports } = self.clone();
+        let bench = Bench { case: case.name(), make, supports };
+        let late = || Mismatch::new("all of it", format_args!("an end within {CASE_TIMEOUT:?}"), "none");
+        let done = tokio::time::timeout(CASE_TIMEOUT, (case.run)(bench)).await.unwrap_or_else(|_| Err(late()));
+        done.map_err(|mismatch| Failure::new(case.name(), mismatch))
     }
 
-    /// Puts the backend to all cases, one after the other.
+    /// Runs all cases, one after the other.
     ///
     /// # Errors
     ///
-    /// All cases that it fails.
+    /// Returns all cases that the backend fails.
     pub async fn check(&self) -> Result<(), Failures> {
         let mut failures = Vec::new();
         for case in Self::cases() {
@@ -91,33 +81,10 @@ impl Suite {
         }
         if failures.is_empty() { Ok(()) } else { Err(Failures(failures)) }
     }
-
-    pub(super) fn is_supported(&self, strategy: &AnyStrategy) -> bool {
-        (self.supports)(strategy)
-    }
-
-    pub(super) async fn make(&self, namespace: String) -> Result<Subject, Mismatch> {
-        let clock = ManualClock::new();
-        Ok(Subject::new((self.make)(namespace, clock.clone()).await?, clock))
-    }
-}
-
-impl Case {
-    /// What is expected, as the name of a test.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
 }
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Suite").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Case").field(&self.name).finish()
     }
 }

@@ -10,7 +10,30 @@ mod renewals;
 mod together;
 mod traces;
 
-use super::suite::Case;
+use std::{fmt, pin::Pin};
+
+use super::bench::{Bench, Check};
+
+/// One expectation of a backend.
+#[derive(Clone, Copy)]
+pub struct Case {
+    name: &'static str,
+    pub(super) run: fn(Bench) -> Pin<Box<dyn Future<Output = Check> + Send>>,
+}
+
+impl Case {
+    /// Returns the expectation in words, as the name of a test.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Case").field(&self.name).finish()
+    }
+}
 
 /// The one table of cases.
 macro_rules! cases {
