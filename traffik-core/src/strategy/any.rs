@@ -1,16 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Concurrency, FixedWindow, Gcra, Holding, LeakyBucket, LeakyBucketWithQueue, Past, SlidingWindowCounter,
-    SlidingWindowLog, State, Strategy, StrategyError, TokenBucket, Verdict,
+    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, Past, SlidingWindowCounter, SlidingWindowLog,
+    State, Strategy, StrategyError, TokenBucket, Verdict,
     verdict::{self, Present},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
-/// The table of strategies: each is a variant, called without a pointer.
+/// Declares the strategies. Each is a variant, so that its functions are called directly.
 macro_rules! strategies {
     ($($name:ident),+ $(,)?) => {
-        /// Any [`Strategy`]: one of those that traffik knows, or your own.
+        /// A strategy of this crate, or a custom one.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum AnyStrategy {
@@ -18,7 +18,7 @@ macro_rules! strategies {
                 #[doc = concat!("See [`", stringify!($name), "`].")]
                 $name($name),
             )+
-            /// A strategy of your own.
+            /// A custom strategy.
             Own(Arc<dyn Strategy>),
         }
 
@@ -28,7 +28,7 @@ macro_rules! strategies {
             }
         })+
 
-        /// Calls `$call` on whichever strategy it is.
+        /// Evaluates `$call` with the strategy of the variant.
         macro_rules! each {
             ($any:expr, $strategy:ident => $call:expr) => {
                 match $any {
@@ -41,7 +41,7 @@ macro_rules! strategies {
             };
         }
 
-        /// Your own strategies are equal if they are the same one.
+        /// Custom strategies are equal if they are the same object.
         impl PartialEq for AnyStrategy {
             fn eq(&self, other: &Self) -> bool {
                 match (self, other) {
@@ -66,21 +66,21 @@ strategies! {
 }
 
 impl AnyStrategy {
-    /// A strategy of your own.
+    /// Creates a custom strategy.
     #[must_use]
     pub fn own(strategy: impl Strategy) -> Self {
         Self::Own(Arc::new(strategy))
     }
 
-    /// Whether its functions are a user's, and may panic.
+    /// Returns `true` for a custom strategy, whose functions may panic.
     #[must_use]
     pub const fn is_custom(&self) -> bool {
         matches!(self, Self::Own(_))
     }
 
-    /// Decides whether `cost` fits at `now`, and what is to be stored then.
+    /// Decides whether `cost` fits at `now`, and what to store.
     ///
-    /// This is the whole of a decision about one limit; a backend adds where the state is kept.
+    /// This is the whole decision about one limit. A backend adds only the place where the state is stored.
     #[inline]
     #[must_use]
     pub fn decide(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
@@ -88,25 +88,25 @@ impl AnyStrategy {
             return Verdict { admitted: true, past: None, is_new: false };
         }
         match self {
-            // Those that most apps have, of which a good part of the decision is there in line.
+            // The usual strategies are inlined here.
             Self::FixedWindow(strategy) => verdict::decide(strategy, past, rate, cost, now),
             Self::SlidingWindowCounter(strategy) => verdict::decide(strategy, past, rate, cost, now),
             Self::TokenBucket(strategy) => verdict::decide(strategy, past, rate, cost, now),
             Self::LeakyBucket(strategy) => verdict::decide(strategy, past, rate, cost, now),
             Self::Gcra(strategy) => verdict::decide(strategy, past, rate, cost, now),
-            _ => self.decide_apart(past, rate, cost, now),
+            _ => self.decide_out_of_line(past, rate, cost, now),
         }
     }
 
     #[inline(never)]
-    fn decide_apart(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
+    fn decide_out_of_line(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
         each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
     }
 
-    /// Decides whether a `cost` that was charged at `charged_at` is charged anew at `now`, in place of that: it is if it still
-    /// [counts](Strategy::holds), or if there is room once it is given back as far as it does.
+    /// Decides whether a `cost` that was charged at `charged_at` is replaced by a charge at `now`.
     ///
-    /// This is the whole of a renewal; a backend adds where the state is kept.
+    /// It is replaced if all of it still [counts](Strategy::holds), or if it fits after a [refund](Strategy::refund). A backend
+    /// adds only the place where the state is stored.
     #[must_use]
     pub fn renew(&self, past: Option<Past>, rate: Rate, cost: u64, charged_at: Timestamp, now: Timestamp) -> Verdict {
         if rate.is_unlimited() {
@@ -115,7 +115,7 @@ impl AnyStrategy {
         each!(self, strategy => verdict::renew(strategy, past, rate, cost, charged_at, now))
     }
 
-    /// What of `past` still says something at `now`.
+    /// Returns what of `past` still counts at `now`.
     #[inline]
     #[must_use]
     pub fn present(&self, past: Option<Past>, now: Timestamp) -> Present {
@@ -181,5 +181,36 @@ impl Strategy for AnyStrategy {
 
     fn holding(&self) -> Option<Holding> {
         each!(self, strategy => strategy.holding())
+    }
+}
+
+/// How requests that a strategy [delays](Strategy::delay) are held: the highest number, and what decides beyond it.
+///
+/// A held request takes memory and a connection, so each process bounds their number for each throttle. While a throttle holds
+/// as many, the strategy [`at_once`](Self::at_once) decides about its requests. It delays none.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    max_held: usize,
+    at_once: AnyStrategy,
+}
+
+impl Holding {
+    /// Holds up to `max_held` requests. `at_once` has the same name and the same states as the strategy itself, but admits only
+    /// what needs no delay.
+    #[must_use]
+    pub fn new(max_held: usize, at_once: impl Into<AnyStrategy>) -> Self {
+        Self { max_held, at_once: at_once.into() }
+    }
+
+    /// Returns the highest number of held requests.
+    #[must_use]
+    pub fn max_held(&self) -> usize {
+        self.max_held
+    }
+
+    /// Returns the strategy that decides while no more requests may be held.
+    #[must_use]
+    pub fn at_once(&self) -> &AnyStrategy {
+        &self.at_once
     }
 }

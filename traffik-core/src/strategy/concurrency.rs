@@ -3,20 +3,18 @@ use std::time::Duration;
 use super::{Past, SlidingWindowLog, State, Strategy, StrategyError};
 use crate::{clock::Timestamp, rate::Rate};
 
-/// Limits how many are there at once: open sockets, running reports.
+/// Limits the number of concurrent clients of something: open sockets, running reports.
 ///
-/// The limit of the rate is how many places there are, and its period is how long a place is leased for. `10/30s` are ten
-/// places, and [`at_once`](Self::at_once) says the same with the usual lease. Whoever is admitted holds a place for as long as
-/// the `Limit` that it was given is there, be it in a `Throttled`, in a `Charge`, or in a
-/// clone of one. Meanwhile the lease is renewed, and once the last of them is dropped the place is free. Where nobody is left
-/// to give it back, since the process died, it is free once the lease has ended.
+/// The limit of the rate is the number of places, and its period is the lease of a place. `10/30s` are ten places with a lease
+/// of 30 s, and [`at_once`](Self::at_once) is short for that. An admitted request holds its place as long as a clone of its
+/// `Limit` exists, for example in a `Throttled` or in a `Charge`. The lease is renewed for that time. When the last clone is
+/// dropped, the place is free. If the process dies, the place is free when the lease ends.
 ///
-/// So nothing that is told of a wait is certain: a place is free as soon as somebody leaves. `Retry-After` tells when the
-/// first lease ends if it is not renewed, which is the latest that a place of somebody who died is free.
+/// `Retry-After` is the end of the first lease, as if no lease was renewed. A place may be free earlier or later than that.
 ///
-/// It is a log of leases, kept like that of [`SlidingWindowLog`]: each charge counts for a period, and one that is
-/// [renewed](crate::backend::Backend::renew) is exchanged for one that counts for another. (Leases as a way to live with those who
-/// die: Gray and Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed file cache consistency", 1989.)
+/// The leases are a log like that of [`SlidingWindowLog`]: each charge counts for a period, and
+/// [renewing](crate::backend::Backend::renew) it replaces it by a charge that counts for another period. (Leases: Gray and
+/// Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed file cache consistency", 1989.)
 ///
 /// ```
 /// use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::MemoryBackend, strategy::Concurrency};
@@ -49,18 +47,16 @@ use crate::{clock::Timestamp, rate::Rate};
 pub struct Concurrency;
 
 impl Concurrency {
-    /// The most places that a client can have.
+    /// The highest number of places of a client.
     pub const MAX_PLACES: u64 = SlidingWindowLog::MAX_LIMIT;
 
-    /// How long a place is leased for unless told otherwise: 30 s. Those that a process held which died are free after that.
+    /// The default lease: 30 s. If a process dies, its places are free after that time.
     pub const LEASE: Duration = Duration::from_secs(30);
 
-    /// The shortest lease. One that is shorter would end before a store that is slow at times could renew it.
+    /// The shortest lease: 100 ms. A shorter one could end before a slow store renews it.
     pub const MIN_LEASE: Duration = Duration::from_millis(100);
 
-    const NAME: &'static str = "concurrency";
-
-    /// The rate of so many places, each leased for [`LEASE`](Self::LEASE).
+    /// Returns the rate of `places` places with a lease of [`LEASE`](Self::LEASE).
     ///
     /// ```
     /// use traffik::{Rate, strategy::Concurrency};
@@ -71,7 +67,7 @@ impl Concurrency {
     ///
     /// # Panics
     ///
-    /// When there is no place, or more than [`MAX_PLACES`](Self::MAX_PLACES): while compiling, in a `const`.
+    /// Panics if `places` is 0 or above [`MAX_PLACES`](Self::MAX_PLACES). In a `const` this is an error of the compiler.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "in a const it ends the build, and that is what it is for")]
@@ -86,7 +82,7 @@ impl Concurrency {
 
 impl Strategy for Concurrency {
     fn name(&self) -> &'static str {
-        Self::NAME
+        "concurrency"
     }
 
     fn check(&self, rate: Rate) -> Result<(), StrategyError> {
@@ -96,7 +92,7 @@ impl Strategy for Concurrency {
                 rate.limit(),
                 Self::MAX_PLACES
             );
-            return Err(StrategyError::new(Self::NAME, reason));
+            return Err(StrategyError::new(self.name(), reason));
         }
         if rate.period() < Self::MIN_LEASE {
             let reason = format!(
@@ -107,7 +103,7 @@ impl Strategy for Concurrency {
                 rate.limit(),
                 humantime::format_duration(Self::LEASE),
             );
-            return Err(StrategyError::new(Self::NAME, reason));
+            return Err(StrategyError::new(self.name(), reason));
         }
         Ok(())
     }
@@ -128,7 +124,7 @@ impl Strategy for Concurrency {
         SlidingWindowLog.charge(past, rate, cost, now)
     }
 
-    /// All of the places, if the lease has not ended and those who came since are leased for as long; nothing else.
+    /// Gives back all of the places while their lease lasts and the period of the rate is the same, and nothing otherwise.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         SlidingWindowLog.refund(past, cost, charged_at, now)
     }

@@ -1,20 +1,20 @@
-//! Multiplying and dividing without losing a digit: the product has 128 bits.
+//! Exact multiplication and division: the product has 128 bits.
 
-/// `a × b ÷ divisor`, rounded down.
+/// Returns `a × b ÷ divisor`, rounded down.
 pub(super) fn mul_div_floor(a: u64, b: u64, divisor: u64) -> u64 {
     narrow(u128::from(a) * u128::from(b) / u128::from(divisor.max(1)))
 }
 
-/// `a × b ÷ divisor`, rounded up.
+/// Returns `a × b ÷ divisor`, rounded up.
 pub(super) fn mul_div_ceil(a: u64, b: u64, divisor: u64) -> u64 {
     narrow((u128::from(a) * u128::from(b)).div_ceil(u128::from(divisor.max(1))))
 }
 
-/// `a × b ÷ divisor` rounded down, and the rest.
+/// Returns `a × b ÷ divisor`, rounded down, and the remainder.
 #[inline]
 pub(super) fn mul_div_rem(a: u64, b: u64, divisor: u64) -> (u64, u64) {
     let divisor = divisor.max(1);
-    // As a rule the product has 64 bits, whose division is many times faster.
+    // The usual product has 64 bits. Dividing it is many times faster.
     if let Some(product) = a.checked_mul(b) {
         return (product / divisor, product % divisor);
     }
@@ -22,7 +22,7 @@ pub(super) fn mul_div_rem(a: u64, b: u64, divisor: u64) -> (u64, u64) {
     (narrow(product / divisor), narrow(product % divisor))
 }
 
-/// A quotient as 64 bits. Within the bounds that are checked when a rate is made it always fits.
+/// Returns a quotient as 64 bits. It always fits, within the bounds of a rate.
 #[inline]
 pub(super) fn narrow(quotient: u128) -> u64 {
     u64::try_from(quotient).unwrap_or(u64::MAX)

@@ -1,14 +1,14 @@
 use super::{Past, State, Strategy, StrategyError, window::Window};
 use crate::{clock::Timestamp, rate::Rate};
 
-/// Counts what is used in each window of the clock, and starts again with the next.
+/// Counts the cost in each window of the clock, and starts at zero in the next window.
 ///
-/// The cost admitted in one window never passes the limit. Windows are aligned to the Unix epoch, so that every process
-/// agrees on them: those of a minute begin with the minute, and those of a week on Thursday at midnight, UTC. Around a
-/// window's edge up to twice the limit can pass in less than a period; where that matters, use
-/// [`SlidingWindowCounter`](super::SlidingWindowCounter).
+/// The cost admitted in one window never exceeds the limit. Windows are aligned to the Unix epoch, so all processes agree on
+/// them. For example, windows of a minute begin with the minute, and windows of a week on Thursday at midnight, UTC. Up to
+/// twice the limit can be admitted around the boundary of two windows, in less than a period. Use
+/// [`SlidingWindowCounter`](super::SlidingWindowCounter) if that matters.
 ///
-/// A window that was begun under a longer period is finished under it when the rate changes.
+/// If the rate changes to a shorter period, the current window keeps its end.
 ///
 /// ```
 /// use traffik::strategy::{AnyStrategy, FixedWindow};
@@ -19,7 +19,7 @@ use crate::{clock::Timestamp, rate::Rate};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FixedWindow;
 
-/// The window that is counted in. It ends when the state expires.
+/// The current window. It ends when the state expires.
 #[derive(Clone, Copy)]
 struct Count {
     start: Timestamp,
@@ -40,12 +40,6 @@ impl Count {
     }
 }
 
-impl FixedWindow {
-    fn used(past: Option<&Past>) -> u64 {
-        past.map_or(0, |past| Count::read(past).used)
-    }
-}
-
 impl Strategy for FixedWindow {
     fn name(&self) -> &'static str {
         "fixed-window"
@@ -60,7 +54,7 @@ impl Strategy for FixedWindow {
     }
 
     fn available(&self, past: Option<&Past>, rate: Rate, _now: Timestamp) -> u64 {
-        rate.limit().saturating_sub(Self::used(past))
+        rate.limit().saturating_sub(past.map_or(0, |past| Count::read(past).used))
     }
 
     fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
@@ -81,7 +75,7 @@ impl Strategy for FixedWindow {
         }
     }
 
-    /// All of the cost while its window lasts; nothing once that rolled.
+    /// Gives back all of the cost in its own window, and nothing later.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let count = Count::read(&past);
         if charged_at < count.start {

@@ -1,11 +1,11 @@
 use super::metered::Metered;
 use crate::rate::Rate;
 
-/// Spaces requests evenly: at `60/min` one is admitted each second, and not sixty at once.
+/// Spaces requests evenly: at `60/min` it admits one request per second.
 ///
 /// It is the [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) (ATM Forum, Traffic
-/// Management Specification 4.0, 1996). With a [`burst`](Self::burst) of n a client that was quiet may send n at once; it
-/// is 1 unless said otherwise, and no request may cost more than that.
+/// Management Specification 4.0, 1996). A client that was idle may send a [`burst`](Self::burst) without spacing. The burst is
+/// also the highest cost of a request.
 ///
 /// ```
 /// use traffik::{Rate, clock::Timestamp, strategy::{Gcra, Strategy}};
@@ -21,12 +21,12 @@ pub struct Gcra {
 }
 
 impl Gcra {
-    /// Evenly spaced.
+    /// Creates a strategy with a burst of 1.
     pub const fn new() -> Self {
         Self { burst: 1 }
     }
 
-    /// Tolerates `burst` at once.
+    /// Sets the cost that is admitted without spacing. Defaults to 1.
     pub const fn burst(self, burst: u64) -> Self {
         Self { burst }
     }

@@ -1,11 +1,10 @@
 use super::metered::Metered;
 use crate::rate::Rate;
 
-/// A bucket that every request pours its cost into, and that leaks evenly at the rate. What would overflow it is refused.
+/// Adds the cost of each request to a bucket that leaks evenly, at the rate. Refuses what would overflow the bucket.
 ///
-/// It is the leaky bucket as a meter: it delays nothing. It holds [`capacity`](Self::capacity), as much as the limit
-/// unless said otherwise. With the same size it admits the same requests as a [`TokenBucket`](super::TokenBucket), which
-/// tells the story from the other end.
+/// It is the leaky bucket as a meter: it delays nothing. The bucket holds its [`capacity`](Self::capacity). A
+/// [`TokenBucket`](super::TokenBucket) of the same size admits the same requests.
 ///
 /// ```
 /// use traffik::{Rate, clock::Timestamp, strategy::{LeakyBucket, Strategy}};
@@ -21,12 +20,12 @@ pub struct LeakyBucket {
 }
 
 impl LeakyBucket {
-    /// A bucket that holds as much as the limit.
+    /// Creates a bucket that holds the limit.
     pub const fn new() -> Self {
         Self { capacity: None }
     }
 
-    /// Holds `capacity`.
+    /// Sets the cost that the bucket holds. Defaults to the limit.
     pub const fn capacity(self, capacity: u64) -> Self {
         Self { capacity: Some(capacity) }
     }

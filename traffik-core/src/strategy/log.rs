@@ -4,10 +4,9 @@ use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 
-/// What was charged, and until when each charge counts, in the order of that. Charges that count until the same time are
-/// one entry.
+/// Charges, sorted by the time until which each of them counts. Charges that count until the same time are one entry.
 ///
-/// Each entry holds the sum of all charges up to it, so that what counts at any time is found by halving.
+/// Each entry stores the sum of all charges up to it, so a binary search finds what counts at a time.
 ///
 /// ```
 /// use traffik::{clock::Timestamp, strategy::Log};
@@ -27,49 +26,49 @@ pub struct Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     until: Timestamp,
-    /// The sum of all charges up to this one. It may wrap around: only differences count.
+    /// The sum of all charges up to this one. It may wrap around, since only differences are used.
     total: u64,
 }
 
 impl Log {
-    /// How many entries it has.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nothing is in it.
+    /// Returns `true` if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Each entry: until when it counts, and how much.
+    /// Returns the entries: until when each counts, and how much.
     pub fn iter(&self) -> impl Iterator<Item = (Timestamp, u64)> {
         let before = std::iter::once(self.forgotten).chain(self.entries.iter().map(|entry| entry.total));
         self.entries.iter().zip(before).map(|(entry, before)| (entry.until, entry.total.wrapping_sub(before)))
     }
 
-    /// The sum of what counts at a time.
+    /// Returns the sum of what counts at a time.
     #[must_use]
     pub fn counts_at(&self, time: Timestamp) -> u64 {
         self.total().wrapping_sub(self.total_before(self.first_at(time)))
     }
 
-    /// Until when more than `most` counts, if it ever does.
+    /// Returns the time until which more than `most` counts, or `None` if it never does.
     #[must_use]
     pub fn time_until_more_counts_than(&self, most: u64) -> Option<Timestamp> {
         let is_more = self.total().wrapping_sub(self.forgotten) > most;
         self.entries.get(self.last_of(most)).filter(|_| is_more).map(|entry| entry.until)
     }
 
-    /// Until when anything counts.
+    /// Returns the time until which anything counts.
     #[must_use]
     pub fn ends(&self) -> Option<Timestamp> {
         self.entries.back().map(|entry| entry.until)
     }
 
-    /// Adds a charge. As a rule it counts for longer than all others. All of it together counts 2^64 - 1 at most.
+    /// Adds a charge. It is fast if the charge counts for longer than all others. The sum stays at 2^64 - 1 at most.
     pub fn add(&mut self, until: Timestamp, cost: u64) {
         let cost = cost.min(u64::MAX - self.total().wrapping_sub(self.forgotten));
         let place = match self.ends() {
@@ -84,13 +83,13 @@ impl Log {
         self.entries.range_mut(place..).for_each(|entry| entry.total = entry.total.wrapping_add(cost));
     }
 
-    /// How much counts until exactly this time.
+    /// Returns how much counts until exactly this time.
     #[must_use]
     pub fn charged_until(&self, until: Timestamp) -> u64 {
         self.place_of(until).map_or(0, |place| self.charged_at(place))
     }
 
-    /// Takes back up to `cost` of what counts until this time, and of nothing else.
+    /// Takes back up to `cost` of what counts until exactly this time.
     pub fn take_back(&mut self, until: Timestamp, cost: u64) {
         let Some(place) = self.place_of(until) else { return };
         let charged = self.charged_at(place);
@@ -101,29 +100,29 @@ impl Log {
         }
     }
 
-    /// Forgets what counts no more at a time.
+    /// Removes what does not count any more at a time.
     pub fn forget(&mut self, time: Timestamp) {
         let first = self.first_at(time);
         self.forgotten = self.total_before(first);
         self.entries.drain(..first);
-        // After a burst the memory of it is given back.
+        // Frees the memory of a burst.
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
         }
     }
 
-    /// Lets every charge count for less long.
+    /// Lets every charge end earlier.
     pub fn move_back(&mut self, by: Duration) {
         let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
         for Entry { until, .. } in &mut self.entries {
             *until = Timestamp::from_micros(until.as_micros().saturating_sub(by));
         }
-        // No time comes before the epoch: what would end there is one entry, whose sum is that of the last.
+        // All charges that end at the epoch become one entry, which has the sum of the last.
         let at_epoch = self.first_at(Timestamp::UNIX_EPOCH);
         self.entries.drain(..at_epoch.saturating_sub(1));
     }
 
-    /// Makes room for an entry more: for twice as many as there are, up to `most`.
+    /// Reserves memory for one more entry: doubles the capacity, up to `most` entries.
     pub(super) fn reserve_one(&mut self, most: usize) {
         let len = self.entries.len();
         if len == self.entries.capacity() {
@@ -131,38 +130,38 @@ impl Log {
         }
     }
 
-    /// As much of it as is needed to tell what counts at `time`, when the last of it does, and until when more than each of
-    /// `mosts` does.
-    pub(super) fn outline<const N: usize>(&self, time: Timestamp, mosts: [u64; N]) -> Self {
+    /// Returns the entries that say what counts at `time`, until when anything does, and until when more than each of `mosts`
+    /// does.
+    pub(super) fn summary<const N: usize>(&self, time: Timestamp, mosts: [u64; N]) -> Self {
         let first = self.first_at(time);
         let mut places: SmallVec<[usize; 4]> = mosts.iter().map(|&most| self.last_of(most)).collect();
         places.push(self.entries.len().saturating_sub(1));
         places.sort_unstable();
         places.dedup();
-        let told = places.into_iter().filter(|&place| place >= first);
+        let kept = places.into_iter().filter(|&place| place >= first);
         Self {
-            entries: told.filter_map(|place| self.entries.get(place)).copied().collect(),
+            entries: kept.filter_map(|place| self.entries.get(place)).copied().collect(),
             forgotten: self.total_before(first),
         }
     }
 
-    /// The place of what counts until exactly this time.
+    /// Returns the place of what counts until exactly this time.
     fn place_of(&self, until: Timestamp) -> Option<usize> {
         self.entries.binary_search_by_key(&until, |entry| entry.until).ok()
     }
 
-    /// How much was charged at a place.
+    /// Returns how much was charged at a place.
     fn charged_at(&self, place: usize) -> u64 {
         self.total_before(place + 1).wrapping_sub(self.total_before(place))
     }
 
-    /// The place of the last charge that has to end before no more than `most` counts.
+    /// Returns the place of the last charge that has to end before no more than `most` counts.
     fn last_of(&self, most: u64) -> usize {
         let total = self.total();
         self.entries.partition_point(|entry| total.wrapping_sub(entry.total) > most)
     }
 
-    /// The first entry that counts at a time.
+    /// Returns the place of the first entry that counts at a time.
     fn first_at(&self, time: Timestamp) -> usize {
         self.entries.partition_point(|entry| entry.until <= time)
     }
@@ -176,7 +175,7 @@ impl Log {
     }
 }
 
-/// Logs are the same if the same counts, whatever each has forgotten.
+/// Logs are equal if their entries are.
 impl PartialEq for Log {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
@@ -185,7 +184,7 @@ impl PartialEq for Log {
 
 impl Eq for Log {}
 
-/// From charges, each with the time until which it counts.
+/// Collects charges, each with the time until which it counts.
 impl FromIterator<(Timestamp, u64)> for Log {
     fn from_iter<I: IntoIterator<Item = (Timestamp, u64)>>(charges: I) -> Self {
         let mut log = Self::default();
@@ -257,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn an_outline_tells_the_same() {
+    fn summary_gives_the_same_answers() {
         let log: Log = (1..50).map(|i| (at(i * 10), i % 7 + 1)).collect();
         for (time, most) in (0..500).zip((0..220).cycle()) {
-            let outline = log.outline(at(time), [most]);
-            assert!(outline.len() <= 2);
-            assert_eq!(outline.counts_at(at(time)), log.counts_at(at(time)));
+            let summary = log.summary(at(time), [most]);
+            assert!(summary.len() <= 2);
+            assert_eq!(summary.counts_at(at(time)), log.counts_at(at(time)));
             let is_more = log.counts_at(at(time)) > most;
-            assert!(!is_more || outline.time_until_more_counts_than(most) == log.time_until_more_counts_than(most));
+            assert!(!is_more || summary.time_until_more_counts_than(most) == log.time_until_more_counts_than(most));
         }
     }
 

@@ -1,11 +1,10 @@
-//! A meter that drains evenly, `limit` in each period: what the token bucket, the leaky bucket and GCRA are
-//! made of.
+//! A meter that drains evenly, `limit` per period. The token bucket, the leaky bucket and GCRA are meters.
 //!
-//! Instead of its level it keeps the time at which it will have drained, the theoretical arrival time of the
+//! A meter stores the time at which it has drained instead of its level. This is the theoretical arrival time of the
 //! [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) (ATM Forum, Traffic
-//! Management Specification 4.0, 1996): a level needs no update while it drains, and one comparison decides. That
-//! time is `micros + fraction ÷ limit` microseconds after the epoch, exact for every rate, since each unit of cost
-//! moves it by `period ÷ limit`.
+//! Management Specification 4.0, 1996). It needs no update while the meter drains, and one comparison decides. The
+//! time is `micros + fraction ÷ limit` microseconds after the epoch. This is exact for every rate, since each unit of
+//! cost moves it by `period ÷ limit`.
 
 use std::time::Duration;
 
@@ -18,11 +17,11 @@ use crate::{clock::Timestamp, rate::Rate};
 #[derive(Clone, Copy)]
 pub(super) struct Meter {
     rate: Rate,
-    /// When it was last written.
+    /// The time of the last change.
     written: Timestamp,
-    /// When it will have drained: the whole microseconds, rounded down ..
+    /// The time at which it has drained, in whole microseconds.
     micros: u64,
-    /// .. and `fraction ÷ limit` of one more.
+    /// The rest of that time, as `fraction ÷ limit` microseconds.
     fraction: u64,
 }
 
@@ -35,29 +34,28 @@ impl Meter {
     #[inline]
     fn stored(past: &Past) -> Self {
         let [fraction, written] = past.state.words();
-        // Whoever stored it: a fraction is less than one.
+        // A store may return any number, but a fraction is less than one.
         let fraction = fraction.min(past.rate.limit().saturating_sub(1));
         let micros = past.state.expires().as_micros().saturating_sub((fraction > 0).into());
         Self { rate: past.rate, written: Timestamp::from_micros(written), micros, fraction }
     }
 
-    /// The meter as one who counts by `rate` reads it.
+    /// Reads a meter to count at `rate`.
     ///
-    /// Where it was written under another rate it drains at the slower of the two: what it held is no sooner gone for
-    /// being read by somebody else.
+    /// If it was written at another rate, it drains at the slower of the two, so a new rate does not drain it sooner.
     #[inline]
     pub(super) fn read(past: &Past, rate: Rate) -> Self {
         let stored = Self::stored(past);
         if is_slower(rate, past.rate) { stored.at_rate(rate, stored.written) } else { stored }
     }
 
-    /// The same level at `now`, in the terms of another rate, rounded up to a whole unit.
+    /// Converts it to another rate. The level at `now` stays the same, rounded up to a whole unit.
     #[inline]
     pub(super) fn at_rate(self, rate: Rate, now: Timestamp) -> Self {
         if self.rate == rate { self } else { Self::empty(rate, now).filled(self.level(now), now) }
     }
 
-    /// The same time at which it will have drained, in the terms of another rate, rounded up to a share that it has.
+    /// Converts it to another rate. The time at which it has drained stays the same, rounded up to a fraction of that rate.
     #[inline]
     pub(super) fn until_drained(self, rate: Rate) -> Self {
         if self.rate.limit() == rate.limit() {
@@ -69,40 +67,40 @@ impl Meter {
         Self { rate, micros: self.micros.saturating_add(carry), fraction, ..self }
     }
 
-    /// What it holds at `now`, rounded up.
+    /// Returns the level at `now`, rounded up.
     pub(super) fn level(self, now: Timestamp) -> u64 {
-        let (limit, period) = self.terms();
-        let drained_in = u128::from(self.micros.saturating_sub(now.as_micros()));
-        // A drain time of the past holds nothing, whatever its fraction.
-        let fraction = if self.micros < now.as_micros() { 0 } else { self.fraction };
-        narrow((drained_in * u128::from(limit) + u128::from(fraction)).div_ceil(u128::from(period)))
+        let (_, period) = self.terms();
+        narrow(self.level_times_period(now).div_ceil(u128::from(period)))
     }
 
-    /// Whether it holds no more than `most` at `now`: the same question as of the level, with nothing divided.
+    /// Checks that the level is no higher than `most` at `now`, without a division.
     #[inline]
     pub(super) fn holds_at_most(self, most: u64, now: Timestamp) -> bool {
-        let (limit, period) = self.terms();
-        self.micros.checked_sub(now.as_micros()).is_none_or(|drained_in| {
-            u128::from(drained_in) * u128::from(limit) + u128::from(self.fraction)
-                <= u128::from(most) * u128::from(period)
-        })
+        let (_, period) = self.terms();
+        self.level_times_period(now) <= u128::from(most) * u128::from(period)
     }
 
-    /// Whether it will have drained so many microseconds after `now`, or before.
+    #[inline]
+    fn level_times_period(self, now: Timestamp) -> u128 {
+        let (limit, _) = self.terms();
+        let drains_in = self.micros.checked_sub(now.as_micros());
+        drains_in.map_or(0, |micros| u128::from(micros) * u128::from(limit) + u128::from(self.fraction))
+    }
+
+    /// Checks that it drains within `micros` microseconds from `now`.
     #[inline]
     pub(super) fn drains_within(self, micros: u64, now: Timestamp) -> bool {
-        let drains_in = self.micros.saturating_sub(now.as_micros());
-        drains_in < micros || (drains_in == micros && self.fraction == 0) || self.micros < now.as_micros()
+        (self.micros, self.fraction) <= (now.as_micros().saturating_add(micros), 0)
     }
 
-    /// The first whole microsecond at which it holds no more than `most`.
+    /// Returns the first whole microsecond at which the level is no higher than `most`.
     pub(super) fn drains_to(self, most: u64) -> Timestamp {
         let (micros, fraction) = self.time_to_drain(most);
         let rounded_up = u64::from(self.fraction > fraction);
         Timestamp::from_micros(self.micros.saturating_add(rounded_up).saturating_sub(micros))
     }
 
-    /// With `cost` more in it.
+    /// Adds `cost`.
     #[inline]
     pub(super) fn filled(self, cost: u64, now: Timestamp) -> Self {
         let from = if self.micros < now.as_micros() { Self::empty(self.rate, now) } else { self };
@@ -114,10 +112,10 @@ impl Meter {
         Self { rate: self.rate, written: now, micros, fraction }
     }
 
-    /// With `cost` less in it, apart from what has drained in the time since it was poured in.
+    /// Takes back `cost`, less what may have drained in the time `since` it was added.
     ///
-    /// All of that time is taken off. Some of it may have gone by while what was there before drained, but nothing tells
-    /// how much, and what is given back twice would be room that nobody has.
+    /// Earlier charges may have drained in a part of that time, but how long is unknown. So all of it is subtracted: nothing is
+    /// given back twice.
     pub(super) fn emptied(self, cost: u64, since: Duration) -> Self {
         let (micros, fraction) = self.time_to_drain(cost);
         let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
@@ -131,9 +129,9 @@ impl Meter {
         Self { micros: self.micros.saturating_sub(micros).saturating_sub(borrow), fraction, ..self }
     }
 
-    /// As much earlier as the clock went back since it was written; nothing, if it did not.
+    /// Moves it back by as much as the clock went back since the last change. Returns `None` if the clock did not go back.
     #[inline]
-    pub(super) fn rewound(past: &Past, now: Timestamp) -> Option<Self> {
+    pub(super) fn clamped_to(past: &Past, now: Timestamp) -> Option<Self> {
         let stored = Self::stored(past);
         let ahead = stored.written.as_micros().checked_sub(now.as_micros()).filter(|&ahead| ahead > 0)?;
         Some(Self { written: now, micros: stored.micros.saturating_sub(ahead), ..stored })
@@ -145,7 +143,7 @@ impl Meter {
         State::new(Timestamp::from_micros(expires), [self.fraction, self.written.as_micros()])
     }
 
-    /// `cost × period ÷ limit` as whole microseconds and a fraction over the limit.
+    /// Returns `cost × period ÷ limit` as whole microseconds and a fraction.
     #[inline]
     fn time_to_drain(self, cost: u64) -> (u64, u64) {
         let (limit, period) = self.terms();
@@ -158,7 +156,7 @@ impl Meter {
     }
 }
 
-/// Whether `a` allows less over the same time than `b`.
+/// Returns `true` if `a` allows less than `b` in the same time.
 #[inline]
 fn is_slower(a: Rate, b: Rate) -> bool {
     let cross = |one: Rate, other: Rate| u128::from(one.limit()) * u128::from(other.period_micros());
@@ -219,7 +217,7 @@ mod tests {
         let words = [0, 1, 2, u64::MAX / 2, u64::MAX];
         for [fraction, written, expires, cost, now] in words.iter().flat_map(|&a| words.map(|b| [a, b, a ^ b, b, a])) {
             let past = Past { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
-            let meter = Meter::rewound(&past, at(now)).unwrap_or(Meter::stored(&past));
+            let meter = Meter::clamped_to(&past, at(now)).unwrap_or(Meter::stored(&past));
             let filled = meter.filled(cost, at(now));
             assert!(filled.fraction < 3 && meter.emptied(cost, Duration::ZERO).fraction < 3);
             assert!(filled.drains_to(filled.level(at(now))) <= filled.drains_to(0));

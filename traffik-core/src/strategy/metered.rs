@@ -1,22 +1,22 @@
-//! The strategies that are one meter and differ in how much it may hold.
+//! The strategies that are one meter. They differ in its size.
 
 use std::{fmt, time::Duration};
 
 use super::{Past, State, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
 use crate::{clock::Timestamp, rate::Rate};
 
-/// The longest that a full meter may take to drain, and an empty bucket to fill.
+/// The longest time in which a full meter may drain.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// A strategy that admits what its meter still has room for.
+/// A strategy that admits what fits into its meter.
 pub(super) trait Metered: fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
 
-    /// How much the meter may hold.
+    /// Returns the highest level of the meter.
     fn size(&self, rate: Rate) -> u64;
 }
 
-/// Whether the maths of a meter that holds so much is exact.
+/// Checks that a meter of this size is exact.
 pub(super) fn check_size(strategy: &'static str, size: u64, rate: Rate) -> Result<(), StrategyError> {
     if size == 0 || size > Rate::MAX_LIMIT {
         let reason = format!("a size of {size} is out of bounds: it is at least 1 and at most {}", Rate::MAX_LIMIT);
@@ -59,7 +59,7 @@ impl<M: Metered> Strategy for M {
 
     fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.size(rate).saturating_sub(cost);
-        // Read by a slower rate it would drain for longer than it is kept.
+        // At a slower rate the meter would drain for longer than it is stored.
         past.map_or(now, |past| Meter::read(past, rate).drains_to(most).min(past.state.expires()).max(now))
     }
 
@@ -69,14 +69,14 @@ impl<M: Metered> Strategy for M {
         meter.filled(cost, now).write()
     }
 
-    /// What it cost, less all that may have drained of it since.
+    /// Gives back the cost, less what may have drained of it since.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         Meter::read(&past, past.rate).emptied(cost, now.saturating_since(charged_at)).write()
     }
 
     #[inline]
     fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        Meter::rewound(past, now).map(Meter::write)
+        Meter::clamped_to(past, now).map(Meter::write)
     }
 }
 

@@ -5,17 +5,16 @@ use super::{
 };
 use crate::{clock::Timestamp, rate::Rate};
 
-/// Counts in two windows of the clock, and lets the older one fade as the time moves through the newer.
+/// Counts the cost in two windows of the clock. The older one counts less and less as the newer one passes.
 ///
-/// What counts against the limit is the cost charged in the current window, and of the window before the share that a
-/// window of the same length, sliding up to now, would still cover: `previous × (period − elapsed) ÷ period`, rounded
-/// up, where `elapsed` is how far the current window has got. It takes for granted that the previous window was used
-/// evenly, so it is an estimate, at two numbers a client. A burst
-/// of twice the limit around a window's edge cannot pass: what follows a full burst comes back evenly over the window
-/// after it.
+/// The cost of the current window counts, plus a share of the previous window: `previous × (period − elapsed) ÷ period`,
+/// rounded up, where `elapsed` is the time since the current window began. This is the share that a sliding window of the same
+/// length still covers, if the previous window was used evenly. So it is an estimate, with two numbers per client. It does not
+/// admit twice the limit around the boundary of two windows: after a full burst, the limit comes back evenly over the next
+/// window.
 ///
-/// The estimate is the one that [Cloudflare described](https://blog.cloudflare.com/counting-things-a-lot-of-different-things/),
-/// here in integers.
+/// [Cloudflare described](https://blog.cloudflare.com/counting-things-a-lot-of-different-things/) the estimate. Here it is
+/// computed in integers.
 ///
 /// ```
 /// use traffik::strategy::{AnyStrategy, SlidingWindowCounter, Strategy};
@@ -26,14 +25,14 @@ use crate::{clock::Timestamp, rate::Rate};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlidingWindowCounter;
 
-/// Two adjoining windows, the second of which `now` lies in.
+/// Two adjoining windows. The second one contains `now`.
 #[derive(Clone, Copy)]
 struct Windows {
     previous: u64,
     current: u64,
-    /// Where the current window ends. The next one counts it as the previous, and then all of this is forgotten.
+    /// The end of the current window.
     end: Timestamp,
-    /// The length of each, in microseconds: the period of the rate that wrote them.
+    /// The length of each in microseconds: the period of the rate that wrote them.
     length: u64,
 }
 
@@ -46,7 +45,7 @@ impl Windows {
         Self { previous, current, end, length }
     }
 
-    /// As they are at `now`: the current window becomes the previous one when it has ended.
+    /// Reads the windows at `now`. A current window that has ended becomes the previous one.
     #[inline]
     fn at(past: &Past, now: Timestamp) -> Self {
         let stored = Self::stored(past);
@@ -68,21 +67,25 @@ impl Windows {
         self.end.as_micros().saturating_sub(self.length)
     }
 
-    fn used(self, now: Timestamp) -> u64 {
-        let still_inside = self.end.as_micros().saturating_sub(now.as_micros());
-        mul_div_ceil(self.previous, still_inside, self.length).saturating_add(self.current)
+    /// The time for which the current window goes on.
+    #[inline]
+    fn left(self, now: Timestamp) -> u64 {
+        self.end.as_micros().saturating_sub(now.as_micros())
     }
 
-    /// Whether no more than `most` is used.
+    fn used(self, now: Timestamp) -> u64 {
+        mul_div_ceil(self.previous, self.left(now), self.length).saturating_add(self.current)
+    }
+
+    /// Checks that no more than `most` is used, without a division.
     #[inline]
     fn holds_at_most(self, most: u64, now: Timestamp) -> bool {
-        let still_inside = self.end.as_micros().saturating_sub(now.as_micros());
-        most.checked_sub(self.current).is_some_and(|left| {
-            u128::from(self.previous) * u128::from(still_inside) <= u128::from(left) * u128::from(self.length)
+        most.checked_sub(self.current).is_some_and(|most| {
+            u128::from(self.previous) * u128::from(self.left(now)) <= u128::from(most) * u128::from(self.length)
         })
     }
 
-    /// The first time, up to the end of the current window, at which no more than `most` is used.
+    /// Returns the first time, up to the end of the current window, at which no more than `most` is used.
     fn fades_to(self, most: u64) -> Option<Timestamp> {
         let from_previous = most.checked_sub(self.current)?;
         let still_inside = match self.previous {
@@ -116,7 +119,6 @@ impl Strategy for SlidingWindowCounter {
         rate.limit().saturating_sub(used)
     }
 
-    /// `previous × still inside ÷ period + current + cost ≤ limit`, with both sides times the period: nothing is divided.
     #[inline]
     fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         let Some(left) = rate.limit().checked_sub(cost) else { return false };
@@ -139,7 +141,7 @@ impl Strategy for SlidingWindowCounter {
                 if rate.period_micros() == windows.length {
                     return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
                 }
-                // Windows of another length: what counts of them now counts as the current one of this length.
+                // What counts of windows of another length is carried into the current window.
                 windows.used(now)
             }
         };
@@ -147,7 +149,7 @@ impl Strategy for SlidingWindowCounter {
         Windows { previous: 0, current: carried.saturating_add(cost), end, length }.write()
     }
 
-    /// All of the cost while it is counted in either window; nothing after that.
+    /// Gives back all of the cost while it counts in one of the windows, and nothing later.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let windows = Windows::stored(&past);
         let charged_at = charged_at.as_micros();

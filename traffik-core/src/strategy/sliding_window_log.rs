@@ -1,15 +1,13 @@
 use super::{Log, Past, State, Strategy, StrategyError};
 use crate::{clock::Timestamp, rate::Rate};
 
-/// Remembers each charge for a period, and admits what fits beside those that it remembers: exact, at the price of memory.
+/// Stores each charge for a period, and admits what fits in addition to the stored charges. It is exact, but needs memory.
 ///
-/// The cost admitted in any span `(t - period, t]` never passes the limit, wherever it begins. Charges at one instant are
-/// remembered as one. A client takes 16 bytes for each charge of the last period, of which there are no more than the
-/// limit, so the limit may be 65 536 at most; [`SlidingWindowCounter`](super::SlidingWindowCounter) takes two numbers, and
-/// is an estimate.
+/// The cost admitted in any span `(t - period, t]` never exceeds the limit. Charges of one instant are one entry. A client
+/// needs 16 bytes for each entry of the last period, so the limit may be 65 536 at most.
+/// [`SlidingWindowCounter`](super::SlidingWindowCounter) needs two numbers per client, but estimates.
 ///
-/// It is the plain log of time stamps, kept as sums: a decision finds its place in it by halving, and a charge is added at
-/// the end.
+/// It is a log of time stamps with sums: a decision is a binary search, and a charge is appended.
 ///
 /// ```
 /// use traffik::{Rate, strategy::{SlidingWindowLog, Strategy}};
@@ -21,13 +19,11 @@ use crate::{clock::Timestamp, rate::Rate};
 pub struct SlidingWindowLog;
 
 impl SlidingWindowLog {
-    /// The highest limit, and so the most charges that are remembered of a client.
+    /// The highest limit, and the highest number of entries per client.
     pub const MAX_LIMIT: u64 = 65_536;
-
-    const NAME: &'static str = "sliding-window-log";
 }
 
-/// The state is a log, which is never empty, and beside it the time when it was written.
+/// Creates the state: the log and the time at which it was written.
 fn write(log: Log, now: Timestamp) -> State {
     let expires = log.ends().unwrap_or(Timestamp::UNIX_EPOCH);
     State::new(expires, [now.as_micros(), 0]).with_log(log)
@@ -35,7 +31,7 @@ fn write(log: Log, now: Timestamp) -> State {
 
 impl Strategy for SlidingWindowLog {
     fn name(&self) -> &'static str {
-        Self::NAME
+        "sliding-window-log"
     }
 
     fn check(&self, rate: Rate) -> Result<(), StrategyError> {
@@ -48,7 +44,7 @@ impl Strategy for SlidingWindowLog {
             rate.limit(),
             Self::MAX_LIMIT
         );
-        Err(StrategyError::new(Self::NAME, reason))
+        Err(StrategyError::new(self.name(), reason))
     }
 
     fn capacity(&self, rate: Rate) -> u64 {
@@ -74,7 +70,7 @@ impl Strategy for SlidingWindowLog {
         write(log, now)
     }
 
-    /// All of the cost while it is remembered, and the rate is the same; nothing after that.
+    /// Gives back all of the cost while it is stored and the period of the rate is the same, and nothing otherwise.
     fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let [written, _] = past.state.words();
         let mut log = past.state.into_log();
@@ -100,7 +96,7 @@ impl Strategy for SlidingWindowLog {
         let Some(log) = past.state.log() else { return past.clone() };
         let more = self.available(Some(past), rate, now).saturating_add(1);
         let mosts = [more, cost].map(|cost| rate.limit().saturating_sub(cost));
-        let state = State::new(past.state.expires(), past.state.words()).with_log(log.outline(now, mosts));
+        let state = State::new(past.state.expires(), past.state.words()).with_log(log.summary(now, mosts));
         Past { state, ..*past }
     }
 }

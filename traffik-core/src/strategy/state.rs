@@ -1,9 +1,9 @@
 use super::Log;
 use crate::{clock::Timestamp, rate::Rate};
 
-/// What a strategy stores of a client: two integers, perhaps a [`Log`], and the time from which they say nothing any more.
+/// The data that a strategy stores for a client: two integers, an optional [`Log`], and the time of expiry.
 ///
-/// What the integers mean is the strategy's own matter.
+/// Only the strategy knows the meaning of the integers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     expires: Timestamp,
@@ -12,58 +12,58 @@ pub struct State {
 }
 
 impl State {
-    /// A state of two integers that is as good as none from `expires` on.
+    /// Creates a state of two integers that expires at `expires`.
     #[inline]
     #[must_use]
     pub const fn new(expires: Timestamp, words: [u64; 2]) -> Self {
         Self { expires, words, log: None }
     }
 
-    /// The same with a log beside the integers, for strategies that cannot do without. It takes memory by the charge.
+    /// Adds a log. It takes memory for each charge.
     #[must_use]
     pub fn with_log(self, log: Log) -> Self {
         Self { log: Some(Box::new(log)), ..self }
     }
 
-    /// The time from which the state says nothing any more: a client without one is treated the same.
+    /// Returns the time of expiry. From then on, a client with this state is treated like one without.
     #[inline]
     #[must_use]
     pub const fn expires(&self) -> Timestamp {
         self.expires
     }
 
-    /// The strategy's integers.
+    /// Returns the integers.
     #[inline]
     #[must_use]
     pub const fn words(&self) -> [u64; 2] {
         self.words
     }
 
-    /// The strategy's log, if it keeps one.
+    /// Returns the log, if there is one.
     #[inline]
     #[must_use]
     pub fn log(&self) -> Option<&Log> {
         self.log.as_deref()
     }
 
-    /// The log, to be written on; an empty one where the state has none.
+    /// Returns the log, or an empty one if there is none.
     #[must_use]
     pub fn into_log(self) -> Log {
         self.log.map_or_else(Log::default, |log| *log)
     }
 }
 
-/// What is stored of a client: a [`State`], and the rate under which it was written.
+/// What is stored for a client: a [`State`] and the rate at which it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {
-    /// What the strategy stored.
+    /// The state.
     pub state: State,
-    /// The rate at which it did.
+    /// The rate at which the state was written.
     pub rate: Rate,
 }
 
 impl Past {
-    /// Whether it still says something at `now`.
+    /// Returns `true` if the state has not expired at `now`.
     #[inline]
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {

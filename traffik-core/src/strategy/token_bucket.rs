@@ -1,11 +1,10 @@
 use super::metered::Metered;
 use crate::rate::Rate;
 
-/// A bucket of tokens that every request takes its cost from, and that fills evenly at the rate.
+/// Takes the cost of each request from a bucket of tokens that fills evenly, at the rate.
 ///
-/// It holds [`burst`](Self::burst) tokens, as many as the limit unless said otherwise: a client that was quiet may spend
-/// them all at once, and then goes on at the rate. It fills continuously: at `60/min` a token comes back each second,
-/// and at `7/s` each seventh of one.
+/// The bucket holds [`burst`](Self::burst) tokens. A client that was idle may spend them without waiting, and continues at the
+/// rate. The bucket fills continuously: at `60/min` one token comes back per second, and at `7/s` one per seventh of a second.
 ///
 /// ```
 /// use traffik::{Rate, clock::Timestamp, strategy::{Strategy, TokenBucket}};
@@ -22,18 +21,19 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A bucket that holds as many tokens as the limit, and makes no debts.
+    /// Creates a bucket that holds as many tokens as the limit, without debt.
     pub const fn new() -> Self {
         Self { burst: None, debt: 0 }
     }
 
-    /// Holds `burst` tokens: that much may be spent at once.
+    /// Sets the number of tokens that the bucket holds. Defaults to the limit.
     pub const fn burst(self, burst: u64) -> Self {
         Self { burst: Some(burst), ..self }
     }
 
-    /// Lets an empty bucket owe up to `debt` tokens, which have to come back before anything else does: for requests
-    /// that must get through now and are paid for by those that follow.
+    /// Lets an empty bucket owe up to `debt` tokens. Defaults to 0.
+    ///
+    /// The debt is paid before the bucket fills again. Use it for requests that must pass now at the expense of later ones.
     pub const fn debt(self, debt: u64) -> Self {
         Self { debt, ..self }
     }

@@ -1,24 +1,24 @@
 use super::{Past, Strategy};
 use crate::{clock::Timestamp, rate::Rate};
 
-/// What a strategy decided about one charge.
+/// The decision of a strategy about one charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
     /// Whether the cost fits.
     pub admitted: bool,
-    /// What is known of the client from then on: with the cost charged, if it fits.
+    /// The state of the client after the decision, with the cost charged if it fits.
     pub past: Option<Past>,
-    /// Whether that is to be stored: after a charge, and after the clock went back.
+    /// Whether that state must be stored: after a charge, and after the clock went back.
     pub is_new: bool,
 }
 
-/// What a stored state is worth at some time: see [`AnyStrategy::present`](super::AnyStrategy::present).
+/// What of a stored state counts at some time: see [`AnyStrategy::present`](super::AnyStrategy::present).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
-    /// What still says something.
+    /// The state, if it is still alive.
     pub past: Option<Past>,
-    /// Whether it was moved back with a clock that went back, so that it must be stored even on a refusal.
+    /// Whether the clock went back and the state with it. It must then be stored even after a refusal.
     pub is_rewound: bool,
 }
 
@@ -31,11 +31,9 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Verdict {
     let Present { past, is_rewound } = present(strategy, past, now);
-    if cost == 0 {
-        return Verdict { admitted: true, past, is_new: is_rewound };
-    }
-    if !strategy.fits(past.as_ref(), rate, cost, now) {
-        return Verdict { admitted: false, past, is_new: is_rewound };
+    let admitted = cost == 0 || strategy.fits(past.as_ref(), rate, cost, now);
+    if cost == 0 || !admitted {
+        return Verdict { admitted, past, is_new: is_rewound };
     }
     let state = strategy.charge(past, rate, cost, now);
     Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true }
@@ -64,7 +62,7 @@ pub(super) fn renew(
         let state = strategy.charge(past, rate, cost, now);
         return Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true };
     }
-    // Even if nothing is left of it: what is stored is to say so.
+    // Stored even if nothing is left of it.
     Verdict { admitted: false, past: Some(given_back), is_new: true }
 }
 

@@ -10,8 +10,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The window of `rate` that `now` lies in. Windows are aligned to the Unix epoch: those of a minute begin with the
-    /// minute, those of a day at midnight UTC, and those of a week on Thursday, since the epoch was one.
+    /// Returns the window that contains `now`. Windows are aligned to the Unix epoch, which was a Thursday.
     #[inline]
     pub(super) fn at(now: Timestamp, rate: Rate) -> Self {
         let period = rate.period_micros().max(1);
