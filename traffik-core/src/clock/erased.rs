@@ -2,7 +2,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use super::{Clock, SystemClock, Timestamp};
 
-/// Any [`Clock`], shared: cheap to clone, and without a virtual call where it is the system's.
+/// Any [`Clock`]. Clones share it. The system's clock is read without a virtual call.
 #[derive(Clone)]
 pub struct AnyClock(Kind);
 
@@ -12,7 +12,7 @@ enum Kind {
     Own(Arc<dyn ErasedClock>),
 }
 
-/// [`Clock`] with its future boxed, so that it can be called through a pointer.
+/// [`Clock`] with a boxed future, for trait objects.
 trait ErasedClock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -29,19 +29,19 @@ impl<C: Clock> ErasedClock for C {
 }
 
 impl AnyClock {
-    /// The machine's clock: see [`SystemClock`].
+    /// Returns the machine's clock: see [`SystemClock`].
     #[must_use]
     pub fn system() -> Self {
         Self(Kind::System(SystemClock::new()))
     }
 
-    /// A clock of your own.
+    /// Wraps a custom clock.
     #[must_use]
     pub fn new(clock: impl Clock) -> Self {
         Self(Kind::Own(Arc::new(clock)))
     }
 
-    /// The time now.
+    /// Returns the time.
     #[inline]
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -51,7 +51,7 @@ impl AnyClock {
         }
     }
 
-    /// Ends when `duration` has passed on this clock.
+    /// Waits until `duration` has passed on this clock.
     pub async fn sleep(&self, duration: Duration) {
         match &self.0 {
             Kind::System(clock) => Clock::sleep(clock, duration).await,
@@ -59,7 +59,7 @@ impl AnyClock {
         }
     }
 
-    /// Ends when `duration` has passed on this clock. The machine's clock then needs no timer of a runtime.
+    /// Waits until `duration` has passed on this clock. On the machine's clock it needs no timer of a runtime.
     pub async fn sleep_on_any_runtime(&self, duration: Duration) {
         match &self.0 {
             Kind::System(_) => futures_timer::Delay::new(duration).await,

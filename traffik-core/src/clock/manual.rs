@@ -4,11 +4,10 @@ use tokio::sync::watch;
 
 use super::{AnyClock, Clock, Timestamp};
 
-/// A clock that stands still until it is moved by hand.
+/// A clock that moves only when a test moves it.
 ///
-/// Clones are the same clock. Whatever sleeps by it wakes when it is moved far enough. It starts at a whole number of
-/// weeks after the Unix epoch (the start of Thursday, 2025-01-02, UTC), so that the windows of every usual rate begin
-/// there.
+/// Clones are the same clock. Tasks that sleep on it wake when it is moved far enough. It starts at a whole number of weeks
+/// after the Unix epoch (the start of Thursday, 2025-01-02, UTC), where the windows of every usual rate begin.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,24 +24,24 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock at the start of Thursday, 2025-01-02, UTC.
+    /// Creates a clock at the start of Thursday, 2025-01-02, UTC.
     #[must_use]
     pub fn new() -> Self {
         Self::at(Timestamp::from_micros(2870 * 7 * 86_400 * 1_000_000))
     }
 
-    /// A clock that stands at `now`.
+    /// Creates a clock at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self { now: watch::Sender::new(now) }
     }
 
-    /// Moves the clock on.
+    /// Moves the clock forward.
     pub fn advance(&self, duration: Duration) {
         self.now.send_modify(|now| *now = now.saturating_add(duration));
     }
 
-    /// Moves the clock to `now`, which may lie before where it stands.
+    /// Sets the clock to `now`, which may be earlier than its time.
     pub fn set(&self, now: Timestamp) {
         self.now.send_replace(now);
     }
@@ -61,7 +60,7 @@ impl Clock for ManualClock {
 
     async fn sleep(&self, duration: Duration) {
         let end = self.now().saturating_add(duration);
-        // It can only fail when the clock is gone, and then nobody is left to move it.
+        // It fails only if the clock is dropped, which `self` prevents.
         let _ = self.now.subscribe().wait_for(|now| *now >= end).await;
     }
 }

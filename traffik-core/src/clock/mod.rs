@@ -1,10 +1,10 @@
-//! When: the one clock that decisions, deadlines and delays are made by.
+//! The clock for decisions, deadlines and delays.
 //!
-//! A strategy never reads a clock; it is told the time. The memory backend asks its [`Clock`] once for a decision,
-//! while it holds the state that the decision is about, so that no two threads can see time in different orders.
+//! A strategy never reads a clock: the time is an argument. The memory backend reads its [`Clock`] once per decision, while it
+//! holds the state of that decision, so threads cannot see times in different orders.
 //!
-//! [`SystemClock`] is the one for production. In tests, [`ManualClock`] stands still until
-//! it is told to go on, and drives everything that waits as well.
+//! Use [`SystemClock`] in production. In tests, use [`ManualClock`]: it moves only when the test moves it, and everything that
+//! waits waits by it.
 
 mod erased;
 mod manual;
@@ -42,12 +42,12 @@ pub use self::{erased::AnyClock, manual::ManualClock, system::SystemClock, times
 /// assert!(clock.now() > SystemClock::new().now());
 /// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// Returns the time.
     ///
-    /// It should not go back. Where it does, no limit opens, and no client stays refused for longer than its strategy
-    /// refuses anybody at most. If it comes forward again afterwards, that time has passed for limits too.
+    /// It should not go back. If it does, no limit opens, and no client is refused for longer than the longest refusal of its
+    /// strategy. If the clock then jumps forward again, that time has passed for limits too.
     fn now(&self) -> Timestamp;
 
-    /// Ends when `duration` has passed on this clock.
+    /// Waits until `duration` has passed on this clock.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }

@@ -14,39 +14,40 @@ use super::{Clock, Timestamp};
 
 /// The machine's monotonic clock, anchored to wall time once.
 ///
-/// The wall time is read when a process first uses this clock. From then on only the monotonic clock is, so a change of the
-/// wall clock has no effect. All threads of a process share one clock, and none reads an earlier time than another has read
-/// before. (As far as the counters of the processor's cores agree, that is: to a microsecond.)
+/// A process reads the wall time when it first uses this clock. After that it reads only the monotonic clock, so a change of
+/// the wall clock has no effect. All threads of a process share one clock, and no thread reads an earlier time than another
+/// thread has read before, as far as the counters of the processor's cores agree (to a microsecond).
 ///
 /// Reading the operating system's clock can take as long as a whole decision. So this clock reads it once in 10 ms, and adds
-/// what has passed since on the processor's counter. (The crate [`quanta`] reads that counter, or the operating system's
-/// clock if the processor does not promise that its counter ticks evenly.) The counter is slowed down by a four-thousandth,
-/// more than it is usually off. So each look at the operating system's clock sets the time forward, by a few microseconds.
+/// the time that has passed on the processor's counter. The crate [`quanta`] reads that counter, or the operating system's
+/// clock if the processor does not promise an even counter. The counter is slowed down by a four-thousandth, which is more
+/// than its usual error. So each reading of the operating system's clock moves this clock forward by a few microseconds.
 ///
 /// A counter may jump when a machine is suspended or moved. If it jumps forward, or back by 10 ms or more, this clock does
-/// not go back. It is then at most 10 ms ahead of the operating system's clock, and stands still until that one has caught
-/// up. A jump back by less than 10 ms, between two looks, takes this clock back as far.
+/// not go back. It is then at most 10 ms ahead of the operating system's clock, and stops until that clock has caught up. If
+/// the counter jumps back by less than 10 ms between two readings, this clock goes back as far.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     ticker: &'static Ticker,
 }
 
-/// A seqlock around the last look at the operating system's clock. Its version is the time of that look, which only grows.
+/// A seqlock around the last reading of the operating system's clock. Its version is the time of that reading, which only
+/// grows.
 #[derive(Debug)]
 struct Ticker {
     counter: quanta::Clock,
     started_at: Instant,
-    started_at_wall: u64,
-    /// The time of the last look, or [`NO_ANCHOR`] while `ahead` changes or the counter is not to be used.
+    started_at_wall: Timestamp,
+    /// The time of the last reading, or [`NO_ANCHOR`] while `ahead` changes or the counter must not be used.
     anchor: AtomicU64,
     /// The difference between that time and the counter's. It wraps around.
     ahead: AtomicU64,
-    /// No thread was given a later time than this. The lock is held during a look.
+    /// The latest time that a thread may have read. The lock is held during a reading.
     latest: Mutex<u64>,
 }
 
 /// How often the operating system's clock is read, in microseconds.
-const LOOK_EVERY: u64 = 10_000;
+const READ_EVERY: u64 = 10_000;
 
 /// A time that the counter is never near: the year is 294 247.
 const NO_ANCHOR: u64 = 1 << 63;
@@ -66,12 +67,12 @@ impl SystemClock {
 
 impl Ticker {
     fn new(counter: quanta::Clock) -> Self {
-        // A wall clock that stands before 1970 is read as 1970: windows are then aligned to the start of the process.
+        // A wall clock before 1970 is read as 1970: windows are then aligned to the start of the process.
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             counter,
             started_at: Instant::now(),
-            started_at_wall: Timestamp::UNIX_EPOCH.saturating_add(since_epoch).as_micros(),
+            started_at_wall: Timestamp::UNIX_EPOCH.saturating_add(since_epoch),
             anchor: AtomicU64::new(NO_ANCHOR),
             ahead: AtomicU64::new(0),
             latest: Mutex::new(0),
@@ -80,59 +81,55 @@ impl Ticker {
 
     #[inline]
     fn now(&self) -> Timestamp {
-        self.now_by(|| self.started_at_wall.saturating_add(micros_in(self.started_at.elapsed())))
+        self.now_by(|| self.started_at_wall.saturating_add(self.started_at.elapsed()).as_micros())
     }
 
-    /// Returns the time, and reads the operating system's by `system` if it has to.
+    /// Returns the time. Calls `system` for the operating system's if the last reading is too old.
     #[inline]
     fn now_by(&self, system: impl FnOnce() -> u64) -> Timestamp {
-        Timestamp::from_micros(self.by_counter().unwrap_or_else(|| self.look(system)))
+        Timestamp::from_micros(self.by_counter().unwrap_or_else(|| self.read(system)))
     }
 
-    /// Returns the time by the counter, or `None` if the last look was too long ago or another thread looks now.
+    /// Returns the time by the counter, or `None` if the last reading is too old or another thread reads now.
     #[inline]
     fn by_counter(&self) -> Option<u64> {
         let anchor = self.anchor.load(Acquire);
         let now = self.ahead.load(Acquire).wrapping_add(micros_on(&self.counter));
         // A counter that went back is far from the anchor as well.
-        let is_near = now.wrapping_sub(anchor) < LOOK_EVERY;
+        let is_near = now.wrapping_sub(anchor) < READ_EVERY;
         (is_near && self.anchor.load(Relaxed) == anchor).then_some(now)
     }
 
     /// Reads the operating system's clock, and anchors the counter to it.
     #[cold]
-    fn look(&self, system: impl FnOnce() -> u64) -> u64 {
+    fn read(&self, system: impl FnOnce() -> u64) -> u64 {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have looked while this one waited for the lock.
+        // Another thread may have read it while this one waited for the lock.
         if let Some(now) = self.by_counter() {
             return now;
         }
-        // In this order: the time that passes in between makes the clock run behind, and not ahead.
+        // The counter is read last: the time in between puts this clock behind, and not ahead.
         let system = system();
         let micros = micros_on(&self.counter);
         self.anchor.store(NO_ANCHOR, Relaxed);
         if system < *latest {
-            // The counter jumped, or is too fast.
+            // The counter jumped or is too fast.
             return *latest;
         }
         // A reader that sees this `ahead` sees that the anchor has changed.
         fence(Release);
         self.ahead.store(system.wrapping_sub(micros), Relaxed);
         self.anchor.store(system, Release);
-        *latest = system + (LOOK_EVERY - 1);
+        *latest = system + (READ_EVERY - 1);
         system
     }
 }
 
-/// Microseconds on the counter.
+/// Returns the microseconds on the counter.
 #[inline]
 fn micros_on(counter: &quanta::Clock) -> u64 {
     let nanos = counter.delta_as_nanos(0, counter.raw());
     ((u128::from(nanos) * u128::from(MICROS_IN_A_NANO)) >> 64) as u64
-}
-
-fn micros_in(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Default for SystemClock {
@@ -195,7 +192,7 @@ mod tests {
     const MILLI: u64 = 1000;
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// A counter that stands at ten hours, and a clock by it that has looked at the time 0.
+    /// A counter that stands at ten hours, and a clock that was read at the time 0.
     fn ticker() -> (Ticker, Arc<quanta::Mock>) {
         let (counter, count) = quanta::Clock::mock();
         count.increment(HOUR * 10);
@@ -210,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn counter_between_two_looks_moves_the_clock() {
+    fn counter_moves_the_clock_between_two_readings() {
         let (ticker, count) = ticker();
-        let unread = |ticker: &Ticker| ticker.now_by(|| panic!("the last look is less than 10 ms old")).as_micros();
+        let unread = |ticker: &Ticker| ticker.now_by(|| panic!("the last reading is less than 10 ms old")).as_micros();
         count.increment(Duration::from_millis(9));
         assert!((8990..9000).contains(&unread(&ticker)), "the counter is slowed down by a four-thousandth");
         count.increment(Duration::from_millis(2));
@@ -229,12 +226,12 @@ mod tests {
             let jump = |is_forward| if is_forward { count.increment(HOUR) } else { count.decrement(HOUR) };
             jump(is_forward);
             let stopped = at(&ticker, 9 * MILLI);
-            assert!(before <= stopped && stopped < LOOK_EVERY, "{before} {stopped}");
+            assert!(before <= stopped && stopped < READ_EVERY, "{before} {stopped}");
             jump(!is_forward);
             assert_eq!(at(&ticker, 9 * MILLI), stopped, "the counter is where it was before");
-            assert_eq!(at(&ticker, LOOK_EVERY), LOOK_EVERY);
+            assert_eq!(at(&ticker, READ_EVERY), READ_EVERY);
             count.increment(Duration::from_millis(3));
-            assert!(at(&ticker, 13 * MILLI) > LOOK_EVERY + 2 * MILLI);
+            assert!(at(&ticker, 13 * MILLI) > READ_EVERY + 2 * MILLI);
         }
     }
 
@@ -245,10 +242,10 @@ mod tests {
         for millis in 1..10_000 {
             count.increment(Duration::from_micros(1500));
             let now = at(&ticker, millis * MILLI);
-            assert!(last <= now && (now < millis * MILLI + LOOK_EVERY), "{last} {now} at {millis} ms");
+            assert!(last <= now && (now < millis * MILLI + READ_EVERY), "{last} {now} at {millis} ms");
             last = now;
         }
-        assert!(last + LOOK_EVERY > 9_999 * MILLI);
+        assert!(last + READ_EVERY > 9_999 * MILLI);
     }
 
     #[test]
@@ -261,7 +258,7 @@ mod tests {
                     while !is_over.load(SeqCst) {
                         let before = latest.load(SeqCst);
                         let now = ticker.now_by(|| system.load(SeqCst)).as_micros();
-                        assert!(before <= now && now < system.load(SeqCst) + LOOK_EVERY, "{before} {now}");
+                        assert!(before <= now && now < system.load(SeqCst) + READ_EVERY, "{before} {now}");
                         latest.fetch_max(now, SeqCst);
                     }
                 });

@@ -17,25 +17,25 @@ impl Timestamp {
     /// The Unix epoch, 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(0);
 
-    /// The time that lies `micros` microseconds after the Unix epoch.
+    /// Creates the time `micros` microseconds after the Unix epoch.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns the microseconds since the Unix epoch.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// The time that comes `duration` later, cut to whole microseconds.
+    /// Returns the time `duration` later. Drops what is less than a microsecond.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(whole_micros(duration)))
     }
 
-    /// How long ago `earlier` was; nothing if it lies ahead.
+    /// Returns the time since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -48,7 +48,7 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// The whole microseconds in `duration`; the most there can be where they pass 64 bits (half a million years).
+/// Returns the whole microseconds in `duration`, or `u64::MAX` beyond half a million years.
 fn whole_micros(duration: Duration) -> u64 {
     duration.as_micros().try_into().unwrap_or(u64::MAX)
 }
