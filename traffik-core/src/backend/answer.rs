@@ -7,12 +7,12 @@ use std::{
 
 use super::BackendError;
 
-/// What a [`Backend`](super::Backend) answers: a value that is there, or a boxed future of it.
+/// The answer of a [`Backend`](super::Backend): a value, or a boxed future of it.
 pub type Answer<'a, T> = MaybeReady<'a, Result<T, BackendError>>;
 
 /// A value, or a boxed future of it.
 ///
-/// What need not wait costs neither an allocation nor a future. Awaiting works for both:
+/// A value that is ready needs neither an allocation nor a future. Both can be awaited:
 ///
 /// ```
 /// use traffik::backend::MaybeReady;
@@ -27,7 +27,7 @@ pub type Answer<'a, T> = MaybeReady<'a, Result<T, BackendError>>;
 pub enum MaybeReady<'a, T> {
     /// The value.
     Ready(T),
-    /// A future of the value. It only receives the result: the work has begun.
+    /// A future of the value. The work has begun, and the future only receives the result.
     Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
 }
 
@@ -37,7 +37,7 @@ impl<'a, T> MaybeReady<'a, T> {
         Self::Pending(Box::pin(future))
     }
 
-    /// Changes the value, now or once it is there.
+    /// Changes the value, now or when the future is ready.
     #[inline]
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> MaybeReady<'a, U>
     where

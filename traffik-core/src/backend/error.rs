@@ -2,34 +2,33 @@ use std::{error::Error, time::Duration};
 
 use thiserror::Error;
 
-/// Why a backend gave no answer.
+/// The error of a backend that gave no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BackendError {
     /// The backend was closed.
     #[error("the backend is closed: nothing is decided after `Traffik::close`")]
     Closed,
-    /// The call took longer than it may. It may still have run, or run later.
+    /// The call took too long. It may have run, or may run later.
     #[error("the backend did not answer within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
-    /// The store was not asked, or said that it did nothing yet: the call surely did not run, and never will. It can be made
-    /// again without a charge that counts twice.
+    /// The call did not run and never will. It can be repeated without a second charge.
     #[error("the backend was not asked: {0}")]
     NotRun(#[source] Box<dyn Error + Send + Sync>),
-    /// The store did not answer, or did not understand. The call may have run, or run later.
+    /// The store did not answer, or its answer is not valid. The call may have run, or may run later.
     #[error("the backend is unavailable: {0}")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl BackendError {
-    /// The store gave no answer, because of `source`, and may have done what it was asked.
+    /// Creates an error for a call that may have run. `source` is the cause.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }
 
-    /// The call surely did not run, because of `source`.
+    /// Creates an error for a call that certainly did not run. `source` is the cause.
     ///
-    /// A backend says so of nothing else: what is charged by a call that ran after all is charged twice if it is made again.
+    /// Use it only if that is certain. If the call ran, repeating it charges twice.
     ///
     /// ```
     /// use traffik::backend::BackendError;
@@ -41,7 +40,7 @@ impl BackendError {
         Self::NotRun(source.into())
     }
 
-    /// Whether the call may have run, or may yet. If not, nothing was charged.
+    /// Returns `true` if the call may have run, or may run later. If not, nothing was charged.
     #[must_use]
     pub const fn may_have_run(&self) -> bool {
         !matches!(self, Self::Closed | Self::NotRun(_))

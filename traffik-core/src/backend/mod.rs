@@ -1,7 +1,7 @@
-//! The stores that decisions are made in.
+//! The trait for stores of limits.
 //!
-//! A [`Backend`] knows nothing of HTTP. It is asked about several [`Hit`]s in one call and charges all of them or none.
-//! `traffik` has one that stores in memory, `traffik-redis` one that stores in Redis.
+//! A [`Backend`] does not know HTTP. One call decides about several [`Hit`]s and charges all of them or none. `traffik`
+//! contains a backend in memory, and `traffik-redis` one for Redis.
 
 mod answer;
 mod error;
@@ -19,20 +19,20 @@ use crate::{
 
 /// A store of limits, and the place where they are decided.
 ///
-/// # What is expected of it
+/// # Requirements
 ///
 /// - All hits of one call are one decision: all are charged, or none is. Several hits on one entry add up.
 /// - A refused decision changes nothing that is stored.
-/// - The time is read once for a decision, by one clock, under whatever keeps decisions about one client apart.
-/// - What is stored per client is what [`AnyStrategy::decide`](crate::strategy::AnyStrategy::decide) makes of it, and is
-///   forgotten once it [expires](crate::strategy::State::expires).
-/// - A hit at an unlimited rate is admitted, and nothing is stored of it.
-/// - **The call starts the work.** Awaiting its [`Answer`] only receives the result: what others need meanwhile is held by
-///   tasks of the backend, never by the future. A backend that never waits answers [`MaybeReady::Ready`].
-/// - An answer borrows the backend and not the hits: what it needs of them later it copies.
-/// - After [`close`](Self::close) every other call fails with [`BackendError::Closed`].
+/// - A decision reads the time once, from one clock, within the lock or transaction that orders the decisions about a client.
+/// - The state of a client is what [`AnyStrategy::decide`](crate::strategy::AnyStrategy::decide) returns. It is deleted after
+///   it [expires](crate::strategy::State::expires).
+/// - A hit at an unlimited rate is admitted, and stores nothing.
+/// - **The call starts the work.** Awaiting its [`Answer`] only receives the result. What other calls need in the meantime
+///   belongs to tasks of the backend, never to the future. A backend that never waits returns [`MaybeReady::Ready`].
+/// - An answer borrows the backend and not the hits. It copies what it needs of them later.
+/// - After [`close`](Self::close) every other call returns [`BackendError::Closed`].
 ///
-/// The crate `traffik-conformance` has tests of all that, for any backend.
+/// The crate `traffik-conformance` tests these requirements for any backend.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Returns the name that keeps this store's entries apart from those of others.
     fn namespace(&self) -> &str;
@@ -58,20 +58,20 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Returns an error if the store gave no answer.
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision>;
 
-    /// Gives back what was charged, as far as it still counts; each strategy says how far that is.
+    /// Gives back what was charged, as far as it still counts according to the strategy.
     ///
     /// # Errors
     ///
     /// Returns an error if the store gave no answer.
     fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()>;
 
-    /// Charges again what was charged before and has to go on counting, for instance the permits of a
-    /// [`Concurrency`](crate::strategy::Concurrency). Returns for each receipt when it was charged again, or `None` where it was
-    /// not, as far as is known.
+    /// Replaces charges by new ones, for what must keep counting, such as the permits of a
+    /// [`Concurrency`](crate::strategy::Concurrency). Returns the time of the new charge for each receipt, or `None` if there is
+    /// none that the backend knows of.
     ///
-    /// Each is what [`AnyStrategy::renew`](crate::strategy::AnyStrategy::renew) makes of it, in one step: what still counts is
-    /// exchanged for a charge of now, so that no other client can take its place in between; what counts no more is charged if
-    /// there is room. The receipts are of many clients, and no decision together.
+    /// Each renewal is one step, as [`AnyStrategy::renew`](crate::strategy::AnyStrategy::renew) decides it. A charge that still
+    /// counts is replaced, so no other client can take its place in between. Otherwise, the cost is charged if it fits. The
+    /// receipts may be of many clients, and each is decided by itself.
     ///
     /// # Errors
     ///
@@ -79,31 +79,31 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// the call [did not run](BackendError::NotRun).
     fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>>;
 
-    /// Forgets what is stored for each of the hits: their clients start fresh with these limits.
+    /// Deletes what is stored for each of the hits. Their clients start fresh with these limits.
     ///
     /// # Errors
     ///
     /// Returns an error if the store gave no answer.
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()>;
 
-    /// Forgets everything in this namespace.
+    /// Deletes everything in this namespace.
     ///
     /// # Errors
     ///
     /// Returns an error if the store gave no answer.
     fn clear(&self) -> Answer<'_, ()>;
 
-    /// Closes whatever is held open. What is stored elsewhere stays.
+    /// Closes connections and tasks. What is stored elsewhere stays.
     ///
     /// `Traffik::close` drops the call if it takes longer than `TraffikBuilder::backend_timeout`.
     ///
     /// # Errors
     ///
-    /// Returns an error if something cannot be closed in order.
+    /// Returns an error if something cannot be closed properly.
     fn close(&self) -> Answer<'_, ()>;
 }
 
-/// A shared backend is the same backend.
+/// Calls the shared backend.
 impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn namespace(&self) -> &str {
         B::namespace(self)

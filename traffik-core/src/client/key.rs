@@ -2,15 +2,15 @@ use std::{fmt, slice};
 
 use super::Part;
 
-/// The key that a client's limits are kept under: one [`Part`] or several, in order.
+/// The key of a client: one [`Part`] or several, in order.
 ///
-/// Two keys are the same only if all their parts are: parts are never joined into a text, so no choice of user name
-/// or header makes one client into another. Parts of different kinds differ as well: a user who calls himself
-/// `203.0.113.7` is not the client at that address.
+/// Two keys are equal only if all their parts are equal. Parts are never joined into a text, so no user name or header can
+/// imitate another client. Parts of different kinds differ as well: a user with the name `203.0.113.7` is not the client with
+/// that address.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(Parts);
 
-/// Two keys of the same parts are the same, so that one part is never a slice.
+/// A single part is never a slice, so keys of the same parts are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Parts {
     One(Part),
@@ -19,25 +19,25 @@ enum Parts {
 }
 
 impl Key {
-    /// The one key that all clients share of whom nothing is known.
+    /// Returns the key that all unknown clients share.
     #[must_use]
     pub fn anonymous() -> Self {
         Part::Anonymous.into()
     }
 
-    /// A key that is a secret, such as an API key: it is shown nowhere, and leaves the process only as a digest.
+    /// Creates a secret key, for example from an API key. It is never shown, and leaves the process only as a digest.
     #[must_use]
     pub fn secret(secret: impl Into<Part>) -> Self {
         Self(Parts::Secret(secret.into()))
     }
 
-    /// The parts, in order; nothing of a secret key.
+    /// Returns the parts, in order, or `None` if the key is secret.
     #[must_use]
     pub fn parts(&self) -> Option<&[Part]> {
         (!self.is_secret()).then(|| self.all_parts())
     }
 
-    /// Bytes that no other key has, for a digest. Those of a secret key must not be stored or sent as they are.
+    /// Returns bytes that are unique to this key, for a digest. Do not store or send the bytes of a secret key.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -45,7 +45,7 @@ impl Key {
         bytes
     }
 
-    /// Hands the bytes of [`to_bytes`](Self::to_bytes) to `write`, piece by piece and without an allocation.
+    /// Passes the bytes of [`to_bytes`](Self::to_bytes) to `write`, in pieces and without an allocation.
     #[inline]
     pub fn write_to(&self, mut write: impl FnMut(&[u8])) {
         write(&[self.is_secret().into()]);
@@ -70,7 +70,7 @@ impl Key {
         }
     }
 
-    /// Whether the key must not be shown or stored in the clear.
+    /// Returns `true` if the key must not be shown or stored.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
         matches!(self.0, Parts::Secret(_))
@@ -83,7 +83,7 @@ impl<P: Into<Part>> From<P> for Key {
     }
 }
 
-/// Several parts make one key.
+/// Creates a key from a tuple of parts.
 macro_rules! key_of_parts {
     ($($part:ident),+) => {
         impl<$($part: Into<Part>),+> From<($($part,)+)> for Key {
@@ -99,7 +99,7 @@ key_of_parts!(A, B);
 key_of_parts!(A, B, C);
 key_of_parts!(A, B, C, D);
 
-/// The parts, with `/` between them; of a secret key nothing.
+/// Shows the parts with `/` between them, or `[secret]`.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_secret() {

@@ -1,9 +1,7 @@
-//! Who: the client that a limit is kept for.
+//! The client that a limit counts.
 //!
-//! Clients at IPv6 addresses are counted by network, of 64 bits unless the app says otherwise.
-//!
-//! An identifier answers with a [`Client`]: a [`Key`], or [`EXEMPTED`]. Everything that can name a client turns into
-//! one: an address, a number, a text, or several of these together.
+//! An identity returns a [`Client`]: a [`Key`], or [`EXEMPTED`]. A key is an address, a number, a text, or several of them.
+//! Clients with IPv6 addresses are counted by network. Defaults to networks of 64 bits.
 //!
 //! ```
 //! use traffik::{Client, EXEMPTED, client::Key};
@@ -13,7 +11,7 @@
 //! assert_ne!(by_user, by_key);
 //! assert_eq!(EXEMPTED.key(), None);
 //!
-//! // Keys of several parts cannot collide, whatever is in the parts.
+//! // Keys of several parts never collide, whatever their parts contain.
 //! assert_ne!(Key::from(("a:b", "c")), Key::from(("a", "b:c")));
 //! ```
 
@@ -26,28 +24,29 @@ pub use self::{
     part::{Number, Part},
 };
 
-/// A client that no limit holds for: no backend is asked, and nothing is counted.
+/// A client without limits. Its requests do not call a backend, and nothing is counted.
 pub const EXEMPTED: Client = Client(None);
 
-/// Who makes a request: a client with a [`Key`] of its own, or one that is [`EXEMPTED`].
+/// The client of a request: a [`Key`], or [`EXEMPTED`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client(Option<Key>);
 
 impl Client {
-    /// A client named by a secret, such as an API key: it reaches no log, no header and no metric in the clear, and
-    /// leaves the process only as a digest.
+    /// Creates a client from a secret, such as an API key.
+    ///
+    /// The secret is in no log, header or metric. It leaves the process only as a digest.
     #[must_use]
     pub fn secret(secret: impl Into<Part>) -> Self {
         Self(Some(Key::secret(secret)))
     }
 
-    /// The key its limits are kept under, unless it is exempted.
+    /// Returns the key, or `None` if the client is exempted.
     #[must_use]
     pub const fn key(&self) -> Option<&Key> {
         self.0.as_ref()
     }
 
-    /// Whether no limit holds for it.
+    /// Returns `true` if the client has no limits.
     #[must_use]
     pub const fn is_exempted(&self) -> bool {
         self.0.is_none()

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::{Client, Part};
 
 impl Client {
-    /// Cuts each IPv6 address in the key to its first `bits` bits, of 0 to 128. IPv4 addresses stay whole.
+    /// Reduces each IPv6 address in the key to its first `bits` bits, 0 to 128. IPv4 addresses do not change.
     ///
     /// A customer usually has a network of 64 bits, and could use another address of it for each request.
     #[must_use]

@@ -8,13 +8,13 @@ use std::{
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Part {
-    /// Nothing is known of the client; all such clients are one.
+    /// An unknown client. All unknown clients are one.
     Anonymous,
     /// An address, or the network that it is counted by.
     Address(IpAddr),
-    /// A number, such as a user's id in a database, whatever its type was.
+    /// A number of any integer type, such as the id of a user in a database.
     Number(Number),
-    /// A text, such as a user's name.
+    /// A text, such as the name of a user.
     Text(Cow<'static, str>),
 }
 
@@ -37,8 +37,9 @@ impl fmt::Debug for Number {
 }
 
 impl Part {
-    /// Writes a byte for the kind, and then the value, a text after its length: the same in processes of any word size, which
-    /// may share a store.
+    /// Writes a byte for the kind, and then the value. A text follows its length.
+    ///
+    /// The bytes are the same for all word sizes, since different machines may share a store.
     #[inline]
     pub(super) fn write_to(&self, mut write: impl FnMut(&[u8])) {
         match self {
