@@ -176,7 +176,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn the_usual_forms() {
+    fn usual_forms_are_parsed() {
         reads("100/minute", 100, MINUTE);
         reads("100/min", 100, MINUTE);
         reads("5/10seconds", 5, 10 * SECOND);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn case_and_spaces_do_not_matter() {
+    fn case_and_white_space_are_ignored() {
         for text in ["5/10S", " 5 / 10 s ", "5per10s", "5PER 10SeCs", "\t5\nPer\r\n10\x0Csec ", "5/10s\n"] {
             reads(text, 5, 10 * SECOND);
         }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn underscores_group_digits_and_nothing_else() {
+    fn underscores_only_group_digits() {
         reads("10_000/min", 10_000, MINUTE);
         reads("1_0_0/1_0s", 100, 10 * SECOND);
         refuses("_1/min", RateErrorKind::Grouping, 0);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_in_every_case() {
+    fn every_name_is_parsed_in_every_case() {
         for unit in UNITS {
             for spelling in unit.names {
                 // Each bit of the mask says whether one letter is a capital.
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn something_is_missing() {
+    fn missing_parts_are_errors() {
         refuses("", RateErrorKind::Empty, 0);
         refuses(" \t\n", RateErrorKind::Empty, 0);
         refuses("/min", RateErrorKind::MissingLimit, 0);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn something_is_too_much() {
+    fn excess_parts_are_errors() {
         refuses("5/10/s", RateErrorKind::SeveralSeparators, 4);
         refuses("5//s", RateErrorKind::SeveralSeparators, 2);
         refuses("5 per per s", RateErrorKind::SeveralSeparators, 6);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_whole_plain_and_ascii() {
+    fn numbers_are_whole_unsigned_and_ascii() {
         refuses("-5/min", RateErrorKind::Signed, 0);
         refuses("+5/min", RateErrorKind::Signed, 0);
         refuses("5/-10s", RateErrorKind::Signed, 2);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_are_none() {
+    fn unknown_and_unfixed_units_are_errors() {
         for text in ["5/fortnight", "5/3ns", "5/ss", "5/mi"] {
             assert_eq!(rate(text).unwrap_err().kind(), RateErrorKind::UnknownUnit, "{text}");
         }
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds() {
+    fn values_beyond_the_bounds_are_errors() {
         let huge = "9".repeat(1000);
         reads("100_000_000_000_000/50d", Rate::MAX_LIMIT, Rate::MAX_PERIOD);
         reads("1/us", 1, Duration::from_micros(1));
@@ -352,12 +352,12 @@ mod tests {
             self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
         }
 
-        /// From 0 to `most`.
+        /// Returns a number from 0 to `most`.
         fn upto(&mut self, most: u64) -> u64 {
             self.next() % (most + 1)
         }
 
-        /// From 1 to `most`, with as many digits as it happens.
+        /// Returns a number from 1 to `most`, with any number of digits.
         fn of_any_size(&mut self, most: u64) -> u64 {
             let size = self.upto(63);
             (self.next() >> size) % most + 1
@@ -375,15 +375,15 @@ mod tests {
             items[self.index(items.len())]
         }
 
-        /// White space, or none.
+        /// Returns white space, or nothing.
         fn space(&mut self) -> &'static str {
             self.pick(&["", "", " ", "\t ", "\n"])
         }
     }
 
-    /// Texts written by the grammar, with the sum done apart.
+    /// Writes texts by the grammar, and computes their sums separately.
     #[test]
-    fn whatever_the_grammar_allows_is_read_as_meant() {
+    fn generated_rates_are_parsed() {
         let mut random = Random::new(1);
         for _ in 0..20_000 {
             let limit = random.upto(Rate::MAX_LIMIT - 1) + 1;
@@ -402,7 +402,7 @@ mod tests {
         }
     }
 
-    /// What is no rate has an error that can be shown, and a rate is still one when it is written down.
+    /// Checks that an error can be shown, or that the displayed rate parses back to itself.
     #[track_caller]
     fn survives(text: &str) {
         match rate(text) {
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_is_a_panic() {
+    fn random_text_does_not_panic() {
         let mut random = Random::new(2);
         for _ in 0..100_000 {
             let bytes: Vec<u8> = (0..random.upto(24)).map(|_| random.byte()).collect();
@@ -462,7 +462,7 @@ mod tests {
 
     /// Every text of up to five of these.
     #[test]
-    fn no_short_text_is_a_panic() {
+    fn short_text_does_not_panic() {
         let mut texts = vec![String::new()];
         for _ in 0..5 {
             texts = texts

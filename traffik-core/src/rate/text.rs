@@ -92,7 +92,7 @@ const fn visible_length(piece: &[u8]) -> usize {
 
 /// Decodes a character of UTF-8; the standard decoding is not const. The leading ones of `first` are no part of its code.
 const fn code_point(first: u8, mut rest: &[u8]) -> u64 {
-    let mut code = (first & (0x7F >> first.leading_ones())) as u64;
+    let mut code = first as u64 & (0x7F >> first.leading_ones());
     while let [byte @ 0x80..=0xBF, tail @ ..] = rest {
         code = code << 6 | (*byte & 0x3F) as u64;
         rest = tail;
