@@ -1,6 +1,6 @@
 use traffik_core::clock::AnyClock;
 
-use super::{CircuitBreaker, gate::Entry};
+use super::{gate::Gate, state::Turn};
 
 /// Permission for one attempt.
 ///
@@ -9,15 +9,16 @@ use super::{CircuitBreaker, gate::Entry};
 #[derive(Debug)]
 #[must_use = "the breaker learns nothing from an attempt that is dropped"]
 pub struct Attempt<'a> {
-    breaker: &'a CircuitBreaker,
+    gate: &'a Gate,
     clock: &'a AnyClock,
     /// `None` once the attempt has ended.
-    entry: Option<Entry>,
+    turn: Option<Turn>,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(breaker: &'a CircuitBreaker, clock: &'a AnyClock, entry: Entry) -> Self {
-        Self { breaker, clock, entry: Some(entry) }
+    /// Starts an attempt. Returns `None` if no call is made now.
+    pub(super) fn start(gate: &'a Gate, clock: &'a AnyClock) -> Option<Self> {
+        gate.enter(clock).map(|turn| Self { gate, clock, turn: Some(turn) })
     }
 
     /// Reports a success.
@@ -32,19 +33,19 @@ impl<'a> Attempt<'a> {
 
     /// Reports a success, and returns whether it closed the breaker.
     pub(crate) fn closes(mut self) -> bool {
-        self.entry.take().is_some_and(|entry| self.breaker.gate().succeeded(entry, || self.clock.now()))
+        self.turn.take().is_some_and(|turn| self.gate.succeeded(turn, self.clock))
     }
 
     /// Reports a failure, and returns whether it opened the breaker.
     pub(crate) fn opens(mut self) -> bool {
-        self.entry.take().is_some_and(|entry| self.breaker.gate().failed(entry, self.clock.now()))
+        self.turn.take().is_some_and(|turn| self.gate.failed(turn, self.clock))
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.breaker.gate().dropped(entry);
+        if let Some(turn) = self.turn.take() {
+            self.gate.dropped(turn);
         }
     }
 }
