@@ -7,7 +7,7 @@ use traffik_core::{
 
 use crate::store::within;
 
-/// The time that a request may wait for a decision, whoever makes it.
+/// The time that a request may wait for its decision, in whichever backend.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget<'a> {
     pub(super) clock: &'a AnyClock,
@@ -20,22 +20,22 @@ impl<'a> Budget<'a> {
         Self { clock, end: clock.now().saturating_add(whole), whole }
     }
 
-    /// The part of it that leaves a quarter to whoever is asked later.
+    /// Returns three quarters of what is left. The rest is for the fallback or the function that is asked next.
     pub(super) fn but_a_quarter(self) -> Self {
         Self::new(self.clock, self.left() / 4 * 3)
     }
 
-    /// The part of it for whoever is asked first, and must not keep others from being asked.
+    /// Returns a quarter of what is left.
     pub(super) fn a_quarter(self) -> Self {
         Self::new(self.clock, self.left() / 4)
     }
 
-    /// Never more than all of it: a clock that goes back makes nobody wait longer.
+    /// Returns what is left: at most all of it, also if the clock goes back.
     pub(super) fn left(&self) -> Duration {
         self.end.saturating_since(self.clock.now()).min(self.whole)
     }
 
-    /// A call that ends with it.
+    /// Waits for `call`, but no longer than the time that is left.
     pub(super) async fn hold<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, BackendError>>,
@@ -50,7 +50,7 @@ mod tests {
     use traffik_core::clock::{Clock, ManualClock};
 
     #[test]
-    fn a_clock_that_goes_back_leaves_no_more_than_there_was() {
+    fn clock_that_goes_back_leaves_no_more_than_the_whole() {
         let (manual, whole) = (ManualClock::new(), Duration::from_millis(100));
         let start = manual.now();
         manual.advance(Duration::from_secs(3600));

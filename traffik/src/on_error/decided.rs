@@ -6,7 +6,7 @@ use traffik_core::{
     decision::{Decision, Hit},
 };
 
-use super::{FallbackBackend, function::AnyError};
+use super::{fallback_backend::FallbackBackend, function::AnyError};
 
 /// A decision, and the backend that made it.
 #[derive(Debug)]
@@ -38,14 +38,18 @@ pub(crate) enum Undecided {
 }
 
 impl Decided {
-    /// Takes a decision of the primary that has an outcome for each hit.
+    /// Takes a decision that has an outcome for each hit.
     ///
     /// # Errors
     ///
     /// Returns an error if an outcome is missing: a decision that leaves out a hit admits nothing.
-    pub(super) fn primary(hits: &[Hit<'_>], decision: Decision) -> Result<Self, BackendError> {
-        check_complete(hits, &decision)?;
-        Ok(Self { decision, by: DecidedBy::Primary })
+    #[inline]
+    pub(super) fn new(hits: &[Hit<'_>], decision: Decision, by: DecidedBy) -> Result<Self, BackendError> {
+        let (hits, outcomes) = (hits.len(), decision.outcomes().len());
+        if hits != outcomes {
+            return Err(BackendError::unavailable(format!("the backend returned {outcomes} outcomes of {hits} hits")));
+        }
+        Ok(Self { decision, by })
     }
 
     /// A decision about no hits.
@@ -55,14 +59,5 @@ impl Decided {
 
     pub(super) fn unchecked() -> Self {
         Self { by: DecidedBy::Unchecked, ..Self::nothing() }
-    }
-}
-
-pub(super) fn check_complete(hits: &[Hit<'_>], decision: &Decision) -> Result<(), BackendError> {
-    match (hits.len(), decision.outcomes().len()) {
-        (hits, outcomes) if hits == outcomes => Ok(()),
-        (hits, outcomes) => {
-            Err(BackendError::unavailable(format!("the backend returned {outcomes} outcomes of {hits} hits")))
-        }
     }
 }

@@ -2,21 +2,20 @@ use std::{num::NonZeroU64, sync::Arc};
 
 use traffik_core::backend::Backend;
 
-use super::Retry;
-use crate::on_error::breaker::CircuitBreaker;
+use super::{breaker::CircuitBreaker, retry::Retry};
 
-/// Decides in another backend when the first gives no answer.
+/// Asks another backend when the first does not answer.
 ///
-/// The first is asked each time, and each request waits for it. A [`Failover`] stops asking what fails again and again.
+/// Every request asks the first backend, and waits for it. [`Failover`] stops asking a backend that keeps failing.
 ///
-/// # A local fallback is a limit for each process
+/// # A fallback in memory limits each process
 ///
-/// Behind Redis one limit holds for all processes. A [`MemoryBackend`](crate::backend::MemoryBackend) as the fallback is one for each of them:
-/// twenty processes admit twenty times as much while Redis is away. Where that is too much, [`share`](Self::share) says among
-/// how many the limits are divided.
+/// With Redis, one limit applies to all processes. With a [`MemoryBackend`](crate::backend::MemoryBackend) as the fallback,
+/// it applies to each process: 20 processes together admit 20 times as much while Redis does not answer.
+/// [`share`](Self::share) divides the limits among the processes.
 ///
-/// It starts empty: who is at his limit in the first backend is not in the other. Who was refused by the fallback, though, stays
-/// refused until his wait has ended, also when the first backend decides again.
+/// The fallback starts empty: it does not know which clients were at their limit. A client that the fallback refused stays
+/// refused until its wait has ended, also when the first backend decides again.
 ///
 /// ```
 /// use traffik::{Traffik, backend::MemoryBackend, on_error::Fallback};
@@ -35,26 +34,27 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    /// Decides in `backend`, which is cleared and closed with the app.
+    /// Creates a fallback to `backend`. The app clears and closes it together with its own backends.
     pub fn to(backend: impl Backend) -> Self {
         Self { backend: Arc::new(backend), share: NonZeroU64::MIN }
     }
 
-    /// Divides every limit among so many processes, as long as the fallback decides: a limit of 100 among 20 is 5. It is never
-    /// below 1. A request that costs more than the part costs all of it, and one that costs more than the whole limit can hold is
-    /// refused as ever. The size of a burst that a strategy was given stays.
+    /// Divides every limit by this number of processes while the fallback decides. Defaults to 1.
+    ///
+    /// A limit of 100 among 20 processes is 5. It is never below 1. A request that costs more than the share costs all of the
+    /// share. A request that costs more than the whole limit is refused as always. A burst size of a strategy is not divided.
     pub fn share(self, processes: u32) -> Self {
         Self { share: NonZeroU64::new(processes.into()).unwrap_or(NonZeroU64::MIN), ..self }
     }
 }
 
-/// Decides in another backend when the first gives no answer, and stops asking the first once it failed too often.
+/// Asks another backend when the first does not answer, and stops asking the first once it failed too often.
 ///
-/// A [`CircuitBreaker`] stands before the first backend. While it is open no request waits for that one: the fallback
-/// decides, at once if it is in memory. When the recovery timeout has passed a few requests try the first backend, and the fallback decides
-/// about all others meanwhile. Once they succeeded the first backend decides again.
+/// A [`CircuitBreaker`] stands in front of the first backend. While it is open, no request waits for that backend: the
+/// fallback decides, without waiting if it is in memory. After the recovery timeout a few requests try the first backend,
+/// while the fallback decides about the others. Once they succeeded, the first backend decides again.
 ///
-/// What [`Fallback`] says of a fallback in memory holds here too.
+/// What [`Fallback`] says about a fallback in memory applies here too.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,7 +65,7 @@ impl Fallback {
 /// let traffik = Traffik::builder(redis)
 ///     .on_error(Failover::to(MemoryBackend::new("myapp:fallback")).breaker(breaker.clone()).retries(2))
 ///     .build()?;
-/// // .. and elsewhere `breaker.status()` tells how it stands.
+/// // Elsewhere, `breaker.status()` returns its state and counters.
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -77,34 +77,32 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Fails over to `backend`, which is cleared and closed with the app. The breaker is [`CircuitBreaker::new`] unless told
-    /// otherwise, and nothing is retried.
+    /// Creates a failover to `backend`. The app clears and closes it together with its own backends.
     pub fn to(backend: impl Backend) -> Self {
         Self { fallback: Fallback::to(backend), breaker: CircuitBreaker::new(), retry: Retry::NEVER }
     }
 
-    /// Goes by this breaker, but by the app's clock. The other backends of the app that
-    /// [throttles name](crate::TraffikBuilder::backend) have breakers of their own that are like it.
+    /// Sets the breaker in front of the first backend. Defaults to [`CircuitBreaker::new`]. It reads the clock of the app.
+    ///
+    /// Each other backend that [throttles select](crate::TraffikBuilder::backend) has a breaker of its own with the same
+    /// settings.
     pub fn breaker(self, breaker: CircuitBreaker) -> Self {
         Self { breaker, ..self }
     }
 
-    /// Asks the first backend up to so many times again, as [`Retry`] does, before the fallback decides. The breaker counts
-    /// the request once.
+    /// Sets how often the first backend is asked again before the fallback decides. Defaults to 0. See [`Retry`].
+    ///
+    /// The breaker counts the request once.
     pub fn retries(self, times: u32) -> Self {
         self.retry(Retry::times(times))
     }
 
-    /// The same with pauses of one's own.
+    /// Sets how often, and after which pauses, the first backend is asked again before the fallback decides.
     pub fn retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
     }
 
-    pub(super) fn with_own_breaker(&self) -> Self {
-        Self { breaker: self.breaker.another(), ..self.clone() }
-    }
-
-    /// Divides every limit among so many processes, as long as the fallback decides: see [`Fallback::share`].
+    /// Divides every limit by this number of processes while the fallback decides: see [`Fallback::share`].
     pub fn share(self, processes: u32) -> Self {
         Self { fallback: self.fallback.share(processes), ..self }
     }

@@ -7,7 +7,7 @@ use traffik_core::{
     strategy::{AnyStrategy, Strategy},
 };
 
-use super::{Decided, DecidedBy, Fallback, budget::Budget, decided::check_complete, refusals::Refusals};
+use super::{fallback::Fallback, refusals::Refusals};
 use crate::store::{HITS_INLINE, Store};
 
 /// The backend that decides while the primary does not answer.
@@ -29,55 +29,26 @@ impl FallbackBackend {
     }
 
     /// Starts a decision about this process's share of each limit.
-    pub(super) fn start(&self, hits: &[Hit<'_>]) -> Answer<'_, Decision> {
+    pub(super) fn decide(&self, hits: &[Hit<'_>]) -> Answer<'_, Decision> {
         self.store.decide(&self.shares(hits))
     }
 
-    /// Receives a decision, and remembers refusals.
-    pub(super) async fn receive(
-        self: &Arc<Self>,
-        hits: &[Hit<'_>],
-        answer: Answer<'_, Decision>,
-        budget: Budget<'_>,
-    ) -> Result<Decided, BackendError> {
-        self.conclude(hits, budget.hold(answer).await?)
+    pub(super) fn peek(&self, hits: &[Hit<'_>]) -> Answer<'_, Decision> {
+        self.store.peek(&self.shares(hits))
     }
 
-    pub(super) fn conclude(self: &Arc<Self>, hits: &[Hit<'_>], decision: Decision) -> Result<Decided, BackendError> {
-        let decided = self.decided(hits, decision)?;
-        let admitted = decided.decision.is_admitted();
+    /// Remembers the refusals of a decision.
+    pub(super) fn decided(&self, hits: &[Hit<'_>], decision: &Decision) {
+        let admitted = decision.is_admitted();
         if !admitted {
-            self.refusals.remember(&self.shares(hits), &decided.decision, self.store.clock().now());
+            self.refusals.remember(&self.shares(hits), decision, self.store.clock().now());
         }
         tracing::debug!(fallback = self.store.namespace(), admitted, "the fallback decided");
-        Ok(decided)
-    }
-
-    fn decided(self: &Arc<Self>, hits: &[Hit<'_>], decision: Decision) -> Result<Decided, BackendError> {
-        check_complete(hits, &decision)?;
-        Ok(Decided { decision, by: DecidedBy::Fallback(Arc::clone(self)) })
     }
 
     /// Whether it refused any of the clients lately.
     pub(super) fn may_refuse(&self, hits: &[Hit<'_>]) -> bool {
         self.refusals.concern(hits, self.store.clock())
-    }
-
-    /// Returns a refusal if it refused any of the clients before, and still would.
-    ///
-    /// It has a quarter of the time to say so. If it does not, the primary decides: that the fallback hangs is no failure of
-    /// the primary.
-    pub(super) async fn still_refused(self: &Arc<Self>, hits: &[Hit<'_>], budget: Budget<'_>) -> Option<Decided> {
-        if !self.may_refuse(hits) {
-            return None;
-        }
-        let decided = self.peek(hits, budget.a_quarter()).await.ok()?;
-        (!decided.decision.is_admitted()).then_some(decided)
-    }
-
-    pub(super) async fn peek(self: &Arc<Self>, hits: &[Hit<'_>], budget: Budget<'_>) -> Result<Decided, BackendError> {
-        let answer = self.store.peek(&self.shares(hits));
-        self.decided(hits, budget.hold(answer).await?)
     }
 
     pub(super) async fn clear(&self) -> Result<(), BackendError> {
@@ -93,8 +64,8 @@ impl FallbackBackend {
         hits.iter().map(share).collect()
     }
 
-    /// Returns the share of a rate, and the cost under it. A cost above the share is all of the share, so that it is refused
-    /// for good only if it exceeds the whole rate.
+    /// Returns the share of a rate, and the cost under it. A cost above the share becomes all of the share, unless it exceeds
+    /// the whole rate, which refuses it for good.
     pub(crate) fn share_of(&self, strategy: &AnyStrategy, rate: Rate, cost: u64) -> (Rate, u64) {
         match divided(rate, self.share).filter(|share| strategy.check(*share).is_ok()) {
             Some(share) if cost <= strategy.capacity(rate) => (share, cost.min(strategy.capacity(share))),
@@ -115,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_divided_and_never_below_one() {
+    fn divided_limit_is_never_below_one() {
         let divided = |rate: &str, share| divided(rate.parse().unwrap(), NonZeroU64::new(share).unwrap());
         assert_eq!(divided("100/min", 20), Some("5/min".parse().unwrap()));
         assert_eq!(divided("7/min", 2), Some("3/min".parse().unwrap()));

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use traffik_core::{backend::BackendError, client::Client, decision::Hit, rate::Rate};
 
-/// What a function of one's own is told of a backend that gave no answer: see [`OnError`](super::OnError).
+/// A decision that a backend did not make, for a function: see [`OnError`](super::OnError).
 #[derive(Clone, Debug)]
 pub struct Failure {
     error: Arc<BackendError>,
@@ -12,22 +12,21 @@ pub struct Failure {
     cost: u64,
 }
 
-/// What becomes of a request whose limits could not be checked.
+/// What happens to a request whose limits could not be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// It gets through, and is counted nowhere.
+    /// Admits the request without counting it.
     Admit,
-    /// It is refused, with a 503, and may come back after so long.
+    /// Refuses the request with a 503. `Retry-After` is this time.
     RefuseFor(Duration),
 }
 
-/// Any error.
 pub(super) type AnyError = Box<dyn Error + Send + Sync>;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Resolution, AnyError>> + Send>>;
 
-/// A function of one's own, shared.
+/// A function of the user.
 #[derive(Clone)]
 pub(super) struct Function(Arc<dyn Fn(Failure) -> Answer + Send + Sync>);
 
@@ -37,32 +36,31 @@ impl Failure {
         Self { error, uid: uid.into(), client: key.clone().into(), rate, cost }
     }
 
-    /// Why the backend gave no answer.
+    /// Returns why the backend did not answer.
     #[must_use]
     pub fn error(&self) -> &BackendError {
         &self.error
     }
 
-    /// The uid of the throttle. Of several that are one decision it is the one whose `on_error` this is, or the first if it
-    /// is the app's.
+    /// Returns the uid of the throttle. If several throttles are one decision, it is the first one with this `on_error`.
     #[must_use]
     pub fn uid(&self) -> &str {
         &self.uid
     }
 
-    /// Who makes the request.
+    /// Returns the client of the request.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The rate of the throttle.
+    /// Returns the rate of the throttle.
     #[must_use]
     pub fn rate(&self) -> Rate {
         self.rate
     }
 
-    /// What the request was to cost.
+    /// Returns the cost of the request.
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.cost

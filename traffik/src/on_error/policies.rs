@@ -1,14 +1,17 @@
 use std::sync::Arc;
 
-use super::{ErrorPolicy, OnError, Refuse};
+use super::{
+    options::{OnError, Refuse},
+    policy::ErrorPolicy,
+};
 use crate::store::{Store, Stores};
 
-/// The policy of an app for each of its backends, for throttles that have none of their own.
+/// The policy of an app for each of its backends. Throttles without a policy of their own use it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policies(Vec<(Arc<Store>, Arc<ErrorPolicy>)>);
 
 impl Policies {
-    /// Gives each backend a policy of its own, so that the breaker of one knows nothing of another.
+    /// Creates a policy for each backend, with a breaker of its own.
     pub(crate) fn new(on_error: Option<OnError>, stores: &Stores) -> Self {
         let on_error = on_error.unwrap_or_else(|| Refuse.into());
         let policy = |(i, store): (usize, &Arc<Store>)| {

@@ -12,16 +12,17 @@ use traffik_core::{
     decision::{Decision, Hit, Standing},
 };
 
-/// Whom the fallback refused, until his wait ends: when the first backend decides again, which knows nothing of it, nobody
-/// gets a fresh start by that.
+/// The clients that a fallback refused, until their waits end. The primary does not know of these refusals when it decides
+/// again.
 ///
-/// Bounded: where there are too many, those leave first whose wait ends soonest. Once all have ended, asking takes no lock.
+/// It holds at most [`MOST`] clients, and forgets those first whose wait ends soonest. Once all waits have ended, asking takes
+/// no lock.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     /// When the last wait ends, in microseconds.
     last_end: AtomicU64,
     waits: Mutex<Waits>,
-    /// Keyed at random. That two are taken for one does no harm, since the fallback is asked what holds.
+    /// Two clients with the same hash do no harm: the fallback is asked whether it refuses.
     hasher: RandomState,
 }
 
@@ -45,10 +46,10 @@ impl Refusals {
         }
     }
 
-    /// Whether any of the hits was refused lately.
+    /// Whether the wait of any of the hits has not ended.
     pub(super) fn concern(&self, hits: &[Hit<'_>], clock: &AnyClock) -> bool {
         let last_end = self.last_end.load(Ordering::Relaxed);
-        // Where nobody was refused the clock is not asked.
+        // The clock is not read if no client was refused.
         if last_end == 0 {
             return false;
         }
@@ -69,21 +70,21 @@ impl Refusals {
         self.hasher.hash_one((hit.uid, hit.key))
     }
 
-    /// It holds nothing that a panic could have left in pieces but for a wait or two.
+    /// A panic leaves at most one wait incomplete.
     fn lock(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waits {
-    /// Of two that are about one client the longer holds: the shorter may be that of a cheaper request, or of another plan.
+    /// Keeps the longer of two waits of one client: the shorter one may be that of a cheaper request or of another plan.
     fn add(&mut self, digest: u64, end: Timestamp, now: Timestamp) {
         let end = self.ends.get(&digest).map_or(end, |before| end.max(*before));
         if let Some(before) = self.ends.insert(digest, end) {
             self.by_end.remove(&(before, digest));
         }
         self.by_end.insert((end, digest));
-        // Those that ended leave two at a time, faster than others come.
+        // Two at a time, faster than waits are added.
         for _ in 0..2 {
             let is_over = self.by_end.first().is_some_and(|(end, _)| *end <= now);
             if is_over || self.ends.len() > MOST {
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_and_those_stay_who_wait_longest() {
+    fn full_map_keeps_the_longest_waits() {
         let (mut waits, now) = (Waits::default(), Timestamp::from_micros(5));
         let most = u64::try_from(MOST).unwrap();
         for digest in 0..most + 10 {
@@ -113,13 +114,13 @@ mod tests {
         assert_eq!((waits.ends.len(), waits.by_end.len()), (MOST, MOST));
         assert!(!waits.ends.contains_key(&9) && waits.ends.contains_key(&10));
 
-        // Who is refused again waits once.
+        // A client that is refused again has one wait.
         waits.add(most, Timestamp::from_micros(most * 3), now);
         assert_eq!((waits.ends.len(), waits.by_end.len()), (MOST, MOST));
     }
 
     #[test]
-    fn a_shorter_wait_does_not_end_a_longer_one() {
+    fn shorter_wait_does_not_replace_a_longer_one() {
         let [soon, later] = [10, 50].map(Timestamp::from_micros);
         for ends in [[soon, later], [later, soon]] {
             let mut waits = Waits::default();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_ended_leave() {
+    fn ended_waits_are_removed() {
         let mut waits = Waits::default();
         for digest in 0..100 {
             waits.add(digest, Timestamp::from_micros(10), Timestamp::from_micros(5));

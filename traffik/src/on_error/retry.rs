@@ -3,16 +3,16 @@ use std::{
     time::Duration,
 };
 
-/// Asks the backend again, if the call surely did not run; then refuses.
+/// Asks the backend again if the call did not run, and then refuses.
 ///
-/// Made again is what the backend says [did not run](crate::backend::BackendError::NotRun), and nothing else: what may have
-/// run may have been charged. Of `traffik-redis` that is
+/// Only a call that the backend reports as [not run](crate::backend::BackendError::NotRun) is made again. A call that may have
+/// run may have been charged. With `traffik-redis`, calls are made again
 ///
-/// - a call that was not sent, since there was no connection, or no room to send it,
-/// - a call that the server turned away with `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `BUSY` or `NOSCRIPT`.
+/// - that were not sent, because there was no connection or no room to send them,
+/// - that the server rejected with `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `BUSY` or `NOSCRIPT`.
 ///
-/// A call that timed out or whose connection was lost is not. All attempts together, and the pauses between them, take no longer
-/// than [`backend_timeout`](crate::TraffikBuilder::backend_timeout): a pause that would is not begun.
+/// Calls that timed out or whose connection was lost are not made again. All attempts and pauses together take at most
+/// [`backend_timeout`](crate::TraffikBuilder::backend_timeout): a pause that would exceed it is not started.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,37 +32,38 @@ pub struct Retry {
     jitter: bool,
 }
 
-/// How long the pauses between attempts are.
+/// The length of the pauses between attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backoff {
-    /// Each as long as this.
+    /// Every pause has this length.
     Constant(Duration),
-    /// Each longer by this than the one before it.
+    /// The first pause has this length, and each later one is longer by it.
     Linear(Duration),
-    /// The first as long as this, and each twice as long as the one before it.
+    /// The first pause has this length, and each later one is twice as long as the one before it.
     Exponential(Duration),
 }
 
 impl Retry {
-    /// Up to so many attempts after the first. The pauses begin at 5 ms and double, unless told otherwise.
+    /// Creates a policy with at most this number of attempts after the first. Defaults to pauses that start at 5 ms and
+    /// double.
     pub const fn times(times: u32) -> Self {
         Self { times, backoff: Backoff::Exponential(Duration::from_millis(5)), jitter: true }
     }
 
     pub(super) const NEVER: Self = Self::times(0);
 
-    /// Pauses as long as this. Of each, a part that is drawn at random is left out, up to a half, so that those who failed
-    /// together do not come back together.
+    /// Sets the length of the pauses. A random part of each pause, up to half of it, is left out: requests that failed
+    /// together do not retry together.
     pub const fn backoff(self, backoff: Backoff) -> Self {
         Self { backoff, ..self }
     }
 
-    /// Pauses exactly as long as told.
+    /// Disables the random part: pauses have exactly the length that is set.
     pub const fn without_jitter(self) -> Self {
         Self { jitter: false, ..self }
     }
 
-    /// The pause before each attempt after the first.
+    /// Returns the pause before each attempt after the first.
     pub(super) fn pauses(self) -> impl Iterator<Item = Duration> + Send {
         (0..self.times).map(move |attempt| {
             let pause = self.backoff.pause(attempt);
@@ -78,12 +79,12 @@ impl Backoff {
             Self::Linear(step) => step.saturating_mul(attempt.saturating_add(1)),
             Self::Exponential(first) => first.saturating_mul(2_u32.saturating_pow(attempt)),
         }
-        // What is longer waits for nothing that anybody waits for.
+        // Far above any timeout.
         .min(Duration::from_secs(3600))
     }
 }
 
-/// From 0 to 1, at random: what a hasher is seeded with.
+/// Returns a random number from 0 to 1: hashers are seeded at random.
 fn chance() -> f64 {
     let random = RandomState::new().hash_one(()) >> 32;
     u32::try_from(random).map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX))
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_as_told() {
+    fn pauses_of_each_backoff_grow_up_to_an_hour() {
         let retry = |backoff| Retry::times(4).backoff(backoff).without_jitter();
         assert_eq!(millis(retry(Backoff::Constant(UNIT))), [8, 8, 8, 8]);
         assert_eq!(millis(retry(Backoff::Linear(UNIT))), [8, 16, 24, 32]);
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_up_to_a_half() {
+    fn jitter_leaves_at_least_half_of_each_pause() {
         let pauses: Vec<_> = Retry::times(1000).backoff(Backoff::Constant(UNIT)).pauses().collect();
         assert!(pauses.iter().all(|pause| (UNIT / 2..=UNIT).contains(pause)));
         assert!(pauses.iter().any(|pause| *pause > UNIT * 4 / 5) && pauses.iter().any(|pause| *pause < UNIT * 3 / 5));

@@ -1,6 +1,9 @@
-use traffik_core::clock::AnyClock;
+use traffik_core::clock::{AnyClock, Timestamp};
 
-use super::{gate::Gate, state::Turn};
+use super::{
+    gate::Gate,
+    state::{State, Turn},
+};
 
 /// Permission for one attempt.
 ///
@@ -17,8 +20,14 @@ pub struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     /// Starts an attempt. Returns `None` if no call is made now.
+    #[inline]
     pub(super) fn start(gate: &'a Gate, clock: &'a AnyClock) -> Option<Self> {
-        gate.enter(clock).map(|turn| Self { gate, clock, turn: Some(turn) })
+        let mut turn = gate.calm_turn();
+        if turn.is_none() {
+            let now = clock.now();
+            gate.change(|state| turn = state.enter(now));
+        }
+        turn.map(|turn| Self { gate, clock, turn: Some(turn) })
     }
 
     /// Reports a success.
@@ -32,20 +41,37 @@ impl<'a> Attempt<'a> {
     }
 
     /// Reports a success, and returns whether it closed the breaker.
-    pub(crate) fn closes(mut self) -> bool {
-        self.turn.take().is_some_and(|turn| self.gate.succeeded(turn, self.clock))
+    #[inline]
+    pub(crate) fn closes(self) -> bool {
+        self.gate.calm_turn().is_none() && self.end(State::succeeded)
     }
 
     /// Reports a failure, and returns whether it opened the breaker.
-    pub(crate) fn opens(mut self) -> bool {
-        self.turn.take().is_some_and(|turn| self.gate.failed(turn, self.clock))
+    pub(crate) fn opens(self) -> bool {
+        self.end(State::failed)
+    }
+
+    fn end(mut self, change: impl FnOnce(&mut State, Timestamp)) -> bool {
+        let now = self.clock.now();
+        self.change(|state| change(state, now))
+    }
+
+    /// Changes the state, unless the turn of the attempt is over.
+    fn change(&mut self, change: impl FnOnce(&mut State)) -> bool {
+        let turn = self.turn.take();
+        self.gate.change(|state| {
+            if turn == Some(state.turn) {
+                change(state);
+            }
+        })
     }
 }
 
 impl Drop for Attempt<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(turn) = self.turn.take() {
-            self.gate.dropped(turn);
+        if self.turn.is_some() && self.gate.calm_turn().is_none() {
+            self.change(State::dropped);
         }
     }
 }

@@ -78,7 +78,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn failure_threshold(self, failures: u32) -> Self {
         let failure_threshold = failures.max(1).into();
-        self.with(Settings { failure_threshold, ..self.gate.settings })
+        self.with(Settings { failure_threshold, ..self.settings() })
     }
 
     /// Returns a new breaker that stays open for this long before it makes calls again. Defaults to 60 s.
@@ -86,7 +86,7 @@ impl CircuitBreaker {
     /// A [half-open](BreakerState::HalfOpen) breaker waits as long for a result of its trials before it makes new ones.
     #[must_use]
     pub fn recovery_timeout(self, timeout: Duration) -> Self {
-        self.with(Settings { recovery_timeout: timeout, ..self.gate.settings })
+        self.with(Settings { recovery_timeout: timeout, ..self.settings() })
     }
 
     /// Returns a new breaker that closes after this number of successful trials, which is at least 1. Defaults to 3. It makes
@@ -94,7 +94,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn success_threshold(self, successes: u32) -> Self {
         let success_threshold = successes.max(1).into();
-        self.with(Settings { success_threshold, ..self.gate.settings })
+        self.with(Settings { success_threshold, ..self.settings() })
     }
 
     /// Returns a new breaker that reads this clock. Defaults to the system's. A breaker in front of a backend reads the app's.
@@ -128,13 +128,13 @@ impl CircuitBreaker {
     /// Returns which calls are made. An open breaker becomes half-open with the first attempt after the recovery timeout.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.gate.state()
+        if self.gate.calm_turn().is_some() { BreakerState::Closed } else { self.status().state }
     }
 
     /// Returns a snapshot of its state and counters.
     #[must_use]
     pub fn status(&self) -> BreakerStatus {
-        self.gate.status()
+        self.gate.state.borrow().status
     }
 
     /// Returns the changes of its state from now on.
@@ -153,7 +153,7 @@ impl CircuitBreaker {
     /// ```
     #[must_use]
     pub fn changes(&self) -> Changes {
-        Changes(self.gate.subscribe())
+        Changes(self.gate.state.subscribe())
     }
 
     /// Starts an attempt, by this clock.
@@ -163,7 +163,11 @@ impl CircuitBreaker {
 
     /// Returns a closed breaker with the same settings.
     pub(crate) fn another(&self) -> Self {
-        self.with(self.gate.settings)
+        self.with(self.settings())
+    }
+
+    fn settings(&self) -> Settings {
+        self.gate.state.borrow().settings
     }
 
     fn with(&self, settings: Settings) -> Self {
@@ -180,7 +184,7 @@ impl Default for CircuitBreaker {
 impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
-            .field("settings", &self.gate.settings)
+            .field("settings", &self.settings())
             .field("status", &self.status())
             .finish_non_exhaustive()
     }

@@ -50,6 +50,7 @@ pub(super) type Turn = u64;
 
 #[derive(Debug)]
 pub(super) struct State {
+    pub(super) settings: Settings,
     pub(super) turn: Turn,
     pub(super) status: BreakerStatus,
     /// Open: when it opened. Half-open: when the round began or had its last result.
@@ -57,23 +58,23 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(settings: Settings) -> Self {
         let state = BreakerState::Closed;
         let status = BreakerStatus { state, failures: 0, successes: 0, trials: 0, opened_at: None, openings: 0 };
-        Self { turn: 1, status, since: Timestamp::UNIX_EPOCH }
+        Self { settings, turn: 1, status, since: Timestamp::UNIX_EPOCH }
     }
 
     /// Starts an attempt. Returns `None` if no call is made now.
-    pub(super) fn enter(&mut self, settings: &Settings, now: Timestamp) -> Option<Turn> {
+    pub(super) fn enter(&mut self, now: Timestamp) -> Option<Turn> {
         let is_full = match self.status.state {
             BreakerState::Closed => return Some(self.turn),
             BreakerState::Open => true,
-            BreakerState::HalfOpen => self.status.trials + self.status.successes >= settings.success_threshold,
+            BreakerState::HalfOpen => self.status.trials + self.status.successes >= self.settings.success_threshold,
         };
         if is_full {
             // A clock that went back makes the wait no longer than twice the timeout.
             let waited = Duration::from_micros(now.as_micros().abs_diff(self.since.as_micros()));
-            if waited < settings.recovery_timeout {
+            if waited < self.settings.recovery_timeout {
                 return None;
             }
             self.begin(BreakerState::HalfOpen, now);
@@ -82,10 +83,7 @@ impl State {
         Some(self.turn)
     }
 
-    pub(super) fn succeeded(&mut self, turn: Turn, settings: &Settings, now: Timestamp) {
-        if turn != self.turn {
-            return;
-        }
+    pub(super) fn succeeded(&mut self, now: Timestamp) {
         if self.is_closed() {
             self.status.failures = 0;
             return;
@@ -93,18 +91,15 @@ impl State {
         self.status.trials -= 1;
         self.status.successes += 1;
         self.since = now;
-        if self.status.successes >= settings.success_threshold {
+        if self.status.successes >= self.settings.success_threshold {
             self.begin(BreakerState::Closed, now);
             self.status.opened_at = None;
         }
     }
 
-    pub(super) fn failed(&mut self, turn: Turn, settings: &Settings, now: Timestamp) {
-        if turn != self.turn {
-            return;
-        }
+    pub(super) fn failed(&mut self, now: Timestamp) {
         self.status.failures += 1;
-        if !self.is_closed() || self.status.failures >= settings.failure_threshold {
+        if !self.is_closed() || self.status.failures >= self.settings.failure_threshold {
             self.begin(BreakerState::Open, now);
             self.status.opened_at = Some(now);
             self.status.openings += 1;
@@ -112,8 +107,8 @@ impl State {
     }
 
     /// The attempt ended without a result. If it was a trial, another attempt may take its place.
-    pub(super) fn dropped(&mut self, turn: Turn) {
-        if turn == self.turn && !self.is_closed() {
+    pub(super) fn dropped(&mut self) {
+        if !self.is_closed() {
             self.status.trials -= 1;
         }
     }
