@@ -4,19 +4,22 @@ use traffik_core::{backend::BackendError, clock::AnyClock};
 
 /// Waits for `call`, but returns an error once `deadline` has passed on `clock`.
 ///
-/// What is ready reads no clock.
+/// It reads no clock if `call` is ready.
 pub(crate) async fn within<T>(
     clock: &AnyClock,
     deadline: Duration,
     call: impl IntoFuture<Output = Result<T, BackendError>>,
 ) -> Result<T, BackendError> {
-    let mut call = pin!(call.into_future());
-    let mut end = pin!(clock.sleep(deadline));
-    poll_fn(|cx| {
-        if let Poll::Ready(answer) = call.as_mut().poll(cx) {
-            return Poll::Ready(answer);
-        }
-        end.as_mut().poll(cx).map(|()| Err(BackendError::Timeout(deadline)))
+    let answer = first_of(call.into_future(), clock.sleep(deadline)).await;
+    answer.unwrap_or(Err(BackendError::Timeout(deadline)))
+}
+
+/// Returns the output of `one`, or `None` if `other` ends first.
+pub(super) async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = ()>) -> Option<T> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => other.as_mut().poll(cx).map(|()| None),
     })
     .await
 }
@@ -29,7 +32,7 @@ mod tests {
     use traffik_core::clock::ManualClock;
 
     #[tokio::test]
-    async fn a_call_that_never_answers_ends_at_the_deadline() {
+    async fn call_without_an_answer_ends_at_the_deadline() {
         let manual = ManualClock::new();
         let (clock, deadline) = (AnyClock::new(manual.clone()), Duration::from_millis(50));
         let call = tokio::spawn(async move { within(&clock, deadline, pending::<Result<(), _>>()).await });
@@ -44,7 +47,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_comes_through() {
+    async fn answer_is_returned() {
         let clock = AnyClock::new(ManualClock::new());
         assert_eq!(within(&clock, Duration::ZERO, async { Ok(7) }).await.unwrap(), 7);
     }

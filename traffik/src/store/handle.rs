@@ -1,9 +1,7 @@
-//! The backends of one app: its own, and those that throttles name.
-
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,20 +13,24 @@ use traffik_core::{
     decision::{Decision, Hit, Receipt},
 };
 
-use super::{deadline::within, leases::Leases};
+use super::{deadline::within, lease_table::LeaseTable, tasks::Tasks};
+use crate::observe::LogThrottle;
 
-/// A backend of an app, and how long its answers are waited for.
+/// A backend of an app, with a deadline for its answers.
 pub(crate) struct Store {
-    /// What throttles call it, unless it is the app's own.
-    name: Option<&'static str>,
+    /// The name by which throttles select it. `None` for the app's own.
+    pub(super) name: Option<&'static str>,
     pub(super) backend: Arc<dyn Backend>,
-    /// The clock that its deadlines go by.
+    /// Measures the deadlines.
     clock: AnyClock,
     timeout: Duration,
-    /// Whether it admitted anything without waiting.
+    /// Whether it has admitted a request without waiting.
     is_immediate: AtomicBool,
-    /// The places that are held in it.
-    pub(super) leases: Leases,
+    leases: Mutex<LeaseTable>,
+    /// Renew and give back permits.
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) renewal_failures: LogThrottle,
+    pub(super) refund_failures: LogThrottle,
 }
 
 impl Store {
@@ -38,10 +40,20 @@ impl Store {
         clock: AnyClock,
         timeout: Duration,
     ) -> Self {
-        Self { name, backend, clock, timeout, is_immediate: AtomicBool::new(false), leases: Leases::default() }
+        Self {
+            name,
+            backend,
+            clock,
+            timeout,
+            is_immediate: AtomicBool::new(false),
+            leases: Mutex::default(),
+            tasks: Arc::default(),
+            renewal_failures: LogThrottle::default(),
+            refund_failures: LogThrottle::default(),
+        }
     }
 
-    /// Returns a handle for a backend that stands in for this one, with the same timeout.
+    /// Returns a handle for a fallback of this backend, with the same clock and timeout.
     pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
         Self::new(None, backend, self.clock.clone(), self.timeout)
     }
@@ -76,7 +88,7 @@ impl Store {
         self.in_time(self.backend.refund(receipts)).await
     }
 
-    /// Whether it admits without waiting, and so is likely to give back without waiting.
+    /// Whether it admits without waiting. It is then likely to give back without waiting.
     pub(crate) fn is_immediate(&self) -> bool {
         self.is_immediate.load(Ordering::Relaxed)
     }
@@ -93,63 +105,20 @@ impl Store {
         self.in_time(self.backend.close()).await
     }
 
+    pub(super) fn leases(&self) -> MutexGuard<'_, LeaseTable> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Receives an answer within the deadline.
-    pub(crate) async fn in_time<T>(&self, answer: Answer<'_, T>) -> Result<T, BackendError> {
+    async fn in_time<T>(&self, answer: Answer<'_, T>) -> Result<T, BackendError> {
         within(&self.clock, self.timeout, answer).await
     }
 }
 
-/// What it is called, and nothing of what is kept there.
+/// Shows no clients.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, namespace) = (self.name, self.namespace());
         f.debug_struct("Store").field("name", &name).field("namespace", &namespace).finish_non_exhaustive()
-    }
-}
-
-/// All backends of an app.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stores {
-    /// Nothing, where everything is admitted.
-    own: Option<Arc<Store>>,
-    named: Vec<Arc<Store>>,
-}
-
-impl Stores {
-    pub(crate) fn new(own: Store, named: impl IntoIterator<Item = Store>) -> Self {
-        Self { own: Some(Arc::new(own)), named: named.into_iter().map(Arc::new).collect() }
-    }
-
-    /// That of every throttle that names none.
-    pub(crate) fn own(&self) -> Option<&Arc<Store>> {
-        self.own.as_ref()
-    }
-
-    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Store>> {
-        self.named.iter().find(|store| store.name == Some(name))
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.named.iter().filter_map(|store| store.name)
-    }
-
-    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for store in self.iter() {
-            all = all.and(store.clear().await);
-        }
-        all
-    }
-
-    pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for store in self.iter() {
-            all = all.and(store.close().await);
-        }
-        all
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {
-        self.own.iter().chain(&self.named)
     }
 }

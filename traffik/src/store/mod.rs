@@ -1,14 +1,13 @@
-//! The backends of an app: their deadlines, and the places that are held in them.
+//! The backends of an app: their deadlines, and the permits that are held in them.
 
 mod deadline;
 mod handle;
+mod lease_table;
 mod leases;
+mod stores;
+mod tasks;
 
-pub(crate) use self::{
-    deadline::within,
-    handle::{Store, Stores},
-    leases::Lease,
-};
+pub(crate) use self::{deadline::within, handle::Store, leases::Lease, stores::Stores};
 
-/// As many hits of one decision are kept without an allocation.
+/// The number of hits of one decision that are kept without an allocation.
 pub(crate) const HITS_INLINE: usize = 4;
