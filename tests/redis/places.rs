@@ -184,7 +184,7 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
     for _ in 0..50 {
         let before = redis.stats().calls;
         clock.advance(Duration::from_secs(10));
-        // The keeper's call, and its answer.
+        // The call of the renewal task, and its answer.
         let begun = Instant::now();
         while redis.stats().calls == before && begun.elapsed() < PLENTY {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -285,7 +285,7 @@ fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() ->
     let traffik = Traffik::new(backend.clone());
     let (ends, stays) = (runtime()?, runtime()?);
     let held = ends.block_on(traffik.hit::<Two>("alice"))?;
-    // The runtime of the keeper ends, and then the permit is dropped where another one is entered.
+    // The runtime of the renewal task ends, and then the permit is dropped where another one is entered.
     drop(ends);
     stays.block_on(async {
         drop(held);

@@ -27,7 +27,7 @@ fn app() -> (Traffik, Moody, ManualClock) {
     (Traffik::new(moody.clone()), moody, clock)
 }
 
-/// A second at a time, as the keeper tries again and again.
+/// A second at a time, as the renewal task tries again.
 async fn pass(clock: &ManualClock, time: Duration) {
     for _ in 0..time.as_millis() / 500 {
         clock.advance(Duration::from_millis(500));
