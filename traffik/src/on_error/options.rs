@@ -50,7 +50,7 @@ pub struct OnError {
     pub(super) breaker: Option<CircuitBreaker>,
     /// Decides if the backend does not.
     pub(super) fallback: Option<Fallback>,
-    /// Decides if the backend does not.
+    /// Decides if neither backend does.
     pub(super) function: Option<Function>,
 }
 
