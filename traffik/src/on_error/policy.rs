@@ -1,4 +1,4 @@
-//! Asks a backend about hits, and does what the policy of their throttles says if it does not answer.
+//! What the policy of a throttle says to do while its backend does not answer.
 
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Hits with the policies of their throttles.
+
 use std::sync::Arc;
 
 use traffik_core::{

@@ -1,3 +1,5 @@
+//! Starts a decision in the backend of its throttles.
+
 use traffik_core::backend::{BackendError, MaybeReady};
 
 use super::{

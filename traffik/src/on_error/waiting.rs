@@ -1,3 +1,5 @@
+//! Receives a decision, or does what the policy says if there is none.
+
 use std::{sync::Arc, time::Duration};
 
 use traffik_core::{
