@@ -9,10 +9,9 @@ use traffik_core::{
 };
 
 use crate::{
-    RedisBackendBuilder, RedisStats,
     by_swap::Turns,
-    calls::Calls,
-    client::{Client, Origin},
+    calls::{Calls, RedisStats},
+    client::Client,
     keys::Keys,
     refusals::Refusals,
     scripts::Time,
@@ -26,45 +25,6 @@ use crate::{
 pub struct RedisBackend(Arc<Store>);
 
 impl RedisBackend {
-    /// Sets one up at an address:
-    ///
-    /// | address | for |
-    /// |---|---|
-    /// | `redis://user:password@host:6379/0` | a server, database 0 |
-    /// | `rediss://..` | one that speaks TLS, with the feature `rustls` |
-    /// | `unix:///run/redis.sock?db=0` | one behind a Unix socket |
-    /// | `redis-cluster://host:7000?node=host:7001` | a cluster that has these nodes and others, with the feature `cluster` |
-    /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host:26380` | the primary that sentinels name |
-    ///
-    /// Clusters and sentinels speak TLS as `rediss-cluster` and `rediss-sentinel`. Those with a password of their own
-    /// take it as `&sentinelUsername=..&sentinelPassword=..`. `valkey` does instead of `redis`, `valkeys` of `rediss`.
-    pub fn builder(address: impl Into<String>) -> RedisBackendBuilder {
-        RedisBackendBuilder::new(Origin::Address(address.into()))
-    }
-
-    /// Sets one up from a configuration of [fred]'s, for what no address can say: authorities of your own for
-    /// TLS, for one.
-    ///
-    /// Only where and who is taken from it (`server`, `username`, `password`, `database`, `version`, `tls`). How calls are
-    /// bounded, and how connections are made again, stays this crate's business.
-    pub fn from_config(config: fred::types::config::Config) -> RedisBackendBuilder {
-        RedisBackendBuilder::new(Origin::Config(Box::new(config)))
-    }
-
-    /// Sets one up on a client of [fred]'s that you have connected and share.
-    ///
-    /// It is used as it is, and so nobody but you can set it up to keep what is promised here:
-    ///
-    /// - `ConnectionConfig::max_command_attempts` has to be 1: a call that is sent again may be charged twice. That it is not
-    ///   is an event of [`tracing`].
-    /// - A `ReconnectPolicy` without a maximum of attempts; without a policy it never connects again.
-    /// - `PerformanceConfig::default_command_timeout` and `ConnectionConfig::internal_command_timeout`, so that nothing hangs.
-    ///
-    /// It is not watched for servers that hang, and not closed by [`close`](Backend::close). One for a cluster is refused.
-    pub fn from_client(client: fred::clients::Client) -> RedisBackendBuilder {
-        RedisBackendBuilder::new(Origin::Client(client))
-    }
-
     pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
         let calls = Calls::new(client.clone(), Time::of_server(), deadline);
         Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))

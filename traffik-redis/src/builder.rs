@@ -1,8 +1,9 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Error, RedisBackend,
+    backend::RedisBackend,
     client::{Client, Origin, Settings},
+    error::Error,
     keys::Keys,
     refusals::Refusals,
 };
@@ -18,6 +19,47 @@ pub struct RedisBackendBuilder {
     refusal_capacity: usize,
 }
 
+impl RedisBackend {
+    /// Creates a builder for an address:
+    ///
+    /// | address | for |
+    /// |---|---|
+    /// | `redis://user:password@host:6379/0` | a server, database 0 |
+    /// | `rediss://..` | a server that speaks TLS, with the feature `rustls` |
+    /// | `unix:///run/redis.sock?db=0` | a server behind a Unix socket |
+    /// | `redis-cluster://host:7000?node=host:7001` | a cluster that has these nodes and others, with the feature `cluster` |
+    /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host:26380` | the primary that sentinels name |
+    ///
+    /// Clusters and sentinels speak TLS as `rediss-cluster` and `rediss-sentinel`. Sentinels with credentials of their own
+    /// take them as `&sentinelUsername=..&sentinelPassword=..`. `valkey` is the same as `redis`, `valkeys` as `rediss`.
+    pub fn builder(address: impl Into<String>) -> RedisBackendBuilder {
+        RedisBackendBuilder::new(Origin::Address(address.into()))
+    }
+
+    /// Creates a builder for a configuration of [fred], for what an address cannot say, such as your own authorities for TLS.
+    ///
+    /// The backend uses `server`, `username`, `password`, `database`, `version` and `tls`, and ignores the rest: this crate
+    /// sets timeouts and reconnection itself.
+    pub fn from_config(config: fred::types::config::Config) -> RedisBackendBuilder {
+        RedisBackendBuilder::new(Origin::Config(Box::new(config)))
+    }
+
+    /// Creates a builder for a client of [fred] that you have connected and share.
+    ///
+    /// The backend does not configure it. It keeps the promises of this crate only with:
+    ///
+    /// - `ConnectionConfig::max_command_attempts` of 1: a call that is sent again may be charged twice. Another value is
+    ///   logged as an event of [`tracing`].
+    /// - A `ReconnectPolicy` without a maximum of attempts. Without a policy the client never connects again.
+    /// - `PerformanceConfig::default_command_timeout` and `ConnectionConfig::internal_command_timeout`, so that calls end.
+    ///
+    /// The backend neither watches this client for servers that hang nor closes it in
+    /// [`close`](traffik_core::backend::Backend::close). A client for a cluster is an error.
+    pub fn from_client(client: fred::clients::Client) -> RedisBackendBuilder {
+        RedisBackendBuilder::new(Origin::Client(client))
+    }
+}
+
 impl RedisBackendBuilder {
     /// How long a call may take unless told otherwise.
     pub const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_millis(50);
@@ -28,7 +70,7 @@ impl RedisBackendBuilder {
     /// How many refusals are remembered unless told otherwise.
     pub const DEFAULT_REFUSAL_CAPACITY: usize = 10_000;
 
-    pub(crate) fn new(origin: Origin) -> Self {
+    fn new(origin: Origin) -> Self {
         let settings = Settings {
             origin,
             username: None,

@@ -7,9 +7,7 @@
 //! only receive: one that is not polled holds nothing that others need.
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
     time::Duration,
 };
 
@@ -19,7 +17,6 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use super::{
     Count,
     caller::Caller,
-    in_flight::InFlight,
     queue::{self, Answer, Pending, Queue},
 };
 use crate::{client::CallError, question::Question};
@@ -58,9 +55,6 @@ pub(super) enum NotSent {
     RuntimeEnded,
 }
 
-/// What the task of a slot does.
-pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 impl Batcher {
     /// As many as do not get in each other's way.
     pub(super) fn all_of(caller: &Arc<Caller>) -> Box<[Arc<Self>]> {
@@ -73,49 +67,36 @@ impl Batcher {
         std::iter::repeat_with(new).take(buckets).collect()
     }
 
-    /// Takes a question, whose answer comes within the deadline.
-    pub(super) fn ask(self: &Arc<Self>, question: Arc<Question>, runtime: &Handle) -> oneshot::Receiver<Answer> {
+    /// Adds a question to those that wait. Its answer comes within the deadline.
+    pub(super) fn push(&self, question: Arc<Question>, runtime: &Handle) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         let mut queue = self.queue();
         // Within the lock, so that questions are in the order of their deadlines.
         let deadline = Instant::now() + self.caller.deadline;
         let pending = Pending { question, deadline, runtime: runtime.clone(), answer };
-        if queue.waiting.len() >= MAX_WAITING {
+        if queue.waiting.len() < MAX_WAITING {
+            queue.waiting.push_back(pending);
+        } else {
             drop(queue);
             queue::end([pending], NotSent::TooMany);
-            return receiver;
         }
-        queue.waiting.push_back(pending);
-        self.begin(queue, runtime);
         receiver
     }
 
     /// Ends a question after its deadline, if it waits. The tasks do the same, unless their runtime stands still.
-    pub(super) fn give_up(self: &Arc<Self>, question: &Arc<Question>, runtime: &Handle) -> CallError {
+    pub(super) fn give_up(&self, question: &Arc<Question>) -> CallError {
         let mut queue = self.queue();
         let place = queue.waiting.iter().position(|pending| Arc::ptr_eq(&pending.question, question));
-        let pending = place.and_then(|place| queue.waiting.remove(place));
-        self.begin(queue, runtime);
-        if pending.is_some() { self.late().into() } else { CallError::Late(self.caller.deadline) }
-    }
-
-    /// Begins the work of a task in `runtime`, in which this is called, if questions wait and there is a slot for it. The call is
-    /// on its way before the task runs.
-    fn begin(self: &Arc<Self>, queue: MutexGuard<'_, Queue>, runtime: &Handle) {
-        if let Some(mut work) = self.work(queue, runtime) {
-            if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-                runtime.spawn(work);
-            }
+        match place.and_then(|place| queue.waiting.remove(place)) {
+            Some(_) => self.late().into(),
+            None => CallError::Late(self.caller.deadline),
         }
     }
 
-    pub(super) fn work(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>, runtime: &Handle) -> Option<Work> {
-        if queue.waiting.is_empty() {
-            return None;
-        }
-        let now = Instant::now();
-        let id = queue.free_slot(self.max_in_flight, now, self.until(now))?;
-        Some(Box::pin(InFlight::new(self, id, runtime).run()))
+    /// Takes a slot for one more task, if questions wait and there is one.
+    pub(super) fn free_slot(&self) -> Option<u64> {
+        let (mut queue, now) = (self.queue(), Instant::now());
+        if queue.waiting.is_empty() { None } else { queue.free_slot(self.max_in_flight, now, self.until(now)) }
     }
 
     fn until(&self, now: Instant) -> Instant {

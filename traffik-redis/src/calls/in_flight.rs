@@ -1,4 +1,8 @@
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use tokio::{
     runtime::{Handle, Id},
@@ -13,6 +17,8 @@ use super::{
 };
 use crate::client::{CallError, Sent};
 
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The task of a slot. It makes one call after the other while questions wait.
 pub(super) struct InFlight {
     batcher: Arc<Batcher>,
@@ -26,12 +32,23 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn new(batcher: &Arc<Batcher>, id: u64, runtime: &Handle) -> Self {
-        let (batcher, runtime) = (Arc::clone(batcher), runtime.id());
-        Self { batcher, id, runtime, has_ended: false, batch: Vec::new(), sent: Arc::default() }
+    /// Begins a task in `runtime`, in which this is called, if questions wait and there is a slot for it. The call is on its way
+    /// before the task runs.
+    pub(super) fn begin(batcher: &Arc<Batcher>, runtime: &Handle) {
+        if let Some(mut work) = Self::take_slot(batcher, runtime) {
+            if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                runtime.spawn(work);
+            }
+        }
     }
 
-    pub(super) async fn run(mut self) {
+    fn take_slot(batcher: &Arc<Batcher>, runtime: &Handle) -> Option<Work> {
+        let (id, batcher, runtime) = (batcher.free_slot()?, Arc::clone(batcher), runtime.id());
+        let task = Self { batcher, id, runtime, has_ended: false, batch: Vec::new(), sent: Arc::default() };
+        Some(Box::pin(task.run()))
+    }
+
+    async fn run(mut self) {
         let batcher = Arc::clone(&self.batcher);
         loop {
             // No question is taken before there is a connection: what waits was not sent.
@@ -112,10 +129,10 @@ impl Drop for InFlight {
         let (ended, others): (Vec<_>, _) = std::mem::take(&mut queue.waiting).into_iter().partition(has_ended);
         queue.waiting = others.into();
         let runtime = queue.waiting.front().map(|pending| pending.runtime.clone());
-        let next = runtime.and_then(|runtime| Some((self.batcher.work(queue, &runtime)?, runtime)));
+        drop(queue);
         queue::end(ended, NotSent::RuntimeEnded);
-        if let Some((work, runtime)) = next {
-            runtime.spawn(work);
+        if let Some(runtime) = runtime {
+            Self::take_slot(&self.batcher, &runtime).map(|work| runtime.spawn(work));
         }
     }
 }

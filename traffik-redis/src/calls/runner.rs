@@ -11,7 +11,7 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "test")]
 use traffik_core::clock::AnyClock;
 
-use super::{Count, Counts, Exchange, RedisStats, Told, batcher::Batcher, caller::Caller};
+use super::{Count, Counts, Exchange, RedisStats, Told, batcher::Batcher, caller::Caller, in_flight::InFlight};
 use crate::{
     client::{CallError, Client},
     question::Question,
@@ -50,7 +50,8 @@ impl Calls {
     ) -> Result<impl Future<Output = Result<Told, BackendError>> + Send + use<>, BackendError> {
         let (runtime, caller) = (runtime()?, Arc::clone(&self.caller));
         let batcher = Arc::clone(self.batcher(&question).ok_or(BackendError::Closed)?);
-        let answer = batcher.ask(Arc::clone(&question), &runtime);
+        let answer = batcher.push(Arc::clone(&question), &runtime);
+        InFlight::begin(&batcher, &runtime);
         let until = Instant::now() + caller.deadline + PATIENCE;
         Ok(async move {
             match timeout_at(until, answer).await {
@@ -59,7 +60,9 @@ impl Calls {
                 // The tasks that watch deadlines are in a runtime that stands still.
                 Err(_) => {
                     caller.counts.add(Count::TimedOut, 1);
-                    Err(batcher.give_up(&question, &runtime).into())
+                    let error = batcher.give_up(&question);
+                    InFlight::begin(&batcher, &runtime);
+                    Err(error.into())
                 }
             }
         })
