@@ -32,7 +32,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("fmt", "the code is formatted", fmt),
     Step::new("spelling", "the words are spelt right", spelling),
     Step::new("unused", "no crate has a dependency that it does not use", unused),
-    Step::new("layers", "crates and modules use each other in one direction", layers::check).by_hand(),
+    Step::new("layers", "crates and modules use each other in one direction", layers::check),
     Step::new("deny", "licences, banned crates and sources are as deny.toml says", deny),
     Step::new("clippy", "no lint complains, in tests and examples too", clippy),
     Step::new("test", "unit, integration and documentation tests pass", test),
