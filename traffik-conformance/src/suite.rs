@@ -12,7 +12,7 @@ use super::{
 /// The longest time of a case. Most take a second or less.
 const CASE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The cases, and a function that makes the backends to test. The [crate](crate) describes what is checked.
+/// The cases, and a function that makes the backends to test. The crate describes what is checked.
 #[derive(Clone)]
 #[must_use]
 pub struct Suite {

@@ -1,4 +1,4 @@
-//! The Redis backend of [traffik]: one limit across all processes of an app.
+//! The Redis backend of [traffik](https://docs.rs/traffik): one limit across all processes of an app.
 //!
 //! ```no_run
 //! use std::time::Duration;

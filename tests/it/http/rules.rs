@@ -302,3 +302,31 @@ async fn a_policy_is_one_decision_by_rules_of_the_layer() {
     assert_eq!(server.send(upgrade, "").await.state(), None);
     assert_eq!(calls.load(Ordering::SeqCst), 6);
 }
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+throttle!(
+    Counting,
+    "rules:counting",
+    "100/min",
+    Settings::new().rule(Rule::when(|_: &Parts| {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+        true
+    }))
+);
+
+#[tokio::test]
+async fn function_of_a_throttle_is_not_called_for_requests_that_its_layer_excludes() {
+    let (traffik, _) = traffik();
+    let layer = throttle_layer::<Counting>().rule::<Counting>(Rule::prefix("/api"));
+    let server =
+        Server::start(Router::new().route("/{*any}", any(|| async {})).layer(layer).layer(traffik.layer())).await;
+    assert_eq!(server.get("/assets/x").await.status, 200);
+    let preflight = Request::options("/api/x")
+        .header("origin", "https://example.com")
+        .header("access-control-request-method", "PUT");
+    assert_eq!(server.send(preflight, "").await.status, 200);
+    assert_eq!(CALLS.load(Ordering::SeqCst), 0);
+    assert_eq!(server.get("/api/x").await.status, 200);
+    assert_eq!(CALLS.load(Ordering::SeqCst), 1);
+}

@@ -2,12 +2,20 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, request::Parts},
+    routing::get,
+};
+use tower::ServiceExt;
 use traffik::{
-    DefaultIdentity, Error, Rate, Settings, Throttle, Traffik,
+    DefaultIdentity, Error, Rate, Rule, Settings, Throttle, Throttled, Traffik,
     backend::{Backend, BackendError, MemoryBackend},
     breaker::{BreakerState, CircuitBreaker},
-    on_error::{Failover, Fallback},
-    test::ManualClock,
+    on_error::{Allow, Failover, Fallback},
+    test::{ManualClock, RequestExt},
 };
 
 use super::{
@@ -206,4 +214,31 @@ async fn one_backend_that_fails_keeps_nobody_from_another() {
     assert!(traffik.hit::<Local>("alice").await.unwrap().is_from_fallback());
     assert_eq!((local.asked(), breaker.state()), (1, BreakerState::Closed));
     assert!(!traffik.hit::<Five>("alice").await.unwrap().is_from_fallback());
+}
+
+/// The fallback of a throttle that does not apply to all requests.
+static OF_SOME: LazyLock<MemoryBackend> = LazyLock::new(|| MemoryBackend::new("of-some"));
+
+throttles! {
+    Allowing: "on-error:allowing", "1/min", Settings::new().on_error(Allow);
+    OfSome: "on-error:of-some", "100/min", Settings::new()
+        .rule(Rule::when(|parts: &Parts| parts.headers.contains_key("x-some")))
+        .on_error(Fallback::to(OF_SOME.clone()));
+}
+
+#[tokio::test]
+async fn fallback_of_a_throttle_that_does_not_apply_still_refuses_its_client() {
+    let (traffik, backend, _) = app(|builder, _| builder);
+    let routes = Router::new().route("/", get(|_: Throttled<(Allowing, OfSome)>| async {})).layer(traffik.layer());
+    let status = async |is_some: bool| {
+        let mut request = Request::new(Body::empty()).with_peer("203.0.113.7:5");
+        if is_some {
+            request.headers_mut().insert("x-some", HeaderValue::from_static("1"));
+        }
+        routes.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    backend.is(Mood::Fails);
+    assert_eq!([status(true).await, status(true).await], [200, 429]);
+    backend.is(Mood::Answers);
+    assert_eq!([status(true).await, status(false).await], [429, 429]);
 }

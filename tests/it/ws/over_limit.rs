@@ -1,6 +1,9 @@
 //! What happens over the limit is a choice.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::extract::ws::{self, CloseFrame};
+use futures_util::FutureExt;
 use tokio_tungstenite::tungstenite::Message;
 use traffik::web::ws::over_limit::{Action, Close, Skip, Violation};
 
@@ -82,4 +85,33 @@ async fn a_function_says_what_becomes_of_each() {
     client.send("close me").await;
     assert_eq!(client.closed().await, (4000, "ü".repeat(61)));
     assert_eq!(ended(&mut ends).await, 4);
+}
+
+#[tokio::test]
+async fn socket_goes_on_after_a_panic_in_the_function() {
+    let (traffik, _) = traffik();
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, |socket, messages| async move {
+        let mut socket = messages.throttle(socket).over_limit(|violation: Violation| async move {
+            assert!(violation.count() != 1, "the first violation");
+            Action::Notify
+        });
+        let mut panics = 0;
+        while panics < 3 {
+            match AssertUnwindSafe(socket.recv()).catch_unwind().await {
+                Ok(Some(Ok(_))) => {}
+                Ok(_) => break,
+                Err(_) => panics += 1,
+            }
+        }
+        panics
+    })
+    .await;
+
+    let mut client = Client::connect(address).await;
+    for _ in 0..5 {
+        client.send("hello").await;
+    }
+    assert_eq!(client.text().await, too_many(60));
+    drop(client);
+    assert_eq!(ended(&mut ends).await, 1);
 }

@@ -150,6 +150,19 @@ impl KeptCheck {
     }
 }
 
+/// The hits of several checks.
+pub(crate) struct Hits<'c, 'a> {
+    hits: SmallVec<[Hit<'c>; HITS_INLINE]>,
+    policies: SmallVec<[&'a ErrorPolicy; HITS_INLINE]>,
+    others: SmallVec<[&'a ErrorPolicy; HITS_INLINE]>,
+}
+
+impl<'a> Hits<'_, 'a> {
+    pub(crate) fn as_ref(&self) -> PolicyHits<'_, 'a> {
+        PolicyHits { hits: &self.hits, policies: &self.policies, others: &self.others }
+    }
+}
+
 impl<'a> Checks<'a> {
     /// Returns the store that all of them are kept in. `None` if nothing is counted.
     pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
@@ -162,16 +175,17 @@ impl<'a> Checks<'a> {
     pub(crate) fn with_hits<R>(&self, ask: impl FnOnce(PolicyHits<'_, 'a>) -> R) -> R {
         if let Some(only) = self.only() {
             return match only.hit() {
-                Some((hit, policy)) => ask(PolicyHits { hits: &[hit], policies: &[policy] }),
-                None => ask(PolicyHits { hits: &[], policies: &[] }),
+                Some((hit, policy)) => ask(PolicyHits { hits: &[hit], policies: &[policy], others: &[] }),
+                None => ask(PolicyHits { hits: &[], policies: &[], others: &[] }),
             };
         }
-        let (hits, policies) = self.hits();
-        ask(PolicyHits { hits: &hits, policies: &policies })
+        ask(self.hits().as_ref())
     }
 
-    pub(crate) fn hits(&self) -> (SmallVec<[Hit<'_>; HITS_INLINE]>, SmallVec<[&'a ErrorPolicy; HITS_INLINE]>) {
-        self.iter().filter_map(Check::hit).unzip()
+    pub(crate) fn hits(&self) -> Hits<'_, 'a> {
+        let (hits, policies) = self.iter().filter_map(Check::hit).unzip();
+        let idle = self.iter().filter(|check| !check.is_counted());
+        Hits { hits, policies, others: idle.filter_map(|check| check.definition.policy.as_deref()).collect() }
     }
 
     /// Whether any of the throttles has permits that are held for as long as the client stays.
@@ -180,14 +194,14 @@ impl<'a> Checks<'a> {
         self.iter().any(|check| check.definition.is_held)
     }
 
-    /// What the decision charges to the entry of `check` in all, if its strategy delays.
-    pub(crate) fn queued(&self, check: &Check<'_>) -> u64 {
+    /// What the decision charges to the entry of `check` in all, if its strategy delays. `cost` is what a check is charged.
+    pub(crate) fn queued(&self, check: &Check<'_>, cost: impl Fn(&Check<'_>) -> u64) -> u64 {
         if check.definition.queue.is_none() {
             return 0;
         }
         let name = |check: &Check<'_>| (check.definition.uid, check.definition.settings.strategy.name());
         let is_same =
             |other: &&Check<'_>| other.is_counted() && name(other) == name(check) && other.client == check.client;
-        self.iter().filter(is_same).fold(0, |sum, other| sum.saturating_add(other.cost))
+        self.iter().filter(is_same).fold(0, |sum, other| sum.saturating_add(cost(other)))
     }
 }

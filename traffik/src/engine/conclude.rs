@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use traffik_core::decision::Outcome;
+use traffik_core::{decision::Outcome, rate::Rate};
 use triomphe::Arc as Shared;
 
 use super::{Check, Checks, Limit, Limits};
@@ -34,7 +34,7 @@ impl Limits {
         let Decided { mut decision, by } = decided;
         let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
         let queued: SmallVec<[u64; HITS_INLINE]> = match delays {
-            true => checks.iter().map(|check| checks.queued(check)).collect(),
+            true => checks.iter().map(|check| checks.queued(check, |check| share_of(check, &by).1)).collect(),
             false => SmallVec::new(),
         };
         let (mut outcomes, mut queued) = (decision.take_outcomes(), queued.into_iter());
@@ -52,12 +52,15 @@ impl Limits {
 /// `queued` is what the decision charged to the entry in all, if the strategy delays.
 #[inline]
 fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Limit {
-    let Check { definition, client, rate, cost, is_full, .. } = check;
-    let (rate, own_cost) = match &by {
-        DecidedBy::Fallback(fallback) if outcome.is_some() => {
-            fallback.share_of(definition.strategy(is_full), rate, cost)
-        }
-        _ => (rate, cost),
-    };
+    let (rate, own_cost) = if outcome.is_some() { share_of(&check, &by) } else { (check.rate, check.cost) };
+    let Check { definition, client, is_full, .. } = check;
     Limit { definition: Arc::clone(definition), client, rate, own_cost, queued, is_full, outcome, by, lease: None }
+}
+
+/// What a check is charged, and at which rate.
+fn share_of(check: &Check<'_>, by: &DecidedBy) -> (Rate, u64) {
+    match by {
+        DecidedBy::Fallback(fallback) => fallback.share_of(check.strategy(), check.rate, check.cost),
+        DecidedBy::Primary | DecidedBy::Unchecked => (check.rate, check.cost),
+    }
 }

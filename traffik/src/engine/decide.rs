@@ -10,7 +10,7 @@ use traffik_core::backend::MaybeReady;
 use super::{Check, Checks, Error, Limits, check::KeptCheck, task::in_a_task};
 use crate::{
     limit::{ConfigError, Definition},
-    on_error::{Decided, PolicyHits, Started, Undecided},
+    on_error::{Decided, Started, Undecided},
     store::Store,
 };
 
@@ -42,10 +42,7 @@ fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, De
     match checks.with_hits(|hits| hits.start(store)) {
         Started::Ready(decided) => MaybeReady::Ready(concluded(checks, decided)),
         Started::Waiting(waiting) => MaybeReady::pending(async move {
-            let decided = {
-                let (hits, policies) = checks.hits();
-                waiting.finish(PolicyHits { hits: &hits, policies: &policies }).await
-            };
+            let decided = waiting.finish(checks.hits().as_ref()).await;
             concluded(checks, decided)
         }),
     }
@@ -73,11 +70,21 @@ fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, Decision> {
     });
     match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(decision) => MaybeReady::Ready(decision),
-        Poll::Pending => MaybeReady::pending(in_a_task(decision)),
+        Poll::Pending => {
+            let definitions: Vec<_> = checks.iter().map(|check| Arc::clone(check.definition)).collect();
+            let task = in_a_task(decision);
+            MaybeReady::pending(async move { task.await.map_err(|failed: Box<Failed>| failed.about(definitions)) })
+        }
     }
 }
 
 impl Failed {
+    /// A task that its runtime ended does not say which throttles it was about.
+    fn about(mut self: Box<Self>, definitions: Vec<Arc<Definition>>) -> Box<Self> {
+        self.definitions = definitions;
+        self
+    }
+
     #[cold]
     fn new(error: Error, checks: &Checks<'_>) -> Box<Self> {
         Box::new(Self { error, definitions: checks.iter().map(|check| Arc::clone(check.definition)).collect() })

@@ -11,7 +11,7 @@ impl TraffikBuilder {
     /// Names the clients of every throttle that has [`DefaultIdentity`](crate::DefaultIdentity), and no identifier of its own, by a function of
     /// the request. Unless told otherwise it is the peer's IP address.
     ///
-    /// See [`Settings::identifier`].
+    /// See [`Settings::identifier`](crate::Settings::identifier).
     pub fn identifier<F, C>(mut self, identifier: F) -> Self
     where
         F: Fn(&Parts) -> C + Send + Sync + 'static,
@@ -21,7 +21,7 @@ impl TraffikBuilder {
         self
     }
 
-    /// The same by an async function. See [`Settings::async_identifier`].
+    /// The same by an async function. See [`Settings::async_identifier`](crate::Settings::async_identifier).
     pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
         self.request.identity = Some(Identity::by_async(identifier));
         self
@@ -80,7 +80,7 @@ impl TraffikBuilder {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
-    /// A uid that no throttle has is a [`ConfigError::UnknownUid`]. Throttles that macros
+    /// A uid that no throttle has is a [`ConfigError::UnknownUid`](crate::ConfigError::UnknownUid). Throttles that macros
     /// declare are known; one whose `impl Throttle` is written by hand is when it is [registered](Self::register).
     pub fn rule(mut self, uid: &'static str, rule: Rule) -> Self {
         self.request.rules.add_rule(uid, rule);
@@ -93,7 +93,7 @@ impl TraffikBuilder {
         self
     }
 
-    /// Charges CORS preflights in every layer. See [`Settings::charge_preflights`].
+    /// Charges CORS preflights in every layer. See [`Settings::charge_preflights`](crate::Settings::charge_preflights).
     pub fn charge_preflights(mut self) -> Self {
         self.request.charge_preflights = true;
         self
@@ -113,7 +113,7 @@ impl TraffikBuilder {
     ///
     /// What is longer, or takes longer than [`drain_timeout`](Self::drain_timeout), ends with the connection, and many
     /// clients never see the response then. It goes out at once either way. Bodies are drained where they are axum's
-    /// [`Body`], and came by HTTP/1.
+    /// [`Body`](axum::body::Body), and came by HTTP/1.
     ///
     /// ```
     /// use traffik::{Traffik, backend::MemoryBackend};

@@ -6,7 +6,7 @@ use traffik_core::{backend::BackendError, client::Client, clock::AnyClock, decis
 use super::{Charge, Check, Checks, Error, Limits};
 use crate::{
     limit::{ConfigError, Definition, Throttle, ThrottleTable, Throttles, register},
-    on_error::{Decided, PolicyHits},
+    on_error::Decided,
     request::RequestDefaults,
     store::HITS_INLINE,
     warning::Told,
@@ -172,10 +172,7 @@ impl Traffik {
     /// Returns the limits of a client, and charges nothing.
     pub(super) async fn look(&self, checks: Checks<'_>) -> Result<Limits, Error> {
         let decided = match checks.store()? {
-            Some(store) => {
-                let (hits, policies) = checks.hits();
-                PolicyHits { hits: &hits, policies: &policies }.peek(store).await?
-            }
+            Some(store) => checks.hits().as_ref().peek(store).await?,
             None => Decided::nothing(),
         };
         Ok(Limits::peeked(checks, decided))

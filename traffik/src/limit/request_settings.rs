@@ -156,7 +156,7 @@ impl Settings {
     /// Holds each client to the rate that a function of the request and its client gives: by plan, say, or by tier.
     ///
     /// It is asked last, once for each decision, and not at all about a request that costs nothing, a client that is
-    /// [exempted](crate::EXEMPTED), and what was charged before. Who has [`Rate::UNLIMITED`] is counted nowhere.
+    /// [exempted](crate::EXEMPTED), and what was charged before. Who has [`Rate::UNLIMITED`](crate::Rate::UNLIMITED) is counted nowhere.
     ///
     /// What a client used stays used when his rate changes; each strategy says how in
     /// [the guide](https://github.com/traffik-rs/traffik/blob/main/docs/strategies.md#when-the-rate-changes). A rate that

@@ -52,7 +52,7 @@ pub trait Throttle: Send + Sync + 'static {
     /// How much it admits.
     const RATE: Rate;
 
-    /// What names the client of a request: any extractor that turns into a [`Client`](crate::Client), or
+    /// What names the client of a request: any extractor that turns into a [`Client`], or
     /// [`DefaultIdentity`].
     type Identity: 'static;
 

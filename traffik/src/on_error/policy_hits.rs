@@ -19,6 +19,8 @@ use super::{
 pub(crate) struct PolicyHits<'h, 'p> {
     pub(crate) hits: &'h [Hit<'h>],
     pub(crate) policies: &'h [&'p ErrorPolicy],
+    /// The policies of throttles of the decision that are not counted. Their fallbacks may have refused the client too.
+    pub(crate) others: &'h [&'p ErrorPolicy],
 }
 
 impl<'h, 'p> PolicyHits<'h, 'p> {
@@ -91,6 +93,6 @@ impl<'h, 'p> PolicyHits<'h, 'p> {
     }
 
     fn fallbacks(self) -> impl Iterator<Item = &'p Arc<FallbackBackend>> {
-        self.policies.iter().filter_map(|policy| policy.fallback.as_ref())
+        self.policies.iter().chain(self.others).filter_map(|policy| policy.fallback.as_ref())
     }
 }

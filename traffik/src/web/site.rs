@@ -36,10 +36,15 @@ impl Site {
         let own = &definition.settings.request.applies;
         match self {
             Self::Handler => own.to(parts),
-            Self::Layer(rules) => match (rules.apply(definition, traffik, parts), own.to(parts)) {
-                (MaybeReady::Ready(false), _) | (_, MaybeReady::Ready(false)) => MaybeReady::Ready(false),
-                (MaybeReady::Ready(true), other) | (other, MaybeReady::Ready(true)) => other,
-                (here, own) => MaybeReady::pending(async move { here.await && own.await }),
+            Self::Layer(rules) => match rules.apply(definition, traffik, parts) {
+                // The throttle's own functions are not called for requests that the layer excludes.
+                MaybeReady::Ready(false) => MaybeReady::Ready(false),
+                MaybeReady::Ready(true) => own.to(parts),
+                here => match own.to(parts) {
+                    MaybeReady::Ready(false) => MaybeReady::Ready(false),
+                    MaybeReady::Ready(true) => here,
+                    own => MaybeReady::pending(async move { here.await && own.await }),
+                },
             },
         }
     }

@@ -58,7 +58,7 @@ use crate::{
 /// Of a limit on [how many at once](crate::strategy::Concurrency) it is the place itself: that is held until the last clone is
 /// dropped, so that a socket moves it into its task.
 ///
-/// It finds the [`Traffik`](crate::Traffik) that it asks in the request: add [`Traffik::layer`](crate::Traffik::layer)
+/// It finds the [`Traffik`] that it asks in the request: add [`Traffik::layer`](crate::Traffik::layer)
 /// after the routes. With `axum::Extension(traffik)` in its place, responses of handlers have no RateLimit fields, and
 /// nothing is given back when a later limit refuses.
 pub struct Throttled<T> {

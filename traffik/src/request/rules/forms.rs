@@ -36,7 +36,7 @@ impl<'a> PathForms<'a> {
         self.read(self.raw.to_owned());
         if self.raw.contains('%') {
             // URLs are resolved like this: encoded dots are followed, though nothing else is decoded.
-            self.read(self.raw.replace("%2e", ".").replace("%2E", "."));
+            self.read(with_decoded_dots(self.raw));
             self.read(decoded(self.raw));
             self.read(decoded(&self.raw.replace("%2f", "/").replace("%2F", "/")));
         }
@@ -78,6 +78,13 @@ pub(super) fn decoded(path: &str) -> String {
         }
     }
     text
+}
+
+/// Decodes segments that are dots, and no others.
+fn with_decoded_dots(path: &str) -> String {
+    let segment = |segment: &str| Some(segment.to_ascii_lowercase().replace("%2e", ".")).filter(|one| is_dots(one));
+    let segments = path.split('/').map(|name| segment(name).map_or(Cow::from(name), Cow::from));
+    segments.collect::<Vec<_>>().join("/")
 }
 
 fn without_empty_segments(path: &str) -> String {

@@ -16,14 +16,16 @@ const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>'
 #[derive(Clone)]
 pub(super) struct Glob {
     text: String,
-    /// The pattern decoded, and as clients send it if that differs.
-    spellings: Vec<Vec<Token<Segment>>>,
+    segments: Vec<Token<Spellings>>,
     /// Whether it ends with a slash, which only counts where a path is taken as it came.
     is_folder: bool,
 }
 
 /// The bytes of a segment and its wildcards.
 type Segment = Vec<Token<u8>>;
+
+/// A segment decoded, and as clients send it.
+type Spellings = [Segment; 2];
 
 impl Glob {
     /// Reads a pattern. An error says what is wrong with it, and what to write instead.
@@ -46,10 +48,8 @@ impl Glob {
     }
 
     fn of(text: &str, names: &[&str], is_folder: bool) -> Self {
-        let sent = |piece: &str| utf8_percent_encode(piece, NOT_IN_PATHS).to_string();
-        let mut spellings = vec![tokens(names, decoded), tokens(names, sent)];
-        spellings.dedup();
-        Self { text: text.to_owned(), spellings, is_folder }
+        let segments = names.iter().map(|name| if *name == "**" { Token::Any } else { Token::One(spellings(name)) });
+        Self { text: text.to_owned(), segments: segments.collect(), is_folder }
     }
 
     /// Checks whether a path matches, with all its slashes.
@@ -66,17 +66,17 @@ impl Glob {
 
     fn matches_segments(&self, path: &str, skips_empty: bool) -> bool {
         let segments = path.as_bytes().split(|byte| *byte == b'/').filter(|name| !(skips_empty && name.is_empty()));
-        let is = |pattern: &Segment, name: &[u8]| {
-            !name.is_empty() && matches(pattern, name.iter(), |byte, other| byte == other)
+        let is = |spellings: &Spellings, name: &[u8]| {
+            let is_spelt = |one: &Segment| matches(one, name.iter(), |byte, other| byte == other);
+            !name.is_empty() && spellings.iter().any(is_spelt)
         };
-        self.spellings.iter().any(|pattern| matches(pattern, segments.clone(), is))
+        matches(&self.segments, segments, is)
     }
 
     /// Checks whether no path can match both.
     pub(super) fn excludes(&self, other: &Self) -> bool {
-        let (one, other) = (self.spellings.first(), other.spellings.first());
-        let same_segment = |one: &Segment, other: &Segment| meet(one, other, |byte, other| byte == other);
-        one.zip(other).is_some_and(|(one, other)| !meet(one, other, same_segment))
+        let same_segment = |[one, _]: &Spellings, [other, _]: &Spellings| meet(one, other, |byte, other| byte == other);
+        !meet(&self.segments, &other.segments, same_segment)
     }
 }
 
@@ -104,13 +104,14 @@ fn names(pattern: &str) -> Result<Vec<&str>, &'static str> {
     }
 }
 
-fn tokens(names: &[&str], spelling: impl Fn(&str) -> String) -> Vec<Token<Segment>> {
+fn spellings(name: &str) -> Spellings {
+    let sent = |piece: &str| utf8_percent_encode(piece, NOT_IN_PATHS).to_string();
+    [segment(name, decoded), segment(name, sent)]
+}
+
+fn segment(name: &str, spelling: impl Fn(&str) -> String) -> Segment {
     let literal = |piece: &str| spelling(piece).bytes().map(Token::One).collect::<Vec<_>>();
-    let token = |name: &&str| match *name {
-        "**" => Token::Any,
-        name => Token::One(name.split('*').map(literal).collect::<Vec<_>>().join(&Token::Any)),
-    };
-    names.iter().map(token).collect()
+    name.split('*').map(literal).collect::<Vec<_>>().join(&Token::Any)
 }
 
 #[cfg(test)]
@@ -168,6 +169,15 @@ mod tests {
         assert_eq!(all, [false, true, false]);
         assert!(glob("/").matches_exactly("/") && !glob("/").matches_exactly("//"));
         assert!(!glob("/*").matches_exactly("/"));
+    }
+
+    #[test]
+    fn segments_are_spelt_each_in_their_own_way() {
+        for (pattern, path) in
+            [("/größe/a b", "/größe/a%20b"), ("/a%3Ab/c%20d", "/a:b/c%20d"), ("/b%20%2e", "/b%20%2e")]
+        {
+            assert!(glob(pattern).matches(path), "{pattern} {path}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Settings {
 }
 
 impl TraffikBuilder {
-    /// Sets the response for rejected requests. Defaults to [`ProblemDetails`](crate::web::ProblemDetails).
+    /// Sets the response for rejected requests. Defaults to [`ProblemDetails`].
     pub fn responder(mut self, responder: impl Responder) -> Self {
         self.request.responder = Some(erased(responder));
         self

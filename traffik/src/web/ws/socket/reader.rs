@@ -1,6 +1,7 @@
 //! Messages are read, decided about, and passed on or not.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -76,7 +77,8 @@ impl ThrottledSocket {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        Poll::Ready(match &mut self.stage {
+        // A future that panics is gone, and the next message is read.
+        Poll::Ready(match mem::take(&mut self.stage) {
             Stage::Reading => {
                 let read = match self.ahead.take() {
                     Some(read) => read,
@@ -84,22 +86,36 @@ impl ThrottledSocket {
                 };
                 self.begin(read)
             }
-            Stage::Deciding(decision) => {
-                let (case, answer) = ready!(decision.as_mut().poll(cx));
-                self.conclude(case, answer)
-            }
-            Stage::Asking(answer) => {
-                let (case, notice, action) = ready!(answer.as_mut().poll(cx));
-                self.act(case, notice, action)
-            }
-            Stage::Holding { held, is_admitted } => match (held.as_mut().poll(cx), *is_admitted) {
+            Stage::Deciding(mut decision) => match decision.as_mut().poll(cx) {
+                Poll::Ready((case, answer)) => self.conclude(case, answer),
+                Poll::Pending => return self.stay(Stage::Deciding(decision)),
+            },
+            Stage::Asking(mut answer) => match answer.as_mut().poll(cx) {
+                Poll::Ready((case, notice, action)) => self.act(case, notice, action),
+                Poll::Pending => return self.stay(Stage::Asking(answer)),
+            },
+            Stage::Holding { mut held, is_admitted } => match (held.as_mut().poll(cx), is_admitted) {
                 (Poll::Ready(case), true) => self.pass_on(case),
                 (Poll::Ready(case), false) => self.decide(case),
-                (Poll::Pending, is_admitted) => ready!(self.poll_ahead(is_admitted, cx)),
+                (Poll::Pending, is_admitted) => {
+                    self.stage = Stage::Holding { held, is_admitted };
+                    ready!(self.poll_ahead(is_admitted, cx))
+                }
             },
-            Stage::Closing(..) => ready!(self.poll_closing(cx)),
-            Stage::Ended => Step::Yield(None),
+            closing @ Stage::Closing(..) => {
+                self.stage = closing;
+                ready!(self.poll_closing(cx))
+            }
+            Stage::Ended => {
+                self.stage = Stage::Ended;
+                Step::Yield(None)
+            }
         })
+    }
+
+    fn stay(&mut self, stage: Stage) -> Poll<Step> {
+        self.stage = stage;
+        Poll::Pending
     }
 
     fn begin(&mut self, read: Read) -> Step {
