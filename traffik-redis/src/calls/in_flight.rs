@@ -1,8 +1,4 @@
-use std::{
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Waker},
-};
+use std::{pin::pin, sync::Arc};
 
 use tokio::{
     runtime::{Handle, Id},
@@ -14,10 +10,9 @@ use super::{
     batcher::{Batcher, NotSent},
     caller::Program,
     queue::{self, Pending},
+    tasks::Work,
 };
 use crate::client::{CallError, Sent};
-
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The task of a slot. It makes one call after the other while questions wait.
 pub(super) struct InFlight {
@@ -32,13 +27,10 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Begins a task in `runtime`, in which this is called, if questions wait and there is a slot for it. The call is on its way
-    /// before the task runs.
+    /// Begins a call in `runtime`, in which this runs, if questions wait and there is a slot for it.
     pub(super) fn begin(batcher: &Arc<Batcher>, runtime: &Handle) {
-        if let Some(mut work) = Self::take_slot(batcher, runtime) {
-            if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-                runtime.spawn(work);
-            }
+        if let Some(work) = Self::take_slot(batcher, runtime) {
+            batcher.caller.tasks.begin(work, runtime);
         }
     }
 
@@ -132,7 +124,9 @@ impl Drop for InFlight {
         drop(queue);
         queue::end(ended, NotSent::RuntimeEnded);
         if let Some(runtime) = runtime {
-            Self::take_slot(&self.batcher, &runtime).map(|work| runtime.spawn(work));
+            if let Some(work) = Self::take_slot(&self.batcher, &runtime) {
+                self.batcher.caller.tasks.spawn(work, &runtime);
+            }
         }
     }
 }

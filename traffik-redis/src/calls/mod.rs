@@ -10,6 +10,7 @@ mod in_flight;
 mod queue;
 mod runner;
 mod stats;
+mod tasks;
 
 pub use self::stats::RedisStats;
 pub(crate) use self::{
