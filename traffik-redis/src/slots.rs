@@ -7,15 +7,15 @@ use traffik_core::{
 
 use crate::{client::slot_of, keys::Keys};
 
-/// The places of the hits in each slot, in the order in which slots are first met.
+/// The places of the hits in each slot. Slots are in the order of their first hits.
 pub(crate) struct Slots(Vec<(u16, Vec<usize>)>);
 
 impl Slots {
-    /// Where hits are kept: all in one place, unless they are about several clients.
+    /// Finds the slot of each hit. Hits on one client are in the same slot.
     pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Result<Self, BackendError> {
         let mut slots = Vec::<(u16, Vec<usize>)>::new();
         for (place, hit) in hits.iter().enumerate() {
-            // Whoever is unlimited is kept nowhere.
+            // A hit at an unlimited rate has no entry, and goes with the first.
             let slot = match slots.first() {
                 Some((first, _)) if hit.rate.is_unlimited() => *first,
                 None if hit.rate.is_unlimited() => 0,
@@ -29,12 +29,12 @@ impl Slots {
         Ok(Self(slots))
     }
 
-    /// All in one place.
+    /// Puts all hits in one slot.
     pub(crate) fn one(count: usize) -> Self {
         Self(vec![(0, (0..count).collect())])
     }
 
-    /// The same, but for those that are each in a part of their own.
+    /// Moves each hit for which `is_apart` holds to a part of its own.
     pub(crate) fn with_each_apart(self, is_apart: impl Fn(usize) -> bool) -> Self {
         let mut parts = Vec::new();
         for (slot, places) in self.0 {
@@ -47,18 +47,18 @@ impl Slots {
         Self(parts)
     }
 
-    /// How much is in each of them.
+    /// Returns the number of hits in each part.
     pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> {
         self.0.iter().map(|(_, places)| places.len())
     }
 
-    /// What is in each of them.
+    /// Splits a list of one item for each hit into parts.
     pub(crate) fn split<T: Clone>(&self, all: &[T]) -> Vec<Vec<T>> {
         let of = |places: &[usize]| places.iter().filter_map(|&place| all.get(place)).cloned().collect();
         self.0.iter().map(|(_, places)| of(places)).collect()
     }
 
-    /// What came of each part, in the order of all.
+    /// Undoes `split`: returns the items of all parts in the order of the hits.
     pub(crate) fn in_order<T>(&self, parts: impl IntoIterator<Item = Vec<T>>) -> Vec<T> {
         let places = self.0.iter().flat_map(|(_, places)| places);
         let mut all: Vec<_> = places.zip(parts.into_iter().flatten()).collect();
@@ -66,13 +66,13 @@ impl Slots {
         all.into_iter().map(|(_, one)| one).collect()
     }
 
-    /// The outcomes of all slots, in the order of the hits.
+    /// Returns the outcomes of all parts, in the order of the hits.
     pub(crate) fn join(&self, decisions: &[Decision]) -> Decision {
         self.in_order(decisions.iter().map(|decision| decision.outcomes().to_vec())).into_iter().collect()
     }
 }
 
-/// By what the hits of a decision that was charged can be given back.
+/// Returns the receipts of a decision that was charged.
 pub(crate) fn receipts<'a>(hits: &[Hit<'a>], decision: &Decision) -> Vec<Receipt<'a>> {
     let receipt = |(hit, outcome): (&Hit<'a>, &Outcome)| Receipt { hit: *hit, charged_at: outcome.at };
     hits.iter().zip(decision.outcomes()).map(receipt).collect()

@@ -12,16 +12,16 @@ pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How many idle tasks are kept at most.
 const MAX_IDLE: usize = 64;
 
-/// The idle tasks, each of which takes one piece of work after the other. They end together with this.
+/// Idle tasks. Each takes one piece of work after the other, and ends once this is dropped.
 ///
 /// A caller begins the work itself, by the waker of an idle task of its runtime, and that task goes on with it. A lone call on
-/// a runtime of several threads takes a fifth more processor time where a task is spawned for it, which wakes another thread.
+/// a runtime of several threads takes a fifth more processor time if a task is spawned for it, which wakes another thread.
 #[derive(Default)]
 pub(super) struct Tasks(Mutex<Vec<Arc<Shared>>>);
 
 /// What a task and the callers that bring it work share.
 struct Shared {
-    /// That of the task.
+    /// Where the task runs.
     runtime: Id,
     state: Mutex<State>,
 }
@@ -104,7 +104,7 @@ impl Future for Task {
         };
         drop(state);
         let was_busy = done.is_some();
-        // It may hold the last backend.
+        // Not within the lock. The work may hold the last backend.
         drop(done);
         let Some(tasks) = self.tasks.upgrade() else { return Poll::Ready(()) };
         let mut idle = tasks.idle();
@@ -127,5 +127,30 @@ impl Drop for Task {
         let ended = std::mem::take(&mut *self.shared.state());
         // Not within the lock, since it may begin other work.
         drop(ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::oneshot, task::yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn idle_task_takes_more_work_and_ends_with_its_owner() {
+        let (tasks, runtime) = (Arc::<Tasks>::default(), Handle::current());
+        for _ in 0..3 {
+            let (sender, done) = oneshot::channel();
+            let work = async {
+                yield_now().await;
+                sender.send(()).unwrap();
+            };
+            tasks.begin(Box::pin(work), &runtime);
+            done.await.unwrap();
+            assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+        }
+        drop(tasks);
+        yield_now().await;
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
     }
 }
