@@ -3,6 +3,7 @@
 mod hit;
 mod outcome;
 mod standing;
+mod tally;
 
 use smallvec::SmallVec;
 
@@ -10,6 +11,7 @@ pub use self::{
     hit::{Hit, Receipt},
     outcome::Outcome,
     standing::Standing,
+    tally::{HitTally, TalliedEntry},
 };
 
 /// What a backend decided about several hits together: either all of them were charged, or none was.

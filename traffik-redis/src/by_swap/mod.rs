@@ -5,8 +5,8 @@
 //! strategies would decide there, at the time when they were read, and it counts only if everything still is as it was then.
 //! Programs in Lua that write the same keys in between are noticed like anybody else.
 
+mod proposal;
 mod stored;
-mod tally;
 mod turns;
 
 use thiserror::Error;
@@ -18,10 +18,7 @@ use traffik_core::{
 };
 
 pub(crate) use self::turns::Turns;
-use self::{
-    stored::{Change, Stored},
-    tally::Tally,
-};
+use self::{proposal::Proposal, stored::Stored};
 use crate::{calls::Exchange, client::Reply, places::Places};
 
 /// How often a decision is tried before it is an error that somebody else always was faster.
@@ -40,28 +37,19 @@ const ATTEMPTS: usize = 1024;
 )]
 struct Contended;
 
-/// What is made of what is stored: an answer, and what it changes.
-struct Thought<T> {
-    answer: T,
-    changes: Vec<Option<Change>>,
-}
-
 pub(crate) async fn decide(
     exchange: &Exchange,
     turns: &Turns,
     hits: &[Hit<'_>],
     places: &Places,
 ) -> Result<Decision, BackendError> {
-    let decide = |stored: &Stored| {
-        let tally = Tally::new(hits, &places.of_hits, stored)?;
-        Ok(Thought { answer: tally.tell(), changes: tally.changes()? })
-    };
+    let decide = |stored: &Stored| proposal::decide(hits, &places.of_hits, stored);
     swap(exchange, turns, &places.keys, decide).await
 }
 
 pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
     let stored = read(exchange, &places.keys).await?;
-    Ok(Tally::new(hits, &places.of_hits, &stored)?.tell_before())
+    proposal::peek(hits, &places.of_hits, &stored)
 }
 
 pub(crate) async fn refund(
@@ -70,41 +58,36 @@ pub(crate) async fn refund(
     receipts: &[Receipt<'_>],
     places: &Places,
 ) -> Result<(), BackendError> {
-    let refund =
-        |stored: &Stored| Ok(Thought { answer: (), changes: tally::refunds(receipts, &places.of_hits, stored)? });
+    let refund = |stored: &Stored| proposal::refund(receipts, &places.of_hits, stored);
     swap(exchange, turns, &places.keys, refund).await
 }
 
-/// Charges one anew: when, if there was room.
+/// Charges one anew. Returns when, if there was room.
 pub(crate) async fn renew(
     exchange: &Exchange,
     turns: &Turns,
     receipt: &Receipt<'_>,
     places: &Places,
 ) -> Result<Option<Timestamp>, BackendError> {
-    let renew = |stored: &Stored| {
-        let (is_charged, change) = tally::renewal(receipt, stored)?;
-        Ok(Thought { answer: is_charged.then_some(stored.at), changes: vec![change] })
-    };
-    swap(exchange, turns, &places.keys, renew).await
+    swap(exchange, turns, &places.keys, |stored| proposal::renew(receipt, stored)).await
 }
 
 async fn read(exchange: &Exchange, keys: &[String]) -> Result<Stored, BackendError> {
     Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys.len())
 }
 
-/// Thinks about what is stored until nobody was faster than the thought.
+/// Makes proposals until one of them finds the stored states unchanged.
 async fn swap<T>(
     exchange: &Exchange,
     turns: &Turns,
     keys: &[String],
-    think: impl Fn(&Stored) -> Result<Thought<T>, BackendError>,
+    propose: impl Fn(&Stored) -> Result<Proposal<T>, BackendError>,
 ) -> Result<T, BackendError> {
     // What is decided out of turn is exact as well.
     let _turn = timeout_at(exchange.half_time(), turns.take(keys)).await;
     let mut stored = read(exchange, keys).await?;
     for _ in 0..ATTEMPTS {
-        let Thought { answer, changes } = think(&stored)?;
+        let Proposal { answer, changes } = propose(&stored)?;
         if changes.iter().all(Option::is_none) {
             return Ok(answer);
         }

@@ -1,6 +1,10 @@
 //! What is stored under the keys of a call, all at one time.
 
-use traffik_core::{backend::BackendError, clock::Timestamp, strategy::Past};
+use traffik_core::{
+    backend::BackendError,
+    clock::Timestamp,
+    strategy::{AnyStrategy, Past},
+};
 
 use crate::{answer::Nonsense, client::Reply, packed};
 
@@ -17,6 +21,13 @@ pub(super) struct Change {
     pub(super) expires: Timestamp,
 }
 
+impl Change {
+    pub(super) fn new(strategy: &AnyStrategy, past: &Past) -> Result<Self, BackendError> {
+        let packed = packed::pack(strategy, past).map_err(BackendError::unavailable)?;
+        Ok(Self { packed, expires: past.state.expires() })
+    }
+}
+
 impl Stored {
     /// The time, and then what is stored under each of so many keys.
     pub(super) fn read(reply: Reply, keys: usize) -> Result<Self, BackendError> {
@@ -27,8 +38,14 @@ impl Stored {
         Ok(Self { at: Timestamp::from_micros(now), packed })
     }
 
-    pub(super) fn past(&self, place: usize) -> Result<Option<Past>, BackendError> {
-        packed::unpack(self.packed.get(place).map_or(&[], Vec::as_slice)).map_err(BackendError::unavailable)
+    /// No change for any key.
+    pub(super) fn unchanged(&self) -> Vec<Option<Change>> {
+        self.packed.iter().map(|_| None).collect()
+    }
+
+    /// The state at each key.
+    pub(super) fn states(&self) -> Result<Vec<Option<Past>>, BackendError> {
+        self.packed.iter().map(|packed| packed::unpack(packed).map_err(BackendError::unavailable)).collect()
     }
 
     /// What `swap.lua` reads: for each key what has to be stored there, and what is to be, and until when. What stays as it is
