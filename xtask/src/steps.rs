@@ -89,7 +89,7 @@ fn test() -> Result<()> {
 /// The tests under the model checker, which tries every order in which threads can meet. Apart from other builds, since all
 /// crates are built for it.
 fn loom() -> Result<()> {
-    cargo("test --target-dir target/loom --package traffik --no-default-features --lib -- turnstile")
+    cargo("test --target-dir target/loom --package traffik --no-default-features --lib -- seqlock")
         .env("RUSTFLAGS", "--cfg traffik_loom")
         .run()
 }

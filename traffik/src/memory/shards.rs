@@ -1,53 +1,55 @@
-//! All shards of a store, and how many entries each may hold.
+//! All shards of a store.
 
-use super::{digest::Digest, shard::Shard};
+use traffik_core::decision::Hit;
+
+use super::{
+    hash::{KeyHash, Seed},
+    shard::Shard,
+};
 
 /// The smallest store: the limits of the longest tuple fit, and as many others.
-const LEAST_ENTRIES: usize = 16;
-
-/// How many entries a shard holds at least, where there is more than one: enough that chance fills all about alike. It
-/// holds fewer than twice as many.
-const LEAST_ENTRIES_EACH: usize = 8192;
+const MIN_ENTRIES: usize = 16;
 
 /// The largest store: a quarter of a thousand million entries take ten gigabytes.
-const MOST_ENTRIES: usize = 1 << 28;
+const MAX_ENTRIES: usize = 1 << 28;
 
-#[derive(Debug)]
+/// The minimum number of entries in a shard, if there is more than one: enough for chance to fill all about alike. A shard
+/// holds fewer than twice as many.
+const MIN_SHARD_ENTRIES: usize = 8192;
+
 pub(super) struct Shards {
+    seed: Seed,
     shards: Box<[Shard]>,
-    max_entries: usize,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Location {
+    pub(super) shard: usize,
+    pub(super) key: KeyHash,
 }
 
 impl Shards {
-    /// Shards for `max_entries` in all: few where they are few, so that a shard is never too small to choose from.
+    pub(super) fn clamp(max_entries: usize) -> usize {
+        max_entries.clamp(MIN_ENTRIES, MAX_ENTRIES)
+    }
+
+    /// Creates shards for `max_entries` in all: few if that is low, since a shard must not be too small to choose from.
     pub(super) fn new(max_entries: usize) -> Self {
-        let max_entries = max_entries.clamp(LEAST_ENTRIES, MOST_ENTRIES);
-        let shards = 1 << (max_entries / LEAST_ENTRIES_EACH).max(1).ilog2();
-        // Together never more than the store's.
-        let each = max_entries / shards;
-        Self { shards: (0..shards).map(|_| Shard::new(each)).collect(), max_entries }
+        let shards = 1 << (max_entries / MIN_SHARD_ENTRIES).max(1).ilog2();
+        Self { seed: Seed::random(), shards: (0..shards).map(|_| Shard::new(max_entries / shards)).collect() }
     }
 
-    pub(super) const fn max_entries(&self) -> usize {
-        self.max_entries
-    }
-
-    /// How many entries one decision may be about: they might all be in one shard.
-    pub(super) const fn max_entries_at_once(&self) -> usize {
-        self.max_entries / self.shards.len()
-    }
-
-    /// Which shard a digest belongs to.
     #[inline]
-    pub(super) fn place(&self, digest: Digest) -> usize {
-        digest.shard as usize & (self.shards.len() - 1)
+    pub(super) fn locate(&self, hit: &Hit<'_>) -> Location {
+        let (number, key) = self.seed.hash(hit);
+        Location { shard: number as usize & (self.shards.len() - 1), key }
     }
 
-    /// The shard at a [place](Self::place).
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "`place` cuts to the number of shards")]
-    pub(super) fn at(&self, place: usize) -> &Shard {
-        &self.shards[place]
+    #[expect(clippy::indexing_slicing, reason = "`locate` cuts to the number of shards")]
+    pub(super) fn at(&self, shard: usize) -> &Shard {
+        &self.shards[shard]
     }
 
     pub(super) fn len(&self) -> usize {
@@ -55,6 +57,6 @@ impl Shards {
     }
 
     pub(super) fn clear(&self) {
-        self.shards.iter().for_each(|shard| shard.close().clear());
+        self.shards.iter().for_each(|shard| shard.lock().clear());
     }
 }

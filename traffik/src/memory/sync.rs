@@ -4,16 +4,16 @@
 pub(super) use std::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering, fence},
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
     },
     thread::yield_now,
 };
 
-/// How often one looks again at once whether somebody else is done: a charge takes a few nanoseconds.
+/// The number of spins before a thread waits for another: a charge takes a few nanoseconds.
 #[cfg(not(traffik_loom))]
 pub(super) const SPINS: u32 = 64;
 
-/// Looking again and again is one order after the other to try.
+/// Each spin would be another order to try.
 #[cfg(traffik_loom)]
 pub(super) const SPINS: u32 = 0;
 
@@ -21,7 +21,7 @@ pub(super) const SPINS: u32 = 0;
 pub(super) use loom::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering, fence},
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
     },
     thread::yield_now,
 };

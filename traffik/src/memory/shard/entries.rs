@@ -3,17 +3,16 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::{super::digest::Name, entry::Entry};
+use super::{super::hash::KeyHash, entry::Entry};
 
-/// How many entries are made at once when there is no room for one more.
+/// The number of entries that are allocated together.
 const SEGMENT: usize = 256;
 
-/// Entries side by side. Room for them is made a segment at a time, and kept.
-#[derive(Debug)]
+/// Entries next to each other, allocated a segment at a time and kept.
 pub(super) struct Entries {
     segments: Box<[OnceLock<Box<[Entry]>>]>,
     len: AtomicUsize,
-    max: usize,
+    pub(super) max: usize,
 }
 
 impl Entries {
@@ -31,16 +30,16 @@ impl Entries {
         self.segments.get(position / SEGMENT)?.get()?.get(position % SEGMENT)
     }
 
-    /// The name of an entry that there is.
-    pub(super) fn name_at(&self, position: usize) -> Name {
-        self.get(position).map_or_else(Name::default, Entry::name)
+    /// Returns the key of an entry that is there.
+    pub(super) fn key_at(&self, position: usize) -> KeyHash {
+        self.get(position).map_or_else(KeyHash::default, Entry::key)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.segments.iter().filter_map(OnceLock::get).flatten().take(self.len())
     }
 
-    /// One entry more, and its position; none if there is no room.
+    /// Adds an entry, and returns it with its position. Returns `None` if there is no room.
     pub(super) fn push(&self) -> Option<(usize, &Entry)> {
         let position = self.len();
         let segment = self.segments.get(position / SEGMENT)?;
@@ -50,7 +49,7 @@ impl Entries {
         Some((position, entry))
     }
 
-    /// The last entry goes, and so its position is free.
+    /// Removes the last entry.
     pub(super) fn pop(&self) {
         self.len.store(self.len().saturating_sub(1), Relaxed);
     }

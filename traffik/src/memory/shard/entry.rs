@@ -1,45 +1,47 @@
-#![expect(clippy::cast_possible_truncation, reason = "fields are packed into words, and cut out of them")]
+#![expect(clippy::cast_possible_truncation, reason = "fields are packed into bits, and cut out of them")]
 
 use traffik_core::{clock::Timestamp, strategy::State};
 
 use super::super::{
-    digest::Name,
-    sync::{AtomicU64, Ordering::Relaxed},
+    hash::KeyHash,
+    seqlock::WriteGuard,
+    sync::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-/// What is stored of one client by one limit, in 40 bytes.
+/// The state of one client and limit, in 40 bytes.
 ///
-/// Everything is atomic, so that it can be read while somebody else may be writing: the turnstile tells whether that was
-/// so, and its order is the only one that matters.
+/// Everything is atomic, since another thread may write while it is read. The sequence lock tells whether that was so, and
+/// orders all reads and writes.
 #[derive(Debug, Default)]
 pub(in super::super) struct Entry {
     low: AtomicU64,
-    /// The upper half of the name, and the [`Note`].
-    high_and_note: AtomicU64,
+    high: AtomicU32,
+    /// The [`EntryMeta`].
+    meta: AtomicU32,
     expires: AtomicU64,
     words: [AtomicU64; 2],
 }
 
-/// What is noted beside a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Note {
-    /// The number of its [`Terms`](super::terms::Terms) within the shard.
-    pub(super) terms: u16,
+/// What is stored next to a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EntryMeta {
+    /// The number of its row in the [`RateTable`](super::rate_table::RateTable).
+    pub(super) rate: u16,
     /// Whether the state is a log, which is kept elsewhere under the number that is its first word.
     pub(super) has_log: bool,
     pub(super) cost: RoughCost,
 }
 
-impl Note {
-    /// The highest number of terms.
-    pub(super) const MAX_TERMS: u16 = u16::MAX >> 1;
+impl EntryMeta {
+    /// The highest number of a row.
+    pub(super) const MAX_RATE: u16 = u16::MAX >> 1;
 
     const fn to_bits(self) -> u32 {
-        (self.terms as u32) << 17 | (self.has_log as u32) << 16 | self.cost.0 as u32
+        (self.rate as u32) << 17 | (self.has_log as u32) << 16 | self.cost.0 as u32
     }
 
     const fn from_bits(bits: u32) -> Self {
-        Self { terms: (bits >> 17) as u16, has_log: bits & 1 << 16 != 0, cost: RoughCost(bits as u16) }
+        Self { rate: (bits >> 17) as u16, has_log: bits & 1 << 16 != 0, cost: RoughCost(bits as u16) }
     }
 }
 
@@ -67,58 +69,64 @@ impl RoughCost {
 
 impl Entry {
     #[inline]
-    pub(super) fn is(&self, name: Name) -> bool {
-        self.low.load(Relaxed) == name.low && self.high_and_note.load(Relaxed) >> 32 == u64::from(name.high)
+    pub(super) fn is(&self, key: KeyHash) -> bool {
+        self.low.load(Relaxed) == key.low && self.high.load(Relaxed) == key.high
     }
 
-    pub(super) fn name(&self) -> Name {
-        Name { low: self.low.load(Relaxed), high: (self.high_and_note.load(Relaxed) >> 32) as u32 }
-    }
-
-    #[inline]
-    pub(super) fn note(&self) -> Note {
-        Note::from_bits(self.high_and_note.load(Relaxed) as u32)
+    pub(super) fn key(&self) -> KeyHash {
+        KeyHash { low: self.low.load(Relaxed), high: self.high.load(Relaxed) }
     }
 
     #[inline]
-    pub(super) fn expires(&self) -> Timestamp {
-        Timestamp::from_micros(self.expires.load(Relaxed))
+    pub(super) fn meta(&self) -> EntryMeta {
+        EntryMeta::from_bits(self.meta.load(Relaxed))
     }
 
-    #[inline]
-    pub(super) fn words(&self) -> [u64; 2] {
-        self.words.each_ref().map(|word| word.load(Relaxed))
-    }
-
-    /// The state, if it is no log.
+    /// Returns the state, if it is no log.
     #[inline]
     pub(super) fn state(&self) -> State {
-        State::new(self.expires(), self.words())
+        let words = self.words.each_ref().map(|word| word.load(Relaxed));
+        State::new(Timestamp::from_micros(self.expires.load(Relaxed)), words)
     }
 
-    pub(super) fn write_name(&self, name: Name) {
-        self.low.store(name.low, Relaxed);
-        self.high_and_note.store(u64::from(name.high) << 32, Relaxed);
+    /// Returns the number of the log, if the state is one.
+    pub(super) fn log_number(&self) -> usize {
+        let [number, _] = self.state().words();
+        usize::try_from(number).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn write_note(&self, note: Note) {
-        let high = self.high_and_note.load(Relaxed) >> 32 << 32;
-        self.high_and_note.store(high | u64::from(note.to_bits()), Relaxed);
+    /// Writes the state that a charge left, which is no log.
+    #[inline]
+    pub(in super::super) fn update(&self, state: &State, cost: u64, _: &WriteGuard<'_>) {
+        self.write_state(state);
+        if cost > 0 {
+            self.write_meta(EntryMeta { cost: RoughCost::new(cost), ..self.meta() });
+        }
+    }
+
+    pub(super) fn write_key(&self, key: KeyHash) {
+        self.low.store(key.low, Relaxed);
+        self.high.store(key.high, Relaxed);
     }
 
     #[inline]
-    pub(super) fn write_state(&self, expires: Timestamp, words: [u64; 2]) {
-        self.expires.store(expires.as_micros(), Relaxed);
-        for (place, word) in self.words.iter().zip(words) {
+    pub(super) fn write_meta(&self, meta: EntryMeta) {
+        self.meta.store(meta.to_bits(), Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn write_state(&self, state: &State) {
+        self.expires.store(state.expires().as_micros(), Relaxed);
+        for (place, word) in self.words.iter().zip(state.words()) {
             place.store(word, Relaxed);
         }
     }
 
-    /// Takes over what another entry says.
+    /// Becomes a copy of another entry.
     pub(super) fn copy(&self, other: &Self) {
-        self.low.store(other.low.load(Relaxed), Relaxed);
-        self.high_and_note.store(other.high_and_note.load(Relaxed), Relaxed);
-        self.write_state(other.expires(), other.words());
+        self.write_key(other.key());
+        self.write_meta(other.meta());
+        self.write_state(&other.state());
     }
 }
 
@@ -141,19 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn name_note_and_state_stand_beside_each_other() {
+    fn key_meta_and_state_do_not_overlap() {
         let entry = Entry::default();
-        let name = Name { low: 7, high: u32::MAX };
-        let note = Note { terms: Note::MAX_TERMS, has_log: true, cost: RoughCost::new(1 << 40) };
-        entry.write_name(name);
-        entry.write_note(note);
-        entry.write_state(Timestamp::from_micros(3), [4, 5]);
+        let key = KeyHash { low: 7, high: u32::MAX };
+        let meta = EntryMeta { rate: EntryMeta::MAX_RATE, has_log: true, cost: RoughCost::new(1 << 40) };
+        entry.write_key(key);
+        entry.write_meta(meta);
+        let state = State::new(Timestamp::from_micros(3), [4, 5]);
+        entry.write_state(&state);
         let copy = Entry::default();
         copy.copy(&entry);
-        assert_eq!(
-            (copy.name(), copy.note(), copy.state()),
-            (name, note, State::new(Timestamp::from_micros(3), [4, 5]))
-        );
-        assert!(copy.is(name) && !copy.is(Name { high: 0, ..name }));
+        assert_eq!((copy.key(), copy.meta(), copy.state()), (key, meta, state));
+        assert!(copy.is(key) && !copy.is(KeyHash { high: 0, ..key }));
     }
 }

@@ -1,113 +1,80 @@
-//! A shard: entries side by side, an index from their names to where they lie, and a turnstile.
+//! A shard: entries next to each other, an index from their keys to their positions, and a sequence lock.
 //!
-//! Who knows an entry's terms reads and writes its state through the turnstile ([`Shard`]). Everything else, be it that
-//! an entry comes, goes or changes its terms, or that its state is a log, takes a shard that is closed ([`ClosedShard`]).
+//! The state of an entry whose rate is known is read and written through the sequence lock ([`Shard::find`]). All else needs
+//! the shard locked ([`LockedShard`]): an entry that comes, goes or changes its rate, and a state that is a log.
 
-mod closed;
 mod entries;
 mod entry;
+mod eviction_queue;
+mod eviction_rank;
 mod index;
-mod leaving;
-mod rank;
-mod terms;
+mod locked;
+mod rate_table;
 
 use slab::Slab;
-use traffik_core::{clock::Timestamp, decision::Hit, strategy::Past};
+use traffik_core::{decision::Hit, strategy::Past};
 
-pub(super) use self::{closed::ClosedShard, entry::Entry};
 use self::{
     entries::Entries,
-    entry::{Note, RoughCost},
+    entry::EntryMeta,
+    eviction_queue::EvictionQueue,
     index::Index,
-    leaving::Leaving,
-    terms::{Rates, TermsInUse},
+    rate_table::{PublishedRates, RateTable},
 };
-use super::{
-    digest::Name,
-    turnstile::{Inside, Turnstile, Version},
-};
+pub(super) use self::{entry::Entry, locked::LockedShard};
+use super::{hash::KeyHash, seqlock::SeqLock};
 
 /// A shard, alone on its cache lines.
-#[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Shard {
-    turnstile: Turnstile<Behind>,
+    pub(super) lock: SeqLock<LockedData>,
     index: Index,
     entries: Entries,
-    rates: Rates,
-    max_entries: usize,
+    rates: PublishedRates,
 }
 
-/// What is seen by those only who close the shard.
-#[derive(Debug, Default)]
-struct Behind {
-    terms: TermsInUse,
+/// What is seen under the lock only.
+#[derive(Default)]
+pub(super) struct LockedData {
+    rates: RateTable,
     /// The states that are logs, and the rate of each.
     logs: Slab<Past>,
-    /// Where the sweep goes on.
-    hand: usize,
-    leaving: Leaving,
+    /// The position at which the sweep goes on.
+    sweep_at: usize,
+    queue: EvictionQueue,
 }
 
 impl Shard {
-    /// A shard that holds at most `max_entries`, which are fewer than 2^15.
+    /// Creates a shard that holds at most `max_entries`, which are fewer than 2^15.
     pub(super) fn new(max_entries: usize) -> Self {
         Self {
-            turnstile: Turnstile::default(),
+            lock: SeqLock::default(),
             index: Index::new(max_entries),
             entries: Entries::new(max_entries),
-            rates: Rates::default(),
-            max_entries,
+            rates: PublishedRates::default(),
         }
+    }
+
+    pub(super) const fn max_entries(&self) -> usize {
+        self.entries.max
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// Returns the entry of a hit and its state. Returns `None` if these can only be read or changed with the shard locked: if
+    /// the entry was written at another rate than the hit's, or is a log.
     #[inline]
-    pub(super) fn look(&self) -> Version {
-        self.turnstile.look()
-    }
-
-    #[inline]
-    pub(super) fn is_still(&self, version: Version) -> bool {
-        self.turnstile.is_still(version)
-    }
-
-    #[inline]
-    pub(super) fn enter(&self, version: Version) -> Option<Inside<'_>> {
-        self.turnstile.enter(version)
-    }
-
-    pub(super) fn close(&self) -> ClosedShard<'_> {
-        ClosedShard::new(self)
-    }
-
-    /// The entry of a hit, and what it says, if that can be told and changed without closing the shard: if it was written
-    /// at the rate of the hit, and is no log.
-    #[inline]
-    pub(super) fn known(&self, name: Name, hit: &Hit<'_>) -> Option<(&Entry, Past)> {
-        let entry = self.entries.get(self.position(name)?)?;
-        let Note { terms, has_log, .. } = entry.note();
-        let can_be_read = !has_log && self.rates.is(terms, hit.rate);
+    pub(super) fn find(&self, key: KeyHash, hit: &Hit<'_>) -> Option<(&Entry, Past)> {
+        let entry = self.entries.get(self.position(key)?)?;
+        let EntryMeta { rate, has_log, .. } = entry.meta();
+        let can_be_read = !has_log && self.rates.is(rate, hit.rate);
         can_be_read.then(|| (entry, Past { state: entry.state(), rate: hit.rate }))
     }
 
     #[inline]
-    fn position(&self, name: Name) -> Option<usize> {
-        self.index.find(name, |position| self.entries.get(position).is_some_and(|entry| entry.is(name)))
-    }
-}
-
-impl Entry {
-    /// Writes what a charge left, which is no log.
-    #[inline]
-    pub(super) fn update(&self, expires: Timestamp, words: [u64; 2], cost: u64, _inside: &Inside<'_>) {
-        self.write_state(expires, words);
-        let note = Note { cost: RoughCost::new(cost), ..self.note() };
-        if cost > 0 && note != self.note() {
-            self.write_note(note);
-        }
+    fn position(&self, key: KeyHash) -> Option<usize> {
+        self.index.find(key, |position| self.entries.get(position).is_some_and(|entry| entry.is(key)))
     }
 }

@@ -5,36 +5,35 @@ use traffik_core::{
     strategy::{Past, Strategy},
 };
 
-use super::terms::Terms;
+use super::rate_table::RateRow;
 
-/// Which entry has to go first when there is no room: the lowest.
+/// The order in which entries are evicted: the lowest rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// It says nothing any more.
+pub(super) enum EvictionRank {
+    /// The state says nothing any more.
     Expired,
-    /// The client is not refused at present. Of these the one with most left goes first, as a share of what its limit
-    /// holds, since limits differ.
+    /// The client is not refused at present. Those with most left go first. It is a share of the capacity, since limits differ.
     Open { used_share: u64 },
-    /// The client is refused: to forget it is to let it in.
+    /// The client is refused: to evict it is to let it in.
     Refused { until: Timestamp },
 }
 
-impl Rank {
-    /// Of a client whose requests cost `cost`, by the last of them.
-    pub(super) fn of(past: &Past, terms: &Terms, cost: u64, now: Timestamp) -> Self {
+impl EvictionRank {
+    /// Returns the rank of a client whose last request cost `cost`.
+    pub(super) fn of(past: &Past, row: &RateRow, cost: u64, now: Timestamp) -> Self {
         if !past.is_alive(now) {
             return Self::Expired;
         }
-        if !terms.strategy.is_custom() {
-            return Self::of_alive(past, terms, cost, now);
+        if !row.strategy.is_custom() {
+            return Self::of_alive(past, row, cost, now);
         }
         // This is the request of another client: it must not fail if the custom strategy panics.
-        let rank = catch_unwind(AssertUnwindSafe(|| Self::of_alive(past, terms, cost, now)));
+        let rank = catch_unwind(AssertUnwindSafe(|| Self::of_alive(past, row, cost, now)));
         rank.unwrap_or(Self::Refused { until: past.state.expires() })
     }
 
-    fn of_alive(past: &Past, terms: &Terms, cost: u64, now: Timestamp) -> Self {
-        let Terms { strategy, rate } = terms;
+    fn of_alive(past: &Past, row: &RateRow, cost: u64, now: Timestamp) -> Self {
+        let RateRow { strategy, rate, .. } = row;
         let (available, capacity) = (strategy.available(Some(past), *rate, now), strategy.capacity(*rate));
         if available < cost {
             let fits = cost.min(capacity);

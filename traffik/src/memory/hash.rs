@@ -1,0 +1,127 @@
+//! The hash by which an entry is found. Only its own store can compute it.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+};
+
+use siphasher::sip128::SipHasher13;
+use smallvec::SmallVec;
+use traffik_core::{client::Part, decision::Hit, strategy::Strategy};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
+/// The hash by which an entry is known in its shard: 96 of 128 bits. The other 32 bits say which shard that is.
+///
+/// Two of a million clients share all bits with a probability of less than 10^-17. The seed is secret, and no client can
+/// search for such a pair.
+///
+/// Keys are ordered by the bits first that do not say where an entry is found: where the order decides which of many entries
+/// go, the others stay evenly spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KeyHash {
+    pub(super) high: u32,
+    pub(super) low: u64,
+}
+
+/// Messages without long texts fit without an allocation.
+type Message = SmallVec<[u8; 96]>;
+
+/// The keys of the hash, drawn at random.
+pub(super) struct Seed {
+    /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), for what clients choose. With faster
+    /// hashes a client can find texts that collide under every key.
+    chosen: SipHasher13,
+    /// XXH3 for addresses: it maps those of one kind to as many hashes. The kinds have unrelated keys.
+    limit: u64,
+    v4: u64,
+    v6: u64,
+}
+
+impl Seed {
+    pub(super) fn random() -> Self {
+        let random = || RandomState::new().hash_one(());
+        let chosen = SipHasher13::new_with_keys(random(), random());
+        Self { chosen, limit: random(), v4: random(), v6: random() }
+    }
+
+    /// Returns the bits that say which shard an entry is in, and the others.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "each part of the hash is wanted")]
+    pub(super) fn hash(&self, hit: &Hit<'_>) -> (u32, KeyHash) {
+        let hash = match hit.key.parts() {
+            Some([Part::Address(address)]) => self.hash_address(hit, *address),
+            _ => self.hash_message(hit),
+        };
+        ((hash >> 96) as u32, KeyHash { low: hash as u64, high: (hash >> 64) as u32 })
+    }
+
+    #[inline]
+    fn hash_address(&self, hit: &Hit<'_>, address: IpAddr) -> u128 {
+        let of_strategy = xxh3_64_with_seed(hit.strategy.name().as_bytes(), self.limit);
+        let of_limit = xxh3_64_with_seed(hit.uid.as_bytes(), of_strategy);
+        match address {
+            IpAddr::V4(address) => xxh3_128_with_seed(&address.octets(), of_limit ^ self.v4),
+            IpAddr::V6(address) => xxh3_128_with_seed(&address.octets(), of_limit ^ self.v6),
+        }
+    }
+
+    /// Each text is written with its length before it, so that no two different hits make the same message.
+    #[inline(never)]
+    fn hash_message(&self, hit: &Hit<'_>) -> u128 {
+        let mut message = Message::new();
+        for text in [hit.strategy.name(), hit.uid] {
+            message.extend_from_slice(&text.len().to_le_bytes());
+            message.extend_from_slice(text.as_bytes());
+        }
+        hit.key.write_to(|bytes| message.extend_from_slice(bytes));
+        self.chosen.hash(&message).as_u128()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, net::Ipv4Addr};
+
+    use super::*;
+    use traffik_core::{
+        client::Key,
+        rate::Rate,
+        strategy::{AnyStrategy, TokenBucket},
+    };
+
+    #[test]
+    fn only_the_same_entry_has_the_same_hash() {
+        let seed = Seed::random();
+        let (fixed, bucket) = (AnyStrategy::default(), AnyStrategy::from(TokenBucket::new()));
+        let hash = |uid, key: &Key, strategy, cost| seed.hash(&Hit { uid, key, strategy, rate: Rate::UNLIMITED, cost });
+        let key = Key::from("c");
+        let one = hash("a", &key, &fixed, 1);
+        assert_eq!(one, hash("a", &Key::from("c".to_owned()), &fixed, 2));
+        assert_ne!(one, hash("b", &key, &fixed, 1));
+        assert_ne!(one, hash("a", &key, &bucket, 1));
+        assert_ne!(one, hash("a", &Key::from("b"), &fixed, 1));
+        assert_ne!(one, hash("a", &Key::secret("c"), &fixed, 1));
+        let hit = Hit { uid: "a", key: &key, strategy: &fixed, rate: Rate::UNLIMITED, cost: 1 };
+        assert_ne!(one.1, Seed::random().hash(&hit).1);
+    }
+
+    #[test]
+    fn keys_of_the_same_bytes_but_of_other_kinds_differ() {
+        let seed = Seed::random();
+        let strategy = AnyStrategy::default();
+        let address = Ipv4Addr::new(97, 98, 99, 100);
+        let keys = [
+            Key::from("abcd"),
+            Key::from(address),
+            Key::from(address.to_ipv6_mapped()),
+            Key::from(("abcd", "")),
+            Key::secret("abcd"),
+            Key::secret(address),
+            Key::from(u32::from(address)),
+            Key::anonymous(),
+            Key::from(""),
+        ];
+        let hash = |key| seed.hash(&Hit { uid: "a", key, strategy: &strategy, rate: Rate::UNLIMITED, cost: 1 }).1;
+        assert_eq!(keys.iter().map(|key| hash(key).low).collect::<HashSet<_>>().len(), keys.len());
+    }
+}

@@ -1,0 +1,113 @@
+//! Strategies and rates by number: entries are many, and the rates they were written at are the same few.
+
+use std::{
+    array,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use hashbrown::{HashTable, hash_table};
+use slab::Slab;
+use traffik_core::{rate::Rate, strategy::AnyStrategy};
+
+use super::entry::EntryMeta;
+
+/// The strategies and rates of a shard's entries, each as long as an entry has it.
+#[derive(Default)]
+pub(super) struct RateTable {
+    rows: Slab<RateRow>,
+    by_rate: HashTable<u16>,
+    hasher: RandomState,
+    /// The row that was acquired last. In most shards all entries have the same.
+    last: u16,
+}
+
+pub(super) struct RateRow {
+    pub(super) strategy: AnyStrategy,
+    pub(super) rate: Rate,
+    entries: usize,
+}
+
+impl RateRow {
+    fn is(&self, strategy: &AnyStrategy, rate: Rate) -> bool {
+        self.rate == rate && self.strategy == *strategy
+    }
+}
+
+impl RateTable {
+    pub(super) fn get(&self, number: u16) -> Option<&RateRow> {
+        self.rows.get(number.into())
+    }
+
+    pub(super) fn is(&self, number: u16, strategy: &AnyStrategy, rate: Rate) -> bool {
+        self.get(number).is_some_and(|row| row.is(strategy, rate))
+    }
+
+    /// Returns the number of a row for one more entry.
+    pub(super) fn acquire(&mut self, strategy: &AnyStrategy, rate: Rate, published: &PublishedRates) -> u16 {
+        if !self.is(self.last, strategy, rate) {
+            self.last = self.find_or_add(strategy, rate, published);
+        }
+        if let Some(row) = self.rows.get_mut(self.last.into()) {
+            row.entries += 1;
+        }
+        self.last
+    }
+
+    fn find_or_add(&mut self, strategy: &AnyStrategy, rate: Rate, published: &PublishedRates) -> u16 {
+        let Self { rows, by_rate, hasher, .. } = self;
+        let row = |number: u16| rows.get(number.into());
+        let is_it = |&number: &u16| row(number).is_some_and(|row| row.is(strategy, rate));
+        let hash = |&number: &u16| row(number).map_or(0, |row| hasher.hash_one(row.rate));
+        match by_rate.entry(hasher.hash_one(rate), is_it, hash) {
+            hash_table::Entry::Occupied(found) => *found.get(),
+            hash_table::Entry::Vacant(vacant) => {
+                // There are no more rows than entries, of which a shard has no more than numbers.
+                let number = u16::try_from(rows.vacant_key()).unwrap_or(u16::MAX).min(EntryMeta::MAX_RATE);
+                rows.insert(RateRow { strategy: strategy.clone(), rate, entries: 0 });
+                vacant.insert(number);
+                published.set(number, rate);
+                number
+            }
+        }
+    }
+
+    /// Gives back a row that an entry had.
+    pub(super) fn release(&mut self, number: u16) {
+        let Some(row) = self.rows.get_mut(number.into()) else { return };
+        row.entries = row.entries.saturating_sub(1);
+        if row.entries == 0 {
+            let hash = self.hasher.hash_one(row.rate);
+            if let Ok(found) = self.by_rate.find_entry(hash, |&other| other == number) {
+                found.remove();
+            }
+            self.rows.remove(number.into());
+        }
+    }
+}
+
+/// The rates of the first rows, for readers without the lock.
+pub(super) struct PublishedRates([[AtomicU64; 2]; 64]);
+
+impl PublishedRates {
+    /// Returns whether the row with this number has this rate. Returns `false` if that is only known under the lock.
+    #[inline]
+    pub(super) fn is(&self, number: u16, rate: Rate) -> bool {
+        self.0.get(usize::from(number)).is_some_and(|[limit, period]| {
+            limit.load(Relaxed) == rate.limit() && period.load(Relaxed) == rate.period_micros()
+        })
+    }
+
+    fn set(&self, number: u16, rate: Rate) {
+        if let Some([limit, period]) = self.0.get(usize::from(number)) {
+            limit.store(rate.limit(), Relaxed);
+            period.store(rate.period_micros(), Relaxed);
+        }
+    }
+}
+
+impl Default for PublishedRates {
+    fn default() -> Self {
+        Self(array::from_fn(|_| Default::default()))
+    }
+}

@@ -1,0 +1,131 @@
+//! Decisions about known clients without a lock: all that is read is of one moment, and what is written builds on nothing
+//! that changed in between.
+
+use smallvec::SmallVec;
+use traffik_core::{
+    decision::{Decision, Hit, HitTally, Outcome},
+    strategy::{Past, Verdict},
+};
+
+use super::{
+    seqlock::{Version, WriteGuard},
+    shard::{Entry, Shard},
+    shards::Location,
+    store::Store,
+};
+
+/// The maximum number of hits. A decision about more would often lose a race.
+const MAX_HITS: usize = 4;
+
+/// The number of attempts before shards are locked.
+const ATTEMPTS: usize = 16;
+
+type Inline<T> = SmallVec<[T; MAX_HITS]>;
+
+/// The entry of a hit as it was read.
+struct Seen<'a> {
+    location: Location,
+    /// The place of the first hit on the same entry.
+    first: usize,
+    shard: &'a Shard,
+    version: Version,
+    entry: &'a Entry,
+    past: Option<Past>,
+}
+
+impl Store {
+    /// Decides about one hit. Returns `None` if its shard has to be locked: for new clients, new rates and logs.
+    #[inline]
+    pub(super) fn decide_one(&self, hit: &Hit<'_>) -> Option<Outcome> {
+        let Location { shard, key } = self.shards.locate(hit);
+        let shard = self.shards.at(shard);
+        let mut has_lost = false;
+        for _ in 0..ATTEMPTS {
+            let version = shard.lock.read();
+            // After a lost race it keeps others out before it decides.
+            let early = if has_lost { shard.lock.try_write(version) } else { None };
+            if has_lost && early.is_none() {
+                continue;
+            }
+            let (entry, past) = shard.find(key, hit)?;
+            // No strategy sees what another thread was about to write.
+            if early.is_none() && !shard.lock.validate(version) {
+                continue;
+            }
+            // Read after the version: a later decision about the same entry sees a later time.
+            let at = self.now();
+            let Verdict { admitted, past, is_new, .. } = hit.strategy.decide(Some(past), hit.rate, hit.cost, at);
+            if let Some(Past { state, .. }) = &past {
+                if state.log().is_some() {
+                    return None;
+                }
+                if is_new {
+                    let Some(guard) = early.or_else(|| shard.lock.try_write(version)) else {
+                        has_lost = true;
+                        continue;
+                    };
+                    entry.update(state, hit.cost, &guard);
+                }
+            }
+            return Some(Outcome { admitted, past, cost: hit.cost, at });
+        }
+        None
+    }
+
+    /// Decides about several hits. Returns `None` if a shard has to be locked.
+    #[inline(never)]
+    pub(super) fn decide_few(&self, hits: &[Hit<'_>]) -> Option<Decision> {
+        if hits.len() > MAX_HITS {
+            return None;
+        }
+        for _ in 0..ATTEMPTS {
+            let mut seen: Inline<Seen<'_>> = SmallVec::new();
+            for hit in hits {
+                let location = self.shards.locate(hit);
+                let shard = self.shards.at(location.shard);
+                let version = shard.lock.read();
+                let (entry, past) = shard.find(location.key, hit)?;
+                let first = seen.iter().position(|seen| seen.location == location).unwrap_or(seen.len());
+                seen.push(Seen { location, first, shard, version, entry, past: Some(past) });
+            }
+            // No strategy sees what another thread was about to write, and all of it is of one moment.
+            if !seen.iter().all(|seen| seen.shard.lock.validate(seen.version)) {
+                continue;
+            }
+            // Read after the versions: a later decision about the same entries sees a later time.
+            let mut tally = HitTally::new(self.now());
+            for (hit, seen) in hits.iter().zip(&mut seen) {
+                tally.add(hit, seen.first, || seen.past.take());
+            }
+            let decision = tally.decide();
+            let new = || tally.entries().iter().filter(|entry| entry.is_new());
+            if new().any(|entry| entry.past().is_some_and(|past| past.state.log().is_some())) {
+                return None;
+            }
+            if new().next().is_none() {
+                return Some(decision);
+            }
+            let Some(guards) = write_all(&seen) else { continue };
+            for entry in new() {
+                if let (Some(seen), Some(past), Some(guard)) = (seen.get(*entry.key()), entry.past(), guards.first()) {
+                    seen.entry.update(&past.state, if entry.is_charged() { entry.hit().cost } else { 0 }, guard);
+                }
+            }
+            return Some(decision);
+        }
+        None
+    }
+}
+
+/// Begins to write to every shard once, in their order: another call that wants some of the same meets this one at the first
+/// of them. No call waits inside of one for another.
+fn write_all<'a>(seen: &[Seen<'a>]) -> Option<Inline<WriteGuard<'a>>> {
+    let mut guards = SmallVec::new();
+    let mut last = None;
+    let shard = |seen: &&Seen<'_>| seen.location.shard;
+    while let Some(next) = seen.iter().filter(|seen| last < Some(shard(seen))).min_by_key(shard) {
+        guards.push(next.shard.lock.try_write(next.version)?);
+        last = Some(shard(&next));
+    }
+    Some(guards)
+}
