@@ -7,7 +7,6 @@ use traffik_core::{
     decision::{Decision, Hit, Outcome},
 };
 
-pub(crate) use crate::client::UnexpectedReply as Nonsense;
 use crate::{
     calls::Told,
     client::{UnexpectedReply, in_plain_words},

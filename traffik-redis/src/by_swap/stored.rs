@@ -6,7 +6,10 @@ use traffik_core::{
     strategy::{AnyStrategy, Past},
 };
 
-use crate::{answer::Nonsense, client::Reply, packed};
+use crate::{
+    client::{Reply, UnexpectedReply},
+    packed,
+};
 
 pub(super) struct Stored {
     /// When it was read, by the clock that reads it.
@@ -31,10 +34,10 @@ impl Change {
 impl Stored {
     /// The time, and then what is stored under each of so many keys.
     pub(super) fn read(reply: Reply, keys: usize) -> Result<Self, BackendError> {
-        let mut items = reply.into_items().ok_or(Nonsense("no list"))?.into_iter();
-        let now = items.next().and_then(|now| now.integer()).ok_or(Nonsense("no time"))?;
+        let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
+        let now = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
         let packed = items.map(|item| item.bytes().map(<[u8]>::to_vec)).collect::<Option<Vec<_>>>();
-        let packed = packed.filter(|packed| packed.len() == keys).ok_or(Nonsense("not a state for each key"))?;
+        let packed = packed.filter(|packed| packed.len() == keys).ok_or(UnexpectedReply("not a state for each key"))?;
         Ok(Self { at: Timestamp::from_micros(now), packed })
     }
 
