@@ -57,9 +57,8 @@ impl Part {
                 write(&number.0);
             }
             Self::Text(text) => {
-                write(&[4]);
-                let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
-                write(&length.to_le_bytes());
+                let [a, b, c, d, e, f, g, h] = u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes();
+                write(&[4, a, b, c, d, e, f, g, h]);
                 write(text.as_bytes());
             }
         }

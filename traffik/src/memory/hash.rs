@@ -1,12 +1,11 @@
 //! The hash by which an entry is found. Only its own store can compute it.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hasher, RandomState},
     net::IpAddr,
 };
 
-use siphasher::sip128::SipHasher13;
-use smallvec::SmallVec;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use traffik_core::{client::Part, decision::Hit, strategy::Strategy};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
@@ -22,9 +21,6 @@ pub(super) struct KeyHash {
     pub(super) high: u32,
     pub(super) low: u64,
 }
-
-/// Messages without long texts fit without an allocation.
-type Message = SmallVec<[u8; 96]>;
 
 /// The keys of the hash, drawn at random.
 pub(super) struct Seed {
@@ -68,13 +64,13 @@ impl Seed {
     /// Each text is written with its length before it, so that no two different hits make the same message.
     #[inline(never)]
     fn hash_message(&self, hit: &Hit<'_>) -> u128 {
-        let mut message = Message::new();
+        let mut message = self.chosen;
         for text in [hit.strategy.name(), hit.uid] {
-            message.extend_from_slice(&text.len().to_le_bytes());
-            message.extend_from_slice(text.as_bytes());
+            message.write(&text.len().to_le_bytes());
+            message.write(text.as_bytes());
         }
-        hit.key.write_to(|bytes| message.extend_from_slice(bytes));
-        self.chosen.hash(&message).as_u128()
+        hit.key.write_to(|bytes| message.write(bytes));
+        message.finish128().as_u128()
     }
 }
 
