@@ -113,7 +113,7 @@ pub use self::{
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     on_error::breaker,
     web::{
-        Bypass, ClientIp, ForwardedHeader, Limited, Responder, Rule, ThrottleRejection, Throttled, TraffikLayer,
-        client_ip, throttle_layer,
+        Bypass, ClientIp, ForwardedHeader, Limited, ProxyError, Responder, Rule, ThrottleRejection, Throttled,
+        TraffikLayer, client_ip, throttle_layer,
     },
 };
