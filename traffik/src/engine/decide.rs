@@ -9,7 +9,7 @@ use traffik_core::backend::MaybeReady;
 
 use super::{Check, Checks, Error, Limits, check::KeptCheck, task::in_a_task};
 use crate::{
-    limit::{ConfigError, Definition},
+    limit::Definition,
     on_error::{Decided, Started, Undecided},
     store::Store,
 };
@@ -22,23 +22,23 @@ pub(crate) struct Failed {
 }
 
 /// The limits of a decision, or why there is none.
-type Decision = Result<Limits, Box<Failed>>;
+pub(crate) type CheckResult = Result<Limits, Box<Failed>>;
 
 /// Starts a decision, which charges all of the checks or none.
 ///
 /// What does not wait is ready. A waiting decision is boxed.
-pub(crate) fn decide(checks: Checks<'_>) -> MaybeReady<'_, Decision> {
+pub(crate) fn decide(checks: Checks<'_>) -> MaybeReady<'_, CheckResult> {
     let store = match checks.store() {
         Ok(Some(store)) => store,
         Ok(None) => return MaybeReady::Ready(Ok(Limits::new(checks, Decided::nothing()))),
-        Err(error) => return MaybeReady::Ready(Err(Failed::config(error, &checks))),
+        Err(error) => return MaybeReady::Ready(Err(Failed::new(error, &checks))),
     };
     // A permit must not be lost with a caller that goes away while it waits.
     if checks.are_held() && !store.is_immediate() { decide_in_a_task(&checks) } else { decide_in(store, checks) }
 }
 
 #[inline]
-fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, Decision> {
+fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, CheckResult> {
     match checks.with_hits(|hits| hits.start(store)) {
         Started::Ready(decided) => MaybeReady::Ready(concluded(checks, decided)),
         Started::Waiting(waiting) => MaybeReady::pending(async move {
@@ -48,24 +48,24 @@ fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, De
     }
 }
 
-fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>) -> Decision {
+fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>) -> CheckResult {
     match decided {
         Ok(decided) => Ok(Limits::new(checks, decided)),
-        Err(error) => Err(Failed::new(error.into(), &checks)),
+        Err(error) => Err(Failed::new(error, &checks)),
     }
 }
 
 /// Starts a decision that a task finishes if it waits, whether or not its caller stays. A permit that nobody takes is given
 /// back.
 #[cold]
-fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, Decision> {
+fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {
     let kept = checks.map(Check::kept);
     let mut decision = Box::pin(async move {
         let checks = kept.map(KeptCheck::check);
         match checks.store() {
             Ok(Some(store)) => decide_in(store, checks).await,
             Ok(None) => Ok(Limits::new(checks, Decided::nothing())),
-            Err(error) => Err(Failed::config(error, &checks)),
+            Err(error) => Err(Failed::new(error, &checks)),
         }
     });
     match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -86,12 +86,11 @@ impl Failed {
     }
 
     #[cold]
-    fn new(error: Error, checks: &Checks<'_>) -> Box<Self> {
-        Box::new(Self { error, definitions: checks.iter().map(|check| Arc::clone(check.definition)).collect() })
-    }
-
-    fn config(error: ConfigError, checks: &Checks<'_>) -> Box<Self> {
-        Self::new(error.into(), checks)
+    fn new(error: impl Into<Error>, checks: &Checks<'_>) -> Box<Self> {
+        Box::new(Self {
+            error: error.into(),
+            definitions: checks.iter().map(|check| Arc::clone(check.definition)).collect(),
+        })
     }
 }
 

@@ -25,6 +25,6 @@ pub use self::{
 pub(crate) use self::{check::KeptCheck, task::in_a_task};
 pub(crate) use self::{
     check::{Check, Checks, Resolved},
-    decide::{Failed, decide},
+    decide::{CheckResult, Failed, decide},
     maybe_ready::resolve,
 };

@@ -8,8 +8,8 @@ use crate::request::{AsyncIdentifier, Bypass, ClientIp, Drain, Identity, IntoIde
 
 /// What an app does with requests.
 impl TraffikBuilder {
-    /// Names the clients of every throttle that has [`DefaultIdentity`](crate::DefaultIdentity), and no identifier of its own, by a function of
-    /// the request. Unless told otherwise it is the peer's IP address.
+    /// Sets a function that identifies clients, for throttles that have [`DefaultIdentity`](crate::DefaultIdentity) and no
+    /// identifier of their own. Defaults to the peer's IP address.
     ///
     /// See [`Settings::identifier`](crate::Settings::identifier).
     pub fn identifier<F, C>(mut self, identifier: F) -> Self
@@ -42,15 +42,15 @@ impl TraffikBuilder {
         self
     }
 
-    /// Lets all requests share one limit whose peer address is not known, rather than answering them with an error that
-    /// says how to make it known.
+    /// Lets all requests without a known peer address share one limit. Without this they are answered with an error that says how
+    /// to make the address known.
     pub fn share_anonymous_clients(mut self) -> Self {
         self.request.share_anonymous = true;
         self
     }
 
     /// Adds `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds since the Unix epoch), of the
-    /// tightest limit, beside the standard fields.
+    /// tightest limit, in addition to the standard fields.
     pub fn x_ratelimit_fields(mut self) -> Self {
         self.request.x_ratelimit = true;
         self
@@ -87,7 +87,7 @@ impl TraffikBuilder {
         self
     }
 
-    /// Adds a bypass to the throttle with this uid, likewise. See [`Bypass`].
+    /// Adds a bypass to the throttle with this uid, which may be another module's. See [`Bypass`].
     pub fn bypass(mut self, uid: &'static str, bypass: Bypass) -> Self {
         self.request.rules.add_bypass(uid, bypass);
         self
@@ -99,21 +99,21 @@ impl TraffikBuilder {
         self
     }
 
-    /// The most that is read of the body of a refused request, unless told otherwise: 16 MiB.
+    /// The default of [`drain_limit`](Self::drain_limit): 16 MiB.
     pub const DEFAULT_DRAIN_LIMIT: u64 = Drain::BYTES;
 
-    /// The longest that it is read, unless told otherwise: 10 s.
+    /// The default of [`drain_timeout`](Self::drain_timeout): 10 s.
     pub const DEFAULT_DRAIN_TIMEOUT: Duration = Drain::TIME;
 
-    /// The most bodies that are read at once, unless told otherwise: 256.
+    /// The default of [`drains_at_once`](Self::drains_at_once): 256.
     pub const DEFAULT_DRAINS_AT_ONCE: usize = Drain::BODIES;
 
-    /// Reads so many bytes of the body of a request that is turned away, and drops them, so that a client that is still
-    /// writing gets to read why: 16 MiB unless told otherwise. With 0 nothing is read.
+    /// Sets how many bytes of the body of a refused request are read and dropped. A client that is still writing can then read
+    /// the response. Defaults to 16 MiB. With 0 nothing is read.
     ///
-    /// What is longer, or takes longer than [`drain_timeout`](Self::drain_timeout), ends with the connection, and many
-    /// clients never see the response then. It goes out at once either way. Bodies are drained where they are axum's
-    /// [`Body`](axum::body::Body), and came by HTTP/1.
+    /// A body that is longer, or takes longer than [`drain_timeout`](Self::drain_timeout), ends with the connection, and many
+    /// clients do not see the response then. The response does not wait for the body. Only bodies of the type
+    /// [`Body`](axum::body::Body) that came by HTTP/1 are read.
     ///
     /// ```
     /// use traffik::{Traffik, backend::MemoryBackend};
@@ -127,15 +127,15 @@ impl TraffikBuilder {
         self
     }
 
-    /// Reads the body of a request that is turned away for no longer than this: 10 s unless told otherwise. With none
-    /// nothing is read. A client that sends slowly can hold its connection so much longer.
+    /// Sets how long the body of a refused request is read at most. Defaults to 10 s. With zero nothing is read. A client that
+    /// sends slowly can hold its connection for that time.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.request.drain.time = timeout;
         self
     }
 
-    /// Reads so many bodies of requests that are turned away at once: 256 unless told otherwise. A connection whose turn it
-    /// is not ends with its response. A server that reads a body holds about 400 kB for it.
+    /// Sets how many bodies of refused requests are read concurrently. Defaults to 256. Beyond that number a connection ends with
+    /// its response. A server holds about 400 kB for a body that it reads.
     pub fn drains_at_once(mut self, bodies: usize) -> Self {
         self.request.drain.bodies = Arc::new(Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)));
         self

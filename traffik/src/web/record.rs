@@ -6,7 +6,7 @@ use super::{
     RequestContext,
     rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
 };
-use crate::engine::{Error, Failed, Limits};
+use crate::engine::{CheckResult, Error, Failed, Limits};
 
 impl RequestContext {
     /// Records the limits of a decision.
@@ -14,7 +14,7 @@ impl RequestContext {
     /// # Errors
     ///
     /// Returns the rejection of a request that was refused, or about which there is no decision.
-    pub(super) fn record(&self, decided: Result<Limits, Box<Failed>>) -> Result<Limits, ThrottleRejection> {
+    pub(super) fn record(&self, decided: CheckResult) -> Result<Limits, ThrottleRejection> {
         let limits = decided.map_err(|failed| self.reject(*failed))?;
         self.ledger().record(&limits);
         if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }

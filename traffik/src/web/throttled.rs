@@ -7,7 +7,7 @@ use traffik_core::backend::MaybeReady;
 
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
 use crate::{
-    engine::{Checks, Failed, Limit, Limits, Traffik, decide, resolve},
+    engine::{CheckResult, Checks, Limit, Limits, Traffik, decide, resolve},
     limit::Throttle,
 };
 
@@ -131,12 +131,10 @@ where
 /// Reserves slots and starts the decision.
 ///
 /// This is not part of the future above, which would keep the checks until the decision is there.
-fn begin<'a>(mut checks: Checks<'a>, traffik: &Traffik) -> (Option<QueueSlots>, MaybeReady<'a, Decided>) {
+fn begin<'a>(mut checks: Checks<'a>, traffik: &Traffik) -> (Option<QueueSlots>, MaybeReady<'a, CheckResult>) {
     let slots = QueueSlots::reserve(&mut checks, traffik.clock());
     (slots, decide(checks))
 }
-
-type Decided = Result<Limits, Box<Failed>>;
 
 impl<T> fmt::Debug for Throttled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
