@@ -20,7 +20,7 @@ use traffik::{
     ClientIp, ForwardedHeader,
     backend::MemoryBackend,
     client::Key,
-    decision::Hit,
+    decision::LimitId,
     strategy::{AnyStrategy, FixedWindow},
 };
 
@@ -77,10 +77,11 @@ fn counted<T>(work: impl FnOnce() -> T) -> T {
 /// A client who was there before.
 fn known<K: ClientKey>(limit: &Limit, strategy: &AnyStrategy, times: u32) {
     let keys: Vec<Key> = clients::keys::<K>(1).map(Into::into).collect();
-    let backend = traffik(keys.iter().cloned(), limit, strategy);
+    let id = LimitId::new("benches:limit", strategy.clone());
+    let backend = traffik(keys.iter().cloned(), limit, &id);
     counted(|| {
         for key in keys.iter().cycle().take(times as usize) {
-            assert_eq!(admits(&backend, &[hit(key, strategy, limit)]), limit.admits);
+            assert_eq!(admits(&backend, &[hit(key, &id, limit)]), limit.admits);
         }
     });
 }
@@ -89,18 +90,20 @@ fn known<K: ClientKey>(limit: &Limit, strategy: &AnyStrategy, times: u32) {
 fn two_limits(times: u32) {
     let (limit, key) = (Limit::AMPLE, Key::from(Ipv4Addr::LOCALHOST));
     let [(_, window), _, (_, bucket), ..] = limit.strategies();
-    let hits = [hit(&key, &window, &limit), Hit { uid: "benches:other", ..hit(&key, &bucket, &limit) }];
+    let [window, bucket] =
+        [("benches:limit", window), ("benches:other", bucket)].map(|(uid, one)| LimitId::new(uid, one));
+    let hits = [&window, &bucket].map(|id| hit(&key, id, &limit));
     let backend = traffik([], &limit, &window);
     assert!(counted(|| (0..times).all(|_| admits(&backend, &hits))));
 }
 
 /// Clients who were never there before, once a store with room for so many holds as many as are `known`.
 fn newcomers(room: usize, known: u32, times: u32) {
-    let (limit, strategy) = (Limit::AMPLE, FixedWindow.into());
+    let (limit, id) = (Limit::AMPLE, LimitId::new("benches:limit", FixedWindow));
     let backend = MemoryBackend::new("benches").max_entries(room);
     let mut newcomers = clients::keys::<IpAddr>(known + times).map(Key::from);
-    newcomers.by_ref().take(known as usize).for_each(|key| meet(&backend, &key, &limit, &strategy));
-    assert!(counted(|| newcomers.all(|key| admits(&backend, &[hit(&key, &strategy, &limit)]))));
+    newcomers.by_ref().take(known as usize).for_each(|key| meet(&backend, &key, &limit, &id));
+    assert!(counted(|| newcomers.all(|key| admits(&backend, &[hit(&key, &id, &limit)]))));
 }
 
 /// The same, in stores that are full in every part. Who has to go depends on the digests, and these on a seed drawn at

@@ -16,7 +16,7 @@ use benches::{
     effort::Effort,
     limits::Limit,
 };
-use traffik::client::Key;
+use traffik::{client::Key, decision::LimitId};
 
 const CLIENTS: u32 = 1_000_000;
 
@@ -40,9 +40,10 @@ fn clients() {
     ];
     println!("| governor | {:.1} | {:.1} |", governor[0], governor[1]);
     for (name, strategy) in limit.strategies() {
+        let id = LimitId::new("benches:limit", strategy);
         let traffik = [
-            bytes_of_each(|| contenders::traffik(keys::<String>(), &limit, &strategy)),
-            bytes_of_each(|| contenders::traffik(keys::<IpAddr>(), &limit, &strategy)),
+            bytes_of_each(|| contenders::traffik(keys::<String>(), &limit, &id)),
+            bytes_of_each(|| contenders::traffik(keys::<IpAddr>(), &limit, &id)),
         ];
         println!("| {name} | {:.1} | {:.1} |", traffik[0], traffik[1]);
     }

@@ -31,7 +31,7 @@ async fn row(backends: usize) -> Result {
     for backend in all.iter().cycle().take(tasks) {
         let backend = backend.clone();
         running.spawn(async move {
-            let (key, strategy, rate) = (Key::from("everybody"), AnyStrategy::own(Own), Rate::literal("100000/30d"));
+            let (key, strategy, rate) = (Key::from("everybody"), AnyStrategy::custom(Own), Rate::literal("100000/30d"));
             let mut given_up = 0;
             for _ in 0..CALLS {
                 given_up += u64::from(decide(&backend, &key, &strategy, rate, 1).await.is_err());

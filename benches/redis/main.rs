@@ -23,7 +23,7 @@ use traffik::{
     Rate,
     backend::Backend,
     client::Key,
-    decision::Hit,
+    decision::{Hit, LimitId},
     strategy::{AnyStrategy, FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
@@ -61,7 +61,7 @@ fn strategies() -> [(&'static str, AnyStrategy); 5] {
         ("SlidingWindowCounter", SlidingWindowCounter.into()),
         ("TokenBucket", TokenBucket::new().into()),
         ("Gcra", Gcra::new().burst(100).into()),
-        ("one of one's own", AnyStrategy::own(Own)),
+        ("one of one's own", AnyStrategy::custom(Own)),
     ]
 }
 
@@ -70,5 +70,5 @@ const LENGTHS: [u64; 6] = [1, 10, 100, 1000, 10_000, SlidingWindowLog::MAX_LIMIT
 
 /// Decides about one client's hit, and tells whether it was admitted.
 async fn decide(backend: &RedisBackend, key: &Key, strategy: &AnyStrategy, rate: Rate, cost: u64) -> Result<bool> {
-    Ok(backend.decide(&[Hit { uid: "limit", key, strategy, rate, cost }]).await?.is_admitted())
+    Ok(backend.decide(&[Hit::new(&LimitId::new("limit", strategy.clone()), key, rate, cost)]).await?.is_admitted())
 }

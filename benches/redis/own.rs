@@ -1,7 +1,7 @@
 use traffik::{
     Rate,
     clock::Timestamp,
-    strategy::{FixedWindow, Past, State, Strategy, StrategyError},
+    strategy::{FixedWindow, State, StoredState, Strategy, StrategyError},
 };
 
 /// Is to Redis what no strategy of traffik's is: one that it does not know.
@@ -21,23 +21,23 @@ impl Strategy for Own {
         FixedWindow.capacity(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         FixedWindow.available(past, rate, now)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         FixedWindow.available_at(past, rate, cost, now)
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         FixedWindow.charge(past, rate, cost, now)
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         FixedWindow.refund(past, cost, charged_at, now)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        FixedWindow.rewound(past, now)
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
+        FixedWindow.clamped_to(past, now)
     }
 }

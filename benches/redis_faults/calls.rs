@@ -11,8 +11,8 @@ use traffik::{
     backend::{Backend, BackendError},
     client::Key,
     clock::Timestamp,
-    decision::Hit,
-    strategy::{AnyStrategy, FixedWindow},
+    decision::{Hit, LimitId},
+    strategy::FixedWindow,
 };
 use traffik_redis::RedisBackend;
 
@@ -77,8 +77,8 @@ async fn decide(
     client: &'static str,
     cost: u64,
 ) -> std::result::Result<(u64, Timestamp), BackendError> {
-    let (key, strategy) = (Key::from(client), AnyStrategy::from(FixedWindow));
-    let hit = Hit { uid: "faults", key: &key, strategy: &strategy, rate: Rate::literal("1000000000/30d"), cost };
+    let (key, limit) = (Key::from(client), LimitId::new("faults", FixedWindow));
+    let hit = Hit::new(&limit, &key, Rate::literal("1000000000/30d"), cost);
     let decision = backend.decide(&[hit]).await?;
     let outcome = decision.outcomes().first().ok_or_else(|| BackendError::unavailable("no outcome"))?;
     let [_, used] = outcome.past.as_ref().map_or([0, 0], |past| past.state.words());

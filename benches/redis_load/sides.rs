@@ -10,7 +10,7 @@ use traffik::{
     Rate,
     backend::Backend,
     client::Key,
-    decision::Hit,
+    decision::{Hit, LimitId},
     strategy::{AnyStrategy, FixedWindow, Gcra, SlidingWindowCounter, TokenBucket},
 };
 use traffik_redis::RedisBackend;
@@ -129,7 +129,7 @@ impl Limits {
 struct Asks {
     backend: RedisBackend,
     limits: Limits,
-    uids: Vec<String>,
+    ids: Vec<LimitId>,
     keys: Vec<Key>,
 }
 
@@ -142,9 +142,10 @@ impl Asks {
             .connect()
             .await?;
         let name = limits.name;
-        let uids = (0..limits.strategies.len()).map(|n| format!("{name}:{n}")).collect();
+        let id = |(n, strategy): (usize, &AnyStrategy)| LimitId::new(format!("{name}:{n}"), strategy.clone());
+        let ids = limits.strategies.iter().enumerate().map(id).collect();
         let keys = (0..limits.clients).map(|n| Key::from(format!("client-{n}"))).collect();
-        Ok(Side { name, call: Arc::new(Self { backend, limits, uids, keys }) })
+        Ok(Side { name, call: Arc::new(Self { backend, limits, ids, keys }) })
     }
 }
 
@@ -152,9 +153,7 @@ impl Call for Asks {
     fn call(&self, client: usize) -> Pin<Box<dyn Future<Output = Result> + Send + '_>> {
         Box::pin(async move {
             let key = self.keys.get(client % self.keys.len()).ok_or("no clients")?;
-            let hit = |(strategy, uid)| Hit { uid, key, strategy, rate: self.limits.rate, cost: 1 };
-            let uids = self.uids.iter().map(String::as_str);
-            let hits: Vec<_> = self.limits.strategies.iter().zip(uids).map(hit).collect();
+            let hits: Vec<_> = self.ids.iter().map(|id| Hit::new(id, key, self.limits.rate, 1)).collect();
             self.backend.decide(&hits).await?;
             Ok(())
         })

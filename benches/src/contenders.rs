@@ -4,7 +4,7 @@ use governor::DefaultKeyedRateLimiter;
 use traffik::{
     backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
-    decision::Hit,
+    decision::{Hit, LimitId},
     strategy::AnyStrategy,
 };
 
@@ -63,7 +63,7 @@ pub fn governor<K: ClientKey>(keys: impl IntoIterator<Item = K>, limit: &Limit) 
 #[derive(Debug)]
 pub struct Traffik<'a> {
     backend: MemoryBackend,
-    strategy: &'a AnyStrategy,
+    id: LimitId,
     limit: &'a Limit,
     keys: &'a [Key],
 }
@@ -72,7 +72,8 @@ impl<'a> Traffik<'a> {
     /// One that has met every client.
     #[must_use]
     pub fn new(keys: &'a [Key], limit: &'a Limit, strategy: &'a AnyStrategy) -> Self {
-        Self { backend: traffik(keys.iter().cloned(), limit, strategy), strategy, limit, keys }
+        let id = LimitId::new("benches:limit", strategy.clone());
+        Self { backend: traffik(keys.iter().cloned(), limit, &id), id, limit, keys }
     }
 }
 
@@ -85,32 +86,32 @@ impl Contender for Traffik<'_> {
 
     #[inline]
     fn admits(&self, client: &Key) -> bool {
-        admits(&self.backend, &[hit(client, self.strategy, self.limit)])
+        admits(&self.backend, &[hit(client, &self.id, self.limit)])
     }
 }
 
 /// A store that has met clients of these keys.
-pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, strategy: &AnyStrategy) -> MemoryBackend {
+pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, id: &LimitId) -> MemoryBackend {
     // A store for a million clients is full then in some of its parts. With a tenth more room nobody has to leave.
     let backend = MemoryBackend::new("benches").max_entries(MemoryBackend::DEFAULT_MAX_ENTRIES / 10 * 11);
     for key in keys {
-        meet(&backend, &key, limit, strategy);
+        meet(&backend, &key, limit, id);
     }
     assert_eq!(backend.evictions(), 0, "nobody had to leave");
     backend
 }
 
 /// Lets a client use what clients have used when the clock starts.
-pub fn meet(backend: &MemoryBackend, key: &Key, limit: &Limit, strategy: &AnyStrategy) {
-    let first = Hit { cost: u64::from(limit.used.get()), ..hit(key, strategy, limit) };
+pub fn meet(backend: &MemoryBackend, key: &Key, limit: &Limit, id: &LimitId) {
+    let first = hit(key, id, limit).costing(u64::from(limit.used.get()));
     assert!(admits(backend, &[first]), "a newcomer may use what the limit allows");
 }
 
 /// One request of a client.
 #[inline]
 #[must_use]
-pub const fn hit<'a>(key: &'a Key, strategy: &'a AnyStrategy, limit: &Limit) -> Hit<'a> {
-    Hit { uid: "benches:limit", key, strategy, rate: limit.rate, cost: 1 }
+pub const fn hit<'a>(key: &'a Key, id: &'a LimitId, limit: &Limit) -> Hit<'a> {
+    Hit::new(id, key, limit.rate, 1)
 }
 
 /// Whether the store admits all of `hits`.

@@ -21,7 +21,7 @@ use traffik::{Traffik, backend::MemoryBackend, strategy::AnyStrategy, throttled}
 
 use self::roll_over::RollOver;
 
-#[throttled("mails:sent", "3/day", strategy = AnyStrategy::own(RollOver { saved: 4 }))]
+#[throttled("mails:sent", "3/day", strategy = AnyStrategy::custom(RollOver { saved: 4 }))]
 async fn send() -> Json<Value> {
     Json(json!({ "status": "sent" }))
 }

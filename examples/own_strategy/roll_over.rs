@@ -3,7 +3,7 @@
 use traffik::{
     Rate,
     clock::Timestamp,
-    strategy::{Past, State, Strategy, StrategyError},
+    strategy::{State, StoredState, Strategy, StrategyError},
 };
 
 /// Up to the limit in each window of the clock, and what was saved: the part of earlier windows that was not used, up to
@@ -23,13 +23,13 @@ struct Used {
 }
 
 impl Used {
-    fn stored(past: &Past) -> Self {
+    fn stored(past: &StoredState) -> Self {
         let [start, used] = past.state.words();
         Self { start, used }
     }
 
     /// In the window of `now`, by the rate at which it was stored: with what came back since.
-    fn at(past: &Past, now: Timestamp) -> Self {
+    fn at(past: &StoredState, now: Timestamp) -> Self {
         let Self { start, used } = Self::stored(past);
         let windows = now.as_micros().saturating_sub(start) / past.rate.period_micros();
         let came_back = windows.saturating_mul(past.rate.limit());
@@ -66,17 +66,17 @@ impl Strategy for RollOver {
         rate.limit().saturating_add(self.saved)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let used = past.map_or(0, |past| Used::at(past, now).used);
         self.capacity(rate).saturating_sub(used)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.capacity(rate).saturating_sub(cost);
         past.map_or(now, |past| Used::at(past, now).falls_to(most, past.rate).max(now))
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let window = now.as_micros() - now.as_micros() % rate.period_micros();
         // Under another rate its windows are others, and what is used stays used.
         let used = match past.map(|past| (past.rate.period() == rate.period(), Used::at(&past, now))) {
@@ -88,7 +88,7 @@ impl Strategy for RollOver {
     }
 
     /// What it cost, less all that may have come back of it in the windows that began since.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         let Used { start, used } = Used::stored(&past);
         let period = past.rate.period_micros();
         let begun_until = |time: Timestamp| time.as_micros().saturating_sub(start % period) / period;
@@ -98,7 +98,7 @@ impl Strategy for RollOver {
     }
 
     /// A window that has not begun yet begins now.
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let Used { start, used } = Used::stored(past);
         (now.as_micros() < start).then(|| Used { start: now.as_micros(), used }.write(past.rate))
     }
@@ -115,7 +115,7 @@ mod tests {
 
     /// Asks on each of these days for so much at once, and tells what is left then.
     fn left(asked: &[(u64, u64)]) -> Vec<u64> {
-        let (strategy, mut past) = (AnyStrategy::own(RollOver { saved: 4 }), None);
+        let (strategy, mut past) = (AnyStrategy::custom(RollOver { saved: 4 }), None);
         let mut left = Vec::new();
         for &(day, cost) in asked {
             let now = Timestamp::from_micros(day * 86_400_000_000);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn it_is_refused_until_the_window_that_gives_enough_back() {
-        let strategy = AnyStrategy::own(RollOver { saved: 4 });
+        let strategy = AnyStrategy::custom(RollOver { saved: 4 });
         let at = |micros| Timestamp::from_micros(micros);
         let past = strategy.decide(None, RATE, 7, at(5)).past;
         let then = strategy.available_at(past.as_ref(), RATE, 4, at(5));
@@ -149,21 +149,21 @@ mod tests {
             (RollOver { saved: 4 }, [12, 20, 36].map(|hour| Timestamp::from_micros(hour * 3_600_000_000)));
         let left = |now| {
             let state = strategy.charge(None, RATE, 5, noon);
-            let state = strategy.refund(Past { state, rate: RATE }, 5, noon, now);
-            strategy.available(Some(&Past { state, rate: RATE }), RATE, now)
+            let state = strategy.refund(StoredState { state, rate: RATE }, 5, noon, now);
+            strategy.available(Some(&StoredState { state, rate: RATE }), RATE, now)
         };
         assert_eq!([noon, evening, tomorrow].map(left), [7; 3]);
 
         // Somebody used what came back, and that stays used.
         let state = strategy.charge(None, RATE, 3, noon);
-        let state = strategy.charge(Some(Past { state, rate: RATE }), RATE, 7, tomorrow);
-        let state = strategy.refund(Past { state, rate: RATE }, 3, noon, tomorrow);
-        assert_eq!(strategy.available(Some(&Past { state, rate: RATE }), RATE, tomorrow), 0);
+        let state = strategy.charge(Some(StoredState { state, rate: RATE }), RATE, 7, tomorrow);
+        let state = strategy.refund(StoredState { state, rate: RATE }, 3, noon, tomorrow);
+        assert_eq!(strategy.available(Some(&StoredState { state, rate: RATE }), RATE, tomorrow), 0);
     }
 
     #[test]
     fn a_clock_that_goes_back_opens_nothing() {
-        let strategy = AnyStrategy::own(RollOver { saved: 4 });
+        let strategy = AnyStrategy::custom(RollOver { saved: 4 });
         let past = strategy.decide(None, RATE, 7, Timestamp::from_micros(900_000_000_000)).past;
         assert!(!strategy.decide(past, RATE, 1, Timestamp::from_micros(1)).admitted);
     }

@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
-    decision::{Decision, Hit, Standing},
+    decision::{Decision, Hit, LimitId, Standing},
     strategy::AnyStrategy,
     test::ManualClock,
 };
@@ -36,7 +36,8 @@ impl Course {
     pub(super) async fn run(strategy: &AnyStrategy) -> Result<Self, BackendError> {
         let clock = ManualClock::new();
         let backend = MemoryBackend::new("pictures").clock(clock.clone());
-        let hit = [Hit { uid: "picture", key: &Key::from("client"), strategy, rate: RATE, cost: 1 }];
+        let (limit, key) = (LimitId::new("picture", strategy.clone()), Key::from("client"));
+        let hit = [Hit::new(&limit, &key, RATE, 1)];
         let remaining = |decision: &Decision| {
             let standings = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, outcome));
             standings.map(|standing| standing.remaining()).min().unwrap_or_default()

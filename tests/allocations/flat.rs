@@ -6,6 +6,7 @@ use std::{
 };
 
 use allocation_counter::measure;
+use tests::limit;
 use traffik::{
     Rate,
     backend::MemoryBackend,
@@ -43,7 +44,7 @@ fn assert_flat(strategy: &AnyStrategy, max_entries: u32, addresses: u64, request
         let key = address(number);
         for _ in 0..requests {
             clock.advance(Duration::from_micros(1));
-            assert!(decides_now(&backend, &[Hit { uid: "limit", key: &key, strategy, rate: RATE, cost: 1 }]));
+            assert!(decides_now(&backend, &[Hit::new(limit("limit", strategy), &key, RATE, 1)]));
         }
         assert!(backend.len() <= most, "{} entries", backend.len());
     };
@@ -77,7 +78,7 @@ fn logs_leave_with_their_entries() {
 fn a_log_forgets_what_counts_no_more() {
     let (clock, strategy, key) = (ManualClock::new(), AnyStrategy::from(SlidingWindowLog), Key::from("alice"));
     let backend = MemoryBackend::new("test").clock(clock.clone());
-    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("100/s"), cost: 1 };
+    let hit = Hit::new(limit("limit", &strategy), &key, Rate::literal("100/s"), 1);
     let ask = || {
         clock.advance(Duration::from_millis(10));
         assert!(decides_now(&backend, &[hit]));

@@ -13,6 +13,7 @@ mod uploads;
 use std::{pin::pin, task::Poll};
 
 use allocation_counter::measure;
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, MaybeReady, MemoryBackend},
@@ -58,7 +59,7 @@ type Decide = fn(&MemoryBackend, &[Hit<'_>]) -> bool;
 fn allocations(decide: Decide, strategy: &AnyStrategy, hits: usize) -> [u64; 2] {
     let uids = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let key = Key::from(("203.0.113.7".to_owned(), 42_u64));
-    let hit = |uid: &'static str, cost| Hit { uid, key: &key, strategy, rate: RATE, cost };
+    let hit = |uid: &'static str, cost| Hit::new(limit(uid, strategy), &key, RATE, cost);
     let of = |cost| uids.into_iter().take(hits).map(|uid| hit(uid, cost)).collect::<Vec<_>>();
     let backend = MemoryBackend::new("test").clock(ManualClock::new());
     let (one, rest) = (of(1), of(1000 - TIMES - 1));
@@ -97,7 +98,7 @@ fn a_peek_and_its_numbers_allocate_nothing() {
     let key = Key::from("alice");
     for strategy in &strategies() {
         let backend = MemoryBackend::new("test").clock(ManualClock::new());
-        let hit = Hit { uid: "limit", key: &key, strategy, rate: RATE, cost: 1 };
+        let hit = Hit::new(limit("limit", strategy), &key, RATE, 1);
         assert!(decides(&backend, &[hit]));
         let counted = measure(|| {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -121,7 +122,7 @@ fn what_is_counted_here_is_what_is_allocated() {
     // A client who comes for the first time is stored.
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
     let backend = MemoryBackend::new("test").clock(ManualClock::new());
-    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost: 1 };
+    let hit = Hit::new(limit("limit", &strategy), &key, RATE, 1);
     assert!(measure(|| assert!(decides_now(&backend, &[hit]))).count_total > 0);
 }
 
@@ -133,7 +134,7 @@ fn a_client_who_comes_for_the_first_time_takes_what_is_made_for_many() {
         let counted = measure(|| {
             for client in 0..8000_u64 {
                 let key = Key::from(client);
-                assert!(decides_now(&backend, &[Hit { uid: "limit", key: &key, strategy, rate: RATE, cost: 1 }]));
+                assert!(decides_now(&backend, &[Hit::new(limit("limit", strategy), &key, RATE, 1)]));
             }
         });
         // Room for 256 entries at once, and an index that doubles.

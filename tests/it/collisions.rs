@@ -3,6 +3,7 @@
 use std::{collections::HashSet, net::IpAddr};
 
 use proptest::{collection::vec, prelude::*};
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, MaybeReady, MemoryBackend},
@@ -62,7 +63,7 @@ proptest! {
         let backend = MemoryBackend::new("test");
         let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1000/h"));
         for (key, _) in &keys {
-            let hit = Hit { uid: "collisions", key, strategy: &strategy, rate, cost: 1 };
+            let hit = Hit::new(limit("collisions", &strategy), key, rate, 1);
             prop_assert!(matches!(backend.decide(&[hit]), MaybeReady::Ready(Ok(_))));
         }
         let different: HashSet<_> = keys.iter().map(|(_, told)| told).collect();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, MaybeReady, MemoryBackend},
@@ -30,7 +31,7 @@ impl Story {
     }
 
     fn hit<'a>(&'a self, uid: &'a str, strategy: &'a AnyStrategy, rate: Rate, cost: u64) -> Hit<'a> {
-        Hit { uid, key: &self.alice, strategy, rate, cost }
+        Hit::new(limit(uid, strategy), &self.alice, rate, cost)
     }
 
     fn admits(&self, hits: &[Hit<'_>]) -> bool {
@@ -40,7 +41,10 @@ impl Story {
     /// How long the client has to wait.
     fn wait(&self, hit: Hit<'_>) -> Option<Duration> {
         let MaybeReady::Ready(Ok(decision)) = self.backend.decide(&[hit]) else { return None };
-        decision.outcomes().first().and_then(|outcome| Standing::new(hit.strategy, hit.rate, outcome).retry_after())
+        decision
+            .outcomes()
+            .first()
+            .and_then(|outcome| Standing::new(hit.limit.strategy(), hit.rate, outcome).retry_after())
     }
 }
 
@@ -149,7 +153,7 @@ fn to_fill_the_store_is_no_way_out_of_a_limit() {
         assert!(story.admits(&[story.hit("limit", strategy, rate, 5)]));
         for address in 0..1000_u64 {
             let stranger = Key::from(address);
-            assert!(story.admits(&[Hit { key: &stranger, ..story.hit("limit", strategy, rate, 1) }]));
+            assert!(story.admits(&[Hit::new(limit("limit", strategy), &stranger, rate, 1)]));
             assert!(!story.admits(&[story.hit("limit", strategy, rate, 1)]), "{strategy:?}: amnesty after {address}");
         }
     }
@@ -162,7 +166,7 @@ fn clients_that_went_away_are_not_kept_for_ever() {
         let story = Story::new();
         let of = |name, number: u64| {
             let key = Key::from((name, number));
-            assert!(story.admits(&[Hit { key: &key, ..story.hit("limit", strategy, rate, 1) }]));
+            assert!(story.admits(&[Hit::new(limit("limit", strategy), &key, rate, 1)]));
         };
         (0..1000).for_each(|number| of("gone", number));
         story.clock.advance(Duration::from_secs(120));

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use tests::limit;
 use tokio::task::JoinSet;
 use traffik::{
     Rate,
@@ -35,7 +36,7 @@ fn strategies(burst: u64) -> Vec<AnyStrategy> {
         LeakyBucket::new().into(),
         LeakyBucketWithQueue::new().queue(burst - 1).into(),
         Gcra::new().burst(burst).into(),
-        AnyStrategy::own(CoolDown),
+        AnyStrategy::custom(CoolDown),
     ]
 }
 
@@ -135,7 +136,7 @@ async fn hit_in_round(backend: &RedisBackend, round: u64) -> Result<u64> {
         let strategies = strategies(20);
         tasks.spawn(async move {
             let (key, strategy) = (Key::from(round), strategies.get(usize::try_from(round % 7)?).ok_or("no strategy")?);
-            let hit = Hit { uid: "round", key: &key, strategy, rate: Rate::literal("20/30d"), cost: 1 };
+            let hit = Hit::new(limit("round", strategy), &key, Rate::literal("20/30d"), 1);
             let mut admitted = 0;
             for _ in 0..2 {
                 admitted += u64::from(backend.decide(&[hit]).await?.is_admitted());
@@ -161,7 +162,7 @@ async fn several_limits_at_once() -> Result {
     for task in 0..8 {
         let (backend, key, strategy) = (backend.clone(), key.clone(), strategy.clone());
         tasks.spawn(async move {
-            let mut hits = limits.map(|(uid, rate)| Hit { uid, key: &key, strategy: &strategy, rate, cost: 1 });
+            let mut hits = limits.map(|(uid, rate)| Hit::new(limit(uid, &strategy), &key, rate, 1));
             if task % 2 == 0 {
                 hits.reverse();
             }
@@ -174,10 +175,10 @@ async fn several_limits_at_once() -> Result {
     while let Some(done) = tasks.join_next().await {
         done??;
     }
-    let hits = limits.map(|(uid, rate)| Hit { uid, key: &key, strategy: &strategy, rate, cost: 31 });
+    let hits = limits.map(|(uid, rate)| Hit::new(limit(uid, &strategy), &key, rate, 31));
     let fits: Vec<_> = backend.peek(&hits).await?.outcomes().iter().map(|outcome| outcome.admitted).collect();
     assert_eq!(fits, [false, false]);
-    let hits = limits.map(|(uid, rate)| Hit { uid, key: &key, strategy: &strategy, rate, cost: 30 });
+    let hits = limits.map(|(uid, rate)| Hit::new(limit(uid, &strategy), &key, rate, 30));
     let fits: Vec<_> = backend.peek(&hits).await?.outcomes().iter().map(|outcome| outcome.admitted).collect();
     assert_eq!(fits, [false, true]);
     Ok(())

@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tests::{limit, refunds};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
 use traffik::{
     backend::{Backend, BackendError},
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowLog},
 };
 use traffik_redis::RedisBackend;
@@ -31,7 +32,7 @@ fn client() -> Result<Client> {
 async fn programs_that_were_flushed_are_sent_again() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
-    for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::own(Leases)] {
+    for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::custom(Leases)] {
         let client = Client::new("alice", strategy, "5/30d")?;
         for left in (0..5).rev() {
             server.raw()?.call(&["SCRIPT", "FLUSH"])?;
@@ -164,14 +165,14 @@ async fn a_backend_that_nobody_has_any_more_lets_go_of_its_connection() -> Resul
 async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
-    for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::own(Leases)] {
+    for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::custom(Leases)] {
         let client = Client::new("alice", strategy, "5/30d")?;
         let charged_at = client.decide(&backend, 1).await?.at;
         let key = server.raw()?.keys()?.pop().ok_or("no key")?;
         server.raw()?.call(&["SET", &key, "\u{7f}what a later version stores"])?;
         let error = client.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
         assert!(error.contains("version 127"), "{error}");
-        assert!(backend.refund(&[Receipt { hit: client.hit(1), charged_at }]).await.is_err());
+        assert!(backend.adjust(&[Charge::new(client.hit(1), charged_at).refund()]).await.is_err());
         assert!(server.raw()?.call(&["GET", &key])?.text().contains("later version"));
         backend.clear().await?;
     }
@@ -209,23 +210,23 @@ async fn of_several_receipts_all_are_given_back_or_none_is() -> Result {
     let backend = builder(&server).connect().await?;
     for strategy in [AnyStrategy::from(FixedWindow), SlidingWindowLog.into()] {
         let client = Client::new("alice", strategy, "5/30d")?;
-        let hits = [Hit { uid: "one", ..client.hit(2) }, Hit { uid: "two", ..client.hit(2) }];
+        let hits = [
+            Hit::new(limit("one", &client.strategy), &client.key, client.rate, 2),
+            Hit::new(limit("two", &client.strategy), &client.key, client.rate, 2),
+        ];
         let decision = backend.decide(&hits).await?;
-        let receipts: Vec<_> = hits
-            .iter()
-            .zip(decision.outcomes())
-            .map(|(hit, outcome)| Receipt { hit: *hit, charged_at: outcome.at })
-            .collect();
+        let charges: Vec<_> =
+            hits.iter().zip(decision.outcomes()).map(|(hit, outcome)| Charge::new(*hit, outcome.at)).collect();
         let keys = server.raw()?.keys()?;
         let [one, two] = &keys[..] else { return Err(format!("{keys:?}").into()) };
         let before = server.raw()?.call(&["GET", one])?;
         server.raw()?.call(&["SET", two, "\u{7f}what a later version stores"])?;
-        assert!(backend.refund(&receipts).await.is_err());
+        assert!(backend.adjust(&refunds(&charges)).await.is_err());
         assert_eq!(server.raw()?.call(&["GET", one])?, before);
 
         // Several about one entry add up.
-        backend.refund(&[Receipt { hit: Hit { cost: 1, ..hits[0] }, ..receipts[0] }; 2]).await?;
-        assert!(backend.decide(&[Hit { cost: 5, ..hits[0] }]).await?.is_admitted());
+        backend.adjust(&[Charge::new(hits[0].costing(1), charges[0].at).refund(); 2]).await?;
+        assert!(backend.decide(&[hits[0].costing(5)]).await?.is_admitted());
         backend.clear().await?;
     }
     Ok(())

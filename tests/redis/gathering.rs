@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tests::limit;
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -30,7 +31,7 @@ async fn each_of_many_at_once_gets_its_own_answer() -> Result {
             let key = Key::from(format!("client-{n}"));
             let rate = format!("{}/30d", 1000 + n).parse()?;
             // Every other one asks about two limits at once.
-            let hit = |uid| Hit { uid, key: &key, strategy: &strategy, rate, cost: n + 1 };
+            let hit = |uid| Hit::new(limit(uid, &strategy), &key, rate, n + 1);
             let hits = [hit("one"), hit("other")];
             let decision = backend.decide(&hits[..1 + usize::from(n % 2 == 0)]).await?;
             for outcome in decision.outcomes() {
@@ -173,7 +174,7 @@ fn outside_of_a_runtime_it_is_an_error() -> Result {
     let error = std::pin::pin!(deciding).poll_once().ok_or("it waits")?.err().ok_or("it was decided")?;
     assert!(error.to_string().contains("runtime"), "{error}");
 
-    let own = Client::new("alice", AnyStrategy::own(Leases), "5/min")?;
+    let own = Client::new("alice", AnyStrategy::custom(Leases), "5/min")?;
     let deciding = own.decide(&backend, 1);
     let error = std::pin::pin!(deciding).poll_once().ok_or("it waits")?.err().ok_or("it was decided")?;
     assert!(error.to_string().contains("runtime"), "{error}");

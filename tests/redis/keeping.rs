@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::Backend,
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Receipt},
+    decision::{Charge, Hit},
     strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
     test::ManualClock,
 };
@@ -40,7 +41,7 @@ async fn a_key_lives_until_its_state_expires_and_no_millisecond_longer() -> Resu
             assert_eq!(raw.call(&["STRLEN", &key])?.integer(), Some(34));
 
             // Nor does a refund let it stay.
-            backend.refund(&[Receipt { hit: client.hit(1), charged_at: charged.at }]).await?;
+            backend.adjust(&[Charge::new(client.hit(1), charged.at).refund()]).await?;
             if let Some(until) = raw.call(&["PEXPIRETIME", &key])?.integer() {
                 assert!(
                     until > 0 && until <= i64::try_from(expires.div_ceil(1000))?,
@@ -84,8 +85,7 @@ async fn a_decision_is_one_command_whatever_the_number_of_limits() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let (key, strategies, rate) = (Key::from("alice"), strategies(), Rate::literal("5/30d"));
-    let hits: Vec<_> =
-        strategies.iter().map(|strategy| Hit { uid: "limit", key: &key, strategy, rate, cost: 1 }).collect();
+    let hits: Vec<_> = strategies.iter().map(|strategy| Hit::new(limit("limit", strategy), &key, rate, 1)).collect();
     backend.decide(&hits).await?;
 
     let mut raw = server.raw()?;
@@ -128,7 +128,7 @@ async fn a_clock_that_went_back_is_the_one_case_where_a_refusal_writes() -> Resu
         let day = 86_400_000_000;
         clock.set(Timestamp::from_micros(charged.at.as_micros() - day));
         let refused = client.decide(&backend, 1).await?;
-        let wait = |past: Option<&traffik::strategy::Past>| past.map(|past| past.state.expires());
+        let wait = |past: Option<&traffik::strategy::StoredState>| past.map(|past| past.state.expires());
         assert!(!refused.admitted && wait(refused.past.as_ref()) <= wait(charged.past.as_ref()), "{strategy:?}");
         // It is written, and so a later one waits no longer than that.
         let expires = refused.past.as_ref().map(|past| past.state.expires()).ok_or("nothing stored")?;
@@ -150,7 +150,7 @@ async fn clear_forgets_the_namespace_and_nothing_beside_it() -> Result {
         for client in 0..30 {
             let (key, strategy) = (Key::from(client), AnyStrategy::default());
             let rate = Rate::literal("5/30d");
-            backend.decide(&[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]).await?;
+            backend.decide(&[Hit::new(limit("limit", &strategy), &key, rate, 1)]).await?;
         }
     }
     star.clear().await?;
@@ -211,7 +211,7 @@ async fn no_two_clients_share_an_entry_whatever_they_call_themselves() -> Result
     keys.push(1.into());
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/50d"));
     for key in &keys {
-        let hit = Hit { uid: "search", key, strategy: &strategy, rate, cost: 1 };
+        let hit = Hit::new(limit("search", &strategy), key, rate, 1);
         assert!(backend.decide(&[hit]).await?.is_admitted(), "{key:?}");
     }
     assert_eq!(server.raw()?.keys()?.len(), keys.len());

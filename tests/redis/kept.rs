@@ -20,7 +20,7 @@ use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     breaker::{BreakerState, CircuitBreaker},
     clock::Timestamp,
-    decision::Receipt,
+    decision::Charge,
     on_error::Failover,
     strategy::{AnyStrategy, Concurrency, FixedWindow},
 };
@@ -69,17 +69,17 @@ impl Operation {
         let backend = backend.clone();
         Box::pin(async move {
             let strategy = match self {
-                Self::DecideByCustomStrategy => AnyStrategy::own(Leases),
+                Self::DecideByCustomStrategy => AnyStrategy::custom(Leases),
                 Self::Renew => Concurrency.into(),
                 _ => FixedWindow.into(),
             };
             let client = Client::new("alice", strategy, "100/30d").map_err(BackendError::unavailable)?;
-            let receipt = Receipt { hit: client.hit(1), charged_at: Timestamp::from_micros(1) };
+            let charge = Charge::new(client.hit(1), Timestamp::from_micros(1));
             match self {
                 Self::Decide | Self::DecideByCustomStrategy => client.decide(&backend, 1).await.map(drop),
                 Self::Peek => backend.peek(&[client.hit(1)]).await.map(drop),
-                Self::Refund => backend.refund(&[receipt]).await,
-                Self::Renew => backend.renew(&[receipt]).await.map(drop),
+                Self::Refund => backend.adjust(&[charge.refund()]).await.map(drop),
+                Self::Renew => backend.renew(&[charge]).await.map(drop),
                 Self::Reset => backend.reset(&[client.hit(1)]).await,
             }
         })

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::Backend,
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Receipt},
+    decision::{Charge, Hit},
     strategy::{AnyStrategy, SlidingWindowLog},
     test::ManualClock,
 };
@@ -71,7 +72,7 @@ async fn a_key_lives_until_the_last_charge_ends() -> Result {
         let period = client.rate.period_micros();
         while let Some(last) = charged.pop() {
             assert_eq!(until()?, expires(last.at.as_micros() + period), "{} of {charges}", charged.len());
-            backend.refund(&[Receipt { hit: client.hit(1), charged_at: last.at }]).await?;
+            backend.adjust(&[Charge::new(client.hit(1), last.at).refund()]).await?;
         }
         assert_eq!(raw.keys()?, Vec::<String>::new());
     }
@@ -153,9 +154,13 @@ async fn rust_and_lua_write_the_same_log() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::at(START);
     let backend = builder(&server).connect().await?.by_hand(clock.clone());
-    let (key, log, own, rate) =
-        (Key::from("alice"), AnyStrategy::from(SlidingWindowLog), AnyStrategy::own(Leases), Rate::literal("90/hour"));
-    let hit = |strategy| Hit { uid: "limit", key: &key, strategy, rate, cost: 1 };
+    let (key, log, own, rate) = (
+        Key::from("alice"),
+        AnyStrategy::from(SlidingWindowLog),
+        AnyStrategy::custom(Leases),
+        Rate::literal("90/hour"),
+    );
+    let hit = |strategy| Hit::new(limit("limit", strategy), &key, rate, 1);
     let mut raw = server.raw()?;
     let mut stored = || raw.call(&["GET", "{test:redis|text=alice}|limit|sliding-window-log"]);
     for count in 1..=90 {
@@ -165,7 +170,7 @@ async fn rust_and_lua_write_the_same_log() -> Result {
         let charged_at = backend.decide(&[hit(&log)]).await?;
         if let Some(outcome) = charged_at.outcomes().first().filter(|outcome| outcome.admitted) {
             assert_ne!(stored()?, by_rust);
-            backend.refund(&[Receipt { hit: hit(&log), charged_at: outcome.at }]).await?;
+            backend.adjust(&[Charge::new(hit(&log), outcome.at).refund()]).await?;
         }
         let left = backend.peek(&[hit(&log)]).await?;
         let used =

@@ -34,6 +34,7 @@ mod unwilling;
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, BackendError},
@@ -68,7 +69,7 @@ impl Client {
     }
 
     fn hit(&self, cost: u64) -> Hit<'_> {
-        Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate: self.rate, cost }
+        Hit::new(limit("limit", &self.strategy), &self.key, self.rate, cost)
     }
 
     async fn decide(&self, backend: &RedisBackend, cost: u64) -> std::result::Result<Outcome, BackendError> {

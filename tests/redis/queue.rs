@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request, routing::get};
+use tests::limit;
 use tokio::{sync::Barrier, task::JoinSet};
 use tower::ServiceExt;
 use traffik::{
@@ -31,14 +32,9 @@ type Turn = Option<(Timestamp, Timestamp)>;
 /// Rust.
 async fn take_turns(backend: RedisBackend, is_beside_own: bool) -> Result<Vec<Turn>> {
     let key = Key::from("everybody");
-    let (queue, own) = (AnyStrategy::from(LeakyBucketWithQueue::new().queue(29)), AnyStrategy::own(CoolDown));
-    let hits = [("turns", &queue, RATE), ("own", &own, Rate::literal("1000/30d"))].map(|(uid, strategy, rate)| Hit {
-        uid,
-        key: &key,
-        strategy,
-        rate,
-        cost: 1,
-    });
+    let (queue, own) = (AnyStrategy::from(LeakyBucketWithQueue::new().queue(29)), AnyStrategy::custom(CoolDown));
+    let hits = [("turns", &queue, RATE), ("own", &own, Rate::literal("1000/30d"))]
+        .map(|(uid, strategy, rate)| Hit::new(limit(uid, strategy), &key, rate, 1));
     let hits = if is_beside_own { hits.as_slice() } else { hits.get(..1).unwrap_or_default() };
     let mut turns = Vec::new();
     for _ in 0..4 {

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tests::limit;
 use tokio::time::sleep;
 use traffik::{
     backend::Backend,
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::{FixedWindow, Gcra, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
@@ -103,7 +104,7 @@ async fn what_this_process_gives_back_resets_or_clears_is_known_at_once() -> Res
 
     let charged_at = client.decide(&backend, 0).await?.at;
     assert!(!client.decide(&backend, 1).await?.admitted);
-    backend.refund(&[Receipt { hit: hit(), charged_at }]).await?;
+    backend.adjust(&[Charge::new(hit(), charged_at).refund()]).await?;
     assert!(client.decide(&backend, 1).await?.admitted);
 
     assert!(!client.decide(&backend, 1).await?.admitted);
@@ -162,7 +163,7 @@ async fn a_decision_about_two_limits_tells_both() -> Result {
     let backend = builder(&server).connect().await?;
     let (burst, sustained) =
         (Client::new("alice", Gcra::new(), "1/30d")?, Client::new("alice", FixedWindow, "100/30d")?);
-    let hits = [burst.hit(1), Hit { uid: "sustained", ..sustained.hit(1) }];
+    let hits = [burst.hit(1), Hit::new(limit("sustained", &sustained.strategy), &sustained.key, sustained.rate, 1)];
     assert!(backend.decide(&hits).await?.is_admitted());
     let by_redis = backend.decide(&hits).await?;
     let before = programs(&server)?;
@@ -194,7 +195,7 @@ async fn no_more_is_remembered_than_there_is_room_for() -> Result {
     for round in 0..3 {
         for name in &names {
             let key = traffik::client::Key::from(name.clone());
-            let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+            let hit = Hit::new(limit("limit", &strategy), &key, rate, 1);
             assert_eq!(backend.decide(&[hit]).await?.is_admitted(), round == 0);
         }
         refused_here = backend.stats().refused_here;

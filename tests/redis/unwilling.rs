@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tests::limit;
 use tokio::{task::JoinSet, time::sleep};
 use traffik::{
     Rate,
@@ -75,7 +76,7 @@ async fn out_of_memory_nothing_is_written_and_all_is_well_afterwards() -> Result
         TokenBucket::new().into(),
         Gcra::new().burst(5).into(),
         SlidingWindowLog.into(),
-        AnyStrategy::own(Leases),
+        AnyStrategy::custom(Leases),
     ] {
         let client = Client::new("alice", strategy.clone(), "5/30d")?;
         // Another client beside, of whom nothing is stored yet.
@@ -136,7 +137,7 @@ async fn charge_both(backend: &RedisBackend, cost: u64) -> Result<[u64; 2]> {
     let (key, strategy) = (Key::from("everybody"), AnyStrategy::from(FixedWindow));
     let hits = ["one", "other"].map(|uid| {
         let rate = Rate::literal("1000000/30d");
-        Hit { uid, key: &key, strategy: &strategy, rate, cost }
+        Hit::new(limit(uid, &strategy), &key, rate, cost)
     });
     let decision = backend.decide(&hits).await?;
     let [one, other] = decision.outcomes() else { return Err("not two outcomes".into()) };

@@ -1,4 +1,31 @@
-//! The README and the guide, whose code is compiled and run here. The tests themselves are in `it`.
+//! The README and the guide, whose code is compiled and run here, and what the tests in `it` and elsewhere share.
+
+use std::cell::RefCell;
+
+use traffik_core::{
+    decision::{Adjustment, Charge, LimitId},
+    strategy::AnyStrategy,
+};
+
+/// Returns the limit of a uid and a strategy. It is never freed, and the same thread gets the same one again.
+pub fn limit(uid: &str, strategy: &AnyStrategy) -> &'static LimitId {
+    thread_local! {
+        static LIMITS: RefCell<Vec<&'static LimitId>> = const { RefCell::new(Vec::new()) };
+    }
+    LIMITS.with_borrow_mut(|limits| {
+        let known = limits.iter().find(|known| known.uid() == uid && known.strategy() == strategy).copied();
+        known.unwrap_or_else(|| {
+            let new = Box::leak(Box::new(LimitId::new(uid, strategy.clone())));
+            limits.push(new);
+            new
+        })
+    })
+}
+
+/// Returns the refunds of charges.
+pub fn refunds<'a>(charges: &[Charge<'a>]) -> Vec<Adjustment<'a>> {
+    charges.iter().map(|charge| charge.refund()).collect()
+}
 
 /// A module for each page, with the page as its documentation.
 macro_rules! pages {

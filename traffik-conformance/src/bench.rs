@@ -6,7 +6,7 @@ use traffik_core::{
     backend::{Backend, BackendError},
     client::Key,
     clock::{Clock, ManualClock, Timestamp},
-    decision::{Decision, Hit, Outcome, Receipt},
+    decision::{Charge, Decision, Hit, LimitId, Outcome},
     rate::Rate,
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
@@ -74,7 +74,7 @@ impl Bench {
             Gcra::new().into(),
             Gcra::new().burst(rate.limit()).into(),
             Concurrency.into(),
-            AnyStrategy::own(CoolDown),
+            AnyStrategy::custom(CoolDown),
         ];
         all.into_iter().filter(|one| one.check(rate).is_ok() && (self.supports)(one)).collect()
     }
@@ -88,31 +88,44 @@ impl Bench {
 /// A limit of one client.
 #[derive(Clone)]
 pub(super) struct Entry {
-    pub(super) uid: &'static str,
+    pub(super) limit: LimitId,
     pub(super) key: Key,
-    pub(super) strategy: AnyStrategy,
     pub(super) rate: Rate,
 }
 
 impl Entry {
     pub(super) fn hit(&self, cost: u64) -> Hit<'_> {
-        Hit { uid: self.uid, key: &self.key, strategy: &self.strategy, rate: self.rate, cost }
+        Hit::new(&self.limit, &self.key, self.rate, cost)
     }
 
     pub(super) fn capacity(&self) -> u64 {
-        self.strategy.capacity(self.rate)
+        self.strategy().capacity(self.rate)
     }
 
-    /// Creates the receipt of a charge.
-    pub(super) fn receipt(&self, cost: u64, charged_at: Timestamp) -> Receipt<'_> {
-        Receipt { hit: self.hit(cost), charged_at }
+    pub(super) fn strategy(&self) -> &AnyStrategy {
+        self.limit.strategy()
+    }
+
+    /// Returns a limit of the same client with another uid.
+    pub(super) fn with_uid(&self, uid: &str) -> Self {
+        Self { limit: LimitId::new(uid, self.strategy().clone()), ..self.clone() }
+    }
+
+    /// Returns a limit of the same client with another strategy.
+    pub(super) fn with_strategy(&self, strategy: &AnyStrategy) -> Self {
+        Self { limit: LimitId::new(self.limit.uid(), strategy.clone()), ..self.clone() }
+    }
+
+    /// Creates the charge of a cost.
+    pub(super) fn charge(&self, cost: u64, charged_at: Timestamp) -> Charge<'_> {
+        Charge::new(self.hit(cost), charged_at)
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { uid, key, strategy, rate } = self;
-        write!(f, "{uid:?} for {key:?}, {rate} by {strategy:?}")
+        let Self { limit, key, rate } = self;
+        write!(f, "{:?} for {key:?}, {rate} by {:?}", limit.uid(), limit.strategy())
     }
 }
 
@@ -128,7 +141,8 @@ impl Subject {
     /// Creates a limit for a new client.
     pub(super) fn entry(&mut self, strategy: &AnyStrategy, rate: Rate) -> Entry {
         self.entries += 1;
-        Entry { uid: "limit", key: Key::from(("client", self.entries)), strategy: strategy.clone(), rate }
+        let (limit, key) = (LimitId::new("limit", strategy.clone()), Key::from(("client", self.entries)));
+        Entry { limit, key, rate }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -156,20 +170,21 @@ impl Subject {
         self.compare("a peek", hits, &expected, found)
     }
 
-    pub(super) async fn refund(&mut self, receipts: &[Receipt<'_>]) -> Check {
-        self.reference.refund(receipts, self.now());
-        let refunded = self.backend.refund(receipts).await;
-        refunded.map_err(|error| Mismatch::unanswered_at_all(format!("a refund of {receipts:?}"), &error))
+    pub(super) async fn refund(&mut self, charges: &[Charge<'_>]) -> Check {
+        self.reference.refund(charges, self.now());
+        let refunds: Vec<_> = charges.iter().map(|charge| charge.refund()).collect();
+        let refunded = self.backend.adjust(&refunds).await;
+        refunded.map(drop).map_err(|error| Mismatch::unanswered_at_all(format!("a refund of {charges:?}"), &error))
     }
 
     /// Renews, and compares the renewals with the reference.
-    pub(super) async fn renew(&mut self, receipts: &[Receipt<'_>]) -> Check<Vec<Option<Timestamp>>> {
+    pub(super) async fn renew(&mut self, charges: &[Charge<'_>]) -> Check<Vec<Option<Timestamp>>> {
         let now = self.now();
         let expected: Vec<_> =
-            self.reference.renew(receipts, now).into_iter().map(|is_charged| is_charged.then_some(now)).collect();
-        let asked = format!("a renewal of {receipts:?} at {} us", now.as_micros());
-        match self.backend.renew(receipts).await {
-            Ok(found) if is_same(receipts, &expected, &found) => Ok(found),
+            self.reference.renew(charges, now).into_iter().map(|is_charged| is_charged.then_some(now)).collect();
+        let asked = format!("a renewal of {charges:?} at {} us", now.as_micros());
+        match self.backend.renew(charges).await {
+            Ok(found) if is_same(charges, &expected, &found) => Ok(found),
             Ok(found) => Err(Mismatch::new(asked, expected, found)),
             Err(error) => Err(Mismatch::unanswered_at_all(asked, &error)),
         }
@@ -215,11 +230,11 @@ impl Subject {
 }
 
 /// Compares renewals. The time of a renewal at an unlimited rate does not matter, since nothing is stored.
-fn is_same(receipts: &[Receipt<'_>], expected: &[Option<Timestamp>], found: &[Option<Timestamp>]) -> bool {
-    let is_as_good = |((receipt, expected), found): ((&Receipt<'_>, &Option<Timestamp>), &Option<Timestamp>)| {
-        expected == found || (receipt.hit.rate.is_unlimited() && found.is_some())
+fn is_same(charges: &[Charge<'_>], expected: &[Option<Timestamp>], found: &[Option<Timestamp>]) -> bool {
+    let is_as_good = |((charge, expected), found): ((&Charge<'_>, &Option<Timestamp>), &Option<Timestamp>)| {
+        expected == found || (charge.hit.rate.is_unlimited() && found.is_some())
     };
-    expected.len() == found.len() && receipts.iter().zip(expected).zip(found).all(is_as_good)
+    expected.len() == found.len() && charges.iter().zip(expected).zip(found).all(is_as_good)
 }
 
 /// Compares what the reference does not know.

@@ -1,7 +1,7 @@
 use traffik_core::{
     clock::Timestamp,
     rate::Rate,
-    strategy::{Past, State, Strategy, StrategyError},
+    strategy::{State, StoredState, Strategy, StrategyError},
 };
 
 /// A strategy that no backend knows: it admits up to the limit, and then nothing until a whole period went by without a
@@ -9,7 +9,7 @@ use traffik_core::{
 #[derive(Debug)]
 pub(super) struct CoolDown;
 
-fn used(past: Option<&Past>) -> u64 {
+fn used(past: Option<&StoredState>) -> u64 {
     past.map_or(0, |past| {
         let [used, _] = past.state.words();
         used
@@ -29,27 +29,27 @@ impl Strategy for CoolDown {
         rate.limit()
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, _: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, _: Timestamp) -> u64 {
         rate.limit().saturating_sub(used(past))
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         match past {
             Some(past) if cost > self.available(Some(past), rate, now) => past.state.expires(),
             _ => now,
         }
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         State::new(now.saturating_add(rate.period()), [used(past.as_ref()).saturating_add(cost), now.as_micros()])
     }
 
-    fn refund(&self, past: Past, cost: u64, _: Timestamp, _: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, _: Timestamp, _: Timestamp) -> State {
         let [used, written] = past.state.words();
         State::new(past.state.expires(), [used.saturating_sub(cost), written])
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let [used, written] = past.state.words();
         let was_written_later = written > now.as_micros();
         was_written_later.then(|| State::new(now.saturating_add(past.rate.period()), [used, now.as_micros()]))

@@ -7,22 +7,22 @@ use traffik_core::strategy::AnyStrategy;
 use traffik_core::{
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Outcome, Receipt},
-    strategy::{Past, Strategy},
+    decision::{Charge, Hit, Outcome},
+    strategy::{StoredState, Strategy},
 };
 
 /// What an entry is kept by.
 type Name = (String, &'static str, Key);
 
 #[derive(Debug, Default)]
-pub(super) struct Reference(HashMap<Name, Past>);
+pub(super) struct Reference(HashMap<Name, StoredState>);
 
 /// What several hits of one decision make of one entry.
 struct Entry {
     /// What is known of it at that time, and whether the clock went back since it was written.
-    before: Option<Past>,
+    before: Option<StoredState>,
     is_rewound: bool,
-    after: Option<Past>,
+    after: Option<StoredState>,
     is_charged: bool,
     admitted: bool,
     cost: u64,
@@ -48,28 +48,28 @@ impl Reference {
         outcomes
     }
 
-    pub(super) fn refund(&mut self, receipts: &[Receipt<'_>], now: Timestamp) {
-        for Receipt { hit, charged_at } in receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited()) {
+    pub(super) fn refund(&mut self, charges: &[Charge<'_>], now: Timestamp) {
+        for Charge { hit, at, .. } in charges.iter().filter(|charge| !charge.hit.rate.is_unlimited()) {
             let stored = self.0.remove(&name_of(hit));
-            if let Some(past) = hit.strategy.present(stored, now).past {
+            if let Some(past) = hit.limit.strategy().current(stored, now).past {
                 let rate = past.rate;
-                let state = hit.strategy.refund(past, hit.cost, *charged_at, now);
-                self.0.insert(name_of(hit), Past { state, rate });
+                let state = hit.limit.strategy().refund(past, hit.cost, *at, now);
+                self.0.insert(name_of(hit), StoredState { state, rate });
             }
         }
     }
 
     /// Each by itself: whether it was charged anew.
-    pub(super) fn renew(&mut self, receipts: &[Receipt<'_>], now: Timestamp) -> Vec<bool> {
-        let mut renew_one = |Receipt { hit, charged_at }: &Receipt<'_>| {
+    pub(super) fn renew(&mut self, charges: &[Charge<'_>], now: Timestamp) -> Vec<bool> {
+        let mut renew_one = |Charge { hit, at, .. }: &Charge<'_>| {
             if hit.rate.is_unlimited() {
                 return true;
             }
-            let renewed = hit.strategy.renew(self.0.remove(&name_of(hit)), hit.rate, hit.cost, *charged_at, now);
+            let renewed = hit.limit.strategy().renew(self.0.remove(&name_of(hit)), hit.rate, hit.cost, *at, now);
             self.0.extend(renewed.past.map(|past| (name_of(hit), past)));
             renewed.admitted
         };
-        receipts.iter().map(&mut renew_one).collect()
+        charges.iter().map(&mut renew_one).collect()
     }
 
     pub(super) fn reset(&mut self, hits: &[Hit<'_>]) {
@@ -86,12 +86,12 @@ impl Reference {
         let (mut entries, mut outcomes) = (HashMap::new(), Vec::new());
         for hit in hits {
             if hit.rate.is_unlimited() {
-                outcomes.push(Outcome { admitted: true, past: None, cost: hit.cost, at: now });
+                outcomes.push(Outcome::new(true, hit.cost, now));
                 continue;
             }
             let entry = entries.entry(name_of(hit)).or_insert_with(|| self.entry(hit, now));
             entry.charge(hit, now);
-            outcomes.push(Outcome { admitted: entry.admitted, past: None, cost: entry.cost, at: now });
+            outcomes.push(Outcome::new(entry.admitted, entry.cost, now).with_granted(hit.cost));
         }
         let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
         for (outcome, hit) in outcomes.iter_mut().zip(hits) {
@@ -103,7 +103,7 @@ impl Reference {
 
     fn entry(&self, hit: &Hit<'_>, now: Timestamp) -> Entry {
         // What costs nothing changes nothing: it tells what is known now.
-        let known = hit.strategy.decide(self.0.get(&name_of(hit)).cloned(), hit.rate, 0, now);
+        let known = hit.limit.strategy().decide(self.0.get(&name_of(hit)).cloned(), hit.rate, 0, now);
         Entry {
             after: known.past.clone(),
             before: known.past,
@@ -117,7 +117,7 @@ impl Reference {
 
 impl Entry {
     fn charge(&mut self, hit: &Hit<'_>, now: Timestamp) {
-        let verdict = hit.strategy.decide(self.after.clone(), hit.rate, hit.cost, now);
+        let verdict = hit.limit.strategy().decide(self.after.clone(), hit.rate, hit.cost, now);
         if verdict.admitted {
             self.after = verdict.past;
             self.is_charged |= hit.cost > 0;
@@ -128,5 +128,5 @@ impl Entry {
 }
 
 fn name_of(hit: &Hit<'_>) -> Name {
-    (hit.uid.to_owned(), hit.strategy.name(), hit.key.clone())
+    (hit.limit.uid().to_owned(), hit.limit.strategy().name(), hit.key.clone())
 }

@@ -40,7 +40,7 @@ impl Told {
 
 impl Numbers {
     fn of(hit: &Hit<'_>, outcome: &Outcome) -> Self {
-        let standing = Standing::new(hit.strategy, hit.rate, outcome);
+        let standing = Standing::new(hit.limit.strategy(), hit.rate, outcome);
         Self {
             cost: outcome.cost,
             at: outcome.at,

@@ -14,8 +14,8 @@ impl fmt::Display for Hits<'_> {
         match self.0 {
             [] => f.write_str("no hits"),
             hits => hits.iter().try_for_each(|hit| {
-                let Hit { uid, key, strategy, rate, cost } = hit;
-                write!(f, "\n  {cost} of {uid:?} for {key:?}, {rate} by {strategy:?}")
+                let Hit { limit, key, rate, cost, .. } = hit;
+                write!(f, "\n  {cost} of {:?} for {key:?}, {rate} by {:?}", limit.uid(), limit.strategy())
             }),
         }
     }

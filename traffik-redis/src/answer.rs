@@ -4,7 +4,8 @@ use thiserror::Error;
 use traffik_core::{
     backend::BackendError,
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Outcome},
+    decision::{Adjusted, Adjustment, Decision, Hit, Outcome},
+    strategy::{SettleError, Strategy},
 };
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     places::Places,
     question::Question,
 };
+
+/// The most that the programs store above a limit, in words.
+const MOST: &str = "2^47 for a count, 100 years for a meter, 65536 for a log";
 
 /// The server failed at one of several questions, and charged nothing of it.
 #[derive(Debug, Error)]
@@ -40,9 +44,39 @@ pub(crate) fn decision(told: Told, places: &Places) -> Result<Decision, BackendE
         sum.cost = sum.cost.saturating_add(cost);
         let stored = stored.bytes().ok_or(UnexpectedReply("no state"))?;
         let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
-        outcomes.push(Outcome { admitted: sum.admitted, past, cost: sum.cost, at });
+        outcomes.push(Outcome::new(sum.admitted, sum.cost, at).with_granted(cost).with_past(past));
     }
     Ok(outcomes.into_iter().collect())
+}
+
+/// Returns the outcome of each adjustment, from what the program said of each that it was asked about: what is stored, or the
+/// number of an error.
+pub(crate) fn adjustments(
+    told: Vec<Told>,
+    question: &Question,
+    adjustments: &[Adjustment<'_>],
+) -> Result<Vec<Adjusted>, BackendError> {
+    let mut told = told.into_iter();
+    let mut adjusted = Vec::with_capacity(adjustments.len());
+    for (place, adjustment) in question.places.of_hits.iter().zip(adjustments) {
+        if place.is_none() {
+            adjusted.push(Ok(unlimited(adjustment.actual, AnyClock::system().now())));
+            continue;
+        }
+        let Told { at, said } = told.next().ok_or(UnexpectedReply("too short"))?;
+        if let Some(number) = said.integer() {
+            let strategy = adjustment.charge.hit.limit.strategy().name();
+            adjusted.push(Err(match number {
+                1 => SettleError::TooMuch { strategy, actual: adjustment.actual, most: MOST },
+                _ => SettleError::Indivisible { strategy },
+            }));
+            continue;
+        }
+        let stored = said.bytes().ok_or(UnexpectedReply("no state"))?;
+        let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
+        adjusted.push(Ok(Outcome::new(true, adjustment.actual, at).with_past(past)));
+    }
+    Ok(adjusted)
 }
 
 /// For each hit when it was charged anew, from what the program said of each that it was asked about.
@@ -82,5 +116,5 @@ pub(crate) fn all_unlimited(hits: &[Hit<'_>]) -> Decision {
 
 /// The outcome of a hit at an unlimited rate.
 pub(crate) fn unlimited(cost: u64, at: Timestamp) -> Outcome {
-    Outcome { admitted: true, past: None, cost, at }
+    Outcome::new(true, cost, at)
 }

@@ -3,9 +3,9 @@ use std::{fmt, sync::Arc, time::Duration};
 #[cfg(feature = "test")]
 use traffik_core::clock::AnyClock;
 use traffik_core::{
-    backend::{Answer, Backend, BackendError, MaybeReady},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     clock::Timestamp,
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{
@@ -77,16 +77,20 @@ impl Backend for RedisBackend {
         self.open().map_or_else(closed, |store| store.peek(hits))
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        self.open().map_or_else(closed, |store| store.refund(receipts))
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        self.open().map_or_else(closed, |store| store.adjust(adjustments))
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        self.open().map_or_else(closed, |store| store.renew(receipts))
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        self.open().map_or_else(closed, |store| store.renew(charges))
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
         self.open().map_or_else(closed, |store| store.reset(hits))
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.open().map_or_else(closed, |store| store.control(request))
     }
 
     /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.

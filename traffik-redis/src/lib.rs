@@ -166,6 +166,7 @@ mod builder;
 mod by_swap;
 mod calls;
 mod client;
+mod control;
 mod error;
 mod keys;
 mod owned;

@@ -1,50 +1,79 @@
-//! Hits and receipts that a task can keep: those of a call borrow from its caller.
+//! Hits, charges and adjustments that a task can keep: those of a call borrow from its caller.
 
 use traffik_core::{
-    Rate,
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Receipt},
-    strategy::AnyStrategy,
+    decision::{Adjustment, Charge, Hit, LimitId},
+    rate::Rate,
 };
 
-pub(crate) struct Owned(Vec<OwnedHit>);
-
-struct OwnedHit {
-    uid: String,
+/// One of the three. A field that the kind does not have is 0.
+#[derive(Clone)]
+pub(crate) struct Owned {
+    limit: LimitId,
     key: Key,
-    strategy: AnyStrategy,
     rate: Rate,
     cost: u64,
-    /// For a receipt.
+    at_least: u64,
+    is_enforced: bool,
     charged_at: Timestamp,
+    actual: u64,
+}
+
+/// Copies hits, charges or adjustments.
+pub(crate) fn owned<'a, T: 'a>(all: &'a [T]) -> Vec<Owned>
+where
+    Owned: From<&'a T>,
+{
+    all.iter().map(Owned::from).collect()
+}
+
+pub(crate) fn hits_of(owned: &[Owned]) -> Vec<Hit<'_>> {
+    owned.iter().map(Owned::hit).collect()
+}
+
+pub(crate) fn charges_of(owned: &[Owned]) -> Vec<Charge<'_>> {
+    owned.iter().map(Owned::charge).collect()
+}
+
+pub(crate) fn adjustments_of(owned: &[Owned]) -> Vec<Adjustment<'_>> {
+    owned.iter().map(|owned| owned.charge().settle(owned.actual)).collect()
 }
 
 impl Owned {
-    pub(crate) fn of_hits(hits: &[Hit<'_>]) -> Self {
-        Self(hits.iter().map(|hit| OwnedHit::new(hit, Timestamp::UNIX_EPOCH)).collect())
+    fn hit(&self) -> Hit<'_> {
+        let hit = Hit::new(&self.limit, &self.key, self.rate, self.cost).at_least(self.at_least);
+        if self.is_enforced { hit } else { hit.not_enforced() }
     }
 
-    pub(crate) fn of_receipts(receipts: &[Receipt<'_>]) -> Self {
-        Self(receipts.iter().map(|receipt| OwnedHit::new(&receipt.hit, receipt.charged_at)).collect())
-    }
-
-    pub(crate) fn hits(&self) -> Vec<Hit<'_>> {
-        self.0.iter().map(OwnedHit::hit).collect()
-    }
-
-    pub(crate) fn receipts(&self) -> Vec<Receipt<'_>> {
-        self.0.iter().map(|owned| Receipt { hit: owned.hit(), charged_at: owned.charged_at }).collect()
+    fn charge(&self) -> Charge<'_> {
+        Charge::new(self.hit(), self.charged_at)
     }
 }
 
-impl OwnedHit {
-    fn new(hit: &Hit<'_>, charged_at: Timestamp) -> Self {
-        let Hit { uid, key, strategy, rate, cost } = *hit;
-        Self { uid: uid.to_owned(), key: key.clone(), strategy: strategy.clone(), rate, cost, charged_at }
+impl From<&Hit<'_>> for Owned {
+    fn from(hit: &Hit<'_>) -> Self {
+        Self {
+            limit: hit.limit.clone(),
+            key: hit.key.clone(),
+            rate: hit.rate,
+            cost: hit.cost,
+            at_least: hit.at_least,
+            is_enforced: hit.enforced,
+            charged_at: Timestamp::UNIX_EPOCH,
+            actual: 0,
+        }
     }
+}
 
-    fn hit(&self) -> Hit<'_> {
-        Hit { uid: &self.uid, key: &self.key, strategy: &self.strategy, rate: self.rate, cost: self.cost }
+impl From<&Charge<'_>> for Owned {
+    fn from(charge: &Charge<'_>) -> Self {
+        Self { charged_at: charge.at, ..Self::from(&charge.hit) }
+    }
+}
+
+impl From<&Adjustment<'_>> for Owned {
+    fn from(adjustment: &Adjustment<'_>) -> Self {
+        Self { actual: adjustment.actual, ..Self::from(&adjustment.charge) }
     }
 }

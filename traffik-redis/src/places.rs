@@ -32,7 +32,7 @@ impl Places {
 
     fn place(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<usize, BackendError> {
         // Beyond what it checks the numbers would not be exact.
-        hit.strategy.check(hit.rate).map_err(BackendError::unavailable)?;
+        hit.limit.strategy().check(hit.rate).map_err(BackendError::unavailable)?;
         let key = keys.of(hit).map_err(BackendError::unavailable)?;
         Ok(self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
             self.keys.push(key);
@@ -42,6 +42,6 @@ impl Places {
 
     /// Whether it is a hit that only its own strategy can decide about, since no program can.
     pub(crate) fn is_own(hit: &Hit<'_>) -> bool {
-        LuaStrategy::of(hit.strategy).is_none() && !hit.rate.is_unlimited()
+        LuaStrategy::of(hit.limit.strategy()).is_none() && !hit.rate.is_unlimited()
     }
 }

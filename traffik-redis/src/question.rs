@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A cost that never fits. Higher ones are sent as this one: no limit and no bucket is so large.
-const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
+pub(crate) const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
 
 /// A delay that no queue reaches, in microseconds: 142 years.
 const NO_BOUND: u64 = (1 << 52) - 1;
@@ -63,17 +63,21 @@ impl Question {
 
     /// Adds a hit about a key.
     fn add(&mut self, hit: &Hit<'_>, place: usize) -> Result<(), BackendError> {
-        let strategy = LuaStrategy::of(hit.strategy)
-            .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.strategy.name())))?;
+        let strategy = LuaStrategy::of(hit.limit.strategy())
+            .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
         self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
         self.packed.extend(number(place + 1)?);
         self.packed.push(strategy as u8);
-        let numbers =
-            [hit.strategy.capacity(hit.rate), hit.rate.limit(), hit.rate.period_micros(), hit.cost.min(NEVER_FITS)];
+        let numbers = [
+            hit.limit.strategy().capacity(hit.rate),
+            hit.rate.limit(),
+            hit.rate.period_micros(),
+            hit.cost.min(NEVER_FITS),
+        ];
         for number in numbers {
             self.packed.extend(number.to_le_bytes().into_iter().take(6));
         }
-        if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.strategy {
+        if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.limit.strategy() {
             let longest = queue.longest_delay().map_or(NO_BOUND, |longest| longest.min(NO_BOUND));
             self.packed.extend(longest.to_le_bytes().into_iter().take(7));
         }
@@ -91,15 +95,15 @@ fn number(key: usize) -> Result<[u8; 2], BackendError> {
 mod tests {
     use traffik_core::{
         client::Key,
+        decision::LimitId,
         strategy::{SlidingWindowLog, TokenBucket},
     };
 
     use super::*;
 
     fn question(strategy: impl Into<AnyStrategy>, rates: &[Rate], cost: u64) -> Result<Question, BackendError> {
-        let (key, strategy) = (Key::from("alice"), strategy.into());
-        let hits: Vec<_> =
-            rates.iter().map(|&rate| Hit { uid: "u", key: &key, strategy: &strategy, rate, cost }).collect();
+        let (key, limit) = (Key::from("alice"), LimitId::new("u", strategy));
+        let hits: Vec<_> = rates.iter().map(|&rate| Hit::new(&limit, &key, rate, cost)).collect();
         Question::new(&Keys::new("n", None), &hits)
     }
 

@@ -18,7 +18,7 @@ use traffik_core::{
     Rate,
     clock::Timestamp,
     decision::{Decision, Hit, Outcome},
-    strategy::{Past, Strategy},
+    strategy::{StoredState, Strategy},
 };
 
 use crate::{answer, places::Places, scripts::LuaStrategy};
@@ -36,7 +36,7 @@ pub(crate) struct Refusals {
 
 /// What Redis said of one hit of a decision that it refused.
 struct Known {
-    past: Option<Past>,
+    past: Option<StoredState>,
     rate: Rate,
     cost: u64,
     /// When Redis decided, by its clock: between these two moments by ours.
@@ -144,13 +144,13 @@ impl Known {
     fn refuses(&self, hit: &Hit<'_>, now: Moment) -> bool {
         let latest = self.at.saturating_add(now.since(self.asked).unwrap_or_default());
         let past = self.past_at(latest);
-        hit.cost > 0 && !hit.strategy.fits(past, hit.rate, hit.cost, latest)
+        hit.cost > 0 && !hit.limit.strategy().fits(past, hit.rate, hit.cost, latest)
     }
 
     /// An outline of a log tells only of the hit that it was made for, and what is said of a strategy that is not known here
     /// likewise: one that costs more may fit long before all of the log has ended, which is what an outline would say.
     fn tells_of(&self, hit: &Hit<'_>) -> bool {
-        match LuaStrategy::of(hit.strategy) {
+        match LuaStrategy::of(hit.limit.strategy()) {
             None | Some(LuaStrategy::SlidingWindowLog) => hit.rate == self.rate && hit.cost == self.cost,
             Some(_) => true,
         }
@@ -159,10 +159,10 @@ impl Known {
     /// How the limit stands. The wait is told from when Redis was heard: it is rather too long than too short.
     fn outcome(&self, hit: &Hit<'_>, admitted: bool, now: Moment) -> Outcome {
         let at = self.at.saturating_add(now.since(self.heard).unwrap_or_default());
-        Outcome { admitted, past: self.past_at(at).cloned(), cost: hit.cost, at }
+        Outcome::new(admitted, hit.cost, at).with_past(self.past_at(at).cloned())
     }
 
-    fn past_at(&self, time: Timestamp) -> Option<&Past> {
+    fn past_at(&self, time: Timestamp) -> Option<&StoredState> {
         self.past.as_ref().filter(|past| past.state.expires() > time)
     }
 }
@@ -207,15 +207,15 @@ mod tests {
             let rig = Self { refusals: Refusals::new(10, max_age), key: "alice".into(), strategy: FixedWindow.into() };
             let end = Timestamp::from_micros(AT + WAIT);
             let state = State::new(end, [AT + WAIT - RATE.period_micros(), 5]);
-            let past = Some(Past { state, rate: RATE });
-            let refusal = Outcome { admitted: false, past, cost: 1, at: Timestamp::from_micros(AT) };
+            let past = Some(StoredState { state, rate: RATE });
+            let refusal = Outcome::new(false, 1, Timestamp::from_micros(AT)).with_past(past);
             let (_, places) = rig.ask(1);
             rig.refusals.remember(&places, &std::iter::once(refusal).collect(), [ASKED, HEARD]);
             rig
         }
 
         fn ask(&self, cost: u64) -> ([Hit<'_>; 1], Places) {
-            let hits = [Hit { uid: "u", key: &self.key, strategy: &self.strategy, rate: RATE, cost }];
+            let hits = [Hit::new(limit("u", &self.strategy), &self.key, RATE, cost)];
             let places = Places::of(&hits, &Keys::new("n", None)).unwrap();
             (hits, places)
         }

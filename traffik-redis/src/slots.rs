@@ -2,7 +2,7 @@
 
 use traffik_core::{
     backend::BackendError,
-    decision::{Decision, Hit, Outcome, Receipt},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{client::slot_of, keys::Keys};
@@ -72,8 +72,8 @@ impl Slots {
     }
 }
 
-/// Returns the receipts of a decision that was charged.
-pub(crate) fn receipts<'a>(hits: &[Hit<'a>], decision: &Decision) -> Vec<Receipt<'a>> {
-    let receipt = |(hit, outcome): (&Hit<'a>, &Outcome)| Receipt { hit: *hit, charged_at: outcome.at };
-    hits.iter().zip(decision.outcomes()).map(receipt).collect()
+/// Returns the refunds of what a decision charged.
+pub(crate) fn refunds<'a>(hits: &[Hit<'a>], decision: &Decision) -> Vec<Adjustment<'a>> {
+    let charged = hits.iter().zip(decision.outcomes()).filter(|(_, outcome)| outcome.admitted);
+    charged.map(|(hit, outcome)| Charge::new(hit.costing(outcome.granted), outcome.at).refund()).collect()
 }

@@ -8,9 +8,9 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::Instant;
 use traffik_core::{
-    backend::{Answer, BackendError, MaybeReady},
+    backend::{Answer, BackendError, Control, ControlRequest, MaybeReady},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{
@@ -18,12 +18,13 @@ use crate::{
     by_swap::{self, Turns},
     calls::{Calls, Count, Exchange},
     client::{Client, UnexpectedReply},
+    control,
     keys::Keys,
-    owned::Owned,
+    owned::{Owned, adjustments_of, charges_of, hits_of, owned},
     places::Places,
-    question::Question,
+    question::{NEVER_FITS, Question},
     refusals::{Moment, Refusals},
-    slots::{Slots, receipts},
+    slots::{Slots, refunds},
 };
 
 pub(crate) struct Store {
@@ -77,9 +78,9 @@ impl Store {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
         self.calls.counts().add(Count::Decisions, 1);
-        let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
+        let (store, owned) = (Arc::clone(self), owned(hits));
         let decide = |exchange: Arc<Exchange>| async move {
-            let decision = by_swap::decide(&exchange, &store.turns, &owned.hits(), &places).await?;
+            let decision = by_swap::decide(&exchange, &store.turns, &hits_of(&owned), &places).await?;
             store.refusals.remember(&places, &decision, [asked, Moment::now()]);
             Ok(decision)
         };
@@ -101,9 +102,9 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        let (store, owned, deadline) = (Arc::clone(self), Owned::of_hits(hits), self.calls.deadline());
+        let (store, owned, deadline) = (Arc::clone(self), owned(hits), self.calls.deadline());
         let decide = async move {
-            let parts = slots.split(&owned.hits());
+            let parts = slots.split(&hits_of(&owned));
             let mut charged = Vec::new();
             for part in &parts {
                 let answer = async {
@@ -137,7 +138,7 @@ impl Store {
 
     async fn give_back(self: &Arc<Self>, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
         for (hits, decision) in parts.iter().zip(charged) {
-            if let Err(error) = self.refund(&receipts(hits, decision)).await {
+            if let Err(error) = self.adjust(&refunds(hits, decision)).await {
                 tracing::warn!(%error, "a refused request keeps what it was charged in another slot");
             }
         }
@@ -175,9 +176,9 @@ impl Store {
     }
 
     pub(crate) fn peek(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, Decision> {
-        let (store, owned) = (Arc::clone(self), Owned::of_hits(hits));
+        let (store, owned) = (Arc::clone(self), owned(hits));
         let peek = |slots: Slots, exchange: Arc<Exchange>| async move {
-            let parts = slots.split(&owned.hits());
+            let parts = slots.split(&hits_of(&owned));
             let answers = join_all(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
             Ok(slots.join(&answers.into_iter().collect::<Result<Vec<_>, _>>()?))
         };
@@ -197,75 +198,86 @@ impl Store {
         answer::decision(told.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
-    /// Gives back what custom strategies charged one by one, so that one that panics is no concern of others, and all else in
-    /// one call for each slot.
-    pub(crate) fn refund(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, ()> {
-        let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Owned| async move {
-            store.refund_in_one(&exchange, &owned.receipts()).await
+    /// Adjusts charges of custom strategies one by one, so that one that panics is no concern of others, and all others in one
+    /// call for each slot.
+    pub(crate) fn adjust(self: &Arc<Self>, adjustments: &[Adjustment<'_>]) -> Answer<'static, Vec<Adjusted>> {
+        let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
+            store.adjust_in_one(&exchange, &adjustments_of(&owned)).await
         };
-        answer_or_error(self.start_parts(receipts, work).map(|(_, parts)| {
+        answer_or_error(self.start_parts(&owned(adjustments), work).map(|(slots, parts)| {
             MaybeReady::pending(async move {
-                let parts = parts.await;
-                let ran = parts.iter().any(Result::is_ok);
-                match gravest(parts.into_iter().filter_map(Result::err)) {
-                    None => Ok(()),
-                    Some(error) if ran && !error.may_have_run() => Err(BackendError::unavailable(error)),
+                let (mut adjusted, mut failed) = (Vec::new(), Vec::new());
+                for part in parts.await {
+                    match part {
+                        Ok(part) => adjusted.push(part),
+                        Err(error) => failed.push(error),
+                    }
+                }
+                match gravest(failed) {
+                    None => Ok(slots.in_order(adjusted)),
+                    Some(error) if !adjusted.is_empty() && !error.may_have_run() => {
+                        Err(BackendError::unavailable(error))
+                    }
                     Some(error) => Err(error),
                 }
             })
         }))
     }
 
-    /// Starts some work for each receipt of a custom strategy, and for all others of a slot together. Returns where the receipts of
-    /// each part stand among all, and what comes of each part.
+    /// Starts some work for each charge of a custom strategy, and for all others of a slot together. Returns where the charges of
+    /// each part stand among all, and the result of each part.
     fn start_parts<T, F, W>(
         self: &Arc<Self>,
-        receipts: &[Receipt<'_>],
+        charges: &[Owned],
         work: F,
     ) -> Result<(Slots, impl Future<Output = Vec<Result<T, BackendError>>> + Send + use<T, F, W>), BackendError>
     where
         T: Send + 'static,
-        F: Fn(Arc<Self>, Arc<Exchange>, Owned) -> W,
+        F: Fn(Arc<Self>, Arc<Exchange>, Vec<Owned>) -> W,
         W: Future<Output = Result<T, BackendError>> + Send + 'static,
     {
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+        let hits = hits_of(charges);
         let slots = self.slots(&hits)?.with_each_apart(|place| hits.get(place).is_some_and(Places::is_own));
-        let start = |part: &Vec<Receipt<'_>>| {
-            let (store, owned) = (Arc::clone(self), Owned::of_receipts(part));
-            let started = answer_or_error(self.calls.start(|exchange| work(store, exchange, owned)));
+        let start = |part: Vec<Owned>| {
+            let store = Arc::clone(self);
+            let started = answer_or_error(self.calls.start(|exchange| work(store, exchange, part)));
             // A custom strategy may panic, which is an error of its part.
             let caught = AssertUnwindSafe(started.into_future()).catch_unwind();
             caught.map(|done| done.unwrap_or_else(|_| Err(BackendError::unavailable("a custom strategy panicked"))))
         };
-        let parts = join_all(slots.split(receipts).iter().map(start).collect::<Vec<_>>());
+        let parts = join_all(slots.split(charges).into_iter().map(start).collect::<Vec<_>>());
         Ok((slots, parts))
     }
 
-    async fn refund_in_one(&self, exchange: &Exchange, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        let limited = || receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
-        let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+    async fn adjust_in_one(
+        &self,
+        exchange: &Exchange,
+        adjustments: &[Adjustment<'_>],
+    ) -> Result<Vec<Adjusted>, BackendError> {
+        let hits: Vec<_> = adjustments.iter().map(|adjustment| adjustment.charge.hit).collect();
         if hits.iter().any(Places::is_own) {
             let places = Places::of(&hits, &self.keys)?;
-            let refunded = by_swap::refund(exchange, &self.turns, receipts, &places).await;
+            let adjusted = by_swap::adjust(exchange, &self.turns, adjustments, &places).await;
             self.refusals.forget(&places.keys, Moment::now());
-            return refunded;
+            return adjusted;
         }
-        let question = Question::new(&self.keys, limited().map(|receipt| &receipt.hit))?;
+        let question = Question::new(&self.keys, &hits)?;
         if question.strategies.is_none() {
-            return Ok(());
+            let now = AnyClock::system().now();
+            return Ok(adjustments.iter().map(|adjustment| Ok(answer::unlimited(adjustment.actual, now))).collect());
         }
-        let refunded = exchange.ask(|programs| &programs.refund, &question, Some(times_of(receipts))).await;
+        let told = exchange.ask(|programs| &programs.adjust, &question, Some(amounts_of(adjustments))).await;
         self.refusals.forget(&question.places.keys, Moment::now());
-        refunded.map(drop)
+        answer::adjustments(told?, &question, adjustments)
     }
 
     /// Charges anew, each by itself. One that is not known to be charged is told as not charged, which it is an error to be told
     /// of all.
-    pub(crate) fn renew(self: &Arc<Self>, receipts: &[Receipt<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
-        let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Owned| async move {
-            store.renew_in_one(&exchange, &owned.receipts()).await
+    pub(crate) fn renew(self: &Arc<Self>, charges: &[Charge<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
+        let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
+            store.renew_in_one(&exchange, &charges_of(&owned)).await
         };
-        answer_or_error(self.start_parts(receipts, work).map(|(slots, parts)| {
+        answer_or_error(self.start_parts(&owned(charges), work).map(|(slots, parts)| {
             MaybeReady::pending(async move {
                 let mut failed = Vec::new();
                 let not_renewed = |(length, part): (usize, Result<_, _>)| {
@@ -288,21 +300,32 @@ impl Store {
     async fn renew_in_one(
         &self,
         exchange: &Exchange,
-        receipts: &[Receipt<'_>],
+        charges: &[Charge<'_>],
     ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        if let [receipt] = receipts {
-            if Places::is_own(&receipt.hit) {
-                let places = Places::of(&[receipt.hit], &self.keys)?;
-                return Ok(vec![by_swap::renew(exchange, &self.turns, receipt, &places).await?]);
+        if let [charge] = charges {
+            if Places::is_own(&charge.hit) {
+                let places = Places::of(&[charge.hit], &self.keys)?;
+                return Ok(vec![by_swap::renew(exchange, &self.turns, charge, &places).await?]);
             }
         }
-        let question = Question::new(&self.keys, receipts.iter().map(|receipt| &receipt.hit))?;
+        let question = Question::new(&self.keys, charges.iter().map(|charge| &charge.hit))?;
         if question.strategies.is_none() {
             let now = AnyClock::system().now();
-            return Ok(vec![Some(now); receipts.len()]);
+            return Ok(vec![Some(now); charges.len()]);
         }
-        let told = exchange.ask(|programs| &programs.renew, &question, Some(times_of(receipts))).await?;
+        let told = exchange.ask(|programs| &programs.renew, &question, Some(times_of(charges))).await?;
         answer::renewals(&told, &question)
+    }
+
+    pub(crate) fn control(self: &Arc<Self>, request: ControlRequest<'_>) -> Answer<'static, Control> {
+        let control = |arguments| {
+            let keys = [self.keys.control()];
+            let run = |exchange: Arc<Exchange>| async move {
+                control::answer(exchange.run(|scripts| &scripts.control, &keys, arguments).await?)
+            };
+            self.calls.start(run)
+        };
+        answer_or_error(control::arguments(&request).and_then(control))
     }
 
     pub(crate) fn reset(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, ()> {
@@ -333,10 +356,20 @@ impl Store {
     }
 }
 
-/// When each was charged that a program has to see, as `refund.lua` and `renew.lua` read it.
-fn times_of(receipts: &[Receipt<'_>]) -> Vec<u8> {
-    let limited = receipts.iter().filter(|receipt| !receipt.hit.rate.is_unlimited());
-    limited.flat_map(|receipt| receipt.charged_at.as_micros().to_le_bytes().into_iter().take(7)).collect()
+/// The time and the actual cost of each adjustment that a program has to see, as `adjust.lua` reads them.
+fn amounts_of(adjustments: &[Adjustment<'_>]) -> Vec<u8> {
+    let limited = adjustments.iter().filter(|adjustment| !adjustment.charge.hit.rate.is_unlimited());
+    let amounts = limited.flat_map(|Adjustment { charge, actual, .. }| {
+        let (at, actual) = (charge.at.as_micros().to_le_bytes(), actual.min(&NEVER_FITS).to_le_bytes());
+        at.into_iter().take(7).chain(actual.into_iter().take(6))
+    });
+    amounts.collect()
+}
+
+/// The time of each charge that a program has to see, as `renew.lua` reads it.
+fn times_of(charges: &[Charge<'_>]) -> Vec<u8> {
+    let limited = charges.iter().filter(|charge| !charge.hit.rate.is_unlimited());
+    limited.flat_map(|charge| charge.at.as_micros().to_le_bytes().into_iter().take(7)).collect()
 }
 
 /// An error that came before anything was started is an answer.

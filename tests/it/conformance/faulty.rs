@@ -9,15 +9,15 @@ use std::{
 };
 
 use traffik::{
-    backend::{Answer, Backend, BackendError, MaybeReady},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::{Key, Part},
     clock::{Clock, Timestamp},
-    decision::{Decision, Hit, Outcome, Receipt},
-    strategy::{Past, Strategy},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit, Outcome},
+    strategy::{StoredState, Strategy},
     test::ManualClock,
 };
 
-use crate::owned::Owned;
+use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 
 /// What can be wrong with a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(super) enum Fault {
     ClosesOnce,
 }
 
-pub(super) type Entries = Arc<Mutex<HashMap<Name, Past>>>;
+pub(super) type Entries = Arc<Mutex<HashMap<Name, StoredState>>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name {
@@ -126,7 +126,7 @@ impl Faulty {
         self.fault == fault
     }
 
-    fn open(&self) -> Result<MutexGuard<'_, HashMap<Name, Past>>, BackendError> {
+    fn open(&self) -> Result<MutexGuard<'_, HashMap<Name, StoredState>>, BackendError> {
         let closed = *self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         if closed && !self.has(Fault::StaysOpen) {
             return Err(BackendError::Closed);
@@ -148,25 +148,25 @@ impl Faulty {
         let bytes = hit.key.to_bytes();
         let client = match self.fault {
             Fault::JoinsKeys => joined(hit.key),
-            Fault::JoinsNames => format!("{}:{}", hit.uid, joined(hit.key)),
+            Fault::JoinsNames => format!("{}:{}", hit.limit.uid(), joined(hit.key)),
             Fault::TrimsTexts => joined(hit.key).trim().to_owned(),
             Fault::IgnoresCase => format!("{:?}", bytes.to_ascii_lowercase()),
             _ => format!("{bytes:?}"),
         };
         let strategy = match self.fault {
             Fault::ForgetsTheStrategy => String::new(),
-            Fault::KeepsSettingsApart => format!("{:?}", hit.strategy),
-            _ => hit.strategy.name().to_owned(),
+            Fault::KeepsSettingsApart => format!("{:?}", hit.limit.strategy()),
+            _ => hit.limit.strategy().name().to_owned(),
         };
-        let uid = if self.has(Fault::JoinsNames) { "" } else { hit.uid };
+        let uid = if self.has(Fault::JoinsNames) { "" } else { hit.limit.uid() };
         let namespace = if self.has(Fault::SharesNamespaces) { "" } else { &self.namespace };
         Name { namespace: namespace.to_owned(), uid: uid.to_owned(), strategy, client }
     }
 
-    fn known(&self, entries: &HashMap<Name, Past>, hit: &Hit<'_>) -> Option<Past> {
+    fn known(&self, entries: &HashMap<Name, StoredState>, hit: &Hit<'_>) -> Option<StoredState> {
         let mut past = entries.get(&self.name(hit)).cloned()?;
         let now = self.now();
-        let is_of_the_future = hit.strategy.rewound(&past, now).is_some();
+        let is_of_the_future = hit.limit.strategy().clamped_to(&past, now).is_some();
         let is_old = past.state.expires() <= now.saturating_add(Duration::from_millis(1));
         match self.fault {
             Fault::ForgetsTheRate => past.rate = hit.rate,
@@ -178,21 +178,25 @@ impl Faulty {
     }
 
     /// What comes of the hits, and what is to be stored.
-    fn decide_by(&self, entries: &HashMap<Name, Past>, hits: &[Hit<'_>]) -> (Decision, Vec<(Name, Option<Past>)>) {
+    fn decide_by(
+        &self,
+        entries: &HashMap<Name, StoredState>,
+        hits: &[Hit<'_>],
+    ) -> (Decision, Vec<(Name, Option<StoredState>)>) {
         let now = self.now();
-        let mut before: HashMap<Name, Option<Past>> = HashMap::new();
-        let mut after: HashMap<Name, Option<Past>> = HashMap::new();
+        let mut before: HashMap<Name, Option<StoredState>> = HashMap::new();
+        let mut after: HashMap<Name, Option<StoredState>> = HashMap::new();
         let mut tried: HashMap<Name, (bool, u64)> = HashMap::new();
         let (mut outcomes, mut changed, mut rewound) = (Vec::new(), Vec::new(), Vec::new());
         for hit in hits {
             let name = self.name(hit);
             if hit.rate.is_unlimited() && !self.has(Fault::ChargesTheUnlimited) {
-                outcomes.push(Outcome { admitted: true, past: None, cost: hit.cost, at: now });
+                outcomes.push(Outcome::new(true, hit.cost, now));
                 continue;
             }
             let rate = if hit.rate.is_unlimited() { traffik::Rate::literal("5/min") } else { hit.rate };
             if !before.contains_key(&name) {
-                let known = hit.strategy.decide(self.known(entries, hit), rate, 0, now);
+                let known = hit.limit.strategy().decide(self.known(entries, hit), rate, 0, now);
                 if known.is_new && !self.has(Fault::NotesNoTime) {
                     rewound.push((name.clone(), known.past.clone()));
                 }
@@ -205,19 +209,19 @@ impl Faulty {
                 _ => hit.cost,
             };
             let base = if self.has(Fault::AddsNothingUp) { &before } else { &after };
-            let verdict = hit.strategy.decide(base.get(&name).cloned().flatten(), rate, asked, now);
+            let verdict = hit.limit.strategy().decide(base.get(&name).cloned().flatten(), rate, asked, now);
             let (fits, cost) = tried.entry(name.clone()).or_insert((true, 0));
             *fits &= verdict.admitted;
             let is_wrapped = self.has(Fault::WrapsSums);
             *cost = if is_wrapped { cost.wrapping_add(hit.cost) } else { cost.saturating_add(hit.cost) };
-            outcomes.push(Outcome { admitted: *fits, past: None, cost: *cost, at: self.clock.now() });
+            outcomes.push(Outcome::new(*fits, *cost, self.clock.now()));
             if verdict.admitted && verdict.is_new {
                 after.insert(name.clone(), verdict.past.clone());
                 changed.push((name, verdict.past));
             } else if self.has(Fault::CountsRefusals) {
-                let left = hit.strategy.available(after.get(&name).cloned().flatten().as_ref(), rate, now);
+                let left = hit.limit.strategy().available(after.get(&name).cloned().flatten().as_ref(), rate, now);
                 if left > 0 {
-                    let past = hit.strategy.decide(after.get(&name).cloned().flatten(), rate, 1, now).past;
+                    let past = hit.limit.strategy().decide(after.get(&name).cloned().flatten(), rate, 1, now).past;
                     changed.push((name, past));
                 }
             }
@@ -235,31 +239,31 @@ impl Faulty {
         (outcomes.into_iter().collect(), rewound)
     }
 
-    fn peek_by(&self, entries: &HashMap<Name, Past>, hits: &[Hit<'_>]) -> Decision {
+    fn peek_by(&self, entries: &HashMap<Name, StoredState>, hits: &[Hit<'_>]) -> Decision {
         let (decision, _) = self.decide_by(entries, hits);
         let outcomes = decision.outcomes().iter().zip(hits).map(|(outcome, hit)| {
             let limited = !hit.rate.is_unlimited();
             let known = self.known(entries, hit).filter(|_| limited);
-            let past = known.and_then(|past| hit.strategy.decide(Some(past), hit.rate, 0, self.now()).past);
-            Outcome { past, ..outcome.clone() }
+            let past = known.and_then(|past| hit.limit.strategy().decide(Some(past), hit.rate, 0, self.now()).past);
+            outcome.clone().with_past(past)
         });
         outcomes.collect()
     }
 }
 
 impl Faulty {
-    fn renew_one(&self, entries: &mut HashMap<Name, Past>, receipt: &Receipt<'_>) -> Option<Timestamp> {
-        let (Receipt { hit, charged_at }, now) = (receipt, self.now());
+    fn renew_one(&self, entries: &mut HashMap<Name, StoredState>, charge: &Charge<'_>) -> Option<Timestamp> {
+        let (Charge { hit, at: charged_at, .. }, now) = (charge, self.now());
         let known = self.known(entries, hit);
         if self.has(Fault::RenewsOnlyWhatIsHeld) && known.is_none() {
             return None;
         }
         let renewed = match known {
             Some(past) if self.has(Fault::RenewsByTheLimit) => {
-                let (rate, state) = (past.rate, hit.strategy.refund(past, hit.cost, *charged_at, now));
-                hit.strategy.decide(Some(Past { state, rate }), hit.rate, hit.cost, now)
+                let (rate, state) = (past.rate, hit.limit.strategy().refund(past, hit.cost, *charged_at, now));
+                hit.limit.strategy().decide(Some(StoredState { state, rate }), hit.rate, hit.cost, now)
             }
-            known => hit.strategy.renew(known, hit.rate, hit.cost, *charged_at, now),
+            known => hit.limit.strategy().renew(known, hit.rate, hit.cost, *charged_at, now),
         };
         if !hit.rate.is_unlimited() {
             store(entries, vec![(self.name(hit), renewed.past)]);
@@ -284,7 +288,7 @@ async fn let_others_run() {
     }
 }
 
-fn store(entries: &mut HashMap<Name, Past>, changes: Vec<(Name, Option<Past>)>) {
+fn store(entries: &mut HashMap<Name, StoredState>, changes: Vec<(Name, Option<StoredState>)>) {
     entries.extend(changes.into_iter().filter_map(|(name, past)| past.map(|past| (name, past))));
 }
 
@@ -294,9 +298,9 @@ impl Backend for Faulty {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         self.begun(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             if hits.is_empty() && self.has(Fault::NeedsHits) {
                 return Err(BackendError::unavailable("no hits"));
             }
@@ -314,9 +318,9 @@ impl Backend for Faulty {
     }
 
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         self.begun(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             let mut entries = self.open()?;
             let decision = self.peek_by(&entries, hits);
             if self.has(Fault::ChargesPeeks) {
@@ -327,39 +331,44 @@ impl Backend for Faulty {
         })
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_receipts(receipts);
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        let owned = owned(adjustments);
         self.begun(async move {
-            let receipts = &owned.receipts()[..];
+            let adjustments = &adjustments_of(&owned)[..];
             let (mut entries, now) = (self.open()?, self.now());
             let most = match self.fault {
                 Fault::IgnoresRefunds => 0,
                 Fault::RefundsTheFirst => 1,
-                _ => receipts.len(),
+                _ => adjustments.len(),
             };
-            for Receipt { hit, charged_at } in receipts.iter().take(most).filter(|one| !one.hit.rate.is_unlimited()) {
-                let known = hit.strategy.decide(self.known(&entries, hit), hit.rate, 0, now).past;
+            let mut adjusted = Vec::new();
+            for (place, Adjustment { charge: Charge { hit, at, .. }, actual, .. }) in adjustments.iter().enumerate() {
+                adjusted.push(Ok(Outcome::new(true, *actual, now)));
+                if place >= most || hit.rate.is_unlimited() {
+                    continue;
+                }
+                let known = hit.limit.strategy().decide(self.known(&entries, hit), hit.rate, 0, now).past;
                 let name = self.name(hit);
                 if entries.remove(&name).is_none() && self.has(Fault::NeedsCharges) {
                     return Err(BackendError::unavailable("no charge"));
                 }
                 let Some(past) = known.filter(|_| !self.has(Fault::RefundsTooMuch)) else { continue };
-                let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *charged_at };
-                let (rate, state) = (past.rate, hit.strategy.refund(past, hit.cost, charged_at, now));
-                entries.insert(name, Past { state, rate });
+                let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *at };
+                let (rate, state) = (past.rate, hit.limit.strategy().refund(past, hit.cost, charged_at, now));
+                entries.insert(name, StoredState { state, rate });
             }
-            Ok(())
+            Ok(adjusted)
         })
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        let owned = Owned::of_receipts(receipts);
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = owned(charges);
         self.begun(async move {
-            let receipts = &owned.receipts()[..];
+            let charges = &charges_of(&owned)[..];
             if self.has(Fault::RenewsInTwoSteps) {
-                self.refund(receipts).await?;
+                self.adjust(&charges.iter().map(|charge| charge.refund()).collect::<Vec<_>>()).await?;
                 let_others_run().await;
-                let hits: Vec<_> = receipts.iter().map(|receipt| receipt.hit).collect();
+                let hits: Vec<_> = charges.iter().map(|charge| charge.hit).collect();
                 let mut renewed = Vec::new();
                 for hit in hits {
                     let decision = self.decide(&[hit]).await?;
@@ -369,7 +378,7 @@ impl Backend for Faulty {
             }
             let mut entries = self.open()?;
             let before = entries.clone();
-            let renewed: Vec<_> = receipts.iter().map(|receipt| self.renew_one(&mut entries, receipt)).collect();
+            let renewed: Vec<_> = charges.iter().map(|charge| self.renew_one(&mut entries, charge)).collect();
             if self.has(Fault::IgnoresRenewals) || (self.has(Fault::RenewsTogether) && renewed.contains(&None)) {
                 *entries = before;
             }
@@ -377,10 +386,14 @@ impl Backend for Faulty {
         })
     }
 
+    fn control<'a>(&'a self, _: ControlRequest<'_>) -> Answer<'a, Control> {
+        MaybeReady::Ready(Err(BackendError::not_run("it has no settings")))
+    }
+
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         self.begun(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             let mut entries = self.open()?;
             for hit in hits.iter().filter(|_| !self.has(Fault::IgnoresResets)) {
                 let reset = self.name(hit);

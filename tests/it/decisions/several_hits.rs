@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, BackendError, MemoryBackend},
@@ -24,14 +25,14 @@ fn backend() -> (MemoryBackend, ManualClock) {
 }
 
 fn hit<'a>(uid: &'a str, key: &'a Key, strategy: &'a AnyStrategy, cost: u64) -> Hit<'a> {
-    Hit { uid, key, strategy, rate: RATE, cost }
+    Hit::new(limit(uid, strategy), key, RATE, cost)
 }
 
 #[tokio::test]
 async fn what_is_unlimited_or_free_is_admitted_and_nothing_is_stored() -> Result {
     let (backend, _) = backend();
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
-    let unlimited = Hit { rate: Rate::UNLIMITED, ..hit("limit", &key, &strategy, u64::MAX) };
+    let unlimited = hit("limit", &key, &strategy, u64::MAX).at_rate(Rate::UNLIMITED);
     let free = hit("limit", &key, &strategy, 0);
     for _ in 0..10 {
         assert!(backend.decide(&[unlimited]).await?.is_admitted());
@@ -80,10 +81,10 @@ async fn any_mix_of_hits_is_decided_as_its_models_say() -> Result {
         let mut sums: HashMap<_, u64> = HashMap::new();
         let mut expected = Vec::new();
         for hit in &hits {
-            let entry = (hit.uid, hit.key, hit.strategy.name());
+            let entry = (hit.limit.uid(), hit.key, hit.limit.strategy().name());
             let sum = sums.entry(entry).or_default();
             *sum += hit.cost;
-            expected.push(models.entry(entry).or_insert_with(|| new_model(hit.strategy)).fits(*sum, now));
+            expected.push(models.entry(entry).or_insert_with(|| new_model(hit.limit.strategy())).fits(*sum, now));
         }
         let decision = backend.decide(&hits).await?;
         let admitted: Vec<_> = decision.outcomes().iter().map(|outcome| outcome.admitted).collect();
@@ -104,7 +105,7 @@ async fn any_mix_of_hits_is_decided_as_its_models_say() -> Result {
 async fn of_two_rates_on_one_entry_the_stricter_reading_holds() {
     let (key, strategy, clock) = (Key::from("alice"), AnyStrategy::from(FixedWindow), ManualClock::new());
     let backend = MemoryBackend::new("test").clock(clock.clone());
-    let hit = |rate| Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+    let hit = |rate| Hit::new(limit("limit", &strategy), &key, rate, 1);
     let mut admitted = 0;
     for _ in 0..1000 {
         let decision = backend.decide(&[hit(Rate::literal("100/hour")), hit(Rate::literal("10/s"))]).await;

@@ -4,9 +4,9 @@ use std::{future::pending, time::Duration};
 
 use traffik::{
     Error, Traffik,
-    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
     on_error::Fallback,
     test::ManualClock,
 };
@@ -33,12 +33,16 @@ impl Backend for Silent {
         MaybeReady::pending(async move { pending().await })
     }
 
-    fn refund<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, ()> {
+    fn adjust<'a>(&'a self, _: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
         MaybeReady::pending(async move { pending().await })
     }
 
-    fn renew<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+    fn renew<'a>(&'a self, _: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
         MaybeReady::pending(pending())
+    }
+
+    fn control<'a>(&'a self, _: ControlRequest<'_>) -> Answer<'a, Control> {
+        MaybeReady::Ready(Err(BackendError::not_run("it has no settings")))
     }
 
     fn reset<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, ()> {

@@ -2,11 +2,11 @@
 
 use traffik::{
     Error, Traffik,
-    backend::{Answer, Backend, BackendError, MaybeReady},
-    decision::{Decision, Hit, Receipt},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
-use crate::owned::Owned;
+use crate::owned::{hits_of, owned};
 
 use super::{Five, One};
 
@@ -17,7 +17,7 @@ struct Terse;
 impl Terse {
     fn answer(hits: &[Hit<'_>]) -> Decision {
         let at = traffik::clock::Timestamp::UNIX_EPOCH;
-        let outcome = |hit: &Hit<'_>| traffik::decision::Outcome { admitted: true, past: None, cost: hit.cost, at };
+        let outcome = |hit: &Hit<'_>| traffik::decision::Outcome::new(true, hit.cost, at);
         hits.iter().skip(1).map(outcome).collect()
     }
 }
@@ -28,27 +28,31 @@ impl Backend for Terse {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             Ok(Self::answer(hits))
         })
     }
 
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             Ok(Self::answer(hits))
         })
     }
 
-    fn refund<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, ()> {
-        MaybeReady::pending(async move { Ok(()) })
+    fn adjust<'a>(&'a self, _: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        MaybeReady::pending(async move { Ok(Vec::new()) })
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<traffik::clock::Timestamp>>> {
-        MaybeReady::Ready(Ok(vec![None; receipts.len()]))
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<traffik::clock::Timestamp>>> {
+        MaybeReady::Ready(Ok(vec![None; charges.len()]))
+    }
+
+    fn control<'a>(&'a self, _: ControlRequest<'_>) -> Answer<'a, Control> {
+        MaybeReady::Ready(Err(BackendError::not_run("it has no settings")))
     }
 
     fn reset<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, ()> {

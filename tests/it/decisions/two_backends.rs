@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use traffik::{
     ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
-    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
     test::ManualClock,
 };
 
@@ -199,12 +199,16 @@ impl Backend for Stuck {
         MaybeReady::pending(async move { std::future::pending().await })
     }
 
-    fn refund<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, ()> {
+    fn adjust<'a>(&'a self, _: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
         MaybeReady::pending(async move { std::future::pending().await })
     }
 
-    fn renew<'a>(&'a self, _: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+    fn renew<'a>(&'a self, _: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
         MaybeReady::pending(std::future::pending())
+    }
+
+    fn control<'a>(&'a self, _: ControlRequest<'_>) -> Answer<'a, Control> {
+        MaybeReady::Ready(Err(BackendError::not_run("it has no settings")))
     }
 
     fn reset<'a>(&'a self, _: &[Hit<'_>]) -> Answer<'a, ()> {

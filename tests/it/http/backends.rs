@@ -9,12 +9,12 @@ use std::{
 };
 
 use traffik::{
-    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
-use crate::owned::Owned;
+use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 
 /// A backend that can be made to fail, or never to answer.
 #[derive(Clone, Debug)]
@@ -105,49 +105,53 @@ impl Backend for Unsteady {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             self.shared.asked.fetch_add(1, Ordering::SeqCst);
             self.answer(async { self.inner.decide(hits).await }).await
         })
     }
 
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             self.answer(async { self.inner.peek(hits).await }).await
         })
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_receipts(receipts);
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        let owned = owned(adjustments);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
+            let adjustments = &adjustments_of(&owned)[..];
             match self.mood() {
                 REFUNDS_FAIL => Err(lost()),
                 REFUNDS_HANG => {
                     self.shared.asked.fetch_add(1, Ordering::SeqCst);
                     pending().await
                 }
-                _ => self.answer(async { self.inner.refund(receipts).await }).await,
+                _ => self.answer(async { self.inner.adjust(adjustments).await }).await,
             }
         })
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        let owned = Owned::of_receipts(receipts);
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = owned(charges);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
-            self.answer(async { self.inner.renew(receipts).await }).await
+            let charges = &charges_of(&owned)[..];
+            self.answer(async { self.inner.renew(charges).await }).await
         })
     }
 
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.inner.control(request)
+    }
+
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             self.answer(async { self.inner.reset(hits).await }).await
         })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     client::Key,
@@ -19,7 +20,7 @@ fn a_flood_of_strangers_never_passes_the_cap() {
         let backend = backend.max_entries(max_entries);
         for stranger in 0..30_000_u64 {
             let key = Key::from(stranger);
-            assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]));
+            assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, 1)]));
             if stranger % 500 == 0 {
                 assert!(backend.len() <= max_entries);
             }
@@ -38,7 +39,7 @@ fn several_hits_at_once_do_not_pass_the_cap_either() {
         let (backend, mut admitted) = (backend.max_entries(max_entries), 0);
         for stranger in 0..10_000_u64 {
             let (old, new) = (Key::from(("regular", stranger % regulars)), Key::from(("stranger", stranger)));
-            let hit = |uid, key| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
+            let hit = |uid, key| Hit::new(limit(uid, &strategy), key, rate, 1);
             admitted += u64::from(admits(&backend, &[hit("a", &old), hit("b", &new), hit("c", &old), hit("d", &new)]));
             assert!(backend.len() <= max_entries, "{} of {max_entries}", backend.len());
             // A few of them have expired by then, and others have not.
@@ -56,7 +57,7 @@ fn an_expired_entry_that_comes_back_beside_a_new_one_does_not_pass_the_cap() {
         let (backend, clock) = store();
         let backend = backend.max_entries(16);
         let keys: Vec<Key> = (0..17_u64).map(Key::from).collect();
-        let hits = |client: usize, rate| Hit { uid: "limit", key: &keys[client], strategy: &strategy, rate, cost: 1 };
+        let hits = |client: usize, rate| Hit::new(limit("limit", &strategy), &keys[client], rate, 1);
         for client in 0..16_u64 {
             let rate = if client == place { Rate::literal("5/s") } else { Rate::literal("5/hour") };
             assert!(admits(&backend, &[hits(usize::try_from(client).unwrap(), rate)]));
@@ -74,7 +75,7 @@ fn expired_entries_leave_as_others_arrive() {
     let (backend, clock) = store();
     for client in 0..100_000_u64 {
         let key = Key::from(client);
-        assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }]));
+        assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, 1)]));
         if client % 1000 == 999 {
             clock.advance(Duration::from_secs(1));
         }
@@ -91,7 +92,7 @@ fn expired_entries_go_before_those_of_limited_clients() {
     let backend = backend.max_entries(1000);
     let hits = |client: u64, rate| {
         let key = Key::from(client);
-        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 }])
+        admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, 1)])
     };
     for client in 0..500 {
         assert!(hits(client, Rate::literal("1/s")));
@@ -112,7 +113,7 @@ fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
         let backend = backend.max_entries(1000);
         let admitted = |name: &'static str, number: u64, cost| {
             let key = Key::from((name, number));
-            admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost }])
+            admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, cost)])
         };
         for limited in 0..899 {
             assert!(admitted("limited", limited, 5));
@@ -132,7 +133,7 @@ fn so_they_do_whatever_the_cap() {
         let backend = backend.max_entries(max_entries);
         let admitted = |uid: &'static str, client: usize, rate| {
             let key = Key::from(u64::try_from(client).unwrap_or(0));
-            admits(&backend, &[Hit { uid, key: &key, strategy: &strategy, rate, cost: 1 }])
+            admits(&backend, &[Hit::new(limit(uid, &strategy), &key, rate, 1)])
         };
         let limited = max_entries * 89 / 100;
         assert!((0..limited).all(|client| admitted("limited", client, rate)));
@@ -148,7 +149,7 @@ fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
     let backend = backend.max_entries(1000);
     let hit = |uid: &'static str, client: u64, rate, cost| {
         let key = Key::from(client);
-        admits(&backend, &[Hit { uid, key: &key, strategy: &strategy, rate, cost }])
+        admits(&backend, &[Hit::new(limit(uid, &strategy), &key, rate, cost)])
     };
     // Nine of ten are used, and the next request costs three.
     for client in 0..300 {
@@ -168,10 +169,7 @@ fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
     let backend = backend.max_entries(16);
     let admitted = |client: u64| {
         let key = Key::from(client);
-        admits(
-            &backend,
-            &[Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("1/hour"), cost: 1 }],
-        )
+        admits(&backend, &[Hit::new(limit("limit", &strategy), &key, Rate::literal("1/hour"), 1)])
     };
     for client in 0..16 {
         assert!(admitted(client));
@@ -190,7 +188,7 @@ fn of_those_that_are_not_limited_the_one_with_most_left_goes() {
     let backend = backend.max_entries(16);
     let hits = |client: u64, cost| {
         let key = Key::from(client);
-        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate: Rate::literal("20/hour"), cost }])
+        admits(&backend, &[Hit::new(limit("limit", &strategy), &key, Rate::literal("20/hour"), cost)])
     };
     for client in 0..16 {
         assert!(hits(client, client + 4));

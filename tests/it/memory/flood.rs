@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use tests::limit;
 use traffik::{
     Rate,
     client::Key,
@@ -28,13 +29,13 @@ fn flood(strategy: &AnyStrategy, max_entries: usize, addresses: u64) -> (u64, u6
     let (backend, _) = store();
     let backend = backend.max_entries(max_entries);
     let limited: Vec<Key> = (0..1000_u64).map(|client| Key::from(("limited", client))).collect();
-    let hit = |key, cost| admits(&backend, &[Hit { uid: "limit", key, strategy, rate, cost }]);
+    let hit = |key, cost| admits(&backend, &[Hit::new(limit("limit", strategy), key, rate, cost)]);
     assert!(limited.iter().all(|key| hit(key, 5)));
 
     let mut next = limited.iter().cycle();
     for number in 0..addresses {
         let newcomer = Key::from(address(number));
-        let is_admitted = admits(&backend, &[Hit { uid: "limit", key: &newcomer, strategy, rate, cost: 1 }]);
+        let is_admitted = admits(&backend, &[Hit::new(limit("limit", strategy), &newcomer, rate, 1)]);
         assert!(is_admitted, "no newcomer is refused: {strategy:?}");
         if number % 64 == 0 {
             assert!(backend.len() <= max_entries, "{} entries", backend.len());
@@ -71,7 +72,7 @@ fn where_every_newcomer_is_limited_at_once_those_that_had_to_go_are_counted() {
         let (backend, addresses) = (backend.max_entries(2000), 10_000);
         for number in 0..addresses {
             let key = Key::from(address(number));
-            assert!(admits(&backend, &[Hit { uid: "limit", key: &key, strategy, rate, cost: 1 }]));
+            assert!(admits(&backend, &[Hit::new(limit("limit", strategy), &key, rate, 1)]));
             let gone = (number + 1).saturating_sub(2000);
             assert_eq!((backend.len() as u64, backend.evictions()), (number + 1 - gone, gone), "{strategy:?}");
         }

@@ -1,5 +1,6 @@
 //! Who leaves a full store, where clients use up their limits meanwhile.
 
+use tests::limit;
 use traffik::{Rate, client::Key, decision::Hit, strategy::AnyStrategy};
 
 use super::{admits, store};
@@ -11,7 +12,7 @@ fn clients_that_used_up_their_limit_meanwhile_stay() {
     let backend = backend.max_entries(100);
     let admitted = |client: u64, rate, cost| {
         let key = Key::from(client);
-        admits(&backend, &[Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost }])
+        admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, cost)])
     };
     // Thirty used least, and so they are those who are to leave next; one of them does.
     assert!((0..30).all(|client| admitted(client, rate, 1)));

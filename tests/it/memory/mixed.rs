@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use tests::{limit, refunds};
 use traffik::{
     Rate,
     backend::{Backend, MemoryBackend},
     client::Key,
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 
@@ -42,7 +43,7 @@ impl Table {
 
     /// Eight entries: of each strategy one for each of two clients.
     fn hit(&self, place: usize, cost: u64) -> Hit<'_> {
-        Hit { uid: "limit", key: &self.keys[place / 4], strategy: &self.strategies[place % 4], rate: RATE, cost }
+        Hit::new(limit("limit", &self.strategies[place % 4]), &self.keys[place / 4], RATE, cost)
     }
 }
 
@@ -67,8 +68,8 @@ fn take_part(backend: &MemoryBackend, table: &Table, mut random: Random, thread:
             1 | 2 => {
                 // A newcomer, alone or in a tuple with those that are known, who is soon forgotten.
                 let key = Key::from((thread, turn));
-                let newcomer = Hit { uid: "newcomers", key: &key, cost: 1, ..hits[0] };
-                let both = [Hit { cost: 0, ..hits[0] }, newcomer];
+                let newcomer = Hit::new(limit("newcomers", hits[0].limit.strategy()), &key, RATE, 1);
+                let both = [hits[0].costing(0), newcomer];
                 let asked = if turn % 2 == 0 { &both[..] } else { &both[1..] };
                 assert!(admits(backend, asked));
                 if turn % 3 == 0 {
@@ -82,9 +83,8 @@ fn take_part(backend: &MemoryBackend, table: &Table, mut random: Random, thread:
                 }
                 if random.upto(9) > 0 {
                     let charges = hits.iter().zip(decision.outcomes());
-                    let receipts: Vec<_> =
-                        charges.map(|(&hit, outcome)| Receipt { hit, charged_at: outcome.at }).collect();
-                    at_hand(backend.refund(&receipts));
+                    let charges: Vec<_> = charges.map(|(&hit, outcome)| Charge::new(hit, outcome.at)).collect();
+                    at_hand(backend.adjust(&refunds(&charges)));
                 } else {
                     places.iter().zip(&hits).for_each(|(&place, hit)| kept[place] += hit.cost);
                 }
@@ -113,7 +113,7 @@ fn every_entry_holds_what_was_charged_to_it(backend: &MemoryBackend) {
         .flat_map(|place| {
             let hit = table.hit(place, 1);
             let told = at_hand(backend.peek(&[hit]));
-            let left = |outcome| Standing::new(hit.strategy, RATE, outcome).remaining();
+            let left = |outcome| Standing::new(hit.limit.strategy(), RATE, outcome).remaining();
             told.outcomes().iter().map(|outcome| RATE.limit() - left(outcome)).collect::<Vec<_>>()
         })
         .collect();
@@ -137,7 +137,7 @@ fn in_a_full_store_of_several_shards() {
         let (backend, strategy) = (store().0.max_entries(20_000), AnyStrategy::default());
         for stranger in 0..20_000_u64 {
             let key = Key::from(stranger);
-            let hit = Hit { uid: "strangers", key: &key, strategy: &strategy, rate: RATE, cost: 1 };
+            let hit = Hit::new(limit("strangers", &strategy), &key, RATE, 1);
             assert!(admits(&backend, &[hit]));
         }
         every_entry_holds_what_was_charged_to_it(&backend);

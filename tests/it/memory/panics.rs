@@ -8,14 +8,16 @@ use std::{
     time::Duration,
 };
 
+use tests::{limit, refunds};
 use traffik::{
     Rate,
     backend::{Backend, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Hit, Outcome, Receipt},
+    decision::{Charge, Hit, Outcome},
     strategy::{
-        AnyStrategy, Concurrency, FixedWindow, Past, SlidingWindowLog, State, Strategy, StrategyError, TokenBucket,
+        AnyStrategy, Concurrency, FixedWindow, SlidingWindowLog, State, StoredState, Strategy, StrategyError,
+        TokenBucket,
     },
     test::ManualClock,
 };
@@ -24,8 +26,8 @@ use super::{admits, store};
 
 const RATE: Rate = Rate::literal("5/min");
 
-const FUNCTIONS: [&str; 10] =
-    ["name", "capacity", "available", "fits", "available_at", "charge", "refund", "holds", "rewound", "outline"];
+const FUNCTIONS: [&str; 9] =
+    ["capacity", "available", "fits", "available_at", "charge", "refund", "still_counts", "clamped_to", "summary"];
 
 /// The function that panics, if any does.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +59,6 @@ impl Faulty {
 
 impl Strategy for Faulty {
     fn name(&self) -> &'static str {
-        self.at("name");
         "faulty"
     }
 
@@ -69,37 +70,37 @@ impl Strategy for Faulty {
         self.at("capacity").capacity(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         self.at("available").available(past, rate, now)
     }
 
-    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         self.at("fits");
         cost <= self.available(past, rate, now)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         self.at("available_at").available_at(past, rate, cost, now)
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         self.at("charge").charge(past, rate, cost, now)
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         self.at("refund").refund(past, cost, charged_at, now)
     }
 
-    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
-        self.at("holds").holds(past, cost, charged_at, now)
+    fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        self.at("still_counts").still_counts(past, cost, charged_at, now)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        self.at("rewound").rewound(past, now)
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
+        self.at("clamped_to").clamped_to(past, now)
     }
 
-    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
-        self.at("outline").outline(past, rate, cost, now)
+    fn summary(&self, past: &StoredState, rate: Rate, cost: u64, now: Timestamp) -> StoredState {
+        self.at("summary").summary(past, rate, cost, now)
     }
 }
 
@@ -125,7 +126,7 @@ impl Rig {
             charged_at: Timestamp::UNIX_EPOCH,
             clock,
             built_in: built_in.clone(),
-            custom: AnyStrategy::own(Faulty { inner: inner.clone(), fault: fault.clone() }),
+            custom: AnyStrategy::custom(Faulty { inner: inner.clone(), fault: fault.clone() }),
             fault,
             alice: Key::from("alice"),
             bob: Key::from("bob"),
@@ -146,15 +147,15 @@ impl Rig {
     }
 
     fn alice(&self, cost: u64) -> Hit<'_> {
-        Hit { uid: "built-in", key: &self.alice, strategy: &self.built_in, rate: RATE, cost }
+        Hit::new(limit("built-in", &self.built_in), &self.alice, RATE, cost)
     }
 
     fn bob(&self, cost: u64) -> Hit<'_> {
-        Hit { uid: "custom", key: &self.bob, strategy: &self.custom, rate: RATE, cost }
+        Hit::new(limit("custom", &self.custom), &self.bob, RATE, cost)
     }
 
-    fn receipt<'a>(&self, hit: Hit<'a>) -> Receipt<'a> {
-        Receipt { hit, charged_at: self.charged_at }
+    fn charge<'a>(&self, hit: Hit<'a>) -> Charge<'a> {
+        Charge::new(hit, self.charged_at)
     }
 
     /// How each client stands at each cost.
@@ -175,7 +176,7 @@ impl Rig {
         self.fault.set(None);
         let (len, carol) = (self.backend.len(), Key::from("carol"));
         assert_eq!(len, 2, "{function}");
-        for hit in [Hit { key: &carol, ..self.alice(1) }, Hit { key: &carol, ..self.bob(1) }] {
+        for hit in [Hit::new(self.alice(1).limit, &carol, RATE, 1), Hit::new(self.bob(1).limit, &carol, RATE, 1)] {
             assert!(admits(&self.backend, &[hit]), "{function}");
             assert!(ready(self.backend.reset(&[hit])).is_ok());
         }
@@ -224,7 +225,7 @@ fn admitted_decision_that_panics_changes_nothing() {
     ];
     for order in orders {
         let panicked = Rig::assert_unchanged(order);
-        assert_eq!(panicked, ["available", "charge", "fits", "name", "outline", "rewound"]);
+        assert_eq!(panicked, ["available", "charge", "clamped_to", "fits", "summary"]);
     }
 }
 
@@ -238,20 +239,20 @@ fn refused_decision_that_panics_changes_nothing() {
     ];
     for refusal in refusals {
         let panicked = Rig::assert_unchanged(refusal);
-        assert_eq!(panicked, ["available", "fits", "name", "outline", "rewound"]);
+        assert_eq!(panicked, ["available", "clamped_to", "fits", "summary"]);
     }
 }
 
 #[test]
 fn decision_about_one_client_that_panics_changes_nothing() {
     let panicked = Rig::assert_unchanged(|rig| drop(rig.backend.decide(&[rig.bob(1)])));
-    assert_eq!(panicked, ["available", "charge", "fits", "name", "outline", "rewound"]);
+    assert_eq!(panicked, ["available", "charge", "clamped_to", "fits", "summary"]);
 }
 
 #[test]
 fn peek_that_panics_changes_nothing() {
     let panicked = Rig::assert_unchanged(|rig| drop(ready(rig.backend.peek(&[rig.alice(1), rig.bob(1)]))));
-    assert_eq!(panicked, ["available", "fits", "name", "outline", "rewound"]);
+    assert_eq!(panicked, ["available", "clamped_to", "fits", "summary"]);
 }
 
 #[test]
@@ -261,8 +262,8 @@ fn renewal_that_panics_changes_nothing_of_its_own_client_and_renews_the_rest() {
         for rig in Rig::each() {
             let [_, bob] = rig.standings();
             rig.fault.set(Some(function));
-            let receipts = [rig.receipt(rig.alice(1)), rig.receipt(rig.bob(1)), rig.receipt(rig.alice(1))];
-            let renewed = ready(rig.backend.renew(&receipts)).unwrap();
+            let charges = [rig.charge(rig.alice(1)), rig.charge(rig.bob(1)), rig.charge(rig.alice(1))];
+            let renewed = ready(rig.backend.renew(&charges)).unwrap();
             rig.fault.set(None);
             assert!(renewed[0].is_some() && renewed[2].is_some(), "{function}");
             if renewed[1].is_none() {
@@ -273,19 +274,19 @@ fn renewal_that_panics_changes_nothing_of_its_own_client_and_renews_the_rest() {
     }
     panicked.sort_unstable();
     panicked.dedup();
-    assert_eq!(panicked, ["available", "charge", "fits", "holds", "name", "refund", "rewound"]);
+    assert_eq!(panicked, ["available", "charge", "clamped_to", "fits", "refund", "still_counts"]);
 }
 
 #[test]
 fn refund_that_panics_changes_nothing_of_its_own_client_and_gives_back_the_rest() {
-    for function in ["refund", "rewound"] {
+    for function in ["refund", "clamped_to"] {
         for rig in Rig::each() {
             let [alice, bob] = rig.standings();
             let refund = |rig: &Rig| {
                 let carol = Key::from("carol");
-                let carols = Hit { key: &carol, ..rig.bob(1) };
-                let receipts = [rig.receipt(rig.bob(1)), rig.receipt(carols), rig.receipt(rig.alice(1))];
-                drop(ready(rig.backend.refund(&receipts)));
+                let carols = Hit::new(rig.bob(1).limit, &carol, RATE, 1);
+                let charges = [rig.charge(rig.bob(1)), rig.charge(carols), rig.charge(rig.alice(1))];
+                drop(ready(rig.backend.adjust(&refunds(&charges))));
             };
             assert!(rig.panics(function, refund));
             let [alice_after, bob_after] = rig.standings();
@@ -299,10 +300,10 @@ fn refund_that_panics_changes_nothing_of_its_own_client_and_gives_back_the_rest(
 fn full(inner: &AnyStrategy) -> (MemoryBackend, AnyStrategy, Fault) {
     let fault = Fault::default();
     let backend = store().0.max_entries(16);
-    let custom = AnyStrategy::own(Faulty { inner: inner.clone(), fault: fault.clone() });
+    let custom = AnyStrategy::custom(Faulty { inner: inner.clone(), fault: fault.clone() });
     for client in 0..16_u64 {
         let key = Key::from(client);
-        assert!(admits(&backend, &[Hit { uid: "custom", key: &key, strategy: &custom, rate: RATE, cost: 3 }]));
+        assert!(admits(&backend, &[Hit::new(limit("custom", &custom), &key, RATE, 3)]));
     }
     assert_eq!((backend.len(), backend.evictions()), (16, 0));
     (backend, custom, fault)
@@ -317,13 +318,13 @@ fn strategy_that_panics_while_entries_are_ranked_fails_no_other_request() {
             let (strategy, key) = (AnyStrategy::default(), Key::from("stranger"));
             for evictions in 1..=20 {
                 let key = Key::from(("stranger", evictions));
-                assert!(admits(&backend, &[Hit { uid: "other", key: &key, strategy: &strategy, rate: RATE, cost: 1 }]));
+                assert!(admits(&backend, &[Hit::new(limit("other", &strategy), &key, RATE, 1)]));
                 assert_eq!((backend.len(), backend.evictions()), (16, evictions), "{function}");
             }
-            let answer = ready(backend.renew(&[Receipt {
-                hit: Hit { uid: "other", key: &key, strategy: &Concurrency.into(), rate: RATE, cost: 1 },
-                charged_at: Timestamp::UNIX_EPOCH,
-            }]));
+            let answer = ready(backend.renew(&[Charge::new(
+                Hit::new(limit("other", &Concurrency.into()), &key, RATE, 1),
+                Timestamp::UNIX_EPOCH,
+            )]));
             assert!(answer.unwrap()[0].is_some());
             assert_eq!((backend.len(), backend.evictions()), (16, 21), "{function}");
         }
@@ -332,20 +333,18 @@ fn strategy_that_panics_while_entries_are_ranked_fails_no_other_request() {
 
 #[test]
 fn decision_that_panics_evicts_nothing() {
-    for function in ["fits", "available", "charge", "outline"] {
+    for function in ["fits", "available", "charge", "summary"] {
         let (backend, custom, fault) = full(&SlidingWindowLog.into());
         let (strategy, key) = (AnyStrategy::default(), Key::from("new"));
-        let hits = [
-            Hit { uid: "other", key: &key, strategy: &strategy, rate: RATE, cost: 1 },
-            Hit { uid: "custom", key: &key, strategy: &custom, rate: RATE, cost: 1 },
-        ];
+        let hits =
+            [Hit::new(limit("other", &strategy), &key, RATE, 1), Hit::new(limit("custom", &custom), &key, RATE, 1)];
         fault.set(Some(function));
         assert!(catch_unwind(AssertUnwindSafe(|| backend.decide(&hits))).is_err(), "{function}");
         fault.set(None);
         assert_eq!((backend.len(), backend.evictions()), (16, 0), "{function}");
         for client in 0..16_u64 {
             let key = Key::from(client);
-            assert!(!admits(&backend, &[Hit { uid: "custom", key: &key, strategy: &custom, rate: RATE, cost: 3 }]));
+            assert!(!admits(&backend, &[Hit::new(limit("custom", &custom), &key, RATE, 3)]));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tests::limit;
 use traffik::{
     Rate,
     client::Key,
@@ -65,7 +66,7 @@ fn exactly_what_came_back_is_admitted_at_the_turn_and_nothing_before() {
         let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
         for round in 0..times(200, 20_000) {
             let key = Key::from(round);
-            let hit = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost };
+            let hit = |cost| Hit::new(limit("limit", &strategy), &key, RATE, cost);
             clock.set(Timestamp::from_micros(end - 1));
             assert!(admits(&backend, &[hit(LIMIT)]));
             let (wait, comes_back) = comes_back(&strategy);
@@ -87,7 +88,7 @@ fn a_count_and_its_window_do_not_race_when_the_window_rolls_over() {
     let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
     for round in 0..times(500, 50_000) {
         let key = Key::from(round);
-        let hit = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate: RATE, cost };
+        let hit = |cost| Hit::new(limit("limit", &strategy), &key, RATE, cost);
         clock.set(Timestamp::from_micros(end - 1));
         // Five are left of the window that is about to end.
         assert!(admits(&backend, &[hit(LIMIT - 5)]));
@@ -106,7 +107,7 @@ fn tuples_at_the_turn_are_charged_whole_or_not_at_all() {
         let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
         for round in 0..times(60, 6000) {
             let (alice, bob) = (Key::from(("alice", round)), Key::from(("bob", round)));
-            let hit = |key, cost| Hit { uid: "limit", key, strategy: &strategy, rate: RATE, cost };
+            let hit = |key, cost| Hit::new(limit("limit", &strategy), key, RATE, cost);
             clock.set(Timestamp::from_micros(end - 1));
             assert!(admits(&backend, &[hit(&alice, LIMIT), hit(&bob, LIMIT)]));
             let (wait, comes_back) = comes_back(&strategy);

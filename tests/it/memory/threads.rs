@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, MaybeReady},
@@ -29,7 +30,7 @@ fn of_many_at_once_exactly_the_limit_is_admitted() {
         let (backend, clock) = store();
         for round in 0..times(50, 5000) {
             let key = Key::from(round);
-            let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+            let hit = Hit::new(limit("limit", &strategy), &key, rate, 1);
             let admitted = at_once(|_| (0..20).map(|_| u64::from(admits(&backend, &[hit]))).sum());
             assert_eq!(admitted, 100, "{strategy:?}, round {round}");
             clock.advance(Duration::from_millis(777));
@@ -44,7 +45,7 @@ fn costs_add_up_to_the_limit_and_never_beyond() {
         let (backend, _) = store();
         for round in 0..times(50, 5000) {
             let key = Key::from(round);
-            let of = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost };
+            let of = |cost| Hit::new(limit("limit", &strategy), &key, rate, cost);
             let charged = at_once(|thread| {
                 let cost = thread % 4 + 1;
                 (0..20).map(|_| u64::from(admits(&backend, &[of(cost)])) * cost).sum()
@@ -64,7 +65,7 @@ fn at_the_edges_of_windows_no_window_gets_more_than_the_limit() {
     let (backend, clock) = store();
     let start = clock.now();
     let key = Key::from("alice");
-    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+    let hit = Hit::new(limit("limit", &strategy), &key, rate, 1);
     let admitted: Vec<AtomicU64> = (0..=windows).map(|_| AtomicU64::new(0)).collect();
 
     at_once(|thread| {
@@ -98,7 +99,7 @@ fn while_the_clock_moves_a_token_bucket_admits_its_burst_and_what_came_back() {
     let (backend, clock) = store();
     let start = clock.now();
     let key = Key::from("alice");
-    let hit = Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost: 1 };
+    let hit = Hit::new(limit("limit", &strategy), &key, rate, 1);
     let admitted = at_once(|thread| {
         (0..2000)
             .map(|_| {
@@ -121,7 +122,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
         let (backend, _) = store();
         for round in 0..50_u64 {
             let (alice, bob) = (Key::from(("alice", round)), Key::from(("bob", round)));
-            let hit = |uid, key, rate| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
+            let hit = |uid, key, rate| Hit::new(limit(uid, &strategy), key, rate, 1);
             let hits = [hit("a", &alice, wide), hit("b", &bob, wide), hit("c", &alice, wide), hit("d", &bob, narrow)];
             let admitted = at_once(|thread| {
                 let mut hits = hits;
@@ -135,7 +136,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
             assert_eq!(admitted, 100, "{strategy:?}, round {round}");
 
             let left = |hit: Hit<'_>| {
-                let unasked = Hit { cost: 0, ..hit };
+                let unasked = hit.costing(0);
                 let decision = at_hand(backend.decide(&[unasked]));
                 Standing::new(&strategy, hit.rate, &decision.outcomes()[0]).remaining()
             };
@@ -151,7 +152,7 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
     let keys: Vec<Key> = (0..50_u64).map(Key::from).collect();
     at_once(|thread| {
         for (i, key) in (0_u64..).zip(keys.iter().cycle().take(5000)) {
-            let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 1 };
+            let hit = Hit::new(limit("limit", &strategy), key, rate, 1);
             if (i + thread) % 7 == 0 {
                 at_hand(backend.reset(&[hit]));
             } else {
@@ -164,7 +165,7 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
     at_hand(backend.clear());
     assert!(backend.is_empty());
     for key in &keys {
-        let hit = Hit { uid: "limit", key, strategy: &strategy, rate, cost: 5 };
+        let hit = Hit::new(limit("limit", &strategy), key, rate, 5);
         assert!(admits(&backend, &[hit]) && !admits(&backend, &[hit]));
     }
 }
@@ -178,7 +179,7 @@ fn threads_at_the_cap_do_not_pass_it() {
     at_once(|thread| {
         for stranger in 0..5000_u64 {
             let (one, other) = (Key::from((thread, stranger)), Key::from((thread, stranger / 2)));
-            let hit = |uid, key| Hit { uid, key, strategy: &strategy, rate, cost: 1 };
+            let hit = |uid, key| Hit::new(limit(uid, &strategy), key, rate, 1);
             admits(&backend, &[hit("a", &one), hit("b", &other)]);
             if stranger % 50 == 0 {
                 most.fetch_max(u64::try_from(backend.len()).unwrap_or(u64::MAX), Ordering::Relaxed);

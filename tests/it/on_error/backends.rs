@@ -8,13 +8,13 @@ use std::{
 
 use traffik::{
     Traffik, TraffikBuilder,
-    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
     test::ManualClock,
 };
 
-use crate::owned::Owned;
+use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 
 /// What a backend does when it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,42 +88,46 @@ impl Backend for Moody {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             self.shared.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
             self.answer(async { self.store.decide(hits).await }).await
         })
     }
 
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             self.answer(async { self.store.peek(hits).await }).await
         })
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_receipts(receipts);
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        let owned = owned(adjustments);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
-            self.answer(async { self.store.refund(receipts).await }).await
+            let adjustments = &adjustments_of(&owned)[..];
+            self.answer(async { self.store.adjust(adjustments).await }).await
         })
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        let owned = Owned::of_receipts(receipts);
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = owned(charges);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
-            self.answer(async { self.store.renew(receipts).await }).await
+            let charges = &charges_of(&owned)[..];
+            self.answer(async { self.store.renew(charges).await }).await
         })
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.store.control(request)
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             self.answer(async { self.store.reset(hits).await }).await
         })
     }

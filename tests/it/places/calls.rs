@@ -16,15 +16,15 @@ use tokio::{
     time::timeout,
 };
 use traffik::{
-    Charge, Traffik,
-    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    Traffik,
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
     strategy::Concurrency,
     test::ManualClock,
 };
 
-use crate::owned::Owned;
+use crate::owned::{adjustments_of, charges_of, owned};
 
 use super::{Result, free, places};
 
@@ -121,20 +121,24 @@ impl Backend for Gated {
         self.inner.peek(hits)
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        let owned = Owned::of_receipts(receipts);
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        let owned = owned(adjustments);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
-            self.pass(async { self.inner.refund(receipts).await }).await
+            let adjustments = &adjustments_of(&owned)[..];
+            self.pass(async { self.inner.adjust(adjustments).await }).await
         })
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        let owned = Owned::of_receipts(receipts);
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = owned(charges);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
-            self.pass(async { self.inner.renew(receipts).await }).await
+            let charges = &charges_of(&owned)[..];
+            self.pass(async { self.inner.renew(charges).await }).await
         })
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.inner.control(request)
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
@@ -313,7 +317,8 @@ fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
 }
 
 /// A renewal that waits on a runtime that has ended, and a runtime that is left.
-fn interrupted_renewal() -> std::result::Result<(Gated, Traffik, ManualClock, [Charge; 2], Runtime), Box<dyn Error>> {
+fn interrupted_renewal()
+-> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Charge; 2], Runtime), Box<dyn Error>> {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
     let traffik = Traffik::new(backend.clone());

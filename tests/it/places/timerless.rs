@@ -8,12 +8,12 @@ use tokio::{
 };
 use traffik::{
     Traffik,
-    backend::{Answer, Backend, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::Timestamp,
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
-use crate::owned::Owned;
+use crate::owned::{charges_of, owned};
 
 use super::{Result, free, places};
 
@@ -39,19 +39,23 @@ impl Backend for Told {
         self.inner.peek(hits)
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        self.inner.refund(receipts)
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        self.inner.adjust(adjustments)
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        let owned = Owned::of_receipts(receipts);
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let owned = owned(charges);
         MaybeReady::pending(async move {
-            let receipts = &owned.receipts()[..];
+            let charges = &charges_of(&owned)[..];
             tokio::task::yield_now().await;
-            let renewed = self.inner.renew(receipts).await;
+            let renewed = self.inner.renew(charges).await;
             let _ = self.renewals.send(());
             renewed
         })
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.inner.control(request)
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {

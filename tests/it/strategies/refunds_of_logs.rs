@@ -38,7 +38,7 @@ async fn nothing_is_given_back_once_the_rate_changed() -> Result {
         let charged = log.decide(RATE, 10).await?;
         log.go_to(START + 1);
         assert!(log.decide(other, 1).await?.admitted);
-        // Whichever of both the receipt speaks of.
+        // Whichever of both the charge speaks of.
         for rate in [RATE, other] {
             log.refund(rate, &charged).await?;
             assert_eq!(log.remaining(RATE).await?, 49, "{other}");

@@ -60,8 +60,7 @@ async fn who_is_there_has_a_place_and_nobody_else() -> Result {
                 _ => {
                     let guest = guests.swap_remove(which);
                     let places = guest.places;
-                    let charged =
-                        traffik::decision::Outcome { admitted: true, past: None, cost: places, at: guest.charged_at };
+                    let charged = traffik::decision::Outcome::new(true, places, guest.charged_at);
                     rig.refund(rate, &charged).await?;
                     model.leave(guest.number);
                 }

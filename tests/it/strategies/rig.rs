@@ -1,11 +1,12 @@
 //! One limit of one client in a memory backend, on a clock that is set by hand.
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Decision, Hit, Outcome, Receipt, Standing},
+    decision::{Charge, Decision, Hit, Outcome, Standing},
     strategy::AnyStrategy,
     test::ManualClock,
 };
@@ -38,7 +39,7 @@ impl Rig {
     }
 
     fn hit(&self, rate: Rate, cost: u64) -> Hit<'_> {
-        Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate, cost }
+        Hit::new(limit("limit", &self.strategy), &self.key, rate, cost)
     }
 
     pub(super) async fn decide(&self, rate: Rate, cost: u64) -> Result<Outcome> {
@@ -50,13 +51,13 @@ impl Rig {
     }
 
     pub(super) async fn refund(&self, rate: Rate, charged: &Outcome) -> Result<()> {
-        let receipt = Receipt { hit: self.hit(rate, charged.cost), charged_at: charged.at };
-        self.backend.refund(&[receipt]).await
+        let charge = Charge::new(self.hit(rate, charged.cost), charged.at);
+        self.backend.adjust(&[charge.refund()]).await.map(drop)
     }
 
     /// When it was charged anew.
     pub(super) async fn renew(&self, rate: Rate, cost: u64, charged_at: Timestamp) -> Result<Option<Timestamp>> {
-        let renewed = self.backend.renew(&[Receipt { hit: self.hit(rate, cost), charged_at }]).await?;
+        let renewed = self.backend.renew(&[Charge::new(self.hit(rate, cost), charged_at)]).await?;
         Ok(renewed.into_iter().flatten().next())
     }
 

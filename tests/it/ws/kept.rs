@@ -11,14 +11,14 @@ use tokio::{
 use tracing::Instrument;
 use traffik::{
     Limits, Traffik,
-    backend::{Answer, Backend, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
     test::{ManualClock, RequestExt},
     web::ws::{MessageRejection, Messages},
 };
 
-use crate::owned::Owned;
+use crate::owned::{hits_of, owned};
 
 use super::{Chat, Each};
 
@@ -66,9 +66,9 @@ impl Backend for Gated {
 
     #[expect(clippy::panic, reason = "as a strategy of the user's own may")]
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             let (go_on, going_on) = oneshot::channel();
             let span = tracing::Span::current().metadata().map(tracing::Metadata::name);
             let _ = self.questions.send(Question { span, go_on });
@@ -83,12 +83,16 @@ impl Backend for Gated {
         self.store.peek(hits)
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        self.store.refund(receipts)
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        self.store.adjust(adjustments)
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        self.store.renew(receipts)
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        self.store.renew(charges)
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.store.control(request)
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {

@@ -13,9 +13,9 @@ use std::{
 use axum::extract::ws::Message;
 use traffik::{
     Traffik, TraffikBuilder,
-    backend::{Answer, Backend, BackendError, MaybeReady, MemoryBackend},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
     on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::ManualClock,
     web::ws::{
@@ -24,7 +24,7 @@ use traffik::{
     },
 };
 
-use crate::owned::Owned;
+use crate::owned::{hits_of, owned};
 
 use super::{
     Chat, Each, Large,
@@ -58,9 +58,9 @@ impl Backend for Remote {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        let owned = Owned::of_hits(hits);
+        let owned = owned(hits);
         MaybeReady::pending(async move {
-            let hits = &owned.hits()[..];
+            let hits = &hits_of(&owned)[..];
             tokio::task::yield_now().await;
             match self.mood.load(Ordering::Relaxed) {
                 ANSWERS => self.store.decide(hits).await,
@@ -74,12 +74,16 @@ impl Backend for Remote {
         self.store.peek(hits)
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        self.store.refund(receipts)
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        self.store.adjust(adjustments)
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        self.store.renew(receipts)
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        self.store.renew(charges)
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.store.control(request)
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {

@@ -120,7 +120,7 @@ impl Throttle for Fragile {
     type Identity = DefaultIdentity;
 
     fn settings() -> Settings {
-        Settings::new().strategy(AnyStrategy::own(Faulty { inner: SlidingWindowLog.into(), fault: FAULT.clone() }))
+        Settings::new().strategy(AnyStrategy::custom(Faulty { inner: SlidingWindowLog.into(), fault: FAULT.clone() }))
     }
 }
 
@@ -132,7 +132,7 @@ async fn custom_strategy_that_panics_changes_no_limit_of_its_connection() {
     let messages = Messages::<(Logged, Fragile)>::from_request_parts(&mut parts, &()).await.unwrap().per_connection();
     let left = |limits: &traffik::Limits| limits.iter().map(traffik::Limit::remaining).collect::<Vec<_>>();
     assert_eq!(left(&messages.hit().await.unwrap()), [1, 2]);
-    for function in ["charge", "fits", "rewound", "outline"] {
+    for function in ["charge", "fits", "clamped_to", "summary"] {
         FAULT.set(Some(function));
         assert!(AssertUnwindSafe(messages.hit()).catch_unwind().await.is_err(), "{function} does not panic");
     }

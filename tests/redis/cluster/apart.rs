@@ -7,11 +7,12 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tests::{limit, refunds};
 use tokio::time::{sleep, timeout};
 use traffik::{
     backend::{Backend, BackendError},
     client::Key,
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::AnyStrategy,
 };
 
@@ -40,7 +41,7 @@ impl Three {
 
     fn hits(&self) -> Result<Vec<Hit<'_>>> {
         let rate = "3/30d".parse()?;
-        Ok(self.keys.iter().map(|key| Hit { uid: "limit", key, strategy: &self.strategy, rate, cost: 1 }).collect())
+        Ok(self.keys.iter().map(|key| Hit::new(limit("limit", &self.strategy), key, rate, 1)).collect())
     }
 
     /// What each client was charged, by its server.
@@ -97,7 +98,7 @@ async fn a_blocked_client_reaches_nobody() -> Result {
         let remaining: Vec<_> = hits
             .iter()
             .zip(refusal.outcomes())
-            .map(|(hit, outcome)| Standing::new(hit.strategy, hit.rate, outcome).remaining())
+            .map(|(hit, outcome)| Standing::new(hit.limit.strategy(), hit.rate, outcome).remaining())
             .collect();
         assert_eq!(remaining, [3, 0, 3]);
         refused += 1;
@@ -116,7 +117,7 @@ async fn whoever_is_unlimited_is_asked_about_nowhere() -> Result {
     let three = Three::start()?;
     let backend = three.cluster.builder().connect().await?;
     let (hits, secret) = (three.hits()?, Key::secret("sk_live"));
-    let unlimited = Hit { key: &secret, rate: "0/0".parse()?, ..hits[0] };
+    let unlimited = Hit::new(hits[0].limit, &secret, "0/0".parse()?, 1);
     for hits in [[unlimited, hits[0], hits[1]], [hits[0], unlimited, hits[1]]] {
         assert!(backend.decide(&hits).await?.is_admitted());
     }
@@ -155,11 +156,11 @@ async fn refund_over_several_slots_is_not_run_only_if_no_part_ran() -> Result {
     let backend = three.cluster.builder().command_timeout(DEADLINE).connect().await?;
     let charged_at = backend.decide(&three.hits()?).await?.outcomes().first().ok_or("no outcome")?.at;
     three.cluster.kill(1)?;
-    let receipts: Vec<_> = three.hits()?.into_iter().map(|hit| Receipt { hit, charged_at }).collect();
+    let charges: Vec<_> = three.hits()?.into_iter().map(|hit| Charge::new(hit, charged_at)).collect();
     let mut ran = false;
     // Until the connection is known to be lost.
     for _ in 0..20 {
-        let error = backend.refund(&receipts).await.err().ok_or("the server is dead")?;
+        let error = backend.adjust(&refunds(&charges)).await.err().ok_or("the server is dead")?;
         assert!(!matches!(error, BackendError::NotRun(_)), "{error}");
         ran |= matches!(error, BackendError::Unavailable(_));
         sleep(Duration::from_millis(10)).await;
@@ -174,9 +175,9 @@ async fn custom_strategy_that_panics_leaves_no_other_slot_charged() -> Result {
     let three = Three::start()?;
     let backend = three.cluster.builder().connect().await?;
     let panics = Arc::new(AtomicBool::new(true));
-    let fragile = AnyStrategy::own(Fragile(panics));
+    let fragile = AnyStrategy::custom(Fragile(panics));
     let mut hits = three.hits()?;
-    hits.iter_mut().skip(1).for_each(|hit| hit.strategy = &fragile);
+    hits.iter_mut().skip(1).for_each(|hit| hit.limit = limit(hit.limit.uid(), &fragile));
     let decision = AssertUnwindSafe(backend.decide(&hits).into_future()).catch_unwind().await;
     assert!(decision.is_err(), "it did not panic");
     assert_eq!(three.charged().await?, [0, 0, 0]);

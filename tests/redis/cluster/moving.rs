@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use tests::limit;
 use tokio::task::JoinSet;
 use traffik::{Rate, backend::Backend, client::Key, decision::Hit, strategy::AnyStrategy};
 
@@ -59,7 +60,7 @@ async fn a_tuple_stays_one_decision() -> Result {
     let cluster = Cluster::start()?;
     let backend = cluster.builder().connect().await?;
     let (alice, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("100000/30d"));
-    let hits = ["a", "b", "c"].map(|uid| Hit { uid, key: &alice, strategy: &strategy, rate, cost: 1 });
+    let hits = ["a", "b", "c"].map(|uid| Hit::new(limit(uid, &strategy), &alice, rate, 1));
     backend.decide(&hits).await?;
     let slot = cluster.slot("{test:redis|text=alice}")?;
     let home = Cluster::home(slot);

@@ -1,9 +1,10 @@
+use tests::{limit, refunds};
 use tokio::task::JoinSet;
 use traffik::{
     Rate,
     backend::Backend,
     client::Key,
-    decision::{Hit, Receipt},
+    decision::{Charge, Hit},
     strategy::{AnyStrategy, FixedWindow, Gcra, TokenBucket},
 };
 use traffik_redis::RedisBackend;
@@ -68,16 +69,13 @@ async fn stacked(backend: &RedisBackend) -> Result {
         let hits: Vec<_> = ["a", "b", "c"]
             .iter()
             .zip(&strategies)
-            .map(|(uid, strategy)| Hit { uid, key: &key, strategy, rate: Rate::literal("3/30d"), cost: 1 })
+            .map(|(uid, strategy)| Hit::new(limit(uid, strategy), &key, Rate::literal("3/30d"), 1))
             .collect();
         let charged = backend.decide(&hits).await?;
         assert!(charged.is_admitted());
-        let receipts: Vec<_> = hits
-            .iter()
-            .zip(charged.outcomes())
-            .map(|(hit, outcome)| Receipt { hit: *hit, charged_at: outcome.at })
-            .collect();
-        backend.refund(&receipts).await?;
+        let charges: Vec<_> =
+            hits.iter().zip(charged.outcomes()).map(|(hit, outcome)| Charge::new(*hit, outcome.at)).collect();
+        backend.adjust(&refunds(&charges)).await?;
         for _ in 0..3 {
             assert!(backend.decide(&hits).await?.is_admitted());
         }

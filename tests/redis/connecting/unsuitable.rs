@@ -8,7 +8,7 @@ use std::{
 
 use traffik::{
     backend::Backend,
-    decision::Receipt,
+    decision::Charge,
     strategy::{FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog},
 };
 use traffik_redis::RedisBackend;
@@ -140,7 +140,7 @@ async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
         let charged = client.decide(&backend, 5).await?;
         assert!(charged.admitted && !client.decide(&backend, 1).await?.admitted);
         assert!(!backend.peek(&[client.hit(1)]).await?.is_admitted());
-        backend.refund(&[Receipt { hit: client.hit(1), charged_at: charged.at }]).await?;
+        backend.adjust(&[Charge::new(client.hit(1), charged.at).refund()]).await?;
         assert!(client.decide(&backend, 1).await?.admitted);
         backend.reset(&[client.hit(1)]).await?;
         assert!(client.decide(&backend, 5).await?.admitted);

@@ -1,5 +1,6 @@
 //! Never more than the limit, from however many tasks, connections and processes, and beside programs in Lua.
 
+use tests::limit;
 use tokio::task::JoinSet;
 use traffik::{
     Rate,
@@ -40,7 +41,7 @@ async fn tasks_on_several_connections() -> Result {
     // Each has turns of its own, and so is to the others as another process is.
     let backends =
         [builder(&server).connect().await?, builder(&server).connect().await?, builder(&server).connect().await?];
-    for strategy in [AnyStrategy::own(CoolDown), AnyStrategy::own(Leases)] {
+    for strategy in [AnyStrategy::custom(CoolDown), AnyStrategy::custom(Leases)] {
         assert_eq!(hammer(&backends, &strategy, 16, 10).await?, 100, "{strategy:?}");
     }
     assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
@@ -56,8 +57,9 @@ async fn beside_programs_in_lua() -> Result {
     for task in 0..8 {
         let backend = if task % 2 == 0 { one.clone() } else { other.clone() };
         running.spawn(async move {
-            let (key, window, own) = (Key::from("alice"), AnyStrategy::from(FixedWindow), AnyStrategy::own(CoolDown));
-            let hit = |uid, strategy, rate| Hit { uid, key: &key, strategy, rate, cost: 1 };
+            let (key, window, own) =
+                (Key::from("alice"), AnyStrategy::from(FixedWindow), AnyStrategy::custom(CoolDown));
+            let hit = |uid, strategy, rate| Hit::new(limit(uid, strategy), &key, rate, 1);
             let limited = hit("limited", &window, Rate::literal("120/30d"));
             let wide = hit("wide", &own, Rate::literal("1000/30d"));
             let (mut alone, mut together) = (0, 0);
@@ -78,8 +80,8 @@ async fn beside_programs_in_lua() -> Result {
     }
     assert_eq!(alone + together, 120);
     // What was refused beside the limit that was full was not charged to the one that was not.
-    let (key, own) = (Key::from("alice"), AnyStrategy::own(CoolDown));
-    let hit = Hit { uid: "wide", key: &key, strategy: &own, rate: Rate::literal("1000/30d"), cost: 0 };
+    let (key, own) = (Key::from("alice"), AnyStrategy::custom(CoolDown));
+    let hit = Hit::new(limit("wide", &own), &key, Rate::literal("1000/30d"), 0);
     let known = one.peek(&[hit]).await?.outcomes()[0].past.clone().ok_or("nothing stored")?;
     assert_eq!(known.state.words()[0], together);
     assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());

@@ -8,7 +8,7 @@ use std::sync::{
 use traffik::{
     Rate,
     clock::Timestamp,
-    strategy::{Past, State, Strategy, StrategyError},
+    strategy::{State, StoredState, Strategy, StrategyError},
 };
 
 use super::CoolDown;
@@ -56,25 +56,25 @@ impl Strategy for Meddler {
         CoolDown.capacity(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         CoolDown.available(past, rate, now)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         CoolDown.available_at(past, rate, cost, now)
     }
 
     #[expect(clippy::panic, reason = "a test that does not meddle is wrong")]
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         self.meddle().unwrap_or_else(|error| panic!("the meddler is of no use: {error}"));
         CoolDown.charge(past, rate, cost, now)
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         CoolDown.refund(past, cost, charged_at, now)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        CoolDown.rewound(past, now)
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
+        CoolDown.clamped_to(past, now)
     }
 }

@@ -19,5 +19,5 @@ pub(crate) use self::{cool_down::CoolDown, leases::Leases, panics::Fragile, roll
 
 /// Each once, and what it is called.
 fn strategies() -> Vec<AnyStrategy> {
-    vec![AnyStrategy::own(CoolDown), AnyStrategy::own(Leases), AnyStrategy::own(RollOver { saved: 0 })]
+    vec![AnyStrategy::custom(CoolDown), AnyStrategy::custom(Leases), AnyStrategy::custom(RollOver { saved: 0 })]
 }

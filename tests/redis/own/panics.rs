@@ -9,13 +9,14 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tests::{limit, refunds};
 use traffik::{
     Rate,
     backend::Backend,
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Receipt},
-    strategy::{AnyStrategy, Concurrency, Past, State, Strategy, StrategyError},
+    decision::{Charge, Hit},
+    strategy::{AnyStrategy, Concurrency, State, StoredState, Strategy, StrategyError},
 };
 use traffik_redis::RedisBackend;
 
@@ -46,24 +47,24 @@ impl Strategy for Fragile {
         Leases.capacity(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         self.inner().available(past, rate, now)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         self.inner().available_at(past, rate, cost, now)
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         self.inner().charge(past, rate, cost, now)
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         self.inner().refund(past, cost, charged_at, now)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        Leases.rewound(past, now)
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
+        Leases.clamped_to(past, now)
     }
 }
 
@@ -76,11 +77,11 @@ struct Holder {
 
 impl Holder {
     fn hit(&self) -> Hit<'_> {
-        Hit { uid: "limit", key: &self.key, strategy: &self.strategy, rate: Rate::literal("1/30s"), cost: 1 }
+        Hit::new(limit("limit", &self.strategy), &self.key, Rate::literal("1/30s"), 1)
     }
 
-    fn receipt(&self) -> Receipt<'_> {
-        Receipt { hit: self.hit(), charged_at: self.charged_at }
+    fn charge(&self) -> Charge<'_> {
+        Charge::new(self.hit(), self.charged_at)
     }
 }
 
@@ -96,10 +97,10 @@ impl Three {
     async fn start() -> Result<Self> {
         let (server, panics) = (Server::start()?, Arc::<AtomicBool>::default());
         let backend = builder(&server).connect().await?;
-        let fragile = AnyStrategy::own(Fragile(Arc::clone(&panics)));
+        let fragile = AnyStrategy::custom(Fragile(Arc::clone(&panics)));
         let holder = |name, strategy| Holder { key: Key::from(name), strategy, charged_at: Timestamp::UNIX_EPOCH };
         let mut holders =
-            [holder("bob", AnyStrategy::own(Leases)), holder("eve", fragile), holder("alice", Concurrency.into())];
+            [holder("bob", AnyStrategy::custom(Leases)), holder("eve", fragile), holder("alice", Concurrency.into())];
         for holder in &mut holders {
             let decision = backend.decide(&[holder.hit()]).await?;
             assert!(decision.is_admitted());
@@ -112,8 +113,8 @@ impl Three {
         self.holders.each_ref().map(Holder::hit)
     }
 
-    fn receipts(&self) -> [Receipt<'_>; 3] {
-        self.holders.each_ref().map(Holder::receipt)
+    fn charges(&self) -> [Charge<'_>; 3] {
+        self.holders.each_ref().map(Holder::charge)
     }
 
     /// Whether each has room.
@@ -127,9 +128,9 @@ impl Three {
 #[tokio::test]
 async fn refund_at_which_a_strategy_panics_gives_back_the_rest() -> Result {
     let three = Three::start().await?;
-    let receipts = three.receipts();
+    let charges = three.charges();
     three.panics.store(true, Ordering::SeqCst);
-    assert!(three.backend.refund(&receipts).await.is_err());
+    assert!(three.backend.adjust(&refunds(&charges)).await.is_err());
     three.panics.store(false, Ordering::SeqCst);
     assert_eq!(three.has_room().await?, [true, false, true]);
     Ok(())
@@ -138,9 +139,9 @@ async fn refund_at_which_a_strategy_panics_gives_back_the_rest() -> Result {
 #[tokio::test]
 async fn renewal_at_which_a_strategy_panics_renews_the_rest() -> Result {
     let three = Three::start().await?;
-    let receipts = three.receipts();
+    let charges = three.charges();
     three.panics.store(true, Ordering::SeqCst);
-    let renewed = three.backend.renew(&receipts).await?;
+    let renewed = three.backend.renew(&charges).await?;
     three.panics.store(false, Ordering::SeqCst);
     let renewed: Vec<_> = renewed.iter().map(Option::is_some).collect();
     assert_eq!(renewed, [true, false, true]);

@@ -2,12 +2,13 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, BackendError},
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::{AnyStrategy, FixedWindow, Gcra, Strategy},
     test::ManualClock,
 };
@@ -54,7 +55,7 @@ async fn every_key_expires_with_its_state() -> Result {
         let [key] = raw.keys()?.try_into().map_err(|keys| format!("{keys:?}"))?;
         assert_eq!(raw.call(&["PEXPIRETIME", &key])?.integer(), i64::try_from(expires.div_ceil(1000)).ok());
 
-        backend.refund(&[Receipt { hit: client.hit(1), charged_at: charged.at }]).await?;
+        backend.adjust(&[Charge::new(client.hit(1), charged.at).refund()]).await?;
         assert!(raw.call(&["PEXPIRETIME", &key])?.integer().is_none_or(|until| until > 0));
         backend.reset(&[client.hit(1)]).await?;
         assert_eq!(raw.keys()?, Vec::<String>::new());
@@ -67,7 +68,7 @@ async fn whoever_was_faster_is_seen() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let meddler = Meddler::new(&server, 7);
-    let client = Client::new("alice", AnyStrategy::own(meddler.clone()), "5/min")?;
+    let client = Client::new("alice", AnyStrategy::custom(meddler.clone()), "5/min")?;
     let outcome = client.decide(&backend, 3).await?;
     assert!(outcome.admitted);
     assert_eq!(meddler.times.load(Ordering::SeqCst), 0);
@@ -80,7 +81,7 @@ async fn whoever_was_faster_is_seen() -> Result {
 async fn where_somebody_always_is_it_ends_in_an_error_and_nothing_is_charged() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
-    let client = Client::new("alice", AnyStrategy::own(Meddler::new(&server, 1_000_000)), "5/min")?;
+    let client = Client::new("alice", AnyStrategy::custom(Meddler::new(&server, 1_000_000)), "5/min")?;
     let error = client.decide(&backend, 3).await.err().ok_or("it was charged")?;
     assert!(matches!(error, BackendError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("nothing was charged"), "{error}");
@@ -137,18 +138,18 @@ async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result 
     let mut all = strategies();
     all.insert(1, FixedWindow.into());
     all.push(Gcra::new().burst(5).into());
-    let hits: Vec<_> = all.iter().map(|strategy| Hit { uid: "limit", key: &key, strategy, rate, cost: 2 }).collect();
+    let hits: Vec<_> = all.iter().map(|strategy| Hit::new(limit("limit", strategy), &key, rate, 2)).collect();
     assert!(backend.decide(&hits).await?.is_admitted());
     for dear in 0..hits.len() {
         let mut hits = hits.clone();
-        hits[dear].cost = 4;
+        hits[dear] = hits[dear].costing(4);
         let told = backend.decide(&hits).await?;
         let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
         assert_eq!(admitted, (0..hits.len()).map(|place| place != dear).collect::<Vec<_>>());
         // Those with a twin say the same when they are asked alone, which Lua answers.
         for hit in &hits {
             let outcome = backend.peek(&[*hit]).await?.outcomes()[0].clone();
-            assert_eq!(Standing::new(hit.strategy, rate, &outcome).remaining(), 3, "{hit:?}");
+            assert_eq!(Standing::new(hit.limit.strategy(), rate, &outcome).remaining(), 3, "{hit:?}");
         }
     }
     Ok(())

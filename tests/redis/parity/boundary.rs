@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::Backend,
@@ -65,7 +66,7 @@ async fn sliding_window_counter_at_the_brink() -> Result {
         let Brink { length, previous, inside, room } = Brink::any(&mut random);
         let rate = Rate::new(Rate::MAX_LIMIT, Duration::from_micros(length))?;
         let (key, mut reference) = (Key::from(count), Reference::default());
-        let hit = |cost| Hit { uid: "limit", key: &key, strategy: &strategy, rate, cost };
+        let hit = |cost| Hit::new(limit("limit", &strategy), &key, rate, cost);
 
         clock.set(Timestamp::from_micros(400 * length));
         redis.decide(&[hit(previous)]).await?;

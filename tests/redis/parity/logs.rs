@@ -19,7 +19,7 @@ async fn logs_beside_others() -> Result {
             0 => FixedWindow.into(),
             1 => SlidingWindowCounter.into(),
             2 => Gcra::new().burst(size(rate, random)).into(),
-            3 if Leases.check(rate).is_ok() => traffik::strategy::AnyStrategy::own(Leases),
+            3 if Leases.check(rate).is_ok() => traffik::strategy::AnyStrategy::custom(Leases),
             _ if log => SlidingWindowLog.into(),
             _ => FixedWindow.into(),
         }

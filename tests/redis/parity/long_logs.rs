@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use tests::{limit, refunds};
 use tokio::task::JoinSet;
 use traffik::{
     Rate,
     backend::Backend,
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::{AnyStrategy, Concurrency, SlidingWindowLog},
     test::ManualClock,
 };
@@ -116,8 +117,7 @@ impl LongLog {
                 (if self.random.upto(39) == 0 { other } else { usual }, cost)
             })
             .collect();
-        let hit =
-            |&(rate, cost): &(Rate, u64)| Hit { uid: "log", key: &self.key, strategy: &self.strategy, rate, cost };
+        let hit = |&(rate, cost): &(Rate, u64)| Hit::new(limit("log", &self.strategy), &self.key, rate, cost);
         let hits: Vec<_> = costs.iter().map(hit).collect();
         let says = format!("seed {}, step {step}: {costs:?} at {now:?} of {:?}", self.seed, self.rates);
         if self.random.upto(7) == 0 {
@@ -126,7 +126,7 @@ impl LongLog {
         let (found, expected) = (self.redis.decide(&hits).await?, self.reference.decide(&hits, now));
         assert_eq!(found.outcomes(), expected, "{says}");
         if let (Some(outcome), Some(hit)) = (found.outcomes().last(), hits.last()) {
-            let standing = Standing::new(hit.strategy, hit.rate, outcome);
+            let standing = Standing::new(hit.limit.strategy(), hit.rate, outcome);
             self.remaining = standing.remaining();
             let waits = [standing.retry_after(), standing.more_after()];
             self.turns = waits
@@ -157,10 +157,10 @@ impl LongLog {
     async fn refund(&mut self) -> Result {
         let places = self.some_charges()?;
         let mut reference = std::mem::take(&mut self.reference);
-        let receipts: Vec<_> = places.iter().filter_map(|&place| self.receipt(place)).collect();
-        self.redis.refund(&receipts).await?;
+        let charges: Vec<_> = places.iter().filter_map(|&place| self.charge(place)).collect();
+        self.redis.adjust(&refunds(&charges)).await?;
         let now = self.clock.now();
-        receipts.iter().for_each(|receipt| reference.refund(*receipt, now));
+        charges.iter().for_each(|charge| reference.refund(*charge, now));
         self.reference = reference;
         Ok(())
     }
@@ -168,10 +168,10 @@ impl LongLog {
     async fn renew(&mut self, step: u64) -> Result {
         let places = self.some_charges()?;
         let mut reference = std::mem::take(&mut self.reference);
-        let receipts: Vec<_> = places.iter().filter_map(|&place| self.receipt(place)).collect();
-        let found = self.redis.renew(&receipts).await?;
+        let charges: Vec<_> = places.iter().filter_map(|&place| self.charge(place)).collect();
+        let found = self.redis.renew(&charges).await?;
         let now = self.clock.now();
-        let expected: Vec<_> = receipts.iter().map(|receipt| reference.renew(*receipt, now)).collect();
+        let expected: Vec<_> = charges.iter().map(|charge| reference.renew(*charge, now)).collect();
         self.reference = reference;
         assert_eq!(found, expected, "seed {}, step {step}: {places:?} at {} us", self.seed, now.as_micros());
         for (place, renewed) in places.into_iter().zip(found) {
@@ -182,9 +182,9 @@ impl LongLog {
         Ok(())
     }
 
-    fn receipt(&self, place: usize) -> Option<Receipt<'_>> {
+    fn charge(&self, place: usize) -> Option<Charge<'_>> {
         let &(rate, cost, charged_at) = self.charged.get(place)?;
-        Some(Receipt { hit: Hit { uid: "log", key: &self.key, strategy: &self.strategy, rate, cost }, charged_at })
+        Some(Charge::new(Hit::new(limit("log", &self.strategy), &self.key, rate, cost), charged_at))
     }
 }
 

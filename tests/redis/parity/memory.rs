@@ -1,11 +1,12 @@
 //! Redis beside the memory backend itself: the same calls of both, by the same clock.
 
+use tests::{limit, refunds};
 use traffik::{
     Rate,
     backend::{Backend, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Hit, Outcome, Receipt, Standing},
+    decision::{Charge, Hit, Outcome, Standing},
     strategy::{
         AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
         Strategy, TokenBucket,
@@ -30,16 +31,16 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
         LeakyBucket::new().into(),
         Gcra::new().burst(rate.limit()).into(),
         LeakyBucketWithQueue::new().queue(rate.limit()).max_delay(rate.period() / 2).into(),
-        AnyStrategy::own(CoolDown),
-        AnyStrategy::own(Leases),
-        AnyStrategy::own(RollOver { saved: rate.limit() }),
+        AnyStrategy::custom(CoolDown),
+        AnyStrategy::custom(Leases),
+        AnyStrategy::custom(RollOver { saved: rate.limit() }),
     ];
     all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
 }
 
 /// What a client is told, apart from what is stored.
 fn told(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
-    let standing = Standing::new(hit.strategy, hit.rate, outcome);
+    let standing = Standing::new(hit.limit.strategy(), hit.rate, outcome);
     let waits = (standing.retry_after(), standing.more_after(), standing.reset_after());
     (outcome.admitted, outcome.at, standing.remaining(), standing.delay(), waits)
 }
@@ -61,7 +62,7 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
             .filter_map(|_| {
                 let strategy = strategies.get(usize::try_from(random.upto(strategies.len() as u64 - 1)).ok()?)?;
                 let cost = random.cost(remaining, strategy.capacity(rate));
-                Some(Hit { uid: "limit", key: &key, strategy, rate, cost })
+                Some(Hit::new(limit("limit", strategy), &key, rate, cost))
             })
             .collect();
         let is_peek = random.upto(5) == 0;
@@ -74,19 +75,19 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
         assert_eq!(found.outcomes(), expected.outcomes(), "{says}");
         for ((hit, found), expected) in hits.iter().zip(found.outcomes()).zip(expected.outcomes()) {
             assert_eq!(told(hit, found), told(hit, expected), "{says}");
-            let standing = Standing::new(hit.strategy, rate, expected);
+            let standing = Standing::new(hit.limit.strategy(), rate, expected);
             let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
             turns = waits.into_iter().flatten().filter_map(|wait| u64::try_from(wait.as_micros()).ok()).collect();
             remaining = standing.remaining();
         }
         if found.is_admitted() && !is_peek {
-            charged.extend(hits.iter().map(|&hit| Receipt { hit, charged_at: clock.now() }));
+            charged.extend(hits.iter().map(|&hit| Charge::new(hit, clock.now())));
         }
         if random.upto(6) == 0 && !charged.is_empty() {
             let at = charged.len() - 1 - usize::try_from(random.upto(charged.len().min(8) as u64 - 1))?;
-            let receipts: Vec<_> = charged.iter().skip(at).take(3).copied().collect();
-            redis.refund(&receipts).await?;
-            memory.refund(&receipts).await?;
+            let charges: Vec<_> = charged.iter().skip(at).take(3).copied().collect();
+            redis.adjust(&refunds(&charges)).await?;
+            memory.adjust(&refunds(&charges)).await?;
         }
         if random.upto(30) == 0 {
             redis.reset(&hits).await?;

@@ -14,11 +14,11 @@ use crate::{
 /// One with a log, where that goes with the rate, or one without.
 fn own(rate: Rate, random: &mut Random) -> AnyStrategy {
     let of_two_words = match random.upto(1) {
-        0 => AnyStrategy::own(CoolDown),
-        _ => AnyStrategy::own(RollOver { saved: rate.limit() / 2 }),
+        0 => AnyStrategy::custom(CoolDown),
+        _ => AnyStrategy::custom(RollOver { saved: rate.limit() / 2 }),
     };
-    let any = if random.upto(1) == 0 { AnyStrategy::own(Leases) } else { of_two_words };
-    if any.check(rate).is_ok() { any } else { AnyStrategy::own(CoolDown) }
+    let any = if random.upto(1) == 0 { AnyStrategy::custom(Leases) } else { of_two_words };
+    if any.check(rate).is_ok() { any } else { AnyStrategy::custom(CoolDown) }
 }
 
 #[tokio::test]

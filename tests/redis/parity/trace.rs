@@ -1,11 +1,12 @@
 //! One client's calls, of the backend and of a reference in memory.
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::Backend,
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Decision, Hit, Receipt, Standing},
+    decision::{Charge, Decision, Hit, Standing},
     strategy::{AnyStrategy, SlidingWindowLog, Strategy},
     test::ManualClock,
 };
@@ -112,7 +113,7 @@ impl Trace {
         let rate = self.rate;
         let (key, strategies) = (&self.key, &self.strategies);
         let hit =
-            |&(uid, cost): &(&'static str, u64)| Hit { uid, key, strategy: strategy_of(strategies, uid), rate, cost };
+            |&(uid, cost): &(&'static str, u64)| Hit::new(limit(uid, strategy_of(strategies, uid)), key, rate, cost);
         let hits: Vec<_> = costs.iter().map(hit).collect();
         let says =
             format!("{}, step {step}: {costs:?} at {} us, {:?} at {rate:?}", self.what, self.now(), self.strategies);
@@ -144,16 +145,16 @@ impl Trace {
     async fn refund(&mut self) -> Result {
         let at = usize::try_from(self.random.upto(7)).unwrap_or_default();
         let Some(&(uid, rate, cost, charged_at)) = self.charged.iter().rev().nth(at) else { return Ok(()) };
-        let hit = Hit { uid, key: &self.key, strategy: strategy_of(&self.strategies, uid), rate, cost };
-        let receipt = Receipt { hit, charged_at };
-        self.reference.refund(receipt, self.clock.now());
-        self.redis.refund(&[receipt]).await?;
+        let hit = Hit::new(limit(uid, strategy_of(&self.strategies, uid)), &self.key, rate, cost);
+        let charge = Charge::new(hit, charged_at);
+        self.reference.refund(charge, self.clock.now());
+        self.redis.adjust(&[charge.refund()]).await?;
         Ok(())
     }
 
     async fn reset(&mut self) -> Result {
         let [strategy, _] = &self.strategies;
-        let hit = Hit { uid: "limit", key: &self.key, strategy, rate: self.rate, cost: 1 };
+        let hit = Hit::new(limit("limit", strategy), &self.key, self.rate, 1);
         self.reference.reset(hit);
         self.redis.reset(&[hit]).await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use traffik_core::{clock::Timestamp, decision::Hit, rate::Rate};
+use traffik_core::{clock::Timestamp, rate::Rate};
 
 use crate::{
     bench::{Bench, Check, Entry, RATE, RATES, Subject, ensure},
@@ -86,7 +86,7 @@ pub(super) async fn what_is_unlimited_is_admitted_and_changes_nothing(bench: Ben
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
-        let unlimited = Hit { rate: Rate::UNLIMITED, ..entry.hit(u64::MAX) };
+        let unlimited = entry.hit(u64::MAX).at_rate(Rate::UNLIMITED);
         subject.decide(&[unlimited]).await?;
         subject.decide(&[unlimited, entry.hit(1), unlimited]).await?;
         subject.peek(&[unlimited, entry.hit(1)]).await?;
@@ -118,7 +118,7 @@ pub(super) async fn retry_after_is_the_truth(bench: Bench) -> Check {
     for begun in begun(&bench, &mut subject).await? {
         for cost in [1, begun.capacity() / 2 + 1, begun.capacity()] {
             subject.go_to(start);
-            let entry = subject.entry(&begun.strategy, begun.rate);
+            let entry = subject.entry(begun.strategy(), begun.rate);
             subject.decide(&[entry.hit(entry.capacity() / 3)]).await?;
             subject.advance(entry.rate.period() / 7);
             subject.exhaust(&entry).await?;

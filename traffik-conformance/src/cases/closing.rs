@@ -31,8 +31,8 @@ pub(super) async fn after_close_every_call_is_an_error_that_says_so(bench: Bench
         ensure_closed("a peek", &backend.peek(hits).await)?;
         ensure_closed("a reset", &backend.reset(hits).await)?;
     }
-    ensure_closed("a refund", &backend.refund(&[entry.receipt(1, subject.now())]).await)?;
-    ensure_closed("a renewal", &backend.renew(&[entry.receipt(1, subject.now())]).await)?;
+    ensure_closed("a refund", &backend.adjust(&[entry.charge(1, subject.now()).refund()]).await)?;
+    ensure_closed("a renewal", &backend.renew(&[entry.charge(1, subject.now())]).await)?;
     ensure_closed("a clear", &backend.clear().await)
 }
 

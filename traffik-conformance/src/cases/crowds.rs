@@ -3,12 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Barrier, task::JoinSet, time::sleep};
-use traffik_core::{
-    backend::Backend,
-    decision::{Decision, Receipt},
-    rate::Rate,
-    strategy::AnyStrategy,
-};
+use traffik_core::{backend::Backend, decision::Decision, rate::Rate, strategy::AnyStrategy};
 
 use super::refunds::gives_back_beside_others;
 use crate::{
@@ -109,7 +104,7 @@ pub(super) async fn tuples_beside_single_limits_lose_nothing(bench: Bench) -> Ch
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
         let one = subject.entry(&strategy, RATE);
-        let other = Entry { uid: "another", rate: Rate::literal("60/min"), ..one.clone() };
+        let other = Entry { rate: Rate::literal("60/min"), ..one.with_uid("another") };
         let work = |backend: Arc<dyn Backend>, task: u64| {
             let (one, other) = (one.clone(), other.clone());
             async move {
@@ -154,8 +149,8 @@ pub(super) async fn refunds_beside_decisions_lose_nothing(bench: Bench) -> Check
                         continue;
                     }
                     let charged_at = decision.outcomes().iter().map(|outcome| outcome.at);
-                    let receipts: Vec<Receipt<'_>> = charged_at.map(|at| entry.receipt(1, at)).collect();
-                    let refunded = backend.refund(&receipts).await;
+                    let refunds: Vec<_> = charged_at.map(|at| entry.charge(1, at).refund()).collect();
+                    let refunded = backend.adjust(&refunds).await;
                     refunded.map_err(|error| Mismatch::unanswered("a refund", &[entry.hit(1)], &error))?;
                 }
                 Ok(vec![kept])

@@ -6,7 +6,7 @@ pub(super) async fn a_reset_is_about_one_limit_of_one_client(bench: Bench) -> Ch
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let [alice, bob] = [subject.entry(&strategy, RATE), subject.entry(&strategy, RATE)];
-        let elsewhere = Entry { uid: "limit:more", ..alice.clone() };
+        let elsewhere = alice.with_uid("limit:more");
         let all = [&alice, &bob, &elsewhere];
         for entry in all {
             subject.exhaust(entry).await?;

@@ -83,7 +83,7 @@ pub(super) async fn limits_and_clients_are_not_mixed_up(bench: Bench) -> Check {
         ("A", "c"),
     ];
     let entries: Vec<_> =
-        names.into_iter().map(|(uid, name)| Entry { uid, key: Key::from(name), ..entry.clone() }).collect();
+        names.into_iter().map(|(uid, name)| Entry { key: Key::from(name), ..entry.with_uid(uid) }).collect();
     count_apart(&mut subject, &entries).await
 }
 

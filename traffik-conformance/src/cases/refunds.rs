@@ -1,12 +1,12 @@
 //! What is given back.
 
 use traffik_core::{
-    decision::{Hit, Receipt},
+    decision::Charge,
     rate::Rate,
     strategy::{AnyStrategy, Strategy},
 };
 
-use crate::bench::{Bench, Check, Entry, RATE, RATES, ensure};
+use crate::bench::{Bench, Check, RATE, RATES, ensure};
 
 /// A place in a queue is given back only if nobody else is there.
 pub(super) fn gives_back_beside_others(strategy: &AnyStrategy) -> bool {
@@ -21,7 +21,7 @@ pub(super) async fn a_refund_right_away_undoes_the_charge(bench: Bench) -> Check
             subject.decide(&[entry.hit(entry.capacity() / 2)]).await?;
             let left = subject.remaining(&entry).await?;
             subject.decide(&[entry.hit(left)]).await?;
-            subject.refund(&[entry.receipt(left, subject.now())]).await?;
+            subject.refund(&[entry.charge(left, subject.now())]).await?;
             ensure(format!("a peek of {entry:?} after a refund"), left, subject.remaining(&entry).await?)?;
             subject.decide(&[entry.hit(left)]).await?;
         }
@@ -42,7 +42,7 @@ pub(super) async fn a_refund_gives_back_what_still_counts(bench: Bench) -> Check
                 subject.advance(sixth * meanwhile);
                 subject.decide(&[entry.hit(tenth * 2)]).await?;
                 subject.advance(sixth * later);
-                subject.refund(&[entry.receipt(tenth, charged_at)]).await?;
+                subject.refund(&[entry.charge(tenth, charged_at)]).await?;
                 subject.decide(&[entry.hit(1)]).await?;
                 subject.advance(rate.period());
                 subject.peek(&[entry.hit(1)]).await?;
@@ -58,7 +58,7 @@ pub(super) async fn a_refund_never_gives_more_than_there_was(bench: Bench) -> Ch
         let entry = subject.entry(&strategy, RATE);
         subject.decide(&[entry.hit(entry.capacity())]).await?;
         for _ in 0..3 {
-            subject.refund(&[entry.receipt(entry.capacity(), subject.now())]).await?;
+            subject.refund(&[entry.charge(entry.capacity(), subject.now())]).await?;
         }
         ensure(format!("a peek of {entry:?}"), entry.capacity(), subject.remaining(&entry).await?)?;
         subject.decide(&[entry.hit(entry.capacity())]).await?;
@@ -72,14 +72,14 @@ pub(super) async fn a_refund_of_what_is_not_known_is_harmless(bench: Bench) -> C
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
         let charged_at = subject.now();
-        subject.refund(&[entry.receipt(1, charged_at)]).await?;
+        subject.refund(&[entry.charge(1, charged_at)]).await?;
         subject.decide(&[entry.hit(1)]).await?;
         subject.reset(&[entry.hit(1)]).await?;
-        subject.refund(&[entry.receipt(1, charged_at)]).await?;
+        subject.refund(&[entry.charge(1, charged_at)]).await?;
         subject.decide(&[entry.hit(entry.capacity())]).await?;
         // And once it expired.
         subject.advance(RATE.period() * 10);
-        subject.refund(&[entry.receipt(entry.capacity(), charged_at)]).await?;
+        subject.refund(&[entry.charge(entry.capacity(), charged_at)]).await?;
         subject.decide(&[entry.hit(entry.capacity())]).await?;
         subject.decide(&[entry.hit(1)]).await?;
     }
@@ -91,16 +91,16 @@ pub(super) async fn several_refunds_in_one_call_are_all_done(bench: Bench) -> Ch
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(gives_back_beside_others) {
         let entry = subject.entry(&strategy, RATE);
-        let other = Entry { uid: "another", ..entry.clone() };
+        let other = entry.with_uid("another");
         let charged_at = subject.now();
-        let unlimited = Hit { rate: Rate::UNLIMITED, ..entry.hit(7) };
+        let unlimited = entry.hit(7).at_rate(Rate::UNLIMITED);
         for hits in [&[entry.hit(1), unlimited, other.hit(1)], &[other.hit(1), unlimited, entry.hit(0)]] {
             subject.decide(hits).await?;
         }
-        let unlimited = Receipt { hit: unlimited, charged_at };
-        let receipts =
-            [other.receipt(1, charged_at), unlimited, entry.receipt(1, charged_at), other.receipt(1, charged_at)];
-        subject.refund(&receipts).await?;
+        let unlimited = Charge::new(unlimited, charged_at);
+        let charges =
+            [other.charge(1, charged_at), unlimited, entry.charge(1, charged_at), other.charge(1, charged_at)];
+        subject.refund(&charges).await?;
         for entry in [&entry, &other] {
             ensure(format!("a peek of {entry:?}"), entry.capacity(), subject.remaining(entry).await?)?;
         }

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use traffik_core::{
-    backend::Backend,
-    decision::{Hit, Receipt},
-    rate::Rate,
-    strategy::Concurrency,
-};
+use traffik_core::{backend::Backend, decision::Charge, rate::Rate, strategy::Concurrency};
 
 use super::crowds::{TASKS, at_once, decide, taken};
 use crate::{
@@ -26,12 +21,12 @@ pub(super) async fn a_renewal_goes_on_where_the_charge_would_have_ended(bench: B
             subject.decide(&[entry.hit(cost)]).await?;
             for part in [3, 4, 2, 5, 3] {
                 subject.advance(rate.period() / part);
-                let renewed = subject.renew(&[entry.receipt(cost, charged_at)]).await?;
+                let renewed = subject.renew(&[entry.charge(cost, charged_at)]).await?;
                 charged_at = renewed.into_iter().flatten().next().unwrap_or(charged_at);
                 subject.peek(&[entry.hit(cost)]).await?;
             }
             subject.decide(&[entry.hit(1)]).await?;
-            subject.refund(&[entry.receipt(cost, charged_at)]).await?;
+            subject.refund(&[entry.charge(cost, charged_at)]).await?;
             subject.peek(&[entry.hit(1)]).await?;
         }
     }
@@ -44,13 +39,13 @@ pub(super) async fn what_counts_no_more_is_renewed_if_there_is_room(bench: Bench
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
         let charged_at = subject.now();
-        subject.renew(&[entry.receipt(1, charged_at)]).await?;
+        subject.renew(&[entry.charge(1, charged_at)]).await?;
         subject.advance(RATE.period() * 3);
-        subject.renew(&[entry.receipt(entry.capacity(), charged_at)]).await?;
+        subject.renew(&[entry.charge(entry.capacity(), charged_at)]).await?;
         subject.advance(RATE.period() / 2);
         // There is none now.
-        subject.renew(&[entry.receipt(1, charged_at)]).await?;
-        subject.renew(&[entry.receipt(entry.capacity() + 1, charged_at)]).await?;
+        subject.renew(&[entry.charge(1, charged_at)]).await?;
+        subject.renew(&[entry.charge(entry.capacity() + 1, charged_at)]).await?;
         subject.peek(&[entry.hit(1)]).await?;
     }
     Ok(())
@@ -68,7 +63,7 @@ pub(super) async fn a_place_that_is_held_is_renewed_whatever_the_limit_is(bench:
         let charged_at = subject.now();
         subject.advance(RATE.period() / 3);
         for _ in 0..5 {
-            subject.renew(&[lowered.receipt(1, charged_at)]).await?;
+            subject.renew(&[lowered.charge(1, charged_at)]).await?;
         }
         subject.advance(RATE.period() / 2);
         subject.decide(&[lowered.hit(1)]).await?;
@@ -90,16 +85,16 @@ pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
         }
         subject.exhaust(&full).await?;
         subject.advance(RATE.period() / 4);
-        let unlimited = Receipt { hit: Hit { rate: Rate::UNLIMITED, ..one.hit(7) }, charged_at };
-        let receipts = [
-            one.receipt(2, charged_at),
-            full.receipt(5, lapsed),
+        let unlimited = Charge::new(one.hit(7).at_rate(Rate::UNLIMITED), charged_at);
+        let charges = [
+            one.charge(2, charged_at),
+            full.charge(5, lapsed),
             unlimited,
-            other.receipt(2, charged_at),
-            one.receipt(0, charged_at),
-            one.receipt(1, lapsed),
+            other.charge(2, charged_at),
+            one.charge(0, charged_at),
+            one.charge(1, lapsed),
         ];
-        subject.renew(&receipts).await?;
+        subject.renew(&charges).await?;
         for entry in [&one, &full, &other] {
             subject.peek(&[entry.hit(1)]).await?;
         }
@@ -112,7 +107,7 @@ pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
 pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     // Of other strategies some comes back with time, and others may take that.
-    let is_held = |entry: &Entry| entry.strategy == Concurrency.into();
+    let is_held = |entry: &Entry| *entry.strategy() == Concurrency.into();
     let rate = Rate::new(TASKS / 2, RATE.period()).unwrap_or(RATE);
     for strategy in bench.strategies(rate) {
         let entry = subject.entry(&strategy, rate);
@@ -132,7 +127,7 @@ pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Che
                         intruders += u64::from(decide(&backend, &[&entry]).await?.is_admitted());
                         continue;
                     }
-                    let answer = backend.renew(&[entry.receipt(1, charged_at)]).await;
+                    let answer = backend.renew(&[entry.charge(1, charged_at)]).await;
                     let answer = answer.map_err(|error| Mismatch::unanswered("a renewal", &[entry.hit(1)], &error))?;
                     renewed += answer.iter().flatten().count() as u64;
                 }

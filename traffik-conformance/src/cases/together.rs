@@ -17,7 +17,7 @@ fn costs(told: &[Told]) -> Vec<u64> {
 
 /// Limits of one client, with these uids.
 fn limits(entry: &Entry, uids: &[&'static str]) -> Vec<Entry> {
-    uids.iter().map(|uid| Entry { uid, ..entry.clone() }).collect()
+    uids.iter().map(|uid| entry.with_uid(uid)).collect()
 }
 
 /// A cost of 1 of each, but for one of which it is more than there ever is.
@@ -53,7 +53,7 @@ pub(super) async fn hits_on_one_entry_add_up(bench: Bench) -> Check {
     for strategy in bench.strategies(RATE).into_iter().filter(|one| one.capacity(RATE) == RATE.limit()) {
         for known in [0, 1] {
             let entry = subject.entry(&strategy, RATE);
-            let other = Entry { uid: "another", ..entry.clone() };
+            let other = entry.with_uid("another");
             subject.decide(&[entry.hit(known)]).await?;
 
             let hits = [entry.hit(2), other.hit(1), entry.hit(2), entry.hit(2)];
@@ -97,7 +97,7 @@ pub(super) async fn outcomes_are_in_the_order_of_hits(bench: Bench) -> Check {
             ensure(format!("{hits:?}"), each.to_vec(), costs(&told))?;
             subject.peek(&hits).await?;
         }
-        let fits: Vec<_> = hits.iter().map(|hit| Hit { cost: hit.cost.min(1), ..*hit }).collect();
+        let fits: Vec<_> = hits.iter().map(|hit| hit.costing(hit.cost.min(1))).collect();
         subject.decide(&fits).await?;
         subject.peek(&fits).await?;
     }
@@ -126,8 +126,8 @@ pub(super) async fn several_clients_are_one_decision(bench: Bench) -> Check {
         for client in &clients {
             subject.peek(&[client.hit(1)]).await?;
         }
-        let receipts: Vec<_> = clients.iter().map(|client| client.receipt(1, subject.now())).collect();
-        subject.refund(&receipts).await?;
+        let charges: Vec<_> = clients.iter().map(|client| client.charge(1, subject.now())).collect();
+        subject.refund(&charges).await?;
         subject.peek(&all_but(&clients, clients.len())).await?;
         let hits = all_but(&clients, 0);
         subject.reset(&hits).await?;
@@ -140,12 +140,11 @@ pub(super) async fn strategies_count_apart(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let entry = subject.entry(&bench.strategy(), RATE);
     for strategy in bench.strategies(RATE) {
-        let entry = Entry { strategy, ..entry.clone() };
+        let entry = entry.with_strategy(&strategy);
         subject.exhaust(&entry).await?;
         subject.decide(&[entry.hit(1)]).await?;
     }
-    let entries: Vec<_> =
-        bench.strategies(RATE).into_iter().map(|strategy| Entry { strategy, ..entry.clone() }).collect();
+    let entries: Vec<_> = bench.strategies(RATE).into_iter().map(|strategy| entry.with_strategy(&strategy)).collect();
     for entry in &entries {
         subject.reset(&[entry.hit(1)]).await?;
         subject.decide(&[entry.hit(1)]).await?;
@@ -163,7 +162,7 @@ pub(super) async fn the_settings_of_a_strategy_may_change(bench: Bench) -> Check
         for (strategy, next) in [(strategy, next), (next, strategy)] {
             let entry = subject.entry(strategy, RATE);
             subject.decide(&[entry.hit(1)]).await?;
-            let entry = Entry { strategy: next.clone(), ..entry };
+            let entry = entry.with_strategy(&next);
             subject.decide(&[entry.hit(1)]).await?;
             subject.exhaust(&entry).await?;
             subject.decide(&[entry.hit(1)]).await?;

@@ -44,7 +44,7 @@ async fn follow(bench: &Bench, limits: u64, besides: Besides) -> Check {
             // Of the same client, and so in one place.
             let others = (1..limits).map(|other| {
                 let strategy = random.pick(&strategy, &bench.strategies(rate)).clone();
-                Entry { uid: if other == 1 { "second" } else { "third" }, strategy, ..first.clone() }
+                first.with_strategy(&strategy).with_uid(if other == 1 { "second" } else { "third" })
             });
             let mut entries = vec![first.clone()];
             entries.extend(others);
@@ -99,7 +99,7 @@ impl Trace<'_> {
         let rate = self.rate();
         let near = Rate::new(rate.limit() + 1, rate.period()).unwrap_or(rate);
         let next = *self.random.pick(&near, RATES);
-        if self.entries.iter().all(|entry| entry.strategy.check(next).is_ok()) {
+        if self.entries.iter().all(|entry| entry.strategy().check(next).is_ok()) {
             self.entries.iter_mut().for_each(|entry| entry.rate = next);
         }
     }
@@ -134,14 +134,14 @@ impl Trace<'_> {
 
     async fn refund(&mut self) -> Check {
         match self.charged.pop() {
-            Some((entry, cost, charged_at)) => self.subject.refund(&[entry.receipt(cost, charged_at)]).await,
+            Some((entry, cost, charged_at)) => self.subject.refund(&[entry.charge(cost, charged_at)]).await,
             None => Ok(()),
         }
     }
 
     async fn reset(&mut self) -> Check {
         let Some(entry) = self.entries.last().filter(|_| self.entries.len() > 1).cloned() else { return Ok(()) };
-        self.charged.retain(|(charged, ..)| charged.uid != entry.uid);
+        self.charged.retain(|(charged, ..)| charged.limit.uid() != entry.limit.uid());
         self.subject.reset(&[entry.hit(1)]).await
     }
 }
@@ -169,7 +169,7 @@ pub(super) async fn a_refusal_notes_that_the_clock_went_back(bench: Bench) -> Ch
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
-        let other = Entry { uid: "another", ..entry.clone() };
+        let other = entry.with_uid("another");
         let start = subject.now();
         let all = [entry.hit(entry.capacity()), other.hit(other.capacity())];
         subject.decide(&all).await?;

@@ -4,17 +4,19 @@
 //! contains a backend in memory, and `traffik-redis` one for Redis.
 
 mod answer;
+mod control;
 mod error;
 
 use std::{fmt, sync::Arc};
 
 pub use self::{
     answer::{Answer, MaybeReady, Receive},
+    control::{Control, ControlRequest},
     error::BackendError,
 };
 use crate::{
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
 /// A store of limits, and the place where they are decided.
@@ -58,26 +60,30 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Returns an error if the store gave no answer.
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision>;
 
-    /// Gives back what was charged, as far as it still counts according to the strategy.
+    /// Replaces charged costs by actual ones: settles, refunds, overdraws. Returns the outcome of each adjustment.
+    ///
+    /// Each adjustment is one step, as [`AnyStrategy::settle`](crate::strategy::AnyStrategy::settle) decides it. The charges may
+    /// be of many clients, and each is adjusted by itself. The [`cost`](Outcome::cost) of an outcome is the actual cost.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store gave no answer.
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()>;
+    /// Returns an error if the store gave no answer. Whether anything was adjusted is then unknown, unless the error says that
+    /// the call [did not run](BackendError::NotRun).
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>>;
 
     /// Replaces charges by new ones, for what must keep counting, such as the permits of a
-    /// [`Concurrency`](crate::strategy::Concurrency). Returns the time of the new charge for each receipt, or `None` if there is
-    /// none that the backend knows of.
+    /// [`Concurrency`](crate::strategy::Concurrency). Returns the time of each new charge, or `None` if there is none that the
+    /// backend knows of.
     ///
     /// Each renewal is one step, as [`AnyStrategy::renew`](crate::strategy::AnyStrategy::renew) decides it. A charge that still
     /// counts is replaced, so no other client can take its place in between. Otherwise, the cost is charged if it fits. The
-    /// receipts may be of many clients, and each is decided by itself.
+    /// charges may be of many clients, and each is decided by itself.
     ///
     /// # Errors
     ///
     /// Returns an error if the store gave no answer. Whether anything was charged is then unknown, unless the error says that
     /// the call [did not run](BackendError::NotRun).
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>>;
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>>;
 
     /// Deletes what is stored for each of the hits. Their clients start fresh with these limits.
     ///
@@ -86,7 +92,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Returns an error if the store gave no answer.
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()>;
 
-    /// Deletes everything in this namespace.
+    /// Reads or changes the settings that all users of this namespace share: see [`ControlRequest`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store gave no answer. Whether anything changed is then unknown, unless the error says that the
+    /// call [did not run](BackendError::NotRun).
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control>;
+
+    /// Deletes the entries of all clients in this namespace. The [settings](Self::control) stay.
     ///
     /// # Errors
     ///
@@ -121,12 +135,16 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         B::peek(self, hits)
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        B::refund(self, receipts)
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        B::adjust(self, adjustments)
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        B::renew(self, receipts)
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        B::renew(self, charges)
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        B::control(self, request)
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {

@@ -1,6 +1,7 @@
-//! One decision: the [`Hit`]s it is asked about, and the [`Outcome`] for each.
+//! Decisions: the [`Hit`]s that a backend decides about, and the [`Outcome`] of each.
 
 mod hit;
+mod limit_id;
 mod outcome;
 mod standing;
 mod tally;
@@ -8,17 +9,18 @@ mod tally;
 use smallvec::SmallVec;
 
 pub use self::{
-    hit::{Hit, Receipt},
+    hit::{Adjusted, Adjustment, Charge, Hit},
+    limit_id::LimitId,
     outcome::Outcome,
     standing::Standing,
     tally::{HitTally, TalliedEntry},
 };
 
-/// What a backend decided about several hits together: either all of them were charged, or none was.
+/// The decision of a backend about several hits: either all of them were charged, or none was.
 #[derive(Clone, Debug)]
 pub struct Decision(Outcomes);
 
-/// One outcome is what most decisions have, and the fastest to make; two are without an allocation as well.
+/// Most decisions have one outcome, which is the fastest to create. Two need no allocation either.
 #[derive(Clone, Debug)]
 enum Outcomes {
     One([Outcome; 1]),
@@ -26,7 +28,7 @@ enum Outcomes {
 }
 
 impl Decision {
-    /// The outcome for each hit, in the order of the hits.
+    /// Returns the outcome of each hit, in the order of the hits.
     #[inline]
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
@@ -36,7 +38,7 @@ impl Decision {
         }
     }
 
-    /// The outcomes themselves, in the same order. Each moves straight to where it stays: a decision as a whole is large.
+    /// Takes the outcomes out, in the same order.
     #[inline]
     pub fn take_outcomes(&mut self) -> impl Iterator<Item = Outcome> {
         let outcomes: &mut [Outcome] = match &mut self.0 {
@@ -46,11 +48,11 @@ impl Decision {
         outcomes.iter_mut().map(|outcome| Outcome { past: outcome.past.take(), ..*outcome })
     }
 
-    /// Whether every limit admitted its hit, and so all of them were charged.
+    /// Returns `true` if every enforced hit fits. All hits that fit were then charged.
     #[inline]
     #[must_use]
     pub fn is_admitted(&self) -> bool {
-        self.outcomes().iter().all(|outcome| outcome.admitted)
+        self.outcomes().iter().all(Outcome::lets_pass)
     }
 }
 

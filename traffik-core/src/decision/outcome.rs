@@ -1,17 +1,52 @@
-use crate::{clock::Timestamp, strategy::Past};
+use crate::{clock::Timestamp, strategy::StoredState};
 
-/// What one limit made of a hit.
+/// The outcome of a hit.
 ///
-/// It holds what is stored of the client rather than numbers, so that nothing is computed that nobody asks for, and so
-/// that every backend's numbers come from one place: a [`Standing`](super::Standing).
+/// It holds what is stored for the client. [`Standing`](super::Standing) computes the numbers from it, so nothing is computed
+/// that is not read, and all backends return the same numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
-    /// Whether this limit had room. It was charged only if all limits of its decision had.
+    /// Whether the hit fits. It was charged only if the whole decision was admitted.
     pub admitted: bool,
-    /// What is stored of the client after the decision, as far as it tells how the client stands.
-    pub past: Option<Past>,
-    /// What was asked for: the cost of the hit, and of those before it on the same entry.
+    /// Whether the hit could refuse the decision: [`Hit::enforced`](super::Hit::enforced).
+    pub enforced: bool,
+    /// What is stored for the client after the decision, as far as it is needed for the numbers.
+    pub past: Option<StoredState>,
+    /// The cost of the hit and of those before it on the same entry. A hit that takes what fits counts with the granted cost.
     pub cost: u64,
-    /// When it was decided, by the backend's clock.
+    /// The cost of this hit alone: the granted one, or the lowest one if the decision is refused.
+    pub granted: u64,
+    /// The time of the decision, by the backend's clock.
     pub at: Timestamp,
+}
+
+impl Outcome {
+    /// Creates the outcome of an enforced hit for a client without a stored state.
+    #[inline]
+    #[must_use]
+    pub const fn new(admitted: bool, cost: u64, at: Timestamp) -> Self {
+        Self { admitted, enforced: true, past: None, cost, granted: cost, at }
+    }
+
+    /// Sets what is stored for the client after the decision.
+    #[inline]
+    #[must_use]
+    pub fn with_past(self, past: Option<StoredState>) -> Self {
+        Self { past, ..self }
+    }
+
+    /// Sets the cost of this hit alone, where it is not the only one on its entry.
+    #[inline]
+    #[must_use]
+    pub fn with_granted(self, granted: u64) -> Self {
+        Self { granted, ..self }
+    }
+
+    /// Returns `true` unless the hit refuses the decision.
+    #[inline]
+    #[must_use]
+    pub const fn lets_pass(&self) -> bool {
+        self.admitted || !self.enforced
+    }
 }

@@ -12,16 +12,16 @@ use crate::{
 /// How a client stands with one limit after a decision: the numbers that a response tells.
 ///
 /// ```
-/// use traffik::{Rate, backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, Standing}, strategy::AnyStrategy};
+/// use traffik::{Rate, backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, LimitId, Standing}, strategy::AnyStrategy};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let (key, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("5/min"));
-/// let hit = Hit { uid: "search", key: &key, strategy: &strategy, rate, cost: 2 };
+/// let (limit, rate) = (LimitId::new("search", AnyStrategy::default()), Rate::literal("5/min"));
+/// let hit = Hit::new(&limit, &Key::from("alice"), rate, 2);
 /// let decision = MemoryBackend::new("myapp").decide(&[hit]).await?;
 ///
 /// for outcome in decision.outcomes() {
-///     let standing = Standing::new(&strategy, rate, outcome);
+///     let standing = Standing::new(limit.strategy(), rate, outcome);
 ///     assert_eq!(standing.remaining(), 3);
 ///     assert_eq!(standing.retry_after(), None);
 /// }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::{Decision, Hit, Outcome, Outcomes};
 use crate::{
     clock::Timestamp,
-    strategy::{Past, Present, Strategy},
+    strategy::{CurrentState, StoredState, Strategy},
 };
 
 /// Room for the hits of most requests. More hits take an allocation.
@@ -13,8 +13,9 @@ type Inline<T> = SmallVec<[T; 4]>;
 
 /// Decides about several hits together: either all of them are charged, or none is.
 ///
-/// Several hits on one entry add up: each meets what the hits before it would leave behind. `K` is the key by which the
-/// backend finds an entry.
+/// Several hits on one entry add up: each meets what the hits before it would leave behind. Hits that take what fits get as
+/// much above [`at_least`](Hit::at_least) as all of them can have, the same amount each. Hits that are not
+/// [enforced](Hit::enforced) come last, and never refuse the decision. `K` is the key by which the backend finds an entry.
 ///
 /// A backend that runs the strategies itself calls this between reading and writing its entries. The entries must not change
 /// in between: the backend holds a lock, or writes only if they are still the same.
@@ -34,14 +35,14 @@ type Inline<T> = SmallVec<[T; 4]>;
 ///     Rate,
 ///     client::Key,
 ///     clock::Timestamp,
-///     decision::{Decision, Hit, HitTally},
-///     strategy::{AnyStrategy, Past},
+///     decision::{Decision, Hit, HitTally, LimitId},
+///     strategy::{AnyStrategy, StoredState},
 /// };
 ///
-/// fn decide(stored: &mut HashMap<String, Past>, hits: &[Hit<'_>], now: Timestamp) -> Decision {
+/// fn decide(stored: &mut HashMap<String, StoredState>, hits: &[Hit<'_>], now: Timestamp) -> Decision {
 ///     let mut tally = HitTally::new(now);
 ///     for hit in hits {
-///         tally.add(hit, hit.uid, || stored.get(hit.uid).cloned());
+///         tally.add(hit, hit.limit.uid(), || stored.get(hit.limit.uid()).cloned());
 ///     }
 ///     let decision = tally.decide();
 ///     for entry in tally.entries_mut().iter_mut().filter(|entry| entry.is_new()) {
@@ -50,13 +51,14 @@ type Inline<T> = SmallVec<[T; 4]>;
 ///     decision
 /// }
 ///
-/// let (key, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("5/min"));
-/// let hit = |uid, cost| Hit { uid, key: &key, strategy: &strategy, rate, cost };
+/// let [search, export] = ["search", "export"].map(|uid| LimitId::new(uid, AnyStrategy::default()));
+/// let (key, rate) = (Key::from("alice"), Rate::literal("5/min"));
+/// let hit = |limit, cost| Hit::new(limit, &key, rate, cost);
 /// let (mut stored, now) = (HashMap::new(), Timestamp::from_micros(0));
 ///
-/// assert!(decide(&mut stored, &[hit("search", 2), hit("search", 2), hit("export", 1)], now).is_admitted());
-/// assert!(!decide(&mut stored, &[hit("search", 1), hit("search", 1), hit("export", 1)], now).is_admitted());
-/// assert!(decide(&mut stored, &[hit("search", 1), hit("export", 4)], now).is_admitted());
+/// assert!(decide(&mut stored, &[hit(&search, 2), hit(&search, 2), hit(&export, 1)], now).is_admitted());
+/// assert!(!decide(&mut stored, &[hit(&search, 1), hit(&search, 1), hit(&export, 1)], now).is_admitted());
+/// assert!(decide(&mut stored, &[hit(&search, 1), hit(&export, 4)], now).is_admitted());
 /// ```
 #[derive(Debug)]
 pub struct HitTally<'a, K> {
@@ -65,22 +67,25 @@ pub struct HitTally<'a, K> {
     /// The hits, each with the place of its entry. A hit at an unlimited rate has none.
     hits: Inline<(&'a Hit<'a>, Option<usize>)>,
     outcomes: SmallVec<[Outcome; 2]>,
+    /// Whether all hits are enforced and take exactly their costs.
+    is_plain: bool,
 }
 
-/// What the hits on one entry come to: see [`HitTally::entries`].
+/// The result of all hits on one entry: see [`HitTally::entries`].
 #[derive(Debug)]
 pub struct TalliedEntry<'a, K> {
     key: K,
-    /// The last hit that fits and costs something, or else the first.
+    /// The last hit that fits and has a cost, or else the first.
     hit: &'a Hit<'a>,
-    before: Option<Past>,
+    before: Option<StoredState>,
     is_rewound: bool,
     /// Whether one of its hits has a custom strategy, which may panic.
     is_custom: bool,
     /// With the hits charged that fit, except for the last while it is pending.
-    after: Option<Past>,
+    after: Option<StoredState>,
     has_cost: bool,
-    is_pending: bool,
+    /// The cost of the last hit, while it is not charged in `after`.
+    pending: u64,
     is_charged: bool,
     admitted: bool,
     cost: u64,
@@ -90,38 +95,41 @@ impl<'a, K> HitTally<'a, K> {
     /// Creates an empty tally for a decision at `at`.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        Self { at, entries: Inline::new(), hits: Inline::new(), outcomes: SmallVec::new() }
+        Self { at, entries: Inline::new(), hits: Inline::new(), outcomes: SmallVec::new(), is_plain: true }
     }
 
     /// Adds the next hit of the decision, on the entry at `key`.
     ///
     /// Calls `read` for the first hit on an entry; it returns what is stored. A hit at an unlimited rate has no entry.
-    pub fn add(&mut self, hit: &'a Hit<'a>, key: K, read: impl FnOnce() -> Option<Past>)
+    pub fn add(&mut self, hit: &'a Hit<'a>, key: K, read: impl FnOnce() -> Option<StoredState>)
     where
         K: PartialEq,
     {
         let place = (!hit.rate.is_unlimited()).then(|| {
             self.entries.iter().position(|entry| entry.key == key).unwrap_or_else(|| {
-                self.entries.push(TalliedEntry::new(key, hit, hit.strategy.present(read(), self.at)));
+                self.entries.push(TalliedEntry::new(key, hit, hit.limit.strategy().current(read(), self.at)));
                 self.entries.len() - 1
             })
         });
-        let entry = place.and_then(|place| self.entries.get_mut(place));
-        let (admitted, cost) = entry.map_or((true, hit.cost), |entry| entry.add(hit, self.at));
+        let entry = place.and_then(|place| self.entries.get_mut(place)).filter(|_| hit.enforced);
+        let (admitted, cost) = entry.map_or((true, hit.at_least), |entry| entry.add(hit, self.at));
+        self.is_plain &= hit.is_plain();
         self.hits.push((hit, place));
-        self.outcomes.push(Outcome { admitted, past: None, cost, at: self.at });
+        let outcome = Outcome::new(admitted, cost, self.at);
+        self.outcomes.push(Outcome { enforced: hit.enforced, granted: hit.at_least, ..outcome });
     }
 
     /// Charges all hits if all of them fit, and returns the outcomes.
     #[must_use]
     pub fn decide(&mut self) -> Decision {
-        let is_charged = self.entries.iter().all(|entry| entry.admitted);
+        let is_charged = self.grant();
         self.conclude(is_charged)
     }
 
     /// Returns the outcomes, and charges nothing.
     #[must_use]
     pub fn peek(&mut self) -> Decision {
+        self.grant();
         self.conclude(false)
     }
 
@@ -135,6 +143,57 @@ impl<'a, K> HitTally<'a, K> {
         &mut self.entries
     }
 
+    /// Returns whether all enforced hits fit. Adds the hits that are not plain.
+    fn grant(&mut self) -> bool {
+        let is_admitted = self.entries.iter().all(|entry| entry.admitted);
+        if !self.is_plain {
+            let extra = if is_admitted { self.extra() } else { 0 };
+            self.grant_extra(extra);
+        }
+        is_admitted
+    }
+
+    /// Returns the highest amount above their lowest costs that all enforced hits can have.
+    fn extra(&mut self) -> u64 {
+        let flexible = |hit: &Hit<'_>| hit.enforced && hit.at_least < hit.cost;
+        let mut extra = u64::MAX;
+        for &(hit, place) in self.hits.iter().filter(|(hit, _)| flexible(hit)) {
+            extra = extra.min(hit.cost - hit.at_least);
+            let on_entry = self.hits.iter().filter(|(other, of)| *of == place && flexible(other)).count();
+            if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
+                extra = extra.min(entry.available(hit, self.at) / on_entry as u64);
+            }
+        }
+        extra
+    }
+
+    /// Grants the hits that take what fits `extra` more, and adds those that are not enforced.
+    fn grant_extra(&mut self, extra: u64) {
+        for is_enforced in [true, false] {
+            for (&(hit, place), outcome) in self.hits.iter().zip(&mut self.outcomes) {
+                if hit.enforced != is_enforced {
+                    continue;
+                }
+                outcome.granted = hit.at_least.saturating_add(extra).min(hit.cost);
+                match place.and_then(|place| self.entries.get_mut(place)) {
+                    Some(entry) if is_enforced => entry.push(hit, outcome.granted - hit.at_least, self.at),
+                    Some(entry) => outcome.admitted = entry.try_push(hit, outcome.granted, self.at),
+                    None => {}
+                }
+            }
+        }
+        for (place, &(hit, entry)) in self.hits.iter().enumerate() {
+            let before = self.hits.iter().zip(&self.outcomes).take(place);
+            let same = before.filter(|((other, of), outcome)| {
+                entry.is_some() && *of == entry && (other.enforced || outcome.admitted && !hit.enforced)
+            });
+            let before = same.fold(0_u64, |sum, (_, outcome)| sum.saturating_add(outcome.granted));
+            if let Some(outcome) = self.outcomes.get_mut(place) {
+                outcome.cost = before.saturating_add(outcome.granted);
+            }
+        }
+    }
+
     fn conclude(&mut self, is_charged: bool) -> Decision {
         // The built-in strategies, which cannot panic, move the states once no custom one is left to run.
         let passes: &[bool] = if self.entries.iter().any(|entry| entry.is_custom) { &[true, false] } else { &[false] };
@@ -146,7 +205,7 @@ impl<'a, K> HitTally<'a, K> {
                     entry.charge(is_custom, self.at);
                 }
                 let known = entry.after.as_ref().filter(|_| is_charged).or(entry.before.as_ref());
-                outcome.past = known.map(|past| hit.strategy.outline(past, hit.rate, outcome.cost, self.at));
+                outcome.past = known.map(|past| hit.limit.strategy().summary(past, hit.rate, outcome.cost, self.at));
             }
         }
         self.entries.iter_mut().for_each(|entry| entry.is_charged = is_charged && entry.has_cost);
@@ -176,16 +235,16 @@ impl<'a, K> TalliedEntry<'a, K> {
     }
 
     /// Returns the state: with all hits charged, or as it was before.
-    pub const fn past(&self) -> Option<&Past> {
+    pub const fn past(&self) -> Option<&StoredState> {
         if self.is_charged { self.after.as_ref() } else { self.before.as_ref() }
     }
 
     /// Removes the state from the tally.
-    pub const fn take_past(&mut self) -> Option<Past> {
+    pub const fn take_past(&mut self) -> Option<StoredState> {
         if self.is_charged { self.after.take() } else { self.before.take() }
     }
 
-    fn new(key: K, hit: &'a Hit<'a>, Present { past, is_rewound }: Present) -> Self {
+    fn new(key: K, hit: &'a Hit<'a>, CurrentState { past, is_rewound }: CurrentState) -> Self {
         Self {
             key,
             hit,
@@ -194,32 +253,57 @@ impl<'a, K> TalliedEntry<'a, K> {
             is_custom: false,
             after: None,
             has_cost: false,
-            is_pending: false,
+            pending: 0,
             is_charged: false,
             admitted: true,
             cost: 0,
         }
     }
 
-    /// Returns whether the hit and those before it fit, and their cost.
+    /// Returns whether the lowest cost of an enforced hit fits after the hits before it, and their cost.
     fn add(&mut self, hit: &'a Hit<'a>, now: Timestamp) -> (bool, u64) {
-        // Only a second hit has to know what the first would leave behind.
-        self.charge(true, now);
-        self.is_custom |= hit.strategy.is_custom();
-        let known =
-            self.after.as_ref().map_or(self.before.as_ref(), |after| Some(after).filter(|after| after.is_alive(now)));
-        let fits = hit.cost == 0 || hit.strategy.fits(known, hit.rate, hit.cost, now);
-        if fits && hit.cost > 0 {
-            (self.hit, self.has_cost, self.is_pending) = (hit, true, true);
-        }
-        self.admitted &= fits;
-        self.cost = self.cost.saturating_add(hit.cost);
+        self.admitted &= self.try_push(hit, hit.at_least, now);
+        self.cost = self.cost.saturating_add(hit.at_least);
         (self.admitted, self.cost)
     }
 
-    /// Charges the hit that is pending, if one is.
+    /// Charges `cost` if it fits after the hits before it, and returns whether it does.
+    fn try_push(&mut self, hit: &'a Hit<'a>, cost: u64, now: Timestamp) -> bool {
+        // Only a second hit has to know what the first would leave behind.
+        self.charge(true, now);
+        self.is_custom |= hit.limit.strategy().is_custom();
+        let fits = cost == 0 || hit.limit.strategy().fits(self.known(now), hit.rate, cost, now);
+        if fits {
+            self.push(hit, cost, now);
+        }
+        fits
+    }
+
+    /// Charges `cost`, which fits.
+    fn push(&mut self, hit: &'a Hit<'a>, cost: u64, now: Timestamp) {
+        if cost > 0 {
+            self.charge(true, now);
+            (self.hit, self.has_cost, self.pending) = (hit, true, cost);
+        }
+    }
+
+    /// Returns the highest cost that a hit may have after the hits before it.
+    fn available(&mut self, hit: &Hit<'_>, now: Timestamp) -> u64 {
+        self.charge(true, now);
+        hit.limit.strategy().available(self.known(now), hit.rate, now)
+    }
+
+    fn known(&self, now: Timestamp) -> Option<&StoredState> {
+        match &self.after {
+            Some(after) => Some(after).filter(|after| after.is_alive(now)),
+            None => self.before.as_ref(),
+        }
+    }
+
+    /// Charges the cost that is pending, if one is.
     fn charge(&mut self, keeps_before: bool, now: Timestamp) {
-        if !mem::take(&mut self.is_pending) {
+        let cost = mem::take(&mut self.pending);
+        if cost == 0 {
             return;
         }
         let known = match self.after.take() {
@@ -227,7 +311,7 @@ impl<'a, K> TalliedEntry<'a, K> {
             None if keeps_before => self.before.clone(),
             None => self.before.take(),
         };
-        let Hit { strategy, rate, cost, .. } = *self.hit;
-        self.after = Some(Past { state: strategy.charge(known, rate, cost, now), rate });
+        let Hit { limit, rate, .. } = *self.hit;
+        self.after = Some(StoredState { state: limit.strategy().charge(known, rate, cost, now), rate });
     }
 }

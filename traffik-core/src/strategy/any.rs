@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, Past, SlidingWindowCounter, SlidingWindowLog,
-    State, Strategy, StrategyError, TokenBucket, Verdict,
-    verdict::{self, Present},
+    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SettleError, SlidingWindowCounter,
+    SlidingWindowLog, State, StoredState, Strategy, StrategyError, TokenBucket, Verdict,
+    verdict::{self, CurrentState},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -19,7 +19,7 @@ macro_rules! strategies {
                 $name($name),
             )+
             /// A custom strategy.
-            Own(Arc<dyn Strategy>),
+            Custom(Arc<dyn Strategy>),
         }
 
         $(impl From<$name> for AnyStrategy {
@@ -33,8 +33,8 @@ macro_rules! strategies {
             ($any:expr, $strategy:ident => $call:expr) => {
                 match $any {
                     $(AnyStrategy::$name($strategy) => $call,)+
-                    AnyStrategy::Own(own) => {
-                        let $strategy = own.as_ref();
+                    AnyStrategy::Custom(custom) => {
+                        let $strategy = custom.as_ref();
                         $call
                     }
                 }
@@ -46,7 +46,7 @@ macro_rules! strategies {
             fn eq(&self, other: &Self) -> bool {
                 match (self, other) {
                     $((Self::$name(one), Self::$name(other)) => one == other,)+
-                    (Self::Own(one), Self::Own(other)) => Arc::ptr_eq(one, other),
+                    (Self::Custom(one), Self::Custom(other)) => Arc::ptr_eq(one, other),
                     _ => false,
                 }
             }
@@ -68,14 +68,14 @@ strategies! {
 impl AnyStrategy {
     /// Creates a custom strategy.
     #[must_use]
-    pub fn own(strategy: impl Strategy) -> Self {
-        Self::Own(Arc::new(strategy))
+    pub fn custom(strategy: impl Strategy) -> Self {
+        Self::Custom(Arc::new(strategy))
     }
 
     /// Returns `true` for a custom strategy, whose functions may panic.
     #[must_use]
     pub const fn is_custom(&self) -> bool {
-        matches!(self, Self::Own(_))
+        matches!(self, Self::Custom(_))
     }
 
     /// Decides whether `cost` fits at `now`, and what to store.
@@ -83,7 +83,7 @@ impl AnyStrategy {
     /// This is the whole decision about one limit. A backend adds only the place where the state is stored.
     #[inline]
     #[must_use]
-    pub fn decide(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
+    pub fn decide(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
         if rate.is_unlimited() {
             return Verdict { admitted: true, past: None, is_new: false };
         }
@@ -99,27 +99,63 @@ impl AnyStrategy {
     }
 
     #[inline(never)]
-    fn decide_out_of_line(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
+    fn decide_out_of_line(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
         each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
     }
 
     /// Decides whether a `cost` that was charged at `charged_at` is replaced by a charge at `now`.
     ///
-    /// It is replaced if all of it still [counts](Strategy::holds), or if it fits after a [refund](Strategy::refund). A backend
+    /// It is replaced if all of it still [counts](Strategy::still_counts), or if it fits after a [refund](Strategy::refund). A backend
     /// adds only the place where the state is stored.
     #[must_use]
-    pub fn renew(&self, past: Option<Past>, rate: Rate, cost: u64, charged_at: Timestamp, now: Timestamp) -> Verdict {
+    pub fn renew(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        cost: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Verdict {
         if rate.is_unlimited() {
             return Verdict { admitted: true, past: None, is_new: false };
         }
         each!(self, strategy => verdict::renew(strategy, past, rate, cost, charged_at, now))
     }
 
+    /// Replaces a cost that was charged at `charged_at` by the actual one, and returns what to store.
+    ///
+    /// This is [`Strategy::settle`] for any stored state. A backend adds only the place where the state is stored. Nothing is
+    /// given back if nothing is stored any more.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the strategy. Nothing changes then.
+    pub fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Verdict, SettleError> {
+        if rate.is_unlimited() {
+            return Ok(Verdict { admitted: true, past: None, is_new: false });
+        }
+        let CurrentState { past, is_rewound } = self.current(past, now);
+        if actual == charged || actual < charged && past.is_none() {
+            return Ok(Verdict { admitted: true, past, is_new: is_rewound });
+        }
+        let rate = past.as_ref().map_or(rate, |past| if actual < charged { past.rate } else { rate });
+        let state = each!(self, strategy => strategy.settle(past, rate, charged, actual, charged_at, now))?;
+        Ok(Verdict { admitted: true, past: Some(StoredState { state, rate }), is_new: true })
+    }
+
     /// Returns what of `past` still counts at `now`.
     #[inline]
     #[must_use]
-    pub fn present(&self, past: Option<Past>, now: Timestamp) -> Present {
-        each!(self, strategy => verdict::present(strategy, past, now))
+    pub fn current(&self, past: Option<StoredState>, now: Timestamp) -> CurrentState {
+        each!(self, strategy => verdict::current(strategy, past, now))
     }
 }
 
@@ -143,39 +179,51 @@ impl Strategy for AnyStrategy {
         each!(self, strategy => strategy.capacity(rate))
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         each!(self, strategy => strategy.available(past, rate, now))
     }
 
-    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         each!(self, strategy => strategy.fits(past, rate, cost, now))
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         each!(self, strategy => strategy.available_at(past, rate, cost, now))
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         each!(self, strategy => strategy.charge(past, rate, cost, now))
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         each!(self, strategy => strategy.refund(past, cost, charged_at, now))
     }
 
-    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
-        each!(self, strategy => strategy.holds(past, cost, charged_at, now))
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        each!(self, strategy => strategy.settle(past, rate, charged, actual, charged_at, now))
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        each!(self, strategy => strategy.rewound(past, now))
+    fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        each!(self, strategy => strategy.still_counts(past, cost, charged_at, now))
     }
 
-    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
-        each!(self, strategy => strategy.outline(past, rate, cost, now))
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
+        each!(self, strategy => strategy.clamped_to(past, now))
     }
 
-    fn delay(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
+    fn summary(&self, past: &StoredState, rate: Rate, cost: u64, now: Timestamp) -> StoredState {
+        each!(self, strategy => strategy.summary(past, rate, cost, now))
+    }
+
+    fn delay(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
         each!(self, strategy => strategy.delay(past, rate, cost, now))
     }
 

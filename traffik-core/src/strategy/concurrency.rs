@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Past, SlidingWindowLog, State, Strategy, StrategyError};
+use super::{SlidingWindowLog, State, StoredState, Strategy, StrategyError};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Limits the number of concurrent clients of something: open sockets, running reports.
@@ -112,33 +112,33 @@ impl Strategy for Concurrency {
         SlidingWindowLog.capacity(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         SlidingWindowLog.available(past, rate, now)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         SlidingWindowLog.available_at(past, rate, cost, now)
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         SlidingWindowLog.charge(past, rate, cost, now)
     }
 
     /// Gives back all of the places while their lease lasts and the period of the rate is the same, and nothing otherwise.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         SlidingWindowLog.refund(past, cost, charged_at, now)
     }
 
-    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
-        SlidingWindowLog.holds(past, cost, charged_at, now)
+    fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+        SlidingWindowLog.still_counts(past, cost, charged_at, now)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
-        SlidingWindowLog.rewound(past, now)
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
+        SlidingWindowLog.clamped_to(past, now)
     }
 
-    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
-        SlidingWindowLog.outline(past, rate, cost, now)
+    fn summary(&self, past: &StoredState, rate: Rate, cost: u64, now: Timestamp) -> StoredState {
+        SlidingWindowLog.summary(past, rate, cost, now)
     }
 }
 

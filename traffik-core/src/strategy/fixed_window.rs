@@ -1,4 +1,4 @@
-use super::{Past, State, Strategy, StrategyError, window::Window};
+use super::{State, StoredState, Strategy, StrategyError, window::Window};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Counts the cost in each window of the clock, and starts at zero in the next window.
@@ -29,7 +29,7 @@ struct Count {
 
 impl Count {
     #[inline]
-    fn read(past: &Past) -> Self {
+    fn read(past: &StoredState) -> Self {
         let [start, used] = past.state.words();
         Self { start: Timestamp::from_micros(start), end: past.state.expires(), used }
     }
@@ -53,11 +53,11 @@ impl Strategy for FixedWindow {
         rate.limit()
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, _now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, _now: Timestamp) -> u64 {
         rate.limit().saturating_sub(past.map_or(0, |past| Count::read(past).used))
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         match past {
             Some(past) if cost > self.available(Some(past), rate, now) => past.state.expires(),
             _ => now,
@@ -65,7 +65,7 @@ impl Strategy for FixedWindow {
     }
 
     #[inline]
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let window = Window::at(now, rate);
         match past.as_ref().map(Count::read) {
             Some(count) => {
@@ -76,7 +76,7 @@ impl Strategy for FixedWindow {
     }
 
     /// Gives back all of the cost in its own window, and nothing later.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let count = Count::read(&past);
         if charged_at < count.start {
             return past.state;
@@ -85,7 +85,7 @@ impl Strategy for FixedWindow {
     }
 
     #[inline]
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let count = Count::read(past);
         (now < count.start).then(|| {
             let length = count.end.saturating_since(count.start);

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::{Holding, LeakyBucketWithQueue, Past, State, Strategy, StrategyError, meter::Meter, metered::check_size};
+use super::{
+    Holding, LeakyBucketWithQueue, State, StoredState, Strategy, StrategyError, meter::Meter, metered::check_size,
+};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The state is a meter. The next request leaves when the meter has drained.
@@ -20,7 +22,7 @@ impl Strategy for LeakyBucketWithQueue {
         self.size(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let size = self.size(rate);
         past.map_or(size, |past| {
             let meter = Meter::read(past, rate);
@@ -29,7 +31,7 @@ impl Strategy for LeakyBucketWithQueue {
     }
 
     #[inline]
-    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         let Some(left) = self.size(rate).checked_sub(cost) else { return false };
         past.is_none_or(|past| {
             let meter = Meter::read(past, rate);
@@ -37,7 +39,7 @@ impl Strategy for LeakyBucketWithQueue {
         })
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.size(rate).saturating_sub(cost);
         past.map_or(now, |past| {
             let meter = Meter::read(past, rate);
@@ -50,13 +52,13 @@ impl Strategy for LeakyBucketWithQueue {
 
     /// Another rate does not change when the waiting requests leave.
     #[inline]
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let meter = past.as_ref().map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).until_drained(rate));
         meter.filled(cost, now).write()
     }
 
     /// Gives back all of it if no other request is in the queue. Requests that came later keep their time to leave.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let alone = Meter::empty(past.rate, charged_at).filled(cost, charged_at).write();
         if past.state.expires() == alone.expires() && past.state.words().first() == alone.words().first() {
             return Meter::empty(past.rate, charged_at).write();
@@ -65,12 +67,12 @@ impl Strategy for LeakyBucketWithQueue {
     }
 
     #[inline]
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         Meter::clamped_to(past, now).map(Meter::write)
     }
 
     /// Returns the time until what was there before has drained.
-    fn delay(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
+    fn delay(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
         past.map_or(Duration::ZERO, |past| Meter::read(past, rate).drains_to(cost).saturating_since(now))
     }
 

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::{
-    Past, State,
+    State, StoredState,
     exact::{mul_div_ceil, mul_div_rem, narrow},
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -32,7 +32,7 @@ impl Meter {
     }
 
     #[inline]
-    fn stored(past: &Past) -> Self {
+    fn stored(past: &StoredState) -> Self {
         let [fraction, written] = past.state.words();
         // A store may return any number, but a fraction is less than one.
         let fraction = fraction.min(past.rate.limit().saturating_sub(1));
@@ -44,7 +44,7 @@ impl Meter {
     ///
     /// If it was written at another rate, it drains at the slower of the two, so a new rate does not drain it sooner.
     #[inline]
-    pub(super) fn read(past: &Past, rate: Rate) -> Self {
+    pub(super) fn read(past: &StoredState, rate: Rate) -> Self {
         let stored = Self::stored(past);
         if is_slower(rate, past.rate) { stored.at_rate(rate, stored.written) } else { stored }
     }
@@ -131,7 +131,7 @@ impl Meter {
 
     /// Moves it back by as much as the clock went back since the last change. Returns `None` if the clock did not go back.
     #[inline]
-    pub(super) fn clamped_to(past: &Past, now: Timestamp) -> Option<Self> {
+    pub(super) fn clamped_to(past: &StoredState, now: Timestamp) -> Option<Self> {
         let stored = Self::stored(past);
         let ahead = stored.written.as_micros().checked_sub(now.as_micros()).filter(|&ahead| ahead > 0)?;
         Some(Self { written: now, micros: stored.micros.saturating_sub(ahead), ..stored })
@@ -216,7 +216,7 @@ mod tests {
     fn no_stored_words_and_no_cost_make_it_overflow() {
         let words = [0, 1, 2, u64::MAX / 2, u64::MAX];
         for [fraction, written, expires, cost, now] in words.iter().flat_map(|&a| words.map(|b| [a, b, a ^ b, b, a])) {
-            let past = Past { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
+            let past = StoredState { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
             let meter = Meter::clamped_to(&past, at(now)).unwrap_or(Meter::stored(&past));
             let filled = meter.filled(cost, at(now));
             assert!(filled.fraction < 3 && meter.emptied(cost, Duration::ZERO).fraction < 3);
@@ -228,7 +228,7 @@ mod tests {
     fn stored_and_read_again_it_is_the_same() {
         for cost in 0..10 {
             let meter = Meter::empty(THIRDS, at(10)).filled(cost, at(10));
-            let read = Meter::stored(&Past { state: meter.write(), rate: THIRDS });
+            let read = Meter::stored(&StoredState { state: meter.write(), rate: THIRDS });
             assert_eq!((read.micros, read.fraction), (meter.micros, meter.fraction));
         }
     }
@@ -238,11 +238,11 @@ mod tests {
         let (fast, slow) = (Rate::literal("60/min"), Rate::literal("6/min"));
         let later = at(0).saturating_add(Duration::from_secs(5));
 
-        let written_fast = Past { state: Meter::empty(fast, at(0)).filled(6, at(0)).write(), rate: fast };
+        let written_fast = StoredState { state: Meter::empty(fast, at(0)).filled(6, at(0)).write(), rate: fast };
         assert_eq!(Meter::read(&written_fast, fast).level(later), 1);
         assert_eq!(Meter::read(&written_fast, slow).level(later), 6);
 
-        let written_slow = Past { state: Meter::empty(slow, at(0)).filled(6, at(0)).write(), rate: slow };
+        let written_slow = StoredState { state: Meter::empty(slow, at(0)).filled(6, at(0)).write(), rate: slow };
         assert_eq!(Meter::read(&written_slow, fast).level(later), 6);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Past, State, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
+use super::{State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The longest time in which a full meter may drain.
@@ -46,36 +46,36 @@ impl<M: Metered> Strategy for M {
         self.size(rate)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let level = past.map_or(0, |past| Meter::read(past, rate).level(now));
         self.size(rate).saturating_sub(level)
     }
 
     #[inline]
-    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         let Some(left) = self.size(rate).checked_sub(cost) else { return false };
         past.is_none_or(|past| Meter::read(past, rate).holds_at_most(left, now))
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.size(rate).saturating_sub(cost);
         // At a slower rate the meter would drain for longer than it is stored.
         past.map_or(now, |past| Meter::read(past, rate).drains_to(most).min(past.state.expires()).max(now))
     }
 
     #[inline]
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let meter = past.as_ref().map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
         meter.filled(cost, now).write()
     }
 
     /// Gives back the cost, less what may have drained of it since.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         Meter::read(&past, past.rate).emptied(cost, now.saturating_since(charged_at)).write()
     }
 
     #[inline]
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         Meter::clamped_to(past, now).map(Meter::write)
     }
 }

@@ -1,6 +1,6 @@
 //! The algorithms, as pure functions in integer time.
 //!
-//! A strategy reads no clock and knows neither stores nor HTTP. Its input is what is stored for a client ([`Past`]), a
+//! A strategy reads no clock and knows neither stores nor HTTP. Its input is what is stored for a client ([`StoredState`]), a
 //! [`Rate`], a cost and a time. Its output is how much is available, when a cost will fit, and what to store after a charge.
 //! [`AnyStrategy::decide`] combines these functions into the decision that every backend makes.
 //!
@@ -28,7 +28,7 @@
 //! # When the clock goes back
 //!
 //! If a state was written later than now, the clock went back. The state is then moved back by as much
-//! ([`Strategy::rewound`]). No limit opens, and no client waits longer than the strategy's longest refusal. For example, a
+//! ([`Strategy::clamped_to`]). No limit opens, and no client waits longer than the strategy's longest refusal. For example, a
 //! client may wait for a whole window although a part of it had passed.
 
 mod any;
@@ -63,9 +63,9 @@ pub use self::{
     queue_settings::LeakyBucketWithQueue,
     sliding_window_counter::SlidingWindowCounter,
     sliding_window_log::SlidingWindowLog,
-    state::{Past, State},
+    state::{State, StoredState},
     token_bucket::TokenBucket,
-    verdict::{Present, Verdict},
+    verdict::{CurrentState, Verdict},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -90,31 +90,58 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     fn capacity(&self, rate: Rate) -> u64;
 
     /// Returns the highest cost that would be admitted at `now`.
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64;
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64;
 
     /// Returns `true` if `cost`, which is at least 1, is admitted at `now`.
     ///
     /// The default implementation compares it with [`available`](Self::available). Override it if there is a faster way.
-    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         cost <= self.available(past, rate, now)
     }
 
     /// Returns the earliest time, from `now` on, at which `cost` is available if nothing else is charged until then.
     ///
     /// `cost` is at most [`capacity`](Self::capacity).
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp;
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp;
 
     /// Charges `cost`, which is available, and returns what to store.
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State;
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State;
 
     /// Gives back a `cost` that was charged at `charged_at`, as far as it certainly still counts, and returns what to store.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State;
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State;
+
+    /// Replaces a cost of `charged`, which was charged at `charged_at`, by `actual`, which differs from it. Returns what to store.
+    ///
+    /// If `actual` is lower, the difference is given back, but never more than would leave what a charge of `actual` at
+    /// `charged_at` would have left. `past` is then never `None`. If `actual` is higher, the difference is charged at `now` and
+    /// at `rate`, whether it fits or not.
+    ///
+    /// The default implementation calls [`refund`](Self::refund) or [`charge`](Self::charge) with the difference. `charge` may
+    /// then be called with a cost that is not available.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the state cannot hold the cost, or if the strategy does not count amounts. Nothing changes then.
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        Ok(match past {
+            Some(past) if actual < charged => self.refund(past, charged - actual, charged_at, now),
+            past => self.charge(past, rate, actual.saturating_sub(charged), now),
+        })
+    }
 
     /// Returns `true` if all of a `cost` that was charged at `charged_at` still counts.
     ///
     /// [`AnyStrategy::renew`] then replaces the charge, whatever the limit is by now. The default implementation returns
     /// `false`.
-    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+    fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
         let _ = (past, cost, charged_at, now);
         false
     }
@@ -122,12 +149,12 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     /// Moves a state that was written later than `now` back by as much, and returns what to store.
     ///
     /// Returns `None` if the state was not written later than `now`. Otherwise, the clock went back.
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State>;
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State>;
 
     /// Returns the part of `past` that the outcome of a decision about `cost` needs, for strategies whose states grow.
     ///
     /// The default implementation returns all of it.
-    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+    fn summary(&self, past: &StoredState, rate: Rate, cost: u64, now: Timestamp) -> StoredState {
         let _ = (rate, cost, now);
         past.clone()
     }
@@ -135,7 +162,7 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     /// Returns how long a request that was charged `cost` at `now` is held. `past` is what was stored after the charge.
     ///
     /// It is called only if [`holding`](Self::holding) returns a value. The default implementation returns zero.
-    fn delay(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
+    fn delay(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
         let _ = (past, rate, cost, now);
         Duration::ZERO
     }
@@ -144,6 +171,28 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     fn holding(&self) -> Option<Holding> {
         None
     }
+}
+
+/// The reason why a charge was not settled. The charge stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettleError {
+    /// The strategy cannot store so much above its limit.
+    #[error("{strategy}: a cost of {actual} is too far above the limit to be stored: the most is {most}")]
+    TooMuch {
+        /// The name of the strategy.
+        strategy: &'static str,
+        /// The cost that was to be charged in total.
+        actual: u64,
+        /// What the strategy can store, in words.
+        most: &'static str,
+    },
+    /// The strategy does not count amounts, so a charge can only be given back as a whole.
+    #[error("{strategy}: a permit can be given back, but it cannot have another cost")]
+    Indivisible {
+        /// The name of the strategy.
+        strategy: &'static str,
+    },
 }
 
 /// The error for a rate or a setting that a strategy does not support.

@@ -19,14 +19,14 @@ use crate::rate::Rate;
 /// ```
 /// use std::time::Duration;
 /// use traffik::{Rate, clock::Timestamp, decision::Standing, strategy::{AnyStrategy, LeakyBucketWithQueue}};
-/// # use traffik::{backend::{Backend, MemoryBackend}, client::Key, decision::Hit};
+/// # use traffik::{backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, LimitId}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = MemoryBackend::new("myapp").clock(traffik::test::ManualClock::new());
 /// let (rate, queue) = (Rate::literal("60/min"), AnyStrategy::from(LeakyBucketWithQueue::new().queue(2)));
-/// # let key = Key::from("alice");
-/// # let hit = Hit { uid: "mails", key: &key, strategy: &queue, rate, cost: 1 };
+/// # let (limit, key) = (LimitId::new("mails", queue.clone()), Key::from("alice"));
+/// # let hit = Hit::new(&limit, &key, rate, 1);
 /// let mut delays = Vec::new();
 /// for _ in 0..4 {
 ///     // All at the same instant.

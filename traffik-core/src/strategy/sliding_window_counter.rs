@@ -1,5 +1,5 @@
 use super::{
-    Past, State, Strategy, StrategyError,
+    State, StoredState, Strategy, StrategyError,
     exact::{mul_div_ceil, mul_div_floor},
     window::Window,
 };
@@ -38,7 +38,7 @@ struct Windows {
 
 impl Windows {
     #[inline]
-    fn stored(past: &Past) -> Self {
+    fn stored(past: &StoredState) -> Self {
         let [previous, current] = past.state.words();
         let length = past.rate.period_micros();
         let end = Timestamp::from_micros(past.state.expires().as_micros().saturating_sub(length));
@@ -47,7 +47,7 @@ impl Windows {
 
     /// Reads the windows at `now`. A current window that has ended becomes the previous one.
     #[inline]
-    fn at(past: &Past, now: Timestamp) -> Self {
+    fn at(past: &StoredState, now: Timestamp) -> Self {
         let stored = Self::stored(past);
         if now < stored.end { stored } else { stored.rolled() }
     }
@@ -114,18 +114,18 @@ impl Strategy for SlidingWindowCounter {
         rate.limit()
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let used = past.map_or(0, |past| Windows::at(past, now).used(now));
         rate.limit().saturating_sub(used)
     }
 
     #[inline]
-    fn fits(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         let Some(left) = rate.limit().checked_sub(cost) else { return false };
         past.is_none_or(|past| Windows::at(past, now).holds_at_most(left, now))
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let (Some(past), Some(most)) = (past, rate.limit().checked_sub(cost)) else { return now };
         let windows = Windows::at(past, now);
         let fits = windows.fades_to(most).or_else(|| windows.rolled().fades_to(most));
@@ -133,7 +133,7 @@ impl Strategy for SlidingWindowCounter {
     }
 
     #[inline]
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let carried = match past {
             None => 0,
             Some(past) => {
@@ -150,7 +150,7 @@ impl Strategy for SlidingWindowCounter {
     }
 
     /// Gives back all of the cost while it counts in one of the windows, and nothing later.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let windows = Windows::stored(&past);
         let charged_at = charged_at.as_micros();
         if charged_at >= windows.start() {
@@ -163,7 +163,7 @@ impl Strategy for SlidingWindowCounter {
     }
 
     #[inline]
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let windows = Windows::stored(past);
         (now.as_micros() < windows.start()).then(|| {
             let end = Timestamp::from_micros(now.as_micros().saturating_add(windows.length));

@@ -1,4 +1,4 @@
-use super::{Log, Past, State, Strategy, StrategyError};
+use super::{Log, State, StoredState, Strategy, StrategyError};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Stores each charge for a period, and admits what fits in addition to the stored charges. It is exact, but needs memory.
@@ -51,18 +51,18 @@ impl Strategy for SlidingWindowLog {
         rate.limit()
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let used = past.and_then(|past| past.state.log()).map_or(0, |log| log.counts_at(now));
         rate.limit().saturating_sub(used)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let log = past.and_then(|past| past.state.log());
         let most = rate.limit().saturating_sub(cost);
         log.and_then(|log| log.time_until_more_counts_than(most)).map_or(now, |fits| fits.max(now))
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let mut log = past.map(|past| past.state.into_log()).unwrap_or_default();
         log.forget(now);
         log.reserve_one(usize::try_from(rate.limit()).unwrap_or(usize::MAX));
@@ -71,19 +71,19 @@ impl Strategy for SlidingWindowLog {
     }
 
     /// Gives back all of the cost while it is stored and the period of the rate is the same, and nothing otherwise.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let [written, _] = past.state.words();
         let mut log = past.state.into_log();
         log.take_back(charged_at.saturating_add(past.rate.period()), cost);
         write(log, Timestamp::from_micros(written))
     }
 
-    fn holds(&self, past: &Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
+    fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
         let ends = charged_at.saturating_add(past.rate.period());
         ends > now && past.state.log().is_some_and(|log| log.charged_until(ends) >= cost)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let [written, _] = past.state.words();
         let ahead = Timestamp::from_micros(written).saturating_since(now);
         let log = past.state.log().filter(|_| !ahead.is_zero())?;
@@ -92,12 +92,12 @@ impl Strategy for SlidingWindowLog {
         Some(write(log, now))
     }
 
-    fn outline(&self, past: &Past, rate: Rate, cost: u64, now: Timestamp) -> Past {
+    fn summary(&self, past: &StoredState, rate: Rate, cost: u64, now: Timestamp) -> StoredState {
         let Some(log) = past.state.log() else { return past.clone() };
         let more = self.available(Some(past), rate, now).saturating_add(1);
         let mosts = [more, cost].map(|cost| rate.limit().saturating_sub(cost));
         let state = State::new(past.state.expires(), past.state.words()).with_log(log.summary(now, mosts));
-        Past { state, ..*past }
+        StoredState { state, ..*past }
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
         let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
         let (minute, ten) = (Rate::literal("5/min"), Rate::literal("5/10s"));
         let charge =
-            |past, rate, second| Some(Past { state: SlidingWindowLog.charge(past, rate, 1, at(second)), rate });
+            |past, rate, second| Some(StoredState { state: SlidingWindowLog.charge(past, rate, 1, at(second)), rate });
         let past = charge(charge(charge(None, minute, 0), ten, 1), minute, 2);
         let left = [2, 10, 11, 59, 60, 61, 62].map(|second| SlidingWindowLog.available(past.as_ref(), ten, at(second)));
         assert_eq!(left, [2, 2, 3, 3, 4, 4, 5]);

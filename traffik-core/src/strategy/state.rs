@@ -55,14 +55,14 @@ impl State {
 
 /// What is stored for a client: a [`State`] and the rate at which it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
+pub struct StoredState {
     /// The state.
     pub state: State,
     /// The rate at which the state was written.
     pub rate: Rate,
 }
 
-impl Past {
+impl StoredState {
     /// Returns `true` if the state has not expired at `now`.
     #[inline]
     #[must_use]

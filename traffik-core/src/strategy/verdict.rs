@@ -1,4 +1,4 @@
-use super::{Past, Strategy};
+use super::{StoredState, Strategy};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The decision of a strategy about one charge.
@@ -8,16 +8,16 @@ pub struct Verdict {
     /// Whether the cost fits.
     pub admitted: bool,
     /// The state of the client after the decision, with the cost charged if it fits.
-    pub past: Option<Past>,
+    pub past: Option<StoredState>,
     /// Whether that state must be stored: after a charge, and after the clock went back.
     pub is_new: bool,
 }
 
-/// What of a stored state counts at some time: see [`AnyStrategy::present`](super::AnyStrategy::present).
+/// What of a stored state counts at some time: see [`AnyStrategy::current`](super::AnyStrategy::current).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Present {
+pub struct CurrentState {
     /// The state, if it is still alive.
-    pub past: Option<Past>,
+    pub past: Option<StoredState>,
     /// Whether the clock went back and the state with it. It must then be stored even after a refusal.
     pub is_rewound: bool,
 }
@@ -25,53 +25,53 @@ pub struct Present {
 #[inline(always)]
 pub(super) fn decide(
     strategy: &(impl Strategy + ?Sized),
-    past: Option<Past>,
+    past: Option<StoredState>,
     rate: Rate,
     cost: u64,
     now: Timestamp,
 ) -> Verdict {
-    let Present { past, is_rewound } = present(strategy, past, now);
+    let CurrentState { past, is_rewound } = current(strategy, past, now);
     let admitted = cost == 0 || strategy.fits(past.as_ref(), rate, cost, now);
     if cost == 0 || !admitted {
         return Verdict { admitted, past, is_new: is_rewound };
     }
     let state = strategy.charge(past, rate, cost, now);
-    Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true }
+    Verdict { admitted: true, past: Some(StoredState { state, rate }), is_new: true }
 }
 
 pub(super) fn renew(
     strategy: &(impl Strategy + ?Sized),
-    past: Option<Past>,
+    past: Option<StoredState>,
     rate: Rate,
     cost: u64,
     charged_at: Timestamp,
     now: Timestamp,
 ) -> Verdict {
-    let Present { past: Some(past), is_rewound } = present(strategy, past, now) else {
+    let CurrentState { past: Some(past), is_rewound } = current(strategy, past, now) else {
         return decide(strategy, None, rate, cost, now);
     };
     if cost == 0 {
         return Verdict { admitted: true, past: Some(past), is_new: is_rewound };
     }
-    let is_held = strategy.holds(&past, cost, charged_at, now);
+    let is_held = strategy.still_counts(&past, cost, charged_at, now);
     let (rate_before, state) = (past.rate, strategy.refund(past, cost, charged_at, now));
-    let given_back = Past { state, rate: rate_before };
+    let given_back = StoredState { state, rate: rate_before };
     let known = Some(&given_back).filter(|past| past.is_alive(now));
     if is_held || strategy.fits(known, rate, cost, now) {
         let past = if known.is_some() { Some(given_back) } else { None };
         let state = strategy.charge(past, rate, cost, now);
-        return Verdict { admitted: true, past: Some(Past { state, rate }), is_new: true };
+        return Verdict { admitted: true, past: Some(StoredState { state, rate }), is_new: true };
     }
     // Stored even if nothing is left of it.
     Verdict { admitted: false, past: Some(given_back), is_new: true }
 }
 
 #[inline(always)]
-pub(super) fn present(strategy: &(impl Strategy + ?Sized), past: Option<Past>, now: Timestamp) -> Present {
-    let Some(stored) = past else { return Present { past: None, is_rewound: false } };
-    let (past, is_rewound) = match strategy.rewound(&stored, now) {
-        Some(state) => (Past { state, rate: stored.rate }, true),
+pub(super) fn current(strategy: &(impl Strategy + ?Sized), past: Option<StoredState>, now: Timestamp) -> CurrentState {
+    let Some(stored) = past else { return CurrentState { past: None, is_rewound: false } };
+    let (past, is_rewound) = match strategy.clamped_to(&stored, now) {
+        Some(state) => (StoredState { state, rate: stored.rate }, true),
         None => (stored, false),
     };
-    Present { past: Some(past).filter(|past| past.is_alive(now)), is_rewound }
+    CurrentState { past: Some(past).filter(|past| past.is_alive(now)), is_rewound }
 }

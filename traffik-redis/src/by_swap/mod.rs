@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use traffik_core::{
     backend::BackendError,
     clock::Timestamp,
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
 pub(crate) use self::turns::Turns;
@@ -52,24 +52,24 @@ pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places)
     proposal::peek(hits, &places.of_hits, &stored)
 }
 
-pub(crate) async fn refund(
+pub(crate) async fn adjust(
     exchange: &Exchange,
     turns: &Turns,
-    receipts: &[Receipt<'_>],
+    adjustments: &[Adjustment<'_>],
     places: &Places,
-) -> Result<(), BackendError> {
-    let refund = |stored: &Stored| proposal::refund(receipts, &places.of_hits, stored);
-    swap(exchange, turns, &places.keys, refund).await
+) -> Result<Vec<Adjusted>, BackendError> {
+    let adjust = |stored: &Stored| proposal::adjust(adjustments, &places.of_hits, stored);
+    swap(exchange, turns, &places.keys, adjust).await
 }
 
 /// Charges one anew. Returns when, if there was room.
 pub(crate) async fn renew(
     exchange: &Exchange,
     turns: &Turns,
-    receipt: &Receipt<'_>,
+    charge: &Charge<'_>,
     places: &Places,
 ) -> Result<Option<Timestamp>, BackendError> {
-    swap(exchange, turns, &places.keys, |stored| proposal::renew(receipt, stored)).await
+    swap(exchange, turns, &places.keys, |stored| proposal::renew(charge, stored)).await
 }
 
 async fn read(exchange: &Exchange, keys: &[String]) -> Result<Stored, BackendError> {

@@ -3,8 +3,8 @@
 use traffik_core::{
     backend::BackendError,
     clock::Timestamp,
-    decision::{Decision, Hit, HitTally, Receipt},
-    strategy::{Past, Strategy},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit, HitTally, Outcome},
+    strategy::Strategy,
 };
 
 use super::stored::{Change, Stored};
@@ -25,7 +25,7 @@ pub(super) fn decide(hits: &[Hit<'_>], places: &Places, stored: &Stored) -> Resu
     for entry in tally.entries().iter().filter(|entry| entry.is_new()) {
         let change = entry.key().and_then(|place| changes.get_mut(place));
         if let (Some(change), Some(past)) = (change, entry.past()) {
-            *change = Some(Change::new(entry.hit().strategy, past)?);
+            *change = Some(Change::new(entry.hit().limit.strategy(), past)?);
         }
     }
     Ok(Proposal { answer, changes })
@@ -48,28 +48,47 @@ fn tally<'a>(
     Ok(tally)
 }
 
-pub(super) fn refund(receipts: &[Receipt<'_>], places: &Places, stored: &Stored) -> Result<Proposal<()>, BackendError> {
-    let (mut states, mut changes) = (stored.states()?, stored.unchanged());
-    for (Receipt { hit, charged_at }, place) in receipts.iter().zip(places) {
+pub(super) fn adjust(
+    adjustments: &[Adjustment<'_>],
+    places: &Places,
+    stored: &Stored,
+) -> Result<Proposal<Vec<Adjusted>>, BackendError> {
+    let (mut states, mut changes, at) = (stored.states()?, stored.unchanged(), stored.at);
+    let mut answer = Vec::with_capacity(adjustments.len());
+    for (Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. }, place) in adjustments.iter().zip(places)
+    {
+        let outcome = Outcome::new(true, *actual, at);
         let Some((state, change)) = place.and_then(|place| states.get_mut(place).zip(changes.get_mut(place))) else {
+            answer.push(Ok(outcome));
             continue;
         };
-        if let Some(past) = hit.strategy.present(state.take(), stored.at).past {
-            let rate = past.rate;
-            let past = Past { state: hit.strategy.refund(past, hit.cost, *charged_at, stored.at), rate };
-            *change = Some(Change::new(hit.strategy, &past)?);
-            *state = Some(past);
-        }
+        let strategy = hit.limit.strategy();
+        let settled = strategy.settle(state.clone(), hit.rate, hit.cost, *actual, *charged_at, at);
+        answer.push(match settled {
+            Ok(settled) => {
+                if let Some(past) = settled.past.as_ref().filter(|_| settled.is_new) {
+                    *change = Some(Change::new(strategy, past)?);
+                }
+                *state = settled.past;
+                Ok(outcome.with_past(
+                    state
+                        .as_ref()
+                        .filter(|past| past.is_alive(at))
+                        .map(|past| strategy.summary(past, hit.rate, *actual, at)),
+                ))
+            }
+            Err(error) => Err(error),
+        });
     }
-    Ok(Proposal { answer: (), changes })
+    Ok(Proposal { answer, changes })
 }
 
-/// Answers when the receipt is charged anew, or `None` if there is no room.
-pub(super) fn renew(receipt: &Receipt<'_>, stored: &Stored) -> Result<Proposal<Option<Timestamp>>, BackendError> {
-    let Receipt { hit, charged_at } = receipt;
+/// Answers when the charge is charged anew, or `None` if there is no room.
+pub(super) fn renew(charge: &Charge<'_>, stored: &Stored) -> Result<Proposal<Option<Timestamp>>, BackendError> {
+    let Charge { hit, at: charged_at, .. } = charge;
     let state = stored.states()?.pop().flatten();
-    let renewed = hit.strategy.renew(state, hit.rate, hit.cost, *charged_at, stored.at);
+    let renewed = hit.limit.strategy().renew(state, hit.rate, hit.cost, *charged_at, stored.at);
     let past = renewed.past.filter(|_| renewed.is_new);
-    let change = past.map(|past| Change::new(hit.strategy, &past)).transpose()?;
+    let change = past.map(|past| Change::new(hit.limit.strategy(), &past)).transpose()?;
     Ok(Proposal { answer: renewed.admitted.then_some(stored.at), changes: vec![change] })
 }

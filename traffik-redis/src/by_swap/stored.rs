@@ -3,7 +3,7 @@
 use traffik_core::{
     backend::BackendError,
     clock::Timestamp,
-    strategy::{AnyStrategy, Past},
+    strategy::{AnyStrategy, StoredState},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn new(strategy: &AnyStrategy, past: &Past) -> Result<Self, BackendError> {
+    pub(super) fn new(strategy: &AnyStrategy, past: &StoredState) -> Result<Self, BackendError> {
         let packed = packed::pack(strategy, past).map_err(BackendError::unavailable)?;
         Ok(Self { packed, expires: past.state.expires() })
     }
@@ -47,7 +47,7 @@ impl Stored {
     }
 
     /// The state at each key.
-    pub(super) fn states(&self) -> Result<Vec<Option<Past>>, BackendError> {
+    pub(super) fn states(&self) -> Result<Vec<Option<StoredState>>, BackendError> {
         self.packed.iter().map(|packed| packed::unpack(packed).map_err(BackendError::unavailable)).collect()
     }
 

@@ -39,19 +39,24 @@ impl Keys {
     }
 
     pub(crate) fn of(&self, hit: &Hit<'_>) -> Result<String, MissingSecret> {
-        let mut key = String::with_capacity(self.prefix.len() + hit.uid.len() + 64);
+        let mut key = String::with_capacity(self.prefix.len() + hit.limit.uid().len() + 64);
         key.push_str(&self.prefix);
         push_client(&mut key, hit.key, self.secret.as_ref())?;
         key.push_str("}|");
-        push_escaped(&mut key, hit.uid);
+        push_escaped(&mut key, hit.limit.uid());
         key.push('|');
-        push_escaped(&mut key, hit.strategy.name());
+        push_escaped(&mut key, hit.limit.strategy().name());
         Ok(key)
     }
 
     /// A key of the namespace that no entry has.
     pub(crate) fn probe(&self) -> String {
         format!("{}}}|probe", self.prefix)
+    }
+
+    /// Returns the key of the settings of the namespace. `clear` does not find it.
+    pub(crate) fn control(&self) -> String {
+        format!("{}}}|control", self.prefix.trim_end_matches('|'))
     }
 
     /// What `SCAN` finds all keys of the namespace by. Nothing in it but the end has a meaning there.
@@ -75,7 +80,7 @@ mod tests {
 
     fn key_in(keys: &Keys, client: &Key, uid: &str) -> String {
         let strategy = AnyStrategy::default();
-        let hit = Hit { uid, key: client, strategy: &strategy, rate: Rate::literal("1/s"), cost: 1 };
+        let hit = Hit::new(limit(uid, &strategy), client, Rate::literal("1/s"), 1);
         keys.of(&hit).unwrap()
     }
 
@@ -99,9 +104,7 @@ mod tests {
     #[test]
     fn limits_of_one_client_share_a_slot_and_strategies_do_not_share_an_entry() {
         let (keys, client, rate) = (Keys::new("m", None), Key::from("alice"), Rate::literal("1/s"));
-        let of = |uid, strategy: AnyStrategy| {
-            keys.of(&Hit { uid, key: &client, strategy: &strategy, rate, cost: 1 }).unwrap()
-        };
+        let of = |uid, strategy: AnyStrategy| keys.of(&Hit::new(limit(uid, &strategy), &client, rate, 1)).unwrap();
         let all = [of("a", AnyStrategy::default()), of("a", Gcra::new().into()), of("b", AnyStrategy::default())];
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 3);
         assert_eq!(all.iter().map(|key| redis_keyslot(key.as_bytes())).collect::<HashSet<_>>().len(), 1);
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn a_secret_is_digested_under_the_users_key_or_an_error() {
         let (strategy, client) = (AnyStrategy::default(), Key::secret("sk_live_hunter2"));
-        let hit = Hit { uid: "u", key: &client, strategy: &strategy, rate: Rate::literal("1/s"), cost: 1 };
+        let hit = Hit::new(limit("u", &strategy), &client, Rate::literal("1/s"), 1);
         let error = Keys::new("n", None).of(&hit).unwrap_err().to_string();
         assert!(error.contains(".secret(..)") && !error.contains("hunter2"), "{error}");
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use traffik_core::{
     Rate,
     clock::Timestamp,
-    strategy::{Log, Past, State},
+    strategy::{Log, State, StoredState},
 };
 
 use super::{Reader, Unpackable, Writer};
@@ -16,7 +16,7 @@ use super::{Reader, Unpackable, Writer};
 const TIMES: u64 = 1 << 48;
 const SUMS: u64 = 1 << 16;
 
-pub(super) fn put(bytes: &mut Writer, Past { state, rate }: &Past) -> Result<(), Unpackable> {
+pub(super) fn put(bytes: &mut Writer, StoredState { state, rate }: &StoredState) -> Result<(), Unpackable> {
     let (log, [written, _]) = (state.log(), state.words());
     let count = log.map_or(0, Log::len);
     bytes.put(state.expires().as_micros(), 7)?;
@@ -36,7 +36,7 @@ pub(super) fn put(bytes: &mut Writer, Past { state, rate }: &Past) -> Result<(),
     Ok(())
 }
 
-pub(super) fn take(bytes: &mut Reader<'_>) -> Result<Past, Unpackable> {
+pub(super) fn take(bytes: &mut Reader<'_>) -> Result<StoredState, Unpackable> {
     let [expires, written] = [bytes.take(7)?, bytes.take(7)?];
     let [limit, period] = [bytes.take(6)?, bytes.take(6)?];
     let rate = Rate::new(limit, Duration::from_micros(period)).map_err(|_| Unpackable::NoRate)?;
@@ -55,5 +55,5 @@ pub(super) fn take(bytes: &mut Reader<'_>) -> Result<Past, Unpackable> {
         (Timestamp::from_micros(until), if cost == 0 { SUMS } else { cost })
     };
     let log = entries.into_iter().map(charge).collect();
-    Ok(Past { state: State::new(Timestamp::from_micros(expires), [written, 0]).with_log(log), rate })
+    Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [written, 0]).with_log(log), rate })
 }

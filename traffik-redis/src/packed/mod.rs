@@ -12,7 +12,7 @@ use thiserror::Error;
 use traffik_core::{
     Rate,
     clock::Timestamp,
-    strategy::{AnyStrategy, Log, Past, State},
+    strategy::{AnyStrategy, Log, State, StoredState},
 };
 
 use crate::scripts::LuaStrategy;
@@ -35,7 +35,7 @@ pub(crate) enum Unpackable {
 }
 
 /// What is stored of a client, in the form that all programs read which keep the strategy's states.
-pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpackable> {
+pub(crate) fn pack(strategy: &AnyStrategy, past: &StoredState) -> Result<Vec<u8>, Unpackable> {
     let mut bytes = Writer(Vec::new());
     match LuaStrategy::of(strategy) {
         None => {
@@ -59,14 +59,14 @@ pub(crate) fn pack(strategy: &AnyStrategy, past: &Past) -> Result<Vec<u8>, Unpac
 }
 
 /// What a program stored or answered; nothing is no state.
-pub(crate) fn unpack(packed: &[u8]) -> Result<Option<Past>, Unpackable> {
+pub(crate) fn unpack(packed: &[u8]) -> Result<Option<StoredState>, Unpackable> {
     let Some((version, rest)) = packed.split_first() else { return Ok(None) };
     let mut bytes = Reader(rest);
     let past = match *version {
         NARROW => bytes.take_state(7)?,
         WIDE => {
-            let Past { state, rate } = bytes.take_state(8)?;
-            Past { state: bytes.take_log(state)?, rate }
+            let StoredState { state, rate } = bytes.take_state(8)?;
+            StoredState { state: bytes.take_log(state)?, rate }
         }
         LOG => log::take(&mut bytes)?,
         other => return Err(Unpackable::Version(other)),
@@ -88,7 +88,7 @@ impl Writer {
         Ok(())
     }
 
-    fn put_state(&mut self, Past { state, rate }: &Past, width: usize) -> Result<(), Unpackable> {
+    fn put_state(&mut self, StoredState { state, rate }: &StoredState, width: usize) -> Result<(), Unpackable> {
         let [first, second] = state.words();
         for word in [state.expires().as_micros(), first, second] {
             self.put(word, width)?;
@@ -107,11 +107,11 @@ impl Reader<'_> {
         Ok(number.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }
 
-    fn take_state(&mut self, width: usize) -> Result<Past, Unpackable> {
+    fn take_state(&mut self, width: usize) -> Result<StoredState, Unpackable> {
         let [expires, first, second] = [self.take(width)?, self.take(width)?, self.take(width)?];
         let [limit, period] = [self.take(6)?, self.take(6)?];
         let rate = Rate::new(limit, Duration::from_micros(period)).map_err(|_| Unpackable::NoRate)?;
-        Ok(Past { state: State::new(Timestamp::from_micros(expires), [first, second]), rate })
+        Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [first, second]), rate })
     }
 
     /// The state with the charges that follow, if any do.
@@ -135,14 +135,14 @@ mod tests {
 
     const RATE: Rate = Rate::literal("100/min");
 
-    fn past(expires: u64, words: [u64; 2], log: Option<Log>) -> Past {
+    fn past(expires: u64, words: [u64; 2], log: Option<Log>) -> StoredState {
         let state = State::new(Timestamp::from_micros(expires), words);
-        Past { state: if let Some(log) = log { state.with_log(log) } else { state }, rate: RATE }
+        StoredState { state: if let Some(log) = log { state.with_log(log) } else { state }, rate: RATE }
     }
 
     /// A strategy that only has to be none of those with a twin.
     fn own() -> AnyStrategy {
-        AnyStrategy::own(AnyStrategy::default())
+        AnyStrategy::custom(AnyStrategy::default())
     }
 
     #[test]

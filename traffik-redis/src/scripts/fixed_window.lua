@@ -15,7 +15,7 @@ function fixed_window.charge(state, hit)
   return new_state(max(state.expires, finish), state.first, state.second + hit.cost, hit)
 end
 
-function fixed_window.rewound(state)
+function fixed_window.clamped_to(state)
   if now >= state.first then
     return nil
   end

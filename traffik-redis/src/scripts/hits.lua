@@ -44,7 +44,7 @@ local function read_entry(key, strategy)
     return entry
   end
   -- Written by a clock that is ahead of this one: it is moved back by as much, which a refusal stores as well.
-  local moved = strategy.rewound(state)
+  local moved = strategy.clamped_to(state)
   if moved then
     state, entry.is_rewound = moved, true
     packed = packed and pack(moved)

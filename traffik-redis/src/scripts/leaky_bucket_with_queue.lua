@@ -1,6 +1,6 @@
 -- A meter whose requests wait until what was there before has drained: what would have to wait for too long is refused. It
 -- comes after the meter, whose functions it uses.
-local queue = { rewound = meter.rewound, more = '<I7' }
+local queue = { clamped_to = meter.clamped_to, more = '<I7' }
 
 function queue.fits(state, hit)
   if not meter.fits(state, hit) then

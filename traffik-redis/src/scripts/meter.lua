@@ -80,7 +80,7 @@ function meter.charge(state, hit)
   return drained_at_to_state(micros, fraction, now, hit)
 end
 
-function meter.rewound(state)
+function meter.clamped_to(state)
   local ahead = state.second - now
   if ahead <= 0 then
     return nil

@@ -62,7 +62,7 @@ impl Time {
 pub(crate) struct Programs {
     pub(crate) decide: Script,
     pub(crate) peek: Script,
-    pub(crate) refund: Script,
+    pub(crate) adjust: Script,
     pub(crate) renew: Script,
 }
 
@@ -131,6 +131,8 @@ pub(crate) struct Scripts {
     /// For strategies that have no form in Lua: what is stored, and to replace it.
     pub(crate) states: Script,
     pub(crate) swap: Script,
+    /// For the settings of a namespace.
+    pub(crate) control: Script,
 }
 
 const FIXED_WINDOW: &str = include_str!("fixed_window.lua");
@@ -166,6 +168,7 @@ impl Scripts {
             several_of_any: Programs::new(clock, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
             several: Programs::new(clock, &several),
             states: Script::new([clock, include_str!("states.lua")].concat()),
+            control: Script::new(include_str!("control.lua").to_owned()),
             swap: Script::new([clock, include_str!("swap.lua")].concat()),
         }
     }
@@ -179,7 +182,7 @@ impl Programs {
         Self {
             decide: script(include_str!("decide.lua")),
             peek: script(include_str!("peek.lua")),
-            refund: script(include_str!("refund.lua")),
+            adjust: script(include_str!("adjust.lua")),
             renew: script(include_str!("renew.lua")),
         }
     }

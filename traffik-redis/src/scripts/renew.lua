@@ -6,7 +6,7 @@ local function renew(entry, hit, charged_at)
   end
   local known, is_held = entry.known, false
   if known then
-    is_held = hit.strategy.holds and hit.strategy.holds(known, hit.cost, charged_at)
+    is_held = hit.strategy.still_counts and hit.strategy.still_counts(known, hit.cost, charged_at)
     local refunded = hit.strategy.refund(known, hit.cost, charged_at)
     if refunded then
       settle(entry, refunded)

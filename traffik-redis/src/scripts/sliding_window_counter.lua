@@ -41,7 +41,7 @@ function sliding_window_counter.charge(state, hit)
   return new_state(finish + hit.period, 0, carried + hit.cost, hit)
 end
 
-function sliding_window_counter.rewound(state)
+function sliding_window_counter.clamped_to(state)
   if now >= window_end(state) - state.period then
     return nil
   end

@@ -246,7 +246,7 @@ function sliding_window_log.charge(log, hit)
   return new
 end
 
-function sliding_window_log.rewound(log)
+function sliding_window_log.clamped_to(log)
   local ahead = log.written - now
   if ahead <= 0 then
     return nil
@@ -270,7 +270,7 @@ local function charge_of(log, charged_at)
   return place, between(sum, sum_before(log, place))
 end
 
-function sliding_window_log.holds(log, cost, charged_at)
+function sliding_window_log.still_counts(log, cost, charged_at)
   local _, charged = charge_of(log, charged_at)
   return charged ~= nil and charged >= cost and charged_at + log.period > now
 end

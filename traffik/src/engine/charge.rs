@@ -1,8 +1,9 @@
 use std::ops::Deref;
 
+use smallvec::SmallVec;
 use traffik_core::backend::BackendError;
 
-use crate::engine::Limits;
+use crate::{engine::Limits, store::HITS_INLINE};
 
 /// What came of [`Traffik::hit`](crate::Traffik::hit): how the client stands, and by what its charge can be given back, once.
 ///
@@ -58,9 +59,12 @@ impl Charge {
     /// [`Strategy::refund`]: crate::strategy::Strategy::refund
     pub async fn refund(self) -> Result<(), BackendError> {
         let Some(store) = self.limits.store().filter(|_| self.limits.is_admitted()) else { return Ok(()) };
-        match self.limits.receipts().as_slice() {
+        match self.limits.charges().as_slice() {
             [] => Ok(()),
-            receipts => store.refund(receipts).await,
+            charges => {
+                let refunds: SmallVec<[_; HITS_INLINE]> = charges.iter().map(|charge| charge.refund()).collect();
+                store.adjust(&refunds).await.map(drop)
+            }
         }
     }
 }

@@ -3,13 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use traffik_core::{
-    EXEMPTED,
-    client::Client,
-    decision::Hit,
-    rate::Rate,
-    strategy::{AnyStrategy, Strategy},
-};
+use traffik_core::{EXEMPTED, client::Client, decision::Hit, rate::Rate, strategy::AnyStrategy};
 use triomphe::Arc as Shared;
 
 use super::Limit;
@@ -113,13 +107,12 @@ impl<'a> Check<'a> {
     }
 
     pub(crate) fn strategy(&self) -> &'a AnyStrategy {
-        self.definition.strategy(self.is_full)
+        self.definition.limit(self.is_full).strategy()
     }
 
     /// The entry of the client, which an exempted client does not have.
     pub(crate) fn entry(&self) -> Option<Hit<'_>> {
-        let (uid, strategy, rate, cost) = (self.definition.uid, self.strategy(), self.rate, self.cost);
-        self.client.key().map(|key| Hit { uid, key, strategy, rate, cost })
+        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.cost))
     }
 
     fn hit(&self) -> Option<(Hit<'_>, &'a ErrorPolicy)> {
@@ -199,9 +192,9 @@ impl<'a> Checks<'a> {
         if check.definition.queue.is_none() {
             return 0;
         }
-        let name = |check: &Check<'_>| (check.definition.uid, check.definition.settings.strategy.name());
-        let is_same =
-            |other: &&Check<'_>| other.is_counted() && name(other) == name(check) && other.client == check.client;
+        let is_same = |other: &&Check<'_>| {
+            other.is_counted() && other.definition.limit == check.definition.limit && other.client == check.client
+        };
         self.iter().filter(is_same).fold(0, |sum, other| sum.saturating_add(cost(other)))
     }
 }

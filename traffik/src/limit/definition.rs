@@ -2,6 +2,7 @@ use std::sync::atomic::AtomicBool;
 use std::{any::TypeId, sync::Arc};
 
 use traffik_core::{
+    decision::LimitId,
     rate::Rate,
     strategy::{AnyStrategy, Strategy},
 };
@@ -24,6 +25,8 @@ pub struct Definition {
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
+    /// The limit in its store.
+    pub(crate) limit: Arc<LimitId>,
     /// Whether it is about how many are there at once, so that places are held.
     pub(crate) is_held: bool,
     /// Where it is kept: nowhere, if everything is admitted.
@@ -56,6 +59,7 @@ impl Definition {
             uid: T::UID,
             rate: const { T::RATE },
             identity: settings.request.identity_source::<T::Identity>(),
+            limit: Arc::new(LimitId::new(T::UID, settings.strategy.clone())),
             settings,
             is_held: false,
             store: stores.own().cloned(),
@@ -71,7 +75,7 @@ impl Definition {
         }
         definition.check_request::<T>(told)?;
         definition.find_store(stores)?;
-        definition.queue = Queue::by(&definition.settings.strategy);
+        definition.queue = Queue::by(&definition.limit);
         definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
             Some(own) => Some(Arc::new(ErrorPolicy::new(own.clone(), store))),
             None => policies.of(store).cloned(),
@@ -79,12 +83,12 @@ impl Definition {
         Ok(definition)
     }
 
-    /// By which it decides; and by which it does where as many requests are held as may be.
+    /// Returns the limit in its store. If the queue is full, its strategy admits only what need not wait.
     #[inline]
-    pub(crate) fn strategy(&self, is_full: bool) -> &AnyStrategy {
+    pub(crate) fn limit(&self, is_full: bool) -> &LimitId {
         match &self.queue {
-            Some(queue) if is_full => queue.at_once(),
-            _ => &self.settings.strategy,
+            Some(queue) if is_full => queue.when_full(),
+            _ => &self.limit,
         }
     }
 

@@ -7,15 +7,16 @@ use std::{
     },
 };
 
-use traffik_core::clock::Timestamp;
-use traffik_core::strategy::{AnyStrategy, Holding, Strategy};
+use traffik_core::{clock::Timestamp, decision::LimitId, strategy::Strategy};
 
 use crate::observe::LogThrottle;
 
 /// The requests of a throttle that this process holds until their turns.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    holding: Holding,
+    max_held: usize,
+    /// Decides while all slots are taken.
+    when_full: LimitId,
     slots: Mutex<Slots>,
     /// The last warning that all slots are taken.
     pub(crate) full: LogThrottle,
@@ -23,20 +24,20 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Returns `None` for a strategy that delays nothing.
-    pub(super) fn by(strategy: &AnyStrategy) -> Option<Arc<Self>> {
-        let holding = strategy.holding()?;
-        Some(Arc::new(Self { holding, slots: Mutex::default(), full: LogThrottle::default() }))
+    pub(super) fn by(limit: &LimitId) -> Option<Arc<Self>> {
+        let holding = limit.strategy().holding()?;
+        let when_full = LimitId::new(limit.uid(), holding.at_once().clone());
+        let (max_held, slots, full) = (holding.max_held(), Mutex::default(), LogThrottle::default());
+        Some(Arc::new(Self { max_held, when_full, slots, full }))
     }
 
-    /// Returns the strategy that decides while all slots are taken.
-    pub(crate) fn at_once(&self) -> &AnyStrategy {
-        self.holding.at_once()
+    /// Returns the limit that decides while all slots are taken.
+    pub(crate) fn when_full(&self) -> &LimitId {
+        &self.when_full
     }
-}
 
-impl Queue {
     pub(crate) fn max(&self) -> usize {
-        self.holding.max_held()
+        self.max_held
     }
 
     /// Takes a slot until `free_at`, or until what is returned is dropped. Returns `None` if all slots are taken.

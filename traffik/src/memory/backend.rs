@@ -4,9 +4,9 @@ use std::{
 };
 
 use traffik_core::{
-    backend::{Answer, Backend, BackendError, MaybeReady},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
 use super::store::{Settings, Store};
@@ -157,16 +157,20 @@ impl Backend for MemoryBackend {
         MaybeReady::Ready(self.open().and_then(|store| store.peek(hits)))
     }
 
-    fn refund<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, ()> {
-        MaybeReady::Ready(self.open().map(|store| store.refund(receipts)))
+    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        MaybeReady::Ready(self.open().map(|store| store.adjust(adjustments)))
     }
 
-    fn renew<'a>(&'a self, receipts: &[Receipt<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        MaybeReady::Ready(self.open().map(|store| store.renew(receipts)))
+    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        MaybeReady::Ready(self.open().map(|store| store.renew(charges)))
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
         MaybeReady::Ready(self.open().map(|store| store.reset(hits)))
+    }
+
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        MaybeReady::Ready(self.open().and_then(|store| store.control.answer(request)))
     }
 
     fn clear(&self) -> Answer<'_, ()> {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use siphasher::sip128::{Hasher128, SipHasher13};
-use traffik_core::{client::Part, decision::Hit, strategy::Strategy};
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use traffik_core::{client::Part, decision::Hit};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The hash by which an entry is known in its shard: 96 of 128 bits. The other 32 bits say which shard that is.
 ///
@@ -28,7 +28,6 @@ pub(super) struct Seed {
     /// hashes a client can find texts that collide under every key.
     chosen: SipHasher13,
     /// XXH3 for addresses: it maps those of one kind to as many hashes. The kinds have unrelated keys.
-    limit: u64,
     v4: u64,
     v6: u64,
 }
@@ -37,7 +36,7 @@ impl Seed {
     pub(super) fn random() -> Self {
         let random = || RandomState::new().hash_one(());
         let chosen = SipHasher13::new_with_keys(random(), random());
-        Self { chosen, limit: random(), v4: random(), v6: random() }
+        Self { chosen, v4: random(), v6: random() }
     }
 
     /// Returns the bits that say which shard an entry is in, and the others.
@@ -53,22 +52,16 @@ impl Seed {
 
     #[inline]
     fn hash_address(&self, hit: &Hit<'_>, address: IpAddr) -> u128 {
-        let of_strategy = xxh3_64_with_seed(hit.strategy.name().as_bytes(), self.limit);
-        let of_limit = xxh3_64_with_seed(hit.uid.as_bytes(), of_strategy);
         match address {
-            IpAddr::V4(address) => xxh3_128_with_seed(&address.octets(), of_limit ^ self.v4),
-            IpAddr::V6(address) => xxh3_128_with_seed(&address.octets(), of_limit ^ self.v6),
+            IpAddr::V4(address) => xxh3_128_with_seed(&address.octets(), hit.limit.salt() ^ self.v4),
+            IpAddr::V6(address) => xxh3_128_with_seed(&address.octets(), hit.limit.salt() ^ self.v6),
         }
     }
 
-    /// Each text is written with its length before it, so that no two different hits make the same message.
     #[inline(never)]
     fn hash_message(&self, hit: &Hit<'_>) -> u128 {
         let mut message = self.chosen;
-        for text in [hit.strategy.name(), hit.uid] {
-            message.write(&text.len().to_le_bytes());
-            message.write(text.as_bytes());
-        }
+        message.write_u64(hit.limit.salt());
         hit.key.write_to(|bytes| message.write(bytes));
         message.finish128().as_u128()
     }
@@ -89,7 +82,8 @@ mod tests {
     fn only_the_same_entry_has_the_same_hash() {
         let seed = Seed::random();
         let (fixed, bucket) = (AnyStrategy::default(), AnyStrategy::from(TokenBucket::new()));
-        let hash = |uid, key: &Key, strategy, cost| seed.hash(&Hit { uid, key, strategy, rate: Rate::UNLIMITED, cost });
+        let hash =
+            |uid, key: &Key, strategy, cost| seed.hash(&Hit::new(limit(uid, strategy), key, Rate::UNLIMITED, cost));
         let key = Key::from("c");
         let one = hash("a", &key, &fixed, 1);
         assert_eq!(one, hash("a", &Key::from("c".to_owned()), &fixed, 2));
@@ -97,7 +91,7 @@ mod tests {
         assert_ne!(one, hash("a", &key, &bucket, 1));
         assert_ne!(one, hash("a", &Key::from("b"), &fixed, 1));
         assert_ne!(one, hash("a", &Key::secret("c"), &fixed, 1));
-        let hit = Hit { uid: "a", key: &key, strategy: &fixed, rate: Rate::UNLIMITED, cost: 1 };
+        let hit = Hit::new(limit("a", &fixed), &key, Rate::UNLIMITED, 1);
         assert_ne!(one.1, Seed::random().hash(&hit).1);
     }
 
@@ -117,7 +111,7 @@ mod tests {
             Key::anonymous(),
             Key::from(""),
         ];
-        let hash = |key| seed.hash(&Hit { uid: "a", key, strategy: &strategy, rate: Rate::UNLIMITED, cost: 1 }).1;
+        let hash = |key| seed.hash(&Hit::new(limit("a", &strategy), key, Rate::UNLIMITED, 1)).1;
         assert_eq!(keys.iter().map(|key| hash(key).low).collect::<HashSet<_>>().len(), keys.len());
     }
 }

@@ -5,7 +5,7 @@ use traffik_core::{
     backend::BackendError,
     clock::Timestamp,
     decision::{Decision, Hit, HitTally},
-    strategy::Past,
+    strategy::StoredState,
 };
 
 use super::{hash::KeyHash, shard::LockedShard, shards::Location, store::Store};
@@ -25,7 +25,7 @@ struct LockedTally<'a> {
 impl Store {
     #[inline(never)]
     pub(super) fn decide_locked(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let mut locked = self.tally(hits, |shard, key, hit| shard.take(key, hit.strategy))?;
+        let mut locked = self.tally(hits, |shard, key, hit| shard.take(key, hit.limit.strategy()))?;
         let decision = locked.tally.decide();
         locked.write();
         Ok(decision)
@@ -44,7 +44,7 @@ impl Store {
     fn tally<'a>(
         &'a self,
         hits: &'a [Hit<'a>],
-        read: impl Fn(&mut LockedShard<'a>, KeyHash, &Hit<'_>) -> Option<Past>,
+        read: impl Fn(&mut LockedShard<'a>, KeyHash, &Hit<'_>) -> Option<StoredState>,
     ) -> Result<LockedTally<'a>, BackendError> {
         let most = self.shards.at(0).max_entries();
         if hits.len() > most {

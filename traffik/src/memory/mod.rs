@@ -4,6 +4,7 @@
 //! [shards locked](locked).
 
 mod backend;
+mod control;
 mod hash;
 mod locked;
 mod seqlock;

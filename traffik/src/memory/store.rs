@@ -6,11 +6,11 @@ use std::{
 
 use traffik_core::{
     clock::{AnyClock, Timestamp},
-    decision::{Hit, Receipt},
-    strategy::{Past, Strategy},
+    decision::{Adjusted, Adjustment, Charge, Hit, Outcome},
+    strategy::Strategy,
 };
 
-use super::{hash::KeyHash, shard::LockedShard, shards::Shards};
+use super::{control::ControlSettings, hash::KeyHash, shard::LockedShard, shards::Shards};
 use crate::warning::Warning;
 
 /// What a store is made with.
@@ -26,6 +26,7 @@ pub(super) struct Settings {
 pub(super) struct Store {
     pub(super) settings: Settings,
     pub(super) shards: Shards,
+    pub(super) control: ControlSettings,
     pub(super) evictions: AtomicU64,
     pub(super) closed: AtomicBool,
 }
@@ -36,6 +37,7 @@ impl Store {
         Self {
             settings: Settings { max_entries, ..settings },
             shards: Shards::new(max_entries),
+            control: ControlSettings::default(),
             evictions: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
@@ -45,38 +47,48 @@ impl Store {
         self.settings.clock.now()
     }
 
-    /// Gives back each receipt by itself. A custom strategy that panics does not keep the others from it.
-    pub(super) fn refund(&self, receipts: &[Receipt<'_>]) {
-        let panics: Vec<_> =
-            receipts.iter().filter_map(|receipt| isolated(receipt, || self.refund_one(receipt)).err()).collect();
-        if let Some(panic) = panics.into_iter().next() {
-            resume_unwind(panic);
-        }
+    /// Adjusts each charge by itself. A custom strategy that panics does not keep the others from it.
+    pub(super) fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Vec<Adjusted> {
+        let adjust = |adjustment: &Adjustment<'_>| isolated(&adjustment.charge, || self.adjust_one(adjustment));
+        let adjusted: Vec<_> = adjustments.iter().map(adjust).collect();
+        adjusted.into_iter().map(|adjusted| adjusted.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     }
 
-    fn refund_one(&self, Receipt { hit, charged_at }: &Receipt<'_>) {
+    fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Adjusted {
+        let Adjustment { charge: Charge { hit, at, .. }, actual, .. } = adjustment;
         let (mut shard, key) = self.lock_one(hit);
-        let now = self.now();
-        if let Some(past) = hit.strategy.present(shard.take(key, hit.strategy), now).past {
-            let rate = past.rate;
-            let state = hit.strategy.refund(past, hit.cost, *charged_at, now);
-            shard.put(key, Past { state, rate }, None);
+        let (strategy, now) = (hit.limit.strategy(), self.now());
+        // Only a refund cannot fail. All else works on a copy, so that an error changes nothing.
+        let stored = if *actual == 0 { shard.take(key, strategy) } else { shard.get(key) };
+        let settled = strategy.settle(stored, hit.rate, hit.cost, *actual, *at, now)?;
+        let outcome = Outcome::new(true, *actual, now);
+        let Some(past) = settled.past else { return Ok(outcome) };
+        let told = Some(&past).filter(|past| past.is_alive(now));
+        let told = told.map(|past| strategy.summary(past, hit.rate, *actual, now));
+        let charged = Some(hit).filter(|hit| *actual > hit.cost);
+        let arriving = usize::from(charged.is_some() && !shard.holds(key));
+        let evicted = shard.make_room(arriving, now, |_| false);
+        if settled.is_new || past.state.log().is_some() {
+            shard.put(key, past, charged);
         }
+        drop(shard);
+        self.count_evictions(evicted);
+        Ok(outcome.with_past(told))
     }
 
-    /// Renews each receipt by itself. One whose custom strategy panics is not renewed.
-    pub(super) fn renew(&self, receipts: &[Receipt<'_>]) -> Vec<Option<Timestamp>> {
-        let renew = |receipt| isolated(receipt, || self.renew_one(receipt)).unwrap_or_default();
-        receipts.iter().map(renew).collect()
+    /// Renews each charge by itself. One whose custom strategy panics is not renewed.
+    pub(super) fn renew(&self, charges: &[Charge<'_>]) -> Vec<Option<Timestamp>> {
+        let renew = |charge| isolated(charge, || self.renew_one(charge)).unwrap_or_default();
+        charges.iter().map(renew).collect()
     }
 
-    fn renew_one(&self, Receipt { hit, charged_at }: &Receipt<'_>) -> Option<Timestamp> {
+    fn renew_one(&self, Charge { hit, at, .. }: &Charge<'_>) -> Option<Timestamp> {
         if hit.rate.is_unlimited() {
             return Some(self.now());
         }
         let (mut shard, key) = self.lock_one(hit);
         let now = self.now();
-        let renewed = hit.strategy.renew(shard.take(key, hit.strategy), hit.rate, hit.cost, *charged_at, now);
+        let renewed = hit.limit.strategy().renew(shard.take(key, hit.limit.strategy()), hit.rate, hit.cost, *at, now);
         let charged = Some(hit).filter(|_| renewed.admitted && renewed.is_new);
         let arriving = usize::from(charged.is_some() && !shard.holds(key));
         let evicted = shard.make_room(arriving, now, |_| false);
@@ -122,7 +134,7 @@ impl Store {
     }
 }
 
-/// Works on one receipt. A panic of its custom strategy is an error.
-fn isolated<T>(receipt: &Receipt<'_>, work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    if receipt.hit.strategy.is_custom() { catch_unwind(AssertUnwindSafe(work)) } else { Ok(work()) }
+/// Works on one charge. A panic of its custom strategy is an error.
+fn isolated<T>(charge: &Charge<'_>, work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    if charge.hit.limit.strategy().is_custom() { catch_unwind(AssertUnwindSafe(work)) } else { Ok(work()) }
 }

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 use traffik_core::{
     decision::{Decision, Hit, HitTally, Outcome},
-    strategy::{Past, Verdict},
+    strategy::{StoredState, Verdict},
 };
 
 use super::{
@@ -30,13 +30,16 @@ struct Seen<'a> {
     shard: &'a Shard,
     version: Version,
     entry: &'a Entry,
-    past: Option<Past>,
+    past: Option<StoredState>,
 }
 
 impl Store {
     /// Decides about one hit. Returns `None` if its shard has to be locked: for new clients, new rates and logs.
     #[inline]
     pub(super) fn decide_one(&self, hit: &Hit<'_>) -> Option<Outcome> {
+        if !hit.is_plain() {
+            return None;
+        }
         let Location { shard, key } = self.shards.locate(hit);
         let shard = self.shards.at(shard);
         let mut has_lost = false;
@@ -54,8 +57,9 @@ impl Store {
             }
             // Read after the version: a later decision about the same entry sees a later time.
             let at = self.now();
-            let Verdict { admitted, past, is_new, .. } = hit.strategy.decide(Some(past), hit.rate, hit.cost, at);
-            if let Some(Past { state, .. }) = &past {
+            let Verdict { admitted, past, is_new, .. } =
+                hit.limit.strategy().decide(Some(past), hit.rate, hit.cost, at);
+            if let Some(StoredState { state, .. }) = &past {
                 if state.log().is_some() {
                     return None;
                 }
@@ -67,7 +71,7 @@ impl Store {
                     entry.update(state, hit.cost, &guard);
                 }
             }
-            return Some(Outcome { admitted, past, cost: hit.cost, at });
+            return Some(Outcome::new(admitted, hit.cost, at).with_past(past));
         }
         None
     }

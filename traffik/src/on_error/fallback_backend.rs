@@ -58,8 +58,10 @@ impl FallbackBackend {
 
     fn shares<'a>(&self, hits: &[Hit<'a>]) -> Shares<'a> {
         let share = |hit: &Hit<'a>| {
-            let (rate, cost) = self.share_of(hit.strategy, hit.rate, hit.cost);
-            Hit { rate, cost, ..*hit }
+            let strategy = hit.limit.strategy();
+            let (rate, cost) = self.share_of(strategy, hit.rate, hit.cost);
+            let (_, least) = self.share_of(strategy, hit.rate, hit.at_least);
+            hit.at_rate(rate).costing(cost).at_least(least)
         };
         hits.iter().map(share).collect()
     }

@@ -32,8 +32,8 @@ pub(super) struct Function(Arc<dyn Fn(Failure) -> Answer + Send + Sync>);
 
 impl Failure {
     pub(super) fn new(error: Arc<BackendError>, hit: &Hit<'_>) -> Self {
-        let Hit { uid, key, rate, cost, .. } = *hit;
-        Self { error, uid: uid.into(), client: key.clone().into(), rate, cost }
+        let Hit { limit, key, rate, cost, .. } = *hit;
+        Self { error, uid: limit.uid().into(), client: key.clone().into(), rate, cost }
     }
 
     /// Returns why the backend did not answer.

@@ -66,7 +66,7 @@ impl ErrorPolicy {
             PolicyKind::Raise => "requests are answered with a 500",
         };
         if self.failures.is_due(now) {
-            let uids: Vec<_> = hits.iter().map(|hit| hit.uid).collect();
+            let uids: Vec<_> = hits.iter().map(|hit| hit.limit.uid()).collect();
             tracing::error!(?uids, %error, "a backend gives no answer: {effect}");
         }
     }

@@ -38,7 +38,7 @@ impl Refusals {
     /// Remembers the hits that were refused.
     pub(super) fn remember(&self, hits: &[Hit<'_>], decision: &Decision, now: Timestamp) {
         for (hit, outcome) in hits.iter().zip(decision.outcomes()) {
-            if let Some(wait) = Standing::new(hit.strategy, hit.rate, outcome).retry_after() {
+            if let Some(wait) = Standing::new(hit.limit.strategy(), hit.rate, outcome).retry_after() {
                 let end = now.saturating_add(wait);
                 self.last_end.fetch_max(end.as_micros(), Ordering::Relaxed);
                 self.lock().add(self.digest(hit), end, now);
@@ -67,7 +67,7 @@ impl Refusals {
     }
 
     fn digest(&self, hit: &Hit<'_>) -> u64 {
-        self.hasher.hash_one((hit.uid, hit.key))
+        self.hasher.hash_one((hit.limit.uid(), hit.key))
     }
 
     /// A panic leaves at most one wait incomplete.

@@ -10,7 +10,7 @@ use std::{
 use traffik_core::{
     backend::{Answer, Backend, BackendError, MaybeReady},
     clock::AnyClock,
-    decision::{Decision, Hit, Receipt},
+    decision::{Adjusted, Adjustment, Decision, Hit},
 };
 
 use super::{deadline::within, lease_table::LeaseTable, tasks::Tasks};
@@ -84,8 +84,8 @@ impl Store {
         self.backend.peek(hits)
     }
 
-    pub(crate) async fn refund(&self, receipts: &[Receipt<'_>]) -> Result<(), BackendError> {
-        self.in_time(self.backend.refund(receipts)).await
+    pub(crate) async fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Result<Vec<Adjusted>, BackendError> {
+        self.in_time(self.backend.adjust(adjustments)).await
     }
 
     /// Whether it admits without waiting. It is then likely to give back without waiting.

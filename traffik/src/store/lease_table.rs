@@ -8,9 +8,8 @@ use tokio::sync::Notify;
 use traffik_core::{
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Receipt},
+    decision::{Charge, Hit, LimitId},
     rate::Rate,
-    strategy::AnyStrategy,
 };
 
 /// The number of permits that one call renews or gives back at most.
@@ -33,10 +32,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The charge of a permit.
 #[derive(Clone, Debug)]
-pub(super) struct Charge {
-    uid: &'static str,
+pub(super) struct HeldCharge {
+    limit: Arc<LimitId>,
     key: Key,
-    strategy: AnyStrategy,
     rate: Rate,
     cost: u64,
     pub(super) charged_at: Timestamp,
@@ -51,7 +49,7 @@ pub(super) struct LeaseTable {
     last_number: u64,
     /// When each permit has to be renewed. A permit that is being renewed has no entry.
     due: BTreeSet<(Timestamp, u64)>,
-    given_back: VecDeque<Charge>,
+    given_back: VecDeque<HeldCharge>,
     /// Until when no permit is given back, because the store did not run the last call.
     paused_until: Option<Timestamp>,
     /// Wakes the task that does all of this. The task owns it, and ends if there is nothing left to do.
@@ -61,7 +59,7 @@ pub(super) struct LeaseTable {
 
 #[derive(Debug)]
 struct Held {
-    charge: Charge,
+    charge: HeldCharge,
     /// `None` while it is being renewed.
     due: Option<Timestamp>,
 }
@@ -69,26 +67,25 @@ struct Held {
 /// What the task of a [`LeaseTable`] does next.
 #[derive(Debug)]
 pub(super) enum Action {
-    Call { give_back: Vec<Charge>, renew: Vec<(u64, Charge)> },
+    Call { give_back: Vec<HeldCharge>, renew: Vec<(u64, HeldCharge)> },
     Wait(Duration),
     End,
 }
 
-impl Charge {
-    pub(super) fn new(uid: &'static str, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
-        let Hit { key, strategy, rate, cost, .. } = *hit;
-        Self { uid, key: key.clone(), strategy: strategy.clone(), rate, cost, charged_at, tries: 0 }
+impl HeldCharge {
+    pub(super) fn new(limit: &Arc<LimitId>, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
+        let Hit { key, rate, cost, .. } = *hit;
+        Self { limit: Arc::clone(limit), key: key.clone(), rate, cost, charged_at, tries: 0 }
     }
 
-    pub(super) fn receipt(&self) -> Receipt<'_> {
-        let Self { uid, key, strategy, rate, cost, charged_at, .. } = self;
-        Receipt { hit: Hit { uid, key, strategy, rate: *rate, cost: *cost }, charged_at: *charged_at }
+    pub(super) fn charge(&self) -> Charge<'_> {
+        Charge::new(Hit::new(&self.limit, &self.key, self.rate, self.cost), self.charged_at)
     }
 }
 
 impl LeaseTable {
     /// Adds a permit. Returns its number, and whether the task has to be woken.
-    pub(super) fn add(&mut self, charge: Charge, now: Timestamp) -> (u64, bool) {
+    pub(super) fn add(&mut self, charge: HeldCharge, now: Timestamp) -> (u64, bool) {
         self.last_number += 1;
         let (number, due) = (self.last_number, now.saturating_add(charge.rate.period() / RENEWALS));
         self.held.insert(number, Held { charge, due: Some(due) });
@@ -98,23 +95,23 @@ impl LeaseTable {
 
     /// Removes a permit. Returns the charge to be given back, once. `None` while it is being renewed: the task gives it back
     /// afterwards.
-    pub(super) fn remove(&mut self, number: u64) -> Option<Charge> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<HeldCharge> {
         let Held { charge, due } = self.held.remove(&number)?;
         self.due.remove(&(due?, number));
         Some(charge)
     }
 
     /// Has the task give back a charge.
-    pub(super) fn give_back(&mut self, charge: Charge) {
+    pub(super) fn give_back(&mut self, charge: HeldCharge) {
         self.given_back.push_back(charge);
     }
 
     /// Has the task give back a charge again, after a pause. Returns `false` if that was tried often enough.
-    pub(super) fn try_again(&mut self, charge: Charge, now: Timestamp) -> bool {
+    pub(super) fn try_again(&mut self, charge: HeldCharge, now: Timestamp) -> bool {
         let tries = charge.tries + 1;
         self.paused_until = Some(now.saturating_add(PAUSE));
         if tries < TRIES {
-            self.given_back.push_back(Charge { tries, ..charge });
+            self.given_back.push_back(HeldCharge { tries, ..charge });
         }
         tries < TRIES
     }
@@ -152,7 +149,7 @@ impl LeaseTable {
         Action::Call { give_back: self.given_back.drain(..ready).collect(), renew }
     }
 
-    fn take_due(&mut self, now: Timestamp) -> Vec<(u64, Charge)> {
+    fn take_due(&mut self, now: Timestamp) -> Vec<(u64, HeldCharge)> {
         let mut taken = Vec::new();
         while let Some((due, number)) = self.due.pop_first() {
             let Some(held) = self.held.get_mut(&number) else { continue };
@@ -168,10 +165,10 @@ impl LeaseTable {
 
     /// Records a renewal: when the permit was charged again, or `None` if that is not known. A permit that was dropped
     /// meanwhile is given back now.
-    pub(super) fn renewed(&mut self, number: u64, charge: Charge, renewed_at: Option<Timestamp>, now: Timestamp) {
+    pub(super) fn renewed(&mut self, number: u64, charge: HeldCharge, renewed_at: Option<Timestamp>, now: Timestamp) {
         let calls = if renewed_at.is_some() { RENEWALS } else { RETRIES };
         let due = now.saturating_add(charge.rate.period() / calls);
-        let charge = Charge { charged_at: renewed_at.unwrap_or(charge.charged_at), ..charge };
+        let charge = HeldCharge { charged_at: renewed_at.unwrap_or(charge.charged_at), ..charge };
         match self.held.get_mut(&number) {
             Some(held) => {
                 *held = Held { charge, due: Some(due) };
@@ -192,20 +189,20 @@ mod tests {
     }
 
     fn add(table: &mut LeaseTable, millis: u64) -> u64 {
-        let (key, strategy) = (Key::from("alice"), AnyStrategy::from(Concurrency));
-        let hit = Hit { uid: "u", key: &key, strategy: &strategy, rate: Concurrency::at_once(200), cost: 1 };
-        table.add(Charge::new("u", &hit, at(millis)), at(millis)).0
+        let (limit, key) = (Arc::new(LimitId::new("u", Concurrency)), Key::from("alice"));
+        let hit = Hit::new(&limit, &key, Concurrency::at_once(200), 1);
+        table.add(HeldCharge::new(&limit, &hit, at(millis)), at(millis)).0
     }
 
     /// What is given back, and what is renewed.
-    fn calls(table: &mut LeaseTable, millis: u64) -> (Vec<Charge>, Vec<(u64, Charge)>) {
+    fn calls(table: &mut LeaseTable, millis: u64) -> (Vec<HeldCharge>, Vec<(u64, HeldCharge)>) {
         match table.next(at(millis)) {
             Action::Call { give_back, renew } => (give_back, renew),
             Action::Wait(_) | Action::End => (Vec::new(), Vec::new()),
         }
     }
 
-    fn numbers(renew: &[(u64, Charge)]) -> Vec<u64> {
+    fn numbers(renew: &[(u64, HeldCharge)]) -> Vec<u64> {
         renew.iter().map(|(number, _)| *number).collect()
     }
 

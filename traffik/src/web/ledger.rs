@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use smallvec::SmallVec;
-use traffik_core::{client::Client, decision::Receipt};
+use traffik_core::{client::Client, decision::Charge};
 use triomphe::Arc as Shared;
 
 use crate::{
@@ -63,8 +63,8 @@ impl LedgerEntry {
         self.limit.store().is_some_and(|own| Arc::ptr_eq(own, store))
     }
 
-    fn receipt(&self) -> Option<Receipt<'_>> {
-        if self.charged { self.limit.receipt() } else { None }
+    fn charge(&self) -> Option<Charge<'_>> {
+        if self.charged { self.limit.charge() } else { None }
     }
 
     fn give_back(&mut self) {
@@ -163,10 +163,10 @@ impl Ledger {
         let mut met = std::mem::take(&mut *self.lock());
         met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(LedgerEntry::give_back);
         for store in stores_of(&met) {
-            let receipts: Vec<_> =
-                met.iter().filter(|met| met.is_kept_in(&store)).filter_map(LedgerEntry::receipt).collect();
-            match store.refund(&receipts).await {
-                Ok(()) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(LedgerEntry::give_back),
+            let charges = met.iter().filter(|met| met.is_kept_in(&store)).filter_map(LedgerEntry::charge);
+            let refunds: Vec<_> = charges.map(Charge::refund).collect();
+            match store.adjust(&refunds).await {
+                Ok(_) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(LedgerEntry::give_back),
                 // It is told as charged, then, since nobody knows better.
                 Err(error) => tracing::warn!(%error, "a refused request keeps what it was charged"),
             }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use traffik::{
     Rate,
     clock::Timestamp,
-    strategy::{Log, Past, State, Strategy, StrategyError},
+    strategy::{Log, State, StoredState, Strategy, StrategyError},
 };
 
 use crate::model::Model;
@@ -38,32 +38,32 @@ impl Strategy for Leases {
         rate.limit()
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let taken = past.and_then(|past| past.state.log()).map_or(0, |log| log.counts_at(now));
         rate.limit().saturating_sub(taken)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let log = past.and_then(|past| past.state.log());
         let free = log.and_then(|log| log.time_until_more_counts_than(rate.limit().saturating_sub(cost)));
         free.map_or(now, |free| free.max(now))
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let mut log = past.map(|past| past.state.into_log()).unwrap_or_default();
         log.forget(now);
         log.add(end(rate, cost, now), cost);
         write(log, now.as_micros())
     }
 
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
         let [written, _] = past.state.words();
         let mut log = past.state.into_log();
         log.take_back(end(past.rate, cost, charged_at), cost);
         write(log, written)
     }
 
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let [written, _] = past.state.words();
         let ahead = Timestamp::from_micros(written).saturating_since(now);
         let mut log = past.state.log().filter(|_| !ahead.is_zero())?.clone();

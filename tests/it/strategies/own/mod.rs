@@ -5,11 +5,12 @@ mod leases;
 
 use std::time::Duration;
 
+use tests::limit;
 use traffik::{
     Rate,
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
-    decision::{Hit, Receipt, Standing},
+    decision::{Charge, Hit, Standing},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowLog, Strategy, TokenBucket},
     test::ManualClock,
 };
@@ -23,7 +24,7 @@ use crate::patience::times;
 
 /// Both, one of two words and one with a log, where they go with `rate`.
 pub(super) fn strategies(rate: Rate) -> impl Iterator<Item = AnyStrategy> {
-    let both = [AnyStrategy::own(CoolDown), AnyStrategy::own(Leases)];
+    let both = [AnyStrategy::custom(CoolDown), AnyStrategy::custom(Leases)];
     both.into_iter().filter(move |strategy| strategy.check(rate).is_ok())
 }
 
@@ -33,7 +34,7 @@ async fn one_of_two_words_is_its_model() -> Result {
         let mut random = Random::new(seed);
         let rate = random.rate();
         let model = CoolDownModel::new(rate);
-        traces::follow(AnyStrategy::own(CoolDown), rate, model, random, &format!("seed {seed}")).await?;
+        traces::follow(AnyStrategy::custom(CoolDown), rate, model, random, &format!("seed {seed}")).await?;
     }
     Ok(())
 }
@@ -45,7 +46,7 @@ async fn one_with_a_log_is_its_model() -> Result {
         let period = Duration::from_micros(random.of_any_size(50 * 86_400 * 1_000_000));
         let rate = Rate::new(random.of_any_size(Leases::MAX_LIMIT), period).unwrap_or(Rate::literal("5/min"));
         let model = LeasesModel::new(rate);
-        traces::follow(AnyStrategy::own(Leases), rate, model, random, &format!("seed {seed}")).await?;
+        traces::follow(AnyStrategy::custom(Leases), rate, model, random, &format!("seed {seed}")).await?;
     }
     Ok(())
 }
@@ -53,16 +54,16 @@ async fn one_with_a_log_is_its_model() -> Result {
 const RATE: Rate = Rate::literal("5/min");
 
 fn hit<'a>(strategy: &'a AnyStrategy, key: &'a Key, cost: u64) -> Hit<'a> {
-    Hit { uid: "limit", key, strategy, rate: RATE, cost }
+    Hit::new(limit("limit", strategy), key, RATE, cost)
 }
 
 /// A store, its clock, strategies of all kinds and a client.
 fn table() -> (MemoryBackend, ManualClock, [AnyStrategy; 5], Key) {
     let clock = ManualClock::new();
     let strategies = [
-        AnyStrategy::own(CoolDown),
+        AnyStrategy::custom(CoolDown),
         FixedWindow.into(),
-        AnyStrategy::own(Leases),
+        AnyStrategy::custom(Leases),
         SlidingWindowLog.into(),
         TokenBucket::new().into(),
     ];
@@ -72,7 +73,7 @@ fn table() -> (MemoryBackend, ManualClock, [AnyStrategy; 5], Key) {
 async fn remaining(backend: &MemoryBackend, hits: &[Hit<'_>]) -> std::result::Result<Vec<u64>, BackendError> {
     let decision = backend.peek(hits).await?;
     let standings = hits.iter().zip(decision.outcomes());
-    Ok(standings.map(|(hit, outcome)| Standing::new(hit.strategy, hit.rate, outcome).remaining()).collect())
+    Ok(standings.map(|(hit, outcome)| Standing::new(hit.limit.strategy(), hit.rate, outcome).remaining()).collect())
 }
 
 #[tokio::test]
@@ -87,7 +88,7 @@ async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result 
             assert!(backend.decide(&hits).await?.is_admitted());
             for dear in 0..count {
                 let mut hits = hits.clone();
-                hits[dear].cost = 4;
+                hits[dear] = hits[dear].costing(4);
                 let told = backend.decide(&hits).await?;
                 let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
                 assert_eq!(admitted, (0..count).map(|place| place != dear).collect::<Vec<_>>());
@@ -118,11 +119,11 @@ async fn what_was_charged_is_given_back_as_the_strategy_says() -> Result {
     let charged_at = backend.decide(&hits).await?.outcomes()[0].at;
     clock.advance(Duration::from_secs(1));
     assert!(backend.decide(&hits).await?.is_admitted());
-    backend.refund(&hits.map(|hit| Receipt { hit, charged_at })).await?;
+    backend.adjust(&hits.map(|hit| Charge::new(hit, charged_at).refund())).await?;
     assert_eq!(remaining(&backend, &hits).await?, [3; 5]);
     // Its leases had ended by then, and so nothing of them is given back.
     clock.advance(Duration::from_secs(120));
-    backend.refund(&[Receipt { hit: hits[2], charged_at }]).await?;
+    backend.adjust(&[Charge::new(hits[2], charged_at).refund()]).await?;
     assert_eq!(remaining(&backend, &hits[2..3]).await?, [5]);
     Ok(())
 }

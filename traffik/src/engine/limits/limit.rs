@@ -3,9 +3,9 @@ use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 use traffik_core::{
     client::Client,
     clock::Timestamp,
-    decision::{Hit, Outcome, Receipt, Standing},
+    decision::{Charge, Hit, Outcome, Standing},
     rate::Rate,
-    strategy::{AnyStrategy, Past, Strategy},
+    strategy::{AnyStrategy, StoredState, Strategy},
 };
 
 use crate::{
@@ -40,7 +40,7 @@ impl Limit {
     #[cold]
     pub(in crate::engine) fn hold(&mut self) {
         if let (Some(store), Some(outcome), Some(hit)) = (self.store(), &self.outcome, self.hit()) {
-            self.lease = Some(Arc::new(Lease::new(store, self.definition.uid, &hit, outcome.at)));
+            self.lease = Some(Arc::new(Lease::new(store, &self.definition.limit, &hit, outcome.at)));
         }
     }
 
@@ -175,17 +175,16 @@ impl Limit {
     }
 
     /// What the charge is given back by, if there was one. A permit that is held is given up.
-    pub(crate) fn receipt(&self) -> Option<Receipt<'_>> {
+    pub(crate) fn charge(&self) -> Option<Charge<'_>> {
         let charged_at = match (&self.lease, &self.outcome) {
             (Some(lease), _) => lease.end()?,
             (None, outcome) => outcome.as_ref()?.at,
         };
-        Some(Receipt { hit: self.hit()?, charged_at })
+        Some(Charge::new(self.hit()?, charged_at))
     }
 
     fn hit(&self) -> Option<Hit<'_>> {
-        let (uid, strategy, rate, cost) = (self.uid(), self.strategy(), self.rate, self.own_cost);
-        self.client.key().map(|key| Hit { uid, key, strategy, rate, cost })
+        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.own_cost))
     }
 
     fn standing(&self) -> Option<Standing<'_>> {
@@ -195,7 +194,7 @@ impl Limit {
     /// By which it was decided.
     #[inline]
     fn strategy(&self) -> &AnyStrategy {
-        self.definition.strategy(self.is_full)
+        self.definition.limit(self.is_full).strategy()
     }
 }
 
@@ -216,10 +215,10 @@ impl Limit {
     /// Tells it as it is once its charge was given back, as far as is known here.
     pub(crate) fn give_back(&mut self) {
         self.queued = 0;
+        let strategy = self.definition.limit(self.is_full).strategy();
         let Some(Outcome { past, at, .. }) = &mut self.outcome else { return };
-        *past = past.take().map(|known| Past {
-            rate: known.rate,
-            state: self.definition.settings.strategy.refund(known, self.own_cost, *at, *at),
-        });
+        *past = past
+            .take()
+            .map(|known| StoredState { rate: known.rate, state: strategy.refund(known, self.own_cost, *at, *at) });
     }
 }

@@ -5,7 +5,7 @@ mod limit;
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use traffik_core::decision::Receipt;
+use traffik_core::decision::Charge;
 use triomphe::Arc as Shared;
 
 pub use self::limit::Limit;
@@ -128,8 +128,8 @@ impl Limits {
         self
     }
 
-    pub(crate) fn receipts(&self) -> SmallVec<[Receipt<'_>; HITS_INLINE]> {
-        self.iter().filter_map(Limit::receipt).collect()
+    pub(crate) fn charges(&self) -> SmallVec<[Charge<'_>; HITS_INLINE]> {
+        self.iter().filter_map(Limit::charge).collect()
     }
 
     /// Returns the limit that refuses longest, or the one with least remaining if none refuses. Where nothing is counted, all of

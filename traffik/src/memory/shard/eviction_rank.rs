@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use traffik_core::{
     clock::Timestamp,
-    strategy::{Past, Strategy},
+    strategy::{StoredState, Strategy},
 };
 
 use super::rate_table::RateRow;
@@ -20,7 +20,7 @@ pub(super) enum EvictionRank {
 
 impl EvictionRank {
     /// Returns the rank of a client whose last request cost `cost`.
-    pub(super) fn of(past: &Past, row: &RateRow, cost: u64, now: Timestamp) -> Self {
+    pub(super) fn of(past: &StoredState, row: &RateRow, cost: u64, now: Timestamp) -> Self {
         if !past.is_alive(now) {
             return Self::Expired;
         }
@@ -32,7 +32,7 @@ impl EvictionRank {
         rank.unwrap_or(Self::Refused { until: past.state.expires() })
     }
 
-    fn of_alive(past: &Past, row: &RateRow, cost: u64, now: Timestamp) -> Self {
+    fn of_alive(past: &StoredState, row: &RateRow, cost: u64, now: Timestamp) -> Self {
         let RateRow { strategy, rate, .. } = row;
         let (available, capacity) = (strategy.available(Some(past), *rate, now), strategy.capacity(*rate));
         if available < cost {

@@ -3,7 +3,7 @@ use std::mem;
 use traffik_core::{
     clock::Timestamp,
     decision::Hit,
-    strategy::{AnyStrategy, Past, State},
+    strategy::{AnyStrategy, State, StoredState},
 };
 
 use super::{
@@ -38,27 +38,27 @@ impl<'a> LockedShard<'a> {
         self.shard.position(key).is_some()
     }
 
-    pub(in super::super) fn get(&self, key: KeyHash) -> Option<Past> {
+    pub(in super::super) fn get(&self, key: KeyHash) -> Option<StoredState> {
         self.read(self.entry(key)?, |past, _, _| past.clone())
     }
 
     /// Returns a state for `strategy` to change. A log is taken out, and has to be [put](Self::put) back. A custom strategy
     /// gets a copy: if it panics, the entry is as before.
-    pub(in super::super) fn take(&mut self, key: KeyHash, strategy: &AnyStrategy) -> Option<Past> {
+    pub(in super::super) fn take(&mut self, key: KeyHash, strategy: &AnyStrategy) -> Option<StoredState> {
         let entry = self.entry(key)?;
         if entry.meta().has_log && !strategy.is_custom() { self.take_log(entry) } else { self.get(key) }
     }
 
     /// Stores a state. The hit that was charged adds the entry if it is new: call [`Self::make_room`] before. Without a hit
     /// only the state of an entry that is there changes.
-    pub(in super::super) fn put(&mut self, key: KeyHash, past: Past, charged: Option<&Hit<'_>>) {
+    pub(in super::super) fn put(&mut self, key: KeyHash, past: StoredState, charged: Option<&Hit<'_>>) {
         let known = self.entry(key);
         let Some(entry) = known.or_else(|| charged.and_then(|_| self.insert(key))) else { return };
         if let Some(hit) = charged {
             let (mut rate, rates) = (entry.meta().rate, &mut self.data.rates);
-            if known.is_none() || !rates.is(rate, hit.strategy, past.rate) {
+            if known.is_none() || !rates.is(rate, hit.limit.strategy(), past.rate) {
                 known.inspect(|_| rates.release(rate));
-                rate = rates.acquire(hit.strategy, past.rate, &self.shard.rates);
+                rate = rates.acquire(hit.limit.strategy(), past.rate, &self.shard.rates);
             }
             entry.write_meta(EntryMeta { rate, cost: RoughCost::new(hit.cost), ..entry.meta() });
         }
@@ -129,13 +129,13 @@ impl<'a> LockedShard<'a> {
         rank.unwrap_or(EvictionRank::Expired)
     }
 
-    fn read<T>(&self, entry: &Entry, read: impl FnOnce(&Past, &RateRow, RoughCost) -> T) -> Option<T> {
+    fn read<T>(&self, entry: &Entry, read: impl FnOnce(&StoredState, &RateRow, RoughCost) -> T) -> Option<T> {
         let EntryMeta { rate, has_log, cost } = entry.meta();
         let row = self.data.rates.get(rate)?;
         if has_log {
             return self.data.logs.get(entry.log_number()).map(|past| read(past, row, cost));
         }
-        Some(read(&Past { state: entry.state(), rate: row.rate }, row, cost))
+        Some(read(&StoredState { state: entry.state(), rate: row.rate }, row, cost))
     }
 
     fn entry(&self, key: KeyHash) -> Option<&'a Entry> {
@@ -169,7 +169,7 @@ impl<'a> LockedShard<'a> {
     }
 
     /// Removes the log of an entry, if it has one. From then on the entry says nothing.
-    fn take_log(&mut self, entry: &Entry) -> Option<Past> {
+    fn take_log(&mut self, entry: &Entry) -> Option<StoredState> {
         let meta = entry.meta();
         if !meta.has_log {
             return None;
@@ -190,8 +190,8 @@ mod tests {
     fn overwritten_log_is_dropped() {
         let (shard, key, expires) = (Shard::new(16), KeyHash { low: 7, high: 0 }, Timestamp::from_micros(60_000_000));
         let (client, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("5/min"));
-        let hit = Hit { uid: "limit", key: &client, strategy: &strategy, rate, cost: 1 };
-        let past = |log: Log| Past { state: State::new(expires, [0; 2]).with_log(log), rate };
+        let hit = Hit::new(limit("limit", &strategy), &client, rate, 1);
+        let past = |log: Log| StoredState { state: State::new(expires, [0; 2]).with_log(log), rate };
         let mut locked = shard.lock();
         for cost in 1..4 {
             let log: Log = [(expires, cost)].into_iter().collect();
@@ -199,7 +199,7 @@ mod tests {
             locked.put(key, past(log), None);
             assert_eq!(locked.data.logs.len(), 1);
         }
-        locked.put(key, Past { state: State::new(expires, [0; 2]), rate }, Some(&hit));
+        locked.put(key, StoredState { state: State::new(expires, [0; 2]), rate }, Some(&hit));
         assert!(locked.data.logs.is_empty());
         assert_eq!(locked.get(key).map(|past| past.state.words()), Some([0; 2]));
     }

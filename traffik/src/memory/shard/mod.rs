@@ -12,7 +12,7 @@ mod locked;
 mod rate_table;
 
 use slab::Slab;
-use traffik_core::{decision::Hit, strategy::Past};
+use traffik_core::{decision::Hit, strategy::StoredState};
 
 use self::{
     entries::Entries,
@@ -38,7 +38,7 @@ pub(super) struct Shard {
 pub(super) struct LockedData {
     rates: RateTable,
     /// The states that are logs, and the rate of each.
-    logs: Slab<Past>,
+    logs: Slab<StoredState>,
     /// The position at which the sweep goes on.
     sweep_at: usize,
     queue: EvictionQueue,
@@ -66,11 +66,11 @@ impl Shard {
     /// Returns the entry of a hit and its state. Returns `None` if these can only be read or changed with the shard locked: if
     /// the entry was written at another rate than the hit's, or is a log.
     #[inline]
-    pub(super) fn find(&self, key: KeyHash, hit: &Hit<'_>) -> Option<(&Entry, Past)> {
+    pub(super) fn find(&self, key: KeyHash, hit: &Hit<'_>) -> Option<(&Entry, StoredState)> {
         let entry = self.entries.get(self.position(key)?)?;
         let EntryMeta { rate, has_log, .. } = entry.meta();
         let can_be_read = !has_log && self.rates.is(rate, hit.rate);
-        can_be_read.then(|| (entry, Past { state: entry.state(), rate: hit.rate }))
+        can_be_read.then(|| (entry, StoredState { state: entry.state(), rate: hit.rate }))
     }
 
     #[inline]

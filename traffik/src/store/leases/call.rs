@@ -11,10 +11,10 @@ use smallvec::SmallVec;
 use traffik_core::{
     backend::{Backend, BackendError},
     clock::AnyClock,
-    decision::Receipt,
+    decision::{Adjustment, Charge},
 };
 
-use crate::store::{deadline::first_of, handle::Store, lease_table::Charge};
+use crate::store::{deadline::first_of, handle::Store, lease_table::HeldCharge};
 
 /// Makes the calls of a store that no request waits for. It does not keep the store alive.
 pub(super) struct Call {
@@ -35,14 +35,14 @@ impl Call {
     }
 
     /// Gives permits back. Those for which the call did not run are left for the renewal task, and `false` is returned.
-    pub(super) async fn give_back(&self, charges: Vec<Charge>) -> bool {
+    pub(super) async fn give_back(&self, charges: Vec<HeldCharge>) -> bool {
         if charges.is_empty() {
             return true;
         }
-        let receipts: SmallVec<[Receipt<'_>; 1]> = charges.iter().map(Charge::receipt).collect();
-        let answer = self.receive(async { self.backend.refund(&receipts).await }).await;
+        let refunds: SmallVec<[Adjustment<'_>; 1]> = charges.iter().map(|held| held.charge().refund()).collect();
+        let answer = self.receive(async { self.backend.adjust(&refunds).await }).await;
         let (Err(error), Some(store)) = (answer, self.store.upgrade()) else { return true };
-        drop(receipts);
+        drop(refunds);
         let now = store.clock().now();
         let (all, mut lost) = (charges.len(), charges.len());
         if let BackendError::NotRun(_) = error {
@@ -57,13 +57,13 @@ impl Call {
     }
 
     /// Renews permits.
-    pub(super) async fn renew(&self, charges: Vec<(u64, Charge)>) {
+    pub(super) async fn renew(&self, charges: Vec<(u64, HeldCharge)>) {
         if charges.is_empty() {
             return;
         }
-        let receipts: Vec<Receipt<'_>> = charges.iter().map(|(_, charge)| charge.receipt()).collect();
-        let answer = self.receive(async { self.backend.renew(&receipts).await }).await;
-        drop(receipts);
+        let renewed: Vec<Charge<'_>> = charges.iter().map(|(_, held)| held.charge()).collect();
+        let answer = self.receive(async { self.backend.renew(&renewed).await }).await;
+        drop(renewed);
         let Some(store) = self.store.upgrade() else { return };
         let now = store.clock().now();
         let mut renewals = answer.as_deref().unwrap_or_default().iter();

@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
-use traffik_core::{clock::Timestamp, decision::Hit};
+use traffik_core::{
+    clock::Timestamp,
+    decision::{Hit, LimitId},
+};
 
 use super::renewal_task::{give_back_now, wake};
-use crate::store::{handle::Store, lease_table::Charge};
+use crate::store::{handle::Store, lease_table::HeldCharge};
 
 /// A permit that is held. It is given back when it is dropped.
 ///
@@ -17,9 +20,9 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Holds a permit that was just charged. The runtime of the caller renews it, if there is one.
-    pub(crate) fn new(store: &Arc<Store>, uid: &'static str, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
+    pub(crate) fn new(store: &Arc<Store>, limit: &Arc<LimitId>, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
         let now = store.clock().now();
-        let (number, must_wake) = store.leases().add(Charge::new(uid, hit, charged_at), now);
+        let (number, must_wake) = store.leases().add(HeldCharge::new(limit, hit, charged_at), now);
         store.tasks.remember_runtime();
         if must_wake {
             wake(store);

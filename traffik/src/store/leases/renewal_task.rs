@@ -6,7 +6,7 @@ use super::call::Call;
 use crate::store::{
     deadline::first_of,
     handle::Store,
-    lease_table::{Action, Charge},
+    lease_table::{Action, HeldCharge},
 };
 
 /// Wakes the renewal task of a store, or starts it.
@@ -20,7 +20,7 @@ pub(super) fn wake(store: &Arc<Store>) {
 }
 
 /// Gives back a permit that the store is likely to take back without waiting.
-pub(super) fn give_back_now(store: &Arc<Store>, charge: Charge) {
+pub(super) fn give_back_now(store: &Arc<Store>, charge: HeldCharge) {
     let (call, store_of_call) = (Call::new(store), Arc::downgrade(store));
     store.tasks.start(Box::pin(async move {
         let is_done = call.give_back(vec![charge]).await;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use traffik_core::{
     clock::Timestamp,
     decision::{Decision, Outcome},
-    strategy::{Past, Strategy},
+    strategy::{StoredState, Strategy},
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The state of each limit, in the order of the checks.
-type States = SmallVec<[Option<Past>; 1]>;
+type States = SmallVec<[Option<StoredState>; 1]>;
 
 pub(super) struct ConnectionLimits {
     pub(super) checks: OneOrMore<KeptCheck>,
@@ -108,17 +108,17 @@ impl Drop for StatesGuard {
 }
 
 /// Whether a limit has room, and its state once it is charged. What has expired of `state` is removed.
-fn verdict(check: &Check<'_>, state: &mut Option<Past>, now: Timestamp) -> (bool, Option<Past>) {
+fn verdict(check: &Check<'_>, state: &mut Option<StoredState>, now: Timestamp) -> (bool, Option<StoredState>) {
     let strategy = check.strategy();
     // A custom strategy may panic, and then the state stays.
     let stored = if strategy.is_custom() { state.clone() } else { state.take() };
-    *state = strategy.present(stored, now).past;
+    *state = strategy.current(stored, now).past;
     let cost = if check.is_counted() { check.cost } else { 0 };
     let verdict = strategy.decide(state.clone(), check.rate, cost, now);
     (verdict.admitted, verdict.past)
 }
 
-fn outcome(check: &Check<'_>, state: Option<&Past>, admitted: bool, now: Timestamp) -> Option<Outcome> {
-    let past = || state.map(|past| check.strategy().outline(past, check.rate, check.cost, now));
-    check.is_counted().then(|| Outcome { admitted, past: past(), cost: check.cost, at: now })
+fn outcome(check: &Check<'_>, state: Option<&StoredState>, admitted: bool, now: Timestamp) -> Option<Outcome> {
+    let past = || state.map(|past| check.strategy().summary(past, check.rate, check.cost, now));
+    check.is_counted().then(|| Outcome::new(admitted, check.cost, now).with_past(past()))
 }

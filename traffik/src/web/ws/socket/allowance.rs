@@ -3,7 +3,7 @@ use std::time::Duration;
 use traffik_core::{
     clock::Timestamp,
     rate::Rate,
-    strategy::{AnyStrategy, Past, Strategy, StrategyError, TokenBucket},
+    strategy::{AnyStrategy, StoredState, Strategy, StrategyError, TokenBucket},
 };
 
 /// Limits how often the socket does something for its client, whatever the throttles.
@@ -11,7 +11,7 @@ use traffik_core::{
 pub(super) struct Allowance {
     strategy: AnyStrategy,
     rate: Rate,
-    past: Option<Past>,
+    past: Option<StoredState>,
 }
 
 impl Allowance {
