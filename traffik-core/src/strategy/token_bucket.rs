@@ -21,7 +21,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Creates a bucket that holds as many tokens as the limit, without debt.
+    /// Creates a bucket that holds as many tokens as the limit.
     pub const fn new() -> Self {
         Self { burst: None, debt: 0 }
     }
@@ -31,9 +31,9 @@ impl TokenBucket {
         Self { burst: Some(burst), ..self }
     }
 
-    /// Lets an empty bucket owe up to `debt` tokens. Defaults to 0.
+    /// Enlarges the bucket by `debt` tokens. Defaults to 0.
     ///
-    /// The debt is paid before the bucket fills again. Use it for requests that must pass now at the expense of later ones.
+    /// `burst(10).debt(20)` gives the same results as `burst(30)`.
     pub const fn debt(self, debt: u64) -> Self {
         Self { debt, ..self }
     }
