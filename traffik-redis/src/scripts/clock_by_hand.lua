@@ -1,4 +1,4 @@
--- For tests: the time is the last argument. Since Redis goes by its own, everything is kept for an hour of that.
+-- For tests: the time is the last argument. Redis expires keys by its own clock, so they are kept for an hour of it.
 local now = tonumber(ARGV[#ARGV])
 local QUESTIONS = #ARGV - 1
 

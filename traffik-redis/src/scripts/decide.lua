@@ -1,5 +1,5 @@
--- Questions of several callers, each of several hits that are one decision: everything is read, and then all of them are
--- charged, or none is.
+-- Decides the questions of several callers. The hits of a question are one decision: all are read, and then all are charged,
+-- or none is.
 local function decide(hits)
   local all_fit, entries = try_hits(hits)
   for _, entry in pairs(entries) do

@@ -1,9 +1,9 @@
--- Multiplying and dividing without losing a digit. Numbers are doubles, which hold every integer below 2^53: larger products
--- are kept as two of them.
+-- Multiplies and divides exactly. Lua's numbers are doubles, which hold every integer below 2^53. Larger products are two
+-- numbers.
 local LIMB, HALF_LIMB = 2 ^ 52, 2 ^ 26
 local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 
--- a × b as high × 2^52 + low, for an a below 2^52 and a b below 2^47: no sum on the way reaches 2^53.
+-- Returns a × b as high × 2^52 + low, for a < 2^52 and b < 2^47. No intermediate sum reaches 2^53.
 local function product(a, b)
   local a_high, b_high = floor(a / HALF_LIMB), floor(b / HALF_LIMB)
   local a_low, b_low = a - a_high * HALF_LIMB, b - b_high * HALF_LIMB
@@ -17,7 +17,7 @@ local function product(a, b)
   return high + 1, low - LIMB
 end
 
--- Whether a × b + rest ≤ c × d. The rest is below 2^52.
+-- Returns whether a × b + rest ≤ c × d, for rest < 2^52.
 local function is_at_most(a, b, rest, c, d)
   local left, right = a * b + rest, c * d
   if left < LIMB and right < LIMB then
@@ -32,7 +32,7 @@ local function is_at_most(a, b, rest, c, d)
   return left_high < right_high or (left_high == right_high and left_low <= right_low)
 end
 
--- a × b ÷ divisor, rounded down, and the rest. Where that passes 2^52, which is 142 years in microseconds, it is infinite.
+-- Returns a × b ÷ divisor, rounded down, and the remainder. A quotient from 2^52 on, 142 years in microseconds, is infinite.
 local function mul_div_rem(a, b, divisor)
   local rough = a * b
   local quotient = floor(rough / divisor)
@@ -42,7 +42,7 @@ local function mul_div_rem(a, b, divisor)
   if quotient >= LIMB then
     return math.huge, 0
   end
-  -- It was rounded twice, and is a few off at most. The rest, which is exact, tells by how much.
+  -- The quotient was rounded twice, and is off by a few at most. The remainder is exact, and shows by how much.
   local high, low = product(a, b)
   local high_of_quotient, low_of_quotient = product(quotient, divisor)
   local rest = (high - high_of_quotient) * LIMB + (low - low_of_quotient)

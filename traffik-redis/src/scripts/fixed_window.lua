@@ -1,4 +1,4 @@
--- FixedWindow: the window's start, and what is used of it. It ends when the state expires.
+-- FixedWindow: the start of the window, and its usage. The window ends when the state expires.
 local fixed_window = {}
 
 function fixed_window.fits(state, hit)

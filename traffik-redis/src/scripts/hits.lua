@@ -1,11 +1,12 @@
--- A question: how many keys it is about, and its hits one after the other, each about one of them, with one
--- number more where its strategy has a use for that.
+-- A question is the number of its keys, and then its hits. Each hit refers to one of the keys. It has one more number if its
+-- strategy needs it.
 local HIT = '<I2BI6I6I6I6'
 
--- The hits of a question, and the last of its keys, which come after those of the questions before it. They are in the tables
--- that those of the question before were in: to make tables, and to clear them away, is a good part of what a decision takes.
+-- Holds the hits of the current question. Later questions reuse the tables: creating and collecting tables is a large part of
+-- a decision's time.
 local hits = {}
 
+-- Returns the hits of a question, and the index of its last key. Its keys follow those of earlier questions.
 local function read_hits(packed, keys_before)
   local count, at = from_bytes('<I2', packed)
   local place = 0
@@ -29,8 +30,8 @@ local function read_hits(packed, keys_before)
   return hits, keys_before + count
 end
 
--- What is stored under a key, and still says something now: before any hit, and once those that fit are charged. What is told
--- of it is packed here, unless its strategy is one that tells, reads and writes by itself.
+-- Returns the entry of a key. `before` is its unexpired state before any hit, and `known` the state with the hits that fit.
+-- The answer contains `packed`, unless the strategy has its own `tell`, `read` and `write`.
 local function read_entry(key, strategy)
   local entry = { key = key, strategy = strategy, packed = '', before = nil, known = nil, told = nil }
   local state, packed
@@ -43,7 +44,7 @@ local function read_entry(key, strategy)
   if not state then
     return entry
   end
-  -- Written by a clock that is ahead of this one: it is moved back by as much, which a refusal stores as well.
+  -- A clock that is ahead of this one wrote the state. It is moved back by the difference, which a refusal also stores.
   local moved = strategy.clamped_to(state)
   if moved then
     state, entry.is_rewound = moved, true
@@ -55,7 +56,7 @@ local function read_entry(key, strategy)
   return entry
 end
 
--- What is to be stored in place of what was read, and told from then on.
+-- Replaces the state of an entry, in the answer and in the store.
 local function settle(entry, state)
   entry.told, entry.is_new = state, true
   if not entry.strategy.write then
@@ -63,7 +64,7 @@ local function settle(entry, state)
   end
 end
 
--- Stores what was settled. Nothing is read after that.
+-- Stores the settled entries. Nothing is read after that.
 local function store(entries)
   for _, entry in pairs(entries) do
     if entry.is_new then
@@ -76,8 +77,8 @@ local function store(entries)
   end
 end
 
--- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all of them fit, the hits,
--- each with whether it does, and the entries.
+-- Charges the hits that fit, in order, in the entries and not in the store. Sets `fits` of each hit. Returns whether all of
+-- them fit, and the entries.
 local function try_hits(hits)
   local all_fit, entries = true, {}
   for i = 1, #hits do
@@ -98,7 +99,7 @@ local function try_hits(hits)
   return all_fit, entries
 end
 
--- For each hit whether it fits and what is stored of its client.
+-- Returns for each hit whether it fits, and the state of its client.
 local function tell(hits, entries)
   local answer = {}
   for i = 1, #hits do
@@ -114,15 +115,15 @@ local function tell(hits, entries)
   return answer
 end
 
--- The time, and what is answered to each question. One that cannot be answered gets the reason, and the others their answers.
+-- Returns the time, and the answer to each question. A question that fails gets its error, and the others their answers.
 local function answer_each(answer)
   local answers, keys_before, hits = { now }, 0, nil
   for question = 1, QUESTIONS do
     hits, keys_before = read_hits(ARGV[question], keys_before)
     local _, said = pcall(answer, hits)
-    -- What a command of the server failed with is a table, or in old ones a text.
+    -- The error of a server command is a table, or a text on old servers.
     said = type(said) == 'table' and said.err or said
-    -- A replica writes nothing of any question: whoever asks has to look for the primary.
+    -- A replica writes nothing: the caller has to find the primary.
     if type(said) == 'string' and string.find(said, 'READONLY', 1, true) then
       error(said, 0)
     end

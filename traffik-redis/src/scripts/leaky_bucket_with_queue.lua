@@ -1,5 +1,5 @@
--- A meter whose requests wait until what was there before has drained: what would have to wait for too long is refused. It
--- comes after the meter, whose functions it uses.
+-- LeakyBucketWithQueue: a meter whose requests wait until the earlier ones have drained. It refuses a request that would wait
+-- for too long. It uses functions of the meter, so it comes after it.
 local queue = { clamped_to = meter.clamped_to, more = '<I7' }
 
 function queue.fits(state, hit)
@@ -14,7 +14,7 @@ function queue.fits(state, hit)
   return drains_in < 0 or drains_in < hit.more or (drains_in == hit.more and fraction == 0)
 end
 
--- It keeps its time under another rate, rounded up to a share that it has.
+-- Under another rate the queue keeps its time. The fraction is rounded up to one of the new rate.
 function queue.charge(state, hit)
   local micros, fraction = now, 0
   if state then
@@ -32,7 +32,7 @@ function queue.charge(state, hit)
   return drained_at_to_state(micros, fraction, now, hit)
 end
 
--- All of it, if nobody else is in the queue.
+-- Gives the whole cost back if no other request is in the queue.
 function queue.refund(state, cost, charged_at)
   local micros, fraction = filled(charged_at, 0, state, cost, charged_at)
   local alone = drained_at_to_state(micros, fraction, charged_at, state)

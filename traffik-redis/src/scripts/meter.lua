@@ -1,8 +1,8 @@
--- The meter of TokenBucket, LeakyBucket and Gcra: the time at which it will have drained, as whole microseconds and a
--- fraction ÷ limit of one more, and the time when it was written. The state expires at that time, rounded up.
+-- The meter of TokenBucket, LeakyBucket and Gcra. Its state is the time at which it will have drained, as whole microseconds
+-- and fraction ÷ limit of another microsecond, and the time of writing. The state expires when it has drained, rounded up.
 local meter = {}
 
--- The time at which it will have drained: the microseconds, and the fraction.
+-- Returns the time at which it will have drained: the microseconds, and the fraction.
 local function drained_at(state)
   local fraction = min(state.first, state.limit - 1)
   if fraction > 0 then
@@ -15,7 +15,7 @@ local function drained_at_to_state(micros, fraction, written, rate)
   return new_state(fraction > 0 and micros + 1 or micros, fraction, written, rate)
 end
 
--- What it holds at a time, rounded up.
+-- Returns its level at a time, rounded up.
 local function level(micros, fraction, rate, time)
   if micros < time then
     return 0
@@ -24,7 +24,7 @@ local function level(micros, fraction, rate, time)
   return whole + ceil((rest + fraction) / rate.period)
 end
 
--- When it will have drained with a cost more in it at a time.
+-- Returns when it will have drained if a cost is added at a time.
 local function filled(micros, fraction, rate, cost, time)
   if micros < time then
     micros, fraction = time, 0
@@ -41,8 +41,8 @@ local function is_same(rate, other)
   return rate.limit == other.limit and rate.period == other.period
 end
 
--- When it will have drained for one who counts by the hit's rate, and the rate that it drains at: the slower of that one
--- and the one that it was written under.
+-- Returns when it will have drained for a hit, and the rate at which it drains: the slower of the hit's rate and the rate of
+-- the state.
 local function read(state, hit)
   local micros, fraction = drained_at(state)
   if is_same(state, hit) or is_at_most(state.limit, hit.period, 0, hit.limit, state.period) then
@@ -63,7 +63,7 @@ function meter.fits(state, hit)
   if drained_in < 0 then
     return true
   end
-  -- No meter that may be filled takes as long to drain as products are exact with.
+  -- Products are exact below LIMB. No meter that may be filled takes that long to drain.
   return drained_in < LIMB and is_at_most(drained_in, rate.limit, fraction, left, rate.period)
 end
 
@@ -73,7 +73,7 @@ function meter.charge(state, hit)
     micros, fraction, rate = read(state, hit)
   end
   if not is_same(rate, hit) then
-    -- The same level in the terms of the hit's rate, rounded up to a whole unit.
+    -- Express the level in units of the hit's rate, rounded up to a whole unit.
     micros, fraction = filled(now, 0, hit, level(micros, fraction, rate, now), now)
   end
   micros, fraction = filled(micros, fraction, hit, hit.cost, now)
@@ -89,7 +89,7 @@ function meter.clamped_to(state)
   return drained_at_to_state(max(0, micros - ahead), fraction, now, state)
 end
 
--- What it cost, less all that may have drained of it since.
+-- Gives back the cost, less what may have drained since the charge.
 function meter.refund(state, cost, charged_at)
   local micros, fraction = drained_at(state)
   local whole, rest = mul_div_rem(cost, state.period, state.limit)

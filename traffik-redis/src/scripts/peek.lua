@@ -1,4 +1,4 @@
--- How each limit stands, and whether it has room: nothing is charged, and nothing is written.
+-- Answers like decide.lua, but charges and writes nothing.
 local function peek(hits)
   local _, entries = try_hits(hits)
   return tell(hits, entries)

@@ -1,5 +1,5 @@
--- Charges anew what was charged before, each by itself: what still counts is exchanged for a charge of now, and what does not is
--- charged if there is room. ARGV[2] holds when each hit was. One that cannot be read keeps no other from it.
+-- Renews earlier charges, each separately. A charge that still counts is replaced by one of the current time. Another one is
+-- made if it fits. ARGV[2] has the time of each charge. A state that cannot be read does not stop the renewal of others.
 local function renew(entry, hit, charged_at)
   if hit.cost == 0 then
     return true
@@ -55,7 +55,7 @@ for i, hit in ipairs(hits) do
   local failed = entries[hit.entry].failed
   if failed then
     local reason = tostring(type(failed) == 'table' and failed.err or failed)
-    -- A replica writes nothing: whoever asks has to look for the primary.
+    -- A replica writes nothing: the caller has to find the primary.
     if string.find(reason, 'READONLY', 1, true) then
       error(reason, 0)
     end

@@ -1,13 +1,13 @@
--- SlidingWindowCounter: what was charged in the previous window and in the current one. The state expires when the window
--- after that ends, and the length of all is the period that it was written under.
+-- SlidingWindowCounter: the charges of the previous window and of the current one. Each window has the length of the state's
+-- period. The state expires when the window after the current one ends.
 local sliding_window_counter = {}
 
--- Where the current window ends.
+-- Returns the end of the current window at the time of writing.
 local function window_end(state)
   return max(0, state.expires - state.period)
 end
 
--- The previous and the current count, and the end of the current window, as they are now.
+-- Returns the previous count, the current count, and the end of the current window at this time.
 local function windows(state)
   local finish = window_end(state)
   if now < finish then
@@ -33,7 +33,7 @@ function sliding_window_counter.charge(state, hit)
     if hit.period == state.period then
       return new_state(finish + hit.period, previous, current + hit.cost, hit)
     end
-    -- Windows of another length: what counts of them now counts as the current one of this length.
+    -- Carry the usage from windows of another length into the current window of this length.
     local whole, rest = mul_div_rem(previous, max(0, finish - now), state.period)
     carried = whole + (rest > 0 and 1 or 0) + current
   end

@@ -1,21 +1,23 @@
--- SlidingWindowLog, and Concurrency, which is the same log under a name of its own: until when each charge counts, in the order of that, and how much. What is stored is a header of 35 bytes
--- and 8 for each charge: until when it counts, in microseconds modulo 2^48, and the sum of all charges up to it, modulo 2^16.
+-- SlidingWindowLog, and Concurrency, which is the same log under another name: the cost of each charge and the time until
+-- which it counts, in the order of these times. The value has a header of 35 bytes and 8 bytes per charge: until when it
+-- counts, in microseconds modulo 2^48, and the sum of all charges up to it, modulo 2^16.
 --
--- That tells both: all that counts ends within one period, which is below 2^42, and is 65 536 at most. Only what lies between
--- two of them means something. The last one ends when the state expires, so that a clock that goes back moves the header alone.
+-- The moduli suffice: all that counts ends within one period, which is below 2^42, and is at most 65 536. Only differences
+-- between two entries have a meaning. The last entry ends when the state expires, so a clock that goes back changes only the
+-- header.
 --
--- A short log is read and written as a whole. Of a longer one only the pages are read that a decision looks at, and a charge
--- is added at its end; once most of it counts no more, what does is written anew. Charges that count for less long than others
--- before them, as those at a new rate do, and what is given back late, take a copy of the whole.
+-- A short log is read and written as a whole. Of a longer one a decision reads only the pages that it searches, and appends
+-- its charge. Once most of the log has ended, the rest is written again. A charge that ends before earlier ones, such as one
+-- at a new rate, and a late refund copy the whole log.
 local HEADER, HEADER_SIZE, LOG_VERSION = '<BI7I7I6I6I3I3I2', 35, 3
 local ENTRY, ENTRY_SIZE = '<I6I2', 8
 local TIMES, SUMS = 2 ^ 48, 2 ^ 16
--- The entries that are read at once. With half or twice as many a decision takes as long.
+-- The number of entries in a read. A decision takes as long with half or twice as many.
 local PAGE = 64
 
 local sliding_window_log = {}
 
--- The time and the sum of the entry at a place, from 0 on. Those that are stored come first, and then those of this decision.
+-- Returns the time and the sum of the entry at a place, counted from 0. Stored entries come first, then those of this call.
 local function entry_at(log, place)
   if place >= log.kept then
     return struct.unpack(ENTRY, log.added, (place - log.kept) * ENTRY_SIZE + 1)
@@ -35,7 +37,7 @@ local function entry_at(log, place)
   return struct.unpack(ENTRY, text, (place - start) * ENTRY_SIZE + 1)
 end
 
--- The entries between two places, as they are stored.
+-- Returns the entries from one place to before another, in their stored form.
 local function entries_between(log, from, to)
   local kept, stored = min(to, log.kept), log.stored
   local first, last = HEADER_SIZE + from * ENTRY_SIZE, HEADER_SIZE + kept * ENTRY_SIZE - 1
@@ -53,12 +55,13 @@ local function entries_between(log, from, to)
   return entries .. string.sub(log.added, max(0, from - log.kept) * ENTRY_SIZE + 1, (to - log.kept) * ENTRY_SIZE)
 end
 
--- How long before the end of the log an entry ends.
+-- Returns how long before the end of the log an entry ends.
 local function before_end(log, time)
   return (log.last_time - time) % TIMES
 end
 
--- The first place from one on where something is so, which it stays from there on: near, as a rule.
+-- Returns the first place, starting at `from`, for which `is_so` holds. It holds for all later places too. The place is
+-- usually near `from`.
 local function find(log, from, is_so)
   local low, high, step = from, from, 1
   while high < log.count and not is_so(entry_at(log, high)) do
@@ -76,7 +79,7 @@ local function find(log, from, is_so)
   return low
 end
 
--- The first place that ends at a time or later.
+-- Returns the first place that ends at a time or later.
 local function place_of(log, from, ends)
   local most = log.expires - ends
   return find(log, from, function(time)
@@ -92,13 +95,13 @@ local function sum_before(log, place)
   return sum
 end
 
--- What lies between two sums that are not the same.
+-- Returns the difference of two sums, which are not equal.
 local function between(sum, before)
   local rest = (sum - before) % SUMS
   return rest > 0 and rest or SUMS
 end
 
--- The first place that counts now, the sum before it, and how much counts.
+-- Returns the first place that counts now, the sum before it, and how much counts.
 local function counted(log)
   if not log.used then
     log.counts = place_of(log, log.first, now + 1)
@@ -108,7 +111,7 @@ local function counted(log)
   return log.counts, log.sum_before, log.used
 end
 
--- A log of the first entries of what is stored, and of others.
+-- Creates a log of the first `kept` stored entries and the added ones.
 local function new_log(rate, written, first, forgotten, stored, kept, added)
   local log = {
     limit = rate.limit,
@@ -128,7 +131,7 @@ local function new_log(rate, written, first, forgotten, stored, kept, added)
   return log
 end
 
--- A log with an end, which another had at some other time.
+-- Sets when a log expires. Its last entry is also an entry of the other log, whose end is known.
 local function ending(log, other)
   if log.last_time then
     log.expires = other.expires - before_end(other, log.last_time)
@@ -136,7 +139,8 @@ local function ending(log, other)
   return log
 end
 
--- Entries between two places, with something more in each sum: many at once, since there may be tens of thousands.
+-- Returns the entries from one place to before another, with `more` added to each sum. It works by the page, because there
+-- may be tens of thousands.
 local function raised(log, from, to, more)
   local entries, parts, at = entries_between(log, from, to), {}, 1
   while at <= #entries do
@@ -152,8 +156,8 @@ local function raised(log, from, to, more)
   return table.concat(parts)
 end
 
--- A copy that has an entry more at a place, or not those up to another place, and something more in each sum from there on.
--- As well each sum before it may be as much lower, which is what is done where those are fewer.
+-- Returns a copy with `more` added to each sum from the place `rest` on, without the entries from `place` to `rest`, and with
+-- an entry that ends at `time` in their stead, if that is set. If fewer entries come before it, it lowers their sums instead.
 local function spliced(log, first, forgotten, place, time, rest, more)
   local entries
   local sum = sum_before(log, place)
@@ -232,7 +236,7 @@ function sliding_window_log.charge(log, hit)
   else
     local kept, added = log.kept, log.added
     if later == 0 then
-      -- It ends with the last one, in whose place it comes.
+      -- The charge ends together with the last entry, and replaces it.
       if added == '' then
         kept = kept - 1
       else
@@ -256,7 +260,7 @@ function sliding_window_log.clamped_to(log)
   return moved
 end
 
--- The place of what was charged at a time, and how much that was, if it is there.
+-- Returns the place and the cost of the charge of a time, or nil.
 local function charge_of(log, charged_at)
   local ends = charged_at + log.period
   local place = place_of(log, log.first, ends)
@@ -284,7 +288,7 @@ function sliding_window_log.refund(log, cost, charged_at)
   local rest = cost < charged and place or place + 1
   cost = min(cost, charged)
   if log.count - place <= PAGE then
-    -- What comes before it may be of this call as well.
+    -- Entries before it may also belong to this call.
     local kept = min(place, log.kept)
     local added = string.sub(log.added, 1, (place - kept) * ENTRY_SIZE) .. raised(log, rest, log.count, -cost)
     return ending(new_log(log, log.written, first, log.forgotten, log.stored, kept, added), log)
@@ -292,7 +296,7 @@ function sliding_window_log.refund(log, cost, charged_at)
   return ending(spliced(log, first, log.forgotten, place, nil, rest, -cost), log)
 end
 
--- The first place that has to end before no more than so much counts, if more does.
+-- Returns the first place after whose end at most `most` counts.
 local function last_of(log, first, used, most)
   if used <= most then
     return first
@@ -304,7 +308,7 @@ local function last_of(log, first, used, most)
   end)
 end
 
--- As much of it as tells how the client stands, in the form of states of any strategy.
+-- Returns the part of the log that the answer needs, in the form of a state of any strategy.
 function sliding_window_log.tell(log, hit, cost)
   local first, before, used = counted(log)
   local left = max(0, hit.limit - used)

@@ -1,5 +1,5 @@
--- What is stored of a client: a version, the time from which it says nothing any more, two integers that mean what the
--- strategy says, and the limit and the period that it was written under. 34 bytes.
+-- The stored state of a client, in 34 bytes: a version, its expiry, two integers that belong to the strategy, and the limit
+-- and the period at the time of writing.
 local STATE, VERSION = '<BI7I7I7I6I6', 1
 local call, to_bytes, from_bytes = redis.call, struct.pack, struct.unpack
 
@@ -7,7 +7,7 @@ local function pack(state)
   return to_bytes(STATE, VERSION, state.expires, state.first, state.second, state.limit, state.period)
 end
 
--- A state that is written under the rate of something that has one: a hit, or another state.
+-- Creates a state. `rate` is a hit or another state, whose limit and period it takes.
 local function new_state(expires, first, second, rate)
   return { expires = expires, first = first, second = second, limit = rate.limit, period = rate.period }
 end
@@ -24,8 +24,8 @@ local function unpack_state(packed)
   return { expires = expires, first = first, second = second, limit = limit, period = period }
 end
 
--- What has expired already, as after a refund, is dropped by Redis at once. A state that replaces one that expires at the same
--- time is written over it, which leaves the TTL alone and costs Redis half as much.
+-- Stores a state. Redis drops it immediately if it has expired, for example after a refund. A state that expires at the same
+-- time as the replaced one overwrites it, which leaves the TTL alone and takes Redis half the time.
 local function put(key, state, packed, replaced)
   if replaced and replaced.expires == state.expires then
     call('SETRANGE', key, 0, packed)

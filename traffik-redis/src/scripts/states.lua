@@ -1,4 +1,4 @@
--- The time, and what is stored under each key as it is: for strategies that have no form in Lua.
+-- Returns the time and the stored value of each key, for strategies without a form in Lua.
 local answer = { now }
 for i, key in ipairs(KEYS) do
   answer[i + 1] = redis.call('GET', key) or ''

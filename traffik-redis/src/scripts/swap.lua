@@ -1,6 +1,6 @@
--- Stores what was decided elsewhere, if everything that this was decided about still is as it was: all of it, or nothing.
--- ARGV holds for each key what has to be there (nothing is empty), what is to be there instead (empty: it stays), and when
--- that expires. Where something changed the answer is how everything is now.
+-- Compares and swaps: stores the results of a decision if no state that it read has changed. It stores all of them, or none.
+-- ARGV has three values per key: the expected value (empty if there is none), the new value (empty to keep the old one), and
+-- the new expiry. If a state has changed, the answer is the time and the current values.
 local answer, is_same = { now }, true
 for i, key in ipairs(KEYS) do
   local stored = redis.call('GET', key) or ''
