@@ -8,6 +8,9 @@
 //! ```
 
 mod calls;
+#[path = "../../examples/production/decided_by.rs"]
+#[allow(dead_code, reason = "the example shows more of it")]
+mod decided_by;
 mod faults;
 mod http;
 mod life;
@@ -24,9 +27,6 @@ mod row;
 #[allow(dead_code, reason = "tests need more of it")]
 mod server;
 mod site;
-#[path = "../../examples/production/told.rs"]
-#[allow(dead_code, reason = "the example shows more of it")]
-mod told;
 mod waits;
 
 use std::{iter::repeat_n, process::ExitCode, time::Duration};

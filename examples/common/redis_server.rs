@@ -1,4 +1,4 @@
-//! A Redis server of a demo's own: on a free port, with its data in a folder that goes with it.
+//! Starts a Redis server for a demo: on a free port, with its data in a temporary folder.
 
 use std::{
     error::Error,
@@ -14,16 +14,16 @@ use tokio::{
     time::sleep,
 };
 
-/// For what takes a moment, and is an error if it takes longer than this.
+/// The deadline for steps that usually take a moment.
 pub(crate) const PLENTY: Duration = Duration::from_secs(20);
 
 const NOT_INSTALLED: &str = "\
-`redis-server` is not installed, and the demo starts one of its own. It comes with
+The demo starts a Redis server, and `redis-server` is not installed. Install it with
 
-  apt install redis-server    on Debian, Ubuntu and their kin
+  apt install redis-server    on Debian, Ubuntu and similar systems
   brew install redis          on macOS
 
-and elsewhere with the package `redis`. Without `--demo` the program takes any server that there is, which REDIS_URL names:
+and elsewhere with the package `redis`. Without `--demo` the program uses the server that REDIS_URL names:
 
   REDIS_URL=redis://host:6379/0 cargo run --example redis";
 
@@ -34,14 +34,14 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// One that does not run yet.
+    /// Reserves a port and a folder, without starting the server.
     pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
-        // Free a moment ago, which will have to do.
+        // The port was free a moment ago. Another process may still take it.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         Ok(Self { port, folder: Folder::new()?, process: None })
     }
 
-    /// Starts it, empty, and where it was if it ran before.
+    /// Starts the server, empty, on the same port each time.
     pub(crate) async fn start(&mut self) -> Result<(), Box<dyn Error>> {
         let process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -58,14 +58,14 @@ impl Redis {
         let started = Instant::now();
         while !self.ask("PING").await.is_ok_and(|answer| answer.starts_with("+PONG")) {
             if self.has_ended()? || started.elapsed() > PLENTY {
-                return Err("`redis-server` does not come up".into());
+                return Err("`redis-server` does not start".into());
             }
             sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }
 
-    /// Kills it, as `kill -9` does.
+    /// Kills the server, as `kill -9` does.
     pub(crate) fn kill(&mut self) -> Result<(), Box<dyn Error>> {
         if let Some(mut process) = self.process.take() {
             process.kill()?;
@@ -78,7 +78,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// What it says to a command, as it comes over the wire.
+    /// Sends a command, and returns the raw reply.
     pub(crate) async fn ask(&self, command: &str) -> Result<String, Box<dyn Error>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
@@ -98,7 +98,7 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         if let Err(error) = self.kill() {
-            eprintln!("the Redis of the demo may still run: {error}");
+            eprintln!("the Redis server of the demo may still run: {error}");
         }
     }
 }
@@ -116,7 +116,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{} stays: {error}", self.0.display());
+            eprintln!("cannot remove {}: {error}", self.0.display());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Waits to be asked to stop: by ctrl-c, by what a container is stopped with, or by a terminal that was closed.
+//! Waits for a signal to stop: ctrl-c, SIGTERM from a container runtime, or a closed terminal.
 
 #[cfg(unix)]
 pub(crate) async fn shutdown_signal() {
@@ -15,7 +15,7 @@ pub(crate) async fn shutdown_signal() {
 async fn signal(kind: tokio::signal::unix::SignalKind) {
     match tokio::signal::unix::signal(kind) {
         Ok(mut signal) => drop(signal.recv().await),
-        // Without a handler the signal ends the process by itself.
+        // Without a handler the signal ends the process.
         Err(_) => std::future::pending().await,
     }
 }

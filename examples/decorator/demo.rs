@@ -1,6 +1,6 @@
-//! The same program, asked over TCP: what comes back, as a table, and an error where it is not what it should be.
+//! Sends requests to the program over TCP, prints the responses as a table, and returns an error if one differs.
 //!
-//! Its limits go by a clock that stands still, so that no window ends while requests are under way.
+//! The clock of the limits stands still, so no window ends during the demo.
 
 use std::{error::Error, net::Ipv4Addr};
 
@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response};
 use tokio::{net::TcpListener, sync::oneshot};
 use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 
-/// What should come back when a route is asked so many times: the statuses, and what the last response tells.
+/// Requests to a route: the expected status of each, and the expected field of the last response.
 struct Row {
     method: Method,
     path: &'static str,
@@ -21,7 +21,7 @@ const ROWS: &[Row] = &[
         Method::GET,
         "/search",
         &[200, 200, 200, 200, 200, 429],
-        // The burst limit refuses, so the other is charged five times, not six.
+        // The burst limit refuses the last request, so the other limit is charged five times, not six.
         r#""search:burst";r=0;t=60, "search:sustained";r=45;t=3600"#,
     ),
     row(Method::POST, "/upload", &[200, 200], r#""uploads:burst";r=8;t=60, "uploads:sustained";r=98;t=3600"#),
@@ -29,7 +29,7 @@ const ROWS: &[Row] = &[
         Method::POST,
         "/avatar",
         &[200, 200, 200, 429],
-        // Three limits, of which it shares two with the route above. It was charged three times for each.
+        // Three limits, two of which are shared with the route above. Each was charged three times here.
         r#""uploads:burst";r=5;t=60, "uploads:sustained";r=95;t=3600, "avatars:daily";r=0;t=86400"#,
     ),
 ];
@@ -38,7 +38,7 @@ const fn row(method: Method, path: &'static str, statuses: &'static [u16], ratel
     Row { method, path, statuses, ratelimit }
 }
 
-/// Serves the program, asks it, shows the answers, and stops it in order.
+/// Serves the program, sends the requests, prints the responses, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let backend = MemoryBackend::new("myapp").clock(ManualClock::new());
     let traffik = Traffik::builder(backend).build()?;
@@ -49,7 +49,7 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let shutdown = async { stopped.await.unwrap_or_default() };
 
     let asking = async {
-        // The server is on this machine, whatever the environment says of proxies.
+        // The server is on this machine: ignore the proxies of the environment.
         let client = Client::builder().no_proxy().build()?;
         println!("{:<14} {:>7}  {:>6}  ratelimit", "route", "request", "status");
         for row in ROWS {
@@ -70,7 +70,7 @@ impl Row {
         for (i, expected) in statuses.iter().enumerate() {
             let response = client.request(method.clone(), format!("{base}{path}")).send().await?;
             let status = response.status().as_u16();
-            last = told(&response);
+            last = ratelimit_of(&response);
             println!("{:<14} {:>7}  {status:>6}  {last}", format!("{method} {path}"), i + 1);
             expect(path, &status, expected)?;
         }
@@ -78,8 +78,8 @@ impl Row {
     }
 }
 
-/// How the client stands.
-fn told(response: &Response) -> String {
+/// Returns the `RateLimit` field.
+fn ratelimit_of(response: &Response) -> String {
     let field = response.headers().get("ratelimit").and_then(|value| value.to_str().ok());
     field.unwrap_or_default().to_owned()
 }
@@ -91,7 +91,7 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn what_comes_back_is_what_should() {
+    async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
     }
 }

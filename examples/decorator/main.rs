@@ -1,9 +1,9 @@
-//! The decorator style: limits as attributes. A handler needs no argument for them.
+//! Limits as attributes. The handlers need no argument for them.
 //!
 //! ```text
 //! cargo run --example decorator                  # serves on 127.0.0.1:3000
 //! cargo run --example decorator -- --port 8080   # or on another port
-//! cargo run --example decorator -- --demo        # asks itself, shows what comes back, and stops
+//! cargo run --example decorator -- --demo        # sends requests to itself, prints the responses, and stops
 //! ```
 
 mod demo;
@@ -43,7 +43,7 @@ async fn upload() -> Json<Value> {
     Json(json!({ "status": "uploaded" }))
 }
 
-// An avatar counts as an upload, and is limited by itself as well.
+// An avatar counts as an upload, and also has its own limit.
 #[throttled(Burst, Sustained)]
 #[throttled("avatars:daily", "3/day")]
 async fn avatar() -> Json<Value> {
@@ -55,7 +55,7 @@ fn app(traffik: &Traffik) -> Router {
         .route("/search", get(search))
         .route("/upload", post(upload))
         .route("/avatar", post(avatar))
-        // Last, so that it is around everything above: it is where the throttles find the backend.
+        // Add it last, so it is around everything above. The throttles find the backend through it.
         .layer(traffik.layer())
 }
 
@@ -64,7 +64,7 @@ async fn serve(
     traffik: Traffik,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    // The limits are counted by address, so the server has to hand the address of each client on.
+    // The limits count by address, so the server must pass on the address of each client.
     let service = app(&traffik).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
     traffik.close().await?;
@@ -89,13 +89,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("  for i in $(seq 6); do curl -sS http://{address}/search; echo; done");
     println!("  curl -i -X POST http://{address}/avatar");
 
-    // Built rather than new: two throttles of one uid, wherever they are declared, are an error here.
+    // `build` returns an error if two throttles of the program have the same uid.
     let traffik = Traffik::builder(MemoryBackend::new("myapp")).build()?;
     serve(listener, traffik, shutdown_signal()).await
 }
 
 async fn shutdown_signal() {
-    // Without a handler for ctrl-c the signal ends the process by itself.
+    // Without a handler ctrl-c ends the process.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

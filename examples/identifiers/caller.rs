@@ -1,4 +1,4 @@
-//! Who a request is from, as far as that was proved: put into it by a middleware, before anything is limited.
+//! The authenticated caller of a request. A middleware inserts it before any limit is checked.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
     tokens::Tokens,
 };
 
-/// What callers prove who they are with.
+/// Verifies the credentials of callers.
 pub(crate) struct Proofs {
     pub(crate) tokens: Tokens,
     pub(crate) keys: ApiKeys,
@@ -23,12 +23,12 @@ pub(crate) struct Proofs {
 #[derive(Clone)]
 pub(crate) enum Caller {
     User(String),
-    /// By the API key that was checked.
+    /// A customer, by its verified API key.
     Customer(String),
     Internal,
 }
 
-/// A request that proves nothing goes on without a caller. One that claims what it cannot prove ends here.
+/// A request without credentials continues without a caller. One with invalid credentials gets a 401.
 pub(crate) async fn authenticate(
     State(proofs): State<Arc<Proofs>>,
     mut request: Request,

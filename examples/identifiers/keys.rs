@@ -1,9 +1,9 @@
-//! API keys, of which only digests are kept: who reads the store cannot use them.
+//! API keys. Only their digests are kept, so a reader of the store cannot use them.
 
-/// Whose key it is.
+/// The owner of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// Another service of ours.
+    /// One of our own services.
     Internal,
     Customer,
 }
@@ -17,7 +17,7 @@ impl ApiKeys {
         Self { digests: keys.into_iter().map(|(key, owner)| (blake3::hash(key.as_bytes()), owner)).collect() }
     }
 
-    /// Whose key this is, if we gave it to anybody. How it begins does not matter.
+    /// Returns the owner of a key, or `None` if we did not issue it. Its prefix does not matter.
     pub(crate) fn owner_of(&self, key: &[u8]) -> Option<Owner> {
         let digest = blake3::hash(key);
         // Digests are compared in constant time.

@@ -1,8 +1,8 @@
-//! Who a limit is kept for: users by a token that was verified, or else the address; customers by a secret key, and
-//! services of our own not at all; teams, by an extractor that looks them up in the app's state.
+//! Identifiers: users by a verified token, or else by address; customers by a secret key, with our own services exempt; teams,
+//! by an extractor that looks them up in the app's state.
 //!
 //! ```text
-//! cargo run --example identifiers -- --demo        # asks itself, shows what comes back, and stops
+//! cargo run --example identifiers -- --demo        # sends requests to itself, prints the responses, and stops
 //!
 //! export TOKEN_SECRET=.. CUSTOMER_KEY=.. INTERNAL_KEY=..
 //! cargo run --example identifiers                  # serves on 127.0.0.1:3000
@@ -42,8 +42,8 @@ use self::{
     tokens::Tokens,
 };
 
-/// The app's default: users by their id, and who is not logged in by the address. The parts of a key are never joined, so
-/// no user can take a name that makes him another client.
+/// The app's default: users by their name, and requests without a user by address. The parts of a key are never joined, so
+/// no user name turns one client into another.
 fn user_or_address(parts: &Parts) -> Result<Client, StatusCode> {
     match parts.extensions.get::<Caller>() {
         Some(Caller::User(name)) => Ok(("user", name.clone()).into()),
@@ -58,10 +58,10 @@ struct Search;
 impl Throttle for Search {
     const UID: &'static str = "api:user-scoped";
     const RATE: Rate = Rate::literal("3/hour");
-    type Identity = DefaultIdentity; // as the app says
+    type Identity = DefaultIdentity; // the app's default
 }
 
-/// One throttle's own: a key is needed. It is a secret, so what is stored of it, and shown, is a digest at most.
+/// The identifier of one throttle, which requires an API key. The key is a secret: it is never shown, and stored as a digest.
 fn api_key(parts: &Parts) -> Result<Client, StatusCode> {
     match parts.extensions.get::<Caller>() {
         Some(Caller::Internal) => Ok(EXEMPTED),
@@ -82,7 +82,7 @@ impl Throttle for Data {
     }
 }
 
-/// Each team has one limit, whoever of it comes.
+/// The members of a team share one limit.
 struct Reports;
 
 impl Throttle for Reports {
@@ -113,7 +113,7 @@ fn app(traffik: &Traffik, proofs: Proofs, teams: Teams) -> Router {
         .route("/data", get(data))
         .route("/reports", get(reports))
         .with_state(Arc::new(teams))
-        // Around the handlers, whose limits need to know the caller.
+        // Around the handlers, whose limits need the caller.
         .layer(from_fn_with_state(Arc::new(proofs), authenticate))
         .layer(traffik.layer())
 }

@@ -1,4 +1,4 @@
-//! An extractor that names the client: with the app's state it knows which team, and which plan, a user is of.
+//! An extractor that returns the client: it looks up the user's team and plan in the app's state.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use traffik::{Client, EXEMPTED};
 
 use super::caller::Caller;
 
-/// Whoever may have reports: the team of a user.
+/// The client of the reports: the team of a user.
 pub(crate) struct Team(Client);
 
 #[derive(Clone, Copy)]
@@ -19,13 +19,13 @@ enum Plan {
     Unlimited,
 }
 
-/// What the app knows of its users.
+/// The app's data about its users.
 pub(crate) struct Teams {
     of_users: HashMap<&'static str, (&'static str, Plan)>,
 }
 
 impl Teams {
-    /// Where others have a database.
+    /// Returns sample data in place of a database.
     pub(crate) fn some() -> Self {
         let of_users = [
             ("alice", ("red", Plan::Standard)),

@@ -1,4 +1,4 @@
-//! Who logs in gets a token: a JWT that names the user, signed by this server.
+//! Tokens for users that log in: JWTs that name the user, signed by this server.
 
 use chrono::Duration;
 use jwt_compact::{
@@ -8,7 +8,7 @@ use jwt_compact::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What tokens are signed with.
+/// Signs and verifies tokens.
 pub(crate) struct Tokens {
     key: Hs256Key,
 }
@@ -24,14 +24,14 @@ impl Tokens {
         Self { key: Hs256Key::new(secret) }
     }
 
-    /// A token for so many minutes.
+    /// Issues a token that is valid for this number of minutes.
     pub(crate) fn issue(&self, user: &str, minutes: i64) -> Result<String, CreationError> {
         let claims = Claims::new(User { name: user.to_owned() });
         let claims = claims.set_duration_and_issuance(&TimeOptions::default(), Duration::minutes(minutes));
         Hs256.token(&Header::empty(), &claims, &self.key)
     }
 
-    /// The user that a token names, if this server signed it and its time is not over.
+    /// Returns the user of a token, or `None` if this server did not sign it or it has expired.
     pub(crate) fn user_of(&self, token: &str) -> Option<String> {
         let token = UntrustedToken::new(token).ok()?;
         let token = Hs256.validator::<User>(&self.key).validate(&token).ok()?;

@@ -1,6 +1,6 @@
-//! The same program, asked over TCP: what comes back, as a table, and an error where it is not what it should be.
+//! Sends requests to the program over TCP, prints the responses as a table, and returns an error if one differs.
 //!
-//! Its limit goes by a clock that is moved by hand, so that days pass in no time.
+//! The demo moves the clock of the limit by hand, so days pass without waiting.
 
 use std::{error::Error, net::Ipv4Addr, time::Duration};
 
@@ -10,7 +10,7 @@ use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What should come back on a day: how many mails are sent before one is refused, and how the client stands then.
+/// A day: how many mails are sent before one is refused, and the expected field of the refusal.
 struct Row {
     day: u32,
     sent: u32,
@@ -18,16 +18,16 @@ struct Row {
 }
 
 const ROWS: &[Row] = &[
-    // Three, and the four that whoever is new has saved.
+    // A new client has three mails, and four that are saved.
     Row { day: 0, sent: 7, ratelimit: r#""mails:sent";r=0;t=86400"# },
     Row { day: 1, sent: 3, ratelimit: r#""mails:sent";r=0;t=86400"# },
-    // Nothing on day 2, and so twice as many on day 3.
+    // None were sent on day 2, so there are twice as many on day 3.
     Row { day: 3, sent: 6, ratelimit: r#""mails:sent";r=0;t=86400"# },
-    // No more are saved than four.
+    // At most four are saved.
     Row { day: 30, sent: 7, ratelimit: r#""mails:sent";r=0;t=86400"# },
 ];
 
-/// Serves the program, asks it, shows the answers, and stops it in order.
+/// Serves the program, sends the requests, prints the responses, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new();
     let traffik = Traffik::builder(MemoryBackend::new("myapp").clock(clock.clone())).build()?;
@@ -38,7 +38,7 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let shutdown = async { stopped.await.unwrap_or_default() };
 
     let asking = async {
-        // The server is on this machine, whatever the environment says of proxies.
+        // The server is on this machine: ignore the proxies of the environment.
         let client = Client::builder().no_proxy().build()?;
         println!("{:>3} {:>4}  {:>6}  ratelimit", "day", "mail", "status");
         let mut today = 0;
@@ -76,7 +76,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn what_comes_back_is_what_should() {
+    async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
     }
 }

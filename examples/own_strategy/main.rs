@@ -1,9 +1,9 @@
-//! A strategy of one's own: three mails a day, and what was not sent on earlier days may be sent as well, up to four.
+//! A custom strategy: three mails a day, and up to four more that were not sent on earlier days.
 //!
 //! ```text
 //! cargo run --example own_strategy                  # serves on 127.0.0.1:3000
 //! cargo run --example own_strategy -- --port 8080   # or on another port
-//! cargo run --example own_strategy -- --demo        # asks itself, shows what comes back, and stops
+//! cargo run --example own_strategy -- --demo        # sends requests to itself, prints the responses, and stops
 //! ```
 
 mod demo;
@@ -35,7 +35,7 @@ async fn serve(
     traffik: Traffik,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    // The limits are counted by address, so the server has to hand the address of each client on.
+    // The limits count by address, so the server must pass on the address of each client.
     let service = app(&traffik).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
     traffik.close().await?;
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn shutdown_signal() {
-    // Without a handler for ctrl-c the signal ends the process by itself.
+    // Without a handler ctrl-c ends the process.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,4 +1,4 @@
-//! When requests come: the same for every strategy.
+//! The arrivals of the requests, which are the same for every strategy.
 
 use std::{ops::Range, time::Duration};
 
@@ -6,10 +6,10 @@ use traffik::Rate;
 
 pub(super) const RATE: Rate = Rate::literal("10/min");
 
-/// The stretch of time that is drawn. Windows end at whole minutes, so the first one is seen from its middle on.
+/// The time span of the pictures. Windows end at whole minutes, so the first one is drawn from its middle on.
 pub(super) const SPAN: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(240);
 
-/// Requests that come evenly: so many of them, the first at `start`.
+/// A number of evenly spaced requests, the first at `start`.
 pub(super) struct Phase {
     pub(super) label: &'static str,
     pub(super) start: Duration,
@@ -17,8 +17,8 @@ pub(super) struct Phase {
     pub(super) every: Duration,
 }
 
-/// Quiet, a burst of which one half comes just before a window ends and the other just after, twice the rate for a while,
-/// quiet again, and a last burst.
+/// A pause; a burst, half of it just before a window ends and half just after; twice the rate for a while; a pause; a last
+/// burst.
 pub(super) const PHASES: [Phase; 3] = [
     phase("20 around an edge", 57_000, 20, 300),
     phase("one every 3 s, twice the rate", 81_000, 27, 3_000),
@@ -39,12 +39,12 @@ impl Phase {
     }
 }
 
-/// Every arrival, the earliest first.
+/// Returns every arrival, the earliest first.
 pub(super) fn all() -> impl Iterator<Item = Duration> {
     PHASES.iter().flat_map(Phase::arrivals)
 }
 
-/// The windows of the rate, as far as they are drawn.
+/// Returns the windows of the rate within the span.
 pub(super) fn windows() -> impl Iterator<Item = Range<Duration>> {
     let starts = (0..).map(|i| RATE.period() * i).take_while(|&start| start < SPAN.end);
     starts.map(|start| start.max(SPAN.start)..(start + RATE.period()).min(SPAN.end)).filter(|window| !window.is_empty())

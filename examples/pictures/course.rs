@@ -1,4 +1,4 @@
-//! What a strategy makes of the arrivals: decisions of a backend, by a clock that is moved by hand.
+//! Decides the arrivals with a backend, on a clock that is moved by hand.
 
 use std::{ops::Range, time::Duration};
 
@@ -12,13 +12,13 @@ use traffik::{
 
 use super::arrivals::{self, RATE, SPAN};
 
-/// How often the limit is looked at.
+/// How often the limit is read.
 const TICK: Duration = Duration::from_millis(100);
 
-/// One client's requests, and how it stood with the limit in between.
+/// One client's requests, and what remained of its limit.
 pub(super) struct Course {
     pub(super) requests: Vec<Request>,
-    /// What remained from each of these times on: a pair for every change.
+    /// What remained from each time on: a pair for every change.
     pub(super) remaining: Vec<(Duration, u64)>,
 }
 
@@ -27,12 +27,12 @@ pub(super) struct Course {
 pub(super) struct Request {
     pub(super) at: Duration,
     pub(super) admitted: bool,
-    /// How long it is held before it goes on, if it is admitted.
+    /// How long it is held before it leaves, if it is admitted.
     pub(super) delay: Duration,
 }
 
 impl Course {
-    /// Sends every arrival to a backend, and watches what remains.
+    /// Decides every arrival, and records what remains.
     pub(super) async fn run(strategy: &AnyStrategy) -> Result<Self, BackendError> {
         let clock = ManualClock::new();
         let backend = MemoryBackend::new("pictures").clock(clock.clone());
@@ -67,7 +67,7 @@ impl Course {
         }
     }
 
-    /// The most that ever remained: what the limit holds.
+    /// Returns the most that ever remained: the size of the limit.
     pub(super) fn capacity(&self) -> u64 {
         self.remaining.iter().map(|&(_, remaining)| remaining).max().unwrap_or_default()
     }
@@ -80,12 +80,12 @@ impl Course {
         self.requests.iter().filter(|request| request.admitted && span.contains(&request.at)).count()
     }
 
-    /// The longest that a request is held, if any is.
+    /// Returns the longest delay of a request, or `None` if no request is held.
     pub(super) fn longest_delay(&self) -> Option<Duration> {
         self.requests.iter().map(|request| request.delay).max().filter(|&longest| longest > Duration::ZERO)
     }
 
-    /// The most that was admitted in any stretch of time of this length.
+    /// Returns the most requests admitted in any span of this length.
     pub(super) fn most_in(&self, length: Duration) -> usize {
         let spans = self.requests.iter().map(|request| request.at..request.at + length);
         spans.map(|span| self.admitted_in(&span)).max().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Draws the decisions of each strategy about the same requests, for the guide, as SVG.
+//! Draws the decisions of each strategy about the same requests as SVG, for the guide.
 //!
 //! ```text
 //! cargo run --example pictures    # writes docs/pictures
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Draws one picture of each strategy, and one of them all: their texts by the name of the file.
+/// Draws one picture per strategy and one of all, and returns their texts by file name.
 async fn draw() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let mut courses = Vec::new();
     for subject in strategies::all() {

@@ -1,4 +1,4 @@
-//! All strategies under each other, below the requests that each of them was asked about.
+//! Draws one row per strategy, below the requests.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ const PLOT: Plot = Plot { left: 160.0, column: 6.8 };
 const LEFT: f64 = 20.0;
 const HEADING: f64 = 31.0;
 const TOP: f64 = 48.0;
-/// A row: the highest stack of dots, and a line of text at its foot.
+/// The height of a row: the highest stack of dots, and a line of text below.
 const ROW: f64 = 92.0;
 const FOOT: f64 = 18.0;
 
-/// The columns at the right: how many were admitted, and the most of them within so many seconds.
+/// The columns at the right: the admitted requests, in all and the most within a time.
 const NUMBERS: [(f64, &str, Duration); 3] = [
     (WIDTH - 110.0, "in all", SPAN.end),
     (WIDTH - 64.0, "in 60 s", Duration::from_secs(60)),
@@ -49,7 +49,7 @@ pub(super) fn draw(courses: &[(Subject, Course)]) -> String {
     )
 }
 
-/// The requests, what they are, and the headings of the numbers.
+/// Draws the requests, their phases, and the headings of the numbers.
 fn asked(svg: &mut Svg, course: &Course, foot: f64) {
     svg.text("name", (LEFT, foot - 6.0), format_args!("{} requests", course.requests.len()));
     PLOT.arrivals(svg, course, foot);

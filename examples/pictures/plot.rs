@@ -1,4 +1,4 @@
-//! Time from left to right, and requests as dots that stand on each other.
+//! Draws time from left to right, and requests as stacked dots.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,13 +8,13 @@ use super::{
     svg::{Point, Svg, WIDTH},
 };
 
-/// Requests of one column stand on each other.
+/// The time of a column. Its requests are stacked.
 const COLUMN: Duration = Duration::from_secs(3);
 
-/// Where time is on the page.
+/// Maps time to a place on the page.
 pub(super) struct Plot {
     pub(super) left: f64,
-    /// The width of a column, which is the room of a dot.
+    /// The width of a column, which holds one dot.
     pub(super) column: f64,
 }
 
@@ -23,7 +23,7 @@ impl Plot {
         self.left + at.saturating_sub(SPAN.start).as_secs_f64() / COLUMN.as_secs_f64() * self.column
     }
 
-    /// A band for every other window, and below them the time.
+    /// Draws a band for every other window, and the time below.
     pub(super) fn windows(&self, svg: &mut Svg, top: f64, bottom: f64) {
         for (i, window) in windows().enumerate() {
             let end = self.x(window.end);
@@ -34,7 +34,7 @@ impl Plot {
         }
     }
 
-    /// The ground that something stands on, and the edges of the windows up to `top`.
+    /// Draws the base line, and the window boundaries up to `top`.
     pub(super) fn axes(&self, svg: &mut Svg, top: f64, bottom: f64) {
         for window in windows().skip(1) {
             let x = self.x(window.start);
@@ -43,14 +43,14 @@ impl Plot {
         svg.line("edge", (self.left, bottom), (self.x(SPAN.end), bottom));
     }
 
-    /// Requests before they were decided.
+    /// Draws requests without their decisions.
     pub(super) fn arrivals(&self, svg: &mut Svg, course: &Course, bottom: f64) {
         self.axes(svg, bottom - self.stack(), bottom);
         let dots = self.stacked(&course.requests, bottom);
         svg.dots("asked", self.radius(), dots.into_iter().map(|(_, point)| point));
     }
 
-    /// The admitted as filled dots, the refused as hollow ones, and below them what was admitted in each window.
+    /// Draws admitted requests as filled dots, refused ones as hollow dots, and below them the number admitted in each window.
     pub(super) fn requests(&self, svg: &mut Svg, course: &Course, bottom: f64) {
         self.axes(svg, bottom - self.stack(), bottom);
         let dots = self.stacked(&course.requests, bottom);
@@ -64,7 +64,7 @@ impl Plot {
         }
     }
 
-    /// The admitted once more, each where it goes on.
+    /// Draws the admitted requests at the times when they leave.
     pub(super) fn departures(&self, svg: &mut Svg, course: &Course, bottom: f64) {
         self.axes(svg, bottom - self.column * 1.4, bottom);
         let admitted = course.requests.iter().filter(|request| request.admitted);
@@ -79,7 +79,7 @@ impl Plot {
         }
     }
 
-    /// The height of the highest stack, and a bit.
+    /// Returns the height of the highest stack, with a margin.
     pub(super) fn stack(&self) -> f64 {
         self.column * 10.4
     }
@@ -88,7 +88,7 @@ impl Plot {
         self.column * 0.36
     }
 
-    /// Each request with its place, the first of a column at its foot.
+    /// Returns each request with its place, the first of a column at the bottom.
     fn stacked(&self, requests: &[Request], bottom: f64) -> Vec<(Request, Point)> {
         let mut heights = HashMap::new();
         let place = |&request: &Request| {
@@ -101,7 +101,7 @@ impl Plot {
     }
 }
 
-/// As on a clock.
+/// Formats a time as minutes and seconds.
 pub(super) fn minutes(time: Duration) -> String {
     format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }

@@ -1,4 +1,4 @@
-//! One strategy: its requests, below them what remained, and below that when they leave if it holds them.
+//! Draws one strategy: its requests, what remained, and when requests leave if it holds them.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ const LABELS: f64 = PLOT.left - 12.0;
 const HEADING: f64 = 31.0;
 const REQUESTS: f64 = 152.0;
 const GAUGE: (f64, f64) = (182.0, 242.0);
-/// A row below, for a strategy that holds requests: where it stands.
+/// The bottom of the last row, for a strategy that holds requests.
 const DEPARTURES: f64 = 274.0;
-/// What there is below the last row.
+/// The height below the last row.
 const FOOT: f64 = 32.0;
 
 pub(super) fn draw(subject: &Subject, course: &Course) -> String {
@@ -38,7 +38,7 @@ pub(super) fn draw(subject: &Subject, course: &Course) -> String {
     svg.finish(bottom + FOOT, format_args!("{} at {RATE}: what it admits over time", subject.heading), in_words(course))
 }
 
-/// What remains, as a staircase.
+/// Draws what remains as a step function.
 fn gauge(svg: &mut Svg, subject: &Subject, course: &Course) {
     let (top, bottom) = GAUGE;
     let capacity = course.capacity();

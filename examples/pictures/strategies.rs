@@ -1,11 +1,11 @@
-//! The strategies that are drawn: the one place to add another.
+//! The strategies of the pictures. Add another one here.
 
 use traffik::strategy::{
     AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
     TokenBucket,
 };
 
-/// Returns every strategy, in the order of the guide: the name of the file, the heading, and the strategy itself.
+/// Returns every strategy in the order of the guide: the name of the file, the heading, and the strategy.
 pub(super) fn all() -> Vec<Subject> {
     vec![
         Subject::new("fixed-window", "FixedWindow", FixedWindow),
@@ -25,7 +25,7 @@ pub(super) struct Subject {
     pub(super) file: &'static str,
     pub(super) heading: &'static str,
     pub(super) strategy: AnyStrategy,
-    /// Whether the line below the requests shows what is used rather than what remains.
+    /// Whether the line below the requests shows the usage instead of what remains.
     pub(super) shows_level: bool,
 }
 

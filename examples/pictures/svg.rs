@@ -1,9 +1,9 @@
-//! The shapes of the pictures, as text.
+//! Writes the shapes of the pictures as text.
 
 use std::fmt::{Arguments, Display};
 
-/// The colours of both themes. A picture has a background, so that it can be read on a page of any colour. Values are plain
-/// rather than variables: more programs than browsers show the pictures.
+/// The colours of both themes. A picture has a background, so it is readable on a page of any colour. The values are plain,
+/// because not every program that shows the pictures supports variables.
 const STYLE: &str = include_str!("style.css");
 
 /// The width of a page on GitHub.
@@ -20,7 +20,7 @@ impl Svg {
         self.0.push_str(&format!("{element}\n"));
     }
 
-    /// Adds words of this program: nothing in them needs to be escaped.
+    /// Adds a text of this program, which needs no escaping.
     pub(super) fn text(&mut self, class: &str, (x, y): Point, text: impl Display) {
         self.element(format_args!(r#"<text class="{class}" x="{x:.1}" y="{y:.1}">{text}</text>"#));
     }

@@ -1,17 +1,17 @@
-//! Limits in production: kept on a Redis server, and kept in memory while that is away.
+//! Limits in production: on a Redis server, and in memory while the server is away.
 //!
 //! ```text
-//! cargo run --example production                  # on redis://localhost:6379/0, or on what REDIS_URL says, there or not
+//! cargo run --example production                  # uses redis://localhost:6379/0 or REDIS_URL, up or down
 //! cargo run --example production -- --port 8080   # serves there instead of on 127.0.0.1:3000
-//! cargo run --example production -- --demo        # loses and regains a Redis of its own under load, and shows what clients see
+//! cargo run --example production -- --demo        # starts and kills a Redis server under load, and shows what clients see
 //! ```
 
+mod decided_by;
 mod demo;
 #[path = "../common/redis_server.rs"]
 mod redis_server;
 #[path = "../common/shutdown.rs"]
 mod shutdown;
-mod told;
 
 use std::{
     error::Error,
@@ -28,7 +28,7 @@ use traffik_redis::RedisBackend;
 
 use self::shutdown::shutdown_signal;
 
-/// For how long Redis is left alone once it failed too often.
+/// How long the breaker stays open before it tries Redis again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Throttle)]
@@ -40,16 +40,16 @@ struct Items;
 struct Reports;
 
 async fn items(permit: Throttled<Items>) -> impl IntoResponse {
-    (told::who_decided(permit.limits()), Json(json!({ "items": ["widget", "gizmo"] })))
+    (decided_by::field(permit.limits()), Json(json!({ "items": ["widget", "gizmo"] })))
 }
 
 async fn reports(permit: Throttled<Reports>) -> impl IntoResponse {
-    (told::who_decided(permit.limits()), Json(json!({ "reports": [] })))
+    (decided_by::field(permit.limits()), Json(json!({ "reports": [] })))
 }
 
-// What has no limit asks nobody.
+// A route without a limit asks no backend.
 async fn health() -> &'static str {
-    "fine"
+    "ok"
 }
 
 fn app(traffik: &Traffik) -> Router {
@@ -65,21 +65,21 @@ fn breaker(recovery_timeout: Duration) -> CircuitBreaker {
 }
 
 fn traffik(redis: &str, breaker: CircuitBreaker) -> Result<Traffik, Box<dyn Error>> {
-    // `connect_lazy` comes up without Redis. `connect` would insist on it.
+    // `connect_lazy` works without Redis. `connect` would return an error.
     let redis = RedisBackend::builder(redis)
         .namespace("myapp:prod")
         .command_timeout(Duration::from_millis(50))
         .connect_lazy()?;
-    // In memory each process counts for itself: `share` would divide the limits among several.
+    // In memory each process counts alone: `share` would divide the limits among several.
     let failover = Failover::to(MemoryBackend::new("myapp:fallback")).breaker(breaker).retries(2);
-    Ok(Traffik::builder(redis).on_error(failover).responder(told::refusal).build()?)
+    Ok(Traffik::builder(redis).on_error(failover).responder(decided_by::refusal).build()?)
 }
 
-/// Tells of each change, for whoever watches over the app, until it is dropped.
+/// Logs each change of the breaker's state, until the future is dropped.
 async fn watch(breaker: &CircuitBreaker) {
     let mut changes = breaker.changes();
     while let Some(state) = changes.next().await {
-        eprintln!("-- the breaker is {} --", told::name(state));
+        eprintln!("-- the breaker is {} --", decided_by::name(state));
     }
 }
 
@@ -88,10 +88,10 @@ async fn serve(
     traffik: Traffik,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    // The limits are counted by address, so the server has to hand the address of each client on.
+    // The limits count by address, so the server must pass on the address of each client.
     let service = app(&traffik).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
-    // After the last request: from here on every limit would be a 503.
+    // Close after the last request: a later request with a limit would get a 503.
     traffik.close().await?;
     Ok(())
 }

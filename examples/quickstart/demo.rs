@@ -1,6 +1,6 @@
-//! The same program, asked over TCP: what comes back, as a table, and an error where it is not what it should be.
+//! Sends requests to the program over TCP, prints the responses as a table, and returns an error if one differs.
 //!
-//! Its limits go by a clock that is moved by hand, so that no window ends while requests are under way.
+//! The demo moves the clock of the limits by hand, so no window ends during a request.
 
 use std::{collections::HashMap, error::Error, net::Ipv4Addr, time::Duration};
 
@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response, header::HeaderMap};
 use tokio::{net::TcpListener, sync::oneshot};
 use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 
-/// The `nth` request to a route, and what should come back.
+/// The `nth` request to a route, and the expected response.
 struct Row {
     route: Route,
     nth: u32,
@@ -24,7 +24,7 @@ const UPLOAD: Route = (Method::POST, "/upload");
 const USERS: Route = (Method::GET, "/api/v1/users");
 const PRODUCTS: Route = (Method::GET, "/api/v1/products");
 
-/// 18 seconds into a minute, which is 42 before the next.
+/// 18 seconds into a minute, 42 before the next.
 const INTO_THE_MINUTE: Duration = Duration::from_secs(18);
 const UNTIL_THE_NEXT: Duration = Duration::from_secs(42);
 
@@ -34,9 +34,9 @@ const IN_ONE_MINUTE: &[Row] = &[
     row(ITEMS, 101, 429, "42", r#""api:items";r=0;t=42"#),
     row(UPLOAD, 1, 200, "", r#""uploads:burst";r=9;t=42, "uploads:sustained";r=99;t=3582"#),
     row(UPLOAD, 10, 200, "", r#""uploads:burst";r=0;t=42, "uploads:sustained";r=90;t=3582"#),
-    // The burst limit refuses, so the other is not charged either.
+    // The burst limit refuses, so the other limit is not charged either.
     row(UPLOAD, 11, 429, "42", r#""uploads:burst";r=0;t=42, "uploads:sustained";r=90;t=3582"#),
-    // Two routes, one limit.
+    // Two routes share one limit.
     row(USERS, 1, 200, "", r#""api:v1";r=999;t=42"#),
     row(PRODUCTS, 1, 200, "", r#""api:v1";r=998;t=42"#),
     row(USERS, 999, 200, "", r#""api:v1";r=0;t=42"#),
@@ -53,7 +53,7 @@ const fn row(route: Route, nth: u32, status: u16, retry_after: &'static str, rat
     Row { route, nth, status, retry_after, ratelimit }
 }
 
-/// Serves the program, asks it, shows the answers, and stops it in order.
+/// Serves the program, sends the requests, prints the responses, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new();
     clock.advance(INTO_THE_MINUTE);
@@ -95,7 +95,7 @@ async fn show_in_full(refusal: Response) -> Result<(), Box<dyn Error>> {
     expect("the body", &body.contains(r#""violated-policies":["api:items"]"#), &true)
 }
 
-/// A client of the program, who counts the requests that it sends.
+/// A client that counts the requests that it sends.
 struct Visitor {
     client: Client,
     base: String,
@@ -104,11 +104,11 @@ struct Visitor {
 
 impl Visitor {
     fn new(base: String) -> Result<Self, Box<dyn Error>> {
-        // The server is on this machine, whatever the environment says of proxies.
+        // The server is on this machine: ignore the proxies of the environment.
         Ok(Self { client: Client::builder().no_proxy().build()?, base, sent: HashMap::new() })
     }
 
-    /// Shows and checks each row, and returns the refusals among them.
+    /// Prints and checks each row, and returns the refusals.
     async fn ask_all(&mut self, rows: &[Row]) -> Result<Vec<Response>, Box<dyn Error>> {
         let mut refusals = Vec::new();
         for row in rows {
@@ -120,7 +120,7 @@ impl Visitor {
         Ok(refusals)
     }
 
-    /// Sends requests up to the one that the row is about. Those before it should all get through.
+    /// Sends requests up to the one of the row. Those before it must be admitted.
     async fn ask(&mut self, row: &Row) -> Result<Response, Box<dyn Error>> {
         let (method, path) = &row.route;
         loop {
@@ -140,7 +140,7 @@ impl Visitor {
     }
 }
 
-/// The value of a field; nothing, if it is not there.
+/// Returns the value of a field, or an empty text if it is missing.
 fn field<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
@@ -152,7 +152,7 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn what_comes_back_is_what_should() {
+    async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
     }
 }

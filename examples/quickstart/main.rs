@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --example quickstart                  # serves on 127.0.0.1:3000
 //! cargo run --example quickstart -- --port 8080   # or on another port
-//! cargo run --example quickstart -- --demo        # asks itself, shows what comes back, and stops
+//! cargo run --example quickstart -- --demo        # sends requests to itself, prints the responses, and stops
 //! ```
 
 mod demo;
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend, throttle_layer};
 
 // A throttle is a type: a unique id and a rate, both checked while compiling. `DefaultIdentity` counts by the client's
-// IP address unless the app says otherwise.
+// IP address, unless the app sets an identifier.
 
 struct Items;
 
@@ -56,12 +56,12 @@ impl Throttle for ApiV1 {
     type Identity = DefaultIdentity;
 }
 
-// A handler asks for its limit as an argument. Over the limit it never runs, and the client gets a 429.
+// A handler takes its limit as an argument. Over the limit it does not run, and the client gets a 429.
 async fn items(_: Throttled<Items>) -> Json<Value> {
     Json(json!({ "items": ["widget", "gizmo", "thingamajig"] }))
 }
 
-// Two limits in a tuple are one decision: both are charged, or neither is. The permit tells how the client stands.
+// Two limits in a tuple are one decision: both are charged, or neither is. The permit has the client's limits.
 async fn upload(permit: Throttled<(Burst, Sustained)>) -> Json<Value> {
     Json(json!({ "status": "uploaded", "left": permit.tightest().remaining() }))
 }
@@ -75,7 +75,7 @@ async fn products() -> Json<Value> {
 }
 
 fn app(traffik: &Traffik) -> Router {
-    // One limit that every route of a router shares. Its handlers need no argument for it.
+    // All routes of a router share one limit. The handlers need no argument for it.
     let v1 = Router::new()
         .route("/users", get(users))
         .route("/products", get(products))
@@ -85,7 +85,7 @@ fn app(traffik: &Traffik) -> Router {
         .route("/items", get(items))
         .route("/upload", post(upload))
         .nest("/api/v1", v1)
-        // Last, so that it is around everything above: it is where the throttles find the backend.
+        // Add it last, so it is around everything above. The throttles find the backend through it.
         .layer(traffik.layer())
 }
 
@@ -94,7 +94,7 @@ async fn serve(
     traffik: Traffik,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    // The limits are counted by address, so the server has to hand the address of each client on.
+    // The limits count by address, so the server must pass on the address of each client.
     let service = app(&traffik).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
     traffik.close().await?;
@@ -124,7 +124,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn shutdown_signal() {
-    // Without a handler for ctrl-c the signal ends the process by itself.
+    // Without a handler ctrl-c ends the process.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

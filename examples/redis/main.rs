@@ -1,10 +1,10 @@
-//! Limits across processes: what several apps admit they count together, on a Redis server.
+//! Limits across processes: several apps share their limits on a Redis server.
 //!
 //! ```text
-//! cargo run --example redis                                # on redis://localhost:6379/0, or on what REDIS_URL says
-//! cargo run --example redis -- redis://localhost:6379/1    # or on this
-//! cargo run --example redis -- --port 8080                 # serves there instead of on 127.0.0.1:3000
-//! cargo run --example redis -- --demo                      # starts a Redis and two apps, shows what they do, and stops
+//! cargo run --example redis                                # uses redis://localhost:6379/0 or REDIS_URL
+//! cargo run --example redis -- redis://localhost:6379/1    # uses this address
+//! cargo run --example redis -- --port 8080                 # serves on this port instead of 3000
+//! cargo run --example redis -- --demo                      # starts Redis and two apps, shows what they do, and stops
 //! ```
 
 mod demo;
@@ -37,22 +37,22 @@ async fn data() -> Json<Value> {
     Json(json!({ "data": "value" }))
 }
 
-// As many as that in any hour, wherever it begins.
+// At most 30 in any hour, wherever the hour begins.
 #[throttled("api:reports", "30/hour", strategy = SlidingWindowLog)]
 async fn reports() -> Json<Value> {
     Json(json!({ "reports": [] }))
 }
 
-// Two limits of one client are one decision on Redis as well, and one command.
+// Two limits of one client are one decision and one command.
 #[throttled("search:burst", "100/min", strategy = TokenBucket::new())]
 #[throttled("search:sustained", "1000/hour", strategy = SlidingWindowCounter)]
 async fn search() -> Json<Value> {
     Json(json!({ "found": [] }))
 }
 
-// What has no limit asks nobody.
+// A route without a limit asks no backend.
 async fn health() -> &'static str {
-    "fine"
+    "ok"
 }
 
 fn app(traffik: &Traffik) -> Router {
@@ -62,11 +62,11 @@ fn app(traffik: &Traffik) -> Router {
         .route("/search", get(search))
         .route("/health", get(health))
         .layer(traffik.layer())
-        .layer(map_response(tell_who_answers))
+        .layer(map_response(add_process_id))
 }
 
-/// There are several processes, and one wants to see which of them it was.
-async fn tell_who_answers(mut response: Response) -> Response {
+/// Names the process that answered.
+async fn add_process_id(mut response: Response) -> Response {
     response.headers_mut().insert("x-process", std::process::id().into());
     response
 }
@@ -76,22 +76,22 @@ async fn serve(
     traffik: Traffik,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    // The limits are counted by address, so the server has to hand the address of each client on.
+    // The limits count by address, so the server must pass on the address of each client.
     let service = app(&traffik).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
-    // Lets go of the connection. What is counted stays, for the other processes and for the next start.
+    // Closes the connection. The usage stays, for the other processes and for the next start.
     traffik.close().await?;
     Ok(())
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    // `connect` insists that Redis is there. `connect_lazy` would come up without it, and answer 503 until it is.
+    // `connect` returns an error if Redis is down. `connect_lazy` would start, and requests would get a 503 until it is up.
     let redis = RedisBackend::builder(options.redis)
         .namespace("myapp:prod")
         .command_timeout(options.command_timeout)
         .connect()
         .await?;
-    // Calls of Redis have their own deadline. This one is for whatever else there may be to wait for.
+    // Calls to Redis have their own deadline. This one bounds the whole decision.
     let traffik = Traffik::builder(redis).backend_timeout(options.command_timeout * 2).build()?;
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;

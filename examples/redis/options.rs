@@ -1,4 +1,4 @@
-//! What the program is told to do.
+//! The command line.
 
 use std::{error::Error, str::FromStr, time::Duration};
 
@@ -12,7 +12,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads the arguments; what they do not say is as in the environment, or usual.
+    /// Reads the arguments. The address of Redis defaults to the environment's, and the rest to the usual values.
     pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let mut options = Self {
             redis: std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://localhost:6379/0".to_owned()),
@@ -39,8 +39,8 @@ fn number<T: FromStr>(option: &str, value: Option<String>) -> Result<T, Box<dyn 
 
 fn unknown(option: &str) -> Box<dyn Error> {
     format!(
-        "unknown argument `{option}`: there are the address of a Redis, `--port <number>`, `--timeout <milliseconds>` for a \
-         call of Redis, and, alone, `--demo`"
+        "unknown argument `{option}`: give the address of a Redis server, `--port <number>`, `--timeout <milliseconds>` for a \
+         call to Redis, or `--demo` alone"
     )
     .into()
 }

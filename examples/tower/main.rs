@@ -1,9 +1,9 @@
-//! Limits without axum's router: around a service of tower's, which plain hyper serves.
+//! Limits without axum's router: around a tower service that hyper serves.
 //!
 //! ```text
 //! cargo run --example tower                  # serves on 127.0.0.1:3000
 //! cargo run --example tower -- --port 8080   # or on another port
-//! cargo run --example tower -- --demo        # asks itself, shows what comes back, and stops
+//! cargo run --example tower -- --demo        # sends requests to itself, prints the responses, and stops
 //! ```
 
 mod demo;
@@ -50,15 +50,15 @@ fn policy() -> ThrottleLayer<(Reads, Writes, Exports)> {
         .rule::<Exports>(Rule::path("/**/*.zip"))
 }
 
-/// What is limited: any service, with a body of its own.
+/// The limited service. It may have any body type.
 async fn files(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let said = format!("{} {}\n", request.method(), request.uri().path());
-    Ok(Response::new(Full::from(said)))
+    let text = format!("{} {}\n", request.method(), request.uri().path());
+    Ok(Response::new(Full::from(text)))
 }
 
-/// Serves one client. Who it is has to be said here: there is no router that does.
+/// Serves one client, and passes on its address: there is no router that does.
 fn serve_one(stream: TcpStream, peer: SocketAddr, traffik: &Traffik, connections: &GracefulShutdown) {
-    // The first is the outermost.
+    // The first layer is the outermost.
     let service = ServiceBuilder::new()
         .layer(Extension(ConnectInfo(peer)))
         .layer(traffik.layer())
@@ -84,7 +84,7 @@ async fn serve(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => serve_one(stream, peer, &traffik, &connections),
-                // A client that is gone already, or no room for another one at present.
+                // The client has gone, or the process has too many open files at present.
                 Err(error) => eprintln!("a client was not served: {error}"),
             },
             () = &mut shutdown => break,

@@ -1,9 +1,9 @@
-//! A chat: how often a client connects is limited, how many connections it has at once, and each message.
+//! A chat with limits on new connections, on open connections and on messages.
 //!
 //! ```text
 //! cargo run --example websocket                  # serves on 127.0.0.1:3000
 //! cargo run --example websocket -- --port 8080   # or on another port
-//! cargo run --example websocket -- --demo        # talks to itself, shows what comes back, and stops
+//! cargo run --example websocket -- --demo        # connects to itself, prints the answers, and stops
 //! ```
 
 mod demo;
@@ -24,28 +24,28 @@ use traffik::{
     web::ws::{Messages, RecvJsonError, ThrottledSocket},
 };
 
-/// How often a client may connect. Over the limit it gets a 429, and no WebSocket.
+/// Limits how often a client connects. Over the limit it gets a 429, and no WebSocket.
 #[derive(Throttle)]
 #[limit("ws:connect", "20/min")]
 struct Connect;
 
-/// How many connections it may have at once, likewise.
+/// Limits how many connections a client has open. Over the limit it gets a 429, too.
 #[derive(Throttle)]
 #[limit("ws:open", "10 at once")]
 struct Open;
 
-/// How many messages a client may send, on all of its connections together.
+/// Limits the messages of a client, on all of its connections together.
 #[derive(Throttle)]
 #[limit("ws:messages", "60/min")]
 struct Message;
 
-/// How many of them on one connection, and how fast.
+/// Limits the messages on one connection.
 #[derive(Throttle)]
 #[limit("ws:burst", "20/10s")]
 struct Burst;
 
-// The limits on connections are one decision: who is refused by one takes nothing of the other. The limits of messages take
-// the client from this request, and outlive it.
+// The limits on connections are one decision: if one refuses, the other is not charged. The limits on messages take the
+// client from this request, and outlive it.
 async fn chat(
     permit: Throttled<(Connect, Open)>,
     messages: Messages<Message>,
@@ -53,20 +53,20 @@ async fn chat(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let messages = messages.and_per_connection(&burst);
-    // Nobody chats in megabytes: what is larger is not even read.
+    // A larger message is not read.
     upgrade.max_message_size(16 * 1024).on_upgrade(move |socket| async move {
-        // Moved in here it holds the connection's place until this ends, however it does.
+        // The connection counts until this task ends and drops the permit.
         let _permit = permit;
         talk(messages.throttle(socket)).await;
     })
 }
 
-/// Over a limit a message does not come here: its sender was told so already.
+/// Answers admitted messages. The socket has already answered those over a limit.
 async fn talk(mut socket: ThrottledSocket) {
     while let Some(received) = socket.recv_json::<Value>().await {
         let answer = match received {
             Ok(data) => json!({ "type": "message", "echo": data }),
-            Err(RecvJsonError::Json(_)) => json!({ "type": "error", "error": "This is no JSON" }),
+            Err(RecvJsonError::Json(_)) => json!({ "type": "error", "error": "This is not JSON" }),
             // The connection is lost.
             Err(_) => return,
         };

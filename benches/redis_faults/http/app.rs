@@ -12,7 +12,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Result, told};
+use crate::{Result, decided_by};
 
 /// The longest that a decision may take, with its retries and the fallback.
 pub(super) const BUDGET: Duration = TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
@@ -31,11 +31,11 @@ struct Ample;
 struct Scarce;
 
 async fn ample(permit: Throttled<Ample>) -> impl IntoResponse {
-    (told::who_decided(permit.limits()), "there you are")
+    (decided_by::field(permit.limits()), "there you are")
 }
 
 async fn scarce(permit: Throttled<Scarce>) -> impl IntoResponse {
-    (told::who_decided(permit.limits()), "there you are")
+    (decided_by::field(permit.limits()), "there you are")
 }
 
 /// It serves until it is closed or dropped.
@@ -52,7 +52,7 @@ impl App {
         let breaker = breaker.success_threshold(3);
         let failover = Failover::to(MemoryBackend::new("faults:fallback")).breaker(breaker.clone()).retries(2);
         let builder = Traffik::builder(redis).backend_timeout(BUDGET).on_error(failover);
-        let traffik = builder.responder(told::refusal).build()?;
+        let traffik = builder.responder(decided_by::refusal).build()?;
         let routes = Router::new().route("/ample", get(ample)).route("/scarce", get(scarce)).layer(traffik.layer());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (address, mut serving) = (listener.local_addr()?, JoinSet::new());

@@ -15,8 +15,8 @@ use traffik::breaker::{BreakerState, CircuitBreaker};
 use super::app::App;
 use crate::{
     Result,
+    decided_by::{self, FALLBACK, PRIMARY},
     load::Caller,
-    told::{DECIDED_BY, FALLBACK, PRIMARY},
 };
 
 pub(super) struct Client {
@@ -85,7 +85,7 @@ async fn read(connection: &mut BufReader<TcpStream>) -> io::Result<Reply> {
         connection.read_line(&mut line).await?;
         match line.trim_end().split_once(": ") {
             Some(("content-length", value)) => length = value.parse().map_err(io::Error::other)?,
-            Some((name, value)) if name == DECIDED_BY => {
+            Some((name, value)) if name == decided_by::NAME => {
                 reply.decided_by = [PRIMARY, FALLBACK].into_iter().find(|who| *who == value);
             }
             Some(_) => {}

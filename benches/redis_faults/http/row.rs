@@ -7,8 +7,8 @@ use std::{
 
 use super::client::Answer;
 use crate::{
+    decided_by::{FALLBACK, PRIMARY},
     faults::Fault,
-    told::{FALLBACK, PRIMARY},
     waits::{Waits, back_cell, millis},
 };
 

@@ -1,4 +1,4 @@
-//! Requests at a steady pace, whatever becomes of those before them.
+//! Sends requests at a steady pace, without waiting for earlier ones.
 
 use std::{
     error::Error,
@@ -15,7 +15,7 @@ use super::{
     PLENTY,
     phase::{Answer, Phase},
 };
-use crate::told::DECIDED_BY;
+use crate::decided_by;
 
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(5);
 
@@ -27,7 +27,7 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(address: &str) -> Result<Self, Box<dyn Error>> {
-        // The server is on this machine, whatever the environment says of proxies.
+        // The server is on this machine: ignore the proxies of the environment.
         let client = Client::builder().no_proxy().timeout(PLENTY).build()?;
         Ok(Self { client, urls: ["items", "reports"].map(|path| format!("http://{address}/{path}")), sent: 0 })
     }
@@ -37,13 +37,13 @@ impl Load {
         self.until(|| began.elapsed() >= time).await
     }
 
-    /// Asks until it is so. A request that got no answer is an error.
+    /// Sends requests until `is_over` holds. A request without a response is an error.
     pub(super) async fn until(&mut self, is_over: impl Fn() -> bool) -> Result<Phase, Box<dyn Error>> {
         let (mut asking, mut pace) = (JoinSet::new(), interval(BETWEEN_REQUESTS));
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !is_over() {
             pace.tick().await;
-            let url = self.urls.iter().cycle().nth(self.sent % 2).ok_or("there is nothing to ask for")?.clone();
+            let url = self.urls.iter().cycle().nth(self.sent % 2).ok_or("there is no URL")?.clone();
             self.sent += 1;
             asking.spawn(ask(self.client.clone(), url));
         }
@@ -53,10 +53,10 @@ impl Load {
 }
 
 async fn ask(client: Client, url: String) -> Result<Answer, reqwest::Error> {
-    let asked = Instant::now();
+    let began = Instant::now();
     let response = client.get(url).send().await?;
-    let decided_by = response.headers().get(DECIDED_BY).and_then(|value| value.to_str().ok());
+    let decided_by = response.headers().get(decided_by::NAME).and_then(|value| value.to_str().ok());
     let (status, decided_by) = (response.status().as_u16(), decided_by.unwrap_or_default().to_owned());
     response.bytes().await?;
-    Ok(Answer { status, decided_by, took: asked.elapsed() })
+    Ok(Answer { status, decided_by, took: began.elapsed() })
 }

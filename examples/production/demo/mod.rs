@@ -1,5 +1,5 @@
-//! The app under a steady load, asked over TCP, while its Redis comes, goes and comes back: what clients see of that, and an
-//! error where it is not what it should be.
+//! Runs the app under a steady load over TCP while Redis starts, is killed and starts again. Prints what clients see, and
+//! returns an error if it differs from what they should.
 
 mod load;
 mod phase;
@@ -12,18 +12,18 @@ use traffik::breaker::{BreakerState, CircuitBreaker};
 use self::{load::Load, phase::Phase};
 use crate::redis_server::{PLENTY, Redis};
 
-/// Short, since there is somebody who watches.
+/// Short, so the demo does not take long.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longer than the recovery timeout, so that an open breaker has a few try in vain meanwhile. And longer than the period of
-/// the limits: whom the fallback refused it refuses until his wait has ended, also once Redis decides again.
+/// Longer than the recovery timeout, so that an open breaker makes a few failing trials meanwhile. Also longer than the period
+/// of the limits: clients that the fallback refused stay refused until their wait ends, even when Redis decides again.
 const A_WHILE: Duration = Duration::from_millis(1500);
 
-/// Shows it all, unless it is interrupted. Nothing that it started is left behind, however it ends.
+/// Runs the demo, unless it is interrupted. It ends everything that it started.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     tokio::select! {
         biased;
-        // Listened for before there is anything to be left behind.
+        // Polled first, so an interrupt is noticed before anything is started.
         () = super::shutdown_signal() => Err("interrupted".into()),
         shown = show() => shown,
     }
@@ -35,7 +35,7 @@ async fn show() -> Result<(), Box<dyn Error>> {
     let traffik = super::traffik(&redis.url(), breaker.clone())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let load = Load::new(&listener.local_addr()?.to_string())?;
-    println!("The app is up, and the Redis that it is to have at {} is not.\n", redis.url());
+    println!("The app is up. Its Redis server at {} is not.\n", redis.url());
 
     let (stop, stopped) = oneshot::channel::<()>();
     let served = super::serve(listener, traffik, async { drop(stopped.await) });
@@ -51,7 +51,7 @@ async fn show() -> Result<(), Box<dyn Error>> {
         () = super::watch(&breaker) => return Err("the breaker is gone".into()),
     }
     println!(
-        "\nThe app was asked to stop, answered who was there, closed its limits, and is gone. All of it was as promised."
+        "\nThe app stopped gracefully: it answered its last requests, and closed its limits. Everything was as expected."
     );
     Ok(())
 }
@@ -60,37 +60,33 @@ async fn all_phases(mut load: Load, breaker: &CircuitBreaker, redis: &mut Redis)
     phase::heading();
     away(&mut load, breaker, "no Redis yet").await?;
     redis.start().await?;
-    there(&mut load, breaker, "Redis joins").await?;
+    there(&mut load, breaker, "Redis starts").await?;
     redis.kill()?;
     away(&mut load, breaker, "Redis is killed").await?;
     redis.start().await?;
     there(&mut load, breaker, "Redis is back").await
 }
 
-/// Redis is away: the first requests find out, and those after them do not wait for it any more.
+/// Redis is away: the first requests notice it and open the breaker, and later requests do not wait for it.
 ///
-/// Whom it had just refused is refused in its name for a moment more, without asking it.
+/// Clients that Redis has just refused stay refused for a moment, without asking it.
 async fn away(load: &mut Load, breaker: &CircuitBreaker, name: &str) -> Result<(), Box<dyn Error>> {
     until(load, breaker, name, BreakerState::Open).await?;
     let phase = load.for_a(A_WHILE).await?;
-    phase.show("  and is left alone", breaker.state());
+    phase.show("  memory decides", breaker.state());
     phase.keeps_its_promises()?;
-    phase.is_by_the_fallback_at_once()
+    phase.is_by_the_fallback()
 }
 
-/// Redis is there: a few requests find out, and then it decides again.
+/// Redis is up: a few trials succeed, and then it decides again.
 async fn there(load: &mut Load, breaker: &CircuitBreaker, name: &str) -> Result<(), Box<dyn Error>> {
     until(load, breaker, name, BreakerState::Closed).await?;
-    // Some of those whom the fallback refused may still be told so.
+    // Some clients that the fallback refused may still be refused.
     load.for_a(A_WHILE).await?.shown_as("  refusals run out", breaker.state()).keeps_its_promises()?;
-    let phase = load.for_a(A_WHILE).await?.shown_as("  and decides", breaker.state());
+    let phase = load.for_a(A_WHILE).await?.shown_as("  Redis decides", breaker.state());
     phase.keeps_its_promises()?;
     phase.is_by_the_primary()?;
-    if breaker.state() == BreakerState::Closed {
-        Ok(())
-    } else {
-        Err("the breaker opened while Redis was there".into())
-    }
+    if breaker.state() == BreakerState::Closed { Ok(()) } else { Err("the breaker opened while Redis was up".into()) }
 }
 
 async fn until(
@@ -101,7 +97,7 @@ async fn until(
 ) -> Result<(), Box<dyn Error>> {
     let phase = timeout(PLENTY, load.until(|| breaker.state() == state)).await;
     let phase: Phase =
-        phase.map_err(|_| format!("{name}: the breaker stays {}", super::told::name(breaker.state())))??;
+        phase.map_err(|_| format!("{name}: the breaker stays {}", super::decided_by::name(breaker.state())))??;
     phase.show(name, breaker.state());
     phase.keeps_its_promises()
 }
@@ -109,7 +105,7 @@ async fn until(
 #[cfg(test)]
 mod tests {
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_clients_see_is_what_they_should() {
+    async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
     }
 }

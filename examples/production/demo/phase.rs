@@ -1,19 +1,19 @@
-//! What clients saw of a phase.
+//! The responses of one phase of the demo.
 
 use std::{error::Error, time::Duration};
 
 use traffik::{TraffikBuilder, breaker::BreakerState};
 
-use crate::told::{self, FALLBACK, PRIMARY};
+use crate::decided_by::{self, FALLBACK, PRIMARY};
 
-/// The longest that a decision may take, with its retries and the fallback: the app says nothing else.
+/// The deadline of a decision, with its retries and the fallback: the default.
 const BUDGET: Duration = TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
 
 /// What a busy machine may add to a deadline.
 const SLACK: Duration = Duration::from_millis(400);
 
-/// Most are faster by far where nobody is waited for. Some are not, where the machine has other things to do.
-const AT_ONCE: Duration = Duration::from_millis(10);
+/// The maximum of the median while no request waits for Redis. Most are much faster; on a busy machine some are not.
+const WITHOUT_WAITING: Duration = Duration::from_millis(10);
 
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -21,12 +21,12 @@ pub(super) struct Answer {
     pub(super) took: Duration,
 }
 
-/// The answers, the fastest first.
+/// The responses, the fastest first.
 pub(super) struct Phase(Vec<Answer>);
 
 pub(super) fn heading() {
     println!(
-        "{:<20}  {:>8}  {:>5}  {:>5}  {:>5}  {:>7}  {:>7}  {:>7}  {:>8}  breaker then",
+        "{:<20}  {:>8}  {:>5}  {:>5}  {:>5}  {:>7}  {:>7}  {:>7}  {:>8}  breaker",
         "", "requests", "200", "429", "other", "median", "longest", "primary", "fallback"
     );
 }
@@ -45,7 +45,7 @@ impl Phase {
             all - admitted - refused,
             self.by(PRIMARY),
             self.by(FALLBACK),
-            told::name(state)
+            decided_by::name(state)
         );
     }
 
@@ -54,33 +54,33 @@ impl Phase {
         self
     }
 
-    /// Those that hold whatever becomes of Redis.
+    /// Checks what holds in every phase.
     pub(super) fn keeps_its_promises(&self) -> Result<(), Box<dyn Error>> {
         let answered = self.with_status(200) + self.with_status(429);
-        ensure(answered == self.0.len(), "there was an answer that is neither a 200 nor a 429")?;
-        ensure(self.by(PRIMARY) + self.by(FALLBACK) == self.0.len(), "somebody was told not who decided")?;
-        ensure(self.longest() <= BUDGET + SLACK, "somebody waited for longer than he may")
+        ensure(answered == self.0.len(), "a response is neither a 200 nor a 429")?;
+        ensure(self.by(PRIMARY) + self.by(FALLBACK) == self.0.len(), "a response does not name the backend")?;
+        ensure(self.longest() <= BUDGET + SLACK, "a request waited for longer than the deadline")
     }
 
-    /// While the breaker is open.
-    pub(super) fn is_by_the_fallback_at_once(&self) -> Result<(), Box<dyn Error>> {
-        ensure(self.by(FALLBACK) == self.0.len(), "what is left alone decided")?;
-        ensure(self.with_status(429) > 0, "the fallback refused nobody")?;
-        ensure(self.median() <= AT_ONCE, "what is left alone was waited for")
+    /// Checks what holds while the breaker is open.
+    pub(super) fn is_by_the_fallback(&self) -> Result<(), Box<dyn Error>> {
+        ensure(self.by(FALLBACK) == self.0.len(), "Redis decided while the breaker was open")?;
+        ensure(self.with_status(429) > 0, "the fallback refused no request")?;
+        ensure(self.median() <= WITHOUT_WAITING, "requests waited for Redis while the breaker was open")
     }
 
-    /// While all is well. On a machine that has other things to do Redis may be late at times, and the fallback decides.
+    /// Checks what holds while Redis is up. On a busy machine Redis may be late at times, and the fallback decides.
     pub(super) fn is_by_the_primary(&self) -> Result<(), Box<dyn Error>> {
-        ensure(self.by(PRIMARY) > self.0.len() / 2, "Redis is there, and does not decide")?;
-        ensure(self.with_status(429) > 0, "Redis refused nobody")
+        ensure(self.by(PRIMARY) > self.0.len() / 2, "Redis is up, and does not decide")?;
+        ensure(self.with_status(429) > 0, "Redis refused no request")
     }
 
     fn with_status(&self, status: u16) -> usize {
         self.0.iter().filter(|answer| answer.status == status).count()
     }
 
-    fn by(&self, who: &str) -> usize {
-        self.0.iter().filter(|answer| answer.decided_by == who).count()
+    fn by(&self, backend: &str) -> usize {
+        self.0.iter().filter(|answer| answer.decided_by == backend).count()
     }
 
     fn median(&self) -> Duration {
@@ -92,6 +92,6 @@ impl Phase {
     }
 }
 
-fn ensure(is_so: bool, otherwise: &str) -> Result<(), Box<dyn Error>> {
-    if is_so { Ok(()) } else { Err(otherwise.into()) }
+fn ensure(condition: bool, message: &str) -> Result<(), Box<dyn Error>> {
+    if condition { Ok(()) } else { Err(message.into()) }
 }

@@ -1,4 +1,4 @@
-//! This program once more, as a process that serves.
+//! Starts this program as another process that serves.
 
 use std::{error::Error, io, process::Stdio};
 
@@ -14,12 +14,12 @@ pub(super) struct App {
     pub(super) url: String,
     pub(super) process: u32,
     child: Child,
-    /// Nobody reads on, but what it prints has to go somewhere.
+    /// Kept open, because the app would fail to print to a closed pipe.
     _output: Lines<BufReader<ChildStdout>>,
 }
 
 impl App {
-    /// Starts one on a port that is free, and waits until it listens.
+    /// Starts an app on a free port, and waits until it listens.
     pub(super) async fn start(redis: &Redis) -> Result<Self, Box<dyn Error>> {
         let command_timeout = COMMAND_TIMEOUT.as_millis().to_string();
         let mut child = this_program(&[&redis.url(), "--port", "0", "--timeout", &command_timeout])?
@@ -27,22 +27,22 @@ impl App {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let process = child.id().ok_or("an app ended at once")?;
-        let mut output = BufReader::new(child.stdout.take().ok_or("the output of an app is not to be had")?).lines();
+        let process = child.id().ok_or("an app ended immediately")?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("an app has no output")?).lines();
         let url = timeout(PLENTY, read_url(&mut output)).await??;
         Ok(Self { url, process, child, _output: output })
     }
 
-    /// Asks it to stop, as a container is, and waits until it did.
+    /// Sends SIGTERM, as a container runtime does, and waits until the app has ended.
     pub(super) async fn stop(mut self) -> Result<(), Box<dyn Error>> {
-        let asked = Command::new("kill").arg(self.process.to_string()).status().await?;
-        expect("asking an app to stop", &asked.success(), &true)?;
+        let kill = Command::new("kill").arg(self.process.to_string()).status().await?;
+        expect("sending SIGTERM to an app", &kill.success(), &true)?;
         let ended = timeout(PLENTY, self.child.wait()).await??;
-        expect("how an app stopped", &ended.code(), &Some(0))
+        expect("the exit code of an app", &ended.code(), &Some(0))
     }
 }
 
-/// It says where it listens.
+/// Reads the address from the first line of the app's output.
 async fn read_url(output: &mut Lines<BufReader<ChildStdout>>) -> Result<String, Box<dyn Error>> {
     while let Some(line) = output.next_line().await? {
         let url = line.split_once("listening on ").and_then(|(_, rest)| rest.split(',').next());
@@ -60,7 +60,7 @@ fn this_program(args: &[&str]) -> io::Result<Command> {
     Ok(program)
 }
 
-/// Where the demo is run as a test, the program is a collection of tests, one of which is the app.
+/// When the demo runs as a test, the executable contains tests. One of them is the app.
 #[cfg(test)]
 fn this_program(args: &[&str]) -> io::Result<Command> {
     let mut program = Command::new(std::env::current_exe()?);
@@ -70,10 +70,10 @@ fn this_program(args: &[&str]) -> io::Result<Command> {
 
 #[cfg(test)]
 mod tests {
-    /// The arguments of the app, in the environment, since those of the process are for the tests.
+    /// The environment variable with the app's arguments, because the process arguments belong to the test runner.
     pub(super) const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_REDIS";
 
-    /// Serves in a process that the demo started, and has nothing to do in any other.
+    /// Serves in a process that the demo started. In any other process it does nothing.
     #[tokio::test(flavor = "multi_thread")]
     async fn an_app() {
         if let Ok(arguments) = std::env::var(ARGUMENTS) {

@@ -1,4 +1,4 @@
-//! A client that is over its limit, and does not stop.
+//! A client that is over its limit does not stop.
 
 use std::{
     error::Error,
@@ -10,8 +10,8 @@ use super::{Redis, Visitor, commands, expect, expect_at_most, heading};
 const FOR: Duration = Duration::from_secs(2);
 
 pub(super) async fn show(visitor: &Visitor, redis: &Redis) -> Result<(), Box<dyn Error>> {
-    heading("Over the limit: the client goes on at both apps, for 2 seconds, as fast as they answer");
-    commands::count_anew(redis).await?;
+    heading("Over the limit: the client continues at both apps for 2 seconds, as fast as they answer");
+    commands::reset_counts(redis).await?;
     let began = Instant::now();
     let (by_one, by_other) = tokio::try_join!(hammer(visitor, 1), hammer(visitor, 2))?;
     let (took, commands) = (began.elapsed(), commands::counted(redis).await?);
@@ -20,11 +20,11 @@ pub(super) async fn show(visitor: &Visitor, redis: &Redis) -> Result<(), Box<dyn
     let each: Vec<_> = commands.iter().map(|(name, calls)| format!("{name} {calls}")).collect();
     println!("  {:>5} requests, refused by app 1 {by_one} times and by app 2 {by_other} times", by_one + by_other);
     println!("  {programs:>5} of them reached Redis, whose commands were: {}\n", each.join(", "));
-    println!("What Redis has just refused is refused without asking it, for up to a second in each process.");
+    println!("Each process repeats a refusal of Redis for up to a second, without asking again.");
     expect_at_most("requests that reached Redis", &programs, &(2 * (took.as_secs() + 1)))
 }
 
-/// Asks without a pause: how often it was refused, which it is each time.
+/// Sends requests without a pause, all of which must be refused, and returns their number.
 async fn hammer(visitor: &Visitor, app: usize) -> Result<u64, Box<dyn Error>> {
     let (began, mut refused) = (Instant::now(), 0);
     while began.elapsed() < FOR {

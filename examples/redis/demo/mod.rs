@@ -1,10 +1,10 @@
-//! Two apps on one Redis, all of them processes of the demo's own, asked over TCP: what they answer, and an error where it is
-//! not what it should be.
+//! Starts a Redis server and two apps as processes, sends requests to the apps over TCP, prints the responses, and returns an
+//! error if one differs.
 
 mod apps;
-mod at_once;
 mod blocked;
 mod commands;
+mod concurrent;
 mod one_limit;
 mod outage;
 mod visitor;
@@ -14,15 +14,14 @@ use std::{error::Error, fmt::Debug, time::Duration};
 use self::{apps::App, visitor::Visitor};
 use crate::redis_server::{PLENTY, Redis};
 
-/// The `command_timeout` of the apps: enough for a machine that has other things to do, since nothing here may take too long
-/// by chance.
+/// The `command_timeout` of the apps. It is long enough for a busy machine, so no call times out by chance.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Shows it all, unless it is interrupted. Nothing that it started is left behind, however it ends.
+/// Runs the demo, unless it is interrupted. It ends everything that it started.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     tokio::select! {
         biased;
-        // Listened for before there is anything to be left behind.
+        // Polled first, so an interrupt is noticed before anything is started.
         () = super::shutdown_signal() => Err("interrupted".into()),
         shown = show() => shown,
     }
@@ -32,24 +31,24 @@ async fn show() -> Result<(), Box<dyn Error>> {
     let mut redis = Redis::new()?;
     redis.start().await?;
     let apps = [App::start(&redis).await?, App::start(&redis).await?];
-    println!("A Redis of the demo's own is at {}, and two apps keep their limits there:\n", redis.url());
+    println!("A Redis server runs at {}, and two apps keep their limits there:\n", redis.url());
     for (number, app) in (1..).zip(&apps) {
         println!("  app {number}  {}  process {}", app.url, app.process);
     }
 
     let visitor = Visitor::new(&apps)?;
     one_limit::show(&visitor).await?;
-    at_once::show(&visitor).await?;
+    concurrent::show(&visitor).await?;
     blocked::show(&visitor, &redis).await?;
     outage::show(&visitor, &mut redis).await?;
 
-    // A connection that is still open would be waited for.
+    // The apps would wait for open connections.
     drop(visitor);
     for app in apps {
         app.stop().await?;
     }
     println!(
-        "\nBoth apps were asked to stop, closed their connections to Redis, and are gone. All of it was as promised."
+        "\nBoth apps received a signal to stop, closed their connections to Redis, and ended. Everything was as expected."
     );
     Ok(())
 }
@@ -69,7 +68,7 @@ fn expect_at_most<T: PartialOrd + Debug>(what: &str, found: &T, most: &T) -> Res
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn what_comes_back_is_what_should() {
+    async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
     }
 }

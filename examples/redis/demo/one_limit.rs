@@ -1,4 +1,4 @@
-//! One limit for both apps.
+//! Both apps share one limit.
 
 use std::error::Error;
 
@@ -9,14 +9,14 @@ use super::{
 
 const LIMIT: u64 = 20;
 
-/// An hour has 20 requests, and so one comes back every 3 minutes.
+/// 20 requests per hour: one returns every 3 minutes.
 const LONGEST_WAIT: u64 = 180;
 
-/// Two more of each app than there are.
+/// Two requests per app over the limit.
 const REQUESTS: u64 = LIMIT + 4;
 
 pub(super) async fn show(visitor: &Visitor) -> Result<(), Box<dyn Error>> {
-    heading("One limit: `GET /data` has 20 requests an hour for a client, who asks both apps in turn");
+    heading("One limit: `GET /data` allows 20 requests an hour, and the client uses both apps in turn");
     println!("{:>7}  {:>3}  {:>6}  {:>11}  ratelimit", "request", "app", "status", "retry-after");
     let mut admitted = 0;
     for (request, app) in (1..=REQUESTS).zip(visitor.in_turn()) {
@@ -27,8 +27,8 @@ pub(super) async fn show(visitor: &Visitor) -> Result<(), Box<dyn Error>> {
         admitted += u64::from(status == 200);
         check(request, &answer)?;
     }
-    println!("\n{REQUESTS} requests, of which {admitted} were admitted: the limit, to the last.");
-    expect("how many were admitted", &admitted, &LIMIT)
+    println!("\n{admitted} of {REQUESTS} requests were admitted: exactly the limit.");
+    expect("the admitted requests", &admitted, &LIMIT)
 }
 
 fn check(request: u64, answer: &Answer) -> Result<(), Box<dyn Error>> {
@@ -36,15 +36,15 @@ fn check(request: u64, answer: &Answer) -> Result<(), Box<dyn Error>> {
     let is_within = request <= LIMIT;
     expect(&which, &answer.status, &if is_within { 200 } else { 429 })?;
 
-    let (remaining, wait) = standing(answer).ok_or_else(|| format!("{which} is told nothing"))?;
+    let (remaining, wait) = ratelimit(answer).ok_or_else(|| format!("{which} has no RateLimit field"))?;
     expect(&which, &remaining, &LIMIT.saturating_sub(request))?;
     expect_at_most(&which, &wait, &LONGEST_WAIT)?;
     let retry_after = if is_within { String::new() } else { wait.to_string() };
     expect(&which, &answer.field("retry-after"), &retry_after.as_str())
 }
 
-/// What remains, and for how long no more does.
-fn standing(answer: &Answer) -> Option<(u64, u64)> {
+/// Returns what remains, and the seconds until more does.
+fn ratelimit(answer: &Answer) -> Option<(u64, u64)> {
     let (remaining, wait) = answer.field("ratelimit").strip_prefix(r#""api:data";r="#)?.split_once(";t=")?;
     Some((remaining.parse().ok()?, wait.parse().ok()?))
 }

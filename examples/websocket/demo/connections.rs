@@ -1,4 +1,4 @@
-//! How many connections a client gets: ten at once, and twenty in a minute.
+//! Limits on connections: ten open ones, and twenty new ones in a minute.
 
 use std::error::Error;
 
@@ -6,7 +6,7 @@ use tokio::{task::yield_now, time::timeout};
 
 use super::{PATIENCE, check, visitor::Visitor};
 
-/// Ten visitors, who are there once all of it was shown.
+/// Shows the limits, and returns connections that are open at the end.
 pub(super) async fn show(url: &str) -> Result<Vec<Visitor>, Box<dyn Error>> {
     let mut visitors = Vec::new();
     for _ in 0..10 {
@@ -15,28 +15,28 @@ pub(super) async fn show(url: &str) -> Result<Vec<Visitor>, Box<dyn Error>> {
     println!("connections 1 to 10: 101 Switching Protocols");
     refused(url, "one too many", "ws:open", "30").await?;
 
-    visitors.pop().ok_or("nobody is there")?.leave().await?;
-    visitors.push(once_there_is_a_place(url).await?);
-    println!("instead of one that was closed: 101 Switching Protocols");
+    visitors.pop().ok_or("no connection is open")?.leave().await?;
+    visitors.push(connect_when_admitted(url).await?);
+    println!("after one was closed: 101 Switching Protocols");
     refused(url, "one too many", "ws:open", "30").await?;
 
-    visitors.pop().ok_or("nobody is there")?.vanish()?;
-    visitors.push(once_there_is_a_place(url).await?);
-    println!("instead of one that was reset: 101 Switching Protocols");
+    visitors.pop().ok_or("no connection is open")?.vanish()?;
+    visitors.push(connect_when_admitted(url).await?);
+    println!("after one was reset: 101 Switching Protocols");
     refused(url, "one too many", "ws:open", "30").await?;
 
-    println!("\nThose that were refused took nothing of the 20 in a minute:");
+    println!("\nRefused handshakes were not charged to the 20 in a minute:");
     for _ in 13..=20 {
-        visitors.pop().ok_or("nobody is there")?.leave().await?;
-        visitors.push(once_there_is_a_place(url).await?);
+        visitors.pop().ok_or("no connection is open")?.leave().await?;
+        visitors.push(connect_when_admitted(url).await?);
     }
-    println!("connections 13 to 20, each instead of one that was closed: 101 Switching Protocols");
-    visitors.pop().ok_or("nobody is there")?.leave().await?;
-    refused(url, "connection 21, for which there is a place", "ws:connect", "60").await?;
+    println!("connections 13 to 20, each after one was closed: 101 Switching Protocols");
+    visitors.pop().ok_or("no connection is open")?.leave().await?;
+    refused(url, "connection 21, with nine open", "ws:connect", "60").await?;
     Ok(visitors)
 }
 
-/// The handshake is over the limit `uid`, and over no other once the server has heard of all that ended.
+/// Checks that only the limit `uid` refuses a handshake, once the server has noticed all connections that ended.
 async fn refused(url: &str, which: &str, uid: &str, retry_after: &str) -> Result<(), Box<dyn Error>> {
     let refusal = timeout(PATIENCE, async {
         loop {
@@ -52,8 +52,8 @@ async fn refused(url: &str, which: &str, uid: &str, retry_after: &str) -> Result
     check(which, &(refusal.status, refusal.retry_after.as_str()), &(429, retry_after))
 }
 
-/// The server may hear of an end a moment later than its client.
-async fn once_there_is_a_place(url: &str) -> Result<Visitor, Box<dyn Error>> {
+/// Connects when the limit on open connections admits it. The server may notice a closed connection after its client.
+async fn connect_when_admitted(url: &str) -> Result<Visitor, Box<dyn Error>> {
     let connected = timeout(PATIENCE, async {
         loop {
             match Visitor::connect(url).await? {

@@ -1,4 +1,4 @@
-//! What becomes of messages.
+//! Limits on messages.
 
 use std::{error::Error, time::Duration};
 
@@ -15,18 +15,18 @@ pub(super) async fn show(visitors: &mut [Visitor], clock: &ManualClock) -> Resul
     one.expect(&json!({ "text": "message 21" }), &over(10)).await?;
     one.expect(&json!({ "text": "message 22" }), &over(10)).await?;
 
-    println!("\nAnother connection of the same client has a burst of its own, and all share 60 in a minute:");
+    println!("\nEach connection of a client has its own burst, and all of them share 60 messages in a minute:");
     two.say_all(21..=40).await?;
     three.say_all(41..=60).await?;
     four.expect(&json!({ "text": "message 61" }), &over(60)).await?;
 
-    println!("\nA minute later, on the connection that was there all the time:");
+    println!("\nA minute later, on the first connection:");
     clock.advance(Duration::from_secs(60));
     one.say_all(61..=61).await?;
-    one.expect_of("{", &json!({ "type": "error", "error": "This is no JSON" })).await
+    one.expect_of("{", &json!({ "type": "error", "error": "This is not JSON" })).await
 }
 
-/// What a message over a limit is answered with.
+/// Returns the answer to a message over a limit.
 fn over(retry_after: u64) -> Value {
     json!({ "type": "rate_limit", "error": "Too many messages", "retry_after": retry_after })
 }

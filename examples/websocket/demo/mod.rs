@@ -1,6 +1,6 @@
-//! The same program, talked to over TCP: what comes back, and an error where it is not what it should be.
+//! Connects to the program over TCP, prints the answers, and returns an error if one differs.
 //!
-//! Its limits go by a clock that is moved by hand.
+//! The demo moves the clock of the limits by hand.
 
 mod connections;
 mod messages;
@@ -11,10 +11,10 @@ use std::{error::Error, net::Ipv4Addr, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot};
 use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 
-/// Whatever is expected comes within this.
+/// The deadline for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves the program, talks to it, shows the answers, and stops it in order.
+/// Serves the program, sends messages, prints the answers, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new();
     let traffik = Traffik::builder(MemoryBackend::new("myapp").clock(clock.clone())).build()?;
@@ -44,7 +44,7 @@ fn check<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) ->
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn what_comes_back_is_what_should() {
+    async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Visitor {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-/// The response to a handshake that is no upgrade.
+/// A response to a handshake that refuses the upgrade.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -24,7 +24,7 @@ pub(super) struct Refusal {
 }
 
 impl Visitor {
-    /// The outer error is that of the connection.
+    /// Connects. The outer error is that of the connection.
     pub(super) async fn connect(url: &str) -> Result<Result<Self, Refusal>, Box<dyn Error>> {
         match connect_async(url).await {
             Ok((socket, _)) => Ok(Ok(Self { socket })),
@@ -33,12 +33,12 @@ impl Visitor {
         }
     }
 
-    /// Says goodbye.
+    /// Closes the connection.
     pub(super) async fn leave(mut self) -> Result<(), Box<dyn Error>> {
         Ok(self.socket.close(None).await?)
     }
 
-    /// Is gone without a word, as after a crash: the connection is reset.
+    /// Resets the connection, as a crash does.
     pub(super) fn vanish(self) -> Result<(), Box<dyn Error>> {
         if let MaybeTlsStream::Plain(stream) = self.socket.get_ref() {
             stream.set_zero_linger()?;
@@ -46,26 +46,26 @@ impl Visitor {
         Ok(())
     }
 
-    /// Says something so many times, which should all be echoed. The last is shown.
+    /// Sends these messages and expects an echo of each. Prints the last one.
     pub(super) async fn say_all(&mut self, nths: RangeInclusive<u32>) -> Result<(), Box<dyn Error>> {
         for nth in nths.clone() {
-            let said = json!({ "text": format!("message {nth}") });
-            let answer = self.ask(&said.to_string()).await?;
+            let message = json!({ "text": format!("message {nth}") });
+            let answer = self.ask(&message.to_string()).await?;
             if nth == *nths.end() {
-                println!("  {said} -> {answer}");
+                println!("  {message} -> {answer}");
             }
-            check("the answer", &answer, &json!({ "type": "message", "echo": said }))?;
+            check("the answer", &answer, &json!({ "type": "message", "echo": message }))?;
         }
         Ok(())
     }
 
-    pub(super) async fn expect(&mut self, said: &Value, expected: &Value) -> Result<(), Box<dyn Error>> {
-        self.expect_of(&said.to_string(), expected).await
+    pub(super) async fn expect(&mut self, message: &Value, expected: &Value) -> Result<(), Box<dyn Error>> {
+        self.expect_of(&message.to_string(), expected).await
     }
 
-    pub(super) async fn expect_of(&mut self, said: &str, expected: &Value) -> Result<(), Box<dyn Error>> {
-        let answer = self.ask(said).await?;
-        println!("  {said} -> {answer}");
+    pub(super) async fn expect_of(&mut self, text: &str, expected: &Value) -> Result<(), Box<dyn Error>> {
+        let answer = self.ask(text).await?;
+        println!("  {text} -> {answer}");
         check("the answer", &answer, expected)
     }
 
@@ -87,7 +87,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the limit with this uid refused it, and no other.
+    /// Returns whether only the limit with this uid refused the handshake.
     pub(super) fn is_over(&self, uid: &str) -> bool {
         self.problem.get("violated-policies") == Some(&json!([uid]))
     }

@@ -1,19 +1,19 @@
-//! What is told of the decisions: clients need not know who made them, but whoever looks into an outage wants to.
+//! A response field that names the backend of the decision. Clients do not need it, but operators do during an outage.
 
 use axum::response::{IntoResponse, Response};
 use traffik::{Limited, Limits, Responder, breaker::BreakerState, web::ProblemDetails};
 
-pub(crate) const DECIDED_BY: &str = "x-decided-by";
+pub(crate) const NAME: &str = "x-decided-by";
 pub(crate) const PRIMARY: &str = "primary";
 pub(crate) const FALLBACK: &str = "fallback";
 
-pub(crate) fn who_decided(limits: &Limits) -> [(&'static str, &'static str); 1] {
-    [(DECIDED_BY, if limits.is_from_fallback() { FALLBACK } else { PRIMARY })]
+pub(crate) fn field(limits: &Limits) -> [(&'static str, &'static str); 1] {
+    [(NAME, if limits.is_from_fallback() { FALLBACK } else { PRIMARY })]
 }
 
-/// The usual 429, with that field too.
+/// Returns the default 429, with that field.
 pub(crate) fn refusal(limited: &Limited) -> Response {
-    (who_decided(limited.limits()), ProblemDetails.limited(limited)).into_response()
+    (field(limited.limits()), ProblemDetails.limited(limited)).into_response()
 }
 
 pub(crate) fn name(state: BreakerState) -> &'static str {

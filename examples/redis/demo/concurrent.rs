@@ -1,4 +1,4 @@
-//! One limit for both apps, asked for by many at once.
+//! Many concurrent requests to both apps share one limit.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ const LIMIT: usize = 30;
 const REQUESTS: usize = 2 * LIMIT;
 
 pub(super) async fn show(visitor: &Visitor) -> Result<(), Box<dyn Error>> {
-    heading("All at once: `GET /reports` has 30 requests an hour, and 60 are under way at the same time");
+    heading("Concurrent requests: `GET /reports` allows 30 requests an hour, and 60 are under way");
     let mut asking = JoinSet::new();
     for app in visitor.in_turn().take(REQUESTS) {
         let visitor = visitor.clone();
@@ -25,6 +25,6 @@ pub(super) async fn show(visitor: &Visitor) -> Result<(), Box<dyn Error>> {
     for app in [1, 2] {
         println!("  app {app} admitted {:>2} and refused {:>2}", count(app, 200), count(app, 429));
     }
-    expect("how many were admitted", &(count(1, 200) + count(2, 200)), &LIMIT)?;
-    expect("how many were refused", &(count(1, 429) + count(2, 429)), &(REQUESTS - LIMIT))
+    expect("the admitted requests", &(count(1, 200) + count(2, 200)), &LIMIT)?;
+    expect("the refused requests", &(count(1, 429) + count(2, 429)), &(REQUESTS - LIMIT))
 }
