@@ -1,4 +1,4 @@
-//! Runs steps one after the other, timed, and sums up.
+//! Runs steps one after the other, and prints their times and results.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::steps::Step;
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Debug)]
 enum Outcome {
     Passed(Duration),
@@ -27,7 +27,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Runs the steps up to the first that fails, or all of them with `keep_going`.
+/// Runs the steps up to the first that fails, or all steps with `keep_going`.
 pub(crate) fn run(steps: &[&Step], keep_going: bool) -> Result<()> {
     let mut outcomes = Vec::new();
     let mut failed = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn run(steps: &[&Step], keep_going: bool) -> Result<()> {
     Ok(())
 }
 
-/// Runs one step. The reason of a failure is printed here, where the step's own output stands.
+/// Runs one step. Prints the reason of a failure next to the step's output.
 fn attempt(step: &Step) -> Outcome {
     println!("\n== {}: {}", step.name, step.purpose);
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Commands as the steps run them: from the workspace's root, printed first, an error unless they succeed.
+//! Runs commands for the steps: from the workspace's root, printed first. A command that fails is an error.
 
 use std::{
     env,
@@ -11,24 +11,24 @@ use std::{
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 
-/// A file of the workspace, by its path from the root.
+/// Returns the full path of a file, given its path from the workspace's root.
 pub(crate) fn in_workspace(path: &str) -> PathBuf {
-    // The name of this crate's directory exchanged for the path.
+    // Replaces the name of this crate's directory by the path.
     Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(path)
 }
 
-/// The cargo that runs this program.
+/// Calls the cargo that runs this program.
 pub(crate) fn cargo(args: &str) -> Call {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     Call::new(program, format!("cargo {args}"))
 }
 
-/// A program that cargo does not bring along: `scripts/setup` puts it into `.tools/bin`, which comes before `PATH`.
+/// Calls a program that is not part of cargo. `scripts/setup` installs it into `.tools/bin`, which comes before `PATH`.
 pub(crate) fn tool(name: &str, args: &str) -> Call {
     Call::new(name.into(), format!("{name} {args}"))
 }
 
-/// A program of this workspace.
+/// Calls a program of this workspace.
 pub(crate) fn program(path: &Path) -> Call {
     Call::new(path.into(), path.display().to_string())
 }
@@ -42,14 +42,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The words of `line` are split at spaces: no argument here has one inside.
+    /// Splits `line` at spaces. Its arguments contain none.
     fn new(program: OsString, line: String) -> Self {
         let mut command = Command::new(program);
         command.args(line.split_whitespace().skip(1)).current_dir(in_workspace(""));
         Self { command, line }
     }
 
-    /// An argument more, which may have spaces inside.
+    /// Adds an argument, which may contain spaces.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(&arg);
         self.line = format!("{} {}", self.line, arg.as_ref().to_string_lossy());
@@ -69,11 +69,11 @@ impl Call {
         self.succeeded(status)
     }
 
-    /// Runs the command in silence and returns what it wrote to its standard output.
+    /// Runs the command without printing it, and returns its standard output.
     pub(crate) fn read(mut self) -> Result<String> {
         let output = self.with_tools()?.stderr(Stdio::inherit()).output().map_err(|error| self.not_started(error))?;
         self.succeeded(output.status)?;
-        String::from_utf8(output.stdout).with_context(|| format!("`{}` wrote no UTF-8", self.line))
+        String::from_utf8(output.stdout).with_context(|| format!("the output of `{}` is not UTF-8", self.line))
     }
 
     fn with_tools(&mut self) -> Result<&mut Command> {
@@ -86,7 +86,7 @@ impl Call {
         let line = self.line.trim_end();
         match error.kind() {
             ErrorKind::NotFound => {
-                anyhow!("cannot run `{line}`: it is not installed, `scripts/setup` does that")
+                anyhow!("cannot run `{line}`: it is not installed; run `scripts/setup`")
             }
             _ => Error::new(error).context(format!("cannot run `{line}`")),
         }

@@ -1,4 +1,4 @@
-//! Published crates build with every combination of features, and the core knows no web.
+//! Checks that published crates build with every combination of features, and that the core has no web dependency.
 
 use anyhow::{Result, ensure};
 
@@ -7,10 +7,10 @@ use crate::{
     workspace::{Package, Workspace},
 };
 
-/// Up to so many features every combination is built; beyond, their number is too great.
+/// The maximum number of features for which every combination is built.
 const EXHAUSTIVE_UP_TO: usize = 4;
 
-/// The crate that stays free of the web, and what it must not depend on.
+/// The crate without web dependencies, and the crates that it must not depend on.
 const CORE: &str = "traffik-core";
 const WEB: &[&str] = &["axum", "http", "hyper", "tower"];
 
@@ -18,7 +18,7 @@ pub(crate) fn check() -> Result<()> {
     let workspace = Workspace::read()?;
     for package in workspace.published() {
         for features in combinations(&choices(package)) {
-            // Only the library: dev-dependencies would add features of their own.
+            // Build the library only: dev-dependencies would enable more features.
             cargo(&format!(
                 "clippy --package {} --lib --no-default-features --features={} -- -D warnings",
                 package.name,
@@ -30,13 +30,13 @@ pub(crate) fn check() -> Result<()> {
     core_is_free_of_the_web()
 }
 
-/// The features to combine. `default` is one of the combinations already.
+/// Returns the features to combine. `default` is already one of the combinations.
 fn choices(package: &Package) -> Vec<&str> {
     let names = package.features.keys().map(String::as_str);
     names.filter(|name| *name != "default").collect()
 }
 
-/// Every combination where there are few features, else none, each alone and all.
+/// Returns every combination of a few features, and of more than a few: none, each alone, and all.
 fn combinations<'a>(features: &[&'a str]) -> Vec<Vec<&'a str>> {
     if features.len() > EXHAUSTIVE_UP_TO {
         let alone = features.iter().map(|feature| vec![*feature]);
@@ -59,7 +59,7 @@ fn core_is_free_of_the_web() -> Result<()> {
     Ok(())
 }
 
-/// Whether a line of `cargo tree` names a web crate or one of its family (`tower-layer`, `http-body`).
+/// Returns whether a line of `cargo tree` names a web crate or a related one (`tower-layer`, `http-body`).
 fn is_web(line: &str) -> bool {
     let name = line.split_whitespace().next().unwrap_or_default();
     WEB.iter().any(|web| name.strip_prefix(web).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))

@@ -1,4 +1,4 @@
-//! The figures that are kept in the repository: a line for each path, with the number of its instructions.
+//! The recorded figures: one line per path, with the number of its instructions.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 /// The beginning of the line that names the compiler.
 const COMPILER: &str = "# compiler: ";
 
-/// The number of instructions of each path, as one compiler makes them.
+/// The number of instructions of each path, for one compiler.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Figures {
     pub(crate) compiler: String,

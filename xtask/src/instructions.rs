@@ -1,5 +1,5 @@
-//! Counts the instructions of the hot paths. Unlike time, they are the same on a noisy machine, so that they can be compared
-//! with figures that are kept in the repository.
+//! Counts the instructions of the hot paths. Unlike time, they do not depend on other load, so they can be compared with
+//! figures in the repository.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -19,13 +19,13 @@ const TIMES: u64 = 20_000;
 /// The function of the program within which instructions are counted.
 const COUNTED: &str = "hot_paths::paths::counted*";
 
-/// Prints how the figures have changed since they were kept. A change is not an error.
+/// Prints how the figures have changed since they were recorded. A change is not an error.
 pub(crate) fn report() -> Result<()> {
     if !can_count() {
         return Ok(());
     }
     let kept = fs::read_to_string(in_workspace(KEPT)).with_context(|| format!("cannot read {KEPT}"))?;
-    let kept = Figures::parse(&kept).with_context(|| format!("{KEPT} is broken"))?;
+    let kept = Figures::parse(&kept).with_context(|| format!("cannot parse {KEPT}"))?;
     let counted = count()?;
     println!("instructions, and the change since {KEPT}:\n{}", counted.changes(&kept).join("\n"));
     if counted.compiler != kept.compiler {
@@ -34,7 +34,7 @@ pub(crate) fn report() -> Result<()> {
     Ok(())
 }
 
-/// Keeps the figures of now.
+/// Records the current figures.
 pub(crate) fn bless() -> Result<()> {
     if can_count() {
         fs::write(in_workspace(KEPT), count()?.to_string()).with_context(|| format!("cannot write {KEPT}"))?;
@@ -62,22 +62,22 @@ fn count() -> Result<Figures> {
     Ok(Figures { compiler: compiler()?, paths })
 }
 
-/// The instructions of a run, without those before and after the path.
+/// Returns the instructions of a path, without those before and after it.
 fn counted(hot_paths: &Path, name: &str) -> Result<u64> {
     let options = format!("--tool=callgrind --toggle-collect={COUNTED} --callgrind-out-file=/dev/null --log-fd=1");
     let log = tool("valgrind", &options).arg(hot_paths).arg(name).arg(TIMES.to_string()).read()?;
-    let count = collected(&log).with_context(|| format!("valgrind prints no count:\n{log}"))?;
+    let count = collected(&log).with_context(|| format!("the output of valgrind has no count:\n{log}"))?;
     ensure!(count > 0, "the program has no function `{COUNTED}`");
     Ok(count)
 }
 
-/// The count in what callgrind says at the end: `==42== Collected : 12345`.
+/// Returns the count in callgrind's last lines: `==42== Collected : 12345`.
 fn collected(log: &str) -> Option<u64> {
     let (_, count) = log.lines().find_map(|line| line.split_once("Collected :"))?;
     count.trim().parse().ok()
 }
 
-/// The compiler's version, and what it compiles for.
+/// Returns the compiler's version and its host.
 fn compiler() -> Result<String> {
     let output = tool("rustc", "-vV").read()?;
     let version = output.lines().next().unwrap_or_default();

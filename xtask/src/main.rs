@@ -1,6 +1,6 @@
-//! The checks of this workspace: `cargo xtask ci` runs them all, `cargo xtask <step>` runs one.
+//! The checks of this workspace: `cargo xtask ci` runs all of them, `cargo xtask <step>` runs one.
 //!
-//! The same command runs on a laptop and in CI. The tools that it calls are installed by `scripts/setup`.
+//! The same command runs on a laptop and in CI. `scripts/setup` installs the tools.
 
 mod ci;
 mod command;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match answer() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not by returning the error from `main`: that would print it with a backtrace.
+            // Returning the error from `main` would print a backtrace.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

@@ -1,6 +1,6 @@
-//! Published crates build on the `rust-version` that they state.
+//! Checks that published crates build on the `rust-version` that they state.
 //!
-//! Without their dev-dependencies: those may ask for a newer release, which users of a crate never notice.
+//! It leaves out dev-dependencies, which may require a newer release without effect on users.
 
 use std::path::Path;
 
@@ -24,13 +24,13 @@ fn builds_on_its_oldest_rust(package: &Package, target: &Path) -> Result<()> {
     let version = package.rust_version.as_deref();
     let version = version.with_context(|| format!("{name} states no rust-version"))?;
     let args = format!("check --package {name} --lib --all-features");
-    // A directory of its own, so that two compilers do not undo each other's work.
+    // A separate directory keeps two compilers from overwriting each other's output.
     cargo_of(version, &args)?.env("CARGO_TARGET_DIR", target.join("msrv")).run()
 }
 
-/// Cargo with the compiler of this version: rustup's where it has one, else the one that `scripts/setup` unpacked.
+/// Calls cargo with the compiler of this version: rustup's if it has one, else the one that `scripts/setup` unpacked.
 fn cargo_of(version: &str, args: &str) -> Result<Call> {
-    // Without rustup there is no list, and that is no error.
+    // A missing rustup is not an error.
     let toolchains = tool("rustup", "toolchain list").read().unwrap_or_default();
     if let Some(toolchain) = toolchain_of(version, &toolchains) {
         return Ok(tool("rustup", &format!("run {toolchain} cargo {args}")));
@@ -42,7 +42,7 @@ fn cargo_of(version: &str, args: &str) -> Result<Call> {
     bail!("no Rust {version} here: `scripts/setup` installs it, as does `rustup toolchain install {version}`")
 }
 
-/// The first of rustup's toolchains that is of this version: `1.85-<host>` and `1.85.1-<host>` are 1.85.
+/// Returns the first of rustup's toolchains of this version: `1.85-<host>` and `1.85.1-<host>` are 1.85.
 fn toolchain_of<'a>(version: &str, toolchains: &'a str) -> Option<&'a str> {
     let names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
     names.into_iter().find(|name| name.strip_prefix(version).is_some_and(|rest| rest.starts_with(['-', '.'])))

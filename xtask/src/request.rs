@@ -1,20 +1,20 @@
-//! The command line: `list`, or `ci` or names of steps, with `--keep-going`.
+//! Parses the command line: `list`, or `ci` or names of steps, with `--keep-going`.
 
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
 
-/// What the command line asks for.
+/// A parsed command line.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Print the steps.
     List,
-    /// Run these steps in this order; after a failure go on with the next only if told to.
+    /// Run these steps in this order. Continue after a failure only with `--keep-going`.
     Run { steps: Vec<&'static Step>, keep_going: bool },
 }
 
 impl Request {
-    /// Reads the arguments that follow the program's name. Without any it is a request for the list.
+    /// Parses the arguments after the program's name. No arguments mean `list`.
     pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Self> {
         let (options, names): (Vec<_>, Vec<_>) = args.partition(|arg| arg.starts_with('-'));
         if let Some(unknown) = options.iter().find(|option| *option != "--keep-going") {
@@ -31,12 +31,12 @@ impl Request {
     }
 }
 
-/// The step of this name, or an error that tells the names there are.
+/// Returns the step of this name, or an error that lists the names.
 fn named(name: &str) -> Result<&'static Step> {
     let step = steps::ALL.iter().find(|step| step.name == name);
     step.with_context(|| {
         let known: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
-        format!("unknown step `{name}`: there are ci, list, {}", known.join(", "))
+        format!("unknown step `{name}`: use ci, list, {}", known.join(", "))
     })
 }
 

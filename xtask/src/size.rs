@@ -1,4 +1,4 @@
-//! How large the code is.
+//! Counts the lines of code.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,8 +19,8 @@ pub(crate) fn report() -> Result<()> {
     Ok(())
 }
 
-/// The lines of code of a crate by top module, or by the folder where its targets are, without comments, blank lines and
-/// the tests inside of files.
+/// Returns the lines of code of a crate by top module, or by the folder of its targets, without comments, blank lines and
+/// tests inside files.
 fn lines(folder: &Path) -> Result<BTreeMap<String, usize>> {
     let mut lines = BTreeMap::new();
     for file in SourceFile::read_all(folder)? {

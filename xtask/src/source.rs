@@ -1,4 +1,4 @@
-//! The Rust files of a folder, without the tests that are inside them.
+//! Reads the Rust files of a folder, without the tests inside them.
 
 use std::{
     fs, io,
@@ -12,14 +12,14 @@ use syn::{Attribute, Item, spanned::Spanned};
 /// A Rust file.
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
-    /// The module that the file is, by its place in the folder: empty for `lib.rs` and `main.rs`.
+    /// The module of the file, from its path in the folder. Empty for `lib.rs` and `main.rs`.
     pub(crate) module: Vec<String>,
     /// The items that are compiled outside of tests.
     pub(crate) items: Vec<Item>,
     text: String,
     /// The lines of the items that are compiled in tests only.
     tests: Vec<RangeInclusive<usize>>,
-    /// The modules with files of their own that are compiled in tests only.
+    /// The modules in separate files that are compiled in tests only.
     test_modules: Vec<Vec<String>>,
 }
 
@@ -53,7 +53,7 @@ impl SourceFile {
         Ok(Self { path, module, items, text, tests, test_modules })
     }
 
-    /// The number of lines that are neither blank nor a comment nor part of a test.
+    /// Returns the number of lines that are not blank, a comment or part of a test.
     pub(crate) fn code_lines(&self) -> usize {
         let is_code = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
         let in_test = |number: usize| self.tests.iter().any(|test| test.contains(&number));
@@ -65,7 +65,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            // The build's output is another folder without sources of this crate.
+            // `target` has no sources of this crate.
             if !path.join("Cargo.toml").exists() && !path.ends_with("target") {
                 collect(&path, paths)?;
             }

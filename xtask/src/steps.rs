@@ -1,4 +1,4 @@
-//! The steps as a table, and those that are one command or two.
+//! The table of steps, and the steps that are one or two commands.
 
 use anyhow::Result;
 
@@ -7,12 +7,12 @@ use crate::{
     features, instructions, layers, msrv, size,
 };
 
-/// One check, known by its name.
+/// A check with a name.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) purpose: &'static str,
-    /// Whether `ci` runs it. A step that needs the network is run by hand, and so is one that changes files.
+    /// Whether `ci` runs it. Steps that need the network or change files run by hand.
     pub(crate) in_ci: bool,
     pub(crate) run: fn() -> Result<()>,
 }
@@ -27,29 +27,33 @@ impl Step {
     }
 }
 
-/// Every step, in the order that `ci` runs them: those that take a moment first.
+/// All steps in the order of `ci`: the fast ones first.
 pub(crate) const ALL: &[Step] = &[
-    Step::new("fmt", "the code is formatted", fmt),
-    Step::new("spelling", "the words are spelt right", spelling),
-    Step::new("unused", "no crate has a dependency that it does not use", unused),
-    Step::new("layers", "crates and modules use each other in one direction", layers::check),
-    Step::new("deny", "licences, banned crates and sources are as deny.toml says", deny),
-    Step::new("clippy", "no lint complains, in tests and examples too", clippy),
-    Step::new("test", "unit, integration and documentation tests pass", test),
-    Step::new("loom", "threads that meet in any order keep what is stored right", loom),
-    Step::new("doc", "the documentation builds without a warning", doc),
-    Step::new("features", "published crates build with every combination of features", features::check),
-    Step::new("msrv", "published crates build on the oldest Rust that they promise", msrv::check),
+    Step::new("fmt", "checks the formatting", fmt),
+    Step::new("spelling", "checks the spelling", spelling),
+    Step::new("unused", "finds unused dependencies", unused),
+    Step::new("layers", "checks that crates and modules use each other in one direction", layers::check),
+    Step::new("deny", "checks licences, banned crates and sources against deny.toml", deny),
+    Step::new("clippy", "runs clippy, also on tests and examples", clippy),
+    Step::new("test", "runs unit, integration and documentation tests", test),
+    Step::new("loom", "checks the sequence lock with every order of threads", loom),
+    Step::new("doc", "builds the documentation without warnings", doc),
+    Step::new("features", "builds published crates with every combination of features", features::check),
+    Step::new("msrv", "builds published crates on the oldest Rust that they support", msrv::check),
     Step::new("instructions", "prints the instructions of the hot paths and how they changed", instructions::report),
-    Step::new("bless", "keeps what the hot paths take now, for `instructions` to compare with", instructions::bless)
-        .by_hand(),
+    Step::new(
+        "bless",
+        "records the instructions of the hot paths, for `instructions` to compare with",
+        instructions::bless,
+    )
+    .by_hand(),
     Step::new("size", "prints the lines of code of each crate and module", size::report).by_hand(),
-    Step::new("advisories", "no dependency has a known vulnerability (needs the network)", advisories).by_hand(),
+    Step::new("advisories", "finds dependencies with known vulnerabilities (needs the network)", advisories).by_hand(),
 ];
 
-/// Prints the steps, a line each.
+/// Prints one line per step.
 pub(crate) fn list() {
-    println!("cargo xtask ci [--keep-going]   runs every step but those marked *");
+    println!("cargo xtask ci [--keep-going]   runs every step except those marked *");
     println!("cargo xtask <step>...           runs these steps\n");
     for step in ALL {
         let mark = if step.in_ci { ' ' } else { '*' };
@@ -70,7 +74,7 @@ fn unused() -> Result<()> {
 }
 
 fn deny() -> Result<()> {
-    // cargo-deny reads every crate of the lock file, those of other platforms too: once fetched, no network is needed.
+    // cargo-deny reads every crate of the lock file, including other platforms'. After a fetch it needs no network.
     cargo("fetch --locked").run()?;
     tool("cargo-deny", "--offline check --hide-inclusion-graph licenses bans sources").run()
 }
@@ -79,22 +83,22 @@ fn clippy() -> Result<()> {
     cargo("clippy --workspace --all-targets --all-features -- -D warnings").run()
 }
 
-/// `cargo test` rather than nextest: the guide and the examples in the documentation are doctests, which nextest
-/// does not run, and one runner is simpler than two.
+/// Uses `cargo test` instead of nextest, which does not run doctests: the guide and the examples in the documentation.
 fn test() -> Result<()> {
     tool("redis-server", "--version").run()?;
     cargo("test --workspace --all-features").run()
 }
 
-/// The tests under the model checker, which tries every order in which threads can meet. Apart from other builds, since all
-/// crates are built for it.
+/// Runs tests under the model checker, which tries every order of threads. It builds all crates differently, so it has a
+/// separate folder.
 fn loom() -> Result<()> {
     cargo("test --target-dir target/loom --package traffik --no-default-features --lib -- seqlock")
         .env("RUSTFLAGS", "--cfg traffik_loom")
         .run()
 }
 
-/// Twice, since each hides warnings of the other: a public item that links to a private one is wrong only in the first.
+/// Builds twice, because each build hides warnings of the other: a link from a public item to a private one is an error only
+/// in the first.
 fn doc() -> Result<()> {
     for private in ["", "--document-private-items"] {
         cargo(&format!("doc --workspace --no-deps --all-features {private}"))

@@ -1,4 +1,4 @@
-//! What cargo knows of this workspace.
+//! Reads cargo's metadata of this workspace.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) rust_version: Option<String>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
-    /// The registries that may have it: absent means any, empty means none.
+    /// The registries to which it may be published: absent means any, empty means none.
     publish: Option<Vec<String>>,
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
@@ -32,9 +32,9 @@ pub(crate) struct Package {
 #[derive(Debug, Deserialize)]
 struct Dependency {
     name: String,
-    /// `dev` or `build`; absent for those that the library has.
+    /// `dev` or `build`; absent for dependencies of the library.
     kind: Option<String>,
-    /// The folder of a crate of the workspace.
+    /// The folder, if it is a crate of the workspace.
     path: Option<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ impl Package {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
     }
 
-    /// The crates of the workspace that the library depends on.
+    /// Returns the crates of the workspace that the library depends on.
     pub(crate) fn dependencies(&self) -> impl Iterator<Item = &String> {
         let own = self.dependencies.iter().filter(|dependency| dependency.kind.is_none() && dependency.path.is_some());
         own.map(|dependency| &dependency.name)
@@ -56,7 +56,7 @@ impl Workspace {
         serde_json::from_str(&json).context("the output of `cargo metadata` has another form than expected")
     }
 
-    /// The crates that users get. The others serve this repository only.
+    /// Returns the published crates.
     pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| package.publish.as_ref().is_none_or(|registries| !registries.is_empty()))
     }

@@ -1,4 +1,4 @@
-//! Holds every published crate to its layers.
+//! Checks the layers of every published crate.
 
 use std::{fs, path::Path};
 
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the errors in a crate of these files, which are `(path, text)`. `test` names a folder of its own.
+    /// Returns the errors in a crate of these files, which are `(path, text)`. `test` names a separate folder.
     fn errors(test: &str, layers: &str, files: &[(&str, &str)]) -> Vec<String> {
         let src = env::temp_dir().join(format!("layers-{}-{test}", process::id()));
         for (path, text) in files {

@@ -1,4 +1,4 @@
-//! Circles between the direct submodules of a module.
+//! Finds circles between the direct submodules of a module.
 
 use std::{collections::BTreeMap, iter, path::Path};
 
@@ -6,10 +6,10 @@ use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
 
 use super::modules::Arrow;
 
-/// Where a submodule first uses another one: by the names of both.
+/// The place where a submodule first uses another one, by the names of both.
 type Uses<'a> = BTreeMap<(&'a str, &'a str), (&'a Path, usize)>;
 
-/// Returns an error for each set of submodules that use each other. Layers leave no room for circles between top modules.
+/// Returns an error for each set of submodules that use each other. Layers already exclude circles between top modules.
 pub(crate) fn errors(name: &str, arrows: &[Arrow]) -> Vec<String> {
     let mut parents: BTreeMap<&[String], Uses<'_>> = BTreeMap::new();
     for Arrow { from, to, file, line } in arrows {

@@ -1,4 +1,4 @@
-//! The paths that a file mentions: in `use` lines, in code, and in the tokens of macros.
+//! Finds the paths in a file: in `use` lines, in code, and in the tokens of macros.
 
 use proc_macro2::TokenTree;
 use syn::{
@@ -11,21 +11,21 @@ use syn::{
 
 use crate::source::SourceFile;
 
-/// A path as it is written.
+/// A path in the source.
 #[derive(Clone, Debug)]
 pub(crate) struct Mention {
-    /// The module that it is written in.
+    /// The module that contains it.
     pub(crate) module: Vec<String>,
     /// The path from the crate's root if it begins with `crate`, `self` or `super`, else from `module`.
     pub(crate) path: Vec<String>,
     pub(crate) is_absolute: bool,
-    /// The name that a `use` line gives it in `module`.
+    /// Its name in `module`, if it is in a `use` line.
     pub(crate) name: Option<String>,
     pub(crate) line: usize,
 }
 
 impl Mention {
-    /// Finds the paths of a file, in the order of its lines as far as these are not inside macros.
+    /// Finds the paths of a file, in the order of its lines, except for paths inside macros.
     pub(crate) fn all(file: &SourceFile) -> Vec<Self> {
         let mut finder = Finder { module: file.module.clone(), mentions: Vec::new() };
         file.items.iter().for_each(|item| finder.visit_item(item));
@@ -80,7 +80,7 @@ impl Finder {
         }
     }
 
-    /// Macros have no grammar that is known here: any names between `::` are a path.
+    /// Treats any names between `::` in a macro as a path, because its grammar is unknown.
     fn scan(&mut self, input: ParseStream<'_>) -> Result<()> {
         while !input.is_empty() {
             if input.peek(Ident::peek_any) {
@@ -90,7 +90,7 @@ impl Finder {
             }
             match input.parse()? {
                 TokenTree::Group(group) => (|input: ParseStream<'_>| self.scan(input)).parse2(group.stream())?,
-                // A field or a method, or a macro's parameter, is no name.
+                // A field, a method or a macro's parameter is not a name.
                 TokenTree::Punct(punct) if ['.', '$'].contains(&punct.as_char()) && !input.peek(Token![crate]) => {
                     input.call(Ident::parse_any).ok();
                 }
@@ -121,7 +121,7 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        // With `::` in front it is another crate.
+        // A path with a leading `::` is in another crate.
         if item.leading_colon.is_none() {
             self.add_tree(&item.tree, &mut Vec::new());
         }
@@ -135,11 +135,11 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_macro(&mut self, call: &'ast Macro) {
-        // What cannot be read as tokens cannot be parsed as a file: no error comes up here.
+        // A file that was parsed consists of valid tokens, so there is no error here.
         (|input: ParseStream<'_>| self.scan(input)).parse2(call.tokens.clone()).ok();
         visit::visit_macro(self, call);
     }
 
-    /// `pub(in crate::web)` uses nothing.
+    /// Skips visibilities: `pub(in crate::web)` uses nothing.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }

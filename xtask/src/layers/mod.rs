@@ -1,4 +1,4 @@
-//! Published crates and their modules use each other in one direction.
+//! Checks that published crates and their modules use each other in one direction.
 
 mod check;
 mod circles;

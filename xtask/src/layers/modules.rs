@@ -1,4 +1,4 @@
-//! The modules of a crate, and which of them uses which.
+//! Finds the modules of a crate, and which modules each of them uses.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,10 +10,10 @@ use anyhow::Result;
 use super::mentions::Mention;
 use crate::{command::in_workspace, source::SourceFile};
 
-/// More renames than this in a row are a circle of `use` lines.
+/// The maximum number of renames of a name. More are a circle of `use` lines.
 const MOST_RENAMES: usize = 16;
 
-/// A module uses another one.
+/// The use of a module by another one.
 #[derive(Debug)]
 pub(crate) struct Arrow {
     pub(crate) from: Vec<String>,
@@ -47,12 +47,12 @@ pub(crate) fn read(src: &Path) -> Result<(Vec<Arrow>, Vec<String>)> {
 
 struct Modules<'a> {
     all: HashSet<&'a [String]>,
-    /// What `use` lines name, by module and name.
+    /// The targets of `use` lines, by module and name.
     names: HashMap<(&'a [String], &'a str), &'a Mention>,
 }
 
 impl Modules<'_> {
-    /// The module that defines what is mentioned, behind re-exports. None if it is in another crate, or local.
+    /// Returns the module that defines the mentioned item, behind re-exports. Returns `None` if it is in another crate, or local.
     fn used_by(&self, mention: &Mention) -> Option<Vec<String>> {
         let mut path = self.absolute(mention, MOST_RENAMES)?;
         for _ in 0..MOST_RENAMES {
@@ -70,7 +70,7 @@ impl Modules<'_> {
         None
     }
 
-    /// The path from the crate's root.
+    /// Returns the path from the crate's root.
     fn absolute(&self, mention: &Mention, most_renames: usize) -> Option<Vec<String>> {
         let Mention { module, path, .. } = mention;
         if mention.is_absolute {

@@ -8,11 +8,11 @@ use super::modules::Arrow;
 
 pub(crate) const FILE: &str = "xtask/layers.txt";
 
-/// What a crate may use, and what its modules may.
+/// What a crate and its modules may use.
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) name: String,
-    /// The other crates of the workspace that it may depend on.
+    /// The crates of the workspace that it may depend on.
     pub(crate) crates: Vec<String>,
     /// The layer of each module, counted from the lowest.
     modules: HashMap<String, usize>,
@@ -39,7 +39,7 @@ impl Layers {
         Ok(table)
     }
 
-    /// Returns what is wrong with the top modules of the crate and the arrows between them.
+    /// Returns the errors in the top modules of the crate and in the arrows between them.
     pub(crate) fn errors(&self, modules: &[String], arrows: &[Arrow]) -> Vec<String> {
         let name = &self.name;
         let unknown = modules.iter().filter(|module| !self.modules.contains_key(*module));
