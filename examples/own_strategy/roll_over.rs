@@ -3,7 +3,7 @@
 use traffik::{
     Rate,
     clock::Timestamp,
-    strategy::{Past, State, Strategy, StrategyError},
+    strategy::{State, StoredState, Strategy, StrategyError},
 };
 
 /// Admits up to the limit in each window of the clock, and in addition what was not used in earlier windows, up to `saved`.
@@ -22,13 +22,13 @@ struct Used {
 }
 
 impl Used {
-    fn stored(past: &Past) -> Self {
+    fn stored(past: &StoredState) -> Self {
         let [start, used] = past.state.words();
         Self { start, used }
     }
 
     /// Returns the usage in the window of `now`, at the rate of the state: less what the windows since gave back.
-    fn at(past: &Past, now: Timestamp) -> Self {
+    fn at(past: &StoredState, now: Timestamp) -> Self {
         let Self { start, used } = Self::stored(past);
         let windows = now.as_micros().saturating_sub(start) / past.rate.period_micros();
         let returned = windows.saturating_mul(past.rate.limit());
@@ -65,17 +65,17 @@ impl Strategy for RollOver {
         rate.limit().saturating_add(self.saved)
     }
 
-    fn available(&self, past: Option<&Past>, rate: Rate, now: Timestamp) -> u64 {
+    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let used = past.map_or(0, |past| Used::at(past, now).used);
         self.capacity(rate).saturating_sub(used)
     }
 
-    fn available_at(&self, past: Option<&Past>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
+    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.capacity(rate).saturating_sub(cost);
         past.map_or(now, |past| Used::at(past, now).falls_to(most, past.rate).max(now))
     }
 
-    fn charge(&self, past: Option<Past>, rate: Rate, cost: u64, now: Timestamp) -> State {
+    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
         let window = now.as_micros() - now.as_micros() % rate.period_micros();
         // Another rate has other windows. The usage stays.
         let used = match past.map(|past| (past.rate.period() == rate.period(), Used::at(&past, now))) {
@@ -87,7 +87,7 @@ impl Strategy for RollOver {
     }
 
     /// Gives back the cost, less what may have returned in the windows that began since the charge.
-    fn refund(&self, past: Past, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         let Used { start, used } = Used::stored(&past);
         let period = past.rate.period_micros();
         let begun_until = |time: Timestamp| time.as_micros().saturating_sub(start % period) / period;
@@ -97,7 +97,7 @@ impl Strategy for RollOver {
     }
 
     /// Moves a window that has not begun yet to now.
-    fn rewound(&self, past: &Past, now: Timestamp) -> Option<State> {
+    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let Used { start, used } = Used::stored(past);
         (now.as_micros() < start).then(|| Used { start: now.as_micros(), used }.write(past.rate))
     }
@@ -114,7 +114,7 @@ mod tests {
 
     /// Charges each cost on its day, and returns what is left after each.
     fn left(charges: &[(u64, u64)]) -> Vec<u64> {
-        let (strategy, mut past) = (AnyStrategy::own(RollOver { saved: 4 }), None);
+        let (strategy, mut past) = (AnyStrategy::custom(RollOver { saved: 4 }), None);
         let mut left = Vec::new();
         for &(day, cost) in charges {
             let now = Timestamp::from_micros(day * 86_400_000_000);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn refused_client_waits_for_the_window_that_gives_enough_back() {
-        let strategy = AnyStrategy::own(RollOver { saved: 4 });
+        let strategy = AnyStrategy::custom(RollOver { saved: 4 });
         let at = |micros| Timestamp::from_micros(micros);
         let past = strategy.decide(None, RATE, 7, at(5)).past;
         let then = strategy.available_at(past.as_ref(), RATE, 4, at(5));
@@ -148,21 +148,21 @@ mod tests {
             (RollOver { saved: 4 }, [12, 20, 36].map(|hour| Timestamp::from_micros(hour * 3_600_000_000)));
         let left = |now| {
             let state = strategy.charge(None, RATE, 5, noon);
-            let state = strategy.refund(Past { state, rate: RATE }, 5, noon, now);
-            strategy.available(Some(&Past { state, rate: RATE }), RATE, now)
+            let state = strategy.refund(StoredState { state, rate: RATE }, 5, noon, now);
+            strategy.available(Some(&StoredState { state, rate: RATE }), RATE, now)
         };
         assert_eq!([noon, evening, tomorrow].map(left), [7; 3]);
 
         // The client used what had returned, and this usage stays.
         let state = strategy.charge(None, RATE, 3, noon);
-        let state = strategy.charge(Some(Past { state, rate: RATE }), RATE, 7, tomorrow);
-        let state = strategy.refund(Past { state, rate: RATE }, 3, noon, tomorrow);
-        assert_eq!(strategy.available(Some(&Past { state, rate: RATE }), RATE, tomorrow), 0);
+        let state = strategy.charge(Some(StoredState { state, rate: RATE }), RATE, 7, tomorrow);
+        let state = strategy.refund(StoredState { state, rate: RATE }, 3, noon, tomorrow);
+        assert_eq!(strategy.available(Some(&StoredState { state, rate: RATE }), RATE, tomorrow), 0);
     }
 
     #[test]
     fn clock_that_goes_back_opens_nothing() {
-        let strategy = AnyStrategy::own(RollOver { saved: 4 });
+        let strategy = AnyStrategy::custom(RollOver { saved: 4 });
         let past = strategy.decide(None, RATE, 7, Timestamp::from_micros(900_000_000_000)).past;
         assert!(!strategy.decide(past, RATE, 1, Timestamp::from_micros(1)).admitted);
     }
