@@ -40,7 +40,7 @@
 //! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
 //!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
 //!
-//! The [guide] tells what is stored and for how long, what happens when something goes wrong, and what to set there.
+//! The guide describes what is stored and for how long, failures, and the server's settings: `docs/redis.md`.
 //!
 //! # While Redis is away
 //!
@@ -73,7 +73,7 @@
 //! # Sizing
 //!
 //! A client takes some 200 bytes of the server's memory for each limit, its key included, and 8 for each charge in a
-//! `SlidingWindowLog`. A decision about one limit takes the server about 8 µs, a log's up to 20. The [guide] has the figures by
+//! `SlidingWindowLog`. A decision about one limit takes the server about 8 µs, a log's up to 20. The guide has the figures by
 //! strategy, which `cargo bench --package benches --bench redis` measures.
 //!
 //! # Strategies of your own
@@ -157,8 +157,6 @@
 //! - `cluster`: clusters, for `redis-cluster://`.
 //! - `rustls`: TLS, for `rediss://`.
 //! - `test`: `RedisBackend::by_hand`, time that a test sets. It never reaches the programs that go by the server's clock.
-//!
-//! [guide]: https://github.com/traffik-rs/traffik/blob/main/docs/redis.md
 
 mod answer;
 mod backend;

@@ -158,9 +158,9 @@ impl Settings {
     /// It is asked last, once for each decision, and not at all about a request that costs nothing, a client that is
     /// [exempted](crate::EXEMPTED), and what was charged before. Who has [`Rate::UNLIMITED`](crate::Rate::UNLIMITED) is counted nowhere.
     ///
-    /// What a client used stays used when his rate changes; each strategy says how in
-    /// [the guide](https://github.com/traffik-rs/traffik/blob/main/docs/strategies.md#when-the-rate-changes). A rate that
-    /// does not go with the strategy is a 500 that says so, which is logged.
+    /// A change of the rate keeps what the client has used. The guide describes this for each strategy, in
+    /// `docs/strategies.md#when-the-rate-changes`. A rate that the strategy does not support is answered with a 500, which
+    /// is logged.
     ///
     /// Where no request is at hand, as in [`Traffik::hit`](crate::Traffik::hit), the throttle's
     /// [`RATE`](crate::Throttle::RATE) holds.

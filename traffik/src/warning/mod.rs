@@ -1,7 +1,7 @@
-//! What is found to be set up wrong, though not so wrong that it is an error.
+//! Named warnings about a setup that works but is probably wrong.
 //!
-//! Each [`Warning`] has a name that does not change, which is logged with it as `warning`, beside a link to what the
-//! [guide](https://github.com/traffik-rs/traffik/blob/main/docs/warnings.md) says of it. Who means it so silences it:
+//! Each [`Warning`] has a stable name, which is logged as the field `warning`. The field `docs` names the section of the
+//! guide that explains it. [`TraffikBuilder::silence`](crate::TraffikBuilder::silence) disables a warning:
 //!
 //! ```
 //! use traffik::{Traffik, backend::MemoryBackend, warning::Warning};
@@ -19,7 +19,7 @@ pub(crate) use self::told::Told;
 /// The table of warnings: each is a variant with its name.
 macro_rules! warnings {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// Something that is probably set up wrong. See [the module](self).
+        /// A setup that is probably wrong. See [the module](self).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Warning {
@@ -27,10 +27,10 @@ macro_rules! warnings {
         }
 
         impl Warning {
-            /// All of them.
+            /// All warnings.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// What it is called in logs and in the guide.
+            /// Returns the name in logs and in the guide.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -38,13 +38,11 @@ macro_rules! warnings {
                 }
             }
 
-            /// Where the guide says what it means and what to do.
+            /// Returns the section of the guide that explains the warning, such as `docs/warnings.md#limited-twice`.
             #[must_use]
             pub const fn docs(self) -> &'static str {
                 match self {
-                    $(Self::$variant => {
-                        concat!("https://github.com/traffik-rs/traffik/blob/main/docs/warnings.md#", $name)
-                    })+
+                    $(Self::$variant => concat!("docs/warnings.md#", $name),)+
                 }
             }
         }
@@ -52,22 +50,22 @@ macro_rules! warnings {
 }
 
 warnings! {
-    /// A request came with a header that proxies add, from a peer that is not known as one. Told once.
+    /// A request has a header that proxies add, and its peer is not a trusted proxy. Logged once.
     UntrustedForwardingHeader = "untrusted-forwarding-header",
-    /// A `ClientIp` believes every address. Told when the app is built, or a throttle is first used.
+    /// A `ClientIp` trusts every address. Logged when the app is built or a throttle is first used.
     TrustsEveryone = "trusts-everyone",
-    /// A request met two limits that are the same but for their uids. Told once for each throttle that is met second.
+    /// A request met two limits that differ only in their uids. Logged once for each throttle that is met second.
     LimitedTwice = "limited-twice",
-    /// A request had no address of a peer, and nothing else names its client. Told once a second at most.
+    /// A request has no peer address, and nothing else names its client. Logged at most once a second.
     NoPeerAddress = "no-peer-address",
-    /// Every request costs more than the throttle can ever admit. Told once for each throttle.
+    /// The cost is higher than the throttle can ever admit. Logged once for each throttle.
     CostNeverFits = "cost-never-fits",
-    /// A memory backend is full, and forgets clients early. Told whenever their number has doubled; silenced by
+    /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
     /// [`MemoryBackend::silence`](crate::backend::MemoryBackend::silence).
     MemoryFull = "memory-full",
 }
 
-/// Its name.
+/// Writes the name.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -16,10 +16,14 @@ pub struct ThrottleLayer<T> {
     throttles: PhantomData<fn() -> T>,
 }
 
-/// One shared limit for a whole router.
+/// Returns a layer that checks one shared limit for a whole router, before anything inside of it runs.
 ///
-/// The limit is checked before anything inside runs. With `route_layer` requests that match no route are not charged. (A
-/// router that has it by `layer` and is merged into another throttles what matches no route at all, as axum's layers do.)
+/// axum decides which requests meet the layer:
+///
+/// - `route_layer`: requests that match a route which was added before.
+/// - `layer`: these, and requests for the fallback. **A fallback that is set after the layer is not limited**: write
+///   `.fallback(handler).layer(throttle_layer::<T>())`. A router with such a layer that is merged into another also
+///   limits requests that match no route.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -43,8 +47,12 @@ pub struct ThrottleLayer<T> {
 ///     .layer(traffik.layer());
 /// ```
 ///
-/// The place of a limit on [how many at once](crate::strategy::Concurrency) is held until the body of the response was sent, or
-/// is dropped.
+/// The permit of a [`Concurrency`](crate::strategy::Concurrency) limit is held until the body of the response was sent or
+/// is dropped. It does not follow an upgrade: for a WebSocket it ends with the handshake. To count open sockets, take
+/// `Throttled<T>` in the handler and move it into the task of the socket.
+///
+/// `axum::middleware::from_extractor::<Throttled<T>>()` is not the same: it charges CORS preflights, takes no rules, and
+/// releases a permit when the handler returns, before a streamed body is sent.
 ///
 /// The throttle's [`Identity`](crate::Throttle::Identity) must be found without the app's state. Where it needs the state,
 /// use `axum::middleware::from_extractor_with_state::<Throttled<T>, _>`.

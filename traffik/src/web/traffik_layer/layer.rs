@@ -3,24 +3,30 @@ use tower_layer::Layer;
 use super::TraffikService;
 use crate::engine::Traffik;
 
-/// Layer that carries a [`Traffik`] to everything that throttles. See [`Traffik::layer`].
+/// Layer that makes a [`Traffik`] available to throttles and handlers. See [`Traffik::layer`].
 #[derive(Clone, Debug)]
 pub struct TraffikLayer {
     traffik: Traffik,
 }
 
 impl Traffik {
-    /// Returns the layer that carries this handle to everything that throttles.
+    /// Returns the layer that makes this handle available to throttles and handlers. Add it after the routes, their
+    /// fallback, and every layer that throttles: axum runs the layer that was added last first.
     ///
-    /// It puts the handle into every request, where handlers extract it as a [`Traffik`] argument. It adds the RateLimit fields to every response whose request
-    /// met a limit (whoever made it, and without touching fields that are there), and gives back what a request was
-    /// charged when a later limit turns it away. What a client that is turned away had still to send is
-    /// [drained](crate::TraffikBuilder::drain_limit), so that it gets to read why.
+    /// The layer does four things:
     ///
-    /// A refusal is known by a mark in the response's extensions: a middleware of yours that makes a new response out of
-    /// one has to take its extensions along, or nothing is given back, and nothing drained.
+    /// - It puts the handle into each request. Handlers extract it as a [`Traffik`] argument.
+    /// - It adds the RateLimit fields to each response whose request met a limit. A field that the response already has
+    ///   stays as it is.
+    /// - It refunds the charges of a request that a later limit rejects.
+    /// - It [drains](crate::TraffikBuilder::drain_limit) the body of a rejected request, which lets the client read the
+    ///   response.
     ///
-    /// Add it after the routes, and after the layers that throttle: of axum's layers the one added last runs first.
+    /// The layer recognizes a rejection by a mark in the extensions of the response. Middleware between this layer and a
+    /// throttle, which is added before this layer, can replace the response of a throttle: it must then copy the
+    /// extensions. Without them nothing is refunded or drained.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use axum::{Router, routing::get};
