@@ -226,6 +226,9 @@ fn the_guide_has_a_section_and_a_row_for_each_and_for_no_other() {
     let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let names: Vec<_> = Warning::ALL.iter().map(|warning| warning.name()).collect();
     assert_eq!(sections, names);
+    for warning in Warning::ALL {
+        assert_eq!(warning.docs(), format!("docs/warnings.md#{warning}"));
+    }
     for name in &names {
         assert!(page.contains(&format!("| [`{name}`](#{name}) |")), "{name}");
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
