@@ -2,10 +2,23 @@
 //!
 //! The demo moves the clock of the limits by hand, so no window ends during a request.
 
-use std::{collections::HashMap, error::Error, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::HashMap,
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use reqwest::{Client, Method, Response, header::HeaderMap};
-use tokio::{net::TcpListener, sync::oneshot};
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, Response, header::HOST},
+};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 
 /// The `nth` request to a route, and the expected response.
@@ -60,12 +73,12 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let traffik = Traffik::new(MemoryBackend::new("myapp").clock(clock.clone()));
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let mut visitor = Visitor::new(format!("http://{}", listener.local_addr()?))?;
+    let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { stopped.await.unwrap_or_default() };
 
     let asking = async {
-        show(&mut visitor, &clock).await?;
+        show(&mut Visitor::connect(address).await?, &clock).await?;
         drop(stop);
         Ok(())
     };
@@ -85,31 +98,34 @@ async fn show(visitor: &mut Visitor, clock: &ManualClock) -> Result<(), Box<dyn 
     show_in_full(refusal).await
 }
 
-async fn show_in_full(refusal: Response) -> Result<(), Box<dyn Error>> {
+async fn show_in_full(refusal: Response<Incoming>) -> Result<(), Box<dyn Error>> {
     println!("{:?} {}", refusal.version(), refusal.status());
     for (name, value) in refusal.headers() {
         println!("{name}: {}", value.to_str()?);
     }
-    let body = refusal.text().await?;
+    let body = to_bytes(Body::new(refusal.into_body()), 1024).await?;
+    let body = String::from_utf8_lossy(&body);
     println!("\n{body}");
     expect("the body", &body.contains(r#""violated-policies":["api:items"]"#), &true)
 }
 
-/// A client that counts the requests that it sends.
+/// A connection to the program, and the number of requests that it sent to each route.
 struct Visitor {
-    client: Client,
-    base: String,
+    connection: http1::SendRequest<Body>,
+    address: SocketAddr,
     sent: HashMap<Route, u32>,
 }
 
 impl Visitor {
-    fn new(base: String) -> Result<Self, Box<dyn Error>> {
-        // The server is on this machine: ignore the proxies of the environment.
-        Ok(Self { client: Client::builder().no_proxy().build()?, base, sent: HashMap::new() })
+    async fn connect(address: SocketAddr) -> Result<Self, Box<dyn Error>> {
+        let stream = TcpStream::connect(address).await?;
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(driver);
+        Ok(Self { connection, address, sent: HashMap::new() })
     }
 
     /// Prints and checks each row, and returns the refusals.
-    async fn ask_all(&mut self, rows: &[Row]) -> Result<Vec<Response>, Box<dyn Error>> {
+    async fn ask_all(&mut self, rows: &[Row]) -> Result<Vec<Response<Incoming>>, Box<dyn Error>> {
         let mut refusals = Vec::new();
         for row in rows {
             let response = self.ask(row).await?;
@@ -121,11 +137,13 @@ impl Visitor {
     }
 
     /// Sends requests up to the one of the row. Those before it must be admitted.
-    async fn ask(&mut self, row: &Row) -> Result<Response, Box<dyn Error>> {
+    async fn ask(&mut self, row: &Row) -> Result<Response<Incoming>, Box<dyn Error>> {
         let (method, path) = &row.route;
         loop {
             let nth = self.sent.entry(row.route.clone()).and_modify(|sent| *sent += 1).or_insert(1);
-            let response = self.client.request(method.clone(), format!("{}{path}", self.base)).send().await?;
+            let request = Request::builder().method(method).uri(*path).header(HOST, self.address.to_string());
+            self.connection.ready().await?;
+            let response = self.connection.send_request(request.body(Body::empty())?).await?;
             let (status, which) = (response.status().as_u16(), format!("{method} {path}, request {nth}"));
             if *nth < row.nth {
                 expect(&which, &status, &200)?;

@@ -1,9 +1,9 @@
 //! The quick start: one backend, a limit for a route, two limits as one decision, and one limit for a whole router.
 //!
 //! ```text
-//! cargo run --example quickstart                  # serves on 127.0.0.1:3000
-//! cargo run --example quickstart -- --port 8080   # or on another port
-//! cargo run --example quickstart -- --demo        # sends requests to itself, prints the responses, and stops
+//! cargo run -p quickstart                  # serves on 127.0.0.1:3000
+//! cargo run -p quickstart -- --port 8080   # or on another port
+//! cargo run -p quickstart -- --demo        # sends requests to itself, prints the responses, and stops
 //! ```
 
 mod demo;
