@@ -2,6 +2,7 @@
 //!
 //! The same command runs on a laptop and in CI. `scripts/setup` installs the tools.
 
+mod api;
 mod ci;
 mod command;
 mod features;

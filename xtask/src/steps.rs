@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    api,
     command::{cargo, tool},
     features, instructions, layers, msrv, size,
 };
@@ -38,6 +39,8 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("test", "runs unit, integration and documentation tests", test),
     Step::new("loom", "checks the sequence lock with every order of threads", loom),
     Step::new("doc", "builds the documentation without warnings", doc),
+    Step::new("api", "compares the public API with docs/api", api::check),
+    Step::new("accept", "writes the public API to docs/api, for `api` to compare with", api::accept).by_hand(),
     Step::new("features", "builds published crates with every combination of features", features::check),
     Step::new("msrv", "builds published crates on the oldest Rust that they support", msrv::check),
     Step::new("instructions", "prints the instructions of the hot paths and how they changed", instructions::report),

@@ -43,6 +43,11 @@ impl Package {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
     }
 
+    /// Returns `true` if users get the crate. The others serve this repository only.
+    pub(crate) fn is_published(&self) -> bool {
+        self.publish.as_ref().is_none_or(|registries| !registries.is_empty())
+    }
+
     /// Returns the crates of the workspace that the library depends on.
     pub(crate) fn dependencies(&self) -> impl Iterator<Item = &String> {
         let own = self.dependencies.iter().filter(|dependency| dependency.kind.is_none() && dependency.path.is_some());
@@ -58,6 +63,6 @@ impl Workspace {
 
     /// Returns the published crates.
     pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
-        self.packages.iter().filter(|package| package.publish.as_ref().is_none_or(|registries| !registries.is_empty()))
+        self.packages.iter().filter(|package| package.is_published())
     }
 }
