@@ -106,7 +106,7 @@ async fn serve() -> Result<SocketAddr> {
         .route("/bare", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(bare)))
         .route("/connection", any(by_connection))
         .route("/client", any(by_client))
-        .layer(Traffik::new(MemoryBackend::new("bench")).layer());
+        .layer(Traffik::new(MemoryBackend::new("bench"))?.layer());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let app = app.into_make_service_with_connect_info::<SocketAddr>();

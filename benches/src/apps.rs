@@ -154,8 +154,9 @@ fn traffik(route: MethodRouter) -> Router {
     at("/", route)
 }
 
+#[expect(clippy::unwrap_used, reason = "a benchmark without an app fails")]
 fn at(path: &str, route: MethodRouter) -> Router {
-    Router::new().route(path, route).layer(Traffik::new(MemoryBackend::new("benches")).layer())
+    Router::new().route(path, route).layer(Traffik::new(MemoryBackend::new("benches")).unwrap().layer())
 }
 
 fn tower_governor() -> Result<Router> {

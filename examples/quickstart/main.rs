@@ -119,7 +119,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("  curl -i http://{address}/items");
     println!("  for i in $(seq 11); do curl -sS -X POST http://{address}/upload; echo; done");
 
-    let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    // Checks every throttle of the program now, rather than when a request meets it.
+    let traffik = Traffik::builder(MemoryBackend::new("myapp")).strict().build()?;
     serve(listener, traffik, shutdown_signal()).await
 }
 

@@ -71,7 +71,7 @@ fn is_ready<T: FromRequestParts<(), Rejection: std::fmt::Debug>>(traffik: &Traff
 
 #[test]
 fn check_that_needs_no_waiting_is_ready_on_the_first_poll() {
-    let traffik = Traffik::new(MemoryBackend::new("test"));
+    let traffik = Traffik::new(MemoryBackend::new("test")).unwrap();
     assert!(is_ready::<Throttled<One>>(&traffik));
     assert!(is_ready::<Throttled<(One, Two, Three)>>(&traffik));
 }
@@ -88,9 +88,10 @@ fn allocations(mut app: Router) -> u64 {
 }
 
 /// What `traffik.layer()` and the arguments of a handler add to the allocations of a request.
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn added<H: Handler<T, ()>, T: 'static>(handler: H) -> u64 {
     let app = |handler| Router::new().route("/", handler);
-    let traffik = Traffik::new(MemoryBackend::new("test"));
+    let traffik = Traffik::new(MemoryBackend::new("test")).unwrap();
     allocations(app(get(handler)).layer(traffik.layer())) - allocations(app(get(async || {})))
 }
 

@@ -46,6 +46,7 @@ throttle!(
 );
 
 /// The allocations of so many requests for a path to a service with a limit, and whether it met them.
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(super) fn allocations<T>(path: &'static str) -> (u64, bool)
 where
     T: traffik::Throttles,
@@ -53,7 +54,7 @@ where
         Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
     let inner: Inner = service_fn(answer as fn(_) -> _);
-    let service = Traffik::new(MemoryBackend::new("test")).layer().layer(throttle_layer::<T>().layer(inner));
+    let service = Traffik::new(MemoryBackend::new("test")).unwrap().layer().layer(throttle_layer::<T>().layer(inner));
     let send = || {
         let mut request = Request::new(Body::empty()).with_peer("127.0.0.1:1");
         *request.uri_mut() = Uri::from_static(path);

@@ -1,6 +1,18 @@
-//! Throttles that name a backend, where the app lacks it or where one decision would need two: found when an app is built.
+//! Throttles that name a backend, where the app lacks it or where one decision would need two.
 
-use traffik::{ConfigError, Throttle, Traffik, backend::MemoryBackend, throttled};
+mod log;
+
+use std::{cell::Cell, sync::LazyLock};
+
+use traffik::{
+    ConfigError, Error, Settings, Throttle, Traffik, TraffikBuilder,
+    backend::{Backend, MaybeReady, MemoryBackend},
+    on_error::Fallback,
+    throttled,
+    warning::Warning,
+};
+
+use self::log::build;
 
 #[throttled("backends:own", "5/min")]
 #[throttled("backends:local", "5/s", backend = "local")]
@@ -10,36 +22,97 @@ async fn across() {}
 #[limit("backends:derived", "5/min", backend = "local")]
 struct Derived;
 
+#[derive(Throttle)]
+#[limit("backends:plain", "5/min")]
+struct Plain;
+
 #[throttled(Derived)]
 async fn fine() {}
 
+/// The fallback of another app.
+static FALLBACK: LazyLock<MemoryBackend> = LazyLock::new(|| MemoryBackend::new("fallback"));
+
+thread_local! {
+    static EVALUATED: Cell<u32> = const { Cell::new(0) };
+}
+
+#[derive(Throttle)]
+#[limit("backends:fallback", "5/min", settings = with_fallback)]
+struct WithFallback;
+
+#[throttled(WithFallback)]
+#[throttled("backends:stacked", "5/min")]
+async fn stacked() {}
+
+fn with_fallback(settings: Settings) -> Settings {
+    EVALUATED.set(EVALUATED.get() + 1);
+    settings.on_error(Fallback::to(FALLBACK.clone()))
+}
+
 fn backend() -> MemoryBackend {
-    let _ = (across, fine);
+    let _ = (across, fine, stacked);
     MemoryBackend::new("backends")
 }
 
-#[test]
-fn building_an_app_names_the_backend_that_it_lacks() {
-    let error = Traffik::builder(backend()).backend("other", backend()).build().unwrap_err();
-    assert!(matches!(error, ConfigError::NoBackend { backend: "local", .. }), "{error}");
-    let error = error.to_string();
-    assert!(error.contains("(tests/macros/backends.rs:") && error.contains("has [\"other\"]"), "{error}");
+fn without_local() -> TraffikBuilder {
+    Traffik::builder(backend()).backend("other", backend())
 }
 
-#[test]
-fn building_an_app_names_the_limits_that_cannot_be_one_decision() {
-    let built = Traffik::builder(backend()).backend("local", backend()).build();
-    let expected = ConfigError::TwoBackends {
-        first: "backends:own",
-        first_backend: None,
-        second: "backends:local",
-        second_backend: Some("local"),
-    };
-    assert_eq!(built.map(|_| ()), Err(expected));
+fn with_local() -> TraffikBuilder {
+    Traffik::builder(backend()).backend("local", backend())
 }
 
 #[tokio::test]
-async fn without_a_build_only_what_lacks_its_backend_fails() {
-    let traffik = Traffik::new(backend());
-    assert!(matches!(traffik.hit::<Derived>("client").await.unwrap_err(), traffik::Error::Config(_)));
+async fn app_without_the_backend_of_a_declared_throttle_is_built_with_a_warning() {
+    let (built, lines) = build(without_local(), Warning::MissingBackend);
+    let [derived, local] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(derived.contains("backends::Derived (tests/macros/backends.rs:"), "{derived}");
+    assert!(local.contains("\"local\"") && local.contains("has [\"other\"]"), "{local}");
+
+    let traffik = built.unwrap();
+    assert!(traffik.hit::<Plain>("client").await.unwrap().is_admitted());
+    let error = traffik.hit::<Derived>("client").await.unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::NoBackend { .. })), "{error}");
+}
+
+#[test]
+fn app_without_the_backend_of_a_throttle_is_not_built_if_it_is_strict_or_registers_it() {
+    for app in [without_local().strict(), without_local().register::<Derived>()] {
+        let error = app.build().unwrap_err();
+        let ConfigError::NoBackend { uid, backend, .. } = &error else { panic!("{error}") };
+        assert_eq!((&**uid, &**backend), (Derived::UID, "local"));
+    }
+}
+
+#[test]
+fn building_an_app_warns_of_stacked_throttles_in_two_backends() {
+    let (built, lines) = build(with_local(), Warning::TwoBackends);
+    assert!(built.is_ok());
+    assert!(
+        matches!(lines.as_slice(), [line] if line.contains("\"backends:own\" (kept in the app's own")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn building_a_strict_app_fails_on_stacked_throttles_in_two_backends() {
+    let error = with_local().strict().build().unwrap_err();
+    let ConfigError::TwoBackends { first, first_backend, second, second_backend, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((&**first, first_backend.as_deref()), ("backends:own", None));
+    assert_eq!((&**second, second_backend.as_deref()), ("backends:local", Some("local")));
+}
+
+#[tokio::test]
+async fn settings_of_a_declared_throttle_are_evaluated_once_per_app() {
+    let traffik = with_local().register::<(WithFallback, Plain)>().build().unwrap();
+    assert!(traffik.hit::<WithFallback>("client").await.unwrap().is_admitted());
+    assert_eq!(EVALUATED.get(), 1);
+}
+
+#[tokio::test]
+async fn closing_an_app_closes_no_fallback_of_a_throttle_that_it_does_not_use() {
+    with_local().build().unwrap().close().await.unwrap();
+    assert!(matches!(FALLBACK.clear(), MaybeReady::Ready(Ok(()))));
 }

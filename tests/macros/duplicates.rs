@@ -1,14 +1,17 @@
-//! Throttles of one uid that macros declare are found when an app is built, wherever they are.
+//! Throttles of one uid in one program. An app may use one of them.
 
-use traffik::{ConfigError, DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend, throttled};
+mod log;
+
+use traffik::{
+    ConfigError, DefaultIdentity, Error, Rate, Throttle, Traffik, TraffikBuilder, backend::MemoryBackend, throttled,
+    warning::Warning,
+};
+
+use self::log::build;
 
 // The library declares one with this uid too.
 #[throttled("guestbook:search", "1/min")]
 async fn search() {}
-
-#[derive(Throttle)]
-#[limit("duplicates:used", "1/min")]
-struct Used;
 
 #[derive(Throttle)]
 #[limit("duplicates:by-hand", "1/min")]
@@ -22,36 +25,75 @@ impl Throttle for ByHand {
     type Identity = DefaultIdentity;
 }
 
-fn backend() -> MemoryBackend {
+fn builder() -> TraffikBuilder {
     // The library is in the program only if something of it is used.
     let _ = (guestbook::routes, search);
-    MemoryBackend::new("duplicates")
+    Traffik::builder(MemoryBackend::new("duplicates"))
+}
+
+#[tokio::test]
+async fn test_function_with_a_throttle_of_a_uid_has_an_app_of_its_own() {
+    #[derive(Throttle)]
+    #[limit("test:items", "1/min")]
+    struct Items;
+
+    let traffik = builder().register::<Items>().build().unwrap();
+    assert!(traffik.hit::<Items>("client").await.unwrap().is_admitted());
+    assert!(!traffik.hit::<Items>("client").await.unwrap().is_admitted());
+}
+
+#[tokio::test]
+async fn another_test_function_with_a_throttle_of_that_uid_has_an_app_of_its_own() {
+    #[derive(Throttle)]
+    #[limit("test:items", "1/min")]
+    struct Items;
+
+    let traffik = builder().build().unwrap();
+    assert!(traffik.hit::<Items>("client").await.unwrap().is_admitted());
+    assert!(!traffik.hit::<Items>("client").await.unwrap().is_admitted());
 }
 
 #[test]
-fn building_an_app_names_both() {
-    let error = Traffik::builder(backend()).build().unwrap_err();
-    let ConfigError::DuplicateUid { uid, first, second } = &error else { panic!("{error}") };
-    assert_eq!(*uid, "guestbook:search");
+fn building_an_app_warns_of_declared_throttles_with_one_uid() {
+    let (built, lines) = build(builder(), Warning::DuplicateUid);
+    assert!(built.is_ok());
+    let [line, items] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(line.contains("\"guestbook:search\"") && line.contains(Warning::DuplicateUid.docs()), "{line}");
     // File, line and column.
-    assert_eq!(*first, "duplicates::search (tests/macros/duplicates.rs:6:13)");
-    assert!(second.starts_with("guestbook::search (tests/macros/guestbook/src/lib.rs:"), "{second}");
-    assert!(error.to_string().contains(first) && error.to_string().contains(second), "{error}");
+    assert!(line.contains("duplicates::search (tests/macros/duplicates.rs:13:13)"), "{line}");
+    assert!(line.contains("guestbook::search (tests/macros/guestbook/src/lib.rs:"), "{line}");
+    assert!(items.contains("\"test:items\""), "{items}");
+
+    let (built, lines) = build(builder().silence(Warning::DuplicateUid), Warning::DuplicateUid);
+    assert!(built.is_ok() && lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn building_a_strict_app_fails_on_declared_throttles_with_one_uid() {
+    let (built, lines) = build(builder().strict().silence(Warning::DuplicateUid), Warning::DuplicateUid);
+    let error = built.unwrap_err();
+    let ConfigError::DuplicateUid { uid, first, second, .. } = &error else { panic!("{error}") };
+    assert_eq!(**uid, *"guestbook:search");
+    assert!(error.to_string().contains(&**first) && error.to_string().contains(&**second), "{error}");
+    assert!(lines.is_empty(), "{lines:?}");
 }
 
 #[tokio::test]
-async fn without_a_build_only_what_cannot_be_told_apart_fails() {
-    let traffik = Traffik::new(backend());
-    assert!(traffik.hit::<Used>("client").await.unwrap().is_admitted());
-
-    let error = traffik.hit::<ByHand>("client").await.unwrap_err().to_string();
-    let place = "duplicates::Declared (tests/macros/duplicates.rs:";
-    assert!(error.contains(place) && error.contains("duplicates::ByHand"), "{error}");
-    assert!(traffik.hit::<Declared>("client").await.unwrap().is_admitted());
-}
-
-#[tokio::test]
-async fn a_test_binary_may_allow_them() {
-    let traffik = Traffik::builder(backend()).allow_duplicate_uids().build().unwrap();
+async fn first_use_of_the_second_throttle_with_one_uid_fails() {
+    let traffik = builder().build().unwrap();
     assert!(traffik.hit::<ByHand>("client").await.unwrap().is_admitted());
+    for _ in 0..2 {
+        let error = traffik.hit::<Declared>("client").await.unwrap_err();
+        let Error::Config(ConfigError::DuplicateUid { first, second, .. }) = &error else { panic!("{error}") };
+        assert_eq!(**first, *"duplicates::ByHand");
+        assert!(second.starts_with("duplicates::Declared (tests/macros/duplicates.rs:"), "{error}");
+    }
+    assert!(!traffik.hit::<ByHand>("client").await.unwrap().is_admitted());
+    assert!(traffik.register::<Declared>().is_err());
+}
+
+#[test]
+fn building_an_app_fails_if_two_registered_throttles_have_one_uid() {
+    let built = builder().register::<(ByHand, Declared)>().build();
+    assert!(matches!(built, Err(ConfigError::DuplicateUid { .. })));
 }

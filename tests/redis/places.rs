@@ -180,7 +180,7 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
     let patient = Traffik::builder(redis.clone()).clock(clock.clone()).backend_timeout(Duration::from_secs(3600));
     let traffik = patient.build()?;
     let held = (traffik.hit::<Five>("alice").await?, traffik.hit::<Five>("alice").await?);
-    let elsewhere = Traffik::new(builder(&server).connect().await?.by_hand(clock.clone()));
+    let elsewhere = Traffik::new(builder(&server).connect().await?.by_hand(clock.clone()))?;
     for _ in 0..50 {
         let before = redis.stats().calls;
         clock.advance(Duration::from_secs(10));
@@ -200,7 +200,7 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
 #[tokio::test]
 async fn who_is_there_is_counted_again_once_redis_is_back() -> Result {
     let mut server = Server::start()?;
-    let traffik = Traffik::new(builder(&server).connect().await?);
+    let traffik = Traffik::new(builder(&server).connect().await?)?;
     let held = (traffik.hit::<Brief>("alice").await?, traffik.hit::<Brief>("alice").await?);
     server.kill()?;
     tokio::time::sleep(Duration::from_millis(700)).await;

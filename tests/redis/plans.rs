@@ -60,11 +60,8 @@ async fn status(app: &Router, user: &str, plan: &str) -> Result<u16> {
 /// Uses up a plan, and then has another: in this process, where the refusal is remembered, and in another one.
 async fn change<T: Throttle<Identity = DefaultIdentity>>(server: &Server) -> Result {
     let (here, there) = (builder(server).connect().await?, builder(server).connect().await?);
-    let app = |backend| {
-        let traffik = Traffik::new(backend);
-        Router::new().route("/", get(|_: Throttled<T>| async {})).layer(traffik.layer())
-    };
-    let (app, other_app) = (app(here.clone()), app(there));
+    let app = |traffik: Traffik| Router::new().route("/", get(|_: Throttled<T>| async {})).layer(traffik.layer());
+    let (app, other_app) = (app(Traffik::new(here.clone())?), app(Traffik::new(there)?));
     // A burst has the size that it has, whatever the limit.
     let grows = T::UID != "plans:gcra";
 
@@ -106,7 +103,7 @@ async fn a_change_of_plan_is_no_fresh_start() -> Result {
 #[tokio::test]
 async fn costs_of_any_size_are_as_in_memory() -> Result {
     let server = Server::start()?;
-    let traffik = Traffik::new(builder(&server).connect().await?);
+    let traffik = Traffik::new(builder(&server).connect().await?)?;
     let app = Router::new().route("/", get(|_: Throttled<InTokenBucket>| async {})).layer(traffik.layer());
     for cost in [11, u64::from(u32::MAX), 1 << 53, (1 << 53) + 1, u64::MAX] {
         assert_eq!(send(&app, "ann", "10/10d", cost).await?, (429, "10".to_owned()), "{cost}");

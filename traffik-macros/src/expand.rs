@@ -161,7 +161,6 @@ fn implementation(
             #traffik::__private::inventory::submit! {
                 #traffik::__private::DeclaredThrottle::new::<#name>(
                     ::core::concat!(::core::module_path!(), "::", #shown, " (", #place, ")"),
-                    #place,
                 )
             }
         };

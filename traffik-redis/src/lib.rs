@@ -11,7 +11,7 @@
 //!     .command_timeout(Duration::from_millis(50))
 //!     .connect()
 //!     .await?;
-//! let traffik = Traffik::new(redis);
+//! let traffik = Traffik::new(redis)?;
 //! # Ok(())
 //! # }
 //! ```

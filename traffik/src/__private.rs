@@ -6,10 +6,10 @@ pub use crate::limit::{DeclaredThrottle, Lookup, SameBackend};
 use crate::limit::{Settings, Throttle, ThrottleTable};
 pub use crate::web::Throttled as Permit;
 
-/// What `T` is in an app. Compiles for throttles only.
+/// Finds `T` in the list of an app. Compiles for throttles only.
 #[must_use]
 pub const fn throttle<T: Throttle>() -> Lookup {
-    ThrottleTable::get::<T>
+    ThrottleTable::find::<T>
 }
 
 /// Lets a closure be written without the type of its argument.

@@ -39,7 +39,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let traffik = Traffik::builder(MemoryBackend::new("myapp")).build()?;
+//!     let traffik = Traffik::builder(MemoryBackend::new("myapp")).strict().build()?;
 //!
 //!     let v1 = Router::new().route("/users", get(|| async { "users" }));
 //!     let app = Router::new()

@@ -15,7 +15,6 @@ type Result = std::result::Result<(), Error>;
 throttles! {
     Queue: "delays:queue", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(3));
     Faster: "delays:faster", "600/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(30)).cost(2);
-    SameQueue: "delays:queue", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(3)).cost(2);
     Pair: "delays:pair", "2/hour", Settings::new().strategy(SlidingWindowLog);
     Free: "delays:free", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new()).cost(0);
 }
@@ -23,7 +22,7 @@ throttles! {
 fn app() -> std::result::Result<(Traffik, ManualClock), Error> {
     let clock = ManualClock::new();
     let backend = MemoryBackend::new("test").clock(clock.clone());
-    Ok((Traffik::builder(backend).allow_duplicate_uids().build()?, clock))
+    Ok((Traffik::builder(backend).build()?, clock))
 }
 
 const fn millis(millis: u64) -> Duration {
@@ -61,17 +60,6 @@ async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> R
     assert!(!third.is_admitted() && third.of::<Queue>().is_some_and(traffik::Limit::is_admitted));
     assert_eq!(third.delay(), Duration::ZERO);
     assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(2000));
-    Ok(())
-}
-
-#[tokio::test]
-async fn hits_on_one_entry_go_on_together() -> Result {
-    let (traffik, _) = app()?;
-    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), Duration::ZERO);
-    // One and two more: they begin where the first ends, whichever of them tells it.
-    let both = traffik.hit::<(Queue, SameQueue)>("alice").await?;
-    assert!(both.iter().all(|limit| limit.delay() == millis(1000)), "{both:?}");
-    assert!(!traffik.hit::<Queue>("alice").await?.is_admitted());
     Ok(())
 }
 

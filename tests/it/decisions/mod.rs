@@ -2,6 +2,7 @@
 
 mod delays;
 mod handle;
+mod settings;
 mod several_hits;
 mod silent_backend;
 mod terse_backend;

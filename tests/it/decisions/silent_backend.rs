@@ -110,7 +110,7 @@ async fn close_ends_at_the_deadline_and_closes_the_other_backends() {
 #[tokio::test]
 async fn a_timeout_is_told_in_words() {
     let clock = ManualClock::new();
-    let traffik = Traffik::new(Silent(clock.clone()));
+    let traffik = Traffik::new(Silent(clock.clone())).unwrap();
     let call = tokio::spawn(async move { traffik.hit::<One>("alice").await });
     tokio::task::yield_now().await;
     clock.advance(Duration::from_secs(1));
@@ -119,7 +119,7 @@ async fn a_timeout_is_told_in_words() {
 
 #[tokio::test]
 async fn what_is_not_counted_waits_for_no_backend() {
-    let traffik = Traffik::new(Silent(ManualClock::new()));
+    let traffik = Traffik::new(Silent(ManualClock::new())).unwrap();
     assert!(traffik.hit::<(Unlimited, Free)>("alice").await.unwrap().is_admitted());
     assert!(traffik.hit::<One>(traffik::EXEMPTED).await.unwrap().is_admitted());
 }

@@ -70,7 +70,7 @@ impl Backend for Terse {
 
 #[tokio::test]
 async fn an_answer_that_leaves_a_hit_out_is_none() {
-    let traffik = Traffik::new(Terse);
+    let traffik = Traffik::new(Terse).unwrap();
     let errors = [
         traffik.hit::<One>("alice").await.map(|_| ()).unwrap_err(),
         traffik.hit::<(One, Five)>("alice").await.map(|_| ()).unwrap_err(),

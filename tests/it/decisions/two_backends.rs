@@ -110,29 +110,29 @@ async fn clear_and_close_are_about_all_of_them() -> Result {
 #[tokio::test]
 async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
     let app = App::new()?;
-    let expected = ConfigError::TwoBackends {
-        first: Five::UID,
-        first_backend: None,
-        second: Local::UID,
-        second_backend: Some("local"),
+    let is_expected = |error: &ConfigError| {
+        let ConfigError::TwoBackends { first, first_backend, second, second_backend, .. } = error else { return false };
+        (&**first, first_backend.as_deref()) == (Five::UID, None)
+            && (&**second, second_backend.as_deref()) == (Local::UID, Some("local"))
     };
     type Across = (Five, Seven, Local);
-    assert_eq!(app.traffik.register::<Across>(), Err(expected.clone()));
+    let registered = app.traffik.register::<Across>().unwrap_err();
+    assert!(is_expected(&registered), "{registered}");
     for error in [
         app.traffik.hit::<Across>("alice").await.unwrap_err(),
         app.traffik.peek::<Across>("alice").await.unwrap_err(),
         app.traffik.reset::<Across>("alice").await.unwrap_err(),
     ] {
-        assert!(matches!(&error, Error::Config(config) if *config == expected), "{error}");
+        assert!(matches!(&error, Error::Config(config) if is_expected(config)), "{error}");
     }
     assert_eq!(app.lens(), (0, 0), "nothing was charged");
 
-    let message = expected.to_string();
+    let message = registered.to_string();
     for part in ["\"decisions:five\" (kept in the app's own backend)", "local\" (kept in the backend \"local\")"] {
         assert!(message.contains(part), "{message}");
     }
     let built = Traffik::builder(app.own).backend("local", app.local).register::<Across>().build();
-    assert_eq!(built.map(|_| ()), Err(expected));
+    assert!(is_expected(&built.unwrap_err()));
     Ok(())
 }
 
@@ -140,7 +140,8 @@ async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
 async fn a_backend_that_is_missing_is_an_error_that_says_how_to_add_it() -> Result {
     let app = App::new()?;
     let error = app.traffik.hit::<Elsewhere>("alice").await.unwrap_err();
-    assert!(matches!(error, Error::Config(ConfigError::NoBackend { backend: "elsewhere", .. })), "{error}");
+    let Error::Config(ConfigError::NoBackend { backend, .. }) = &error else { panic!("{error}") };
+    assert_eq!(**backend, *"elsewhere");
     let message = error.to_string();
     for part in
         ["Elsewhere", Elsewhere::UID, "(it has [\"local\"])", "`Traffik::builder(..).backend(\"elsewhere\", ..)`"]
@@ -150,7 +151,7 @@ async fn a_backend_that_is_missing_is_an_error_that_says_how_to_add_it() -> Resu
 
     let built = Traffik::builder(app.own.clone()).register::<Elsewhere>().build().map(|_| ());
     assert!(matches!(&built, Err(ConfigError::NoBackend { has, .. }) if has.is_empty()), "{built:?}");
-    assert!(Traffik::new(app.own).register::<(Five, Elsewhere)>().is_err());
+    assert!(Traffik::new(app.own)?.register::<(Five, Elsewhere)>().is_err());
     Ok(())
 }
 
@@ -159,7 +160,7 @@ async fn a_name_given_twice_is_an_error() {
     let clock = ManualClock::new();
     let builder = Traffik::builder(store(&clock)).backend("a", store(&clock)).backend("b", store(&clock));
     let error = builder.backend("a", store(&clock)).build().unwrap_err();
-    assert_eq!(error, ConfigError::DuplicateBackend { name: "a" });
+    assert!(matches!(&error, ConfigError::DuplicateBackend { name, .. } if **name == *"a"), "{error}");
     assert!(error.to_string().contains("\"a\""), "{error}");
 }
 

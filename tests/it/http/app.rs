@@ -28,9 +28,10 @@ macro_rules! throttle {
 pub(crate) use throttle;
 
 /// A handle whose limits go by a clock that stands still until it is moved. It stands where windows begin.
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(crate) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
-    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())), clock)
+    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())).unwrap(), clock)
 }
 
 /// The same with settings.

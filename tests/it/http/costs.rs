@@ -51,7 +51,10 @@ async fn what_costs_nothing_is_asked_nothing() {
     let app = Router::new()
         .route("/", get(|permit: Throttled<Free>| async move { permit.tightest().is_counted().to_string() }))
         .route("/function", get(|permit: Throttled<FreeForAll>| async move { permit.tightest().cost().to_string() }))
-        .route("/both", get(|permit: Throttled<(Free, Paid, FreeForAll)>| async move { permit.tightest().uid() }))
+        .route(
+            "/both",
+            get(|permit: Throttled<(Free, Paid, FreeForAll)>| async move { permit.tightest().uid().to_owned() }),
+        )
         .layer(traffik.layer());
     let server = Server::start(app).await;
 

@@ -13,8 +13,9 @@ fn app(routes: impl FnOnce(Router) -> Router) -> Router {
     routes(Router::new().route("/", get(namespace)))
 }
 
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn named(namespace: &str) -> Traffik {
-    Traffik::new(MemoryBackend::new(namespace))
+    Traffik::new(MemoryBackend::new(namespace)).unwrap()
 }
 
 #[tokio::test]

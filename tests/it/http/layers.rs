@@ -139,7 +139,7 @@ async fn the_inner_service_is_not_called_when_the_limit_has_no_room() {
 async fn the_inner_service_is_not_called_before_the_decision() {
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone()).unwrap();
     let (service, calls) = counted(&traffik);
     backend.hangs();
 

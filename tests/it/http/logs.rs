@@ -166,7 +166,7 @@ async fn a_secret_is_in_no_log() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone()).unwrap();
     let app = Router::new().route("/", get(|_: Throttled<ByKey>| async {})).layer(traffik.layer());
 
     assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 200);

@@ -205,7 +205,7 @@ fn a_uid_that_no_throttle_has_is_an_error_that_names_those_near() {
     };
     let error = build("rules:else-where").unwrap_err();
     assert!(
-        matches!(&error, ConfigError::UnknownUid { uid: "rules:else-where", near } if near.first() == Some(&"rules:elsewhere"))
+        matches!(&error, ConfigError::UnknownUid { uid, near, .. } if **uid == *"rules:else-where" && *near[0] == *"rules:elsewhere")
     );
     let text = error.to_string();
     assert!(text.contains("did you mean one of [\"rules:elsewhere\"") && text.contains(".register::<T>()"), "{text}");

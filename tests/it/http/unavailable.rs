@@ -17,10 +17,11 @@ throttle!(Site, "site", "100/hour");
 
 const REDUCED: &str = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
 
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn unsteady() -> (Unsteady, Traffik, ManualClock) {
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone()).unwrap();
     (backend, traffik, clock)
 }
 

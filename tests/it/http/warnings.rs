@@ -211,7 +211,7 @@ async fn a_store_that_is_full_is_told_as_often_as_its_losses_double() {
     let full = || MemoryBackend::new("test").max_entries(16);
     let silent = full().silence(Warning::MemoryFull).clock(ManualClock::new());
     for (backend, times) in [(silent, 0), (full(), 8)] {
-        let traffik = Traffik::new(backend.clone());
+        let traffik = Traffik::new(backend.clone()).unwrap();
         for client in 0..200 {
             assert!(traffik.hit::<Search>(client).await.unwrap().is_admitted());
         }
@@ -234,7 +234,16 @@ fn the_guide_has_a_section_and_a_row_for_each_and_for_no_other() {
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
     }
     // Logs are searched for them, and filters written: they stay as they are.
-    let known =
-        ["untrusted-forwarding-header", "trusts-everyone", "limited-twice", "no-peer-address", "cost-never-fits"];
-    assert_eq!(names, [&known[..], &["memory-full"]].concat());
+    let known = [
+        "untrusted-forwarding-header",
+        "trusts-everyone",
+        "limited-twice",
+        "no-peer-address",
+        "cost-never-fits",
+        "missing-backend",
+        "duplicate-uid",
+        "two-backends",
+        "memory-full",
+    ];
+    assert_eq!(names, known);
 }

@@ -162,7 +162,7 @@ fn runtime() -> std::io::Result<Runtime> {
 async fn refund_of_a_backend_that_decides_without_waiting_runs_once_if_it_waits() -> Result {
     for is_elsewhere in [false, true] {
         let backend = Gated { decides_now: true, ..Gated::with_clock(&ManualClock::new()) };
-        let (traffik, gate) = (Traffik::new(backend.clone()), Arc::clone(&backend.gate));
+        let (traffik, gate) = (Traffik::new(backend.clone())?, Arc::clone(&backend.gate));
         let held = traffik.hit::<Two>("alice").await?;
         backend.open(false);
         if is_elsewhere {
@@ -201,7 +201,7 @@ async fn refund_of_a_backend_that_decides_without_waiting_is_tried_again_if_it_d
 async fn refund_that_panics_does_not_panic_where_a_permit_is_dropped() -> Result {
     let clock = ManualClock::new();
     let backend = Gated { decides_now: true, ..Gated::with_clock(&clock) };
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone())?;
     let held = traffik.hit::<Two>("alice").await?;
     backend.gate.panics.store(true, Ordering::Relaxed);
     drop(held);
@@ -215,7 +215,7 @@ async fn refund_that_panics_does_not_panic_where_a_permit_is_dropped() -> Result
 async fn renewal_that_panics_is_made_again_later() -> Result {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
-    let (traffik, gate) = (Traffik::new(backend.clone()), &backend.gate);
+    let (traffik, gate) = (Traffik::new(backend.clone())?, &backend.gate);
     let held = traffik.hit::<Two>("alice").await?;
     gate.panics.store(true, Ordering::Relaxed);
     clock.advance(Concurrency::LEASE / 3);
@@ -233,7 +233,7 @@ fn refund_whose_runtime_ends_is_finished_by_another_one() -> Result {
     for decides_now in [false, true] {
         for is_left in [false, true] {
             let backend = Gated { decides_now, ..Gated::with_clock(&ManualClock::new()) };
-            let (traffik, gate) = (Traffik::new(backend.clone()), &backend.gate);
+            let (traffik, gate) = (Traffik::new(backend.clone())?, &backend.gate);
             let (ends, stays) = (runtime()?, runtime()?);
             let held = ends.block_on(traffik.hit::<Two>("alice"))?;
             let mut other = Some(stays.block_on(traffik.hit::<Two>("bob"))?);
@@ -286,7 +286,7 @@ fn refund_whose_runtime_ends_is_tried_again_by_another_one_if_it_did_not_run() -
 #[test]
 fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() -> Result {
     let backend = Gated::with_clock(&ManualClock::new());
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone())?;
     let (ends, stays) = (runtime()?, runtime()?);
     let held = ends.block_on(traffik.hit::<Two>("alice"))?;
     // The runtime of the renewal task ends, and then the permit is dropped where another one is entered.
@@ -303,7 +303,7 @@ fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() ->
 #[test]
 fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
     let backend = Gated::with_clock(&ManualClock::new());
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone())?;
     let stays = runtime()?;
     let held = traffik.hit::<Two>("alice").now_or_never().ok_or("it waits")??;
     let _other = stays.block_on(traffik.hit::<Two>("bob"))?;
@@ -321,7 +321,7 @@ fn interrupted_renewal()
 -> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Charge; 2], Runtime), Box<dyn Error>> {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
-    let traffik = Traffik::new(backend.clone());
+    let traffik = Traffik::new(backend.clone())?;
     let (ends, stays) = (runtime()?, runtime()?);
     let held = [ends.block_on(traffik.hit::<Two>("alice"))?, stays.block_on(traffik.hit::<Two>("bob"))?];
     backend.open(false);

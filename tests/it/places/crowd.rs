@@ -15,7 +15,7 @@ places!(Ten, "ten", "10/30s");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
-    let traffik = Traffik::new(MemoryBackend::new("test"));
+    let traffik = Traffik::new(MemoryBackend::new("test"))?;
     let (there, most, admitted) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
     let mut tasks = JoinSet::new();
     for seed in 0..500 {

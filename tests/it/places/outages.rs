@@ -21,10 +21,11 @@ places!(Two, "two", "2/30s");
 
 const THIRD: Duration = Duration::from_secs(10);
 
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn app() -> (Traffik, Moody, ManualClock) {
     let clock = ManualClock::new();
     let moody = Moody::new(&clock);
-    (Traffik::new(moody.clone()), moody, clock)
+    (Traffik::new(moody.clone()).unwrap(), moody, clock)
 }
 
 /// A second at a time, as the renewal task tries again.
@@ -102,7 +103,7 @@ async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
     for on_error in [Fallback::to(spare.clone()).into(), traffik::on_error::OnError::from(Failover::to(spare.clone()))]
     {
         let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(on_error);
-        let traffik = builder.allow_duplicate_uids().build()?;
+        let traffik = builder.build()?;
         moody.is(Mood::IsAway);
         let held = traffik.hit::<Two>("alice").await?;
         assert!(held.is_admitted() && held.is_from_fallback());
@@ -129,7 +130,7 @@ async fn who_is_let_through_uncounted_holds_nothing() -> Result {
     let clock = ManualClock::new();
     let moody = Moody::new(&clock);
     let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(Allow);
-    let traffik = builder.allow_duplicate_uids().build()?;
+    let traffik = builder.build()?;
     moody.is(Mood::Fails);
     let (one, other) = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
     let third = traffik.hit::<Two>("alice").await?;
@@ -146,7 +147,7 @@ async fn failure_is_logged_in_the_span_of_the_caller() -> Result {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let moody = Moody::new(&clock);
-    let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(Allow).allow_duplicate_uids().build()?;
+    let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(Allow).build()?;
     moody.is(Mood::Fails);
     let charge = traffik.hit::<Two>("alice").instrument(tracing::info_span!("request", number = 17)).await?;
     assert!(charge.is_unchecked());
@@ -181,7 +182,7 @@ async fn a_function_that_panics_is_the_users_own() -> Result {
         assert!(failure.uid().is_empty(), "this is meant to be");
         Ok::<_, Infallible>(Resolution::Admit)
     };
-    let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(panics).allow_duplicate_uids().build()?;
+    let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(panics).build()?;
     moody.is(Mood::Fails);
     let hit = tokio::spawn(async move { traffik.hit::<Two>("alice").await.map(|held| held.is_admitted()) });
     assert!(hit.await.is_err_and(|error| error.is_panic()));

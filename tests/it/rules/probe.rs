@@ -40,9 +40,10 @@ pub(crate) fn get(path: &str) -> Request<Body> {
 }
 
 /// Whether the throttle of a layer applies to a request: its response tells of it then. Nothing has to be waited for.
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(crate) fn applies(layer: &ThrottleLayer<Probe>, request: Request<Body>) -> bool {
     let inner = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
-    let service = Traffik::new(MemoryBackend::new("test")).layer().layer(layer.layer(inner));
+    let service = Traffik::new(MemoryBackend::new("test")).unwrap().layer().layer(layer.layer(inner));
     let response = answer(service, request.with_peer("127.0.0.1:1"));
     assert_eq!(response.status(), 200);
     response.headers().contains_key("ratelimit")

@@ -123,7 +123,7 @@ impl Connection {
     async fn open() -> Self {
         let (clock, (sender, questions)) = (ManualClock::new(), mpsc::unbounded_channel());
         let store = MemoryBackend::new("test").clock(clock.clone());
-        let traffik = Traffik::new(Gated { store, questions: sender });
+        let traffik = Traffik::new(Gated { store, questions: sender }).unwrap();
         let (mut parts, ()) = Request::new(()).with_peer("127.0.0.1:50000").into_parts();
         parts.extensions.insert(traffik.clone());
         let user = Messages::<Chat>::from_request_parts(&mut parts, &()).await.unwrap();

@@ -33,9 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const A_WHILE: Duration = Duration::from_millis(100);
 
 /// A handle whose limits go by a clock that stands still until it is moved.
+#[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(super) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
-    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())), clock)
+    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())).unwrap(), clock)
 }
 
 /// What comes out of connections as they end.

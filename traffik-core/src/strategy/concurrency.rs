@@ -33,7 +33,7 @@ use crate::{clock::Timestamp, rate::Rate};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let (first, second) = (traffik.hit::<Reports>("alice").await?, traffik.hit::<Reports>("alice").await?);
 /// assert!(first.is_admitted() && second.is_admitted());
 /// assert!(!traffik.hit::<Reports>("alice").await?.is_admitted());

@@ -32,7 +32,7 @@ pub struct TraffikBuilder {
     backend_timeout: Duration,
     on_error: Option<OnError>,
     ipv6_prefix: u8,
-    allow_duplicate_uids: bool,
+    is_strict: bool,
     told: Told,
     throttles: Vec<Register>,
     pub(crate) request: RequestDefaults,
@@ -65,7 +65,7 @@ impl TraffikBuilder {
             backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
             on_error: None,
             ipv6_prefix: Self::IPV6_PREFIX,
-            allow_duplicate_uids: false,
+            is_strict: false,
             told: Told::default(),
             throttles: Vec::new(),
             request: RequestDefaults::default(),
@@ -125,10 +125,21 @@ impl TraffikBuilder {
         self
     }
 
-    /// Lets different throttles have one uid, and so share what is counted. It is meant for test binaries in which many
-    /// apps declare throttles of their own.
-    pub fn allow_duplicate_uids(self) -> Self {
-        Self { allow_duplicate_uids: true, ..self }
+    /// Returns an error from [`build`](Self::build) for every throttle that this app cannot use, whether it is registered or
+    /// only declared somewhere in the program. For a program with a single app.
+    ///
+    /// Without this the app warns of a declared throttle that names a backend which the app lacks, has the uid of another, or is
+    /// stacked on a handler with throttles of another backend. The first request that meets the throttle is then answered with
+    /// the error.
+    ///
+    /// ```
+    /// use traffik::{Traffik, backend::MemoryBackend};
+    ///
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).strict().build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn strict(self) -> Self {
+        Self { is_strict: true, ..self }
     }
 
     /// Does not warn of this, which is meant so. See [`warning`](crate::warning).
@@ -137,41 +148,26 @@ impl TraffikBuilder {
         self
     }
 
-    /// The handle.
+    /// Returns the handle.
+    ///
+    /// Checks each throttle that is [registered](Self::register), and each that a macro declares anywhere in the program.
     ///
     /// # Errors
     ///
-    /// When a throttle that a macro declares, anywhere in the program, or one that is [registered](Self::register), is set
-    /// up wrong, or has the uid of another; when rules are added to a uid that none of them has; when those that are one decision are kept in different backends; and when two
-    /// backends have one name.
+    /// Returns an error if
+    ///
+    /// - a throttle cannot work in any app: its strategy does not go with its rate, a rule of it cannot be used, or it names
+    ///   its clients twice;
+    /// - a registered throttle names a backend that the app lacks, or has the uid of another registered throttle, or the
+    ///   throttles of a registered tuple are kept in different backends. For throttles that are only declared this is a
+    ///   [warning](crate::warning), unless the app is [strict](Self::strict);
+    /// - rules are added to a uid that no throttle has;
+    /// - two backends have one name.
     pub fn build(self) -> Result<Traffik, ConfigError> {
-        if !self.allow_duplicate_uids {
-            ThrottleTable::check_uids()?;
-        }
         self.check_names()?;
-        let throttles = self.throttles.clone();
         if let Some(client_ip) = &self.request.client_ip {
             warn_of_trust(client_ip, None, &self.told);
         }
-        let traffik = self.unchecked();
-        traffik.app.table.check_declared()?;
-        for register in throttles {
-            register(&traffik)?;
-        }
-        traffik.app.table.check_rules()?;
-        Ok(traffik)
-    }
-
-    fn check_names(&self) -> Result<(), ConfigError> {
-        let mut names = HashSet::new();
-        match self.named.iter().find(|named| !names.insert(named.name)) {
-            Some(Named { name, .. }) => Err(ConfigError::DuplicateBackend { name }),
-            None => Ok(()),
-        }
-    }
-
-    /// The handle, with nothing registered that could be wrong.
-    pub(super) fn unchecked(self) -> Traffik {
         let store = |name, backend, clock: &AnyClock| {
             let clock = self.clock.as_ref().unwrap_or(clock).clone();
             Store::new(name, backend, clock, self.backend_timeout)
@@ -180,14 +176,24 @@ impl TraffikBuilder {
         let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
         let stores = Stores::new(own, named);
         let policies = Policies::new(self.on_error, &stores);
-        let table = ThrottleTable::new(stores, policies, Arc::new(self.told), self.allow_duplicate_uids);
-        let table = table.with_rules(self.request.rules.clone());
-        Traffik::from(App {
+        let traffik = Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),
             ipv6_prefix: self.ipv6_prefix,
-            table,
+            table: ThrottleTable::new(stores, policies, self.told, self.request.rules.clone()),
             request: self.request,
-        })
+        });
+        self.throttles.into_iter().try_for_each(|register| register(&traffik))?;
+        traffik.app.table.check_declared(self.is_strict)?;
+        traffik.app.table.check_rules()?;
+        Ok(traffik)
+    }
+
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let mut names = HashSet::new();
+        match self.named.iter().find(|named| !names.insert(named.name)) {
+            Some(Named { name, .. }) => Err(ConfigError::DuplicateBackend { name: (*name).into() }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -198,10 +204,13 @@ impl From<App> for Traffik {
 }
 
 impl Traffik {
-    /// A handle that keeps its limits in `backend`, and leaves everything else at its default.
-    #[must_use]
-    pub fn new(backend: impl Backend) -> Self {
-        TraffikBuilder::new(backend).unchecked()
+    /// Returns a handle that keeps its limits in `backend`, and leaves everything else at its default.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Traffik::builder(backend).build()`](TraffikBuilder::build).
+    pub fn new(backend: impl Backend) -> Result<Self, ConfigError> {
+        Self::builder(backend).build()
     }
 
     /// Sets up a handle that keeps its limits in `backend`.
@@ -215,7 +224,7 @@ impl Traffik {
         Self::from(App {
             clock: AnyClock::system(),
             ipv6_prefix: TraffikBuilder::IPV6_PREFIX,
-            table: ThrottleTable::new(Stores::default(), Policies::default(), Arc::default(), true),
+            table: ThrottleTable::default(),
             request: RequestDefaults::default(),
         })
     }

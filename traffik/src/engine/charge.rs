@@ -20,7 +20,7 @@ use crate::{engine::Limits, store::HITS_INLINE};
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let charge = traffik.hit::<Mails>("alice").await?;
 /// assert_eq!(charge.tightest().remaining(), 1);
 ///

@@ -31,7 +31,7 @@ impl Traffik {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
     ///
     /// // A mail to five people, of somebody who has a larger plan.
     /// let business: Rate = "100/hour".parse()?;

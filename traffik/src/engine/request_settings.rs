@@ -82,13 +82,13 @@ impl TraffikBuilder {
     ///
     /// A uid that no throttle has is a [`ConfigError::UnknownUid`](crate::ConfigError::UnknownUid). Throttles that macros
     /// declare are known; one whose `impl Throttle` is written by hand is when it is [registered](Self::register).
-    pub fn rule(mut self, uid: &'static str, rule: Rule) -> Self {
+    pub fn rule(mut self, uid: &str, rule: Rule) -> Self {
         self.request.rules.add_rule(uid, rule);
         self
     }
 
     /// Adds a bypass to the throttle with this uid, which may be another module's. See [`Bypass`].
-    pub fn bypass(mut self, uid: &'static str, bypass: Bypass) -> Self {
+    pub fn bypass(mut self, uid: &str, bypass: Bypass) -> Self {
         self.request.rules.add_bypass(uid, bypass);
         self
     }

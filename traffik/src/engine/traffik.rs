@@ -5,7 +5,7 @@ use traffik_core::{backend::BackendError, client::Client, clock::AnyClock, decis
 
 use super::{Charge, Check, Checks, Error, Limits};
 use crate::{
-    limit::{ConfigError, Definition, Throttle, ThrottleTable, Throttles, register},
+    limit::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, register},
     on_error::Decided,
     request::RequestDefaults,
     store::HITS_INLINE,
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 ///
 /// let limits = traffik.hit::<Mails>(("user", 42)).await?;
 /// assert!(limits.is_admitted());
@@ -147,7 +147,7 @@ impl Traffik {
     }
 
     pub(crate) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
-        self.app.table.get::<T>()
+        self.app.table.get::<T>(KnownBy::Met)
     }
 
     pub(crate) fn requests(&self) -> &RequestDefaults {
@@ -181,7 +181,7 @@ impl Traffik {
     pub(super) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, Error> {
         let client = self.counted_as(client);
         let check = |definition| Check::new(definition, definition.settings.cost, client.clone());
-        Ok(T::define(&self.app.table)?.map_into(check))
+        Ok(T::define(&self.app.table, KnownBy::Met)?.map_into(check))
     }
 }
 

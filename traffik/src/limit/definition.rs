@@ -102,10 +102,10 @@ impl Definition {
         match definitions.find(|definition| address(definition) != address(first)) {
             None => Ok(first.store.as_ref()),
             Some(second) => Err(ConfigError::TwoBackends {
-                first: first.uid,
-                first_backend: first.settings.backend,
-                second: second.uid,
-                second_backend: second.settings.backend,
+                first: first.uid.into(),
+                first_backend: first.settings.backend.map(Into::into),
+                second: second.uid.into(),
+                second_backend: second.settings.backend.map(Into::into),
             }),
         }
     }
@@ -114,10 +114,10 @@ impl Definition {
     fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
         if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
             let named = stores.named(name).cloned().ok_or_else(|| ConfigError::NoBackend {
-                uid: self.uid,
-                throttle: self.name,
-                backend: name,
-                has: stores.names().collect(),
+                uid: self.uid.into(),
+                throttle: self.name.into(),
+                backend: name.into(),
+                has: stores.names().map(Into::into).collect(),
             });
             self.store = Some(named?);
         }
@@ -132,20 +132,24 @@ impl Definition {
             return Ok(());
         }
         self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
-            uid: self.uid,
-            throttle: self.name,
+            uid: self.uid.into(),
+            throttle: self.name.into(),
             rate,
             source,
         })
     }
 
     fn check_request<T: Throttle>(&self, told: &Told) -> Result<(), ConfigError> {
-        let (uid, throttle, request) = (self.uid, self.name, &self.settings.request);
+        let request = &self.settings.request;
         if request.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
-            return Err(ConfigError::TwoIdentities { uid, throttle });
+            return Err(ConfigError::TwoIdentities { uid: self.uid.into(), throttle: self.name.into() });
         }
-        request.warn(uid, told);
-        request.applies.check().map_err(|source| ConfigError::Rule { uid, throttle, source })
+        request.warn(self.uid, told);
+        request.applies.check().map_err(|source| ConfigError::Rule {
+            uid: self.uid.into(),
+            throttle: self.name.into(),
+            source,
+        })
     }
 
     fn check(&self, told: &Told) -> Result<(), ConfigError> {
@@ -154,8 +158,8 @@ impl Definition {
         }
         let strategy = &self.settings.strategy;
         strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
-            uid: self.uid,
-            throttle: self.name,
+            uid: self.uid.into(),
+            throttle: self.name.into(),
             source,
         })?;
         let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));

@@ -1,33 +1,38 @@
 use thiserror::Error;
 use traffik_core::{rate::Rate, strategy::StrategyError};
 
-use crate::request::{ProxyError, RuleError};
+use super::known::KnownThrottle;
+use crate::{
+    request::{ProxyError, RuleError},
+    warning::Warning,
+};
 
 /// A throttle or an app that is set up wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Two throttles have one uid.
     #[error(
         "the throttles {first} and {second} have the same uid {uid:?}: give one of them another, or use one type in \
-         both places to share the limit (a test binary that builds many apps may allow it with \
-         `Traffik::builder(..).allow_duplicate_uids()`)"
+         both places to share the limit"
     )]
+    #[non_exhaustive]
     DuplicateUid {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle that was known first, with its place in the source where a macro declared it.
-        first: &'static str,
+        first: Box<str>,
         /// The throttle that came later, likewise.
-        second: &'static str,
+        second: Box<str>,
     },
     /// The strategy of a throttle does not go with its rate.
     #[error("the throttle `{throttle}` (uid {uid:?}) cannot work: {source}")]
+    #[non_exhaustive]
     Strategy {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
         /// What is out of bounds.
         source: StrategyError,
     },
@@ -35,11 +40,12 @@ pub enum ConfigError {
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) cannot work at the rate {rate}, which it was given for a request: {source}"
     )]
+    #[non_exhaustive]
     RateOfRequest {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
         /// The rate.
         rate: Rate,
         /// What is out of bounds.
@@ -50,19 +56,21 @@ pub enum ConfigError {
         "the throttle `{throttle}` (uid {uid:?}) names its client twice: by its type `Identity` and by an identifier in its \
          settings. Make the type `DefaultIdentity`, or leave the identifier out"
     )]
+    #[non_exhaustive]
     TwoIdentities {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
     },
     /// The rules of a throttle cannot be used.
     #[error("the throttle `{throttle}` (uid {uid:?}) cannot be ruled: {source}")]
+    #[non_exhaustive]
     Rule {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
         /// What is wrong.
         source: RuleError,
     },
@@ -71,42 +79,46 @@ pub enum ConfigError {
         "rules are added to the uid {uid:?}, which no throttle has that this app knows{}: one whose `impl Throttle` is \
          written by hand is made known with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
     )]
+    #[non_exhaustive]
     UnknownUid {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The uids of throttles that it may be meant for.
-        near: Box<[&'static str]>,
+        near: Box<[Box<str>]>,
     },
     /// A layer has rules for a throttle that is not one of its own.
     #[error("`throttle_layer::<{layer}>()` has rules for `{throttle}` (uid {uid:?}), which is none of its throttles")]
+    #[non_exhaustive]
     NotInLayer {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
         /// The throttles of the layer.
-        layer: &'static str,
+        layer: Box<str>,
     },
     /// A throttle names a backend that the app does not have.
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) is kept in the backend {backend:?}, which this app does not have{}: add it with \
          `Traffik::builder(..).backend({backend:?}, ..)`", but_has(.has)
     )]
+    #[non_exhaustive]
     NoBackend {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
         /// The name of the backend.
-        backend: &'static str,
+        backend: Box<str>,
         /// The names of those that the app has, beside its own.
-        has: Box<[&'static str]>,
+        has: Box<[Box<str>]>,
     },
     /// Two backends of an app have one name.
     #[error("two backends of this app have the name {name:?}: give one of them another")]
+    #[non_exhaustive]
     DuplicateBackend {
         /// The name.
-        name: &'static str,
+        name: Box<str>,
     },
     /// A proxy that is to be trusted is neither an address nor a network.
     #[error(transparent)]
@@ -115,42 +127,55 @@ pub enum ConfigError {
     #[error(
         "the throttles {first:?} (kept in {}) and {second:?} (kept in {}) cannot be one decision, since no backend charges for \
          another: keep them in one backend, or make them separate arguments of the handler, which are decided in order",
-        called(.first_backend), called(.second_backend)
+        called(.first_backend.as_deref()), called(.second_backend.as_deref())
     )]
+    #[non_exhaustive]
     TwoBackends {
         /// The uid of the throttle that is written first.
-        first: &'static str,
+        first: Box<str>,
         /// The name of its backend, if it is not the app's own.
-        first_backend: Option<&'static str>,
+        first_backend: Option<Box<str>>,
         /// The uid of the first throttle after it that is kept elsewhere.
-        second: &'static str,
+        second: Box<str>,
         /// The name of that one's backend, likewise.
-        second_backend: Option<&'static str>,
+        second_backend: Option<Box<str>>,
     },
 }
 
 impl ConfigError {
-    pub(crate) fn duplicate(uid: &'static str, first: &'static str, second: &'static str) -> Self {
-        Self::DuplicateUid { uid, first, second }
+    pub(super) fn duplicate(first: &KnownThrottle, second: &KnownThrottle) -> Self {
+        Self::DuplicateUid { uid: second.uid.into(), first: first.name.into(), second: second.name.into() }
     }
 
-    pub(crate) fn unknown_uid(uid: &'static str, known: &[&'static str]) -> Self {
+    /// Returns the warning that takes the place of this error where the app does not use the throttle.
+    ///
+    /// Returns `None` if the throttle cannot work in any app.
+    pub(super) const fn warning(&self) -> Option<Warning> {
+        match self {
+            Self::DuplicateUid { .. } => Some(Warning::DuplicateUid),
+            Self::NoBackend { .. } => Some(Warning::MissingBackend),
+            Self::TwoBackends { .. } => Some(Warning::TwoBackends),
+            _ => None,
+        }
+    }
+
+    pub(super) fn unknown_uid(uid: &str, known: &[&str]) -> Self {
         let mut near: Vec<_> = known.iter().map(|known| (strsim::jaro_winkler(uid, known), *known)).collect();
         near.retain(|(likeness, _)| *likeness > 0.8);
         near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        Self::UnknownUid { uid, near: near.into_iter().map(|(_, known)| known).take(3).collect() }
+        Self::UnknownUid { uid: uid.into(), near: near.into_iter().map(|(_, known)| known.into()).take(3).collect() }
     }
 }
 
-fn called(backend: &Option<&'static str>) -> String {
+fn called(backend: Option<&str>) -> String {
     backend.map_or_else(|| "the app's own backend".to_owned(), |name| format!("the backend {name:?}"))
 }
 
 /// The names of the backends that an app has, if it has any.
-fn but_has(names: &[&'static str]) -> String {
+fn but_has(names: &[Box<str>]) -> String {
     if names.is_empty() { String::new() } else { format!(" (it has {names:?})") }
 }
 
-fn did_you_mean(near: &[&'static str]) -> String {
+fn did_you_mean(near: &[Box<str>]) -> String {
     if near.is_empty() { String::new() } else { format!(" (did you mean one of {near:?}?)") }
 }

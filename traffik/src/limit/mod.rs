@@ -3,8 +3,10 @@
 //! A [`Throttle`] is a type with a unique id and a rate, both checked while compiling, and [`Settings`] for everything else. A
 //! limit is shared by using the same type in several places.
 
+mod declared;
 mod definition;
 mod error;
+mod known;
 mod queue;
 mod request_settings;
 mod set;
@@ -15,9 +17,13 @@ mod throttle_map;
 mod uid;
 
 #[doc(hidden)]
-pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
+pub use self::{
+    declared::{DeclaredThrottle, Lookup, SameBackend},
+    table::ThrottleTable,
+};
 pub(crate) use self::{
     definition::Definition,
+    known::KnownBy,
     queue::QueueSlot,
     set::{all_the_tuples, register},
 };

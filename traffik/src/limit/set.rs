@@ -1,6 +1,6 @@
 use std::{any::TypeId, sync::Arc};
 
-use super::{ConfigError, Definition, Throttle, ThrottleTable};
+use super::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable};
 use crate::one_or_more::OneOrMore;
 
 /// A [`Throttle`], or a tuple of up to sixteen that are decided as one: all are charged, or none is. One that is in it
@@ -15,7 +15,7 @@ pub trait Throttles: Define + Send + Sync + 'static {}
 /// What a set of throttles is made of; no trait of its own for anybody else.
 #[doc(hidden)]
 pub trait Define {
-    fn define(registry: &ThrottleTable) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
+    fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 
     fn include(throttle: TypeId) -> bool;
 }
@@ -23,8 +23,8 @@ pub trait Define {
 impl<T: Throttle> Throttles for T {}
 
 impl<T: Throttle> Define for T {
-    fn define(registry: &ThrottleTable) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
-        registry.get::<T>().map(OneOrMore::new)
+    fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+        table.get::<T>(known_by).map(OneOrMore::new)
     }
 
     fn include(throttle: TypeId) -> bool {
@@ -34,7 +34,7 @@ impl<T: Throttle> Define for T {
 
 /// Checks a throttle, or each of a tuple and that they can be one decision.
 pub(crate) fn register<T: Throttles>(table: &ThrottleTable) -> Result<(), ConfigError> {
-    Definition::store_of_all(T::define(table)?.iter().copied()).map(drop)
+    Definition::store_of_all(T::define(table, KnownBy::Registered)?.iter().copied()).map(drop)
 }
 
 /// Calls a macro with the names of each length of tuple.
@@ -65,10 +65,10 @@ macro_rules! tuple_of_throttles {
         impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
 
         impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
-            fn define(registry: &ThrottleTable) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+            fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
                 #[allow(unused_mut)]
-                let mut all = OneOrMore::new(registry.get::<$first>()?);
-                $(all.add(registry.get::<$throttle>()?, |one, other| Arc::ptr_eq(one, other));)*
+                let mut all = OneOrMore::new(table.get::<$first>(known_by)?);
+                $(all.add(table.get::<$throttle>(known_by)?, |one, other| Arc::ptr_eq(one, other));)*
                 Ok(all)
             }
 

@@ -2,12 +2,12 @@ use std::{
     any::TypeId,
     hash::{Hash, Hasher},
     iter::successors,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
 };
 
-use super::Definition;
+use super::known::KnownThrottle;
 
-/// Definitions, found by the type of their throttle.
+/// Throttles, found by their type.
 ///
 /// What is here stays here, and where it is. So it is read without a lock, and handed out by reference rather than as one
 /// more `Arc`, whose count all threads would write to.
@@ -24,27 +24,26 @@ struct Chain(OnceLock<Box<Link>>);
 
 #[derive(Debug)]
 struct Link {
-    definition: Arc<Definition>,
+    throttle: KnownThrottle,
     next: Chain,
 }
 
 impl ThrottleMap {
-    pub(super) fn get(&self, type_id: TypeId) -> Option<&Arc<Definition>> {
-        self.chain(type_id).definitions().find(|known| known.type_id == type_id)
+    pub(super) fn get(&self, type_id: TypeId) -> Option<&KnownThrottle> {
+        self.chain(type_id).throttles().find(|known| known.type_id == type_id)
     }
 
-    /// Adds a definition whose throttle is not known. One at a time does so.
-    pub(super) fn add(&self, new: Definition) -> &Arc<Definition> {
+    /// Adds a throttle that is not in the map. The caller holds a lock, so that no other is added meanwhile.
+    pub(super) fn add(&self, new: KnownThrottle) -> &KnownThrottle {
         let mut end = self.chain(new.type_id);
         while let Some(link) = end.0.get() {
             end = &link.next;
         }
-        let link = end.0.get_or_init(|| Box::new(Link { definition: Arc::new(new), next: Chain::default() }));
-        &link.definition
+        &end.0.get_or_init(|| Box::new(Link { throttle: new, next: Chain::default() })).throttle
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.chains.iter().flat_map(Chain::definitions)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KnownThrottle> {
+        self.chains.iter().flat_map(Chain::throttles)
     }
 
     fn chain(&self, type_id: TypeId) -> &Chain {
@@ -62,8 +61,8 @@ impl Default for ThrottleMap {
 }
 
 impl Chain {
-    fn definitions(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        successors(self.0.get(), |link| link.next.0.get()).map(|link| &link.definition)
+    fn throttles(&self) -> impl Iterator<Item = &KnownThrottle> {
+        successors(self.0.get(), |link| link.next.0.get()).map(|link| &link.throttle)
     }
 }
 

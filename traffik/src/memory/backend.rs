@@ -42,8 +42,9 @@ use crate::warning::Warning;
 /// ```
 /// use traffik::{Traffik, backend::MemoryBackend};
 ///
-/// let traffik = Traffik::new(MemoryBackend::new("myapp").max_entries(100_000));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp").max_entries(100_000))?;
 /// assert_eq!(traffik.namespace(), "myapp");
+/// # Ok::<(), traffik::ConfigError>(())
 /// ```
 #[derive(Clone)]
 pub struct MemoryBackend {

@@ -7,7 +7,7 @@ use super::{
 use crate::store::{Store, Stores};
 
 /// The policy of an app for each of its backends. Throttles without a policy of their own use it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Policies(Vec<(Arc<Store>, Arc<ErrorPolicy>)>);
 
 impl Policies {

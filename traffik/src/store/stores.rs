@@ -5,7 +5,7 @@ use traffik_core::backend::BackendError;
 use super::handle::Store;
 
 /// All backends of an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Stores {
     /// `None` if the app admits everything.
     own: Option<Arc<Store>>,

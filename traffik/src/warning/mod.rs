@@ -60,6 +60,12 @@ warnings! {
     NoPeerAddress = "no-peer-address",
     /// The cost is higher than the throttle can ever admit. Logged once for each throttle.
     CostNeverFits = "cost-never-fits",
+    /// A declared throttle selects a backend that the app does not have. Logged when the app is built.
+    MissingBackend = "missing-backend",
+    /// Two declared throttles have one uid. Logged when the app is built.
+    DuplicateUid = "duplicate-uid",
+    /// The throttles of a handler are in different backends. Logged when the app is built.
+    TwoBackends = "two-backends",
     /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
     /// [`MemoryBackend::silence`](crate::backend::MemoryBackend::silence).
     MemoryFull = "memory-full",

@@ -89,10 +89,12 @@ impl LayerRules {
         let Some((_, applies)) = of.get_mut(at) else { return };
         add(applies);
         let found = match applies.check() {
-            Err(source) => Err(ConfigError::Rule { uid, throttle, source }),
-            Ok(()) if !All::include(type_id) => {
-                Err(ConfigError::NotInLayer { uid, throttle, layer: type_name::<All>() })
-            }
+            Err(source) => Err(ConfigError::Rule { uid: uid.into(), throttle: throttle.into(), source }),
+            Ok(()) if !All::include(type_id) => Err(ConfigError::NotInLayer {
+                uid: uid.into(),
+                throttle: throttle.into(),
+                layer: type_name::<All>().into(),
+            }),
             Ok(()) => Ok(()),
         };
         if let Err(wrong) = found {

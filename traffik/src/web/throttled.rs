@@ -49,10 +49,11 @@ use crate::{
 ///     format!("{} left", permit.tightest().remaining())
 /// }
 ///
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let app: Router = Router::new()
 ///     .route("/uploads", get(list).post(upload))
 ///     .layer(traffik.layer());
+/// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
 /// Of a limit on [how many at once](crate::strategy::Concurrency) it is the place itself: that is held until the last clone is

@@ -50,7 +50,7 @@ impl Limit {
 
     /// The throttle's unique id.
     #[must_use]
-    pub fn uid(&self) -> &'static str {
+    pub fn uid(&self) -> &str {
         self.definition.uid
     }
 

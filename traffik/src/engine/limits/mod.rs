@@ -85,7 +85,7 @@ impl Limits {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// # let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
     /// for _ in 0..3 {
     ///     let charge = traffik.hit::<Mails>("smtp").await?;
     ///     if charge.is_admitted() {

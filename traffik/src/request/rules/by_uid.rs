@@ -4,28 +4,28 @@ use super::{Applies, Bypass, Rule};
 
 /// The rules that an app adds to throttles.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ByUid(Vec<(&'static str, Applies)>);
+pub(crate) struct ByUid(Vec<(Box<str>, Applies)>);
 
 impl ByUid {
-    pub(crate) fn add_rule(&mut self, uid: &'static str, rule: Rule) {
+    pub(crate) fn add_rule(&mut self, uid: &str, rule: Rule) {
         let mut added = Applies::default();
         added.add_rule(rule);
-        self.0.push((uid, added));
+        self.0.push((uid.into(), added));
     }
 
-    pub(crate) fn add_bypass(&mut self, uid: &'static str, bypass: Bypass) {
+    pub(crate) fn add_bypass(&mut self, uid: &str, bypass: Bypass) {
         let mut added = Applies::default();
         added.add_bypass(bypass);
-        self.0.push((uid, added));
+        self.0.push((uid.into(), added));
     }
 
     /// Adds the rules for `uid` to its throttle.
     pub(crate) fn add_to(&self, uid: &str, applies: &mut Applies) {
-        self.0.iter().filter(|(to, _)| *to == uid).for_each(|(_, added)| applies.add_all(added));
+        self.0.iter().filter(|(to, _)| **to == *uid).for_each(|(_, added)| applies.add_all(added));
     }
 
     /// The first uid that is not one of these.
-    pub(crate) fn uid_not_of(&self, known: &[&'static str]) -> Option<&'static str> {
-        self.0.iter().map(|(uid, _)| *uid).find(|uid| !known.contains(uid))
+    pub(crate) fn uid_not_of(&self, known: &[&str]) -> Option<&str> {
+        self.0.iter().map(|(uid, _)| &**uid).find(|uid| !known.contains(uid))
     }
 }

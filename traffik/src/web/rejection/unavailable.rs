@@ -52,7 +52,7 @@ impl Unavailable {
     }
 
     /// The uids of the throttles that were to be checked.
-    pub fn uids(&self) -> impl Iterator<Item = &'static str> {
+    pub fn uids(&self) -> impl Iterator<Item = &str> {
         self.0.definitions.iter().map(|definition| definition.uid)
     }
 

@@ -14,11 +14,12 @@ use super::fields::{POLICY, STATE, X_LIMIT, X_REMAINING, X_RESET};
 /// use tower_http::cors::{Any, CorsLayer};
 /// use traffik::{Traffik, backend::MemoryBackend, web::EXPOSED_HEADERS};
 ///
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let app: Router = Router::new()
 ///     .route("/", get(|| async { "hello" }))
 ///     .layer(traffik.layer())
 ///     .layer(CorsLayer::new().allow_origin(Any).expose_headers(EXPOSED_HEADERS)); // last, so it runs first
+/// # Ok::<(), traffik::ConfigError>(())
 /// ```
 pub const EXPOSED_HEADERS: [HeaderName; 3] = [POLICY, STATE, RETRY_AFTER];
 

@@ -41,10 +41,11 @@ pub struct ThrottleLayer<T> {
 ///     .route("/users", get(|| async { "users" }))
 ///     .route("/products", get(|| async { "products" }));
 ///
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let app: Router = Router::new()
 ///     .nest("/api/v1", api.route_layer(throttle_layer::<ApiV1>()))
 ///     .layer(traffik.layer());
+/// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
 /// The permit of a [`Concurrency`](crate::strategy::Concurrency) limit is held until the body of the response was sent or
@@ -90,8 +91,9 @@ impl<T: Throttles> ThrottleLayer<T> {
     ///     .rule::<Reads>(Rule::methods([Method::GET]))
     ///     .rule::<Writes>(Rule::methods([Method::POST, Method::PUT, Method::PATCH, Method::DELETE]));
     ///
-    /// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
     /// let app: Router = Router::new().route("/", get(|| async {})).layer(policy).layer(traffik.layer());
+    /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
     /// What is wrong with a rule is logged here, and every request is answered with a 500 that says it.

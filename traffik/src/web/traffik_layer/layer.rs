@@ -32,8 +32,9 @@ impl Traffik {
     /// use axum::{Router, routing::get};
     /// use traffik::{Traffik, backend::MemoryBackend};
     ///
-    /// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
     /// let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(traffik.layer());
+    /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     #[must_use]
     pub fn layer(&self) -> TraffikLayer {

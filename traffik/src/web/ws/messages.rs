@@ -62,8 +62,9 @@ use crate::{
 ///     })
 /// }
 ///
-/// let traffik = Traffik::new(MemoryBackend::new("myapp"));
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let app: Router = Router::new().route("/chat", any(chat)).layer(traffik.layer());
+/// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
 /// [`hit`](Self::hit) charges a message by hand:

@@ -1,0 +1,53 @@
+//! The settings of a throttle are evaluated once per app: what they make, such as a fallback, exists once.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use traffik::{ConfigError, DefaultIdentity, Error, Rate, Settings, Throttle, Traffik, backend::MemoryBackend};
+
+throttles! {
+    Counted: "settings:counted", "1000/min", counted(&COUNTED);
+    Misplaced: "settings:misplaced", "1000/min", counted(&MISPLACED).backend("elsewhere");
+}
+
+static COUNTED: AtomicUsize = AtomicUsize::new(0);
+static MISPLACED: AtomicUsize = AtomicUsize::new(0);
+
+fn counted(times: &AtomicUsize) -> Settings {
+    times.fetch_add(1, Ordering::Relaxed);
+    // The other threads arrive meanwhile.
+    thread::yield_now();
+    Settings::new()
+}
+
+#[tokio::test]
+async fn settings_are_evaluated_once_per_app() -> Result<(), Error> {
+    for apps in 1..=2 {
+        let traffik = Traffik::new(MemoryBackend::new("test"))?;
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| traffik.register::<(Counted, Counted)>().unwrap());
+            }
+        });
+        traffik.hit::<Counted>("alice").await?;
+        traffik.reset::<Counted>("alice").await?;
+        assert_eq!(COUNTED.load(Ordering::Relaxed), apps);
+    }
+    let traffik = Traffik::builder(MemoryBackend::new("test")).register::<Counted>().build()?;
+    traffik.hit::<Counted>("alice").await?;
+    assert_eq!(COUNTED.load(Ordering::Relaxed), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn settings_of_a_throttle_that_cannot_be_used_are_evaluated_once_per_app() -> Result<(), Error> {
+    let traffik = Traffik::new(MemoryBackend::new("test"))?;
+    for _ in 0..3 {
+        let error = traffik.hit::<Misplaced>("alice").await.unwrap_err();
+        assert!(matches!(error, Error::Config(ConfigError::NoBackend { .. })), "{error}");
+    }
+    assert_eq!(MISPLACED.load(Ordering::Relaxed), 1);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+use std::{
+    any::TypeId,
+    sync::{Arc, OnceLock},
+};
+
+use super::{ConfigError, Definition, Throttle};
+
+/// How an app knows a throttle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownBy {
+    /// A macro declares it, somewhere in the program. The app may not use it.
+    Declared,
+    /// The app registered it.
+    Registered,
+    /// A request, a layer or a check used it.
+    Met,
+}
+
+/// A throttle in the list of an app.
+#[derive(Debug)]
+pub struct KnownThrottle {
+    pub(super) type_id: TypeId,
+    pub(super) uid: &'static str,
+    pub(super) name: &'static str,
+    definition: Result<Arc<Definition>, ConfigError>,
+    /// How the app uses the throttle. It is empty while the throttle is only declared.
+    used: OnceLock<KnownBy>,
+}
+
+impl KnownThrottle {
+    pub(super) fn new<T: Throttle>(name: &'static str, definition: Result<Definition, ConfigError>) -> Self {
+        let (type_id, definition) = (TypeId::of::<T>(), definition.map(Arc::new));
+        Self { type_id, uid: T::UID, name, definition, used: OnceLock::new() }
+    }
+
+    pub(super) fn definition(&self) -> Result<&Arc<Definition>, ConfigError> {
+        self.definition.as_ref().map_err(ConfigError::clone)
+    }
+
+    pub(super) fn known_by(&self) -> KnownBy {
+        self.used.get().copied().unwrap_or(KnownBy::Declared)
+    }
+
+    /// Returns whether the app registered or met the throttle.
+    #[inline]
+    pub(super) fn is_used(&self) -> bool {
+        self.known_by() != KnownBy::Declared
+    }
+
+    /// Records the first use.
+    pub(super) fn set_used(&self, known_by: KnownBy) {
+        self.used.get_or_init(|| known_by);
+    }
+
+    /// Returns whether both are one declaration, compiled twice into a program: into the library and the binary of a
+    /// package, which differ in the name of the crate alone.
+    pub(super) fn is_same_source(&self, other: &Self) -> bool {
+        self.path_within_crate() == other.path_within_crate()
+    }
+
+    /// Returns the name without the crate. A macro adds the place in the source.
+    pub(super) fn path_within_crate(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, path)| path)
+    }
+}
