@@ -1,7 +1,6 @@
 use thiserror::Error;
 use traffik_core::{rate::Rate, strategy::StrategyError};
 
-use super::known::KnownThrottle;
 use crate::{
     request::{ProxyError, RuleError},
     warning::Warning,
@@ -143,8 +142,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn duplicate(first: &KnownThrottle, second: &KnownThrottle) -> Self {
-        Self::DuplicateUid { uid: second.uid.into(), first: first.name.into(), second: second.name.into() }
+    pub(super) fn duplicate(uid: &str, first: &str, second: &str) -> Self {
+        Self::DuplicateUid { uid: uid.into(), first: first.into(), second: second.into() }
     }
 
     /// Returns the warning that takes the place of this error where the app does not use the throttle.

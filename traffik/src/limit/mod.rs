@@ -3,7 +3,6 @@
 //! A [`Throttle`] is a type with a unique id and a rate, both checked while compiling, and [`Settings`] for everything else. A
 //! limit is shared by using the same type in several places.
 
-mod declared;
 mod definition;
 mod error;
 mod known;
@@ -17,10 +16,7 @@ mod throttle_map;
 mod uid;
 
 #[doc(hidden)]
-pub use self::{
-    declared::{DeclaredThrottle, Lookup, SameBackend},
-    table::ThrottleTable,
-};
+pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
 pub(crate) use self::{
     definition::Definition,
     known::KnownBy,

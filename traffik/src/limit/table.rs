@@ -7,7 +7,6 @@ use traffik_core::backend::BackendError;
 
 use super::{
     ConfigError, Definition, Throttle,
-    declared::{DeclaredThrottle, SameBackend},
     known::{KnownBy, KnownThrottle},
     throttle_map::ThrottleMap,
 };
@@ -50,7 +49,7 @@ impl ThrottleTable {
         let unusable = all.iter().filter_map(|known| known.definition().err());
         let pairs = all.iter().zip(all.iter().skip(1));
         let duplicates = pairs.filter(|(one, next)| one.uid == next.uid && !one.is_same_source(next));
-        let duplicates = duplicates.map(|(one, next)| ConfigError::duplicate(one, next));
+        let duplicates = duplicates.map(|(one, next)| ConfigError::duplicate(next.uid, one.name, next.name));
         unusable.chain(in_two_backends).chain(duplicates).try_for_each(|error| match error.warning() {
             Some(warning) if !is_strict => {
                 if !self.told.is_silenced(warning) {
@@ -108,7 +107,7 @@ impl ThrottleTable {
         let is_another =
             |other: &&KnownThrottle| other.is_used() && other.uid == known.uid && other.type_id != known.type_id;
         if let Some(first) = self.known.iter().find(is_another) {
-            return Err(ConfigError::duplicate(first, known));
+            return Err(ConfigError::duplicate(known.uid, first.name, known.name));
         }
         known.set_used(known_by);
         Ok(())
@@ -141,5 +140,66 @@ impl ThrottleTable {
     fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
         let used = self.known.iter().filter(|known| known.is_used());
         self.policies.iter().chain(used.filter_map(|known| known.definition().ok()?.policy.as_ref()))
+    }
+}
+
+/// A throttle that a macro declares.
+#[derive(Debug)]
+pub struct DeclaredThrottle {
+    name: &'static str,
+    type_id: fn() -> TypeId,
+    find: Lookup,
+}
+
+/// Several throttles that a macro puts on one handler, to be one decision.
+#[derive(Debug)]
+pub struct SameBackend(&'static [Lookup]);
+
+/// Finds a throttle in the list of an app.
+pub type Lookup = fn(&ThrottleTable) -> &KnownThrottle;
+
+inventory::collect!(DeclaredThrottle);
+inventory::collect!(SameBackend);
+
+impl DeclaredThrottle {
+    /// The throttle `T`. Errors call it by `name`, which ends with file, line and column.
+    #[must_use]
+    pub const fn new<T: Throttle>(name: &'static str) -> Self {
+        Self { name, type_id: TypeId::of::<T>, find: ThrottleTable::find::<T> }
+    }
+
+    /// Returns what errors call a throttle that a macro declares.
+    fn name_of(type_id: TypeId) -> Option<&'static str> {
+        Self::all().find(|declared| (declared.type_id)() == type_id).map(|declared| declared.name)
+    }
+
+    /// Adds each to the list of an app.
+    fn add_all(table: &ThrottleTable) {
+        for declared in Self::all() {
+            (declared.find)(table);
+        }
+    }
+
+    fn all() -> impl Iterator<Item = &'static Self> {
+        inventory::iter::<Self>.into_iter()
+    }
+}
+
+impl SameBackend {
+    /// All of these.
+    #[must_use]
+    pub const fn new(throttles: &'static [Lookup]) -> Self {
+        Self(throttles)
+    }
+
+    /// Returns an error for each handler whose throttles are kept in different backends. The throttles are added to the list
+    /// of the app.
+    fn errors(table: &ThrottleTable) -> impl Iterator<Item = ConfigError> {
+        inventory::iter::<Self>.into_iter().filter_map(|handler| {
+            let known: Vec<_> = handler.0.iter().map(|find| find(table)).collect();
+            // A throttle without a definition has an error of its own.
+            let definitions: Vec<_> = known.iter().filter_map(|known| known.definition().ok()).collect();
+            Definition::store_of_all(definitions.into_iter()).err()
+        })
     }
 }
