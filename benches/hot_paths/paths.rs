@@ -100,7 +100,7 @@ fn two_limits(times: u32) {
 /// Clients who were never there before, once a store with room for so many holds as many as are `known`.
 fn newcomers(room: usize, known: u32, times: u32) {
     let (limit, id) = (Limit::AMPLE, LimitId::new("benches:limit", FixedWindow));
-    let backend = MemoryBackend::new("benches").max_entries(room);
+    let backend = MemoryBackend::builder("benches").max_entries(room).build().expect("a store has room for so many");
     let mut newcomers = clients::keys::<IpAddr>(known + times).map(Key::from);
     newcomers.by_ref().take(known as usize).for_each(|key| meet(&backend, &key, &limit, &id));
     assert!(counted(|| newcomers.all(|key| admits(&backend, &[hit(&key, &id, &limit)]))));

@@ -93,7 +93,8 @@ impl Contender for Traffik<'_> {
 /// A store that has met clients of these keys.
 pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, id: &LimitId) -> MemoryBackend {
     // A store for a million clients is full then in some of its parts. With a tenth more room nobody has to leave.
-    let backend = MemoryBackend::new("benches").max_entries(MemoryBackend::DEFAULT_MAX_ENTRIES / 10 * 11);
+    let backend =
+        MemoryBackend::builder("benches").max_entries(1_100_000).build().expect("a store has room for so many");
     for key in keys {
         meet(&backend, &key, limit, id);
     }

@@ -40,7 +40,7 @@ const fn row(method: Method, path: &'static str, statuses: &'static [u16], ratel
 
 /// Serves the program, sends the requests, prints the responses, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    let backend = MemoryBackend::new("myapp").clock(ManualClock::new());
+    let backend = MemoryBackend::with_clock("myapp", ManualClock::new());
     let traffik = Traffik::builder(backend).build()?;
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

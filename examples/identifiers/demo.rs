@@ -88,7 +88,7 @@ const ROWS: &[(Visitor, &str, u16, &str)] = &[
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let tokens = || Tokens::new("the secret of this demo");
     let keys = ApiKeys::new([(INTERNAL, Owner::Internal), (ACME, Owner::Customer), (GLOBEX, Owner::Customer)]);
-    let traffik = super::limits(Traffik::builder(MemoryBackend::new("myapp").clock(ManualClock::new())))?;
+    let traffik = super::limits(Traffik::builder(MemoryBackend::with_clock("myapp", ManualClock::new())))?;
     let app = super::app(&traffik, Proofs { tokens: tokens(), keys }, Teams::some());
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

@@ -30,7 +30,7 @@ const ROWS: &[Row] = &[
 /// Serves the program, sends the requests, prints the responses, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new();
-    let traffik = Traffik::builder(MemoryBackend::new("myapp").clock(clock.clone())).build()?;
+    let traffik = Traffik::builder(MemoryBackend::with_clock("myapp", clock.clone())).build()?;
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}/mails", listener.local_addr()?);

@@ -35,7 +35,7 @@ impl Course {
     /// Decides every arrival, and records what remains.
     pub(super) async fn run(strategy: &AnyStrategy) -> Result<Self, BackendError> {
         let clock = ManualClock::new();
-        let backend = MemoryBackend::new("pictures").clock(clock.clone());
+        let backend = MemoryBackend::with_clock("pictures", clock.clone());
         let (limit, key) = (LimitId::new("picture", strategy.clone()), Key::from("client"));
         let hit = [Hit::new(&limit, &key, RATE, 1)];
         let remaining = |decision: &Decision| {

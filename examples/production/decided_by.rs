@@ -21,5 +21,6 @@ pub(crate) fn name(state: BreakerState) -> &'static str {
         BreakerState::Closed => "closed",
         BreakerState::Open => "open",
         BreakerState::HalfOpen => "half-open",
+        _ => "in another state",
     }
 }

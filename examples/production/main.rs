@@ -23,7 +23,9 @@ use std::{
 use axum::{Json, Router, response::IntoResponse, routing::get};
 use serde_json::json;
 use tokio::net::TcpListener;
-use traffik::{Throttle, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
+use traffik::{
+    OutOfRange, Throttle, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover,
+};
 use traffik_redis::RedisBackend;
 
 use self::shutdown::shutdown_signal;
@@ -60,8 +62,8 @@ fn app(traffik: &Traffik) -> Router {
         .layer(traffik.layer())
 }
 
-fn breaker(recovery_timeout: Duration) -> CircuitBreaker {
-    CircuitBreaker::new().failure_threshold(10).recovery_timeout(recovery_timeout).success_threshold(3)
+fn breaker(recovery_timeout: Duration) -> Result<CircuitBreaker, OutOfRange> {
+    CircuitBreaker::builder().failure_threshold(10).recovery_timeout(recovery_timeout).success_threshold(3).build()
 }
 
 fn traffik(redis: &str, breaker: CircuitBreaker) -> Result<Traffik, Box<dyn Error>> {
@@ -98,7 +100,7 @@ async fn serve(
 
 async fn run(port: u16) -> Result<(), Box<dyn Error>> {
     let redis = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://localhost:6379/0".to_owned());
-    let breaker = breaker(RECOVERY_TIMEOUT);
+    let breaker = breaker(RECOVERY_TIMEOUT)?;
     let traffik = traffik(&redis, breaker.clone())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}, until ctrl-c. Try:", listener.local_addr()?);

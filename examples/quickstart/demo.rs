@@ -70,7 +70,7 @@ const fn row(route: Route, nth: u32, status: u16, retry_after: &'static str, rat
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new();
     clock.advance(INTO_THE_MINUTE);
-    let traffik = Traffik::new(MemoryBackend::new("myapp").clock(clock.clone()))?;
+    let traffik = Traffik::new(MemoryBackend::with_clock("myapp", clock.clone()))?;
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;

@@ -33,7 +33,7 @@ const ROWS: &[Row] = &[
 
 /// Serves the program, sends the requests, prints the responses, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    let traffik = Traffik::builder(MemoryBackend::new("files").clock(ManualClock::new())).build()?;
+    let traffik = Traffik::builder(MemoryBackend::with_clock("files", ManualClock::new())).build()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();

@@ -39,7 +39,7 @@ fn addresses(usual: u64) -> u64 {
 fn assert_flat(strategy: &AnyStrategy, max_entries: u32, addresses: u64, requests: u64) {
     let clock = ManualClock::new();
     let most = usize::try_from(max_entries).unwrap_or(usize::MAX);
-    let backend = MemoryBackend::new("test").clock(clock.clone()).max_entries(most);
+    let backend = MemoryBackend::builder("test").clock(clock.clone()).max_entries(most).build().unwrap();
     let visit = |number| {
         let key = address(number);
         for _ in 0..requests {
@@ -77,7 +77,7 @@ fn logs_leave_with_their_entries() {
 #[test]
 fn a_log_forgets_what_counts_no_more() {
     let (clock, strategy, key) = (ManualClock::new(), AnyStrategy::from(SlidingWindowLog), Key::from("alice"));
-    let backend = MemoryBackend::new("test").clock(clock.clone());
+    let backend = MemoryBackend::with_clock("test", clock.clone());
     let hit = Hit::new(limit("limit", &strategy), &key, Rate::literal("100/s"), 1);
     let ask = || {
         clock.advance(Duration::from_millis(10));

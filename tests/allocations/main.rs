@@ -61,7 +61,7 @@ fn allocations(decide: Decide, strategy: &AnyStrategy, hits: usize) -> [u64; 2] 
     let key = Key::from(("203.0.113.7".to_owned(), 42_u64));
     let hit = |uid: &'static str, cost| Hit::new(limit(uid, strategy), &key, RATE, cost);
     let of = |cost| uids.into_iter().take(hits).map(|uid| hit(uid, cost)).collect::<Vec<_>>();
-    let backend = MemoryBackend::new("test").clock(ManualClock::new());
+    let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let (one, rest) = (of(1), of(1000 - TIMES - 1));
 
     assert!(decide(&backend, &one), "the clients are known from here on");
@@ -97,7 +97,7 @@ fn a_decision_about_more_than_two_allocates_as_often_as_is_known() {
 fn a_peek_and_its_numbers_allocate_nothing() {
     let key = Key::from("alice");
     for strategy in &strategies() {
-        let backend = MemoryBackend::new("test").clock(ManualClock::new());
+        let backend = MemoryBackend::with_clock("test", ManualClock::new());
         let hit = Hit::new(limit("limit", strategy), &key, RATE, 1);
         assert!(decides(&backend, &[hit]));
         let counted = measure(|| {
@@ -121,7 +121,7 @@ fn what_is_counted_here_is_what_is_allocated() {
 
     // A client who comes for the first time is stored.
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
-    let backend = MemoryBackend::new("test").clock(ManualClock::new());
+    let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let hit = Hit::new(limit("limit", &strategy), &key, RATE, 1);
     assert!(measure(|| assert!(decides_now(&backend, &[hit]))).count_total > 0);
 }
@@ -130,7 +130,7 @@ fn what_is_counted_here_is_what_is_allocated() {
 fn a_client_who_comes_for_the_first_time_takes_what_is_made_for_many() {
     for strategy in &strategies() {
         // One shard, as large as they get, and with room for all.
-        let backend = MemoryBackend::new("test").clock(ManualClock::new()).max_entries(16_000);
+        let backend = MemoryBackend::builder("test").clock(ManualClock::new()).max_entries(16_000).build().unwrap();
         let counted = measure(|| {
             for client in 0..8000_u64 {
                 let key = Key::from(client);

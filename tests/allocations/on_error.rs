@@ -23,7 +23,7 @@ impl Throttle for Mails {
 }
 
 fn store() -> MemoryBackend {
-    MemoryBackend::new("test").clock(ManualClock::new())
+    MemoryBackend::with_clock("test", ManualClock::new())
 }
 
 /// Hits once, without waiting.
@@ -53,7 +53,7 @@ fn what_is_planned_takes_nothing_from_the_heap_while_all_is_well() {
 #[test]
 fn a_fallback_in_memory_takes_as_little_as_the_first_would() {
     let usual = allocations(|builder| builder);
-    let breaker = CircuitBreaker::new().failure_threshold(1);
+    let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();
     breaker.enter().expect("it is closed").failed();
     assert_eq!(allocations(|builder| builder.on_error(Failover::to(store()).breaker(breaker))), usual);
 }

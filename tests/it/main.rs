@@ -14,6 +14,7 @@ mod http;
 mod memory;
 mod model;
 mod on_error;
+mod out_of_range;
 #[path = "../../traffik-redis/src/owned.rs"]
 mod owned;
 mod patience;

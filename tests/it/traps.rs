@@ -27,7 +27,7 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let clock = ManualClock::new();
-        Self { backend: MemoryBackend::new("test").clock(clock.clone()), clock, alice: Key::from("alice") }
+        Self { backend: MemoryBackend::with_clock("test", clock.clone()), clock, alice: Key::from("alice") }
     }
 
     fn hit<'a>(&'a self, uid: &'a str, strategy: &'a AnyStrategy, rate: Rate, cost: u64) -> Hit<'a> {
@@ -148,7 +148,7 @@ fn to_fill_the_store_is_no_way_out_of_a_limit() {
     let rate = Rate::literal("5/hour");
     for strategy in &strategies(5) {
         let story = Story::new();
-        let backend = story.backend.clone().max_entries(100).clock(story.clock.clone());
+        let backend = MemoryBackend::builder("test").max_entries(100).clock(story.clock.clone()).build().unwrap();
         let story = Story { backend, ..story };
         assert!(story.admits(&[story.hit("limit", strategy, rate, 5)]));
         for address in 0..1000_u64 {

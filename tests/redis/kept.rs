@@ -437,7 +437,8 @@ async fn kept_trials_do_not_pin_the_app_on_its_fallback() -> Result {
     let server = Server::start()?;
     let redis = RedisBackend::builder(server.url()).namespace("test").connect().await?;
     let recovery = Duration::from_millis(200);
-    let breaker = CircuitBreaker::new().failure_threshold(1).success_threshold(3).recovery_timeout(recovery);
+    let breaker =
+        CircuitBreaker::builder().failure_threshold(1).success_threshold(3).recovery_timeout(recovery).build()?;
     let traffik = Traffik::builder(redis)
         .on_error(Failover::to(MemoryBackend::new("fallback")).breaker(breaker.clone()))
         .build()?;

@@ -11,7 +11,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // In a test: `#[tokio::test(flavor = "multi_thread")]`.
-//! let suite = Suite::new(async |namespace, clock| Ok::<_, std::io::Error>(MemoryBackend::new(namespace).clock(clock)));
+//! let suite = Suite::new(async |namespace, clock| Ok::<_, std::io::Error>(MemoryBackend::with_clock(namespace, clock)));
 //! suite.check().await?;
 //! # Ok(())
 //! # }

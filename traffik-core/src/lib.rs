@@ -18,10 +18,12 @@ pub mod backend;
 pub mod client;
 pub mod clock;
 pub mod decision;
+mod out_of_range;
 pub mod rate;
 pub mod strategy;
 
 pub use self::{
     client::{Client, EXEMPTED},
+    out_of_range::OutOfRange,
     rate::{Rate, RateError},
 };

@@ -57,8 +57,11 @@
 //!     .namespace("myapp:prod")
 //!     .command_timeout(Duration::from_millis(50))
 //!     .connect_lazy()?;
-//! let breaker =
-//!     CircuitBreaker::new().failure_threshold(10).recovery_timeout(Duration::from_secs(60)).success_threshold(3);
+//! let breaker = CircuitBreaker::builder()
+//!     .failure_threshold(10)
+//!     .recovery_timeout(Duration::from_secs(60))
+//!     .success_threshold(3)
+//!     .build()?;
 //! let traffik = Traffik::builder(redis)
 //!     .on_error(Failover::to(MemoryBackend::new("myapp:fallback")).breaker(breaker).retries(2))
 //!     .build()?;

@@ -2,4 +2,4 @@
 
 pub use traffik_core::backend::*;
 
-pub use crate::memory::MemoryBackend;
+pub use crate::memory::{MemoryBackend, MemoryBackendBuilder};

@@ -48,8 +48,8 @@ pub(super) struct App {
 
 impl App {
     pub(super) async fn serve(redis: RedisBackend) -> Result<Self> {
-        let breaker = CircuitBreaker::new().failure_threshold(10).recovery_timeout(RECOVERY_TIMEOUT);
-        let breaker = breaker.success_threshold(3);
+        let breaker = CircuitBreaker::builder().failure_threshold(10).recovery_timeout(RECOVERY_TIMEOUT);
+        let breaker = breaker.success_threshold(3).build()?;
         let failover = Failover::to(MemoryBackend::new("faults:fallback")).breaker(breaker.clone()).retries(2);
         let builder = Traffik::builder(redis).backend_timeout(BUDGET).on_error(failover);
         let traffik = builder.responder(decided_by::refusal).build()?;

@@ -31,7 +31,7 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
 
 async fn show() -> Result<(), Box<dyn Error>> {
     let mut redis = Redis::new()?;
-    let breaker = super::breaker(RECOVERY_TIMEOUT);
+    let breaker = super::breaker(RECOVERY_TIMEOUT)?;
     let traffik = super::traffik(&redis.url(), breaker.clone())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let load = Load::new(&listener.local_addr()?.to_string())?;

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Serves the program, sends messages, prints the answers, and shuts down gracefully.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new();
-    let traffik = Traffik::builder(MemoryBackend::new("myapp").clock(clock.clone())).build()?;
+    let traffik = Traffik::builder(MemoryBackend::with_clock("myapp", clock.clone())).build()?;
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("ws://{}/ws/chat", listener.local_addr()?);

@@ -10,5 +10,5 @@ use traffik_conformance::{Failures, Suite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_backend_in_memory_passes() -> Result<(), Failures> {
-    Suite::new(async |namespace, clock| Ok::<_, Infallible>(MemoryBackend::new(namespace).clock(clock))).check().await
+    Suite::new(async |namespace, clock| Ok::<_, Infallible>(MemoryBackend::with_clock(namespace, clock))).check().await
 }

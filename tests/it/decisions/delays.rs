@@ -21,7 +21,7 @@ throttles! {
 
 fn app() -> std::result::Result<(Traffik, ManualClock), Error> {
     let clock = ManualClock::new();
-    let backend = MemoryBackend::new("test").clock(clock.clone());
+    let backend = MemoryBackend::with_clock("test", clock.clone());
     Ok((Traffik::builder(backend).build()?, clock))
 }
 

@@ -16,7 +16,7 @@ type Result = std::result::Result<(), Error>;
 /// An app, and the store behind it.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn app() -> (Traffik, MemoryBackend) {
-    let backend = MemoryBackend::new("test").clock(ManualClock::new());
+    let backend = MemoryBackend::with_clock("test", ManualClock::new());
     (Traffik::new(backend.clone()).unwrap(), backend)
 }
 

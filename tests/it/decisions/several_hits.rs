@@ -21,7 +21,7 @@ const RATE: Rate = Rate::literal("5/min");
 
 fn backend() -> (MemoryBackend, ManualClock) {
     let clock = ManualClock::new();
-    (MemoryBackend::new("test").clock(clock.clone()), clock)
+    (MemoryBackend::with_clock("test", clock.clone()), clock)
 }
 
 fn hit<'a>(uid: &'a str, key: &'a Key, strategy: &'a AnyStrategy, cost: u64) -> Hit<'a> {
@@ -104,7 +104,7 @@ async fn any_mix_of_hits_is_decided_as_its_models_say() -> Result {
 #[tokio::test]
 async fn of_two_rates_on_one_entry_the_stricter_reading_holds() {
     let (key, strategy, clock) = (Key::from("alice"), AnyStrategy::from(FixedWindow), ManualClock::new());
-    let backend = MemoryBackend::new("test").clock(clock.clone());
+    let backend = MemoryBackend::with_clock("test", clock.clone());
     let hit = |rate| Hit::new(limit("limit", &strategy), &key, rate, 1);
     let mut admitted = 0;
     for _ in 0..1000 {

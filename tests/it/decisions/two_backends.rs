@@ -44,7 +44,7 @@ impl App {
 }
 
 fn store(clock: &ManualClock) -> MemoryBackend {
-    MemoryBackend::new("test").clock(clock.clone())
+    MemoryBackend::with_clock("test", clock.clone())
 }
 
 fn remaining(limits: &Limits) -> Vec<u64> {

@@ -31,13 +31,13 @@ pub(crate) use throttle;
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(crate) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
-    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())).unwrap(), clock)
+    (Traffik::new(MemoryBackend::with_clock("test", clock.clone())).unwrap(), clock)
 }
 
 /// The same with settings.
 pub(crate) fn builder() -> (TraffikBuilder, ManualClock) {
     let clock = ManualClock::new();
-    (Traffik::builder(MemoryBackend::new("test").clock(clock.clone())), clock)
+    (Traffik::builder(MemoryBackend::with_clock("test", clock.clone())), clock)
 }
 
 /// Where requests of [`Server`](super::server::Server)'s own client come from.

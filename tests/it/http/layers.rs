@@ -138,7 +138,7 @@ async fn the_inner_service_is_not_called_when_the_limit_has_no_room() {
 #[tokio::test]
 async fn the_inner_service_is_not_called_before_the_decision() {
     let clock = ManualClock::new();
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
     let traffik = Traffik::new(backend.clone()).unwrap();
     let (service, calls) = counted(&traffik);
     backend.hangs();

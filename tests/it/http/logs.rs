@@ -120,7 +120,7 @@ fn what_every_request_finds_set_up_wrong_is_logged_once_a_second() {
 async fn an_outage_is_logged_once_a_second_and_not_for_each_request() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
     let traffik = Traffik::builder(backend.clone()).clock(clock.clone()).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
 
@@ -140,9 +140,10 @@ async fn an_outage_is_logged_once_a_second_and_not_for_each_request() {
 async fn it_is_logged_that_the_fallback_decides_and_when_it_no_longer_does() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
-    let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(Duration::from_secs(10));
-    let failover = Failover::to(MemoryBackend::new("spare").clock(clock.clone())).breaker(breaker.success_threshold(1));
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
+    let breaker = CircuitBreaker::builder().failure_threshold(3).recovery_timeout(Duration::from_secs(10));
+    let breaker = breaker.success_threshold(1).build().unwrap();
+    let failover = Failover::to(MemoryBackend::with_clock("spare", clock.clone())).breaker(breaker);
     let traffik = Traffik::builder(backend.clone()).on_error(failover).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
     let count = |words: &str| log.text().matches(words).count();
@@ -165,7 +166,7 @@ async fn it_is_logged_that_the_fallback_decides_and_when_it_no_longer_does() {
 async fn a_secret_is_in_no_log() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
     let traffik = Traffik::new(backend.clone()).unwrap();
     let app = Router::new().route("/", get(|_: Throttled<ByKey>| async {})).layer(traffik.layer());
 

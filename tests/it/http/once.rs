@@ -76,7 +76,7 @@ async fn layers_around_each_other_and_both_kinds_of_them() {
 
 #[tokio::test]
 async fn but_another_handle_counts_for_itself() {
-    let handle = || Traffik::new(MemoryBackend::new("test").clock(ManualClock::new())).unwrap();
+    let handle = || Traffik::new(MemoryBackend::with_clock("test", ManualClock::new())).unwrap();
     let (outer, inner) = (handle(), handle());
     let app = Router::new()
         .route("/", get(|_: Throttled<Api>| async {}))

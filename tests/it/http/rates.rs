@@ -95,7 +95,7 @@ async fn two_users_of_one_throttle_each_have_the_rate_of_their_plan() {
 
 #[tokio::test]
 async fn who_is_unlimited_is_counted_nowhere() {
-    let backend = MemoryBackend::new("test").clock(ManualClock::new());
+    let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let traffik = Traffik::new(backend.clone()).unwrap();
     let app = Router::new().route("/", get(of::<Planned>)).layer(traffik.layer());
     let server = Server::start(app).await;

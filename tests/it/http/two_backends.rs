@@ -20,7 +20,7 @@ throttle!(Elsewhere, "elsewhere", "9/min", Settings::new().backend("elsewhere"))
 
 /// A handle, its own store and the other, which goes by another clock.
 fn app() -> Result<(Traffik, Unsteady, Unsteady), ConfigError> {
-    let store = || Unsteady::new(MemoryBackend::new("test").clock(ManualClock::new()));
+    let store = || Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
     let (own, local) = (store(), store());
     Ok((Traffik::builder(own.clone()).backend("local", local.clone()).build()?, own, local))
 }

@@ -20,7 +20,7 @@ const REDUCED: &str = "https://iana.org/assignments/http-problem-types#temporary
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn unsteady() -> (Unsteady, Traffik, ManualClock) {
     let clock = ManualClock::new();
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(clock.clone()));
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
     let traffik = Traffik::new(backend.clone()).unwrap();
     (backend, traffik, clock)
 }

@@ -7,7 +7,6 @@ use traffik::{
     Client, ClientIp, ForwardedHeader, Settings, Throttled, Traffik, TraffikBuilder,
     backend::MemoryBackend,
     strategy::{Gcra, TokenBucket},
-    test::ManualClock,
     throttle_layer,
     warning::Warning,
 };
@@ -208,9 +207,9 @@ async fn a_cost_that_never_fits_is_told_once() {
 #[tokio::test]
 async fn a_store_that_is_full_is_told_as_often_as_its_losses_double() {
     let (log, _guard) = Log::begin();
-    let full = || MemoryBackend::new("test").max_entries(16);
-    let silent = full().silence(Warning::MemoryFull).clock(ManualClock::new());
-    for (backend, times) in [(silent, 0), (full(), 8)] {
+    let full = || MemoryBackend::builder("test").max_entries(16);
+    for (builder, times) in [(full().silence(Warning::MemoryFull), 0), (full(), 8)] {
+        let backend = builder.build().unwrap();
         let traffik = Traffik::new(backend.clone()).unwrap();
         for client in 0..200 {
             assert!(traffik.hit::<Search>(client).await.unwrap().is_admitted());

@@ -10,14 +10,13 @@ use traffik::{
     strategy::{AnyStrategy, TokenBucket},
 };
 
-use super::{admits, store, strategies};
+use super::{admits, store, store_of, strategies};
 
 #[test]
 fn a_flood_of_strangers_never_passes_the_cap() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
     for max_entries in [16, 1000, 5000, 20_000] {
-        let (backend, _) = store();
-        let backend = backend.max_entries(max_entries);
+        let (backend, _) = store_of(max_entries);
         for stranger in 0..30_000_u64 {
             let key = Key::from(stranger);
             assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, 1)]));
@@ -35,8 +34,7 @@ fn a_flood_of_strangers_never_passes_the_cap() {
 fn several_hits_at_once_do_not_pass_the_cap_either() {
     let (strategy, rate) = (AnyStrategy::from(TokenBucket::new()), Rate::literal("1000/s"));
     for (max_entries, regulars) in [(16, 4_u64), (16, 15), (100, 60), (3000, 2000)] {
-        let (backend, clock) = store();
-        let (backend, mut admitted) = (backend.max_entries(max_entries), 0);
+        let ((backend, clock), mut admitted) = (store_of(max_entries), 0);
         for stranger in 0..10_000_u64 {
             let (old, new) = (Key::from(("regular", stranger % regulars)), Key::from(("stranger", stranger)));
             let hit = |uid, key| Hit::new(limit(uid, &strategy), key, rate, 1);
@@ -54,8 +52,7 @@ fn an_expired_entry_that_comes_back_beside_a_new_one_does_not_pass_the_cap() {
     let strategy = AnyStrategy::default();
     // Wherever it lies in the store, and so whether or not the sweep comes by.
     for place in 0..16_u64 {
-        let (backend, clock) = store();
-        let backend = backend.max_entries(16);
+        let (backend, clock) = store_of(16);
         let keys: Vec<Key> = (0..17_u64).map(Key::from).collect();
         let hits = |client: usize, rate| Hit::new(limit("limit", &strategy), &keys[client], rate, 1);
         for client in 0..16_u64 {
@@ -88,8 +85,7 @@ fn expired_entries_leave_as_others_arrive() {
 #[test]
 fn expired_entries_go_before_those_of_limited_clients() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/min"));
-    let (backend, clock) = store();
-    let backend = backend.max_entries(1000);
+    let (backend, clock) = store_of(1000);
     let hits = |client: u64, rate| {
         let key = Key::from(client);
         admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, 1)])
@@ -109,8 +105,7 @@ fn expired_entries_go_before_those_of_limited_clients() {
 fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
     let rate = Rate::literal("5/hour");
     for strategy in strategies(rate) {
-        let (backend, _) = store();
-        let backend = backend.max_entries(1000);
+        let (backend, _) = store_of(1000);
         let admitted = |name: &'static str, number: u64, cost| {
             let key = Key::from((name, number));
             admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, cost)])
@@ -129,8 +124,7 @@ fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
 fn so_they_do_whatever_the_cap() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/day"));
     for max_entries in [2000, 20_000, 33_792, 40_000, 65_536] {
-        let (backend, _) = store();
-        let backend = backend.max_entries(max_entries);
+        let (backend, _) = store_of(max_entries);
         let admitted = |uid: &'static str, client: usize, rate| {
             let key = Key::from(u64::try_from(client).unwrap_or(0));
             admits(&backend, &[Hit::new(limit(uid, &strategy), &key, rate, 1)])
@@ -145,8 +139,7 @@ fn so_they_do_whatever_the_cap() {
 #[test]
 fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
     let strategy = AnyStrategy::default();
-    let (backend, _) = store();
-    let backend = backend.max_entries(1000);
+    let (backend, _) = store_of(1000);
     let hit = |uid: &'static str, client: u64, rate, cost| {
         let key = Key::from(client);
         admits(&backend, &[Hit::new(limit(uid, &strategy), &key, rate, cost)])
@@ -165,8 +158,7 @@ fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
 #[test]
 fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
     let strategy = AnyStrategy::from(TokenBucket::new());
-    let (backend, clock) = store();
-    let backend = backend.max_entries(16);
+    let (backend, clock) = store_of(16);
     let admitted = |client: u64| {
         let key = Key::from(client);
         admits(&backend, &[Hit::new(limit("limit", &strategy), &key, Rate::literal("1/hour"), 1)])
@@ -184,8 +176,7 @@ fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
 #[test]
 fn of_those_that_are_not_limited_the_one_with_most_left_goes() {
     let strategy = AnyStrategy::default();
-    let (backend, _) = store();
-    let backend = backend.max_entries(16);
+    let (backend, _) = store_of(16);
     let hits = |client: u64, cost| {
         let key = Key::from(client);
         admits(&backend, &[Hit::new(limit("limit", &strategy), &key, Rate::literal("20/hour"), cost)])

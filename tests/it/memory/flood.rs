@@ -10,7 +10,7 @@ use traffik::{
     strategy::{AnyStrategy, FixedWindow},
 };
 
-use super::{admits, store, strategies};
+use super::{admits, store_of, strategies};
 use crate::patience::times;
 
 /// Ever another address, of either kind.
@@ -26,8 +26,7 @@ fn address(number: u64) -> IpAddr {
 /// Floods a store while a thousand clients are limited in it, and returns how many entries it held and how many had to go.
 fn flood(strategy: &AnyStrategy, max_entries: usize, addresses: u64) -> (u64, u64) {
     let rate = Rate::literal("5/hour");
-    let (backend, _) = store();
-    let backend = backend.max_entries(max_entries);
+    let (backend, _) = store_of(max_entries);
     let limited: Vec<Key> = (0..1000_u64).map(|client| Key::from(("limited", client))).collect();
     let hit = |key, cost| admits(&backend, &[Hit::new(limit("limit", strategy), key, rate, cost)]);
     assert!(limited.iter().all(|key| hit(key, 5)));
@@ -68,8 +67,7 @@ fn it_is_the_same_for_every_strategy() {
 fn where_every_newcomer_is_limited_at_once_those_that_had_to_go_are_counted() {
     let rate = Rate::literal("1/day");
     for strategy in &strategies(rate) {
-        let (backend, _) = store();
-        let (backend, addresses) = (backend.max_entries(2000), 10_000);
+        let (backend, addresses) = (store_of(2000).0, 10_000);
         for number in 0..addresses {
             let key = Key::from(address(number));
             assert!(admits(&backend, &[Hit::new(limit("limit", strategy), &key, rate, 1)]));

@@ -3,13 +3,12 @@
 use tests::limit;
 use traffik::{Rate, client::Key, decision::Hit, strategy::AnyStrategy};
 
-use super::{admits, store};
+use super::{admits, store_of};
 
 #[test]
 fn clients_that_used_up_their_limit_meanwhile_stay() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("60/hour"));
-    let (backend, _) = store();
-    let backend = backend.max_entries(100);
+    let (backend, _) = store_of(100);
     let admitted = |client: u64, rate, cost| {
         let key = Key::from(client);
         admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, cost)])

@@ -20,7 +20,7 @@ use traffik::{
 use super::{
     admits,
     crowd::{at_hand, at_once, in_finite_time},
-    decided, store,
+    decided, store, store_of,
 };
 use crate::{patience::times, strategies::random::Random};
 
@@ -124,7 +124,7 @@ fn every_entry_holds_what_was_charged_to_it(backend: &MemoryBackend) {
 #[test]
 fn in_a_full_store() {
     in_finite_time(|| {
-        let backend = store().0.max_entries(64);
+        let backend = store_of(64).0;
         every_entry_holds_what_was_charged_to_it(&backend);
         assert!(backend.evictions() > 1000, "{} had to go", backend.evictions());
         assert!(backend.len() <= 64);
@@ -134,7 +134,7 @@ fn in_a_full_store() {
 #[test]
 fn in_a_full_store_of_several_shards() {
     in_finite_time(|| {
-        let (backend, strategy) = (store().0.max_entries(20_000), AnyStrategy::default());
+        let (backend, strategy) = (store_of(20_000).0, AnyStrategy::default());
         for stranger in 0..20_000_u64 {
             let key = Key::from(stranger);
             let hit = Hit::new(limit("strangers", &strategy), &key, RATE, 1);
@@ -155,8 +155,7 @@ fn in_a_store_of_many_shards() {
 #[test]
 fn with_resets_and_clears_on_the_same_entries_nobody_waits_for_ever() {
     in_finite_time(|| {
-        let (backend, clock) = store();
-        let (backend, table) = (backend.max_entries(64), Table::new());
+        let ((backend, clock), table) = (store_of(64), Table::new());
         let admitted = at_once(|thread| {
             let (mut random, mut admitted) = (Random::new(thread + 1), 0);
             for turn in 0..times(6000, 600_000) {

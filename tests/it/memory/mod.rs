@@ -34,7 +34,13 @@ fn strategies(rate: Rate) -> [AnyStrategy; 7] {
 
 fn store() -> (MemoryBackend, ManualClock) {
     let clock = ManualClock::new();
-    (MemoryBackend::new("test").clock(clock.clone()), clock)
+    (MemoryBackend::with_clock("test", clock.clone()), clock)
+}
+
+/// A store with room for `max_entries`.
+fn store_of(max_entries: usize) -> (MemoryBackend, ManualClock) {
+    let clock = ManualClock::new();
+    (MemoryBackend::builder("test").max_entries(max_entries).clock(clock.clone()).build().unwrap(), clock)
 }
 
 /// What a store in memory decides, without waiting.

@@ -22,7 +22,7 @@ use traffik::{
     test::ManualClock,
 };
 
-use super::{admits, store};
+use super::{admits, store_of};
 
 const RATE: Rate = Rate::literal("5/min");
 
@@ -118,11 +118,11 @@ struct Rig {
 
 impl Rig {
     fn new(built_in: &AnyStrategy, inner: &AnyStrategy) -> Self {
-        let (backend, clock) = store();
+        // One shard, so that every call meets what a panic left behind.
+        let (backend, clock) = store_of(100);
         let fault = Fault::default();
         let mut rig = Self {
-            // One shard, so that every call meets what a panic left behind.
-            backend: backend.max_entries(100),
+            backend,
             charged_at: Timestamp::UNIX_EPOCH,
             clock,
             built_in: built_in.clone(),
@@ -299,7 +299,7 @@ fn refund_that_panics_changes_nothing_of_its_own_client_and_gives_back_the_rest(
 /// A full store: entries of custom strategies, and the switch that makes them panic.
 fn full(inner: &AnyStrategy) -> (MemoryBackend, AnyStrategy, Fault) {
     let fault = Fault::default();
-    let backend = store().0.max_entries(16);
+    let backend = store_of(16).0;
     let custom = AnyStrategy::custom(Faulty { inner: inner.clone(), fault: fault.clone() });
     for client in 0..16_u64 {
         let key = Key::from(client);

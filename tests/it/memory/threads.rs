@@ -19,7 +19,7 @@ use traffik::{
 use super::{
     admits,
     crowd::{at_hand, at_once},
-    store, strategies,
+    store, store_of, strategies,
 };
 use crate::patience::times;
 
@@ -173,8 +173,7 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
 #[test]
 fn threads_at_the_cap_do_not_pass_it() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
-    let (backend, _) = store();
-    let backend = backend.max_entries(2000);
+    let (backend, _) = store_of(2000);
     let most = AtomicU64::new(0);
     at_once(|thread| {
         for stranger in 0..5000_u64 {

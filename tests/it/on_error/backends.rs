@@ -142,7 +142,7 @@ impl Backend for Moody {
 }
 
 pub(crate) fn store(clock: &ManualClock) -> MemoryBackend {
-    MemoryBackend::new("test").clock(clock.clone())
+    MemoryBackend::with_clock("test", clock.clone())
 }
 
 /// An app, its backend, and the clock that both go by.

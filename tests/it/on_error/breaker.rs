@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::FutureExt;
 use traffik::{
-    breaker::{BreakerState, Broken, CircuitBreaker},
+    breaker::{BreakerState, Broken, CircuitBreaker, CircuitBreakerBuilder},
     clock::Clock,
     test::ManualClock,
 };
@@ -18,9 +18,12 @@ use traffik::{
 const MINUTE: Duration = Duration::from_secs(60);
 const MOMENT: Duration = Duration::from_micros(1);
 
+fn builder(clock: &ManualClock) -> CircuitBreakerBuilder {
+    CircuitBreaker::builder().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2).clock(clock.clone())
+}
+
 fn breaker(clock: &ManualClock) -> CircuitBreaker {
-    let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2);
-    breaker.clock(clock.clone())
+    builder(clock).build().unwrap()
 }
 
 fn fail(breaker: &CircuitBreaker, times: usize) {
@@ -86,7 +89,7 @@ fn a_trial_that_fails_opens_it_for_the_whole_time_again() {
 #[test]
 fn a_trial_that_is_given_up_may_be_made_by_somebody_else() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(1);
+    let breaker = builder(&clock).success_threshold(1).build().unwrap();
     fail(&breaker, 3);
     clock.advance(MINUTE);
     for _ in 0..5 {
@@ -102,7 +105,7 @@ fn a_trial_that_is_given_up_may_be_made_by_somebody_else() {
 #[test]
 fn what_began_before_it_opened_neither_closes_nor_opens_it_later() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(1);
+    let breaker = builder(&clock).success_threshold(1).build().unwrap();
     let (slow, slower) = (breaker.enter().unwrap(), breaker.enter().unwrap());
     fail(&breaker, 3);
     slow.succeeded();
@@ -150,7 +153,7 @@ fn kept_trials_after_the_recovery_timeout_are_replaced_by_a_new_round() {
 #[test]
 fn late_results_of_an_old_round_change_nothing() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(3);
+    let breaker = builder(&clock).success_threshold(3).build().unwrap();
     fail(&breaker, 3);
     clock.advance(MINUTE);
     let [succeeds, fails, dropped] = [(); 3].map(|()| breaker.enter().unwrap());
@@ -172,7 +175,7 @@ fn late_results_of_an_old_round_change_nothing() {
 #[test]
 fn kept_trial_beside_two_that_succeeded_is_replaced_by_a_new_round() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(3);
+    let breaker = builder(&clock).success_threshold(3).build().unwrap();
     fail(&breaker, 3);
     clock.advance(MINUTE);
     let _kept = breaker.enter().unwrap();
@@ -204,7 +207,7 @@ fn round_with_a_free_trial_goes_on_however_old_it_is() {
 #[test]
 fn clock_that_goes_back_does_not_pin_a_round() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(1);
+    let breaker = builder(&clock).success_threshold(1).build().unwrap();
     clock.advance(MINUTE * 600);
     fail(&breaker, 3);
     clock.advance(MINUTE);
@@ -233,8 +236,9 @@ fn kept_calls_do_not_pin_the_breaker() {
 }
 
 #[test]
-fn clones_are_one_and_thresholds_of_nothing_are_one() {
-    let breaker = CircuitBreaker::new().failure_threshold(0).success_threshold(0).recovery_timeout(Duration::ZERO);
+fn clones_share_their_state() {
+    let builder = CircuitBreaker::builder().failure_threshold(1).success_threshold(1).recovery_timeout(Duration::ZERO);
+    let breaker = builder.build().unwrap();
     let clone = breaker.clone();
     breaker.enter().unwrap().failed();
     assert_eq!(clone.state(), BreakerState::Open);
@@ -242,10 +246,21 @@ fn clones_are_one_and_thresholds_of_nothing_are_one() {
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
+#[test]
+fn threshold_of_zero_is_an_error() {
+    let failures = CircuitBreaker::builder().failure_threshold(0).build().unwrap_err();
+    assert_eq!(
+        failures.to_string(),
+        "`CircuitBreakerBuilder::failure_threshold` is 0: set it to a value of at least 1"
+    );
+    let successes = CircuitBreaker::builder().success_threshold(0).build().unwrap_err();
+    assert_eq!((successes.setting(), successes.value()), ("CircuitBreakerBuilder::success_threshold", 0));
+}
+
 #[tokio::test]
 async fn changes_can_be_waited_for() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(1);
+    let breaker = builder(&clock).success_threshold(1).build().unwrap();
     let mut changes = breaker.changes();
     let told = tokio::spawn(async move {
         let mut told = Vec::new();
@@ -269,7 +284,7 @@ async fn changes_can_be_waited_for() {
 #[tokio::test]
 async fn a_call_that_is_given_up_leaves_no_trial() {
     let clock = ManualClock::new();
-    let breaker = breaker(&clock).success_threshold(1);
+    let breaker = builder(&clock).success_threshold(1).build().unwrap();
     fail(&breaker, 3);
     clock.advance(MINUTE);
     let call = tokio::spawn({
@@ -326,7 +341,7 @@ fn threads_that_enter_a_round_get_as_many_trials_as_have_to_succeed() {
 fn failures_of_many_threads_are_all_counted() {
     let clock = ManualClock::new();
     for _ in 0..200 {
-        let breaker = breaker(&clock).failure_threshold(400);
+        let breaker = builder(&clock).failure_threshold(400).build().unwrap();
         let fail_often = || (0..50).filter_map(|_| breaker.enter()).for_each(|attempt| attempt.failed());
         in_four_threads(fail_often);
         assert_eq!((breaker.state(), breaker.status().failures), (BreakerState::Closed, 200));

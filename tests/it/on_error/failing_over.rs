@@ -137,7 +137,8 @@ async fn a_fallback_that_hangs_too_is_an_error_when_the_time_is_up() {
 
 #[tokio::test]
 async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
-    let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2);
+    let breaker =
+        CircuitBreaker::builder().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2).build().unwrap();
     let (traffik, backend, clock) =
         app(|builder, clock| builder.on_error(Failover::to(store(clock)).breaker(breaker.clone())));
     backend.is(Mood::Hangs);
@@ -203,7 +204,7 @@ async fn the_fallback_of_a_throttle_is_cleared_and_closed_with_the_app_too() {
 async fn one_backend_that_fails_keeps_nobody_from_another() {
     let clock = ManualClock::new();
     let (own, local) = (Moody::new(&clock), Moody::new(&clock));
-    let breaker = CircuitBreaker::new().failure_threshold(1);
+    let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();
     let traffik = Traffik::builder(own.clone())
         .backend("local", local.clone())
         .on_error(Failover::to(store(&clock)).breaker(breaker.clone()))

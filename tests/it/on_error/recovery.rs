@@ -20,7 +20,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// An app whose breaker opens at the first failure, and closes after two trials.
 fn failing_over() -> (Traffik, Moody, ManualClock, CircuitBreaker) {
-    let breaker = CircuitBreaker::new().failure_threshold(1).recovery_timeout(MINUTE / 2).success_threshold(2);
+    let breaker = CircuitBreaker::builder()
+        .failure_threshold(1)
+        .recovery_timeout(MINUTE / 2)
+        .success_threshold(2)
+        .build()
+        .unwrap();
     let (traffik, backend, clock) =
         app(|builder, clock| builder.on_error(Failover::to(store(clock)).breaker(breaker.clone())));
     (traffik, backend, clock, breaker)
@@ -35,7 +40,8 @@ async fn an_app_that_starts_while_its_backend_is_down_joins_it_when_it_returns()
     let clock = ManualClock::new();
     let backend = Moody::new(&clock);
     backend.is(Mood::IsAway);
-    let breaker = CircuitBreaker::new().failure_threshold(2).recovery_timeout(MINUTE).success_threshold(1);
+    let breaker =
+        CircuitBreaker::builder().failure_threshold(2).recovery_timeout(MINUTE).success_threshold(1).build().unwrap();
     let failover = Failover::to(store(&clock)).breaker(breaker.clone());
     let traffik = Traffik::builder(backend.clone()).on_error(failover).build().unwrap();
     for client in 0..10 {

@@ -88,7 +88,7 @@ async fn attempts_and_pauses_take_no_longer_than_the_timeout_together() {
 
 #[tokio::test]
 async fn a_breaker_counts_a_request_and_not_its_retries() {
-    let breaker = CircuitBreaker::new().failure_threshold(2);
+    let breaker = CircuitBreaker::builder().failure_threshold(2).build().unwrap();
     let (traffik, backend, clock) = app(|builder, _| {
         let failover = Failover::to(MemoryBackend::new("fallback")).breaker(breaker.clone());
         builder.on_error(failover.retry(retry(3, MS)))

@@ -26,7 +26,12 @@ fn mood(random: &mut Random) -> Mood {
 async fn whatever_the_backend_does_each_request_is_answered_in_time() {
     for seed in 1..=times(10, 1000) {
         let mut random = Random::new(seed);
-        let breaker = CircuitBreaker::new().failure_threshold(3).recovery_timeout(200 * MS).success_threshold(2);
+        let breaker = CircuitBreaker::builder()
+            .failure_threshold(3)
+            .recovery_timeout(200 * MS)
+            .success_threshold(2)
+            .build()
+            .unwrap();
         let (traffik, backend, clock) =
             app(|builder, clock| builder.on_error(Failover::to(store(clock)).breaker(breaker.clone()).retries(2)));
         let mut calls = Vec::new();

@@ -62,7 +62,7 @@ impl Gated {
     }
 
     fn with_clock(clock: &ManualClock) -> Self {
-        Self::new(MemoryBackend::new("test").clock(clock.clone()))
+        Self::new(MemoryBackend::with_clock("test", clock.clone()))
     }
 
     fn open(&self, is_open: bool) {

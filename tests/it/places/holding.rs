@@ -109,7 +109,7 @@ async fn it_is_held_by_a_panic_and_an_aborted_task_no_longer_than_they_last() ->
 #[test]
 fn without_a_runtime_it_is_held_for_a_lease() -> Result {
     let clock = traffik::test::ManualClock::new();
-    let traffik = Traffik::new(MemoryBackend::new("test").clock(clock.clone()))?;
+    let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     // A backend in memory waits for nothing, and so any executor will do.
     let mut hit = std::pin::pin!(traffik.hit::<Two>("alice"));

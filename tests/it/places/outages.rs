@@ -99,7 +99,7 @@ async fn what_surely_did_not_run_is_given_back_a_moment_later_and_else_once_the_
 #[tokio::test]
 async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
     let clock = ManualClock::new();
-    let (moody, spare) = (Moody::new(&clock), MemoryBackend::new("spare").clock(clock.clone()));
+    let (moody, spare) = (Moody::new(&clock), MemoryBackend::with_clock("spare", clock.clone()));
     for on_error in [Fallback::to(spare.clone()).into(), traffik::on_error::OnError::from(Failover::to(spare.clone()))]
     {
         let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(on_error);

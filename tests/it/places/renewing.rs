@@ -96,7 +96,7 @@ async fn nothing_is_kept_alive_once_nobody_is_there() -> Result {
 #[tokio::test]
 async fn whoever_is_there_is_renewed_by_another_runtime_once_its_own_is_gone() -> Result {
     let clock = ManualClock::new();
-    let traffik = Traffik::new(MemoryBackend::new("test").clock(clock.clone()))?;
+    let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
     let (moved, answer) = (traffik.clone(), std::sync::mpsc::channel());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

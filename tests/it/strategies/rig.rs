@@ -25,7 +25,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(strategy: AnyStrategy, now: u64) -> Self {
         let clock = ManualClock::at(Timestamp::from_micros(now));
-        let backend = MemoryBackend::new("test").clock(clock.clone());
+        let backend = MemoryBackend::with_clock("test", clock.clone());
         Self { strategy, backend, clock, key: Key::from("alice") }
     }
 

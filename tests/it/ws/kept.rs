@@ -122,7 +122,7 @@ impl Connection {
     #[expect(clippy::unwrap_used, reason = "a test without a connection fails")]
     async fn open() -> Self {
         let (clock, (sender, questions)) = (ManualClock::new(), mpsc::unbounded_channel());
-        let store = MemoryBackend::new("test").clock(clock.clone());
+        let store = MemoryBackend::with_clock("test", clock.clone());
         let traffik = Traffik::new(Gated { store, questions: sender }).unwrap();
         let (mut parts, ()) = Request::new(()).with_peer("127.0.0.1:50000").into_parts();
         parts.extensions.insert(traffik.clone());

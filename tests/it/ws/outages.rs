@@ -101,7 +101,7 @@ impl Backend for Remote {
 
 fn remote(set_up: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> (Traffik, Remote, ManualClock) {
     let clock = ManualClock::new();
-    let remote = Remote { store: MemoryBackend::new("test").clock(clock.clone()), mood: Arc::default() };
+    let remote = Remote { store: MemoryBackend::with_clock("test", clock.clone()), mood: Arc::default() };
     (set_up(Traffik::builder(remote.clone())).build().unwrap_or_else(|_| Traffik::disabled()), remote, clock)
 }
 
@@ -152,7 +152,7 @@ async fn on_error_says_whether_they_are_admitted() {
 async fn a_fallback_decides_meanwhile() {
     let (traffik, remote, _) = remote(|builder| {
         let clock = ManualClock::new();
-        builder.on_error(Failover::to(MemoryBackend::new("fallback").clock(clock)))
+        builder.on_error(Failover::to(MemoryBackend::with_clock("fallback", clock)))
     });
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
     let mut client = Client::connect(address).await;

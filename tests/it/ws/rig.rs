@@ -36,7 +36,7 @@ const A_WHILE: Duration = Duration::from_millis(100);
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(super) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
-    (Traffik::new(MemoryBackend::new("test").clock(clock.clone())).unwrap(), clock)
+    (Traffik::new(MemoryBackend::with_clock("test", clock.clone())).unwrap(), clock)
 }
 
 /// What comes out of connections as they end.

@@ -19,8 +19,8 @@ impl Server {
     /// Serves `routes`, with limits by a clock that stands still.
     pub(crate) async fn start(routes: Router) -> Self {
         // Built, so that it is checked that no two throttles of these tests have one uid.
-        let backend = MemoryBackend::new("macros").clock(ManualClock::new());
-        let local = MemoryBackend::new("macros:local").clock(ManualClock::new()).max_entries(16);
+        let backend = MemoryBackend::with_clock("macros", ManualClock::new());
+        let local = MemoryBackend::with_clock("macros:local", ManualClock::new());
         let traffik = Traffik::builder(backend).backend("local", local.clone()).build().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

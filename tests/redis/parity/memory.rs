@@ -53,7 +53,7 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
         Rate::new(random.of_any_size(100), random.rate().period())?
     };
     let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
-    let (memory, redis) = (MemoryBackend::new("test").clock(clock.clone()), redis.by_hand(clock.clone()));
+    let (memory, redis) = (MemoryBackend::with_clock("test", clock.clone()), redis.by_hand(clock.clone()));
     let (key, strategies) = (Key::from(("beside memory", seed)), strategies(rate));
     let (mut charged, mut turns, mut remaining) = (Vec::new(), vec![0], rate.limit());
     for step in 0..40 {

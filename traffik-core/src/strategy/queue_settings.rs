@@ -23,7 +23,7 @@ use crate::rate::Rate;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = MemoryBackend::new("myapp").clock(traffik::test::ManualClock::new());
+/// # let backend = MemoryBackend::with_clock("myapp", traffik::test::ManualClock::new());
 /// let (rate, queue) = (Rate::literal("60/min"), AnyStrategy::from(LeakyBucketWithQueue::new().queue(2)));
 /// # let (limit, key) = (LimitId::new("mails", queue.clone()), Key::from("alice"));
 /// # let hit = Hit::new(&limit, &key, rate, 1);

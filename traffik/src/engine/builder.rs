@@ -1,6 +1,6 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use traffik_core::{backend::Backend, clock::AnyClock};
+use traffik_core::{OutOfRange, backend::Backend, clock::AnyClock};
 
 use super::traffik::{App, Traffik};
 use crate::{
@@ -104,7 +104,7 @@ impl TraffikBuilder {
     /// # let redis = MemoryBackend::new("myapp");
     /// let traffik = Traffik::builder(redis)
     ///     .on_error(Failover::to(MemoryBackend::new("myapp:fallback"))
-    ///         .breaker(CircuitBreaker::new().failure_threshold(10).success_threshold(3))
+    ///         .breaker(CircuitBreaker::builder().failure_threshold(10).success_threshold(3).build()?)
     ///         .retries(2))
     ///     .build()?;
     /// # Ok::<(), traffik::ConfigError>(())
@@ -113,10 +113,10 @@ impl TraffikBuilder {
         Self { on_error: Some(on_error.into()), ..self }
     }
 
-    /// Counts clients at IPv6 addresses by this many leading bits of them: 64 unless told otherwise, since that is what a
-    /// single customer usually has to himself. IPv4 addresses count whole.
+    /// Sets the number of leading bits that count of an IPv6 address, from 0 to 128. Defaults to 64, which is what a single
+    /// customer usually has. IPv4 addresses count whole.
     pub fn ipv6_prefix(self, bits: u8) -> Self {
-        Self { ipv6_prefix: bits.min(128), ..self }
+        Self { ipv6_prefix: bits, ..self }
     }
 
     /// Checks a throttle, or each of a tuple, in [`build`](Self::build), rather than when it is first used.
@@ -162,9 +162,14 @@ impl TraffikBuilder {
     ///   throttles of a registered tuple are kept in different backends. For throttles that are only declared this is a
     ///   [warning](crate::warning), unless the app is [strict](Self::strict);
     /// - rules are added to a uid that no throttle has;
-    /// - two backends have one name.
+    /// - two backends have one name;
+    /// - a setting is out of its range.
     pub fn build(self) -> Result<Traffik, ConfigError> {
         self.check_names()?;
+        OutOfRange::check("TraffikBuilder::ipv6_prefix", self.ipv6_prefix.into(), 0..=128)?;
+        if let Some(on_error) = &self.on_error {
+            on_error.check()?;
+        }
         if let Some(client_ip) = &self.request.client_ip {
             warn_of_trust(client_ip, None, &self.told);
         }

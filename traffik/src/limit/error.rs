@@ -1,5 +1,5 @@
 use thiserror::Error;
-use traffik_core::{rate::Rate, strategy::StrategyError};
+use traffik_core::{OutOfRange, rate::Rate, strategy::StrategyError};
 
 use crate::{
     request::{ProxyError, RuleError},
@@ -49,6 +49,20 @@ pub enum ConfigError {
         rate: Rate,
         /// What is out of bounds.
         source: StrategyError,
+    },
+    /// A setting of the app has a value that is out of its range.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// A setting of a throttle has a value that is out of its range.
+    #[error("the throttle `{throttle}` (uid {uid:?}) cannot work: {source}")]
+    #[non_exhaustive]
+    Setting {
+        /// The uid.
+        uid: &'static str,
+        /// The throttle.
+        throttle: &'static str,
+        /// The setting and its range.
+        source: OutOfRange,
     },
     /// A throttle says twice what names its clients.
     #[error(

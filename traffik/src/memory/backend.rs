@@ -9,8 +9,10 @@ use traffik_core::{
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
-use super::store::{Settings, Store};
-use crate::warning::Warning;
+use super::{
+    builder::MemoryBackendBuilder,
+    store::{Settings, Store},
+};
 
 /// A backend that keeps its entries in this process: no server, no waiting, exact under any concurrency.
 ///
@@ -19,7 +21,7 @@ use crate::warning::Warning;
 ///
 /// # Bounded
 ///
-/// It never holds more than [`max_entries`](Self::max_entries) entries (one a client and limit), whatever comes in.
+/// It never holds more than [`max_entries`](MemoryBackendBuilder::max_entries) entries (one a client and limit), whatever comes in.
 /// Expired entries leave a few at a time as others arrive, so that no request waits for a sweep and no task has to be
 /// kept alive. When it is full, room is made within one shard: expired entries go first, then clients that are not
 /// refused at present, those with most left first, and only then the refused client whose wait ends soonest. Each entry
@@ -42,9 +44,10 @@ use crate::warning::Warning;
 /// ```
 /// use traffik::{Traffik, backend::MemoryBackend};
 ///
-/// let traffik = Traffik::new(MemoryBackend::new("myapp").max_entries(100_000))?;
+/// let backend = MemoryBackend::builder("myapp").max_entries(100_000).build()?;
+/// let traffik = Traffik::new(backend)?;
 /// assert_eq!(traffik.namespace(), "myapp");
-/// # Ok::<(), traffik::ConfigError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct MemoryBackend {
@@ -52,45 +55,22 @@ pub struct MemoryBackend {
 }
 
 impl MemoryBackend {
-    /// The maximum number of entries unless [`max_entries`](Self::max_entries) sets another.
-    pub const DEFAULT_MAX_ENTRIES: usize = 1_000_000;
-
-    /// Creates an empty store.
+    /// Creates an empty store for at most 1 000 000 entries, which reads the system's clock.
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self::empty(Settings {
-            namespace: namespace.into(),
-            clock: AnyClock::system(),
-            max_entries: Self::DEFAULT_MAX_ENTRIES,
-            is_silent: false,
-        })
+        Self::with(MemoryBackendBuilder::new(namespace).settings)
     }
 
-    /// Returns an empty store with the same settings that goes by `clock`. Call this before the store is shared.
-    #[must_use]
-    pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
-        Self::empty(Settings { clock: clock.into(), ..self.store.settings.clone() })
+    /// Creates an empty store that reads this clock. See [`test`](crate::test) for a clock that a test moves.
+    pub fn with_clock(namespace: impl Into<String>, clock: impl Into<AnyClock>) -> Self {
+        Self::with(MemoryBackendBuilder::new(namespace).clock(clock).settings)
     }
 
-    /// Returns an empty store with the same settings that holds at most `max_entries` entries: one for each limit of each
-    /// client that used it lately. Call this before the store is shared.
-    ///
-    /// At least 16. A decision about more hits than a shard holds is an error.
-    #[must_use]
-    pub fn max_entries(self, max_entries: usize) -> Self {
-        Self::empty(Settings { max_entries, ..self.store.settings.clone() })
+    /// Creates a builder for a store with other settings.
+    pub fn builder(namespace: impl Into<String>) -> MemoryBackendBuilder {
+        MemoryBackendBuilder::new(namespace)
     }
 
-    /// Returns an empty store with the same settings that does not log [`Warning::MemoryFull`]. Other warnings are the
-    /// app's, and stay. Call this before the store is shared.
-    ///
-    /// [`evictions`](Self::evictions) counts either way.
-    #[must_use]
-    pub fn silence(self, warning: Warning) -> Self {
-        let settings = self.store.settings.clone();
-        Self::empty(Settings { is_silent: settings.is_silent || warning == Warning::MemoryFull, ..settings })
-    }
-
-    fn empty(settings: Settings) -> Self {
+    pub(super) fn with(settings: Settings) -> Self {
         Self { store: Arc::new(Store::new(settings)) }
     }
 

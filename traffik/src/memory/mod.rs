@@ -4,6 +4,7 @@
 //! [shards locked](locked).
 
 mod backend;
+mod builder;
 mod control;
 mod hash;
 mod locked;
@@ -14,4 +15,4 @@ mod store;
 mod sync;
 mod unlocked;
 
-pub use self::backend::MemoryBackend;
+pub use self::{backend::MemoryBackend, builder::MemoryBackendBuilder};

@@ -7,12 +7,6 @@ use super::{
     shard::Shard,
 };
 
-/// The smallest store: the limits of the longest tuple fit, and as many others.
-const MIN_ENTRIES: usize = 16;
-
-/// The largest store: a quarter of a thousand million entries take ten gigabytes.
-const MAX_ENTRIES: usize = 1 << 28;
-
 /// The minimum number of entries in a shard, if there is more than one: enough for chance to fill all about alike. A shard
 /// holds fewer than twice as many.
 const MIN_SHARD_ENTRIES: usize = 8192;
@@ -30,10 +24,6 @@ pub(super) struct Location {
 }
 
 impl Shards {
-    pub(super) fn clamp(max_entries: usize) -> usize {
-        max_entries.clamp(MIN_ENTRIES, MAX_ENTRIES)
-    }
-
     /// Creates shards for `max_entries` in all: few if that is low, since a shard must not be too small to choose from.
     pub(super) fn new(max_entries: usize) -> Self {
         let shards = 1 << (max_entries / MIN_SHARD_ENTRIES).max(1).ilog2();

@@ -14,7 +14,7 @@ use super::{control::ControlSettings, hash::KeyHash, shard::LockedShard, shards:
 use crate::warning::Warning;
 
 /// What a store is made with.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) namespace: String,
     pub(super) clock: AnyClock,
@@ -33,10 +33,9 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(settings: Settings) -> Self {
-        let max_entries = Shards::clamp(settings.max_entries);
         Self {
-            settings: Settings { max_entries, ..settings },
-            shards: Shards::new(max_entries),
+            shards: Shards::new(settings.max_entries),
+            settings,
             control: ControlSettings::default(),
             evictions: AtomicU64::new(0),
             closed: AtomicBool::new(false),

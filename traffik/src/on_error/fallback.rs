@@ -1,4 +1,4 @@
-use std::{num::NonZeroU64, sync::Arc};
+use std::sync::Arc;
 
 use traffik_core::backend::Backend;
 
@@ -30,21 +30,21 @@ use super::{breaker::CircuitBreaker, retry::Retry};
 #[must_use]
 pub struct Fallback {
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) share: NonZeroU64,
+    pub(super) share: u64,
 }
 
 impl Fallback {
     /// Creates a fallback to `backend`. The app clears and closes it together with its own backends.
     pub fn to(backend: impl Backend) -> Self {
-        Self { backend: Arc::new(backend), share: NonZeroU64::MIN }
+        Self { backend: Arc::new(backend), share: 1 }
     }
 
-    /// Divides every limit by this number of processes while the fallback decides. Defaults to 1.
+    /// Divides every limit by this number of processes while the fallback decides, which is at least 1. Defaults to 1.
     ///
     /// A limit of 100 among 20 processes is 5. It is never below 1. A request that costs more than the share costs all of the
     /// share. A request that costs more than the whole limit is refused as always. A burst size of a strategy is not divided.
     pub fn share(self, processes: u32) -> Self {
-        Self { share: NonZeroU64::new(processes.into()).unwrap_or(NonZeroU64::MIN), ..self }
+        Self { share: processes.into(), ..self }
     }
 }
 
@@ -61,7 +61,11 @@ impl Fallback {
 /// use traffik::{Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
 ///
 /// # let redis = MemoryBackend::new("myapp");
-/// let breaker = CircuitBreaker::new().failure_threshold(10).recovery_timeout(Duration::from_secs(60)).success_threshold(3);
+/// let breaker = CircuitBreaker::builder()
+///     .failure_threshold(10)
+///     .recovery_timeout(Duration::from_secs(60))
+///     .success_threshold(3)
+///     .build()?;
 /// let traffik = Traffik::builder(redis)
 ///     .on_error(Failover::to(MemoryBackend::new("myapp:fallback")).breaker(breaker.clone()).retries(2))
 ///     .build()?;

@@ -1,4 +1,4 @@
-use std::{num::NonZeroU64, sync::Arc};
+use std::sync::Arc;
 
 use traffik_core::{
     backend::{Answer, BackendError},
@@ -14,7 +14,7 @@ use crate::store::{HITS_INLINE, Store};
 #[derive(Debug)]
 pub(crate) struct FallbackBackend {
     pub(crate) store: Arc<Store>,
-    share: NonZeroU64,
+    share: u64,
     refusals: Refusals,
 }
 
@@ -78,9 +78,9 @@ impl FallbackBackend {
 }
 
 /// Returns `None` for an unlimited rate and for a share of one.
-fn divided(rate: Rate, share: NonZeroU64) -> Option<Rate> {
-    let limit = (rate.limit() / share).max(1);
-    (share.get() > 1 && !rate.is_unlimited()).then(|| Rate::new(limit, rate.period()).ok()).flatten()
+fn divided(rate: Rate, share: u64) -> Option<Rate> {
+    let limit = rate.limit().checked_div(share)?.max(1);
+    (share > 1 && !rate.is_unlimited()).then(|| Rate::new(limit, rate.period()).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn divided_limit_is_never_below_one() {
-        let divided = |rate: &str, share| divided(rate.parse().unwrap(), NonZeroU64::new(share).unwrap());
+        let divided = |rate: &str, share| divided(rate.parse().unwrap(), share);
         assert_eq!(divided("100/min", 20), Some("5/min".parse().unwrap()));
         assert_eq!(divided("7/min", 2), Some("3/min".parse().unwrap()));
         assert_eq!(divided("7/min", 20), Some("1/min".parse().unwrap()));

@@ -1,3 +1,5 @@
+use traffik_core::OutOfRange;
+
 use super::{
     breaker::CircuitBreaker,
     fallback::{Failover, Fallback},
@@ -69,6 +71,13 @@ pub(super) enum PolicyKind {
 impl OnError {
     const fn new(kind: PolicyKind) -> Self {
         Self { kind, retry: Retry::NEVER, breaker: None, fallback: None, function: None }
+    }
+
+    /// Checks the settings of a fallback.
+    pub(crate) fn check(&self) -> Result<(), OutOfRange> {
+        let Some(Fallback { share, .. }) = self.fallback else { return Ok(()) };
+        let setting = if self.breaker.is_some() { "Failover::share" } else { "Fallback::share" };
+        OutOfRange::check(setting, share, 1..=u64::MAX)
     }
 
     /// Returns the same for another backend, which fails at other times.

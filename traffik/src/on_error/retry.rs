@@ -34,6 +34,7 @@ pub struct Retry {
 
 /// The length of the pauses between attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Backoff {
     /// Every pause has this length.
     Constant(Duration),

@@ -17,7 +17,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let clock = ManualClock::new();
-//! let traffik = Traffik::new(MemoryBackend::new("test").clock(clock.clone()))?;
+//! let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
 //!
 //! assert!(traffik.hit::<Login>("alice").await?.is_admitted());
 //! assert!(!traffik.hit::<Login>("alice").await?.is_admitted());

@@ -67,7 +67,7 @@ fn table() -> (MemoryBackend, ManualClock, [AnyStrategy; 5], Key) {
         SlidingWindowLog.into(),
         TokenBucket::new().into(),
     ];
-    (MemoryBackend::new("test").clock(clock.clone()), clock, strategies, Key::from("alice"))
+    (MemoryBackend::with_clock("test", clock.clone()), clock, strategies, Key::from("alice"))
 }
 
 async fn remaining(backend: &MemoryBackend, hits: &[Hit<'_>]) -> std::result::Result<Vec<u64>, BackendError> {
@@ -131,7 +131,7 @@ async fn what_was_charged_is_given_back_as_the_strategy_says() -> Result {
 #[tokio::test]
 async fn at_the_cap_its_limited_clients_stay_and_others_go() -> Result {
     for strategy in strategies(RATE) {
-        let backend = MemoryBackend::new("test").clock(ManualClock::new()).max_entries(1000);
+        let backend = MemoryBackend::builder("test").clock(ManualClock::new()).max_entries(1000).build().unwrap();
         let limited: Vec<Key> = (0..890_u64).map(|client| Key::from(("limited", client))).collect();
         for key in &limited {
             assert!(backend.decide(&[hit(&strategy, key, 5)]).await?.is_admitted());

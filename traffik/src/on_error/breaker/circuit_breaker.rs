@@ -1,10 +1,11 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 use traffik_core::clock::AnyClock;
 
 use super::{
     attempt::Attempt,
+    builder::CircuitBreakerBuilder,
     changes::Changes,
     gate::Gate,
     state::{BreakerState, BreakerStatus, Settings},
@@ -19,13 +20,14 @@ use super::{
 /// use traffik::{breaker::{Broken, BreakerState, CircuitBreaker}, test::ManualClock};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
+/// # async fn main() -> Result<(), traffik::OutOfRange> {
 /// let clock = ManualClock::new();
-/// let breaker = CircuitBreaker::new()
+/// let breaker = CircuitBreaker::builder()
 ///     .failure_threshold(2)
 ///     .recovery_timeout(Duration::from_secs(60))
 ///     .success_threshold(1)
-///     .clock(clock.clone());
+///     .clock(clock.clone())
+///     .build()?;
 ///
 /// for _ in 0..2 {
 ///     assert_eq!(breaker.call(async { Err::<(), _>("no answer") }).await, Err(Broken::Failed("no answer")));
@@ -36,6 +38,7 @@ use super::{
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(breaker.call(async { Ok::<_, &str>("an answer") }).await, Ok("an answer"));
 /// assert_eq!(breaker.state(), BreakerState::Closed);
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
@@ -46,6 +49,7 @@ pub struct CircuitBreaker {
 
 /// Why [`CircuitBreaker::call`] returned no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Broken<E> {
     /// The call was not made: the breaker is open, or half-open with all trials under way.
     #[error("not tried, since too many attempts failed")]
@@ -56,51 +60,15 @@ pub enum Broken<E> {
 }
 
 impl CircuitBreaker {
-    /// The default of [`failure_threshold`](Self::failure_threshold).
-    pub const DEFAULT_FAILURE_THRESHOLD: u32 = 10;
-    /// The default of [`recovery_timeout`](Self::recovery_timeout).
-    pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
-    /// The default of [`success_threshold`](Self::success_threshold).
-    pub const DEFAULT_SUCCESS_THRESHOLD: u32 = 3;
-
-    /// Creates a closed breaker with the defaults.
+    /// Creates a closed breaker with the defaults, which are those of [`builder`](Self::builder).
     #[must_use]
     pub fn new() -> Self {
-        let settings = Settings {
-            failure_threshold: Self::DEFAULT_FAILURE_THRESHOLD.into(),
-            recovery_timeout: Self::DEFAULT_RECOVERY_TIMEOUT,
-            success_threshold: Self::DEFAULT_SUCCESS_THRESHOLD.into(),
-        };
-        Self { gate: Arc::new(Gate::new(settings)), clock: AnyClock::system() }
+        Self::with(Settings::default(), AnyClock::system())
     }
 
-    /// Returns a new breaker that opens after this number of consecutive failures, which is at least 1. Defaults to 10.
-    #[must_use]
-    pub fn failure_threshold(self, failures: u32) -> Self {
-        let failure_threshold = failures.max(1).into();
-        self.with(Settings { failure_threshold, ..self.settings() })
-    }
-
-    /// Returns a new breaker that stays open for this long before it makes calls again. Defaults to 60 s.
-    ///
-    /// A [half-open](BreakerState::HalfOpen) breaker waits as long for a result of its trials before it makes new ones.
-    #[must_use]
-    pub fn recovery_timeout(self, timeout: Duration) -> Self {
-        self.with(Settings { recovery_timeout: timeout, ..self.settings() })
-    }
-
-    /// Returns a new breaker that closes after this number of successful trials, which is at least 1. Defaults to 3. It makes
-    /// no more trials at a time.
-    #[must_use]
-    pub fn success_threshold(self, successes: u32) -> Self {
-        let success_threshold = successes.max(1).into();
-        self.with(Settings { success_threshold, ..self.settings() })
-    }
-
-    /// Returns a new breaker that reads this clock. Defaults to the system's. A breaker in front of a backend reads the app's.
-    #[must_use]
-    pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
-        Self { clock: clock.into(), ..self.another() }
+    /// Creates a builder for a breaker with other settings.
+    pub fn builder() -> CircuitBreakerBuilder {
+        CircuitBreakerBuilder::new()
     }
 
     /// Starts an attempt. Returns `None` if the breaker makes no call now.
@@ -143,12 +111,13 @@ impl CircuitBreaker {
     /// use traffik::breaker::{BreakerState, CircuitBreaker};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let breaker = CircuitBreaker::new().failure_threshold(1);
+    /// # async fn main() -> Result<(), traffik::OutOfRange> {
+    /// let breaker = CircuitBreaker::builder().failure_threshold(1).build()?;
     /// let mut changes = breaker.changes();
     ///
     /// breaker.enter().expect("it is closed").failed();
     /// assert_eq!(changes.next().await, Some(BreakerState::Open));
+    /// # Ok(())
     /// # }
     /// ```
     #[must_use]
@@ -161,17 +130,17 @@ impl CircuitBreaker {
         Attempt::start(&self.gate, clock)
     }
 
-    /// Returns a closed breaker with the same settings.
+    /// Creates a closed breaker with the same settings.
     pub(crate) fn another(&self) -> Self {
-        self.with(self.settings())
+        Self::with(self.settings(), self.clock.clone())
     }
 
     fn settings(&self) -> Settings {
         self.gate.state.borrow().settings
     }
 
-    fn with(&self, settings: Settings) -> Self {
-        Self { gate: Arc::new(Gate::new(settings)), clock: self.clock.clone() }
+    pub(super) fn with(settings: Settings, clock: AnyClock) -> Self {
+        Self { gate: Arc::new(Gate::new(settings)), clock }
     }
 }
 

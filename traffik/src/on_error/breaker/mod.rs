@@ -2,11 +2,11 @@
 //!
 //! A [`CircuitBreaker`] stands in front of something that may fail, and decides which calls are made:
 //!
-//! - [Closed](BreakerState::Closed): every call is made. After [`failure_threshold`](CircuitBreaker::failure_threshold)
+//! - [Closed](BreakerState::Closed): every call is made. After [`failure_threshold`](CircuitBreakerBuilder::failure_threshold)
 //!   consecutive failures the breaker opens.
 //! - [Open](BreakerState::Open): no call is made, so no caller waits for an answer that does not come. After
-//!   [`recovery_timeout`](CircuitBreaker::recovery_timeout) the breaker is half-open.
-//! - [Half-open](BreakerState::HalfOpen): [`success_threshold`](CircuitBreaker::success_threshold) calls are made as trials,
+//!   [`recovery_timeout`](CircuitBreakerBuilder::recovery_timeout) the breaker is half-open.
+//! - [Half-open](BreakerState::HalfOpen): [`success_threshold`](CircuitBreakerBuilder::success_threshold) calls are made as trials,
 //!   and no others. The breaker closes once all of them succeeded, and opens again when one of them fails.
 //!
 //! [`on_error::Failover`](crate::on_error::Failover) has a breaker in front of its first backend. A breaker also works alone.
@@ -14,6 +14,7 @@
 //! The pattern is Michael Nygard's ("Release It!", 2007).
 
 mod attempt;
+mod builder;
 mod changes;
 mod circuit_breaker;
 mod gate;
@@ -21,6 +22,7 @@ mod state;
 
 pub use self::{
     attempt::Attempt,
+    builder::CircuitBreakerBuilder,
     changes::Changes,
     circuit_breaker::{Broken, CircuitBreaker},
     state::{BreakerState, BreakerStatus},

@@ -2,17 +2,20 @@ use std::time::Duration;
 
 use traffik_core::clock::Timestamp;
 
+use super::builder::CircuitBreakerBuilder;
+
 /// Which calls a [`CircuitBreaker`](super::CircuitBreaker) makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BreakerState {
     /// All calls.
     Closed,
-    /// No calls, until the [recovery timeout](super::CircuitBreaker::recovery_timeout) has passed.
+    /// No calls, until the [recovery timeout](super::CircuitBreakerBuilder::recovery_timeout) has passed.
     Open,
-    /// As many trials as have to [succeed](super::CircuitBreaker::success_threshold), to find out whether calls work again.
+    /// As many trials as have to [succeed](super::CircuitBreakerBuilder::success_threshold), to find out whether calls work again.
     ///
     /// These trials are a round. If all of them are under way and the
-    /// [recovery timeout](super::CircuitBreaker::recovery_timeout) passes without a result, the next call starts a new
+    /// [recovery timeout](super::CircuitBreakerBuilder::recovery_timeout) passes without a result, the next call starts a new
     /// round, in which no trial has succeeded yet. Results of the earlier round are ignored. So trials that never end do not
     /// keep the breaker half-open.
     HalfOpen,
@@ -42,6 +45,16 @@ pub(super) struct Settings {
     pub(super) failure_threshold: u64,
     pub(super) recovery_timeout: Duration,
     pub(super) success_threshold: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            failure_threshold: CircuitBreakerBuilder::DEFAULT_FAILURE_THRESHOLD.into(),
+            recovery_timeout: CircuitBreakerBuilder::DEFAULT_RECOVERY_TIMEOUT,
+            success_threshold: CircuitBreakerBuilder::DEFAULT_SUCCESS_THRESHOLD.into(),
+        }
+    }
 }
 
 /// The number of a state, or of a round of trials. An attempt counts only in the turn in which it started. So attempts of a

@@ -1,0 +1,61 @@
+use traffik_core::{OutOfRange, clock::AnyClock};
+
+use super::{backend::MemoryBackend, store::Settings};
+use crate::warning::Warning;
+
+/// The limits of the longest tuple fit, and as many others.
+const MIN_ENTRIES: usize = 16;
+
+/// A quarter of a thousand million entries take ten gigabytes.
+const MAX_ENTRIES: usize = 1 << 28;
+
+/// Sets up a [`MemoryBackend`]: see [`MemoryBackend::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MemoryBackendBuilder {
+    pub(super) settings: Settings,
+}
+
+impl MemoryBackendBuilder {
+    /// The default of [`max_entries`](Self::max_entries).
+    pub const DEFAULT_MAX_ENTRIES: usize = 1_000_000;
+
+    pub(super) fn new(namespace: impl Into<String>) -> Self {
+        let (namespace, clock, max_entries) = (namespace.into(), AnyClock::system(), Self::DEFAULT_MAX_ENTRIES);
+        Self { settings: Settings { namespace, clock, max_entries, is_silent: false } }
+    }
+
+    /// Sets the clock. Defaults to the system's.
+    pub fn clock(mut self, clock: impl Into<AnyClock>) -> Self {
+        self.settings.clock = clock.into();
+        self
+    }
+
+    /// Sets the maximum number of entries, from 16 to 2^28. Defaults to 1 000 000. There is an entry for each limit of each
+    /// client that used it lately.
+    ///
+    /// A decision about more hits than a shard holds is an error.
+    pub fn max_entries(mut self, max_entries: usize) -> Self {
+        self.settings.max_entries = max_entries;
+        self
+    }
+
+    /// Disables [`Warning::MemoryFull`]. Other warnings are the app's, and stay.
+    ///
+    /// [`MemoryBackend::evictions`] counts either way.
+    pub fn silence(mut self, warning: Warning) -> Self {
+        self.settings.is_silent |= warning == Warning::MemoryFull;
+        self
+    }
+
+    /// Creates the store, which is empty.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `max_entries` is out of its range.
+    pub fn build(self) -> Result<MemoryBackend, OutOfRange> {
+        let range = MIN_ENTRIES as u64..=MAX_ENTRIES as u64;
+        OutOfRange::check("MemoryBackendBuilder::max_entries", self.settings.max_entries as u64, range)?;
+        Ok(MemoryBackend::with(self.settings))
+    }
+}
