@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-#[cfg(feature = "test")]
+#[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 use traffik_core::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
@@ -30,11 +30,12 @@ impl RedisBackend {
         Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))
     }
 
-    /// The same store for a test, which goes by a clock of the test's own: its programs are others, which are told the time.
-    /// What they store stays for an hour, whenever it expires by that clock. No refusal is remembered.
+    /// Returns the same store with the clock of a test, for the tests of this workspace. Other programs run, which receive the
+    /// time. What they store stays for an hour, whenever it expires by that clock. No refusal is remembered.
     ///
-    /// Entries that are written by hand and those that are written by the server's clock do not go together.
-    #[cfg(feature = "test")]
+    /// Entries that were written by the server's clock cannot be used with it.
+    #[doc(hidden)]
+    #[cfg(feature = "unstable-manual-clock")]
     #[must_use]
     pub fn by_hand(&self, clock: impl Into<AnyClock>) -> Self {
         let (store, clock) = (&self.0, clock.into());
@@ -64,7 +65,7 @@ impl Backend for RedisBackend {
         &self.0.namespace
     }
 
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     fn clock(&self) -> AnyClock {
         self.0.calls.clock()
     }

@@ -1,5 +1,7 @@
 use std::{fmt, time::Duration};
 
+use traffik_core::OutOfRange;
+
 use crate::{
     backend::RedisBackend,
     client::{Client, Origin, Settings},
@@ -36,15 +38,18 @@ impl RedisBackend {
         RedisBackendBuilder::new(Origin::Address(address.into()))
     }
 
-    /// Creates a builder for a configuration of [fred], for what an address cannot say, such as your own authorities for TLS.
+    /// Creates a builder for a configuration of [fred] 10, for what an address cannot say, such as your own authorities for TLS.
     ///
     /// The backend uses `server`, `username`, `password`, `database`, `version` and `tls`, and ignores the rest: this crate
     /// sets timeouts and reconnection itself.
+    ///
+    /// [fred]: https://docs.rs/fred/10
+    #[cfg(feature = "fred-10")]
     pub fn from_config(config: fred::types::config::Config) -> RedisBackendBuilder {
         RedisBackendBuilder::new(Origin::Config(Box::new(config)))
     }
 
-    /// Creates a builder for a client of [fred] that you have connected and share.
+    /// Creates a builder for a client of [fred] 10 that you have connected and share.
     ///
     /// The backend does not configure it. It keeps the promises of this crate only with:
     ///
@@ -55,6 +60,9 @@ impl RedisBackend {
     ///
     /// The backend neither watches this client for servers that hang nor closes it in
     /// [`close`](traffik_core::backend::Backend::close). A client for a cluster is an error.
+    ///
+    /// [fred]: https://docs.rs/fred/10
+    #[cfg(feature = "fred-10")]
     pub fn from_client(client: fred::clients::Client) -> RedisBackendBuilder {
         RedisBackendBuilder::new(Origin::Client(client))
     }
@@ -127,12 +135,12 @@ impl RedisBackendBuilder {
         Self { refusal_capacity: refusals, ..self }
     }
 
-    /// How many connections take turns, 1 unless told otherwise.
+    /// Sets the number of connections, which take turns. At least 1, which is the default.
     ///
     /// Calls of all requests share a connection without waiting for one another, so that more of them bring little: with
     /// one client the server is the bottleneck before the connection is. It is one for each node of a cluster.
     pub fn pool_size(mut self, connections: usize) -> Self {
-        self.settings.pool_size = connections.max(1);
+        self.settings.pool_size = connections;
         self
     }
 
@@ -155,7 +163,7 @@ impl RedisBackendBuilder {
     ///
     /// # Errors
     ///
-    /// When there is no namespace, when the address is none, when the server cannot be reached within five seconds or turns
+    /// When there is no namespace, when the address is none, when `pool_size` is 0, when the server cannot be reached within five seconds or turns
     /// the connection down, when it is older than 6.2 or a replica, and when the user may not do what limits take.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
@@ -169,7 +177,7 @@ impl RedisBackendBuilder {
     ///
     /// # Errors
     ///
-    /// When there is no namespace, when the address is none, and outside of a runtime of tokio's.
+    /// When there is no namespace, when the address is none, when `pool_size` is 0, and outside of a runtime of tokio's.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
         let client = Client::connect_later(&self.settings, keys.probe())?;
@@ -185,6 +193,7 @@ impl RedisBackendBuilder {
         if self.namespace.is_empty() {
             return Err(Error::NoNamespace);
         }
+        OutOfRange::check("RedisBackendBuilder::pool_size", self.settings.pool_size as u64, 1..=u64::MAX)?;
         Ok(Keys::new(&self.namespace, self.secret.as_deref()))
     }
 }
@@ -216,6 +225,15 @@ mod tests {
     async fn a_namespace_has_to_be_given() {
         let error = RedisBackend::builder("redis://localhost").connect().await.unwrap_err().to_string();
         assert!(error.contains(".namespace("), "{error}");
+    }
+
+    #[tokio::test]
+    async fn pool_of_zero_connections_is_an_error() {
+        let builder = || RedisBackend::builder("redis://localhost").namespace("myapp").pool_size(0);
+        for error in [builder().connect().await.unwrap_err(), builder().connect_lazy().unwrap_err()] {
+            let words = "`RedisBackendBuilder::pool_size` is 0: set it to a value of at least 1";
+            assert_eq!(error.to_string(), words);
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use thiserror::Error;
+use traffik_core::OutOfRange;
 
 /// Why there is no [`RedisBackend`](crate::RedisBackend).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address is none that can be connected to.
+    /// The address is not one of a Redis server.
     #[error("the address of the Redis server cannot be used: {0}")]
     Address(String),
     /// The address asks for TLS, and this process cannot speak it.
@@ -18,18 +19,22 @@ pub enum Error {
          Redis"
     )]
     NoNamespace,
+    /// A setting has a value that is out of its range.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// There is a server, but it cannot keep limits: it is too old, a replica, or the user may not do what they take.
     #[error("this Redis cannot keep limits: {0}")]
     Unsuitable(String),
     /// There is no runtime of tokio's to connect in.
-    #[error("there is no tokio runtime to connect in: connect inside of `#[tokio::main]`")]
+    #[error("there is no Tokio runtime to connect in: call this inside of `#[tokio::main]`")]
     NoRuntime,
     /// The server could not be reached, or turned the connection down.
     #[error("no connection to Redis: {0}")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server did not answer in time.
     #[error(
-        "no connection to Redis within {0:?}: is it there, is it Redis, and is TLS wanted at this port (rediss://) or not?"
+        "no connection to Redis within {0:?}: check the address, that a Redis server listens there, and whether it uses TLS at \
+         this port (rediss://)"
     )]
     Timeout(Duration),
 }

@@ -123,10 +123,10 @@
 //!
 //! With the feature `rustls`, for `rediss://`: the server's certificate has to be for its host, and signed by an authority that
 //! the system trusts. An authority of your own, or a certificate for the client, goes into a `Config` of [fred]'s, of a
-//! cluster too:
+//! cluster too. That takes the feature `fred-10`:
 //!
 //! ```no_run
-//! # #[cfg(feature = "rustls")]
+//! # #[cfg(all(feature = "fred-10", feature = "rustls"))]
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! use traffik_redis::{
 //!     RedisBackend,
@@ -159,7 +159,11 @@
 //!
 //! - `cluster`: clusters, for `redis-cluster://`.
 //! - `rustls`: TLS, for `rediss://`.
-//! - `test`: `RedisBackend::by_hand`, time that a test sets. It never reaches the programs that go by the server's clock.
+//! - `fred-10`: `RedisBackend::from_config` and `RedisBackend::from_client`, and a re-export of [fred] 10, which connects to
+//!   servers. The public API then names types of fred, whose next major version will be another feature.
+//! - `unstable-manual-clock`: for the tests of this workspace. Do not enable it.
+//!
+//! [fred]: https://docs.rs/fred/10
 
 mod answer;
 mod backend;
@@ -181,6 +185,7 @@ mod slots;
 mod store;
 
 /// The client library, for [`RedisBackend::from_config`] and [`RedisBackend::from_client`].
+#[cfg(feature = "fred-10")]
 pub use fred;
 
 pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, calls::RedisStats, error::Error};

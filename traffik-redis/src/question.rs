@@ -78,7 +78,8 @@ impl Question {
             self.packed.extend(number.to_le_bytes().into_iter().take(6));
         }
         if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.limit.strategy() {
-            let longest = queue.longest_delay().map_or(NO_BOUND, |longest| longest.min(NO_BOUND));
+            let longest = queue.longest_delay().and_then(|longest| u64::try_from(longest.as_micros()).ok());
+            let longest = longest.map_or(NO_BOUND, |longest| longest.min(NO_BOUND));
             self.packed.extend(longest.to_le_bytes().into_iter().take(7));
         }
         Ok(())

@@ -44,7 +44,7 @@ impl Strategy for LeakyBucketWithQueue {
         past.map_or(now, |past| {
             let meter = Meter::read(past, rate);
             let in_time =
-                self.longest_delay().map_or(0, |longest| meter.drains_to(0).as_micros().saturating_sub(longest));
+                self.longest_micros().map_or(0, |longest| meter.drains_to(0).as_micros().saturating_sub(longest));
             // At a slower rate the meter would drain for longer than it is stored.
             meter.drains_to(most).max(Timestamp::from_micros(in_time)).min(past.state.expires()).max(now)
         })
@@ -84,6 +84,6 @@ impl Strategy for LeakyBucketWithQueue {
 impl LeakyBucketWithQueue {
     #[inline]
     fn is_in_time(&self, meter: Meter, now: Timestamp) -> bool {
-        self.longest_delay().is_none_or(|longest| meter.drains_within(longest, now))
+        self.longest_micros().is_none_or(|longest| meter.drains_within(longest, now))
     }
 }

@@ -97,13 +97,25 @@ impl LeakyBucketWithQueue {
         self.queue.unwrap_or_else(|| within(max_delay)).saturating_add(1)
     }
 
-    /// Returns the longest delay in microseconds, or `None` if only the queue bounds it.
+    /// Returns the longest delay of an admitted request. Returns `None` if only [`queue`](Self::queue) bounds it.
     ///
-    /// A backend that decides by itself needs it, in addition to the [capacity](super::Strategy::capacity).
-    #[doc(hidden)]
-    #[inline]
+    /// A backend that does not run the strategy itself needs it, in addition to the [capacity](super::Strategy::capacity).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use traffik::strategy::LeakyBucketWithQueue;
+    ///
+    /// assert_eq!(LeakyBucketWithQueue::new().longest_delay(), Some(Duration::from_secs(10)));
+    /// assert_eq!(LeakyBucketWithQueue::new().queue(5).longest_delay(), None);
+    /// ```
     #[must_use]
-    pub fn longest_delay(&self) -> Option<u64> {
+    pub fn longest_delay(&self) -> Option<Duration> {
+        self.longest_micros().map(Duration::from_micros)
+    }
+
+    /// Returns the longest delay in microseconds.
+    #[inline]
+    pub(super) fn longest_micros(&self) -> Option<u64> {
         match (self.is_at_once, self.max_delay, self.queue) {
             (true, ..) => Some(0),
             (false, Some(delay), _) => Some(micros(delay)),

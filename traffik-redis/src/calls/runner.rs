@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 use traffik_core::backend::{Answer, BackendError, MaybeReady};
-#[cfg(feature = "test")]
+#[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 
 use super::{Count, Counts, Exchange, RedisStats, Told, batcher::Batcher, caller::Caller, in_flight::InFlight};
@@ -38,7 +38,7 @@ impl Calls {
     }
 
     /// The same way to the same server, by another time.
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn by(&self, time: Time) -> Self {
         Self::new(self.caller.client.clone(), time, self.caller.deadline)
     }
@@ -123,7 +123,7 @@ impl Calls {
         self.caller.counts.stats(self.caller.client.health())
     }
 
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn clock(&self) -> AnyClock {
         self.caller.time.clock()
     }

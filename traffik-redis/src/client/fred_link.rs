@@ -45,6 +45,7 @@ impl FredLink {
     }
 
     /// A client that the user keeps connected.
+    #[cfg(feature = "fred-10")]
     pub(super) fn of_user(client: &Client) -> Result<Self, Error> {
         if client.is_clustered() {
             let reason = "a client of fred's for a cluster may mix up answers while slots move: give the address of the \
@@ -53,8 +54,9 @@ impl FredLink {
         }
         if client.connection_config().max_command_attempts != 1 {
             tracing::warn!(
-                "the client for Redis sends a call again whose answer was lost, and who made it is charged twice: set \
-                 `max_command_attempts` of its `ConnectionConfig` to 1"
+                max_command_attempts = client.connection_config().max_command_attempts,
+                "the client of `RedisBackend::from_client` sends a call again if its answer was lost, and the request is \
+                 charged twice: set `ConnectionConfig::max_command_attempts` to 1"
             );
         }
         Ok(Self(client.clone()))

@@ -24,7 +24,9 @@ impl Servers {
         let connection = |link| Connection::new(Arc::new(link), timeouts, given_up);
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
+            #[cfg(feature = "fred-10")]
             Origin::Config(config) => (**config).clone(),
+            #[cfg(feature = "fred-10")]
             Origin::Client(client) => {
                 let connection = connection(FredLink::of_user(client)?);
                 connection.supervisor().leave_to_user();
@@ -37,7 +39,7 @@ impl Servers {
         if config.server.is_clustered() {
             return Self::cluster(config, timeouts, given_up);
         }
-        let connection = || Ok(connection(FredLink::new(config.clone(), timeouts)?));
+        let connection = || FredLink::new(config.clone(), timeouts).map(connection);
         let others = (1..settings.pool_size).map(|_| connection()).collect::<Result<Vec<_>, _>>()?;
         Ok(Self::Single(Pool::new(connection()?, others)))
     }

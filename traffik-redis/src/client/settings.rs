@@ -1,13 +1,16 @@
 use std::time::Duration;
 
+#[cfg(feature = "fred-10")]
 use fred::types::config::Config;
 
 /// Where the server is, in one of the ways that a user may give it.
 #[derive(Clone)]
 pub(crate) enum Origin {
     Address(String),
+    #[cfg(feature = "fred-10")]
     Config(Box<Config>),
     /// A client that the user keeps connected.
+    #[cfg(feature = "fred-10")]
     Client(fred::clients::Client),
 }
 

@@ -47,6 +47,7 @@ impl Supervisor {
     }
 
     /// Leaves the connection to the user, who has made it.
+    #[cfg(feature = "fred-10")]
     pub(super) fn leave_to_user(&self) {
         self.task().take();
         self.status.set(Phase::Up);

@@ -6,7 +6,7 @@
 //! To define functions takes the server a good part of a call, so that there are programs of one strategy alone, which most
 //! decisions need, beside those of several.
 
-#[cfg(feature = "test")]
+#[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 use traffik_core::strategy::AnyStrategy;
 
@@ -16,7 +16,7 @@ use crate::script::Script;
 pub(crate) struct Time {
     scripts: Scripts,
     /// The clock that they are told the time of, where they do not read the server's.
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     clock: Option<AnyClock>,
 }
 
@@ -25,13 +25,13 @@ impl Time {
     pub(crate) fn of_server() -> Self {
         Self {
             scripts: Scripts::by(include_str!("clock.lua")),
-            #[cfg(feature = "test")]
+            #[cfg(feature = "unstable-manual-clock")]
             clock: None,
         }
     }
 
     /// Programs that are told the time, as their last argument.
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn by_hand(clock: AnyClock) -> Self {
         Self { scripts: Scripts::by(include_str!("clock_by_hand.lua")), clock: Some(clock) }
     }
@@ -40,19 +40,19 @@ impl Time {
         &self.scripts
     }
 
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn clock(&self) -> AnyClock {
         self.clock.clone().unwrap_or_else(AnyClock::system)
     }
 
     /// The argument that tells it.
-    #[cfg(feature = "test")]
+    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
         self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
     }
 
-    #[cfg(not(feature = "test"))]
-    #[expect(clippy::unused_self, reason = "with the feature `test` it knows a clock")]
+    #[cfg(not(feature = "unstable-manual-clock"))]
+    #[expect(clippy::unused_self, reason = "with a manual clock it knows a clock")]
     pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
         None
     }
