@@ -130,7 +130,7 @@ async fn a_function_refuses_for_a_time_or_returns_an_error() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(by_client));
     backend.is(Mood::Fails);
     match traffik.hit::<Five>("alice").await {
-        Err(Error::Refused { retry_after, error }) => {
+        Err(Error::Refused { retry_after, error, .. }) => {
             assert_eq!(retry_after, Duration::from_secs(30));
             assert!(matches!(*error, BackendError::Unavailable(_)));
         }

@@ -40,6 +40,22 @@ async fn the_handler_charges_tells_and_goes_on() {
 }
 
 #[tokio::test]
+async fn cost_by_size_in_units_of_zero_bytes_is_an_error() {
+    let (traffik, _) = traffik();
+    let (address, mut ends) = serve::<Dear, _, _>(&traffik, async |socket, messages| {
+        let messages = messages.cost_by_size(0);
+        let by_hand = messages.hit_for(&Message::Text("..".into())).await.unwrap_err();
+        assert!(matches!(by_hand, MessageRejection::Misconfigured(_)), "{by_hand}");
+        let received = messages.throttle(socket).recv().await.unwrap().unwrap_err();
+        [by_hand.to_string(), received.to_string()]
+    })
+    .await;
+    Client::connect(address).await.send("hello").await;
+    let error = "`Messages::cost_by_size` is 0: set it to a value of at least 1";
+    assert_eq!(ended(&mut ends).await, [error; 2]);
+}
+
+#[tokio::test]
 async fn it_charges_what_it_likes_for_whatever_it_likes() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Dear, _, _>(&traffik, async |_, messages| {

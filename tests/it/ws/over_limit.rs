@@ -55,6 +55,18 @@ async fn the_connection_is_closed_after_so_many_and_the_stream_ends() {
 }
 
 #[tokio::test]
+async fn close_after_zero_messages_is_an_error_for_each_message() {
+    let (traffik, _) = traffik();
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
+        let mut socket = messages.throttle(socket).over_limit(Close::after(0));
+        socket.recv().await.unwrap().unwrap_err().to_string()
+    })
+    .await;
+    Client::connect(address).await.send("hello").await;
+    assert_eq!(ended(&mut ends).await, "`Close::after` is 0: set it to a value of at least 1");
+}
+
+#[tokio::test]
 async fn a_function_says_what_becomes_of_each() {
     let (traffik, _) = traffik();
     let by_text = async |violation: Violation| {

@@ -18,6 +18,7 @@ pub enum Error {
     /// The backend gave no answer, and a function of yours says for how long the client is refused for that: see
     /// [`on_error`](crate::on_error).
     #[error("{error}; try again in {}", humantime::format_duration(*.retry_after))]
+    #[non_exhaustive]
     Refused {
         /// Why the backend gave none.
         #[source]

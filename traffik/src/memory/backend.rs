@@ -9,10 +9,7 @@ use traffik_core::{
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
-use super::{
-    builder::MemoryBackendBuilder,
-    store::{Settings, Store},
-};
+use super::store::{Settings, Store};
 
 /// A backend that keeps its entries in this process: no server, no waiting, exact under any concurrency.
 ///
@@ -21,7 +18,7 @@ use super::{
 ///
 /// # Bounded
 ///
-/// It never holds more than [`max_entries`](MemoryBackendBuilder::max_entries) entries (one a client and limit), whatever comes in.
+/// It never holds more than [`max_entries`](super::MemoryBackendBuilder::max_entries) entries (one a client and limit), whatever comes in.
 /// Expired entries leave a few at a time as others arrive, so that no request waits for a sweep and no task has to be
 /// kept alive. When it is full, room is made within one shard: expired entries go first, then clients that are not
 /// refused at present, those with most left first, and only then the refused client whose wait ends soonest. Each entry
@@ -55,21 +52,6 @@ pub struct MemoryBackend {
 }
 
 impl MemoryBackend {
-    /// Creates an empty store for at most 1 000 000 entries, which reads the system's clock.
-    pub fn new(namespace: impl Into<String>) -> Self {
-        Self::with(MemoryBackendBuilder::new(namespace).settings)
-    }
-
-    /// Creates an empty store that reads this clock. See [`test`](crate::test) for a clock that a test moves.
-    pub fn with_clock(namespace: impl Into<String>, clock: impl Into<AnyClock>) -> Self {
-        Self::with(MemoryBackendBuilder::new(namespace).clock(clock).settings)
-    }
-
-    /// Creates a builder for a store with other settings.
-    pub fn builder(namespace: impl Into<String>) -> MemoryBackendBuilder {
-        MemoryBackendBuilder::new(namespace)
-    }
-
     pub(super) fn with(settings: Settings) -> Self {
         Self { store: Arc::new(Store::new(settings)) }
     }

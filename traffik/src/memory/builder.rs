@@ -13,17 +13,31 @@ const MAX_ENTRIES: usize = 1 << 28;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MemoryBackendBuilder {
-    pub(super) settings: Settings,
+    settings: Settings,
+}
+
+impl MemoryBackend {
+    /// Creates an empty store for at most 1 000 000 entries, which reads the system's clock.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self::with(Self::builder(namespace).settings)
+    }
+
+    /// Creates an empty store that reads this clock. See [`test`](crate::test) for a clock that a test moves.
+    pub fn with_clock(namespace: impl Into<String>, clock: impl Into<AnyClock>) -> Self {
+        Self::with(Self::builder(namespace).clock(clock).settings)
+    }
+
+    /// Creates a builder for a store with other settings.
+    pub fn builder(namespace: impl Into<String>) -> MemoryBackendBuilder {
+        let (namespace, clock) = (namespace.into(), AnyClock::system());
+        let max_entries = MemoryBackendBuilder::DEFAULT_MAX_ENTRIES;
+        MemoryBackendBuilder { settings: Settings { namespace, clock, max_entries, is_silent: false } }
+    }
 }
 
 impl MemoryBackendBuilder {
     /// The default of [`max_entries`](Self::max_entries).
     pub const DEFAULT_MAX_ENTRIES: usize = 1_000_000;
-
-    pub(super) fn new(namespace: impl Into<String>) -> Self {
-        let (namespace, clock, max_entries) = (namespace.into(), AnyClock::system(), Self::DEFAULT_MAX_ENTRIES);
-        Self { settings: Settings { namespace, clock, max_entries, is_silent: false } }
-    }
 
     /// Sets the clock. Defaults to the system's.
     pub fn clock(mut self, clock: impl Into<AnyClock>) -> Self {

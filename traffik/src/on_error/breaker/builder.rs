@@ -12,6 +12,31 @@ pub struct CircuitBreakerBuilder {
     clock: AnyClock,
 }
 
+impl CircuitBreaker {
+    /// Creates a closed breaker with the defaults, which are those of [`builder`](Self::builder).
+    #[must_use]
+    pub fn new() -> Self {
+        let CircuitBreakerBuilder { settings, clock } = Self::builder();
+        Self::with(settings, clock)
+    }
+
+    /// Creates a builder for a breaker with other settings.
+    pub fn builder() -> CircuitBreakerBuilder {
+        let settings = Settings {
+            failure_threshold: CircuitBreakerBuilder::DEFAULT_FAILURE_THRESHOLD.into(),
+            recovery_timeout: CircuitBreakerBuilder::DEFAULT_RECOVERY_TIMEOUT,
+            success_threshold: CircuitBreakerBuilder::DEFAULT_SUCCESS_THRESHOLD.into(),
+        };
+        CircuitBreakerBuilder { settings, clock: AnyClock::system() }
+    }
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl CircuitBreakerBuilder {
     /// The default of [`failure_threshold`](Self::failure_threshold).
     pub const DEFAULT_FAILURE_THRESHOLD: u32 = 10;
@@ -19,10 +44,6 @@ impl CircuitBreakerBuilder {
     pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
     /// The default of [`success_threshold`](Self::success_threshold).
     pub const DEFAULT_SUCCESS_THRESHOLD: u32 = 3;
-
-    pub(super) fn new() -> Self {
-        Self { settings: Settings::default(), clock: AnyClock::system() }
-    }
 
     /// Sets the number of consecutive failures that opens the breaker, which is at least 1. Defaults to 10.
     pub fn failure_threshold(mut self, failures: u32) -> Self {

@@ -5,7 +5,6 @@ use traffik_core::clock::AnyClock;
 
 use super::{
     attempt::Attempt,
-    builder::CircuitBreakerBuilder,
     changes::Changes,
     gate::Gate,
     state::{BreakerState, BreakerStatus, Settings},
@@ -60,17 +59,6 @@ pub enum Broken<E> {
 }
 
 impl CircuitBreaker {
-    /// Creates a closed breaker with the defaults, which are those of [`builder`](Self::builder).
-    #[must_use]
-    pub fn new() -> Self {
-        Self::with(Settings::default(), AnyClock::system())
-    }
-
-    /// Creates a builder for a breaker with other settings.
-    pub fn builder() -> CircuitBreakerBuilder {
-        CircuitBreakerBuilder::new()
-    }
-
     /// Starts an attempt. Returns `None` if the breaker makes no call now.
     #[must_use]
     pub fn enter(&self) -> Option<Attempt<'_>> {
@@ -141,12 +129,6 @@ impl CircuitBreaker {
 
     pub(super) fn with(settings: Settings, clock: AnyClock) -> Self {
         Self { gate: Arc::new(Gate::new(settings)), clock }
-    }
-}
-
-impl Default for CircuitBreaker {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

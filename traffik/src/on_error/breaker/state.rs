@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use traffik_core::clock::Timestamp;
 
-use super::builder::CircuitBreakerBuilder;
-
 /// Which calls a [`CircuitBreaker`](super::CircuitBreaker) makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -45,16 +43,6 @@ pub(super) struct Settings {
     pub(super) failure_threshold: u64,
     pub(super) recovery_timeout: Duration,
     pub(super) success_threshold: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            failure_threshold: CircuitBreakerBuilder::DEFAULT_FAILURE_THRESHOLD.into(),
-            recovery_timeout: CircuitBreakerBuilder::DEFAULT_RECOVERY_TIMEOUT,
-            success_threshold: CircuitBreakerBuilder::DEFAULT_SUCCESS_THRESHOLD.into(),
-        }
-    }
 }
 
 /// The number of a state, or of a round of trials. An attempt counts only in the turn in which it started. So attempts of a

@@ -15,6 +15,7 @@ pub enum RuleError {
         "no request matches both {one} and {other}, so the throttle would never apply. All rules of a throttle have to \
          match: where one of them is enough write `one.or(other)`"
     )]
+    #[non_exhaustive]
     NeverBoth {
         /// What has to match.
         one: String,

@@ -3,9 +3,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use traffik_core::OutOfRange;
+
 use super::{connection::ConnectionLimits, rejection::MessageRejection};
 use crate::{
     engine::{Error, KeptCheck, Limits, Traffik, decide, in_a_task, resolve},
+    limit::ConfigError,
     one_or_more::OneOrMore,
 };
 
@@ -71,7 +74,7 @@ impl MessageLimits {
     }
 
     /// Charges a message, at the cost of the throttles if none is given.
-    pub(super) async fn hit(&self, cost: Option<u64>) -> Result<Limits, MessageRejection> {
+    pub(super) async fn hit(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, MessageRejection> {
         let answer = match self.decide(cost).await {
             Ok(limits) if limits.is_admitted() => Ok(limits),
             Ok(limits) => Err(MessageRejection::Limited(limits)),
@@ -81,7 +84,8 @@ impl MessageLimits {
         answer
     }
 
-    async fn decide(&self, cost: Option<u64>) -> Result<Limits, Error> {
+    async fn decide(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, Error> {
+        let cost = cost.map_err(ConfigError::from)?;
         let clock = self.traffik.clock();
         match &self.scope {
             Scope::Client(client) => Ok(resolve!(decide(client.map(|check| check.costing(cost))))?),
@@ -99,7 +103,7 @@ impl MessageLimits {
     fn unchecked(&self, error: Error) -> MessageRejection {
         if self.traffik.requests().outages.is_due(self.traffik.clock().now()) {
             let uids = self.uids();
-            tracing::error!(?uids, %error, "messages are refused, since the backend gives no answer");
+            tracing::error!(?uids, %error, "messages are refused, since their limits cannot be checked");
         }
         MessageRejection::new(error)
     }

@@ -4,6 +4,7 @@ use axum::{
     extract::{FromRequestParts, ws::Message},
     http::request::Parts,
 };
+use traffik_core::OutOfRange;
 
 use super::{
     limits::{MessageLimits, Scope},
@@ -94,7 +95,7 @@ pub struct Messages<T> {
     throttles: PhantomData<fn() -> T>,
 }
 
-type Cost = Arc<dyn Fn(&Message) -> u64 + Send + Sync>;
+type Cost = Arc<dyn Fn(&Message) -> Result<u64, OutOfRange> + Send + Sync>;
 
 impl<T> Messages<T> {
     fn new(limits: MessageLimits, cost: Option<Cost>) -> Self {
@@ -108,7 +109,7 @@ impl<T> Messages<T> {
     /// Returns an error if a limit has no room, or if the backend gives no answer and [`on_error`](crate::on_error) does not
     /// admit the message.
     pub async fn hit(&self) -> Result<Limits, MessageRejection> {
-        self.limits.hit(None).await
+        self.limits.hit(Ok(None)).await
     }
 
     /// Charges a message at this cost, and returns the limits.
@@ -117,7 +118,7 @@ impl<T> Messages<T> {
     ///
     /// See [`hit`](Self::hit).
     pub async fn hit_costing(&self, cost: u64) -> Result<Limits, MessageRejection> {
-        self.limits.hit(Some(cost)).await
+        self.limits.hit(Ok(Some(cost))).await
     }
 
     /// Charges this message at its own [cost](Self::cost), and returns the limits.
@@ -148,17 +149,20 @@ impl<T> Messages<T> {
     /// ```
     #[must_use]
     pub fn cost(self, cost: impl Fn(&Message) -> u64 + Send + Sync + 'static) -> Self {
-        Self { cost: Some(Arc::new(cost)), ..self }
+        Self { cost: Some(Arc::new(move |message| Ok(cost(message)))), ..self }
     }
 
     /// Sets the cost of a message to its size in units of `unit` bytes, rounded up, and at least 1. With 1024, a message costs
-    /// 1 for each KiB. A unit of 0 is taken for 1.
+    /// 1 for each KiB. A unit of 0 makes each message a [`MessageRejection::Misconfigured`].
     ///
     /// A message is read before it is charged.
     /// [`WebSocketUpgrade::max_message_size`](axum::extract::WebSocketUpgrade::max_message_size) sets the maximum size.
     #[must_use]
     pub fn cost_by_size(self, unit: usize) -> Self {
-        self.cost(move |message| units(message, unit))
+        let cost = move |message: &Message| {
+            OutOfRange::check("Messages::cost_by_size", unit as u64, 1..=u64::MAX).map(|()| units(message, unit))
+        };
+        Self { cost: Some(Arc::new(cost)), ..self }
     }
 
     /// Limits each connection alone, instead of all connections of the client together.
@@ -197,8 +201,8 @@ impl<T> Messages<T> {
         Messages::new(self.limits.and_per_connection(&each.limits), self.cost)
     }
 
-    pub(super) fn cost_of(&self, message: &Message) -> Option<u64> {
-        self.cost.as_ref().map(|cost| cost(message))
+    pub(super) fn cost_of(&self, message: &Message) -> Result<Option<u64>, OutOfRange> {
+        self.cost.as_ref().map(|cost| cost(message)).transpose()
     }
 
     /// Changes the type parameter alone.
@@ -207,14 +211,14 @@ impl<T> Messages<T> {
     }
 }
 
-/// The size of a message in units, rounded up, and at least 1.
+/// The size of a message in units, which is not 0, rounded up, and at least 1.
 fn units(message: &Message, unit: usize) -> u64 {
     let bytes = match message {
         Message::Text(text) => text.len(),
         Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
         Message::Close(_) => 0,
     };
-    bytes.div_ceil(unit.max(1)).max(1).try_into().unwrap_or(u64::MAX)
+    bytes.div_ceil(unit).max(1).try_into().unwrap_or(u64::MAX)
 }
 
 impl<T, S> FromRequestParts<S> for Messages<T>
@@ -257,7 +261,6 @@ mod tests {
     fn sizes_are_rounded_up_to_whole_units() {
         let cost = |size: usize, unit| units(&Message::Binary(vec![0; size].into()), unit);
         assert_eq!([0, 1, 1024, 1025, 2048].map(|size| cost(size, 1024)), [1, 1, 1, 2, 2]);
-        assert_eq!(cost(7, 0), 7);
         assert_eq!(units(&Message::Text("süß".into()), 2), 3, "sizes are in bytes");
     }
 }

@@ -19,6 +19,7 @@ pub enum MessageRejection {
     Limited(Limits),
     /// The backend gave no answer, so the limits could not be checked. The connection goes on.
     #[error("the limits of this message cannot be checked at present")]
+    #[non_exhaustive]
     Unavailable {
         /// Why the backend gave none.
         #[source]
@@ -29,7 +30,7 @@ pub enum MessageRejection {
     /// The backend gave no answer, and [`on_error`](crate::on_error) raises an error then.
     #[error("the limits of this message cannot be checked: {0}")]
     Raised(#[source] Box<dyn StdError + Send + Sync>),
-    /// The throttles cannot be one decision.
+    /// The throttles cannot be one decision, or a setting of the messages is out of its range.
     #[error(transparent)]
     Misconfigured(#[from] ConfigError),
 }

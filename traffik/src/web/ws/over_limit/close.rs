@@ -1,4 +1,5 @@
 use axum::extract::ws::{CloseFrame, Utf8Bytes, close_code};
+use traffik_core::OutOfRange;
 
 use super::Action;
 
@@ -18,16 +19,21 @@ pub struct Close {
 }
 
 impl Close {
-    /// Closes with the `violations`th message over the limit since the connection was opened; 0 is taken for 1. Messages during
-    /// an outage of the backend do not count.
+    /// Closes with the `violations`th message over the limit since the connection was opened, which is at least 1. Messages
+    /// during an outage of the backend do not count.
+    ///
+    /// With 0, the socket yields a [`MessageRejection::Misconfigured`](crate::web::ws::MessageRejection) for each message.
     pub const fn after(violations: u64) -> Self {
-        let after = if violations == 0 { 1 } else { violations };
-        Self { after, reason: Utf8Bytes::from_static("Too many messages") }
+        Self { after: violations, reason: Utf8Bytes::from_static("Too many messages") }
     }
 
     /// Sets the reason in the close frame. It is cut after 123 bytes. Defaults to `Too many messages`.
     pub fn reason(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into().into(), ..self }
+    }
+
+    pub(super) fn check(&self) -> Result<(), OutOfRange> {
+        OutOfRange::check("Close::after", self.after, 1..=u64::MAX)
     }
 
     /// Returns the action for the `violations`th message over the limit.
@@ -61,6 +67,5 @@ mod tests {
     fn close_is_due_with_the_message_that_it_says() {
         let is_due = |after, violations| matches!(Close::after(after).action(violations), Action::Close(_));
         assert_eq!([1, 2, 3, 4].map(|nth| is_due(3, nth)), [false, false, true, true]);
-        assert!(is_due(0, 1));
     }
 }

@@ -16,6 +16,8 @@ mod wait;
 
 use std::sync::Arc;
 
+use traffik_core::OutOfRange;
+
 pub(super) use self::close::fitting;
 use self::function::Function;
 pub use self::{
@@ -65,6 +67,12 @@ pub(super) enum Kind {
     Close(Close),
     Wait(Wait),
     Function(Function),
+}
+
+impl OverLimit {
+    pub(super) fn check(&self) -> Result<(), OutOfRange> {
+        if let Kind::Close(close) = &self.0 { close.check() } else { Ok(()) }
+    }
 }
 
 impl Default for OverLimit {

@@ -132,7 +132,8 @@ impl ThrottledSocket {
     fn decide(&mut self, case: Case) -> Step {
         let kind = self.kinds.iter().find(|(is_it, _)| is_it(&case.message));
         let messages = kind.map_or(&self.messages, |(_, messages)| messages);
-        let (limits, cost) = (Arc::clone(&messages.limits), messages.cost_of(&case.message));
+        let cost = self.over_limit.check().and_then(|()| messages.cost_of(&case.message));
+        let limits = Arc::clone(&messages.limits);
         self.stage = Stage::Deciding(Box::pin(async move { (case, limits.hit(cost).await) }));
         Step::Again
     }
