@@ -17,7 +17,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, PLENTY, Result, builder, own::Leases, server::Server};
+use crate::{Client, PLENTY, Result, builder, log::Log, own::Leases, server::Server};
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
@@ -171,11 +171,43 @@ async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
         let key = server.raw()?.keys()?.pop().ok_or("no key")?;
         server.raw()?.call(&["SET", &key, "\u{7f}what a later version stores"])?;
         let error = client.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
-        assert!(error.contains("version 127"), "{error}");
+        assert!(error.contains("version 127") && (error.contains(&key) || error.contains("reset")), "{error}");
         assert!(backend.adjust(&[Charge::new(client.hit(1), charged_at).refund()]).await.is_err());
         assert!(server.raw()?.call(&["GET", &key])?.text().contains("later version"));
         backend.clear().await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn empty_string_under_a_key_is_an_error_that_names_the_key() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    client()?.decide(&backend, 1).await?;
+    let key = server.raw()?.keys()?.pop().ok_or("no key")?;
+    server.raw()?.call(&["SET", &key, ""])?;
+    let error = client()?.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
+    assert!(error.contains(&format!("the key {key} holds an empty string")), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_server_is_logged_as_the_loss_of_a_working_connection() -> Result {
+    let mut server = Server::start()?;
+    let (log, _guard) = Log::begin();
+    let backend = builder(&server).connect().await?;
+    client()?.decide(&backend, 1).await?;
+    let port = server.port();
+    server.kill()?;
+    let killed = Instant::now();
+    while !log.text().contains("no server listens") {
+        assert!(killed.elapsed() < PLENTY, "{}", log.text());
+        let _ = client()?.decide(&backend, 1).await;
+        sleep(Duration::from_millis(5)).await;
+    }
+    let log = log.text();
+    assert!(log.contains(&format!("127.0.0.1:{port}: a working connection was lost")), "{log}");
+    assert!(!log.contains("check that a Redis server"), "{log}");
     Ok(())
 }
 

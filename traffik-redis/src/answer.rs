@@ -9,7 +9,7 @@ use traffik_core::{
 };
 
 use crate::{
-    calls::Told,
+    calls::TimedReply,
     client::{UnexpectedReply, in_plain_words},
     packed,
     places::Places,
@@ -25,12 +25,12 @@ const MOST: &str = "2^47 for a count, 100 years for a meter, 65536 for a log";
 struct Failed(String);
 
 /// The outcome for each hit, from the time and what the program found out about each hit that it was asked about.
-pub(crate) fn decision(told: Told, places: &Places) -> Result<Decision, BackendError> {
-    let Told { at, said } = told;
-    if let Some(reason) = said.text() {
+pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, BackendError> {
+    let TimedReply { at, reply } = timed;
+    if let Some(reason) = reply.text() {
         return Err(BackendError::unavailable(Failed(reason)));
     }
-    let mut items = said.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
+    let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
     let mut sums = vec![Sum { admitted: true, cost: 0 }; places.keys.len()];
     let mut outcomes = Vec::with_capacity(places.of_hits.len());
     for (place, &(_, cost)) in places.of_hits.iter().zip(&places.amounts) {
@@ -52,19 +52,19 @@ pub(crate) fn decision(told: Told, places: &Places) -> Result<Decision, BackendE
 /// Returns the outcome of each adjustment, from what the program said of each that it was asked about: what is stored, or the
 /// number of an error.
 pub(crate) fn adjustments(
-    told: Vec<Told>,
+    replies: Vec<TimedReply>,
     question: &Question,
     adjustments: &[Adjustment<'_>],
 ) -> Result<Vec<Adjusted>, BackendError> {
-    let mut told = told.into_iter();
+    let mut replies = replies.into_iter();
     let mut adjusted = Vec::with_capacity(adjustments.len());
     for (place, adjustment) in question.places.of_hits.iter().zip(adjustments) {
         if place.is_none() {
             adjusted.push(Ok(unlimited(adjustment.actual, AnyClock::system().now())));
             continue;
         }
-        let Told { at, said } = told.next().ok_or(UnexpectedReply("too short"))?;
-        if let Some(number) = said.integer() {
+        let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
+        if let Some(number) = reply.integer() {
             let strategy = adjustment.charge.hit.limit.strategy().name();
             adjusted.push(Err(match number {
                 1 => SettleError::TooMuch { strategy, actual: adjustment.actual, most: MOST },
@@ -72,30 +72,30 @@ pub(crate) fn adjustments(
             }));
             continue;
         }
-        let stored = said.bytes().ok_or(UnexpectedReply("no state"))?;
+        let stored = reply.bytes().ok_or(UnexpectedReply("no state"))?;
         let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
         adjusted.push(Ok(Outcome::new(true, adjustment.actual, at).with_past(past)));
     }
     Ok(adjusted)
 }
 
-/// For each hit when it was charged anew, from what the program said of each that it was asked about.
-pub(crate) fn renewals(told: &[Told], question: &Question) -> Result<Vec<Option<Timestamp>>, BackendError> {
-    let mut told = told.iter();
+/// For each hit when it was charged anew, from the reply about each that it was asked about.
+pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Vec<Option<Timestamp>>, BackendError> {
+    let mut replies = replies.iter();
     let mut renewed = Vec::with_capacity(question.len());
     for place in &question.places.of_hits {
         if place.is_none() {
             renewed.push(Some(AnyClock::system().now()));
             continue;
         }
-        let Told { at, said } = told.next().ok_or(UnexpectedReply("too short"))?;
-        if let Some(reason) = said.text() {
+        let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
+        if let Some(reason) = reply.text() {
             let error = Failed(reason);
-            tracing::warn!(%error, "something cannot be charged anew");
+            tracing::warn!(%error, "a permit cannot be renewed");
             renewed.push(None);
             continue;
         }
-        let is_charged = said.integer().ok_or(UnexpectedReply("no number"))? == 1;
+        let is_charged = reply.integer().ok_or(UnexpectedReply("no number"))? == 1;
         renewed.push(is_charged.then_some(*at));
     }
     Ok(renewed)

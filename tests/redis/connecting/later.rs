@@ -39,7 +39,7 @@ async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
         assert!(back.elapsed() < Duration::from_secs(5), "it is not joined");
         sleep(Duration::from_millis(5)).await;
     }
-    assert!(log.text().contains("there again") && !log.text().contains("ERROR"), "{}", log.text());
+    assert!(log.text().contains("connected to Redis again") && !log.text().contains("ERROR"), "{}", log.text());
     Ok(())
 }
 

@@ -101,7 +101,7 @@ async fn a_server_is_who_its_authority_says() -> Result {
         RedisBackend::builder(format!("{scheme}://127.0.0.1:{port}")).namespace("test:redis").command_timeout(PLENTY)
     };
     refused(address("rediss", port), "TLS").await?;
-    refused(address("redis", port), "does it want TLS").await?;
+    refused(address("redis", port), "whether it uses TLS").await?;
     refused(trusting(&ours, at(server.port()))?, "TLS").await
 }
 

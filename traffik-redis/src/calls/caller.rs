@@ -17,10 +17,10 @@ const OTHER_CALLS: usize = 64;
 /// One of the programs of the strategies that a call is about.
 pub(crate) type Program = fn(&Programs) -> &Script;
 
-/// What the server said to one question, and when by its clock.
-pub(crate) struct Told {
+/// The server's reply to one question, and when, by its clock.
+pub(crate) struct TimedReply {
     pub(crate) at: Timestamp,
-    pub(crate) said: Reply,
+    pub(crate) reply: Reply,
 }
 
 /// What all calls of a backend share.
@@ -39,14 +39,14 @@ impl Caller {
         Self { client, time, deadline, counts: Counts::default(), other_calls, tasks }
     }
 
-    /// Asks questions in one call. Returns what was said to each.
+    /// Asks questions in one call. Returns the reply to each.
     pub(super) async fn ask<'a>(
         &self,
         program: Program,
         questions: impl Iterator<Item = &'a Question> + Clone,
         more: Option<Vec<u8>>,
         sent: &Sent,
-    ) -> Result<Vec<Told>, CallError> {
+    ) -> Result<Vec<TimedReply>, CallError> {
         let Some(strategies) = questions.clone().filter_map(|question| question.strategies).reduce(LuaSet::and) else {
             return Ok(Vec::new());
         };
@@ -56,7 +56,7 @@ impl Caller {
         let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
         let at = Timestamp::from_micros(at);
-        Ok(items.map(|said| Told { at, said }).collect())
+        Ok(items.map(|reply| TimedReply { at, reply }).collect())
     }
 
     pub(super) async fn run(

@@ -9,7 +9,7 @@ use traffik_core::backend::BackendError;
 use super::{
     Count,
     batcher::NotSent,
-    caller::{Caller, Program, Told},
+    caller::{Caller, Program, TimedReply},
 };
 use crate::{
     client::{CallError, Reply, Sent},
@@ -41,7 +41,7 @@ impl Exchange {
         program: Program,
         question: &Question,
         more: Option<Vec<u8>>,
-    ) -> Result<Vec<Told>, BackendError> {
+    ) -> Result<Vec<TimedReply>, BackendError> {
         self.call(self.caller.ask(program, std::iter::once(question), more, &self.sent)).await
     }
 

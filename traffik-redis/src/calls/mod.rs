@@ -14,7 +14,7 @@ mod tasks;
 
 pub use self::stats::RedisStats;
 pub(crate) use self::{
-    caller::Told,
+    caller::TimedReply,
     exchange::Exchange,
     runner::Calls,
     stats::{Count, Counts},

@@ -2,10 +2,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
-use super::Told;
+use super::TimedReply;
 use crate::{client::CallError, question::Question};
 
-pub(super) type Answer = Result<Told, Arc<CallError>>;
+pub(super) type Answer = Result<TimedReply, Arc<CallError>>;
 
 /// A question, and where its answer goes.
 pub(super) struct Pending {

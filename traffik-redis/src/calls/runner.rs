@@ -11,7 +11,7 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 
-use super::{Count, Counts, Exchange, RedisStats, Told, batcher::Batcher, caller::Caller, in_flight::InFlight};
+use super::{Count, Counts, Exchange, RedisStats, TimedReply, batcher::Batcher, caller::Caller, in_flight::InFlight};
 use crate::{
     client::{CallError, Client},
     question::Question,
@@ -47,7 +47,7 @@ impl Calls {
     pub(crate) fn decide(
         &self,
         question: Arc<Question>,
-    ) -> Result<impl Future<Output = Result<Told, BackendError>> + Send + use<>, BackendError> {
+    ) -> Result<impl Future<Output = Result<TimedReply, BackendError>> + Send + use<>, BackendError> {
         let (runtime, caller) = (runtime()?, Arc::clone(&self.caller));
         let batcher = Arc::clone(self.batcher(&question).ok_or(BackendError::Closed)?);
         let answer = batcher.push(Arc::clone(&question), &runtime);

@@ -74,7 +74,7 @@ impl Counts {
             tracing::warn!(
                 late = self.get(Count::Late),
                 in_doubt = self.get(Count::InDoubt),
-                "Redis decided after the deadline, or perhaps: those requests may have been charged all the same"
+                "Redis answered after the deadline, or its answer was lost: these requests may have been charged"
             );
         }
     }

@@ -22,6 +22,12 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
         "unix" if kind.is_empty() => return unix(rest),
         _ => return wrong("its scheme is none of Redis: write redis://host:6379/0"),
     };
+    if kind != "unix" && has_raw_password(rest) {
+        return wrong(
+            "its password has a raw `@`, `/`, `?` or `#`: percent-encode it (`%40`, `%2F`, `%3F`, `%23`), or give it by \
+             `.password(..)`",
+        );
+    }
     // The client library would set TLS up by itself.
     let config = match kind {
         "" => Config::from_url_centralized(&format!("redis://{rest}"))
@@ -39,6 +45,15 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
         _ => wrong("its scheme is none of Redis: write redis://host:6379/0"),
     }?;
     if tls { secured(config) } else { Ok(config) }
+}
+
+/// Whether an `@` comes after the host: what is before it was meant for the password. Credentials of sentinels may have one.
+fn has_raw_password(rest: &str) -> bool {
+    let after_host = rest.find(['/', '?', '#']).and_then(|end| rest.get(end..)).unwrap_or_default();
+    let mut parts = after_host.split(['?', '&']);
+    parts.any(|part| {
+        part.contains('@') && !part.starts_with("sentinelUsername=") && !part.starts_with("sentinelPassword=")
+    })
 }
 
 #[cfg(feature = "rustls")]
@@ -110,7 +125,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn unix_sockets_are_taken() {
-        for address in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock", "valkey+unix:///r.sock?db=3"] {
+        for address in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock", "valkey+unix:///r@s.sock?db=3"] {
             assert!(parse(address).is_ok(), "{address}");
         }
         for address in ["unix://run/redis.sock", "unix:///r?db=x", "unix:///r?pass=hunter2", "unix+cluster:///r"] {
@@ -136,6 +151,25 @@ mod tests {
         assert!(reason("localhost:6379").contains("redis://"));
         assert!(reason("redis-sentinel://localhost:26379").contains("sentinelServiceName"));
         assert!(reason("redis://localhost/300").contains("redis://"));
+    }
+
+    #[test]
+    fn raw_delimiter_in_a_password_is_an_error_that_says_so() {
+        for address in [
+            "redis://:hun?ter2@localhost",
+            "redis://user:hun/ter2@localhost:6379/0",
+            "redis://user:1#2@localhost",
+            "redis-cluster://user:1?2@a:7000?node=b:7001",
+            "redis-sentinel://user:1?2@a:26379/0?sentinelServiceName=main",
+        ] {
+            let reason = reason(address);
+            assert!(reason.contains("percent-encode") && !reason.contains("ter2"), "{address}: {reason}");
+        }
+        let password = |address| parse(address).unwrap().password;
+        for address in ["redis://:p@ss@localhost", "redis://:p%40ss@localhost", "redis-cluster://:p@ss@a:7000"] {
+            assert_eq!(password(address).as_deref(), Some("p@ss"), "{address}");
+        }
+        assert!(parse("redis-sentinel://a/0?sentinelServiceName=main&sentinelPassword=p@ss").is_ok());
     }
 
     #[test]

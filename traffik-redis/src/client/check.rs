@@ -14,7 +14,9 @@ const ALLOW: &str =
 /// namespace that no entry has.
 pub(crate) async fn check(client: &Client, key: String) -> Result<(), Error> {
     let about = match client.command("INFO", &["server"]).await {
-        Ok(reply) => reply.text().ok_or_else(|| unsuitable("what answers is not Redis"))?,
+        Ok(reply) => {
+            reply.text().ok_or_else(|| unsuitable("the reply to INFO is not one of Redis: check the address"))?
+        }
         // Who may not ask finds out by running a program.
         Err(CallError::Refused(reason)) if is_forbidden(&reason) => String::new(),
         Err(error) => return Err(explained(error)),
@@ -32,7 +34,7 @@ fn check_version(about: &str) -> Result<(), Error> {
     let version_found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version_found < OLDEST {
         let (major, minor) = OLDEST;
-        return Err(unsuitable(&format!("it is Redis {version}, and {major}.{minor} is the oldest that will do")));
+        return Err(unsuitable(&format!("its version is {version}: upgrade to {major}.{minor} or later")));
     }
     Ok(())
 }
@@ -44,8 +46,8 @@ async fn warn_of_evictions(client: &Client) {
     let policy = field(&memory, "maxmemory_policy").unwrap_or("noeviction");
     if limit != "0" && policy != "noeviction" {
         tracing::warn!(
-            "Redis has `maxmemory-policy {policy}`: when its memory is full it forgets clients that are over their limit. \
-             Give limits a server with `noeviction`, which turns that into errors"
+            "Redis has `maxmemory-policy {policy}`: when its memory is full, clients that are over their limit are forgotten. \
+             Set `maxmemory-policy noeviction` on the server that keeps limits"
         );
     }
 }
@@ -62,17 +64,17 @@ fn unsuitable(why: &str) -> Error {
 fn explained(error: CallError) -> Error {
     match error {
         CallError::Refused(reason) if is_forbidden(&reason) => unsuitable(&format!(
-            "the user may not do what limits take: `ACL SETUSER .. {ALLOW}`, with the keys of the namespace, allows it; see \
-             the documentation of traffik-redis ({reason})"
+            "the user lacks permissions that limits need: grant them by `ACL SETUSER .. {ALLOW}`, with the keys of the \
+             namespace; see the documentation of traffik-redis ({reason})"
         )),
         CallError::Refused(reason) if passes(&reason) => Error::Connect(CallError::Refused(reason).into()),
         CallError::Refused(reason) if reason.contains("READONLY") => {
-            unsuitable(&format!("it is a replica, and limits are written: connect to its primary ({reason})"))
+            unsuitable(&format!("it is a replica: connect to its primary ({reason})"))
         }
         CallError::Refused(reason) if reason.starts_with("MOVED") => {
-            unsuitable(&format!("it is one of a cluster: write redis-cluster://.. ({reason})"))
+            unsuitable(&format!("it is a node of a cluster: change the address to redis-cluster://.. ({reason})"))
         }
-        CallError::Refused(reason) => unsuitable(&format!("it does not run programs ({reason})")),
+        CallError::Refused(reason) => unsuitable(&format!("it does not run Lua scripts ({reason})")),
         other => Error::Connect(other.into()),
     }
 }

@@ -34,7 +34,7 @@ async fn check_later(client: Weak<Inner>, mut phases: watch::Receiver<Phase>, pr
         match check::check(&client, probe.clone()).await {
             // The connection was lost again meanwhile.
             Err(Error::Connect(_)) => sleep(backoff.next()).await,
-            Err(error) => return tracing::error!("every decision will be an error: {error}"),
+            Err(error) => return tracing::error!("every decision is an error until this is fixed: {error}"),
             Ok(()) => return,
         }
     }

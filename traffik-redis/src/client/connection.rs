@@ -1,6 +1,9 @@
 //! One connection to one server, over all the times that it is lost and made again.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -8,6 +11,7 @@ use tokio::time::timeout;
 use super::{
     CallError, Reply, Sent,
     command::Command,
+    reasons::Reason,
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
     watchdog::Watchdog,
@@ -15,8 +19,11 @@ use super::{
 
 /// What a client library does for a connection.
 pub(super) trait Link: Send + Sync + 'static {
+    /// The address of the server, for errors.
+    fn server(&self) -> String;
+
     /// Connects, once.
-    fn connect(&self) -> BoxFuture<'_, Attempt>;
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>>;
 
     fn is_connected(&self) -> bool;
 
@@ -36,12 +43,15 @@ pub(super) struct Connection {
 struct Watched {
     link: Arc<dyn Link>,
     watchdog: Watchdog,
+    /// Whether there was a connection before.
+    has_worked: AtomicBool,
 }
 
 impl Connection {
     /// Is not connected before it is started. `given_up` counts connections that the system took for alive.
     pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Self {
-        let watched = Arc::new(Watched { link, watchdog: Watchdog::new(timeouts, Arc::clone(given_up)) });
+        let watchdog = Watchdog::new(timeouts, Arc::clone(given_up));
+        let watched = Arc::new(Watched { link, watchdog, has_worked: AtomicBool::new(false) });
         Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched, timeouts }
     }
 
@@ -58,7 +68,7 @@ impl Connection {
     /// Runs in tasks only: a caller that is not polled must not look like a server that does not answer.
     pub(super) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
         self.supervisor.ready().await?;
-        let Watched { link, watchdog } = &*self.watched;
+        let Watched { link, watchdog, .. } = &*self.watched;
         // The library would keep the call, and run it once it is connected.
         if !link.is_connected() {
             return Err(CallError::NotRun("there is no connection".into()));
@@ -81,12 +91,17 @@ impl Connection {
 impl Supervised for Watched {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let driver = self.link.connect().await?;
+            let driver = self.link.connect().await.map_err(|reason| {
+                let reason = reason.at(self.link.server());
+                if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
+            })?;
+            self.has_worked.store(true, Ordering::Relaxed);
             let watched = async move {
-                tokio::select! {
+                let why = tokio::select! {
                     why = driver => why,
                     why = self.watchdog.fails() => why.to_owned(),
-                }
+                };
+                format!("{}: a working connection was lost: {why}", self.link.server())
             };
             Ok(Box::pin(watched) as Driver)
         })

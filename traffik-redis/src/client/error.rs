@@ -15,7 +15,7 @@ pub(crate) enum CallError {
     #[error("no answer from Redis: {0}")]
     InDoubt(#[source] Box<dyn Error + Send + Sync>),
     /// The server answered with an error, and wrote nothing.
-    #[error("Redis refused: {}", in_plain_words(.0))]
+    #[error("Redis returned an error: {}", in_plain_words(.0))]
     Refused(String),
     /// The server answered what no script answers.
     #[error(transparent)]
@@ -37,7 +37,7 @@ impl CallError {
     /// There was no answer for so long.
     pub(super) fn silence(patience: Duration, sent: &Sent) -> Self {
         if sent.may_run() {
-            Self::InDoubt(format!("none within {patience:?}").into())
+            Self::InDoubt(format!("none within {patience:?}, and the call may still run").into())
         } else {
             Self::NotRun(format!("no server took the call within {patience:?}").into())
         }

@@ -6,7 +6,10 @@ use fred::{
     clients::Client,
     error::{Error as FredError, ErrorKind},
     interfaces::ClientLike,
-    types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Value, config::Config},
+    types::{
+        Builder, ClusterHash, ConnectHandle, CustomCommand, Value,
+        config::{Config, Server},
+    },
 };
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -15,8 +18,8 @@ use super::{
     CallError, Reply,
     command::Command,
     connection::Link,
-    reasons,
-    supervisor::{Attempt, Driver},
+    reasons::{self, Reason},
+    supervisor::Driver,
     timeouts::Timeouts,
 };
 use crate::Error;
@@ -64,7 +67,12 @@ impl FredLink {
 }
 
 impl Link for FredLink {
-    fn connect(&self) -> BoxFuture<'_, Attempt> {
+    fn server(&self) -> String {
+        let servers = self.0.client_config().server.hosts();
+        servers.iter().map(Server::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
         Box::pin(async {
             let mut abandoned = Abandoned(Some(self.0.clone()));
             let task = self.0.init().await;
@@ -72,8 +80,8 @@ impl Link for FredLink {
             let mut router = Router(task.map_err(reasons::in_plain_words)?);
             let ended = async move {
                 match (&mut router.0).await {
-                    Ok(Err(error)) => reasons::in_plain_words(error).to_string(),
-                    _ => "the connection was closed".to_owned(),
+                    Ok(Err(error)) => reasons::of_loss(&error),
+                    _ => reasons::CLOSED.to_owned(),
                 }
             };
             Ok(Box::pin(ended) as Driver)

@@ -5,63 +5,90 @@ use std::error::Error;
 use fred::error::{Error as FredError, ErrorKind};
 use thiserror::Error;
 
-/// An error of the client library, and what it means here.
+/// Why a connection was not made, or was lost.
 #[derive(Debug, Error)]
-#[error("{words}{0}", .said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default())]
+#[error("{server}: {words}{0}{doubt}", .said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default())]
 pub(super) struct Reason {
+    server: String,
     words: &'static str,
+    /// What may be set up wrong, unless a connection to this server has worked.
+    doubt: &'static str,
+    /// What the server or the system says, which repeats no password.
     said: Option<String>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-const NO_TLS: &str = "the TLS handshake failed: is the server's certificate for this host and signed by an authority that is \
-                      known here, and does it speak TLS at this port?";
+const NO_TLS: &str = "the TLS handshake failed: check that the certificate is valid for this host, that its authority is trusted \
+                      here, and that the server uses TLS at this port";
 
-/// The client repeats what the server said, which repeats no password.
+/// What a server may be that does not answer as Redis does.
+const IS_IT_REDIS: &str =
+    ": check that a Redis server listens at this address, and whether it uses TLS (rediss://) or not (redis://)";
+
+impl Reason {
+    pub(super) fn at(self, server: String) -> Self {
+        Self { server, ..self }
+    }
+
+    /// Leaves out what cannot be wrong, since a connection to this server has worked.
+    pub(super) fn without_doubt(self) -> Self {
+        Self { doubt: "", ..self }
+    }
+}
+
 pub(super) fn in_plain_words(error: FredError) -> Reason {
     let said = error.details().to_owned();
-    let words = match error.kind() {
-        _ if said.starts_with("WRONGPASS") => "the server knows no such user and password",
-        _ if said.starts_with("NOAUTH") => {
-            "the server wants a password: give it in the address, redis://user:password@host, or by `.password(..)`"
-        }
+    let (words, doubt) = match error.kind() {
+        _ if said.starts_with("WRONGPASS") => ("the server rejected the username or the password", ""),
+        _ if said.starts_with("NOAUTH") => (
+            "the server requires a password: put it into the address, redis://user:password@host, or call `.password(..)`",
+            "",
+        ),
         _ if said.starts_with("NOPERM") => {
-            "the user may not do what connecting takes: allow it +ping, +select and +info"
+            ("the user lacks permissions for connecting: allow it +ping, +select and +info", "")
         }
-        _ if said.starts_with("LOADING") => "the server is still loading its data",
+        _ if said.starts_with("LOADING") => ("the server is still loading its data", ""),
         #[cfg(feature = "rustls")]
-        ErrorKind::Tls => NO_TLS,
+        ErrorKind::Tls => (NO_TLS, ""),
         // A handshake that fails comes as an error of the connection.
-        ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => NO_TLS,
-        ErrorKind::Protocol | ErrorKind::Parse => {
-            "what answers does not speak as Redis does: is it Redis, and does it want TLS at this port (rediss://)?"
-        }
-        ErrorKind::Timeout => {
-            "the server did not answer in time: is it Redis, and does it want TLS at this port (rediss://) or not?"
-        }
-        ErrorKind::IO if said.contains("refused") => "nobody listens there",
+        ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => (NO_TLS, ""),
+        ErrorKind::Protocol | ErrorKind::Parse => ("the reply is not one of Redis", IS_IT_REDIS),
+        ErrorKind::Timeout => ("the server did not answer in time", IS_IT_REDIS),
+        ErrorKind::IO if said.contains("refused") => ("no server listens at this address", ""),
         ErrorKind::IO if ["BrokenPipe", "ConnectionReset", "closed"].iter().any(|kind| said.contains(kind)) => {
-            "the connection was closed from the other side: is it Redis, and does it want TLS at this port (rediss://)?"
+            ("the server closed the connection", IS_IT_REDIS)
         }
-        ErrorKind::IO => "the server cannot be reached",
-        ErrorKind::Sentinel => "the sentinels know of no primary that can be reached",
-        ErrorKind::Canceled => "the connection was closed",
-        _ => "the client could not connect",
+        ErrorKind::IO => ("the server cannot be reached", ""),
+        ErrorKind::Sentinel => ("the sentinels know of no primary that can be reached", ""),
+        ErrorKind::Canceled => ("the connection was closed", ""),
+        _ => ("the client could not connect", ""),
     };
-    Reason { words, said: Some(message(&said).to_owned()).filter(|said| !said.is_empty()), source: Some(error.into()) }
+    let said = Some(message(&said).to_owned()).filter(|said| !said.is_empty());
+    Reason { server: String::new(), words, doubt, said, source: Some(error.into()) }
+}
+
+/// Why a working connection ended, if nothing more is known.
+pub(super) const CLOSED: &str = "the server closed it";
+
+/// Why a working connection ended.
+pub(super) fn of_loss(error: &FredError) -> String {
+    match message(error.details()) {
+        "" => CLOSED.to_owned(),
+        said => format!("the server or the network closed it ({said})"),
+    }
 }
 
 /// What a server means that is there and will not do what it was asked, with what it says. Inside of a program it says so in
 /// the middle of other words, as it may.
 pub(crate) fn of_refusal(said: &str) -> String {
     let words = match said {
-        _ if said.contains("OOM ") => {
-            "it is out of memory, and may not forget anything to make room: give it more (`maxmemory`), or fewer other data"
+        _ if said.contains("OOM ") => "it is out of memory: raise `maxmemory`, or remove other data from this server",
+        _ if said.contains("READONLY ") => "it is a replica, and limits need the primary",
+        _ if said.contains("MISCONF ") => {
+            "it cannot save its data, and rejects writes until it can: check its disk and log"
         }
-        _ if said.contains("READONLY ") => "it is a replica, and limits are written",
-        _ if said.contains("MISCONF ") => "it cannot save its data, and writes nothing until it can",
-        _ if said.contains("NOREPLICAS ") => "it has too few replicas to write anything",
+        _ if said.contains("NOREPLICAS ") => "it has fewer replicas than `min-replicas-to-write`",
         _ if said.starts_with("LOADING ") => "it is still loading its data",
         _ => return said.to_owned(),
     };

@@ -47,14 +47,14 @@ impl Status {
     pub(super) fn up(&self) {
         self.set(Phase::Up);
         if self.log().end() {
-            tracing::info!("Redis is there again");
+            tracing::info!("connected to Redis again");
         }
     }
 
     pub(super) fn down(&self, why: &str) {
         self.set(Phase::Down(why.into()));
         if self.log().is_first(why) {
-            tracing::warn!("no connection to Redis, which is tried again until there is one: {why}");
+            tracing::warn!("no connection to Redis, reconnecting until it succeeds: {why}");
         }
     }
 

@@ -94,7 +94,7 @@ impl Supervisor {
     /// Closes the connection, unless it is the user's. Calls in flight end with an error, in doubt.
     pub(super) fn close(&self) {
         if self.task().take().is_some() {
-            self.status.set(Phase::Down("it was closed".into()));
+            self.status.set(Phase::Down("the backend was closed".into()));
         }
     }
 
@@ -110,7 +110,7 @@ async fn supervise(target: Arc<dyn Supervised>, status: Arc<Status>, mut driver:
             Some(driver) => Ok(driver),
             None => timeout(Timeouts::CONNECT, Arc::clone(&target).connect())
                 .await
-                .unwrap_or_else(|_| Err(format!("none within {:?}", Timeouts::CONNECT).into())),
+                .unwrap_or_else(|_| Err(format!("the attempt took longer than {:?}", Timeouts::CONNECT).into())),
         };
         let why = match attempt {
             Ok(driver) => {

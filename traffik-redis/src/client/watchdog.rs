@@ -57,8 +57,8 @@ impl Watchdog {
     /// Ends once the connection has to be given up, though nothing closed it.
     pub(super) async fn fails(&self) -> &'static str {
         let why = tokio::select! {
-            () = self.silent() => "calls were not answered any more",
-            () = self.demoted.notified() => "the server is a replica by now",
+            () = self.silent() => "the server stopped answering calls",
+            () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
         };
         self.given_up.fetch_add(1, Ordering::Relaxed);
         why

@@ -24,13 +24,13 @@ const LOG: u8 = 3;
 /// What is stored cannot be read, or what is to be stored cannot be written.
 #[derive(Debug, Error)]
 pub(crate) enum Unpackable {
-    #[error("a state of version {0}, of which this version knows nothing")]
+    #[error("a state of version {0}, which this version of traffik-redis cannot read: upgrade it, or reset the limit")]
     Version(u8),
-    #[error("a state that is too short")]
+    #[error("a state that is too short: reset the limit")]
     TooShort,
-    #[error("a state of no rate")]
+    #[error("a state without a rate: reset the limit")]
     NoRate,
-    #[error("a state whose numbers are larger than there is room for")]
+    #[error("a state whose numbers are too large to store")]
     TooLarge,
 }
 

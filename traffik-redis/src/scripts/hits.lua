@@ -39,7 +39,7 @@ local function read_entry(key, strategy)
     state = strategy.read(key)
   else
     packed = call('GET', key)
-    state = packed and unpack_state(packed)
+    state = packed and unpack_state(packed, key)
   end
   if not state then
     return entry

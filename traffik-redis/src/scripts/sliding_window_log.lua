@@ -182,7 +182,7 @@ function sliding_window_log.read(key)
   if text == '' then
     return nil
   end
-  check_version(text, LOG_VERSION)
+  check_version(text, LOG_VERSION, key)
   local _, expires, written, limit, period, first, count, forgotten = struct.unpack(HEADER, text)
   local stored = { key = key, text = text, at_hand = PAGE, pages = {}, is_whole = count <= PAGE }
   local log = new_log({ limit = limit, period = period }, written, first, forgotten, stored, count, '')

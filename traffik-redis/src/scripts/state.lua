@@ -12,14 +12,16 @@ local function new_state(expires, first, second, rate)
   return { expires = expires, first = first, second = second, limit = rate.limit, period = rate.period }
 end
 
-local function check_version(packed, version)
-  if string.byte(packed) ~= version then
-    error('traffik: a state of version ' .. tostring(string.byte(packed)) .. ', of which this version knows nothing')
+local function check_version(packed, version, key)
+  local found = string.byte(packed)
+  if found ~= version then
+    local what = found and 'a state of version ' .. found or 'an empty string'
+    error('traffik: the key ' .. key .. ' holds ' .. what .. ', which this version cannot read: delete the key, or upgrade', 0)
   end
 end
 
-local function unpack_state(packed)
-  check_version(packed, VERSION)
+local function unpack_state(packed, key)
+  check_version(packed, VERSION, key)
   local _, expires, first, second, limit, period = from_bytes(STATE, packed)
   return { expires = expires, first = first, second = second, limit = limit, period = period }
 end

@@ -65,7 +65,7 @@ impl Connector {
         .await?;
         let driver = Box::pin(async move {
             driver.await;
-            "the connection was closed".to_owned()
+            reasons::CLOSED.to_owned()
         });
         Ok((connection, driver))
     }

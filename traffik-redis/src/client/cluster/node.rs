@@ -14,7 +14,8 @@ use crate::client::{
     CallError, Reply,
     command::Command,
     connection::{Connection, Link},
-    supervisor::Attempt,
+    reasons::Reason,
+    supervisor::Driver,
 };
 
 pub(super) struct Node {
@@ -61,7 +62,11 @@ impl RedisLink {
 }
 
 impl Link for RedisLink {
-    fn connect(&self) -> BoxFuture<'_, Attempt> {
+    fn server(&self) -> String {
+        self.server.to_string()
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
         Box::pin(async {
             let (connection, driver) = self.connector.connect(&self.server).await?;
             *self.connection() = Some(connection);

@@ -45,7 +45,7 @@ impl SlotMap {
             match self.latest().await {
                 Ok(shares) => self.replace(&shares),
                 // The old one is better than none: servers may come back.
-                Err(why) => tracing::debug!("no server tells where the slots are: {why}"),
+                Err(why) => tracing::debug!("no server reports the slots of the cluster: {why}"),
             }
         }
     }
@@ -59,10 +59,10 @@ impl SlotMap {
             why = match timeout(self.connector.timeouts.topology, call).await {
                 Ok(Ok(reply)) => match slots::read(reply, server) {
                     Some(shares) => return Ok(shares),
-                    None => format!("{server}: it knows of no slots"),
+                    None => format!("{server}: it has no slots: create the cluster, or check the address"),
                 },
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("{server}: no answer"),
+                Err(_) => format!("{server}: it did not answer in time"),
             };
         }
         Err(why.into())

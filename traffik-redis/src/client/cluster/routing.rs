@@ -57,7 +57,8 @@ impl Cluster {
                 Some(Redirect::Ask(server)) => (Some(self.map.node(&server)), true),
                 Some(Redirect::Later) | None => (self.map.owner(slot), false),
             };
-            let node = node.ok_or(CallError::NotRun("no server is known that has these keys".into()))?;
+            let node =
+                node.ok_or_else(|| CallError::NotRun(format!("no server of the cluster has the slot {slot}").into()))?;
             let answer = node.connection.call(Command { is_asking, ..command.clone() }, sent).await;
             let Err(CallError::Refused(reason)) = &answer else { return answer };
             redirect = Redirect::read(reason, node.server());

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_none() {
+    fn unreadable_reply_is_none() {
         let asked = place("seed", 6379);
         for told in [
             Reply::Nothing,
