@@ -98,6 +98,7 @@ fn two_limits(times: u32) {
 }
 
 /// Clients who were never there before, once a store with room for so many holds as many as are `known`.
+#[expect(clippy::expect_used, reason = "the number of entries is in range")]
 fn newcomers(room: usize, known: u32, times: u32) {
     let (limit, id) = (Limit::AMPLE, LimitId::new("benches:limit", FixedWindow));
     let backend = MemoryBackend::builder("benches").max_entries(room).build().expect("a store has room for so many");

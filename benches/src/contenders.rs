@@ -91,6 +91,7 @@ impl Contender for Traffik<'_> {
 }
 
 /// A store that has met clients of these keys.
+#[expect(clippy::expect_used, reason = "the number of entries is in range")]
 pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, id: &LimitId) -> MemoryBackend {
     // A store for a million clients is full then in some of its parts. With a tenth more room nobody has to leave.
     let backend =

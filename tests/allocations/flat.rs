@@ -36,6 +36,7 @@ fn addresses(usual: u64) -> u64 {
 
 /// Fills a store, and then sends it ever more newcomers, in ten rounds, each of whom asks so many times, a microsecond
 /// apart. None of the rounds leaves anything behind, or needs much meanwhile.
+#[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn assert_flat(strategy: &AnyStrategy, max_entries: u32, addresses: u64, requests: u64) {
     let clock = ManualClock::new();
     let most = usize::try_from(max_entries).unwrap_or(usize::MAX);

@@ -14,16 +14,13 @@ fn build(settings: fn(TraffikBuilder) -> TraffikBuilder) -> Result<(), ConfigErr
     settings(Traffik::builder(memory()).allow_duplicate_uids()).build().map(drop)
 }
 
-fn out_of_range(settings: fn(TraffikBuilder) -> TraffikBuilder) -> OutOfRange {
-    match build(settings) {
-        Err(ConfigError::OutOfRange(error)) => error,
-        other => panic!("{other:?}"),
-    }
+fn out_of_range(settings: fn(TraffikBuilder) -> TraffikBuilder) -> Option<OutOfRange> {
+    if let Err(ConfigError::OutOfRange(error)) = build(settings) { Some(error) } else { None }
 }
 
 #[test]
 fn ipv6_prefix_above_128_is_an_error() {
-    let error = out_of_range(|app| app.ipv6_prefix(129));
+    let error = out_of_range(|app| app.ipv6_prefix(129)).unwrap();
     assert_eq!(error.to_string(), "`TraffikBuilder::ipv6_prefix` is 129: set it to a value from 0 to 128");
     assert_eq!((error.setting(), error.value(), error.range()), ("TraffikBuilder::ipv6_prefix", 129, 0..=128));
     for bits in [0, 128] {
@@ -43,9 +40,9 @@ fn max_entries_out_of_range_is_an_error() {
 
 #[test]
 fn share_of_zero_processes_is_an_error() {
-    let fallback = out_of_range(|app| app.on_error(Fallback::to(memory()).share(0)));
+    let fallback = out_of_range(|app| app.on_error(Fallback::to(memory()).share(0))).unwrap();
     assert_eq!(fallback.to_string(), "`Fallback::share` is 0: set it to a value of at least 1");
-    let failover = out_of_range(|app| app.on_error(Failover::to(memory()).share(0)));
+    let failover = out_of_range(|app| app.on_error(Failover::to(memory()).share(0))).unwrap();
     assert_eq!(failover.setting(), "Failover::share");
     assert_eq!(build(|app| app.on_error(Fallback::to(memory()).share(1))), Ok(()));
 }

@@ -38,6 +38,7 @@ fn store() -> (MemoryBackend, ManualClock) {
 }
 
 /// A store with room for `max_entries`.
+#[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn store_of(max_entries: usize) -> (MemoryBackend, ManualClock) {
     let clock = ManualClock::new();
     (MemoryBackend::builder("test").max_entries(max_entries).clock(clock.clone()).build().unwrap(), clock)

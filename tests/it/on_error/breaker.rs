@@ -22,6 +22,7 @@ fn builder(clock: &ManualClock) -> CircuitBreakerBuilder {
     CircuitBreaker::builder().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2).clock(clock.clone())
 }
 
+#[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn breaker(clock: &ManualClock) -> CircuitBreaker {
     builder(clock).build().unwrap()
 }

@@ -19,6 +19,7 @@ use super::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// An app whose breaker opens at the first failure, and closes after two trials.
+#[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn failing_over() -> (Traffik, Moody, ManualClock, CircuitBreaker) {
     let breaker = CircuitBreaker::builder()
         .failure_threshold(1)
