@@ -18,7 +18,7 @@ use benches::{
 };
 use traffik::{
     ClientIp, ForwardedHeader,
-    backend::MemoryBackend,
+    backend::{MemoryBackend, MemoryBackendBuilder},
     client::Key,
     decision::LimitId,
     strategy::{AnyStrategy, FixedWindow},
@@ -48,7 +48,7 @@ pub(crate) fn all() -> Vec<Path> {
     paths.extend([
         Path::new("string-key", |times| known::<String>(&Limit::AMPLE, &FixedWindow.into(), times)),
         Path::new("two-limits", two_limits),
-        Path::new("newcomer", |times| newcomers(MemoryBackend::DEFAULT_MAX_ENTRIES, 0, times)),
+        Path::new("newcomer", |times| newcomers(MemoryBackendBuilder::DEFAULT_MAX_ENTRIES, 0, times)),
         Path::new("newcomer-at-the-cap", newcomers_at_the_cap),
         Path::new("request", |times| request(&apps::by_argument(), apps::send, times)),
         Path::new("request-with-an-unasked-header", |times| request(&apps::by_argument(), apps::forward, times)),
