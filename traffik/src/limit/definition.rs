@@ -155,7 +155,11 @@ impl Definition {
     fn check(&self, told: &Told) -> Result<(), ConfigError> {
         if let Some(on_error) = &self.settings.on_error {
             let (uid, throttle) = (self.uid, self.name);
-            on_error.check().map_err(|source| ConfigError::Setting { uid, throttle, source })?;
+            on_error.check().map_err(|source| ConfigError::Setting {
+                uid: uid.into(),
+                throttle: throttle.into(),
+                source,
+            })?;
         }
         if self.rate.is_unlimited() {
             return Ok(());

@@ -58,9 +58,9 @@ pub enum ConfigError {
     #[non_exhaustive]
     Setting {
         /// The uid.
-        uid: &'static str,
+        uid: Box<str>,
         /// The throttle.
-        throttle: &'static str,
+        throttle: Box<str>,
         /// The setting and its range.
         source: OutOfRange,
     },
