@@ -14,7 +14,7 @@ fn planned() -> Settings {
         parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     Settings::new()
-        .identifier(move |parts| Client::from(header(parts, "x-user").unwrap_or_default()))
+        .identity(move |parts| Client::from(header(parts, "x-user").unwrap_or_default()))
         .cost_of(move |parts| header(parts, "x-cost").and_then(|cost| cost.parse().ok()).unwrap_or(1))
         .rate_of(move |parts, _| header(parts, "x-plan").and_then(|rate| rate.parse().ok()).unwrap_or(Rate::UNLIMITED))
 }

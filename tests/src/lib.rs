@@ -43,7 +43,7 @@ pages! {
     browsers: "../../docs/browsers.md",
     concurrency: "../../docs/concurrency.md",
     design: "../../docs/design.md",
-    identifiers: "../../docs/identifiers.md",
+    identities: "../../docs/identities.md",
     outages: "../../docs/outages.md",
     quickstart: "../../docs/quickstart.md",
     rates: "../../docs/rates.md",

@@ -61,7 +61,7 @@
 //! |---|---|
 //! | [`rate`] | how a rate is written, and its bounds |
 //! | [`strategy`] | the algorithms: windows, buckets, even spacing, queues, and [concurrency](strategy::Concurrency) |
-//! | [`client`] | the client that a limit counts; `Settings::identifier` names it, and so does any extractor |
+//! | [`client`] | the client that a limit counts; `Settings::identity` names it, and so does any extractor |
 //! | [`limit`] | throttles and their settings |
 //! | [`engine`] | the handle of an app, and checks without a request at hand |
 //! | [`backend`] | the stores that decisions are made in |

@@ -33,11 +33,11 @@ async fn told_later(parts: &Parts) -> Result<u64, (StatusCode, &'static str)> {
     }
 }
 
-throttle!(Free, "free", "1/min", Settings::new().cost(0).identifier(nobody));
+throttle!(Free, "free", "1/min", Settings::new().cost(0).identity(nobody));
 throttle!(Paid, "paid", "3/min");
 throttle!(Told, "told", "10/min", Settings::new().cost_of(told));
 throttle!(ToldLater, "told-later", "10/min", Settings::new().async_cost_of(told_later));
-throttle!(FreeForAll, "free-for-all", "1/min", Settings::new().cost_of(|_| 0).identifier(nobody));
+throttle!(FreeForAll, "free-for-all", "1/min", Settings::new().cost_of(|_| 0).identity(nobody));
 throttle!(Bucket, "bucket", "10/min", Settings::new().strategy(TokenBucket::new().burst(5)).cost_of(told));
 throttle!(Refusing, "refusing", "1/hour");
 
@@ -154,7 +154,7 @@ async fn named_later(parts: &Parts) -> Client {
 }
 
 throttle!(Counted, "counted", "100/min", Settings::new().cost_of(counted));
-throttle!(CountedToo, "counted-too", "100/min", Settings::new().cost_of(counted).async_identifier(named_later));
+throttle!(CountedToo, "counted-too", "100/min", Settings::new().cost_of(counted).async_identity(named_later));
 
 #[tokio::test]
 async fn a_function_is_asked_once_for_a_decision_and_anew_for_the_next() {
@@ -167,7 +167,7 @@ async fn a_function_is_asked_once_for_a_decision_and_anew_for_the_next() {
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
-    // One that is sync, beside an identifier that has to be waited for.
+    // One that is sync, beside an identity that has to be waited for.
     for (path, asked, named) in [("/one", 1, 1), ("/two", 1, 1), ("/inner", 2, 2)] {
         assert_eq!(server.get(path).await.status, 200);
         let counts = [&ASKED, &NAMED].map(|count| count.swap(0, Ordering::SeqCst));

@@ -50,7 +50,7 @@ async fn serve(traffik: &Traffik) -> Result<HealthClient<Channel>, Box<dyn Error
 #[tokio::test]
 async fn a_client_is_told_by_a_status_that_it_is_over_a_limit() {
     let (builder, _) = builder();
-    let traffik = builder.identifier(by_peer).responder(resource_exhausted).build().unwrap();
+    let traffik = builder.identity(by_peer).responder(resource_exhausted).build().unwrap();
     let mut client = serve(&traffik).await.unwrap();
     let check = || HealthCheckRequest { service: String::new() };
 

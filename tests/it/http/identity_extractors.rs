@@ -140,7 +140,7 @@ async fn log_in(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-throttle!(Both, "both", "3/min", Settings::new().identifier(user_or_address));
+throttle!(Both, "both", "3/min", Settings::new().identity(user_or_address));
 
 #[tokio::test]
 async fn behind_authentication_another_client_is_charged_on_its_own() {

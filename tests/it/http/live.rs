@@ -33,7 +33,7 @@ fn set(rate: Rate) {
 
 fn live() -> Settings {
     Settings::new()
-        .identifier(|parts| {
+        .identity(|parts| {
             let user = parts.headers.get("x-user").and_then(|user| user.to_str().ok());
             Client::from(user.unwrap_or_default().to_owned())
         })

@@ -20,7 +20,7 @@ use super::{
 
 throttle!(Search, "logs:search", "1/min");
 throttle!(Wrong, "logs:wrong", "1/min", Settings::new().rule(Rule::path("api")));
-throttle!(ByKey, "logs:by-key", "1/min", Settings::new().identifier(|_| Client::secret("hunter2")));
+throttle!(ByKey, "logs:by-key", "1/min", Settings::new().identity(|_| Client::secret("hunter2")));
 
 throttle!(
     Unworkable,

@@ -10,7 +10,7 @@ use super::{
 
 throttle!(Search, "search", "5/min");
 throttle!(Twin, "search", "7/min");
-throttle!(TwoNames, "two-names", "5/min", Settings::new().identifier(|_| Client::from("anybody")), AnyUser);
+throttle!(TwoNames, "two-names", "5/min", Settings::new().identity(|_| Client::from("anybody")), AnyUser);
 
 /// An identity of its own.
 struct AnyUser;
@@ -65,7 +65,7 @@ async fn without_a_peer_address_it_is_a_500_that_says_how_to_serve() {
     for part in [
         "into_make_service_with_connect_info::<SocketAddr>()",
         "with_peer",
-        "Traffik::builder(..).identifier(..)",
+        "Traffik::builder(..).identity(..)",
         "share_anonymous_clients()",
     ] {
         assert!(reply.body.contains(part), "{}", reply.body);

@@ -13,7 +13,7 @@ mod giving_back;
 mod grpc;
 mod handle;
 mod held;
-mod identifiers;
+mod identities;
 mod identity_extractors;
 mod layers;
 mod live;

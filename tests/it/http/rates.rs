@@ -50,12 +50,12 @@ async fn by_contract(parts: &Parts, client: &Client) -> Result<Rate, (StatusCode
 }
 
 fn planned() -> Settings {
-    Settings::new().identifier(by_user).rate_of(by_plan)
+    Settings::new().identity(by_user).rate_of(by_plan)
 }
 
 throttle!(Planned, "planned", "1/hour", planned());
-throttle!(Contracted, "contracted", "1/hour", Settings::new().identifier(by_user).async_rate_of(by_contract));
-throttle!(Fixed, "fixed", "100/min", Settings::new().identifier(by_user));
+throttle!(Contracted, "contracted", "1/hour", Settings::new().identity(by_user).async_rate_of(by_contract));
+throttle!(Fixed, "fixed", "100/min", Settings::new().identity(by_user));
 throttle!(Log, "log", "5/min", planned().strategy(SlidingWindowLog));
 throttle!(Refusing, "refusing", "1/hour");
 
@@ -117,8 +117,8 @@ fn counted(_: &Parts, _: &Client) -> Rate {
     Rate::literal("50/min")
 }
 
-throttle!(Counted, "counted", "1/min", Settings::new().identifier(by_user).rate_of(counted));
-throttle!(CountedToo, "counted-too", "1/min", Settings::new().identifier(by_user).rate_of(counted));
+throttle!(Counted, "counted", "1/min", Settings::new().identity(by_user).rate_of(counted));
+throttle!(CountedToo, "counted-too", "1/min", Settings::new().identity(by_user).rate_of(counted));
 throttle!(CountedFree, "counted-free", "1/min", Settings::new().cost_of(|_| 0).rate_of(counted));
 
 #[tokio::test]

@@ -139,7 +139,7 @@ throttle!(
     Named,
     "rules:named",
     "1/min",
-    Settings::new().rule(Rule::methods([Method::POST])).identifier(counted_identity)
+    Settings::new().rule(Rule::methods([Method::POST])).identity(counted_identity)
 );
 
 #[tokio::test]

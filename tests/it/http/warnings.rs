@@ -23,7 +23,7 @@ throttle!(Slower, "slower", "999/min");
 throttle!(Dearer, "dearer", "1000/min", Settings::new().cost(2));
 throttle!(Bucket, "bucket", "1000/min", Settings::new().strategy(TokenBucket::new()));
 throttle!(Even, "even", "1000/min", Settings::new().strategy(Gcra::new().burst(9)));
-throttle!(OfOthers, "of-others", "1000/min", Settings::new().identifier(|_| Client::from("others")));
+throttle!(OfOthers, "of-others", "1000/min", Settings::new().identity(|_| Client::from("others")));
 throttle!(Free, "free", "1000/min", Settings::new().cost(0));
 throttle!(Gullible, "gullible", "1000/min", Settings::new().client_ip(everyone()));
 throttle!(TooDear, "too-dear", "5/min", Settings::new().cost(6));

@@ -4,26 +4,26 @@ use axum::http::request::Parts;
 use tokio::sync::Semaphore;
 
 use super::TraffikBuilder;
-use crate::request::{AsyncIdentifier, Bypass, ClientIp, Drain, Identity, IntoIdentity, Rule};
+use crate::request::{AsyncIdentity, Bypass, ClientIp, Drain, Identity, IntoIdentity, Rule};
 
 /// What an app does with requests.
 impl TraffikBuilder {
     /// Sets a function that identifies clients, for throttles that have [`DefaultIdentity`](crate::DefaultIdentity) and no
-    /// identifier of their own. Defaults to the peer's IP address.
+    /// identity of their own. Defaults to the peer's IP address.
     ///
-    /// See [`Settings::identifier`](crate::Settings::identifier).
-    pub fn identifier<F, C>(mut self, identifier: F) -> Self
+    /// See [`Settings::identity`](crate::Settings::identity).
+    pub fn identity<F, C>(mut self, identity: F) -> Self
     where
         F: Fn(&Parts) -> C + Send + Sync + 'static,
         C: IntoIdentity,
     {
-        self.request.identity = Some(Identity::by(identifier));
+        self.request.identity = Some(Identity::by(identity));
         self
     }
 
-    /// The same by an async function. See [`Settings::async_identifier`](crate::Settings::async_identifier).
-    pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        self.request.identity = Some(Identity::by_async(identifier));
+    /// The same by an async function. See [`Settings::async_identity`](crate::Settings::async_identity).
+    pub fn async_identity(mut self, identity: impl for<'a> AsyncIdentity<'a> + 'static) -> Self {
+        self.request.identity = Some(Identity::by_async(identity));
         self
     }
 

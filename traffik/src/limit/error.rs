@@ -66,8 +66,8 @@ pub enum ConfigError {
     },
     /// A throttle says twice what names its clients.
     #[error(
-        "the throttle `{throttle}` (uid {uid:?}) names its client twice: by its type `Identity` and by an identifier in its \
-         settings. Make the type `DefaultIdentity`, or leave the identifier out"
+        "the throttle `{throttle}` (uid {uid:?}) names its client twice: by its type `Identity` and by an identity in its \
+         settings. Make the type `DefaultIdentity`, or leave the identity out"
     )]
     #[non_exhaustive]
     TwoIdentities {

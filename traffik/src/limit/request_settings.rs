@@ -3,8 +3,8 @@ use traffik_core::client::Client;
 
 use super::Settings;
 use crate::request::{
-    AsyncCost, AsyncIdentifier, AsyncRate, Bypass, ClientIp, CostOf, Identity, IntoCost, IntoIdentity, IntoRate,
-    RateOf, Rule,
+    AsyncCost, AsyncIdentity, AsyncRate, Bypass, ClientIp, CostOf, Identity, IntoCost, IntoIdentity, IntoRate, RateOf,
+    Rule,
 };
 
 /// What a throttle asks about a request.
@@ -21,18 +21,18 @@ impl Settings {
     ///     Customer(u64),
     /// }
     ///
-    /// let settings = Settings::new().identifier(|parts| match parts.extensions.get::<User>() {
+    /// let settings = Settings::new().identity(|parts| match parts.extensions.get::<User>() {
     ///     Some(User::Staff) => EXEMPTED,
     ///     Some(User::Customer(id)) => Client::from(("customer", *id)),
     ///     None => Client::from("not logged in"),
     /// });
     /// ```
-    pub fn identifier<F, C>(mut self, identifier: F) -> Self
+    pub fn identity<F, C>(mut self, identity: F) -> Self
     where
         F: Fn(&Parts) -> C + Send + Sync + 'static,
         C: IntoIdentity,
     {
-        self.request.identity = Some(Identity::by(identifier));
+        self.request.identity = Some(Identity::by(identity));
         self
     }
 
@@ -48,10 +48,10 @@ impl Settings {
     /// }
     /// # async fn user_of(_: &[u8]) -> u64 { 42 }
     ///
-    /// let settings = Settings::new().async_identifier(by_session);
+    /// let settings = Settings::new().async_identity(by_session);
     /// ```
-    pub fn async_identifier(mut self, identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        self.request.identity = Some(Identity::by_async(identifier));
+    pub fn async_identity(mut self, identity: impl for<'a> AsyncIdentity<'a> + 'static) -> Self {
+        self.request.identity = Some(Identity::by_async(identity));
         self
     }
 

@@ -13,7 +13,7 @@ use super::{
     function::{OfParts, Source},
 };
 
-/// What an identifier may answer: a [`Client`], what turns into one, or a `Result` with a response of its own to a
+/// What an identity may answer: a [`Client`], what turns into one, or a `Result` with a response of its own to a
 /// request that it turns away.
 pub trait IntoIdentity {
     /// The client, or the response.
@@ -56,7 +56,7 @@ impl<C: Into<Client>, E: IntoResponse> IntoIdentity for Result<C, E> {
 }
 
 /// An async function of the request's parts: `async fn(&Parts) -> Client`, or one that answers with a `Result`.
-pub trait AsyncIdentifier<'a>: Send + Sync {
+pub trait AsyncIdentity<'a>: Send + Sync {
     /// What it answers.
     type Output: IntoIdentity;
     /// Its future.
@@ -66,7 +66,7 @@ pub trait AsyncIdentifier<'a>: Send + Sync {
     fn identify(&self, parts: &'a Parts) -> Self::Future;
 }
 
-impl<'a, F, Fut> AsyncIdentifier<'a> for F
+impl<'a, F, Fut> AsyncIdentity<'a> for F
 where
     F: Fn(&'a Parts) -> Fut + Send + Sync,
     Fut: Future<Output: IntoIdentity> + Send + 'a,
@@ -89,16 +89,16 @@ pub(crate) enum Identity {
 }
 
 impl Identity {
-    pub(crate) fn by<C: IntoIdentity>(identifier: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
-        let source = Source::function(&identifier);
-        Self::Function(OfParts::new(move |parts| identifier(parts).into_identity(), source))
+    pub(crate) fn by<C: IntoIdentity>(identity: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
+        let source = Source::function(&identity);
+        Self::Function(OfParts::new(move |parts| identity(parts).into_identity(), source))
     }
 
-    pub(crate) fn by_async(identifier: impl for<'a> AsyncIdentifier<'a> + 'static) -> Self {
-        let source = Source::function(&identifier);
+    pub(crate) fn by_async(identity: impl for<'a> AsyncIdentity<'a> + 'static) -> Self {
+        let source = Source::function(&identity);
         Self::Function(OfParts::new_async(
             move |parts| {
-                let client = identifier.identify(parts);
+                let client = identity.identify(parts);
                 Box::pin(async move { client.await.into_identity() })
             },
             source,

@@ -15,7 +15,7 @@ mod settings;
 pub use self::{
     client_ip::{ClientIp, ForwardedHeader, ProxyError},
     cost::{AsyncCost, IntoCost},
-    identity::{AsyncIdentifier, IntoIdentity},
+    identity::{AsyncIdentity, IntoIdentity},
     rate::{AsyncRate, IntoRate},
     rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
 };

@@ -34,6 +34,6 @@ pub use self::{
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };
 pub use crate::request::{
-    AsyncCost, AsyncIdentifier, AsyncPredicate, AsyncRate, Bypass, ClientIp, ForwardedHeader, IntoCost, IntoIdentity,
+    AsyncCost, AsyncIdentity, AsyncPredicate, AsyncRate, Bypass, ClientIp, ForwardedHeader, IntoCost, IntoIdentity,
     IntoRate, PatternError, ProxyError, Rule, RuleError,
 };

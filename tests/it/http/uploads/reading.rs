@@ -27,7 +27,7 @@ throttle!(
     OfUsers,
     "of-users",
     "1/min",
-    Settings::new().identifier(|_| Err::<traffik::Client, _>((StatusCode::UNAUTHORIZED, "who are you?")))
+    Settings::new().identity(|_| Err::<traffik::Client, _>((StatusCode::UNAUTHORIZED, "who are you?")))
 );
 
 /// The status and how the body begins of what a client reads that wrote 8 MiB first.

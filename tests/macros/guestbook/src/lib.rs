@@ -66,7 +66,7 @@ async fn seven(
 }
 
 fn by_reader(settings: Settings) -> Settings {
-    settings.identifier(|parts| {
+    settings.identity(|parts| {
         let reader = parts.headers.get("x-reader").and_then(|reader| reader.to_str().ok());
         Client::from(reader.unwrap_or_default().to_owned())
     })

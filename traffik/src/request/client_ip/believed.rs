@@ -107,7 +107,7 @@ impl ClientIp {
         Self { max_hops: hops, ..self }
     }
 
-    /// The address that a request comes from: for identifiers, handlers and logs of your own.
+    /// The address that a request comes from: for identities, handlers and logs of your own.
     ///
     /// ```
     /// use axum::http::Request;

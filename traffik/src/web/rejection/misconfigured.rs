@@ -28,8 +28,8 @@ enum Cause {
     #[error(
         "traffik: a throttle counts by the peer's address, and the request has none. Serve the app with \
          `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`; in a test give the request one \
-         with `traffik::test::RequestExt::with_peer`. To count by something else set an identifier with \
-         `Traffik::builder(..).identifier(..)`, and to let all such requests share one limit say so with \
+         with `traffik::test::RequestExt::with_peer`. To count by something else set an identity with \
+         `Traffik::builder(..).identity(..)`, and to let all such requests share one limit say so with \
          `.share_anonymous_clients()`"
     )]
     NoPeer,

@@ -40,9 +40,9 @@ fn by_key(parts: &Parts) -> Client {
 }
 
 throttle!(ByAddress, "by-address", "1/min");
-throttle!(ByUser, "by-user", "1/min", Settings::new().identifier(by_user));
-throttle!(BySession, "by-session", "1/min", Settings::new().async_identifier(by_session));
-throttle!(ByKey, "by-key", "1/min", Settings::new().identifier(by_key));
+throttle!(ByUser, "by-user", "1/min", Settings::new().identity(by_user));
+throttle!(BySession, "by-session", "1/min", Settings::new().async_identity(by_session));
+throttle!(ByKey, "by-key", "1/min", Settings::new().identity(by_key));
 throttle!(App, "app", "1/min");
 throttle!(App2, "app2", "2/min");
 
@@ -135,7 +135,7 @@ async fn by_a_secret_that_shows_nowhere() {
 #[tokio::test]
 async fn by_a_function_of_the_app_where_the_throttle_has_none() {
     let (builder, _) = builder();
-    let traffik = builder.identifier(by_user).build().unwrap();
+    let traffik = builder.identity(by_user).build().unwrap();
     let app = Router::new()
         .route("/app", get(|_: Throttled<App>| async {}))
         .route("/own", get(|_: Throttled<BySession>| async {}))
@@ -151,7 +151,7 @@ async fn by_a_function_of_the_app_where_the_throttle_has_none() {
 #[tokio::test]
 async fn by_an_async_function_of_the_app() {
     let (builder, _) = builder();
-    let traffik = builder.async_identifier(by_session).build().unwrap();
+    let traffik = builder.async_identity(by_session).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<(App, App2)>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
 
@@ -172,7 +172,7 @@ async fn a_tuple_asks_the_apps_function_once() {
             by_user(parts)
         }
     };
-    let traffik = builder.identifier(counting).build().unwrap();
+    let traffik = builder.identity(counting).build().unwrap();
     let app = Router::new()
         .route("/", get(|_: Throttled<(App, BySession, App2, ByAddress)>| async {}))
         .layer(traffik.layer());

@@ -1,12 +1,12 @@
-//! Identifiers: users by a verified token, or else by address; customers by a secret key, with our own services exempt; teams,
+//! Identities: users by a verified token, or else by address; customers by a secret key, with our own services exempt; teams,
 //! by an extractor that looks them up in the app's state.
 //!
 //! ```text
-//! cargo run --example identifiers -- --demo        # sends requests to itself, prints the responses, and stops
+//! cargo run --example identities -- --demo        # sends requests to itself, prints the responses, and stops
 //!
 //! export TOKEN_SECRET=.. CUSTOMER_KEY=.. INTERNAL_KEY=..
-//! cargo run --example identifiers                  # serves on 127.0.0.1:3000
-//! cargo run --example identifiers -- --port 8080   # or on another port
+//! cargo run --example identities                  # serves on 127.0.0.1:3000
+//! cargo run --example identities -- --port 8080   # or on another port
 //! ```
 
 mod caller;
@@ -61,7 +61,7 @@ impl Throttle for Search {
     type Identity = DefaultIdentity; // the app's default
 }
 
-/// The identifier of one throttle, which requires an API key. The key is a secret: it is never shown, and stored as a digest.
+/// The identity of one throttle, which requires an API key. The key is a secret: it is never shown, and stored as a digest.
 fn api_key(parts: &Parts) -> Result<Client, StatusCode> {
     match parts.extensions.get::<Caller>() {
         Some(Caller::Internal) => Ok(EXEMPTED),
@@ -78,7 +78,7 @@ impl Throttle for Data {
     type Identity = DefaultIdentity;
 
     fn settings() -> Settings {
-        Settings::new().identifier(api_key)
+        Settings::new().identity(api_key)
     }
 }
 
@@ -104,7 +104,7 @@ async fn reports(_: Throttled<Reports>) -> &'static str {
 }
 
 fn limits(builder: TraffikBuilder) -> Result<Traffik, ConfigError> {
-    builder.identifier(user_or_address).build()
+    builder.identity(user_or_address).build()
 }
 
 fn app(traffik: &Traffik, proofs: Proofs, teams: Teams) -> Router {
