@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
-    decision::{Decision, Hit, LimitId, Standing},
+    decision::{Decision, Hit, LimitId, LimitStatus},
     strategy::AnyStrategy,
     test::ManualClock,
 };
@@ -39,8 +39,8 @@ impl Course {
         let (limit, key) = (LimitId::new("picture", strategy.clone()), Key::from("client"));
         let hit = [Hit::new(&limit, &key, RATE, 1)];
         let remaining = |decision: &Decision| {
-            let standings = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, outcome));
-            standings.map(|standing| standing.remaining()).min().unwrap_or_default()
+            let standings = decision.outcomes().iter().map(|outcome| LimitStatus::new(strategy, RATE, outcome));
+            standings.map(|standing| standing.remaining().units().unwrap_or(u64::MAX)).min().unwrap_or_default()
         };
 
         let mut course = Self { requests: Vec::new(), remaining: Vec::new() };
@@ -50,7 +50,8 @@ impl Course {
         while now < SPAN.end {
             while let Some(at) = arrivals.next_if(|&at| at <= now) {
                 let decision = backend.decide(&hit).await?;
-                let delays = decision.outcomes().iter().map(|outcome| Standing::new(strategy, RATE, outcome).delay());
+                let delays =
+                    decision.outcomes().iter().map(|outcome| LimitStatus::new(strategy, RATE, outcome).delay());
                 let delay = delays.max().unwrap_or_default();
                 course.requests.push(Request { at, admitted: decision.is_admitted(), delay });
             }

@@ -63,7 +63,7 @@ async fn items(_: Throttled<Items>) -> Json<Value> {
 
 // Two limits in a tuple are one decision: both are charged, or neither is. The permit has the client's limits.
 async fn upload(permit: Throttled<(Burst, Sustained)>) -> Json<Value> {
-    Json(json!({ "status": "uploaded", "left": permit.tightest().remaining() }))
+    Json(json!({ "status": "uploaded", "left": permit.tightest().remaining().units() }))
 }
 
 async fn users() -> Json<Value> {

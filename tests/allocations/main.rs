@@ -18,7 +18,7 @@ use traffik::{
     Rate,
     backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
-    decision::{Hit, Standing},
+    decision::{Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
     test::ManualClock,
 };
@@ -106,8 +106,8 @@ fn a_peek_and_its_numbers_allocate_nothing() {
                 panic!("it waits")
             };
             for outcome in decision.outcomes() {
-                let standing = Standing::new(strategy, RATE, outcome);
-                assert_eq!((standing.remaining(), standing.retry_after()), (999, None));
+                let standing = LimitStatus::new(strategy, RATE, outcome);
+                assert_eq!((standing.remaining().units(), standing.retry_after()), (Some(999), None));
                 assert!(standing.more_after().is_some() && !standing.reset_after().is_zero());
             }
         });

@@ -9,7 +9,7 @@ use traffik::{
     backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Hit, Standing},
+    decision::{Hit, LimitStatus},
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
         TokenBucket,
@@ -41,10 +41,7 @@ impl Story {
     /// How long the client has to wait.
     fn wait(&self, hit: Hit<'_>) -> Option<Duration> {
         let MaybeReady::Ready(Ok(decision)) = self.backend.decide(&[hit]) else { return None };
-        decision
-            .outcomes()
-            .first()
-            .and_then(|outcome| Standing::new(hit.limit.strategy(), hit.rate, outcome).retry_after())
+        decision.outcomes().first().and_then(|outcome| LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).retry_after())
     }
 }
 

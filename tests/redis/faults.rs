@@ -12,7 +12,7 @@ use tokio::{
 };
 use traffik::{
     backend::{Backend, BackendError},
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowLog},
 };
 use traffik_redis::RedisBackend;
@@ -37,7 +37,7 @@ async fn programs_that_were_flushed_are_sent_again() -> Result {
         for left in (0..5).rev() {
             server.raw()?.call(&["SCRIPT", "FLUSH"])?;
             let outcome = client.decide(&backend, 1).await?;
-            assert_eq!(Standing::new(&client.strategy, client.rate, &outcome).remaining(), left);
+            assert_eq!(LimitStatus::new(&client.strategy, client.rate, &outcome).remaining(), left);
         }
     }
     Ok(())

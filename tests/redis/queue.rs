@@ -14,7 +14,7 @@ use traffik::{
     backend::Backend,
     client::Key,
     clock::Timestamp,
-    decision::{Hit, Standing},
+    decision::{Hit, LimitStatus},
     strategy::{AnyStrategy, LeakyBucketWithQueue},
     test::RequestExt,
 };
@@ -40,7 +40,7 @@ async fn take_turns(backend: RedisBackend, is_beside_own: bool) -> Result<Vec<Tu
     for _ in 0..4 {
         let decision = backend.decide(hits).await?;
         let outcome = decision.outcomes().first().ok_or("no outcome")?;
-        let leaves = outcome.at.saturating_add(Standing::new(&queue, RATE, outcome).delay());
+        let leaves = outcome.at.saturating_add(LimitStatus::new(&queue, RATE, outcome).delay());
         turns.push(decision.is_admitted().then_some((outcome.at, leaves)));
     }
     Ok(turns)

@@ -6,7 +6,7 @@ use tests::limit;
 use tokio::time::sleep;
 use traffik::{
     backend::Backend,
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::{FixedWindow, Gcra, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
@@ -81,7 +81,7 @@ async fn nobody_is_refused_beyond_his_wait() -> Result {
                     break outcome;
                 }
             };
-            let standing = Standing::new(&client.strategy, client.rate, &refused);
+            let standing = LimitStatus::new(&client.strategy, client.rate, &refused);
             let wait = standing.retry_after().ok_or("no wait")?;
             assert!(wait <= Duration::from_millis(400), "{name}: {wait:?}");
             sleep(wait).await;
@@ -214,7 +214,7 @@ async fn of_a_log_one_cost_tells_nothing_of_another() -> Result {
         assert!(client.decide(&backend, 1).await?.admitted);
         sleep(Duration::from_millis(50)).await;
     }
-    let wait = |outcome| Standing::new(&client.strategy, client.rate, outcome).retry_after();
+    let wait = |outcome| LimitStatus::new(&client.strategy, client.rate, outcome).retry_after();
     let by_redis = client.decide(&backend, 2).await?;
     let fresh = builder(&server).connect().await?;
     assert!(!client.decide(&fresh, 1).await?.admitted);

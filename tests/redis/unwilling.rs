@@ -8,7 +8,7 @@ use traffik::{
     Rate,
     backend::Backend,
     client::Key,
-    decision::{Hit, Standing},
+    decision::{Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 use traffik_redis::RedisBackend;
@@ -93,7 +93,7 @@ async fn out_of_memory_nothing_is_written_and_all_is_well_afterwards() -> Result
 
         assert_eq!(contents(&mut raw)?, before);
         let outcome = client.decide(&backend, 1).await?;
-        assert_eq!(Standing::new(&client.strategy, client.rate, &outcome).remaining(), 3);
+        assert_eq!(LimitStatus::new(&client.strategy, client.rate, &outcome).remaining(), 3);
         assert!(bob.decide(&backend, 5).await?.admitted);
         backend.clear().await?;
     }

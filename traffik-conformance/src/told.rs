@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use traffik_core::{
     clock::Timestamp,
-    decision::{Hit, Outcome, Standing},
+    decision::{Hit, LimitStatus, Outcome},
 };
 
 /// What an outcome tells, in numbers: how a backend came to them, and what it keeps, is its own matter.
@@ -40,16 +40,16 @@ impl Told {
 
 impl Numbers {
     fn of(hit: &Hit<'_>, outcome: &Outcome) -> Self {
-        let standing = Standing::new(hit.limit.strategy(), hit.rate, outcome);
+        let status = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome);
         Self {
             cost: outcome.cost,
             at: outcome.at,
-            remaining: standing.remaining(),
-            retry_after: standing.retry_after(),
-            delay: standing.delay(),
-            is_never_possible: standing.is_never_possible(),
-            more_after: standing.more_after(),
-            reset_after: standing.reset_after(),
+            remaining: status.remaining().units().unwrap_or(u64::MAX),
+            retry_after: status.retry_after(),
+            delay: status.delay(),
+            is_never_possible: status.is_never_possible(),
+            more_after: status.more_after(),
+            reset_after: status.reset_after(),
         }
     }
 }

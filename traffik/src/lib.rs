@@ -104,7 +104,11 @@ pub mod test;
 pub mod warning;
 pub mod web;
 
-pub use traffik_core::{Client, EXEMPTED, OutOfRange, Rate, RateError, client, clock, decision, rate, strategy};
+pub use traffik_core::{
+    Client, EXEMPTED, OutOfRange, Rate, RateError, client, clock,
+    decision::{self, Amount},
+    rate, strategy,
+};
 #[cfg(feature = "macros")]
 pub use traffik_macros::{Throttle, throttled};
 

@@ -91,7 +91,11 @@ async fn eventually(is_so: impl Fn() -> bool) {
 
 async fn queued<T: Throttle>(traffik: &Traffik) -> u64 {
     let limits = traffik.peek::<T>(HERE).await;
-    limits.map_or(u64::MAX, |limits| limits.tightest().capacity() - limits.tightest().remaining())
+    let queued = limits.ok().and_then(|limits| {
+        let limit = limits.tightest();
+        Some(limit.capacity().units()? - limit.remaining().units()?)
+    });
+    queued.unwrap_or(u64::MAX)
 }
 
 /// Waits until so much of a limit is taken.

@@ -30,7 +30,10 @@ throttle!(ApiV1, "api:v1", "3/min");
 throttle!(Site, "site", "9/min");
 
 async fn left(traffik: &Traffik) -> u64 {
-    traffik.peek::<ApiV1>(HERE).await.map_or(u64::MAX, |limits| limits.tightest().remaining())
+    traffik
+        .peek::<ApiV1>(HERE)
+        .await
+        .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use traffik::{
     Rate,
     backend::{Backend, MemoryBackend},
     client::Key,
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowCounter, SlidingWindowLog, TokenBucket},
 };
 
@@ -113,7 +113,7 @@ fn every_entry_holds_what_was_charged_to_it(backend: &MemoryBackend) {
         .flat_map(|place| {
             let hit = table.hit(place, 1);
             let told = at_hand(backend.peek(&[hit]));
-            let left = |outcome| Standing::new(hit.limit.strategy(), RATE, outcome).remaining();
+            let left = |outcome| LimitStatus::new(hit.limit.strategy(), RATE, outcome).remaining().units().unwrap_or(u64::MAX);
             told.outcomes().iter().map(|outcome| RATE.limit() - left(outcome)).collect::<Vec<_>>()
         })
         .collect();

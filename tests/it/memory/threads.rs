@@ -12,7 +12,7 @@ use traffik::{
     backend::{Backend, MaybeReady},
     client::Key,
     clock::Clock,
-    decision::{Hit, Standing},
+    decision::{Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, Strategy, TokenBucket},
 };
 
@@ -138,7 +138,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
             let left = |hit: Hit<'_>| {
                 let unasked = hit.costing(0);
                 let decision = at_hand(backend.decide(&[unasked]));
-                Standing::new(&strategy, hit.rate, &decision.outcomes()[0]).remaining()
+                LimitStatus::new(&strategy, hit.rate, &decision.outcomes()[0]).remaining()
             };
             assert_eq!(hits.map(left), hits.map(|hit| strategy.capacity(hit.rate) - 100));
         }

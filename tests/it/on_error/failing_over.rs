@@ -98,7 +98,7 @@ async fn a_share_is_a_part_of_each_limit_and_a_dear_request_costs_all_of_it() {
 
     let dear = traffik.hit::<Dear>("alice").await.unwrap();
     let limit = dear.tightest();
-    assert_eq!((dear.is_admitted(), limit.capacity(), limit.cost(), limit.remaining()), (true, 5, 5, 0));
+    assert!(dear.is_admitted() && limit.capacity() == 5 && limit.cost() == 5 && limit.remaining() == 0, "{limit:?}");
     let refused = traffik.hit::<Dear>("alice").await.unwrap();
     assert_eq!(refused.tightest().retry_after(), Some(MINUTE));
 }

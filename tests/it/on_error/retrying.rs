@@ -45,7 +45,7 @@ async fn a_request_that_gets_its_answer_by_that_is_charged_once() {
     advance(&clock, 10 * MS).await;
     let charge = call.await.unwrap().unwrap();
     assert!(charge.is_admitted() && !charge.is_from_fallback());
-    assert_eq!((charge.tightest().remaining(), backend.asked()), (4, 2));
+    assert_eq!((charge.tightest().remaining().units(), backend.asked()), (Some(4), 2));
 }
 
 #[tokio::test]

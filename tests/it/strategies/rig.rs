@@ -6,7 +6,7 @@ use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Decision, Hit, Outcome, Standing},
+    decision::{Charge, Decision, Hit, Outcome, LimitStatus},
     strategy::AnyStrategy,
     test::ManualClock,
 };
@@ -61,15 +61,15 @@ impl Rig {
         Ok(renewed.into_iter().flatten().next())
     }
 
-    pub(super) fn standing<'a>(&'a self, rate: Rate, outcome: &'a Outcome) -> Standing<'a> {
-        Standing::new(&self.strategy, rate, outcome)
+    pub(super) fn standing<'a>(&'a self, rate: Rate, outcome: &'a Outcome) -> LimitStatus<'a> {
+        LimitStatus::new(&self.strategy, rate, outcome)
     }
 
     pub(super) fn answer(&self, rate: Rate, outcome: &Outcome) -> Answer {
         let standing = self.standing(rate, outcome);
         Answer {
             admitted: outcome.admitted,
-            remaining: standing.remaining(),
+            remaining: standing.remaining().units().unwrap_or(u64::MAX),
             retry_after: standing.retry_after(),
             more_after: standing.more_after(),
             reset_after: standing.reset_after(),
@@ -78,7 +78,7 @@ impl Rig {
     }
 
     pub(super) async fn remaining(&self, rate: Rate) -> Result<u64> {
-        Ok(self.standing(rate, &self.peek(rate, 1).await?).remaining())
+        Ok(self.standing(rate, &self.peek(rate, 1).await?).remaining().units().unwrap_or(u64::MAX))
     }
 }
 

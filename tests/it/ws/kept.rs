@@ -146,14 +146,14 @@ impl Connection {
     /// How much is left of the client's limit.
     async fn left(&self) -> u64 {
         let limits = self.traffik.peek::<Chat>(Ipv4Addr::LOCALHOST).await;
-        limits.map_or(u64::MAX, |limits| limits.tightest().remaining())
+        limits.map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
     }
 }
 
 /// How much is left of the client's limit and of the connection's.
 fn left(answer: HitResult) -> Option<(u64, u64)> {
     let limits = answer.ok()?;
-    Some((limits.of::<Chat>()?.remaining(), limits.of::<Each>()?.remaining()))
+    Some((limits.of::<Chat>()?.remaining().units()?, limits.of::<Each>()?.remaining().units()?))
 }
 
 #[tokio::test]

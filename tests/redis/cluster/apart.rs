@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use traffik::{
     backend::{Backend, BackendError},
     client::Key,
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::AnyStrategy,
 };
 
@@ -98,7 +98,7 @@ async fn a_blocked_client_reaches_nobody() -> Result {
         let remaining: Vec<_> = hits
             .iter()
             .zip(refusal.outcomes())
-            .map(|(hit, outcome)| Standing::new(hit.limit.strategy(), hit.rate, outcome).remaining())
+            .map(|(hit, outcome)| LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining())
             .collect();
         assert_eq!(remaining, [3, 0, 3]);
         refused += 1;

@@ -8,7 +8,7 @@ use traffik::{
     backend::{Backend, BackendError},
     client::Key,
     clock::Timestamp,
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, Gcra, Strategy},
     test::ManualClock,
 };
@@ -149,7 +149,7 @@ async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result 
         // Those with a twin say the same when they are asked alone, which Lua answers.
         for hit in &hits {
             let outcome = backend.peek(&[*hit]).await?.outcomes()[0].clone();
-            assert_eq!(Standing::new(hit.limit.strategy(), rate, &outcome).remaining(), 3, "{hit:?}");
+            assert_eq!(LimitStatus::new(hit.limit.strategy(), rate, &outcome).remaining(), 3, "{hit:?}");
         }
     }
     Ok(())

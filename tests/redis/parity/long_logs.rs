@@ -9,7 +9,7 @@ use traffik::{
     backend::Backend,
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::{AnyStrategy, Concurrency, SlidingWindowLog},
     test::ManualClock,
 };
@@ -126,8 +126,8 @@ impl LongLog {
         let (found, expected) = (self.redis.decide(&hits).await?, self.reference.decide(&hits, now));
         assert_eq!(found.outcomes(), expected, "{says}");
         if let (Some(outcome), Some(hit)) = (found.outcomes().last(), hits.last()) {
-            let standing = Standing::new(hit.limit.strategy(), hit.rate, outcome);
-            self.remaining = standing.remaining();
+            let standing = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome);
+            self.remaining = standing.remaining().units().unwrap_or(u64::MAX);
             let waits = [standing.retry_after(), standing.more_after()];
             self.turns = waits
                 .into_iter()

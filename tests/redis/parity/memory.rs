@@ -6,7 +6,7 @@ use traffik::{
     backend::{Backend, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Hit, Outcome, Standing},
+    decision::{Charge, Hit, Outcome, LimitStatus},
     strategy::{
         AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
         Strategy, TokenBucket,
@@ -40,7 +40,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
 
 /// What a client is told, apart from what is stored.
 fn told(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
-    let standing = Standing::new(hit.limit.strategy(), hit.rate, outcome);
+    let standing = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome);
     let waits = (standing.retry_after(), standing.more_after(), standing.reset_after());
     (outcome.admitted, outcome.at, standing.remaining(), standing.delay(), waits)
 }
@@ -75,10 +75,10 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
         assert_eq!(found.outcomes(), expected.outcomes(), "{says}");
         for ((hit, found), expected) in hits.iter().zip(found.outcomes()).zip(expected.outcomes()) {
             assert_eq!(told(hit, found), told(hit, expected), "{says}");
-            let standing = Standing::new(hit.limit.strategy(), rate, expected);
+            let standing = LimitStatus::new(hit.limit.strategy(), rate, expected);
             let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
             turns = waits.into_iter().flatten().filter_map(|wait| u64::try_from(wait.as_micros()).ok()).collect();
-            remaining = standing.remaining();
+            remaining = standing.remaining().units().unwrap_or(u64::MAX);
         }
         if found.is_admitted() && !is_peek {
             charged.extend(hits.iter().map(|&hit| Charge::new(hit, clock.now())));

@@ -6,7 +6,7 @@ use traffik::{
     backend::Backend,
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Decision, Hit, Standing},
+    decision::{Charge, Decision, Hit, LimitStatus},
     strategy::{AnyStrategy, SlidingWindowLog, Strategy},
     test::ManualClock,
 };
@@ -134,8 +134,8 @@ impl Trace {
     /// Where the next steps are to go.
     fn look_at(&mut self, decision: &Decision, costs: &[(&'static str, u64)]) {
         for (outcome, &(uid, _)) in decision.outcomes().iter().zip(costs) {
-            let standing = Standing::new(strategy_of(&self.strategies, uid), self.rate, outcome);
-            self.remaining = standing.remaining();
+            let standing = LimitStatus::new(strategy_of(&self.strategies, uid), self.rate, outcome);
+            self.remaining = standing.remaining().units().unwrap_or(u64::MAX);
             let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
             let micros = |wait: std::time::Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
             self.turns = waits.into_iter().flatten().map(micros).collect();

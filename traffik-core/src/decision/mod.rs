@@ -1,18 +1,20 @@
 //! Decisions: the [`Hit`]s that a backend decides about, and the [`Outcome`] of each.
 
+mod amount;
 mod hit;
 mod limit_id;
+mod limit_status;
 mod outcome;
-mod standing;
 mod tally;
 
 use smallvec::SmallVec;
 
 pub use self::{
+    amount::Amount,
     hit::{Adjusted, Adjustment, Charge, Hit},
     limit_id::LimitId,
+    limit_status::LimitStatus,
     outcome::Outcome,
-    standing::Standing,
     tally::{HitTally, TalliedEntry},
 };
 

@@ -2,8 +2,8 @@ use crate::{clock::Timestamp, strategy::StoredState};
 
 /// The outcome of a hit.
 ///
-/// It holds what is stored for the client. [`Standing`](super::Standing) computes the numbers from it, so nothing is computed
-/// that is not read, and all backends return the same numbers.
+/// It holds what is stored for the client. [`LimitStatus`](super::LimitStatus) computes the numbers from it, so nothing is
+/// computed that is not read, and all backends return the same numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {

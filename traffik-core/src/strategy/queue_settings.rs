@@ -18,7 +18,7 @@ use crate::rate::Rate;
 ///
 /// ```
 /// use std::time::Duration;
-/// use traffik::{Rate, clock::Timestamp, decision::Standing, strategy::{AnyStrategy, LeakyBucketWithQueue}};
+/// use traffik::{Rate, clock::Timestamp, decision::LimitStatus, strategy::{AnyStrategy, LeakyBucketWithQueue}};
 /// # use traffik::{backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, LimitId}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -32,8 +32,8 @@ use crate::rate::Rate;
 ///     // All at the same instant.
 /// #   let decision = backend.decide(&[hit]).await?;
 /// #   let outcome = &decision.outcomes()[0];
-///     let standing = Standing::new(&queue, rate, outcome);
-///     delays.push(outcome.admitted.then(|| standing.delay()));
+///     let status = LimitStatus::new(&queue, rate, outcome);
+///     delays.push(outcome.admitted.then(|| status.delay()));
 /// }
 /// assert_eq!(delays, [0, 1, 2, 3].map(Duration::from_secs).map(|delay| (delay.as_secs() < 3).then_some(delay)));
 /// # Ok(())

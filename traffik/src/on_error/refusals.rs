@@ -9,7 +9,7 @@ use std::{
 
 use traffik_core::{
     clock::{AnyClock, Timestamp},
-    decision::{Decision, Hit, Standing},
+    decision::{Decision, Hit, LimitStatus},
 };
 
 /// The clients that a fallback refused, until their waits end. The primary does not know of these refusals when it decides
@@ -38,7 +38,7 @@ impl Refusals {
     /// Remembers the hits that were refused.
     pub(super) fn remember(&self, hits: &[Hit<'_>], decision: &Decision, now: Timestamp) {
         for (hit, outcome) in hits.iter().zip(decision.outcomes()) {
-            if let Some(wait) = Standing::new(hit.limit.strategy(), hit.rate, outcome).retry_after() {
+            if let Some(wait) = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).retry_after() {
                 let end = now.saturating_add(wait);
                 self.last_end.fetch_max(end.as_micros(), Ordering::Relaxed);
                 self.lock().add(self.digest(hit), end, now);

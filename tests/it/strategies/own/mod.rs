@@ -10,7 +10,7 @@ use traffik::{
     Rate,
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
-    decision::{Charge, Hit, Standing},
+    decision::{Charge, Hit, LimitStatus},
     strategy::{AnyStrategy, FixedWindow, SlidingWindowLog, Strategy, TokenBucket},
     test::ManualClock,
 };
@@ -73,7 +73,9 @@ fn table() -> (MemoryBackend, ManualClock, [AnyStrategy; 5], Key) {
 async fn remaining(backend: &MemoryBackend, hits: &[Hit<'_>]) -> std::result::Result<Vec<u64>, BackendError> {
     let decision = backend.peek(hits).await?;
     let standings = hits.iter().zip(decision.outcomes());
-    Ok(standings.map(|(hit, outcome)| Standing::new(hit.limit.strategy(), hit.rate, outcome).remaining()).collect())
+    Ok(standings
+        .map(|(hit, outcome)| LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining().units().unwrap_or(u64::MAX))
+        .collect())
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 use traffik_core::{
     client::Client,
     clock::Timestamp,
-    decision::{Charge, Hit, Outcome, Standing},
+    decision::{Charge, Hit, Outcome, LimitStatus},
     rate::Rate,
     strategy::{AnyStrategy, StoredState, Strategy},
 };
@@ -17,7 +17,7 @@ use crate::{
 /// One limit, and how a client stands with it after a decision.
 ///
 /// Where nothing was counted, because the client is exempted, the request costs nothing, the rate is unlimited, limits are
-/// [disabled](crate::Traffik::disabled) or [nobody could be asked](Self::is_unchecked), all of it remains.
+/// [disabled](crate::Traffik::disabled) or [no backend answered](Self::is_unchecked), what remains is unlimited.
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub(in crate::engine) definition: Arc<Definition>,
@@ -84,17 +84,22 @@ impl Limit {
         matches!(self.by, DecidedBy::Unchecked)
     }
 
-    /// The highest cost that it ever admits at once: the limit of the rate, or the size of a bucket.
+    /// Returns the highest cost of a single request that it ever admits: the limit of the rate, or the size of a bucket.
     #[must_use]
-    pub fn capacity(&self) -> u64 {
-        if self.rate.is_unlimited() { u64::MAX } else { self.strategy().capacity(self.rate) }
+    pub fn capacity(&self) -> Amount {
+        if self.rate.is_unlimited() {
+            return Amount::Unlimited;
+        }
+        Amount::Units(self.strategy().capacity(self.rate))
     }
 
-    /// The highest cost that would be admitted now. `u64::MAX` where nothing was counted: see
-    /// [`is_counted`](Self::is_counted).
+    /// Returns the highest cost that would be admitted now. [`Amount::Unlimited`] if nothing was
+    /// [counted](Self::is_counted).
+    ///
+    /// It shows as a number or as `unlimited`: `format!("{} left", limit.remaining())`.
     #[must_use]
-    pub fn remaining(&self) -> u64 {
-        self.standing().map_or(u64::MAX, |standing| standing.remaining())
+    pub fn remaining(&self) -> Amount {
+        self.status().map_or(Amount::Unlimited, |status| status.remaining())
     }
 
     /// What the request was to cost.
@@ -108,7 +113,7 @@ impl Limit {
     /// Nothing, if the limit had room, or if the request [can never fit](Self::is_never_possible).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.standing()?.retry_after()
+        self.status()?.retry_after()
     }
 
     /// How long the request has to be held before it goes on, from when it was decided: see
@@ -126,26 +131,26 @@ impl Limit {
     /// Whether the request costs more than the limit can ever hold.
     #[must_use]
     pub fn is_never_possible(&self) -> bool {
-        self.standing().is_some_and(|standing| standing.is_never_possible())
+        self.status().is_some_and(|status| status.is_never_possible())
     }
 
     /// How long until more remains than now. Nothing, if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {
-        self.standing()?.more_after()
+        self.status()?.more_after()
     }
 
     /// What remains, and how long until more does. A permit is free when a client leaves, so that nothing is known of the time.
-    pub(crate) fn state(&self) -> (u64, Option<Duration>) {
-        let Some(standing) = self.standing() else { return (u64::MAX, None) };
-        let remaining = standing.remaining();
-        (remaining, if self.definition.is_held { None } else { standing.more_after_than(remaining) })
+    pub(crate) fn state(&self) -> (Amount, Option<Duration>) {
+        let Some(status) = self.status() else { return (Amount::Unlimited, None) };
+        let remaining = status.remaining();
+        (remaining, if self.definition.is_held { None } else { status.more_after_than(remaining) })
     }
 
     /// How long until all of it remains again.
     #[must_use]
     pub fn reset_after(&self) -> Duration {
-        self.standing().map_or(Duration::ZERO, |standing| standing.reset_after())
+        self.status().map_or(Duration::ZERO, |status| status.reset_after())
     }
 
     /// When it was decided, by the backend's clock, if the request was counted.
@@ -187,8 +192,8 @@ impl Limit {
         self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.own_cost))
     }
 
-    fn standing(&self) -> Option<Standing<'_>> {
-        self.outcome.as_ref().map(|outcome| Standing::new(self.strategy(), self.rate, outcome))
+    fn status(&self) -> Option<LimitStatus<'_>> {
+        self.outcome.as_ref().map(|outcome| LimitStatus::new(self.strategy(), self.rate, outcome))
     }
 
     /// By which it was decided.

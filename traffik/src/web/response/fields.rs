@@ -48,7 +48,7 @@ fn policy(limit: &Limit) -> Option<Cow<'_, HeaderValue>> {
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {
     list(limits.iter(), |limit, text| {
         let (remaining, more_after) = limit.state();
-        limit.definition().items.write_state(text, remaining, more_after);
+        limit.definition().items.write_state(text, remaining.units().unwrap_or(u64::MAX), more_after);
     })
 }
 
@@ -73,8 +73,8 @@ fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit]) {
         .decided_at()
         .unwrap_or(traffik_core::clock::Timestamp::UNIX_EPOCH)
         .saturating_add(tightest.reset_after());
-    add(headers, X_LIMIT, || Some(tightest.capacity().into()));
-    add(headers, X_REMAINING, || Some(tightest.remaining().into()));
+    add(headers, X_LIMIT, || tightest.capacity().units().map(Into::into));
+    add(headers, X_REMAINING, || tightest.remaining().units().map(Into::into));
     if tightest.definition().is_held {
         return;
     }

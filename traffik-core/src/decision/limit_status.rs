@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::Outcome;
+use super::{Amount, Outcome};
 use crate::{
     clock::Timestamp,
     rate::Rate,
     strategy::{AnyStrategy, Strategy},
 };
 
-/// How a client stands with one limit after a decision: the numbers that a response tells.
+/// The numbers of one limit for one client after a decision.
 ///
 /// ```
-/// use traffik::{Rate, backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, LimitId, Standing}, strategy::AnyStrategy};
+/// use traffik::{Rate, backend::{Backend, MemoryBackend}, client::Key, decision::{Hit, LimitId, LimitStatus}, strategy::AnyStrategy};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,34 +21,34 @@ use crate::{
 /// let decision = MemoryBackend::new("myapp").decide(&[hit]).await?;
 ///
 /// for outcome in decision.outcomes() {
-///     let standing = Standing::new(limit.strategy(), rate, outcome);
-///     assert_eq!(standing.remaining(), 3);
-///     assert_eq!(standing.retry_after(), None);
+///     let status = LimitStatus::new(limit.strategy(), rate, outcome);
+///     assert_eq!(status.remaining(), 3);
+///     assert_eq!(status.retry_after(), None);
 /// }
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Standing<'a> {
+pub struct LimitStatus<'a> {
     strategy: &'a AnyStrategy,
     rate: Rate,
     outcome: &'a Outcome,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> LimitStatus<'a> {
     /// What `outcome` means at a strategy and a rate: those of its hit.
     #[must_use]
     pub const fn new(strategy: &'a AnyStrategy, rate: Rate, outcome: &'a Outcome) -> Self {
         Self { strategy, rate, outcome }
     }
 
-    /// The highest cost that would be admitted now.
+    /// Returns the highest cost that would be admitted now.
     #[must_use]
-    pub fn remaining(&self) -> u64 {
+    pub fn remaining(&self) -> Amount {
         if self.rate.is_unlimited() {
-            return u64::MAX;
+            return Amount::Unlimited;
         }
-        self.strategy.available(self.outcome.past.as_ref(), self.rate, self.outcome.at)
+        Amount::Units(self.strategy.available(self.outcome.past.as_ref(), self.rate, self.outcome.at))
     }
 
     /// How long until the refused cost would be admitted, if nobody else takes from the limit until then.
@@ -83,9 +83,9 @@ impl<'a> Standing<'a> {
 
     /// Returns [`more_after`](Self::more_after) where `remaining` is what [`remaining`](Self::remaining) returned.
     #[must_use]
-    pub fn more_after_than(&self, remaining: u64) -> Option<Duration> {
-        let more = remaining.saturating_add(1);
-        (!self.rate.is_unlimited() && more <= self.strategy.capacity(self.rate)).then(|| self.until_available(more))
+    pub fn more_after_than(&self, remaining: Amount) -> Option<Duration> {
+        let more = remaining.units()?.saturating_add(1);
+        (more <= self.strategy.capacity(self.rate)).then(|| self.until_available(more))
     }
 
     /// How long until all of it is available again.
