@@ -28,7 +28,7 @@ fn two(parts: &Parts) -> u64 {
 }
 
 fn same(_: &Parts, client: &Client) -> Rate {
-    if client.is_exempted() { Rate::UNLIMITED } else { RATE }
+    if client.is_exempt() { Rate::UNLIMITED } else { RATE }
 }
 
 throttle!(Fixed, Settings::new().cost(2));

@@ -142,7 +142,7 @@ fn implementation(
     let place = place(uid);
     let shown = shown.unraw().to_string();
     let traffik = traffik.at(Span::call_site());
-    let identity = options.get("identity").cloned().unwrap_or_else(|| quote!(#traffik::DefaultIdentity));
+    let identity = options.identity_type().cloned().unwrap_or_else(|| quote!(#traffik::DefaultIdentity));
     let settings = settings(limit, &traffik);
     quote! {
         #(#conditions)*

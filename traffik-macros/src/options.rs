@@ -9,11 +9,17 @@ use crate::{errors::Errors, parse::Setting};
 const NAMES: &[&str] = &[
     "strategy",
     "identity",
+    "async_identity",
+    "client_ip",
     "cost",
     "cost_of",
     "async_cost_of",
     "rate_of",
     "async_rate_of",
+    "rule",
+    "bypass",
+    "charge_preflights",
+    "responder",
     "backend",
     "on_error",
     "settings",
@@ -21,7 +27,14 @@ const NAMES: &[&str] = &[
 ];
 
 /// The options that are not a method of `Settings`.
-const NOT_METHODS: &[&str] = &["identity", "settings", "crate"];
+const NOT_METHODS: &[&str] = &["settings", "crate"];
+
+/// The options that may be there several times.
+const LISTS: &[&str] = &["rule", "bypass"];
+
+/// Options that say the same thing, of which a throttle has one.
+const ALTERNATIVES: &[&[&str]] =
+    &[&["identity", "async_identity", "client_ip"], &["cost_of", "async_cost_of"], &["rate_of", "async_rate_of"]];
 
 /// The options that follow a uid and a rate.
 #[derive(Default)]
@@ -30,11 +43,13 @@ pub(crate) struct Options(Vec<Setting>);
 impl Options {
     /// Adds an option. `krate` is the one option that is not the throttle's.
     pub(crate) fn set(&mut self, setting: Setting, krate: &mut Option<TokenStream>, errors: &mut Errors) {
-        let Setting { name, value } = &setting;
+        let Setting { name, value, .. } = &setting;
         if !is_known(name) {
             errors.at(name, unknown(name));
-        } else if (name == "crate" && krate.is_some()) || self.0.iter().any(|earlier| earlier.name == *name) {
+        } else if (name == "crate" && krate.is_some()) || self.is_there_twice(name) {
             errors.at(name, format!("`{name}` is there twice"));
+        } else if let Some(other) = self.alternative(name) {
+            errors.at(name, format!("`{name}` and `{other}` exclude each other: leave one of them out"));
         } else if name == "crate" {
             *krate = Some(value.clone());
         } else {
@@ -46,14 +61,30 @@ impl Options {
         self.0.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
     }
 
+    /// Returns the type that is the throttle's `Identity`, if there is one.
+    pub(crate) fn identity_type(&self) -> Option<&TokenStream> {
+        self.0.iter().find(|setting| setting.is_type).map(|setting| &setting.value)
+    }
+
     /// The calls of the methods of `Settings`, in the order of the table.
     pub(crate) fn calls(&self) -> TokenStream {
         let methods = NAMES.iter().filter(|name| !NOT_METHODS.contains(name));
-        let call = |name: &&str| {
-            let (method, value) = (Ident::new(name, Span::call_site()), self.get(name)?);
-            Some(quote!(.#method(#value)))
+        let settings = methods.flat_map(|name| self.0.iter().filter(move |setting| setting.name == name));
+        let call = |Setting { name, value, .. }: &Setting| {
+            let method = Ident::new(&name.to_string(), Span::call_site());
+            quote!(.#method(#value))
         };
-        methods.filter_map(call).collect()
+        settings.filter(|setting| !setting.is_type).map(call).collect()
+    }
+
+    fn is_there_twice(&self, name: &Ident) -> bool {
+        !LISTS.iter().any(|list| name == list) && self.0.iter().any(|earlier| earlier.name == *name)
+    }
+
+    /// Returns the earlier option that says the same as `name`.
+    fn alternative(&self, name: &Ident) -> Option<&Ident> {
+        let group = ALTERNATIVES.iter().find(|group| group.iter().any(|one| name == one))?;
+        self.0.iter().map(|earlier| &earlier.name).find(|earlier| group.iter().any(|one| earlier == one))
     }
 }
 
@@ -63,18 +94,14 @@ pub(crate) fn is_known(name: &Ident) -> bool {
 
 fn unknown(name: &Ident) -> String {
     let name = name.to_string();
-    let (last, others) = NAMES.split_last().map_or((&"", NAMES), |(last, others)| (last, others));
     let nearest = NAMES.iter().map(|known| (strsim::levenshtein(&name, known), known)).min();
     // As many changes as half the letters make any word of another.
     let meant = match nearest {
         Some((changes, known)) if changes * 2 <= name.len() => format!(", did you mean `{known}`?"),
         _ => ".".to_owned(),
     };
-    let others = others.join("`, `");
-    format!(
-        "unknown option `{name}`{meant} There are `{others}` and `{last}`, and everything else is set by \
-         `settings = function`, with a function from `Settings` to `Settings`"
-    )
+    let (last, others) = NAMES.split_last().map_or((&"", NAMES), |(last, others)| (last, others));
+    format!("unknown option `{name}`{meant} There are `{}` and `{last}`", others.join("`, `"))
 }
 
 #[cfg(test)]
@@ -85,14 +112,9 @@ mod tests {
     fn unknown_option_names_a_similar_one() {
         let message = |name| unknown(&Ident::new(name, Span::call_site()));
         assert!(message("identifier").contains("did you mean `identity`?"));
-        let other = message("responder");
+        let other = message("colour");
         assert!(!other.contains("did you mean"), "{other}");
-        assert!(
-            other.contains(
-                "`responder`. There are `strategy`, `identity`, `cost`, `cost_of`, `async_cost_of`, `rate_of`, \
-                 `async_rate_of`, `backend`, `on_error`, `settings` and `crate`"
-            ),
-            "{other}"
-        );
+        assert!(other.contains("`colour`. There are `strategy`, `identity`, "), "{other}");
+        assert!(other.ends_with("`on_error`, `settings` and `crate`"), "{other}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! terms = (term ",")*
-//! term  = text | name "=" value | type
+//! term  = text | name "=" value | flag | type
 //! ```
 
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -50,7 +50,7 @@ pub(crate) struct Terms {
 pub(crate) enum Term {
     /// A uid or a rate.
     Text(LitStr),
-    /// `name = value`.
+    /// `name = value`, or a flag.
     Setting(Setting),
     /// A throttle.
     Type(Type),
@@ -58,8 +58,14 @@ pub(crate) enum Term {
 
 pub(crate) struct Setting {
     pub(crate) name: Ident,
+    /// Empty for a flag.
     pub(crate) value: TokenStream,
+    /// Whether the value is a type.
+    pub(crate) is_type: bool,
 }
+
+/// The options without a value.
+const FLAGS: &[&str] = &["charge_preflights"];
 
 /// The function under an attribute, of which the inner `#[throttled(..)]` are taken off: they are all one decision.
 pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Handler> {
@@ -174,7 +180,7 @@ impl Parse for Term {
             input.parse().map(Self::Text)
         } else if input.peek(Lit) {
             Err(input.error("a uid and a rate are text in double quotes, such as \"search:burst\" and \"5/min\""))
-        } else if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+        } else if input.peek(Ident::peek_any) && (input.peek2(Token![=]) || is_flag(input)) {
             input.parse().map(Self::Setting)
         } else {
             input.parse().map(Self::Type)
@@ -184,13 +190,38 @@ impl Parse for Term {
 
 impl Parse for Setting {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let is_flag = is_flag(input);
         let name = Ident::parse_any(input)?;
+        if is_flag {
+            return match input.peek(Token![=]) {
+                true => Err(input.error(format!("`{name}` has no value: write it alone"))),
+                false => Ok(Self { name, value: TokenStream::new(), is_type: false }),
+            };
+        }
         input.parse::<Token![=]>()?;
+        let is_type = name == "identity" && is_type(input);
         let value = match name.to_string().as_str() {
-            "identity" => input.parse::<Type>()?.into_token_stream(),
+            "identity" if is_type => input.parse::<Type>()?.into_token_stream(),
             "crate" => input.call(Path::parse_mod_style)?.into_token_stream(),
             _ => input.parse::<Expr>()?.into_token_stream(),
         };
-        Ok(Self { name, value })
+        Ok(Self { name, value, is_type })
+    }
+}
+
+fn is_flag(input: ParseStream<'_>) -> bool {
+    input.fork().call(Ident::parse_any).is_ok_and(|name| FLAGS.iter().any(|flag| name == flag))
+}
+
+/// Whether a type follows, rather than a function or a closure. The names of functions begin in lower case, and the
+/// compiler warns about others.
+fn is_type(input: ParseStream<'_>) -> bool {
+    match input.fork().parse() {
+        Ok(Type::Path(path)) => {
+            let last = path.path.segments.last().map(|last| last.ident.unraw().to_string());
+            last.is_some_and(|name| name.trim_start_matches('_').starts_with(char::is_uppercase))
+        }
+        Ok(_) => true,
+        Err(_) => false,
     }
 }

@@ -84,6 +84,7 @@
 //!   in its root.
 //! - `ws`: the module `web::ws`, limits on the messages of WebSockets.
 //! - `serde`: a [`Rate`] as a string in configuration files.
+//! - `uuid`: a [`Client`] from a `uuid::Uuid`.
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
 //! - `http2`: `Rule::websocket` and its kin tell handshakes over HTTP/2 from other requests, as axum's feature of that name
 //!   takes them.
@@ -117,7 +118,7 @@ pub use self::{
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     on_error::breaker,
     web::{
-        Bypass, ClientIp, ForwardedHeader, Limited, ProxyError, Responder, Rule, ThrottleRejection, Throttled,
-        TraffikLayer, client_ip, throttle_layer,
+        Bypass, ClientIp, ForwardedHeader, Limited, ProxyError, Responder, Rule, ThrottleLayer, ThrottleRejection,
+        Throttled, TraffikLayer, client_ip, throttle_layer,
     },
 };

@@ -7,7 +7,10 @@ use axum::{
     routing::get,
 };
 use reqwest::Method;
-use traffik::{Client, Rate, Settings, Throttle, Throttled, on_error, strategy::TokenBucket, throttled};
+use traffik::{
+    Bypass, Client, ClientIp, ForwardedHeader, Limited, Rate, Rule, Settings, Throttle, Throttled, on_error,
+    strategy::TokenBucket, throttle_layer, throttled,
+};
 
 use crate::server::Server;
 
@@ -28,6 +31,50 @@ impl From<ByName> for Client {
         Self::from(name)
     }
 }
+
+fn by_name(parts: &Parts) -> Option<String> {
+    parts.headers.get("x-name").and_then(|name| name.to_str().ok()).map(str::to_owned)
+}
+
+fn by_function(parts: &Parts) -> Result<String, StatusCode> {
+    by_name(parts).ok_or(StatusCode::UNAUTHORIZED)
+}
+
+async fn by_async_function(parts: &Parts) -> Result<String, StatusCode> {
+    by_function(parts)
+}
+
+#[throttled("settings:identity:function", "1/min", identity = by_function)]
+async fn identity_function() {}
+
+#[throttled("settings:identity:closure", "1/min", identity = |parts| by_name(parts).ok_or("no name"))]
+async fn identity_closure() {}
+
+#[throttled("settings:identity:async", "1/min", async_identity = by_async_function)]
+async fn async_identity() {}
+
+#[throttled("settings:client-ip", "1/min", client_ip = ClientIp::behind_hops(1).header(ForwardedHeader::XRealIp))]
+async fn address() {}
+
+#[throttled(
+    "settings:rules",
+    "1/min",
+    rule = Rule::methods([Method::GET]),
+    rule = Rule::path("/rules/**"),
+    bypass = Bypass::path("/rules/free"),
+    bypass = Bypass::path("/rules/open"),
+)]
+async fn rules() {}
+
+#[throttled("settings:responder", "1/min", responder = |_: &Limited| StatusCode::IM_A_TEAPOT)]
+async fn responder() {}
+
+#[derive(Throttle)]
+#[limit("settings:charge-preflights", "1/min", charge_preflights)]
+struct Preflights;
+
+#[throttled("settings:unit", "2/min", strategy = TokenBucket)]
+async fn unit() {}
 
 const BURST: u64 = 3;
 
@@ -57,7 +104,7 @@ async fn rate_of() {}
 async fn async_rate_of() {}
 
 async fn two(_: &Parts, client: &Client) -> Rate {
-    if client.is_exempted() { Rate::UNLIMITED } else { Rate::literal("2/min") }
+    if client.is_exempt() { Rate::UNLIMITED } else { Rate::literal("2/min") }
 }
 
 const LOCAL: &str = "local";
@@ -99,6 +146,14 @@ fn routes() -> Router {
     Router::new()
         .route("/strategy", get(strategy))
         .route("/identity", get(identity))
+        .route("/identity_function", get(identity_function))
+        .route("/identity_closure", get(identity_closure))
+        .route("/async_identity", get(async_identity))
+        .route("/address", get(address))
+        .route("/rules/{name}", get(rules))
+        .route("/responder", get(responder))
+        .route("/unit", get(unit))
+        .route("/preflights", get(async || {}).options(async || {}).route_layer(throttle_layer::<Preflights>()))
         .route("/cost", get(cost))
         .route("/cost_of", get(cost_of))
         .route("/free", get(cost_of))
@@ -116,6 +171,8 @@ fn routes() -> Router {
 async fn options_do_what_the_settings_of_their_name_do() {
     let server = Server::start(routes()).await;
     assert_eq!(server.statuses("/strategy", 4).await, [200, 200, 200, 429]);
+    assert_eq!(server.statuses("/unit", 3).await, [200, 200, 429]);
+    assert_eq!(server.statuses("/responder", 2).await, [200, 418]);
     assert_eq!(server.statuses("/cost", 3).await, [200, 200, 429]);
     assert_eq!(server.statuses("/cost_of", 3).await, [200, 200, 429]);
     assert_eq!(server.statuses("/free", 3).await, [200, 200, 200]);
@@ -124,6 +181,24 @@ async fn options_do_what_the_settings_of_their_name_do() {
     assert_eq!(server.statuses("/async_rate_of", 3).await, [200, 200, 429]);
     assert_eq!(server.statuses("/function", 4).await, [200, 200, 200, 429]);
     assert_eq!(server.statuses("/closure", 3).await, [200, 200, 429]);
+}
+
+#[tokio::test]
+async fn rules_and_bypasses_add_up() {
+    let server = Server::start(routes()).await;
+    assert_eq!(server.statuses("/rules/limited", 2).await, [200, 429]);
+    assert_eq!(server.statuses("/rules/free", 2).await, [200, 200]);
+    assert_eq!(server.statuses("/rules/open", 2).await, [200, 200]);
+}
+
+#[tokio::test]
+async fn a_flag_needs_no_value() {
+    let server = Server::start(routes()).await;
+    for status in [200, 429] {
+        let preflight = server.request(Method::OPTIONS, "/preflights").header("origin", "https://example.com");
+        let preflight = preflight.header("access-control-request-method", "GET");
+        assert_eq!(preflight.send().await.unwrap().status(), status);
+    }
 }
 
 #[tokio::test]
@@ -152,6 +227,19 @@ async fn an_identity_names_the_client() {
     assert_eq!(status("/identity", "alice").await, 200);
     assert_eq!(status("/identity", "alice").await, 429);
     assert_eq!(status("/identity", "bob").await, 200);
+
+    for path in ["/identity_function", "/async_identity"] {
+        assert_eq!(server.statuses(path, 1).await, [401]);
+        assert_eq!(
+            [status(path, "alice").await, status(path, "alice").await, status(path, "bob").await],
+            [200, 429, 200]
+        );
+    }
+    assert_eq!([status("/identity_closure", "alice").await, status("/identity_closure", "alice").await], [200, 429]);
+    for (address, expected) in [("203.0.113.7", 200), ("203.0.113.7", 429), ("203.0.113.8", 200)] {
+        let request = server.request(Method::GET, "/address").header("x-real-ip", address);
+        assert_eq!(request.send().await.unwrap().status(), expected);
+    }
 
     assert_eq!(server.statuses("/derived", 1).await, [401]);
     for expected in [200, 200, 429] {

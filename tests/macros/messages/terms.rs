@@ -17,9 +17,13 @@ async fn twice() {}
 #[throttled("terms:comma" "5/min")]
 async fn comma() {}
 
-#[throttled("terms:responder", "5/min", responder = teapot())]
-async fn responder() {}
+#[throttled("terms:unlike", "5/min", colour = red())]
+async fn unlike() {}
+
+#[throttled("terms:client", "5/min", identity = by_user, client_ip = proxies(), rule = a(), rule = b())]
+#[throttled("terms:cost", "5/min", cost_of = by_size, async_cost_of = by_rows, charge_preflights = true)]
+async fn alternatives() {}
 
 fn main() {
-    let _ = (search(), twice(), comma(), responder());
+    let _ = (search(), twice(), comma(), unlike(), alternatives());
 }

@@ -138,7 +138,14 @@ mod tests {
             Key::secret("abc"),
             Key::anonymous(),
             Key::from("anonymous"),
+            Key::from(u128::MAX),
+            Key::from(u128::MAX.to_le_bytes()),
+            Key::from(-1_i128),
+            Key::from(*b"abc"),
+            Key::from(*b"abc\0"),
         ];
+        let bytes: HashSet<_> = keys.iter().map(Key::to_bytes).collect();
+        assert_eq!(bytes.len(), keys.len());
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
     }
 
@@ -181,7 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_all_integer_types_are_equal() {
+        for key in [Key::from(7_usize), Key::from(7_isize), Key::from(7_u128), Key::from(7_i8)] {
+            assert_eq!(key, Key::from(7_u64));
+        }
+    }
+
+    #[test]
+    fn text_of_any_owner_and_length_is_equal() {
+        for text in ["", "short", "longer than what fits in place"] {
+            let (owned, shown) = (text.to_owned(), format!("{text:?}"));
+            assert_eq!([Key::from(&owned), Key::from(owned.clone())], [Key::from(text), Key::from(text)]);
+            assert_eq!(format!("{:?}", Key::from(text)), shown);
+        }
+    }
+
+    #[test]
     fn a_key_shows_its_parts() {
+        assert_eq!(format!("{:?}", Key::from((u128::MAX, *b"\x00\xff"))), format!("{}/00ff", u128::MAX));
         assert_eq!(format!("{:?}", Key::from(("user", 42_u64))), "\"user\"/42");
     }
 }

@@ -1,6 +1,7 @@
 //! The client that a limit counts.
 //!
-//! An identity returns a [`Client`]: a [`Key`], or [`EXEMPTED`]. A key is an address, a number, a text, or several of them.
+//! An identity returns a [`Client`]: a [`Key`], or [`EXEMPTED`]. A key is an address, a number, a text, bytes, or several of
+//! them.
 //! Clients with IPv6 addresses are counted by network. Defaults to networks of 64 bits.
 //!
 //! ```
@@ -15,23 +16,29 @@
 //! assert_ne!(Key::from(("a:b", "c")), Key::from(("a", "b:c")));
 //! ```
 
+mod bytes;
 mod key;
 mod networks;
+mod number;
 mod part;
+mod text;
 
-pub use self::{
-    key::Key,
-    part::{Number, Part},
-};
+pub use self::{bytes::Bytes, key::Key, number::Number, part::Part, text::Text};
 
-/// A client without limits. Its requests do not call a backend, and nothing is counted.
-pub const EXEMPTED: Client = Client(None);
+/// A client without limits: [`Client::exempt()`] as a constant.
+pub const EXEMPTED: Client = Client::exempt();
 
 /// The client of a request: a [`Key`], or [`EXEMPTED`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client(Option<Key>);
 
 impl Client {
+    /// Creates a client without limits. Its requests do not call a backend, and nothing is counted.
+    #[must_use]
+    pub const fn exempt() -> Self {
+        Self(None)
+    }
+
     /// Creates a client from a secret, such as an API key.
     ///
     /// The secret is in no log, header or metric. It leaves the process only as a digest.
@@ -40,7 +47,7 @@ impl Client {
         Self(Some(Key::secret(secret)))
     }
 
-    /// Returns the key, or `None` if the client is exempted.
+    /// Returns the key, or `None` if the client is exempt.
     #[must_use]
     pub const fn key(&self) -> Option<&Key> {
         self.0.as_ref()
@@ -48,7 +55,7 @@ impl Client {
 
     /// Returns `true` if the client has no limits.
     #[must_use]
-    pub const fn is_exempted(&self) -> bool {
+    pub const fn is_exempt(&self) -> bool {
         self.0.is_none()
     }
 }

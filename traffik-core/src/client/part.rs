@@ -4,6 +4,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use super::{Bytes, Number, Text};
+
 /// One part of a [`Key`](super::Key).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -15,29 +17,13 @@ pub enum Part {
     /// A number of any integer type, such as the id of a user in a database.
     Number(Number),
     /// A text, such as the name of a user.
-    Text(Cow<'static, str>),
-}
-
-/// A number in a [`Part`]. Its bytes need no alignment, so that a part is as small as its text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Number([u8; 16]);
-
-impl Number {
-    /// Returns the number.
-    #[must_use]
-    pub const fn get(self) -> i128 {
-        i128::from_le_bytes(self.0)
-    }
-}
-
-impl fmt::Debug for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
-    }
+    Text(Text),
+    /// Bytes, such as a digest. A UUID is its 16 bytes.
+    Bytes(Bytes),
 }
 
 impl Part {
-    /// Writes a byte for the kind, and then the value. A text follows its length.
+    /// Writes a byte for the kind, and then the value. A text follows its length, and so do bytes.
     ///
     /// The bytes are the same for all word sizes, since different machines may share a store.
     #[inline]
@@ -53,63 +39,56 @@ impl Part {
                 write(&address.octets());
             }
             Self::Number(number) => {
-                write(&[3]);
-                write(&number.0);
+                let (kind, bytes) = number.bytes();
+                write(&[kind]);
+                write(bytes);
             }
-            Self::Text(text) => {
-                let [a, b, c, d, e, f, g, h] = u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes();
-                write(&[4, a, b, c, d, e, f, g, h]);
-                write(text.as_bytes());
-            }
+            Self::Text(text) => write_with_length(4, text.bytes(), write),
+            Self::Bytes(bytes) => write_with_length(5, bytes, write),
         }
     }
 }
 
-impl From<IpAddr> for Part {
-    fn from(address: IpAddr) -> Self {
-        Self::Address(address)
-    }
+fn write_with_length(kind: u8, bytes: &[u8], mut write: impl FnMut(&[u8])) {
+    let [a, b, c, d, e, f, g, h] = u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes();
+    write(&[kind, a, b, c, d, e, f, g, h]);
+    write(bytes);
 }
 
-impl From<Ipv4Addr> for Part {
-    fn from(address: Ipv4Addr) -> Self {
-        Self::Address(address.into())
-    }
-}
-
-impl From<Ipv6Addr> for Part {
-    fn from(address: Ipv6Addr) -> Self {
-        Self::Address(address.into())
-    }
-}
-
-macro_rules! part_of_number {
-    ($($number:ty),+) => {
-        $(impl From<$number> for Part {
-            fn from(number: $number) -> Self {
-                Self::Number(Number(i128::from(number).to_le_bytes()))
+/// Creates a part from each of these types.
+macro_rules! part_of {
+    ($($value:ident: $($kind:ty),+ => $part:expr;)+) => {
+        $($(impl From<$kind> for Part {
+            fn from($value: $kind) -> Self {
+                $part
             }
-        })+
+        })+)+
     };
 }
 
-part_of_number!(i8, i16, i32, i64, i128, u8, u16, u32, u64);
+part_of! {
+    address: IpAddr => Self::Address(address);
+    address: Ipv4Addr, Ipv6Addr => Self::Address(address.into());
+    number: i128 => Self::Number(number.into());
+    number: i8, i16, i32, i64, u8, u16, u32, u64 => Self::Number(i128::from(number).into());
+    number: u128 => Self::Number(number.into());
+    // No machine has more than 64 bits.
+    number: usize => Self::from(u64::try_from(number).unwrap_or(u64::MAX));
+    number: isize => Self::from(i64::try_from(number).unwrap_or(i64::MAX));
+    text: &str, String, Cow<'_, str> => Self::Text(text.into());
+    text: &String => Self::Text(text.as_str().into());
+}
 
-impl From<String> for Part {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
+impl<const N: usize> From<[u8; N]> for Part {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::Bytes(bytes.into())
     }
 }
 
-impl From<&'static str> for Part {
-    fn from(text: &'static str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<Cow<'static, str>> for Part {
-    fn from(text: Cow<'static, str>) -> Self {
-        Self::Text(text)
+#[cfg(feature = "uuid")]
+impl From<uuid::Uuid> for Part {
+    fn from(uuid: uuid::Uuid) -> Self {
+        uuid.into_bytes().into()
     }
 }
 
@@ -119,7 +98,8 @@ impl fmt::Debug for Part {
             Self::Anonymous => f.write_str("anonymous"),
             Self::Address(address) => address.fmt(f),
             Self::Number(number) => number.fmt(f),
-            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Text(text) => text.fmt(f),
+            Self::Bytes(bytes) => bytes.fmt(f),
         }
     }
 }

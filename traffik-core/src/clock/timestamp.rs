@@ -1,4 +1,7 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 /// A point in time: whole microseconds since the Unix epoch.
 ///
@@ -8,6 +11,7 @@ use std::{fmt, time::Duration};
 ///
 /// let noon = Timestamp::from_micros(43_200_000_000);
 /// assert_eq!(noon.saturating_add(Duration::from_secs(1)).as_micros(), 43_201_000_000);
+/// assert_eq!(noon.to_string(), "1970-01-01T12:00:00.000000Z");
 /// assert_eq!(noon.saturating_since(Timestamp::UNIX_EPOCH), Duration::from_secs(43_200));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +46,17 @@ impl Timestamp {
     }
 }
 
+/// Shows the date and the time in UTC (RFC 3339), or the microseconds beyond the year 9999.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const YEAR_10_000: Timestamp = Timestamp(253_402_300_800_000_000);
+        match SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(self.0)) {
+            Some(time) if *self < YEAR_10_000 => humantime::format_rfc3339_micros(time).fmt(f),
+            _ => write!(f, "{}us after 1970-01-01T00:00:00Z", self.0),
+        }
+    }
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Timestamp({}us)", self.0)
@@ -61,6 +76,13 @@ mod tests {
     fn adding_stops_at_the_end_of_time() {
         assert_eq!(Timestamp(5).saturating_add(Duration::MAX), Timestamp(u64::MAX));
         assert_eq!(Timestamp(5).saturating_add(Duration::from_nanos(1999)), Timestamp(6));
+    }
+
+    #[test]
+    fn every_time_can_be_shown() {
+        assert_eq!(Timestamp(253_402_300_799_999_999).to_string(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(Timestamp(253_402_300_800_000_000).to_string(), "253402300800000000us after 1970-01-01T00:00:00Z");
+        assert!(Timestamp(u64::MAX).to_string().starts_with("18446744073709551615us"));
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub struct Gcra {
     burst: u64,
 }
 
+/// `Gcra::new()`, so that `strategy = Gcra` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const Gcra: Gcra = Gcra::new();
+
 impl Gcra {
     /// Creates a strategy with a burst of 1.
     pub const fn new() -> Self {

@@ -19,6 +19,10 @@ pub struct LeakyBucket {
     capacity: Option<u64>,
 }
 
+/// `LeakyBucket::new()`, so that `strategy = LeakyBucket` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const LeakyBucket: LeakyBucket = LeakyBucket::new();
+
 impl LeakyBucket {
     /// Creates a bucket that holds the limit.
     pub const fn new() -> Self {

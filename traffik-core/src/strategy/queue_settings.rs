@@ -49,6 +49,10 @@ pub struct LeakyBucketWithQueue {
     is_at_once: bool,
 }
 
+/// `LeakyBucketWithQueue::new()`, so that `strategy = LeakyBucketWithQueue` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const LeakyBucketWithQueue: LeakyBucketWithQueue = LeakyBucketWithQueue::new();
+
 impl LeakyBucketWithQueue {
     /// The longest delay if neither `max_delay` nor `queue` is set: 10 s.
     pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(10);

@@ -20,6 +20,10 @@ pub struct TokenBucket {
     debt: u64,
 }
 
+/// `TokenBucket::new()`, so that `strategy = TokenBucket` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const TokenBucket: TokenBucket = TokenBucket::new();
+
 impl TokenBucket {
     /// Creates a bucket that holds as many tokens as the limit.
     pub const fn new() -> Self {

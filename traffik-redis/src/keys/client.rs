@@ -48,8 +48,9 @@ fn push_part(key: &mut String, part: &Part) {
     match part {
         Part::Anonymous => key.push_str("anonymous"),
         Part::Address(address) => push_named(key, "ip", &address.to_string()),
-        Part::Number(number) => push_named(key, "number", &number.get().to_string()),
+        Part::Number(number) => push_named(key, "number", &number.to_string()),
         Part::Text(text) => push_named(key, "text", text),
+        Part::Bytes(bytes) => push_named(key, "bytes", &format!("{bytes:?}")),
         // Kinds that are new to this version are told apart by how they are shown.
         other => push_named(key, "other", &format!("{other:?}")),
     }

@@ -93,7 +93,7 @@ impl<'a> Check<'a> {
 
     /// Whether it is counted unless its rate is unlimited.
     pub(crate) fn is_counted_at_some_rate(&self) -> bool {
-        self.cost > 0 && !self.client.is_exempted() && self.charged_before.is_none()
+        self.cost > 0 && !self.client.is_exempt() && self.charged_before.is_none()
     }
 
     /// Returns the same at another rate.

@@ -1,6 +1,9 @@
-//! Who a request comes from.
+//! The client that a request comes from.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use axum::{
     http::request::Parts,
@@ -13,8 +16,17 @@ use super::{
     function::{OfParts, Source},
 };
 
-/// What an identity may answer: a [`Client`], what turns into one, or a `Result` with a response of its own to a
-/// request that it turns away.
+/// The answers of an identity: a [`Client`], what turns into one, or a `Result` whose error is the response to a request
+/// that it refuses.
+#[diagnostic::on_unimplemented(
+    message = "an identity does not return `{Self}`",
+    label = "neither a client nor a `Result`",
+    note = "return a `traffik::Client`, what turns into one (an address, a number, a text, or a tuple of them), or a \
+            `Result` with a response as its error",
+    note = "of an `Option` say what `None` means: `.ok_or(StatusCode::UNAUTHORIZED)` refuses the request, \
+            `.unwrap_or(EXEMPTED)` does not limit it, and `.unwrap_or(Client::from(\"anonymous\"))` makes all such \
+            requests one client"
+)]
 pub trait IntoIdentity {
     /// The client, or the response.
     ///
@@ -35,7 +47,16 @@ macro_rules! names_a_client {
     };
 }
 
-names_a_client!(Client, Key, IpAddr, Ipv4Addr, Ipv6Addr, String, &'static str, i32, i64, u32, u64);
+names_a_client!(Client, Key, IpAddr, Ipv4Addr, Ipv6Addr, String, Cow<'static, str>, &'static str);
+names_a_client!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+#[cfg(feature = "uuid")]
+names_a_client!(uuid::Uuid);
+
+impl<const N: usize> IntoIdentity for [u8; N] {
+    fn into_identity(self) -> Result<Client, Response> {
+        Ok(self.into())
+    }
+}
 
 impl<A: Into<Part>, B: Into<Part>> IntoIdentity for (A, B) {
     fn into_identity(self) -> Result<Client, Response> {

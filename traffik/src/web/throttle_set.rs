@@ -10,8 +10,11 @@ use crate::{
 /// Throttles whose clients can be identified in an app with the state `S`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "the client of `{Self}` cannot be named with the state `{S}`",
-    note = "the `Identity` of a throttle is an extractor that turns into a `traffik::Client`"
+    message = "`{Self}` is not a throttle whose client can be named with the state `{S}`",
+    label = "neither such a throttle nor a tuple of them",
+    note = "a throttle is declared with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`; its \
+            `Identity` is an extractor that turns into a `traffik::Client`",
+    note = "a function that is generic over its throttle says so: `T: Throttle<Identity = DefaultIdentity>`"
 )]
 pub trait ThrottleSet<S>: Throttles {
     /// Resolves each throttle.
@@ -23,6 +26,7 @@ pub trait ThrottleSet<S>: Throttles {
     ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, S> ThrottleSet<S> for T
 where
     T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
@@ -41,6 +45,7 @@ where
 
 macro_rules! tuple_of_throttles {
     ($first:ident $(, $throttle:ident)*) => {
+        #[diagnostic::do_not_recommend]
         impl<$first, $($throttle,)* S> ThrottleSet<S> for ($first, $($throttle,)*)
         where
             $first: Throttle<Identity: FromRequestParts<S> + Into<Client>>,

@@ -6,7 +6,7 @@ use super::ThrottleService;
 use crate::{
     limit::{Throttle, Throttles},
     request::{Bypass, Rule},
-    web::site::LayerRules,
+    web::{ThrottleSet, site::LayerRules},
 };
 
 /// Layer that holds all requests to a throttle, or to a tuple of them. See [`throttle_layer`].
@@ -57,8 +57,18 @@ pub struct ThrottleLayer<T> {
 ///
 /// The throttle's [`Identity`](crate::Throttle::Identity) must be found without the app's state. Where it needs the state,
 /// use `axum::middleware::from_extractor_with_state::<Throttled<T>, _>`.
-pub fn throttle_layer<T>() -> ThrottleLayer<T> {
-    ThrottleLayer { rules: LayerRules::default(), throttles: PhantomData }
+pub fn throttle_layer<T: ThrottleSet<()>>() -> ThrottleLayer<T> {
+    ThrottleLayer::new()
+}
+
+impl<T> ThrottleLayer<T> {
+    /// Creates the layer. [`throttle_layer`] does the same.
+    pub fn new() -> Self
+    where
+        T: ThrottleSet<()>,
+    {
+        Self { rules: LayerRules::default(), throttles: PhantomData }
+    }
 }
 
 impl<T: Throttles> ThrottleLayer<T> {
@@ -106,6 +116,12 @@ impl<T: Throttles> ThrottleLayer<T> {
     pub fn bypass<U: Throttle>(mut self, bypass: Bypass) -> Self {
         self.rules.add_bypass::<T, U>(bypass);
         self
+    }
+}
+
+impl<T: ThrottleSet<()>> Default for ThrottleLayer<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

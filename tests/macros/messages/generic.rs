@@ -1,0 +1,16 @@
+//! A function that is generic over its throttle says how clients are named.
+use traffik::{DefaultIdentity, Throttle, ThrottleLayer, throttle_layer};
+
+fn limited<T: Throttle>() -> ThrottleLayer<T> {
+    throttle_layer::<T>()
+}
+
+fn limited_too<T: Throttle>() -> ThrottleLayer<T> {
+    ThrottleLayer::new()
+}
+
+fn works<T: Throttle<Identity = DefaultIdentity>>() -> ThrottleLayer<T> {
+    throttle_layer::<T>()
+}
+
+fn main() {}
