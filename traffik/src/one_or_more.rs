@@ -2,7 +2,7 @@
 
 /// One value, and perhaps more. One, as most are, takes no allocation, and no room for others.
 #[derive(Clone, Debug)]
-pub struct OneOrMore<T> {
+pub(crate) struct OneOrMore<T> {
     first: T,
     rest: Vec<T>,
 }

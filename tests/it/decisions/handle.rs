@@ -335,3 +335,19 @@ async fn apps_on_one_store_share_their_limits() -> Result {
     assert!(app().0.hit::<One>("alice").await?.is_admitted(), "another store is another limit");
     Ok(())
 }
+
+#[tokio::test]
+async fn client_of_borrowed_text_or_uuid_is_the_same_client() -> Result {
+    let (traffik, _) = app();
+    for name in ["alice".to_owned(), "somebody with quite a long name".to_owned()] {
+        let name: &str = &name;
+        traffik.hit::<Five>(name).await?;
+        traffik.hit::<Five>(("user", name)).await?;
+        assert_eq!(traffik.peek::<Five>(name.to_owned()).await?.tightest().remaining(), 4);
+    }
+    let uuid = uuid::Uuid::from_u128(7);
+    traffik.hit::<Five>(uuid).await?;
+    assert_eq!(traffik.peek::<Five>(uuid.into_bytes()).await?.tightest().remaining(), 4);
+    assert_eq!(traffik.peek::<Five>(7_u128).await?.tightest().remaining(), 5);
+    Ok(())
+}

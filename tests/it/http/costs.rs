@@ -208,7 +208,7 @@ async fn a_handler_gets_the_rejection() {
     let (builder, _) = builder();
     let traffik = builder.register::<ToldLater>().build().unwrap();
     let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
-    assert_eq!(server.get("/").await.body, "Declined(..): a function of the throttle turned the request away");
+    assert_eq!(server.get("/").await.body, "Declined(402): a function of the throttle turned the request away");
 }
 
 #[tokio::test]

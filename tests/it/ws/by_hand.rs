@@ -18,7 +18,10 @@ async fn the_handler_charges_tells_and_goes_on() {
         while let Some(Ok(Message::Text(text))) = socket.recv().await {
             let answer = match messages.hit().await {
                 Ok(limits) => format!("{text}: {} left", limits.tightest().remaining()).into(),
-                Err(rejection @ MessageRejection::Limited(_)) => rejection.notification(),
+                Err(rejection @ MessageRejection::Limited(_)) => {
+                    assert_eq!(rejection.status(), 429);
+                    rejection.body_text().into()
+                }
                 Err(other) => panic!("{other}"),
             };
             told.push(messages.is_throttled());

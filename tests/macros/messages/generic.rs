@@ -1,5 +1,5 @@
 //! A function that is generic over its throttle says how clients are named.
-use traffik::{DefaultIdentity, Throttle, ThrottleLayer, throttle_layer};
+use traffik::{DefaultIdentity, Throttle, ThrottleLayer, throttle_layer, web::ThrottleSet};
 
 fn limited<T: Throttle>() -> ThrottleLayer<T> {
     throttle_layer::<T>()
@@ -11,6 +11,10 @@ fn limited_too<T: Throttle>() -> ThrottleLayer<T> {
 
 fn works<T: Throttle<Identity = DefaultIdentity>>() -> ThrottleLayer<T> {
     throttle_layer::<T>()
+}
+
+fn works_too<T: ThrottleSet<()>>() -> ThrottleLayer<T> {
+    ThrottleLayer::new()
 }
 
 fn main() {}

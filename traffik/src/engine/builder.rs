@@ -8,7 +8,7 @@ use crate::{
     on_error::{OnError, Policies},
     request::{RequestDefaults, warn_of_trust},
     store::{Store, Stores},
-    warning::{Told, Warning},
+    warning::{Warning, WarningLog},
 };
 
 /// Sets up a [`Traffik`].
@@ -33,7 +33,7 @@ pub struct TraffikBuilder {
     on_error: Option<OnError>,
     ipv6_prefix: u8,
     is_strict: bool,
-    told: Told,
+    told: WarningLog,
     throttles: Vec<Register>,
     pub(crate) request: RequestDefaults,
 }
@@ -66,7 +66,7 @@ impl TraffikBuilder {
             on_error: None,
             ipv6_prefix: Self::IPV6_PREFIX,
             is_strict: false,
-            told: Told::default(),
+            told: WarningLog::default(),
             throttles: Vec::new(),
             request: RequestDefaults::default(),
         }

@@ -16,7 +16,7 @@ use crate::{
 
 /// One throttle to be checked for one client. The check becomes a [`Limit`].
 #[derive(Clone, Debug)]
-pub struct Check<'a> {
+pub(crate) struct Check<'a> {
     pub(crate) definition: &'a Arc<Definition>,
     pub(crate) client: Client,
     pub(crate) rate: Rate,

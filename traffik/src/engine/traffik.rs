@@ -9,7 +9,7 @@ use crate::{
     on_error::Decided,
     request::RequestDefaults,
     store::HITS_INLINE,
-    warning::Told,
+    warning::WarningLog,
 };
 
 /// The handle of an app's limits: where they are kept, and the defaults of every throttle.
@@ -155,7 +155,7 @@ impl Traffik {
     }
 
     /// What it was warned of.
-    pub(crate) fn told(&self) -> &Told {
+    pub(crate) fn warnings(&self) -> &WarningLog {
         &self.app.table.told
     }
 

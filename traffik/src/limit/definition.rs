@@ -13,7 +13,7 @@ use crate::{
     on_error::{ErrorPolicy, Policies},
     request::Source,
     store::{Store, Stores},
-    warning::{Told, Warning},
+    warning::{Warning, WarningLog},
 };
 
 /// A throttle as values: what its type says, checked.
@@ -49,7 +49,7 @@ impl Definition {
         settings: Settings,
         stores: &Stores,
         policies: &Policies,
-        told: &Told,
+        warnings: &WarningLog,
     ) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
@@ -68,12 +68,12 @@ impl Definition {
             items: PolicyItem::new(T::UID, T::RATE, true),
             is_second: AtomicBool::new(false),
         };
-        definition.check(told)?;
+        definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
         if definition.is_held {
             definition.items = PolicyItem::new(T::UID, T::RATE, false);
         }
-        definition.check_request::<T>(told)?;
+        definition.check_request::<T>(warnings)?;
         definition.find_store(stores)?;
         definition.queue = Queue::by(&definition.limit);
         definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
@@ -139,12 +139,12 @@ impl Definition {
         })
     }
 
-    fn check_request<T: Throttle>(&self, told: &Told) -> Result<(), ConfigError> {
+    fn check_request<T: Throttle>(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         let request = &self.settings.request;
         if request.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
             return Err(ConfigError::TwoIdentities { uid: self.uid.into(), throttle: self.name.into() });
         }
-        request.warn(self.uid, told);
+        request.warn(self.uid, warnings);
         request.applies.check().map_err(|source| ConfigError::Rule {
             uid: self.uid.into(),
             throttle: self.name.into(),
@@ -152,7 +152,7 @@ impl Definition {
         })
     }
 
-    fn check(&self, told: &Told) -> Result<(), ConfigError> {
+    fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         if let Some(on_error) = &self.settings.on_error {
             let (uid, throttle) = (self.uid, self.name);
             on_error.check().map_err(|source| ConfigError::Setting {
@@ -172,7 +172,7 @@ impl Definition {
         })?;
         let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));
         let warning = Warning::CostNeverFits;
-        if cost > capacity && told.is_news(warning, Some(self.uid)) {
+        if cost > capacity && warnings.is_first(warning, Some(self.uid)) {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),

@@ -10,11 +10,11 @@ use crate::one_or_more::OneOrMore;
     note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \
             `traffik::Throttle` for it, with a `UID` and a `RATE`"
 )]
+#[expect(private_bounds, reason = "it is sealed")]
 pub trait Throttles: Define + Send + Sync + 'static {}
 
-/// What a set of throttles is made of; no trait of its own for anybody else.
-#[doc(hidden)]
-pub trait Define {
+/// The throttles of a set.
+pub(crate) trait Define {
     fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 
     fn include(throttle: TypeId) -> bool;

@@ -14,7 +14,7 @@ use crate::{
     on_error::{ErrorPolicy, Policies},
     request::ByUid,
     store::Stores,
-    warning::Told,
+    warning::WarningLog,
 };
 
 /// The throttles that an app knows, each by its type. At most one type of each uid is used.
@@ -24,7 +24,7 @@ use crate::{
 pub struct ThrottleTable {
     pub(crate) stores: Stores,
     policies: Policies,
-    pub(crate) told: Told,
+    pub(crate) told: WarningLog,
     /// What the app adds to the rules of throttles.
     rules: ByUid,
     known: ThrottleMap,
@@ -32,7 +32,7 @@ pub struct ThrottleTable {
 }
 
 impl ThrottleTable {
-    pub(crate) fn new(stores: Stores, policies: Policies, told: Told, rules: ByUid) -> Self {
+    pub(crate) fn new(stores: Stores, policies: Policies, told: WarningLog, rules: ByUid) -> Self {
         Self { stores, policies, told, rules, ..Self::default() }
     }
 

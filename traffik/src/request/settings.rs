@@ -3,7 +3,7 @@ use std::{any::Any, fmt, sync::Arc};
 use super::{
     client_ip::warn_of_trust, cost::CostOf, function::Source, identity::Identity, rate::RateOf, rules::Applies,
 };
-use crate::warning::Told;
+use crate::warning::WarningLog;
 
 /// What a throttle asks about a request, and answers to a refused one.
 #[derive(Clone, Debug, Default)]
@@ -27,9 +27,9 @@ impl RequestSettings {
     }
 
     /// Warns of an identity that trusts every address.
-    pub(crate) fn warn(&self, uid: &'static str, told: &Told) {
+    pub(crate) fn warn(&self, uid: &'static str, warnings: &WarningLog) {
         if let Some(client_ip) = self.identity.as_ref().and_then(Identity::client_ip) {
-            warn_of_trust(client_ip, Some(uid), told);
+            warn_of_trust(client_ip, Some(uid), warnings);
         }
     }
 }

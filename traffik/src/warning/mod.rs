@@ -10,11 +10,11 @@
 //! # Ok::<(), traffik::ConfigError>(())
 //! ```
 
-mod told;
+mod log;
 
 use std::fmt;
 
-pub(crate) use self::told::Told;
+pub(crate) use self::log::WarningLog;
 
 /// The table of warnings: each is a variant with its name.
 macro_rules! warnings {

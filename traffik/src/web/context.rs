@@ -7,9 +7,8 @@ use super::ledger::Ledger;
 use crate::engine::Traffik;
 
 /// What a request carries: the handle, and the limits that it met so far. It is the only extension of a request.
-#[doc(hidden)]
 #[derive(Clone, Debug)]
-pub struct RequestContext {
+pub(crate) struct RequestContext {
     ledger: Arc<Ledger>,
     /// The handle, if it is not the ledger's.
     inner: Option<Traffik>,

@@ -133,7 +133,9 @@ impl Ledger {
     fn warn_of_twice(&self, first: &LedgerEntry, second: &LedgerEntry) {
         let (first, second) = (first.limit.definition(), second.limit.definition());
         let warning = Warning::LimitedTwice;
-        if !second.is_second.swap(true, Ordering::Relaxed) && self.traffik.told().is_news(warning, Some(second.uid)) {
+        if !second.is_second.swap(true, Ordering::Relaxed)
+            && self.traffik.warnings().is_first(warning, Some(second.uid))
+        {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),

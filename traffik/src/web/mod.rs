@@ -24,12 +24,13 @@ mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
 
-use self::{context::RequestContext, site::Site, throttle_set::ThrottleSet};
+use self::{context::RequestContext, site::Site};
 pub use self::{
     peer::client_ip,
     rejection::{Declined, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
+    throttle_set::ThrottleSet,
     throttled::Throttled,
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };

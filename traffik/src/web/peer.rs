@@ -47,7 +47,7 @@ pub(super) fn client_at(
 ) -> Result<Client, ThrottleRejection> {
     let (peer, web) = (peer_ip(parts), traffik.requests());
     if web.watch.is_due() {
-        web.watch.look(parts, peer, proxies, traffik.told());
+        web.watch.look(parts, peer, proxies, traffik.warnings());
     }
     let address = match proxies {
         None => peer,

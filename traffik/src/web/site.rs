@@ -16,7 +16,7 @@ use crate::{
 
 /// Where a request meets its throttles.
 #[derive(Clone, Debug)]
-pub enum Site {
+pub(crate) enum Site {
     /// In front of a handler.
     Handler,
     /// In a layer around something.
@@ -60,7 +60,7 @@ impl Site {
 
 /// The rules that a layer has for its throttles. As a rule there are none.
 #[derive(Clone, Debug, Default)]
-pub struct LayerRules(Option<Arc<Rules>>);
+pub(crate) struct LayerRules(Option<Arc<Rules>>);
 
 #[derive(Clone, Debug, Default)]
 struct Rules {

@@ -7,16 +7,33 @@ use crate::{
     limit::{Throttle, Throttles, all_the_tuples},
 };
 
-/// Throttles whose clients can be identified in an app with the state `S`.
-#[doc(hidden)]
+/// A [`Throttle`], or a tuple of up to sixteen, whose clients can be named in an app with the state `S`.
+///
+/// A function that is generic over its throttle has it as a bound:
+///
+/// ```
+/// use axum::Router;
+/// use traffik::{throttle_layer, web::ThrottleSet};
+///
+/// fn limited<T: ThrottleSet<()>>(router: Router) -> Router {
+///     router.layer(throttle_layer::<T>())
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a throttle whose client can be named with the state `{S}`",
     label = "neither such a throttle nor a tuple of them",
     note = "a throttle is declared with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`; its \
             `Identity` is an extractor that turns into a `traffik::Client`",
-    note = "a function that is generic over its throttle says so: `T: Throttle<Identity = DefaultIdentity>`"
+    note = "a function that is generic over its throttle has the bound `T: traffik::web::ThrottleSet<{S}>`"
 )]
-pub trait ThrottleSet<S>: Throttles {
+#[expect(private_bounds, reason = "it is sealed")]
+pub trait ThrottleSet<S>: Resolve<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Resolve<S>, S> ThrottleSet<S> for T {}
+
+/// Resolves the throttles of a set for a request.
+pub(super) trait Resolve<S>: Throttles {
     /// Resolves each throttle.
     fn checks<'a>(
         context: &'a RequestContext,
@@ -26,8 +43,7 @@ pub trait ThrottleSet<S>: Throttles {
     ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T, S> ThrottleSet<S> for T
+impl<T, S> Resolve<S> for T
 where
     T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
     S: Send + Sync,
@@ -45,8 +61,7 @@ where
 
 macro_rules! tuple_of_throttles {
     ($first:ident $(, $throttle:ident)*) => {
-        #[diagnostic::do_not_recommend]
-        impl<$first, $($throttle,)* S> ThrottleSet<S> for ($first, $($throttle,)*)
+        impl<$first, $($throttle,)* S> Resolve<S> for ($first, $($throttle,)*)
         where
             $first: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
             $($throttle: Throttle<Identity: FromRequestParts<S> + Into<Client>>,)*

@@ -1,15 +1,15 @@
 //! The extractor, and the path of every request that meets a throttle.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, ops::Deref};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::request::Parts,
+};
 use traffik_core::backend::MaybeReady;
 
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
-use crate::{
-    engine::{CheckResult, Checks, Limit, Limits, Traffik, decide, resolve},
-    limit::Throttle,
-};
+use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
 
 /// Extractor that lets a request through only if its client is within a limit, or within all of a tuple of limits.
 ///
@@ -59,6 +59,8 @@ use crate::{
 /// Of a limit on [how many at once](crate::strategy::Concurrency) it is the place itself: that is held until the last clone is
 /// dropped, so that a socket moves it into its task.
 ///
+/// It reads like the [`Limits`] that it holds. As an `Option` it is `None` where the throttle does not count the request.
+///
 /// It finds the [`Traffik`] that it asks in the request: add [`Traffik::layer`](crate::Traffik::layer)
 /// after the routes. With `axum::Extension(traffik)` in its place, responses of handlers have no RateLimit fields, and
 /// nothing is given back when a later limit refuses.
@@ -68,22 +70,18 @@ pub struct Throttled<T> {
 }
 
 impl<T> Throttled<T> {
-    /// The limits that were charged, in the order written.
+    /// Returns the limits that were charged, in the order written.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+}
 
-    /// The limit with least remaining.
-    #[must_use]
-    pub fn tightest(&self) -> &Limit {
-        self.limits.tightest()
-    }
+impl<T> Deref for Throttled<T> {
+    type Target = Limits;
 
-    /// How the client stands with the throttle `U`, if it is `T` or one of the tuple.
-    #[must_use]
-    pub fn of<U: Throttle>(&self) -> Option<&Limit> {
-        self.limits.of::<U>()
+    fn deref(&self) -> &Limits {
+        &self.limits
     }
 }
 
@@ -103,6 +101,22 @@ where
             let limits = check_request::<T, S>(parts, state, &Site::Handler).await?;
             Ok(Self { limits, throttles: PhantomData })
         }
+    }
+}
+
+/// `None` if none of the throttles counts the request: their rules exclude it, the client is exempt, the rate is unlimited,
+/// the cost is 0, or limits are disabled. A refusal and an error reject it, as without the `Option`.
+impl<T, S> OptionalFromRequestParts<S> for Throttled<T>
+where
+    T: ThrottleSet<S>,
+    S: Send + Sync,
+{
+    type Rejection = ThrottleRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, ThrottleRejection> {
+        let permit = <Self as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let counts = permit.iter().any(|limit| limit.is_counted() || limit.is_unchecked());
+        Ok(counts.then_some(permit))
     }
 }
 

@@ -4,7 +4,7 @@ use axum::http::request::Parts;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{ForwardedHeader, network, network::ProxyError, peer::peer_ip};
-use crate::warning::{Told, Warning};
+use crate::warning::{Warning, WarningLog};
 
 /// Finds a client's address behind proxies: which of them are believed, and by which header they tell it.
 ///
@@ -139,9 +139,9 @@ impl ClientIp {
 }
 
 /// Warns of a `ClientIp` that trusts every address.
-pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, told: &Told) {
+pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, warnings: &WarningLog) {
     let warning = Warning::TrustsEveryone;
-    if client_ip.trusts_everyone() && told.is_news(warning, uid) {
+    if client_ip.trusts_everyone() && warnings.is_first(warning, uid) {
         tracing::warn!(
             warning = warning.name(),
             docs = warning.docs(),

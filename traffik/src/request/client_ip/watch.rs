@@ -9,7 +9,7 @@ use std::{
 use axum::http::request::Parts;
 
 use super::{ClientIp, ForwardedHeader};
-use crate::warning::{Told, Warning};
+use crate::warning::{Warning, WarningLog};
 
 /// Whether requests are looked at, until one was seen. A proxy adds its header to each request, so that the first ones will
 /// tell; the others are looked at now and then, since the first may come from who asks whether the app is there at all.
@@ -49,7 +49,7 @@ impl HeaderWatch {
 
     /// Warns of a request that says whom it is forwarded for, though its peer is not believed.
     #[cold]
-    pub(crate) fn look(&self, parts: &Parts, peer: Option<IpAddr>, proxies: Option<&ClientIp>, told: &Told) {
+    pub(crate) fn look(&self, parts: &Parts, peer: Option<IpAddr>, proxies: Option<&ClientIp>, warnings: &WarningLog) {
         let Some(peer) = peer.filter(|peer| !proxies.is_some_and(|proxies| proxies.is_proxy(0, Some(*peer)))) else {
             return;
         };
@@ -60,7 +60,7 @@ impl HeaderWatch {
         };
         self.looked.store(SEEN, Ordering::Relaxed);
         let warning = Warning::UntrustedForwardingHeader;
-        if told.is_news(warning, None) {
+        if warnings.is_first(warning, None) {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),

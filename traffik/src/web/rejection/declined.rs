@@ -1,28 +1,21 @@
-use std::fmt;
-
 use axum::response::{IntoResponse, Response};
-use sync_wrapper::SyncWrapper;
 use thiserror::Error;
 
-/// A function that gives the cost or the rate of a request turned it away, with this response.
-#[derive(Error)]
+use super::own_response::OwnResponse;
+
+/// A function that gives the cost or the rate of a request refused it, with a response of its own.
+#[derive(Debug, Error)]
 #[error("a function of the throttle turned the request away")]
-pub struct Declined(Box<SyncWrapper<Response>>);
+pub struct Declined(pub(super) OwnResponse);
 
 impl Declined {
     pub(in crate::web) fn new(response: Response) -> Self {
-        Self(Box::new(SyncWrapper::new(response)))
-    }
-}
-
-impl fmt::Debug for Declined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Declined(..)")
+        Self(OwnResponse::new(response))
     }
 }
 
 impl IntoResponse for Declined {
     fn into_response(self) -> Response {
-        self.0.into_inner()
+        self.0.into_response()
     }
 }

@@ -1,6 +1,5 @@
 use axum::{
     Extension,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use thiserror::Error;
@@ -70,7 +69,7 @@ impl Misconfigured {
     /// Where one request has no address none has, so that it is logged once in a while.
     pub(in crate::web) fn no_peer(traffik: &Traffik) -> Self {
         let (cause, warning) = (Cause::NoPeer, Warning::NoPeerAddress);
-        if !traffik.told().is_silenced(warning) && traffik.requests().strangers.is_due(traffik.clock().now()) {
+        if !traffik.warnings().is_silenced(warning) && traffik.requests().strangers.is_due(traffik.clock().now()) {
             tracing::error!(warning = warning.name(), docs = warning.docs(), "{cause}");
         }
         Self(Box::new(cause))
@@ -105,6 +104,6 @@ impl From<ConfigError> for Misconfigured {
 
 impl IntoResponse for Misconfigured {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, Extension(Unwanted), self.to_string()).into_response()
+        (self.status(), Extension(Unwanted), self.body_text()).into_response()
     }
 }

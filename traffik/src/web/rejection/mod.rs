@@ -3,12 +3,16 @@
 mod declined;
 mod limited;
 mod misconfigured;
+mod own_response;
 mod raised;
 mod unavailable;
 mod unidentified;
 mod words;
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use thiserror::Error;
 
 pub use self::{
@@ -59,23 +63,66 @@ pub enum ThrottleRejection {
     /// The app is set up wrong: 500.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
-    /// Whoever names the client turned the request away, with a response of its own.
+    /// An identity refused the request, with a response of its own.
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
-    /// What gives the cost or the rate turned the request away, with a response of its own.
+    /// A function that gives the cost or the rate refused the request, with a response of its own.
     #[error(transparent)]
     Declined(#[from] Declined),
 }
 
-impl IntoResponse for ThrottleRejection {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Limited(rejection) => rejection.into_response(),
-            Self::Unavailable(rejection) => rejection.into_response(),
-            Self::Raised(rejection) => rejection.into_response(),
-            Self::Misconfigured(rejection) => rejection.into_response(),
-            Self::Unidentified(rejection) => rejection.into_response(),
-            Self::Declined(rejection) => rejection.into_response(),
+/// Gives the rejections the methods that those of axum have.
+macro_rules! rejections {
+    ($($rejection:ident: $status:expr, $text:expr;)+) => {
+        $(impl $rejection {
+            /// Returns the status of the response. For a refusal, that of the default [`Responder`](crate::Responder).
+            #[must_use]
+            pub fn status(&self) -> StatusCode {
+                let status: fn(&Self) -> StatusCode = $status;
+                status(self)
+            }
+
+            /// Returns the reason as a text that a client may see. The response may have another body.
+            #[must_use]
+            pub fn body_text(&self) -> String {
+                let text: fn(&Self) -> String = $text;
+                text(self)
+            }
+        })+
+
+        impl ThrottleRejection {
+            /// Returns the status of the response. For a refusal, that of the default [`Responder`](crate::Responder).
+            #[must_use]
+            pub fn status(&self) -> StatusCode {
+                match self {
+                    $(Self::$rejection(rejection) => rejection.status(),)+
+                }
+            }
+
+            /// Returns the reason as a text that a client may see. The response may have another body.
+            #[must_use]
+            pub fn body_text(&self) -> String {
+                match self {
+                    $(Self::$rejection(rejection) => rejection.body_text(),)+
+                }
+            }
         }
-    }
+
+        impl IntoResponse for ThrottleRejection {
+            fn into_response(self) -> Response {
+                match self {
+                    $(Self::$rejection(rejection) => rejection.into_response(),)+
+                }
+            }
+        }
+    };
+}
+
+rejections! {
+    Limited: |_| StatusCode::TOO_MANY_REQUESTS, Self::to_string;
+    Unavailable: |_| StatusCode::SERVICE_UNAVAILABLE, Self::to_string;
+    Raised: |_| StatusCode::INTERNAL_SERVER_ERROR, |_| "the limits of this request cannot be checked".to_owned();
+    Misconfigured: |_| StatusCode::INTERNAL_SERVER_ERROR, Self::to_string;
+    Unidentified: |this| this.0.status(), Self::to_string;
+    Declined: |this| this.0.status(), Self::to_string;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     http::{
-        HeaderValue, StatusCode,
+        HeaderValue,
         header::{Entry, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
@@ -44,8 +44,7 @@ impl IntoResponse for Unavailable {
 /// The response carries the error, which a middleware may report.
 impl IntoResponse for Raised {
     fn into_response(self) -> Response {
-        let response =
-            (StatusCode::INTERNAL_SERVER_ERROR, "the limits of this request cannot be checked").into_response();
+        let response = (self.status(), self.body_text()).into_response();
         let mut response = turn_away(response, None, self.context());
         response.extensions_mut().insert(self);
         response

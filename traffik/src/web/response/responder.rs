@@ -96,9 +96,9 @@ impl Responder for ProblemDetails {
     fn limited(&self, rejection: &Limited) -> Response {
         let uids: Vec<_> = rejection.exceeded().map(Limit::uid).collect();
         problem(
-            StatusCode::TOO_MANY_REQUESTS,
+            rejection.status(),
             "https://iana.org/assignments/http-problem-types#quota-exceeded",
-            &rejection.to_string(),
+            &rejection.body_text(),
             &uids,
         )
     }
@@ -106,9 +106,9 @@ impl Responder for ProblemDetails {
     fn unavailable(&self, rejection: &Unavailable) -> Response {
         let uids: Vec<_> = rejection.uids().collect();
         problem(
-            StatusCode::SERVICE_UNAVAILABLE,
+            rejection.status(),
             "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
-            &rejection.to_string(),
+            &rejection.body_text(),
             &uids,
         )
     }

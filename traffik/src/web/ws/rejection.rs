@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use axum::extract::ws::Message;
+use axum::{extract::ws::Message, http::StatusCode};
 use thiserror::Error;
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
@@ -55,6 +55,22 @@ impl MessageRejection {
             Self::Unavailable { retry_after, .. } => Some(*retry_after),
             Self::Raised(_) | Self::Misconfigured(_) => Some(Duration::from_secs(1)),
         }
+    }
+
+    /// Returns the status of the same rejection of a request.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Raised(_) | Self::Misconfigured(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Returns the text of [`notification`](Self::notification).
+    #[must_use]
+    pub fn body_text(&self) -> String {
+        self.notification().into_text().map(|text| text.to_string()).unwrap_or_default()
     }
 
     /// Returns the message that informs the client: the text

@@ -1,0 +1,59 @@
+//! What a rejection says of itself before it is a response.
+
+use axum::{
+    Router,
+    http::{StatusCode, request::Parts},
+    routing::get,
+};
+use traffik::{
+    Client, Settings, ThrottleRejection, Throttled, Traffik, backend::MemoryBackend, on_error::Raise, test::ManualClock,
+};
+
+use super::{
+    app::{throttle, traffik},
+    backends::Unsteady,
+    server::Server,
+};
+
+throttle!(Once, "rejections:once", "1/min");
+throttle!(Strict, "rejections:strict", "1/min", Settings::new().on_error(Raise));
+throttle!(ByUser, "rejections:by-user", "1/min", Settings::new().identity(nobody));
+throttle!(BySize, "rejections:by-size", "1/min", Settings::new().cost_of(|_| Err(StatusCode::LENGTH_REQUIRED)));
+
+fn nobody(_: &Parts) -> Result<Client, StatusCode> {
+    Err(StatusCode::UNAUTHORIZED)
+}
+
+async fn told<T>(permit: Result<Throttled<T>, ThrottleRejection>) -> String {
+    permit
+        .map_or_else(|rejection| format!("{}: {}", rejection.status().as_u16(), rejection.body_text()), |_| "ok".into())
+}
+
+fn app(traffik: &Traffik) -> Router {
+    Router::new()
+        .route("/once", get(told::<Once>))
+        .route("/strict", get(told::<Strict>))
+        .route("/by-user", get(told::<ByUser>))
+        .route("/by-size", get(told::<BySize>))
+        .layer(traffik.layer())
+        .route("/no-layer", get(told::<Once>))
+}
+
+#[tokio::test]
+async fn every_rejection_has_a_status_and_a_text() {
+    let (traffik, _) = traffik();
+    let server = Server::start(app(&traffik)).await;
+    let body = async |path| server.get(path).await.body;
+
+    assert_eq!(body("/once").await, "ok");
+    assert_eq!(body("/once").await, r#"429: "rejections:once" allows 1 request per minute; try again in 1m"#);
+    assert!(body("/no-layer").await.starts_with("500: traffik: a throttle found no `Traffik`"));
+    assert_eq!(body("/by-user").await, "401: the client of the request could not be named");
+    assert_eq!(body("/by-size").await, "411: a function of the throttle turned the request away");
+
+    let backend = Unsteady::new(MemoryBackend::new("test").clock(ManualClock::new()));
+    let server = Server::start(app(&Traffik::new(backend.clone()))).await;
+    backend.fails();
+    assert_eq!(server.get("/once").await.body, "503: the limits of this request cannot be checked at present");
+    assert_eq!(server.get("/strict").await.body, "500: the limits of this request cannot be checked");
+}
