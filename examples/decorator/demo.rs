@@ -6,7 +6,7 @@ use std::{error::Error, net::Ipv4Addr};
 
 use reqwest::{Client, Method, Response};
 use tokio::{net::TcpListener, sync::oneshot};
-use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
+use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 /// Requests to a route: the expected status of each, and the expected field of the last response.
 struct Row {

@@ -19,7 +19,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use traffik::{Throttle, Traffik, backend::MemoryBackend, throttled};
+use traffik::{MemoryBackend, Throttle, Traffik, throttled};
 
 // A uid and a rate, both checked while compiling. Stacked attributes are one decision: both limits are charged, or
 // neither is.

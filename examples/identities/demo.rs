@@ -10,7 +10,7 @@ use std::{
 
 use reqwest::Client;
 use tokio::net::TcpListener;
-use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
+use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 use super::{
     caller::Proofs,

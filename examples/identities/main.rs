@@ -31,8 +31,8 @@ use axum::{
 };
 use tokio::net::TcpListener;
 use traffik::{
-    Client, ConfigError, DefaultIdentity, EXEMPTED, Rate, Settings, Throttle, Throttled, Traffik, TraffikBuilder,
-    backend::MemoryBackend, client_ip,
+    Client, ConfigError, DefaultIdentity, EXEMPTED, MemoryBackend, Rate, Settings, Throttle, Throttled, Traffik,
+    TraffikBuilder, client_ip,
 };
 
 use self::{

@@ -6,7 +6,7 @@ use std::{error::Error, net::Ipv4Addr, time::Duration};
 
 use reqwest::Client;
 use tokio::{net::TcpListener, sync::oneshot};
-use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
+use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

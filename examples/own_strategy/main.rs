@@ -17,7 +17,7 @@ use std::{
 use axum::{Json, Router, routing::post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use traffik::{Traffik, backend::MemoryBackend, strategy::AnyStrategy, throttled};
+use traffik::{MemoryBackend, Traffik, strategy::AnyStrategy, throttled};
 
 use self::roll_over::RollOver;
 

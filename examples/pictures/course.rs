@@ -3,7 +3,8 @@
 use std::{ops::Range, time::Duration};
 
 use traffik::{
-    backend::{Backend, BackendError, MemoryBackend},
+    MemoryBackend,
+    backend::{Backend, BackendError},
     client::Key,
     decision::{Decision, Hit, LimitId, LimitStatus},
     strategy::AnyStrategy,

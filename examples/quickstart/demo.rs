@@ -9,17 +9,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, Response, header::HOST},
-};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-};
-use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
+use reqwest::{Client, Method, Response, header::HeaderMap};
+use tokio::{net::TcpListener, sync::oneshot};
+use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 /// The `nth` request to a route, and the expected response.
 struct Row {

@@ -19,7 +19,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend, throttle_layer};
+use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Throttled, Traffik, throttle_layer};
 
 // A throttle is a type: a unique id and a rate, both checked while compiling. `DefaultIdentity` counts by the client's
 // IP address, unless the app sets an identifier.

@@ -23,11 +23,7 @@ use std::{
 use axum::{Json, Router, middleware::map_response, response::Response, routing::get};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use traffik::{
-    Traffik,
-    strategy::{SlidingWindowCounter, SlidingWindowLog, TokenBucket},
-    throttled,
-};
+use traffik::{SlidingWindowCounter, SlidingWindowLog, TokenBucket, Traffik, throttled};
 use traffik_redis::RedisBackend;
 
 use self::{options::Options, shutdown::shutdown_signal};

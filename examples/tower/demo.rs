@@ -4,7 +4,7 @@ use std::{error::Error, net::Ipv4Addr};
 
 use reqwest::{Client, Method};
 use tokio::{net::TcpListener, sync::oneshot};
-use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
+use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 /// A request, and the expected response.
 struct Row {

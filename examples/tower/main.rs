@@ -27,7 +27,7 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceBuilder;
-use traffik::{Bypass, Rule, Throttle, Traffik, backend::MemoryBackend, throttle_layer, web::ThrottleLayer};
+use traffik::{Bypass, MemoryBackend, Rule, Throttle, Traffik, throttle_layer, web::ThrottleLayer};
 
 #[derive(Throttle)]
 #[limit("files:reads", "100/min")]

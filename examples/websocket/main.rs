@@ -19,8 +19,7 @@ use axum::{Router, extract::WebSocketUpgrade, response::Response, routing::any};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use traffik::{
-    Throttle, Throttled, Traffik,
-    backend::MemoryBackend,
+    MemoryBackend, Throttle, Throttled, Traffik,
     web::ws::{Messages, RecvJsonError, ThrottledSocket},
 };
 

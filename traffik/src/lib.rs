@@ -10,7 +10,7 @@
 //!
 //! use axum::{Router, routing::{get, post}};
 //! use tokio::net::TcpListener;
-//! use traffik::{Throttle, Throttled, Traffik, backend::MemoryBackend, throttle_layer, throttled};
+//! use traffik::{MemoryBackend, Throttle, Throttled, Traffik, throttle_layer, throttled};
 //!
 //! // Over one of the limits the handler never runs, and the client gets a 429 that says when to come back.
 //! #[throttled("search:burst", "5/min")]
@@ -108,7 +108,11 @@ pub mod web;
 pub use traffik_core::{
     Client, EXEMPTED, OutOfRange, Rate, RateError, client, clock,
     decision::{self, Amount},
-    rate, strategy,
+    rate,
+    strategy::{
+        self, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
+        SlidingWindowLog, TokenBucket,
+    },
 };
 #[cfg(feature = "macros")]
 pub use traffik_macros::{Throttle, throttled};
@@ -116,6 +120,7 @@ pub use traffik_macros::{Throttle, throttled};
 pub use self::{
     engine::{Charge, Error, Limit, Limits, Traffik, TraffikBuilder},
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
+    memory::MemoryBackend,
     on_error::breaker,
     web::{
         Bypass, ClientIp, ForwardedHeader, Limited, ProxyError, Responder, Rule, ThrottleLayer, ThrottleRejection,

@@ -9,7 +9,7 @@ mod visitor;
 use std::{error::Error, net::Ipv4Addr, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot};
-use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
+use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 /// The deadline for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);

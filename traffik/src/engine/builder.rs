@@ -15,7 +15,7 @@ use crate::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use traffik::{Traffik, backend::MemoryBackend};
+/// use traffik::{MemoryBackend, Traffik};
 ///
 /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).backend_timeout(Duration::from_millis(50)).build()?;
 /// # Ok::<(), traffik::ConfigError>(())
@@ -99,7 +99,7 @@ impl TraffikBuilder {
     /// Unless told otherwise requests are [refused](crate::on_error::Refuse).
     ///
     /// ```
-    /// use traffik::{Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
+    /// use traffik::{MemoryBackend, Traffik, breaker::CircuitBreaker, on_error::Failover};
     ///
     /// # let redis = MemoryBackend::new("myapp");
     /// let traffik = Traffik::builder(redis)

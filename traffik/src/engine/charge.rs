@@ -11,7 +11,7 @@ use crate::{engine::Limits, store::HITS_INLINE};
 /// [how many at once](crate::strategy::Concurrency), until it is dropped or refunded.
 ///
 /// ```
-/// # use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+/// # use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
 /// # struct Mails;
 /// # impl Throttle for Mails {
 /// #     const UID: &'static str = "charge:mails";

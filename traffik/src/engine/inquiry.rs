@@ -19,7 +19,7 @@ impl Traffik {
     /// Asks about a client at a cost, or at a rate, that the throttle does not tell by itself.
     ///
     /// ```
-    /// use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+    /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
     ///
     /// struct Mails;
     ///

@@ -31,7 +31,7 @@ impl TraffikBuilder {
     /// where [`client_ip`](crate::client_ip) asks.
     ///
     /// ```
-    /// use traffik::{ClientIp, Traffik, backend::MemoryBackend};
+    /// use traffik::{ClientIp, MemoryBackend, Traffik};
     ///
     /// let proxies = ClientIp::behind(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])?;
     /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).client_ip(proxies).build()?;
@@ -60,7 +60,7 @@ impl TraffikBuilder {
     /// rule and its own. See [`Rule`].
     ///
     /// ```
-    /// use traffik::{Bypass, DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+    /// use traffik::{Bypass, DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
     ///
     /// # mod search {
     /// #     use traffik::{DefaultIdentity, Rate, Throttle};
@@ -116,7 +116,7 @@ impl TraffikBuilder {
     /// [`Body`](axum::body::Body) that came by HTTP/1 are read.
     ///
     /// ```
-    /// use traffik::{Traffik, backend::MemoryBackend};
+    /// use traffik::{MemoryBackend, Traffik};
     ///
     /// // Uploads of up to 100 MB.
     /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).drain_limit(100_000_000).build()?;

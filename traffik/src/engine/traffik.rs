@@ -18,7 +18,7 @@ use crate::{
 /// `Traffik::layer`, and everything finds it there. It also decides without a request at hand:
 ///
 /// ```
-/// use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend};
+/// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
 ///
 /// struct Mails;
 ///

@@ -5,7 +5,7 @@ use crate::{on_error::OnError, request::RequestSettings};
 /// Everything about a throttle but its uid and its rate.
 ///
 /// ```
-/// use traffik::{Settings, strategy::SlidingWindowCounter};
+/// use traffik::{Settings, SlidingWindowCounter};
 ///
 /// let settings = Settings::new().strategy(SlidingWindowCounter).cost(5);
 /// ```
@@ -47,7 +47,7 @@ impl Settings {
     /// [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) gives this name.
     ///
     /// ```
-    /// use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::MemoryBackend};
+    /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Settings, Throttle, Traffik};
     ///
     /// /// A rough limit, for each process alone: it is met too often to ask a server each time.
     /// struct Pings;

@@ -5,7 +5,7 @@ use super::Settings;
 /// A limit that requests are held to.
 ///
 /// ```
-/// use traffik::{DefaultIdentity, Rate, Settings, Throttle, strategy::TokenBucket};
+/// use traffik::{DefaultIdentity, Rate, Settings, Throttle, TokenBucket};
 ///
 /// struct Search;
 ///

@@ -39,7 +39,7 @@ use super::store::{Settings, Store};
 /// # Example
 ///
 /// ```
-/// use traffik::{Traffik, backend::MemoryBackend};
+/// use traffik::{MemoryBackend, Traffik};
 ///
 /// let backend = MemoryBackend::builder("myapp").max_entries(100_000).build()?;
 /// let traffik = Traffik::new(backend)?;

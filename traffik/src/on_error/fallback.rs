@@ -18,7 +18,7 @@ use super::{breaker::CircuitBreaker, retry::Retry};
 /// refused until its wait has ended, also when the first backend decides again.
 ///
 /// ```
-/// use traffik::{Traffik, backend::MemoryBackend, on_error::Fallback};
+/// use traffik::{MemoryBackend, Traffik, on_error::Fallback};
 ///
 /// # let redis = MemoryBackend::new("myapp");
 /// let traffik = Traffik::builder(redis)
@@ -58,7 +58,7 @@ impl Fallback {
 ///
 /// ```
 /// use std::time::Duration;
-/// use traffik::{Traffik, backend::MemoryBackend, breaker::CircuitBreaker, on_error::Failover};
+/// use traffik::{MemoryBackend, Traffik, breaker::CircuitBreaker, on_error::Failover};
 ///
 /// # let redis = MemoryBackend::new("myapp");
 /// let breaker = CircuitBreaker::builder()

@@ -28,7 +28,7 @@ pub struct Raise;
 ///
 /// ```
 /// use std::{convert::Infallible, time::Duration};
-/// use traffik::{Traffik, backend::MemoryBackend, on_error::{Failure, Resolution}};
+/// use traffik::{MemoryBackend, Traffik, on_error::{Failure, Resolution}};
 ///
 /// /// Admits paying clients.
 /// async fn by_client(failure: Failure) -> Result<Resolution, Infallible> {

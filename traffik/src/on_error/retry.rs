@@ -16,7 +16,7 @@ use std::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use traffik::{Traffik, backend::MemoryBackend, on_error::{Backoff, Retry}};
+/// use traffik::{MemoryBackend, Traffik, on_error::{Backoff, Retry}};
 ///
 /// # let redis = MemoryBackend::new("myapp");
 /// let traffik = Traffik::builder(redis)

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use traffik::{Rate, Throttle, Traffik, DefaultIdentity, backend::MemoryBackend, test::ManualClock};
+//! use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik, test::ManualClock};
 //!
 //! struct Login;
 //!

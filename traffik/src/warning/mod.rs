@@ -4,7 +4,7 @@
 //! guide that explains it. [`TraffikBuilder::silence`](crate::TraffikBuilder::silence) disables a warning:
 //!
 //! ```
-//! use traffik::{Traffik, backend::MemoryBackend, warning::Warning};
+//! use traffik::{MemoryBackend, Traffik, warning::Warning};
 //!
 //! let traffik = Traffik::builder(MemoryBackend::new("myapp")).silence(Warning::LimitedTwice).build()?;
 //! # Ok::<(), traffik::ConfigError>(())

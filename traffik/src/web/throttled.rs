@@ -23,7 +23,7 @@ use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
 ///
 /// ```
 /// use axum::{Router, routing::{get, post}};
-/// use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend};
+/// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Throttled, Traffik};
 ///
 /// struct Burst;
 ///

@@ -69,7 +69,7 @@ impl Limits {
     /// [`Traffik::hit`](crate::Traffik::hit) it is yours to wait:
     ///
     /// ```
-    /// # use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::MemoryBackend, strategy::LeakyBucketWithQueue};
+    /// # use traffik::{DefaultIdentity, LeakyBucketWithQueue, MemoryBackend, Rate, Settings, Throttle, Traffik};
     /// /// Ten a second leave, and no more than 50 wait.
     /// struct Mails;
     ///

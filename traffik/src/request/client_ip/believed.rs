@@ -9,7 +9,7 @@ use crate::warning::{Warning, WarningLog};
 /// Finds a client's address behind proxies: which of them are believed, and by which header they tell it.
 ///
 /// ```
-/// use traffik::{ClientIp, ForwardedHeader, Traffik, backend::MemoryBackend};
+/// use traffik::{ClientIp, ForwardedHeader, MemoryBackend, Traffik};
 ///
 /// let client_ip = ClientIp::behind(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])?.header(ForwardedHeader::Forwarded);
 /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).client_ip(client_ip).build()?;

@@ -12,7 +12,7 @@ use super::fields::{POLICY, STATE, X_LIMIT, X_REMAINING, X_RESET};
 /// ```
 /// use axum::{Router, routing::get};
 /// use tower_http::cors::{Any, CorsLayer};
-/// use traffik::{Traffik, backend::MemoryBackend, web::EXPOSED_HEADERS};
+/// use traffik::{MemoryBackend, Traffik, web::EXPOSED_HEADERS};
 ///
 /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 /// let app: Router = Router::new()

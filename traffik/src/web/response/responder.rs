@@ -20,7 +20,7 @@ use crate::{
 ///
 /// ```
 /// use axum::http::StatusCode;
-/// use traffik::{Limited, Traffik, backend::MemoryBackend};
+/// use traffik::{Limited, MemoryBackend, Traffik};
 ///
 /// let traffik = Traffik::builder(MemoryBackend::new("myapp"))
 ///     .responder(|limited: &Limited| (StatusCode::TOO_MANY_REQUESTS, format!("slow down: {limited}\n")))

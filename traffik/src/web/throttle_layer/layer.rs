@@ -27,7 +27,7 @@ pub struct ThrottleLayer<T> {
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::MemoryBackend, throttle_layer};
+/// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik, throttle_layer};
 ///
 /// struct ApiV1;
 ///
@@ -79,7 +79,7 @@ impl<T: Throttles> ThrottleLayer<T> {
     ///
     /// ```
     /// use axum::{Router, http::Method, routing::get};
-    /// use traffik::{DefaultIdentity, Rate, Rule, Throttle, Traffik, backend::MemoryBackend, throttle_layer};
+    /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Rule, Throttle, Traffik, throttle_layer};
     ///
     /// struct Reads;
     ///

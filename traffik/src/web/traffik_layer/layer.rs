@@ -30,7 +30,7 @@ impl Traffik {
     ///
     /// ```
     /// use axum::{Router, routing::get};
-    /// use traffik::{Traffik, backend::MemoryBackend};
+    /// use traffik::{MemoryBackend, Traffik};
     ///
     /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
     /// let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(traffik.layer());

@@ -31,7 +31,7 @@ use crate::{
 ///
 /// ```
 /// use axum::{Router, extract::{WebSocketUpgrade, ws::Message}, response::Response, routing::any};
-/// use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend, web::ws::Messages};
+/// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Throttled, Traffik, web::ws::Messages};
 ///
 /// struct Connect;
 ///
