@@ -9,8 +9,16 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Method, Response, header::HeaderMap};
-use tokio::{net::TcpListener, sync::oneshot};
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, Response, header::HOST},
+};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
 /// The `nth` request to a route, and the expected response.

@@ -1,7 +1,7 @@
 //! An app that is set up wrong is told which line to add.
 
 use axum::{Router, routing::get};
-use traffik::{Client, Settings, ThrottleRejection, Throttled, Traffik, throttle_layer};
+use traffik::{Client, ClientIp, ForwardedHeader, Settings, ThrottleRejection, Throttled, Traffik, throttle_layer};
 
 use super::{
     app::{builder, throttle, traffik},
@@ -67,10 +67,28 @@ async fn without_a_peer_address_it_is_a_500_that_says_how_to_serve() {
         "with_peer",
         "Traffik::builder(..).identity(..)",
         "share_anonymous_clients()",
+        "ClientIp::behind_unix_socket()",
+        "`Connected` type of its own",
     ] {
         assert!(reply.body.contains(part), "{}", reply.body);
     }
     assert_eq!(server.get("/open").await.status, 200);
+}
+
+#[tokio::test]
+async fn request_over_unix_socket_without_the_header_is_a_500_that_names_it() {
+    let client_ip = ClientIp::behind_unix_socket().header(ForwardedHeader::XRealIp);
+    let traffik = builder().0.client_ip(client_ip).build().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
+    let server = Server::start_without_peers(app).await;
+
+    let reply = server.get("/").await;
+    assert_eq!(reply.status, 500);
+    for part in ["x-real-ip", "ClientIp::behind_unix_socket().header(..)", "share_anonymous_clients()"] {
+        assert!(reply.body.contains(part), "{}", reply.body);
+    }
+    let request = axum::http::Request::get("/").header("x-real-ip", "203.0.113.7");
+    assert_eq!(server.send(request, "").await.status, 200);
 }
 
 #[tokio::test]

@@ -242,6 +242,7 @@ fn the_guide_has_a_section_and_a_row_for_each_and_for_no_other() {
         "missing-backend",
         "duplicate-uid",
         "two-backends",
+        "permit-ends-early",
         "memory-full",
     ];
     assert_eq!(names, known);

@@ -2,6 +2,7 @@
 
 mod calls;
 mod crowd;
+mod ending_early;
 mod hanging_up;
 mod holding;
 mod outages;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use traffik::{Throttle, Traffik};
 
-type Result = std::result::Result<(), Box<dyn std::error::Error>>;
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A throttle of so many places for each client.
 macro_rules! places {

@@ -66,6 +66,9 @@ warnings! {
     DuplicateUid = "duplicate-uid",
     /// The throttles of a handler are in different backends. Logged when the app is built.
     TwoBackends = "two-backends",
+    /// A WebSocket or a streaming response goes on, and the permit of a limit on concurrent requests ended with the handler.
+    /// Logged once for each throttle.
+    PermitEndsEarly = "permit-ends-early",
     /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
     /// [`MemoryBackend::silence`](crate::backend::MemoryBackend::silence).
     MemoryFull = "memory-full",

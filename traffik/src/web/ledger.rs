@@ -147,6 +147,25 @@ impl Ledger {
         }
     }
 
+    /// Warns of permits that end now, because nothing but this ledger holds them, although the response goes on.
+    #[cold]
+    pub(super) fn warn_of_ending_permits(&self, what: &str) {
+        let warning = Warning::PermitEndsEarly;
+        for LedgerEntry { limit, .. } in self.lock().iter() {
+            let ends = limit.is_held_alone() && Shared::strong_count(limit) == 1;
+            if ends && self.traffik.warnings().is_first(warning, Some(limit.uid())) {
+                tracing::warn!(
+                    warning = warning.name(),
+                    docs = warning.docs(),
+                    uid = limit.uid(),
+                    "{what} goes on, and the permit of this limit on concurrent requests ended with the handler: move the \
+                     `Throttled` of the handler into it, or put the limit of a streaming response on the route with \
+                     `throttle_layer`"
+                );
+            }
+        }
+    }
+
     /// Shows every limit that was met, once each: as it stood last.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
         show(&last_of_each(&self.lock()));

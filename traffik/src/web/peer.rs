@@ -56,6 +56,6 @@ pub(super) fn client_at(
     match address {
         Some(address) => Ok(address.into()),
         None if web.share_anonymous => Ok(Key::anonymous().into()),
-        None => Err(Misconfigured::no_peer(traffik).into()),
+        None => Err(Misconfigured::no_address(proxies.and_then(ClientIp::header_without_peer), traffik).into()),
     }
 }

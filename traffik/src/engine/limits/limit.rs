@@ -208,6 +208,11 @@ impl Limit {
         self.lease.is_some()
     }
 
+    /// Whether it holds a place, and no clone does.
+    pub(crate) fn is_held_alone(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| Arc::strong_count(lease) == 1)
+    }
+
     /// Gives up the place that it holds, whoever else has it. Whether it holds any.
     pub(crate) fn leave(&self) -> bool {
         self.lease.as_ref().inspect(|lease| lease.give_back()).is_some()

@@ -1,6 +1,6 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use axum::http::request::Parts;
+use axum::http::{HeaderName, request::Parts};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{ForwardedHeader, network, network::ProxyError, peer::peer_ip};
@@ -130,6 +130,11 @@ impl ClientIp {
     pub(super) fn is_proxy(&self, before: usize, address: Option<IpAddr>) -> bool {
         let is_known = |address| self.networks.iter().any(|network| network.contains(&address));
         before < usize::from(self.max_hops) && address.map_or(self.without_address, is_known)
+    }
+
+    /// Returns the header that names the client of a peer without an address, if such a peer is believed.
+    pub(crate) fn header_without_peer(&self) -> Option<&HeaderName> {
+        self.is_proxy(0, None).then(|| self.header.name())
     }
 
     /// Checks whether it believes every peer.

@@ -1,5 +1,6 @@
 use axum::{
     Extension,
+    http::HeaderName,
     response::{IntoResponse, Response},
 };
 use thiserror::Error;
@@ -27,11 +28,20 @@ enum Cause {
     #[error(
         "traffik: a throttle counts by the peer's address, and the request has none. Serve the app with \
          `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`; in a test give the request one \
-         with `traffik::test::RequestExt::with_peer`. To count by something else set an identity with \
-         `Traffik::builder(..).identity(..)`, and to let all such requests share one limit say so with \
+         with `traffik::test::RequestExt::with_peer`. Served on a Unix socket, or with a `Connected` type of its own, the \
+         request has no `ConnectInfo<SocketAddr>`: behind a proxy on the same machine read its header with \
+         `Traffik::builder(..).client_ip(ClientIp::behind_unix_socket())`, else name the client from the extensions of the \
+         request with `Traffik::builder(..).identity(..)`. To let all such requests share one limit say so with \
          `.share_anonymous_clients()`"
     )]
     NoPeer,
+    #[error(
+        "traffik: a throttle counts by the address in the header {0:?} of a proxy on a Unix socket, and the request has no such \
+         header, or no address in it. Let the proxy set the header, or read the one that it sets with \
+         `ClientIp::behind_unix_socket().header(..)`. To let all such requests share one limit say so with \
+         `Traffik::builder(..).share_anonymous_clients()`"
+    )]
+    NoForwardedAddress(HeaderName),
     #[cfg(feature = "ws")]
     #[error(
         "traffik: the throttle `{throttle}` (uid {uid:?}) limits how many are there at once, and `Messages` cannot be held to \
@@ -66,9 +76,11 @@ impl Misconfigured {
         Self::logged(Cause::PlacesOfMessages { uid: definition.uid, throttle: definition.name })
     }
 
-    /// Where one request has no address none has, so that it is logged once in a while.
-    pub(in crate::web) fn no_peer(traffik: &Traffik) -> Self {
-        let (cause, warning) = (Cause::NoPeer, Warning::NoPeerAddress);
+    /// Where one request has no address none has, so that it is logged once in a while. `header` is the one that should have
+    /// had it.
+    pub(in crate::web) fn no_address(header: Option<&HeaderName>, traffik: &Traffik) -> Self {
+        let cause = header.map_or(Cause::NoPeer, |header| Cause::NoForwardedAddress(header.clone()));
+        let warning = Warning::NoPeerAddress;
         if !traffik.warnings().is_silenced(warning) && traffik.requests().strangers.is_due(traffik.clock().now()) {
             tracing::error!(warning = warning.name(), docs = warning.docs(), "{cause}");
         }

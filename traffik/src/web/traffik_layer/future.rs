@@ -1,10 +1,14 @@
 use std::{
+    any::Any,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use axum::http::Response;
+use axum::{
+    body::{Body, HttpBody},
+    http::{Response, StatusCode, header::CONTENT_ENCODING},
+};
 use pin_project_lite::pin_project;
 use triomphe::Arc;
 
@@ -47,6 +51,7 @@ impl<F, B> ResponseFuture<F, B> {
 impl<F, B, E> Future for ResponseFuture<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: 'static,
 {
     type Output = F::Output;
 
@@ -56,6 +61,9 @@ where
             let mut response = ready!(this.inner.poll(cx))?;
             let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
             let turned_away = response.extensions_mut().remove::<TurnedAway>().is_some();
+            if let Some(what) = goes_on(&response) {
+                ledger.warn_of_ending_permits(what);
+            }
             if turned_away {
                 // Whatever a middleware in between says of all that is there.
                 keep_from_sharing(response.headers_mut());
@@ -82,6 +90,17 @@ where
             _ => Poll::Pending,
         }
     }
+}
+
+/// Returns what goes on after the head of a response: a WebSocket, or a body whose length is not known. A body that a layer
+/// encodes has no length either, and is left out.
+fn goes_on<B: 'static>(response: &Response<B>) -> Option<&'static str> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Some("a WebSocket");
+    }
+    let body = (response.body() as &dyn Any).downcast_ref::<Body>()?;
+    let streams = !body.is_end_stream() && body.size_hint().exact().is_none();
+    (streams && !response.headers().contains_key(CONTENT_ENCODING)).then_some("a streaming response")
 }
 
 /// Adds the fields for all limits that the request met, unless a cache may hand the response to another client.

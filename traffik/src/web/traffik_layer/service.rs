@@ -20,6 +20,7 @@ impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TraffikService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ReqBody: 'static,
+    ResBody: 'static,
 {
     type Response = Response<ResBody>;
     type Error = S::Error;
