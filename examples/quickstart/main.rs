@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Throttled, Traffik, throttle_layer};
 
 // A throttle is a type: a unique id and a rate, both checked while compiling. `DefaultIdentity` counts by the client's
-// IP address, unless the app sets an identifier.
+// IP address, unless the app sets an identity.
 
 struct Items;
 

@@ -49,7 +49,7 @@ throttle!(
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(super) fn allocations<T>(path: &'static str) -> (u64, bool)
 where
-    T: traffik::Throttles,
+    T: traffik::web::ThrottleSet<()>,
     traffik::web::ThrottleService<Inner, T>:
         Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
