@@ -23,7 +23,7 @@ use std::{
 use axum::{Json, Router, response::IntoResponse, routing::get};
 use serde_json::json;
 use tokio::net::TcpListener;
-use traffik::{MemoryBackend, Throttle, Throttled, Traffik, breaker::CircuitBreaker, on_error::Failover};
+use traffik::{MemoryBackend, OutOfRange, Throttle, Throttled, Traffik, breaker::CircuitBreaker, on_error::Failover};
 use traffik_redis::RedisBackend;
 
 use self::shutdown::shutdown_signal;

@@ -41,7 +41,10 @@ impl Story {
     /// How long the client has to wait.
     fn wait(&self, hit: Hit<'_>) -> Option<Duration> {
         let MaybeReady::Ready(Ok(decision)) = self.backend.decide(&[hit]) else { return None };
-        decision.outcomes().first().and_then(|outcome| LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).retry_after())
+        decision
+            .outcomes()
+            .first()
+            .and_then(|outcome| LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).retry_after())
     }
 }
 

@@ -8,6 +8,7 @@ use traffik_core::{
 };
 
 /// Returns the limit of a uid and a strategy. It is never freed, and the same thread gets the same one again.
+#[must_use]
 pub fn limit(uid: &str, strategy: &AnyStrategy) -> &'static LimitId {
     thread_local! {
         static LIMITS: RefCell<Vec<&'static LimitId>> = const { RefCell::new(Vec::new()) };
@@ -23,6 +24,7 @@ pub fn limit(uid: &str, strategy: &AnyStrategy) -> &'static LimitId {
 }
 
 /// Returns the refunds of charges.
+#[must_use]
 pub fn refunds<'a>(charges: &[Charge<'a>]) -> Vec<Adjustment<'a>> {
     charges.iter().map(|charge| charge.refund()).collect()
 }

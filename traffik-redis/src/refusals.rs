@@ -182,7 +182,8 @@ impl Moment {
 mod tests {
     use traffik_core::{
         client::Key,
-        strategy::{AnyStrategy, FixedWindow, Gcra, State},
+        decision::LimitId,
+        strategy::{FixedWindow, Gcra, State},
     };
 
     use super::*;
@@ -199,12 +200,16 @@ mod tests {
     struct Rig {
         refusals: Refusals,
         key: Key,
-        strategy: AnyStrategy,
+        limit: LimitId,
     }
 
     impl Rig {
         fn new(max_age: Duration) -> Self {
-            let rig = Self { refusals: Refusals::new(10, max_age), key: "alice".into(), strategy: FixedWindow.into() };
+            let rig = Self {
+                refusals: Refusals::new(10, max_age),
+                key: "alice".into(),
+                limit: LimitId::new("u", FixedWindow),
+            };
             let end = Timestamp::from_micros(AT + WAIT);
             let state = State::new(end, [AT + WAIT - RATE.period_micros(), 5]);
             let past = Some(StoredState { state, rate: RATE });
@@ -215,7 +220,7 @@ mod tests {
         }
 
         fn ask(&self, cost: u64) -> ([Hit<'_>; 1], Places) {
-            let hits = [Hit::new(limit("u", &self.strategy), &self.key, RATE, cost)];
+            let hits = [Hit::new(&self.limit, &self.key, RATE, cost)];
             let places = Places::of(&hits, &Keys::new("n", None)).unwrap();
             (hits, places)
         }
@@ -265,7 +270,7 @@ mod tests {
     fn what_costs_nothing_is_not_refused_and_another_strategy_is_another_entry() {
         let rig = Rig::new(Duration::from_secs(1));
         assert!(rig.find(0, HEARD.0).is_none());
-        let other = Rig { strategy: Gcra::new().into(), ..rig };
+        let other = Rig { limit: LimitId::new("u", Gcra::new()), ..rig };
         assert!(other.find(1, HEARD.0).is_none());
     }
 

@@ -73,8 +73,8 @@ async fn option_rejects_refusals_and_errors() {
     }
     assert_eq!(server.get("/limited").await.status, 401, "an identity may refuse");
 
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(ManualClock::new()));
-    let server = Server::start(app(&Traffik::new(backend.clone()))).await;
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
+    let server = Server::start(app(&Traffik::new(backend.clone()).unwrap())).await;
     backend.fails();
     assert_eq!(server.send(Request::post("/writes"), "").await.status, 503);
     assert_eq!(server.get("/lenient").await.body, "unlimited left", "it applies, and is not checked");

@@ -51,8 +51,8 @@ async fn every_rejection_has_a_status_and_a_text() {
     assert_eq!(body("/by-user").await, "401: the client of the request could not be named");
     assert_eq!(body("/by-size").await, "411: a function of the throttle turned the request away");
 
-    let backend = Unsteady::new(MemoryBackend::new("test").clock(ManualClock::new()));
-    let server = Server::start(app(&Traffik::new(backend.clone()))).await;
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
+    let server = Server::start(app(&Traffik::new(backend.clone()).unwrap())).await;
     backend.fails();
     assert_eq!(server.get("/once").await.body, "503: the limits of this request cannot be checked at present");
     assert_eq!(server.get("/strict").await.body, "500: the limits of this request cannot be checked");

@@ -6,7 +6,7 @@ use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Decision, Hit, Outcome, LimitStatus},
+    decision::{Charge, Decision, Hit, LimitStatus, Outcome},
     strategy::AnyStrategy,
     test::ManualClock,
 };

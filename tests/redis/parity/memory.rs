@@ -6,7 +6,7 @@ use traffik::{
     backend::{Backend, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Hit, Outcome, LimitStatus},
+    decision::{Charge, Hit, LimitStatus, Outcome},
     strategy::{
         AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
         Strategy, TokenBucket,

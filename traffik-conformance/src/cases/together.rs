@@ -162,7 +162,7 @@ pub(super) async fn the_settings_of_a_strategy_may_change(bench: Bench) -> Check
         for (strategy, next) in [(strategy, next), (next, strategy)] {
             let entry = subject.entry(strategy, RATE);
             subject.decide(&[entry.hit(1)]).await?;
-            let entry = entry.with_strategy(&next);
+            let entry = entry.with_strategy(next);
             subject.decide(&[entry.hit(1)]).await?;
             subject.exhaust(&entry).await?;
             subject.decide(&[entry.hit(1)]).await?;

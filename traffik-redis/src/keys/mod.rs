@@ -73,14 +73,15 @@ mod tests {
     use traffik_core::{
         Rate,
         client::Key,
+        decision::LimitId,
         strategy::{AnyStrategy, Gcra},
     };
 
     use super::*;
 
     fn key_in(keys: &Keys, client: &Key, uid: &str) -> String {
-        let strategy = AnyStrategy::default();
-        let hit = Hit::new(limit(uid, &strategy), client, Rate::literal("1/s"), 1);
+        let limit = LimitId::new(uid, AnyStrategy::default());
+        let hit = Hit::new(&limit, client, Rate::literal("1/s"), 1);
         keys.of(&hit).unwrap()
     }
 
@@ -104,7 +105,8 @@ mod tests {
     #[test]
     fn limits_of_one_client_share_a_slot_and_strategies_do_not_share_an_entry() {
         let (keys, client, rate) = (Keys::new("m", None), Key::from("alice"), Rate::literal("1/s"));
-        let of = |uid, strategy: AnyStrategy| keys.of(&Hit::new(limit(uid, &strategy), &client, rate, 1)).unwrap();
+        let of =
+            |uid, strategy: AnyStrategy| keys.of(&Hit::new(&LimitId::new(uid, strategy), &client, rate, 1)).unwrap();
         let all = [of("a", AnyStrategy::default()), of("a", Gcra::new().into()), of("b", AnyStrategy::default())];
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 3);
         assert_eq!(all.iter().map(|key| redis_keyslot(key.as_bytes())).collect::<HashSet<_>>().len(), 1);
@@ -164,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_digested_under_the_users_key_or_an_error() {
-        let (strategy, client) = (AnyStrategy::default(), Key::secret("sk_live_hunter2"));
-        let hit = Hit::new(limit("u", &strategy), &client, Rate::literal("1/s"), 1);
+        let (limit, client) = (LimitId::new("u", AnyStrategy::default()), Key::secret("sk_live_hunter2"));
+        let hit = Hit::new(&limit, &client, Rate::literal("1/s"), 1);
         let error = Keys::new("n", None).of(&hit).unwrap_err().to_string();
         assert!(error.contains(".secret(..)") && !error.contains("hunter2"), "{error}");
 

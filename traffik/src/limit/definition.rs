@@ -18,7 +18,7 @@ use crate::{
 
 /// A throttle as values: what its type says, checked.
 #[derive(Debug)]
-pub struct Definition {
+pub(crate) struct Definition {
     pub(crate) type_id: TypeId,
     /// What errors call it.
     pub(crate) name: &'static str,

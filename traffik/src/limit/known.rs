@@ -7,7 +7,7 @@ use super::{ConfigError, Definition, Throttle};
 
 /// How an app knows a throttle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KnownBy {
+pub(crate) enum KnownBy {
     /// A macro declares it, somewhere in the program. The app may not use it.
     Declared,
     /// The app registered it.

@@ -105,7 +105,7 @@ mod tests {
     use traffik_core::strategy::{FixedWindow, LeakyBucketWithQueue};
 
     fn queue(max_held: usize) -> Option<Arc<Queue>> {
-        Queue::by(&LeakyBucketWithQueue::new().max_held(max_held).into())
+        Queue::by(&LimitId::new("u", LeakyBucketWithQueue::new().max_held(max_held)))
     }
 
     const fn at(micros: u64) -> Timestamp {
@@ -123,7 +123,7 @@ mod tests {
         assert!(reserve().is_none());
         drop(clone);
         assert!(reserve().is_some());
-        assert!(Queue::by(&FixedWindow.into()).is_none());
+        assert!(Queue::by(&LimitId::new("u", FixedWindow)).is_none());
     }
 
     #[test]

@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use traffik_core::{
         client::Key,
+        decision::LimitId,
         rate::Rate,
         strategy::{AnyStrategy, TokenBucket},
     };
@@ -81,24 +82,24 @@ mod tests {
     #[test]
     fn only_the_same_entry_has_the_same_hash() {
         let seed = Seed::random();
-        let (fixed, bucket) = (AnyStrategy::default(), AnyStrategy::from(TokenBucket::new()));
-        let hash =
-            |uid, key: &Key, strategy, cost| seed.hash(&Hit::new(limit(uid, strategy), key, Rate::UNLIMITED, cost));
+        let [fixed, other] = ["a", "b"].map(|uid| LimitId::new(uid, AnyStrategy::default()));
+        let bucket = LimitId::new("a", TokenBucket::new());
+        let hash = |limit, key: &Key, cost| seed.hash(&Hit::new(limit, key, Rate::UNLIMITED, cost));
         let key = Key::from("c");
-        let one = hash("a", &key, &fixed, 1);
-        assert_eq!(one, hash("a", &Key::from("c".to_owned()), &fixed, 2));
-        assert_ne!(one, hash("b", &key, &fixed, 1));
-        assert_ne!(one, hash("a", &key, &bucket, 1));
-        assert_ne!(one, hash("a", &Key::from("b"), &fixed, 1));
-        assert_ne!(one, hash("a", &Key::secret("c"), &fixed, 1));
-        let hit = Hit::new(limit("a", &fixed), &key, Rate::UNLIMITED, 1);
+        let one = hash(&fixed, &key, 1);
+        assert_eq!(one, hash(&fixed, &Key::from("c".to_owned()), 2));
+        assert_ne!(one, hash(&other, &key, 1));
+        assert_ne!(one, hash(&bucket, &key, 1));
+        assert_ne!(one, hash(&fixed, &Key::from("b"), 1));
+        assert_ne!(one, hash(&fixed, &Key::secret("c"), 1));
+        let hit = Hit::new(&fixed, &key, Rate::UNLIMITED, 1);
         assert_ne!(one.1, Seed::random().hash(&hit).1);
     }
 
     #[test]
     fn keys_of_the_same_bytes_but_of_other_kinds_differ() {
         let seed = Seed::random();
-        let strategy = AnyStrategy::default();
+        let limit = LimitId::new("a", AnyStrategy::default());
         let address = Ipv4Addr::new(97, 98, 99, 100);
         let keys = [
             Key::from("abcd"),
@@ -111,7 +112,7 @@ mod tests {
             Key::anonymous(),
             Key::from(""),
         ];
-        let hash = |key| seed.hash(&Hit::new(limit("a", &strategy), key, Rate::UNLIMITED, 1)).1;
+        let hash = |key| seed.hash(&Hit::new(&limit, key, Rate::UNLIMITED, 1)).1;
         assert_eq!(keys.iter().map(|key| hash(key).low).collect::<HashSet<_>>().len(), keys.len());
     }
 }

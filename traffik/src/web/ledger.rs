@@ -153,7 +153,7 @@ impl Ledger {
         let warning = Warning::PermitEndsEarly;
         for LedgerEntry { limit, .. } in self.lock().iter() {
             let ends = limit.is_held_alone() && Shared::strong_count(limit) == 1;
-            if ends && self.traffik.warnings().is_first(warning, Some(limit.uid())) {
+            if ends && self.traffik.warnings().is_first(warning, Some(limit.definition().uid)) {
                 tracing::warn!(
                     warning = warning.name(),
                     docs = warning.docs(),

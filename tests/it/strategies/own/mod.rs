@@ -74,7 +74,9 @@ async fn remaining(backend: &MemoryBackend, hits: &[Hit<'_>]) -> std::result::Re
     let decision = backend.peek(hits).await?;
     let standings = hits.iter().zip(decision.outcomes());
     Ok(standings
-        .map(|(hit, outcome)| LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining().units().unwrap_or(u64::MAX))
+        .map(|(hit, outcome)| {
+            LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining().units().unwrap_or(u64::MAX)
+        })
         .collect())
 }
 

@@ -3,7 +3,7 @@ use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 use traffik_core::{
     client::Client,
     clock::Timestamp,
-    decision::{Charge, Hit, Outcome, LimitStatus},
+    decision::{Amount, Charge, Hit, LimitStatus, Outcome},
     rate::Rate,
     strategy::{AnyStrategy, StoredState, Strategy},
 };

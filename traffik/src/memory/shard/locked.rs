@@ -184,13 +184,14 @@ impl<'a> LockedShard<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use traffik_core::{client::Key, rate::Rate, strategy::Log};
+    use traffik_core::{client::Key, decision::LimitId, rate::Rate, strategy::Log};
 
     #[test]
     fn overwritten_log_is_dropped() {
         let (shard, key, expires) = (Shard::new(16), KeyHash { low: 7, high: 0 }, Timestamp::from_micros(60_000_000));
-        let (client, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("5/min"));
-        let hit = Hit::new(limit("limit", &strategy), &client, rate, 1);
+        let (client, limit, rate) =
+            (Key::from("alice"), LimitId::new("limit", AnyStrategy::default()), Rate::literal("5/min"));
+        let hit = Hit::new(&limit, &client, rate, 1);
         let past = |log: Log| StoredState { state: State::new(expires, [0; 2]).with_log(log), rate };
         let mut locked = shard.lock();
         for cost in 1..4 {
