@@ -66,6 +66,6 @@ async fn share_of_zero_in_a_throttle_is_an_error_that_names_it() {
     assert_eq!((&**uid, source.setting(), source.value()), ("out-of-range:share", "Fallback::share", 0));
     assert!(error.to_string().contains("Shared"), "{error}");
     // A throttle that is not registered is checked when it is first used.
-    let error = Traffik::new(memory()).unwrap().hit::<Shared>("alice").await.unwrap_err();
+    let error = Traffik::new(memory()).unwrap().limiter::<Shared>("alice").check().await.unwrap_err();
     assert!(error.to_string().contains("`Fallback::share` is 0"), "{error}");
 }

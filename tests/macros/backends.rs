@@ -5,7 +5,7 @@ mod log;
 use std::{cell::Cell, sync::LazyLock};
 
 use traffik::{
-    ConfigError, Error, Settings, Throttle, Traffik, TraffikBuilder,
+    CheckError, ConfigError, Error, Settings, Throttle, Traffik, TraffikBuilder,
     backend::{Backend, MaybeReady, MemoryBackend},
     on_error::Fallback,
     throttled,
@@ -70,9 +70,9 @@ async fn app_without_the_backend_of_a_declared_throttle_is_built_with_a_warning(
     assert!(local.contains("\"local\"") && local.contains("has [\"other\"]"), "{local}");
 
     let traffik = built.unwrap();
-    assert!(traffik.hit::<Plain>("client").await.unwrap().is_admitted());
-    let error = traffik.hit::<Derived>("client").await.unwrap_err();
-    assert!(matches!(error, Error::Config(ConfigError::NoBackend { .. })), "{error}");
+    drop(traffik.limiter::<Plain>("client").check().await.unwrap());
+    let error = traffik.limiter::<Derived>("client").check().await.unwrap_err();
+    assert!(matches!(error, CheckError::Failed(Error::Config(ConfigError::NoBackend { .. }))), "{error}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn building_a_strict_app_fails_on_stacked_throttles_in_two_backends() {
 #[tokio::test]
 async fn settings_of_a_declared_throttle_are_evaluated_once_per_app() {
     let traffik = with_local().register::<(WithFallback, Plain)>().build().unwrap();
-    assert!(traffik.hit::<WithFallback>("client").await.unwrap().is_admitted());
+    drop(traffik.limiter::<WithFallback>("client").check().await.unwrap());
     assert_eq!(EVALUATED.get(), 1);
 }
 

@@ -3,8 +3,8 @@
 mod log;
 
 use traffik::{
-    ConfigError, DefaultIdentity, Error, Rate, Throttle, Traffik, TraffikBuilder, backend::MemoryBackend, throttled,
-    warning::Warning,
+    CheckError, ConfigError, DefaultIdentity, Error, Rate, Throttle, Traffik, TraffikBuilder, backend::MemoryBackend,
+    throttled, warning::Warning,
 };
 
 use self::log::build;
@@ -38,8 +38,9 @@ async fn test_function_with_a_throttle_of_a_uid_has_an_app_of_its_own() {
     struct Items;
 
     let traffik = builder().register::<Items>().build().unwrap();
-    assert!(traffik.hit::<Items>("client").await.unwrap().is_admitted());
-    assert!(!traffik.hit::<Items>("client").await.unwrap().is_admitted());
+    drop(traffik.limiter::<Items>("client").check().await.unwrap());
+    let checked = traffik.limiter::<Items>("client").check().await;
+    assert!(matches!(checked, Err(CheckError::Refused(_))), "{checked:?}");
 }
 
 #[tokio::test]
@@ -49,8 +50,9 @@ async fn another_test_function_with_a_throttle_of_that_uid_has_an_app_of_its_own
     struct Items;
 
     let traffik = builder().build().unwrap();
-    assert!(traffik.hit::<Items>("client").await.unwrap().is_admitted());
-    assert!(!traffik.hit::<Items>("client").await.unwrap().is_admitted());
+    drop(traffik.limiter::<Items>("client").check().await.unwrap());
+    let checked = traffik.limiter::<Items>("client").check().await;
+    assert!(matches!(checked, Err(CheckError::Refused(_))), "{checked:?}");
 }
 
 #[test]
@@ -81,14 +83,17 @@ fn building_a_strict_app_fails_on_declared_throttles_with_one_uid() {
 #[tokio::test]
 async fn first_use_of_the_second_throttle_with_one_uid_fails() {
     let traffik = builder().build().unwrap();
-    assert!(traffik.hit::<ByHand>("client").await.unwrap().is_admitted());
+    drop(traffik.limiter::<ByHand>("client").check().await.unwrap());
     for _ in 0..2 {
-        let error = traffik.hit::<Declared>("client").await.unwrap_err();
-        let Error::Config(ConfigError::DuplicateUid { first, second, .. }) = &error else { panic!("{error}") };
+        let error = traffik.limiter::<Declared>("client").check().await.unwrap_err();
+        let CheckError::Failed(Error::Config(ConfigError::DuplicateUid { first, second, .. })) = &error else {
+            panic!("{error}")
+        };
         assert_eq!(**first, *"duplicates::ByHand");
         assert!(second.starts_with("duplicates::Declared (tests/macros/duplicates.rs:"), "{error}");
     }
-    assert!(!traffik.hit::<ByHand>("client").await.unwrap().is_admitted());
+    let checked = traffik.limiter::<ByHand>("client").check().await;
+    assert!(matches!(checked, Err(CheckError::Refused(_))), "{checked:?}");
     assert!(traffik.register::<Declared>().is_err());
 }
 

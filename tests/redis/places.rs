@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tests::admits;
 use tokio::task::JoinSet;
 use traffik::{
-    Charge, DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::Backend, strategy::Concurrency,
+    CheckError, DefaultIdentity, Permit, Rate, Settings, Throttle, Traffik, backend::Backend, strategy::Concurrency,
     test::ManualClock,
 };
 use traffik_redis::{RedisBackend, RedisBackendBuilder};
@@ -53,7 +54,7 @@ fn app(backend: impl Backend) -> Traffik {
 }
 
 async fn free<T: Throttle>(traffik: &Traffik) -> Result<u64> {
-    Ok(traffik.peek::<T>("alice").await?.tightest().remaining().units().unwrap_or(u64::MAX))
+    Ok(traffik.limiter::<T>("alice").peek().await?.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
 /// How long it takes until so many are free.
@@ -81,24 +82,24 @@ async fn compete(builder: &RedisBackendBuilder) -> Result {
         tasks.spawn(async move {
             let mut admitted = 0;
             for turn in 0..4 {
-                let charge = traffik.hit::<Ten>("alice").await?;
-                if !charge.is_admitted() {
-                    continue;
-                }
+                let permit = match traffik.limiter::<Ten>("alice").check().await {
+                    Err(CheckError::Refused(_)) => continue,
+                    checked => checked?,
+                };
                 admitted += 1;
                 most.fetch_max(there.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
                 tokio::task::yield_now().await;
                 there.fetch_sub(1, Ordering::AcqRel);
                 match (task + turn) % 3 {
-                    0 => charge.refund().await?,
+                    0 => permit.refund().await?,
                     1 => {
                         let leaves = tokio::spawn(async move {
-                            let _held = charge;
+                            let _held = permit;
                             std::future::pending::<()>().await;
                         });
                         leaves.abort();
                     }
-                    _ => drop(charge),
+                    _ => drop(permit),
                 }
             }
             Result::Ok(admitted)
@@ -133,16 +134,15 @@ async fn who_leaves_makes_room_at_once_for_whoever_was_refused() -> Result {
     let backend = builder(&server).refusal_max_age(Duration::from_secs(3600)).connect().await?;
     let traffik = app(backend.clone());
     for _ in 0..20 {
-        let held = traffik.hit::<One>("alice").await?;
-        assert!(held.is_admitted());
+        let held = traffik.limiter::<One>("alice").check().await?;
         let before = backend.stats().refused_here;
         for _ in 0..3 {
-            assert!(!traffik.hit::<One>("alice").await?.is_admitted());
+            assert!(!admits::<One>(&traffik, "alice").await?);
         }
         assert_eq!(backend.stats().refused_here - before, 2);
         drop(held);
         let begun = Instant::now();
-        while !traffik.hit::<One>("alice").await?.is_admitted() {
+        while !admits::<One>(&traffik, "alice").await? {
             assert!(begun.elapsed() < PLENTY, "it is refused still");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -158,9 +158,8 @@ async fn thousands_that_leave_at_once_are_all_given_back() -> Result {
     let traffik = Traffik::builder(backend.clone()).backend_timeout(PLENTY).build()?;
     let mut held = Vec::new();
     for _ in 0..5000 {
-        held.push(traffik.hit::<Many>("alice").await?);
+        held.push(traffik.limiter::<Many>("alice").check().await?);
     }
-    assert!(held.iter().all(|charge| charge.is_admitted()));
     assert_eq!(free::<Many>(&traffik).await?, 0);
     let before = backend.stats().calls;
     drop(held);
@@ -179,7 +178,7 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
     // Longer than the clock is moved at a time, so that a slow answer is heard.
     let patient = Traffik::builder(redis.clone()).clock(clock.clone()).backend_timeout(Duration::from_secs(3600));
     let traffik = patient.build()?;
-    let held = (traffik.hit::<Five>("alice").await?, traffik.hit::<Five>("alice").await?);
+    let held = (traffik.limiter::<Five>("alice").check().await?, traffik.limiter::<Five>("alice").check().await?);
     let elsewhere = Traffik::new(builder(&server).connect().await?.by_hand(clock.clone()))?;
     for _ in 0..50 {
         let before = redis.stats().calls;
@@ -201,13 +200,14 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
 async fn who_is_there_is_counted_again_once_redis_is_back() -> Result {
     let mut server = Server::start()?;
     let traffik = Traffik::new(builder(&server).connect().await?)?;
-    let held = (traffik.hit::<Brief>("alice").await?, traffik.hit::<Brief>("alice").await?);
+    let held = (traffik.limiter::<Brief>("alice").check().await?, traffik.limiter::<Brief>("alice").check().await?);
     server.kill()?;
     tokio::time::sleep(Duration::from_millis(700)).await;
     server.start_again()?;
     let begun = Instant::now();
     while traffik
-        .peek::<Brief>("alice")
+        .limiter::<Brief>("alice")
+        .peek()
         .await
         .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
         != 3
@@ -249,11 +249,10 @@ async fn a_process_that_holds_three() -> Result {
     let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
     let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?;
     let traffik = app(backend);
-    let mut held = Vec::<Charge>::new();
+    let mut held = Vec::<Permit>::new();
     for _ in 0..3 {
-        held.push(traffik.hit::<Brief>("alice").await?);
+        held.push(traffik.limiter::<Brief>("alice").check().await?);
     }
-    assert!(held.iter().all(|charge| charge.is_admitted()));
     println!("three are held");
     std::future::pending::<()>().await;
     Ok(())

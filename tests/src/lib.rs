@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use traffik::{CheckError, Client, Permit, Refusal, Throttles, Traffik};
 use traffik_core::{
     decision::{Adjustment, Charge, LimitId},
     strategy::AnyStrategy,
@@ -27,6 +28,30 @@ pub fn limit(uid: &str, strategy: &AnyStrategy) -> &'static LimitId {
 #[must_use]
 pub fn refunds<'a>(charges: &[Charge<'a>]) -> Vec<Adjustment<'a>> {
     charges.iter().map(|charge| charge.refund()).collect()
+}
+
+/// Checks a client, drops the permit, and returns whether there was one.
+pub async fn admits<T: Throttles>(traffik: &Traffik, client: impl Into<Client>) -> Result<bool, CheckError> {
+    match traffik.limiter::<T>(client).check().await {
+        Ok(_) => Ok(true),
+        Err(CheckError::Refused(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the refusal of a check.
+///
+/// # Panics
+///
+/// Panics if the client was admitted, or if there is no decision.
+#[track_caller]
+#[must_use]
+#[expect(clippy::panic, reason = "it asserts")]
+pub fn refused(checked: Result<Permit, CheckError>) -> Refusal {
+    match checked {
+        Err(CheckError::Refused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
 }
 
 /// A module for each page, with the page as its documentation.

@@ -118,7 +118,7 @@ pub use traffik_core::{
 pub use traffik_macros::{Throttle, throttled};
 
 pub use self::{
-    engine::{Charge, Error, Limit, Limits, Traffik, TraffikBuilder},
+    engine::{CheckError, Error, Limit, Limiter, Limits, Permit, Refusal, Traffik, TraffikBuilder},
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     memory::MemoryBackend,
     on_error::breaker,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::refused;
 use traffik::{
     DefaultIdentity, Error, Rate, Settings, Throttle, Traffik,
     backend::MemoryBackend,
@@ -10,7 +11,7 @@ use traffik::{
     test::ManualClock,
 };
 
-type Result = std::result::Result<(), Error>;
+type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 throttles! {
     Queue: "delays:queue", "60/min", Settings::new().strategy(LeakyBucketWithQueue::new().queue(3));
@@ -33,33 +34,33 @@ const fn millis(millis: u64) -> Duration {
 async fn each_waits_for_those_before_it_and_a_full_queue_refuses() -> Result {
     let (traffik, clock) = app()?;
     for delay in 0..4 {
-        let charge = traffik.hit::<Queue>("alice").await?;
-        assert_eq!((charge.is_admitted(), charge.delay()), (true, millis(delay * 1000)));
+        let permit = traffik.limiter::<Queue>("alice").check().await?;
+        assert_eq!(permit.delay(), millis(delay * 1000));
     }
-    let refused = traffik.hit::<Queue>("alice").await?;
-    assert_eq!((refused.is_admitted(), refused.delay()), (false, Duration::ZERO));
+    let refused = refused(traffik.limiter::<Queue>("alice").check().await);
+    assert_eq!(refused.delay(), Duration::ZERO);
     assert_eq!(refused.tightest().retry_after(), Some(millis(1000)));
 
     clock.advance(millis(1500));
-    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(2500));
-    assert_eq!(traffik.hit::<Queue>("bob").await?.delay(), Duration::ZERO);
+    assert_eq!(traffik.limiter::<Queue>("alice").check().await?.delay(), millis(2500));
+    assert_eq!(traffik.limiter::<Queue>("bob").check().await?.delay(), Duration::ZERO);
     Ok(())
 }
 
 #[tokio::test]
 async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> Result {
     let (traffik, _) = app()?;
-    assert_eq!(traffik.hit::<(Faster, Queue, Pair)>("alice").await?.delay(), Duration::ZERO);
-    let second = traffik.hit::<(Faster, Queue, Pair)>("alice").await?;
+    assert_eq!(traffik.limiter::<(Faster, Queue, Pair)>("alice").check().await?.delay(), Duration::ZERO);
+    let second = traffik.limiter::<(Faster, Queue, Pair)>("alice").check().await?;
     assert_eq!(second.delay(), millis(1000));
     assert_eq!(second.of::<Faster>().map(traffik::Limit::delay), Some(millis(200)));
     assert_eq!(second.of::<Pair>().map(traffik::Limit::delay), Some(Duration::ZERO));
 
     // There is room in the queue; but not in the log, and so nothing was charged.
-    let third = traffik.hit::<(Faster, Queue, Pair)>("alice").await?;
-    assert!(!third.is_admitted() && third.of::<Queue>().is_some_and(traffik::Limit::is_admitted));
+    let third = refused(traffik.limiter::<(Faster, Queue, Pair)>("alice").check().await);
+    assert!(third.of::<Queue>().is_some_and(traffik::Limit::is_admitted));
     assert_eq!(third.delay(), Duration::ZERO);
-    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(2000));
+    assert_eq!(traffik.limiter::<Queue>("alice").check().await?.delay(), millis(2000));
     Ok(())
 }
 
@@ -67,14 +68,14 @@ async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> R
 async fn what_is_not_charged_is_not_delayed() -> Result {
     let (traffik, clock) = app()?;
     for _ in 0..3 {
-        traffik.hit::<Queue>("alice").await?;
+        let _ = traffik.limiter::<Queue>("alice").check().await?;
     }
-    assert_eq!(traffik.peek::<Queue>("alice").await?.delay(), Duration::ZERO);
-    assert_eq!(traffik.hit::<Free>("alice").await?.delay(), Duration::ZERO);
-    assert_eq!(Traffik::disabled().hit::<Queue>("alice").await?.delay(), Duration::ZERO);
+    assert_eq!(traffik.limiter::<Queue>("alice").peek().await?.delay(), Duration::ZERO);
+    assert_eq!(traffik.limiter::<Free>("alice").check().await?.delay(), Duration::ZERO);
+    assert_eq!(Traffik::disabled().limiter::<Queue>("alice").check().await?.delay(), Duration::ZERO);
     let before = clock.now();
     clock.set(traffik::clock::Timestamp::from_micros(before.as_micros() - 3_600_000_000));
     // A clock that goes back makes nobody wait longer.
-    assert_eq!(traffik.hit::<Queue>("alice").await?.delay(), millis(3000));
+    assert_eq!(traffik.limiter::<Queue>("alice").check().await?.delay(), millis(3000));
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use tests::{admits, refused};
 use traffik::{
-    Client, ConfigError, EXEMPTED, Error, Limits, Rate, Throttle, Traffik,
+    CheckError, Client, ConfigError, EXEMPTED, Error, Limits, Rate, Throttle, Traffik,
     backend::{BackendError, MemoryBackend},
     client::Key,
     test::ManualClock,
@@ -11,7 +12,7 @@ use traffik::{
 
 use super::{AlsoFive, Dear, Five, Free, HugeBurst, NoBurst, One, Seven, Three, TooDear, Two, Unlimited};
 
-type Result = std::result::Result<(), Error>;
+type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// An app, and the store behind it.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
@@ -28,14 +29,13 @@ fn remaining(limits: &Limits) -> Vec<traffik::Amount> {
 async fn a_tuple_is_charged_whole_or_not_at_all() -> Result {
     let (traffik, _) = app();
     type All = (Five, Three, Two);
-    assert_eq!(remaining(traffik.hit::<All>("alice").await?.limits()), [4, 2, 1]);
-    assert_eq!(remaining(traffik.hit::<All>("alice").await?.limits()), [3, 1, 0]);
+    assert_eq!(remaining(&*traffik.limiter::<All>("alice").check().await?), [4, 2, 1]);
+    assert_eq!(remaining(&*traffik.limiter::<All>("alice").check().await?), [3, 1, 0]);
 
-    let refused = traffik.hit::<All>("alice").await?;
-    assert!(!refused.is_admitted());
+    let refused = refused(traffik.limiter::<All>("alice").check().await);
     assert_eq!(refused.iter().map(traffik::Limit::is_admitted).collect::<Vec<_>>(), [true, true, false]);
     assert_eq!(refused.tightest().uid(), Two::UID);
-    assert_eq!(remaining(&traffik.peek::<All>("alice").await?), [3, 1, 0]);
+    assert_eq!(remaining(&traffik.limiter::<All>("alice").peek().await?), [3, 1, 0]);
     Ok(())
 }
 
@@ -43,17 +43,16 @@ async fn a_tuple_is_charged_whole_or_not_at_all() -> Result {
 async fn a_tuple_of_eight_is_one_decision() -> Result {
     let (traffik, backend) = app();
     type Eight = (Five, Three, Two, Dear, Unlimited, Free, Seven, One);
-    let limits = traffik.hit::<Eight>("alice").await?;
+    let limits = traffik.limiter::<Eight>("alice").check().await?;
     let uids: Vec<_> = limits.iter().map(traffik::Limit::uid).collect();
     assert_eq!(uids, [Five::UID, Three::UID, Two::UID, Dear::UID, Unlimited::UID, Free::UID, Seven::UID, One::UID]);
-    assert!(limits.is_admitted());
     assert_eq!(limits.of::<Dear>().map(traffik::Limit::remaining), Some(traffik::Amount::Units(6)));
     assert!(limits.of::<TooDear>().is_none());
     assert_eq!(backend.len(), 6);
 
     // The last of them has no room.
-    assert!(!traffik.hit::<Eight>("alice").await?.is_admitted());
-    assert_eq!(remaining(&traffik.peek::<(Five, Three, Two, Dear)>("alice").await?), [4, 2, 1, 6]);
+    assert!(!admits::<Eight>(&traffik, "alice").await?);
+    assert_eq!(remaining(&traffik.limiter::<(Five, Three, Two, Dear)>("alice").peek().await?), [4, 2, 1, 6]);
     Ok(())
 }
 
@@ -61,25 +60,66 @@ async fn a_tuple_of_eight_is_one_decision() -> Result {
 async fn a_cost_and_a_rate_can_be_given_by_hand() -> Result {
     let (traffik, backend) = app();
     let larger = Rate::literal("20/min");
-    let charge = traffik.ask::<Five>("alice").cost(12).rate(larger).hit().await?;
+    let permit = traffik.limiter::<Five>("alice").cost(12).rate(larger).check().await?;
     assert_eq!(
-        (charge.is_admitted(), remaining(&charge), charge.tightest().rate()),
+        (permit.is_admitted(), remaining(&permit), permit.tightest().rate()),
         (true, vec![traffik::Amount::Units(8)], larger)
     );
     // What was used stays used at the throttle's own rate.
-    assert!(!traffik.hit::<Five>("alice").await?.is_admitted());
-    assert_eq!(remaining(&traffik.ask::<Five>("alice").rate(larger).peek().await?), [8]);
-    assert!(traffik.ask::<Five>("alice").cost(21).rate(larger).hit().await?.tightest().is_never_possible());
-    charge.refund().await?;
-    assert_eq!(remaining(&traffik.peek::<Five>("alice").await?), [5]);
+    assert!(!admits::<Five>(&traffik, "alice").await?);
+    assert_eq!(remaining(&traffik.limiter::<Five>("alice").rate(larger).peek().await?), [8]);
+    let refused = refused(traffik.limiter::<Five>("alice").cost(21).rate(larger).check().await);
+    assert!(refused.tightest().is_never_possible());
+    permit.refund().await?;
+    assert_eq!(remaining(&traffik.limiter::<Five>("alice").peek().await?), [5]);
 
     // Of a tuple, each takes the cost.
-    assert_eq!(remaining(&*traffik.ask::<(Five, Three)>("alice").cost(2).hit().await?), [3, 1]);
+    assert_eq!(remaining(&*traffik.limiter::<(Five, Three)>("alice").cost(2).check().await?), [3, 1]);
     let entries = backend.len();
-    for uncounted in [traffik.ask::<Five>("bob").cost(0), traffik.ask::<Five>("bob").rate(Rate::UNLIMITED)] {
-        assert!(uncounted.hit().await?.is_admitted());
+    for uncounted in [traffik.limiter::<Five>("bob").cost(0), traffik.limiter::<Five>("bob").rate(Rate::UNLIMITED)] {
+        let _ = uncounted.check().await?;
     }
     assert_eq!(backend.len(), entries);
+    Ok(())
+}
+
+#[tokio::test]
+async fn cost_of_a_limit_is_what_it_was_charged_alone() -> Result {
+    let (traffik, _) = app();
+    let costs = |limits: &Limits| limits.iter().map(traffik::Limit::cost).collect::<Vec<_>>();
+    let permit = traffik.limiter::<(Five, Dear, Unlimited)>("alice").check().await?;
+    assert_eq!(costs(&permit), [1, 4, 0]);
+    let refused = refused(traffik.limiter::<(Five, Dear)>("alice").cost(5).check().await);
+    assert_eq!(costs(&refused), [5, 5]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn borrowed_name_is_the_same_client_as_an_owned_one() -> Result {
+    let (traffik, _) = app();
+    let name = String::from("alice");
+    let limiter = {
+        let line = format!("{name} sends a mail");
+        traffik.limiter::<One>(line.split(' ').next().unwrap_or_default())
+    };
+    let _ = limiter.check().await?;
+    assert!(!admits::<One>(&traffik, &name).await?);
+    assert!(!admits::<One>(&traffik, name).await?);
+    assert!(admits::<One>(&traffik, ("user", String::from("alice").as_str())).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusal_names_the_limit_and_the_wait() -> Result {
+    let (traffik, _) = app();
+    let _ = traffik.limiter::<One>("alice").check().await?;
+    let refusal = refused(traffik.limiter::<(Five, One)>("alice").check().await);
+    assert_eq!(refusal.to_string(), "limit `decisions:one` refuses: retry after 1m");
+    assert_eq!(refusal.exceeded().map(traffik::Limit::uid).collect::<Vec<_>>(), [One::UID]);
+    assert_eq!(refusal.retry_after(), refusal.tightest().retry_after());
+    let refusal = refused(traffik.limiter::<One>("bob").cost(3).check().await);
+    assert_eq!(refusal.to_string(), "limit `decisions:one` refuses: a cost of 3 exceeds its capacity of 1");
+    assert_eq!(refusal.retry_after(), None);
     Ok(())
 }
 
@@ -87,8 +127,10 @@ async fn a_cost_and_a_rate_can_be_given_by_hand() -> Result {
 async fn a_rate_by_hand_has_to_go_with_the_strategy() -> Result {
     let (traffik, _) = app();
     let tiny = Rate::literal("1/50d");
-    match traffik.ask::<HugeBurst>("alice").rate(tiny).hit().await.map(|_| ()) {
-        Err(Error::Config(ConfigError::RateOfRequest { .. } | ConfigError::Strategy { .. })) => Ok(()),
+    match traffik.limiter::<HugeBurst>("alice").rate(tiny).check().await.map(|_| ()) {
+        Err(CheckError::Failed(Error::Config(ConfigError::RateOfRequest { .. } | ConfigError::Strategy { .. }))) => {
+            Ok(())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -97,15 +139,15 @@ async fn a_rate_by_hand_has_to_go_with_the_strategy() -> Result {
 async fn a_peek_charges_nothing() -> Result {
     let (traffik, backend) = app();
     for _ in 0..20 {
-        let limits = traffik.peek::<(One, Two)>("alice").await?;
+        let limits = traffik.limiter::<(One, Two)>("alice").peek().await?;
         assert!(limits.is_admitted());
         assert_eq!(remaining(&limits), [1, 2]);
     }
     assert!(backend.is_empty());
 
-    traffik.hit::<One>("alice").await?;
-    assert!(!traffik.peek::<One>("alice").await?.is_admitted());
-    assert!(traffik.peek::<Two>("alice").await?.is_admitted());
+    let _ = traffik.limiter::<One>("alice").check().await?;
+    assert!(!traffik.limiter::<One>("alice").peek().await?.is_admitted());
+    assert!(traffik.limiter::<Two>("alice").peek().await?.is_admitted());
     Ok(())
 }
 
@@ -113,14 +155,14 @@ async fn a_peek_charges_nothing() -> Result {
 async fn a_reset_touches_no_other_client_and_no_other_throttle() -> Result {
     let (traffik, _) = app();
     for client in ["alice", "bob"] {
-        traffik.hit::<(One, Two)>(client).await?;
+        let _ = traffik.limiter::<(One, Two)>(client).check().await?;
     }
     traffik.reset::<One>("alice").await?;
-    assert_eq!(remaining(&traffik.peek::<(One, Two)>("alice").await?), [1, 1]);
-    assert_eq!(remaining(&traffik.peek::<(One, Two)>("bob").await?), [0, 1]);
+    assert_eq!(remaining(&traffik.limiter::<(One, Two)>("alice").peek().await?), [1, 1]);
+    assert_eq!(remaining(&traffik.limiter::<(One, Two)>("bob").peek().await?), [0, 1]);
 
     traffik.reset::<(One, Two)>("bob").await?;
-    assert_eq!(remaining(&traffik.peek::<(One, Two)>("bob").await?), [1, 2]);
+    assert_eq!(remaining(&traffik.limiter::<(One, Two)>("bob").peek().await?), [1, 2]);
     traffik.reset::<One>("nobody").await?;
     Ok(())
 }
@@ -129,33 +171,33 @@ async fn a_reset_touches_no_other_client_and_no_other_throttle() -> Result {
 async fn clear_lets_everybody_start_fresh() -> Result {
     let (traffik, backend) = app();
     for client in ["alice", "bob"] {
-        traffik.hit::<(One, Two)>(client).await?;
+        let _ = traffik.limiter::<(One, Two)>(client).check().await?;
     }
     traffik.clear().await?;
     assert!(backend.is_empty());
-    assert!(traffik.hit::<(One, Two)>("alice").await?.is_admitted());
+    assert!(admits::<(One, Two)>(&traffik, "alice").await?);
     Ok(())
 }
 
 #[tokio::test]
 async fn after_close_every_call_says_so() -> Result {
     let (traffik, backend) = app();
-    let limits = traffik.hit::<One>("alice").await?;
+    let permit = traffik.limiter::<One>("alice").check().await?;
     traffik.close().await?;
     assert!(backend.is_empty());
 
-    let closed = |error| matches!(error, Error::Backend(BackendError::Closed));
-    assert!(closed(traffik.hit::<One>("alice").await.unwrap_err()));
-    assert!(closed(traffik.peek::<One>("alice").await.unwrap_err()));
-    assert!(closed(traffik.reset::<One>("alice").await.unwrap_err()));
-    assert!(closed(limits.refund().await.unwrap_err().into()));
-    assert!(closed(traffik.clear().await.unwrap_err().into()));
-    assert!(traffik.hit::<One>("alice").await.unwrap_err().to_string().contains("closed"));
+    let closed = |error| matches!(error, CheckError::Failed(Error::Backend(BackendError::Closed)));
+    assert!(closed(traffik.limiter::<One>("alice").check().await.unwrap_err()));
+    assert!(closed(traffik.limiter::<One>("alice").peek().await.unwrap_err().into()));
+    assert!(closed(traffik.reset::<One>("alice").await.unwrap_err().into()));
+    assert!(closed(Error::from(permit.refund().await.unwrap_err()).into()));
+    assert!(closed(Error::from(traffik.clear().await.unwrap_err()).into()));
+    assert!(traffik.limiter::<One>("alice").check().await.unwrap_err().to_string().contains("closed"));
 
     // Closing what is closed is no error, and what is never counted needs no backend.
     traffik.close().await?;
-    assert!(traffik.hit::<(Unlimited, Free)>("alice").await?.is_admitted());
-    assert!(traffik.hit::<One>(EXEMPTED).await?.is_admitted());
+    assert!(admits::<(Unlimited, Free)>(&traffik, "alice").await?);
+    assert!(admits::<One>(&traffik, EXEMPTED).await?);
     Ok(())
 }
 
@@ -163,12 +205,12 @@ async fn after_close_every_call_says_so() -> Result {
 async fn what_is_not_counted_never_reaches_the_backend() -> Result {
     let (traffik, backend) = app();
     for _ in 0..5 {
-        let limits = traffik.hit::<(Unlimited, Free)>("alice").await?;
-        assert!(limits.is_admitted() && limits.iter().all(|limit| !limit.is_counted()));
+        let limits = traffik.limiter::<(Unlimited, Free)>("alice").check().await?;
+        assert!(limits.iter().all(|limit| !limit.is_counted()));
         assert_eq!(remaining(&limits), [traffik::Amount::Unlimited; 2]);
 
-        let limits = traffik.hit::<(One, Two)>(EXEMPTED).await?;
-        assert!(limits.is_admitted() && limits.iter().all(|limit| !limit.is_counted()));
+        let limits = traffik.limiter::<(One, Two)>(EXEMPTED).check().await?;
+        assert!(limits.iter().all(|limit| !limit.is_counted()));
         limits.refund().await?;
         traffik.reset::<One>(EXEMPTED).await?;
     }
@@ -179,8 +221,8 @@ async fn what_is_not_counted_never_reaches_the_backend() -> Result {
 #[tokio::test]
 async fn a_cost_that_never_fits_says_so() -> Result {
     let (traffik, backend) = app();
-    let limits = traffik.hit::<TooDear>("alice").await?;
-    let limit = limits.tightest();
+    let refused = refused(traffik.limiter::<TooDear>("alice").check().await);
+    let limit = refused.tightest();
     assert!(!limit.is_admitted() && limit.is_never_possible());
     assert_eq!((limit.retry_after(), limit.remaining().units()), (None, Some(3)));
     assert!(backend.is_empty());
@@ -191,26 +233,24 @@ async fn a_cost_that_never_fits_says_so() -> Result {
 async fn a_refund_gives_back_what_a_decision_charged() -> Result {
     let (traffik, _) = app();
     type All = (Five, Three, Two, Dear);
-    traffik.hit::<All>("alice").await?;
-    let limits = traffik.hit::<All>("alice").await?;
+    let _ = traffik.limiter::<All>("alice").check().await?;
+    let limits = traffik.limiter::<All>("alice").check().await?;
     limits.refund().await?;
-    assert_eq!(remaining(&traffik.peek::<All>("alice").await?), [4, 2, 1, 6]);
+    assert_eq!(remaining(&traffik.limiter::<All>("alice").peek().await?), [4, 2, 1, 6]);
 
-    traffik.hit::<All>("alice").await?;
-    let refused = traffik.hit::<All>("alice").await?;
-    assert!(!refused.is_admitted());
-    refused.refund().await?;
-    assert_eq!(remaining(&traffik.peek::<All>("alice").await?), [3, 1, 0, 2], "a refusal charged nothing");
+    let _ = traffik.limiter::<All>("alice").check().await?;
+    assert!(!admits::<All>(&traffik, "alice").await?);
+    assert_eq!(remaining(&traffik.limiter::<All>("alice").peek().await?), [3, 1, 0, 2], "a refusal charged nothing");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_throttle_twice_in_a_tuple_is_charged_and_given_back_once() -> Result {
     let (traffik, _) = app();
-    let limits = traffik.hit::<(Five, One, Five)>("alice").await?;
+    let limits = traffik.limiter::<(Five, One, Five)>("alice").check().await?;
     assert_eq!(remaining(&limits), [4, 0]);
     limits.refund().await?;
-    assert_eq!(remaining(&traffik.peek::<(Five, One)>("alice").await?), [5, 1]);
+    assert_eq!(remaining(&traffik.limiter::<(Five, One)>("alice").peek().await?), [5, 1]);
     Ok(())
 }
 
@@ -235,18 +275,18 @@ async fn clients_whose_keys_look_alike_count_apart() -> Result {
         Client::from("anonymous"),
     ];
     for client in &clients {
-        assert!(traffik.hit::<One>(client.clone()).await?.is_admitted(), "{client:?}");
+        assert!(admits::<One>(&traffik, client.clone()).await?, "{client:?}");
     }
     for client in &clients {
-        assert!(!traffik.hit::<One>(client.clone()).await?.is_admitted(), "{client:?}");
+        assert!(!admits::<One>(&traffik, client.clone()).await?, "{client:?}");
     }
     assert_eq!(backend.len(), clients.len());
 
     // Numbers are one client whatever their type was, and so are texts, and an address however it was written.
     let mapped = IpAddr::V6(Ipv4Addr::new(0, 0, 0, 7).to_ipv6_mapped());
-    assert!(!traffik.hit::<One>(mapped).await?.is_admitted());
-    assert!(!traffik.hit::<One>(7_i32).await?.is_admitted());
-    assert!(!traffik.hit::<One>("7".to_owned()).await?.is_admitted());
+    assert!(!admits::<One>(&traffik, mapped).await?);
+    assert!(!admits::<One>(&traffik, 7_i32).await?);
+    assert!(!admits::<One>(&traffik, "7".to_owned()).await?);
     Ok(())
 }
 
@@ -255,24 +295,24 @@ async fn disabled_admits_everything() -> Result {
     let traffik = Traffik::disabled();
     assert!(traffik.is_disabled() && !app().0.is_disabled());
     for _ in 0..10 {
-        let limits = traffik.hit::<(One, TooDear)>("alice").await?;
-        assert!(limits.is_admitted() && limits.iter().all(|limit| !limit.is_counted()));
-        assert!(traffik.peek::<One>("alice").await?.is_admitted());
+        let limits = traffik.limiter::<(One, TooDear)>("alice").check().await?;
+        assert!(limits.iter().all(|limit| !limit.is_counted()));
+        assert!(traffik.limiter::<One>("alice").peek().await?.is_admitted());
         limits.refund().await?;
     }
     traffik.reset::<One>("alice").await?;
     traffik.clear().await?;
     traffik.close().await?;
-    assert!(traffik.hit::<One>("alice").await?.is_admitted());
+    assert!(admits::<One>(&traffik, "alice").await?);
     Ok(())
 }
 
 #[tokio::test]
 async fn two_throttles_of_one_uid_are_an_error_that_names_both() -> Result {
     let (traffik, _) = app();
-    traffik.hit::<Five>("alice").await?;
-    let error = traffik.hit::<AlsoFive>("alice").await.unwrap_err();
-    let Error::Config(ConfigError::DuplicateUid { uid, .. }) = &error else { panic!("{error}") };
+    let _ = traffik.limiter::<Five>("alice").check().await?;
+    let error = traffik.limiter::<AlsoFive>("alice").check().await.unwrap_err();
+    let CheckError::Failed(Error::Config(ConfigError::DuplicateUid { uid, .. })) = &error else { panic!("{error}") };
     assert_eq!(**uid, *Five::UID);
     let message = error.to_string();
     assert!(message.contains("decisions::Five") && message.contains("decisions::AlsoFive"), "{message}");
@@ -287,12 +327,12 @@ async fn two_throttles_of_one_uid_are_an_error_that_names_both() -> Result {
 #[tokio::test]
 async fn a_handle_and_its_store_show_their_names_and_not_what_they_hold() -> Result {
     let (traffik, backend) = app();
-    let mut charge = traffik.hit::<Five>("alice").await?;
-    let before = format!("{traffik:?} {backend:?} {charge:?}");
+    let mut permit = traffik.limiter::<Five>("alice").check().await?;
+    let before = format!("{traffik:?} {backend:?} {permit:?}");
     for client in 0..1000_u64 {
-        charge = traffik.hit::<Five>(client).await?;
+        permit = traffik.limiter::<Five>(client).check().await?;
     }
-    let after = format!("{traffik:?} {backend:?} {charge:?}");
+    let after = format!("{traffik:?} {backend:?} {permit:?}");
     assert!(after.len() < before.len() + 100 && before.contains("test"), "{before}");
     Ok(())
 }
@@ -300,7 +340,7 @@ async fn a_handle_and_its_store_show_their_names_and_not_what_they_hold() -> Res
 #[tokio::test]
 async fn what_is_not_charged_now_can_still_be_reset() -> Result {
     let (traffik, backend) = app();
-    traffik.hit::<(Five, Free, Unlimited)>("alice").await?;
+    let _ = traffik.limiter::<(Five, Free, Unlimited)>("alice").check().await?;
     traffik.reset::<(Five, Free, Unlimited)>("alice").await?;
     assert!(backend.is_empty());
     Ok(())
@@ -320,8 +360,8 @@ async fn a_throttle_that_cannot_work_is_found_early() -> Result {
     assert!(build(Traffik::builder(MemoryBackend::new("test")).register::<(One, Two)>()).is_ok());
 
     // Where it was not registered, it is found when it is used.
-    assert!(matches!(traffik.hit::<NoBurst>("alice").await.unwrap_err(), Error::Config(_)));
-    assert!(matches!(traffik.peek::<(One, NoBurst)>("alice").await.unwrap_err(), Error::Config(_)));
+    assert!(matches!(traffik.limiter::<NoBurst>("alice").check().await, Err(CheckError::Failed(Error::Config(_)))));
+    assert!(matches!(traffik.limiter::<(One, NoBurst)>("alice").peek().await.unwrap_err(), Error::Config(_)));
     Ok(())
 }
 
@@ -330,9 +370,9 @@ async fn apps_on_one_store_share_their_limits() -> Result {
     let (traffik, backend) = app();
     let other = Traffik::new(backend)?;
     assert_eq!((traffik.namespace(), other.namespace()), ("test", "test"));
-    traffik.hit::<One>("alice").await?;
-    assert!(!other.hit::<One>("alice").await?.is_admitted());
-    assert!(app().0.hit::<One>("alice").await?.is_admitted(), "another store is another limit");
+    let _ = traffik.limiter::<One>("alice").check().await?;
+    assert!(!admits::<One>(&other, "alice").await?);
+    assert!(admits::<One>(&app().0, "alice").await?, "another store is another limit");
     Ok(())
 }
 
@@ -341,13 +381,13 @@ async fn client_of_borrowed_text_or_uuid_is_the_same_client() -> Result {
     let (traffik, _) = app();
     for name in ["alice".to_owned(), "somebody with quite a long name".to_owned()] {
         let name: &str = &name;
-        traffik.hit::<Five>(name).await?;
-        traffik.hit::<Five>(("user", name)).await?;
-        assert_eq!(traffik.peek::<Five>(name.to_owned()).await?.tightest().remaining(), 4);
+        let _ = traffik.limiter::<Five>(name).check().await?;
+        let _ = traffik.limiter::<Five>(("user", name)).check().await?;
+        assert_eq!(traffik.limiter::<Five>(name.to_owned()).peek().await?.tightest().remaining(), 4);
     }
     let uuid = uuid::Uuid::from_u128(7);
-    traffik.hit::<Five>(uuid).await?;
-    assert_eq!(traffik.peek::<Five>(uuid.into_bytes()).await?.tightest().remaining(), 4);
-    assert_eq!(traffik.peek::<Five>(7_u128).await?.tightest().remaining(), 5);
+    let _ = traffik.limiter::<Five>(uuid).check().await?;
+    assert_eq!(traffik.limiter::<Five>(uuid.into_bytes()).peek().await?.tightest().remaining(), 4);
+    assert_eq!(traffik.limiter::<Five>(7_u128).peek().await?.tightest().remaining(), 5);
     Ok(())
 }

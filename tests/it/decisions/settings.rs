@@ -5,7 +5,9 @@ use std::{
     thread,
 };
 
-use traffik::{ConfigError, DefaultIdentity, Error, Rate, Settings, Throttle, Traffik, backend::MemoryBackend};
+use traffik::{
+    CheckError, ConfigError, DefaultIdentity, Error, Rate, Settings, Throttle, Traffik, backend::MemoryBackend,
+};
 
 throttles! {
     Counted: "settings:counted", "1000/min", counted(&COUNTED);
@@ -23,7 +25,7 @@ fn counted(times: &AtomicUsize) -> Settings {
 }
 
 #[tokio::test]
-async fn settings_are_evaluated_once_per_app() -> Result<(), Error> {
+async fn settings_are_evaluated_once_per_app() -> Result<(), Box<dyn std::error::Error>> {
     for apps in 1..=2 {
         let traffik = Traffik::new(MemoryBackend::new("test"))?;
         thread::scope(|scope| {
@@ -31,22 +33,23 @@ async fn settings_are_evaluated_once_per_app() -> Result<(), Error> {
                 scope.spawn(|| traffik.register::<(Counted, Counted)>().unwrap());
             }
         });
-        traffik.hit::<Counted>("alice").await?;
+        let _ = traffik.limiter::<Counted>("alice").check().await?;
         traffik.reset::<Counted>("alice").await?;
         assert_eq!(COUNTED.load(Ordering::Relaxed), apps);
     }
     let traffik = Traffik::builder(MemoryBackend::new("test")).register::<Counted>().build()?;
-    traffik.hit::<Counted>("alice").await?;
+    let _ = traffik.limiter::<Counted>("alice").check().await?;
     assert_eq!(COUNTED.load(Ordering::Relaxed), 3);
     Ok(())
 }
 
 #[tokio::test]
-async fn settings_of_a_throttle_that_cannot_be_used_are_evaluated_once_per_app() -> Result<(), Error> {
+async fn settings_of_a_throttle_that_cannot_be_used_are_evaluated_once_per_app()
+-> Result<(), Box<dyn std::error::Error>> {
     let traffik = Traffik::new(MemoryBackend::new("test"))?;
     for _ in 0..3 {
-        let error = traffik.hit::<Misplaced>("alice").await.unwrap_err();
-        assert!(matches!(error, Error::Config(ConfigError::NoBackend { .. })), "{error}");
+        let error = traffik.limiter::<Misplaced>("alice").check().await.unwrap_err();
+        assert!(matches!(error, CheckError::Failed(Error::Config(ConfigError::NoBackend { .. }))), "{error}");
     }
     assert_eq!(MISPLACED.load(Ordering::Relaxed), 1);
     Ok(())

@@ -2,8 +2,9 @@
 
 use std::{future::pending, time::Duration};
 
+use tests::admits;
 use traffik::{
-    Error, Traffik,
+    CheckError, Error, Traffik,
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
@@ -62,7 +63,7 @@ impl Backend for Silent {
 async fn assert_ends_at<T: Send + 'static>(
     clock: &ManualClock,
     deadline: Duration,
-    call: impl Future<Output = Result<T, Error>> + Send + 'static,
+    call: impl Future<Output = Result<T, CheckError>> + Send + 'static,
 ) {
     let call = tokio::spawn(call);
     tokio::task::yield_now().await;
@@ -71,7 +72,9 @@ async fn assert_ends_at<T: Send + 'static>(
     assert!(!call.is_finished());
     clock.advance(Duration::from_micros(1));
     let answer = call.await;
-    assert!(matches!(answer, Ok(Err(Error::Backend(BackendError::Timeout(after)))) if after == deadline));
+    assert!(
+        matches!(answer, Ok(Err(CheckError::Failed(Error::Backend(BackendError::Timeout(after))))) if after == deadline)
+    );
 }
 
 #[tokio::test]
@@ -86,12 +89,12 @@ async fn every_call_ends_at_the_deadline() {
         let (traffik, deadline) = (traffik.build().unwrap(), timeout.unwrap_or(Duration::from_millis(100)));
 
         let app = traffik.clone();
-        assert_ends_at(&clock, deadline, async move { app.hit::<One>("alice").await }).await;
+        assert_ends_at(&clock, deadline, async move { app.limiter::<One>("alice").check().await }).await;
         let app = traffik.clone();
-        assert_ends_at(&clock, deadline, async move { app.hit::<(One, Five)>("alice").await }).await;
+        assert_ends_at(&clock, deadline, async move { app.limiter::<(One, Five)>("alice").check().await }).await;
         let app = traffik.clone();
-        assert_ends_at(&clock, deadline, async move { app.peek::<One>("alice").await }).await;
-        assert_ends_at(&clock, deadline, async move { traffik.reset::<One>("alice").await }).await;
+        assert_ends_at(&clock, deadline, async move { Ok(app.limiter::<One>("alice").peek().await?) }).await;
+        assert_ends_at(&clock, deadline, async move { Ok(traffik.reset::<One>("alice").await?) }).await;
     }
 }
 
@@ -101,7 +104,7 @@ async fn close_ends_at_the_deadline_and_closes_the_other_backends() {
     let [named, fallback] = [(); 2].map(|()| MemoryBackend::new("sound"));
     let builder = Traffik::builder(Silent(clock.clone())).backend("named", named.clone()).backend_timeout(deadline);
     let traffik = builder.on_error(Fallback::to(fallback.clone())).build().unwrap();
-    assert_ends_at(&clock, deadline, async move { Ok(traffik.close().await?) }).await;
+    assert_ends_at(&clock, deadline, async move { Ok(traffik.close().await.map_err(Error::from)?) }).await;
     for sound in [named, fallback] {
         assert!(matches!(sound.clear().await, Err(BackendError::Closed)));
     }
@@ -111,7 +114,7 @@ async fn close_ends_at_the_deadline_and_closes_the_other_backends() {
 async fn a_timeout_is_told_in_words() {
     let clock = ManualClock::new();
     let traffik = Traffik::new(Silent(clock.clone())).unwrap();
-    let call = tokio::spawn(async move { traffik.hit::<One>("alice").await });
+    let call = tokio::spawn(async move { traffik.limiter::<One>("alice").check().await });
     tokio::task::yield_now().await;
     clock.advance(Duration::from_secs(1));
     assert_eq!(call.await.unwrap().unwrap_err().to_string(), "the backend did not answer within 100ms");
@@ -120,6 +123,6 @@ async fn a_timeout_is_told_in_words() {
 #[tokio::test]
 async fn what_is_not_counted_waits_for_no_backend() {
     let traffik = Traffik::new(Silent(ManualClock::new())).unwrap();
-    assert!(traffik.hit::<(Unlimited, Free)>("alice").await.unwrap().is_admitted());
-    assert!(traffik.hit::<One>(traffik::EXEMPTED).await.unwrap().is_admitted());
+    assert!(admits::<(Unlimited, Free)>(&traffik, "alice").await.unwrap());
+    assert!(admits::<One>(&traffik, traffik::EXEMPTED).await.unwrap());
 }

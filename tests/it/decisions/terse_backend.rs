@@ -1,7 +1,7 @@
 //! A backend that tells less than it was asked lets nobody in.
 
 use traffik::{
-    Error, Traffik,
+    CheckError, Error, Traffik,
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
@@ -72,12 +72,12 @@ impl Backend for Terse {
 async fn an_answer_that_leaves_a_hit_out_is_none() {
     let traffik = Traffik::new(Terse).unwrap();
     let errors = [
-        traffik.hit::<One>("alice").await.map(|_| ()).unwrap_err(),
-        traffik.hit::<(One, Five)>("alice").await.map(|_| ()).unwrap_err(),
-        traffik.peek::<(One, Five)>("alice").await.map(|_| ()).unwrap_err(),
+        traffik.limiter::<One>("alice").check().await.map(|_| ()).unwrap_err(),
+        traffik.limiter::<(One, Five)>("alice").check().await.map(|_| ()).unwrap_err(),
+        traffik.limiter::<(One, Five)>("alice").peek().await.map(|_| ()).unwrap_err().into(),
     ];
     for error in errors {
-        assert!(matches!(&error, Error::Backend(BackendError::Unavailable(_))), "{error}");
+        assert!(matches!(&error, CheckError::Failed(Error::Backend(BackendError::Unavailable(_)))), "{error}");
         assert!(error.to_string().contains("outcomes of"), "{error}");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tests::admits;
 use traffik::{
-    ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
+    CheckError, ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
@@ -12,7 +13,7 @@ use traffik::{
 
 use super::{Five, Seven};
 
-type Result = std::result::Result<(), Error>;
+type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 throttles! {
     Local: "two-backends:local", "3/min", Settings::new().backend("local");
@@ -54,34 +55,32 @@ fn remaining(limits: &Limits) -> Vec<traffik::Amount> {
 #[tokio::test]
 async fn each_limit_is_counted_where_it_is_kept() -> Result {
     let app = App::new()?;
-    app.traffik.hit::<Five>("alice").await?;
+    let _ = app.traffik.limiter::<Five>("alice").check().await?;
     assert_eq!(app.lens(), (1, 0));
-    app.traffik.hit::<Local>("alice").await?;
+    let _ = app.traffik.limiter::<Local>("alice").check().await?;
     assert_eq!(app.lens(), (1, 1));
 
     // A peek, a tuple, a refund and a reset go there too.
-    assert_eq!(remaining(&app.traffik.peek::<Local>("alice").await?), [2]);
-    let charge = app.traffik.hit::<(Local, LocalToo)>("alice").await?;
-    assert_eq!(remaining(&charge), [1, 3]);
+    assert_eq!(remaining(&app.traffik.limiter::<Local>("alice").peek().await?), [2]);
+    let permit = app.traffik.limiter::<(Local, LocalToo)>("alice").check().await?;
+    assert_eq!(remaining(&permit), [1, 3]);
     assert_eq!(app.lens(), (1, 2));
-    charge.refund().await?;
-    assert_eq!(remaining(&app.traffik.peek::<(Local, LocalToo)>("alice").await?), [2, 4]);
+    permit.refund().await?;
+    assert_eq!(remaining(&app.traffik.limiter::<(Local, LocalToo)>("alice").peek().await?), [2, 4]);
     app.traffik.reset::<Local>("alice").await?;
-    assert_eq!(remaining(&app.traffik.peek::<(Local, LocalToo)>("alice").await?), [3, 4]);
-    assert_eq!(remaining(&app.traffik.peek::<Five>("alice").await?), [4]);
+    assert_eq!(remaining(&app.traffik.limiter::<(Local, LocalToo)>("alice").peek().await?), [3, 4]);
+    assert_eq!(remaining(&app.traffik.limiter::<Five>("alice").peek().await?), [4]);
     Ok(())
 }
 
 #[tokio::test]
 async fn each_is_decided_by_the_clock_of_its_backend() -> Result {
     let app = App::new()?;
-    for _ in 0..5 {
-        app.traffik.hit::<Five>("alice").await?;
-        app.traffik.hit::<Local>("alice").await?;
-    }
+    let _ = app.traffik.limiter::<Five>("alice").cost(5).check().await?;
+    while admits::<Local>(&app.traffik, "alice").await? {}
     let refused = async || {
-        let five = !app.traffik.peek::<Five>("alice").await?.is_admitted();
-        std::result::Result::<_, Error>::Ok((five, !app.traffik.peek::<Local>("alice").await?.is_admitted()))
+        let five = !app.traffik.limiter::<Five>("alice").peek().await?.is_admitted();
+        std::result::Result::<_, Error>::Ok((five, !app.traffik.limiter::<Local>("alice").peek().await?.is_admitted()))
     };
     assert_eq!(refused().await?, (true, true));
     app.locals_clock.advance(Duration::from_secs(60));
@@ -94,16 +93,17 @@ async fn each_is_decided_by_the_clock_of_its_backend() -> Result {
 #[tokio::test]
 async fn clear_and_close_are_about_all_of_them() -> Result {
     let app = App::new()?;
-    app.traffik.hit::<Five>("alice").await?;
-    app.traffik.hit::<Local>("alice").await?;
+    let _ = app.traffik.limiter::<Five>("alice").check().await?;
+    let _ = app.traffik.limiter::<Local>("alice").check().await?;
     app.traffik.clear().await?;
     assert_eq!(app.lens(), (0, 0));
 
     app.traffik.close().await?;
-    for error in
-        [app.traffik.hit::<Five>("alice").await.unwrap_err(), app.traffik.hit::<Local>("alice").await.unwrap_err()]
-    {
-        assert!(matches!(error, Error::Backend(BackendError::Closed)), "{error}");
+    for error in [
+        app.traffik.limiter::<Five>("alice").check().await.unwrap_err(),
+        app.traffik.limiter::<Local>("alice").check().await.unwrap_err(),
+    ] {
+        assert!(matches!(error, CheckError::Failed(Error::Backend(BackendError::Closed))), "{error}");
     }
     Ok(())
 }
@@ -120,11 +120,11 @@ async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
     let registered = app.traffik.register::<Across>().unwrap_err();
     assert!(is_expected(&registered), "{registered}");
     for error in [
-        app.traffik.hit::<Across>("alice").await.unwrap_err(),
-        app.traffik.peek::<Across>("alice").await.unwrap_err(),
-        app.traffik.reset::<Across>("alice").await.unwrap_err(),
+        app.traffik.limiter::<Across>("alice").check().await.unwrap_err(),
+        app.traffik.limiter::<Across>("alice").peek().await.unwrap_err().into(),
+        app.traffik.reset::<Across>("alice").await.unwrap_err().into(),
     ] {
-        assert!(matches!(&error, Error::Config(config) if is_expected(config)), "{error}");
+        assert!(matches!(&error, CheckError::Failed(Error::Config(config)) if is_expected(config)), "{error}");
     }
     assert_eq!(app.lens(), (0, 0), "nothing was charged");
 
@@ -140,8 +140,8 @@ async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
 #[tokio::test]
 async fn a_backend_that_is_missing_is_an_error_that_says_how_to_add_it() -> Result {
     let app = App::new()?;
-    let error = app.traffik.hit::<Elsewhere>("alice").await.unwrap_err();
-    let Error::Config(ConfigError::NoBackend { backend, .. }) = &error else { panic!("{error}") };
+    let error = app.traffik.limiter::<Elsewhere>("alice").check().await.unwrap_err();
+    let CheckError::Failed(Error::Config(ConfigError::NoBackend { backend, .. })) = &error else { panic!("{error}") };
     assert_eq!(**backend, *"elsewhere");
     let message = error.to_string();
     for part in
@@ -168,10 +168,10 @@ async fn a_name_given_twice_is_an_error() {
 #[tokio::test]
 async fn where_everything_is_admitted_no_backend_is_missed() -> Result {
     let traffik = Traffik::disabled();
-    let charge = traffik.hit::<(Five, Elsewhere, Local)>("alice").await?;
-    assert!(charge.is_admitted() && !traffik.peek::<Elsewhere>("alice").await?.tightest().is_counted());
-    charge.refund().await?;
-    traffik.reset::<(Elsewhere, Five)>("alice").await
+    let permit = traffik.limiter::<(Five, Elsewhere, Local)>("alice").check().await?;
+    assert!(!traffik.limiter::<Elsewhere>("alice").peek().await?.tightest().is_counted());
+    permit.refund().await?;
+    Ok(traffik.reset::<(Elsewhere, Five)>("alice").await?)
 }
 
 /// One that cannot be closed or cleared, and else never answers.
@@ -238,9 +238,9 @@ async fn the_error_of_one_keeps_no_other_open() -> Result {
         };
         let traffik = traffik.build().unwrap();
         if stuck_first {
-            traffik.hit::<Local>("alice").await?;
+            let _ = traffik.limiter::<Local>("alice").check().await?;
         } else {
-            traffik.hit::<Five>("alice").await?;
+            let _ = traffik.limiter::<Five>("alice").check().await?;
         }
         assert!(traffik.clear().await.is_err() && sound.is_empty());
         assert!(traffik.close().await.is_err());
@@ -258,7 +258,7 @@ async fn a_deadline_goes_by_the_clock_of_its_backend_or_the_apps() {
             builder = builder.clock(apps.clone());
         }
         let traffik = builder.build().unwrap();
-        let call = tokio::spawn(async move { traffik.hit::<Local>("alice").await.map(drop) });
+        let call = tokio::spawn(async move { traffik.limiter::<Local>("alice").check().await.map(drop) });
         let deadline = traffik::TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
         tokio::task::yield_now().await;
         let (moves, other) = if own_clock { (&apps, &locals) } else { (&locals, &apps) };
@@ -269,6 +269,6 @@ async fn a_deadline_goes_by_the_clock_of_its_backend_or_the_apps() {
         }
         moves.advance(deadline);
         let answer = call.await.unwrap();
-        assert!(matches!(answer, Err(Error::Backend(BackendError::Timeout(_)))), "{answer:?}");
+        assert!(matches!(answer, Err(CheckError::Failed(Error::Backend(BackendError::Timeout(_))))), "{answer:?}");
     }
 }

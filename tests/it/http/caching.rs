@@ -64,7 +64,7 @@ async fn a_response_for_shared_caches_has_no_fields() {
         let reply = server.send(request, "").await;
         assert_eq!(told(&reply), fields, "{answer:?}");
     }
-    let left = traffik.peek::<Pages>(super::app::HERE).await.unwrap().tightest().remaining();
+    let left = traffik.limiter::<Pages>(super::app::HERE).peek().await.unwrap().tightest().remaining();
     assert_eq!(left, 1000 - 12, "they are charged all the same");
 }
 

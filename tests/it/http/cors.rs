@@ -65,7 +65,7 @@ fn routes() -> Router {
 }
 
 async fn left(traffik: &Traffik) -> Option<u64> {
-    Some(traffik.peek::<Search>(HERE).await.ok()?.tightest().remaining().units().unwrap_or(u64::MAX))
+    Some(traffik.limiter::<Search>(HERE).peek().await.ok()?.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn what_was_charged_is_given_back_at_its_own_cost() {
         assert_eq!(reply.status, 429);
         assert!(reply.state().unwrap().starts_with(r#""told";r=8;t=60, "refusing";r=0"#), "{reply:?}");
     }
-    assert_eq!(traffik.peek::<Told>(HERE).await.unwrap().tightest().remaining(), 8);
+    assert_eq!(traffik.limiter::<Told>(HERE).peek().await.unwrap().tightest().remaining(), 8);
 }
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);

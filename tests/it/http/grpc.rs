@@ -61,6 +61,6 @@ async fn a_client_is_told_by_a_status_that_it_is_over_a_limit() {
     assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, "over the limit"));
     assert_eq!(refused.metadata().get("retry-after").unwrap(), "60");
     // Counted by the address that tonic knows.
-    let standing = traffik.peek::<Checks>(super::app::HERE).await.unwrap();
+    let standing = traffik.limiter::<Checks>(super::app::HERE).peek().await.unwrap();
     assert_eq!(standing.tightest().remaining(), 0);
 }

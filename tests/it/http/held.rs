@@ -8,6 +8,7 @@ use std::{
 
 use axum::{Extension, Router, extract::Path, http::Request, routing::get};
 use futures_util::FutureExt;
+use tests::admits;
 use tokio::task::JoinHandle;
 use traffik::{
     Settings, Throttle, Throttled, Traffik,
@@ -90,7 +91,7 @@ async fn eventually(is_so: impl Fn() -> bool) {
 }
 
 async fn queued<T: Throttle>(traffik: &Traffik) -> u64 {
-    let limits = traffik.peek::<T>(HERE).await;
+    let limits = traffik.limiter::<T>(HERE).peek().await;
     let queued = limits.ok().and_then(|limits| {
         let limit = limits.tightest();
         Some(limit.capacity().units()? - limit.remaining().units()?)
@@ -426,7 +427,7 @@ async fn a_later_refusal_moves_nobody_up() {
     let departures = Departures::new(&clock);
     let server = Server::start(app(&traffik, &departures)).await;
     for _ in 0..3 {
-        assert!(traffik.hit::<Three>(HERE).await.unwrap().is_admitted());
+        assert!(admits::<Three>(&traffik, HERE).await.unwrap());
     }
 
     // Alone in the queue, it goes on at once, and gives its place back.

@@ -153,7 +153,8 @@ async fn behind_authentication_another_client_is_charged_on_its_own() {
     let server = Server::start(app).await;
 
     let (before, after) = (super::app::HERE, ("user", "ann"));
-    let left = async |client: Client| traffik.peek::<Both>(client).await.unwrap().tightest().remaining().units();
+    let left =
+        async |client: Client| traffik.limiter::<Both>(client).peek().await.unwrap().tightest().remaining().units();
 
     assert_eq!(server.get("/").await.status, 200);
     assert_eq!(
@@ -165,7 +166,7 @@ async fn behind_authentication_another_client_is_charged_on_its_own() {
     assert_eq!((left(before.into()).await, left(after.into()).await), (Some(1), Some(2)));
 
     for _ in 0..2 {
-        traffik.hit::<Both>(after).await.unwrap();
+        let _ = traffik.limiter::<Both>(after).check().await.unwrap();
     }
     assert_eq!(by(&server, "ann").await.status, 429, "the user is over, the address is not");
     assert_eq!(

@@ -31,7 +31,8 @@ throttle!(Site, "site", "9/min");
 
 async fn left(traffik: &Traffik) -> u64 {
     traffik
-        .peek::<ApiV1>(HERE)
+        .limiter::<ApiV1>(HERE)
+        .peek()
         .await
         .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
 }

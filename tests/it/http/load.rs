@@ -41,7 +41,11 @@ async fn admitted(server: &Server) -> usize {
 }
 
 async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
-    traffik.peek::<T>(HERE).await.map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
+    traffik
+        .limiter::<T>(HERE)
+        .peek()
+        .await
+        .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

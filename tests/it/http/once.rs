@@ -57,7 +57,7 @@ async fn a_layer_and_a_tuple_that_adds_another() {
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.problem("violated-policies")), (429, serde_json::json!(["narrow"])));
     assert_eq!(refused.state(), admitted.state(), "what the layer charged is given back");
-    assert_eq!(traffik.peek::<Api>(HERE).await.unwrap().tightest().remaining(), 2);
+    assert_eq!(traffik.limiter::<Api>(HERE).peek().await.unwrap().tightest().remaining(), 2);
 }
 
 #[tokio::test]
@@ -87,6 +87,6 @@ async fn but_another_handle_counts_for_itself() {
 
     assert_eq!(server.get("/").await.status, 200);
     for traffik in [outer, inner] {
-        assert_eq!(traffik.peek::<Api>(HERE).await.unwrap().tightest().remaining(), 2);
+        assert_eq!(traffik.limiter::<Api>(HERE).peek().await.unwrap().tightest().remaining(), 2);
     }
 }

@@ -169,7 +169,7 @@ async fn a_rate_that_the_strategy_does_not_go_with_is_an_error_that_names_it() {
     // Nobody else is concerned, and nothing was charged.
     assert_eq!(at(&server, "/", "ann", "65536/min").await.body, "65535");
     assert_eq!(at(&server, "/both", "ann", "5/min").await.body, "3");
-    assert_eq!(traffik.peek::<Fixed>("ann").await.unwrap().tightest().remaining(), 99);
+    assert_eq!(traffik.limiter::<Fixed>("ann").peek().await.unwrap().tightest().remaining(), 99);
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn a_request_that_can_never_fit_is_told_so_and_not_to_come_back() {
     assert_eq!(refused.header("cache-control"), Some("no-store"));
     assert_eq!(refused.problem("detail"), r#""large" allows 5 requests per minute, and never a request that costs 6"#);
 
-    traffik.hit::<Minute>(super::app::HERE).await.unwrap();
+    let _ = traffik.limiter::<Minute>(super::app::HERE).check().await.unwrap();
     let both = server.get("/both").await;
     assert_eq!((both.status, both.retry_after()), (429, None), "that the other one opens in a minute is no help");
     assert_eq!(both.problem("violated-policies"), json!(["minute", "large"]));

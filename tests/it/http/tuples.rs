@@ -52,7 +52,7 @@ async fn both_are_charged_or_neither_is() {
     for _ in 0..5 {
         let refused = server.get("/").await;
         assert_eq!((refused.status, refused.problem("violated-policies")[0].as_str()), (429, Some("sustained")));
-        assert_eq!(traffik.peek::<Burst>(HERE).await.unwrap().tightest().remaining(), 1);
+        assert_eq!(traffik.limiter::<Burst>(HERE).peek().await.unwrap().tightest().remaining(), 1);
     }
 }
 
@@ -86,7 +86,8 @@ async fn sixteen_are_one_decision_too() {
     assert_eq!(server.get("/").await.body, "16");
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.problem("violated-policies")), (429, serde_json::json!(["last"])));
-    let remaining: Vec<_> = traffik.peek::<All>(HERE).await.unwrap().iter().map(traffik::Limit::remaining).collect();
+    let remaining: Vec<_> =
+        traffik.limiter::<All>(HERE).peek().await.unwrap().iter().map(traffik::Limit::remaining).collect();
     assert_eq!(remaining, [1, 2, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 0]);
 }
 
@@ -103,5 +104,5 @@ async fn a_throttle_shares_its_limit_with_itself_in_any_tuple() {
     assert_eq!(server.get("/alone").await.status, 200);
     assert_eq!(server.get("/first").await.status, 200);
     assert_eq!(server.get("/last").await.status, 429);
-    assert_eq!(traffik.peek::<Three>(HERE).await.unwrap().tightest().remaining(), 9);
+    assert_eq!(traffik.limiter::<Three>(HERE).peek().await.unwrap().tightest().remaining(), 9);
 }

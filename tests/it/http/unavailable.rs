@@ -120,7 +120,7 @@ async fn what_was_charged_before_is_given_back_if_the_backend_still_can() {
 
     let reply = request.await.unwrap();
     assert_eq!((reply.status, reply.state()), (503, Some(r#""site";r=100"#)));
-    assert_eq!(traffik.peek::<Site>(HERE).await.unwrap().tightest().remaining(), 100);
+    assert_eq!(traffik.limiter::<Site>(HERE).peek().await.unwrap().tightest().remaining(), 100);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_refund_that_fails_leaves_a_refusal_that_tells_of_the_charge() {
     let reply = server.get("/").await;
     assert_eq!((reply.status, reply.problem("violated-policies")), (429, json!(["search"])));
     assert_eq!(reply.state(), Some(r#""site";r=94;t=3600, "search";r=0;t=60"#));
-    assert_eq!(traffik.peek::<Site>(HERE).await.unwrap().tightest().remaining(), 94);
+    assert_eq!(traffik.limiter::<Site>(HERE).peek().await.unwrap().tightest().remaining(), 94);
 
     backend.refunds_hang();
     let request = tokio::spawn(async move { server.get("/").await });

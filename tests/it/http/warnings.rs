@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, extract::Request, routing::get};
+use tests::admits;
 use traffik::{
     Client, ClientIp, ForwardedHeader, Settings, Throttled, Traffik, TraffikBuilder,
     backend::MemoryBackend,
@@ -196,10 +197,10 @@ async fn requests_from_nowhere_are_told_once_a_second_and_refused_each() {
 async fn a_cost_that_never_fits_is_told_once() {
     let (log, _guard) = Log::begin();
     let silenced = builder().0.silence(Warning::CostNeverFits).register::<TooDear>().build().unwrap();
-    assert!(!silenced.hit::<TooDear>("alice").await.unwrap().is_admitted());
+    assert!(!admits::<TooDear>(&silenced, "alice").await.unwrap());
     assert_eq!(told(&log, Warning::CostNeverFits), 0);
     let traffik = builder().0.register::<TooDear>().build().unwrap();
-    assert!(!traffik.hit::<TooDear>("alice").await.unwrap().is_admitted());
+    assert!(!admits::<TooDear>(&traffik, "alice").await.unwrap());
     assert_eq!(told(&log, Warning::CostNeverFits), 1);
     assert!(log.text().contains("uid=\"too-dear\" cost=6 capacity=5"), "{}", log.text());
 }
@@ -212,7 +213,7 @@ async fn a_store_that_is_full_is_told_as_often_as_its_losses_double() {
         let backend = builder.build().unwrap();
         let traffik = Traffik::new(backend.clone()).unwrap();
         for client in 0..200 {
-            assert!(traffik.hit::<Search>(client).await.unwrap().is_admitted());
+            assert!(admits::<Search>(&traffik, client).await.unwrap());
         }
         assert!((128..256).contains(&backend.evictions()), "{}", backend.evictions());
         assert_eq!(told(&log, Warning::MemoryFull), times);

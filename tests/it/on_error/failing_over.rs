@@ -9,9 +9,10 @@ use axum::{
     http::{HeaderValue, request::Parts},
     routing::get,
 };
+use tests::{admits, refused};
 use tower::ServiceExt;
 use traffik::{
-    DefaultIdentity, Error, Rate, Rule, Settings, Throttle, Throttled, Traffik,
+    CheckError, DefaultIdentity, Error, Limits, Rate, Rule, Settings, Throttle, Throttled, Traffik,
     backend::{Backend, BackendError, MemoryBackend},
     breaker::{BreakerState, CircuitBreaker},
     on_error::{Allow, Failover, Fallback},
@@ -37,69 +38,73 @@ async fn a_fallback_decides_about_what_the_first_does_not() {
     let clock = ManualClock::new();
     let spare = store(&clock);
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Fallback::to(spare.clone())));
-    assert!(!traffik.hit::<(Two, Five)>("alice").await.unwrap().is_from_fallback());
+    assert!(!traffik.limiter::<(Two, Five)>("alice").check().await.unwrap().is_from_fallback());
 
     backend.is(Mood::Fails);
     for admitted in [true, true, false] {
-        let charge = traffik.hit::<(Two, Five)>("alice").await.unwrap();
-        assert!(charge.is_from_fallback() && charge.iter().all(|limit| limit.is_from_fallback() && limit.is_counted()));
-        assert_eq!(charge.is_admitted(), admitted);
+        let check = traffik.limiter::<(Two, Five)>("alice").check().await;
+        let limits = if admitted { Limits::clone(&check.unwrap()) } else { Limits::clone(&refused(check)) };
+        assert!(limits.is_from_fallback() && limits.iter().all(|limit| limit.is_from_fallback() && limit.is_counted()));
     }
     assert_eq!((backend.asked(), spare.len()), (4, 2), "the first is asked each time");
 
     backend.is(Mood::Answers);
-    let charge = traffik.hit::<(Two, Five)>("bob").await.unwrap();
-    assert!(charge.is_admitted() && !charge.is_from_fallback());
+    let permit = traffik.limiter::<(Two, Five)>("bob").check().await.unwrap();
+    assert!(!permit.is_from_fallback());
 }
 
 #[tokio::test]
 async fn what_the_fallback_charged_is_given_back_to_it() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     backend.is(Mood::Fails);
-    traffik.hit::<Two>("alice").await.unwrap();
-    let charge = traffik.hit::<Two>("alice").await.unwrap();
-    assert_eq!(charge.tightest().remaining(), 0);
+    let _ = traffik.limiter::<Two>("alice").check().await.unwrap();
+    let permit = traffik.limiter::<Two>("alice").check().await.unwrap();
+    assert_eq!(permit.tightest().remaining(), 0);
 
     backend.is(Mood::Answers);
-    charge.refund().await.unwrap();
+    permit.refund().await.unwrap();
     backend.is(Mood::Fails);
-    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
+    assert_eq!(traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(), 1);
     traffik.reset::<Two>("alice").await.unwrap_err();
-    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 2, "it is reset all the same");
+    assert_eq!(
+        traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(),
+        2,
+        "it is reset all the same"
+    );
 }
 
 #[tokio::test]
 async fn it_is_given_back_there_whatever_limit_is_written_first() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
-    assert!(!traffik.hit::<Two>("alice").await.unwrap().is_from_fallback());
+    assert!(!traffik.limiter::<Two>("alice").check().await.unwrap().is_from_fallback());
     backend.is(Mood::Fails);
-    let charge = traffik.hit::<(Free, Two)>("alice").await.unwrap();
-    assert!(charge.is_from_fallback());
+    let permit = traffik.limiter::<(Free, Two)>("alice").check().await.unwrap();
+    assert!(permit.is_from_fallback());
 
     // The first charged nothing of it.
     backend.is(Mood::Answers);
-    charge.refund().await.unwrap();
-    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
+    permit.refund().await.unwrap();
+    assert_eq!(traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(), 1);
     backend.is(Mood::Fails);
-    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 2);
+    assert_eq!(traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(), 2);
 }
 
 #[tokio::test]
 async fn a_share_is_a_part_of_each_limit_and_a_dear_request_costs_all_of_it() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock)).share(4)));
-    assert_eq!(traffik.hit::<Dear>("alice").await.unwrap().tightest().remaining(), 13);
+    assert_eq!(traffik.limiter::<Dear>("alice").check().await.unwrap().tightest().remaining(), 13);
 
     backend.is(Mood::Fails);
-    let charge = traffik.hit::<(Five, Two)>("alice").await.unwrap();
-    assert_eq!(charge.iter().map(traffik::Limit::capacity).collect::<Vec<_>>(), [1, 1]);
-    assert!(charge.is_admitted() && !traffik.hit::<(Five, Two)>("alice").await.unwrap().is_admitted());
-    charge.refund().await.unwrap();
-    assert!(traffik.hit::<(Five, Two)>("alice").await.unwrap().is_admitted());
+    let permit = traffik.limiter::<(Five, Two)>("alice").check().await.unwrap();
+    assert_eq!(permit.iter().map(traffik::Limit::capacity).collect::<Vec<_>>(), [1, 1]);
+    assert!(!admits::<(Five, Two)>(&traffik, "alice").await.unwrap());
+    permit.refund().await.unwrap();
+    assert!(admits::<(Five, Two)>(&traffik, "alice").await.unwrap());
 
-    let dear = traffik.hit::<Dear>("alice").await.unwrap();
+    let dear = traffik.limiter::<Dear>("alice").check().await.unwrap();
     let limit = dear.tightest();
     assert!(dear.is_admitted() && limit.capacity() == 5 && limit.cost() == 5 && limit.remaining() == 0, "{limit:?}");
-    let refused = traffik.hit::<Dear>("alice").await.unwrap();
+    let refused = traffik.limiter::<Dear>("alice").check().await.unwrap();
     assert_eq!(refused.tightest().retry_after(), Some(MINUTE));
 }
 
@@ -108,7 +113,8 @@ async fn a_fallback_decides_within_the_time_that_a_request_has() {
     let (traffik, backend, clock) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     backend.is(Mood::ChargesAndHangs);
     let app = traffik.clone();
-    let call = tokio::spawn(async move { app.hit::<Two>("alice").await.map(|charge| charge.is_from_fallback()) });
+    let call =
+        tokio::spawn(async move { app.limiter::<Two>("alice").check().await.map(|permit| permit.is_from_fallback()) });
     advance(&clock, Duration::from_micros(74_999)).await;
     assert!(!call.is_finished());
     advance(&clock, Duration::from_micros(1)).await;
@@ -116,7 +122,7 @@ async fn a_fallback_decides_within_the_time_that_a_request_has() {
 
     // What the first was charged without saying so stays counted.
     backend.is(Mood::Answers);
-    assert_eq!(traffik.peek::<Two>("alice").await.unwrap().tightest().remaining(), 1);
+    assert_eq!(traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(), 1);
 }
 
 #[tokio::test]
@@ -127,12 +133,12 @@ async fn a_fallback_that_hangs_too_is_an_error_when_the_time_is_up() {
     let first = Moody::new(&clock);
     first.is(Mood::Hangs);
     let traffik = Traffik::builder(first).on_error(Fallback::to(spare)).build().unwrap();
-    let call = tokio::spawn(async move { traffik.hit::<Two>("alice").await.map(drop) });
+    let call = tokio::spawn(async move { traffik.limiter::<Two>("alice").check().await.map(drop) });
     advance(&clock, Duration::from_millis(75)).await;
     advance(&clock, Duration::from_micros(24_999)).await;
     assert!(!call.is_finished());
     advance(&clock, Duration::from_micros(1)).await;
-    assert!(matches!(call.await.unwrap(), Err(Error::Backend(BackendError::Timeout(_)))));
+    assert!(matches!(call.await.unwrap(), Err(CheckError::Failed(Error::Backend(BackendError::Timeout(_))))));
 }
 
 #[tokio::test]
@@ -144,7 +150,10 @@ async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
     backend.is(Mood::Hangs);
     for _ in 0..3 {
         let app = traffik.clone();
-        let call = tokio::spawn(async move { app.hit::<Five>("alice").await.map(|charge| charge.is_from_fallback()) });
+        let call =
+            tokio::spawn(
+                async move { app.limiter::<Five>("alice").check().await.map(|permit| permit.is_from_fallback()) },
+            );
         advance(&clock, Duration::from_millis(75)).await;
         assert!(call.await.unwrap().unwrap());
     }
@@ -152,9 +161,9 @@ async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
 
     // Time stands still, and each is decided all the same.
     for client in 0..100_u64 {
-        assert!(traffik.hit::<Five>(client).await.unwrap().is_from_fallback());
+        assert!(traffik.limiter::<Five>(client).check().await.unwrap().is_from_fallback());
     }
-    assert!(traffik.peek::<Five>("alice").await.unwrap().is_from_fallback());
+    assert!(traffik.limiter::<Five>("alice").peek().await.unwrap().is_from_fallback());
     assert_eq!(backend.asked(), 3);
 }
 
@@ -164,10 +173,9 @@ async fn a_backend_that_answers_is_asked_and_the_fallback_is_not() {
     let spare = store(&clock);
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Failover::to(spare.clone())));
     for _ in 0..5 {
-        assert!(traffik.hit::<Five>("alice").await.unwrap().is_admitted());
+        assert!(admits::<Five>(&traffik, "alice").await.unwrap());
     }
-    let refused = traffik.hit::<Five>("alice").await.unwrap();
-    assert!(!refused.is_admitted() && !refused.is_from_fallback());
+    assert!(!refused(traffik.limiter::<Five>("alice").check().await).is_from_fallback());
     assert_eq!((backend.asked(), spare.len()), (6, 0));
 }
 
@@ -177,7 +185,7 @@ async fn a_fallback_is_cleared_and_closed_with_the_app() {
     let spare = store(&clock);
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Failover::to(spare.clone())));
     backend.is(Mood::Fails);
-    traffik.hit::<Five>("alice").await.unwrap();
+    let _ = traffik.limiter::<Five>("alice").check().await.unwrap();
     assert_eq!(spare.len(), 1);
     traffik.clear().await.unwrap();
     assert!(spare.is_empty());
@@ -185,14 +193,15 @@ async fn a_fallback_is_cleared_and_closed_with_the_app() {
     traffik.close().await.unwrap();
     assert!(matches!(spare.clear().await, Err(BackendError::Closed)));
     backend.is(Mood::Answers);
-    assert!(matches!(traffik.hit::<Five>("alice").await, Err(Error::Backend(BackendError::Closed))));
+    let error = traffik.limiter::<Five>("alice").check().await.unwrap_err();
+    assert!(matches!(error, CheckError::Failed(Error::Backend(BackendError::Closed))), "{error}");
 }
 
 #[tokio::test]
 async fn the_fallback_of_a_throttle_is_cleared_and_closed_with_the_app_too() {
     let (traffik, backend, _) = app(|builder, _| builder);
     backend.is(Mood::Fails);
-    assert!(traffik.hit::<WithOwn>("alice").await.unwrap().is_from_fallback());
+    assert!(traffik.limiter::<WithOwn>("alice").check().await.unwrap().is_from_fallback());
     assert_eq!(OWN.len(), 1);
     traffik.clear().await.unwrap();
     assert!(OWN.is_empty());
@@ -211,10 +220,10 @@ async fn one_backend_that_fails_keeps_nobody_from_another() {
         .build()
         .unwrap();
     local.is(Mood::Fails);
-    assert!(traffik.hit::<Local>("alice").await.unwrap().is_from_fallback());
-    assert!(traffik.hit::<Local>("alice").await.unwrap().is_from_fallback());
+    assert!(traffik.limiter::<Local>("alice").check().await.unwrap().is_from_fallback());
+    assert!(traffik.limiter::<Local>("alice").check().await.unwrap().is_from_fallback());
     assert_eq!((local.asked(), breaker.state()), (1, BreakerState::Closed));
-    assert!(!traffik.hit::<Five>("alice").await.unwrap().is_from_fallback());
+    assert!(!traffik.limiter::<Five>("alice").check().await.unwrap().is_from_fallback());
 }
 
 /// The fallback of a throttle that does not apply to all requests.

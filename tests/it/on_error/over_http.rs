@@ -112,7 +112,7 @@ async fn a_later_refusal_gives_back_to_the_fallback_what_it_charged() {
         assert_eq!(get_from(&routes, "/both").await.0, expected);
     }
     let peer = "203.0.113.7:50000".parse::<SocketAddr>().unwrap().ip();
-    let limits = traffik.peek::<Five>(peer).await.unwrap();
+    let limits = traffik.limiter::<Five>(peer).peek().await.unwrap();
     assert_eq!((limits.is_from_fallback(), limits.tightest().remaining().units()), (true, Some(3)));
 }
 

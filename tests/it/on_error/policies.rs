@@ -8,7 +8,7 @@ use std::{
 };
 
 use traffik::{
-    Client, EXEMPTED, Error, Rate, Throttles, Traffik,
+    CheckError, Client, EXEMPTED, Error, Rate, Throttles, Traffik,
     backend::BackendError,
     on_error::{Allow, Failure, Raise, Refuse, Resolution},
 };
@@ -18,15 +18,15 @@ use super::{
     backends::{Mood, advance, app},
 };
 
-/// What comes of a hit: how it was admitted, or why it was not.
+/// Returns how a check ends.
 async fn outcome<T: Throttles>(traffik: &Traffik) -> &'static str {
-    match traffik.hit::<T>("alice").await {
-        Ok(charge) if charge.is_unchecked() => "unchecked",
-        Ok(charge) if charge.is_admitted() => "admitted",
-        Ok(_) => "limited",
-        Err(Error::Backend(BackendError::Closed)) => "closed",
-        Err(Error::Backend(_)) => "refused",
-        Err(Error::Raised(_)) => "raised",
+    match traffik.limiter::<T>("alice").check().await {
+        Ok(permit) if permit.is_unchecked() => "unchecked",
+        Ok(_) => "admitted",
+        Err(CheckError::Refused(_)) => "limited",
+        Err(CheckError::Failed(Error::Backend(BackendError::Closed))) => "closed",
+        Err(CheckError::Failed(Error::Backend(_))) => "refused",
+        Err(CheckError::Failed(Error::Raised(_))) => "raised",
         Err(_) => "else",
     }
 }
@@ -37,9 +37,9 @@ async fn allowed_requests_are_counted_nowhere_and_only_while_there_is_no_answer(
     assert_eq!(outcome::<Two>(&traffik).await, "admitted");
     backend.is(Mood::Fails);
     for _ in 0..9 {
-        let charge = traffik.hit::<(Two, Five)>("alice").await.unwrap();
-        assert!(charge.is_admitted() && charge.iter().all(|limit| !limit.is_counted() && limit.is_unchecked()));
-        charge.refund().await.unwrap();
+        let permit = traffik.limiter::<(Two, Five)>("alice").check().await.unwrap();
+        assert!(permit.iter().all(|limit| !limit.is_counted() && limit.is_unchecked()));
+        permit.refund().await.unwrap();
     }
     backend.is(Mood::Answers);
     assert_eq!(outcome::<Two>(&traffik).await, "admitted");
@@ -56,8 +56,11 @@ async fn refused_unless_told_otherwise_and_raised_with_the_error() {
     }
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
     backend.is(Mood::Fails);
-    let error = traffik.hit::<Two>("alice").await.unwrap_err();
-    assert!(matches!(&error, Error::Raised(_)) && error.to_string().contains("the connection was lost"), "{error}");
+    let error = traffik.limiter::<Two>("alice").check().await.unwrap_err();
+    assert!(
+        matches!(&error, CheckError::Failed(Error::Raised(_))) && error.to_string().contains("the connection was lost"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -65,8 +68,8 @@ async fn what_needs_no_backend_is_not_touched_by_its_loss() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
     backend.is(Mood::Fails);
     assert_eq!(outcome::<Free>(&traffik).await, "admitted");
-    let charge = traffik.hit::<Two>(EXEMPTED).await.unwrap();
-    assert!(charge.is_admitted() && !charge.is_unchecked());
+    let permit = traffik.limiter::<Two>(EXEMPTED).check().await.unwrap();
+    assert!(!permit.is_unchecked());
     assert_eq!(backend.asked(), 0);
 }
 
@@ -129,26 +132,29 @@ async fn a_function_refuses_for_a_time_or_returns_an_error() {
     };
     let (traffik, backend, _) = app(|builder, _| builder.on_error(by_client));
     backend.is(Mood::Fails);
-    match traffik.hit::<Five>("alice").await {
-        Err(Error::Refused { retry_after, error, .. }) => {
+    match traffik.limiter::<Five>("alice").check().await {
+        Err(CheckError::Failed(Error::Refused { retry_after, error, .. })) => {
             assert_eq!(retry_after, Duration::from_secs(30));
             assert!(matches!(*error, BackendError::Unavailable(_)));
         }
         other => panic!("{other:?}"),
     }
-    let raised = traffik.hit::<Five>("bob").await.unwrap_err();
-    assert!(matches!(&raised, Error::Raised(error) if error.to_string() == "nobody knows him"), "{raised}");
+    let raised = traffik.limiter::<Five>("bob").check().await.unwrap_err();
+    assert!(
+        matches!(&raised, CheckError::Failed(Error::Raised(error)) if error.to_string() == "nobody knows him"),
+        "{raised}"
+    );
 }
 
 #[tokio::test]
 async fn a_function_has_the_time_that_the_backend_left() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(|_: Failure| pending::<Result<_, Infallible>>()));
     backend.is(Mood::Hangs);
-    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(drop) });
+    let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
     advance(&clock, Duration::from_millis(75)).await;
     advance(&clock, Duration::from_micros(24_999)).await;
     assert!(!call.is_finished());
     advance(&clock, Duration::from_micros(1)).await;
     assert!(call.is_finished());
-    assert!(matches!(call.await.unwrap(), Err(Error::Refused { .. })));
+    assert!(matches!(call.await.unwrap(), Err(CheckError::Failed(Error::Refused { .. }))));
 }

@@ -3,6 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use futures_util::FutureExt;
+use tests::{admits, refused};
 use traffik::{
     DefaultIdentity, Rate, Settings, Throttle, Traffik,
     backend::MemoryBackend,
@@ -33,7 +34,7 @@ fn failing_over() -> (Traffik, Moody, ManualClock, CircuitBreaker) {
 }
 
 async fn is_from_fallback(traffik: &Traffik, client: u64) -> bool {
-    traffik.hit::<Five>(client).await.is_ok_and(|charge| charge.is_from_fallback())
+    traffik.limiter::<Five>(client).check().await.is_ok_and(|permit| permit.is_from_fallback())
 }
 
 #[tokio::test]
@@ -75,7 +76,7 @@ async fn a_few_try_it_while_the_fallback_decides_about_the_others() {
     settle().await;
     assert_eq!(calls.iter().filter(|call| !call.is_finished()).count(), 2, "two try it, and nobody else waits");
     assert_eq!((backend.asked(), breaker.status().trials), (3, 2));
-    assert!(traffik.peek::<Five>(0_u64).await.unwrap().is_from_fallback(), "nobody waits who only looks");
+    assert!(traffik.limiter::<Five>(0_u64).peek().await.unwrap().is_from_fallback(), "nobody waits who only looks");
 
     advance(&clock, Duration::from_millis(75)).await;
     for call in calls {
@@ -108,7 +109,7 @@ async fn a_trial_whose_request_is_given_up_is_made_by_another() {
     assert!(!is_from_fallback(&traffik, 8).await);
     assert_eq!(breaker.state(), BreakerState::Closed);
     // What was charged for those who gave up stays counted.
-    assert_eq!(traffik.peek::<Five>(4_u64).await.unwrap().tightest().remaining(), 4);
+    assert_eq!(traffik.limiter::<Five>(4_u64).peek().await.unwrap().tightest().remaining(), 4);
 }
 
 #[tokio::test]
@@ -118,7 +119,7 @@ async fn kept_decisions_do_not_pin_the_app_on_its_fallback() {
     assert!(is_from_fallback(&traffik, 0).await);
     backend.is(Mood::Hangs);
     clock.advance(MINUTE / 2);
-    let mut kept: Vec<_> = (0..2).map(|client| Box::pin(traffik.hit::<Five>(client))).collect();
+    let mut kept: Vec<_> = (0..2).map(|client| Box::pin(traffik.limiter::<Five>(client).check())).collect();
     for decision in &mut kept {
         assert!(decision.now_or_never().is_none());
     }
@@ -143,30 +144,29 @@ async fn whom_the_fallback_refused_gets_no_fresh_start_inside_his_wait() {
     let (traffik, backend, clock, breaker) = failing_over();
     backend.is(Mood::Fails);
     for _ in 0..2 {
-        assert!(traffik.hit::<Two>("alice").await.unwrap().is_admitted());
+        assert!(admits::<Two>(&traffik, "alice").await.unwrap());
     }
-    let refused = traffik.hit::<Two>("alice").await.unwrap();
-    assert_eq!(refused.tightest().retry_after(), Some(MINUTE));
+    assert_eq!(refused(traffik.limiter::<Two>("alice").check().await).retry_after(), Some(MINUTE));
 
     backend.is(Mood::Answers);
     clock.advance(MINUTE / 2);
     for client in ["bob", "carol"] {
-        assert!(!traffik.hit::<Two>(client).await.unwrap().is_from_fallback());
+        assert!(!traffik.limiter::<Two>(client).check().await.unwrap().is_from_fallback());
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
     let asked = backend.asked();
     for _ in 0..3 {
-        let refused = traffik.hit::<(Five, Two)>("alice").await.unwrap();
-        assert!(!refused.is_admitted() && refused.is_from_fallback());
-        assert_eq!(refused.tightest().retry_after(), Some(MINUTE / 2));
+        let refused = refused(traffik.limiter::<(Five, Two)>("alice").check().await);
+        assert!(refused.is_from_fallback());
+        assert_eq!(refused.retry_after(), Some(MINUTE / 2));
     }
     assert_eq!(backend.asked(), asked);
-    assert!(!traffik.hit::<Five>("alice").await.unwrap().is_from_fallback(), "another limit of hers");
-    assert!(!traffik.hit::<Two>("bob").await.unwrap().is_from_fallback(), "another client");
+    assert!(!traffik.limiter::<Five>("alice").check().await.unwrap().is_from_fallback(), "another limit of hers");
+    assert!(!traffik.limiter::<Two>("bob").check().await.unwrap().is_from_fallback(), "another client");
 
     clock.advance(MINUTE / 2);
-    let charge = traffik.hit::<Two>("alice").await.unwrap();
-    assert!(charge.is_admitted() && !charge.is_from_fallback());
+    let permit = traffik.limiter::<Two>("alice").check().await.unwrap();
+    assert!(!permit.is_from_fallback());
 }
 
 #[tokio::test]
@@ -174,15 +174,15 @@ async fn without_a_breaker_neither() {
     let (traffik, backend, clock) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     backend.is(Mood::Fails);
     for admitted in [true, true, false] {
-        assert_eq!(traffik.hit::<Two>("alice").await.unwrap().is_admitted(), admitted);
+        assert_eq!(admits::<Two>(&traffik, "alice").await.unwrap(), admitted);
     }
     let asked = backend.asked();
     backend.is(Mood::Answers);
-    assert!(!traffik.hit::<Two>("alice").await.unwrap().is_admitted());
-    assert!(!traffik.peek::<Two>("alice").await.unwrap().is_admitted(), "what is told is what holds");
+    assert!(!admits::<Two>(&traffik, "alice").await.unwrap());
+    assert!(!traffik.limiter::<Two>("alice").peek().await.unwrap().is_admitted(), "what is told is what holds");
     assert_eq!(backend.asked(), asked);
     clock.advance(MINUTE);
-    assert!(!traffik.hit::<Two>("alice").await.unwrap().is_from_fallback());
+    assert!(!traffik.limiter::<Two>("alice").check().await.unwrap().is_from_fallback());
 }
 
 /// The fallback of one throttle, by a clock that stands still.
@@ -197,14 +197,14 @@ async fn nor_together_with_a_limit_for_which_something_else_is_planned() {
     let (traffik, backend, clock) = app(|builder, _| builder);
     backend.is(Mood::Fails);
     for admitted in [true, false] {
-        assert_eq!(traffik.hit::<WithOwn>("alice").await.unwrap().is_admitted(), admitted);
+        assert_eq!(admits::<WithOwn>(&traffik, "alice").await.unwrap(), admitted);
     }
     backend.is(Mood::Answers);
-    assert!(!traffik.hit::<(Five, WithOwn)>("alice").await.unwrap().is_admitted());
-    assert!(!traffik.hit::<(Raised, WithOwn)>("alice").await.unwrap().is_admitted());
-    assert!(traffik.hit::<(Five, Raised)>("alice").await.unwrap().is_admitted());
+    assert!(!admits::<(Five, WithOwn)>(&traffik, "alice").await.unwrap());
+    assert!(!admits::<(Raised, WithOwn)>(&traffik, "alice").await.unwrap());
+    assert!(admits::<(Five, Raised)>(&traffik, "alice").await.unwrap());
     clock.advance(MINUTE);
-    assert!(traffik.hit::<(Five, WithOwn)>("alice").await.unwrap().is_admitted());
+    assert!(admits::<(Five, WithOwn)>(&traffik, "alice").await.unwrap());
 }
 
 #[tokio::test]
@@ -215,15 +215,15 @@ async fn a_fallback_that_hangs_leaves_the_first_the_time_to_decide() {
     let traffik = Traffik::builder(backend.clone()).on_error(failover).build().unwrap();
     backend.is(Mood::Fails);
     for admitted in [true, true, false] {
-        assert_eq!(traffik.hit::<Two>("alice").await.unwrap().is_admitted(), admitted);
+        assert_eq!(admits::<Two>(&traffik, "alice").await.unwrap(), admitted);
     }
     backend.is(Mood::Slow);
     spare.is(Mood::Hangs);
-    let call = tokio::spawn(async move { traffik.hit::<Two>("alice").await });
+    let call = tokio::spawn(async move { traffik.limiter::<Two>("alice").check().await });
     advance(&clock, Duration::from_millis(25)).await;
     advance(&clock, Duration::from_millis(10)).await;
-    let charge = call.await.unwrap().unwrap();
-    assert!(charge.is_admitted() && !charge.is_from_fallback());
+    let permit = call.await.unwrap().unwrap();
+    assert!(!permit.is_from_fallback());
     assert_eq!(breaker.status().failures, 0);
 }
 
@@ -232,18 +232,18 @@ async fn a_reset_and_a_clear_end_the_wait_of_whom_the_fallback_refused() {
     for by_clear in [false, true] {
         let (traffik, backend, clock, _) = failing_over();
         backend.is(Mood::Fails);
-        for _ in 0..3 {
-            traffik.hit::<Two>("alice").await.unwrap();
+        for admitted in [true, true, false] {
+            assert_eq!(admits::<Two>(&traffik, "alice").await.unwrap(), admitted);
         }
         backend.is(Mood::Answers);
         clock.advance(MINUTE / 2);
-        assert!(!traffik.hit::<Two>("alice").await.unwrap().is_admitted());
+        assert!(!admits::<Two>(&traffik, "alice").await.unwrap());
         if by_clear {
             traffik.clear().await.unwrap();
         } else {
             traffik.reset::<Two>("alice").await.unwrap();
         }
-        let charge = traffik.hit::<Two>("alice").await.unwrap();
-        assert!(charge.is_admitted() && !charge.is_from_fallback());
+        let permit = traffik.limiter::<Two>("alice").check().await.unwrap();
+        assert!(!permit.is_from_fallback());
     }
 }

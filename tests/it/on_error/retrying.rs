@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use traffik::{
-    Error,
+    CheckError, Error,
     backend::{BackendError, MemoryBackend},
     breaker::CircuitBreaker,
     on_error::{Backoff, Failover, Retry},
@@ -24,14 +24,14 @@ fn retry(times: u32, pause: Duration) -> Retry {
 async fn what_did_not_run_is_tried_again_after_each_pause() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(2, 10 * MS)));
     backend.is(Mood::IsAway);
-    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(drop) });
+    let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
     advance(&clock, 9 * MS).await;
     assert_eq!(backend.asked(), 1);
     advance(&clock, MS).await;
     assert_eq!(backend.asked(), 2);
     advance(&clock, 10 * MS).await;
     let answer = call.await.unwrap();
-    assert!(matches!(answer, Err(Error::Backend(BackendError::NotRun(_)))), "{answer:?}");
+    assert!(matches!(answer, Err(CheckError::Failed(Error::Backend(BackendError::NotRun(_))))), "{answer:?}");
     assert_eq!(backend.asked(), 3);
 }
 
@@ -39,13 +39,13 @@ async fn what_did_not_run_is_tried_again_after_each_pause() {
 async fn a_request_that_gets_its_answer_by_that_is_charged_once() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(2, 10 * MS)));
     backend.is(Mood::IsAway);
-    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await });
+    let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await });
     settle().await;
     backend.is(Mood::Answers);
     advance(&clock, 10 * MS).await;
-    let charge = call.await.unwrap().unwrap();
-    assert!(charge.is_admitted() && !charge.is_from_fallback());
-    assert_eq!((charge.tightest().remaining().units(), backend.asked()), (Some(4), 2));
+    let permit = call.await.unwrap().unwrap();
+    assert!(!permit.is_from_fallback());
+    assert_eq!((permit.tightest().remaining().units(), backend.asked()), (Some(4), 2));
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn what_may_have_run_is_not_tried_again() {
     for mood in [Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs] {
         let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(5, MS)));
         backend.is(mood);
-        let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(drop) });
+        let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
         advance(&clock, 100 * MS).await;
         assert!(call.await.unwrap().is_err());
         assert_eq!(backend.asked(), 1, "{mood:?}");
@@ -64,10 +64,10 @@ async fn what_may_have_run_is_not_tried_again() {
 async fn a_pause_that_takes_longer_than_there_is_time_is_not_begun() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(9, 60 * MS)));
     backend.is(Mood::IsAway);
-    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(drop) });
+    let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
     advance(&clock, 60 * MS).await;
     assert!(call.is_finished());
-    assert!(matches!(call.await.unwrap(), Err(Error::Backend(BackendError::NotRun(_)))));
+    assert!(matches!(call.await.unwrap(), Err(CheckError::Failed(Error::Backend(BackendError::NotRun(_))))));
     assert_eq!(backend.asked(), 2);
 }
 
@@ -75,7 +75,7 @@ async fn a_pause_that_takes_longer_than_there_is_time_is_not_begun() {
 async fn attempts_and_pauses_take_no_longer_than_the_timeout_together() {
     let (traffik, backend, clock) = app(|builder, _| builder.backend_timeout(50 * MS).on_error(retry(1, 20 * MS)));
     backend.is(Mood::IsAway);
-    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(drop) });
+    let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
     settle().await;
     backend.is(Mood::Hangs);
     advance(&clock, 20 * MS).await;
@@ -83,7 +83,7 @@ async fn attempts_and_pauses_take_no_longer_than_the_timeout_together() {
     advance(&clock, 29 * MS).await;
     assert!(!call.is_finished());
     advance(&clock, MS).await;
-    assert!(matches!(call.await.unwrap(), Err(Error::Backend(BackendError::Timeout(_)))));
+    assert!(matches!(call.await.unwrap(), Err(CheckError::Failed(Error::Backend(BackendError::Timeout(_))))));
 }
 
 #[tokio::test]
@@ -94,7 +94,10 @@ async fn a_breaker_counts_a_request_and_not_its_retries() {
         builder.on_error(failover.retry(retry(3, MS)))
     });
     backend.is(Mood::IsAway);
-    let call = tokio::spawn(async move { traffik.hit::<Five>("alice").await.map(|charge| charge.is_from_fallback()) });
+    let call =
+        tokio::spawn(
+            async move { traffik.limiter::<Five>("alice").check().await.map(|permit| permit.is_from_fallback()) },
+        );
     for _ in 0..3 {
         advance(&clock, MS).await;
     }

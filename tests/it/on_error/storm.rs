@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use traffik::{
+    CheckError,
     breaker::{BreakerState, CircuitBreaker},
     clock::Clock,
     on_error::Failover,
@@ -42,8 +43,8 @@ async fn whatever_the_backend_does_each_request_is_answered_in_time() {
             let (app, by, client) = (traffik.clone(), clock.clone(), random.upto(19));
             let call = tokio::spawn(async move {
                 let asked = by.now();
-                let answer = app.hit::<Five>(client).await;
-                (answer.is_ok(), by.now().saturating_since(asked))
+                let answer = app.limiter::<Five>(client).check().await;
+                (!matches!(answer, Err(CheckError::Failed(_))), by.now().saturating_since(asked))
             });
             if random.upto(7) == 0 {
                 settle().await;
@@ -68,7 +69,7 @@ async fn whatever_the_backend_does_each_request_is_answered_in_time() {
         backend.is(Mood::Answers);
         clock.advance(200 * MS);
         for newcomer in 100..103_u64 {
-            assert!(!traffik.hit::<Five>(newcomer).await.unwrap().is_from_fallback(), "{seed}");
+            assert!(!traffik.limiter::<Five>(newcomer).check().await.unwrap().is_from_fallback(), "{seed}");
         }
         assert_eq!(breaker.state(), BreakerState::Closed, "{seed}");
     }

@@ -163,7 +163,7 @@ async fn refund_of_a_backend_that_decides_without_waiting_runs_once_if_it_waits(
     for is_elsewhere in [false, true] {
         let backend = Gated { decides_now: true, ..Gated::with_clock(&ManualClock::new()) };
         let (traffik, gate) = (Traffik::new(backend.clone())?, Arc::clone(&backend.gate));
-        let held = traffik.hit::<Two>("alice").await?;
+        let held = traffik.limiter::<Two>("alice").check().await?;
         backend.open(false);
         if is_elsewhere {
             // No runtime is entered there.
@@ -185,7 +185,7 @@ async fn refund_of_a_backend_that_decides_without_waiting_is_tried_again_if_it_d
     let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_secs(60)).build()?;
     for is_open in [true, false] {
         let begun = backend.gate.begun();
-        let held = traffik.hit::<Two>("alice").await?;
+        let held = traffik.limiter::<Two>("alice").check().await?;
         backend.open(is_open);
         backend.gate.does_not_run.store(true, Ordering::Relaxed);
         drop(held);
@@ -202,7 +202,7 @@ async fn refund_that_panics_does_not_panic_where_a_permit_is_dropped() -> Result
     let clock = ManualClock::new();
     let backend = Gated { decides_now: true, ..Gated::with_clock(&clock) };
     let traffik = Traffik::new(backend.clone())?;
-    let held = traffik.hit::<Two>("alice").await?;
+    let held = traffik.limiter::<Two>("alice").check().await?;
     backend.gate.panics.store(true, Ordering::Relaxed);
     drop(held);
     assert_eq!((backend.gate.begun(), free::<Two>(&traffik, "alice").await), (1, 1));
@@ -216,7 +216,7 @@ async fn renewal_that_panics_is_made_again_later() -> Result {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
     let (traffik, gate) = (Traffik::new(backend.clone())?, &backend.gate);
-    let held = traffik.hit::<Two>("alice").await?;
+    let held = traffik.limiter::<Two>("alice").check().await?;
     gate.panics.store(true, Ordering::Relaxed);
     clock.advance(Concurrency::LEASE / 3);
     until(&gate.begun, 1).await;
@@ -235,8 +235,8 @@ fn refund_whose_runtime_ends_is_finished_by_another_one() -> Result {
             let backend = Gated { decides_now, ..Gated::with_clock(&ManualClock::new()) };
             let (traffik, gate) = (Traffik::new(backend.clone())?, &backend.gate);
             let (ends, stays) = (runtime()?, runtime()?);
-            let held = ends.block_on(traffik.hit::<Two>("alice"))?;
-            let mut other = Some(stays.block_on(traffik.hit::<Two>("bob"))?);
+            let held = ends.block_on(traffik.limiter::<Two>("alice").check())?;
+            let mut other = Some(stays.block_on(traffik.limiter::<Two>("bob").check())?);
             if is_left {
                 // Nobody in the other runtime holds a place any more.
                 stays.block_on(async { drop(other.take()) });
@@ -265,8 +265,8 @@ fn refund_whose_runtime_ends_is_tried_again_by_another_one_if_it_did_not_run() -
     let backend = Gated::new(MemoryBackend::new("test"));
     let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_secs(60)).build()?;
     let (ends, stays) = (runtime()?, runtime()?);
-    let held = ends.block_on(traffik.hit::<Two>("alice"))?;
-    let _other = stays.block_on(traffik.hit::<Two>("bob"))?;
+    let held = ends.block_on(traffik.limiter::<Two>("alice").check())?;
+    let _other = stays.block_on(traffik.limiter::<Two>("bob").check())?;
     backend.open(false);
     backend.gate.does_not_run.store(true, Ordering::Relaxed);
     ends.block_on(async {
@@ -288,7 +288,7 @@ fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() ->
     let backend = Gated::with_clock(&ManualClock::new());
     let traffik = Traffik::new(backend.clone())?;
     let (ends, stays) = (runtime()?, runtime()?);
-    let held = ends.block_on(traffik.hit::<Two>("alice"))?;
+    let held = ends.block_on(traffik.limiter::<Two>("alice").check())?;
     // The runtime of the renewal task ends, and then the permit is dropped where another one is entered.
     drop(ends);
     stays.block_on(async {
@@ -305,9 +305,9 @@ fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
     let backend = Gated::with_clock(&ManualClock::new());
     let traffik = Traffik::new(backend.clone())?;
     let stays = runtime()?;
-    let held = traffik.hit::<Two>("alice").now_or_never().ok_or("it waits")??;
-    let _other = stays.block_on(traffik.hit::<Two>("bob"))?;
-    for held in [held, traffik.hit::<Two>("alice").now_or_never().ok_or("it waits")??] {
+    let held = traffik.limiter::<Two>("alice").check().now_or_never().ok_or("it waits")??;
+    let _other = stays.block_on(traffik.limiter::<Two>("bob").check())?;
+    for held in [held, traffik.limiter::<Two>("alice").check().now_or_never().ok_or("it waits")??] {
         let begun = backend.gate.begun();
         drop(held);
         stays.block_on(until(&backend.gate.ended, begun + 1));
@@ -318,12 +318,15 @@ fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
 
 /// A renewal that waits on a runtime that has ended, and a runtime that is left.
 fn interrupted_renewal()
--> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Charge; 2], Runtime), Box<dyn Error>> {
+-> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Permit; 2], Runtime), Box<dyn Error>> {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
     let traffik = Traffik::new(backend.clone())?;
     let (ends, stays) = (runtime()?, runtime()?);
-    let held = [ends.block_on(traffik.hit::<Two>("alice"))?, stays.block_on(traffik.hit::<Two>("bob"))?];
+    let held = [
+        ends.block_on(traffik.limiter::<Two>("alice").check())?,
+        stays.block_on(traffik.limiter::<Two>("bob").check())?,
+    ];
     backend.open(false);
     clock.advance(Concurrency::LEASE / 3);
     ends.block_on(until(&backend.gate.begun, 1));

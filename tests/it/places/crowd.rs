@@ -24,8 +24,7 @@ async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
         tasks.spawn(async move {
             let mut random = Random::new(seed);
             for _ in 0..times(20, 2000) {
-                let Ok(charge) = traffik.hit::<Ten>("alice").await else { return };
-                if charge.is_admitted() {
+                if let Ok(permit) = traffik.limiter::<Ten>("alice").check().await {
                     admitted.fetch_add(1, Ordering::Relaxed);
                     most.fetch_max(there.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
                     for _ in 0..random.upto(5) {
@@ -33,16 +32,16 @@ async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
                     }
                     there.fetch_sub(1, Ordering::AcqRel);
                     match random.upto(3) {
-                        0 => drop(charge.refund().await),
+                        0 => drop(permit.refund().await),
                         1 => {
                             let leaves = tokio::spawn(async move {
-                                let _held = charge;
+                                let _held = permit;
                                 std::future::pending::<()>().await;
                             });
                             leaves.abort();
                             let _ = leaves.await;
                         }
-                        _ => drop(charge),
+                        _ => drop(permit),
                     }
                 }
                 tokio::task::yield_now().await;

@@ -1,6 +1,7 @@
 //! Without a request at hand.
 
-use traffik::{Rate, Traffik, backend::MemoryBackend, strategy::Concurrency};
+use tests::{admits, refused};
+use traffik::{Limits, Rate, Traffik, backend::MemoryBackend, strategy::Concurrency};
 
 use super::{Result, free, places};
 use crate::http::app::{throttle, traffik};
@@ -12,9 +13,9 @@ throttle!(Once, "once", "1/min");
 #[tokio::test]
 async fn a_place_is_held_until_it_is_dropped() -> Result {
     let (traffik, _) = traffik();
-    let (first, second) = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
-    let refused = traffik.hit::<Two>("alice").await?;
-    assert!(first.is_admitted() && second.is_admitted() && !refused.is_admitted());
+    let (first, second) =
+        (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
+    let refused = refused(traffik.limiter::<Two>("alice").check().await);
     assert_eq!(free::<Two>(&traffik, "bob").await, 2);
     drop(refused);
     assert_eq!(free::<Two>(&traffik, "alice").await, 0);
@@ -28,9 +29,9 @@ async fn a_place_is_held_until_it_is_dropped() -> Result {
 #[tokio::test]
 async fn clones_hold_one_place_until_the_last_is_gone() -> Result {
     let (traffik, _) = traffik();
-    let charge = traffik.hit::<Two>("alice").await?;
-    let (limits, limit) = (charge.limits().clone(), charge.tightest().clone());
-    drop(charge);
+    let permit = traffik.limiter::<Two>("alice").check().await?;
+    let (limits, limit) = (Limits::clone(&permit), permit.tightest().clone());
+    drop(permit);
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     drop(limits);
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
@@ -42,8 +43,8 @@ async fn clones_hold_one_place_until_the_last_is_gone() -> Result {
 #[tokio::test]
 async fn a_refund_gives_it_back_once() -> Result {
     let (traffik, _) = traffik();
-    let (one, other) = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
-    let clone = one.limits().clone();
+    let (one, other) = (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
+    let clone = Limits::clone(&one);
     one.refund().await?;
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     // Both were charged at one time, and this one is somebody else's.
@@ -57,17 +58,16 @@ async fn a_refund_gives_it_back_once() -> Result {
 #[tokio::test]
 async fn with_a_rate_it_is_one_decision_and_on_a_refusal_of_either_nothing_is_held() -> Result {
     let (traffik, _) = traffik();
-    let both = traffik.hit::<(Two, Once)>("alice").await?;
-    assert!(both.is_admitted());
+    let both = traffik.limiter::<(Two, Once)>("alice").check().await?;
     for _ in 0..3 {
-        assert!(!traffik.hit::<(Two, Once)>("alice").await?.is_admitted());
+        assert!(!admits::<(Two, Once)>(&traffik, "alice").await?);
         assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     }
     drop(both);
     assert_eq!((free::<Two>(&traffik, "alice").await, free::<Once>(&traffik, "alice").await), (2, 0));
 
-    let _held = (traffik.hit::<Two>("bob").await?, traffik.hit::<Two>("bob").await?);
-    assert!(!traffik.hit::<(Once, Three, Two)>("bob").await?.is_admitted());
+    let _held = (traffik.limiter::<Two>("bob").check().await?, traffik.limiter::<Two>("bob").check().await?);
+    assert!(!admits::<(Once, Three, Two)>(&traffik, "bob").await?);
     assert_eq!((free::<Once>(&traffik, "bob").await, free::<Three>(&traffik, "bob").await), (1, 3));
     Ok(())
 }
@@ -75,12 +75,12 @@ async fn with_a_rate_it_is_one_decision_and_on_a_refusal_of_either_nothing_is_he
 #[tokio::test]
 async fn a_look_holds_nothing() -> Result {
     let (traffik, _) = traffik();
-    let looks = (traffik.peek::<Two>("alice").await?, traffik.peek::<Two>("alice").await?);
+    let looks = (traffik.limiter::<Two>("alice").peek().await?, traffik.limiter::<Two>("alice").peek().await?);
     assert_eq!(looks.0.tightest().remaining(), 2);
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
     drop(looks);
-    let _held = traffik.hit::<Two>("alice").await?;
-    drop(traffik.peek::<Two>("alice").await?);
+    let _held = traffik.limiter::<Two>("alice").check().await?;
+    drop(traffik.limiter::<Two>("alice").peek().await?);
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     Ok(())
 }
@@ -88,15 +88,15 @@ async fn a_look_holds_nothing() -> Result {
 #[tokio::test]
 async fn it_is_held_by_a_panic_and_an_aborted_task_no_longer_than_they_last() -> Result {
     let (traffik, _) = traffik();
-    let charge = traffik.hit::<Two>("alice").await?;
+    let permit = traffik.limiter::<Two>("alice").check().await?;
     let panics = tokio::spawn(async move {
-        let _held = charge;
+        let _held = permit;
         assert_eq!(1 + 1, 3, "this is meant to be");
     });
     assert!(panics.await.is_err_and(|error| error.is_panic()));
-    let charge = traffik.hit::<Two>("alice").await?;
+    let permit = traffik.limiter::<Two>("alice").check().await?;
     let stuck = tokio::spawn(async move {
-        let _held = charge;
+        let _held = permit;
         std::future::pending::<()>().await;
     });
     super::settle().await;
@@ -113,19 +113,19 @@ fn without_a_runtime_it_is_held_for_a_lease() -> Result {
     let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     // A backend in memory waits for nothing, and so any executor will do.
-    let mut hit = std::pin::pin!(traffik.hit::<Two>("alice"));
+    let mut hit = std::pin::pin!(traffik.limiter::<Two>("alice").check());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(charge) = hit.as_mut().poll(&mut context) else { panic!("it has to wait") };
-    let charge = charge?;
+    let std::task::Poll::Ready(permit) = hit.as_mut().poll(&mut context) else { panic!("it has to wait") };
+    let permit = permit?;
     assert_eq!(runtime.block_on(free::<Two>(&traffik, "alice")), 1);
     clock.advance(Concurrency::LEASE);
     assert_eq!(runtime.block_on(free::<Two>(&traffik, "alice")), 2);
-    drop(charge);
-    let charge = runtime.block_on(traffik.hit::<Two>("alice"))?;
-    assert_eq!(charge.tightest().rate(), Rate::literal("2/30s"));
+    drop(permit);
+    let permit = runtime.block_on(traffik.limiter::<Two>("alice").check())?;
+    assert_eq!(permit.tightest().rate(), Rate::literal("2/30s"));
     // Its runtime is gone before it is.
     drop(runtime);
-    drop(charge);
+    drop(permit);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     assert_eq!(runtime.block_on(free::<Two>(&traffik, "alice")), 2);
     Ok(())
@@ -134,7 +134,7 @@ fn without_a_runtime_it_is_held_for_a_lease() -> Result {
 #[tokio::test]
 async fn a_reset_frees_all_places_and_who_is_there_takes_one_again_as_his_lease_is_renewed() -> Result {
     let (traffik, clock) = traffik();
-    let held = traffik.hit::<Two>("alice").await?;
+    let held = traffik.limiter::<Two>("alice").check().await?;
     super::settle().await;
     traffik.reset::<Two>("alice").await?;
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);

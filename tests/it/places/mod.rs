@@ -33,7 +33,11 @@ use places;
 
 /// How many places are free.
 async fn free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::Client>) -> u64 {
-    traffik.peek::<T>(client).await.map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
+    traffik
+        .limiter::<T>(client)
+        .peek()
+        .await
+        .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
 /// Waits until so many are free, by the clock on the wall: what is told of here is a moment away.

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use tests::admits;
 use tracing::Instrument;
 use traffik::{
     Traffik,
@@ -40,7 +41,7 @@ async fn pass(clock: &ManualClock, time: Duration) {
 async fn a_failure_that_ends_within_the_lease_is_not_noticed() -> Result {
     for mood in [Mood::IsAway, Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs] {
         let (traffik, moody, clock) = app();
-        let held = traffik.hit::<Two>("alice").await?;
+        let held = traffik.limiter::<Two>("alice").check().await?;
         settle().await;
         for _ in 0..5 {
             moody.is(mood);
@@ -59,16 +60,15 @@ async fn a_failure_that_ends_within_the_lease_is_not_noticed() -> Result {
 #[tokio::test]
 async fn after_one_that_took_longer_he_takes_a_place_again_as_soon_as_there_is_one() -> Result {
     let (traffik, moody, clock) = app();
-    let held = traffik.hit::<Two>("alice").await?;
+    let held = traffik.limiter::<Two>("alice").check().await?;
     settle().await;
     moody.is(Mood::IsAway);
     pass(&clock, THIRD * 4).await;
     moody.is(Mood::Answers);
     // Others were faster.
-    let others = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
-    assert!(others.0.is_admitted() && others.1.is_admitted());
+    let others = (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
     pass(&clock, THIRD * 6).await;
-    assert!(!traffik.hit::<Two>("alice").await?.is_admitted());
+    assert!(!admits::<Two>(&traffik, "alice").await?);
     drop(others.0);
     pass(&clock, THIRD).await;
     assert_eq!(free::<Two>(&traffik, "alice").await, 0, "there are two of them");
@@ -82,7 +82,7 @@ async fn after_one_that_took_longer_he_takes_a_place_again_as_soon_as_there_is_o
 async fn what_surely_did_not_run_is_given_back_a_moment_later_and_else_once_the_lease_ends() -> Result {
     let (traffik, moody, clock) = app();
     for (mood, then) in [(Mood::IsAway, 2), (Mood::Fails, 1)] {
-        let held = traffik.hit::<Two>("alice").await?;
+        let held = traffik.limiter::<Two>("alice").check().await?;
         settle().await;
         moody.is(mood);
         drop(held);
@@ -105,11 +105,11 @@ async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
         let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(on_error);
         let traffik = builder.build()?;
         moody.is(Mood::IsAway);
-        let held = traffik.hit::<Two>("alice").await?;
-        assert!(held.is_admitted() && held.is_from_fallback());
+        let held = traffik.limiter::<Two>("alice").check().await?;
+        assert!(held.is_from_fallback());
         assert_eq!(free::<Two>(&traffik, "alice").await, 1);
         moody.is(Mood::Answers);
-        let first = traffik.hit::<Two>("alice").await?;
+        let first = traffik.limiter::<Two>("alice").check().await?;
         assert!(!first.is_from_fallback());
         pass(&clock, THIRD * 8).await;
         assert_eq!(free::<Two>(&traffik, "alice").await, 1);
@@ -132,8 +132,8 @@ async fn who_is_let_through_uncounted_holds_nothing() -> Result {
     let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(Allow);
     let traffik = builder.build()?;
     moody.is(Mood::Fails);
-    let (one, other) = (traffik.hit::<Two>("alice").await?, traffik.hit::<Two>("alice").await?);
-    let third = traffik.hit::<Two>("alice").await?;
+    let (one, other) = (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
+    let third = traffik.limiter::<Two>("alice").check().await?;
     assert!(one.is_unchecked() && other.is_unchecked() && third.is_unchecked());
     moody.is(Mood::Answers);
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
@@ -149,8 +149,9 @@ async fn failure_is_logged_in_the_span_of_the_caller() -> Result {
     let moody = Moody::new(&clock);
     let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(Allow).build()?;
     moody.is(Mood::Fails);
-    let charge = traffik.hit::<Two>("alice").instrument(tracing::info_span!("request", number = 17)).await?;
-    assert!(charge.is_unchecked());
+    let permit =
+        traffik.limiter::<Two>("alice").check().instrument(tracing::info_span!("request", number = 17)).await?;
+    assert!(permit.is_unchecked());
     let text = log.text();
     let line = text.lines().find(|line| line.contains("a backend gives no answer")).unwrap_or_default();
     assert!(line.contains("request{number=17}"), "{text}");
@@ -162,7 +163,7 @@ async fn who_stops_waiting_for_the_answer_holds_nothing() -> Result {
     let (traffik, moody, clock) = app();
     moody.is(Mood::ChargesAndIsSlow);
     let asking = traffik.clone();
-    let impatient = tokio::spawn(async move { asking.hit::<Two>("alice").await.map(|held| held.is_admitted()) });
+    let impatient = tokio::spawn(async move { asking.limiter::<Two>("alice").check().await.is_ok() });
     settle().await;
     impatient.abort();
     assert!(impatient.await.is_err_and(|error| error.is_cancelled()));
@@ -184,7 +185,7 @@ async fn a_function_that_panics_is_the_users_own() -> Result {
     };
     let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(panics).build()?;
     moody.is(Mood::Fails);
-    let hit = tokio::spawn(async move { traffik.hit::<Two>("alice").await.map(|held| held.is_admitted()) });
+    let hit = tokio::spawn(async move { traffik.limiter::<Two>("alice").check().await.is_ok() });
     assert!(hit.await.is_err_and(|error| error.is_panic()));
     Ok(())
 }
@@ -192,7 +193,7 @@ async fn a_function_that_panics_is_the_users_own() -> Result {
 #[tokio::test]
 async fn a_store_that_is_closed_keeps_nobody() -> Result {
     let (traffik, _, clock) = app();
-    let held = traffik.hit::<Two>("alice").await?;
+    let held = traffik.limiter::<Two>("alice").check().await?;
     settle().await;
     traffik.close().await?;
     pass(&clock, THIRD * 8).await;

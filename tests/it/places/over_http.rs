@@ -111,7 +111,7 @@ async fn a_later_refusal_gives_the_place_back_once() -> Result {
         Router::new().route("/", get(|_: Throttled<Reports>, _: Throttled<Narrow>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
     assert_eq!(server.get("/").await.status, 200);
-    let _held = traffik.hit::<Reports>(HERE).await?;
+    let _held = traffik.limiter::<Reports>(HERE).check().await?;
     for _ in 0..3 {
         let refused = server.get("/").await;
         assert_eq!((refused.status, refused.state()), (429, Some(r#""reports:open";r=1, "narrow";r=0;t=60"#)));

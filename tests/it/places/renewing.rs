@@ -23,7 +23,8 @@ async fn pass(clock: &ManualClock, time: Duration) {
 #[tokio::test]
 async fn for_many_leases() -> Result {
     let (traffik, clock) = traffik();
-    let held = (traffik.hit::<Five>("alice").await?, traffik.hit::<(Five, Brief)>("alice").await?);
+    let held =
+        (traffik.limiter::<Five>("alice").check().await?, traffik.limiter::<(Five, Brief)>("alice").check().await?);
     settle().await;
     for _ in 0..20 {
         pass(&clock, Duration::from_secs(7)).await;
@@ -37,7 +38,7 @@ async fn for_many_leases() -> Result {
 #[tokio::test]
 async fn one_that_is_forgotten_is_held_for_as_long_as_the_process_lives() -> Result {
     let (traffik, clock) = traffik();
-    let held = traffik.hit::<Five>("alice").await?;
+    let held = traffik.limiter::<Five>("alice").check().await?;
     settle().await;
     let _ = std::mem::ManuallyDrop::new(held);
     pass(&clock, Duration::from_secs(100)).await;
@@ -51,7 +52,7 @@ async fn thousands_that_come_one_after_the_other() -> Result {
     let mut held = Vec::new();
     for _ in 0..50 {
         for _ in 0..100 {
-            held.push(traffik.hit::<Many>("alice").await?);
+            held.push(traffik.limiter::<Many>("alice").check().await?);
         }
         clock.advance(Duration::from_millis(70));
     }
@@ -69,9 +70,9 @@ async fn thousands_that_come_one_after_the_other() -> Result {
 #[tokio::test]
 async fn a_shorter_lease_that_comes_later_is_renewed_in_time() -> Result {
     let (traffik, clock) = traffik();
-    let _long = traffik.hit::<Five>("alice").await?;
+    let _long = traffik.limiter::<Five>("alice").check().await?;
     settle().await;
-    let _brief = traffik.hit::<Brief>("alice").await?;
+    let _brief = traffik.limiter::<Brief>("alice").check().await?;
     settle().await;
     pass(&clock, Duration::from_secs(5)).await;
     assert_eq!(free::<Brief>(&traffik, "alice").await, 4);
@@ -82,7 +83,7 @@ async fn a_shorter_lease_that_comes_later_is_renewed_in_time() -> Result {
 async fn nothing_is_kept_alive_once_nobody_is_there() -> Result {
     let (traffik, clock) = traffik();
     let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let held = traffik.hit::<Five>("alice").await?;
+    let held = traffik.limiter::<Five>("alice").check().await?;
     settle().await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before + 1);
     pass(&clock, Concurrency::LEASE * 3).await;
@@ -100,17 +101,17 @@ async fn whoever_is_there_is_renewed_by_another_runtime_once_its_own_is_gone() -
     let (moved, answer) = (traffik.clone(), std::sync::mpsc::channel());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let charge = runtime.map(|runtime| {
-            let charge = runtime.block_on(moved.hit::<Five>("alice"));
+        let permit = runtime.map(|runtime| {
+            let permit = runtime.block_on(moved.limiter::<Five>("alice").check());
             runtime.block_on(settle());
-            charge
+            permit
         });
-        let _ = answer.0.send(charge);
+        let _ = answer.0.send(permit);
     })
     .join()
     .map_err(|_| "a thread that panicked")?;
     let elsewhere = answer.1.recv()??;
-    let here = traffik.hit::<Five>("alice").await?;
+    let here = traffik.limiter::<Five>("alice").check().await?;
     settle().await;
     pass(&clock, Duration::from_secs(100)).await;
     assert_eq!(free::<Five>(&traffik, "alice").await, 3);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::admits;
 use tokio::{
     runtime::Builder,
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
@@ -83,12 +84,11 @@ fn app() -> std::result::Result<(Traffik, UnboundedReceiver<()>), traffik::Confi
 fn runtime_without_timers_renews_places() -> Result {
     let (traffik, mut renewed) = app()?;
     Builder::new_current_thread().build()?.block_on(async {
-        let held = traffik.hit::<Timerless>("alice").await?;
-        assert!(held.is_admitted());
+        let held = traffik.limiter::<Timerless>("alice").check().await?;
         for _ in 0..6 {
             renewed.recv().await;
         }
-        assert!(!traffik.hit::<Timerless>("alice").await?.is_admitted(), "two leases have passed");
+        assert!(!admits::<Timerless>(&traffik, "alice").await?, "two leases have passed");
         drop(held);
         assert_eq!(free::<Timerless>(&traffik, "alice").await, 1);
         Ok(())
@@ -101,17 +101,17 @@ fn runtime_without_timers_that_ends_leaves_the_place_to_another_one() -> Result 
     let (ends, stays) =
         (Builder::new_multi_thread().worker_threads(1).build()?, Builder::new_current_thread().build()?);
     let held = ends.block_on(async {
-        let held = traffik.hit::<Timerless>("alice").await;
+        let held = traffik.limiter::<Timerless>("alice").check().await;
         renewed.recv().await;
         held
     })?;
-    let other = stays.block_on(traffik.hit::<Timerless>("bob"))?;
+    let other = stays.block_on(traffik.limiter::<Timerless>("bob").check())?;
     drop(ends);
     stays.block_on(async {
         for _ in 0..6 {
             renewed.recv().await;
         }
-        assert!(!traffik.hit::<Timerless>("alice").await?.is_admitted());
+        assert!(!admits::<Timerless>(&traffik, "alice").await?);
         drop((held, other));
         assert_eq!(free::<Timerless>(&traffik, "alice").await, 1);
         Ok(())

@@ -145,7 +145,7 @@ impl Connection {
 
     /// How much is left of the client's limit.
     async fn left(&self) -> u64 {
-        let limits = self.traffik.peek::<Chat>(Ipv4Addr::LOCALHOST).await;
+        let limits = self.traffik.limiter::<Chat>(Ipv4Addr::LOCALHOST).peek().await;
         limits.map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
     }
 }
@@ -218,7 +218,7 @@ async fn message_that_the_client_is_refused_is_not_charged_to_the_connection() {
         hit.await.unwrap()
     };
     let used = connection.traffik.clone();
-    let used = tokio::spawn(async move { used.ask::<Chat>(Ipv4Addr::LOCALHOST).cost(3).hit().await.is_ok() });
+    let used = tokio::spawn(async move { used.limiter::<Chat>(Ipv4Addr::LOCALHOST).cost(3).check().await.is_ok() });
     connection.question().await.decide();
     assert!(used.await.unwrap());
     for _ in 0..3 {

@@ -53,7 +53,8 @@ async fn a_message_costs_by_its_size_however_it_is_fragmented() {
     let (traffik, _) = traffik();
     let (address, _) =
         echoing::<Large>(&traffik, |socket, messages| messages.cost_by_size(1024).throttle(socket)).await;
-    let left = async || traffik.peek::<Large>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining();
+    let left =
+        async || traffik.limiter::<Large>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining();
 
     let mut client = Client::connect(address).await;
     assert_eq!(client.ask("").await, "");
@@ -92,6 +93,6 @@ async fn messages_that_are_too_large_are_not_read() {
     assert_eq!(client.message().await.len(), 2048);
     client.send(vec![0; 2049]).await;
     assert!(!matches!(client.next().await, Some(Ok(Message::Binary(_)))), "the connection is lost");
-    let left = traffik.peek::<Large>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining();
+    let left = traffik.limiter::<Large>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining();
     assert_eq!(left, 99);
 }

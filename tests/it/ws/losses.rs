@@ -50,7 +50,7 @@ async fn half_a_message_is_none() {
     client.send(Message::Frame(Frame::message("half", OpCode::Data(Data::Text), false))).await;
     reset(client);
     assert_eq!(ended(&mut ends).await, 0);
-    let left = traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining();
+    let left = traffik.limiter::<Chat>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining();
     assert_eq!(left, 3);
 }
 

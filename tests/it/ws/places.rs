@@ -51,8 +51,8 @@ async fn messages_are_not_held_to_places_and_the_error_names_throttle_and_fix() 
             assert!(body.contains(part), "{path}: {part} is not in {body}");
         }
         // Nothing was taken, and nobody is there.
-        assert_eq!(traffik.peek::<Open>(HERE).await.unwrap().tightest().remaining(), 2);
-        assert_eq!(traffik.peek::<Chat>(HERE).await.unwrap().tightest().remaining(), 3);
+        assert_eq!(traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining(), 2);
+        assert_eq!(traffik.limiter::<Chat>(HERE).peek().await.unwrap().tightest().remaining(), 3);
     }
 }
 
@@ -87,11 +87,11 @@ async fn places_rates_and_messages_are_limited_side_by_side() {
         assert_eq!(first.ask(said).await, said);
     }
     assert_eq!(first.ask("four").await, too_many(60));
-    assert_eq!(traffik.peek::<Open>(HERE).await.unwrap().tightest().remaining(), 0);
+    assert_eq!(traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining(), 0);
 
     // A place that is free is not enough, and neither is room in the rate.
     drop(second);
-    while traffik.peek::<Open>(HERE).await.unwrap().tightest().remaining() == 0 {
+    while traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining() == 0 {
         tokio::task::yield_now().await;
     }
     assert!(Client::try_connect(address, "/").await.is_err());

@@ -33,7 +33,7 @@ async fn all_connections_of_a_client_share_its_limit() {
     assert_eq!(other.ask("four").await, too_many(60));
     assert_eq!(one.ask("four").await, too_many(60));
     // It is the limit that requests share too.
-    assert_eq!(traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 0);
+    assert_eq!(traffik.limiter::<Chat>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining(), 0);
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn each_connection_has_its_own() {
         }
         assert_eq!(client.ask("hello").await, too_many(3540), "both limits are one decision");
     }
-    assert_eq!(traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 3);
+    assert_eq!(traffik.limiter::<Chat>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining(), 3);
 }
 
 #[tokio::test]
@@ -68,7 +68,8 @@ async fn of_both_all_are_charged_or_none() {
         })
     };
     let address = start(Router::new().route("/", any(handler)).layer(traffik.layer())).await;
-    let left = async || traffik.peek::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining();
+    let left =
+        async || traffik.limiter::<Chat>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining();
 
     let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
     assert_eq!((one.ask("one").await, one.ask("two").await), ("one".to_owned(), "two".to_owned()));
@@ -106,7 +107,10 @@ async fn connections_can_be_held_to_several_limits_of_their_own() {
     let mut client = Client::connect(address).await;
     assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
     assert_eq!(client.ask("three").await, too_many(60));
-    assert_eq!(traffik.peek::<Sustained>(std::net::Ipv4Addr::LOCALHOST).await.unwrap().tightest().remaining(), 3);
+    assert_eq!(
+        traffik.limiter::<Sustained>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining(),
+        3
+    );
 }
 
 static FAULT: LazyLock<Fault> = LazyLock::new(Fault::default);

@@ -7,7 +7,7 @@ use crate::{clock::Timestamp, rate::Rate};
 ///
 /// The limit of the rate is the number of places, and its period is the lease of a place. `10/30s` are ten places with a lease
 /// of 30 s, and [`at_once`](Self::at_once) is short for that. An admitted request holds its place as long as a clone of its
-/// `Limit` exists, for example in a `Throttled` or in a `Charge`. The lease is renewed for that time. When the last clone is
+/// `Limit` exists, for example in a `Throttled` or in a `Permit`. The lease is renewed for that time. When the last clone is
 /// dropped, the place is free. If the process dies, the place is free when the lease ends.
 ///
 /// `Retry-After` is the end of the first lease, as if no lease was renewed. A place may be free earlier or later than that.
@@ -34,12 +34,12 @@ use crate::{clock::Timestamp, rate::Rate};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
-/// let (first, second) = (traffik.hit::<Reports>("alice").await?, traffik.hit::<Reports>("alice").await?);
-/// assert!(first.is_admitted() && second.is_admitted());
-/// assert!(!traffik.hit::<Reports>("alice").await?.is_admitted());
+/// let limiter = || traffik.limiter::<Reports>("alice");
+/// let (first, _second) = (limiter().check().await?, limiter().check().await?);
+/// assert!(limiter().check().await.is_err());
 ///
 /// drop(first);
-/// assert!(traffik.hit::<Reports>("alice").await?.is_admitted());
+/// let _third = limiter().check().await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -52,9 +52,9 @@ impl Limits {
 /// `queued` is what the decision charged to the entry in all, if the strategy delays.
 #[inline]
 fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Limit {
-    let (rate, own_cost) = if outcome.is_some() { share_of(&check, &by) } else { (check.rate, check.cost) };
+    let rate = if outcome.is_some() { share_of(&check, &by).0 } else { check.rate };
     let Check { definition, client, is_full, .. } = check;
-    Limit { definition: Arc::clone(definition), client, rate, own_cost, queued, is_full, outcome, by, lease: None }
+    Limit { definition: Arc::clone(definition), client, rate, queued, is_full, outcome, by, lease: None }
 }
 
 /// What a check is charged, and at which rate.

@@ -1,24 +1,28 @@
 //! Decisions: checks of throttles go in, limits come out. [`Traffik`] is the handle of an app.
 
 mod builder;
-mod charge;
 mod check;
+mod check_error;
 mod conclude;
 mod decide;
 mod error;
-mod inquiry;
+mod limiter;
 mod limits;
 mod maybe_ready;
+mod permit;
+mod refusal;
 mod request_settings;
 mod task;
 mod traffik;
 
 pub use self::{
     builder::TraffikBuilder,
-    charge::Charge,
+    check_error::CheckError,
     error::Error,
-    inquiry::Inquiry,
+    limiter::Limiter,
     limits::{Limit, Limits},
+    permit::Permit,
+    refusal::Refusal,
     traffik::Traffik,
 };
 #[cfg(feature = "ws")]

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use smallvec::SmallVec;
 use traffik_core::{backend::BackendError, client::Client, clock::AnyClock, decision::Hit};
 
-use super::{Charge, Check, Checks, Error, Limits};
+use super::{Check, Checks, Error, Limits};
 use crate::{
     limit::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, register},
     on_error::Decided,
@@ -32,12 +32,11 @@ use crate::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
 ///
-/// let limits = traffik.hit::<Mails>(("user", 42)).await?;
-/// assert!(limits.is_admitted());
-/// assert_eq!(limits.tightest().remaining(), 1);
+/// let permit = traffik.limiter::<Mails>(("user", 42)).check().await?;
+/// assert_eq!(permit.tightest().remaining(), 1);
 ///
 /// traffik.reset::<Mails>(("user", 42)).await?;
-/// assert_eq!(traffik.peek::<Mails>(("user", 42)).await?.tightest().remaining(), 2);
+/// assert_eq!(traffik.limiter::<Mails>(("user", 42)).peek().await?.tightest().remaining(), 2);
 ///
 /// traffik.close().await?;
 /// # Ok(())
@@ -81,28 +80,6 @@ impl Traffik {
     /// When one is set up wrong, or has the uid of another, or those of a tuple are kept in different backends.
     pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
         register::<T>(&self.app.table)
-    }
-
-    /// Charges a client the cost of a throttle, or of each of a tuple if all of them have room, and tells how it stands.
-    ///
-    /// There is no request that functions could be asked about: the cost is that of [`Settings::cost`](crate::Settings::cost),
-    /// and the rate is the throttle's [`RATE`](crate::Throttle::RATE). [`ask`](Self::ask) takes others.
-    ///
-    /// # Errors
-    ///
-    /// When a throttle is set up wrong, or the backend gave no answer.
-    pub async fn hit<T: Throttles>(&self, client: impl Into<Client>) -> Result<Charge, Error> {
-        self.ask::<T>(client).hit().await
-    }
-
-    /// Tells how a client stands with a throttle, or with each of a tuple, and charges nothing. Cost and rate are as with
-    /// [`hit`](Self::hit).
-    ///
-    /// # Errors
-    ///
-    /// When a throttle is set up wrong, or the backend gave no answer.
-    pub async fn peek<T: Throttles>(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        self.ask::<T>(client).peek().await
     }
 
     /// Lets a client start fresh with a throttle, or with each of a tuple.

@@ -110,8 +110,7 @@ impl Settings {
     /// It is asked first, once for each decision. At 0 nothing else is asked: not who the client is, and no backend. A
     /// request that costs more than the limit can ever hold is refused for good: its 429 has no `Retry-After`, and says so.
     ///
-    /// Where no request is at hand, as in [`Traffik::hit`](crate::Traffik::hit), the [`cost`](Self::cost) holds that is set
-    /// beside it.
+    /// Without a request, the cost of a [`Limiter`](crate::Limiter) defaults to [`cost`](Self::cost).
     ///
     /// ```
     /// use axum::http::{StatusCode, header::CONTENT_LENGTH, request::Parts};
@@ -162,8 +161,7 @@ impl Settings {
     /// `docs/strategies.md#when-the-rate-changes`. A rate that the strategy does not support is answered with a 500, which
     /// is logged.
     ///
-    /// Where no request is at hand, as in [`Traffik::hit`](crate::Traffik::hit), the throttle's
-    /// [`RATE`](crate::Throttle::RATE) holds.
+    /// Without a request, the rate of a [`Limiter`](crate::Limiter) defaults to [`RATE`](crate::Throttle::RATE).
     ///
     /// ```
     /// use axum::http::request::Parts;

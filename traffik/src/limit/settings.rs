@@ -68,7 +68,7 @@ impl Settings {
     /// let local = MemoryBackend::new("myapp:local");
     /// let traffik = Traffik::builder(redis).backend("local", local.clone()).register::<Pings>().build()?;
     ///
-    /// traffik.hit::<Pings>("alice").await?;
+    /// let _ = traffik.limiter::<Pings>("alice").check().await?;
     /// assert_eq!(local.len(), 1);
     /// # Ok(())
     /// # }

@@ -19,11 +19,11 @@
 //! let clock = ManualClock::new();
 //! let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
 //!
-//! assert!(traffik.hit::<Login>("alice").await?.is_admitted());
-//! assert!(!traffik.hit::<Login>("alice").await?.is_admitted());
+//! let _ = traffik.limiter::<Login>("alice").check().await?;
+//! assert!(traffik.limiter::<Login>("alice").check().await.is_err());
 //!
 //! clock.advance(Duration::from_secs(60));
-//! assert!(traffik.hit::<Login>("alice").await?.is_admitted());
+//! let _ = traffik.limiter::<Login>("alice").check().await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -19,7 +19,7 @@ use crate::http::{
 async fn refusing(builder: TraffikBuilder) -> Server {
     let traffik = builder.build().expect("a handle");
     let server = Server::start(uploads().layer(traffik.layer())).await;
-    traffik.hit::<Uploads>(HERE).await.expect("an answer");
+    drop(traffik.limiter::<Uploads>(HERE).check().await.expect("a permit"));
     server
 }
 

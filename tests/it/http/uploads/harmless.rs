@@ -33,7 +33,7 @@ const EXPECTS: &str = "expect: 100-continue\r\n";
 async fn a_client_that_asks_first_is_refused_without_being_asked_for_the_body() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
-    traffik.hit::<Uploads>(HERE).await.unwrap();
+    let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
 
     for framing in FRAMINGS {
         for path in PATHS {

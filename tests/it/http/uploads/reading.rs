@@ -62,7 +62,7 @@ async fn the_same_connection_goes_on_afterwards() {
     // The clock moves on before the last of what was refused is drained.
     let traffik = builder.drain_timeout(Duration::from_secs(3600)).build().unwrap();
     let server = Server::start(uploads().layer(traffik.layer())).await;
-    traffik.hit::<Uploads>(HERE).await.unwrap();
+    let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
 
     let mut client = Client::connect(&server).await.unwrap();
     for framing in FRAMINGS {
@@ -78,7 +78,7 @@ async fn the_same_connection_goes_on_afterwards() {
 async fn with_the_handle_as_an_extension_those_that_a_layer_turns_away() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(Extension(traffik.clone()))).await;
-    traffik.hit::<Uploads>(HERE).await.unwrap();
+    let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
 
     for framing in FRAMINGS {
         assert_eq!(upload(&server, "/layer", framing).await.0, 429);
@@ -119,7 +119,7 @@ async fn a_body_that_was_begun_is_read_to_its_end() {
     let (traffik, _) = traffik();
     let app = uploads().layer(from_fn(looks_at_the_start)).layer(traffik.layer());
     let server = Server::start(app).await;
-    traffik.hit::<Uploads>(HERE).await.unwrap();
+    let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
 
     for framing in FRAMINGS {
         for path in PATHS {
@@ -132,7 +132,7 @@ async fn a_body_that_was_begun_is_read_to_its_end() {
 async fn all_of_many_at_once() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
-    traffik.hit::<Uploads>(HERE).await.unwrap();
+    let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
 
     let clients: Vec<_> = (0..50)
         .map(|nth| {

@@ -23,8 +23,6 @@ pub struct Limit {
     pub(in crate::engine) definition: Arc<Definition>,
     pub(in crate::engine) client: Client,
     pub(in crate::engine) rate: Rate,
-    /// What this hit alone was to cost; the outcome's cost includes those before it on the same entry.
-    pub(in crate::engine) own_cost: u64,
     /// What the decision charged to its entry in all, if its strategy delays: hits on one entry go on together.
     pub(in crate::engine) queued: u64,
     /// Whether it admitted only what goes on at once, since as many requests were held as may be.
@@ -102,10 +100,10 @@ impl Limit {
         self.status().map_or(Amount::Unlimited, |status| status.remaining())
     }
 
-    /// What the request was to cost.
+    /// Returns the cost of the check for this limit alone, or 0 where nothing was counted.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.outcome.as_ref().map_or(0, |outcome| outcome.cost)
+        self.outcome.as_ref().map_or(0, |outcome| outcome.granted)
     }
 
     /// How long until the refused request would be admitted, if the client sends no other until then.
@@ -189,7 +187,7 @@ impl Limit {
     }
 
     fn hit(&self) -> Option<Hit<'_>> {
-        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.own_cost))
+        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.cost()))
     }
 
     fn status(&self) -> Option<LimitStatus<'_>> {
@@ -226,9 +224,9 @@ impl Limit {
     pub(crate) fn give_back(&mut self) {
         self.queued = 0;
         let strategy = self.definition.limit(self.is_full).strategy();
-        let Some(Outcome { past, at, .. }) = &mut self.outcome else { return };
+        let Some(Outcome { past, at, granted, .. }) = &mut self.outcome else { return };
         *past = past
             .take()
-            .map(|known| StoredState { rate: known.rate, state: strategy.refund(known, self.own_cost, *at, *at) });
+            .map(|known| StoredState { rate: known.rate, state: strategy.refund(known, *granted, *at, *at) });
     }
 }

@@ -66,7 +66,7 @@ impl Limits {
     /// Zero, unless one of them [delays](crate::strategy::LeakyBucketWithQueue) and all of them had room.
     ///
     /// `Throttled`, `throttle_layer` and the attribute have waited by the time a handler runs. After
-    /// [`Traffik::hit`](crate::Traffik::hit) it is yours to wait:
+    /// [`Limiter::check`](crate::Limiter::check) the caller waits:
     ///
     /// ```
     /// # use traffik::{DefaultIdentity, LeakyBucketWithQueue, MemoryBackend, Rate, Settings, Throttle, Traffik};
@@ -87,11 +87,9 @@ impl Limits {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
     /// for _ in 0..3 {
-    ///     let charge = traffik.hit::<Mails>("smtp").await?;
-    ///     if charge.is_admitted() {
-    ///         traffik.clock().sleep(charge.delay()).await;
-    ///         // .. and send it.
-    ///     }
+    ///     let permit = traffik.limiter::<Mails>("smtp").check().await?;
+    ///     traffik.clock().sleep(permit.delay()).await;
+    ///     // .. and send it.
     /// }
     /// # Ok(())
     /// # }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::words::{InWords, in_seconds};
 use crate::{
-    engine::{Limit, Limits},
+    engine::{Limit, Limits, Refusal},
     web::RequestContext,
 };
 
@@ -17,31 +17,31 @@ pub struct Limited(Box<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    limits: Limits,
+    refusal: Refusal,
     context: RequestContext,
 }
 
 impl Limited {
     pub(in crate::web) fn new(limits: Limits, context: RequestContext) -> Self {
-        Self(Box::new(Inner { limits, context }))
+        Self(Box::new(Inner { refusal: Refusal::new(limits), context }))
     }
 
     /// The limits of the decision, those that had room included.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.0.limits
+        &self.0.refusal
     }
 
     /// The limits that had no room.
     pub fn exceeded(&self) -> impl Iterator<Item = &Limit> + Clone {
-        self.0.limits.iter().filter(|limit| !limit.is_admitted())
+        self.0.refusal.exceeded()
     }
 
     /// How long until the same request would be admitted, if the client sends no other until then. Nothing, if it never
     /// will be, because it costs more than a limit can hold.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.exceeded().map(Limit::retry_after).try_fold(Duration::ZERO, |longest, wait| Some(longest.max(wait?)))
+        self.0.refusal.retry_after()
     }
 
     pub(in crate::web) fn context(&self) -> &RequestContext {
@@ -52,7 +52,7 @@ impl Limited {
 /// What is over, and for how long: the `detail` of the response.
 impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limit = self.0.limits.tightest();
+        let limit = self.0.refusal.tightest();
         write!(f, "{:?} allows {}", limit.uid(), InWords::new(limit))?;
         match limit.retry_after() {
             Some(wait) => write!(f, "; try again in {}", in_seconds(wait)),

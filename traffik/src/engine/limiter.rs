@@ -1,0 +1,112 @@
+use std::{fmt, marker::PhantomData};
+
+use traffik_core::{client::Client, rate::Rate};
+
+use super::{CheckError, Checks, Error, Limits, Permit, Refusal, Traffik, decide::decide, maybe_ready::resolve};
+use crate::limit::{Throttle, Throttles};
+
+/// A throttle, or a tuple of throttles, for one client. [`Traffik::limiter`] creates it.
+///
+/// The cost defaults to [`Settings::cost`](crate::Settings::cost), the rate to [`Throttle::RATE`].
+#[must_use = "a limiter does nothing until `check` or `peek` is called and awaited"]
+pub struct Limiter<'a, T> {
+    traffik: &'a Traffik,
+    client: Client,
+    cost: Option<u64>,
+    rate: Option<Rate>,
+    throttles: PhantomData<fn() -> T>,
+}
+
+impl Traffik {
+    /// Creates a limiter of a client, for checks outside of a request.
+    ///
+    /// ```
+    /// use traffik::{CheckError, DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
+    ///
+    /// struct Mails;
+    ///
+    /// impl Throttle for Mails {
+    ///     const UID: &'static str = "limiter:mails";
+    ///     const RATE: Rate = Rate::literal("10/hour");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+    ///
+    /// // A mail to five people, from a client with a larger plan.
+    /// let business: Rate = "100/hour".parse()?;
+    /// let permit = traffik.limiter::<Mails>("alice").cost(5).rate(business).check().await?;
+    /// assert_eq!(permit.tightest().remaining(), 95);
+    ///
+    /// match traffik.limiter::<Mails>("alice").cost(6).check().await {
+    ///     Ok(_) => println!("send it"),
+    ///     Err(CheckError::Refused(refusal)) => println!("retry after {:?}", refusal.retry_after()),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> Limiter<'_, T> {
+        Limiter { traffik: self, client: client.into(), cost: None, rate: None, throttles: PhantomData }
+    }
+}
+
+impl<T: Throttles> Limiter<'_, T> {
+    /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
+    pub fn cost(self, cost: u64) -> Self {
+        Self { cost: Some(cost), ..self }
+    }
+
+    /// Charges the client, and returns a permit. A tuple is one decision: all throttles are charged, or none.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CheckError::Refused`] if a limit refuses the client; then nothing is charged. Returns
+    /// [`CheckError::Failed`] if there is no decision, because a throttle is misconfigured or the backend does not answer.
+    pub async fn check(self) -> Result<Permit, CheckError> {
+        let limits = resolve!(decide(self.checks()?)).map_err(Error::from)?;
+        if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
+    }
+
+    /// Returns the limits of the client, and charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a throttle is misconfigured, or if the backend does not answer.
+    pub async fn peek(self) -> Result<Limits, Error> {
+        self.traffik.look(self.checks()?).await
+    }
+
+    fn checks(&self) -> Result<Checks<'_>, Error> {
+        let mut checks = self.traffik.checks::<T>(self.client.clone())?;
+        for check in checks.iter_mut() {
+            check.cost = self.cost.unwrap_or(check.cost);
+            if let Some(rate) = self.rate {
+                check.definition.check_rate(rate)?;
+                check.rate = rate;
+            }
+        }
+        Ok(checks)
+    }
+}
+
+/// A limiter of one throttle. The throttles of a tuple keep their own rates.
+impl<T: Throttle> Limiter<'_, T> {
+    /// Sets the rate.
+    pub fn rate(self, rate: Rate) -> Self {
+        Self { rate: Some(rate), ..self }
+    }
+}
+
+impl<T> fmt::Debug for Limiter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, cost, rate, .. } = self;
+        f.debug_struct("Limiter")
+            .field("client", client)
+            .field("cost", cost)
+            .field("rate", rate)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+use std::{fmt, ops::Deref, time::Duration};
+
+use thiserror::Error;
+
+use super::{Limit, Limits};
+
+/// The refusal of a check, which charged nothing. It dereferences to the [`Limits`] of the decision.
+#[derive(Clone, Debug, Error)]
+pub struct Refusal(Limits);
+
+impl Refusal {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self(limits)
+    }
+
+    /// Returns the limits that refuse.
+    pub fn exceeded(&self) -> impl Iterator<Item = &Limit> + Clone {
+        self.iter().filter(|limit| !limit.is_admitted())
+    }
+
+    /// Returns the time until the same check would be admitted, if the client is charged nothing until then. Returns `None` if
+    /// it never will be, because it costs more than the capacity of a limit.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.exceeded().map(Limit::retry_after).try_fold(Duration::ZERO, |longest, wait| Some(longest.max(wait?)))
+    }
+}
+
+impl Deref for Refusal {
+    type Target = Limits;
+
+    fn deref(&self) -> &Limits {
+        &self.0
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = self.tightest();
+        write!(f, "limit `{}` refuses: ", limit.uid())?;
+        match limit.retry_after() {
+            Some(wait) => write!(f, "retry after {}", humantime::format_duration(wait)),
+            None => write!(f, "a cost of {} exceeds its capacity of {}", limit.cost(), limit.capacity()),
+        }
+    }
+}
