@@ -115,6 +115,7 @@ async fn refusal_names_the_limit_and_the_wait() -> Result {
     let _ = traffik.limiter::<One>("alice").check().await?;
     let refusal = refused(traffik.limiter::<(Five, One)>("alice").check().await);
     assert_eq!(refusal.to_string(), "limit `decisions:one` refuses: retry after 1m");
+    assert_eq!(format!("{refusal:?}"), format!("Refusal({refusal})"));
     assert_eq!(refusal.exceeded().map(traffik::Limit::uid).collect::<Vec<_>>(), [One::UID]);
     assert_eq!(refusal.retry_after(), refusal.tightest().retry_after());
     let refusal = refused(traffik.limiter::<One>("bob").cost(3).check().await);

@@ -103,9 +103,9 @@ async fn a_share_is_a_part_of_each_limit_and_a_dear_request_costs_all_of_it() {
 
     let dear = traffik.limiter::<Dear>("alice").check().await.unwrap();
     let limit = dear.tightest();
-    assert!(dear.is_admitted() && limit.capacity() == 5 && limit.cost() == 5 && limit.remaining() == 0, "{limit:?}");
-    let refused = traffik.limiter::<Dear>("alice").check().await.unwrap();
-    assert_eq!(refused.tightest().retry_after(), Some(MINUTE));
+    assert!(limit.capacity() == 5 && limit.cost() == 5 && limit.remaining() == 0, "{limit:?}");
+    let refused = refused(traffik.limiter::<Dear>("alice").check().await);
+    assert_eq!(refused.retry_after(), Some(MINUTE));
 }
 
 #[tokio::test]

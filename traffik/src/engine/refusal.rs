@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{Limit, Limits};
 
 /// The refusal of a check, which charged nothing. It dereferences to the [`Limits`] of the decision.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Error)]
 pub struct Refusal(Limits);
 
 impl Refusal {
@@ -31,6 +31,13 @@ impl Deref for Refusal {
 
     fn deref(&self) -> &Limits {
         &self.0
+    }
+}
+
+/// Shows the message alone, because programs print the errors that they end with.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Refusal").field(&format_args!("{self}")).finish()
     }
 }
 
