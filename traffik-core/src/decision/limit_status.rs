@@ -17,7 +17,8 @@ use crate::{
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (limit, rate) = (LimitId::new("search", AnyStrategy::default()), Rate::literal("5/min"));
-/// let hit = Hit::new(&limit, &Key::from("alice"), rate, 2);
+/// let alice = Key::from("alice");
+/// let hit = Hit::new(&limit, &alice, rate, 2);
 /// let decision = MemoryBackend::new("myapp").decide(&[hit]).await?;
 ///
 /// for outcome in decision.outcomes() {
