@@ -27,16 +27,27 @@ pub(crate) trait Model {
     /// Charges `cost`, which fits.
     fn charge(&mut self, cost: u64, at: u64);
 
+    /// Replaces what was `charged` at a time by `actual`, and returns whether that is possible. Returns `None` if the model does
+    /// not say.
+    fn settle(&mut self, _charged: u64, _actual: u64, _charged_at: u64, _at: u64) -> Option<bool> {
+        None
+    }
+
     /// After how long without a charge everything fits again at the latest.
     fn memory(&self) -> u64;
 }
 
 /// Decides about `cost` at `at`, and charges it if it fits.
 pub(crate) fn hit(model: &mut impl Model, cost: u64, at: u64) -> Answer {
-    let admitted = model.fits(cost, at);
+    let admitted = cost == 0 || model.fits(cost, at);
     if admitted {
         model.charge(cost, at);
     }
+    answer(model, admitted, cost, at)
+}
+
+/// What a client is told of a cost that was admitted or not.
+pub(crate) fn answer(model: &impl Model, admitted: bool, cost: u64, at: u64) -> Answer {
     let capacity = model.capacity();
     let remaining = first(0..capacity, |more| !model.fits(more + 1, at));
     let after = |cost| Duration::from_micros(first(0..model.memory(), |wait| model.fits(cost, at + wait)));
@@ -63,14 +74,37 @@ fn first(mut range: std::ops::Range<u64>, is_so: impl Fn(u64) -> bool) -> u64 {
     range.start
 }
 
-/// All that was charged, as (time, cost).
+/// The highest count.
+const MOST: i128 = 1 << 47;
+
+/// All that was charged, as (time, cost). What was given back has a cost below 0, and the time of its charge.
 #[derive(Default)]
-struct Charges(Vec<(u64, u64)>);
+struct Charges(Vec<(u64, i128)>);
 
 impl Charges {
     /// The sum of what was charged in the window of the clock with this number, counted from the epoch.
     fn in_window(&self, number: u64, period: u64) -> i128 {
-        self.0.iter().filter(|(at, _)| at / period == number).map(|(_, cost)| i128::from(*cost)).sum()
+        self.0.iter().filter(|(at, _)| at / period == number).map(|(_, cost)| cost).sum()
+    }
+
+    /// The sum of what was charged in `(at - period, at]`.
+    fn within(&self, period: u64, at: u64) -> i128 {
+        self.0.iter().filter(|(charged_at, _)| at - charged_at < period).map(|(_, cost)| cost).sum()
+    }
+
+    fn charge(&mut self, cost: u64, at: u64) {
+        self.0.push((at, cost.into()));
+    }
+
+    /// Less is less of the charge, and more is another charge if it `fits`.
+    fn settle(&mut self, costs: [u64; 2], charged_at: u64, at: u64, fits: impl Fn(&Self) -> bool) -> Option<bool> {
+        let [charged, actual] = costs.map(i128::from);
+        self.0.push((if actual < charged { charged_at } else { at }, actual - charged));
+        let is_possible = actual <= charged || fits(self);
+        if !is_possible {
+            self.0.pop();
+        }
+        Some(is_possible)
     }
 }
 
@@ -97,7 +131,13 @@ impl Model for FixedWindowModel {
     }
 
     fn charge(&mut self, cost: u64, at: u64) {
-        self.charges.0.push((at, cost));
+        self.charges.charge(cost, at);
+    }
+
+    fn settle(&mut self, charged: u64, actual: u64, charged_at: u64, at: u64) -> Option<bool> {
+        self.charges.settle([charged, actual], charged_at, at, |charges| {
+            charges.in_window(at / self.period, self.period) <= MOST
+        })
     }
 
     fn memory(&self) -> u64 {
@@ -133,7 +173,13 @@ impl Model for SlidingWindowCounterModel {
     }
 
     fn charge(&mut self, cost: u64, at: u64) {
-        self.charges.0.push((at, cost));
+        self.charges.charge(cost, at);
+    }
+
+    fn settle(&mut self, charged: u64, actual: u64, charged_at: u64, at: u64) -> Option<bool> {
+        self.charges.settle([charged, actual], charged_at, at, |charges| {
+            charges.in_window(at / self.period, self.period) <= MOST
+        })
     }
 
     fn memory(&self) -> u64 {
@@ -159,14 +205,16 @@ impl Model for SlidingWindowLogModel {
         self.limit
     }
 
-    /// What was charged in `(at - period, at]`.
     fn fits(&self, cost: u64, at: u64) -> bool {
-        let within = self.charges.0.iter().filter(|(charged_at, _)| at - charged_at < self.period);
-        within.map(|(_, cost)| i128::from(*cost)).sum::<i128>() + i128::from(cost) <= i128::from(self.limit)
+        self.charges.within(self.period, at) + i128::from(cost) <= i128::from(self.limit)
     }
 
     fn charge(&mut self, cost: u64, at: u64) {
-        self.charges.0.push((at, cost));
+        self.charges.charge(cost, at);
+    }
+
+    fn settle(&mut self, charged: u64, actual: u64, charged_at: u64, at: u64) -> Option<bool> {
+        self.charges.settle([charged, actual], charged_at, at, |charges| charges.within(self.period, at) <= 65_536)
     }
 
     fn memory(&self) -> u64 {
@@ -230,6 +278,15 @@ impl Model for ConcurrencyModel {
         self.held.push((u64::MAX, at + self.lease, cost));
     }
 
+    /// A permit is given back, or stays as it is. There is nothing to settle once its lease has ended.
+    fn settle(&mut self, charged: u64, actual: u64, charged_at: u64, at: u64) -> Option<bool> {
+        let place = self.held.iter().position(|held| *held == (u64::MAX, charged_at + self.lease, charged));
+        if actual == 0 {
+            place.map(|place| self.held.remove(place));
+        }
+        Some(actual == 0 || actual == charged || actual < charged && self.taken(at) == 0)
+    }
+
     fn memory(&self) -> u64 {
         self.lease
     }
@@ -269,6 +326,20 @@ impl Model for TokenBucketModel {
     fn charge(&mut self, cost: u64, at: u64) {
         self.tokens = self.tokens(at) - i128::from(cost) * i128::from(self.period);
         self.since = at;
+    }
+
+    /// What stays of a charge comes back first.
+    fn settle(&mut self, charged: u64, actual: u64, charged_at: u64, at: u64) -> Option<bool> {
+        let [period, limit, burst] = [self.period, self.limit, self.burst].map(i128::from);
+        let [charged, actual] = [charged, actual].map(|cost| i128::from(cost) * period);
+        let came_back = i128::from(at - charged_at) * limit;
+        let more = if actual < charged { (actual.max(came_back) - charged).min(0) } else { actual - charged };
+        let tokens = self.tokens(at) - more;
+        let is_possible = actual <= charged || burst * period - tokens <= i128::from(self.memory()) * limit;
+        if is_possible {
+            (self.tokens, self.since) = (tokens, at);
+        }
+        Some(is_possible)
     }
 
     /// A hundred years: no bucket may take longer to fill.

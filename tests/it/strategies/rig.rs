@@ -6,7 +6,7 @@ use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Charge, Decision, Hit, LimitStatus, Outcome},
+    decision::{Adjusted, Charge, Decision, Hit, LimitStatus, Outcome},
     strategy::AnyStrategy,
     test::ManualClock,
 };
@@ -51,8 +51,13 @@ impl Rig {
     }
 
     pub(super) async fn refund(&self, rate: Rate, charged: &Outcome) -> Result<()> {
+        self.settle(rate, charged, 0).await.map(drop)
+    }
+
+    pub(super) async fn settle(&self, rate: Rate, charged: &Outcome, actual: u64) -> Result<Adjusted> {
         let charge = Charge::new(self.hit(rate, charged.cost), charged.at);
-        self.backend.adjust(&[charge.refund()]).await.map(drop)
+        let mut adjusted = self.backend.adjust(&[charge.settle(actual)]).await?;
+        adjusted.pop().ok_or_else(|| BackendError::unavailable("no outcome of an adjustment"))
     }
 
     /// When it was charged anew.

@@ -2,6 +2,7 @@
 
 use traffik::{
     Rate,
+    decision::Outcome,
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
         TokenBucket,
@@ -28,7 +29,7 @@ fn traces() -> std::ops::Range<u64> {
     0..times(600, 60_000)
 }
 
-/// One client's requests at one rate.
+/// One client's requests at one rate, and settlements of what was charged.
 pub(super) async fn follow(
     strategy: AnyStrategy,
     rate: Rate,
@@ -37,12 +38,31 @@ pub(super) async fn follow(
     trace: &str,
 ) -> Result {
     let rig = Rig::new(strategy, random.of_any_size(2_000_000_000_000_000));
-    let (capacity, mut remaining, mut turns) = (model.capacity(), model.capacity(), vec![0]);
+    let (capacity, mut remaining, mut turns, mut charged) =
+        (model.capacity(), model.capacity(), vec![0], Vec::<Outcome>::new());
     for step in 0..STEPS {
         rig.go_to(random.later(rig.now(), rate, &turns));
         let (cost, now) = (random.cost(remaining, capacity), rig.now());
 
-        let answer = rig.answer(rate, &rig.decide(rate, cost).await?);
+        if random.upto(2) == 0
+            && let Some(charge) = charged.pop()
+        {
+            let actual = random.actual(charge.cost);
+            if let Some(is_possible) = model.settle(charge.cost, actual, charge.at.as_micros(), now) {
+                let settled = rig.settle(rate, &charge, actual).await?;
+                let told = settled.as_ref().ok().map(|outcome| rig.answer(rate, outcome));
+                let expected = is_possible.then(|| model::answer(&model, true, actual, now));
+                assert_eq!(
+                    told, expected,
+                    "{trace}, step {step}: {charge:?} settled to {actual} at {now} us, {:?} at {rate}",
+                    rig.strategy
+                );
+            }
+        }
+
+        let outcome = rig.decide(rate, cost).await?;
+        let answer = rig.answer(rate, &outcome);
+        charged.extend(Some(outcome).filter(|outcome| outcome.admitted && random.upto(1) == 0));
         let expected = model::hit(&mut model, cost, now);
         assert_eq!(
             answer, expected,

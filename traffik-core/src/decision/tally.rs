@@ -148,38 +148,59 @@ impl<'a, K> HitTally<'a, K> {
         let is_admitted = self.entries.iter().all(|entry| entry.admitted);
         if !self.is_plain {
             let extra = if is_admitted { self.extra() } else { 0 };
-            self.grant_extra(extra);
+            self.tell(extra);
         }
         is_admitted
     }
 
-    /// Returns the highest amount above their lowest costs that all enforced hits can have.
+    /// Charges the hits that take what fits the highest amount above their lowest costs that all of them can have, and returns
+    /// it. Without such hits it has no end.
     fn extra(&mut self) -> u64 {
-        let flexible = |hit: &Hit<'_>| hit.enforced && hit.at_least < hit.cost;
-        let mut extra = u64::MAX;
-        for &(hit, place) in self.hits.iter().filter(|(hit, _)| flexible(hit)) {
-            extra = extra.min(hit.cost - hit.at_least);
-            let on_entry = self.hits.iter().filter(|(other, of)| *of == place && flexible(other)).count();
-            if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
-                extra = extra.min(entry.available(hit, self.at) / on_entry as u64);
+        let flexible = self.hits.iter().filter(|(hit, _)| takes_what_fits(hit));
+        let Some(mut most) = flexible.map(|(hit, _)| hit.cost - hit.at_least).min() else { return u64::MAX };
+        let mut fits = 0;
+        // Most strategies need no more than these two. The rest is found by halving.
+        let left = self.left();
+        let mut guesses = [left, left.saturating_add(1)].into_iter();
+        while fits < most {
+            let extra = guesses.next().unwrap_or_else(|| most - (most - fits) / 2).clamp(fits + 1, most);
+            if self.fits(extra) {
+                fits = extra;
+            } else {
+                most = extra - 1;
             }
         }
-        extra
+        self.fits(fits);
+        fits
     }
 
-    /// Grants the hits that take what fits `extra` more, and adds those that are not enforced.
-    fn grant_extra(&mut self, extra: u64) {
-        for is_enforced in [true, false] {
-            for (&(hit, place), outcome) in self.hits.iter().zip(&mut self.outcomes) {
-                if hit.enforced != is_enforced {
-                    continue;
-                }
-                outcome.granted = hit.at_least.saturating_add(extra).min(hit.cost);
-                match place.and_then(|place| self.entries.get_mut(place)) {
-                    Some(entry) if is_enforced => entry.push(hit, outcome.granted - hit.at_least, self.at),
-                    Some(entry) => outcome.admitted = entry.try_push(hit, outcome.granted, self.at),
-                    None => {}
-                }
+    /// Estimates that amount from what the strategies have available.
+    fn left(&self) -> u64 {
+        let left = self.hits.iter().filter(|(hit, _)| takes_what_fits(hit)).filter_map(|&(hit, place)| {
+            let entry = self.entries.get(place?)?;
+            let on_entry = self.hits.iter().filter(|(other, of)| *of == place && takes_what_fits(other)).count();
+            let available = hit.limit.strategy().available(entry.before.as_ref(), hit.rate, self.at);
+            Some(available.saturating_sub(entry.cost) / on_entry.max(1) as u64)
+        });
+        left.min().unwrap_or(u64::MAX)
+    }
+
+    /// Charges the enforced hits anew, with `extra` above the lowest costs. Returns `false` at the first that does not fit.
+    fn fits(&mut self, extra: u64) -> bool {
+        self.entries.iter_mut().for_each(TalliedEntry::start_again);
+        self.hits.iter().filter(|(hit, _)| hit.enforced).all(|&(hit, place)| {
+            let entry = place.and_then(|place| self.entries.get_mut(place));
+            entry.is_none_or(|entry| entry.try_push(hit, granted(hit, extra), self.at))
+        })
+    }
+
+    /// Tells each hit what it got, with `extra` above the lowest costs, and adds the hits that are not enforced.
+    fn tell(&mut self, extra: u64) {
+        for (&(hit, place), outcome) in self.hits.iter().zip(&mut self.outcomes) {
+            outcome.granted = granted(hit, extra);
+            let entry = place.and_then(|place| self.entries.get_mut(place)).filter(|_| !hit.enforced);
+            if let Some(entry) = entry {
+                outcome.admitted = entry.try_push(hit, outcome.granted, self.at);
             }
         }
         for (place, &(hit, entry)) in self.hits.iter().enumerate() {
@@ -211,6 +232,15 @@ impl<'a, K> HitTally<'a, K> {
         self.entries.iter_mut().for_each(|entry| entry.is_charged = is_charged && entry.has_cost);
         Decision(Outcomes::Several(mem::take(&mut self.outcomes)))
     }
+}
+
+fn takes_what_fits(hit: &Hit<'_>) -> bool {
+    hit.enforced && hit.at_least < hit.cost
+}
+
+/// Returns the cost of a hit that gets `extra` above its lowest cost.
+fn granted(hit: &Hit<'_>, extra: u64) -> u64 {
+    hit.at_least.saturating_add(extra).min(hit.cost)
 }
 
 impl<'a, K> TalliedEntry<'a, K> {
@@ -273,24 +303,15 @@ impl<'a, K> TalliedEntry<'a, K> {
         self.charge(true, now);
         self.is_custom |= hit.limit.strategy().is_custom();
         let fits = cost == 0 || hit.limit.strategy().fits(self.known(now), hit.rate, cost, now);
-        if fits {
-            self.push(hit, cost, now);
+        if fits && cost > 0 {
+            (self.hit, self.has_cost, self.pending) = (hit, true, cost);
         }
         fits
     }
 
-    /// Charges `cost`, which fits.
-    fn push(&mut self, hit: &'a Hit<'a>, cost: u64, now: Timestamp) {
-        if cost > 0 {
-            self.charge(true, now);
-            (self.hit, self.has_cost, self.pending) = (hit, true, cost);
-        }
-    }
-
-    /// Returns the highest cost that a hit may have after the hits before it.
-    fn available(&mut self, hit: &Hit<'_>, now: Timestamp) -> u64 {
-        self.charge(true, now);
-        hit.limit.strategy().available(self.known(now), hit.rate, now)
+    /// Forgets all hits.
+    fn start_again(&mut self) {
+        (self.after, self.has_cost, self.pending) = (None, false, 0);
     }
 
     fn known(&self, now: Timestamp) -> Option<&StoredState> {

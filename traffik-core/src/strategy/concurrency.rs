@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{SlidingWindowLog, State, StoredState, Strategy, StrategyError};
+use super::{SettleError, SlidingWindowLog, State, StoredState, Strategy, StrategyError};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Limits the number of concurrent clients of something: open sockets, running reports.
@@ -127,6 +127,22 @@ impl Strategy for Concurrency {
     /// Gives back all of the places while their lease lasts and the period of the rate is the same, and nothing otherwise.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
         SlidingWindowLog.refund(past, cost, charged_at, now)
+    }
+
+    /// Gives back all of the places, or none.
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        if actual > 0 {
+            return Err(SettleError::Indivisible { strategy: self.name() });
+        }
+        SlidingWindowLog.settle(past, rate, charged, actual, charged_at, now)
     }
 
     fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {

@@ -1,4 +1,4 @@
-use super::{State, StoredState, Strategy, StrategyError, window::Window};
+use super::{SettleError, State, StoredState, Strategy, StrategyError, settle::by_count, window::Window};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Counts the cost in each window of the clock, and starts at zero in the next window.
@@ -82,6 +82,18 @@ impl Strategy for FixedWindow {
             return past.state;
         }
         Count { used: count.used.saturating_sub(cost), ..count }.write()
+    }
+
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        by_count(self, past, rate, charged, actual, charged_at, now)
     }
 
     #[inline]

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::{
-    Holding, LeakyBucketWithQueue, State, StoredState, Strategy, StrategyError, meter::Meter, metered::check_size,
+    Holding, LeakyBucketWithQueue, SettleError, State, StoredState, Strategy, StrategyError,
+    meter::Meter,
+    metered::{check_size, overdraw},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -59,11 +61,23 @@ impl Strategy for LeakyBucketWithQueue {
 
     /// Gives back all of it if no other request is in the queue. Requests that came later keep their time to leave.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
-        let alone = Meter::empty(past.rate, charged_at).filled(cost, charged_at).write();
-        if past.state.expires() == alone.expires() && past.state.words().first() == alone.words().first() {
-            return Meter::empty(past.rate, charged_at).write();
+        lowered(past, cost, 0, charged_at)
+    }
+
+    /// Requests that came later, and those that wait, keep their time to leave.
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        match past {
+            Some(past) if actual < charged => Ok(lowered(past, charged, actual, charged_at)),
+            past => overdraw(self, past, rate, charged, actual, now),
         }
-        past.state
     }
 
     #[inline]
@@ -79,6 +93,16 @@ impl Strategy for LeakyBucketWithQueue {
     fn holding(&self) -> Option<Holding> {
         Some(Holding::new(self.max_held, self.at_once()))
     }
+}
+
+/// Lowers a charge if no other request is in the queue.
+fn lowered(past: StoredState, charged: u64, actual: u64, charged_at: Timestamp) -> State {
+    let alone = |cost| Meter::empty(past.rate, charged_at).filled(cost, charged_at).write();
+    let before: State = alone(charged);
+    if past.state.expires() == before.expires() && past.state.words().first() == before.words().first() {
+        return alone(actual);
+    }
+    past.state
 }
 
 impl LeakyBucketWithQueue {

@@ -112,14 +112,19 @@ impl Meter {
         Self { rate: self.rate, written: now, micros, fraction }
     }
 
-    /// Takes back `cost`, less what may have drained in the time `since` it was added.
+    /// Lowers a charge of `charged` to `actual`, and never below what a charge of `actual` would have left.
     ///
-    /// Earlier charges may have drained in a part of that time, but how long is unknown. So all of it is subtracted: nothing is
-    /// given back twice.
-    pub(super) fn emptied(self, cost: u64, since: Duration) -> Self {
-        let (micros, fraction) = self.time_to_drain(cost);
+    /// What stays drains first. Earlier charges may have drained in a part of the time `since` the charge, but how long is
+    /// unknown. So all of it counts: nothing is given back twice.
+    pub(super) fn lowered(self, charged: u64, actual: u64, since: Duration) -> Self {
         let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-        let Some(micros) = micros.checked_sub(since) else { return self };
+        let (micros, fraction) = if (since, 0) <= self.time_to_drain(actual) {
+            self.time_to_drain(charged.saturating_sub(actual))
+        } else {
+            let (micros, fraction) = self.time_to_drain(charged);
+            let Some(micros) = micros.checked_sub(since) else { return self };
+            (micros, fraction)
+        };
         let (limit, _) = self.terms();
         let (borrow, fraction) = if self.fraction < fraction {
             (1, self.fraction + limit - fraction)
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn what_was_filled_can_be_emptied() {
         let meter = Meter::empty(THIRDS, at(10)).filled(100, at(10));
-        let again = meter.filled(5, at(10)).emptied(5, Duration::ZERO);
+        let again = meter.filled(5, at(10)).lowered(5, 0, Duration::ZERO);
         assert_eq!((again.micros, again.fraction), (meter.micros, meter.fraction));
     }
 
@@ -206,10 +211,10 @@ mod tests {
         let meter = Meter::empty(minutely, at(0)).filled(30, at(0));
         // Drained after 30 s, and filled by somebody else.
         let filled_again = meter.filled(60, at(30 * second));
-        let refunded = filled_again.emptied(30, Duration::from_secs(30));
+        let refunded = filled_again.lowered(30, 0, Duration::from_secs(30));
         assert_eq!(refunded.level(at(30 * second)), 60);
-        assert_eq!(meter.emptied(30, Duration::from_secs(10)).level(at(10 * second)), 0);
-        assert_eq!(filled_again.emptied(30, Duration::from_secs(45)).level(at(45 * second)), 45);
+        assert_eq!(meter.lowered(30, 0, Duration::from_secs(10)).level(at(10 * second)), 0);
+        assert_eq!(filled_again.lowered(30, 0, Duration::from_secs(45)).level(at(45 * second)), 45);
     }
 
     #[test]
@@ -219,7 +224,7 @@ mod tests {
             let past = StoredState { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
             let meter = Meter::clamped_to(&past, at(now)).unwrap_or(Meter::stored(&past));
             let filled = meter.filled(cost, at(now));
-            assert!(filled.fraction < 3 && meter.emptied(cost, Duration::ZERO).fraction < 3);
+            assert!(filled.fraction < 3 && meter.lowered(cost, 0, Duration::ZERO).fraction < 3);
             assert!(filled.drains_to(filled.level(at(now))) <= filled.drains_to(0));
         }
     }

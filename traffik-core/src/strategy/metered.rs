@@ -2,10 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use super::{State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
+use super::{SettleError, State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
 use crate::{clock::Timestamp, rate::Rate};
 
-/// The longest time in which a full meter may drain.
+/// The longest time in which a meter may drain.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// A strategy that admits what fits into its meter.
@@ -31,6 +31,22 @@ pub(super) fn check_size(strategy: &'static str, size: u64, rate: Rate) -> Resul
         return Err(StrategyError::new(strategy, reason));
     }
     Ok(())
+}
+
+/// Charges the difference to a higher cost, whether it fits or not.
+pub(super) fn overdraw(
+    strategy: &impl Strategy,
+    past: Option<StoredState>,
+    rate: Rate,
+    charged: u64,
+    actual: u64,
+    now: Timestamp,
+) -> Result<State, SettleError> {
+    let state = strategy.charge(past, rate, actual.saturating_sub(charged), now);
+    if state.expires() > now.saturating_add(MAX_DRAIN_TIME) {
+        return Err(SettleError::TooMuch { strategy: strategy.name(), actual, most: "what drains in 100 years" });
+    }
+    Ok(state)
 }
 
 impl<M: Metered> Strategy for M {
@@ -71,7 +87,25 @@ impl<M: Metered> Strategy for M {
 
     /// Gives back the cost, less what may have drained of it since.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        Meter::read(&past, past.rate).emptied(cost, now.saturating_since(charged_at)).write()
+        Meter::read(&past, past.rate).lowered(cost, 0, now.saturating_since(charged_at)).write()
+    }
+
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        match past {
+            Some(past) if actual < charged => {
+                let since = now.saturating_since(charged_at);
+                Ok(Meter::read(&past, past.rate).lowered(charged, actual, since).write())
+            }
+            past => overdraw(self, past, rate, charged, actual, now),
+        }
     }
 
     #[inline]

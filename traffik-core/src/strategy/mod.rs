@@ -42,6 +42,7 @@ mod log;
 mod meter;
 mod metered;
 mod queue_settings;
+mod settle;
 mod sliding_window_counter;
 mod sliding_window_log;
 mod state;
@@ -61,6 +62,7 @@ pub use self::{
     leaky_bucket::LeakyBucket,
     log::Log,
     queue_settings::LeakyBucketWithQueue,
+    settle::SettleError,
     sliding_window_counter::SlidingWindowCounter,
     sliding_window_log::SlidingWindowLog,
     state::{State, StoredState},
@@ -131,10 +133,7 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
         charged_at: Timestamp,
         now: Timestamp,
     ) -> Result<State, SettleError> {
-        Ok(match past {
-            Some(past) if actual < charged => self.refund(past, charged - actual, charged_at, now),
-            past => self.charge(past, rate, actual.saturating_sub(charged), now),
-        })
+        Ok(settle::by_difference(self, past, rate, charged, actual, charged_at, now))
     }
 
     /// Returns `true` if all of a `cost` that was charged at `charged_at` still counts.
@@ -171,28 +170,6 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     fn holding(&self) -> Option<Holding> {
         None
     }
-}
-
-/// The reason why a charge was not settled. The charge stays as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SettleError {
-    /// The strategy cannot store so much above its limit.
-    #[error("{strategy}: a cost of {actual} is too far above the limit to be stored: the most is {most}")]
-    TooMuch {
-        /// The name of the strategy.
-        strategy: &'static str,
-        /// The cost that was to be charged in total.
-        actual: u64,
-        /// What the strategy can store, in words.
-        most: &'static str,
-    },
-    /// The strategy does not count amounts, so a charge can only be given back as a whole.
-    #[error("{strategy}: a permit can be given back, but it cannot have another cost")]
-    Indivisible {
-        /// The name of the strategy.
-        strategy: &'static str,
-    },
 }
 
 /// The error for a rate or a setting that a strategy does not support.

@@ -1,6 +1,7 @@
 use super::{
-    State, StoredState, Strategy, StrategyError,
+    SettleError, State, StoredState, Strategy, StrategyError,
     exact::{mul_div_ceil, mul_div_floor},
+    settle::by_count,
     window::Window,
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -160,6 +161,18 @@ impl Strategy for SlidingWindowCounter {
         } else {
             past.state
         }
+    }
+
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        by_count(self, past, rate, charged, actual, charged_at, now)
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-use super::{Log, State, StoredState, Strategy, StrategyError};
+use super::{Log, SettleError, State, StoredState, Strategy, StrategyError, settle::by_difference};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Stores each charge for a period, and admits what fits in addition to the stored charges. It is exact, but needs memory.
@@ -19,7 +19,7 @@ use crate::{clock::Timestamp, rate::Rate};
 pub struct SlidingWindowLog;
 
 impl SlidingWindowLog {
-    /// The highest limit, and the highest number of entries per client.
+    /// The highest limit, and the highest cost that is stored for a client.
     pub const MAX_LIMIT: u64 = 65_536;
 }
 
@@ -76,6 +76,23 @@ impl Strategy for SlidingWindowLog {
         let mut log = past.state.into_log();
         log.take_back(charged_at.saturating_add(past.rate.period()), cost);
         write(log, Timestamp::from_micros(written))
+    }
+
+    fn settle(
+        &self,
+        past: Option<StoredState>,
+        rate: Rate,
+        charged: u64,
+        actual: u64,
+        charged_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<State, SettleError> {
+        let state = by_difference(self, past, rate, charged, actual, charged_at, now);
+        let counts = state.log().map_or(0, |log| log.counts_at(now));
+        if actual > charged && counts > Self::MAX_LIMIT {
+            return Err(SettleError::TooMuch { strategy: self.name(), actual, most: "65536 in a period" });
+        }
+        Ok(state)
     }
 
     fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {

@@ -55,6 +55,9 @@ impl Store {
 
     fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Adjusted {
         let Adjustment { charge: Charge { hit, at, .. }, actual, .. } = adjustment;
+        if hit.rate.is_unlimited() {
+            return Ok(Outcome::new(true, *actual, self.now()));
+        }
         let (mut shard, key) = self.lock_one(hit);
         let (strategy, now) = (hit.limit.strategy(), self.now());
         // Only a refund cannot fail. All else works on a copy, so that an error changes nothing.
