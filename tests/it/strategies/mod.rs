@@ -13,6 +13,7 @@ mod refusals;
 mod renewals;
 mod rig;
 mod saturated;
+mod settlements;
 mod traces;
 mod two_rates;
 
