@@ -1,6 +1,7 @@
 //! Decisions: several hits as one, by the backend and by the handle of an app.
 
 mod delays;
+mod grants;
 mod handle;
 mod settings;
 mod several_hits;

@@ -72,6 +72,6 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
 }
 
 /// The same, and those of a user's own.
-fn all_strategies(rate: Rate) -> Vec<AnyStrategy> {
+pub(crate) fn all_strategies(rate: Rate) -> Vec<AnyStrategy> {
     strategies(rate).into_iter().chain(own::strategies(rate)).collect()
 }
