@@ -3,10 +3,10 @@
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use traffik_core::{
-    backend::{Backend, BackendError},
+    backend::{Backend, BackendError, Control, ControlRequest},
     client::Key,
     clock::{Clock, ManualClock, Timestamp},
-    decision::{Charge, Decision, Hit, LimitId, Outcome},
+    decision::{Adjustment, Charge, Decision, Hit, LimitId, Outcome},
     rate::Rate,
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
@@ -14,7 +14,13 @@ use traffik_core::{
     },
 };
 
-use super::{cool_down::CoolDown, failure::Mismatch, reference::Reference, told::Told, words::Hits};
+use super::{
+    cool_down::CoolDown,
+    failure::Mismatch,
+    reference::Reference,
+    told::{self, AdjustedTold, Told},
+    words::Hits,
+};
 
 pub(super) type Check<T = ()> = Result<T, Mismatch>;
 
@@ -56,7 +62,7 @@ impl Bench {
     pub(super) async fn of(&self, namespace: &str) -> Check<Subject> {
         let clock = ManualClock::new();
         let backend = (self.make)(namespace.to_owned(), clock.clone()).await?;
-        Ok(Subject { backend, clock, reference: Reference::default(), entries: 0 })
+        Ok(Subject { backend, clock, reference: Reference::default(), entries: 0, version: 0 })
     }
 
     /// Returns the strategies that the backend supports, in forms that suit the rate.
@@ -135,6 +141,8 @@ pub(super) struct Subject {
     clock: ManualClock,
     reference: Reference,
     entries: u64,
+    /// The version of the settings.
+    version: u64,
 }
 
 impl Subject {
@@ -171,10 +179,37 @@ impl Subject {
     }
 
     pub(super) async fn refund(&mut self, charges: &[Charge<'_>]) -> Check {
-        self.reference.refund(charges, self.now());
         let refunds: Vec<_> = charges.iter().map(|charge| charge.refund()).collect();
-        let refunded = self.backend.adjust(&refunds).await;
-        refunded.map(drop).map_err(|error| Mismatch::unanswered_at_all(format!("a refund of {charges:?}"), &error))
+        self.adjust(&refunds).await.map(drop)
+    }
+
+    /// Adjusts, and compares the outcomes with the reference.
+    pub(super) async fn adjust(&mut self, adjustments: &[Adjustment<'_>]) -> Check<Vec<AdjustedTold>> {
+        let expected = told::adjustments(adjustments, &self.reference.adjust(adjustments, self.now()));
+        let asked = format!("an adjustment at {} us: {adjustments:?}", self.now().as_micros());
+        let found = self.backend.adjust(adjustments).await;
+        let found = found.map_err(|error| Mismatch::unanswered_at_all(&asked, &error))?;
+        let found = told::adjustments(adjustments, &found);
+        ensure(asked, &expected, &found)?;
+        Ok(found)
+    }
+
+    /// Reads or replaces settings, and compares them with the reference. Their version grows with each change.
+    pub(super) async fn control(&mut self, request: ControlRequest<'_>) -> Check<Control> {
+        let (is_replaced, settings) = self.reference.control(request);
+        let found = self.backend.control(request).await;
+        let found = found.map_err(|error| Mismatch::unanswered_at_all(format!("{request:?}"), &error))?;
+        let is_known = matches!(request, ControlRequest::Read { known } if known == self.version);
+        let sorted = found.settings.clone().map(|mut settings| {
+            settings.sort_unstable();
+            settings
+        });
+        let expected = (is_replaced, Some(settings).filter(|_| !is_known));
+        ensure(format!("{request:?}, whether it replaces, and the settings"), expected, (found.is_replaced, sorted))?;
+        let version = if is_replaced { found.version.max(self.version + 1) } else { self.version };
+        ensure(format!("{request:?}, the version of the settings"), version, found.version)?;
+        self.version = version;
+        Ok(found)
     }
 
     /// Renews, and compares the renewals with the reference.

@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use traffik_core::{
     clock::Timestamp,
-    decision::{Hit, LimitStatus, Outcome},
+    decision::{Adjusted, Adjustment, Hit, LimitStatus, Outcome},
+    strategy::SettleError,
 };
 
 /// What an outcome tells, in numbers: how a backend came to them, and what it keeps, is its own matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) admitted: bool,
+    pub(super) granted: u64,
     /// Of a hit at an unlimited rate nothing is told.
     pub(super) numbers: Option<Numbers>,
 }
@@ -34,8 +36,24 @@ impl Told {
 
     fn one(hit: Option<&Hit<'_>>, outcome: &Outcome) -> Self {
         let limited = hit.filter(|hit| !hit.rate.is_unlimited());
-        Self { admitted: outcome.admitted, numbers: limited.map(|hit| Numbers::of(hit, outcome)) }
+        let Outcome { admitted, granted, .. } = *outcome;
+        Self { admitted, granted, numbers: limited.map(|hit| Numbers::of(hit, outcome)) }
     }
+}
+
+/// What an adjustment tells: the numbers, or the kind of its error.
+pub(super) type AdjustedTold = Result<Told, &'static str>;
+
+/// Returns what each adjustment tells, of which there may be too many or too few.
+pub(super) fn adjustments(adjustments: &[Adjustment<'_>], adjusted: &[Adjusted]) -> Vec<AdjustedTold> {
+    let hits = adjustments.iter().map(|adjustment| Some(&adjustment.charge.hit)).chain(std::iter::repeat(None));
+    let told = adjusted.iter().zip(hits).map(|(adjusted, hit)| match adjusted {
+        Ok(outcome) => Ok(Told::one(hit, outcome)),
+        Err(SettleError::TooMuch { .. }) => Err("too much"),
+        Err(SettleError::Indivisible { .. }) => Err("indivisible"),
+        Err(_) => Err("another error"),
+    });
+    told.collect()
 }
 
 impl Numbers {

@@ -14,8 +14,12 @@ impl fmt::Display for Hits<'_> {
         match self.0 {
             [] => f.write_str("no hits"),
             hits => hits.iter().try_for_each(|hit| {
-                let Hit { limit, key, rate, cost, .. } = hit;
-                write!(f, "\n  {cost} of {:?} for {key:?}, {rate} by {:?}", limit.uid(), limit.strategy())
+                let Hit { limit, key, rate, cost, at_least, enforced, .. } = hit;
+                write!(f, "\n  {cost} of {:?} for {key:?}, {rate} by {:?}", limit.uid(), limit.strategy())?;
+                if at_least < cost {
+                    write!(f, ", {at_least} at least")?;
+                }
+                if *enforced { Ok(()) } else { f.write_str(", not enforced") }
             }),
         }
     }
@@ -23,7 +27,7 @@ impl fmt::Display for Hits<'_> {
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.admitted { "admitted" } else { "refused" })?;
+        write!(f, "{} with {}", if self.admitted { "admitted" } else { "refused" }, self.granted)?;
         match &self.numbers {
             Some(numbers) => write!(f, ", {numbers}"),
             None => f.write_str(", without a limit"),

@@ -7,13 +7,13 @@ use std::{
 
 use traffik_conformance::{Failures, Suite};
 
-use super::faulty::{Entries, Fault, Faulty};
+use super::faulty::{AllSettings, Entries, Fault, Faulty};
 
 fn suite(fault: Fault) -> Suite {
-    let entries = Entries::default();
+    let (entries, settings) = (Entries::default(), AllSettings::default());
     Suite::new(move |namespace, clock| {
-        let (entries, closed) = (Arc::clone(&entries), Mutex::default());
-        let faulty = Faulty { namespace, clock, fault, entries, closed };
+        let (entries, settings, closed) = (Arc::clone(&entries), Arc::clone(&settings), Mutex::default());
+        let faulty = Faulty { namespace, clock, fault, entries, settings, closed };
         async move { Ok::<_, Infallible>(faulty) }
     })
 }
@@ -41,14 +41,14 @@ fn every_case_sees_a_fault() {
 
 #[tokio::test]
 async fn a_failure_says_what_was_asked_what_was_expected_and_what_came() {
-    let case = Suite::cases().find(|case| case.name() == "a_refund_never_gives_more_than_there_was").unwrap();
-    let failure = suite(Fault::IgnoresRefunds).run(case).await.unwrap_err();
+    let case = Suite::cases().find(|case| case.name() == "a_reset_is_about_one_limit_of_one_client").unwrap();
+    let failure = suite(Fault::IgnoresResets).run(case).await.unwrap_err();
     assert_eq!(failure.case(), case.name());
     let asked = failure.asked();
     assert!(asked.contains("a peek") && asked.contains("\"limit\" for \"client\"/1, 5/min by FixedWindow"), "{asked}");
     let (expected, found) = (failure.expected(), failure.found());
-    assert!(expected.starts_with("admitted, ") && expected.contains("remaining 5"), "{expected}");
-    assert!(found.starts_with("refused, ") && found.contains("remaining 0"), "{found}");
+    assert!(expected.starts_with("admitted with 1, ") && expected.contains("remaining 5"), "{expected}");
+    assert!(found.starts_with("refused with 1, ") && found.contains("remaining 0"), "{found}");
     let message = failure.to_string();
     assert!([failure.case(), asked, expected, found].iter().all(|part| message.contains(part)), "{message}");
 }
@@ -113,6 +113,31 @@ faults! {
     letters_without_case: IgnoresCase in clients_that_look_alike_count_apart;
     uids_and_clients_that_are_joined: JoinsNames in limits_and_clients_are_not_mixed_up;
     texts_that_are_trimmed: TrimsTexts in any_text_is_a_client;
+
+    differences_that_are_given_back: GivesBackTheDifference in
+        lower_cost_gives_back_what_still_counts, settlements_are_made_as_in_rust;
+    higher_costs_that_have_to_fit: ChargesWhatFits in
+        higher_cost_is_charged_whether_it_fits_or_not, overdraft_is_worked_off_at_its_retry_after;
+    higher_costs_that_are_charged_in_the_past: ChargesInThePast in settlement_after_the_window_gives_back_nothing;
+    failures_that_are_kept: KeepsFailures in settlement_that_fails_changes_nothing;
+    settlements_that_fail_together: SettlesTogether in settlements_in_one_call_are_independent;
+    settlements_that_race: SettlesLate in settlements_next_to_decisions_lose_nothing;
+
+    lowest_costs_that_are_ignored: IgnoresTheLowest in what_fits_is_granted, grants_are_made_as_in_rust;
+    grants_of_the_lowest: GrantsTheLowest in hits_on_one_entry_share_what_fits;
+    grants_of_each_its_own: GrantsEachItsOwn in tuple_is_granted_what_fits_all_of_it;
+    grants_of_too_little: GrantsBelowTheLowest in grant_below_the_lowest_cost_is_a_refusal;
+    hits_that_are_all_enforced: EnforcesAll in hit_that_is_not_enforced_refuses_nothing;
+    hits_that_are_never_charged: SkipsUnenforced in hit_that_is_not_enforced_is_charged_if_it_fits;
+    hits_that_are_charged_alone: ChargesUnenforcedAlone in refused_decision_charges_no_hit_that_is_not_enforced;
+
+    versions_that_are_forgotten: ForgetsVersions in settings_are_read_if_their_version_is_another;
+    settings_that_are_always_replaced: ReplacesAlways in setting_is_replaced_if_it_has_the_expected_value;
+    settings_that_are_empty: MixesUpEmpty in setting_is_replaced_if_it_has_the_expected_value;
+    settings_that_are_trimmed: TrimsSettings in any_text_is_a_setting;
+    settings_that_are_cleared: ClearsSettings in settings_survive_a_clear;
+    settings_that_are_shared: SharesSettings in settings_of_namespaces_are_separate;
+    settings_that_race: ReplacesLate in one_of_two_writers_replaces_a_setting;
 
     a_race: WritesLate in tasks_on_one_limit_are_admitted_exactly;
     a_backend_that_stays_open: StaysOpen in after_close_every_call_is_an_error_that_says_so;

@@ -1,7 +1,7 @@
 //! A simple backend, which has the fault that it is given.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -12,8 +12,8 @@ use traffik::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::{Key, Part},
     clock::{Clock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit, Outcome},
-    strategy::{StoredState, Strategy},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit, HitTally, Outcome},
+    strategy::{SettleError, StoredState, Strategy},
     test::ManualClock,
 };
 
@@ -99,9 +99,49 @@ pub(super) enum Fault {
     RenewsTogether,
     StaysOpen,
     ClosesOnce,
+    /// A lower cost gives back all of the difference.
+    GivesBackTheDifference,
+    /// A higher cost has to fit.
+    ChargesWhatFits,
+    /// A higher cost is charged at the time of the charge.
+    ChargesInThePast,
+    /// A settlement that fails is charged as far as there is room.
+    KeepsFailures,
+    /// One settlement that fails ends the call.
+    SettlesTogether,
+    /// A settlement reads, and writes what it read some time later.
+    SettlesLate,
+    /// What fits is the highest cost or nothing.
+    IgnoresTheLowest,
+    /// What fits is the lowest cost.
+    GrantsTheLowest,
+    /// Each hit of a tuple gets what fits its own limit.
+    GrantsEachItsOwn,
+    /// What does not fit is granted as well.
+    GrantsBelowTheLowest,
+    EnforcesAll,
+    /// What is not enforced is never charged.
+    SkipsUnenforced,
+    /// What is not enforced is charged by itself.
+    ChargesUnenforcedAlone,
+    /// Each read returns all settings.
+    ForgetsVersions,
+    /// A setting is replaced whatever its value is.
+    ReplacesAlways,
+    /// No setting and an empty one are the same.
+    MixesUpEmpty,
+    /// Names of settings are trimmed.
+    TrimsSettings,
+    ClearsSettings,
+    SharesSettings,
+    /// Settings are read, and written some time later.
+    ReplacesLate,
 }
 
 pub(super) type Entries = Arc<Mutex<HashMap<Name, StoredState>>>;
+
+/// The version and the settings of each namespace.
+pub(super) type AllSettings = Arc<Mutex<HashMap<String, (u64, BTreeMap<String, String>)>>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name {
@@ -118,6 +158,7 @@ pub(super) struct Faulty {
     pub(super) fault: Fault,
     /// Those of all namespaces.
     pub(super) entries: Entries,
+    pub(super) settings: AllSettings,
     pub(super) closed: Mutex<bool>,
 }
 
@@ -183,6 +224,9 @@ impl Faulty {
         entries: &HashMap<Name, StoredState>,
         hits: &[Hit<'_>],
     ) -> (Decision, Vec<(Name, Option<StoredState>)>) {
+        if !hits.iter().all(Hit::is_plain) {
+            return self.tally(entries, hits);
+        }
         let now = self.now();
         let mut before: HashMap<Name, Option<StoredState>> = HashMap::new();
         let mut after: HashMap<Name, Option<StoredState>> = HashMap::new();
@@ -214,7 +258,7 @@ impl Faulty {
             *fits &= verdict.admitted;
             let is_wrapped = self.has(Fault::WrapsSums);
             *cost = if is_wrapped { cost.wrapping_add(hit.cost) } else { cost.saturating_add(hit.cost) };
-            outcomes.push(Outcome::new(*fits, *cost, self.clock.now()));
+            outcomes.push(Outcome::new(*fits, *cost, self.clock.now()).with_granted(hit.cost));
             if verdict.admitted && verdict.is_new {
                 after.insert(name.clone(), verdict.past.clone());
                 changed.push((name, verdict.past));
@@ -239,6 +283,46 @@ impl Faulty {
         (outcomes.into_iter().collect(), rewound)
     }
 
+    /// Returns a hit that is not plain, as the fault reads it.
+    fn misread<'a>(&self, entries: &HashMap<Name, StoredState>, hit: Hit<'a>) -> Hit<'a> {
+        let mut read = match self.fault {
+            Fault::IgnoresTheLowest => hit.costing(hit.cost),
+            Fault::GrantsTheLowest => hit.costing(hit.at_least),
+            Fault::GrantsEachItsOwn => {
+                let mut alone = HitTally::new(self.now());
+                alone.add(&hit, self.name(&hit), || self.known(entries, &hit));
+                hit.costing(alone.peek().outcomes().first().map_or(hit.cost, |outcome| outcome.granted))
+            }
+            Fault::GrantsBelowTheLowest => hit.at_least(0),
+            Fault::SkipsUnenforced if !hit.enforced => hit.costing(0),
+            _ => hit,
+        };
+        read.enforced |= self.has(Fault::EnforcesAll);
+        read
+    }
+
+    /// Decides about hits that are not plain.
+    fn tally(
+        &self,
+        entries: &HashMap<Name, StoredState>,
+        hits: &[Hit<'_>],
+    ) -> (Decision, Vec<(Name, Option<StoredState>)>) {
+        let hits: Vec<_> = hits.iter().map(|hit| self.misread(entries, *hit)).collect();
+        let mut tally = HitTally::new(self.now());
+        hits.iter().for_each(|hit| tally.add(hit, self.name(hit), || self.known(entries, hit)));
+        let decision = tally.decide();
+        let changed = tally.entries_mut().iter_mut().filter(|entry| entry.is_new());
+        let mut changes: Vec<_> = changed.map(|entry| (entry.key().clone(), entry.take_past())).collect();
+        if self.has(Fault::ChargesUnenforcedAlone) && !decision.is_admitted() {
+            let dry: Vec<_> = hits.iter().filter(|hit| !hit.enforced).map(|hit| hit.costing(hit.cost)).collect();
+            let mut tally = HitTally::new(self.now());
+            dry.iter().for_each(|hit| tally.add(hit, self.name(hit), || self.known(entries, hit)));
+            let _ = tally.decide();
+            changes.extend(tally.entries_mut().iter_mut().map(|entry| (entry.key().clone(), entry.take_past())));
+        }
+        (decision, changes)
+    }
+
     fn peek_by(&self, entries: &HashMap<Name, StoredState>, hits: &[Hit<'_>]) -> Decision {
         let (decision, _) = self.decide_by(entries, hits);
         let outcomes = decision.outcomes().iter().zip(hits).map(|(outcome, hit)| {
@@ -252,6 +336,47 @@ impl Faulty {
 }
 
 impl Faulty {
+    /// Settles one charge: its outcome, and what is to be stored.
+    fn settle(
+        &self,
+        stored: Option<StoredState>,
+        Adjustment { charge: Charge { hit, at, .. }, actual, .. }: &Adjustment<'_>,
+    ) -> (Adjusted, Option<(Name, Option<StoredState>)>) {
+        let (now, strategy) = (self.now(), hit.limit.strategy());
+        let outcome = Outcome::new(true, *actual, now);
+        if hit.rate.is_unlimited() {
+            return (Ok(outcome), None);
+        }
+        let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *at };
+        let known = strategy.current(stored.clone(), now).past;
+        let settled = match self.fault {
+            Fault::RefundsTooMuch if *actual < hit.cost => strategy.settle(known, hit.rate, u64::MAX, 0, now, now),
+            Fault::GivesBackTheDifference if (1..hit.cost).contains(actual) => {
+                strategy.settle(known, hit.rate, hit.cost - actual, 0, *at, now)
+            }
+            Fault::ChargesWhatFits if *actual > hit.cost => {
+                let verdict = strategy.decide(known, hit.rate, actual - hit.cost, now);
+                let error = SettleError::Indivisible { strategy: strategy.name() };
+                if verdict.admitted { Ok(verdict) } else { Err(error) }
+            }
+            Fault::ChargesInThePast if *actual > hit.cost => {
+                strategy.settle(known, hit.rate, hit.cost, *actual, charged_at, charged_at)
+            }
+            _ => strategy.settle(stored.clone(), hit.rate, hit.cost, *actual, charged_at, now),
+        };
+        let (outcome, past) = match settled {
+            Ok(settled) => {
+                let alive = settled.past.clone().filter(|past| past.is_alive(now));
+                (Ok(outcome.with_past(alive)), settled.past.filter(|_| settled.is_new))
+            }
+            Err(error) if self.has(Fault::KeepsFailures) => {
+                (Err(error), strategy.decide(stored, hit.rate, 1, now).past)
+            }
+            Err(error) => (Err(error), None),
+        };
+        (outcome, past.map(|past| (self.name(hit), Some(past))))
+    }
+
     fn renew_one(&self, entries: &mut HashMap<Name, StoredState>, charge: &Charge<'_>) -> Option<Timestamp> {
         let (Charge { hit, at: charged_at, .. }, now) = (charge, self.now());
         let known = self.known(entries, hit);
@@ -335,27 +460,32 @@ impl Backend for Faulty {
         let owned = owned(adjustments);
         self.begun(async move {
             let adjustments = &adjustments_of(&owned)[..];
-            let (mut entries, now) = (self.open()?, self.now());
             let most = match self.fault {
                 Fault::IgnoresRefunds => 0,
                 Fault::RefundsTheFirst => 1,
                 _ => adjustments.len(),
             };
-            let mut adjusted = Vec::new();
-            for (place, Adjustment { charge: Charge { hit, at, .. }, actual, .. }) in adjustments.iter().enumerate() {
-                adjusted.push(Ok(Outcome::new(true, *actual, now)));
-                if place >= most || hit.rate.is_unlimited() {
+            let mut before = None;
+            if self.has(Fault::SettlesLate) {
+                before = Some(self.open()?.clone());
+                let_others_run().await;
+            }
+            let (mut entries, mut adjusted) = (self.open()?, Vec::new());
+            for (place, adjustment) in adjustments.iter().enumerate() {
+                if place >= most {
+                    adjusted.push(Ok(Outcome::new(true, adjustment.actual, self.now())));
                     continue;
                 }
-                let known = hit.limit.strategy().decide(self.known(&entries, hit), hit.rate, 0, now).past;
-                let name = self.name(hit);
-                if entries.remove(&name).is_none() && self.has(Fault::NeedsCharges) {
+                let stored = self.known(before.as_ref().unwrap_or(&entries), &adjustment.charge.hit);
+                if self.has(Fault::NeedsCharges) && stored.is_none() {
                     return Err(BackendError::unavailable("no charge"));
                 }
-                let Some(past) = known.filter(|_| !self.has(Fault::RefundsTooMuch)) else { continue };
-                let charged_at = if self.has(Fault::IgnoresWhenCharged) { now } else { *at };
-                let (rate, state) = (past.rate, hit.limit.strategy().refund(past, hit.cost, charged_at, now));
-                entries.insert(name, StoredState { state, rate });
+                let (outcome, change) = self.settle(stored, adjustment);
+                store(&mut entries, change.into_iter().collect());
+                if outcome.is_err() && self.has(Fault::SettlesTogether) {
+                    return Err(BackendError::unavailable("one of several failed"));
+                }
+                adjusted.push(outcome);
             }
             Ok(adjusted)
         })
@@ -386,8 +516,44 @@ impl Backend for Faulty {
         })
     }
 
-    fn control<'a>(&'a self, _: ControlRequest<'_>) -> Answer<'a, Control> {
-        MaybeReady::Ready(Err(BackendError::not_run("it has no settings")))
+    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        let owned = match request {
+            ControlRequest::Replace { name, expected, value } => {
+                let name = if self.has(Fault::TrimsSettings) { name.trim() } else { name };
+                Some((name.to_owned(), expected.map(str::to_owned), value.map(str::to_owned)))
+            }
+            _ => None,
+        };
+        let known = if let ControlRequest::Read { known } = request { Some(known) } else { None };
+        self.begun(async move {
+            drop(self.open()?);
+            let namespace = if self.has(Fault::SharesSettings) { "" } else { &self.namespace };
+            let is_equal = |stored: Option<&String>, expected: Option<&String>| match self.fault {
+                Fault::ReplacesAlways => true,
+                Fault::MixesUpEmpty => stored.map_or("", |stored| stored) == expected.map_or("", |expected| expected),
+                _ => stored == expected,
+            };
+            let all = || self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            let list = |settings: &BTreeMap<String, String>| settings.clone().into_iter().collect();
+            let mut before = None;
+            if self.has(Fault::ReplacesLate) {
+                before = all().get(namespace).map(|(_, settings)| settings.clone());
+                let_others_run().await;
+            }
+            let mut all = all();
+            let (version, settings) = all.entry(namespace.to_owned()).or_default();
+            let Some((name, expected, value)) = owned else {
+                let is_known = known == Some(*version) && !self.has(Fault::ForgetsVersions);
+                return Ok(Control::new(*version, (!is_known).then(|| list(settings))));
+            };
+            if !is_equal(before.as_ref().unwrap_or(settings).get(&name), expected.as_ref()) {
+                return Ok(Control::new(*version, Some(list(settings))));
+            }
+            settings.remove(&name);
+            settings.extend(value.map(|value| (name, value)));
+            *version += 1;
+            Ok(Control::replaced(*version, list(settings)))
+        })
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
@@ -408,6 +574,9 @@ impl Backend for Faulty {
     fn clear(&self) -> Answer<'_, ()> {
         self.begun(async move {
             let mut entries = self.open()?;
+            if self.has(Fault::ClearsSettings) {
+                self.settings.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.namespace);
+            }
             let is_cleared = |name: &Name| match self.fault {
                 Fault::ClearsNothing => false,
                 Fault::SharesNamespaces => true,

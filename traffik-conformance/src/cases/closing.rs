@@ -1,6 +1,6 @@
 //! The end.
 
-use traffik_core::backend::BackendError;
+use traffik_core::backend::{BackendError, ControlRequest};
 
 use crate::{
     bench::{Bench, Check, RATE, Subject, ensure},
@@ -33,6 +33,7 @@ pub(super) async fn after_close_every_call_is_an_error_that_says_so(bench: Bench
     }
     ensure_closed("a refund", &backend.adjust(&[entry.charge(1, subject.now()).refund()]).await)?;
     ensure_closed("a renewal", &backend.renew(&[entry.charge(1, subject.now())]).await)?;
+    ensure_closed("a request for settings", &backend.control(ControlRequest::Read { known: 0 }).await)?;
     ensure_closed("a clear", &backend.clear().await)
 }
 

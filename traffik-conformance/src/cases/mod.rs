@@ -4,9 +4,12 @@ mod alone;
 mod closing;
 mod crowds;
 mod forgetting;
+mod grants;
 mod names;
 mod refunds;
 mod renewals;
+mod settings;
+mod settlements;
 mod together;
 mod traces;
 
@@ -67,6 +70,8 @@ cases! {
         several_limits_are_decided_as_in_rust,
         rates_may_change,
         a_clock_that_goes_back_opens_nothing,
+        settlements_are_made_as_in_rust,
+        grants_are_made_as_in_rust,
         a_refusal_notes_that_the_clock_went_back;
     refunds:
         a_refund_right_away_undoes_the_charge,
@@ -74,6 +79,29 @@ cases! {
         a_refund_never_gives_more_than_there_was,
         a_refund_of_what_is_not_known_is_harmless,
         several_refunds_in_one_call_are_all_done;
+    settlements:
+        lower_cost_gives_back_what_still_counts,
+        higher_cost_is_charged_whether_it_fits_or_not,
+        overdraft_is_worked_off_at_its_retry_after,
+        settlement_after_the_window_gives_back_nothing,
+        settlement_that_fails_changes_nothing,
+        settlements_in_one_call_are_independent,
+        settlements_next_to_decisions_lose_nothing;
+    grants:
+        what_fits_is_granted,
+        tuple_is_granted_what_fits_all_of_it,
+        hits_on_one_entry_share_what_fits,
+        grant_below_the_lowest_cost_is_a_refusal,
+        hit_that_is_not_enforced_refuses_nothing,
+        hit_that_is_not_enforced_is_charged_if_it_fits,
+        refused_decision_charges_no_hit_that_is_not_enforced;
+    settings:
+        settings_are_read_if_their_version_is_another,
+        setting_is_replaced_if_it_has_the_expected_value,
+        any_text_is_a_setting,
+        settings_survive_a_clear,
+        settings_of_namespaces_are_separate,
+        one_of_two_writers_replaces_a_setting;
     renewals:
         a_renewal_goes_on_where_the_charge_would_have_ended,
         what_counts_no_more_is_renewed_if_there_is_room,

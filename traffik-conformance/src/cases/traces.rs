@@ -21,6 +21,8 @@ enum Besides {
     Nothing,
     RatesChange,
     ClockGoesBack,
+    Settlements,
+    Grants,
 }
 
 struct Trace<'a> {
@@ -62,12 +64,13 @@ impl Trace<'_> {
         for _ in 0..STEPS {
             match self.random.upto(9) {
                 0 => self.refund().await?,
+                2..=5 if besides == Besides::Settlements => self.settle().await?,
                 1 => self.reset().await?,
                 2 if besides == Besides::RatesChange => self.change_rate(),
                 2 | 3 if besides == Besides::ClockGoesBack => self.go_back().await?,
                 _ => self.go_on(),
             }
-            self.decide().await?;
+            self.decide(besides == Besides::Grants).await?;
         }
         Ok(())
     }
@@ -104,20 +107,25 @@ impl Trace<'_> {
         }
     }
 
-    async fn decide(&mut self) -> Check {
+    async fn decide(&mut self, grants: bool) -> Check {
         let entries: Vec<_> = self.entries.iter().filter(|_| self.random.upto(2) > 0).cloned().collect();
         let costs: Vec<_> = entries.iter().map(|entry| self.random.cost(self.remaining, entry.capacity())).collect();
         let mut hits: Vec<Hit<'_>> = entries.iter().zip(&costs).map(|(entry, cost)| entry.hit(*cost)).collect();
         if self.random.upto(3) == 0 {
             hits.extend(entries.first().map(|entry| entry.hit(1)));
         }
+        for hit in hits.iter_mut().filter(|_| grants) {
+            *hit = hit.at_least(*self.random.pick(&hit.cost, &[0, 1, hit.cost / 2]));
+            *hit = if self.random.upto(2) == 0 { hit.not_enforced() } else { *hit };
+        }
         if self.random.upto(3) == 0 {
             self.subject.peek(&hits).await?;
         }
         let told = self.subject.decide(&hits).await?;
-        if told.iter().all(|told| told.admitted) {
-            let charged = entries.iter().zip(&costs).map(|(entry, cost)| (entry.clone(), *cost, self.subject.now()));
-            self.charged.extend(charged);
+        if hits.iter().zip(&told).all(|(hit, told)| told.admitted || !hit.enforced) {
+            let charged = entries.iter().zip(&told).filter(|(_, told)| told.admitted);
+            let now = self.subject.now();
+            self.charged.extend(charged.map(|(entry, told)| (entry.clone(), told.granted, now)));
         }
         self.look_at(&told);
         Ok(())
@@ -137,6 +145,21 @@ impl Trace<'_> {
             Some((entry, cost, charged_at)) => self.subject.refund(&[entry.charge(cost, charged_at)]).await,
             None => Ok(()),
         }
+    }
+
+    /// To a cost that is lower, higher, or more than can be stored.
+    async fn settle(&mut self) -> Check {
+        let Some((entry, charged, charged_at)) = self.charged.pop() else { return Ok(()) };
+        let (most, capacity) = (1 << 47, entry.capacity());
+        let actual = match self.random.upto(6) {
+            0 | 1 => self.random.upto(charged),
+            2 => charged.saturating_add(1),
+            3 => charged.saturating_add(self.random.of_any_size(capacity)),
+            4 => most,
+            5 if !entry.strategy().is_custom() => u64::MAX,
+            _ => charged,
+        };
+        self.subject.adjust(&[entry.charge(charged, charged_at).settle(actual)]).await.map(drop)
     }
 
     async fn reset(&mut self) -> Check {
@@ -160,6 +183,14 @@ pub(super) async fn rates_may_change(bench: Bench) -> Check {
 
 pub(super) async fn a_clock_that_goes_back_opens_nothing(bench: Bench) -> Check {
     follow(&bench, 2, Besides::ClockGoesBack).await
+}
+
+pub(super) async fn settlements_are_made_as_in_rust(bench: Bench) -> Check {
+    follow(&bench, 2, Besides::Settlements).await
+}
+
+pub(super) async fn grants_are_made_as_in_rust(bench: Bench) -> Check {
+    follow(&bench, 3, Besides::Grants).await
 }
 
 /// The one thing that a refusal writes: the state is moved back with the clock, or it would last for as long as the clock takes
