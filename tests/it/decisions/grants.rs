@@ -49,7 +49,8 @@ impl Twins {
             let (uid, rate) = (self.random.pick(&["a", "b"], "a"), self.random.pick(&self.rates[..], self.rates[0]));
             let rate = if self.random.upto(2) > 0 { self.rates[0] } else { rate };
             let place = if self.random.upto(1) > 0 { 0 } else { place };
-            let hit = Hit::new(limit(uid, &self.strategies[place]), key, rate, 1);
+            let strategy = self.strategies.get(place).expect("each rate has a strategy");
+            let hit = Hit::new(limit(uid, strategy), key, rate, 1);
             let left = remaining(&hit, &self.subject.peek(&[hit]).await?);
             let cost = self.random.cost(left, hit.limit.strategy().capacity(rate));
             hits.push(hit.costing(cost / (1 + self.random.upto(2))));
@@ -73,7 +74,8 @@ impl Twins {
 }
 
 fn remaining(hit: &Hit<'_>, peeked: &Decision) -> u64 {
-    Standing::new(hit.limit.strategy(), hit.rate, &peeked.outcomes()[0]).remaining()
+    let left = peeked.outcomes().iter().map(|peeked| Standing::new(hit.limit.strategy(), hit.rate, peeked).remaining());
+    left.sum()
 }
 
 /// Plain hits that cost as much more than the lowest costs.

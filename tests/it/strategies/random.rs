@@ -63,21 +63,6 @@ impl Random {
         }
     }
 
-    /// A cost that replaces one that was `charged`, or is as much as a limit may be overdrawn by.
-    pub(crate) fn actual(&mut self, charged: u64) -> u64 {
-        let most: u64 = self.pick(&[1 << 47, 65_536], 0);
-        match self.upto(9) {
-            0 | 1 => 0,
-            2 => charged.saturating_sub(1),
-            3 => charged.saturating_add(1),
-            4 | 5 => self.upto(charged),
-            6 => charged.saturating_add(self.of_any_size(charged)),
-            7 => most.saturating_sub(self.upto(2)).saturating_add(1),
-            8 => self.of_any_size(u64::MAX),
-            _ => charged,
-        }
-    }
-
     /// A time from `now` on, which often lies where something changes, or a microsecond beside that: at one of `turns`,
     /// which are waits, at the end of a window, or at a whole number of intervals.
     pub(crate) fn later(&mut self, now: u64, rate: Rate, turns: &[u64]) -> u64 {

@@ -29,6 +29,21 @@ fn traces() -> std::ops::Range<u64> {
     0..times(600, 60_000)
 }
 
+/// A cost that replaces one that was `charged`, or is as much as a limit may be overdrawn by.
+fn actual(random: &mut Random, charged: u64) -> u64 {
+    let most: u64 = random.pick(&[1 << 47, 65_536], 0);
+    match random.upto(9) {
+        0 | 1 => 0,
+        2 => charged.saturating_sub(1),
+        3 => charged.saturating_add(1),
+        4 | 5 => random.upto(charged),
+        6 => charged.saturating_add(random.of_any_size(charged)),
+        7 => most.saturating_sub(random.upto(2)).saturating_add(1),
+        8 => random.of_any_size(u64::MAX),
+        _ => charged,
+    }
+}
+
 /// One client's requests at one rate, and settlements of what was charged.
 pub(super) async fn follow(
     strategy: AnyStrategy,
@@ -47,7 +62,7 @@ pub(super) async fn follow(
         if random.upto(2) == 0
             && let Some(charge) = charged.pop()
         {
-            let actual = random.actual(charge.cost);
+            let actual = actual(&mut random, charge.cost);
             if let Some(is_possible) = model.settle(charge.cost, actual, charge.at.as_micros(), now) {
                 let settled = rig.settle(rate, &charge, actual).await?;
                 let told = settled.as_ref().ok().map(|outcome| rig.answer(rate, outcome));

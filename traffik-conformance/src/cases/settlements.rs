@@ -154,7 +154,7 @@ pub(super) async fn settlements_in_one_call_are_independent(bench: Bench) -> Che
             subject.decide(&[entry.hit(entry.capacity() / 2 + 1), entry.with_uid("another").hit(1)]).await?;
         }
         subject.advance(RATE.period() / 60);
-        let (of_another, most) = (one.with_uid("another"), u64::MAX >> u32::from(strategy.is_custom()) * 18);
+        let (of_another, most) = (one.with_uid("another"), if strategy.is_custom() { 1 << 46 } else { u64::MAX });
         let adjustments = [
             one.charge(one.capacity() / 2 + 1, charged_at).settle(1),
             other.charge(1, charged_at).settle(most),

@@ -54,6 +54,8 @@ impl<'a> Hit<'a> {
 
     /// Sets the lowest cost to charge. A decision then charges what fits, between `least` and the cost.
     ///
+    /// All such hits of a decision get the same amount above their lowest costs: the highest that all of them can have.
+    ///
     /// A `least` above the cost counts as the cost.
     #[must_use]
     pub const fn at_least(self, least: u64) -> Self {

@@ -110,20 +110,27 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State;
 
     /// Gives back a `cost` that was charged at `charged_at`, as far as it certainly still counts, and returns what to store.
+    ///
+    /// For the strategies of this crate, this is a [settlement](Self::settle) to 0.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State;
 
     /// Replaces a cost of `charged`, which was charged at `charged_at`, by `actual`, which differs from it. Returns what to store.
     ///
-    /// If `actual` is lower, the difference is given back, but never more than would leave what a charge of `actual` at
-    /// `charged_at` would have left. `past` is then never `None`. If `actual` is higher, the difference is charged at `now` and
-    /// at `rate`, whether it fits or not.
+    /// If `actual` is lower, the strategy gives back the difference, but never more than would leave what a charge of `actual` at
+    /// `charged_at` would have left. `past` is then not `None`, and `rate` is the rate of `past`. The strategies of this
+    /// crate ensure this while the rate stays the same.
+    ///
+    /// If `actual` is higher, the strategy charges the difference at `now` and at `rate`, whether it fits or not. What is stored
+    /// may then be above the limit. It counts, and blocks what follows until it is worked off. Counts are 2^47 at most, logs
+    /// 65 536, and meters drain within 100 years.
     ///
     /// The default implementation calls [`refund`](Self::refund) or [`charge`](Self::charge) with the difference. `charge` may
-    /// then be called with a cost that is not available.
+    /// then be called with a cost that is not available, and must not overflow.
     ///
     /// # Errors
     ///
-    /// Returns an error if the state cannot hold the cost, or if the strategy does not count amounts. Nothing changes then.
+    /// Returns an error if the state cannot hold the cost, or if the strategy does not count amounts. Nothing changes then. A
+    /// refund never fails.
     fn settle(
         &self,
         past: Option<StoredState>,
