@@ -4,16 +4,16 @@ use thiserror::Error;
 use traffik_core::{
     backend::BackendError,
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Decision, Hit, Outcome},
+    decision::{Adjusted, Adjustment, Decision, Outcome},
     strategy::{SettleError, Strategy},
 };
 
 use crate::{
     calls::TimedReply,
-    client::{UnexpectedReply, in_plain_words},
+    client::{Reply, UnexpectedReply, in_plain_words},
     packed,
-    places::Places,
-    question::Question,
+    places::{Amount, Places},
+    question::{MAX_SENT, Question},
 };
 
 /// The most that the programs store above a limit, in words.
@@ -30,21 +30,23 @@ pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, B
     if let Some(reason) = reply.text() {
         return Err(BackendError::unavailable(Failed(reason)));
     }
-    let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
-    let mut sums = vec![Sum { admitted: true, cost: 0 }; places.keys.len()];
+    let items = reply.into_items().ok_or(UnexpectedReply("no list"))?;
+    // What comes after the last hit: how much all hits that take what fits have above their lowest costs.
+    let extra = items.get(2 * places.of_hits.iter().flatten().count()).and_then(Reply::integer).unwrap_or(0);
+    let extra = if extra > MAX_SENT { places.max_extra() } else { extra };
+    let mut items = items.into_iter();
+    let mut sums = vec![Sum { admitted: true, cost: 0, not_enforced: 0 }; places.keys.len()];
     let mut outcomes = Vec::with_capacity(places.of_hits.len());
-    for (place, &(_, cost)) in places.of_hits.iter().zip(&places.amounts) {
+    for (place, amount) in places.of_hits.iter().zip(&places.amounts) {
         let Some(sum) = place.and_then(|place| sums.get_mut(place)) else {
-            outcomes.push(unlimited(cost, at));
+            outcomes.push(unlimited(amount, extra, at));
             continue;
         };
         let fits = items.next().and_then(|fits| fits.integer()).ok_or(UnexpectedReply("too short"))?;
         let stored = items.next().ok_or(UnexpectedReply("too short"))?;
-        sum.admitted &= fits == 1;
-        sum.cost = sum.cost.saturating_add(cost);
         let stored = stored.bytes().ok_or(UnexpectedReply("no state"))?;
         let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
-        outcomes.push(Outcome::new(sum.admitted, sum.cost, at).with_granted(cost).with_past(past));
+        outcomes.push(sum.add(amount, extra, fits == 1, at).with_past(past));
     }
     Ok(outcomes.into_iter().collect())
 }
@@ -60,14 +62,14 @@ pub(crate) fn adjustments(
     let mut adjusted = Vec::with_capacity(adjustments.len());
     for (place, adjustment) in question.places.of_hits.iter().zip(adjustments) {
         if place.is_none() {
-            adjusted.push(Ok(unlimited(adjustment.actual, AnyClock::system().now())));
+            adjusted.push(Ok(Outcome::new(true, adjustment.actual, AnyClock::system().now())));
             continue;
         }
         let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
         if let Some(number) = reply.integer() {
             let strategy = adjustment.charge.hit.limit.strategy().name();
             adjusted.push(Err(match number {
-                1 => SettleError::TooMuch { strategy, actual: adjustment.actual, most: MOST },
+                1 => too_much(adjustment),
                 _ => SettleError::Indivisible { strategy },
             }));
             continue;
@@ -77,6 +79,10 @@ pub(crate) fn adjustments(
         adjusted.push(Ok(Outcome::new(true, adjustment.actual, at).with_past(past)));
     }
     Ok(adjusted)
+}
+
+pub(crate) fn too_much(Adjustment { charge, actual, .. }: &Adjustment<'_>) -> SettleError {
+    SettleError::TooMuch { strategy: charge.hit.limit.strategy().name(), actual: *actual, most: MOST }
 }
 
 /// For each hit when it was charged anew, from the reply about each that it was asked about.
@@ -106,15 +112,37 @@ pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Ve
 struct Sum {
     admitted: bool,
     cost: u64,
+    /// The cost of the hits that are not enforced and fit. They come after all others.
+    not_enforced: u64,
+}
+
+impl Sum {
+    /// Adds a hit. Returns its outcome, as `HitTally` does.
+    fn add(&mut self, amount: &Amount, extra: u64, fits: bool, at: Timestamp) -> Outcome {
+        let granted = amount.granted(extra);
+        let cost = self.cost.saturating_add(granted);
+        if amount.is_enforced {
+            (self.admitted, self.cost) = (self.admitted && fits, cost);
+            return Outcome::new(self.admitted, cost, at).with_granted(granted);
+        }
+        let mut outcome = Outcome::new(fits, cost.saturating_add(self.not_enforced), at).with_granted(granted);
+        outcome.enforced = false;
+        if fits {
+            self.not_enforced = self.not_enforced.saturating_add(granted);
+        }
+        outcome
+    }
 }
 
 /// The decision where there is nothing to ask.
-pub(crate) fn all_unlimited(hits: &[Hit<'_>]) -> Decision {
-    let now = AnyClock::system().now();
-    hits.iter().map(|hit| unlimited(hit.cost, now)).collect()
+pub(crate) fn all_unlimited(places: &Places) -> Decision {
+    let (extra, now) = (places.max_extra(), AnyClock::system().now());
+    places.amounts.iter().map(|amount| unlimited(amount, extra, now)).collect()
 }
 
 /// The outcome of a hit at an unlimited rate.
-pub(crate) fn unlimited(cost: u64, at: Timestamp) -> Outcome {
-    Outcome::new(true, cost, at)
+pub(crate) fn unlimited(amount: &Amount, extra: u64, at: Timestamp) -> Outcome {
+    let mut outcome = Outcome::new(true, amount.granted(extra), at);
+    outcome.enforced = amount.is_enforced;
+    outcome
 }

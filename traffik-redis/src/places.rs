@@ -9,25 +9,57 @@ pub(crate) struct Places {
     pub(crate) keys: Vec<String>,
     /// For each hit the place of its key; `None` at an unlimited rate.
     pub(crate) of_hits: Vec<Option<usize>>,
-    /// The rate and the cost of each hit.
-    pub(crate) amounts: Vec<(Rate, u64)>,
+    /// The amount of each hit.
+    pub(crate) amounts: Vec<Amount>,
+}
+
+/// What a hit would charge.
+#[derive(Clone, Copy)]
+pub(crate) struct Amount {
+    pub(crate) rate: Rate,
+    pub(crate) cost: u64,
+    pub(crate) at_least: u64,
+    pub(crate) is_enforced: bool,
+}
+
+impl Amount {
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_enforced && self.at_least == self.cost
+    }
+
+    /// Returns the most that an enforced hit can have above its lowest cost, if it takes what fits.
+    pub(crate) fn extra(&self) -> Option<u64> {
+        self.cost.checked_sub(self.at_least).filter(|&extra| extra > 0 && self.is_enforced)
+    }
+
+    /// Returns the cost with `extra` above the lowest.
+    pub(crate) fn granted(&self, extra: u64) -> u64 {
+        self.at_least.saturating_add(extra).min(self.cost)
+    }
+}
+
+impl From<&Hit<'_>> for Amount {
+    fn from(hit: &Hit<'_>) -> Self {
+        Self { rate: hit.rate, cost: hit.cost, at_least: hit.at_least, is_enforced: hit.enforced }
+    }
 }
 
 impl Places {
-    pub(crate) fn of<'a>(hits: impl IntoIterator<Item = &'a Hit<'a>>, keys: &Keys) -> Result<Self, BackendError> {
+    pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Result<Self, BackendError> {
         let mut places = Self::default();
         for hit in hits {
-            places.add(hit, keys)?;
+            // A place comes last if it was not there.
+            let place = if hit.rate.is_unlimited() { None } else { Some(places.place(hit, keys)?) };
+            places.of_hits.push(place);
+            places.amounts.push(hit.into());
         }
         Ok(places)
     }
 
-    /// Adds a hit: the place of its key, which comes last if it was not there.
-    pub(crate) fn add(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<Option<usize>, BackendError> {
-        let place = if hit.rate.is_unlimited() { None } else { Some(self.place(hit, keys)?) };
-        self.of_hits.push(place);
-        self.amounts.push((hit.rate, hit.cost));
-        Ok(place)
+    /// Returns the most that hits at unlimited rates leave for all that take what fits: `u64::MAX` if there are none.
+    pub(crate) fn max_extra(&self) -> u64 {
+        let unlimited = self.amounts.iter().filter(|amount| amount.rate.is_unlimited());
+        unlimited.filter_map(Amount::extra).min().unwrap_or(u64::MAX)
     }
 
     fn place(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<usize, BackendError> {

@@ -2,21 +2,25 @@
 
 use thiserror::Error;
 use traffik_core::{
-    Rate,
     backend::BackendError,
-    decision::Hit,
+    decision::{Charge, Hit},
     strategy::{AnyStrategy, Strategy},
 };
 
 use crate::{
     client::slot_of,
     keys::Keys,
-    places::Places,
+    places::{Amount, Places},
     scripts::{LuaSet, LuaStrategy},
 };
 
-/// A cost that never fits. Higher ones are sent as this one: no limit and no bucket is so large.
-pub(crate) const NEVER_FITS: u64 = Rate::MAX_LIMIT + 1;
+/// The highest cost that is sent. It never fits, and decisions send a higher one as this one.
+pub(crate) const MAX_SENT: u64 = (1 << 48) - 1;
+
+/// Flags above the number of a strategy: the hit takes what fits, is not enforced, or its strategy does not count amounts.
+const TAKES_WHAT_FITS: u8 = 1 << 4;
+const NOT_ENFORCED: u8 = 1 << 5;
+const INDIVISIBLE: u8 = 1 << 6;
 
 /// A delay that no queue reaches, in microseconds: 142 years.
 const NO_BOUND: u64 = (1 << 52) - 1;
@@ -36,19 +40,33 @@ enum NotAsked {
     NoLua(&'static str),
     #[error("{0} limits are too many for one decision")]
     TooMany(usize),
+    #[error("a charge of {0} is more than is sent to Redis, which is {MAX_SENT}")]
+    TooMuch(u64),
 }
 
 impl Question {
-    pub(crate) fn new<'a>(keys: &Keys, hits: impl IntoIterator<Item = &'a Hit<'a>>) -> Result<Self, BackendError> {
-        let mut question = Self { places: Places::default(), packed: vec![0; 2], strategies: None };
-        for hit in hits {
-            if let Some(place) = question.places.add(hit, keys)? {
-                question.add(hit, place)?;
+    pub(crate) fn new(keys: &Keys, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
+        let mut question = Self { places: Places::of(hits, keys)?, packed: vec![0; 2], strategies: None };
+        let max_extra = question.places.max_extra();
+        for (place, hit) in hits.iter().enumerate() {
+            if let Some(&Some(place)) = question.places.of_hits.get(place) {
+                question.add(hit, place, max_extra)?;
             }
         }
         let count = number(question.places.keys.len())?;
         question.packed.iter_mut().zip(count).for_each(|(place, byte)| *place = byte);
         Ok(question)
+    }
+
+    /// Creates a question about charges: all of them are sent exactly.
+    pub(crate) fn about<'a>(keys: &Keys, charges: impl Iterator<Item = &'a Charge<'a>>) -> Result<Self, BackendError> {
+        let plain = charges.map(|Charge { hit, .. }| {
+            if hit.cost > MAX_SENT && !hit.rate.is_unlimited() {
+                return Err(BackendError::not_run(NotAsked::TooMuch(hit.cost)));
+            }
+            Ok(Hit::new(hit.limit, hit.key, hit.rate, hit.cost))
+        });
+        Self::new(keys, &plain.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// Where it is kept, in a cluster.
@@ -61,28 +79,37 @@ impl Question {
         self.places.of_hits.len()
     }
 
-    /// Adds a hit about a key.
-    fn add(&mut self, hit: &Hit<'_>, place: usize) -> Result<(), BackendError> {
+    /// Adds a hit about a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
+    fn add(&mut self, hit: &Hit<'_>, place: usize, max_extra: u64) -> Result<(), BackendError> {
         let strategy = LuaStrategy::of(hit.limit.strategy())
             .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
         self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
-        self.packed.extend(number(place + 1)?);
-        self.packed.push(strategy as u8);
-        let numbers = [
-            hit.limit.strategy().capacity(hit.rate),
-            hit.rate.limit(),
-            hit.rate.period_micros(),
-            hit.cost.min(NEVER_FITS),
+        let takes_what_fits = hit.at_least < hit.cost;
+        let flags = [
+            (TAKES_WHAT_FITS, takes_what_fits),
+            (NOT_ENFORCED, !hit.enforced),
+            (INDIVISIBLE, matches!(hit.limit.strategy(), AnyStrategy::Concurrency(_))),
         ];
-        for number in numbers {
-            self.packed.extend(number.to_le_bytes().into_iter().take(6));
+        let flags = flags.into_iter().filter(|(_, is_set)| *is_set).fold(0, |flags, (flag, _)| flags | flag);
+        self.packed.extend(number(place + 1)?);
+        self.packed.push(strategy as u8 | flags);
+        self.put(hit.limit.strategy().capacity(hit.rate), 6);
+        self.put(hit.rate.limit(), 6);
+        self.put(hit.rate.period_micros(), 6);
+        self.put(hit.at_least.min(MAX_SENT), 6);
+        if takes_what_fits {
+            self.put(Amount::from(hit).granted(max_extra).min(MAX_SENT), 6);
         }
         if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.limit.strategy() {
             let longest = queue.longest_delay().and_then(|longest| u64::try_from(longest.as_micros()).ok());
-            let longest = longest.map_or(NO_BOUND, |longest| longest.min(NO_BOUND));
-            self.packed.extend(longest.to_le_bytes().into_iter().take(7));
+            self.put(longest.map_or(NO_BOUND, |longest| longest.min(NO_BOUND)), 7);
         }
         Ok(())
+    }
+
+    /// Adds the low bytes of a number.
+    fn put(&mut self, number: u64, width: usize) {
+        self.packed.extend(number.to_le_bytes().into_iter().take(width));
     }
 }
 
@@ -95,6 +122,7 @@ fn number(key: usize) -> Result<[u8; 2], BackendError> {
 #[cfg(test)]
 mod tests {
     use traffik_core::{
+        Rate,
         client::Key,
         decision::LimitId,
         strategy::{SlidingWindowLog, TokenBucket},

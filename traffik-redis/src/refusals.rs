@@ -21,7 +21,10 @@ use traffik_core::{
     strategy::{StoredState, Strategy},
 };
 
-use crate::{answer, places::Places, scripts::LuaStrategy};
+use crate::{
+    places::{Amount, Places},
+    scripts::LuaStrategy,
+};
 
 /// How many groups of keys there are for which it is kept when they last changed.
 const GROUPS: usize = 1024;
@@ -77,7 +80,7 @@ impl Refusals {
         let at = outcomes.iter().flatten().next()?.at;
         let outcomes = outcomes.into_iter().zip(hits);
         is_refused.then(|| {
-            outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| answer::unlimited(hit.cost, at))).collect()
+            outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| Outcome::new(true, hit.cost, at))).collect()
         })
     }
 
@@ -98,7 +101,9 @@ impl Refusals {
         if !self.is_for(places) {
             return;
         }
-        for ((&(rate, cost), outcome), place) in places.amounts.iter().zip(decision.outcomes()).zip(&places.of_hits) {
+        for ((&Amount { rate, cost, .. }, outcome), place) in
+            places.amounts.iter().zip(decision.outcomes()).zip(&places.of_hits)
+        {
             let Some(key) = place.and_then(|place| places.keys.get(place)) else { continue };
             let (past, at) = (outcome.past.clone(), outcome.at);
             let known = Known { past, rate, cost, at, asked, heard };
@@ -119,10 +124,11 @@ impl Refusals {
         }
     }
 
-    /// Whether it may be kept: several hits on one entry add up, which Redis tells about all of them.
+    /// Whether it may be kept: several hits on one entry add up, which Redis tells about all of them, and what is granted to
+    /// hits that are not plain is known to Redis alone.
     fn is_for(&self, places: &Places) -> bool {
         let hits = places.of_hits.iter().flatten().count();
-        !self.max_age.is_zero() && hits == places.keys.len()
+        !self.max_age.is_zero() && hits == places.keys.len() && places.amounts.iter().all(Amount::is_plain)
     }
 
     /// What is known of a key and not too old.

@@ -21,11 +21,14 @@ use crate::{
     control,
     keys::Keys,
     owned::{Owned, adjustments_of, charges_of, hits_of, owned},
-    places::Places,
-    question::{NEVER_FITS, Question},
+    places::{Amount, Places},
+    question::{MAX_SENT, Question},
     refusals::{Moment, Refusals},
     slots::{Slots, refunds},
 };
+
+/// How often a decision over several slots looks how much fits, until it charges the lowest costs alone.
+const LOOKS: usize = 4;
 
 pub(crate) struct Store {
     pub(crate) namespace: String,
@@ -57,7 +60,7 @@ impl Store {
         }
         let question = Arc::new(Question::new(&self.keys, hits)?);
         if question.strategies.is_none() {
-            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(hits))));
+            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&question.places))));
         }
         let asked = Moment::now();
         if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
@@ -93,9 +96,7 @@ impl Store {
         Some(refusal)
     }
 
-    /// Decides slot by slot, and gives back what was charged once one of them refuses. A task does so to its end: a caller that
-    /// goes away in between leaves no part of a decision behind. No further slot is asked once one call's time is over. What is
-    /// given back has the time that it needs, since it would be lost.
+    /// Decides slot by slot. A task does so to its end: a caller that goes away in between leaves no part of a decision behind.
     fn decide_apart(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
         let slots = self.slots(hits)?;
         // Before anything is charged: giving back all the time would take from others what is theirs.
@@ -104,36 +105,74 @@ impl Store {
         }
         let (store, owned, deadline) = (Arc::clone(self), owned(hits), self.calls.deadline());
         let decide = async move {
-            let parts = slots.split(&hits_of(&owned));
-            let mut charged = Vec::new();
-            for part in &parts {
-                let answer = async {
-                    if charged.is_empty() || Instant::now() < deadline {
-                        answer_or_error(store.decide_in_one(part)).await
-                    } else {
-                        Err(store.calls.too_late())
-                    }
-                };
-                // A custom strategy may panic.
-                let answer = match AssertUnwindSafe(answer).catch_unwind().await {
-                    Ok(Ok(decision)) if decision.is_admitted() => {
-                        charged.push(decision);
-                        continue;
-                    }
-                    other => other,
-                };
-                store.give_back(&parts, &charged).await;
-                return match answer {
-                    Ok(Ok(refusal)) => Ok(slots.join(&store.tell_refusal(&parts, &charged, &refusal).await)),
-                    // What was charged before it did run, and may not have been taken back.
-                    Ok(Err(error)) if !charged.is_empty() => Err(BackendError::unavailable(error)),
-                    Ok(Err(error)) => Err(error),
-                    Err(panic) => resume_unwind(panic),
-                };
+            let hits = hits_of(&owned);
+            if hits.iter().all(|hit| hit.at_least == hit.cost) {
+                return store.decide_parts(&slots, &hits, deadline).await;
             }
-            Ok(slots.join(&charged))
+            let mut looks_left = LOOKS;
+            loop {
+                let extra = if looks_left > 0 { store.extra(&hits).await? } else { 0 };
+                looks_left = looks_left.saturating_sub(1);
+                if Instant::now() >= deadline {
+                    return Err(store.calls.too_late());
+                }
+                let exact: Vec<_> = hits.iter().map(|hit| hit.costing(Amount::from(hit).granted(extra))).collect();
+                let decision = store.decide_parts(&slots, &exact, deadline).await?;
+                if extra == 0 || decision.is_admitted() {
+                    return Ok(decision);
+                }
+            }
         };
         Calls::finish(decide)
+    }
+
+    /// Looks how much above their lowest costs all hits can have that take what fits: the same for all slots. Another client
+    /// may be faster than the charge of it.
+    async fn extra(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<u64, BackendError> {
+        let decision = self.peek(hits).await?;
+        if !decision.is_admitted() {
+            return Ok(0);
+        }
+        let granted = hits.iter().zip(decision.outcomes()).filter(|(hit, _)| Amount::from(*hit).extra().is_some());
+        Ok(granted.map(|(hit, outcome)| outcome.granted.saturating_sub(hit.at_least)).min().unwrap_or(u64::MAX))
+    }
+
+    /// Charges each slot, and gives back what was charged once one of them refuses. No further slot is asked once one call's time
+    /// is over. What is given back has the time that it needs, since it would be lost.
+    async fn decide_parts(
+        self: &Arc<Self>,
+        slots: &Slots,
+        hits: &[Hit<'_>],
+        deadline: Instant,
+    ) -> Result<Decision, BackendError> {
+        let parts = slots.split(hits);
+        let mut charged = Vec::new();
+        for part in &parts {
+            let answer = async {
+                if charged.is_empty() || Instant::now() < deadline {
+                    answer_or_error(self.decide_in_one(part)).await
+                } else {
+                    Err(self.calls.too_late())
+                }
+            };
+            // A custom strategy may panic.
+            let answer = match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(decision)) if decision.is_admitted() => {
+                    charged.push(decision);
+                    continue;
+                }
+                other => other,
+            };
+            self.give_back(&parts, &charged).await;
+            return match answer {
+                Ok(Ok(refusal)) => Ok(slots.join(&self.tell_refusal(&parts, &charged, &refusal).await)),
+                // What was charged before it did run, and may not have been taken back.
+                Ok(Err(error)) if !charged.is_empty() => Err(BackendError::unavailable(error)),
+                Ok(Err(error)) => Err(error),
+                Err(panic) => resume_unwind(panic),
+            };
+        }
+        Ok(slots.join(&charged))
     }
 
     async fn give_back(self: &Arc<Self>, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
@@ -162,7 +201,7 @@ impl Store {
             let standing = if is_answered { self.look(hits).await.ok() } else { None };
             is_answered = standing.is_some();
             let known = standing.or_else(|| charged.get(part).cloned());
-            all.push(known.unwrap_or_else(|| hits.iter().map(|hit| answer::unlimited(hit.cost, at)).collect()));
+            all.push(known.unwrap_or_else(|| hits.iter().map(|hit| answer::unlimited(&hit.into(), 0, at)).collect()));
         }
         all
     }
@@ -192,7 +231,7 @@ impl Store {
         }
         let question = Question::new(&self.keys, hits)?;
         if question.strategies.is_none() {
-            return Ok(answer::all_unlimited(hits));
+            return Ok(answer::all_unlimited(&question.places));
         }
         let told = exchange.ask(|programs| &programs.peek, &question, None).await?;
         answer::decision(told.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
@@ -261,14 +300,23 @@ impl Store {
             self.refusals.forget(&places.keys, Moment::now());
             return adjusted;
         }
-        let question = Question::new(&self.keys, &hits)?;
-        if question.strategies.is_none() {
-            let now = AnyClock::system().now();
-            return Ok(adjustments.iter().map(|adjustment| Ok(answer::unlimited(adjustment.actual, now))).collect());
+        let is_sent = |Adjustment { charge: Charge { hit, .. }, actual, .. }: &Adjustment<'_>| {
+            hit.rate.is_unlimited() || hit.cost.max(*actual) <= MAX_SENT
+        };
+        let sent: Vec<_> = adjustments.iter().filter(|adjustment| is_sent(adjustment)).copied().collect();
+        let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
+        let mut told = Vec::new();
+        if question.strategies.is_some() {
+            let asked = exchange.ask(|programs| &programs.adjust, &question, Some(amounts_of(&sent))).await;
+            self.refusals.forget(&question.places.keys, Moment::now());
+            told = asked?;
         }
-        let told = exchange.ask(|programs| &programs.adjust, &question, Some(amounts_of(adjustments))).await;
-        self.refusals.forget(&question.places.keys, Moment::now());
-        answer::adjustments(told?, &question, adjustments)
+        let mut adjusted = answer::adjustments(told, &question, &sent)?.into_iter();
+        let all = adjustments.iter().map(|adjustment| {
+            let adjusted = if is_sent(adjustment) { adjusted.next() } else { None };
+            adjusted.unwrap_or_else(|| Err(answer::too_much(adjustment)))
+        });
+        Ok(all.collect())
     }
 
     /// Charges anew, each by itself. One that is not known to be charged is told as not charged, which it is an error to be told
@@ -308,7 +356,7 @@ impl Store {
                 return Ok(vec![by_swap::renew(exchange, &self.turns, charge, &places).await?]);
             }
         }
-        let question = Question::new(&self.keys, charges.iter().map(|charge| &charge.hit))?;
+        let question = Question::about(&self.keys, charges.iter())?;
         if question.strategies.is_none() {
             let now = AnyClock::system().now();
             return Ok(vec![Some(now); charges.len()]);
@@ -360,7 +408,7 @@ impl Store {
 fn amounts_of(adjustments: &[Adjustment<'_>]) -> Vec<u8> {
     let limited = adjustments.iter().filter(|adjustment| !adjustment.charge.hit.rate.is_unlimited());
     let amounts = limited.flat_map(|Adjustment { charge, actual, .. }| {
-        let (at, actual) = (charge.at.as_micros().to_le_bytes(), actual.min(&NEVER_FITS).to_le_bytes());
+        let (at, actual) = (charge.at.as_micros().to_le_bytes(), actual.to_le_bytes());
         at.into_iter().take(7).chain(actual.into_iter().take(6))
     });
     amounts.collect()

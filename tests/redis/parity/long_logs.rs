@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::{limit, refunds};
+use tests::limit;
 use tokio::task::JoinSet;
 use traffik::{
     Rate,
@@ -15,7 +15,11 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use super::{AT_ONCE, random::Random, reference::Reference};
+use super::{
+    AT_ONCE,
+    random::Random,
+    reference::{Reference, assert_same},
+};
 use crate::{Result, builder, server::Server};
 
 const STEPS: u64 = 2000;
@@ -73,7 +77,7 @@ impl LongLog {
         for step in 0..STEPS {
             self.move_on();
             if self.random.upto(30) == 0 {
-                self.refund().await?;
+                self.settle(step).await?;
             }
             if self.random.upto(30) == 0 {
                 self.renew(step).await?;
@@ -154,14 +158,22 @@ impl LongLog {
     }
 
     /// In any order, and at times the same one twice.
-    async fn refund(&mut self) -> Result {
+    async fn settle(&mut self, step: u64) -> Result {
         let places = self.some_charges()?;
+        let actuals: Vec<_> = places.iter().map(|_| self.random.pick(&[0, 0, 1, 2, 5, 20, 65_530], 0)).collect();
         let mut reference = std::mem::take(&mut self.reference);
-        let charges: Vec<_> = places.iter().filter_map(|&place| self.charge(place)).collect();
-        self.redis.adjust(&refunds(&charges)).await?;
+        let charges = places.iter().filter_map(|&place| self.charge(place));
+        let adjustments: Vec<_> = charges.zip(&actuals).map(|(charge, &actual)| charge.settle(actual)).collect();
+        let found = self.redis.adjust(&adjustments).await?;
         let now = self.clock.now();
-        charges.iter().for_each(|charge| reference.refund(*charge, now));
+        let expected: Vec<_> = adjustments.iter().map(|adjustment| reference.settle(*adjustment, now)).collect();
+        assert_same(&found, &expected, &format!("seed {}, step {step}: {adjustments:?} at {now:?}", self.seed));
         self.reference = reference;
+        for ((place, actual), _) in places.into_iter().zip(actuals).zip(found).filter(|(_, found)| found.is_ok()) {
+            if let Some((_, cost, _)) = self.charged.get_mut(place) {
+                *cost = actual;
+            }
+        }
         Ok(())
     }
 

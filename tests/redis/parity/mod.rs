@@ -10,6 +10,7 @@ mod own;
 #[path = "../../it/strategies/random.rs"]
 mod random;
 mod reference;
+mod settle;
 mod trace;
 
 use std::time::Duration;

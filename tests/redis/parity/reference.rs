@@ -1,10 +1,10 @@
-//! A store that forgets nothing, and leaves every decision to `AnyStrategy::decide`.
+//! A store that forgets nothing, and leaves every decision to `HitTally` and `AnyStrategy`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem};
 
 use traffik::{
     clock::Timestamp,
-    decision::{Charge, Hit, Outcome},
+    decision::{Adjusted, Adjustment, Charge, Hit, HitTally, Outcome},
     strategy::{StoredState, Strategy},
 };
 
@@ -12,42 +12,29 @@ use traffik::{
 #[derive(Default)]
 pub(super) struct Reference(HashMap<String, StoredState>);
 
-struct Entry {
-    /// What still says something, and whether it was moved back with the clock.
-    before: Option<StoredState>,
-    is_rewound: bool,
-    after: Option<StoredState>,
-    is_charged: bool,
-    admitted: bool,
-    cost: u64,
-}
-
 impl Reference {
     pub(super) fn decide(&mut self, hits: &[Hit<'_>], now: Timestamp) -> Vec<Outcome> {
-        let (outcomes, entries) = self.try_hits(hits, now);
-        let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
-        for (uid, entry) in entries {
-            let stored =
-                if all_fit && entry.is_charged { entry.after } else { entry.before.filter(|_| entry.is_rewound) };
-            self.0.extend(stored.map(|past| (uid, past)));
-        }
+        let mut tally = self.tally(hits, now);
+        let outcomes = tally.decide().outcomes().to_vec();
+        let new = tally.entries_mut().iter_mut().filter(|entry| entry.is_new());
+        let new: Vec<_> = new.filter_map(|entry| Some((entry.key().to_string(), entry.take_past()?))).collect();
+        self.0.extend(new);
         outcomes
     }
 
     pub(super) fn peek(&self, hits: &[Hit<'_>], now: Timestamp) -> Vec<Outcome> {
-        let (mut outcomes, entries) = self.try_hits(hits, now);
-        for (outcome, hit) in outcomes.iter_mut().zip(hits) {
-            outcome.past = entries.get(hit.limit.uid()).and_then(|entry| summary(entry.before.as_ref(), hit, outcome));
-        }
-        outcomes
+        self.tally(hits, now).peek().outcomes().to_vec()
     }
 
-    pub(super) fn refund(&mut self, Charge { hit, at: charged_at, .. }: Charge<'_>, now: Timestamp) {
-        let known = hit.limit.strategy().decide(self.0.get(hit.limit.uid()).cloned(), hit.rate, 0, now);
-        if let Some(StoredState { state, rate }) = known.past {
-            let state = hit.limit.strategy().refund(StoredState { state, rate }, hit.cost, charged_at, now);
-            self.0.insert(hit.limit.uid().to_owned(), StoredState { state, rate });
-        }
+    pub(super) fn settle(&mut self, Adjustment { charge, actual, .. }: Adjustment<'_>, now: Timestamp) -> Adjusted {
+        let Charge { hit, at: charged_at, .. } = charge;
+        let (uid, strategy) = (hit.limit.uid(), hit.limit.strategy());
+        let settled = strategy.settle(self.0.get(uid).cloned(), hit.rate, hit.cost, actual, charged_at, now)?;
+        let past = settled.past.as_ref().filter(|past| past.is_alive(now));
+        let outcome =
+            Outcome::new(true, actual, now).with_past(past.map(|past| strategy.summary(past, hit.rate, actual, now)));
+        self.0.extend(settled.past.filter(|_| settled.is_new).map(|past| (uid.to_owned(), past)));
+        Ok(outcome)
     }
 
     pub(super) fn renew(
@@ -65,34 +52,19 @@ impl Reference {
         self.0.remove(hit.limit.uid());
     }
 
-    fn try_hits(&self, hits: &[Hit<'_>], now: Timestamp) -> (Vec<Outcome>, HashMap<String, Entry>) {
-        let mut entries = HashMap::new();
-        let mut outcomes = Vec::new();
+    fn tally<'a>(&self, hits: &'a [Hit<'a>], now: Timestamp) -> HitTally<'a, &'a str> {
+        let mut tally = HitTally::new(now);
         for hit in hits {
-            let entry = entries.entry(hit.limit.uid().to_owned()).or_insert_with(|| {
-                // What costs nothing changes nothing: it tells what is known now.
-                let known = hit.limit.strategy().decide(self.0.get(hit.limit.uid()).cloned(), hit.rate, 0, now);
-                let (before, is_rewound) = (known.past, known.is_new);
-                Entry { after: before.clone(), before, is_rewound, is_charged: false, admitted: true, cost: 0 }
-            });
-            let verdict = hit.limit.strategy().decide(entry.after.clone(), hit.rate, hit.cost, now);
-            if verdict.admitted {
-                entry.after = verdict.past;
-                entry.is_charged |= hit.cost > 0;
-            }
-            entry.admitted &= verdict.admitted;
-            entry.cost = entry.cost.saturating_add(hit.cost);
-            outcomes.push(Outcome::new(entry.admitted, entry.cost, now).with_granted(hit.cost));
+            tally.add(hit, hit.limit.uid(), || self.0.get(hit.limit.uid()).cloned());
         }
-        let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
-        for (outcome, hit) in outcomes.iter_mut().zip(hits) {
-            let Some(entry) = entries.get(hit.limit.uid()) else { continue };
-            outcome.past = summary(if all_fit { entry.after.as_ref() } else { entry.before.as_ref() }, hit, outcome);
-        }
-        (outcomes, entries)
+        tally
     }
 }
 
-fn summary(past: Option<&StoredState>, hit: &Hit<'_>, outcome: &Outcome) -> Option<StoredState> {
-    past.map(|past| hit.limit.strategy().summary(past, hit.rate, outcome.cost, outcome.at))
+/// Checks that adjustments have the same results. The words of an error may differ.
+pub(super) fn assert_same(found: &[Adjusted], expected: &[Adjusted], says: &str) {
+    let kinds = |adjusted: &[Adjusted]| -> Vec<_> {
+        adjusted.iter().map(|adjusted| adjusted.as_ref().map_err(mem::discriminant).cloned()).collect()
+    };
+    assert_eq!(kinds(found), kinds(expected), "{says}");
 }

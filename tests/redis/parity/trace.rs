@@ -1,5 +1,7 @@
 //! One client's calls, of the backend and of a reference in memory.
 
+use std::time::Duration;
+
 use tests::limit;
 use traffik::{
     Rate,
@@ -12,10 +14,17 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use super::{Choose, random::Random, reference::Reference};
+use super::{
+    Choose,
+    random::Random,
+    reference::{Reference, assert_same},
+};
 use crate::Result;
 
 const STEPS: u64 = 60;
+
+/// The highest cost that is settled on Redis.
+const MAX_SENT: u64 = (1 << 48) - 1;
 
 /// A trace ends before products of a time pass what is exact, in the year 2096.
 const LATEST: u64 = 4_000_000_000_000_000;
@@ -63,12 +72,15 @@ impl Trace {
     /// How many decisions were made, and how many of them admitted.
     pub(super) async fn follow(mut self) -> Result<(u64, u64)> {
         let (mut steps, mut admitted) = (0, 0);
-        while steps < STEPS && self.now() < LATEST {
+        while steps < STEPS {
             self.move_on();
+            if self.now() > LATEST {
+                break;
+            }
             match self.random.upto(15) {
-                0 => self.refund().await?,
-                1 => self.change_rate(),
-                2 if self.random.upto(3) == 0 => self.reset().await?,
+                0 | 1 => self.settle(steps).await?,
+                2 => self.change_rate(),
+                3 if self.random.upto(3) == 0 => self.reset().await?,
                 _ => {}
             }
             steps += 1;
@@ -112,11 +124,16 @@ impl Trace {
             .collect();
         let rate = self.rate;
         let (key, strategies) = (&self.key, &self.strategies);
-        let hit =
-            |&(uid, cost): &(&'static str, u64)| Hit::new(limit(uid, strategy_of(strategies, uid)), key, rate, cost);
+        let mut random = Random::new(step);
+        let hit = |&(uid, cost): &(&'static str, u64)| {
+            let hit = Hit::new(limit(uid, strategy_of(strategies, uid)), key, rate, cost);
+            let hit = if random.upto(2) == 0 { hit.at_least(random.upto(cost)) } else { hit };
+            if random.upto(4) == 0 { hit.not_enforced() } else { hit }
+        };
         let hits: Vec<_> = costs.iter().map(hit).collect();
+        let terms: Vec<_> = hits.iter().map(|hit| (hit.limit.uid(), hit.cost, hit.at_least, hit.enforced)).collect();
         let says =
-            format!("{}, step {step}: {costs:?} at {} us, {:?} at {rate:?}", self.what, self.now(), self.strategies);
+            format!("{}, step {step}: {terms:?} at {} us, {:?} at {rate:?}", self.what, self.now(), self.strategies);
 
         if self.random.upto(3) == 0 {
             let (expected, found) = (self.reference.peek(&hits, self.clock.now()), self.redis.peek(&hits).await?);
@@ -125,7 +142,8 @@ impl Trace {
         let (expected, found) = (self.reference.decide(&hits, self.clock.now()), self.redis.decide(&hits).await?);
         assert_eq!(found.outcomes(), expected, "{says}");
         if found.is_admitted() {
-            self.charged.extend(costs.iter().map(|&(uid, cost)| (uid, rate, cost, self.clock.now())));
+            let charged = costs.iter().zip(found.outcomes()).filter(|(_, outcome)| outcome.admitted);
+            self.charged.extend(charged.map(|(&(uid, _), outcome)| (uid, rate, outcome.granted, outcome.at)));
         }
         self.look_at(&found, &costs);
         Ok(found.is_admitted())
@@ -137,18 +155,37 @@ impl Trace {
             let standing = LimitStatus::new(strategy_of(&self.strategies, uid), self.rate, outcome);
             self.remaining = standing.remaining().units().unwrap_or(u64::MAX);
             let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
-            let micros = |wait: std::time::Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
             self.turns = waits.into_iter().flatten().map(micros).collect();
         }
     }
 
-    async fn refund(&mut self) -> Result {
-        let at = usize::try_from(self.random.upto(7)).unwrap_or_default();
-        let Some(&(uid, rate, cost, charged_at)) = self.charged.iter().rev().nth(at) else { return Ok(()) };
+    /// Settles one of the last charges to a cost near to it, to any cost, or to one that is close to a bound.
+    async fn settle(&mut self, step: u64) -> Result {
+        let last = self.charged.len().saturating_sub(1 + usize::try_from(self.random.upto(7))?);
+        let Some((uid, rate, cost, charged_at)) = self.charged.get(last).copied() else { return Ok(()) };
+        let actual = match self.random.upto(9) {
+            0 | 1 => 0,
+            2 => cost.saturating_sub(1),
+            3 => cost + 1,
+            4 | 5 => self.random.upto(cost),
+            6 => cost + self.random.of_any_size(rate.limit()),
+            7 => cost + SlidingWindowLog::MAX_LIMIT - self.random.upto(rate.limit().min(SlidingWindowLog::MAX_LIMIT)),
+            8 => cost + (1 << 47) - self.random.upto(2 * rate.limit()).min(1 << 47),
+            _ => self.random.of_any_size(MAX_SENT),
+        };
+        let actual = actual.min(MAX_SENT);
         let hit = Hit::new(limit(uid, strategy_of(&self.strategies, uid)), &self.key, rate, cost);
-        let charge = Charge::new(hit, charged_at);
-        self.reference.refund(charge, self.clock.now());
-        self.redis.adjust(&[charge.refund()]).await?;
+        let adjustment = Charge::new(hit, charged_at).settle(actual);
+        let expected = self.reference.settle(adjustment, self.clock.now());
+        let found = self.redis.adjust(&[adjustment]).await?;
+        let says = format!("{}, step {step}: {adjustment:?} at {} us", self.what, self.now());
+        assert_same(&found, std::slice::from_ref(&expected), &says);
+        if let (Ok(outcome), Some((.., cost, _))) = (&expected, self.charged.get_mut(last)) {
+            *cost = actual;
+            let standing = Standing::new(hit.limit.strategy(), rate, outcome);
+            self.turns =
+                [standing.more_after(), Some(standing.reset_after())].into_iter().flatten().map(micros).collect();
+        }
         Ok(())
     }
 
@@ -159,6 +196,11 @@ impl Trace {
         self.redis.reset(&[hit]).await?;
         Ok(())
     }
+}
+
+fn micros(wait: Duration) -> u64 {
+    // What is overdrawn may take any time.
+    u64::try_from(wait.as_micros()).unwrap_or(u64::MAX).min(LATEST)
 }
 
 fn strategy_of<'a>([one, another]: &'a [AnyStrategy; 2], uid: &str) -> &'a AnyStrategy {

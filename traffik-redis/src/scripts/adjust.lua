@@ -5,27 +5,29 @@ local hits = read_hits(ARGV[1], 0)
 for i, hit in ipairs(hits) do
   local charged_at, actual
   charged_at, actual, at = struct.unpack('<I7I6', ARGV[2], at)
-  local entry = entries[hit.entry]
+  local entry, charged = entries[hit.entry], hit.cost
   if not entry then
     entry = read_entry(KEYS[hit.entry], hit.strategy)
     entries[hit.entry] = entry
   end
   local settled, failed
-  if actual < hit.cost then
-    settled = entry.known and hit.strategy.refund(entry.known, hit.cost - actual, charged_at)
-  elseif actual > hit.cost then
-    hit.cost = actual - hit.cost
-    settled = hit.strategy.charge(entry.known, hit)
+  if actual > charged or (actual < charged and entry.known) then
+    -- What is charged in addition.
+    hit.cost = actual - charged
+    settled, failed = hit.strategy.settle(entry.known, hit, charged, actual, charged_at)
   end
-  if settled or entry.is_rewound then
-    entry.known = settled or entry.known
+  if settled then
+    settle(entry, settled)
+    entry.known = settled.expires > now and settled or nil
+  elseif entry.is_rewound and entry.known and not failed then
     settle(entry, entry.known)
   end
-  local told = ''
-  if entry.told and entry.told.expires > now then
-    told = hit.strategy.tell and hit.strategy.tell(entry.told, hit, actual) or entry.packed
+  if settled or not failed then
+    local packed = entry.known and (hit.strategy.tell and hit.strategy.tell(entry.known, hit, actual) or entry.packed)
+    adjusted[i + 1] = packed or ''
+  else
+    adjusted[i + 1] = failed
   end
-  adjusted[i + 1] = failed or told
 end
 store(entries)
 return adjusted

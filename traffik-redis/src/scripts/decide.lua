@@ -1,7 +1,7 @@
 -- Decides the questions of several callers. The hits of a question are one decision: all are read, and then all are charged,
 -- or none is.
 local function decide(hits)
-  local all_fit, entries = try_hits(hits)
+  local all_fit, entries, extra = try_hits(hits)
   for _, entry in pairs(entries) do
     if all_fit and entry.is_charged then
       settle(entry, entry.known)
@@ -9,7 +9,7 @@ local function decide(hits)
       settle(entry, entry.before)
     end
   end
-  local answer = tell(hits, entries)
+  local answer = tell(hits, entries, extra)
   store(entries)
   return answer
 end

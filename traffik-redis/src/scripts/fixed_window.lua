@@ -22,11 +22,14 @@ function fixed_window.clamped_to(state)
   return new_state(now + max(0, state.expires - state.first), now, state.second, state)
 end
 
-function fixed_window.refund(state, cost, charged_at)
-  if charged_at < state.first then
+function fixed_window.settle(state, hit, charged, actual, charged_at)
+  if actual > charged then
+    local settled = fixed_window.charge(state, hit)
+    return settled.second <= MAX_COUNT and settled, TOO_MUCH
+  elseif charged_at < state.first then
     return nil
   end
-  return new_state(state.expires, state.first, max(0, state.second - cost), state)
+  return new_state(state.expires, state.first, max(0, state.second - (charged - actual)), state)
 end
 
 STRATEGIES[1] = fixed_window

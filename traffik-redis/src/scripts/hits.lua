@@ -1,15 +1,26 @@
--- A question is the number of its keys, and then its hits. Each hit refers to one of the keys. It has one more number if its
--- strategy needs it.
-local HIT = '<I2BI6I6I6I6'
+-- A question: how many keys it is about, and its hits one after the other, each about one of them. The byte of a hit's strategy
+-- holds flags above its number. With the first flag the highest cost follows, and the cost is the lowest. Then there is one
+-- number more where the strategy has a use for that.
+local HIT, STRATEGY_BITS, COSTS = '<I2BI6I6I6I6', 16, 2 ^ 48
 
 -- Holds the hits of the current question. Later questions reuse the tables: creating and collecting tables is a large part of
 -- a decision's time.
 local hits = {}
 
--- Returns the hits of a question, and the index of its last key. Its keys follow those of earlier questions.
+-- Reads the flags: whether a hit takes what fits up to `most`, is not enforced, or has a strategy without amounts.
+local function read_flags(hit, flags, packed, at)
+  hit.is_loose, hit.is_indivisible = flags % 4 > 1, flags > 3
+  hits.are_plain = hits.are_plain and flags % 4 == 0
+  if flags % 2 == 1 then
+    hit.most, at = from_bytes('<I6', packed, at)
+  end
+  return at
+end
+
 local function read_hits(packed, keys_before)
   local count, at = from_bytes('<I2', packed)
   local place = 0
+  hits.are_plain = true
   while at <= #packed do
     place = place + 1
     local hit = hits[place]
@@ -19,6 +30,11 @@ local function read_hits(packed, keys_before)
     end
     local entry, strategy
     entry, strategy, hit.size, hit.limit, hit.period, hit.cost, at = from_bytes(HIT, packed, at)
+    hit.most, hit.is_loose, hit.is_indivisible = hit.cost, false, false
+    if strategy >= STRATEGY_BITS then
+      at = read_flags(hit, floor(strategy / STRATEGY_BITS), packed, at)
+      strategy = strategy % STRATEGY_BITS
+    end
     hit.entry, hit.strategy, hit.fits = keys_before + entry, STRATEGIES[strategy], true
     if hit.strategy.more then
       hit.more, at = from_bytes(hit.strategy.more, packed, at)
@@ -77,10 +93,66 @@ local function store(entries)
   end
 end
 
--- Charges the hits that fit, in order, in the entries and not in the store. Sets `fits` of each hit. Returns whether all of
--- them fit, and the entries.
+-- Charges a hit if it fits after those before it. Returns whether it does.
+local function try_hit(hit, entry)
+  if hit.cost > 0 then
+    if not hit.strategy.fits(entry.known, hit) then
+      return false
+    end
+    entry.known, entry.is_charged = hit.strategy.charge(entry.known, hit), true
+  end
+  return true
+end
+
+-- Charges the enforced hits anew, with `extra` above their lowest costs. Returns false at the first that does not fit.
+local function try_extra(hits, entries, extra)
+  for _, entry in pairs(entries) do
+    entry.known, entry.is_charged = entry.before, false
+  end
+  for i = 1, #hits do
+    local hit = hits[i]
+    if not hit.is_loose then
+      hit.cost = min(hit.most, hit.least + extra)
+      if not try_hit(hit, entries[hit.entry]) then
+        return false
+      end
+    end
+  end
+  return true
+end
+
+-- Charges the highest amount above their lowest costs that all hits which take what fits can have. Returns it, or infinity if
+-- there are no such hits.
+local function charge_extra(hits, entries)
+  local low, high = 0, math.huge
+  for i = 1, #hits do
+    local hit = hits[i]
+    hit.least = hit.cost
+    if hit.most > hit.cost and not hit.is_loose then
+      high = min(high, hit.most - hit.cost, hit.size - hit.cost)
+    end
+  end
+  if high == math.huge then
+    return high
+  end
+  local extra = high
+  while low < high do
+    if try_extra(hits, entries, extra) then
+      low = extra
+    else
+      high = extra - 1
+    end
+    extra = ceil((low + high) / 2)
+  end
+  try_extra(hits, entries, low)
+  return low
+end
+
+-- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all that are enforced fit, and
+-- the entries. Where hits are not plain, as well how much above the lowest costs is granted. Each hit then has its granted cost,
+-- and whether that fits.
 local function try_hits(hits)
-  local all_fit, entries = true, {}
+  local all_fit, entries, extra = true, {}, nil
   for i = 1, #hits do
     local hit = hits[i]
     local entry = entries[hit.entry]
@@ -88,30 +160,44 @@ local function try_hits(hits)
       entry = read_entry(KEYS[hit.entry], hit.strategy)
       entries[hit.entry] = entry
     end
-    if hit.cost > 0 then
-      if hit.strategy.fits(entry.known, hit) then
-        entry.known, entry.is_charged = hit.strategy.charge(entry.known, hit), true
-      else
-        hit.fits, all_fit = false, false
+    if not hit.is_loose and not try_hit(hit, entry) then
+      hit.fits, all_fit = false, false
+    end
+  end
+  if not hits.are_plain then
+    extra = all_fit and charge_extra(hits, entries) or 0
+    -- Those that are not enforced come after all others.
+    for i = 1, #hits do
+      local hit = hits[i]
+      if hit.is_loose then
+        hit.cost = min(hit.most, hit.cost + extra)
+        hit.fits = try_hit(hit, entries[hit.entry])
       end
     end
   end
-  return all_fit, entries
+  return all_fit, entries, extra
 end
 
--- Returns for each hit whether it fits, and the state of its client.
-local function tell(hits, entries)
+-- For each hit whether it fits and what is stored of its client, and then what `try_hits` granted, if it did.
+local function tell(hits, entries, extra)
   local answer = {}
   for i = 1, #hits do
     local hit = hits[i]
     local entry = entries[hit.entry]
     local packed = entry.packed
     if hit.strategy.tell then
-      entry.cost = (entry.cost or 0) + hit.cost
-      packed = entry.told and hit.strategy.tell(entry.told, hit, entry.cost) or ''
+      local cost = (entry.cost or 0) + hit.cost
+      if not hit.is_loose then
+        entry.cost = cost
+      else
+        cost = cost + (entry.loose_cost or 0)
+        entry.loose_cost = (entry.loose_cost or 0) + (hit.fits and hit.cost or 0)
+      end
+      packed = entry.told and hit.strategy.tell(entry.told, hit, cost) or ''
     end
     answer[2 * i - 1], answer[2 * i] = hit.fits and 1 or 0, packed
   end
+  answer[#answer + 1] = extra and min(extra, COSTS)
   return answer
 end
 

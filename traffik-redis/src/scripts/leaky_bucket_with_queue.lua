@@ -32,14 +32,18 @@ function queue.charge(state, hit)
   return drained_at_to_state(micros, fraction, now, hit)
 end
 
--- Gives the whole cost back if no other request is in the queue.
-function queue.refund(state, cost, charged_at)
-  local micros, fraction = filled(charged_at, 0, state, cost, charged_at)
+-- Less: if it is the last in the queue, so that exactly the actual cost stays.
+function queue.settle(state, hit, charged, actual, charged_at)
+  if actual > charged then
+    return meter.settle(state, hit, charged, actual, charged_at)
+  end
+  local micros, fraction = filled(charged_at, 0, state, charged, charged_at)
   local alone = drained_at_to_state(micros, fraction, charged_at, state)
   if alone.expires ~= state.expires or alone.first ~= state.first then
     return nil
   end
-  return new_state(charged_at, 0, charged_at, state)
+  micros, fraction = filled(charged_at, 0, state, actual, charged_at)
+  return drained_at_to_state(micros, fraction, charged_at, state)
 end
 
 STRATEGIES[5] = queue

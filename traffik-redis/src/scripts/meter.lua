@@ -89,11 +89,20 @@ function meter.clamped_to(state)
   return drained_at_to_state(max(0, micros - ahead), fraction, now, state)
 end
 
--- Gives back the cost, less what may have drained since the charge.
-function meter.refund(state, cost, charged_at)
+-- Less: what would not have drained by now of the cost that is given back, where the part that stays drains first.
+function meter.settle(state, hit, charged, actual, charged_at)
+  if actual > charged then
+    local settled = hit.strategy.charge(state, hit)
+    return settled.expires - now <= MAX_DRAIN_TIME and settled, TOO_MUCH
+  end
   local micros, fraction = drained_at(state)
-  local whole, rest = mul_div_rem(cost, state.period, state.limit)
-  whole = whole - max(0, now - charged_at)
+  local since, whole, rest = max(0, now - charged_at), nil, nil
+  if since <= mul_div_rem(actual, state.period, state.limit) then
+    whole, rest = mul_div_rem(charged - actual, state.period, state.limit)
+  else
+    whole, rest = mul_div_rem(charged, state.period, state.limit)
+    whole = whole - since
+  end
   if whole < 0 then
     return nil
   end

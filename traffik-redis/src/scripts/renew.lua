@@ -7,7 +7,7 @@ local function renew(entry, hit, charged_at)
   local known, is_held = entry.known, false
   if known then
     is_held = hit.strategy.still_counts and hit.strategy.still_counts(known, hit.cost, charged_at)
-    local refunded = hit.strategy.refund(known, hit.cost, charged_at)
+    local refunded = hit.strategy.settle(known, hit, hit.cost, 0, charged_at)
     if refunded then
       settle(entry, refunded)
       known = refunded.expires > now and refunded or nil

@@ -48,8 +48,12 @@ function sliding_window_counter.clamped_to(state)
   return new_state(now + 2 * state.period, state.first, state.second, state)
 end
 
-function sliding_window_counter.refund(state, cost, charged_at)
-  local start = max(0, window_end(state) - state.period)
+function sliding_window_counter.settle(state, hit, charged, actual, charged_at)
+  if actual > charged then
+    local settled = sliding_window_counter.charge(state, hit)
+    return settled.second <= MAX_COUNT and settled, TOO_MUCH
+  end
+  local cost, start = charged - actual, max(0, window_end(state) - state.period)
   if charged_at >= start then
     return new_state(state.expires, state.first, max(0, state.second - cost), state)
   elseif charged_at >= start - state.period then

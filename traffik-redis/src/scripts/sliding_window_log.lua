@@ -1,6 +1,6 @@
--- SlidingWindowLog, and Concurrency, which is the same log under another name: the cost of each charge and the time until
--- which it counts, in the order of these times. The value has a header of 35 bytes and 8 bytes per charge: until when it
--- counts, in microseconds modulo 2^48, and the sum of all charges up to it, modulo 2^16.
+-- SlidingWindowLog, and Concurrency, which is the same log under a name of its own: until when each charge counts, in the order
+-- of that, and how much. What is stored is a header of 35 bytes and 8 for each charge: until when it counts, in microseconds
+-- modulo 2^48, and the sum of all charges up to it, modulo 2^16.
 --
 -- The moduli suffice: all that counts ends within one period, which is below 2^42, and is at most 65 536. Only differences
 -- between two entries have a meaning. The last entry ends when the state expires, so a clock that goes back changes only the
@@ -279,14 +279,22 @@ function sliding_window_log.still_counts(log, cost, charged_at)
   return charged ~= nil and charged >= cost and charged_at + log.period > now
 end
 
-function sliding_window_log.refund(log, cost, charged_at)
-  local place, charged = charge_of(log, charged_at)
+function sliding_window_log.settle(log, hit, charged, actual, charged_at)
+  if hit.is_indivisible and actual > 0 then
+    return nil, INDIVISIBLE
+  elseif actual > charged then
+    -- A sum of more would be taken for a lower one.
+    local is_stored = sliding_window_log.fits(log, { limit = SUMS, cost = actual - charged })
+    return is_stored and sliding_window_log.charge(log, hit), TOO_MUCH
+  end
+  local cost = charged - actual
+  local place, found = charge_of(log, charged_at)
   if not place then
     return nil
   end
   local first = log.first
-  local rest = cost < charged and place or place + 1
-  cost = min(cost, charged)
+  local rest = cost < found and place or place + 1
+  cost = min(cost, found)
   if log.count - place <= PAGE then
     -- Entries before it may also belong to this call.
     local kept = min(place, log.kept)

@@ -1,6 +1,9 @@
 -- The stored state of a client, in 34 bytes: a version, its expiry, two integers that belong to the strategy, and the limit
 -- and the period at the time of writing.
 local STATE, VERSION = '<BI7I7I7I6I6', 1
+-- How far a settlement may go above a limit: the highest count, and the longest time in which a meter drains, 36 500 days. Then
+-- the numbers of the errors: it goes further, and the strategy does not count amounts.
+local MAX_COUNT, MAX_DRAIN_TIME, TOO_MUCH, INDIVISIBLE = 2 ^ 47, 36500 * 86400000000, 1, 2
 local call, to_bytes, from_bytes = redis.call, struct.pack, struct.unpack
 
 local function pack(state)
