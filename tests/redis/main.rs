@@ -3,6 +3,7 @@
 mod cluster;
 mod conformance;
 mod connecting;
+mod control;
 mod exactly;
 mod faults;
 mod gathering;

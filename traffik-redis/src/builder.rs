@@ -167,7 +167,7 @@ impl RedisBackendBuilder {
     /// the connection down, when it is older than 6.2 or a replica, and when the user may not do what limits take.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::connect(&self.settings, keys.probe()).await?;
+        let client = Client::connect(&self.settings, &keys).await?;
         Ok(self.on(keys, client))
     }
 
@@ -180,7 +180,7 @@ impl RedisBackendBuilder {
     /// When there is no namespace, when the address is none, when `pool_size` is 0, and outside of a runtime of tokio's.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::connect_later(&self.settings, keys.probe())?;
+        let client = Client::connect_later(&self.settings, keys.clone())?;
         Ok(self.on(keys, client))
     }
 

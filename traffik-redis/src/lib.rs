@@ -110,11 +110,13 @@
 //! in a namespace is written as `%` and two hexadecimal digits):
 //!
 //! ```text
-//! ACL SETUSER traffik on >password resetkeys ~{myapp:prod|* -@all
-//!     +evalsha +eval +time +get +getrange +set +setrange +pexpireat +unlink +scan
+//! ACL SETUSER traffik on >password resetkeys ~{myapp:prod|* ~{myapp:prod}|control -@all
+//!     +evalsha +eval +time +get +getrange +set +setrange +pexpireat
+//!     +hget +hset +hdel +hincrby +hgetall +unlink +scan
 //!     +ping +select +info +client|id +role +cluster|slots +asking
 //! ```
 //!
+//! The second key and the commands for hashes are for [`control`](traffik_core::backend::Backend::control);
 //! `scan` is for [`clear`](traffik_core::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a
 //! server that may forget clients; `select` for a database other than 0, `role` where there are sentinels, and
 //! `cluster|slots` and `asking` in a cluster.

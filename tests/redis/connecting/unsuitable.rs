@@ -157,9 +157,23 @@ async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
 async fn a_user_who_may_not_do_what_limits_take() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
-    for missing in
-        ["+evalsha", "+eval", "+time", "+get", "+getrange", "+set", "+setrange", "+pexpireat", "~{test:redis|*"]
-    {
+    for missing in [
+        "+evalsha",
+        "+eval",
+        "+time",
+        "+get",
+        "+getrange",
+        "+set",
+        "+setrange",
+        "+pexpireat",
+        "+hget",
+        "+hset",
+        "+hdel",
+        "+hincrby",
+        "+hgetall",
+        "~{test:redis|*",
+        "~{test:redis}|control",
+    ] {
         user_without(missing, &mut raw)?;
         let reason = reason(format!("redis://limits:secret@127.0.0.1:{}", server.port())).await?;
         assert!(reason.contains("lacks permissions") && reason.contains("ACL SETUSER"), "{missing}: {reason}");

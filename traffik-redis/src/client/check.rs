@@ -1,18 +1,17 @@
 //! Whether a server can keep limits, and what is wrong with it if it cannot.
 
 use super::{CallError, Client, Reply, Sent};
-use crate::{Error, script::Script};
+use crate::{Error, keys::Keys, script::Script};
 
 /// `PXAT`, by which every key is given its end, came with it.
 const OLDEST: (u32, u32) = (6, 2);
 
 /// The commands that limits take, as the crate's documentation lists them.
-const ALLOW: &str =
-    "+evalsha +eval +time +get +getrange +set +setrange +pexpireat +unlink +scan +ping +select +info +client|id";
+const ALLOW: &str = "+evalsha +eval +time +get +getrange +set +setrange +pexpireat +hget +hset +hdel +hincrby +hgetall \
+                     +unlink +scan +ping +select +info +client|id";
 
-/// Asks all that can be known without a decision: the version, and whether programs run and may write. `key` is a key of the
-/// namespace that no entry has.
-pub(crate) async fn check(client: &Client, key: String) -> Result<(), Error> {
+/// Asks all that can be known without a decision: the version, and whether programs run and may write.
+pub(crate) async fn check(client: &Client, keys: &Keys) -> Result<(), Error> {
     let about = match client.command("INFO", &["server"]).await {
         Ok(reply) => {
             reply.text().ok_or_else(|| unsuitable("the reply to INFO is not one of Redis: check the address"))?
@@ -23,7 +22,10 @@ pub(crate) async fn check(client: &Client, key: String) -> Result<(), Error> {
     };
     check_version(&about)?;
     let probe = Script::new(include_str!("probe.lua").to_owned());
-    client.run(&probe, &[key], &[], &Sent::default()).await.map_err(explained)?;
+    client.run(&probe, &[keys.probe()], &[], &Sent::default()).await.map_err(explained)?;
+    let control = Script::new(include_str!("../scripts/control.lua").to_owned());
+    let read = ["read", "0"].map(Vec::from);
+    client.run(&control, &[keys.control()], &read, &Sent::default()).await.map_err(explained)?;
     warn_of_evictions(client).await;
     Ok(())
 }

@@ -3,35 +3,35 @@ use std::sync::{Arc, Weak};
 use tokio::{sync::watch, time::sleep};
 
 use super::{Client, Settings, backoff::Backoff, check, handle::Inner, status::Phase};
-use crate::Error;
+use crate::{Error, keys::Keys};
 
 impl Client {
-    /// Insists on a server that can keep limits. `probe` is a key that nothing is stored under.
-    pub(crate) async fn connect(settings: &Settings, probe: String) -> Result<Self, Error> {
+    /// Insists on a server that can keep limits.
+    pub(crate) async fn connect(settings: &Settings, keys: &Keys) -> Result<Self, Error> {
         let client = Self::new(settings)?;
         client.supervisor().connect().await?;
         client.start();
-        check::check(&client, probe).await?;
+        check::check(&client, keys).await?;
         Ok(client)
     }
 
     /// Connects in the background, and logs what would have been an error.
-    pub(crate) fn connect_later(settings: &Settings, probe: String) -> Result<Self, Error> {
+    pub(crate) fn connect_later(settings: &Settings, keys: Keys) -> Result<Self, Error> {
         let client = Self::new(settings)?;
         client.start();
         let phases = client.supervisor().status().phases();
-        tokio::spawn(check_later(Arc::downgrade(&client.0), phases, probe));
+        tokio::spawn(check_later(Arc::downgrade(&client.0), phases, keys));
         Ok(client)
     }
 }
 
 /// Checks a server that was not there at first, and logs what is wrong with it, once.
-async fn check_later(client: Weak<Inner>, mut phases: watch::Receiver<Phase>, probe: String) {
+async fn check_later(client: Weak<Inner>, mut phases: watch::Receiver<Phase>, keys: Keys) {
     let mut backoff = Backoff::new();
     // Ends when the client is dropped.
     while phases.wait_for(|phase| matches!(phase, Phase::Up)).await.is_ok() {
         let Some(client) = client.upgrade().map(Client) else { return };
-        match check::check(&client, probe.clone()).await {
+        match check::check(&client, &keys).await {
             // The connection was lost again meanwhile.
             Err(Error::Connect(_)) => sleep(backoff.next()).await,
             Err(error) => return tracing::error!("every decision is an error until this is fixed: {error}"),

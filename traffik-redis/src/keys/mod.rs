@@ -81,8 +81,7 @@ mod tests {
 
     fn key_in(keys: &Keys, client: &Key, uid: &str) -> String {
         let limit = LimitId::new(uid, AnyStrategy::default());
-        let hit = Hit::new(&limit, client, Rate::literal("1/s"), 1);
-        keys.of(&hit).unwrap()
+        keys.of(&Hit::new(&limit, client, Rate::literal("1/s"), 1)).unwrap()
     }
 
     fn key(namespace: &str, client: impl Into<Key>, uid: &str) -> String {
