@@ -9,7 +9,9 @@ use traffik::{
     client::Key,
     clock::Timestamp,
     decision::{Charge, Hit},
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
+    strategy::{
+        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
+    },
     test::ManualClock,
 };
 
@@ -215,5 +217,49 @@ async fn no_two_clients_share_an_entry_whatever_they_call_themselves() -> Result
         assert!(backend.decide(&[hit]).await?.is_admitted(), "{key:?}");
     }
     assert_eq!(server.raw()?.keys()?.len(), keys.len());
+    Ok(())
+}
+
+/// Each number in so many bytes, the lowest first.
+fn packed(numbers: &[(u64, usize)]) -> Vec<u8> {
+    numbers.iter().flat_map(|&(number, width)| number.to_le_bytes().into_iter().take(width)).collect()
+}
+
+/// Releases that cannot settle read what stands above a limit, as any other state.
+#[tokio::test]
+async fn overdrawn_states_are_stored_in_the_form_of_all_others() -> Result {
+    let server = Server::start()?;
+    let (minute, century) = (60_000_000, 36_500 * 86_400_000_000);
+    let now = 29_333_333 * minute + 10;
+    let start = now - 10;
+    let backend = builder(&server).connect().await?.by_hand(ManualClock::at(Timestamp::from_micros(now)));
+    let mut raw = server.raw()?;
+    let state = |expires, first, second, limit, period| {
+        packed(&[(1, 1), (expires, 7), (first, 7), (second, 7), (limit, 6), (period, 6)])
+    };
+    let log = packed(&[(3, 1), (now + minute, 7), (now, 7), (5, 6), (minute, 6), (0, 3), (1, 3), (0, 2)]);
+    let entry = packed(&[((now + minute) % (1 << 48), 6), (65_536 % (1 << 16), 2)]);
+    for (strategy, rate, actual, stored) in [
+        (AnyStrategy::from(FixedWindow), "5/min", 1 << 47, state(start + minute, start, 1 << 47, 5, minute)),
+        (SlidingWindowCounter.into(), "5/min", 1 << 47, state(start + 2 * minute, 0, 1 << 47, 5, minute)),
+        (Gcra::new().into(), "1/day", 36_500, state(now + century, 0, now, 1, 86_400_000_000)),
+        (SlidingWindowLog.into(), "5/min", 65_536, [log, entry].concat()),
+    ] {
+        let client = Client::new("alice", strategy, rate)?;
+        let charged_at = client.decide(&backend, 1).await?.at;
+        let adjusted = backend.adjust(&[Charge::new(client.hit(1), charged_at).settle(actual)]).await?;
+        assert!(matches!(adjusted.as_slice(), [Ok(_)]), "{adjusted:?}");
+        let [key] = raw.keys()?.try_into().map_err(|keys| format!("{keys:?}"))?;
+        assert_eq!(raw.call(&["GET", &key])?, Reply::Bytes(stored.clone()), "{:?}", client.strategy);
+
+        // It says the same to a process that finds it.
+        let told = backend.peek(&[client.hit(1)]).await?;
+        backend.reset(&[client.hit(1)]).await?;
+        raw.call(&[b"SET", key.as_bytes(), &stored, b"EX", b"3600"])?;
+        let found = backend.peek(&[client.hit(1)]).await?;
+        assert!(!found.is_admitted());
+        assert_eq!(found.outcomes(), told.outcomes());
+        backend.reset(&[client.hit(1)]).await?;
+    }
     Ok(())
 }

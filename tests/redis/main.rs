@@ -7,6 +7,7 @@ mod control;
 mod exactly;
 mod faults;
 mod gathering;
+mod grants;
 mod keeping;
 mod kept;
 mod link;

@@ -124,6 +124,7 @@ mod tests {
     use traffik_core::{
         Rate,
         client::Key,
+        clock::Timestamp,
         decision::LimitId,
         strategy::{SlidingWindowLog, TokenBucket},
     };
@@ -144,6 +145,33 @@ mod tests {
         assert_eq!(asked.places.of_hits, [Some(0), None, Some(0)]);
         assert_eq!(asked.packed.len(), 2 + 2 * 27);
         assert_eq!(asked.packed.first_chunk(), Some(&1_u16.to_le_bytes()));
+    }
+
+    #[test]
+    fn plain_hits_have_no_flags_and_others_their_lowest_cost_before_the_highest() {
+        let (key, limit, rate) = (Key::from("alice"), LimitId::new("u", SlidingWindowLog), Rate::literal("5/min"));
+        let hit = Hit::new(&limit, &key, rate, 7);
+        let packed = |hits: &[Hit<'_>]| Question::new(&Keys::new("n", None), hits).unwrap().packed;
+        let (plain, flexible) = (packed(&[hit]), packed(&[hit.at_least(2)]));
+        assert_eq!((plain.len(), flexible.len()), (29, 35));
+        assert_eq!((plain[4], flexible[4]), (4, 4 | TAKES_WHAT_FITS));
+        assert_eq!((plain[23], flexible[23], flexible[29]), (7, 2, 7));
+        let not_enforced = packed(&[hit.not_enforced()]);
+        assert_eq!((not_enforced.len(), not_enforced[4]), (29, 4 | NOT_ENFORCED));
+        // A hit at an unlimited rate bounds what the others have above their lowest costs.
+        let bounded = packed(&[hit.at_least(2), hit.at_rate(Rate::UNLIMITED).at_least(4)]);
+        assert_eq!(bounded[29], 5);
+    }
+
+    #[test]
+    fn charges_are_sent_exactly_or_not_at_all() {
+        let (key, limit, rate) = (Key::from("alice"), LimitId::new("u", TokenBucket::new()), Rate::literal("5/min"));
+        let charge =
+            |cost| Charge::new(Hit::new(&limit, &key, rate, cost).at_least(1).not_enforced(), Timestamp::UNIX_EPOCH);
+        let about =
+            |cost| Question::about(&Keys::new("n", None), std::iter::once(&charge(cost))).map(|asked| asked.packed);
+        assert_eq!(about(MAX_SENT).unwrap()[23..], [0xff; 6]);
+        assert!(matches!(about(MAX_SENT + 1), Err(BackendError::NotRun(_))));
     }
 
     #[test]

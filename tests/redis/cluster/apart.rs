@@ -8,11 +8,15 @@ use std::{
 
 use futures_util::FutureExt;
 use tests::{limit, refunds};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use traffik::{
+    Rate,
     backend::{Backend, BackendError},
     client::Key,
-    decision::{Charge, Hit, LimitStatus},
+    decision::{Charge, Decision, Hit, LimitStatus},
     strategy::AnyStrategy,
 };
 
@@ -181,5 +185,60 @@ async fn custom_strategy_that_panics_leaves_no_other_slot_charged() -> Result {
     let decision = AssertUnwindSafe(backend.decide(&hits).into_future()).catch_unwind().await;
     assert!(decision.is_err(), "it did not panic");
     assert_eq!(three.charged().await?, [0, 0, 0]);
+    Ok(())
+}
+
+fn granted(decision: &Decision) -> Vec<(bool, u64)> {
+    decision.outcomes().iter().map(|outcome| (outcome.admitted, outcome.granted)).collect()
+}
+
+#[tokio::test]
+async fn hits_in_several_slots_that_take_what_fits_are_granted_the_same() -> Result {
+    let three = Three::start()?;
+    let backend = three.cluster.builder().connect().await?;
+    let hits: Vec<_> = three.hits()?.into_iter().map(|hit| hit.costing(5).at_least(1)).collect();
+    assert!(backend.decide(&[hits[1].costing(1)]).await?.is_admitted());
+    assert_eq!(granted(&backend.decide(&hits).await?), [(true, 2); 3]);
+    assert_eq!(three.charged().await?, [2, 3, 2]);
+    // Nothing is left at one of them.
+    assert_eq!(granted(&backend.decide(&hits).await?), [(true, 1), (false, 1), (true, 1)]);
+    assert_eq!(three.charged().await?, [2, 3, 2]);
+    let not_enforced = [hits[0], hits[1].costing(1).not_enforced(), hits[2]];
+    let decision = backend.decide(&not_enforced).await?;
+    assert!(decision.is_admitted());
+    assert_eq!(granted(&decision), [(true, 1), (false, 1), (true, 1)]);
+    assert_eq!(three.charged().await?, [3, 3, 3]);
+    Ok(())
+}
+
+/// Each looks what fits in three slots and then charges exactly that, while others do the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_hits_in_several_slots_take_no_more_than_the_limits() -> Result {
+    let three = Arc::new(Three::start()?);
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let (three, backend) = (Arc::clone(&three), three.cluster.builder().connect().await?);
+        tasks.spawn(async move {
+            let mut total = 0;
+            for _ in 0..20 {
+                let hits: Vec<_> = three
+                    .hits()?
+                    .into_iter()
+                    .map(|hit| hit.at_rate(Rate::literal("50/30d")).costing(4).at_least(1))
+                    .collect();
+                let decision = backend.decide(&hits).await?;
+                let outcomes = decision.outcomes();
+                assert!(outcomes.iter().all(|outcome| outcome.granted == outcomes[0].granted));
+                total += if decision.is_admitted() { outcomes[0].granted } else { 0 };
+            }
+            Result::Ok(total)
+        });
+    }
+    let mut total = 0;
+    while let Some(task) = tasks.join_next().await {
+        total += task??;
+    }
+    assert_eq!(three.charged().await?, [total; 3]);
+    assert!(total <= 50);
     Ok(())
 }
