@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How often a decision over several slots looks how much fits, until it charges the lowest costs alone.
-const LOOKS: usize = 4;
+const LOOKS: usize = 3;
 
 pub(crate) struct Store {
     pub(crate) namespace: String,
