@@ -5,7 +5,7 @@ use traffik::{
     Rate,
     backend::Backend,
     client::Key,
-    decision::{Charge, Decision, Hit, Standing},
+    decision::{Charge, Decision, Hit, LimitStatus},
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
         SlidingWindowLog, TokenBucket,
@@ -38,7 +38,7 @@ fn granted(decision: &Decision) -> Vec<(bool, u64, u64)> {
 async fn remaining(backend: &RedisBackend, hit: Hit<'_>) -> Result<u64> {
     let decision = backend.peek(&[hit.costing(0)]).await?;
     let outcome = decision.outcomes().first().ok_or("no outcome")?;
-    Ok(Standing::new(hit.limit.strategy(), hit.rate, outcome).remaining())
+    Ok(LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining())
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use traffik_core::{
     backend::BackendError,
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Decision, Outcome},
-    strategy::{SettleError, Strategy},
+    strategy::{AnyStrategy, SettleError, Strategy},
 };
 
 use crate::{
@@ -68,10 +68,7 @@ pub(crate) fn adjustments(
         let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
         if let Some(number) = reply.integer() {
             let strategy = adjustment.charge.hit.limit.strategy().name();
-            adjusted.push(Err(match number {
-                1 => too_much(adjustment),
-                _ => SettleError::Indivisible { strategy },
-            }));
+            adjusted.push(Err(if number == 1 { too_much(adjustment) } else { SettleError::Indivisible { strategy } }));
             continue;
         }
         let stored = reply.bytes().ok_or(UnexpectedReply("no state"))?;
@@ -81,7 +78,15 @@ pub(crate) fn adjustments(
     Ok(adjusted)
 }
 
-pub(crate) fn too_much(Adjustment { charge, actual, .. }: &Adjustment<'_>) -> SettleError {
+/// Returns the error of an adjustment with a cost that cannot be sent.
+pub(crate) fn not_sent(adjustment: &Adjustment<'_>) -> SettleError {
+    match adjustment.charge.hit.limit.strategy() {
+        AnyStrategy::Concurrency(strategy) => SettleError::Indivisible { strategy: strategy.name() },
+        _ => too_much(adjustment),
+    }
+}
+
+fn too_much(Adjustment { charge, actual, .. }: &Adjustment<'_>) -> SettleError {
     SettleError::TooMuch { strategy: charge.hit.limit.strategy().name(), actual: *actual, most: MOST }
 }
 

@@ -17,6 +17,9 @@ use crate::{
 /// The highest cost that is sent. It never fits, and decisions send a higher one as this one.
 pub(crate) const MAX_SENT: u64 = (1 << 48) - 1;
 
+/// The highest cost of a charge that is settled or renewed. Arithmetic in Lua is exact below 2^52.
+pub(crate) const MAX_CHARGE: u64 = (1 << 52) - 1;
+
 /// Flags above the number of a strategy: the hit takes what fits, is not enforced, or its strategy does not count amounts.
 const TAKES_WHAT_FITS: u8 = 1 << 4;
 const NOT_ENFORCED: u8 = 1 << 5;
@@ -40,8 +43,6 @@ enum NotAsked {
     NoLua(&'static str),
     #[error("{0} limits are too many for one decision")]
     TooMany(usize),
-    #[error("a charge of {0} is more than is sent to Redis, which is {MAX_SENT}")]
-    TooMuch(u64),
 }
 
 impl Question {
@@ -58,15 +59,10 @@ impl Question {
         Ok(question)
     }
 
-    /// Creates a question about charges: all of them are sent exactly.
+    /// Creates a question about charges, whose costs are sent next to it.
     pub(crate) fn about<'a>(keys: &Keys, charges: impl Iterator<Item = &'a Charge<'a>>) -> Result<Self, BackendError> {
-        let plain = charges.map(|Charge { hit, .. }| {
-            if hit.cost > MAX_SENT && !hit.rate.is_unlimited() {
-                return Err(BackendError::not_run(NotAsked::TooMuch(hit.cost)));
-            }
-            Ok(Hit::new(hit.limit, hit.key, hit.rate, hit.cost))
-        });
-        Self::new(keys, &plain.collect::<Result<Vec<_>, _>>()?)
+        let plain = charges.map(|Charge { hit, .. }| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
+        Self::new(keys, &plain.collect::<Vec<_>>())
     }
 
     /// Where it is kept, in a cluster.
@@ -124,7 +120,6 @@ mod tests {
     use traffik_core::{
         Rate,
         client::Key,
-        clock::Timestamp,
         decision::LimitId,
         strategy::{SlidingWindowLog, TokenBucket},
     };
@@ -161,17 +156,6 @@ mod tests {
         // A hit at an unlimited rate bounds what the others have above their lowest costs.
         let bounded = packed(&[hit.at_least(2), hit.at_rate(Rate::UNLIMITED).at_least(4)]);
         assert_eq!(bounded[29], 5);
-    }
-
-    #[test]
-    fn charges_are_sent_exactly_or_not_at_all() {
-        let (key, limit, rate) = (Key::from("alice"), LimitId::new("u", TokenBucket::new()), Rate::literal("5/min"));
-        let charge =
-            |cost| Charge::new(Hit::new(&limit, &key, rate, cost).at_least(1).not_enforced(), Timestamp::UNIX_EPOCH);
-        let about =
-            |cost| Question::about(&Keys::new("n", None), std::iter::once(&charge(cost))).map(|asked| asked.packed);
-        assert_eq!(about(MAX_SENT).unwrap()[23..], [0xff; 6]);
-        assert!(matches!(about(MAX_SENT + 1), Err(BackendError::NotRun(_))));
     }
 
     #[test]

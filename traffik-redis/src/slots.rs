@@ -34,15 +34,19 @@ impl Slots {
         Self(vec![(0, (0..count).collect())])
     }
 
-    /// Moves each hit for which `is_apart` holds to a part of its own.
-    pub(crate) fn with_each_apart(self, is_apart: impl Fn(usize) -> bool) -> Self {
+    /// Splits each part into the groups of its hits, which stay in order.
+    pub(crate) fn grouped<G: PartialEq>(self, group_of: impl Fn(usize) -> G) -> Self {
         let mut parts = Vec::new();
         for (slot, places) in self.0 {
-            let (apart, together): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| is_apart(*place));
-            parts.extend(apart.into_iter().map(|place| (slot, vec![place])));
-            if !together.is_empty() {
-                parts.push((slot, together));
+            let mut groups = Vec::<(G, Vec<usize>)>::new();
+            for place in places {
+                let group = group_of(place);
+                match groups.iter_mut().find(|(known, _)| *known == group) {
+                    Some((_, places)) => places.push(place),
+                    None => groups.push((group, vec![place])),
+                }
             }
+            parts.extend(groups.into_iter().map(|(_, places)| (slot, places)));
         }
         Self(parts)
     }

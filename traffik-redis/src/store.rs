@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
+use thiserror::Error;
 use tokio::time::Instant;
 use traffik_core::{
     backend::{Answer, BackendError, Control, ControlRequest, MaybeReady},
@@ -22,13 +23,17 @@ use crate::{
     keys::Keys,
     owned::{Owned, adjustments_of, charges_of, hits_of, owned},
     places::{Amount, Places},
-    question::{MAX_SENT, Question},
+    question::{MAX_CHARGE, Question},
     refusals::{Moment, Refusals},
     slots::{Slots, refunds},
 };
 
 /// How often a decision over several slots looks how much fits, until it charges the lowest costs alone.
 const LOOKS: usize = 3;
+
+#[derive(Debug, Error)]
+#[error("a charge of {0} cannot be renewed on Redis: the most is {MAX_CHARGE}")]
+struct TooMuch(u64);
 
 pub(crate) struct Store {
     pub(crate) namespace: String,
@@ -237,13 +242,13 @@ impl Store {
         answer::decision(told.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
-    /// Adjusts charges of custom strategies one by one, so that one that panics is no concern of others, and all others in one
+    /// Adjusts charges of custom strategies entry by entry, so that one that panics is no concern of others, and all others in one
     /// call for each slot.
     pub(crate) fn adjust(self: &Arc<Self>, adjustments: &[Adjustment<'_>]) -> Answer<'static, Vec<Adjusted>> {
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.adjust_in_one(&exchange, &adjustments_of(&owned)).await
         };
-        answer_or_error(self.start_parts(&owned(adjustments), work).map(|(slots, parts)| {
+        answer_or_error(self.start_parts(&owned(adjustments), first_on_entry, work).map(|(slots, parts)| {
             MaybeReady::pending(async move {
                 let (mut adjusted, mut failed) = (Vec::new(), Vec::new());
                 for part in parts.await {
@@ -263,11 +268,12 @@ impl Store {
         }))
     }
 
-    /// Starts some work for each charge of a custom strategy, and for all others of a slot together. Returns where the charges of
-    /// each part stand among all, and the result of each part.
+    /// Starts some work for each group of charges of custom strategies, and for all others of a slot together. Returns where the
+    /// charges of each part stand among all, and the result of each part.
     fn start_parts<T, F, W>(
         self: &Arc<Self>,
         charges: &[Owned],
+        group_of: fn(&[Hit<'_>], usize) -> usize,
         work: F,
     ) -> Result<(Slots, impl Future<Output = Vec<Result<T, BackendError>>> + Send + use<T, F, W>), BackendError>
     where
@@ -276,7 +282,10 @@ impl Store {
         W: Future<Output = Result<T, BackendError>> + Send + 'static,
     {
         let hits = hits_of(charges);
-        let slots = self.slots(&hits)?.with_each_apart(|place| hits.get(place).is_some_and(Places::is_own));
+        let slots = self.slots(&hits)?.grouped(|place| {
+            let is_own = hits.get(place).is_some_and(Places::is_own);
+            is_own.then(|| group_of(&hits, place))
+        });
         let start = |part: Vec<Owned>| {
             let store = Arc::clone(self);
             let started = answer_or_error(self.calls.start(|exchange| work(store, exchange, part)));
@@ -300,8 +309,8 @@ impl Store {
             self.refusals.forget(&places.keys, Moment::now());
             return adjusted;
         }
-        let is_sent = |Adjustment { charge: Charge { hit, .. }, actual, .. }: &Adjustment<'_>| {
-            hit.rate.is_unlimited() || hit.cost.max(*actual) <= MAX_SENT
+        let is_sent = |adjustment: &Adjustment<'_>| {
+            is_sent(&adjustment.charge.hit, adjustment.charge.hit.cost.max(adjustment.actual))
         };
         let sent: Vec<_> = adjustments.iter().filter(|adjustment| is_sent(adjustment)).copied().collect();
         let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
@@ -314,7 +323,7 @@ impl Store {
         let mut adjusted = answer::adjustments(told, &question, &sent)?.into_iter();
         let all = adjustments.iter().map(|adjustment| {
             let adjusted = if is_sent(adjustment) { adjusted.next() } else { None };
-            adjusted.unwrap_or_else(|| Err(answer::too_much(adjustment)))
+            adjusted.unwrap_or_else(|| Err(answer::not_sent(adjustment)))
         });
         Ok(all.collect())
     }
@@ -325,7 +334,7 @@ impl Store {
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.renew_in_one(&exchange, &charges_of(&owned)).await
         };
-        answer_or_error(self.start_parts(&owned(charges), work).map(|(slots, parts)| {
+        answer_or_error(self.start_parts(&owned(charges), |_, place| place, work).map(|(slots, parts)| {
             MaybeReady::pending(async move {
                 let mut failed = Vec::new();
                 let not_renewed = |(length, part): (usize, Result<_, _>)| {
@@ -356,12 +365,15 @@ impl Store {
                 return Ok(vec![by_swap::renew(exchange, &self.turns, charge, &places).await?]);
             }
         }
+        if let Some(charge) = charges.iter().find(|charge| !is_sent(&charge.hit, charge.hit.cost)) {
+            return Err(BackendError::not_run(TooMuch(charge.hit.cost)));
+        }
         let question = Question::about(&self.keys, charges.iter())?;
         if question.strategies.is_none() {
             let now = AnyClock::system().now();
             return Ok(vec![Some(now); charges.len()]);
         }
-        let told = exchange.ask(|programs| &programs.renew, &question, Some(times_of(charges))).await?;
+        let told = exchange.ask(|programs| &programs.renew, &question, Some(costs_of(charges))).await?;
         answer::renewals(&told, &question)
     }
 
@@ -404,20 +416,35 @@ impl Store {
     }
 }
 
-/// The time and the actual cost of each adjustment that a program has to see, as `adjust.lua` reads them.
-fn amounts_of(adjustments: &[Adjustment<'_>]) -> Vec<u8> {
-    let limited = adjustments.iter().filter(|adjustment| !adjustment.charge.hit.rate.is_unlimited());
-    let amounts = limited.flat_map(|Adjustment { charge, actual, .. }| {
-        let (at, actual) = (charge.at.as_micros().to_le_bytes(), actual.to_le_bytes());
-        at.into_iter().take(7).chain(actual.into_iter().take(6))
-    });
-    amounts.collect()
+/// Returns the place of the first hit on the entry of the one at a place.
+fn first_on_entry(hits: &[Hit<'_>], place: usize) -> usize {
+    let is_same = |hit: &Hit<'_>, other: &Hit<'_>| hit.limit == other.limit && hit.key == other.key;
+    let first = hits.get(place).and_then(|hit| hits.iter().position(|other| is_same(hit, other)));
+    first.unwrap_or(place)
 }
 
-/// The time of each charge that a program has to see, as `renew.lua` reads it.
-fn times_of(charges: &[Charge<'_>]) -> Vec<u8> {
-    let limited = charges.iter().filter(|charge| !charge.hit.rate.is_unlimited());
-    limited.flat_map(|charge| charge.at.as_micros().to_le_bytes().into_iter().take(7)).collect()
+/// The charges and the actual costs that a program has to see, as `adjust.lua` reads them.
+fn amounts_of(adjustments: &[Adjustment<'_>]) -> Vec<u8> {
+    let numbers = adjustments.iter().map(|Adjustment { charge, actual, .. }| (charge, Some(*actual)));
+    packed(numbers)
+}
+
+/// The charges that a program has to see, as `renew.lua` reads them.
+fn costs_of(charges: &[Charge<'_>]) -> Vec<u8> {
+    packed(charges.iter().map(|charge| (charge, None)))
+}
+
+/// The time, the cost and the actual cost of each charge at a limited rate.
+fn packed<'a>(charges: impl Iterator<Item = (&'a Charge<'a>, Option<u64>)>) -> Vec<u8> {
+    let limited = charges.filter(|(charge, _)| !charge.hit.rate.is_unlimited());
+    let numbers =
+        limited.flat_map(|(charge, actual)| [charge.at.as_micros(), charge.hit.cost].into_iter().chain(actual));
+    numbers.flat_map(|number| number.to_le_bytes().into_iter().take(7)).collect()
+}
+
+/// Whether a cost can be sent. At an unlimited rate none is.
+fn is_sent(hit: &Hit<'_>, cost: u64) -> bool {
+    hit.rate.is_unlimited() || cost <= MAX_CHARGE
 }
 
 /// An error that came before anything was started is an answer.

@@ -6,7 +6,7 @@ use traffik::{
     backend::{Backend, BackendError, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Decision, Hit, Standing},
+    decision::{Decision, Hit, LimitStatus},
     strategy::{AnyStrategy, LeakyBucketWithQueue, Strategy},
     test::ManualClock,
 };
@@ -74,7 +74,7 @@ impl Twins {
 }
 
 fn remaining(hit: &Hit<'_>, peeked: &Decision) -> u64 {
-    let left = peeked.outcomes().iter().map(|peeked| Standing::new(hit.limit.strategy(), hit.rate, peeked).remaining());
+    let left = peeked.outcomes().iter().map(|peeked| LimitStatus::new(hit.limit.strategy(), hit.rate, peeked).remaining());
     left.sum()
 }
 

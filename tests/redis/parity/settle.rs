@@ -8,7 +8,7 @@ use traffik::{
     backend::Backend,
     client::Key,
     clock::Timestamp,
-    decision::{Adjusted, Charge, Hit, Outcome, Standing},
+    decision::{Adjusted, Charge, Hit, Outcome, LimitStatus},
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SettleError,
         SlidingWindowCounter, SlidingWindowLog, TokenBucket,
@@ -17,7 +17,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Result, builder, server::Server};
+use crate::{Result, builder, own::RollOver, server::Server};
 
 /// The start of a minute, of a day and of a window of 50 days.
 const START: u64 = 400 * 4_320_000_000_000;
@@ -59,11 +59,11 @@ impl Entry<'_> {
     }
 
     async fn remaining(&self) -> Result<u64> {
-        Ok(Standing::new(&self.strategy, self.rate, &self.peek(0).await?).remaining())
+        Ok(LimitStatus::new(&self.strategy, self.rate, &self.peek(0).await?).remaining())
     }
 
     async fn wait(&self, cost: u64) -> Result<Option<Duration>> {
-        Ok(Standing::new(&self.strategy, self.rate, &self.peek(cost).await?).retry_after())
+        Ok(LimitStatus::new(&self.strategy, self.rate, &self.peek(cost).await?).retry_after())
     }
 }
 
@@ -230,13 +230,13 @@ async fn meter_drains_within_a_century_at_most() -> Result {
     Ok(())
 }
 
-/// More than the bytes of a question hold is an error, and not another number. The charges next to it are settled.
+/// More than Lua is exact with is an error, and not another number. The charges next to it are settled.
 #[tokio::test]
 async fn cost_that_cannot_be_sent_is_an_error_of_its_own() -> Result {
     let rig = Rig::start().await?;
     let entry = rig.entry(TokenBucket::new(), "100000000000000/us")?;
     let charge = entry.charge(100_000_000_000_000).await?;
-    for (cost, actual) in [(1 << 48, 1), (1, 1 << 48), (u64::MAX, 0), (0, u64::MAX)] {
+    for (cost, actual) in [(1 << 52, 1), (1, 1 << 52), (u64::MAX, 0), (0, u64::MAX)] {
         let other = Charge::new(entry.hit(cost), charge.at);
         let adjusted = entry.redis.adjust(&[other.settle(actual), charge.settle(50_000_000_000_000)]).await?;
         assert!(matches!(adjusted.as_slice(), [Err(SettleError::TooMuch { .. }), Ok(_)]), "{adjusted:?}");
@@ -284,10 +284,24 @@ async fn settlements_of_one_call_follow_each_other() -> Result {
         let left: Vec<_> = adjusted
             .iter()
             .flatten()
-            .map(|outcome| Standing::new(&strategy, entry.rate, outcome).remaining())
+            .map(|outcome| LimitStatus::new(&strategy, entry.rate, outcome).remaining())
             .collect();
         assert_eq!(left, [10, 10, 3, 8], "{strategy:?}");
         assert_eq!(entry.remaining().await?, 8, "{strategy:?}");
+    }
+    Ok(())
+}
+
+/// A strategy without a form in Lua is settled here, entry by entry.
+#[tokio::test]
+async fn settlements_of_a_custom_strategy_follow_each_other() -> Result {
+    let rig = Rig::start().await?;
+    for _ in 0..20 {
+        let entry = rig.entry(AnyStrategy::custom(RollOver { saved: 0 }), "10/min")?;
+        let charge = entry.charge(4).await?;
+        let six = Charge::new(entry.hit(6), charge.at);
+        entry.redis.adjust(&[charge.settle(6), six.settle(0), charge.settle(9)]).await?;
+        assert_eq!(entry.remaining().await?, 5);
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::Result;
 
 const STEPS: u64 = 60;
 
-/// The highest cost that is settled on Redis.
+/// The highest cost that is settled on Redis is 2^52. So many charges of this one are below the highest level.
 const MAX_SENT: u64 = (1 << 48) - 1;
 
 /// A trace ends before products of a time pass what is exact, in the year 2096.
@@ -182,7 +182,7 @@ impl Trace {
         assert_same(&found, std::slice::from_ref(&expected), &says);
         if let (Ok(outcome), Some((.., cost, _))) = (&expected, self.charged.get_mut(last)) {
             *cost = actual;
-            let standing = Standing::new(hit.limit.strategy(), rate, outcome);
+            let standing = LimitStatus::new(hit.limit.strategy(), rate, outcome);
             self.turns =
                 [standing.more_after(), Some(standing.reset_after())].into_iter().flatten().map(micros).collect();
         }

@@ -1,11 +1,10 @@
--- Replaces charged costs by actual ones: each by itself, or none if something cannot be read. ARGV[2] holds the time and the
--- actual cost of each. The answer to each is what is stored, or the number of an error.
+-- Replaces charged costs by actual ones: each by itself, or none if something cannot be read. ARGV[2] holds the time, the charged
+-- and the actual cost of each. The answer to each is what is stored, or the number of an error.
 local at, entries, adjusted = 1, {}, { now }
 local hits = read_hits(ARGV[1], 0)
 for i, hit in ipairs(hits) do
-  local charged_at, actual
-  charged_at, actual, at = struct.unpack('<I7I6', ARGV[2], at)
-  local entry, charged = entries[hit.entry], hit.cost
+  local entry, charged_at, charged, actual = entries[hit.entry], nil, nil, nil
+  charged_at, charged, actual, at = struct.unpack('<I7I7I7', ARGV[2], at)
   if not entry then
     entry = read_entry(KEYS[hit.entry], hit.strategy)
     entries[hit.entry] = entry

@@ -3,8 +3,8 @@
 --
 -- Factors stay in bounds: a limit is below 2^47 and a period below 2^42; a count is 2^47 at most, and a meter drains within
 -- 100 years, which is below 2^52 microseconds, whatever was settled above the limit. The level of a meter is only computed
--- where its rate changes. From 2^52 units on, which takes more than 40 charges of the highest cost, it is infinite: it does not
--- fit, and is not settled.
+-- where its rate changes. From 2^52 units on, which only settlements can reach, it is infinite: then nothing fits, and nothing
+-- more is settled.
 local LIMB, HALF_LIMB = 2 ^ 52, 2 ^ 26
 local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 

@@ -1,5 +1,5 @@
 -- Renews earlier charges, each separately. A charge that still counts is replaced by one of the current time. Another one is
--- made if it fits. ARGV[2] has the time of each charge. A state that cannot be read does not stop the renewal of others.
+-- made if it fits. ARGV[2] has the time and the cost of each charge. A state that cannot be read does not stop the renewal of others.
 local function renew(entry, hit, charged_at)
   if hit.cost == 0 then
     return true
@@ -26,7 +26,7 @@ local at, entries, renewed = 1, {}, { now }
 local hits = read_hits(ARGV[1], 0)
 for i, hit in ipairs(hits) do
   local charged_at
-  charged_at, at = struct.unpack('<I7', ARGV[2], at)
+  charged_at, hit.cost, at = struct.unpack('<I7I7', ARGV[2], at)
   local entry, is_read = entries[hit.entry], true
   if not entry then
     is_read, entry = pcall(read_entry, KEYS[hit.entry], hit.strategy)
