@@ -38,7 +38,7 @@ fn granted(decision: &Decision) -> Vec<(bool, u64, u64)> {
 async fn remaining(backend: &RedisBackend, hit: Hit<'_>) -> Result<u64> {
     let decision = backend.peek(&[hit.costing(0)]).await?;
     let outcome = decision.outcomes().first().ok_or("no outcome")?;
-    Ok(LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining())
+    Ok(LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).remaining().units().unwrap_or(u64::MAX))
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use traffik::{
     backend::Backend,
     client::Key,
     clock::Timestamp,
-    decision::{Adjusted, Charge, Hit, Outcome, LimitStatus},
+    decision::{Adjusted, Charge, Hit, LimitStatus, Outcome},
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SettleError,
         SlidingWindowCounter, SlidingWindowLog, TokenBucket,
@@ -59,7 +59,8 @@ impl Entry<'_> {
     }
 
     async fn remaining(&self) -> Result<u64> {
-        Ok(LimitStatus::new(&self.strategy, self.rate, &self.peek(0).await?).remaining())
+        let outcome = self.peek(0).await?;
+        Ok(LimitStatus::new(&self.strategy, self.rate, &outcome).remaining().units().unwrap_or(u64::MAX))
     }
 
     async fn wait(&self, cost: u64) -> Result<Option<Duration>> {

@@ -1,5 +1,5 @@
 -- Renews earlier charges, each separately. A charge that still counts is replaced by one of the current time. Another one is
--- made if it fits. ARGV[2] has the time and the cost of each charge. A state that cannot be read does not stop the renewal of others.
+-- made if it fits. ARGV[2] has the time and the cost of each charge. A state that cannot be read does not stop the others.
 local function renew(entry, hit, charged_at)
   if hit.cost == 0 then
     return true
