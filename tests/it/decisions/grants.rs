@@ -49,7 +49,7 @@ impl Twins {
             let (uid, rate) = (self.random.pick(&["a", "b"], "a"), self.random.pick(&self.rates[..], self.rates[0]));
             let rate = if self.random.upto(2) > 0 { self.rates[0] } else { rate };
             let place = if self.random.upto(1) > 0 { 0 } else { place };
-            let strategy = self.strategies.get(place).expect("each rate has a strategy");
+            let Some(strategy) = self.strategies.get(place) else { continue };
             let hit = Hit::new(limit(uid, strategy), key, rate, 1);
             let left = remaining(&hit, &self.subject.peek(&[hit]).await?);
             let cost = self.random.cost(left, hit.limit.strategy().capacity(rate));
