@@ -1,4 +1,4 @@
-//! To find a client behind proxies takes nothing from the heap, whatever stands in the header.
+//! Checks that resolving a client behind proxies allocates nothing, whatever the header contains.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use traffik::{ClientIp, ForwardedHeader};
 
 #[test]
-fn a_client_is_found_behind_proxies_without_allocating() {
+fn client_behind_proxies_is_resolved_without_allocating() {
     let peer = IpAddr::from([10, 0, 0, 1]);
     let long = format!("for=\"{}\"", "\\x".repeat(100_000));
     for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded, ForwardedHeader::XRealIp] {

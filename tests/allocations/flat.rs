@@ -1,4 +1,4 @@
-//! A store that is full takes no more memory, whoever comes and however many.
+//! Checks that the memory of a full store does not grow, whatever number of clients arrive.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -20,7 +20,7 @@ use super::{decides_now, strategies};
 
 const RATE: Rate = Rate::literal("1000/hour");
 
-/// Ever another address, of either kind.
+/// Returns a different address for each number, IPv4 or IPv6.
 fn address(number: u64) -> Key {
     let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     match u32::try_from(number) {
@@ -29,13 +29,13 @@ fn address(number: u64) -> Key {
     }
 }
 
-/// 10 million addresses where there is time for that.
+/// Returns 10 million addresses with `TRAFFIK_LONG`, `usual` otherwise.
 fn addresses(usual: u64) -> u64 {
     if std::env::var_os("TRAFFIK_LONG").is_some() { 10_000_000 } else { usual }
 }
 
-/// Fills a store, and then sends it ever more newcomers, in ten rounds, each of whom asks so many times, a microsecond
-/// apart. None of the rounds leaves anything behind, or needs much meanwhile.
+/// Fills a store, then sends ten rounds of new clients, each with `requests` requests a microsecond apart. Checks that
+/// no round leaves memory behind or needs much meanwhile.
 #[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn assert_flat(strategy: &AnyStrategy, max_entries: u32, addresses: u64, requests: u64) {
     let clock = ManualClock::new();
@@ -59,24 +59,24 @@ fn assert_flat(strategy: &AnyStrategy, max_entries: u32, addresses: u64, request
 }
 
 #[test]
-fn a_full_store_stays_as_large_as_it_is() {
+fn full_store_with_new_clients_keeps_its_size() {
     assert_flat(&FixedWindow.into(), 100_000, addresses(100_000), 1);
 }
 
 #[test]
-fn so_it_does_with_every_strategy() {
+fn full_store_with_any_strategy_keeps_its_size() {
     for strategy in strategies() {
         assert_flat(&strategy, 5000, addresses(10_000), 1);
     }
 }
 
 #[test]
-fn logs_leave_with_their_entries() {
+fn evicted_entries_free_their_logs() {
     assert_flat(&SlidingWindowLog.into(), 5000, addresses(10_000), 5);
 }
 
 #[test]
-fn a_log_forgets_what_counts_no_more() {
+fn log_with_expired_charges_frees_them() {
     let (clock, strategy, key) = (ManualClock::new(), AnyStrategy::from(SlidingWindowLog), Key::from("alice"));
     let backend = MemoryBackend::with_clock("test", clock.clone());
     let hit = Hit::new(limit("limit", &strategy), &key, Rate::literal("100/s"), 1);
@@ -85,7 +85,7 @@ fn a_log_forgets_what_counts_no_more() {
         assert!(decides_now(&backend, &[hit]));
     };
     (0..200).for_each(|_| ask());
-    // A hundred are remembered at any time, of ten thousand.
+    // At any time 100 of the 10,000 charges count.
     let counted = measure(|| (0..10_000).for_each(|_| ask()));
     assert!(counted.bytes_current < 1024, "{} bytes more", counted.bytes_current);
 }

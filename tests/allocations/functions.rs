@@ -1,4 +1,4 @@
-//! A function that tells what a request costs, or which rate its client has, takes nothing from the heap.
+//! Checks that a function for a cost or a rate allocates nothing.
 
 use axum::http::request::Parts;
 use traffik::{Client, DefaultIdentity, Rate, Settings, Throttle};
@@ -39,7 +39,7 @@ throttle!(Free, Settings::new().cost_of(|_| 0));
 throttle!(Unlimited, Settings::new().rate_of(|_, _| Rate::UNLIMITED));
 
 #[test]
-fn a_function_allocates_no_more_than_what_is_fixed() {
+fn cost_and_rate_functions_allocate_as_much_as_fixed_values() {
     let (fixed, met) = allocations::<Fixed>("/");
     assert!(met && fixed > 0);
     for counted in [allocations::<Costing>("/"), allocations::<Rated>("/"), allocations::<Both>("/")] {
@@ -51,7 +51,7 @@ fn a_function_allocates_no_more_than_what_is_fixed() {
 }
 
 #[test]
-fn what_is_free_or_unlimited_takes_less() {
+fn free_or_unlimited_request_allocates_less() {
     let (fixed, _) = allocations::<Fixed>("/");
     for (counted, met) in [allocations::<Free>("/"), allocations::<Unlimited>("/")] {
         assert!(!met && counted < fixed, "{counted} rather than {fixed}");

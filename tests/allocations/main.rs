@@ -1,6 +1,6 @@
-//! A decision in memory about clients that are known takes nothing from the heap, and a full store takes no more of it
-//! whoever comes. Allocations are counted for each thread, so that tests beside each other do not disturb; a test binary of
-//! its own, since it has an allocator of its own.
+//! Checks that an in-memory decision about known clients allocates nothing, and that a full store does not grow.
+//! Allocations are counted per thread, so concurrent tests do not disturb each other. The tests need their own binary
+//! because they install an allocator.
 
 mod client_ip;
 mod flat;
@@ -25,7 +25,7 @@ use traffik::{
 
 const RATE: Rate = Rate::literal("1000/min");
 
-/// Every strategy whose state does not grow, so that it admits 1000 at once.
+/// Returns every strategy whose state does not grow, configured to admit 1000 immediately.
 fn strategies() -> [AnyStrategy; 7] {
     [
         FixedWindow.into(),
@@ -38,15 +38,15 @@ fn strategies() -> [AnyStrategy; 7] {
     ]
 }
 
-/// Each of many times as often as one of these is done: an allocation that only some decisions need is seen as well.
+/// The number of repetitions. It is high enough to show an allocation that only some decisions need.
 const TIMES: u64 = 300;
 
-/// Whether a store in memory admits all of `hits` without waiting.
+/// Returns whether an in-memory store admits all of `hits` without waiting.
 fn decides_now(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
     matches!(backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
 }
 
-/// The same, awaited.
+/// Same as `decides_now`, awaited.
 fn decides(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let decision = pin!(backend.decide(hits).into_future()).poll(&mut cx);
@@ -64,7 +64,7 @@ fn allocations(decide: Decide, strategy: &AnyStrategy, hits: usize) -> [u64; 2] 
     let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let (one, rest) = (of(1), of(1000 - TIMES - 1));
 
-    assert!(decide(&backend, &one), "the clients are known from here on");
+    assert!(decide(&backend, &one), "the store admits known clients");
     let admitted = measure(|| assert!((0..TIMES).all(|_| decide(&backend, &one))));
     assert!(decide(&backend, &rest));
     let refused = measure(|| assert!((0..TIMES).all(|_| !decide(&backend, &one))));
@@ -72,7 +72,7 @@ fn allocations(decide: Decide, strategy: &AnyStrategy, hits: usize) -> [u64; 2] 
 }
 
 #[test]
-fn a_decision_about_known_clients_allocates_nothing() {
+fn decision_about_known_clients_allocates_nothing() {
     for strategy in &strategies() {
         for decide in [decides_now as Decide, decides] {
             for hits in [1, 2] {
@@ -82,9 +82,9 @@ fn a_decision_about_known_clients_allocates_nothing() {
     }
 }
 
-/// Few requests meet more than two limits. What these allocate is known, and does not grow unnoticed.
+/// Few requests meet more than two limits. The number of allocations is fixed here, so that it does not grow unnoticed.
 #[test]
-fn a_decision_about_more_than_two_allocates_as_often_as_is_known() {
+fn decision_about_more_than_two_limits_allocates_a_fixed_number_of_times() {
     for strategy in &strategies() {
         for (hits, admitted, refused) in [(3, 1, 1), (4, 1, 1), (5, 7, 7), (6, 7, 7), (7, 7, 7), (8, 7, 7)] {
             let counted = allocations(decides_now, strategy, hits);
@@ -94,7 +94,7 @@ fn a_decision_about_more_than_two_allocates_as_often_as_is_known() {
 }
 
 #[test]
-fn a_peek_and_its_numbers_allocate_nothing() {
+fn peek_and_its_numbers_allocate_nothing() {
     let key = Key::from("alice");
     for strategy in &strategies() {
         let backend = MemoryBackend::with_clock("test", ManualClock::new());
@@ -103,7 +103,7 @@ fn a_peek_and_its_numbers_allocate_nothing() {
         let counted = measure(|| {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             let Poll::Ready(Ok(decision)) = pin!(backend.peek(&[hit]).into_future()).poll(&mut cx) else {
-                panic!("it waits")
+                panic!("the store did not answer on the first poll")
             };
             for outcome in decision.outcomes() {
                 let standing = LimitStatus::new(strategy, RATE, outcome);
@@ -116,10 +116,10 @@ fn a_peek_and_its_numbers_allocate_nothing() {
 }
 
 #[test]
-fn what_is_counted_here_is_what_is_allocated() {
+fn new_client_allocates_and_the_counter_sees_it() {
     assert_eq!(measure(|| drop(std::hint::black_box(Box::new(7)))).count_total, 1);
 
-    // A client who comes for the first time is stored.
+    // A new client is stored, which allocates.
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
     let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let hit = Hit::new(limit("limit", &strategy), &key, RATE, 1);
@@ -127,9 +127,9 @@ fn what_is_counted_here_is_what_is_allocated() {
 }
 
 #[test]
-fn a_client_who_comes_for_the_first_time_takes_what_is_made_for_many() {
+fn new_clients_share_bulk_allocations() {
     for strategy in &strategies() {
-        // One shard, as large as they get, and with room for all.
+        // One shard of the largest size, with room for all clients.
         let backend = MemoryBackend::builder("test").clock(ManualClock::new()).max_entries(16_000).build().unwrap();
         let counted = measure(|| {
             for client in 0..8000_u64 {
@@ -137,7 +137,7 @@ fn a_client_who_comes_for_the_first_time_takes_what_is_made_for_many() {
                 assert!(decides_now(&backend, &[Hit::new(limit("limit", strategy), &key, RATE, 1)]));
             }
         });
-        // Room for 256 entries at once, and an index that doubles.
+        // A page for 256 entries, and an index that doubles.
         assert!(counted.count_total <= 8000 / 256 + 20, "{} for 8000 clients, {strategy:?}", counted.count_total);
         assert!(counted.bytes_current <= 8000 * 64, "{} bytes for 8000 clients, {strategy:?}", counted.bytes_current);
     }

@@ -1,4 +1,5 @@
-//! What happens when a backend gives no answer costs nothing while it gives one, and nothing where a fallback in memory decides.
+//! Checks that error policies allocate nothing while the backend answers, and an in-memory fallback allocates nothing
+//! while it decides.
 #![expect(clippy::expect_used, reason = "a test whose app cannot be built fails")]
 
 use std::{pin::pin, task::Poll};
@@ -26,14 +27,14 @@ fn store() -> MemoryBackend {
     MemoryBackend::with_clock("test", ManualClock::new())
 }
 
-/// Hits once, without waiting.
+/// Checks once, without waiting.
 fn is_admitted(traffik: &Traffik) -> bool {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let hit = pin!(traffik.limiter::<Mails>("alice").check()).poll(&mut cx);
     matches!(hit, Poll::Ready(Ok(_)))
 }
 
-/// Allocations of many hits, by a client who is known.
+/// Returns the allocations of many checks by a known client.
 fn allocations(set_up: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> u64 {
     let traffik = set_up(Traffik::builder(store())).build().expect("an app");
     assert!(is_admitted(&traffik));
@@ -41,7 +42,7 @@ fn allocations(set_up: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> u64 {
 }
 
 #[test]
-fn what_is_planned_takes_nothing_from_the_heap_while_all_is_well() {
+fn error_policy_with_a_working_backend_allocates_nothing() {
     let usual = allocations(|builder| builder);
     assert_eq!(allocations(|builder| builder.on_error(Allow)), usual);
     assert_eq!(allocations(|builder| builder.on_error(Raise)), usual);
@@ -51,7 +52,7 @@ fn what_is_planned_takes_nothing_from_the_heap_while_all_is_well() {
 }
 
 #[test]
-fn a_fallback_in_memory_takes_as_little_as_the_first_would() {
+fn fallback_in_memory_allocates_nothing() {
     let usual = allocations(|builder| builder);
     let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();
     breaker.enter().expect("it is closed").failed();

@@ -1,4 +1,5 @@
-//! What a request with `Throttled` arguments takes from the heap, how large its future is, and that it need not wait.
+//! Checks the allocations of a request with `Throttled` arguments, the size of its future, and that it needs no
+//! waiting.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -76,7 +77,7 @@ fn check_that_needs_no_waiting_is_ready_on_the_first_poll() {
     assert!(is_ready::<Throttled<(One, Two, Three)>>(&traffik));
 }
 
-/// Allocations of a request by a client who is known.
+/// Returns the allocations of a request by a known client.
 fn allocations(mut app: Router) -> u64 {
     let mut send = || {
         let response = pin!(app.call(request())).poll(&mut Context::from_waker(Waker::noop()));
@@ -96,6 +97,6 @@ fn added<H: Handler<T, ()>, T: 'static>(handler: H) -> u64 {
 }
 
 #[test]
-fn request_allocates_as_often_as_is_known() {
+fn request_allocates_a_fixed_number_of_times() {
     assert_eq!([added(async || {}), added(of_one), added(of_a_tuple), added(of_three)], [6, 8, 15, 13]);
 }

@@ -1,4 +1,4 @@
-//! A rule takes nothing from the heap, if the path that it is about is written as most are.
+//! Checks that a rule allocates nothing for a path in its usual spelling.
 
 use std::{
     convert::Infallible,
@@ -45,7 +45,7 @@ throttle!(
         .bypass(Bypass::path("/**/a*z/**"))
 );
 
-/// The allocations of so many requests for a path to a service with a limit, and whether it met them.
+/// Returns the allocations of `TIMES` requests for a path to a service with a limit, and whether the requests met it.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(super) fn allocations<T>(path: &'static str) -> (u64, bool)
 where
@@ -75,21 +75,21 @@ fn answer(_: Request<Body>) -> std::future::Ready<Result<Response<Body>, Infalli
 }
 
 #[test]
-fn a_rule_allocates_nothing_where_the_path_is_written_as_most_are() {
+fn rule_on_a_usual_path_allocates_nothing() {
     let (plain, met) = allocations::<Plain>("/api/users/7");
     assert!(met && plain > 0);
     assert_eq!(allocations::<Ruled>("/api/users/7"), (plain, true));
 }
 
 #[test]
-fn a_request_that_is_let_past_takes_less() {
+fn bypassed_request_allocates_less() {
     let (plain, _) = allocations::<Plain>("/api/health");
     let (past, met) = allocations::<Ruled>("/api/health");
     assert!(!met && 0 < past && past < plain, "{past} rather than {plain}");
 }
 
 #[test]
-fn another_way_to_write_a_path_takes_room_for_its_readings_and_is_bounded() {
+fn encoded_path_allocates_a_bounded_number_of_times() {
     let (plain, _) = allocations::<Plain>("/api/users/7");
     let (disguised, met) = allocations::<Ruled>("/api//./%75sers/x/..%2F7");
     assert!(met && disguised > plain && disguised < plain + 60 * TIMES, "{disguised} rather than {plain}");

@@ -1,4 +1,4 @@
-//! That uploads which are turned away are drained costs requests without a body nothing.
+//! Checks that draining rejected uploads costs requests without a body nothing.
 #![expect(clippy::expect_used, reason = "a test whose app cannot be built fails")]
 
 use std::{
@@ -15,7 +15,7 @@ use axum::{
 use tower::{Layer, Service, service_fn};
 use traffik::{Traffik, backend::MemoryBackend};
 
-/// Allocations of a request to an app that drains, or does not.
+/// Returns the allocations of a request to an app with this drain limit.
 fn allocations(drain_limit: u64, body: fn() -> Body) -> u64 {
     let traffik = Traffik::builder(MemoryBackend::new("test")).drain_limit(drain_limit).build().expect("a handle");
     let mut app = traffik.layer().layer(service_fn(async |request: Request<Body>| {
@@ -30,10 +30,10 @@ fn allocations(drain_limit: u64, body: fn() -> Body) -> u64 {
 }
 
 #[test]
-fn a_request_without_a_body_allocates_nothing_for_it() {
+fn request_without_a_body_allocates_nothing_for_draining() {
     for body in [Body::empty, || Body::from("")] {
         assert_eq!(allocations(u64::MAX, body), allocations(0, body));
     }
     let body = || Body::from("a body");
-    assert_eq!(allocations(u64::MAX, body), allocations(0, body) + 2, "a box, and a place to put the body");
+    assert_eq!(allocations(u64::MAX, body), allocations(0, body) + 2, "one box for the body, one for its slot");
 }

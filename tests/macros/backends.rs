@@ -76,7 +76,7 @@ async fn app_without_the_backend_of_a_declared_throttle_is_built_with_a_warning(
 }
 
 #[test]
-fn app_without_the_backend_of_a_throttle_is_not_built_if_it_is_strict_or_registers_it() {
+fn strict_app_or_registered_throttle_without_the_backend_fails_the_build() {
     for app in [without_local().strict(), without_local().register::<Derived>()] {
         let error = app.build().unwrap_err();
         let ConfigError::NoBackend { uid, backend, .. } = &error else { panic!("{error}") };
@@ -85,7 +85,7 @@ fn app_without_the_backend_of_a_throttle_is_not_built_if_it_is_strict_or_registe
 }
 
 #[test]
-fn building_an_app_warns_of_stacked_throttles_in_two_backends() {
+fn stacked_throttles_in_two_backends_log_a_warning() {
     let (built, lines) = build(with_local(), Warning::TwoBackends);
     assert!(built.is_ok());
     assert!(
@@ -95,7 +95,7 @@ fn building_an_app_warns_of_stacked_throttles_in_two_backends() {
 }
 
 #[test]
-fn building_a_strict_app_fails_on_stacked_throttles_in_two_backends() {
+fn stacked_throttles_in_two_backends_fail_a_strict_build() {
     let error = with_local().strict().build().unwrap_err();
     let ConfigError::TwoBackends { first, first_backend, second, second_backend, .. } = &error else {
         panic!("{error}")
@@ -112,7 +112,7 @@ async fn settings_of_a_declared_throttle_are_evaluated_once_per_app() {
 }
 
 #[tokio::test]
-async fn closing_an_app_closes_no_fallback_of_a_throttle_that_it_does_not_use() {
+async fn closed_app_leaves_fallbacks_of_unused_throttles_open() {
     with_local().build().unwrap().close().await.unwrap();
     assert!(matches!(FALLBACK.clear(), MaybeReady::Ready(Ok(()))));
 }

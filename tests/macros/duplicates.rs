@@ -32,7 +32,7 @@ fn builder() -> TraffikBuilder {
 }
 
 #[tokio::test]
-async fn test_function_with_a_throttle_of_a_uid_has_an_app_of_its_own() {
+async fn throttle_in_a_test_function_works_in_its_own_app() {
     #[derive(Throttle)]
     #[limit("test:items", "1/min")]
     struct Items;
@@ -44,7 +44,7 @@ async fn test_function_with_a_throttle_of_a_uid_has_an_app_of_its_own() {
 }
 
 #[tokio::test]
-async fn another_test_function_with_a_throttle_of_that_uid_has_an_app_of_its_own() {
+async fn throttle_with_the_same_uid_works_in_another_app() {
     #[derive(Throttle)]
     #[limit("test:items", "1/min")]
     struct Items;
@@ -56,7 +56,7 @@ async fn another_test_function_with_a_throttle_of_that_uid_has_an_app_of_its_own
 }
 
 #[test]
-fn building_an_app_warns_of_declared_throttles_with_one_uid() {
+fn declared_throttles_with_one_uid_log_a_warning() {
     let (built, lines) = build(builder(), Warning::DuplicateUid);
     assert!(built.is_ok());
     let [line, items] = lines.as_slice() else { panic!("{lines:?}") };
@@ -71,7 +71,7 @@ fn building_an_app_warns_of_declared_throttles_with_one_uid() {
 }
 
 #[test]
-fn building_a_strict_app_fails_on_declared_throttles_with_one_uid() {
+fn declared_throttles_with_one_uid_fail_a_strict_build() {
     let (built, lines) = build(builder().strict().silence(Warning::DuplicateUid), Warning::DuplicateUid);
     let error = built.unwrap_err();
     let ConfigError::DuplicateUid { uid, first, second, .. } = &error else { panic!("{error}") };
@@ -81,7 +81,7 @@ fn building_a_strict_app_fails_on_declared_throttles_with_one_uid() {
 }
 
 #[tokio::test]
-async fn first_use_of_the_second_throttle_with_one_uid_fails() {
+async fn second_throttle_with_one_uid_fails_on_first_use() {
     let traffik = builder().build().unwrap();
     drop(traffik.limiter::<ByHand>("client").check().await.unwrap());
     for _ in 0..2 {
@@ -98,7 +98,7 @@ async fn first_use_of_the_second_throttle_with_one_uid_fails() {
 }
 
 #[test]
-fn building_an_app_fails_if_two_registered_throttles_have_one_uid() {
+fn registered_throttles_with_one_uid_fail_the_build() {
     let built = builder().register::<(ByHand, Declared)>().build();
     assert!(matches!(built, Err(ConfigError::DuplicateUid { .. })));
 }

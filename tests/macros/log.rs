@@ -1,4 +1,4 @@
-//! What an app logs while it is built.
+//! Captures what an app logs while it is built.
 
 use std::{
     io::{self, Write},
@@ -20,7 +20,7 @@ impl Write for Log {
     }
 }
 
-/// Builds an app, and returns the lines of `warning` that it logs.
+/// Builds an app and returns the lines of `warning` that it logs.
 pub(crate) fn build(app: TraffikBuilder, warning: Warning) -> (Result<Traffik, ConfigError>, Vec<String>) {
     let log = Log::default();
     let writer = log.clone();

@@ -1,6 +1,7 @@
-//! What the compiler says of what is written wrong. Only messages of ours are held here, some in the compiler's frame.
+//! Checks the compile errors for wrong attributes. Only traffik's own messages are held here, some inside the
+//! compiler's frame.
 
 #[test]
-fn errors_are_in_plain_words_and_where_they_belong() {
+fn wrong_attribute_reports_a_plain_error_at_its_span() {
     trybuild::TestCases::new().compile_fail("messages/*.rs");
 }

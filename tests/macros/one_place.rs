@@ -1,4 +1,4 @@
-//! One call of a macro is one place, and yet may declare two throttles of one uid.
+//! One macro call is one source location, yet it may declare two throttles with one uid.
 
 use traffik::{ConfigError, Traffik, backend::MemoryBackend, throttled};
 
@@ -12,7 +12,7 @@ macro_rules! handlers {
 handlers!(one, other);
 
 #[test]
-fn two_throttles_that_a_macro_declares_in_one_place_are_two() {
+fn throttles_declared_by_one_macro_call_are_distinct() {
     let _ = (one, other);
     let error = Traffik::builder(MemoryBackend::new("one-place")).strict().build().unwrap_err();
     let ConfigError::DuplicateUid { uid, first, second, .. } = &error else { panic!("{error}") };

@@ -1,4 +1,4 @@
-//! A throttle that is declared wrong is found when an app is built, under the name that it was given.
+//! A wrong throttle declaration is found when an app is built, and the error names its uid.
 
 use traffik::{ConfigError, Traffik, backend::MemoryBackend, strategy::TokenBucket, throttled};
 
@@ -6,7 +6,7 @@ use traffik::{ConfigError, Traffik, backend::MemoryBackend, strategy::TokenBucke
 async fn without_a_burst() {}
 
 #[test]
-fn building_an_app_says_what_is_wrong_and_where() {
+fn wrong_declaration_fails_the_build_with_its_uid_and_reason() {
     let _ = without_a_burst;
     let error = Traffik::builder(MemoryBackend::new("wrong")).build().unwrap_err();
     assert!(matches!(&error, ConfigError::Strategy { uid, .. } if **uid == *"wrong:burst"), "{error}");

@@ -1,4 +1,4 @@
-//! Whatever a handler may look like.
+//! Handlers with arguments of every kind.
 
 use axum::{
     Json, Router,
@@ -68,7 +68,7 @@ async fn websocket(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async |_| ())
 }
 
-/// Turns everybody away.
+/// Rejects every request.
 struct Nobody;
 
 impl<S: Sync> FromRequestParts<S> for Nobody {
@@ -103,7 +103,7 @@ fn routes() -> Router {
 }
 
 #[tokio::test]
-async fn handlers_do_what_they_did_until_the_limit() {
+async fn attributed_handlers_behave_the_same_below_the_limit() {
     let server = Server::start(routes()).await;
     for (method, path, body, answer) in [
         (Method::GET, "/none", "", "none"),
@@ -129,7 +129,7 @@ async fn handlers_do_what_they_did_until_the_limit() {
 }
 
 #[tokio::test]
-async fn one_handler_on_several_methods_has_one_limit() {
+async fn handler_on_several_methods_has_one_limit() {
     let server = Server::start(routes()).await;
     let send = |method| server.request(method, "/body").header("content-type", "application/json").body("[]").send();
     assert_eq!(send(Method::PUT).await.unwrap().status(), 418);
@@ -137,7 +137,7 @@ async fn one_handler_on_several_methods_has_one_limit() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_refused_before_the_upgrade() {
+async fn websocket_over_the_limit_is_refused_before_the_upgrade() {
     let server = Server::start(routes()).await;
     let handshake = || {
         server
@@ -153,7 +153,7 @@ async fn a_websocket_is_refused_before_the_upgrade() {
 }
 
 #[tokio::test]
-async fn the_limit_is_checked_before_any_extractor_runs() {
+async fn limit_is_checked_before_any_extractor_runs() {
     let server = Server::start(routes()).await;
     assert_eq!(server.statuses("/first", 3).await, [401, 429, 429]);
 }

@@ -1,4 +1,4 @@
-//! How many at once, in the place of a rate.
+//! Concurrency limits in place of a rate.
 
 use std::sync::Arc;
 
@@ -21,26 +21,26 @@ async fn reports() -> &'static str {
 struct Sockets;
 
 #[test]
-fn a_derived_one_has_the_usual_lease() {
+fn derived_concurrency_throttle_has_the_default_lease() {
     assert_eq!(Sockets::RATE, Rate::literal("1000/30s"));
     let settings = format!("{:?}", Sockets::settings());
     assert!(settings.contains("Concurrency") && settings.contains("cost: 4"), "{settings}");
 }
 
 #[tokio::test]
-async fn an_attribute_holds_the_place_until_the_handler_is_done() {
+async fn attribute_holds_the_permit_until_the_handler_returns() {
     let server = Arc::new(Server::start(Router::new().route("/", get(reports))).await);
     let asking = |server: &Arc<Server>| {
         let server = Arc::clone(server);
         tokio::spawn(async move { server.get("/").await.status().as_u16() })
     };
     let two = [asking(&server), asking(&server)];
-    // Whoever comes third is refused, once the others are there.
+    // The third request is refused once the first two are running.
     let refused = loop {
         let third = tokio::time::timeout(std::time::Duration::from_millis(50), server.get("/")).await;
         match third {
             Ok(response) => break response,
-            // It came before one of the others, and gave its place up.
+            // This request arrived before one of the first two. Dropping it released its permit.
             Err(_early) => {}
         }
     };

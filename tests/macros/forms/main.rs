@@ -1,4 +1,4 @@
-//! Each form of the macros, in an app that is asked over TCP.
+//! Checks each form of the macros in an app over TCP.
 
 mod arguments;
 mod at_once;

@@ -1,4 +1,4 @@
-//! Wherever a handler may be.
+//! Handlers in every kind of module and function.
 
 use axum::{Router, routing::get};
 use traffik::{Throttle, throttled};
@@ -43,7 +43,7 @@ macro_rules! handler {
 handler!(by_macro, "places:macro", "1/min");
 
 #[tokio::test]
-async fn it_works_in_every_place() {
+async fn attribute_in_any_module_or_function_works() {
     #[throttled("places:function", "1/min")]
     async fn inside() {}
 
@@ -66,7 +66,7 @@ async fn it_works_in_every_place() {
 }
 
 #[tokio::test]
-async fn it_works_in_a_library_that_calls_traffik_by_another_name() {
+async fn attribute_in_a_library_that_renames_traffik_works() {
     let server = Server::start(guestbook::routes()).await;
     assert_eq!(server.statuses("/inside", 4).await, [200, 200, 200, 429]);
     assert_eq!(server.statuses("/search", 11).await.last(), Some(&429));

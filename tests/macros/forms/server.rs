@@ -1,4 +1,4 @@
-//! A server on a port of its own, and what it answers.
+//! A server on its own port, and helpers for its responses.
 #![expect(clippy::unwrap_used, reason = "a test whose server cannot be reached fails")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,14 +11,14 @@ use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 pub(crate) struct Server {
     client: Client,
     base: String,
-    /// What is kept beside the app's own backend.
+    /// The additional backend of the app.
     pub(crate) local: MemoryBackend,
 }
 
 impl Server {
-    /// Serves `routes`, with limits by a clock that stands still.
+    /// Serves `routes`, with limits on a clock that the test moves.
     pub(crate) async fn start(routes: Router) -> Self {
-        // Built, so that it is checked that no two throttles of these tests have one uid.
+        // `build` checks that no two throttles of these tests share a uid.
         let backend = MemoryBackend::with_clock("macros", ManualClock::new());
         let local = MemoryBackend::with_clock("macros:local", ManualClock::new());
         let traffik = Traffik::builder(backend).backend("local", local.clone()).build().unwrap();
@@ -37,7 +37,7 @@ impl Server {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// The status of each of `times` requests.
+    /// Returns the status of each of `times` requests.
     pub(crate) async fn statuses(&self, path: &str, times: usize) -> Vec<u16> {
         let mut statuses = Vec::new();
         for _ in 0..times {
@@ -47,7 +47,7 @@ impl Server {
     }
 }
 
-/// The value of a field.
+/// Returns the value of a response field.
 pub(crate) fn field(response: &Response, name: &str) -> String {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The options.
+//! The options of the attribute.
 
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use traffik::{
 
 use crate::server::Server;
 
-/// Whoever the request says.
+/// The client that the request names.
 struct ByName(String);
 
 impl<S: Sync> FromRequestParts<S> for ByName {
@@ -168,7 +168,7 @@ fn routes() -> Router {
 }
 
 #[tokio::test]
-async fn options_do_what_the_settings_of_their_name_do() {
+async fn option_does_the_same_as_the_setting_of_its_name() {
     let server = Server::start(routes()).await;
     assert_eq!(server.statuses("/strategy", 4).await, [200, 200, 200, 429]);
     assert_eq!(server.statuses("/unit", 3).await, [200, 200, 429]);
@@ -184,7 +184,7 @@ async fn options_do_what_the_settings_of_their_name_do() {
 }
 
 #[tokio::test]
-async fn rules_and_bypasses_add_up() {
+async fn repeated_rules_and_bypasses_are_combined() {
     let server = Server::start(routes()).await;
     assert_eq!(server.statuses("/rules/limited", 2).await, [200, 429]);
     assert_eq!(server.statuses("/rules/free", 2).await, [200, 200]);
@@ -192,7 +192,7 @@ async fn rules_and_bypasses_add_up() {
 }
 
 #[tokio::test]
-async fn a_flag_needs_no_value() {
+async fn flag_without_a_value_is_set() {
     let server = Server::start(routes()).await;
     for status in [200, 429] {
         let preflight = server.request(Method::OPTIONS, "/preflights").header("origin", "https://example.com");
@@ -202,7 +202,7 @@ async fn a_flag_needs_no_value() {
 }
 
 #[tokio::test]
-async fn a_backend_is_where_it_is_kept() {
+async fn backend_option_selects_the_backend() {
     let server = Server::start(routes()).await;
     assert_eq!(server.statuses("/function", 1).await, [200]);
     assert_eq!(server.local.len(), 0);
@@ -213,12 +213,12 @@ async fn a_backend_is_where_it_is_kept() {
 }
 
 #[test]
-fn an_on_error_is_among_the_settings() {
+fn on_error_option_sets_the_policy() {
     assert!(format!("{:?}", Lenient::settings()).contains("Allow"));
 }
 
 #[tokio::test]
-async fn an_identity_names_the_client() {
+async fn identity_option_identifies_the_client() {
     let server = Server::start(routes()).await;
     let status = async |path: &'static str, name: &'static str| {
         server.request(Method::GET, path).header("x-name", name).send().await.unwrap().status().as_u16()

@@ -1,4 +1,4 @@
-//! Several throttles on one handler are one decision.
+//! Checks that several throttles on one handler are one decision.
 
 use axum::{Router, routing::get};
 use traffik::{Throttle, throttled, throttled as held_to};
@@ -28,7 +28,7 @@ async fn pairs() {}
 #[throttled(Sustained)]
 async fn mixed() {}
 
-// The outer attribute does not know the inner one by this name.
+// The outer attribute does not recognize the inner one under this name.
 #[throttled("together:renamed:burst", "2/min")]
 #[held_to("together:renamed:sustained", "3/hour")]
 async fn renamed() {}
@@ -46,7 +46,7 @@ async fn conditional() {}
 async fn sixteen() {}
 
 #[tokio::test]
-async fn they_are_one_decision_in_the_order_written() {
+async fn several_throttles_are_one_decision_in_written_order() {
     let routes = || {
         Router::new()
             .route("/types", get(types))
@@ -66,7 +66,7 @@ async fn they_are_one_decision_in_the_order_written() {
         let limits = field(&refused, "ratelimit");
         let (first, second) = limits.split_once(", ").unwrap();
         assert!(first.contains("burst\";r=0;"), "{form}: {limits}");
-        // Refused by the first, so the second was not charged a third time.
+        // The first throttle refused, so the second was not charged a third time.
         assert!(second.contains("ustained\";r=1;"), "{form}: {limits}");
     }
 }

@@ -9,7 +9,7 @@ async fn search(Query(words): Query<Vec<(String, String)>>) -> usize {
 }
 
 #[tokio::test]
-async fn a_permit_of_a_disabled_app_does() {
+async fn attributed_handler_accepts_a_permit_of_a_disabled_app() {
     for _ in 0..3 {
         let mut request = Request::new(axum::body::Body::empty());
         request.extensions_mut().insert(Traffik::disabled());

@@ -1,4 +1,4 @@
-//! How many at once, and what cannot be.
+//! Concurrency limits that are out of range or unreadable.
 use traffik::{Throttle, throttled};
 
 #[throttled("at-once:none", "0 at once")]

@@ -1,4 +1,4 @@
-//! A throttle that is derived has one limit.
+//! A derived throttle has exactly one limit.
 use traffik::Throttle;
 
 #[derive(Throttle)]

@@ -1,4 +1,4 @@
-//! A function that is generic over its throttle says how clients are named.
+//! A function that is generic over its throttle states how clients are identified.
 use traffik::{DefaultIdentity, Throttle, ThrottleLayer, throttle_layer, web::ThrottleSet};
 
 fn limited<T: Throttle>() -> ThrottleLayer<T> {

@@ -1,4 +1,4 @@
-//! An identity that returns an `Option` does not say what `None` means.
+//! An identity that returns an `Option` does not state what `None` means.
 use axum::http::request::Parts;
 use traffik::{Client, Settings};
 

@@ -1,4 +1,4 @@
-//! A type that is no throttle is told at the type.
+//! A type that is no throttle is reported at the type.
 use traffik::throttled;
 
 struct Burst;

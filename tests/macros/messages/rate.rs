@@ -1,4 +1,4 @@
-//! Rates are read by their one grammar, as the expansion is compiled. Every one is told, used or not.
+//! Rates are parsed when the expansion is compiled. Every wrong rate is reported, used or not.
 use traffik::{Throttle, throttled};
 
 #[throttled("rate:fortnight", "5/fortnight")]

@@ -1,4 +1,4 @@
-//! What is wrong raises one error, and none where it is used.
+//! A mistake raises one error at its declaration, and none where the throttle is used.
 
 use axum::{Router, routing::get};
 use traffik::{Throttle, Throttled, throttle_layer, throttled};

@@ -1,4 +1,4 @@
-//! Everything that is wrong with an attribute is told at once.
+//! All mistakes in an attribute are reported together.
 use traffik::throttled;
 
 #[throttled("", "5/min")]

@@ -1,4 +1,4 @@
-//! A handler has 15 arguments of its own, and one decision is about 16 throttles.
+//! A handler has at most 15 arguments of its own, and a decision covers at most 16 throttles.
 use axum::extract::State;
 use traffik::throttled;
 

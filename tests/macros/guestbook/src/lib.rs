@@ -12,7 +12,7 @@
 )]
 #![forbid(unsafe_code)]
 
-// The macros look for `::traffik`. This says for a whole crate what the option `crate = limits` says for one attribute.
+// The macros look for `::traffik`. This line does for a crate what the option `crate = limits` does for one attribute.
 extern crate limits as traffik;
 
 use axum::{
@@ -27,22 +27,22 @@ use limits::{
     throttled,
 };
 
-/// What the routes need.
+/// The state of the routes.
 #[derive(Clone, Debug)]
 pub struct Book;
 
-/// Reading, of any kind.
+/// The limit for all reads.
 #[derive(Clone, Copy, Debug, Throttle)]
 #[limit("guestbook:read", "100/min", strategy = SlidingWindowCounter, crate = limits)]
 pub struct Reads;
 
-/// A page.
+/// Returns a page.
 #[throttled(Reads)]
 pub async fn page(Path(page): Path<u64>) -> String {
     page.to_string()
 }
 
-/// A search, the slowest there is.
+/// Searches the book, the slowest route.
 #[throttled("guestbook:search", "1000/hour", strategy = TokenBucket::new().burst(50), cost = 5)]
 #[throttled("guestbook:search:burst", "100/s", settings = by_reader)]
 #[allow(clippy::unused_async)]
@@ -50,7 +50,7 @@ pub async fn search(State(_): State<Book>, Query(_words): Query<Vec<(String, Str
     Json(["found"])
 }
 
-/// As many arguments as pedantry allows, before the attribute adds one.
+/// The most arguments that clippy's pedantic lints allow, before the attribute adds one.
 #[throttled("guestbook:seven", "2/min", crate = limits)]
 #[axum::debug_handler(state = Book)]
 async fn seven(
@@ -72,21 +72,21 @@ fn by_reader(settings: Settings) -> Settings {
     })
 }
 
-/// Handlers of a type.
+/// A type with handlers.
 #[derive(Clone, Copy, Debug)]
 pub struct Pages;
 
 impl Pages {
-    /// All pages.
+    /// Returns all pages.
     #[throttled(Reads)]
     pub async fn list() -> &'static str {
         std::future::ready("1 2 3").await
     }
 }
 
-/// The routes.
+/// Returns the routes.
 pub fn routes() -> Router {
-    /// In a function.
+    /// A handler inside a function.
     #[throttled("guestbook:inside", "3/min")]
     async fn inside() -> &'static str {
         std::future::ready("inside").await
