@@ -1,4 +1,4 @@
-//! No two keys are taken for one, whatever clients choose as their names.
+//! Checks that no two keys collide, whatever names clients choose.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -12,12 +12,12 @@ use traffik::{
     strategy::AnyStrategy,
 };
 
-/// Texts made of what separates, escapes and ends them, and of what looks like parts of other kinds.
+/// Texts of the separators, escapes and terminators of keys, and of text that looks like other parts.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[:/\\\\%{}|,\"\0a1]{0,4}", "[0-9]{1,3}", Just("203.0.113.7".to_owned()), Just("anonymous".to_owned())]
 }
 
-/// A part, and what tells it from others: its kind and its value.
+/// A part, and what distinguishes it from others: its kind and its value.
 fn part() -> impl Strategy<Value = (Part, String)> {
     prop_oneof![
         text().prop_map(|text| (text.clone().into(), format!("text {text:?}"))),
@@ -29,7 +29,7 @@ fn part() -> impl Strategy<Value = (Part, String)> {
     ]
 }
 
-/// A key, and all that tells it from others.
+/// A key, and what distinguishes it from others.
 fn key() -> impl Strategy<Value = (Key, String)> {
     (vec(part(), 1..=4), any::<bool>()).prop_map(|(parts, is_secret)| {
         let (parts, told): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
@@ -53,13 +53,13 @@ fn key() -> impl Strategy<Value = (Key, String)> {
 
 proptest! {
     #[test]
-    fn keys_are_the_same_only_if_all_their_parts_are((one, told) in key(), (other, other_told) in key()) {
+    fn keys_are_equal_only_if_all_their_parts_are((one, told) in key(), (other, other_told) in key()) {
         prop_assert_eq!(one == other, told == other_told);
         prop_assert_eq!(one.to_bytes() == other.to_bytes(), told == other_told);
     }
 
     #[test]
-    fn each_has_a_limit_of_its_own(keys in vec(key(), 1..40)) {
+    fn each_key_has_its_own_limit(keys in vec(key(), 1..40)) {
         let backend = MemoryBackend::new("test");
         let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1000/h"));
         for (key, _) in &keys {

@@ -1,4 +1,4 @@
-//! Proxies that do as they should, and a client who sends what he likes.
+//! Chains of correct proxies, and a client that sends any header.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,13 @@ use super::{
     texts::{self, Spelling, spelt},
 };
 
-/// How a proxy adds whom it saw.
+/// How a proxy appends the address that it saw.
 #[derive(Clone, Debug)]
 struct Habit {
     spelling: Spelling,
-    /// Between what is there and what it adds; a line of its own, if nothing.
+    /// The separator before the appended entry; a separate line if `None`.
     comma: Option<&'static str>,
-    /// What it tells beside in `Forwarded`: the client chooses the host.
+    /// The other parameters of its `Forwarded` element: the client chooses the host.
     host: Option<String>,
     first: bool,
 }
@@ -33,7 +33,7 @@ fn habit() -> impl Strategy<Value = Habit> {
 }
 
 impl Habit {
-    /// Adds an entry for `seen`, or one that does not tell whom.
+    /// Appends an entry for `seen`, or one without an address.
     fn add(&self, lines: &mut Vec<Vec<u8>>, header: &ForwardedHeader, seen: Option<IpAddr>) {
         let node = seen.map_or_else(|| "unknown".to_owned(), |address| spelt(address, self.spelling));
         let entry = match header {
@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn what_a_client_sends_changes_nothing(
+    fn header_sent_by_a_client_does_not_change_its_address(
         client in texts::client(),
         proxies in vec((texts::proxy(), habit()), 1..6),
         sent in texts::lines(),
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn where_a_proxy_does_not_tell_whom_it_saw_it_is_the_client(
+    fn proxy_that_hides_its_peer_is_the_client(
         proxies in vec((texts::proxy(), habit()), 1..6),
         silent in 0_usize..6,
         sent in texts::lines(),
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn an_edge_that_writes_over_what_was_sent_is_believed(
+    fn edge_that_overwrites_the_header_is_believed(
         client in texts::address(),
         proxy in texts::proxy(),
         spelling in texts::spelling(),
@@ -108,7 +108,7 @@ proptest! {
         for header in super::conventions().into_iter().filter(|header| !LISTS.contains(header)) {
             let told = spelt(client, spelling).into_bytes();
             prop_assert_eq!(resolved(&header, proxy, std::slice::from_ref(&told)), Some(client));
-            // One that adds to it does not do what the header is for, and gets its clients a limit that they share.
+            // An edge that appends to the header misuses it, and its clients share a limit.
             prop_assert_eq!(resolved(&header, proxy, &[sent.clone(), told.clone()]), Some(proxy));
             let list = [&sent[..], b",", &told].concat();
             prop_assert_eq!(resolved(&header, proxy, &[list]), Some(proxy));
@@ -117,7 +117,7 @@ proptest! {
 }
 
 #[test]
-fn no_more_than_thirty_two_entries_are_looked_at() {
+fn entries_beyond_thirty_two_are_ignored() {
     let proxy = |n: u8| IpAddr::from([10, 0, 0, n]);
     let list = |hops: u8| (0..hops).rev().map(|n| proxy(n).to_string()).collect::<Vec<_>>().join(",");
     for lines in [vec![list(32)], vec![list(200)], (0..100).rev().map(|n| proxy(n).to_string()).collect()] {
@@ -127,7 +127,7 @@ fn no_more_than_thirty_two_entries_are_looked_at() {
 }
 
 #[test]
-fn a_header_of_a_megabyte_is_read_to_where_it_matters() {
+fn header_of_a_megabyte_is_read_from_its_end() {
     let proxy = IpAddr::from([10, 0, 0, 1]);
     for noise in [" ", ",", "1", "\"", "\\", "\\\"", "for=\"", "10.0.0.1,", "for=10.0.0.1,"] {
         for header in LISTS {

@@ -1,4 +1,4 @@
-//! Who the client is behind proxies: what they wrote is believed, and what a client wrote is not.
+//! Resolving the client behind proxies: entries of proxies are believed, entries of clients are not.
 
 mod anything;
 mod chains;
@@ -12,7 +12,7 @@ use traffik::{ClientIp, ForwardedHeader};
 
 use crate::patience::times;
 
-/// The networks that proxies are in.
+/// The networks of the trusted proxies.
 const PROXIES: [&str; 3] = ["10.0.0.0/8", "2001:db8:ff::/48", "192.0.2.7"];
 
 fn is_proxy(address: IpAddr) -> bool {
@@ -22,7 +22,7 @@ fn is_proxy(address: IpAddr) -> bool {
     }
 }
 
-/// Every convention there is.
+/// Every supported header.
 fn conventions() -> [ForwardedHeader; 6] {
     let other = ForwardedHeader::Other(axum::http::HeaderName::from_static("fly-client-ip"));
     let [x_forwarded_for, x_real_ip] = [ForwardedHeader::XForwardedFor, ForwardedHeader::XRealIp];
@@ -30,19 +30,19 @@ fn conventions() -> [ForwardedHeader; 6] {
     [ForwardedHeader::Forwarded, x_forwarded_for, x_real_ip, true_client_ip, cf_connecting_ip, other]
 }
 
-/// Whom such an app takes for the client.
+/// Returns the address that such an app takes for the client.
 fn resolved(header: &ForwardedHeader, peer: IpAddr, lines: &[Vec<u8>]) -> Option<IpAddr> {
     let headers = headers(header, lines);
     ClientIp::behind(PROXIES).ok()?.header(header.clone()).resolve(Some(peer), &headers)
 }
 
-/// Lines of a header, those left out that no server lets through.
+/// Returns the lines of a header, without those that no server accepts.
 fn headers(header: &ForwardedHeader, lines: &[Vec<u8>]) -> HeaderMap {
     let values = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok());
     values.map(|value| (header.name().clone(), value)).collect()
 }
 
-/// How often something is tried at random.
+/// The number of random cases.
 fn cases() -> proptest::test_runner::Config {
     let cases = u32::try_from(times(2_000, 1_000_000)).unwrap_or(2_000);
     proptest::test_runner::Config { cases, failure_persistence: None, ..proptest::test_runner::Config::default() }

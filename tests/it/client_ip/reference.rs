@@ -1,4 +1,4 @@
-//! The same, slow and obviously right: read from the front, by trying all that could be an entry.
+//! A slow reference parser: reads from the front and tries everything that could be an entry.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
@@ -6,7 +6,7 @@ use traffik::ForwardedHeader;
 
 use super::is_proxy;
 
-/// Whom an app takes for the client.
+/// Returns the address that an app takes for the client.
 pub(super) fn resolved(header: &ForwardedHeader, peer: IpAddr, lines: &[Vec<u8>]) -> IpAddr {
     if !is_proxy(peer) {
         return peer;
@@ -30,14 +30,14 @@ pub(super) fn resolved(header: &ForwardedHeader, peer: IpAddr, lines: &[Vec<u8>]
     client
 }
 
-/// What comes last, if it can be read, and what is before its comma.
+/// Returns the last entry, if it can be read, and the text before its comma.
 type Last = Option<(Option<IpAddr>, Option<Vec<u8>>)>;
 
 fn only(lines: &[Vec<u8>]) -> Option<&[u8]> {
     if let [only] = lines { Some(only) } else { None }
 }
 
-/// Each way to cut a line in two at a comma, the last comma first, and then the line uncut.
+/// Returns each way to cut a line in two at a comma, the last comma first, and then the whole line.
 fn cuts(line: &[u8]) -> impl Iterator<Item = (Option<&[u8]>, &[u8])> {
     let at_a_comma = (0..line.len()).rev().filter_map(|at| match line.split_at(at) {
         (before, [b',', entry @ ..]) => Some((Some(before), entry)),
@@ -50,12 +50,12 @@ fn last_of_list(line: &[u8]) -> Last {
     cuts(line).next().map(|(before, entry)| (address(trimmed(entry)), before.map(<[u8]>::to_vec)))
 }
 
-/// The shortest end of a line that is an element.
+/// Returns the shortest end of a line that is an element.
 fn last_element(line: &[u8]) -> Last {
     cuts(line).find_map(|(before, entry)| Some((address(&element(entry)?), before.map(<[u8]>::to_vec))))
 }
 
-/// Whom an element is for, if it is one: nothing, if it does not say.
+/// Returns the `for` value of an element, or `None` if it has none.
 fn element(text: &[u8]) -> Option<Vec<u8>> {
     let (mut text, mut client) = (trimmed(text), None);
     while !text.is_empty() {
@@ -104,7 +104,7 @@ fn quoted(mut text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// By the standard library's readers, which know ports and numbered zones.
+/// Parses with the standard library, which knows ports and numbered zones.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     let is_name =

@@ -1,15 +1,15 @@
-//! What clients and proxies write.
+//! Random header lines of clients and proxies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// Any address, those of proxies as likely as others.
+/// Any address. Addresses of proxies are as likely as others.
 pub(super) fn address() -> impl Strategy<Value = IpAddr> {
     prop_oneof![proxy(), client(), any::<IpAddr>().prop_map(|address| address.to_canonical())]
 }
 
-/// A proxy's.
+/// The address of a proxy.
 pub(super) fn proxy() -> impl Strategy<Value = IpAddr> {
     prop_oneof![
         any::<[u8; 3]>().prop_map(|[a, b, c]| Ipv4Addr::new(10, a, b, c).into()),
@@ -18,7 +18,7 @@ pub(super) fn proxy() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-/// That of somebody who is no proxy.
+/// The address of a peer that is no proxy.
 pub(super) fn client() -> impl Strategy<Value = IpAddr> {
     prop_oneof![
         any::<u8>().prop_map(|a| Ipv4Addr::new(203, 0, 113, a).into()),
@@ -26,7 +26,7 @@ pub(super) fn client() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-/// How an address is written.
+/// The spelling of an address.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelling {
     Plain,
@@ -65,7 +65,7 @@ pub(super) fn spelt(address: IpAddr, spelling: Spelling) -> String {
     }
 }
 
-/// Pieces that mean something to whoever reads a header, put together at random.
+/// Random pieces that have a meaning in a header.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let known = select(
         &[
@@ -113,7 +113,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// A line as a server lets it through.
+/// A line that a server accepts.
 pub(super) fn line() -> impl Strategy<Value = Vec<u8>> {
     let bytes = prop_oneof![4 => pieces().boxed(), 1 => vec(any::<u8>(), 0..300).boxed()];
     bytes.prop_map(|line| line.into_iter().filter(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)).collect())

@@ -1,4 +1,4 @@
-//! A suite that every backend passes would prove nothing.
+//! Checks that the conformance suite finds each known fault.
 
 use std::{
     convert::Infallible,
@@ -19,28 +19,28 @@ fn suite(fault: Fault) -> Suite {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn without_a_fault_it_passes() -> Result<(), Failures> {
+async fn backend_without_a_fault_passes_the_suite() -> Result<(), Failures> {
     suite(Fault::None).check().await
 }
 
 async fn is_seen_in(fault: Fault, cases: &[&str]) {
     for case in Suite::cases().filter(|case| cases.contains(&case.name())) {
-        assert!(suite(fault).run(case).await.is_err(), "{fault:?} is not seen in {case:?}");
+        assert!(suite(fault).run(case).await.is_err(), "{fault:?} is not found by {case:?}");
     }
 }
 
 #[test]
-fn every_case_sees_a_fault() {
+fn each_case_finds_a_fault() {
     for case in Suite::cases() {
-        assert!(SEEN.contains(&case.name()), "{case:?} is not known to see any");
+        assert!(SEEN.contains(&case.name()), "{case:?} finds no known fault");
     }
     for seen in SEEN {
-        assert!(Suite::cases().any(|case| case.name() == *seen), "{seen} is no case");
+        assert!(Suite::cases().any(|case| case.name() == *seen), "{seen} is not a case of the suite");
     }
 }
 
 #[tokio::test]
-async fn a_failure_says_what_was_asked_what_was_expected_and_what_came() {
+async fn failure_names_the_call_the_expectation_and_the_answer() {
     let case = Suite::cases().find(|case| case.name() == "a_reset_is_about_one_limit_of_one_client").unwrap();
     let failure = suite(Fault::IgnoresResets).run(case).await.unwrap_err();
     assert_eq!(failure.case(), case.name());
@@ -53,7 +53,7 @@ async fn a_failure_says_what_was_asked_what_was_expected_and_what_came() {
     assert!([failure.case(), asked, expected, found].iter().all(|part| message.contains(part)), "{message}");
 }
 
-/// A test for each fault, with the cases that have to see it.
+/// A test for each fault, with the cases that must find it.
 macro_rules! faults {
     ($($test:ident: $fault:ident in $($case:ident),+;)+) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! A simple backend, which has the fault that it is given.
+//! A simple backend with a selectable fault.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,81 +19,81 @@ use traffik::{
 
 use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 
-/// What can be wrong with a backend.
+/// The faults that a backend can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
-    /// A refusal is charged as far as there is room.
+    /// A refusal charges the part that fits.
     CountsRefusals,
-    /// Each hit is charged as soon as it fits, whatever comes after it.
+    /// Each hit is charged if it fits, whatever comes after it.
     ChargesOneByOne,
-    /// Two hits on one entry each see what was there before.
+    /// Two hits on one entry each see the state before the call.
     AddsNothingUp,
-    /// Its clock is a microsecond ahead of what it tells.
+    /// Its clock is a microsecond ahead of the time that it reports.
     IsAheadByAMicrosecond,
     /// Its time is in milliseconds.
     KnowsMilliseconds,
-    /// An entry is gone a millisecond before it expires.
+    /// An entry is removed a millisecond before it expires.
     ForgetsEarly,
-    /// What costs nothing costs 1.
+    /// A cost of 0 costs 1.
     ChargesTheFree,
-    /// Sums start again at 0.
+    /// Sums start again at 0 on overflow.
     WrapsSums,
-    /// Nothing is asked, and that is an error.
+    /// A decision without hits is an error.
     NeedsHits,
-    /// A refund needs something to be given back to.
+    /// A refund without an entry is an error.
     NeedsCharges,
-    /// The settings of a strategy are part of its name.
+    /// The settings of a strategy are part of its key.
     KeepsSettingsApart,
-    /// All namespaces are one.
+    /// All namespaces share their entries.
     SharesNamespaces,
-    /// A uid and a client are joined.
+    /// The uid and the client are joined without a separator.
     JoinsNames,
-    /// What stands around a text does not count.
+    /// Whitespace around a text is ignored.
     TrimsTexts,
     /// Costs are counted in 32 bits.
     CountsIn32Bits,
     IgnoresRefunds,
-    /// A refund is as good as one right after the charge.
+    /// A refund at any later time counts like one right after the charge.
     IgnoresWhenCharged,
     /// A call starts when its answer is polled.
     WaitsToBePolled,
-    /// A refund gives everything back.
+    /// A refund returns the whole charge.
     RefundsTooMuch,
-    /// It counts a refund by the hit, whatever the rest of the call is about.
+    /// It counts a refund per hit and ignores the rest of the call.
     RefundsTheFirst,
     IgnoresResets,
-    /// A reset is about all limits of a client.
+    /// A reset clears all limits of a client.
     ResetsTheClient,
     ClearsNothing,
-    /// It clears all namespaces that begin like its own.
+    /// It clears all namespaces that begin with its own name.
     ClearsByBeginning,
     /// Parts of a key are joined.
     JoinsKeys,
     /// All strategies share an entry.
     ForgetsTheStrategy,
-    /// Letters of a key are taken for the small ones.
+    /// Keys ignore the case of letters.
     IgnoresCase,
-    /// It reads, and writes what it read some time later.
+    /// It reads, and later writes the state that it read.
     WritesLate,
-    /// What is looked at is charged.
+    /// A peek charges.
     ChargesPeeks,
     ChargesTheUnlimited,
-    /// It reads what is stored as if it was written at the rate of now.
+    /// It reads the stored state as if it was written at the current rate.
     ForgetsTheRate,
-    /// It takes what was written by a clock that was ahead for expired.
+    /// It treats a state from a clock that was ahead as expired.
     ForgetsTheFuture,
-    /// A refusal writes nothing, though the clock went back.
+    /// A refusal writes nothing, even if the clock went back.
     NotesNoTime,
     /// Outcomes are in the order of their costs.
     SortsOutcomes,
-    /// A renewal says that it was done, and is not.
+    /// A renewal reports success and does nothing.
     IgnoresRenewals,
-    /// A renewal is a refund, and some time later a decision.
+    /// A renewal is a refund, and later a decision.
     RenewsInTwoSteps,
-    /// A renewal is of what is there.
+    /// A renewal extends whatever is stored.
     RenewsOnlyWhatIsHeld,
-    /// A renewal asks for room, whether the place is held or not.
+    /// A renewal requires room, whether or not the permit is held.
     RenewsByTheLimit,
     /// Several renewals are one decision.
     RenewsTogether,
@@ -156,7 +156,7 @@ pub(super) struct Faulty {
     pub(super) namespace: String,
     pub(super) clock: ManualClock,
     pub(super) fault: Fault,
-    /// Those of all namespaces.
+    /// The entries of all namespaces.
     pub(super) entries: Entries,
     pub(super) settings: AllSettings,
     pub(super) closed: Mutex<bool>,
@@ -175,7 +175,7 @@ impl Faulty {
         Ok(self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The time to decide by.
+    /// Returns the time of the decision.
     fn now(&self) -> Timestamp {
         let now = self.clock.now();
         match self.fault {
@@ -218,7 +218,7 @@ impl Faulty {
         Some(past)
     }
 
-    /// What comes of the hits, and what is to be stored.
+    /// Returns the outcome of the hits, and the states to store.
     fn decide_by(
         &self,
         entries: &HashMap<Name, StoredState>,
@@ -397,7 +397,7 @@ impl Faulty {
     }
 }
 
-/// The parts of a key as a text, which tells nothing of where each ends.
+/// Returns the parts of a key as a text that does not mark where each part ends.
 fn joined(key: &Key) -> String {
     let parts = key.parts().into_iter().flatten().map(|part| match part {
         Part::Text(text) => text.to_string(),
@@ -406,7 +406,7 @@ fn joined(key: &Key) -> String {
     parts.collect::<Vec<_>>().join(":")
 }
 
-/// Several times, since the first is over when the call has started.
+/// Waits several times, since the first poll happens when the call starts.
 async fn let_others_run() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -597,7 +597,7 @@ impl Backend for Faulty {
 }
 
 impl Faulty {
-    /// Starts a call, as far as it goes without waiting.
+    /// Starts a call and polls it once.
     fn begun<'a, T>(&self, call: impl Future<Output = Result<T, BackendError>> + Send + 'a) -> Answer<'a, T> {
         let mut call: Pin<Box<dyn Future<Output = _> + Send + 'a>> = Box::pin(call);
         if self.has(Fault::WaitsToBePolled) {

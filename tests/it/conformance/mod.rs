@@ -1,4 +1,4 @@
-//! The suite that any backend must pass, and what it thinks of backends that must not.
+//! Runs the conformance suite on the memory backend and on faulty backends.
 
 mod faults;
 mod faulty;
@@ -9,6 +9,6 @@ use traffik::backend::MemoryBackend;
 use traffik_conformance::{Failures, Suite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_backend_in_memory_passes() -> Result<(), Failures> {
+async fn memory_backend_passes_the_suite() -> Result<(), Failures> {
     Suite::new(async |namespace, clock| Ok::<_, Infallible>(MemoryBackend::with_clock(namespace, clock))).check().await
 }

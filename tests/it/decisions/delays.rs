@@ -1,4 +1,4 @@
-//! How long requests have to be held is told with a decision, and only of what was charged.
+//! A decision reports how long to hold a request, for charged limits only.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const fn millis(millis: u64) -> Duration {
 }
 
 #[tokio::test]
-async fn each_waits_for_those_before_it_and_a_full_queue_refuses() -> Result {
+async fn queued_requests_wait_in_order_and_a_full_queue_refuses() -> Result {
     let (traffik, clock) = app()?;
     for delay in 0..4 {
         let permit = traffik.limiter::<Queue>("alice").check().await?;
@@ -48,7 +48,7 @@ async fn each_waits_for_those_before_it_and_a_full_queue_refuses() -> Result {
 }
 
 #[tokio::test]
-async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> Result {
+async fn several_limits_report_the_longest_delay_and_a_refusal_none() -> Result {
     let (traffik, _) = app()?;
     assert_eq!(traffik.limiter::<(Faster, Queue, Pair)>("alice").check().await?.delay(), Duration::ZERO);
     let second = traffik.limiter::<(Faster, Queue, Pair)>("alice").check().await?;
@@ -56,7 +56,7 @@ async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> R
     assert_eq!(second.of::<Faster>().map(traffik::Limit::delay), Some(millis(200)));
     assert_eq!(second.of::<Pair>().map(traffik::Limit::delay), Some(Duration::ZERO));
 
-    // There is room in the queue; but not in the log, and so nothing was charged.
+    // The queue has room, but the log has none, so nothing was charged.
     let third = refused(traffik.limiter::<(Faster, Queue, Pair)>("alice").check().await);
     assert!(third.of::<Queue>().is_some_and(traffik::Limit::is_admitted));
     assert_eq!(third.delay(), Duration::ZERO);
@@ -65,7 +65,7 @@ async fn of_several_limits_the_longest_delay_holds_and_a_refusal_has_none() -> R
 }
 
 #[tokio::test]
-async fn what_is_not_charged_is_not_delayed() -> Result {
+async fn uncharged_check_has_no_delay() -> Result {
     let (traffik, clock) = app()?;
     for _ in 0..3 {
         let _ = traffik.limiter::<Queue>("alice").check().await?;
@@ -75,7 +75,7 @@ async fn what_is_not_charged_is_not_delayed() -> Result {
     assert_eq!(Traffik::disabled().limiter::<Queue>("alice").check().await?.delay(), Duration::ZERO);
     let before = clock.now();
     clock.set(traffik::clock::Timestamp::from_micros(before.as_micros() - 3_600_000_000));
-    // A clock that goes back makes nobody wait longer.
+    // A clock that goes back makes no request wait longer.
     assert_eq!(traffik.limiter::<Queue>("alice").check().await?.delay(), millis(3000));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The handle of an app: throttles, alone and as tuples.
+//! The handle of an app: checks of one throttle and of tuples.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,7 +14,7 @@ use super::{AlsoFive, Dear, Five, Free, HugeBurst, NoBurst, One, Seven, Three, T
 
 type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// An app, and the store behind it.
+/// An app and its store.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 fn app() -> (Traffik, MemoryBackend) {
     let backend = MemoryBackend::with_clock("test", ManualClock::new());
@@ -26,7 +26,7 @@ fn remaining(limits: &Limits) -> Vec<traffik::Amount> {
 }
 
 #[tokio::test]
-async fn a_tuple_is_charged_whole_or_not_at_all() -> Result {
+async fn tuple_with_a_full_limit_charges_no_limit() -> Result {
     let (traffik, _) = app();
     type All = (Five, Three, Two);
     assert_eq!(remaining(&*traffik.limiter::<All>("alice").check().await?), [4, 2, 1]);
@@ -40,7 +40,7 @@ async fn a_tuple_is_charged_whole_or_not_at_all() -> Result {
 }
 
 #[tokio::test]
-async fn a_tuple_of_eight_is_one_decision() -> Result {
+async fn tuple_of_eight_is_one_decision() -> Result {
     let (traffik, backend) = app();
     type Eight = (Five, Three, Two, Dear, Unlimited, Free, Seven, One);
     let limits = traffik.limiter::<Eight>("alice").check().await?;
@@ -50,14 +50,14 @@ async fn a_tuple_of_eight_is_one_decision() -> Result {
     assert!(limits.of::<TooDear>().is_none());
     assert_eq!(backend.len(), 6);
 
-    // The last of them has no room.
+    // The last limit has no room.
     assert!(!admits::<Eight>(&traffik, "alice").await?);
     assert_eq!(remaining(&traffik.limiter::<(Five, Three, Two, Dear)>("alice").peek().await?), [4, 2, 1, 6]);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_cost_and_a_rate_can_be_given_by_hand() -> Result {
+async fn explicit_cost_and_rate_replace_those_of_the_throttle() -> Result {
     let (traffik, backend) = app();
     let larger = Rate::literal("20/min");
     let permit = traffik.limiter::<Five>("alice").cost(12).rate(larger).check().await?;
@@ -65,7 +65,7 @@ async fn a_cost_and_a_rate_can_be_given_by_hand() -> Result {
         (permit.is_admitted(), remaining(&permit), permit.tightest().rate()),
         (true, vec![traffik::Amount::Units(8)], larger)
     );
-    // What was used stays used at the throttle's own rate.
+    // Earlier charges stay charged at the throttle's own rate.
     assert!(!admits::<Five>(&traffik, "alice").await?);
     assert_eq!(remaining(&traffik.limiter::<Five>("alice").rate(larger).peek().await?), [8]);
     let refused = refused(traffik.limiter::<Five>("alice").cost(21).rate(larger).check().await);
@@ -73,7 +73,7 @@ async fn a_cost_and_a_rate_can_be_given_by_hand() -> Result {
     permit.refund().await?;
     assert_eq!(remaining(&traffik.limiter::<Five>("alice").peek().await?), [5]);
 
-    // Of a tuple, each takes the cost.
+    // Each throttle of a tuple takes the cost.
     assert_eq!(remaining(&*traffik.limiter::<(Five, Three)>("alice").cost(2).check().await?), [3, 1]);
     let entries = backend.len();
     for uncounted in [traffik.limiter::<Five>("bob").cost(0), traffik.limiter::<Five>("bob").rate(Rate::UNLIMITED)] {
@@ -137,7 +137,7 @@ async fn a_rate_by_hand_has_to_go_with_the_strategy() -> Result {
 }
 
 #[tokio::test]
-async fn a_peek_charges_nothing() -> Result {
+async fn peek_charges_nothing() -> Result {
     let (traffik, backend) = app();
     for _ in 0..20 {
         let limits = traffik.limiter::<(One, Two)>("alice").peek().await?;
@@ -153,7 +153,7 @@ async fn a_peek_charges_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn a_reset_touches_no_other_client_and_no_other_throttle() -> Result {
+async fn reset_keeps_other_clients_and_other_throttles() -> Result {
     let (traffik, _) = app();
     for client in ["alice", "bob"] {
         let _ = traffik.limiter::<(One, Two)>(client).check().await?;
@@ -169,7 +169,7 @@ async fn a_reset_touches_no_other_client_and_no_other_throttle() -> Result {
 }
 
 #[tokio::test]
-async fn clear_lets_everybody_start_fresh() -> Result {
+async fn clear_resets_all_clients() -> Result {
     let (traffik, backend) = app();
     for client in ["alice", "bob"] {
         let _ = traffik.limiter::<(One, Two)>(client).check().await?;
@@ -181,7 +181,7 @@ async fn clear_lets_everybody_start_fresh() -> Result {
 }
 
 #[tokio::test]
-async fn after_close_every_call_says_so() -> Result {
+async fn closed_app_fails_every_call() -> Result {
     let (traffik, backend) = app();
     let permit = traffik.limiter::<One>("alice").check().await?;
     traffik.close().await?;
@@ -195,7 +195,7 @@ async fn after_close_every_call_says_so() -> Result {
     assert!(closed(Error::from(traffik.clear().await.unwrap_err()).into()));
     assert!(traffik.limiter::<One>("alice").check().await.unwrap_err().to_string().contains("closed"));
 
-    // Closing what is closed is no error, and what is never counted needs no backend.
+    // A second close is no error, and an uncounted check needs no backend.
     traffik.close().await?;
     assert!(admits::<(Unlimited, Free)>(&traffik, "alice").await?);
     assert!(admits::<One>(&traffik, EXEMPTED).await?);
@@ -203,7 +203,7 @@ async fn after_close_every_call_says_so() -> Result {
 }
 
 #[tokio::test]
-async fn what_is_not_counted_never_reaches_the_backend() -> Result {
+async fn uncounted_check_skips_the_backend() -> Result {
     let (traffik, backend) = app();
     for _ in 0..5 {
         let limits = traffik.limiter::<(Unlimited, Free)>("alice").check().await?;
@@ -220,7 +220,7 @@ async fn what_is_not_counted_never_reaches_the_backend() -> Result {
 }
 
 #[tokio::test]
-async fn a_cost_that_never_fits_says_so() -> Result {
+async fn cost_above_the_limit_is_refused_as_impossible() -> Result {
     let (traffik, backend) = app();
     let refused = refused(traffik.limiter::<TooDear>("alice").check().await);
     let limit = refused.tightest();
@@ -231,7 +231,7 @@ async fn a_cost_that_never_fits_says_so() -> Result {
 }
 
 #[tokio::test]
-async fn a_refund_gives_back_what_a_decision_charged() -> Result {
+async fn refund_returns_the_charge_of_its_decision() -> Result {
     let (traffik, _) = app();
     type All = (Five, Three, Two, Dear);
     let _ = traffik.limiter::<All>("alice").check().await?;
@@ -246,7 +246,7 @@ async fn a_refund_gives_back_what_a_decision_charged() -> Result {
 }
 
 #[tokio::test]
-async fn a_throttle_twice_in_a_tuple_is_charged_and_given_back_once() -> Result {
+async fn repeated_throttle_in_a_tuple_is_charged_and_refunded_once() -> Result {
     let (traffik, _) = app();
     let limits = traffik.limiter::<(Five, One, Five)>("alice").check().await?;
     assert_eq!(remaining(&limits), [4, 0]);
@@ -256,7 +256,7 @@ async fn a_throttle_twice_in_a_tuple_is_charged_and_given_back_once() -> Result 
 }
 
 #[tokio::test]
-async fn clients_whose_keys_look_alike_count_apart() -> Result {
+async fn clients_with_similar_keys_are_counted_separately() -> Result {
     let (traffik, backend) = app();
     let clients = [
         Client::from(("a:b", "c")),
@@ -283,7 +283,7 @@ async fn clients_whose_keys_look_alike_count_apart() -> Result {
     }
     assert_eq!(backend.len(), clients.len());
 
-    // Numbers are one client whatever their type was, and so are texts, and an address however it was written.
+    // Equal numbers of any type are one client. So are equal texts, and an address in any spelling.
     let mapped = IpAddr::V6(Ipv4Addr::new(0, 0, 0, 7).to_ipv6_mapped());
     assert!(!admits::<One>(&traffik, mapped).await?);
     assert!(!admits::<One>(&traffik, 7_i32).await?);
@@ -292,7 +292,7 @@ async fn clients_whose_keys_look_alike_count_apart() -> Result {
 }
 
 #[tokio::test]
-async fn disabled_admits_everything() -> Result {
+async fn disabled_app_admits_everything() -> Result {
     let traffik = Traffik::disabled();
     assert!(traffik.is_disabled() && !app().0.is_disabled());
     for _ in 0..10 {
@@ -309,7 +309,7 @@ async fn disabled_admits_everything() -> Result {
 }
 
 #[tokio::test]
-async fn two_throttles_of_one_uid_are_an_error_that_names_both() -> Result {
+async fn two_throttles_with_one_uid_are_an_error_that_names_both() -> Result {
     let (traffik, _) = app();
     let _ = traffik.limiter::<Five>("alice").check().await?;
     let error = traffik.limiter::<AlsoFive>("alice").check().await.unwrap_err();
@@ -319,14 +319,14 @@ async fn two_throttles_of_one_uid_are_an_error_that_names_both() -> Result {
     assert!(message.contains("decisions::Five") && message.contains("decisions::AlsoFive"), "{message}");
 
     assert!(traffik.register::<(One, AlsoFive)>().is_err());
-    assert!(traffik.register::<(One, Five, Five)>().is_ok(), "one type in several places is one limit");
+    assert!(traffik.register::<(One, Five, Five)>().is_ok(), "one throttle type is one limit");
     let both = Traffik::builder(MemoryBackend::new("test")).register::<Five>().register::<AlsoFive>();
     assert!(both.build().is_err());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_handle_and_its_store_show_their_names_and_not_what_they_hold() -> Result {
+async fn debug_output_shows_names_and_no_entries() -> Result {
     let (traffik, backend) = app();
     let mut permit = traffik.limiter::<Five>("alice").check().await?;
     let before = format!("{traffik:?} {backend:?} {permit:?}");
@@ -339,7 +339,7 @@ async fn a_handle_and_its_store_show_their_names_and_not_what_they_hold() -> Res
 }
 
 #[tokio::test]
-async fn what_is_not_charged_now_can_still_be_reset() -> Result {
+async fn uncounted_limits_can_be_reset() -> Result {
     let (traffik, backend) = app();
     let _ = traffik.limiter::<(Five, Free, Unlimited)>("alice").check().await?;
     traffik.reset::<(Five, Free, Unlimited)>("alice").await?;
@@ -348,7 +348,7 @@ async fn what_is_not_charged_now_can_still_be_reset() -> Result {
 }
 
 #[tokio::test]
-async fn a_throttle_that_cannot_work_is_found_early() -> Result {
+async fn invalid_throttle_fails_when_it_is_registered_or_first_used() -> Result {
     let (traffik, _) = app();
     let error = traffik.register::<NoBurst>().unwrap_err();
     assert!(matches!(&error, ConfigError::Strategy { uid, .. } if **uid == *NoBurst::UID), "{error}");
@@ -360,7 +360,7 @@ async fn a_throttle_that_cannot_work_is_found_early() -> Result {
     assert!(build(Traffik::builder(MemoryBackend::new("test")).register::<(One, HugeBurst)>()).is_err());
     assert!(build(Traffik::builder(MemoryBackend::new("test")).register::<(One, Two)>()).is_ok());
 
-    // Where it was not registered, it is found when it is used.
+    // An unregistered throttle is checked on first use.
     assert!(matches!(traffik.limiter::<NoBurst>("alice").check().await, Err(CheckError::Failed(Error::Config(_)))));
     assert!(matches!(traffik.limiter::<(One, NoBurst)>("alice").peek().await.unwrap_err(), Error::Config(_)));
     Ok(())
@@ -378,7 +378,7 @@ async fn apps_on_one_store_share_their_limits() -> Result {
 }
 
 #[tokio::test]
-async fn client_of_borrowed_text_or_uuid_is_the_same_client() -> Result {
+async fn borrowed_text_or_uuid_is_the_same_client() -> Result {
     let (traffik, _) = app();
     for name in ["alice".to_owned(), "somebody with quite a long name".to_owned()] {
         let name: &str = &name;

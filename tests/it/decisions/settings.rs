@@ -1,4 +1,4 @@
-//! The settings of a throttle are evaluated once per app: what they make, such as a fallback, exists once.
+//! The settings of a throttle are evaluated once per app, so a fallback that they create exists once.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -19,7 +19,7 @@ static MISPLACED: AtomicUsize = AtomicUsize::new(0);
 
 fn counted(times: &AtomicUsize) -> Settings {
     times.fetch_add(1, Ordering::Relaxed);
-    // The other threads arrive meanwhile.
+    // The other threads arrive in the meantime.
     thread::yield_now();
     Settings::new()
 }

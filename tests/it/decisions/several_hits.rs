@@ -1,4 +1,4 @@
-//! Several hits in one call of a backend, against models. What is expected of any backend is in its conformance suite.
+//! Several hits in one backend call, compared with models. The conformance suite has what every backend must do.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -29,7 +29,7 @@ fn hit<'a>(uid: &'a str, key: &'a Key, strategy: &'a AnyStrategy, cost: u64) -> 
 }
 
 #[tokio::test]
-async fn what_is_unlimited_or_free_is_admitted_and_nothing_is_stored() -> Result {
+async fn unlimited_or_free_hit_is_admitted_and_not_stored() -> Result {
     let (backend, _) = backend();
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
     let unlimited = hit("limit", &key, &strategy, u64::MAX).at_rate(Rate::UNLIMITED);
@@ -42,13 +42,13 @@ async fn what_is_unlimited_or_free_is_admitted_and_nothing_is_stored() -> Result
     assert!(backend.is_empty());
 
     backend.decide(&[hit("limit", &key, &strategy, 5)]).await?;
-    assert!(backend.decide(&[free]).await?.is_admitted(), "what is free fits where nothing is left");
+    assert!(backend.decide(&[free]).await?.is_admitted(), "a free hit fits a full limit");
     Ok(())
 }
 
-/// Random decisions about a few entries, against a model for each entry.
+/// Makes random decisions about a few entries and compares each with the models.
 #[tokio::test]
-async fn any_mix_of_hits_is_decided_as_its_models_say() -> Result {
+async fn random_hits_are_decided_like_their_models() -> Result {
     let (backend, clock) = backend();
     let strategies = [AnyStrategy::from(FixedWindow), SlidingWindowCounter.into(), TokenBucket::new().into()];
     let (limit, period) = (RATE.limit(), RATE.period_micros());
@@ -102,7 +102,7 @@ async fn any_mix_of_hits_is_decided_as_its_models_say() -> Result {
 }
 
 #[tokio::test]
-async fn of_two_rates_on_one_entry_the_stricter_reading_holds() {
+async fn two_rates_on_one_entry_apply_the_stricter_limit() {
     let (key, strategy, clock) = (Key::from("alice"), AnyStrategy::from(FixedWindow), ManualClock::new());
     let backend = MemoryBackend::with_clock("test", clock.clone());
     let hit = |rate| Hit::new(limit("limit", &strategy), &key, rate, 1);
@@ -112,6 +112,6 @@ async fn of_two_rates_on_one_entry_the_stricter_reading_holds() {
         admitted += u64::from(decision.is_ok_and(|decision| decision.is_admitted()));
         clock.advance(Duration::from_millis(500));
     }
-    // They share one count: the lower limit holds, and for as long as the longer window lasts.
+    // Both share one count: the lower limit applies for as long as the longer window lasts.
     assert_eq!(admitted, 5);
 }

@@ -1,4 +1,4 @@
-//! A backend that never answers holds nobody up for longer than the deadline.
+//! A backend that never answers delays a caller until the deadline at most.
 
 use std::{future::pending, time::Duration};
 
@@ -59,7 +59,7 @@ impl Backend for Silent {
     }
 }
 
-/// Starts `call`, and sees to it that it ends at the deadline and no sooner.
+/// Starts `call` and checks that it ends at the deadline and not earlier.
 async fn assert_ends_at<T: Send + 'static>(
     clock: &ManualClock,
     deadline: Duration,
@@ -78,7 +78,7 @@ async fn assert_ends_at<T: Send + 'static>(
 }
 
 #[tokio::test]
-async fn every_call_ends_at_the_deadline() {
+async fn unanswered_call_ends_at_the_deadline() {
     let clock = ManualClock::new();
     for timeout in [None, Some(Duration::from_millis(50)), Some(Duration::from_secs(3600))] {
         let builder = Traffik::builder(Silent(clock.clone()));
@@ -99,7 +99,7 @@ async fn every_call_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn close_ends_at_the_deadline_and_closes_the_other_backends() {
+async fn unanswered_close_ends_at_the_deadline_and_closes_other_backends() {
     let (clock, deadline) = (ManualClock::new(), Duration::from_secs(3));
     let [named, fallback] = [(); 2].map(|()| MemoryBackend::new("sound"));
     let builder = Traffik::builder(Silent(clock.clone())).backend("named", named.clone()).backend_timeout(deadline);
@@ -111,7 +111,7 @@ async fn close_ends_at_the_deadline_and_closes_the_other_backends() {
 }
 
 #[tokio::test]
-async fn a_timeout_is_told_in_words() {
+async fn timeout_error_states_the_deadline() {
     let clock = ManualClock::new();
     let traffik = Traffik::new(Silent(clock.clone())).unwrap();
     let call = tokio::spawn(async move { traffik.limiter::<One>("alice").check().await });
@@ -121,7 +121,7 @@ async fn a_timeout_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn what_is_not_counted_waits_for_no_backend() {
+async fn uncounted_check_waits_for_no_backend() {
     let traffik = Traffik::new(Silent(ManualClock::new())).unwrap();
     assert!(admits::<(Unlimited, Free)>(&traffik, "alice").await.unwrap());
     assert!(admits::<One>(&traffik, traffik::EXEMPTED).await.unwrap());

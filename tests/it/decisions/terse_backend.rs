@@ -1,4 +1,4 @@
-//! A backend that tells less than it was asked lets nobody in.
+//! A backend that answers too few hits admits no request.
 
 use traffik::{
     CheckError, Error, Traffik,
@@ -10,7 +10,7 @@ use crate::owned::{hits_of, owned};
 
 use super::{Five, One};
 
-/// Forgets the last hit of each question.
+/// A backend that drops the last hit of each decision.
 #[derive(Debug)]
 struct Terse;
 
@@ -69,7 +69,7 @@ impl Backend for Terse {
 }
 
 #[tokio::test]
-async fn an_answer_that_leaves_a_hit_out_is_none() {
+async fn answer_without_all_hits_is_an_error() {
     let traffik = Traffik::new(Terse).unwrap();
     let errors = [
         traffik.limiter::<One>("alice").check().await.map(|_| ()).unwrap_err(),

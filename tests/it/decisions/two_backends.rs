@@ -1,4 +1,4 @@
-//! An app that keeps some limits in another backend than its own.
+//! An app with an additional backend for some limits.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ throttles! {
     Elsewhere: "two-backends:elsewhere", "4/min", Settings::new().backend("elsewhere");
 }
 
-/// An app with two stores, each with a clock of its own.
+/// An app with two stores, each with its own clock.
 struct App {
     traffik: Traffik,
     own: MemoryBackend,
@@ -33,7 +33,7 @@ struct App {
 impl App {
     fn new() -> std::result::Result<Self, Error> {
         let (owns_clock, locals_clock) = (ManualClock::new(), ManualClock::new());
-        // One namespace does for both.
+        // Both stores use the same namespace.
         let (own, local) = (store(&owns_clock), store(&locals_clock));
         let traffik = Traffik::builder(own.clone()).backend("local", local.clone()).build()?;
         Ok(Self { traffik, own, local, owns_clock, locals_clock })
@@ -53,14 +53,14 @@ fn remaining(limits: &Limits) -> Vec<traffik::Amount> {
 }
 
 #[tokio::test]
-async fn each_limit_is_counted_where_it_is_kept() -> Result {
+async fn limit_is_counted_in_its_own_backend() -> Result {
     let app = App::new()?;
     let _ = app.traffik.limiter::<Five>("alice").check().await?;
     assert_eq!(app.lens(), (1, 0));
     let _ = app.traffik.limiter::<Local>("alice").check().await?;
     assert_eq!(app.lens(), (1, 1));
 
-    // A peek, a tuple, a refund and a reset go there too.
+    // Peeks, tuples, refunds and resets use that backend too.
     assert_eq!(remaining(&app.traffik.limiter::<Local>("alice").peek().await?), [2]);
     let permit = app.traffik.limiter::<(Local, LocalToo)>("alice").check().await?;
     assert_eq!(remaining(&permit), [1, 3]);
@@ -74,7 +74,7 @@ async fn each_limit_is_counted_where_it_is_kept() -> Result {
 }
 
 #[tokio::test]
-async fn each_is_decided_by_the_clock_of_its_backend() -> Result {
+async fn limit_is_decided_by_the_clock_of_its_backend() -> Result {
     let app = App::new()?;
     let _ = app.traffik.limiter::<Five>("alice").cost(5).check().await?;
     while admits::<Local>(&app.traffik, "alice").await? {}
@@ -91,7 +91,7 @@ async fn each_is_decided_by_the_clock_of_its_backend() -> Result {
 }
 
 #[tokio::test]
-async fn clear_and_close_are_about_all_of_them() -> Result {
+async fn clear_and_close_reach_all_backends() -> Result {
     let app = App::new()?;
     let _ = app.traffik.limiter::<Five>("alice").check().await?;
     let _ = app.traffik.limiter::<Local>("alice").check().await?;
@@ -109,7 +109,7 @@ async fn clear_and_close_are_about_all_of_them() -> Result {
 }
 
 #[tokio::test]
-async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
+async fn tuple_across_backends_is_an_error_that_names_both() -> Result {
     let app = App::new()?;
     let is_expected = |error: &ConfigError| {
         let ConfigError::TwoBackends { first, first_backend, second, second_backend, .. } = error else { return false };
@@ -138,7 +138,7 @@ async fn a_tuple_across_backends_is_an_error_that_names_both() -> Result {
 }
 
 #[tokio::test]
-async fn a_backend_that_is_missing_is_an_error_that_says_how_to_add_it() -> Result {
+async fn missing_backend_is_an_error_that_names_the_fix() -> Result {
     let app = App::new()?;
     let error = app.traffik.limiter::<Elsewhere>("alice").check().await.unwrap_err();
     let CheckError::Failed(Error::Config(ConfigError::NoBackend { backend, .. })) = &error else { panic!("{error}") };
@@ -157,7 +157,7 @@ async fn a_backend_that_is_missing_is_an_error_that_says_how_to_add_it() -> Resu
 }
 
 #[tokio::test]
-async fn a_name_given_twice_is_an_error() {
+async fn backend_name_given_twice_is_an_error() {
     let clock = ManualClock::new();
     let builder = Traffik::builder(store(&clock)).backend("a", store(&clock)).backend("b", store(&clock));
     let error = builder.backend("a", store(&clock)).build().unwrap_err();
@@ -166,7 +166,7 @@ async fn a_name_given_twice_is_an_error() {
 }
 
 #[tokio::test]
-async fn where_everything_is_admitted_no_backend_is_missed() -> Result {
+async fn disabled_app_needs_no_backend() -> Result {
     let traffik = Traffik::disabled();
     let permit = traffik.limiter::<(Five, Elsewhere, Local)>("alice").check().await?;
     assert!(!traffik.limiter::<Elsewhere>("alice").peek().await?.tightest().is_counted());
@@ -174,7 +174,7 @@ async fn where_everything_is_admitted_no_backend_is_missed() -> Result {
     Ok(traffik.reset::<(Elsewhere, Five)>("alice").await?)
 }
 
-/// One that cannot be closed or cleared, and else never answers.
+/// A backend that cannot be closed or cleared, and never answers otherwise.
 #[derive(Debug)]
 struct Stuck(ManualClock);
 
@@ -227,7 +227,7 @@ impl Backend for Stuck {
 }
 
 #[tokio::test]
-async fn the_error_of_one_keeps_no_other_open() -> Result {
+async fn failed_close_of_one_backend_closes_the_others() -> Result {
     let clock = ManualClock::new();
     for stuck_first in [true, false] {
         let (sound, stuck) = (store(&clock), Stuck(clock.clone()));
@@ -250,7 +250,7 @@ async fn the_error_of_one_keeps_no_other_open() -> Result {
 }
 
 #[tokio::test]
-async fn a_deadline_goes_by_the_clock_of_its_backend_or_the_apps() {
+async fn deadline_follows_the_clock_of_its_backend_or_the_app() {
     let [owns, locals, apps] = [(); 3].map(|()| ManualClock::new());
     for own_clock in [false, true] {
         let mut builder = Traffik::builder(store(&owns)).backend("local", Stuck(locals.clone()));
