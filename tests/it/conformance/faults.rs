@@ -67,13 +67,13 @@ macro_rules! faults {
 
 faults! {
     counted_refusals: CountsRefusals in a_refusal_changes_nothing;
-    what_is_free_and_charged: ChargesTheFree in what_costs_nothing_is_admitted_and_changes_nothing;
+    free_hits_that_are_charged: ChargesTheFree in what_costs_nothing_is_admitted_and_changes_nothing;
     costs_of_32_bits: CountsIn32Bits in what_can_never_fit_is_refused_and_changes_nothing;
-    charges_of_what_is_unlimited: ChargesTheUnlimited in what_is_unlimited_is_admitted_and_changes_nothing;
+    unlimited_hits_that_are_charged: ChargesTheUnlimited in what_is_unlimited_is_admitted_and_changes_nothing;
     charged_peeks: ChargesPeeks in a_peek_changes_nothing;
-    a_clock_that_is_off_by_one: IsAheadByAMicrosecond in
+    clock_that_is_off_by_one: IsAheadByAMicrosecond in
         retry_after_is_the_truth, a_limit_is_full_again_at_its_reset_and_not_before;
-    a_clock_of_milliseconds: KnowsMilliseconds in retry_after_is_the_truth, one_limit_is_decided_as_in_rust;
+    clock_of_milliseconds: KnowsMilliseconds in retry_after_is_the_truth, one_limit_is_decided_as_in_rust;
     entries_that_are_forgotten_early: ForgetsEarly in a_limit_is_full_again_at_its_reset_and_not_before;
 
     hits_that_are_charged_one_by_one: ChargesOneByOne in
@@ -81,26 +81,26 @@ faults! {
     hits_that_do_not_add_up: AddsNothingUp in hits_on_one_entry_add_up, several_limits_are_decided_as_in_rust;
     sums_that_start_again: WrapsSums in sums_beyond_64_bits_are_refused;
     outcomes_in_another_order: SortsOutcomes in outcomes_are_in_the_order_of_hits;
-    no_hits: NeedsHits in no_hits_are_admitted;
+    decisions_without_hits_that_fail: NeedsHits in no_hits_are_admitted;
     strategies_that_share_an_entry: ForgetsTheStrategy in strategies_count_apart;
     settings_that_are_part_of_a_name: KeepsSettingsApart in the_settings_of_a_strategy_may_change;
 
     calls_that_wait_to_be_polled: WaitsToBePolled in decision_whose_answer_is_not_polled_is_made;
     rates_that_are_forgotten: ForgetsTheRate in rates_may_change;
-    a_clock_that_opens_limits: ForgetsTheFuture in a_clock_that_goes_back_opens_nothing;
-    refusals_that_note_no_time: NotesNoTime in a_refusal_notes_that_the_clock_went_back;
+    clock_that_opens_limits: ForgetsTheFuture in a_clock_that_goes_back_opens_nothing;
+    refusals_that_ignore_a_clock_step_back: NotesNoTime in a_refusal_notes_that_the_clock_went_back;
 
     refunds_that_are_ignored: IgnoresRefunds in
         a_refund_right_away_undoes_the_charge, a_refund_never_gives_more_than_there_was, refunds_beside_decisions_lose_nothing;
     refunds_of_too_much: RefundsTooMuch in a_refund_right_away_undoes_the_charge;
     refunds_as_if_charged_now: IgnoresWhenCharged in a_refund_gives_back_what_still_counts;
-    refunds_of_what_is_known_only: NeedsCharges in a_refund_of_what_is_not_known_is_harmless;
+    refunds_without_an_entry_that_fail: NeedsCharges in a_refund_of_what_is_not_known_is_harmless;
     refunds_of_the_first_only: RefundsTheFirst in several_refunds_in_one_call_are_all_done;
 
     renewals_that_are_ignored: IgnoresRenewals in a_renewal_goes_on_where_the_charge_would_have_ended;
     renewals_in_two_steps: RenewsInTwoSteps in renewals_beside_decisions_lose_no_place;
-    renewals_of_what_is_held_only: RenewsOnlyWhatIsHeld in what_counts_no_more_is_renewed_if_there_is_room;
-    renewals_that_ask_for_room: RenewsByTheLimit in a_place_that_is_held_is_renewed_whatever_the_limit_is;
+    renewals_of_held_permits_only: RenewsOnlyWhatIsHeld in what_counts_no_more_is_renewed_if_there_is_room;
+    renewals_that_require_room: RenewsByTheLimit in a_place_that_is_held_is_renewed_whatever_the_limit_is;
     renewals_that_are_one_decision: RenewsTogether in renewals_are_each_for_itself;
 
     resets_that_are_ignored: IgnoresResets in a_reset_is_about_one_limit_of_one_client;

@@ -1,8 +1,8 @@
-//! Throttles and handles to test with.
+//! Throttles and handles for tests.
 
 use traffik::{Traffik, TraffikBuilder, backend::MemoryBackend, test::ManualClock};
 
-/// A throttle: its uid, its rate, and where they matter its settings and the type of its identity.
+/// Declares a throttle: its uid, its rate, and optionally its settings and identity type.
 macro_rules! throttle {
     ($name:ident, $uid:literal, $rate:literal) => {
         throttle!($name, $uid, $rate, ::traffik::Settings::new());
@@ -27,18 +27,18 @@ macro_rules! throttle {
 }
 pub(crate) use throttle;
 
-/// A handle whose limits go by a clock that stands still until it is moved. It stands where windows begin.
+/// Returns a handle on a clock that the test moves. The clock starts where windows begin.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(crate) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
     (Traffik::new(MemoryBackend::with_clock("test", clock.clone())).unwrap(), clock)
 }
 
-/// The same with settings.
+/// Same as `traffik`, with settings.
 pub(crate) fn builder() -> (TraffikBuilder, ManualClock) {
     let clock = ManualClock::new();
     (Traffik::builder(MemoryBackend::with_clock("test", clock.clone())), clock)
 }
 
-/// Where requests of [`Server`](super::server::Server)'s own client come from.
+/// The source address of requests from the default client of [`Server`](super::server::Server).
 pub(crate) const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

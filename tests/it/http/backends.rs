@@ -1,4 +1,4 @@
-//! A backend that does not always answer.
+//! A backend that fails or hangs on demand.
 
 use std::{
     future::pending,
@@ -52,22 +52,22 @@ impl Unsteady {
         self.shared.mood.store(HANGS, Ordering::SeqCst);
     }
 
-    /// How many entries it holds.
+    /// Returns the number of stored entries.
     pub(super) fn len(&self) -> usize {
         self.inner.len()
     }
 
-    /// From now on it decides, but takes nothing back.
+    /// Makes every later refund fail, while decisions still work.
     pub(super) fn refunds_fail(&self) {
         self.shared.mood.store(REFUNDS_FAIL, Ordering::SeqCst);
     }
 
-    /// From now on it decides, but never answers when it is to take something back.
+    /// Makes every later refund hang, while decisions still work.
     pub(super) fn refunds_hang(&self) {
         self.shared.mood.store(REFUNDS_HANG, Ordering::SeqCst);
     }
 
-    /// Waits until it was asked this often in all: for decisions, and for refunds that hang.
+    /// Waits until it received this many calls in all: decisions, and refunds that hang.
     pub(super) async fn asked(&self, times: usize) {
         for _ in 0..1_000_000 {
             if self.shared.asked.load(Ordering::SeqCst) >= times {
@@ -75,7 +75,7 @@ impl Unsteady {
             }
             tokio::task::yield_now().await;
         }
-        assert_eq!(self.shared.asked.load(Ordering::SeqCst), times, "it was not asked");
+        assert_eq!(self.shared.asked.load(Ordering::SeqCst), times, "the backend received no call");
     }
 
     fn mood(&self) -> usize {

@@ -1,4 +1,4 @@
-//! A response tells its limits before its body is there.
+//! A response has its limit fields before its body is complete.
 
 use axum::{Router, body::Body, extract::Request, routing::post};
 use traffik::Throttled;
@@ -11,7 +11,7 @@ use super::{
 throttle!(Uploads, "uploads", "2/min");
 
 #[tokio::test]
-async fn a_body_that_streams_keeps_streaming() {
+async fn streamed_body_keeps_streaming() {
     let (traffik, _) = traffik();
     let echo =
         |_: Throttled<Uploads>, request: Request| async { Body::from_stream(request.into_body().into_data_stream()) };
@@ -25,7 +25,7 @@ async fn a_body_that_streams_keeps_streaming() {
 }
 
 #[tokio::test]
-async fn a_refusal_comes_before_the_body_of_the_request_is_read() {
+async fn refusal_is_sent_before_the_request_body_is_read() {
     let (traffik, _) = traffik();
     let count = |_: Throttled<Uploads>, body: String| async move { body.len().to_string() };
     let app = Router::new().route("/", post(count)).layer(traffik.layer());

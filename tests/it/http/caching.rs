@@ -1,4 +1,4 @@
-//! What caches may hand to others tells nothing of one client, and no cache hands on a refusal.
+//! Cacheable responses contain nothing about one client, and no cache stores a refusal.
 
 use axum::{
     Extension, Router,
@@ -25,7 +25,7 @@ fn told(reply: &Reply) -> usize {
     reply.headers.keys().filter(|name| name.as_str().contains("ratelimit")).count()
 }
 
-/// Answers with what the request says under `x-answer`.
+/// Answers with the headers that the request lists under `x-answer`.
 async fn answers(_: Throttled<Pages>, request: Request) -> Response {
     let mut response = "a page".into_response();
     for line in request.headers().get_all("x-answer") {
@@ -40,7 +40,7 @@ async fn answers(_: Throttled<Pages>, request: Request) -> Response {
 }
 
 #[tokio::test]
-async fn a_response_for_shared_caches_has_no_fields() {
+async fn response_for_shared_caches_has_no_fields() {
     let (builder, _) = builder();
     let traffik = builder.x_ratelimit_fields().build().unwrap();
     let server = Server::start(Router::new().route("/", get(answers)).layer(traffik.layer())).await;
@@ -69,7 +69,7 @@ async fn a_response_for_shared_caches_has_no_fields() {
 }
 
 #[tokio::test]
-async fn fields_of_the_handlers_own_stay() {
+async fn fields_set_by_the_handler_are_kept() {
     let (traffik, _) = traffik();
     let own =
         [("cache-control", "public"), ("ratelimit-policy", r#""upstream";q=7"#), ("ratelimit", r#""upstream";r=6"#)];
@@ -79,7 +79,7 @@ async fn fields_of_the_handlers_own_stay() {
     assert_eq!((reply.state(), told(&reply)), (Some(r#""upstream";r=6"#), 2));
 }
 
-/// A responder that says this of caches.
+/// A responder that sets this `Cache-Control` value.
 struct Answers(&'static str);
 
 impl Responder for Answers {
@@ -90,7 +90,7 @@ impl Responder for Answers {
 }
 
 #[tokio::test]
-async fn a_responder_cannot_have_a_refusal_shared() {
+async fn refusal_by_a_responder_is_not_cacheable() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/silent", get(|_: Throttled<Silent>| async {}))
@@ -109,7 +109,7 @@ async fn a_responder_cannot_have_a_refusal_shared() {
     }
 }
 
-/// Says of all that comes through that it may be shared, as one does for a folder of pictures.
+/// Marks every response as cacheable, as apps do for static files.
 async fn all_of_it_is_public(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert("cache-control", HeaderValue::from_static("public, max-age=3600"));
@@ -117,7 +117,7 @@ async fn all_of_it_is_public(request: Request, next: Next) -> Response {
 }
 
 #[tokio::test]
-async fn nor_can_a_middleware_within_the_layer() {
+async fn refusal_under_a_caching_middleware_is_not_cacheable() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|| async { "a picture" }))

@@ -1,4 +1,4 @@
-//! What a page from another origin gets to see, through a `CorsLayer` in front of limits and behind them.
+//! What a page from another origin sees, with a `CorsLayer` outside or inside the limits.
 
 use axum::{
     Router,
@@ -29,7 +29,7 @@ fn cors() -> CorsLayer {
         .expose_headers(EXPOSED_HEADERS)
 }
 
-/// What a page can tell of a response: nothing, not even its status, where its origin is not allowed.
+/// What a page can read of a response: nothing, not even its status, if its origin is not allowed.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen<'a> {
     status: u16,
@@ -52,7 +52,7 @@ async fn ask(server: &Server, path: &str) -> Reply {
     server.send(Request::get(path).header("origin", PAGE), "").await
 }
 
-/// What a browser sends before a request that needs leave.
+/// Returns the preflight that a browser sends.
 async fn preflight(server: &Server, path: &str) -> Reply {
     let request = Request::options(path).header("origin", PAGE).header("access-control-request-method", "POST");
     server.send(request.header("access-control-request-headers", "content-type"), "").await
@@ -69,7 +69,7 @@ async fn left(traffik: &Traffik) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn behind_a_cors_layer_a_page_sees_the_429_and_all_of_its_fields() {
+async fn page_behind_a_cors_layer_sees_the_429_and_its_fields() {
     for path in ["/handler", "/layer"] {
         let (traffik, _) = traffik();
         let server = Server::start(routes().layer(traffik.layer()).layer(cors())).await;
@@ -77,7 +77,7 @@ async fn behind_a_cors_layer_a_page_sees_the_429_and_all_of_its_fields() {
         for _ in 0..5 {
             let reply = preflight(&server, path).await;
             assert_eq!((reply.status, reply.header("access-control-allow-methods")), (200, Some("GET,POST")));
-            assert_eq!((reply.state(), left(&traffik).await), (None, Some(1)), "it is not charged");
+            assert_eq!((reply.state(), left(&traffik).await), (None, Some(1)), "a preflight is not charged");
         }
         let policy = ("ratelimit-policy", r#""search";q=1;w=60"#);
         let state = ("ratelimit", r#""search";r=0;t=60"#);
@@ -86,12 +86,12 @@ async fn behind_a_cors_layer_a_page_sees_the_429_and_all_of_its_fields() {
         let refused = ask(&server, path).await;
         let fields = vec![policy, state, ("retry-after", "60")];
         assert_eq!(seen(&refused), Some(Seen { status: 429, fields }), "{path}");
-        assert_eq!(preflight(&server, path).await.status, 200, "it is answered over the limit too");
+        assert_eq!(preflight(&server, path).await.status, 200, "a preflight over the limit is answered");
     }
 }
 
 #[tokio::test]
-async fn behind_a_cors_layer_a_page_sees_the_503() {
+async fn page_behind_a_cors_layer_sees_the_503() {
     let (traffik, _) = traffik();
     let server = Server::start(routes().layer(traffik.layer()).layer(cors())).await;
     traffik.close().await.unwrap();
@@ -104,7 +104,7 @@ async fn behind_a_cors_layer_a_page_sees_the_503() {
 }
 
 #[tokio::test]
-async fn between_the_limits_and_the_handle_it_does_as_well() {
+async fn cors_layer_between_limits_and_handle_shows_the_429() {
     let (traffik, _) = traffik();
     let server = Server::start(routes().layer(cors()).layer(traffik.layer())).await;
 
@@ -117,7 +117,7 @@ async fn between_the_limits_and_the_handle_it_does_as_well() {
 }
 
 #[tokio::test]
-async fn within_the_limits_it_hides_the_429_from_the_page() {
+async fn cors_layer_inside_the_limits_hides_the_429() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|| async { "found" }))
@@ -126,16 +126,16 @@ async fn within_the_limits_it_hides_the_429_from_the_page() {
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
-    assert_eq!(preflight(&server, "/").await.status, 200, "it goes past the limit to who answers it");
+    assert_eq!(preflight(&server, "/").await.status, 200, "a preflight bypasses the limit");
     assert_eq!(left(&traffik).await, Some(1));
     assert_eq!(seen(&ask(&server, "/").await).unwrap().status, 200);
     let refused = ask(&server, "/").await;
     assert_eq!((refused.status, seen(&refused)), (429, None));
-    assert_eq!(preflight(&server, "/").await.status, 200, "over the limit too");
+    assert_eq!(preflight(&server, "/").await.status, 200, "a preflight over the limit bypasses it");
 }
 
 #[tokio::test]
-async fn preflights_are_charged_where_that_is_asked_for() {
+async fn preflights_are_charged_if_configured() {
     let (builder, _) = builder();
     let traffik = builder.charge_preflights().build().unwrap();
     let app = Router::new()
@@ -149,7 +149,7 @@ async fn preflights_are_charged_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_x_ratelimit_fields_have_a_list_of_their_own() {
+async fn x_ratelimit_fields_have_their_own_expose_list() {
     let (builder, _) = builder();
     let traffik = builder.x_ratelimit_fields().build().unwrap();
     let all = EXPOSED_HEADERS.into_iter().chain(X_RATELIMIT_HEADERS);

@@ -1,4 +1,4 @@
-//! What requests cost.
+//! Costs of requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,12 +15,12 @@ use super::{
     server::{Reply, Server},
 };
 
-/// Must not be asked.
-fn nobody(_: &Parts) -> Result<Client, (StatusCode, &'static str)> {
+/// An identity function that must not be called.
+fn reject_all(_: &Parts) -> Result<Client, (StatusCode, &'static str)> {
     Err((StatusCode::IM_A_TEAPOT, "who asks?"))
 }
 
-/// What a header says, and 1 unless it says anything.
+/// Reads the cost from a header. Defaults to 1.
 fn told(parts: &Parts) -> u64 {
     parts.headers.get("x-cost").and_then(|cost| cost.to_str().ok()?.parse().ok()).unwrap_or(1)
 }
@@ -33,11 +33,11 @@ async fn told_later(parts: &Parts) -> Result<u64, (StatusCode, &'static str)> {
     }
 }
 
-throttle!(Free, "free", "1/min", Settings::new().cost(0).identity(nobody));
+throttle!(Free, "free", "1/min", Settings::new().cost(0).identity(reject_all));
 throttle!(Paid, "paid", "3/min");
 throttle!(Told, "told", "10/min", Settings::new().cost_of(told));
 throttle!(ToldLater, "told-later", "10/min", Settings::new().async_cost_of(told_later));
-throttle!(FreeForAll, "free-for-all", "1/min", Settings::new().cost_of(|_| 0).identity(nobody));
+throttle!(FreeForAll, "free-for-all", "1/min", Settings::new().cost_of(|_| 0).identity(reject_all));
 throttle!(Bucket, "bucket", "10/min", Settings::new().strategy(TokenBucket::new().burst(5)).cost_of(told));
 throttle!(Refusing, "refusing", "1/hour");
 
@@ -46,7 +46,7 @@ async fn at(server: &Server, path: &str, cost: u64) -> Reply {
 }
 
 #[tokio::test]
-async fn what_costs_nothing_is_asked_nothing() {
+async fn free_request_calls_no_identity_and_no_backend() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|permit: Throttled<Free>| async move { permit.tightest().is_counted().to_string() }))
@@ -71,7 +71,7 @@ async fn what_costs_nothing_is_asked_nothing() {
 }
 
 #[tokio::test]
-async fn as_much_as_a_function_says() {
+async fn cost_function_sets_the_cost() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|permit: Throttled<Told>| async move { permit.tightest().cost().to_string() }))
@@ -97,7 +97,7 @@ async fn as_much_as_a_function_says() {
 }
 
 #[tokio::test]
-async fn what_can_never_fit_is_refused_for_good_and_told_so() {
+async fn cost_above_the_limit_is_refused_without_retry_after() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Told>| async {}))
@@ -116,13 +116,13 @@ async fn what_can_never_fit_is_refused_for_good_and_told_so() {
             format!("{uid:?} allows 10 requests per minute, and never a request that costs {cost}")
         );
     }
-    // Nothing was charged by any of them.
+    // None of the requests was charged.
     assert_eq!(at(&server, "/both", 5).await.status, 200);
     assert_eq!(at(&server, "/", 5).await.status, 200);
 }
 
 #[tokio::test]
-async fn what_was_charged_is_given_back_at_its_own_cost() {
+async fn refund_returns_the_charged_cost() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Refusing>| async {}).route_layer(throttle_layer::<Told>()))
@@ -157,7 +157,7 @@ throttle!(Counted, "counted", "100/min", Settings::new().cost_of(counted));
 throttle!(CountedToo, "counted-too", "100/min", Settings::new().cost_of(counted).async_identity(named_later));
 
 #[tokio::test]
-async fn a_function_is_asked_once_for_a_decision_and_anew_for_the_next() {
+async fn cost_function_runs_once_per_decision() {
     let (traffik, _) = traffik();
     let inner = get(|_: Throttled<CountedToo>| async {}).route_layer(throttle_layer::<(Counted, CountedToo)>());
     let app = Router::new()
@@ -167,7 +167,7 @@ async fn a_function_is_asked_once_for_a_decision_and_anew_for_the_next() {
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
-    // One that is sync, beside an identity that has to be waited for.
+    // A sync cost function with an async identity.
     for (path, asked, named) in [("/one", 1, 1), ("/two", 1, 1), ("/inner", 2, 2)] {
         assert_eq!(server.get(path).await.status, 200);
         let counts = [&ASKED, &NAMED].map(|count| count.swap(0, Ordering::SeqCst));
@@ -175,9 +175,9 @@ async fn a_function_is_asked_once_for_a_decision_and_anew_for_the_next() {
     }
 }
 
-/// A request may cost more when its handler asks than when a layer did: what was charged then is not charged again.
+/// A handler may set a higher cost than the layer did. The throttle keeps the cost that was charged first.
 #[tokio::test]
-async fn met_twice_a_throttle_charges_what_it_cost_first() {
+async fn throttle_met_twice_charges_its_first_cost() {
     async fn raise(mut request: Request, next: axum::middleware::Next) -> axum::response::Response {
         request.headers_mut().insert("x-cost", 5.into());
         next.run(request).await
@@ -192,13 +192,13 @@ async fn met_twice_a_throttle_charges_what_it_cost_first() {
 
     let reply = at(&server, "/", 2).await;
     assert_eq!((reply.body.as_str(), reply.state()), ("2", Some(r#""told";r=8;t=60"#)));
-    // What was free then is charged when it is not.
+    // A throttle that was free in the layer is charged when its cost is above 0 in the handler.
     let reply = at(&server, "/", 0).await;
     assert_eq!((reply.body.as_str(), reply.state()), ("5", Some(r#""told";r=3;t=60"#)));
 }
 
 #[tokio::test]
-async fn a_handler_gets_the_rejection() {
+async fn handler_gets_the_rejection_of_a_cost_function() {
     let handler = |permit: Result<Throttled<ToldLater>, ThrottleRejection>| async move {
         match permit {
             Err(ThrottleRejection::Declined(declined)) => format!("{declined:?}: {declined}"),
@@ -212,7 +212,7 @@ async fn a_handler_gets_the_rejection() {
 }
 
 #[tokio::test]
-async fn a_length_is_a_cost() {
+async fn content_length_can_be_the_cost() {
     throttle!(
         Uploads,
         "uploads",

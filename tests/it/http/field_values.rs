@@ -1,4 +1,4 @@
-//! The fields byte by byte, and as structured fields.
+//! The limit fields byte by byte, and as structured fields.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn quotes_and_backslashes_in_a_uid_are_escaped() {
 }
 
 #[tokio::test]
-async fn a_window_is_in_whole_seconds_and_left_out_below_one() {
+async fn window_is_in_whole_seconds_and_omitted_below_one() {
     let (traffik, clock) = traffik();
     let app = Router::new()
         .route("/fast", get(|_: Throttled<Fast>| async {}))
@@ -49,23 +49,23 @@ async fn a_window_is_in_whole_seconds_and_left_out_below_one() {
     assert_eq!((odd.policy(), odd.state()), (Some(r#""odd";q=3;w=2"#), Some(r#""odd";r=2;t=2"#)));
 
     clock.advance(Duration::from_micros(1_499_999));
-    assert_eq!(server.get("/odd").await.state(), Some(r#""odd";r=1;t=1"#), "a microsecond is a second in whole ones");
+    assert_eq!(server.get("/odd").await.state(), Some(r#""odd";r=1;t=1"#), "a microsecond rounds up to a second");
 }
 
 #[tokio::test]
-async fn the_largest_numbers_have_fifteen_digits() {
+async fn largest_numbers_have_fifteen_digits() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Huge>| async {})).layer(traffik.layer());
     let reply = Server::start(app).await.get("/").await;
 
-    // Fifty days reach from a window's edge to the next; 2025-01-02 lies 45 days into one.
+    // Fifty days run from one window edge to the next. 2025-01-02 lies 45 days into one.
     assert_eq!(reply.policy(), Some(r#""huge";q=100000000000000;w=4320000"#));
     let state = read(reply.state().unwrap());
     assert_eq!(state[0].parameters[0], ("r".to_owned(), 99_999_999_999_999));
 }
 
 #[tokio::test]
-async fn the_time_until_more_is_left_out_where_nothing_is_used() {
+async fn reset_is_omitted_if_nothing_is_used() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Large>| async {})).layer(traffik.layer());
     let reply = Server::start(app).await.get("/").await;
@@ -75,7 +75,7 @@ async fn the_time_until_more_is_left_out_where_nothing_is_used() {
 }
 
 #[tokio::test]
-async fn the_time_until_more_is_that_of_the_next_token() {
+async fn reset_is_the_time_until_the_next_token() {
     let (traffik, clock) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Bucket>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;

@@ -1,4 +1,4 @@
-//! Where the RateLimit fields are, and where they are not.
+//! Responses with and without the RateLimit fields.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ throttle!(Unlimited, "unlimited", "0/0");
 throttle!(Free, "free", "1/hour", Settings::new().cost(0));
 
 #[tokio::test]
-async fn a_success_tells_how_the_client_stands() {
+async fn success_has_the_limit_fields() {
     let (traffik, clock) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Search>| async { "found" })).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -40,7 +40,7 @@ async fn a_success_tells_how_the_client_stands() {
 }
 
 #[tokio::test]
-async fn an_error_that_the_handler_makes_tells_it_too() {
+async fn error_of_the_handler_has_the_limit_fields() {
     let (traffik, _) = traffik();
     let answers = |status: StatusCode| get(move |_: Throttled<Site>| async move { status });
     let app = Router::new()
@@ -57,13 +57,13 @@ async fn an_error_that_the_handler_makes_tells_it_too() {
         assert_eq!(
             reply.state(),
             Some(&*format!(r#""site";r={remaining};t=3600"#)),
-            "a {status} is charged and stays so"
+            "a {status} is charged and not refunded"
         );
     }
 }
 
 #[tokio::test]
-async fn a_404_of_a_throttled_router_tells_it_too() {
+async fn not_found_response_of_a_throttled_router_has_the_limit_fields() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/known", post(|| async {})).layer(throttle_layer::<Search>()).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -75,7 +75,7 @@ async fn a_404_of_a_throttled_router_tells_it_too() {
 }
 
 #[tokio::test]
-async fn fields_that_the_handler_set_stay_as_they_are() {
+async fn fields_set_by_the_handler_are_unchanged() {
     let (builder, _) = builder();
     let own = [
         ("ratelimit-policy", r#""upstream";q=7"#),
@@ -95,7 +95,7 @@ async fn fields_that_the_handler_set_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_response_whose_request_met_no_limit_has_none() {
+async fn response_without_a_limit_has_no_fields() {
     let (builder, _) = builder();
     let app = Router::new()
         .route("/open", get(|| async {}))
@@ -114,7 +114,7 @@ async fn a_response_whose_request_met_no_limit_has_none() {
 }
 
 #[tokio::test]
-async fn nested_layers_tell_once_of_all_that_was_met() {
+async fn nested_layers_report_each_limit_once() {
     let (traffik, _) = traffik();
     let inner = Router::new()
         .route("/search", get(|_: Throttled<Search>| async {}))
@@ -130,7 +130,7 @@ async fn nested_layers_tell_once_of_all_that_was_met() {
 }
 
 #[tokio::test]
-async fn x_ratelimit_fields_tell_of_the_tightest_limit_where_asked_for() {
+async fn x_ratelimit_fields_report_the_tightest_limit_if_configured() {
     let (builder, clock) = builder();
     let traffik = builder.x_ratelimit_fields().build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<(Site, Search)>| async {})).layer(traffik.layer());
@@ -140,7 +140,7 @@ async fn x_ratelimit_fields_tell_of_the_tightest_limit_where_asked_for() {
     let fields = |reply: &super::server::Reply| {
         ["limit", "remaining", "reset"].map(|name| reply.header(&format!("x-ratelimit-{name}")).unwrap().to_owned())
     };
-    // The next minute of 2025-01-02T00:00:00Z.
+    // The next minute after 2025-01-02T00:00:00Z.
     assert_eq!(fields(&server.get("/").await), ["5", "4", "1735776060"]);
     for _ in 0..4 {
         server.get("/").await;

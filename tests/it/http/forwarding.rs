@@ -1,4 +1,4 @@
-//! A proxy that sends requests on to a server, from an address of its own.
+//! A proxy that forwards requests to a server, from its own address.
 #![expect(clippy::expect_used, reason = "a test whose proxy cannot send on fails")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use axum::{
 
 use super::server::Server;
 
-/// How it tells whom it saw.
+/// How the proxy reports the address of its peer.
 pub(super) type Tell = fn(&mut HeaderMap, IpAddr);
 
 #[derive(Clone)]
@@ -21,7 +21,7 @@ struct Proxy {
     tell: Tell,
 }
 
-/// Starts one that stands before `server`.
+/// Starts a proxy in front of `server`.
 pub(super) async fn proxy(at: Ipv4Addr, server: &Server, tell: Tell) -> Server {
     let client = reqwest::Client::builder().no_proxy().local_address(IpAddr::from(at)).build().expect("a client");
     let proxy = Proxy { to: server.address, client, tell };
@@ -40,30 +40,30 @@ async fn forward(
     (response.status(), response.text().await.expect("a body of text"))
 }
 
-/// As nginx does with `$proxy_add_x_forwarded_for`: all lines become one, with the peer at its end.
+/// Like nginx with `$proxy_add_x_forwarded_for`: joins all lines into one and appends the peer.
 pub(super) fn append(headers: &mut HeaderMap, peer: IpAddr) {
     let sent = headers.get_all("x-forwarded-for").iter().map(|line| text(line).to_owned());
     let lines: Vec<_> = sent.chain([peer.to_string()]).collect();
     headers.insert("x-forwarded-for", value(&lines.join(", ")));
 }
 
-/// As others do: a line of its own.
+/// Like other proxies: adds a separate line.
 pub(super) fn add_a_line(headers: &mut HeaderMap, peer: IpAddr) {
     headers.append("x-forwarded-for", value(&format!("{peer}:50000")));
 }
 
-/// An element of `Forwarded`, with the host that the client asked for.
+/// Adds a `Forwarded` element with the host that the client requested.
 pub(super) fn add_an_element(headers: &mut HeaderMap, peer: IpAddr) {
     let host = headers.get("host").map_or("", text).replace('\\', "\\\\").replace('"', "\\\"");
     headers.append("forwarded", value(&format!("for={peer};host=\"{host}\";proto=http")));
 }
 
-/// `X-Real-IP`, whatever was sent.
+/// Sets `X-Real-IP` and ignores what the client sent.
 pub(super) fn write_over(headers: &mut HeaderMap, peer: IpAddr) {
     headers.insert("x-real-ip", value(&peer.to_string()));
 }
 
-/// Nothing.
+/// Adds nothing.
 pub(super) fn pass_on(_: &mut HeaderMap, _: IpAddr) {}
 
 fn text(value: &HeaderValue) -> &str {

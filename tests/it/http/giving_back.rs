@@ -1,4 +1,4 @@
-//! What a request keeps of its earlier charges when it is turned away later.
+//! Refunds of earlier charges when a request is rejected later.
 
 use axum::{
     Extension, Json, Router,
@@ -26,7 +26,7 @@ async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
 }
 
 #[tokio::test]
-async fn a_later_refusal_gives_back_the_earlier_charges() {
+async fn later_refusal_refunds_earlier_charges() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Wide>, _: Throttled<Middle>, _: Throttled<Narrow>| async {}))
@@ -44,19 +44,23 @@ async fn a_later_refusal_gives_back_the_earlier_charges() {
 }
 
 #[tokio::test]
-async fn arguments_run_in_order_so_a_refusal_first_charges_nothing_after_it() {
+async fn refusal_by_the_first_argument_charges_no_later_one() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Narrow>, _: Throttled<Wide>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
 
     assert_eq!(server.get("/").await.status, 200);
     let refused = server.get("/").await;
-    assert_eq!((refused.status, refused.state()), (429, Some(r#""narrow";r=0;t=60"#)), "the other was not met");
+    assert_eq!(
+        (refused.status, refused.state()),
+        (429, Some(r#""narrow";r=0;t=60"#)),
+        "the second throttle was not checked"
+    );
     assert_eq!(remaining::<Wide>(&traffik).await, 8);
 }
 
 #[tokio::test]
-async fn the_charges_of_layers_are_given_back_too() {
+async fn later_refusal_refunds_charges_of_layers() {
     let (traffik, _) = traffik();
     let inner = Router::new().route("/", get(|_: Throttled<Narrow>| async {})).route_layer(throttle_layer::<Middle>());
     let app = Router::new().nest("/inner", inner).layer(throttle_layer::<Wide>()).layer(traffik.layer());
@@ -68,7 +72,7 @@ async fn the_charges_of_layers_are_given_back_too() {
 }
 
 #[tokio::test]
-async fn a_throttle_that_is_twice_in_a_tuple_gets_back_what_it_was_charged_and_no_more() {
+async fn repeated_throttle_in_a_tuple_is_refunded_exactly() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<(Wide, Wide)>, _: Throttled<Narrow>| async {}))
@@ -88,7 +92,7 @@ async fn a_throttle_that_is_twice_in_a_tuple_gets_back_what_it_was_charged_and_n
 }
 
 #[tokio::test]
-async fn with_the_extension_alone_a_429_has_its_fields_and_nothing_else_is_done() {
+async fn extension_without_a_layer_sets_the_429_fields_only() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Wide>, _: Throttled<Narrow>| async {}))
@@ -105,7 +109,7 @@ async fn with_the_extension_alone_a_429_has_its_fields_and_nothing_else_is_done(
 }
 
 #[tokio::test]
-async fn a_handler_that_makes_do_keeps_the_charge() {
+async fn handler_that_ignores_a_refusal_keeps_the_charge() {
     let (traffik, _) = traffik();
     let handler = |_: Throttled<Wide>, permit: Result<Throttled<Narrow>, ThrottleRejection>| async move {
         match permit {
@@ -125,7 +129,7 @@ async fn a_handler_that_makes_do_keeps_the_charge() {
 }
 
 #[tokio::test]
-async fn a_handler_that_returns_the_refusal_it_caught_gives_back() {
+async fn handler_that_returns_a_caught_refusal_refunds() {
     let (traffik, _) = traffik();
     let handler = |_: Throttled<Wide>, permit: Result<Throttled<Narrow>, ThrottleRejection>| async move {
         permit.map(|_| "everything")
@@ -141,7 +145,7 @@ async fn a_handler_that_returns_the_refusal_it_caught_gives_back() {
 }
 
 #[tokio::test]
-async fn a_rejection_that_is_not_ours_gives_nothing_back() {
+async fn foreign_rejection_refunds_nothing() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", post(|_: Throttled<Wide>, _: Json<Vec<u8>>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -157,7 +161,7 @@ async fn a_rejection_that_is_not_ours_gives_nothing_back() {
 }
 
 #[tokio::test]
-async fn a_rejection_ahead_of_the_throttle_charges_nothing() {
+async fn rejection_before_the_throttle_charges_nothing() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: axum::extract::Query<Vec<(String, u8)>>, _: Throttled<Wide>| async {}))
@@ -170,7 +174,7 @@ async fn a_rejection_ahead_of_the_throttle_charges_nothing() {
 }
 
 #[tokio::test]
-async fn a_429_of_the_handlers_own_making_keeps_the_charge() {
+async fn handlers_own_429_keeps_the_charge() {
     let (traffik, _) = traffik();
     let own = axum::http::StatusCode::TOO_MANY_REQUESTS;
     let app = Router::new().route("/", get(move |_: Throttled<Wide>| async move { (own, Json(Value::Null)) }));

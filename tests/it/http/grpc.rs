@@ -1,4 +1,4 @@
-//! Limits around a server of tonic's, seen by a client of tonic's.
+//! Limits around a tonic server, seen by a tonic client.
 
 use std::error::Error;
 
@@ -20,13 +20,13 @@ use super::app::{builder, throttle};
 throttle!(Checks, "grpc:checks", "2/min");
 throttle!(Others, "grpc:others", "1/min");
 
-/// As the guide has it.
+/// Same as in the guide.
 fn resource_exhausted(_: &Limited) -> Response {
     let fields = [("content-type", "application/grpc"), ("grpc-status", "8"), ("grpc-message", "over the limit")];
     fields.into_response()
 }
 
-/// As the guide has it.
+/// Same as in the guide.
 fn by_peer(parts: &Parts) -> Client {
     match parts.extensions.get::<TcpConnectInfo>() {
         Some(info) => info.remote_addr().map_or(Client::from("unknown"), |address| address.ip().into()),
@@ -41,14 +41,14 @@ async fn serve(traffik: &Traffik) -> Result<HealthClient<Channel>, Box<dyn Error
     let policy = throttle_layer::<(Checks, Others)>()
         .rule::<Checks>(Rule::path("/grpc.health.v1.Health/*"))
         .bypass::<Others>(Bypass::prefix("/grpc.health.v1.Health"));
-    // The first is the outermost.
+    // The first layer is the outermost.
     let server = Server::builder().layer(traffik.layer()).layer(policy).add_service(health);
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     Ok(HealthClient::new(Channel::from_shared(address)?.connect().await?))
 }
 
 #[tokio::test]
-async fn a_client_is_told_by_a_status_that_it_is_over_a_limit() {
+async fn grpc_client_over_the_limit_gets_a_status() {
     let (builder, _) = builder();
     let traffik = builder.identity(by_peer).responder(resource_exhausted).build().unwrap();
     let mut client = serve(&traffik).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_client_is_told_by_a_status_that_it_is_over_a_limit() {
     let refused = client.check(check()).await.unwrap_err();
     assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, "over the limit"));
     assert_eq!(refused.metadata().get("retry-after").unwrap(), "60");
-    // Counted by the address that tonic knows.
+    // The client is the address that tonic provides.
     let standing = traffik.limiter::<Checks>(super::app::HERE).peek().await.unwrap();
     assert_eq!(standing.tightest().remaining(), 0);
 }

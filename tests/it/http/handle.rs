@@ -25,7 +25,7 @@ async fn handle_of_the_innermost_layer_is_extracted() {
 }
 
 #[tokio::test]
-async fn extension_is_a_source_where_there_is_no_layer() {
+async fn extension_without_a_layer_provides_the_handle() {
     let only = app(|routes| routes.layer(Extension(named("extension"))));
     assert_eq!(Server::start(only).await.get("/").await.body, "extension");
 

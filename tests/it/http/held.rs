@@ -1,4 +1,4 @@
-//! What has to wait for its turn is held, in the order in which it came, and goes on no sooner than it was told.
+//! Requests that wait for their turn are held in order of arrival, and continue no earlier than their delay.
 
 use std::{
     pin::Pin,
@@ -39,7 +39,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// What went on, in order: the number that was asked for, and when.
+/// The requests that continued, in order: the number in the path, and the time.
 #[derive(Clone)]
 struct Departures {
     clock: ManualClock,
@@ -61,13 +61,13 @@ impl Departures {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Moves the clock on, and sees what goes on by that.
+    /// Advances the clock and returns the requests that continued.
     async fn after(&self, wait: Duration) -> Vec<(u32, Duration)> {
         self.clock.advance(wait);
         self.settled().await
     }
 
-    /// What went on, once nothing more does: whatever could run has run many times over.
+    /// Returns the requests that continued, once no more do: every task had many chances to run.
     async fn settled(&self) -> Vec<(u32, Duration)> {
         for _ in 0..200 {
             tokio::task::yield_now().await;
@@ -81,11 +81,11 @@ impl Departures {
     }
 }
 
-/// Waits for what other tasks do: for as long as it takes over a socket, and not for time to pass.
+/// Waits for the progress of other tasks, as long as a socket needs, and not for the clock.
 async fn eventually(is_so: impl Fn() -> bool) {
     let patience = tokio::time::Instant::now() + Duration::from_secs(20);
     while !is_so() {
-        assert!(tokio::time::Instant::now() < patience, "it never happened");
+        assert!(tokio::time::Instant::now() < patience, "the condition did not become true in time");
         tokio::time::sleep(ms(1)).await;
     }
 }
@@ -99,7 +99,7 @@ async fn queued<T: Throttle>(traffik: &Traffik) -> u64 {
     queued.unwrap_or(u64::MAX)
 }
 
-/// Waits until so much of a limit is taken.
+/// Waits until this cost of a limit is taken.
 async fn until_queued<T: Throttle>(traffik: &Traffik, most: u64) {
     let patience = tokio::time::Instant::now() + Duration::from_secs(20);
     while queued::<T>(traffik).await != most {
@@ -108,7 +108,7 @@ async fn until_queued<T: Throttle>(traffik: &Traffik, most: u64) {
     }
 }
 
-/// An app with a route for each way in which a throttle is met.
+/// Returns an app with a route for each way to check a throttle.
 fn app(traffik: &Traffik, departures: &Departures) -> Router {
     async fn note(Path(number): Path<u32>, Extension(departures): Extension<Departures>) -> String {
         departures.add(number);
@@ -147,7 +147,7 @@ fn ask(server: &Server, path: String) -> JoinHandle<Reply> {
     tokio::spawn(async move { server.get(&path).await })
 }
 
-/// Each on a connection of its own, and in order: one after the other has been decided about.
+/// Sends each request on its own connection, after the decision about the previous one.
 async fn ask_in_order(
     server: &Server,
     traffik: &Traffik,
@@ -163,14 +163,14 @@ async fn ask_in_order(
 }
 
 #[tokio::test]
-async fn requests_leave_an_interval_apart_in_the_order_in_which_they_came() {
+async fn queued_requests_leave_an_interval_apart_in_order_of_arrival() {
     for path in ["queue", "attribute", "layer", "twice"] {
         let (traffik, clock) = traffik();
         let departures = Departures::new(&clock);
         let server = Server::start(app(&traffik, &departures)).await;
         let replies = ask_in_order(&server, &traffik, path, 0..10).await;
 
-        // Thirds of a second, each rounded up to a microsecond: nothing drifts.
+        // Thirds of a second, each rounded up to a microsecond, without drift.
         let due = |number: u32| (number, Duration::from_micros((u64::from(number) * 1_000_000).div_ceil(3)));
         assert_eq!(departures.until(1).await, [due(0)], "{path}");
         for number in 1..10 {
@@ -189,7 +189,7 @@ async fn requests_leave_an_interval_apart_in_the_order_in_which_they_came() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_and_says_when_it_has_room() {
+async fn full_queue_refuses_with_the_time_until_it_has_room() {
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
     let server = Server::start(app(&traffik, &departures)).await;
@@ -213,7 +213,7 @@ async fn a_full_queue_refuses_and_says_when_it_has_room() {
 }
 
 #[tokio::test]
-async fn nobody_is_held_for_longer_than_the_longest_delay() {
+async fn request_beyond_the_longest_delay_is_refused() {
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
     let server = Server::start(app(&traffik, &departures)).await;
@@ -224,7 +224,7 @@ async fn nobody_is_held_for_longer_than_the_longest_delay() {
     assert_eq!((refused.status, refused.retry_after()), (429, Some("1")));
     clock.advance(Duration::from_micros(1));
     let second = ask(&server, "/soon/2".into());
-    // The other place is not within the longest delay.
+    // The next slot is beyond the longest delay.
     until_queued::<Soon>(&traffik, 2).await;
     assert_eq!(server.get("/soon/3").await.status, 429);
     clock.advance(ms(4000));
@@ -233,7 +233,7 @@ async fn nobody_is_held_for_longer_than_the_longest_delay() {
 }
 
 #[tokio::test]
-async fn a_tuple_is_held_for_the_longest_delay_and_charged_as_one() {
+async fn tuple_is_held_for_the_longest_delay_and_charged_as_one() {
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
     let server = Server::start(app(&traffik, &departures)).await;
@@ -256,10 +256,10 @@ async fn a_tuple_is_held_for_the_longest_delay_and_charged_as_one() {
     assert_eq!(departures.seen(), [(0, ms(0)), (1, ms(4000)), (2, ms(8000))]);
 }
 
-/// Its place goes by unused: whoever is behind leaves when he was told, and whoever comes later no sooner than an interval
-/// after the last.
+/// Its slot stays unused: the next request leaves at its own time, and a later one no sooner than an interval after the
+/// last.
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_its_place_empty() {
+async fn disconnected_client_leaves_its_slot_unused() {
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
     let server = Server::start(app(&traffik, &departures)).await;
@@ -286,7 +286,7 @@ async fn a_client_that_goes_away_leaves_its_place_empty() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_held_is_refused_and_charged_nothing() {
+async fn request_beyond_max_held_is_refused_and_not_charged() {
     let (log, _guard) = Log::begin();
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
@@ -297,7 +297,7 @@ async fn what_cannot_be_held_is_refused_and_charged_nothing() {
     until_queued::<One>(&traffik, 2).await;
     for _ in 0..3 {
         let refused = server.get("/one/2").await;
-        // When it could go on at once.
+        // The time until it could continue without waiting.
         assert_eq!(
             (refused.status, refused.retry_after(), refused.state()),
             (429, Some("2"), Some(r#""held:one";r=0;t=2"#))
@@ -306,12 +306,12 @@ async fn what_cannot_be_held_is_refused_and_charged_nothing() {
     }
     assert_eq!(log.text().matches("as many requests are held as may be").count(), 1, "{}", log.text());
     assert!(log.text().contains("held:one") && log.text().contains("max_held=1"), "{}", log.text());
-    // Others need not wait, and so are not held.
+    // Requests that need not wait are not held, so `max_held` does not refuse them.
     let app = app(&traffik, &departures);
     assert_eq!(get_from(&app, "203.0.113.7:1", "/one/3").await.status, 200);
     assert_eq!(get_from(&app, "203.0.113.7:1", "/one/3").await.status, 429);
 
-    // There is room again as soon as a client goes away.
+    // A disconnected client frees its slot among the held requests.
     drop(gone);
     let patience = tokio::time::Instant::now() + Duration::from_secs(20);
     let held = loop {
@@ -328,9 +328,9 @@ async fn what_cannot_be_held_is_refused_and_charged_nothing() {
     assert_eq!(held.await.unwrap().status, 200);
 }
 
-/// A future that is dropped while it waits: as a timeout does, or whoever races two of them.
+/// A future that is dropped while it waits, as by a timeout or a race of two futures.
 #[tokio::test]
-async fn a_request_that_is_dropped_gives_up_its_room_at_once() {
+async fn dropped_request_releases_its_held_slot() {
     let (traffik, clock) = traffik();
     let app = app(&traffik, &Departures::new(&clock));
     assert_eq!(get_from(&app, "203.0.113.7:1", "/one/0").await.status, 200);
@@ -338,7 +338,7 @@ async fn a_request_that_is_dropped_gives_up_its_room_at_once() {
         let held = tokio::time::timeout(Duration::ZERO, get_from(&app, "203.0.113.7:1", "/one/1"));
         assert!(held.await.is_err(), "{waiting}");
     }
-    // Each had its place, which goes by unused.
+    // Each dropped request had a slot in the queue, which stays unused.
     clock.advance(ms(20_000));
     assert!(tokio::time::timeout(Duration::ZERO, get_from(&app, "203.0.113.7:1", "/one/2")).await.is_err());
     clock.advance(ms(1000));
@@ -350,7 +350,7 @@ async fn a_request_that_is_dropped_gives_up_its_room_at_once() {
 const ALICE: &str = "203.0.113.7:1";
 const BOB: &str = "203.0.113.8:1";
 
-/// A request that was polled once and is kept without being polled again, because it has to wait.
+/// Polls a request once and keeps it. The request has to wait.
 fn kept(app: &Router, peer: &'static str, path: &'static str) -> Pin<Box<impl Future<Output = Reply>>> {
     let app = app.clone();
     let mut request = Box::pin(async move { get_from(&app, peer, path).await });
@@ -359,7 +359,7 @@ fn kept(app: &Router, peer: &'static str, path: &'static str) -> Pin<Box<impl Fu
 }
 
 #[tokio::test]
-async fn kept_requests_whose_turns_have_come_take_no_slots() {
+async fn kept_requests_after_their_turn_take_no_slots() {
     let (traffik, clock) = traffik();
     let app = app(&traffik, &Departures::new(&clock));
     assert_eq!(get_from(&app, ALICE, "/pair/0").await.status, 200);
@@ -371,7 +371,7 @@ async fn kept_requests_whose_turns_have_come_take_no_slots() {
     assert_eq!(get_from(&app, ALICE, "/pair/3").await.status, 429);
     clock.advance(ms(1));
     let third = kept(&app, ALICE, "/pair/3");
-    assert_eq!(get_from(&app, ALICE, "/pair/4").await.status, 429, "the second still waits");
+    assert_eq!(get_from(&app, ALICE, "/pair/4").await.status, 429, "the second request still waits");
     clock.advance(ms(1000));
     let fourth = kept(&app, ALICE, "/pair/4");
 
@@ -401,7 +401,7 @@ async fn kept_request_in_a_tuple_keeps_its_slots_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn kept_request_without_a_decision_takes_a_slot_as_long_as_the_backend_may_take() {
+async fn kept_request_without_a_decision_takes_a_slot_until_the_deadline() {
     let clock = ManualClock::new();
     let backend = Moody::new(&clock);
     let traffik = Traffik::builder(backend.clone()).backend_timeout(ms(200)).build().unwrap();
@@ -420,9 +420,9 @@ async fn kept_request_without_a_decision_takes_a_slot_as_long_as_the_backend_may
     assert_eq!(held.await.status, 200);
 }
 
-/// One that is turned away by a later limit gives back its place only if nobody else is in the queue.
+/// A request that a later limit rejects returns its slot only if the queue is otherwise empty.
 #[tokio::test]
-async fn a_later_refusal_moves_nobody_up() {
+async fn later_refusal_keeps_the_order_of_the_queue() {
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
     let server = Server::start(app(&traffik, &departures)).await;
@@ -430,7 +430,7 @@ async fn a_later_refusal_moves_nobody_up() {
         assert!(admits::<Three>(&traffik, HERE).await.unwrap());
     }
 
-    // Alone in the queue, it goes on at once, and gives its place back.
+    // The queue is otherwise empty, so the request continues without waiting and returns its slot.
     assert_eq!(server.get("/in-turn/0").await.status, 429);
     assert_eq!(queued::<Queue>(&traffik).await, 0);
 
@@ -451,7 +451,7 @@ async fn a_later_refusal_moves_nobody_up() {
 }
 
 #[tokio::test]
-async fn what_is_held_finishes_whatever_is_closed_meanwhile() {
+async fn held_request_finishes_while_app_and_server_close() {
     let (traffik, clock) = traffik();
     let departures = Departures::new(&clock);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -479,7 +479,7 @@ async fn what_is_held_finishes_whatever_is_closed_meanwhile() {
 }
 
 #[tokio::test]
-async fn delays_go_by_the_clock_of_the_app() {
+async fn delay_follows_the_clock_of_the_app() {
     let (builder, clock) = builder();
     let own = ManualClock::new();
     let traffik = builder.clock(own.clone()).build().unwrap();
@@ -494,9 +494,9 @@ async fn delays_go_by_the_clock_of_the_app() {
     assert_eq!(second.await.unwrap(), 200);
 }
 
-/// Without a socket, and without a layer that waits for the response.
+/// No socket, and no layer that waits for the response.
 #[tokio::test]
-async fn an_extension_in_place_of_the_layer_holds_as_well() {
+async fn extension_without_a_layer_holds_requests() {
     let (traffik, clock) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Short>| async {})).layer(Extension(traffik));
     let request = || Request::get("/").body(axum::body::Body::empty()).unwrap().with_peer("203.0.113.7:1");

@@ -1,4 +1,4 @@
-//! Clients that are named by functions.
+//! Clients identified by functions.
 
 use std::sync::{
     Arc,
@@ -52,7 +52,7 @@ async fn with(server: &Server, path: &str, name: &'static str, value: &'static s
 }
 
 #[tokio::test]
-async fn unless_told_otherwise_by_their_address() {
+async fn client_without_an_identity_function_is_its_address() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<ByAddress>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -65,7 +65,7 @@ async fn unless_told_otherwise_by_their_address() {
 }
 
 #[tokio::test]
-async fn by_a_function_of_the_throttle() {
+async fn identity_function_of_the_throttle_identifies_the_client() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<ByUser>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -77,7 +77,7 @@ async fn by_a_function_of_the_throttle() {
 }
 
 #[tokio::test]
-async fn an_exempted_client_is_never_refused_and_told_nothing() {
+async fn exempt_client_is_never_refused_and_gets_no_fields() {
     let (traffik, _) = traffik();
     let handler = |permit: Throttled<ByUser>| async move {
         let limit = permit.tightest();
@@ -94,7 +94,7 @@ async fn an_exempted_client_is_never_refused_and_told_nothing() {
 }
 
 #[tokio::test]
-async fn by_an_async_function_that_may_turn_requests_away() {
+async fn async_identity_function_may_reject_requests() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<BySession>| async {}))
@@ -109,11 +109,11 @@ async fn by_an_async_function_that_may_turn_requests_away() {
         let reply = server.get(path).await;
         assert_eq!((reply.status, reply.body.as_str(), reply.state()), (401, "who are you?", None));
     }
-    assert_eq!(with(&server, "/both", "x-session", "c").await.status, 200, "nothing was charged without a name");
+    assert_eq!(with(&server, "/both", "x-session", "c").await.status, 200, "a rejected request is not charged");
 }
 
 #[tokio::test]
-async fn by_a_secret_that_shows_nowhere() {
+async fn secret_identity_appears_nowhere() {
     let (traffik, _) = traffik();
     let handler = |permit: Result<Throttled<ByKey>, traffik::ThrottleRejection>| async {
         (format!("{permit:?}"), permit.err().map(|rejection| rejection.to_string())).0
@@ -134,7 +134,7 @@ async fn by_a_secret_that_shows_nowhere() {
 }
 
 #[tokio::test]
-async fn by_a_function_of_the_app_where_the_throttle_has_none() {
+async fn identity_function_of_the_app_is_the_default() {
     let (builder, _) = builder();
     let traffik = builder.identity(by_user).build().unwrap();
     let app = Router::new()
@@ -150,7 +150,7 @@ async fn by_a_function_of_the_app_where_the_throttle_has_none() {
 }
 
 #[tokio::test]
-async fn by_an_async_function_of_the_app() {
+async fn async_identity_function_of_the_app_is_awaited() {
     let (builder, _) = builder();
     let traffik = builder.async_identity(by_session).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<(App, App2)>| async {})).layer(traffik.layer());
@@ -163,7 +163,7 @@ async fn by_an_async_function_of_the_app() {
 }
 
 #[tokio::test]
-async fn a_tuple_asks_the_apps_function_once() {
+async fn tuple_calls_the_identity_function_of_the_app_once() {
     let (builder, _) = builder();
     let asked = Arc::new(AtomicUsize::new(0));
     let counting = {

@@ -1,4 +1,4 @@
-//! Clients that are named by an extractor.
+//! Clients identified by an extractor.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ use super::{
     server::{Reply, Server},
 };
 
-/// The user that the request says it is from.
+/// The user that the request names.
 struct User(String);
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ async fn by(server: &Server, user: &'static str) -> Reply {
 }
 
 #[tokio::test]
-async fn its_rejection_is_the_response() {
+async fn rejection_of_the_identity_extractor_is_the_response() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|User(name): User, _: Throttled<Posts>| async { name }))
@@ -69,11 +69,11 @@ async fn its_rejection_is_the_response() {
         assert_eq!((reply.status, reply.body.as_str()), (401, "log in first"));
         assert_eq!(reply.header("www-authenticate"), Some("Basic"));
     }
-    assert_eq!(server.get("/late").await.state(), Some(r#""site";r=7;t=60"#), "it is no refusal of ours");
+    assert_eq!(server.get("/late").await.state(), Some(r#""site";r=7;t=60"#), "the response is no refusal by traffik");
 }
 
 #[tokio::test]
-async fn a_handler_that_catches_it_may_answer_with_it() {
+async fn handler_may_answer_with_a_caught_extractor_rejection() {
     let (traffik, _) = traffik();
     let handler = |permit: Result<Throttled<Posts>, ThrottleRejection>| async {
         match permit {
@@ -90,7 +90,7 @@ async fn a_handler_that_catches_it_may_answer_with_it() {
     assert_eq!(by(&server, "ann").await.body, "true");
 }
 
-/// Counts how often it is asked. One test uses it.
+/// Counts its calls. One test uses it.
 struct Counted;
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -115,7 +115,7 @@ throttle!(Second, "second", "9/min", Settings::new(), Counted);
 throttle!(Third, "third", "9/min", Settings::new(), Counted);
 
 #[tokio::test]
-async fn a_tuple_asks_it_once() {
+async fn tuple_runs_the_identity_extractor_once() {
     let (traffik, _) = traffik();
     let app =
         Router::new().route("/", get(|_: Throttled<(First, Site, Second, Third)>| async {})).layer(traffik.layer());
@@ -125,7 +125,7 @@ async fn a_tuple_asks_it_once() {
     assert_eq!(ASKED.load(Ordering::SeqCst), 1);
 }
 
-/// The user once the request went through [`log_in`], and the address before that.
+/// The user once the request passed [`log_in`], and the address before that.
 fn user_or_address(parts: &Parts) -> Client {
     match parts.extensions.get::<&'static str>() {
         Some(user) => ("user", *user).into(),
@@ -143,7 +143,7 @@ async fn log_in(mut request: Request, next: Next) -> Response {
 throttle!(Both, "both", "3/min", Settings::new().identity(user_or_address));
 
 #[tokio::test]
-async fn behind_authentication_another_client_is_charged_on_its_own() {
+async fn throttle_behind_authentication_charges_the_user_separately() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Both>| async {}))
@@ -168,10 +168,10 @@ async fn behind_authentication_another_client_is_charged_on_its_own() {
     for _ in 0..2 {
         let _ = traffik.limiter::<Both>(after).check().await.unwrap();
     }
-    assert_eq!(by(&server, "ann").await.status, 429, "the user is over, the address is not");
+    assert_eq!(by(&server, "ann").await.status, 429, "the user is over the limit, the address is not");
     assert_eq!(
         (left(before.into()).await, left(after.into()).await),
         (Some(1), Some(0)),
-        "what the address paid is given back"
+        "the charge of the address is refunded"
     );
 }

@@ -1,4 +1,4 @@
-//! Throttles around routers.
+//! Throttles as layers around routers.
 
 use std::{
     convert::Infallible,
@@ -38,7 +38,7 @@ async fn left(traffik: &Traffik) -> u64 {
 }
 
 #[tokio::test]
-async fn one_limit_is_shared_by_a_whole_router_whatever_the_path_and_the_method() {
+async fn layer_shares_one_limit_among_all_paths_and_methods() {
     let (traffik, _) = traffik();
     let api = Router::new()
         .route("/users", get(|| async { "users" }).post(|| async { "made" }))
@@ -57,7 +57,7 @@ async fn one_limit_is_shared_by_a_whole_router_whatever_the_path_and_the_method(
 }
 
 #[tokio::test]
-async fn a_route_layer_charges_nothing_for_paths_that_do_not_exist() {
+async fn route_layer_does_not_charge_unknown_paths() {
     let (traffik, _) = traffik();
     let api = Router::new().route("/users", get(|| async {})).route_layer(throttle_layer::<ApiV1>());
     let server = Server::start(Router::new().nest("/api", api).layer(traffik.layer())).await;
@@ -70,7 +70,7 @@ async fn a_route_layer_charges_nothing_for_paths_that_do_not_exist() {
 }
 
 #[tokio::test]
-async fn axums_own_layer_takes_the_extractor() {
+async fn from_extractor_layer_accepts_throttled() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|| async {}))
@@ -86,7 +86,7 @@ async fn axums_own_layer_takes_the_extractor() {
 }
 
 #[tokio::test]
-async fn a_fallback_and_a_single_method_can_be_throttled() {
+async fn fallback_and_single_method_can_be_throttled() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|| async {}).merge(post(|| async {}).layer(throttle_layer::<ApiV1>())))
@@ -100,7 +100,7 @@ async fn a_fallback_and_a_single_method_can_be_throttled() {
 }
 
 #[tokio::test]
-async fn every_connection_and_every_clone_meets_the_same_limit() {
+async fn connections_and_clones_share_one_limit() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|| async {}).layer(throttle_layer::<ApiV1>())).layer(traffik.layer());
     let (server, other) = (Server::start(app.clone()).await, Server::start(app).await);
@@ -111,14 +111,14 @@ async fn every_connection_and_every_clone_meets_the_same_limit() {
     assert_eq!(server.reconnected().get("/").await.status, 429);
 }
 
-/// A throttled service, and how often what is inside it was called.
+/// Returns a throttled service, and the number of calls of its inner service.
 fn counted(
     traffik: &Traffik,
 ) -> (impl Service<Request, Response = Response, Error = Infallible> + Clone, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let inner = service_fn({
         let calls = Arc::clone(&calls);
-        // What a service does before it returns its future counts as well.
+        // The work of a service before it returns its future counts as well.
         move |_: Request| {
             calls.fetch_add(1, Ordering::SeqCst);
             async { Ok::<_, Infallible>(Response::new(Body::empty())) }
@@ -128,7 +128,7 @@ fn counted(
 }
 
 #[tokio::test]
-async fn the_inner_service_is_not_called_when_the_limit_has_no_room() {
+async fn full_limit_does_not_call_the_inner_service() {
     let (traffik, _) = traffik();
     let (service, calls) = counted(&traffik);
     let request = || Request::new(Body::empty()).with_peer("127.0.0.1:1");
@@ -140,7 +140,7 @@ async fn the_inner_service_is_not_called_when_the_limit_has_no_room() {
 }
 
 #[tokio::test]
-async fn the_inner_service_is_not_called_before_the_decision() {
+async fn pending_decision_does_not_call_the_inner_service() {
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
     let traffik = Traffik::new(backend.clone()).unwrap();
@@ -158,7 +158,7 @@ async fn the_inner_service_is_not_called_before_the_decision() {
 }
 
 #[tokio::test]
-async fn a_layer_sees_to_the_response_though_another_handle_met_the_request_first() {
+async fn layer_sets_the_response_fields_after_another_handle() {
     let (outer, _) = traffik();
     let (inner, _) = traffik();
     let app = Router::new()

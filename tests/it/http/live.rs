@@ -1,4 +1,4 @@
-//! Rates, costs and whole limits that are changed while the app runs, by what their functions read.
+//! Rates, costs and whole limits that change while the app runs, through functions that read shared values.
 
 use std::{
     sync::{
@@ -53,7 +53,7 @@ async fn send(server: &Server, user: &'static str) -> Reply {
     server.send(Request::get("/").header("x-user", user), "").await
 }
 
-/// Uses up five in a minute, is limited, and stays so whatever is changed, but for what a higher limit is higher by.
+/// Uses up five requests in a minute and stays limited through every change, except for what a higher limit adds.
 async fn change<T: Throttle<Identity = DefaultIdentity>>() {
     set(FIVE);
     let (traffik, clock) = traffik();
@@ -71,7 +71,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
     assert_eq!((lowered.status, lowered.policy()), (429, Some(&*format!("{of:?};q=3;w=60"))), "{of}");
 
     set(EIGHT);
-    // A burst has the size that it has, whatever the limit.
+    // A burst keeps its size, whatever the limit.
     let more = if of == "gcra" { 0 } else { 3 };
     for _ in 0..more {
         assert_eq!(send(&server, "ann").await.status, 200, "{of}");
@@ -80,7 +80,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
     set(FIVE);
     assert_eq!(send(&server, "ann").await.status, 429, "{of}");
 
-    // Free for a while, or off: nothing is counted, and nothing forgotten.
+    // A throttle that is free or off counts nothing and forgets nothing.
     COST.store(0, Ordering::SeqCst);
     let free = send(&server, "ann").await;
     assert_eq!((free.status, free.state()), (200, None), "{of}");
@@ -91,7 +91,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
     IS_ON.store(true, Ordering::SeqCst);
     assert_eq!(send(&server, "ann").await.status, 429, "{of}");
 
-    // What the lowered rate says of when to come back is true.
+    // `Retry-After` under the lowered rate is exact.
     set(THREE);
     let refused = send(&server, "bob").await;
     let wait: u64 = refused.retry_after().and_then(|wait| wait.parse().ok()).unwrap_or_default();
@@ -101,7 +101,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
     clock.advance(Duration::from_secs(1));
     assert_eq!(send(&server, "bob").await.status, 200, "{of}, {wait}");
 
-    // And once all is over a dearer request takes what it costs now.
+    // After the wait, a request at a higher cost takes that cost.
     clock.advance(Duration::from_secs(600));
     set(FIVE);
     COST.store(2, Ordering::SeqCst);
@@ -111,7 +111,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
 }
 
 #[tokio::test]
-async fn what_changes_while_the_app_runs_holds_at_once_and_forgets_nothing() {
+async fn change_of_a_rate_or_cost_applies_immediately_and_keeps_the_count() {
     change::<InFixedWindow>().await;
     change::<InSlidingWindow>().await;
     change::<InLog>().await;

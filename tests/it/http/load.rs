@@ -1,4 +1,4 @@
-//! Many clients at once, and clients that go away.
+//! Many concurrent clients, and clients that disconnect.
 
 use std::sync::{
     Arc,
@@ -21,7 +21,7 @@ throttle!(Slow, "slow", "3/hour");
 const CONNECTIONS: usize = 64;
 const REQUESTS_EACH: usize = 20;
 
-/// How many of the requests are admitted that so many connections send at once.
+/// Sends requests on several concurrent connections and returns how many are admitted.
 async fn admitted(server: &Server) -> usize {
     let mut clients = JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -49,14 +49,14 @@ async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn exactly_the_limit_is_admitted() {
+async fn concurrent_requests_are_admitted_exactly_up_to_the_limit() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Narrow>| async {})).layer(traffik.layer());
     assert_eq!(admitted(&Server::start(app).await).await, 500);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn exactly_the_narrower_of_two_limits_is_admitted_and_charged_to_both() {
+async fn tuple_under_load_admits_the_lower_limit_and_charges_both() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<(Wide, Narrow)>| async {})).layer(traffik.layer());
     assert_eq!(admitted(&Server::start(app).await).await, 500);
@@ -64,7 +64,7 @@ async fn exactly_the_narrower_of_two_limits_is_admitted_and_charged_to_both() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_separate_arguments_charged_to_the_refused_is_all_given_back() {
+async fn refusals_under_load_refund_all_charges_of_earlier_arguments() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Wide>, _: Throttled<Narrow>| async {})).layer(traffik.layer());
     assert_eq!(admitted(&Server::start(app).await).await, 500);
@@ -81,7 +81,7 @@ impl Drop for Running {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_stays_charged_and_leaves_nothing_broken() {
+async fn disconnected_client_stays_charged_and_breaks_nothing() {
     let (traffik, _) = traffik();
     let running = Arc::new(AtomicUsize::new(0));
     let forever = {

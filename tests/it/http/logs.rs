@@ -1,4 +1,4 @@
-//! What is logged: what is set up wrong, an outage once, and no secret.
+//! The log: misconfiguration, one line per outage, and no secrets.
 
 use std::{
     io::{self, Write},
@@ -29,7 +29,7 @@ throttle!(
     Settings::new().strategy(SlidingWindowLog).rate_of(|_, _| Rate::literal("70000/s"))
 );
 
-/// What is logged by this thread while it is there.
+/// Captures what this thread logs while the value exists.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -56,7 +56,7 @@ impl Write for Log {
     }
 }
 
-/// Runs a test on a thread that has logged nothing yet: what each thread logs once in a while is due there.
+/// Runs a test on a new thread, where no rate-limited log line has been written yet.
 #[expect(clippy::unwrap_used, reason = "a test that cannot be run fails")]
 fn on_a_thread_of_its_own<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'static) {
     let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
@@ -64,7 +64,7 @@ fn on_a_thread_of_its_own<T: Future<Output = ()>>(test: impl FnOnce() -> T + Sen
 }
 
 #[test]
-fn a_missing_layer_and_a_missing_address_are_logged_with_the_line_to_add() {
+fn missing_layer_or_address_is_logged_with_the_line_to_add() {
     on_a_thread_of_its_own(|| async {
         let (log, _guard) = Log::begin();
         let app = Router::new().route("/", get(|_: Throttled<Search>| async {}));
@@ -78,7 +78,7 @@ fn a_missing_layer_and_a_missing_address_are_logged_with_the_line_to_add() {
 }
 
 #[tokio::test]
-async fn a_rate_that_does_not_work_is_logged_once_a_second_and_not_for_each_request() {
+async fn invalid_rate_is_logged_once_a_second() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let traffik = Traffik::builder(MemoryBackend::new("test")).clock(clock.clone()).build().unwrap();
@@ -92,7 +92,7 @@ async fn a_rate_that_does_not_work_is_logged_once_a_second_and_not_for_each_requ
 }
 
 #[test]
-fn what_every_request_finds_set_up_wrong_is_logged_once_a_second() {
+fn misconfiguration_is_logged_once_a_second() {
     on_a_thread_of_its_own(|| async {
         let (log, _guard) = Log::begin();
         let (traffik, _) = traffik();
@@ -107,17 +107,17 @@ fn what_every_request_finds_set_up_wrong_is_logged_once_a_second() {
                 assert_eq!(get_from(&app, "203.0.113.7:1", path).await.status, 500);
             }
             let (told, seconds) = (log.text().matches(line).count(), begun.elapsed().as_secs());
-            // One line more is from where the layer with the wrong rule was made.
+            // One more line is from the place that made the layer with the wrong rule.
             assert!((1..=seconds + 3).contains(&u64::try_from(told).unwrap()), "{told} lines in {seconds} s");
         }
-        // What a layer has wrong may be no news within the second, but it is in the response.
+        // The log may omit the mistake of a layer within the second, but the response has it.
         let reply = get_from(&app, "203.0.113.7:1", "/layer").await;
         assert!(reply.status == 500 && reply.body.contains("begins with `/`"), "{}", reply.body);
     });
 }
 
 #[tokio::test]
-async fn an_outage_is_logged_once_a_second_and_not_for_each_request() {
+async fn outage_is_logged_once_a_second() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
@@ -137,7 +137,7 @@ async fn an_outage_is_logged_once_a_second_and_not_for_each_request() {
 }
 
 #[tokio::test]
-async fn it_is_logged_that_the_fallback_decides_and_when_it_no_longer_does() {
+async fn fallback_is_logged_when_it_takes_over_and_when_it_ends() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
@@ -163,7 +163,7 @@ async fn it_is_logged_that_the_fallback_decides_and_when_it_no_longer_does() {
 }
 
 #[tokio::test]
-async fn a_secret_is_in_no_log() {
+async fn secret_is_never_logged() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));

@@ -1,4 +1,4 @@
-//! An app that is set up wrong is told which line to add.
+//! A misconfigured app responds with the line to add.
 
 use axum::{Router, routing::get};
 use traffik::{Client, ClientIp, ForwardedHeader, Settings, ThrottleRejection, Throttled, Traffik, throttle_layer};
@@ -12,7 +12,7 @@ throttle!(Search, "search", "5/min");
 throttle!(Twin, "search", "7/min");
 throttle!(TwoNames, "two-names", "5/min", Settings::new().identity(|_| Client::from("anybody")), AnyUser);
 
-/// An identity of its own.
+/// A custom identity.
 struct AnyUser;
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for AnyUser {
@@ -30,7 +30,7 @@ impl From<AnyUser> for Client {
 }
 
 #[tokio::test]
-async fn without_the_layer_it_is_a_500_that_says_which_and_where() {
+async fn missing_layer_is_a_500_that_names_the_line_to_add() {
     let (traffik, _) = traffik();
     let handler = |_: Throttled<Search>| async {};
     let apps = [
@@ -52,7 +52,7 @@ async fn without_the_layer_it_is_a_500_that_says_which_and_where() {
 }
 
 #[tokio::test]
-async fn without_a_peer_address_it_is_a_500_that_says_how_to_serve() {
+async fn missing_peer_address_is_a_500_that_names_the_serve_call() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Search>| async {}))
@@ -92,7 +92,7 @@ async fn request_over_unix_socket_without_the_header_is_a_500_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_handler_that_catches_it_sees_a_misconfiguration() {
+async fn handler_that_catches_a_misconfiguration_sees_its_kind() {
     let (traffik, _) = traffik();
     let handler = |permit: Result<Throttled<Search>, ThrottleRejection>| async move {
         matches!(permit, Err(ThrottleRejection::Misconfigured(_))).to_string()
@@ -104,7 +104,7 @@ async fn a_handler_that_catches_it_sees_a_misconfiguration() {
 }
 
 #[tokio::test]
-async fn two_identities_are_a_500_with_the_error_of_the_configuration() {
+async fn throttle_with_two_identities_is_a_500_with_the_config_error() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<TwoNames>| async {})).layer(traffik.layer());
     let reply = Server::start(app).await.get("/").await;
@@ -118,7 +118,7 @@ async fn two_identities_are_a_500_with_the_error_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn a_uid_that_two_throttles_have_is_a_500_that_names_both() {
+async fn shared_uid_is_a_500_that_names_both_throttles() {
     let (traffik, _) = traffik();
     let app = |traffik: &Traffik| {
         Router::new()
@@ -137,9 +137,13 @@ async fn a_uid_that_two_throttles_have_is_a_500_that_names_both() {
             assert!(reply.body.contains(part), "{}", reply.body);
         }
     }
-    assert_eq!(server.get("/").await.state(), Some(r#""search";r=3;t=60"#), "the first goes on, and paid for nothing");
+    assert_eq!(
+        server.get("/").await.state(),
+        Some(r#""search";r=3;t=60"#),
+        "the first throttle still works and was not charged"
+    );
 
     let server = Server::start(app(&builder().0.build().unwrap())).await;
     let statuses = [server.get("/twin").await.status, server.get("/").await.status, server.get("/twin").await.status];
-    assert_eq!(statuses, [200, 500, 200], "another app may use the other");
+    assert_eq!(statuses, [200, 500, 200], "another app can use the second throttle");
 }

@@ -1,4 +1,4 @@
-//! What goes over HTTP, seen from the client's side of a socket.
+//! Limits over HTTP, seen by a client on a socket.
 
 pub(crate) mod app;
 mod backends;

@@ -13,7 +13,7 @@ throttle!(Search, "search", "9/min");
 throttle!(Narrow, "narrow", "1/min");
 
 #[tokio::test]
-async fn a_layer_and_the_handler() {
+async fn throttle_in_a_layer_and_the_handler_is_charged_once() {
     let (traffik, _) = traffik();
     let handler = |permit: Throttled<Api>| async move { permit.tightest().remaining().to_string() };
     let app = Router::new().route("/", get(handler)).route_layer(throttle_layer::<Api>()).layer(traffik.layer());
@@ -27,7 +27,7 @@ async fn a_layer_and_the_handler() {
 }
 
 #[tokio::test]
-async fn two_arguments() {
+async fn throttle_in_two_arguments_is_charged_once() {
     let (traffik, _) = traffik();
     let handler = |first: Throttled<Api>, second: Throttled<Api>| async move {
         assert_eq!(first.tightest().remaining(), second.tightest().remaining());
@@ -41,7 +41,7 @@ async fn two_arguments() {
 }
 
 #[tokio::test]
-async fn a_layer_and_a_tuple_that_adds_another() {
+async fn throttle_in_a_layer_and_a_tuple_is_charged_once() {
     let (traffik, _) = traffik();
     let handler = |permit: Throttled<(Search, Api, Narrow)>| async move {
         let left = permit.iter().map(|limit| limit.remaining().to_string());
@@ -61,7 +61,7 @@ async fn a_layer_and_a_tuple_that_adds_another() {
 }
 
 #[tokio::test]
-async fn layers_around_each_other_and_both_kinds_of_them() {
+async fn throttle_in_nested_layers_is_charged_once() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<(Search, Api)>| async {}))
@@ -75,7 +75,7 @@ async fn layers_around_each_other_and_both_kinds_of_them() {
 }
 
 #[tokio::test]
-async fn but_another_handle_counts_for_itself() {
+async fn throttle_of_another_handle_is_charged_separately() {
     let handle = || Traffik::new(MemoryBackend::with_clock("test", ManualClock::new())).unwrap();
     let (outer, inner) = (handle(), handle());
     let app = Router::new()

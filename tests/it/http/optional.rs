@@ -71,11 +71,11 @@ async fn option_rejects_refusals_and_errors() {
     for status in [200, 429] {
         assert_eq!(server.send(Request::post("/writes"), "").await.status, status);
     }
-    assert_eq!(server.get("/limited").await.status, 401, "an identity may refuse");
+    assert_eq!(server.get("/limited").await.status, 401, "the identity rejected the request");
 
     let backend = Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
     let server = Server::start(app(&Traffik::new(backend.clone()).unwrap())).await;
     backend.fails();
     assert_eq!(server.send(Request::post("/writes"), "").await.status, 503);
-    assert_eq!(server.get("/lenient").await.body, "unlimited left", "it applies, and is not checked");
+    assert_eq!(server.get("/lenient").await.body, "unlimited left", "the throttle applies and is not checked");
 }

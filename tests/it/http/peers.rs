@@ -1,4 +1,4 @@
-//! Which addresses are one client.
+//! The addresses that count as one client.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,7 +17,7 @@ fn app(traffik: &Traffik) -> Router {
     Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer())
 }
 
-/// The statuses that a new app with `settings` gives to requests from these peers, in order.
+/// Returns the statuses that a new app with `settings` gives to requests from these peers, in order.
 async fn statuses<const N: usize>(settings: fn(TraffikBuilder) -> TraffikBuilder, peers: [&str; N]) -> [u16; N] {
     let app = settings(builder().0).build().map(|traffik| app(&traffik)).unwrap_or_default();
     let mut statuses = [0; N];
@@ -28,7 +28,7 @@ async fn statuses<const N: usize>(settings: fn(TraffikBuilder) -> TraffikBuilder
 }
 
 #[tokio::test]
-async fn the_addresses_of_an_ipv6_network_are_one() {
+async fn addresses_of_one_ipv6_network_are_one_client() {
     let peers = ["[2001:db8:1:2::1]:5", "[2001:db8:1:2:ffff:ffff:ffff:ffff]:6", "[2001:db8:1:3::1]:5"];
     assert_eq!(statuses(|app| app, peers).await, [200, 429, 200]);
     assert_eq!(statuses(|app| app.ipv6_prefix(128), peers).await, [200, 200, 200]);
@@ -39,16 +39,16 @@ async fn the_addresses_of_an_ipv6_network_are_one() {
 }
 
 #[tokio::test]
-async fn an_ipv4_address_that_came_mapped_is_the_ipv4_address() {
+async fn mapped_ipv4_address_equals_the_ipv4_address() {
     let peers = ["[::ffff:203.0.113.7]:5", "[::ffff:203.0.113.8]:5", "203.0.113.7:5", "203.0.113.8:5", "203.0.113.9:5"];
     assert_eq!(statuses(|app| app, peers).await, [200, 200, 429, 429, 200]);
     assert_eq!(statuses(|app| app.ipv6_prefix(8), peers).await, [200, 200, 429, 429, 200]);
 }
 
 #[tokio::test]
-async fn a_socket_for_both_stacks_maps_it_and_it_still_is() {
+async fn mapped_address_from_a_dual_stack_socket_equals_the_ipv4_address() {
     let (traffik, _) = traffik();
-    // Nothing to see on a machine without IPv6.
+    // A machine without IPv6 skips this test.
     let Some(server) = Server::start_on_both_stacks(app(&traffik)).await else { return };
 
     assert_eq!(server.get("/").await.status, 200);
@@ -57,7 +57,7 @@ async fn a_socket_for_both_stacks_maps_it_and_it_still_is() {
 }
 
 #[tokio::test]
-async fn what_headers_say_of_the_address_is_not_believed() {
+async fn forwarding_headers_are_ignored_by_default() {
     let (traffik, _) = traffik();
     let server = Server::start(app(&traffik)).await;
     assert_eq!(server.get("/").await.status, 200);
@@ -77,7 +77,7 @@ async fn what_headers_say_of_the_address_is_not_believed() {
 }
 
 #[tokio::test]
-async fn requests_without_an_address_may_share_a_limit() {
+async fn requests_without_an_address_share_a_limit_if_configured() {
     let (builder, _) = builder();
     let app = app(&builder.share_anonymous_clients().build().unwrap());
     let server = Server::start_without_peers(app.clone()).await;
@@ -85,22 +85,26 @@ async fn requests_without_an_address_may_share_a_limit() {
     assert_eq!(server.get("/").await.status, 200);
     assert_eq!(server.reconnected().get("/").await.status, 429);
     assert_eq!(get_from_nowhere(&app, "/").await.status, 429);
-    assert_eq!(get_from(&app, "203.0.113.7:5", "/").await.status, 200, "one that has an address does not share it");
+    assert_eq!(
+        get_from(&app, "203.0.113.7:5", "/").await.status,
+        200,
+        "a client with an address does not share that limit"
+    );
 }
 
 #[tokio::test]
-async fn axums_mock_of_the_address_will_do() {
+async fn mock_connect_info_provides_the_address() {
     let (traffik, _) = traffik();
     let mocked = |address: IpAddr| app(&traffik).layer(MockConnectInfo(SocketAddr::new(address, 5)));
     let (one, other) = (mocked([203, 0, 113, 7].into()), mocked([203, 0, 113, 8].into()));
 
     assert_eq!([get_from_nowhere(&one, "/").await.status, get_from_nowhere(&one, "/").await.status], [200, 429]);
     assert_eq!(get_from_nowhere(&other, "/").await.status, 200);
-    assert_eq!(get_from(&one, "203.0.113.9:5", "/").await.status, 200, "the server's own goes before it");
+    assert_eq!(get_from(&one, "203.0.113.9:5", "/").await.status, 200, "the address of the server takes precedence");
 }
 
 #[tokio::test]
-async fn a_disabled_handle_needs_none_and_tells_nothing() {
+async fn disabled_app_needs_no_address_and_sets_no_fields() {
     let traffik = Traffik::disabled();
     let app = Router::new()
         .route("/", get(|permit: Throttled<Search>| async move { permit.tightest().is_counted().to_string() }))

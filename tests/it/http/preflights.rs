@@ -1,4 +1,4 @@
-//! CORS preflights: a layer lets them past, and a handler's own limit does not.
+//! CORS preflights bypass a layer, but not a limit in the handler.
 
 use axum::{Router, extract::Request, http::request::Builder, routing::any};
 use traffik::{Settings, Throttled, throttle_layer};
@@ -16,7 +16,7 @@ fn preflight() -> Builder {
 }
 
 #[tokio::test]
-async fn a_layer_does_not_charge_them() {
+async fn layer_does_not_charge_preflights() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", any(|| async {})).layer(throttle_layer::<Lenient>()).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -30,7 +30,7 @@ async fn a_layer_does_not_charge_them() {
 }
 
 #[tokio::test]
-async fn any_other_request_is_charged_that_looks_like_one() {
+async fn request_that_resembles_a_preflight_is_charged() {
     let requests = [
         Request::options("/").header("origin", "https://example.com"),
         Request::options("/").header("access-control-request-method", "PUT"),
@@ -45,7 +45,7 @@ async fn any_other_request_is_charged_that_looks_like_one() {
 }
 
 #[tokio::test]
-async fn a_throttle_or_an_app_may_charge_them_in_layers() {
+async fn layer_charges_preflights_if_configured() {
     let (traffik, _) = traffik();
     let both = throttle_layer::<(Lenient, Strict)>();
     let app = Router::new().route("/", any(|| async {})).layer(both).layer(traffik.layer());
@@ -61,7 +61,7 @@ async fn a_throttle_or_an_app_may_charge_them_in_layers() {
 }
 
 #[tokio::test]
-async fn in_front_of_a_handler_they_are_charged() {
+async fn throttle_of_a_handler_charges_preflights() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", any(|_: Throttled<Lenient>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;

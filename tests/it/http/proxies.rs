@@ -1,4 +1,4 @@
-//! Clients behind proxies that forward for them, over TCP.
+//! Clients behind forwarding proxies, over TCP.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -16,7 +16,7 @@ throttle!(Direct, "direct", "1/min", Settings::new().client_ip(ClientIp::behind_
 throttle!(ByRealIp, "real-ip", "1/min", Settings::new().client_ip(by_real_ip()));
 throttle!(ByFunction, "function", "1/min", Settings::new().identity(|parts| client_ip(parts).ok_or("nobody")));
 
-/// Where the proxies of these tests are.
+/// The networks of the proxies in these tests.
 const EDGE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const INNER: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 2);
 
@@ -53,7 +53,7 @@ fn client(last: u8) -> IpAddr {
 }
 
 #[tokio::test]
-async fn clients_of_two_proxies_are_told_apart_whatever_they_send() {
+async fn clients_of_two_proxies_are_distinguished_whatever_they_send() {
     for tell in [append as Tell, add_a_line] {
         let server = server(behind_both()).await;
         let inner = proxy(INNER, &server, tell).await;
@@ -74,7 +74,7 @@ async fn clients_of_two_proxies_are_told_apart_whatever_they_send() {
 }
 
 #[tokio::test]
-async fn clients_that_come_past_the_proxies_are_not_believed() {
+async fn clients_that_bypass_the_proxies_are_not_believed() {
     let server = server(behind_both()).await.from(client(4));
     assert_eq!(with(&server, "x-forwarded-for", "203.0.113.1").await.body, "127.0.0.4");
     assert_eq!(with(&server, "x-forwarded-for", "203.0.113.2").await.status, 429);
@@ -82,7 +82,7 @@ async fn clients_that_come_past_the_proxies_are_not_believed() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_made_to_look_like_an_entry_is_none() {
+async fn host_that_resembles_an_entry_is_ignored() {
     let server = server(behind_both().header(ForwardedHeader::Forwarded)).await;
     let edge = proxy(EDGE, &server, add_an_element).await.from(client(2));
     assert_eq!(edge.get("/").await.body, "127.0.0.2");
@@ -95,20 +95,20 @@ async fn a_host_that_is_made_to_look_like_an_entry_is_none() {
 }
 
 #[tokio::test]
-async fn a_header_of_one_address_is_what_the_edge_wrote() {
+async fn single_address_header_is_the_one_of_the_edge() {
     let server = server(behind_both().header(ForwardedHeader::XRealIp)).await;
     let inner = proxy(INNER, &server, pass_on).await;
     let edge = proxy(EDGE, &inner, write_over).await;
     assert_eq!(with(&edge.from(client(2)), "x-real-ip", "203.0.113.1").await.body, "127.0.0.2");
     assert_eq!(with(&edge.from(client(2)), "x-real-ip", "203.0.113.2").await.status, 429);
-    // One that does not write it gets a limit for all that come through it.
+    // An edge that does not set the header gets one limit for all its clients.
     let edge = proxy(EDGE, &server, pass_on).await;
     assert_eq!(edge.from(client(2)).get("/").await.body, "127.0.1.1");
     assert_eq!(edge.from(client(3)).get("/").await.status, 429);
 }
 
 #[tokio::test]
-async fn where_addresses_change_the_hops_are_counted() {
+async fn hop_count_identifies_clients_behind_changing_proxies() {
     let server = server(ClientIp::behind_hops(2)).await;
     let inner = proxy(Ipv4Addr::new(127, 0, 1, 77), &server, append).await;
     let edge = proxy(Ipv4Addr::new(127, 0, 1, 78), &inner, append).await;
@@ -117,13 +117,17 @@ async fn where_addresses_change_the_hops_are_counted() {
 }
 
 #[tokio::test]
-async fn a_throttle_may_be_behind_others_than_the_app() {
+async fn throttle_may_trust_other_proxies_than_the_app() {
     let server = server(behind_both()).await;
     let edge = proxy(EDGE, &server, append).await;
     let (one, other) = (edge.from(client(2)), edge.from(client(3)));
     assert_eq!([one.get("/function").await.status, other.get("/function").await.status], [200, 200]);
-    assert_eq!(one.get("/function").await.status, 429, "a function asks as the app does");
-    assert_eq!([one.get("/direct").await.status, other.get("/direct").await.status], [200, 429], "the peer is one");
+    assert_eq!(one.get("/function").await.status, 429, "`client_ip` follows the settings of the app");
+    assert_eq!(
+        [one.get("/direct").await.status, other.get("/direct").await.status],
+        [200, 429],
+        "the peer is a proxy of the throttle"
+    );
     let real = |address: &'static str| Request::get("/real-ip").header("x-real-ip", address);
     assert_eq!(server.send(real("203.0.113.1"), "").await.status, 200);
     assert_eq!(server.send(real("203.0.113.2"), "").await.status, 200);
@@ -131,7 +135,7 @@ async fn a_throttle_may_be_behind_others_than_the_app() {
 }
 
 #[tokio::test]
-async fn ipv6_clients_count_by_network_and_mapped_ones_as_ipv4() {
+async fn forwarded_ipv6_counts_by_network_and_mapped_as_ipv4() {
     let server = server(ClientIp::behind([client(1)]).unwrap()).await;
     let statuses = async |clients: [&str; 3]| {
         let mut statuses = Vec::new();
@@ -146,7 +150,7 @@ async fn ipv6_clients_count_by_network_and_mapped_ones_as_ipv4() {
 }
 
 #[tokio::test]
-async fn behind_a_socket_of_the_machine_the_proxy_needs_no_address() {
+async fn proxy_on_a_unix_socket_needs_no_address() {
     let (socket, _) = builder();
     let traffik = socket.client_ip(ClientIp::behind_unix_socket()).build().unwrap();
     let catching = |permit: Result<Throttled<Direct>, ThrottleRejection>| async move {
@@ -157,6 +161,6 @@ async fn behind_a_socket_of_the_machine_the_proxy_needs_no_address() {
     assert_eq!(with(&server, "x-forwarded-for", "203.0.113.1").await.body, "203.0.113.1");
     assert_eq!(with(&server, "x-forwarded-for", "203.0.113.9, 203.0.113.1").await.status, 429);
     assert_eq!(with(&server, "x-forwarded-for", "203.0.113.2").await.status, 200);
-    assert_eq!(server.get("/").await.status, 500, "nobody is known then");
-    assert_eq!(server.get("/caught").await.body, "true", "for a throttle of its own likewise");
+    assert_eq!(server.get("/").await.status, 500, "the client has no address");
+    assert_eq!(server.get("/caught").await.body, "true", "the same for a throttle with its own client IP settings");
 }

@@ -33,7 +33,7 @@ fn by_user(parts: &Parts) -> Client {
     }
 }
 
-/// What a header says.
+/// Reads the rate from a header.
 fn by_plan(parts: &Parts, _: &Client) -> Rate {
     match parts.headers.get("x-plan").and_then(|plan| plan.to_str().ok()) {
         Some(rate) => rate.parse().unwrap_or(Rate::UNLIMITED),
@@ -69,7 +69,7 @@ async fn at(server: &Server, path: &str, user: &'static str, plan: &str) -> Repl
 }
 
 #[tokio::test]
-async fn two_users_of_one_throttle_each_have_the_rate_of_their_plan() {
+async fn users_of_one_throttle_have_the_rates_of_their_plans() {
     let (traffik, _) = traffik();
     let app =
         Router::new().route("/now", get(of::<Planned>)).route("/later", get(of::<Contracted>)).layer(traffik.layer());
@@ -94,7 +94,7 @@ async fn two_users_of_one_throttle_each_have_the_rate_of_their_plan() {
 }
 
 #[tokio::test]
-async fn who_is_unlimited_is_counted_nowhere() {
+async fn unlimited_client_is_not_counted() {
     let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let traffik = Traffik::new(backend.clone()).unwrap();
     let app = Router::new().route("/", get(of::<Planned>)).layer(traffik.layer());
@@ -122,7 +122,7 @@ throttle!(CountedToo, "counted-too", "1/min", Settings::new().identity(by_user).
 throttle!(CountedFree, "counted-free", "1/min", Settings::new().cost_of(|_| 0).rate_of(counted));
 
 #[tokio::test]
-async fn a_function_is_asked_once_for_a_decision_and_only_where_something_is_counted() {
+async fn rate_function_runs_once_per_decision_and_only_if_counted() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/one", get(of::<Counted>))
@@ -134,7 +134,7 @@ async fn a_function_is_asked_once_for_a_decision_and_only_where_something_is_cou
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
-    // Charged before, a throttle is not asked about again.
+    // A throttle that was already charged does not call its function again.
     for (path, user, asked) in [
         ("/one", "ann", 1),
         ("/two", "ann", 1),
@@ -150,7 +150,7 @@ async fn a_function_is_asked_once_for_a_decision_and_only_where_something_is_cou
 }
 
 #[tokio::test]
-async fn a_rate_that_the_strategy_does_not_go_with_is_an_error_that_names_it() {
+async fn rate_that_the_strategy_rejects_is_an_error_that_names_it() {
     let (traffik, _) = traffik();
     let app = Router::new().route("/", get(of::<Log>)).route("/both", get(of::<(Fixed, Log)>)).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -166,14 +166,14 @@ async fn a_rate_that_the_strategy_does_not_go_with_is_an_error_that_names_it() {
             }
         }
     }
-    // Nobody else is concerned, and nothing was charged.
+    // Other clients are not affected, and nothing was charged.
     assert_eq!(at(&server, "/", "ann", "65536/min").await.body, "65535");
     assert_eq!(at(&server, "/both", "ann", "5/min").await.body, "3");
     assert_eq!(traffik.limiter::<Fixed>("ann").peek().await.unwrap().tightest().remaining(), 99);
 }
 
 #[tokio::test]
-async fn what_was_charged_is_given_back_at_the_rate_of_its_request() {
+async fn refund_uses_the_rate_of_its_request() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Refusing>| async {}).route_layer(throttle_layer::<Planned>()))
@@ -195,7 +195,7 @@ throttle!(InTokenBucket, "token-bucket", "1/s", planned().strategy(TokenBucket::
 throttle!(InLeakyBucket, "leaky-bucket", "1/s", planned().strategy(LeakyBucket::new()));
 throttle!(InGcra, "gcra", "1/s", planned().strategy(Gcra::new().burst(5)));
 
-/// Uses up a plan of five in a minute, and then has another.
+/// Uses up a plan of five requests per minute, then changes the plan.
 async fn change<T: Throttle<Identity = DefaultIdentity>>() {
     for (other, at_once) in
         [("5/s", 0), ("5/hour", 0), ("5/day", 0), ("3/min", 0), ("1/20d", 0), ("8/min", 3), ("8/s", 3)]
@@ -208,7 +208,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
         }
         assert_eq!(at(&server, "/", "ann", "5/min").await.status, 429);
 
-        // A higher limit gives what it is higher by; but a burst has the size that it has, whatever the limit.
+        // A higher limit adds the difference. A burst keeps its size, whatever the limit.
         let at_once = if T::UID == "gcra" { 0 } else { at_once };
         for _ in 0..at_once {
             assert_eq!(at(&server, "/", "ann", other).await.status, 200, "{} {other}", T::UID);
@@ -216,9 +216,9 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
         let refused = at(&server, "/", "ann", other).await;
         assert_eq!(refused.status, 429, "{} {other}", T::UID);
         assert_eq!(at(&server, "/", "ann", "5/min").await.status, 429, "{} {other}", T::UID);
-        assert_eq!(at(&server, "/", "bob", "5/min").await.body, "4", "somebody else has all of his plan");
+        assert_eq!(at(&server, "/", "bob", "5/min").await.body, "4", "another client has its whole plan");
 
-        // Not for ever, though: he is told when.
+        // The refusal ends: it has a `Retry-After`.
         let wait = refused.retry_after().and_then(|wait| wait.parse().ok()).map(Duration::from_secs);
         assert!(wait.is_some_and(|wait| !wait.is_zero()), "{} {other}", T::UID);
         clock.advance(wait.unwrap_or_default());
@@ -227,7 +227,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>() {
 }
 
 #[tokio::test]
-async fn a_change_of_plan_is_no_fresh_start() {
+async fn change_of_plan_keeps_the_count() {
     change::<InFixedWindow>().await;
     change::<InSlidingWindow>().await;
     change::<InLog>().await;

@@ -1,4 +1,4 @@
-//! A refusal as it goes over the wire.
+//! The bytes of a refusal.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ retry-after: 12
 
 {"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Too Many Requests","status":429,"detail":"\"search:burst\" allows 5 requests per minute; try again in 12s","violated-policies":["search:burst"]}"#;
 
-/// A server on which the next request of ours is refused for 12 s, 18 minutes into the hour.
+/// Returns a server that refuses our next request for 12 s, 18 minutes into the hour.
 async fn refusing() -> Server {
     let (traffik, clock) = traffik();
     let app =
@@ -40,7 +40,7 @@ async fn refusing() -> Server {
 }
 
 #[tokio::test]
-async fn it_is_this_to_the_byte() {
+async fn refusal_has_exactly_these_bytes() {
     let server = refusing().await;
 
     let stream = server.open("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
@@ -55,7 +55,7 @@ async fn it_is_this_to_the_byte() {
 }
 
 #[tokio::test]
-async fn it_changes_nothing_and_comes_again_the_same() {
+async fn repeated_refusal_is_identical_and_charges_nothing() {
     let server = refusing().await;
 
     let first = server.get("/").await;
@@ -66,7 +66,7 @@ async fn it_changes_nothing_and_comes_again_the_same() {
 }
 
 #[tokio::test]
-async fn a_head_request_gets_it_without_the_body() {
+async fn head_request_gets_the_refusal_without_a_body() {
     let server = refusing().await;
 
     let reply = server.send(Request::head("/"), "").await;
@@ -76,7 +76,7 @@ async fn a_head_request_gets_it_without_the_body() {
 }
 
 #[tokio::test]
-async fn the_text_of_a_rejection_is_the_detail_of_the_response() {
+async fn display_of_a_rejection_is_the_detail_of_the_response() {
     let (traffik, _) = traffik();
     let handler = |permit: Result<Throttled<Sustained>, traffik::ThrottleRejection>| async move {
         permit.map_or_else(|rejection| rejection.to_string(), |_| "found".to_owned())

@@ -1,4 +1,4 @@
-//! What a rejection says of itself before it is a response.
+//! The status and text of a rejection before it becomes a response.
 
 use axum::{
     Router,
@@ -17,10 +17,10 @@ use super::{
 
 throttle!(Once, "rejections:once", "1/min");
 throttle!(Strict, "rejections:strict", "1/min", Settings::new().on_error(Raise));
-throttle!(ByUser, "rejections:by-user", "1/min", Settings::new().identity(nobody));
+throttle!(ByUser, "rejections:by-user", "1/min", Settings::new().identity(reject_all));
 throttle!(BySize, "rejections:by-size", "1/min", Settings::new().cost_of(|_| Err(StatusCode::LENGTH_REQUIRED)));
 
-fn nobody(_: &Parts) -> Result<Client, StatusCode> {
+fn reject_all(_: &Parts) -> Result<Client, StatusCode> {
     Err(StatusCode::UNAUTHORIZED)
 }
 
@@ -40,7 +40,7 @@ fn app(traffik: &Traffik) -> Router {
 }
 
 #[tokio::test]
-async fn every_rejection_has_a_status_and_a_text() {
+async fn rejection_of_each_kind_has_a_status_and_a_text() {
     let (traffik, _) = traffik();
     let server = Server::start(app(&traffik)).await;
     let body = async |path| server.get(path).await.body;

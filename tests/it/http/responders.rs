@@ -1,4 +1,4 @@
-//! Refusals in an app's own words.
+//! Refusals that an app's responder writes.
 
 use axum::{
     Router,
@@ -27,7 +27,7 @@ throttle!(
 throttle!(Patient, "patient", "1/hour", Settings::new().responder(|_: &Limited| Redirect::to("/pricing")));
 
 #[tokio::test]
-async fn the_apps_own_answers_with_the_fields_added() {
+async fn responder_of_the_app_answers_and_fields_are_added() {
     let (builder, _) = builder();
     let traffik = builder
         .responder(|limited: &Limited| {
@@ -48,7 +48,7 @@ async fn the_apps_own_answers_with_the_fields_added() {
 }
 
 #[tokio::test]
-async fn what_a_responder_set_stays_as_it_is() {
+async fn fields_set_by_a_responder_are_kept() {
     let (builder, _) = builder();
     let own = [
         (RETRY_AFTER.as_str(), "600"),
@@ -72,7 +72,7 @@ async fn what_a_responder_set_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_throttles_own_goes_before_the_apps() {
+async fn responder_of_a_throttle_precedes_the_one_of_the_app() {
     let (builder, _) = builder();
     let traffik = builder.responder(|_: &Limited| (StatusCode::TOO_MANY_REQUESTS, "the app's")).build().unwrap();
     let app = Router::new()
@@ -89,7 +89,7 @@ async fn a_throttles_own_goes_before_the_apps() {
 }
 
 #[tokio::test]
-async fn of_a_tuple_that_throttle_answers_which_refuses_longest() {
+async fn tuple_uses_the_responder_of_the_longest_refusal() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/both", get(|_: Throttled<(Polite, Patient)>| async {}))
@@ -118,7 +118,7 @@ impl Responder for OfBothKinds {
 }
 
 #[tokio::test]
-async fn a_responder_may_answer_for_a_lost_backend_too() {
+async fn responder_answers_for_an_unavailable_backend() {
     let backend = Unsteady::new(MemoryBackend::new("test"));
     let traffik = traffik::Traffik::builder(backend.clone()).responder(OfBothKinds).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<Plain>| async {})).layer(traffik.layer());

@@ -1,4 +1,4 @@
-//! When a refused client may come back.
+//! The `Retry-After` of refusals.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ throttle!(Hour, "hour", "2/hour");
 throttle!(Large, "large", "5/min", Settings::new().cost(6));
 
 #[tokio::test]
-async fn it_is_a_second_at_least() {
+async fn retry_after_is_at_least_a_second() {
     let (traffik, clock) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Half>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -34,7 +34,7 @@ async fn it_is_a_second_at_least() {
 }
 
 #[tokio::test]
-async fn it_is_rounded_up_so_that_a_client_who_waits_gets_in() {
+async fn retry_after_is_rounded_up_and_a_client_that_waits_is_admitted() {
     let (traffik, clock) = traffik();
     let app = Router::new().route("/", get(|_: Throttled<Minute>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -42,15 +42,15 @@ async fn it_is_rounded_up_so_that_a_client_who_waits_gets_in() {
     assert_eq!(server.get("/").await.status, 200);
 
     let refused = server.get("/").await;
-    assert_eq!(refused.retry_after(), Some("43"), "it is 42.000001 s");
+    assert_eq!(refused.retry_after(), Some("43"), "the wait is 42.000001 s");
     clock.advance(Duration::from_secs(42));
-    assert_eq!(server.get("/").await.status, 429, "truncated it would have been a lie");
+    assert_eq!(server.get("/").await.status, 429, "a truncated value would be too short");
     clock.advance(Duration::from_secs(1));
     assert_eq!(server.get("/").await.status, 200);
 }
 
 #[tokio::test]
-async fn it_is_the_longest_of_the_limits_that_refuse() {
+async fn retry_after_is_the_longest_wait_of_the_refusing_limits() {
     let (traffik, clock) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<(Minute, Hour)>| async {}))
@@ -60,7 +60,7 @@ async fn it_is_the_longest_of_the_limits_that_refuse() {
 
     assert_eq!(server.get("/").await.status, 200);
     let refused = server.get("/").await;
-    assert_eq!((refused.status, refused.retry_after()), (429, Some("60")), "only one of them refuses");
+    assert_eq!((refused.status, refused.retry_after()), (429, Some("60")), "only one limit refuses");
     assert_eq!(refused.problem("violated-policies"), json!(["minute"]));
 
     clock.advance(Duration::from_secs(60));
@@ -74,7 +74,7 @@ async fn it_is_the_longest_of_the_limits_that_refuse() {
 }
 
 #[tokio::test]
-async fn a_request_that_can_never_fit_is_told_so_and_not_to_come_back() {
+async fn request_above_the_limit_has_no_retry_after() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Large>| async {}))
@@ -89,7 +89,7 @@ async fn a_request_that_can_never_fit_is_told_so_and_not_to_come_back() {
 
     let _ = traffik.limiter::<Minute>(super::app::HERE).check().await.unwrap();
     let both = server.get("/both").await;
-    assert_eq!((both.status, both.retry_after()), (429, None), "that the other one opens in a minute is no help");
+    assert_eq!((both.status, both.retry_after()), (429, None), "the wait of the other limit does not help");
     assert_eq!(both.problem("violated-policies"), json!(["minute", "large"]));
     assert_eq!(both.problem("detail"), refused.problem("detail"));
 }

@@ -24,7 +24,7 @@ throttle!(Api, "rules:api", "100/min", Settings::new().rule(Rule::path("/api/**"
 
 async fn ok(_: Throttled<Api>) {}
 
-/// Whether the limit of `Api` was met, by the fields of the response.
+/// Returns whether the limit of `Api` was checked, by the fields of the response.
 async fn meets(server: &Server, path: &str) -> bool {
     let reply = server.get(path).await;
     assert_eq!(reply.status, 200, "{path}");
@@ -32,7 +32,7 @@ async fn meets(server: &Server, path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_path_is_the_one_that_was_sent_nested_or_not() {
+async fn rule_sees_the_sent_path_nested_or_not() {
     let (traffik, _) = traffik();
     let flat = Router::new()
         .route("/api/users", get(ok))
@@ -57,7 +57,7 @@ async fn a_path_is_the_one_that_was_sent_nested_or_not() {
 }
 
 #[tokio::test]
-async fn layers_see_the_same_path_within_a_nested_router_and_around_it() {
+async fn layers_inside_and_outside_a_nested_router_see_the_same_path() {
     let (traffik, _) = traffik();
     let inside = Router::new().route("/users", get(|| async {})).layer(throttle_layer::<Api>());
     let around = Router::new().route("/api/users", get(|| async {})).route("/users", get(|| async {}));
@@ -67,9 +67,9 @@ async fn layers_see_the_same_path_within_a_nested_router_and_around_it() {
     }
 }
 
-/// As a client writes a target that normalises its own URLs not at all.
+/// Sends a target as it stands, like a client that does not normalize URLs.
 #[tokio::test]
-async fn dots_over_the_wire_are_no_way_past() {
+async fn dot_segments_on_the_wire_do_not_bypass_a_rule() {
     let (traffik, _) = traffik();
     let server = Server::start(Router::new().fallback(ok).layer(traffik.layer())).await;
     for (target, meets) in [
@@ -88,9 +88,9 @@ async fn dots_over_the_wire_are_no_way_past() {
     }
 }
 
-/// Where routers meet routers: all of these are requests for something below `/api`, whoever answers them.
+/// All these requests are for paths below `/api`, whichever router answers them.
 #[tokio::test]
-async fn neither_fallbacks_nor_rewriting_within_nor_methods_are_a_way_past() {
+async fn fallbacks_rewrites_and_methods_do_not_bypass_a_rule() {
     let (traffik, _) = traffik();
     let service = Router::new().route("/users", any(ok)).fallback(ok);
     let rewritten = |mut request: Request| async move {
@@ -143,10 +143,10 @@ throttle!(
 );
 
 #[tokio::test]
-async fn a_throttle_that_does_not_apply_is_as_if_it_was_not_there() {
+async fn throttle_that_does_not_apply_has_no_effect() {
     let (traffik, _) = traffik();
     let handler = |permit: Throttled<Named>| async move { permit.tightest().is_counted().to_string() };
-    // Without an address, and without a backend that answers: neither is asked for.
+    // There is no address and no working backend: neither is used.
     let server = Server::start_without_peers(Router::new().route("/", any(handler)).layer(traffik.layer())).await;
     traffik.close().await.unwrap();
 
@@ -163,7 +163,7 @@ throttle!(Burst, "rules:burst", "5/min");
 throttle!(Writes, "rules:writes", "1/min", Settings::new().rule(Rule::methods([Method::POST])));
 
 #[tokio::test]
-async fn of_a_tuple_those_are_one_decision_that_apply() {
+async fn applicable_throttles_of_a_tuple_are_one_decision() {
     let (traffik, _) = traffik();
     let handler = |_: Throttled<(Burst, Writes)>| async {};
     let server = Server::start(Router::new().route("/", any(handler)).layer(traffik.layer())).await;
@@ -179,7 +179,7 @@ async fn of_a_tuple_those_are_one_decision_that_apply() {
 throttle!(Elsewhere, "rules:elsewhere", "5/min", Settings::new().rule(Rule::prefix("/a")));
 
 #[tokio::test]
-async fn rules_are_added_to_a_throttle_by_its_uid() {
+async fn rules_of_the_app_are_added_by_uid() {
     let (builder, _) = builder();
     let traffik = builder
         .rule("rules:elsewhere", Rule::methods([Method::POST]))
@@ -196,7 +196,7 @@ async fn rules_are_added_to_a_throttle_by_its_uid() {
 }
 
 #[test]
-fn a_uid_that_no_throttle_has_is_an_error_that_names_those_near() {
+fn unknown_uid_in_rules_is_an_error_that_suggests_similar_uids() {
     let build = |uid| {
         Traffik::builder(MemoryBackend::new("test"))
             .register::<(Elsewhere, Burst)>()
@@ -218,7 +218,7 @@ throttle!(NoMethods, "rules:none", "5/min", Settings::new().bypass(Bypass::metho
 throttle!(BadRegex, "rules:regex", "5/min", Settings::new().bypass(Bypass::regex("a)|(b")));
 
 #[test]
-fn what_is_wrong_with_rules_is_an_error_when_the_app_is_built() {
+fn wrong_rules_fail_the_build() {
     fn build<T: Throttle>() -> String {
         Traffik::builder(MemoryBackend::new("test")).register::<T>().build().unwrap_err().to_string()
     }
@@ -238,7 +238,7 @@ fn what_is_wrong_with_rules_is_an_error_when_the_app_is_built() {
 }
 
 #[tokio::test]
-async fn rules_that_are_wrong_let_nobody_in_where_the_app_was_not_built() {
+async fn wrong_rules_of_an_unregistered_throttle_reject_every_request() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/a", get(|_: Throttled<Bad>| async {}))
@@ -261,7 +261,7 @@ async fn is_slow(parts: &Parts) -> bool {
 }
 
 #[tokio::test]
-async fn an_async_function_may_wait() {
+async fn async_rule_function_may_wait() {
     let (traffik, _) = traffik();
     let app = Router::new().route(
         "/",
@@ -275,7 +275,7 @@ async fn an_async_function_may_wait() {
 }
 
 #[tokio::test]
-async fn a_policy_is_one_decision_by_rules_of_the_layer() {
+async fn policy_applies_the_rules_of_its_layer_in_one_decision() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let (traffik, _) = traffik();
@@ -291,7 +291,7 @@ async fn a_policy_is_one_decision_by_rules_of_the_layer() {
     let all = server.send(Request::post("/api/x"), "").await;
     assert_eq!(all.state(), Some(r#""rules:api";r=98;t=60, "rules:burst";r=2;t=60, "rules:writes";r=0;t=60"#));
     assert_eq!(server.send(Request::post("/api/x"), "").await.status, 429);
-    // What the refused decision was about is charged nothing.
+    // The refused decision charges nothing.
     assert_eq!(server.get("/api/x").await.state(), Some(r#""rules:api";r=97;t=60, "rules:burst";r=1;t=60"#));
 
     let upgrade = Request::get("/chat")

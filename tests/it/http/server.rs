@@ -1,4 +1,4 @@
-//! An app on a port of its own, and clients that tell all that came back.
+//! An app on its own port, and clients that return whole responses.
 #![expect(clippy::expect_used, reason = "a test whose server cannot be reached fails")]
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use traffik::test::RequestExt;
 
 use super::wire;
 
-/// An app that listens, with a client that keeps its connection.
+/// A listening app, with a client that keeps its connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -23,7 +23,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `app` as the documentation says: the server tells the peer's address.
+    /// Serves `app` as documented, with the peer's address.
     pub(crate) async fn start(app: Router) -> Self {
         let (listener, server) = Self::bind("127.0.0.1:0").await.expect("a port to listen on");
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -31,14 +31,14 @@ impl Server {
         server
     }
 
-    /// Serves `app` without telling it where requests come from.
+    /// Serves `app` without the peer's address.
     pub(crate) async fn start_without_peers(app: Router) -> Self {
         let (listener, server) = Self::bind("127.0.0.1:0").await.expect("a port to listen on");
         tokio::spawn(async move { axum::serve(listener, app).await });
         server
     }
 
-    /// Serves `app` on IPv6 and IPv4 at once, where the machine has IPv6. Its client comes by IPv4.
+    /// Serves `app` on both IPv6 and IPv4 if the machine has IPv6. Its client connects by IPv4.
     pub(crate) async fn start_on_both_stacks(app: Router) -> Option<Self> {
         let (listener, server) = Self::bind("[::]:0").await.ok()?;
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -52,12 +52,12 @@ impl Server {
         Ok((listener, Self { address, client: client(None) }))
     }
 
-    /// The same server with a connection of its own, which comes from `peer`.
+    /// Returns the same server with a new connection from `peer`.
     pub(crate) fn from(&self, peer: IpAddr) -> Self {
         Self { client: client(Some(peer)), ..*self }
     }
 
-    /// The same server with a connection of its own.
+    /// Returns the same server with a new connection.
     pub(crate) fn reconnected(&self) -> Self {
         Self { client: client(None), ..*self }
     }
@@ -75,7 +75,7 @@ impl Server {
         Reply::new(status, headers, response.text().await.expect("a body of text"))
     }
 
-    /// Opens a connection and sends `request` as it stands.
+    /// Opens a connection and sends `request` unchanged.
     pub(crate) async fn open(&self, request: &str) -> TcpStream {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
         stream.writable().await.expect("a connection that can be written to");
@@ -84,7 +84,7 @@ impl Server {
     }
 }
 
-/// All that comes until the server closes the connection.
+/// Reads until the server closes the connection.
 pub(crate) async fn read_to_end(stream: TcpStream) -> String {
     let (mut read, mut piece) = (Vec::new(), [0; 4096]);
     loop {
@@ -102,12 +102,12 @@ fn client(peer: Option<IpAddr>) -> reqwest::Client {
     client.local_address(peer).build().expect("a client")
 }
 
-/// Asks an app without a socket, as if from `peer` (an address with a port).
+/// Calls an app without a socket, as if from `peer` (an address with a port).
 pub(crate) async fn get_from(app: &Router, peer: &str, path: &'static str) -> Reply {
     send(app, Request::new(Body::empty()).with_peer(peer), path).await
 }
 
-/// Asks an app without a socket, and without an address.
+/// Calls an app without a socket and without an address.
 pub(crate) async fn get_from_nowhere(app: &Router, path: &'static str) -> Reply {
     send(app, Request::new(Body::empty()), path).await
 }
@@ -119,7 +119,7 @@ async fn send(app: &Router, mut request: Request<Body>, path: &'static str) -> R
     Reply::new(parts.status.as_u16(), parts.headers, String::from_utf8(body.into()).expect("a body of text"))
 }
 
-/// What came back. Its fields are known to be well formed.
+/// A response. Its fields are known to be well formed.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -134,7 +134,7 @@ impl Reply {
         reply
     }
 
-    /// The value of a header that is there at most once.
+    /// Returns the value of a header that occurs at most once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().expect("a value of text"));
@@ -142,22 +142,22 @@ impl Reply {
         value
     }
 
-    /// The `RateLimit-Policy` field.
+    /// Returns the `RateLimit-Policy` field.
     pub(crate) fn policy(&self) -> Option<&str> {
         self.header("ratelimit-policy")
     }
 
-    /// The `RateLimit` field.
+    /// Returns the `RateLimit` field.
     pub(crate) fn state(&self) -> Option<&str> {
         self.header("ratelimit")
     }
 
-    /// The `Retry-After` header.
+    /// Returns the `Retry-After` header.
     pub(crate) fn retry_after(&self) -> Option<&str> {
         self.header("retry-after")
     }
 
-    /// What the problem details say under `name`.
+    /// Returns the member `name` of the problem details.
     pub(crate) fn problem(&self, name: &str) -> serde_json::Value {
         let mut body: serde_json::Value = serde_json::from_str(&self.body).expect("a body of JSON");
         body.get_mut(name).map(serde_json::Value::take).unwrap_or_default()

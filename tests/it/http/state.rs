@@ -1,4 +1,4 @@
-//! Throttles in apps that have state.
+//! Throttles in apps with state.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
     server::{Reply, Server},
 };
 
-/// Whom each API key belongs to.
+/// The tenant of each API key.
 #[derive(Clone)]
 struct Tenants(Arc<HashMap<&'static str, u64>>);
 
@@ -66,7 +66,7 @@ async fn by_key(server: &Server, path: &str, key: &'static str) -> Reply {
 }
 
 #[tokio::test]
-async fn the_identity_may_need_the_state() {
+async fn identity_extractor_reads_the_state() {
     let (traffik, _) = traffik();
     let handler = |_: Throttled<(PerTenant, PerAddress)>, State(state): State<AppState>| async move { state.greeting };
     let app = Router::new().route("/", get(handler)).with_state(state()).layer(traffik.layer());
@@ -85,7 +85,7 @@ async fn the_identity_may_need_the_state() {
 }
 
 #[tokio::test]
-async fn a_layer_gets_the_state_from_axum() {
+async fn layer_with_a_state_identity_gets_the_state() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|permit: Throttled<PerTenant>| async move { permit.tightest().remaining().to_string() }))
@@ -101,7 +101,7 @@ async fn a_layer_gets_the_state_from_axum() {
 }
 
 #[tokio::test]
-async fn throttles_that_need_no_state_go_anywhere_in_a_router_that_has_some() {
+async fn stateless_throttles_work_in_a_router_with_state() {
     let (traffik, _) = traffik();
     let module = || -> Router<AppState> {
         Router::new()

@@ -1,4 +1,4 @@
-//! A tuple is one decision.
+//! Checks that a tuple is one decision.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ throttle!(Thirteen, "thirteen", "9/min");
 throttle!(Fourteen, "fourteen", "9/min");
 
 #[tokio::test]
-async fn both_are_charged_or_neither_is() {
+async fn tuple_charges_both_limits_or_neither() {
     let (traffik, clock) = traffik();
     let handler = |permit: Throttled<(Burst, Sustained)>| async move {
         let [burst, sustained] = [permit.of::<Burst>().unwrap(), permit.of::<Sustained>().unwrap()];
@@ -57,7 +57,7 @@ async fn both_are_charged_or_neither_is() {
 }
 
 #[tokio::test]
-async fn sixteen_are_one_decision_too() {
+async fn tuple_of_sixteen_is_one_decision() {
     type All = (
         Burst,
         Sustained,
@@ -92,7 +92,7 @@ async fn sixteen_are_one_decision_too() {
 }
 
 #[tokio::test]
-async fn a_throttle_shares_its_limit_with_itself_in_any_tuple() {
+async fn throttle_has_one_limit_in_all_tuples() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/alone", get(|_: Throttled<Burst>| async {}))

@@ -1,4 +1,4 @@
-//! An app that keeps some limits in another backend than its own.
+//! An app with an additional backend for some limits.
 
 use axum::{Router, routing::get};
 use traffik::{
@@ -18,7 +18,7 @@ throttle!(Local, "local", "9/min", Settings::new().backend("local"));
 throttle!(Narrow, "narrow", "1/min", Settings::new().backend("local"));
 throttle!(Elsewhere, "elsewhere", "9/min", Settings::new().backend("elsewhere"));
 
-/// A handle, its own store and the other, which goes by another clock.
+/// Returns a handle, its own store, and the additional store, which has another clock.
 fn app() -> Result<(Traffik, Unsteady, Unsteady), ConfigError> {
     let store = || Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
     let (own, local) = (store(), store());
@@ -34,7 +34,7 @@ async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
 }
 
 #[tokio::test]
-async fn arguments_and_layers_are_counted_where_they_are_kept() {
+async fn arguments_and_layers_are_counted_in_their_own_backends() {
     let (traffik, own, local) = app().unwrap();
     let inner = Router::new().route("/", get(|_: Throttled<Own>, _: Throttled<(Local, Narrow)>| async {}));
     let server = Server::start(inner.layer(throttle_layer::<OwnToo>()).layer(traffik.layer())).await;
@@ -46,7 +46,7 @@ async fn arguments_and_layers_are_counted_where_they_are_kept() {
 }
 
 #[tokio::test]
-async fn a_refusal_gives_back_to_each_backend_what_it_was_charged_there() {
+async fn refusal_refunds_each_backend_its_own_charges() {
     let (traffik, ..) = app().unwrap();
     let handler = |_: Throttled<Own>, _: Throttled<Local>, _: Throttled<OwnToo>, _: Throttled<Narrow>| async {};
     let app = Router::new().route("/", get(handler)).layer(traffik.layer());
@@ -63,7 +63,7 @@ async fn a_refusal_gives_back_to_each_backend_what_it_was_charged_there() {
 }
 
 #[tokio::test]
-async fn where_one_backend_takes_nothing_back_the_other_does() {
+async fn failed_refund_in_one_backend_does_not_stop_the_other() {
     for broken in ["own", "local"] {
         let (traffik, own, local) = app().unwrap();
         let handler = |_: Throttled<Own>, _: Throttled<Local>, _: Throttled<Narrow>| async {};
@@ -82,7 +82,7 @@ async fn where_one_backend_takes_nothing_back_the_other_does() {
 }
 
 #[tokio::test]
-async fn a_backend_that_fails_takes_no_other_limit_with_it() {
+async fn failed_backend_does_not_affect_limits_in_the_other() {
     let (traffik, own, local) = app().unwrap();
     let routes = Router::new()
         .route("/own", get(|_: Throttled<Own>| async {}))
@@ -98,7 +98,7 @@ async fn a_backend_that_fails_takes_no_other_limit_with_it() {
 }
 
 #[tokio::test]
-async fn a_tuple_across_backends_is_a_500_that_names_both_and_charges_neither() {
+async fn tuple_across_backends_is_a_500_that_names_both_and_charges_none() {
     let (traffik, own, local) = app().unwrap();
     let caught = |permit: Result<Throttled<(Local, Own)>, ThrottleRejection>| async move {
         matches!(permit, Err(ThrottleRejection::Misconfigured(_))).to_string()
@@ -121,7 +121,7 @@ async fn a_tuple_across_backends_is_a_500_that_names_both_and_charges_neither() 
 }
 
 #[tokio::test]
-async fn a_backend_that_the_app_lacks_is_a_500_that_says_how_to_add_it() {
+async fn missing_backend_is_a_500_that_names_the_fix() {
     let (traffik, ..) = app().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<Elsewhere>| async {})).layer(traffik.layer());
     let reply = Server::start(app).await.get("/").await;
@@ -130,7 +130,7 @@ async fn a_backend_that_the_app_lacks_is_a_500_that_says_how_to_add_it() {
 }
 
 #[tokio::test]
-async fn two_handles_in_one_request_get_back_what_each_was_charged() {
+async fn two_handles_in_one_request_are_refunded_separately() {
     let ((outer, ..), (inner, ..)) = (app().unwrap(), app().unwrap());
     let handler = |_: Throttled<Own>, _: Throttled<Narrow>| async {};
     let routes = Router::new().route("/", get(handler)).layer(inner.layer());

@@ -1,4 +1,4 @@
-//! A backend that gives no answer.
+//! A backend that does not answer.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn unsteady() -> (Unsteady, Traffik, ManualClock) {
 }
 
 #[tokio::test]
-async fn a_backend_that_fails_is_a_503_that_tells_nothing_of_it() {
+async fn failed_backend_is_a_503_without_details() {
     let (backend, traffik, _) = unsteady();
     let app = Router::new()
         .route("/", get(|_: Throttled<(Search, Site)>| async {}))
@@ -39,7 +39,7 @@ async fn a_backend_that_fails_is_a_503_that_tells_nothing_of_it() {
     assert_eq!((reply.status, reply.retry_after()), (503, Some("1")));
     assert_eq!(reply.header("content-type"), Some("application/problem+json"));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
-    assert_eq!((reply.policy(), reply.state()), (None, None), "nobody knows how the client stands");
+    assert_eq!((reply.policy(), reply.state()), (None, None), "the limit status is unknown");
     let body = json!({
         "type": REDUCED,
         "title": "Service Unavailable",
@@ -48,14 +48,14 @@ async fn a_backend_that_fails_is_a_503_that_tells_nothing_of_it() {
         "violated-policies": ["search", "site"],
     });
     assert_eq!(serde_json::from_str::<serde_json::Value>(&reply.body).unwrap(), body);
-    assert_eq!(server.get("/health").await.status, 200, "what is not throttled does not need the backend");
+    assert_eq!(server.get("/health").await.status, 200, "an unthrottled route does not need the backend");
 
     backend.answers();
     assert_eq!(server.get("/").await.state(), Some(r#""search";r=4;t=60, "site";r=99;t=3600"#));
 }
 
 #[tokio::test]
-async fn a_backend_that_hangs_is_waited_for_as_long_as_the_timeout_says() {
+async fn hanging_backend_is_a_503_after_the_timeout() {
     let (backend, _, clock) = unsteady();
     let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_millis(50)).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
@@ -77,7 +77,7 @@ async fn a_backend_that_hangs_is_waited_for_as_long_as_the_timeout_says() {
 }
 
 #[tokio::test]
-async fn a_handler_may_do_without_the_limit() {
+async fn handler_may_continue_without_a_decision() {
     let (backend, traffik, _) = unsteady();
     let handler = |permit: Result<Throttled<Search>, ThrottleRejection>| async {
         match permit {
@@ -97,7 +97,7 @@ async fn a_handler_may_do_without_the_limit() {
 }
 
 #[tokio::test]
-async fn what_was_charged_before_is_given_back_if_the_backend_still_can() {
+async fn earlier_charges_are_refunded_if_the_backend_still_answers() {
     let (backend, traffik, clock) = unsteady();
     let hang = {
         let backend = backend.clone();
@@ -124,7 +124,7 @@ async fn what_was_charged_before_is_given_back_if_the_backend_still_can() {
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_leaves_a_refusal_that_tells_of_the_charge() {
+async fn failed_refund_leaves_a_refusal_that_reports_the_charge() {
     let (backend, traffik, clock) = unsteady();
     let app = Router::new().route("/", get(|_: Throttled<Site>, _: Throttled<Search>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -147,7 +147,7 @@ async fn a_refund_that_fails_leaves_a_refusal_that_tells_of_the_charge() {
 }
 
 #[tokio::test]
-async fn after_close_a_throttled_request_is_a_503() {
+async fn throttled_request_after_close_is_a_503() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/", get(|_: Throttled<Search>| async {}))

@@ -1,4 +1,4 @@
-//! What is found to be set up wrong: it is named, told once, and can be silenced.
+//! Misconfiguration warnings: each is named, logged once, and can be disabled.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn app(traffik: &Traffik) -> Router {
         .layer(traffik.layer())
 }
 
-/// How often a warning was told by all that was done.
+/// Returns how often a warning was logged.
 fn told(log: &Log, warning: Warning) -> usize {
     let text = log.text();
     let lines = text.lines().filter(|line| line.contains(&format!("warning=\"{warning}\"")));
@@ -64,14 +64,14 @@ const HEADERS: [ForwardedHeader; 5] = [
 ];
 
 #[tokio::test]
-async fn a_header_of_proxies_from_a_peer_that_is_none_is_told_once() {
+async fn forwarding_header_from_an_untrusted_peer_is_warned_of_once() {
     for header in HEADERS {
         let (log, _guard) = Log::begin();
         let server = server(|app| app).await;
         for _ in 0..10 {
             assert_eq!(send(&server, "/others", &header).await, 200);
         }
-        assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 0, "the address names nobody there");
+        assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 0, "the address does not identify the client here");
         for _ in 0..300 {
             assert_eq!(send(&server, "/", &header).await, 200);
         }
@@ -83,7 +83,7 @@ async fn a_header_of_proxies_from_a_peer_that_is_none_is_told_once() {
 }
 
 #[tokio::test]
-async fn it_is_found_though_the_first_requests_have_none() {
+async fn forwarding_header_after_requests_without_one_is_warned_of() {
     let (log, _guard) = Log::begin();
     let server = server(|app| app).await;
     for _ in 0..100 {
@@ -96,7 +96,7 @@ async fn it_is_found_though_the_first_requests_have_none() {
 }
 
 #[tokio::test]
-async fn it_is_not_told_of_a_proxy_that_is_trusted_nor_where_it_is_silenced() {
+async fn forwarding_header_of_a_trusted_proxy_or_disabled_is_not_warned_of() {
     let (log, _guard) = Log::begin();
     let trusting = server(|app| app.client_ip(ClientIp::behind([HERE]).unwrap())).await;
     let silenced = server(|app| app.silence(Warning::UntrustedForwardingHeader)).await;
@@ -104,11 +104,11 @@ async fn it_is_not_told_of_a_proxy_that_is_trusted_nor_where_it_is_silenced() {
         assert_eq!([send(&trusting, "/", &header).await, send(&silenced, "/", &header).await], [200, 200]);
     }
     assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 0);
-    // A client who comes past the proxies, or the wrong network.
+    // A client that bypasses the proxies, or a wrong network.
     let wrong = server(|app| app.client_ip(ClientIp::behind(["10.0.0.0/8"]).unwrap())).await;
     assert_eq!(send(&wrong, "/", &ForwardedHeader::XForwardedFor).await, 200);
     assert_eq!(told(&log, Warning::UntrustedForwardingHeader), 1);
-    // And one by the header that the app has chosen.
+    // A client with the header that the app has configured.
     let other = ForwardedHeader::Other(axum::http::HeaderName::from_static("fly-client-ip"));
     let chosen = ClientIp::behind(["10.0.0.0/8"]).unwrap().header(other.clone());
     assert_eq!(send(&server(|app| app.client_ip(chosen)).await, "/", &other).await, 200);
@@ -116,7 +116,7 @@ async fn it_is_not_told_of_a_proxy_that_is_trusted_nor_where_it_is_silenced() {
 }
 
 #[tokio::test]
-async fn trust_in_every_address_is_told_when_it_is_given() {
+async fn trusting_every_address_is_warned_of_at_build() {
     let (log, _guard) = Log::begin();
     let build = |settings: fn(TraffikBuilder) -> TraffikBuilder| settings(builder().0).build().unwrap();
     build(|app| app.client_ip(ClientIp::behind(["10.0.0.0/8", "2001:db8::/32"]).unwrap()));
@@ -133,7 +133,7 @@ async fn trust_in_every_address_is_told_when_it_is_given() {
 }
 
 #[tokio::test]
-async fn a_limit_of_a_layer_and_a_handler_under_two_uids_is_told_once() {
+async fn one_limit_under_two_uids_is_warned_of_once() {
     let (log, _guard) = Log::begin();
     let (builder, _) = builder();
     let traffik = builder.build().unwrap();
@@ -167,7 +167,7 @@ async fn a_limit_of_a_layer_and_a_handler_under_two_uids_is_told_once() {
 }
 
 #[tokio::test]
-async fn requests_from_nowhere_are_told_once_a_second_and_refused_each() {
+async fn missing_peer_address_is_warned_of_once_a_second() {
     let (log, _guard) = Log::begin();
     let (builder, clock) = builder();
     let known = app(&builder.build().unwrap());
@@ -194,7 +194,7 @@ async fn requests_from_nowhere_are_told_once_a_second_and_refused_each() {
 }
 
 #[tokio::test]
-async fn a_cost_that_never_fits_is_told_once() {
+async fn cost_above_the_limit_is_warned_of_once() {
     let (log, _guard) = Log::begin();
     let silenced = builder().0.silence(Warning::CostNeverFits).register::<TooDear>().build().unwrap();
     assert!(!admits::<TooDear>(&silenced, "alice").await.unwrap());
@@ -206,7 +206,7 @@ async fn a_cost_that_never_fits_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_full_is_told_as_often_as_its_losses_double() {
+async fn full_store_is_warned_of_each_time_its_evictions_double() {
     let (log, _guard) = Log::begin();
     let full = || MemoryBackend::builder("test").max_entries(16);
     for (builder, times) in [(full().silence(Warning::MemoryFull), 0), (full(), 8)] {
@@ -221,7 +221,7 @@ async fn a_store_that_is_full_is_told_as_often_as_its_losses_double() {
 }
 
 #[test]
-fn the_guide_has_a_section_and_a_row_for_each_and_for_no_other() {
+fn guide_has_a_section_and_a_row_for_each_warning() {
     let page = include_str!("../../../docs/warnings.md");
     let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let names: Vec<_> = Warning::ALL.iter().map(|warning| warning.name()).collect();
@@ -233,7 +233,7 @@ fn the_guide_has_a_section_and_a_row_for_each_and_for_no_other() {
         assert!(page.contains(&format!("| [`{name}`](#{name}) |")), "{name}");
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
     }
-    // Logs are searched for them, and filters written: they stay as they are.
+    // Users search logs for these names and write filters, so the names must not change.
     let known = [
         "untrusted-forwarding-header",
         "trusts-everyone",

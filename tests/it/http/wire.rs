@@ -1,4 +1,4 @@
-//! The RateLimit fields as a client reads them that knows structured fields (RFC 9651).
+//! The RateLimit fields as read by a client with structured fields (RFC 9651).
 #![expect(clippy::expect_used, clippy::panic, reason = "a field that cannot be read fails the test")]
 
 use sfv::{BareItem, List, ListEntry, Parser};
@@ -17,7 +17,7 @@ impl Item {
     }
 }
 
-/// Reads a field, whose items are strings with integers as parameters.
+/// Parses a field whose items are strings with integer parameters.
 pub(super) fn read(field: &str) -> Vec<Item> {
     let list: List = Parser::new(field).parse().unwrap_or_else(|error| panic!("{field:?}: {error}"));
     list.into_iter().map(|entry| item(entry, field)).collect()
@@ -31,7 +31,8 @@ fn item(entry: ListEntry, field: &str) -> Item {
     Item { uid, parameters }
 }
 
-/// Both fields are there or neither is, and each can be read. They name the same limits, each once.
+/// Checks that both fields are present or neither is, that each can be parsed, and that they name the same limits, each
+/// once.
 pub(super) fn check(policy: Option<&str>, state: Option<&str>) {
     let uids = |field: &str| read(field).into_iter().map(|item| item.uid).collect::<Vec<_>>();
     let (policies, states) = (policy.map(uids), state.map(uids));

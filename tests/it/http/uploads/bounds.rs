@@ -1,4 +1,4 @@
-//! How much of what is turned away is read, and for how long.
+//! Bounds of draining rejected uploads: bytes, time and number.
 #![expect(clippy::expect_used, reason = "a test without its server fails")]
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::http::{
     server::Server,
 };
 
-/// A server that turns every upload away.
+/// Returns a server that rejects every upload.
 async fn refusing(builder: TraffikBuilder) -> Server {
     let traffik = builder.build().expect("a handle");
     let server = Server::start(uploads().layer(traffik.layer())).await;
@@ -23,7 +23,7 @@ async fn refusing(builder: TraffikBuilder) -> Server {
     server
 }
 
-/// Lets everything run that can.
+/// Lets every task run that can.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -31,7 +31,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn the_response_does_not_wait_for_the_body() {
+async fn response_does_not_wait_for_the_body() {
     let server = refusing(builder().0).await;
 
     for framing in FRAMINGS {
@@ -40,13 +40,13 @@ async fn the_response_does_not_wait_for_the_body() {
             client.announce(path, framing, 8 * MIB, "").await.unwrap();
             assert_eq!(client.read().await.unwrap().status, 429, "{path}");
             client.write(framing, 8 * MIB).await.unwrap();
-            assert_eq!(client.upload(path, framing, MIB).await.unwrap().status, 429, "the connection goes on");
+            assert_eq!(client.upload(path, framing, MIB).await.unwrap().status, 429, "the connection stays open");
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_longer_than_the_bound_ends_with_the_connection() {
+async fn upload_beyond_the_bound_closes_the_connection() {
     let server = refusing(builder().0.drain_limit(MIB as u64)).await;
 
     for framing in FRAMINGS {
@@ -54,14 +54,14 @@ async fn what_is_longer_than_the_bound_ends_with_the_connection() {
             let mut client = Client::connect(&server).await.unwrap();
             client.announce(path, framing, 256 * MIB, "").await.unwrap();
             assert_eq!(client.read().await.unwrap().status, 429);
-            // More than the machine itself takes in, which stands for the rest.
+            // More than the buffers of the machine hold, which hide the rest.
             assert!(client.write(framing, 256 * MIB).await.is_err(), "{path}, {framing:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_holds_its_connection_for_as_long_as_the_bound() {
+async fn trickling_body_holds_its_connection_until_the_time_bound() {
     let (builder, clock) = builder();
     let server = refusing(builder.drain_timeout(Duration::from_secs(5))).await;
 
@@ -71,7 +71,7 @@ async fn a_body_that_trickles_holds_its_connection_for_as_long_as_the_bound() {
             client.announce(path, framing, 8 * MIB, "").await.unwrap();
             assert_eq!(client.read().await.unwrap().status, 429);
             let closed = tokio::spawn(async move { client.closed().await });
-            // The time runs from when the draining begins, which is about now.
+            // The time runs from the start of draining, which is about now.
             settle().await;
             clock.advance(Duration::from_millis(4999));
             settle().await;
@@ -86,7 +86,7 @@ async fn a_body_that_trickles_holds_its_connection_for_as_long_as_the_bound() {
 }
 
 #[tokio::test]
-async fn only_so_many_are_read_at_once() {
+async fn concurrent_drains_are_bounded() {
     let server = refusing(builder().0.drains_at_once(2)).await;
     let begin = async || {
         let mut client = Client::connect(&server).await.expect("a connection");
@@ -99,12 +99,12 @@ async fn only_so_many_are_read_at_once() {
     begin().await.closed().await;
     first.write(Framing::ContentLength, 8 * MIB).await.unwrap();
     drop(second);
-    // Once the server has noticed, there is room again.
+    // There is room again once the server notices.
     while begin().await.write(Framing::ContentLength, 8 * MIB).await.is_err() {}
 }
 
 #[tokio::test]
-async fn with_a_bound_of_nothing_nothing_is_read() {
+async fn bound_of_zero_reads_nothing() {
     let off: [fn(TraffikBuilder) -> TraffikBuilder; 3] = [
         |builder| builder.drain_limit(0),
         |builder| builder.drain_timeout(Duration::ZERO),

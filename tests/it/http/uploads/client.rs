@@ -1,4 +1,4 @@
-//! A client of HTTP/1.1 that does one thing at a time, so that tests can choose when.
+//! An HTTP/1.1 client that takes one step at a time, at the time that a test chooses.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::http::server::Server;
 
-/// How a request says how long its body is.
+/// How a request declares the length of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     ContentLength,
@@ -28,14 +28,14 @@ impl Client {
         Ok(Self { stream: BufStream::new(TcpStream::connect(server.address).await?) })
     }
 
-    /// Writes all of an upload, and looks for the response only then, as many clients do.
+    /// Writes a whole upload and reads the response only then, like many clients.
     pub(super) async fn upload(&mut self, path: &str, framing: Framing, length: usize) -> io::Result<Response> {
         self.announce(path, framing, length, "").await?;
         self.write(framing, length).await?;
         self.read().await
     }
 
-    /// Writes all that comes before the body; `fields` are lines of their own.
+    /// Writes everything before the body; `fields` are separate lines.
     pub(super) async fn announce(
         &mut self,
         path: &str,
@@ -74,7 +74,7 @@ impl Client {
         self.stream.flush().await
     }
 
-    /// Reads a response that says how long it is.
+    /// Reads a response with a known length.
     pub(super) async fn read(&mut self) -> io::Result<Response> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -89,15 +89,15 @@ impl Client {
         Ok(Response { status, body: String::from_utf8(body).map_err(io::Error::other)? })
     }
 
-    /// Waits until the server has closed the connection.
+    /// Waits until the server closes the connection.
     pub(super) async fn closed(&mut self) {
         let mut rest = Vec::new();
         let end = self.stream.read_to_end(&mut rest).await;
-        assert_eq!((rest.len(), end.unwrap_or_default()), (0, 0), "nothing comes after the response");
+        assert_eq!((rest.len(), end.unwrap_or_default()), (0, 0), "no bytes follow the response");
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,

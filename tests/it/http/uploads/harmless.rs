@@ -1,4 +1,4 @@
-//! What stays as it is.
+//! Requests and bodies that draining does not affect.
 
 use std::task::{Context, Poll, Waker};
 
@@ -30,7 +30,7 @@ throttle!(Open, "open", "1000/min");
 const EXPECTS: &str = "expect: 100-continue\r\n";
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_refused_without_being_asked_for_the_body() {
+async fn expect_continue_over_the_limit_is_refused_without_a_100() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
     let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
@@ -39,14 +39,14 @@ async fn a_client_that_asks_first_is_refused_without_being_asked_for_the_body() 
         for path in PATHS {
             let mut client = Client::connect(&server).await.unwrap();
             client.announce(path, framing, 8 * MIB, EXPECTS).await.unwrap();
-            assert_eq!(client.read().await.unwrap().status, 429, "no 100 comes before it");
+            assert_eq!(client.read().await.unwrap().status, 429, "no 100 precedes the refusal");
             client.closed().await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_asked_for_the_body_where_there_is_room() {
+async fn expect_continue_below_the_limit_gets_a_100() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
 
@@ -58,7 +58,7 @@ async fn a_client_that_asks_first_is_asked_for_the_body_where_there_is_room() {
 }
 
 #[tokio::test]
-async fn http_2_ends_the_stream_and_goes_on() {
+async fn refused_http_2_upload_ends_its_stream_only() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
     let client = Client2::builder(TokioExecutor::new()).http2_only(true).build_http();
@@ -79,12 +79,12 @@ async fn http_2_ends_the_stream_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_body_that_a_handler_does_not_want_is_not_read_for_it() {
+async fn body_ignored_by_a_handler_is_not_drained() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/ignored", post(|_: Throttled<Open>| async { "no, thanks" }))
         .route("/422", post(|_: Throttled<Open>| async { (StatusCode::UNPROCESSABLE_ENTITY, "no") }))
-        // Not even where it calls itself a refusal.
+        // Not drained even if the handler's response is a 429.
         .route("/429", post(|_: Throttled<Open>| async { (StatusCode::TOO_MANY_REQUESTS, "no") }))
         .layer(traffik.layer());
     let server = Server::start(app).await;
@@ -98,7 +98,7 @@ async fn a_body_that_a_handler_does_not_want_is_not_read_for_it() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_too_long_are_still_that() {
+async fn body_limit_still_applies() {
     let (traffik, _) = traffik();
     let length = post(|_: Throttled<Open>, body: Bytes| async move { body.len().to_string() });
     let outside = Router::new()
@@ -125,7 +125,7 @@ async fn bodies_that_are_too_long_are_still_that() {
 }
 
 #[tokio::test]
-async fn a_service_of_any_body_can_have_the_layer() {
+async fn layer_accepts_a_service_with_any_body_type() {
     let (traffik, _) = traffik();
     let service = traffik.layer().layer(service_fn(async |request: Request<Full<Bytes>>| {
         let body = request.into_body().collect().await?.to_bytes();
@@ -135,16 +135,18 @@ async fn a_service_of_any_body_can_have_the_layer() {
     assert_eq!(response.into_body(), 6);
 }
 
-/// As without a server: nothing is there that could drain.
+/// Without a server there is nothing to drain on.
 #[test]
-fn nothing_is_drained_where_no_runtime_is() {
+fn request_without_a_runtime_drains_nothing() {
     let (traffik, _) = traffik();
     let app = uploads().layer(traffik.layer());
     let mut cx = Context::from_waker(Waker::noop());
     for status in [200, 429, 429] {
         let request = Request::post("/layer").body(Body::from("a body")).unwrap().with_peer("127.0.0.1:1");
         let mut response = Box::pin(app.clone().oneshot(request));
-        let Poll::Ready(response) = response.as_mut().poll(&mut cx) else { panic!("it waits") };
+        let Poll::Ready(response) = response.as_mut().poll(&mut cx) else {
+            panic!("the response is not ready on the first poll")
+        };
         assert_eq!(response.unwrap().status(), status);
     }
 }

@@ -1,4 +1,4 @@
-//! Uploads that are turned away: a client that is still writing gets to read why.
+//! Rejected uploads: a client that is still writing can read the response.
 
 mod bounds;
 mod client;
@@ -25,7 +25,7 @@ async fn inner(body: Bytes) -> String {
     body.len().to_string()
 }
 
-/// Routes that meet the limit in every way there is.
+/// Routes with each way to check the limit.
 const PATHS: [&str; 4] = ["/attribute", "/extractor", "/layer", "/from-extractor"];
 
 fn uploads() -> Router {

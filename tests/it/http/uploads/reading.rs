@@ -1,4 +1,4 @@
-//! Who gets to read what turned the upload away.
+//! Rejected uploads whose clients can read the response.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ throttle!(
     Settings::new().identity(|_| Err::<traffik::Client, _>((StatusCode::UNAUTHORIZED, "who are you?")))
 );
 
-/// The status and how the body begins of what a client reads that wrote 8 MiB first.
+/// Returns the status and the beginning of the body that a client reads after it wrote 8 MiB.
 async fn upload(server: &Server, path: &str, framing: Framing) -> (u16, String) {
     let upload = async { Client::connect(server).await?.upload(path, framing, 8 * MIB).await };
     match upload.await {
@@ -40,7 +40,7 @@ async fn upload(server: &Server, path: &str, framing: Framing) -> (u16, String) 
 }
 
 #[tokio::test]
-async fn whoever_is_over_the_limit_wherever_it_is_met() {
+async fn upload_over_the_limit_gets_its_response_from_any_check() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
 
@@ -57,9 +57,9 @@ async fn whoever_is_over_the_limit_wherever_it_is_met() {
 }
 
 #[tokio::test]
-async fn the_same_connection_goes_on_afterwards() {
+async fn connection_of_a_refused_upload_can_be_reused() {
     let (builder, clock) = builder();
-    // The clock moves on before the last of what was refused is drained.
+    // The clock advances before the refused upload is drained.
     let traffik = builder.drain_timeout(Duration::from_secs(3600)).build().unwrap();
     let server = Server::start(uploads().layer(traffik.layer())).await;
     let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
@@ -75,7 +75,7 @@ async fn the_same_connection_goes_on_afterwards() {
 }
 
 #[tokio::test]
-async fn with_the_handle_as_an_extension_those_that_a_layer_turns_away() {
+async fn upload_refused_by_a_layer_under_an_extension_gets_its_response() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(Extension(traffik.clone()))).await;
     let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
@@ -86,7 +86,7 @@ async fn with_the_handle_as_an_extension_those_that_a_layer_turns_away() {
 }
 
 #[tokio::test]
-async fn whoever_is_turned_away_for_another_reason() {
+async fn upload_rejected_for_another_reason_gets_its_response() {
     let (traffik, _) = traffik();
     let app = Router::new()
         .route("/users", post(|_: Throttled<OfUsers>| async {}))
@@ -107,7 +107,7 @@ async fn whoever_is_turned_away_for_another_reason() {
     }
 }
 
-/// Reads a piece of the body, and hands on the rest.
+/// Reads a piece of the body and passes on the rest.
 async fn looks_at_the_start(mut request: Request, next: Next) -> Response {
     let first = request.body_mut().frame().await;
     assert!(matches!(first, Some(Ok(frame)) if frame.is_data()));
@@ -115,7 +115,7 @@ async fn looks_at_the_start(mut request: Request, next: Next) -> Response {
 }
 
 #[tokio::test]
-async fn a_body_that_was_begun_is_read_to_its_end() {
+async fn partly_read_body_is_drained() {
     let (traffik, _) = traffik();
     let app = uploads().layer(from_fn(looks_at_the_start)).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -129,7 +129,7 @@ async fn a_body_that_was_begun_is_read_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_many_at_once() {
+async fn concurrent_refused_uploads_all_get_their_responses() {
     let (traffik, _) = traffik();
     let server = Server::start(uploads().layer(traffik.layer())).await;
     let _ = traffik.limiter::<Uploads>(HERE).check().await.unwrap();
