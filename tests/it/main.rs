@@ -1,7 +1,7 @@
-//! Everything that a user sees, through the public API.
+//! Tests of the public API.
 //!
-//! Where the environment variable `TRAFFIK_LONG` is set, what is tried at random is tried a hundred times as often and
-//! more. That takes minutes, and less with `--release`.
+//! With the environment variable `TRAFFIK_LONG`, random tests run a hundred times as many cases or more. That takes
+//! minutes, and less with `--release`.
 
 #[macro_use]
 mod throttles;

@@ -1,11 +1,11 @@
-//! What the strategies mean, written down slowly.
+//! Slow reference models of the strategies.
 //!
-//! Every charge is remembered with its time, fractions are compared exactly, and numbers and times are found by search
-//! over the one question of whether a cost fits. It shares neither code nor formulas with traffik.
+//! Each charge is stored with its time, fractions are compared exactly, and numbers and times are searched with a
+//! single test of whether a cost fits. The models share neither code nor formulas with traffik.
 
 use std::time::Duration;
 
-/// What a client is told of a hit.
+/// The expected result of a hit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) admitted: bool,
@@ -16,12 +16,12 @@ pub(crate) struct Answer {
     pub(crate) is_never_possible: bool,
 }
 
-/// What a strategy means. Time is in microseconds, and a cost that fits goes on fitting while nothing is charged.
+/// The definition of a strategy. Time is in microseconds. A cost that fits keeps fitting while nothing is charged.
 pub(crate) trait Model {
-    /// The highest cost that ever fits.
+    /// Returns the highest cost that can ever fit.
     fn capacity(&self) -> u64;
 
-    /// Whether `cost` fits at `at`.
+    /// Returns whether `cost` fits at `at`.
     fn fits(&self, cost: u64, at: u64) -> bool;
 
     /// Charges `cost`, which fits.
@@ -37,7 +37,7 @@ pub(crate) trait Model {
     fn memory(&self) -> u64;
 }
 
-/// Decides about `cost` at `at`, and charges it if it fits.
+/// Decides about `cost` at `at` and charges it if it fits.
 pub(crate) fn hit(model: &mut impl Model, cost: u64, at: u64) -> Answer {
     let admitted = cost == 0 || model.fits(cost, at);
     if admitted {
@@ -61,7 +61,7 @@ pub(crate) fn answer(model: &impl Model, admitted: bool, cost: u64, at: u64) -> 
     }
 }
 
-/// The first of `range` for which it is so, or its end; once it is so it stays so.
+/// Returns the first number of `range` for which `is_so` holds, or the end. `is_so` must stay true once it is.
 fn first(mut range: std::ops::Range<u64>, is_so: impl Fn(u64) -> bool) -> u64 {
     while range.start < range.end {
         let middle = range.start.midpoint(range.end);
@@ -82,7 +82,7 @@ const MOST: i128 = 1 << 47;
 struct Charges(Vec<(u64, i128)>);
 
 impl Charges {
-    /// The sum of what was charged in the window of the clock with this number, counted from the epoch.
+    /// Returns the sum of the charges in the clock window with this number, counted from the epoch.
     fn in_window(&self, number: u64, period: u64) -> i128 {
         self.0.iter().filter(|(at, _)| at / period == number).map(|(_, cost)| cost).sum()
     }
@@ -108,7 +108,7 @@ impl Charges {
     }
 }
 
-/// In each window of the clock up to the limit.
+/// Admits up to the limit in each clock window.
 pub(crate) struct FixedWindowModel {
     limit: u64,
     period: u64,
@@ -145,7 +145,7 @@ impl Model for FixedWindowModel {
     }
 }
 
-/// Up to the limit in the window of the clock, with the part of the one before that a sliding window still covers.
+/// Admits up to the limit in the clock window plus the part of the previous one that a sliding window still covers.
 pub(crate) struct SlidingWindowCounterModel {
     limit: u64,
     period: u64,
@@ -187,7 +187,7 @@ impl Model for SlidingWindowCounterModel {
     }
 }
 
-/// Up to the limit in every span of a period, wherever it begins.
+/// Admits up to the limit in every span of a period.
 pub(crate) struct SlidingWindowLogModel {
     limit: u64,
     period: u64,
@@ -222,11 +222,12 @@ impl Model for SlidingWindowLogModel {
     }
 }
 
-/// Up to the limit at once: each place has an end, which a renewal puts off, and who has left is not there.
+/// Admits up to the limit concurrently: each permit has an end, which a renewal extends, and a released permit is
+/// removed.
 pub(crate) struct ConcurrencyModel {
     places: u64,
     lease: u64,
-    /// A number for each who was admitted, the end of the lease, and how many places it is about.
+    /// For each admitted request: its number, the end of its lease, and its number of permits.
     held: Vec<(u64, u64, u64)>,
 }
 
@@ -235,12 +236,12 @@ impl ConcurrencyModel {
         Self { places: rate.limit(), lease: rate.period_micros(), held: Vec::new() }
     }
 
-    /// The places that are taken.
+    /// Returns the number of permits that are held.
     pub(crate) fn taken(&self, at: u64) -> u64 {
         self.held.iter().filter(|(_, end, _)| at < *end).map(|(.., places)| places).sum()
     }
 
-    /// Lets somebody in under a number, if there is room.
+    /// Admits a request under a number if there is room.
     pub(crate) fn enter(&mut self, number: u64, places: u64, at: u64) -> bool {
         let fits = self.taken(at) + places <= self.places;
         if fits {
@@ -249,7 +250,7 @@ impl ConcurrencyModel {
         fits
     }
 
-    /// Somebody is there still. Whether he has a place.
+    /// Renews the permits of a request, and returns whether it holds them.
     pub(crate) fn renew(&mut self, number: u64, places: u64, at: u64) -> bool {
         match self.held.iter_mut().find(|(known, end, _)| *known == number && at < *end) {
             Some((_, end, _)) => {
@@ -292,12 +293,12 @@ impl Model for ConcurrencyModel {
     }
 }
 
-/// Tokens that come back at the rate, up to the size of the bucket.
+/// Tokens refill at the rate, up to the size of the bucket.
 pub(crate) struct TokenBucketModel {
     limit: u64,
     period: u64,
     burst: u64,
-    /// In the bucket at `since`: this many tokens, divided by the period.
+    /// The tokens in the bucket at `since`, in units of 1/period.
     tokens: i128,
     since: u64,
 }
@@ -307,7 +308,7 @@ impl TokenBucketModel {
         Self { limit, period, burst, tokens: i128::from(burst) * i128::from(period), since: 0 }
     }
 
-    /// In each microsecond `limit ÷ period` of a token comes back.
+    /// Each microsecond refills `limit ÷ period` of a token.
     fn tokens(&self, at: u64) -> i128 {
         let full = i128::from(self.burst) * i128::from(self.period);
         full.min(self.tokens + i128::from(at - self.since) * i128::from(self.limit))
@@ -349,7 +350,7 @@ impl Model for TokenBucketModel {
 }
 
 #[test]
-fn the_models_say_what_one_works_out_by_hand() {
+fn models_give_results_computed_by_hand() {
     let seconds = |seconds: u64| seconds * 1_000_000;
     let wait = |answer: Answer| (answer.admitted, answer.remaining, answer.retry_after.map(|wait| wait.as_secs()));
 
@@ -360,7 +361,7 @@ fn the_models_say_what_one_works_out_by_hand() {
 
     let mut sliding = SlidingWindowCounterModel::new(10, seconds(10));
     assert_eq!(wait(hit(&mut sliding, 10, seconds(19))), (true, 0, None));
-    // At 23 s seven tenths of the window before are still inside.
+    // At 23 s seven tenths of the previous window still count.
     assert_eq!(wait(hit(&mut sliding, 3, seconds(23))), (true, 0, None));
     assert_eq!(wait(hit(&mut sliding, 2, seconds(23))), (false, 0, Some(2)));
 

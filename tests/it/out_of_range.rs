@@ -1,4 +1,4 @@
-//! Settings whose values are out of range: an error when the app or its parts are built.
+//! Settings out of range, which fail when the app or its parts are built.
 
 use traffik::{
     ConfigError, DefaultIdentity, OutOfRange, Rate, Settings, Throttle, Traffik, TraffikBuilder,
@@ -65,7 +65,7 @@ async fn share_of_zero_in_a_throttle_is_an_error_that_names_it() {
     let ConfigError::Setting { uid, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!((&**uid, source.setting(), source.value()), ("out-of-range:share", "Fallback::share", 0));
     assert!(error.to_string().contains("Shared"), "{error}");
-    // A throttle that is not registered is checked when it is first used.
+    // An unregistered throttle is checked on first use.
     let error = Traffik::new(memory()).unwrap().limiter::<Shared>("alice").check().await.unwrap_err();
     assert!(error.to_string().contains("`Fallback::share` is 0"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The grammar of rates: what is one, and what is none, and how that is told.
+//! The grammar of rates: valid rates, invalid rates, and their errors.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,7 +24,7 @@ fn rate(limit: u64, micros: u64) -> Result<Rate, RateError> {
 }
 
 #[test]
-fn every_form_is_read() {
+fn rate_of_every_form_is_parsed() {
     let (second, minute, hour) = (1_000_000, 60_000_000, 3_600_000_000);
     for (text, limit, micros) in [
         ("100/minute", 100, minute),
@@ -53,7 +53,7 @@ fn every_form_is_read() {
 }
 
 #[test]
-fn every_spelling_of_every_unit_is_read_in_any_case_with_any_spaces() {
+fn unit_in_any_spelling_case_and_spacing_is_parsed() {
     for &(micros, spellings) in UNITS {
         for spelling in spellings {
             let mixed = |odd: usize| {
@@ -76,7 +76,7 @@ fn every_spelling_of_every_unit_is_read_in_any_case_with_any_spaces() {
     }
 }
 
-/// What is no rate: why, and at which byte.
+/// Invalid rates: the reason, and the byte of the error.
 const REFUSED: &[(&str, RateErrorKind, usize)] = &[
     ("", Empty, 0),
     (" \t\n", Empty, 0),
@@ -164,7 +164,7 @@ const REFUSED: &[(&str, RateErrorKind, usize)] = &[
 ];
 
 #[test]
-fn what_is_no_rate_is_refused_for_its_reason_and_at_its_place() {
+fn invalid_rate_is_an_error_with_its_reason_and_position() {
     for &(text, kind, position) in REFUSED {
         let error = Rate::parse(text).expect_err(text);
         assert_eq!((error.kind(), error.position()), (kind, Some(position)), "{text:?}: {error}");
@@ -173,10 +173,10 @@ fn what_is_no_rate_is_refused_for_its_reason_and_at_its_place() {
 }
 
 #[test]
-fn every_kind_of_error_says_what_is_allowed() {
+fn error_of_each_kind_states_the_allowed_values() {
     let too_fine = Rate::new(1, Duration::from_nanos(1500)).unwrap_err();
     let kinds: HashMap<_, _> = REFUSED.iter().map(|(text, kind, _)| (*kind, Rate::parse(text).unwrap_err())).collect();
-    assert_eq!(kinds.len(), 19, "each kind but `PeriodTooFine`, which no text can have");
+    assert_eq!(kinds.len(), 19, "each kind but `PeriodTooFine`, which no text produces");
     for error in kinds.into_values().chain([too_fine]) {
         let (kind, message) = (error.kind(), error.to_string());
         let words = ["such as \"", "the highest is ", "the longest is ", "the lowest is ", "the shortest is "];
@@ -187,7 +187,7 @@ fn every_kind_of_error_says_what_is_allowed() {
 }
 
 #[test]
-fn a_rate_of_numbers_keeps_to_the_bounds() {
+fn rate_from_numbers_is_checked_against_the_bounds() {
     let kind = |limit, period| Rate::new(limit, period).unwrap_err().kind();
     let second = Duration::from_secs(1);
     assert_eq!(kind(0, second), ZeroLimit);
@@ -201,7 +201,7 @@ fn a_rate_of_numbers_keeps_to_the_bounds() {
 }
 
 #[test]
-fn a_literal_is_read_while_compiling() {
+fn literal_rate_is_parsed_at_compile_time() {
     const RATE: Rate = Rate::literal("100 per 1h 30m");
     const PARSED: Result<Rate, RateError> = Rate::parse("100/fortnight");
     const LIMIT: u64 = RATE.limit();
@@ -210,7 +210,7 @@ fn a_literal_is_read_while_compiling() {
 }
 
 #[test]
-fn it_is_shown_short() {
+fn rate_is_displayed_in_its_short_form() {
     for (text, shown) in [
         ("100/1 minutes", "100/min"),
         ("5 per 10 seconds", "5/10s"),
@@ -228,10 +228,10 @@ fn it_is_shown_short() {
 }
 
 #[test]
-fn it_is_a_string_in_json() {
+fn rate_is_a_string_in_json() {
     let rate: Rate = serde_json::from_str("\"100 per 5m 30s\"").unwrap();
     assert_eq!(serde_json::to_string(&rate).unwrap(), "\"100/5m30s\"");
-    // With an escape, so that it cannot be borrowed from the text.
+    // The escape prevents borrowing from the text.
     assert_eq!(serde_json::from_str::<Rate>("\"100\\/5m\\u00330s\"").unwrap(), rate);
 
     let as_key = HashMap::from([(rate.to_string(), rate)]);
@@ -252,7 +252,7 @@ fn it_is_a_string_in_json() {
     }
 }
 
-/// Any rate there can be, small numbers as likely as large ones.
+/// Any valid rate. Small numbers are as likely as large ones.
 fn any_rate() -> impl Strategy<Value = Rate> {
     let size = |most: u64| (1..=most, 0..most.ilog2()).prop_map(|(number, bits)| (number >> bits).max(1));
     let max_period = u64::try_from(Rate::MAX_PERIOD.as_micros()).unwrap_or_default();
@@ -261,7 +261,7 @@ fn any_rate() -> impl Strategy<Value = Rate> {
     prop_oneof![30 => limited, 1 => Just(Rate::UNLIMITED)]
 }
 
-/// Pieces of rates and of what is none, in any order.
+/// Pieces of valid and invalid rates, in any order.
 fn almost_a_rate() -> impl Strategy<Value = String> {
     let pieces = "[0-9]{1,20}|/|per|[a-z]{1,4}|[ \t_.,+-]|min|[5٣µ½−]|us|ms|h";
     prop::collection::vec(pieces, 0..8).prop_map(|pieces| pieces.concat())
@@ -271,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_rate_that_is_shown_reads_back_the_same(rate in any_rate()) {
+    fn displayed_rate_parses_to_the_same_rate(rate in any_rate()) {
         let text = rate.to_string();
         prop_assert_eq!(Rate::parse(&text), Ok(rate));
         prop_assert_eq!(text.parse::<Rate>(), Ok(rate));
@@ -282,7 +282,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_a_panic(text in any::<String>()) {
+    fn parsing_any_text_does_not_panic(text in any::<String>()) {
         match Rate::parse(&text) {
             Ok(rate) => prop_assert!(rate.limit() <= Rate::MAX_LIMIT && rate.period() <= Rate::MAX_PERIOD),
             Err(error) => prop_assert!(error.position().is_some_and(|position| position <= text.len())),
@@ -290,13 +290,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_are_a_panic(bytes in any::<Vec<u8>>()) {
+    fn parsing_any_bytes_does_not_panic(bytes in any::<Vec<u8>>()) {
         let text = String::from_utf8_lossy(&bytes);
         prop_assert_eq!(Rate::parse(&text).is_ok(), text.parse::<Rate>().is_ok());
     }
 
     #[test]
-    fn what_is_nearly_a_rate_is_one_or_an_error_within_it(text in almost_a_rate()) {
+    fn almost_valid_rate_parses_or_fails_within_the_text(text in almost_a_rate()) {
         match Rate::parse(&text) {
             Ok(rate) => prop_assert_eq!(Rate::parse(&rate.to_string()), Ok(rate)),
             Err(error) => {

@@ -1,6 +1,6 @@
-//! Throttles to test with, several at a time.
+//! Throttles for tests, several per declaration.
 
-/// Throttles, each with its uid, its rate and its settings.
+/// Declares throttles, each with its uid, rate and settings.
 macro_rules! throttles {
     ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
         $(#[derive(Debug)]

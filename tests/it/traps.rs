@@ -1,5 +1,5 @@
-//! What other limiters got wrong, each as one short story. That a count and its window do not race when the window rolls
-//! over is in `memory::rollover`, since it takes threads.
+//! Known mistakes of other rate limiters, one test each. The race of a count and its window at the rollover is in
+//! `memory::rollover`, since it needs threads.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Story {
         matches!(self.backend.decide(hits), MaybeReady::Ready(Ok(decision)) if decision.is_admitted())
     }
 
-    /// How long the client has to wait.
+    /// Returns the wait of the client.
     fn wait(&self, hit: Hit<'_>) -> Option<Duration> {
         let MaybeReady::Ready(Ok(decision)) = self.backend.decide(&[hit]) else { return None };
         decision
@@ -48,7 +48,7 @@ impl Story {
     }
 }
 
-/// Each strategy, so that it admits `burst` at once.
+/// Returns each strategy, configured to admit `burst` immediately.
 fn strategies(burst: u64) -> [AnyStrategy; 7] {
     [
         FixedWindow.into(),
@@ -62,21 +62,21 @@ fn strategies(burst: u64) -> [AnyStrategy; 7] {
 }
 
 #[test]
-fn an_earlier_limit_is_not_charged_when_a_later_one_refuses() {
+fn refusal_by_a_later_limit_does_not_charge_an_earlier_one() {
     let (wide, narrow) = (Rate::literal("5/min"), Rate::literal("2/hour"));
     for (first, second) in strategies(5).iter().zip(strategies(2).iter().rev()) {
         let story = Story::new();
         let both = [story.hit("wide", first, wide, 1), story.hit("narrow", second, narrow, 1)];
         let admitted = (0..100).filter(|_| story.admits(&both)).count();
         assert_eq!(admitted, 2, "{first:?}, {second:?}");
-        // 98 refusals later three of five are left.
+        // After 98 refusals three of five are left.
         assert!(story.admits(&[story.hit("wide", first, wide, 3)]), "{first:?}");
         assert!(!story.admits(&[story.hit("wide", first, wide, 1)]), "{first:?}");
     }
 }
 
 #[test]
-fn a_client_that_goes_on_asking_while_refused_waits_no_longer_than_one_that_does_not() {
+fn refused_attempts_do_not_extend_the_wait() {
     let rate = Rate::literal("5/min");
     for strategy in &strategies(5) {
         let story = Story::new();
@@ -95,7 +95,7 @@ fn a_client_that_goes_on_asking_while_refused_waits_no_longer_than_one_that_does
 }
 
 #[test]
-fn rates_beyond_one_in_a_millisecond_are_neither_zero_nor_without_limit() {
+fn rate_above_one_per_millisecond_is_exact() {
     let rates = [("2500/s", 2), ("10000/s", 10), ("999983/s", 999), ("1000000/s", 1000), ("10000000/s", 10_000)];
     for (rate, in_a_millisecond) in rates.map(|(rate, count)| (Rate::literal(rate), count)) {
         for strategy in strategies(rate.limit()).iter().filter(|strategy| strategy.check(rate).is_ok()) {
@@ -117,12 +117,12 @@ fn rates_beyond_one_in_a_millisecond_are_neither_zero_nor_without_limit() {
 }
 
 #[test]
-fn a_time_that_was_stored_in_the_far_future_locks_nobody_out() {
+fn time_stored_in_the_far_future_locks_out_no_client() {
     let rate = Rate::literal("5/min");
     for strategy in &strategies(5) {
         let story = Story::new();
         let now = story.clock.now();
-        // A clock that stands a hundred years ahead, and then is put right.
+        // A clock that is a hundred years ahead and is then corrected.
         story.clock.advance(Duration::from_secs(100 * 365 * 86_400));
         assert!(story.admits(&[story.hit("limit", strategy, rate, 5)]));
         story.clock.set(now);
@@ -132,7 +132,7 @@ fn a_time_that_was_stored_in_the_far_future_locks_nobody_out() {
         story.clock.advance(wait);
         assert!(story.admits(&[all]), "{strategy:?}");
     }
-    // Nor does one at the end of time.
+    // A state at the end of time does not lock a client out either.
     let (strategy, story) = (AnyStrategy::default(), Story::new());
     let (now, one) = (story.clock.now(), story.hit("limit", &strategy, rate, 5));
     story.clock.set(Timestamp::from_micros(u64::MAX));
@@ -144,7 +144,7 @@ fn a_time_that_was_stored_in_the_far_future_locks_nobody_out() {
 }
 
 #[test]
-fn to_fill_the_store_is_no_way_out_of_a_limit() {
+fn filling_the_store_does_not_reset_a_limit() {
     let rate = Rate::literal("5/hour");
     for strategy in &strategies(5) {
         let story = Story::new();
@@ -154,13 +154,16 @@ fn to_fill_the_store_is_no_way_out_of_a_limit() {
         for address in 0..1000_u64 {
             let stranger = Key::from(address);
             assert!(story.admits(&[Hit::new(limit("limit", strategy), &stranger, rate, 1)]));
-            assert!(!story.admits(&[story.hit("limit", strategy, rate, 1)]), "{strategy:?}: amnesty after {address}");
+            assert!(
+                !story.admits(&[story.hit("limit", strategy, rate, 1)]),
+                "{strategy:?}: the client was forgotten after {address}"
+            );
         }
     }
 }
 
 #[test]
-fn clients_that_went_away_are_not_kept_for_ever() {
+fn inactive_clients_are_removed() {
     let rate = Rate::literal("5/min");
     for strategy in &strategies(5) {
         let story = Story::new();

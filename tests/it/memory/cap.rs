@@ -1,4 +1,4 @@
-//! At the cap: how much is held, who stays and who goes.
+//! The entry cap: how many entries are held, which stay and which are evicted.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use traffik::{
 use super::{admits, store, store_of, strategies};
 
 #[test]
-fn a_flood_of_strangers_never_passes_the_cap() {
+fn flood_of_new_clients_stays_within_the_cap() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
     for max_entries in [16, 1000, 5000, 20_000] {
         let (backend, _) = store_of(max_entries);
@@ -26,12 +26,12 @@ fn a_flood_of_strangers_never_passes_the_cap() {
         }
         let held = backend.len();
         assert!(held <= max_entries && held >= max_entries / 2, "{held} of {max_entries}");
-        assert_eq!(backend.evictions() + u64::try_from(held).unwrap(), 30_000, "each that had to go is counted");
+        assert_eq!(backend.evictions() + u64::try_from(held).unwrap(), 30_000, "each eviction is counted");
     }
 }
 
 #[test]
-fn several_hits_at_once_do_not_pass_the_cap_either() {
+fn tuples_of_new_clients_stay_within_the_cap() {
     let (strategy, rate) = (AnyStrategy::from(TokenBucket::new()), Rate::literal("1000/s"));
     for (max_entries, regulars) in [(16, 4_u64), (16, 15), (100, 60), (3000, 2000)] {
         let ((backend, clock), mut admitted) = (store_of(max_entries), 0);
@@ -40,7 +40,7 @@ fn several_hits_at_once_do_not_pass_the_cap_either() {
             let hit = |uid, key| Hit::new(limit(uid, &strategy), key, rate, 1);
             admitted += u64::from(admits(&backend, &[hit("a", &old), hit("b", &new), hit("c", &old), hit("d", &new)]));
             assert!(backend.len() <= max_entries, "{} of {max_entries}", backend.len());
-            // A few of them have expired by then, and others have not.
+            // Some of the entries have expired by then, others have not.
             clock.advance(Duration::from_micros(100));
         }
         assert!(admitted > 5000, "{admitted}");
@@ -48,9 +48,9 @@ fn several_hits_at_once_do_not_pass_the_cap_either() {
 }
 
 #[test]
-fn an_expired_entry_that_comes_back_beside_a_new_one_does_not_pass_the_cap() {
+fn expired_and_new_entry_in_one_tuple_stay_within_the_cap() {
     let strategy = AnyStrategy::default();
-    // Wherever it lies in the store, and so whether or not the sweep comes by.
+    // The entry may be anywhere in the store, so the sweep may or may not reach it.
     for place in 0..16_u64 {
         let (backend, clock) = store_of(16);
         let keys: Vec<Key> = (0..17_u64).map(Key::from).collect();
@@ -62,12 +62,12 @@ fn an_expired_entry_that_comes_back_beside_a_new_one_does_not_pass_the_cap() {
         clock.advance(Duration::from_secs(1));
         let (old, new) = (usize::try_from(place).unwrap(), 16);
         assert!(admits(&backend, &[hits(old, Rate::literal("5/s")), hits(new, Rate::literal("5/s"))]));
-        assert_eq!(backend.len(), 16, "it lay at {place}");
+        assert_eq!(backend.len(), 16, "the entry was at {place}");
     }
 }
 
 #[test]
-fn expired_entries_leave_as_others_arrive() {
+fn expired_entries_are_removed_as_others_arrive() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/s"));
     let (backend, clock) = store();
     for client in 0..100_000_u64 {
@@ -77,13 +77,13 @@ fn expired_entries_leave_as_others_arrive() {
             clock.advance(Duration::from_secs(1));
         }
     }
-    // A thousand arrive in each second: there is never much more than what is alive and what just expired.
+    // A thousand arrive per second. The store holds few more than the live and the just expired entries.
     assert!(backend.len() < 5000, "{}", backend.len());
     assert_eq!(backend.evictions(), 0);
 }
 
 #[test]
-fn expired_entries_go_before_those_of_limited_clients() {
+fn expired_entries_are_evicted_before_limited_clients() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/min"));
     let (backend, clock) = store_of(1000);
     let hits = |client: u64, rate| {
@@ -97,7 +97,7 @@ fn expired_entries_go_before_those_of_limited_clients() {
     for client in 1000..1900 {
         assert!(hits(client, rate));
     }
-    assert_eq!(backend.evictions(), 0, "the expired ones made room");
+    assert_eq!(backend.evictions(), 0, "the expired entries made room");
     assert!((1000..1900).all(|client| !hits(client, rate)));
 }
 
@@ -121,7 +121,7 @@ fn limited_clients_stay_limited_up_to_nine_tenths_of_the_cap() {
 }
 
 #[test]
-fn so_they_do_whatever_the_cap() {
+fn limited_clients_stay_limited_at_any_cap() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("1/day"));
     for max_entries in [2000, 20_000, 33_792, 40_000, 65_536] {
         let (backend, _) = store_of(max_entries);
@@ -137,7 +137,7 @@ fn so_they_do_whatever_the_cap() {
 }
 
 #[test]
-fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
+fn client_without_room_for_its_next_cost_counts_as_limited() {
     let strategy = AnyStrategy::default();
     let (backend, _) = store_of(1000);
     let hit = |uid: &'static str, client: u64, rate, cost| {
@@ -148,7 +148,7 @@ fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
     for client in 0..300 {
         assert!((0..3).all(|_| hit("login", client, Rate::literal("10/day"), 3)));
     }
-    // These used more, but a smaller share of what they have.
+    // These clients used more, but a smaller share of their limit.
     for stranger in 0..3000 {
         assert!(hit("api", stranger, Rate::literal("1000/day"), 10));
     }
@@ -156,7 +156,7 @@ fn a_client_that_cannot_pay_its_next_request_is_limited_though_some_is_left() {
 }
 
 #[test]
-fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
+fn store_of_limited_clients_evicts_the_shortest_wait() {
     let strategy = AnyStrategy::from(TokenBucket::new());
     let (backend, clock) = store_of(16);
     let admitted = |client: u64| {
@@ -167,14 +167,14 @@ fn where_all_are_limited_the_one_whose_wait_ends_soonest_goes() {
         assert!(admitted(client));
         clock.advance(Duration::from_secs(1));
     }
-    assert!(admitted(100), "no newcomer is refused");
+    assert!(admitted(100), "no new client is refused");
     assert_eq!((backend.len(), backend.evictions()), (16, 1));
     assert!((1..16).all(|client| !admitted(client)));
-    assert!(admitted(0), "the first was the next to be let in again");
+    assert!(admitted(0), "the first client had the shortest wait");
 }
 
 #[test]
-fn of_those_that_are_not_limited_the_one_with_most_left_goes() {
+fn store_of_unlimited_clients_evicts_the_one_with_most_left() {
     let strategy = AnyStrategy::default();
     let (backend, _) = store_of(16);
     let hits = |client: u64, cost| {
@@ -185,6 +185,6 @@ fn of_those_that_are_not_limited_the_one_with_most_left_goes() {
         assert!(hits(client, client + 4));
     }
     assert!(hits(100, 10));
-    assert!((1..16).all(|client| !hits(client, 20 - client - 3)), "what they used is known still");
-    assert!(hits(0, 20), "the first had used least");
+    assert!((1..16).all(|client| !hits(client, 20 - client - 3)), "the store kept their charges");
+    assert!(hits(0, 20), "the first client had used least");
 }

@@ -1,4 +1,4 @@
-//! Threads that do something at once, and nobody who waits for ever.
+//! Concurrent threads, with a check that they do not deadlock.
 
 use std::{
     fmt::Debug,
@@ -12,7 +12,7 @@ use std::{
 
 pub(super) const THREADS: u64 = 8;
 
-/// Runs `work` on all threads at once, each with its number, and adds up what they return.
+/// Runs `work` concurrently on all threads, each with its number, and returns the sum of the results.
 pub(super) fn at_once(work: impl Fn(u64) -> u64 + Sync) -> u64 {
     let barrier = Barrier::new(usize::try_from(THREADS).unwrap_or(1));
     thread::scope(|scope| {
@@ -29,25 +29,25 @@ pub(super) fn at_once(work: impl Fn(u64) -> u64 + Sync) -> u64 {
     })
 }
 
-/// Runs `work`, and fails rather than to wait for ever where its threads wait for each other.
+/// Runs `work`, and fails if its threads deadlock.
 pub(super) fn in_finite_time(work: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let working = thread::spawn(move || {
         work();
         let _ = done.send(());
     });
-    // It takes a second or two. Where it panics its end of the channel is gone, and that is no waiting.
+    // This takes a second or two. A panic drops the sender, which is no deadlock.
     let waited = is_done.recv_timeout(Duration::from_secs(120));
-    assert_ne!(waited, Err(mpsc::RecvTimeoutError::Timeout), "threads wait for each other");
+    assert_ne!(waited, Err(mpsc::RecvTimeoutError::Timeout), "the threads deadlock");
     working.join().unwrap_or_else(|panic| resume_unwind(panic));
 }
 
-/// What a store in memory answers, which it does at once.
+/// Returns the answer of an in-memory store, which needs no waiting.
 #[expect(clippy::panic, reason = "the test fails here")]
 pub(super) fn at_hand<T, E: Debug>(answer: impl IntoFuture<Output = Result<T, E>>) -> T {
     match pin!(answer.into_future()).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(answer)) => answer,
         Poll::Ready(Err(error)) => panic!("{error:?}"),
-        Poll::Pending => panic!("the store in memory waits"),
+        Poll::Pending => panic!("the in-memory store did not answer on the first poll"),
     }
 }

@@ -1,4 +1,4 @@
-//! An attacker with endless addresses.
+//! A flood of requests from ever new addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +13,7 @@ use traffik::{
 use super::{admits, store_of, strategies};
 use crate::patience::times;
 
-/// Ever another address, of either kind.
+/// Returns a different address for each number, IPv4 or IPv6.
 fn address(number: u64) -> IpAddr {
     let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     if number.is_multiple_of(2) {
@@ -23,7 +23,7 @@ fn address(number: u64) -> IpAddr {
     }
 }
 
-/// Floods a store while a thousand clients are limited in it, and returns how many entries it held and how many had to go.
+/// Floods a store that limits a thousand clients, and returns its number of entries and of evictions.
 fn flood(strategy: &AnyStrategy, max_entries: usize, addresses: u64) -> (u64, u64) {
     let rate = Rate::literal("5/hour");
     let (backend, _) = store_of(max_entries);
@@ -35,10 +35,10 @@ fn flood(strategy: &AnyStrategy, max_entries: usize, addresses: u64) -> (u64, u6
     for number in 0..addresses {
         let newcomer = Key::from(address(number));
         let is_admitted = admits(&backend, &[Hit::new(limit("limit", strategy), &newcomer, rate, 1)]);
-        assert!(is_admitted, "no newcomer is refused: {strategy:?}");
+        assert!(is_admitted, "no new client is refused: {strategy:?}");
         if number % 64 == 0 {
             assert!(backend.len() <= max_entries, "{} entries", backend.len());
-            assert!(next.next().is_some_and(|key| !hit(key, 1)), "a limited client got a fresh start: {strategy:?}");
+            assert!(next.next().is_some_and(|key| !hit(key, 1)), "a limited client was forgotten: {strategy:?}");
         }
     }
     assert!(limited.iter().all(|key| !hit(key, 1)), "{strategy:?}");
@@ -46,15 +46,15 @@ fn flood(strategy: &AnyStrategy, max_entries: usize, addresses: u64) -> (u64, u6
 }
 
 #[test]
-fn a_hundred_times_as_many_addresses_as_there_is_room_for() {
+fn flood_of_a_hundred_times_the_cap_keeps_limited_clients() {
     let addresses = times(250_000, 10_000_000);
     let (held, evicted) = flood(&FixedWindow.into(), 100_000, addresses);
     assert!(held > 95_000, "{held}");
-    assert_eq!(held + evicted, addresses + 1000, "each that had to go is counted");
+    assert_eq!(held + evicted, addresses + 1000, "each eviction is counted");
 }
 
 #[test]
-fn it_is_the_same_for_every_strategy() {
+fn flood_keeps_limited_clients_of_every_strategy() {
     for strategy in &strategies(Rate::literal("5/hour")) {
         let addresses = times(20_000, 10_000_000);
         let (held, evicted) = flood(strategy, 8000, addresses);
@@ -62,9 +62,9 @@ fn it_is_the_same_for_every_strategy() {
     }
 }
 
-/// Each is limited by its first request, so that in the end there is nobody to let go but limited clients.
+/// Each client is limited by its first request, so only limited clients are left to evict.
 #[test]
-fn where_every_newcomer_is_limited_at_once_those_that_had_to_go_are_counted() {
+fn flood_of_limited_clients_counts_its_evictions() {
     let rate = Rate::literal("1/day");
     for strategy in &strategies(rate) {
         let (backend, addresses) = (store_of(2000).0, 10_000);

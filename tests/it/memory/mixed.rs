@@ -1,5 +1,5 @@
-//! Everything at once on the same entries: tuples in every order, single hits, refunds, resets, peeks, and newcomers for
-//! whom others have to go. At the end each entry holds what was charged to it, to the unit.
+//! All operations concurrently on the same entries: tuples in every order, single hits, refunds, resets, peeks, and new
+//! clients that cause evictions. At the end each entry holds exactly its charges.
 
 #![expect(clippy::indexing_slicing, reason = "places are those of the table")]
 
@@ -26,7 +26,7 @@ use crate::{patience::times, strategies::random::Random};
 
 const RATE: Rate = Rate::literal("400/day");
 
-/// What is charged to begin with, so that these are the last to go where there is no room.
+/// The initial charge, which makes these entries the last to be evicted.
 const HELD: u64 = 300;
 
 struct Table {
@@ -41,13 +41,13 @@ impl Table {
         Self { strategies, keys: ["alice", "bob"].map(Key::from) }
     }
 
-    /// Eight entries: of each strategy one for each of two clients.
+    /// Eight entries: one per strategy for each of two clients.
     fn hit(&self, place: usize, cost: u64) -> Hit<'_> {
         Hit::new(limit("limit", &self.strategies[place % 4]), &self.keys[place / 4], RATE, cost)
     }
 }
 
-/// Some different entries in some order.
+/// Returns some distinct entries in random order.
 fn some_places(random: &mut Random) -> Vec<usize> {
     let mut places: Vec<usize> = (0..8).collect();
     for last in (1..places.len()).rev() {
@@ -57,7 +57,7 @@ fn some_places(random: &mut Random) -> Vec<usize> {
     places
 }
 
-/// A thread's part: does something at random so many times, and returns what it was charged on each entry and kept.
+/// Runs random operations on a thread, and returns the charges that it keeps on each entry.
 fn take_part(backend: &MemoryBackend, table: &Table, mut random: Random, thread: u64) -> [u64; 8] {
     let mut kept = [0_u64; 8];
     for turn in 0..times(6000, 600_000) {
@@ -66,7 +66,7 @@ fn take_part(backend: &MemoryBackend, table: &Table, mut random: Random, thread:
         match random.upto(9) {
             0 => drop(at_hand(backend.peek(&hits))),
             1 | 2 => {
-                // A newcomer, alone or in a tuple with those that are known, who is soon forgotten.
+                // A new client, alone or in a tuple with known clients, that is soon forgotten.
                 let key = Key::from((thread, turn));
                 let newcomer = Hit::new(limit("newcomers", hits[0].limit.strategy()), &key, RATE, 1);
                 let both = [hits[0].costing(0), newcomer];
@@ -118,22 +118,22 @@ fn every_entry_holds_what_was_charged_to_it(backend: &MemoryBackend) {
             told.outcomes().iter().map(|outcome| RATE.limit() - left(outcome)).collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(held, kept, "what each entry holds, and what was charged to it");
+    assert_eq!(held, kept, "each entry holds its charges");
     assert!(kept.iter().any(|&kept| kept > RATE.limit() - 10), "there were refusals: {kept:?}");
 }
 
 #[test]
-fn in_a_full_store() {
+fn concurrent_operations_in_a_full_store_keep_exact_counts() {
     in_finite_time(|| {
         let backend = store_of(64).0;
         every_entry_holds_what_was_charged_to_it(&backend);
-        assert!(backend.evictions() > 1000, "{} had to go", backend.evictions());
+        assert!(backend.evictions() > 1000, "{} evictions", backend.evictions());
         assert!(backend.len() <= 64);
     });
 }
 
 #[test]
-fn in_a_full_store_of_several_shards() {
+fn concurrent_operations_in_several_full_shards_keep_exact_counts() {
     in_finite_time(|| {
         let (backend, strategy) = (store_of(20_000).0, AnyStrategy::default());
         for stranger in 0..20_000_u64 {
@@ -142,19 +142,19 @@ fn in_a_full_store_of_several_shards() {
             assert!(admits(&backend, &[hit]));
         }
         every_entry_holds_what_was_charged_to_it(&backend);
-        assert!(backend.evictions() > 1000, "{} had to go", backend.evictions());
+        assert!(backend.evictions() > 1000, "{} evictions", backend.evictions());
         assert!(backend.len() <= 20_000);
     });
 }
 
 #[test]
-fn in_a_store_of_many_shards() {
+fn concurrent_operations_in_many_shards_keep_exact_counts() {
     in_finite_time(|| every_entry_holds_what_was_charged_to_it(&store().0));
 }
 
-/// Resets and a clock that moves, on the entries themselves: never more than the limit between two resets, and no end of it.
+/// Resets and clock steps on the same entries: never more than the limit between two resets, and no deadlock.
 #[test]
-fn with_resets_and_clears_on_the_same_entries_nobody_waits_for_ever() {
+fn concurrent_resets_and_clears_do_not_deadlock() {
     in_finite_time(|| {
         let ((backend, clock), table) = (store_of(64), Table::new());
         let admitted = at_once(|thread| {
@@ -173,7 +173,7 @@ fn with_resets_and_clears_on_the_same_entries_nobody_waits_for_ever() {
             admitted
         });
         assert!(admitted > 100, "{admitted}");
-        // And the store is whole.
+        // The store still works.
         at_hand(backend.clear());
         assert!(backend.is_empty());
         for place in 0..8 {

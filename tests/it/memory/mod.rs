@@ -19,7 +19,7 @@ use traffik::{
     test::ManualClock,
 };
 
-/// Each strategy, so that it admits all of the limit at once.
+/// Returns each strategy, configured to admit its whole limit immediately.
 fn strategies(rate: Rate) -> [AnyStrategy; 7] {
     [
         FixedWindow.into(),
@@ -37,19 +37,19 @@ fn store() -> (MemoryBackend, ManualClock) {
     (MemoryBackend::with_clock("test", clock.clone()), clock)
 }
 
-/// A store with room for `max_entries`.
+/// Returns a store with room for `max_entries`.
 #[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn store_of(max_entries: usize) -> (MemoryBackend, ManualClock) {
     let clock = ManualClock::new();
     (MemoryBackend::builder("test").max_entries(max_entries).clock(clock.clone()).build().unwrap(), clock)
 }
 
-/// What a store in memory decides, without waiting.
+/// Returns the decision of an in-memory store, without waiting.
 fn decided(backend: &MemoryBackend, hits: &[Hit<'_>]) -> Decision {
     crowd::at_hand(backend.decide(hits))
 }
 
-/// Whether all of `hits` were admitted.
+/// Returns whether all of `hits` were admitted.
 fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {
     decided(backend, hits).is_admitted()
 }

@@ -1,4 +1,4 @@
-//! A custom strategy that panics changes nothing: neither what is stored of its own client nor of another.
+//! A custom strategy that panics changes no stored state, of its own client or of another.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -29,7 +29,7 @@ const RATE: Rate = Rate::literal("5/min");
 const FUNCTIONS: [&str; 9] =
     ["capacity", "available", "fits", "available_at", "charge", "refund", "still_counts", "clamped_to", "summary"];
 
-/// The function that panics, if any does.
+/// The function that panics, if any.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fault(Arc<Mutex<Option<&'static str>>>);
 
@@ -43,7 +43,7 @@ impl Fault {
     }
 }
 
-/// A custom strategy that does what a built-in one does, and panics where it is told to.
+/// A custom strategy that behaves like a built-in one and panics on demand.
 #[derive(Debug)]
 pub(crate) struct Faulty {
     pub(crate) inner: AnyStrategy,
@@ -104,7 +104,7 @@ impl Strategy for Faulty {
     }
 }
 
-/// A store in which alice was charged by a built-in strategy and bob by a custom one.
+/// A store in which a built-in strategy charged alice and a custom one charged bob.
 struct Rig {
     backend: MemoryBackend,
     clock: ManualClock,
@@ -118,7 +118,7 @@ struct Rig {
 
 impl Rig {
     fn new(built_in: &AnyStrategy, inner: &AnyStrategy) -> Self {
-        // One shard, so that every call meets what a panic left behind.
+        // One shard, so that every call meets the state that a panic left.
         let (backend, clock) = store_of(100);
         let fault = Fault::default();
         let mut rig = Self {
@@ -139,7 +139,7 @@ impl Rig {
         rig
     }
 
-    /// One for each pair of strategies: with logs and without, which take different paths.
+    /// Returns one setup for each pair of strategies: those with logs use other code paths than those without.
     fn each() -> impl Iterator<Item = Self> {
         let built_in: [AnyStrategy; 3] = [SlidingWindowLog.into(), Concurrency.into(), TokenBucket::new().into()];
         let inner: [AnyStrategy; 3] = [SlidingWindowLog.into(), Concurrency.into(), FixedWindow.into()];
@@ -158,7 +158,7 @@ impl Rig {
         Charge::new(hit, self.charged_at)
     }
 
-    /// How each client stands at each cost.
+    /// Returns the outcome of each client at each cost.
     fn standings(&self) -> [Vec<Outcome>; 2] {
         let standings = |hit: fn(&Self, u64) -> Hit<'_>| {
             let decisions = (1..=5).map(|cost| ready(self.backend.peek(&[hit(self, cost)])));
@@ -169,7 +169,7 @@ impl Rig {
         [standings(Self::alice), standings(Self::bob)]
     }
 
-    /// Whether `call` panics while `function` does. The backend then serves other clients as before.
+    /// Returns whether `call` panics if `function` does. The backend then serves other clients as before.
     fn panics(&self, function: &'static str, call: impl FnOnce(&Self)) -> bool {
         self.fault.set(Some(function));
         let has_panicked = catch_unwind(AssertUnwindSafe(|| call(self))).is_err();
@@ -183,7 +183,7 @@ impl Rig {
         has_panicked
     }
 
-    /// Checks that nothing is changed by a call that panics, and returns the functions in which it does.
+    /// Checks that a panicking call changes nothing, and returns the functions in which it panics.
     fn assert_unchanged(call: impl Fn(&Self)) -> Vec<&'static str> {
         let mut panicked = Vec::new();
         for goes_back in [false, true] {
@@ -206,12 +206,12 @@ impl Rig {
     }
 }
 
-/// A store in memory is ready on the first poll.
+/// Returns the answer of an in-memory store, which is ready on the first poll.
 #[expect(clippy::panic, reason = "the test fails here")]
 fn ready<T>(answer: impl IntoFuture<Output = T>) -> T {
     match pin!(answer.into_future()).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the store did not answer on the first poll"),
     }
 }
 
@@ -256,7 +256,7 @@ fn peek_that_panics_changes_nothing() {
 }
 
 #[test]
-fn renewal_that_panics_changes_nothing_of_its_own_client_and_renews_the_rest() {
+fn renewal_that_panics_keeps_its_own_client_and_renews_the_rest() {
     let mut panicked = Vec::new();
     for function in FUNCTIONS {
         for rig in Rig::each() {
@@ -278,7 +278,7 @@ fn renewal_that_panics_changes_nothing_of_its_own_client_and_renews_the_rest() {
 }
 
 #[test]
-fn refund_that_panics_changes_nothing_of_its_own_client_and_gives_back_the_rest() {
+fn refund_that_panics_keeps_its_own_client_and_refunds_the_rest() {
     for function in ["refund", "clamped_to"] {
         for rig in Rig::each() {
             let [alice, bob] = rig.standings();
@@ -296,7 +296,7 @@ fn refund_that_panics_changes_nothing_of_its_own_client_and_gives_back_the_rest(
     }
 }
 
-/// A full store: entries of custom strategies, and the switch that makes them panic.
+/// Returns a full store with entries of custom strategies, and the switch that makes them panic.
 fn full(inner: &AnyStrategy) -> (MemoryBackend, AnyStrategy, Fault) {
     let fault = Fault::default();
     let backend = store_of(16).0;

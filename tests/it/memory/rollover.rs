@@ -1,4 +1,4 @@
-//! Many threads at the very moment when room comes back: one of them moves the clock while the others ask.
+//! Many threads at the moment when room comes back: one of them advances the clock while the others check.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -21,20 +21,20 @@ use crate::patience::times;
 const LIMIT: u64 = 20;
 const RATE: Rate = Rate::literal("20/min");
 
-/// How long after a full burst just before the end of a window something is there again, and how much.
+/// Returns how long after a full burst, just before the end of a window, room comes back, and how much.
 fn comes_back(strategy: &AnyStrategy) -> (Duration, u64) {
     let just_before = Duration::from_micros(1);
     match strategy {
         AnyStrategy::FixedWindow(_) => (just_before, LIMIT),
-        // Half of the next window is over, and with it half of what was in the one before.
+        // Half of the next window has passed, and half of the previous window has faded.
         AnyStrategy::SlidingWindowCounter(_) => (just_before + Duration::from_secs(30), LIMIT / 2),
         AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => (Duration::from_secs(60), LIMIT),
         _ => (Duration::from_secs(30), LIMIT / 2),
     }
 }
 
-/// How many are admitted before the clock is moved to `turn`, and how many at that time. Each thread asks until it is
-/// refused then.
+/// Returns how many are admitted before the clock moves to `turn`, and how many at that time. Each thread checks until
+/// it is refused there.
 fn admitted_around(
     turn: Timestamp,
     clock: &traffik::test::ManualClock,
@@ -60,7 +60,7 @@ fn admitted_around(
 }
 
 #[test]
-fn exactly_what_came_back_is_admitted_at_the_turn_and_nothing_before() {
+fn returned_room_is_admitted_exactly_at_the_rollover() {
     for strategy in strategies(RATE) {
         let (backend, clock) = store();
         let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
@@ -79,10 +79,10 @@ fn exactly_what_came_back_is_admitted_at_the_turn_and_nothing_before() {
     }
 }
 
-/// The count and the time of its window are one: nobody adds to the new count what belongs to the old one, or the other
-/// way about.
+/// The count and the time of its window change together: no thread adds a charge of the old window to the new count, or
+/// the reverse.
 #[test]
-fn a_count_and_its_window_do_not_race_when_the_window_rolls_over() {
+fn count_and_window_do_not_race_at_the_rollover() {
     let strategy = AnyStrategy::default();
     let (backend, clock) = store();
     let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
@@ -90,7 +90,7 @@ fn a_count_and_its_window_do_not_race_when_the_window_rolls_over() {
         let key = Key::from(round);
         let hit = |cost| Hit::new(limit("limit", &strategy), &key, RATE, cost);
         clock.set(Timestamp::from_micros(end - 1));
-        // Five are left of the window that is about to end.
+        // The window that is about to end has room for five.
         assert!(admits(&backend, &[hit(LIMIT - 5)]));
         let [before, then] = admitted_around(Timestamp::from_micros(end), &clock, || {
             let decision = decided(&backend, &[hit(1)]);
@@ -101,7 +101,7 @@ fn a_count_and_its_window_do_not_race_when_the_window_rolls_over() {
 }
 
 #[test]
-fn tuples_at_the_turn_are_charged_whole_or_not_at_all() {
+fn tuples_at_the_rollover_charge_all_limits_or_none() {
     for strategy in strategies(RATE) {
         let (backend, clock) = store();
         let end = clock.now().saturating_add(Duration::from_secs(60)).as_micros();
@@ -116,7 +116,7 @@ fn tuples_at_the_turn_are_charged_whole_or_not_at_all() {
                 (decision.is_admitted(), decision.outcomes()[0].at)
             });
             assert_eq!(admitted, [0, comes_back], "{strategy:?}, round {round}");
-            // Neither has more left than the other.
+            // Both limits have the same amount left.
             assert!(!admits(&backend, &[hit(&alice, 1)]) && !admits(&backend, &[hit(&bob, 1)]));
         }
     }

@@ -1,4 +1,4 @@
-//! Many threads at once.
+//! Checks of many concurrent threads.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -24,7 +24,7 @@ use super::{
 use crate::patience::times;
 
 #[test]
-fn of_many_at_once_exactly_the_limit_is_admitted() {
+fn concurrent_hits_are_admitted_exactly_up_to_the_limit() {
     let rate = Rate::literal("100/min");
     for strategy in strategies(rate) {
         let (backend, clock) = store();
@@ -39,7 +39,7 @@ fn of_many_at_once_exactly_the_limit_is_admitted() {
 }
 
 #[test]
-fn costs_add_up_to_the_limit_and_never_beyond() {
+fn concurrent_costs_add_up_to_the_limit_at_most() {
     let rate = Rate::literal("101/min");
     for strategy in strategies(rate) {
         let (backend, _) = store();
@@ -50,7 +50,7 @@ fn costs_add_up_to_the_limit_and_never_beyond() {
                 let cost = thread % 4 + 1;
                 (0..20).map(|_| u64::from(admits(&backend, &[of(cost)])) * cost).sum()
             });
-            // Threads that ask for one at a time may have ended before those that ask for more took the rest.
+            // Threads with a cost of 1 may have ended before threads with a higher cost took the rest.
             assert!((98..=101).contains(&charged), "{strategy:?}, round {round}: {charged}");
             let rest = (0..4).filter(|_| admits(&backend, &[of(1)])).count();
             assert_eq!(charged + u64::try_from(rest).unwrap(), 101);
@@ -59,7 +59,7 @@ fn costs_add_up_to_the_limit_and_never_beyond() {
 }
 
 #[test]
-fn at_the_edges_of_windows_no_window_gets_more_than_the_limit() {
+fn concurrent_hits_at_a_window_edge_stay_within_the_limit_of_each_window() {
     let (rate, windows) = (Rate::literal("50/s"), times(60, 3000));
     let strategy = AnyStrategy::from(FixedWindow);
     let (backend, clock) = store();
@@ -70,7 +70,7 @@ fn at_the_edges_of_windows_no_window_gets_more_than_the_limit() {
 
     at_once(|thread| {
         while clock.now().saturating_since(start) < Duration::from_secs(windows) {
-            // One thread moves the clock while the others ask, from just before an edge to the edge.
+            // One thread moves the clock to the edge while the others check, starting just before the edge.
             if thread == 0 {
                 thread::yield_now();
                 clock.advance(Duration::from_millis(50));
@@ -93,7 +93,7 @@ fn at_the_edges_of_windows_no_window_gets_more_than_the_limit() {
 }
 
 #[test]
-fn while_the_clock_moves_a_token_bucket_admits_its_burst_and_what_came_back() {
+fn token_bucket_under_a_moving_clock_admits_its_burst_and_refill() {
     let rate = Rate::literal("1000/s");
     let strategy = AnyStrategy::from(TokenBucket::new().burst(10));
     let (backend, clock) = store();
@@ -110,13 +110,13 @@ fn while_the_clock_moves_a_token_bucket_admits_its_burst_and_what_came_back() {
             })
             .sum()
     });
-    // A token comes back each millisecond: 200 in the time that passed.
+    // One token comes back per millisecond: 200 in the elapsed time.
     assert_eq!(clock.now().saturating_since(start), Duration::from_millis(200));
     assert!((10..=210).contains(&admitted), "{admitted}");
 }
 
 #[test]
-fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
+fn concurrent_tuples_charge_all_limits_or_none_and_do_not_deadlock() {
     let (wide, narrow) = (Rate::literal("1000/min"), Rate::literal("100/min"));
     for strategy in strategies(narrow) {
         let (backend, _) = store();
@@ -126,7 +126,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
             let hits = [hit("a", &alice, wide), hit("b", &bob, wide), hit("c", &alice, wide), hit("d", &bob, narrow)];
             let admitted = at_once(|thread| {
                 let mut hits = hits;
-                // Each thread has them in an order of its own.
+                // Each thread has its own order of the hits.
                 hits.rotate_left(usize::try_from(thread % 4).unwrap_or_default());
                 if thread >= 4 {
                     hits.reverse();
@@ -146,7 +146,7 @@ fn several_hits_never_charge_one_alone_and_never_wait_for_each_other() {
 }
 
 #[test]
-fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
+fn concurrent_resets_refunds_and_decisions_keep_the_store_consistent() {
     let (rate, strategy) = (Rate::literal("5/min"), AnyStrategy::default());
     let (backend, _) = store();
     let keys: Vec<Key> = (0..50_u64).map(Key::from).collect();
@@ -171,7 +171,7 @@ fn resets_and_refunds_beside_decisions_leave_the_store_whole() {
 }
 
 #[test]
-fn threads_at_the_cap_do_not_pass_it() {
+fn concurrent_new_clients_stay_within_the_cap() {
     let (strategy, rate) = (AnyStrategy::default(), Rate::literal("5/hour"));
     let (backend, _) = store_of(2000);
     let most = AtomicU64::new(0);

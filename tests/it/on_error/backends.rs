@@ -1,4 +1,4 @@
-//! Backends that do not always answer, and apps that have one.
+//! Backends that fail on demand, and apps that use them.
 
 use std::{
     future::pending,
@@ -16,25 +16,25 @@ use traffik::{
 
 use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 
-/// What a backend does when it is asked.
+/// How a backend answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
     #[default]
     Answers,
-    /// It says that the call did not run.
+    /// Fails with an error that says the call did not run.
     IsAway,
-    /// It says that the call may have run.
+    /// Fails with an error that says the call may have run.
     Fails,
-    /// It charges, and never says so.
+    /// Charges and never answers.
     ChargesAndHangs,
     Hangs,
-    /// It answers after 10 ms.
+    /// Answers after 10 ms.
     Slow,
-    /// It charges, and says so after 10 ms.
+    /// Charges, and answers after 10 ms.
     ChargesAndIsSlow,
 }
 
-/// A backend that can be made to fail, and counts how often it was asked to decide.
+/// A backend that fails on demand and counts its decisions.
 #[derive(Clone, Debug)]
 pub(crate) struct Moody {
     pub(crate) store: MemoryBackend,
@@ -145,7 +145,7 @@ pub(crate) fn store(clock: &ManualClock) -> MemoryBackend {
     MemoryBackend::with_clock("test", clock.clone())
 }
 
-/// An app, its backend, and the clock that both go by.
+/// An app, its backend, and the clock of both.
 pub(crate) fn app(
     set_up: impl FnOnce(TraffikBuilder, &ManualClock) -> TraffikBuilder,
 ) -> (Traffik, Moody, ManualClock) {
@@ -155,7 +155,7 @@ pub(crate) fn app(
     (builder.build().unwrap_or_else(|_| Traffik::disabled()), backend, clock)
 }
 
-/// Lets everything run that can, after the clock was moved.
+/// Lets every task run that can, after the clock was moved.
 pub(crate) async fn advance(clock: &ManualClock, duration: Duration) {
     settle().await;
     clock.advance(duration);

@@ -1,4 +1,4 @@
-//! A circuit breaker alone: who goes through, and what can be read of it.
+//! The circuit breaker alone: which calls it admits, and the state that it reports.
 
 use std::{
     future::{pending, ready},
@@ -32,7 +32,7 @@ fn fail(breaker: &CircuitBreaker, times: usize) {
 }
 
 #[test]
-fn failures_in_a_row_open_it_and_a_success_starts_them_again() {
+fn consecutive_failures_open_the_breaker_and_a_success_resets_them() {
     let clock = ManualClock::new();
     let breaker = breaker(&clock);
     fail(&breaker, 2);
@@ -50,7 +50,7 @@ fn failures_in_a_row_open_it_and_a_success_starts_them_again() {
 }
 
 #[test]
-fn after_the_recovery_timeout_as_many_try_as_have_to_succeed() {
+fn recovery_timeout_admits_as_many_trials_as_have_to_succeed() {
     let clock = ManualClock::new();
     let breaker = breaker(&clock);
     fail(&breaker, 3);
@@ -62,7 +62,7 @@ fn after_the_recovery_timeout_as_many_try_as_have_to_succeed() {
     assert_eq!((breaker.state(), breaker.status().trials), (BreakerState::HalfOpen, 2));
     assert!(breaker.enter().is_none());
     one.succeeded();
-    assert!(breaker.enter().is_none(), "one succeeded and one is under way");
+    assert!(breaker.enter().is_none(), "one trial succeeded and one is in flight");
     assert_eq!((breaker.status().trials, breaker.status().successes), (1, 1));
     other.succeeded();
     let status = breaker.status();
@@ -70,7 +70,7 @@ fn after_the_recovery_timeout_as_many_try_as_have_to_succeed() {
 }
 
 #[test]
-fn a_trial_that_fails_opens_it_for_the_whole_time_again() {
+fn failed_trial_opens_the_breaker_for_the_whole_timeout() {
     let clock = ManualClock::new();
     let breaker = breaker(&clock);
     fail(&breaker, 3);
@@ -79,7 +79,7 @@ fn a_trial_that_fails_opens_it_for_the_whole_time_again() {
     breaker.enter().unwrap().failed();
     assert_eq!((breaker.state(), breaker.status().openings), (BreakerState::Open, 2));
 
-    // What the other saw was before.
+    // The result of the other trial is from before.
     other.succeeded();
     clock.advance(MINUTE - MOMENT);
     assert!(breaker.enter().is_none());
@@ -88,7 +88,7 @@ fn a_trial_that_fails_opens_it_for_the_whole_time_again() {
 }
 
 #[test]
-fn a_trial_that_is_given_up_may_be_made_by_somebody_else() {
+fn abandoned_trial_is_available_to_another_caller() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).success_threshold(1).build().unwrap();
     fail(&breaker, 3);
@@ -104,7 +104,7 @@ fn a_trial_that_is_given_up_may_be_made_by_somebody_else() {
 }
 
 #[test]
-fn what_began_before_it_opened_neither_closes_nor_opens_it_later() {
+fn call_from_before_the_breaker_opened_does_not_change_it() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).success_threshold(1).build().unwrap();
     let (slow, slower) = (breaker.enter().unwrap(), breaker.enter().unwrap());
@@ -118,7 +118,7 @@ fn what_began_before_it_opened_neither_closes_nor_opens_it_later() {
 }
 
 #[test]
-fn a_clock_that_goes_back_does_not_keep_it_open() {
+fn clock_that_goes_back_does_not_keep_the_breaker_open() {
     let clock = ManualClock::new();
     let breaker = breaker(&clock);
     clock.advance(MINUTE * 600);
@@ -174,7 +174,7 @@ fn late_results_of_an_old_round_change_nothing() {
 }
 
 #[test]
-fn kept_trial_beside_two_that_succeeded_is_replaced_by_a_new_round() {
+fn kept_trial_after_two_successes_is_replaced_by_a_new_round() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).success_threshold(3).build().unwrap();
     fail(&breaker, 3);
@@ -259,7 +259,7 @@ fn threshold_of_zero_is_an_error() {
 }
 
 #[tokio::test]
-async fn changes_can_be_waited_for() {
+async fn state_changes_wake_their_waiters() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).success_threshold(1).build().unwrap();
     let mut changes = breaker.changes();
@@ -283,7 +283,7 @@ async fn changes_can_be_waited_for() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_leaves_no_trial() {
+async fn cancelled_call_leaves_no_trial() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).success_threshold(1).build().unwrap();
     fail(&breaker, 3);
@@ -300,7 +300,7 @@ async fn a_call_that_is_given_up_leaves_no_trial() {
     assert_eq!(breaker.call(async { Err::<(), _>(8) }).await, Err(Broken::Failed(8)));
 }
 
-/// Runs `act` in four threads that start together, and returns what each of them returned.
+/// Runs `act` in four threads that start together, and returns their results.
 fn in_four_threads<R: Send>(act: impl Fn() -> R + Sync) -> Vec<R> {
     let barrier = Barrier::new(4);
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Another backend decides.
+//! Failover: another backend decides.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -34,7 +34,7 @@ throttles! {
 }
 
 #[tokio::test]
-async fn a_fallback_decides_about_what_the_first_does_not() {
+async fn fallback_decides_if_the_primary_fails() {
     let clock = ManualClock::new();
     let spare = store(&clock);
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Fallback::to(spare.clone())));
@@ -46,7 +46,7 @@ async fn a_fallback_decides_about_what_the_first_does_not() {
         let limits = if admitted { Limits::clone(&check.unwrap()) } else { Limits::clone(&refused(check)) };
         assert!(limits.is_from_fallback() && limits.iter().all(|limit| limit.is_from_fallback() && limit.is_counted()));
     }
-    assert_eq!((backend.asked(), spare.len()), (4, 2), "the first is asked each time");
+    assert_eq!((backend.asked(), spare.len()), (4, 2), "the primary is called each time");
 
     backend.is(Mood::Answers);
     let permit = traffik.limiter::<(Two, Five)>("bob").check().await.unwrap();
@@ -54,7 +54,7 @@ async fn a_fallback_decides_about_what_the_first_does_not() {
 }
 
 #[tokio::test]
-async fn what_the_fallback_charged_is_given_back_to_it() {
+async fn charge_of_the_fallback_is_refunded_there() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     backend.is(Mood::Fails);
     let _ = traffik.limiter::<Two>("alice").check().await.unwrap();
@@ -74,14 +74,14 @@ async fn what_the_fallback_charged_is_given_back_to_it() {
 }
 
 #[tokio::test]
-async fn it_is_given_back_there_whatever_limit_is_written_first() {
+async fn charge_of_the_fallback_is_refunded_there_in_any_tuple_order() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     assert!(!traffik.limiter::<Two>("alice").check().await.unwrap().is_from_fallback());
     backend.is(Mood::Fails);
     let permit = traffik.limiter::<(Free, Two)>("alice").check().await.unwrap();
     assert!(permit.is_from_fallback());
 
-    // The first charged nothing of it.
+    // The primary charged nothing.
     backend.is(Mood::Answers);
     permit.refund().await.unwrap();
     assert_eq!(traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(), 1);
@@ -90,7 +90,7 @@ async fn it_is_given_back_there_whatever_limit_is_written_first() {
 }
 
 #[tokio::test]
-async fn a_share_is_a_part_of_each_limit_and_a_dear_request_costs_all_of_it() {
+async fn share_divides_each_limit_and_caps_the_cost() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Fallback::to(store(clock)).share(4)));
     assert_eq!(traffik.limiter::<Dear>("alice").check().await.unwrap().tightest().remaining(), 13);
 
@@ -109,7 +109,7 @@ async fn a_share_is_a_part_of_each_limit_and_a_dear_request_costs_all_of_it() {
 }
 
 #[tokio::test]
-async fn a_fallback_decides_within_the_time_that_a_request_has() {
+async fn fallback_decides_within_the_deadline_of_the_request() {
     let (traffik, backend, clock) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     backend.is(Mood::ChargesAndHangs);
     let app = traffik.clone();
@@ -120,13 +120,13 @@ async fn a_fallback_decides_within_the_time_that_a_request_has() {
     advance(&clock, Duration::from_micros(1)).await;
     assert!(call.await.unwrap().unwrap());
 
-    // What the first was charged without saying so stays counted.
+    // The primary charged without answering. That charge stays.
     backend.is(Mood::Answers);
     assert_eq!(traffik.limiter::<Two>("alice").peek().await.unwrap().tightest().remaining(), 1);
 }
 
 #[tokio::test]
-async fn a_fallback_that_hangs_too_is_an_error_when_the_time_is_up() {
+async fn hanging_fallback_is_an_error_at_the_deadline() {
     let clock = ManualClock::new();
     let spare = Moody::new(&clock);
     spare.is(Mood::Hangs);
@@ -142,7 +142,7 @@ async fn a_fallback_that_hangs_too_is_an_error_when_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
+async fn open_breaker_skips_the_primary() {
     let breaker =
         CircuitBreaker::builder().failure_threshold(3).recovery_timeout(MINUTE).success_threshold(2).build().unwrap();
     let (traffik, backend, clock) =
@@ -159,7 +159,7 @@ async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
     }
     assert_eq!((breaker.state(), backend.asked()), (BreakerState::Open, 3));
 
-    // Time stands still, and each is decided all the same.
+    // The clock stands still, and each request is still decided.
     for client in 0..100_u64 {
         assert!(traffik.limiter::<Five>(client).check().await.unwrap().is_from_fallback());
     }
@@ -168,7 +168,7 @@ async fn while_the_breaker_is_open_nobody_waits_for_the_first() {
 }
 
 #[tokio::test]
-async fn a_backend_that_answers_is_asked_and_the_fallback_is_not() {
+async fn working_primary_decides_and_the_fallback_is_not_called() {
     let clock = ManualClock::new();
     let spare = store(&clock);
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Failover::to(spare.clone())));
@@ -180,7 +180,7 @@ async fn a_backend_that_answers_is_asked_and_the_fallback_is_not() {
 }
 
 #[tokio::test]
-async fn a_fallback_is_cleared_and_closed_with_the_app() {
+async fn fallback_is_cleared_and_closed_with_the_app() {
     let clock = ManualClock::new();
     let spare = store(&clock);
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Failover::to(spare.clone())));
@@ -198,7 +198,7 @@ async fn a_fallback_is_cleared_and_closed_with_the_app() {
 }
 
 #[tokio::test]
-async fn the_fallback_of_a_throttle_is_cleared_and_closed_with_the_app_too() {
+async fn fallback_of_a_throttle_is_cleared_and_closed_with_the_app() {
     let (traffik, backend, _) = app(|builder, _| builder);
     backend.is(Mood::Fails);
     assert!(traffik.limiter::<WithOwn>("alice").check().await.unwrap().is_from_fallback());
@@ -210,7 +210,7 @@ async fn the_fallback_of_a_throttle_is_cleared_and_closed_with_the_app_too() {
 }
 
 #[tokio::test]
-async fn one_backend_that_fails_keeps_nobody_from_another() {
+async fn failed_backend_does_not_affect_other_backends() {
     let clock = ManualClock::new();
     let (own, local) = (Moody::new(&clock), Moody::new(&clock));
     let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();

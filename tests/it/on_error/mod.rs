@@ -1,4 +1,4 @@
-//! What happens when a backend gives no answer.
+//! Requests whose backend does not answer.
 
 pub(crate) mod backends;
 mod breaker;

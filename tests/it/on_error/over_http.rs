@@ -1,4 +1,4 @@
-//! What a client sees, and what a handler and a middleware are told.
+//! Backend failures over HTTP, as seen by the client, the handler and a middleware.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -52,7 +52,7 @@ async fn body(response: Response<Body>) -> String {
 }
 
 #[tokio::test]
-async fn a_permit_tells_that_it_comes_from_the_fallback_and_the_fields_tell_its_part() {
+async fn permit_from_the_fallback_reports_it_and_fields_show_the_share() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Failover::to(store(clock)).share(2)));
     let routes = routes(&traffik);
     let (_, response) = get_from(&routes, "/").await;
@@ -68,7 +68,7 @@ async fn a_permit_tells_that_it_comes_from_the_fallback_and_the_fields_tell_its_
     assert_eq!((status, header(&response, "retry-after")), (429, Some("60")));
 }
 
-/// What a header says.
+/// Reads a number from a header.
 fn told_by<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
 }
@@ -80,7 +80,7 @@ throttles! {
 }
 
 #[tokio::test]
-async fn a_part_is_one_of_the_rate_of_the_request_and_its_cost_is_bounded_by_that() {
+async fn share_applies_to_the_rate_of_the_request_and_caps_its_cost() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Failover::to(store(clock)).share(4)));
     let routes = Router::new().route("/", get(|_: Throttled<Planned>| async {})).layer(traffik.layer());
     let send = async |peer: &str, rate: &str, cost: u64| {
@@ -95,16 +95,17 @@ async fn a_part_is_one_of_the_rate_of_the_request_and_its_cost_is_bounded_by_tha
     assert_eq!(send(one, "20/min", 2).await, (200, "q=5;w=60 r=3;t=60".into()));
     assert_eq!(send(other, "400/hour", 50).await, (200, "q=100;w=3600 r=50;t=3600".into()));
     assert_eq!(send(one, "20/min", 4).await.0, 429);
-    // An upgrade holds at once, and what was used stays used. (Who was refused stays so for as long as the breaker is shut.)
+    // An upgrade applies immediately, and used amounts stay used. (A refused client stays refused while the breaker is
+    // closed.)
     assert_eq!(send(one, "40/min", 7).await, (200, "q=10;w=60 r=1;t=60".into()));
-    // More than a part costs all of it; more than the whole is never possible, and nobody gets in by that.
+    // A cost above the share takes all of it. A cost above the whole limit is always refused.
     assert_eq!(send("203.0.113.9:1", "20/min", 20).await, (200, "q=5;w=60 r=0;t=60".into()));
     assert_eq!(send("203.0.113.10:1", "20/min", 21).await, (429, "q=5;w=60 r=5".into()));
     assert_eq!(send(one, "0/0", 1000).await, (200, " ".into()));
 }
 
 #[tokio::test]
-async fn a_later_refusal_gives_back_to_the_fallback_what_it_charged() {
+async fn later_refusal_refunds_the_charge_of_the_fallback() {
     let (traffik, backend, _) = app(|builder, clock| builder.on_error(Failover::to(store(clock))));
     let routes = routes(&traffik);
     backend.is(Mood::Fails);
@@ -117,7 +118,7 @@ async fn a_later_refusal_gives_back_to_the_fallback_what_it_charged() {
 }
 
 #[tokio::test]
-async fn who_is_let_through_unchecked_gets_no_fields() {
+async fn unchecked_request_gets_no_fields() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
     backend.is(Mood::Fails);
     let (status, response) = get_from(&routes(&traffik), "/").await;
@@ -126,7 +127,7 @@ async fn who_is_let_through_unchecked_gets_no_fields() {
 }
 
 #[tokio::test]
-async fn a_throttle_that_is_met_twice_is_let_through_once() {
+async fn throttle_met_twice_is_unchecked_once() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
     let routes = Router::new().route("/", get(told)).layer(throttle_layer::<Two>()).layer(traffik.layer());
     backend.is(Mood::Fails);
@@ -140,7 +141,7 @@ async fn a_throttle_that_is_met_twice_is_let_through_once() {
 }
 
 #[tokio::test]
-async fn what_is_raised_is_a_500_that_a_middleware_can_report() {
+async fn raised_error_is_a_500_that_a_middleware_can_report() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
     let report = |request: Request, next: Next| async {
         let mut response = next.run(request).await;
@@ -154,11 +155,11 @@ async fn what_is_raised_is_a_500_that_a_middleware_can_report() {
     let (status, response) = get_from(&routes(&traffik).layer(from_fn(report)), "/").await;
     assert_eq!((status, header(&response, "cache-control")), (500, Some("no-store")));
     assert!(header(&response, "x-reported").is_some_and(|told| told.contains("the connection was lost")));
-    assert!(!body(response).await.contains("connection"), "the client is told nothing of it");
+    assert!(!body(response).await.contains("connection"), "the response does not contain the error");
 }
 
 #[tokio::test]
-async fn whom_a_function_refuses_is_told_when_to_come_back() {
+async fn refusal_by_an_error_function_has_a_retry_after() {
     let refuse = |_: Failure| async { Ok::<_, String>(Resolution::RefuseFor(Duration::from_millis(29_001))) };
     let (traffik, backend, _) = app(|builder, _| builder.on_error(refuse));
     backend.is(Mood::Fails);

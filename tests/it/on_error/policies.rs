@@ -1,4 +1,4 @@
-//! Allow, refuse, raise, or a function of one's own; of several the strictest.
+//! Error policies: allow, refuse, raise, or a custom function. Of several, the strictest applies.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,7 @@ use super::{
     backends::{Mood, advance, app},
 };
 
-/// Returns how a check ends.
+/// Returns the outcome of a hit: how it was admitted, or why it was not.
 async fn outcome<T: Throttles>(traffik: &Traffik) -> &'static str {
     match traffik.limiter::<T>("alice").check().await {
         Ok(permit) if permit.is_unchecked() => "unchecked",
@@ -32,7 +32,7 @@ async fn outcome<T: Throttles>(traffik: &Traffik) -> &'static str {
 }
 
 #[tokio::test]
-async fn allowed_requests_are_counted_nowhere_and_only_while_there_is_no_answer() {
+async fn allow_policy_admits_uncounted_only_while_the_backend_fails() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
     assert_eq!(outcome::<Two>(&traffik).await, "admitted");
     backend.is(Mood::Fails);
@@ -47,7 +47,7 @@ async fn allowed_requests_are_counted_nowhere_and_only_while_there_is_no_answer(
 }
 
 #[tokio::test]
-async fn refused_unless_told_otherwise_and_raised_with_the_error() {
+async fn default_policy_refuses_and_raise_returns_the_error() {
     for (traffik, backend) in [app(|builder, _| builder), app(|builder, _| builder.on_error(Refuse))]
         .map(|(traffik, backend, _)| (traffik, backend))
     {
@@ -64,7 +64,7 @@ async fn refused_unless_told_otherwise_and_raised_with_the_error() {
 }
 
 #[tokio::test]
-async fn what_needs_no_backend_is_not_touched_by_its_loss() {
+async fn uncounted_throttle_ignores_a_failed_backend() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Raise));
     backend.is(Mood::Fails);
     assert_eq!(outcome::<Free>(&traffik).await, "admitted");
@@ -74,14 +74,14 @@ async fn what_needs_no_backend_is_not_touched_by_its_loss() {
 }
 
 #[tokio::test]
-async fn a_closed_app_is_closed_whatever_is_planned() {
+async fn closed_app_is_an_error_under_any_policy() {
     let (traffik, ..) = app(|builder, _| builder.on_error(Allow));
     traffik.close().await.unwrap();
     assert_eq!(outcome::<Two>(&traffik).await, "closed");
 }
 
 #[tokio::test]
-async fn what_a_throttle_says_wins_and_of_several_the_strictest() {
+async fn policy_of_a_throttle_precedes_the_app_and_the_strictest_applies() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
     assert_eq!(outcome::<(Allowed, Raised, Five)>(&traffik).await, "admitted");
     backend.is(Mood::Fails);
@@ -96,12 +96,12 @@ async fn what_a_throttle_says_wins_and_of_several_the_strictest() {
     let (traffik, backend, _) = app(|builder, _| builder);
     backend.is(Mood::Fails);
     assert_eq!(outcome::<Allowed>(&traffik).await, "unchecked");
-    assert_eq!(outcome::<(Allowed, Five)>(&traffik).await, "refused", "the other refuses, since it says nothing");
-    assert_eq!(outcome::<(Allowed, Free)>(&traffik).await, "unchecked", "the other is not asked");
+    assert_eq!(outcome::<(Allowed, Five)>(&traffik).await, "refused", "the other throttle refuses by default");
+    assert_eq!(outcome::<(Allowed, Free)>(&traffik).await, "unchecked", "the other policy is not called");
 }
 
 #[tokio::test]
-async fn a_function_is_told_what_happened() {
+async fn error_function_receives_the_failure() {
     let told: Arc<Mutex<Vec<Failure>>> = Arc::default();
     let tell = Arc::clone(&told);
     let (traffik, backend, _) = app(|builder, _| {
@@ -113,7 +113,7 @@ async fn a_function_is_told_what_happened() {
     assert_eq!(outcome::<Dear>(&traffik).await, "admitted");
     assert!(told.lock().unwrap().is_empty());
     backend.is(Mood::Fails);
-    assert_eq!(outcome::<(Free, Dear)>(&traffik).await, "unchecked", "the one that is counted is told");
+    assert_eq!(outcome::<(Free, Dear)>(&traffik).await, "unchecked", "the function receives the counted throttle");
 
     let told = told.lock().unwrap();
     let [failure] = told.as_slice() else { panic!("{told:?}") };
@@ -123,7 +123,7 @@ async fn a_function_is_told_what_happened() {
 }
 
 #[tokio::test]
-async fn a_function_refuses_for_a_time_or_returns_an_error() {
+async fn error_function_refuses_for_a_time_or_returns_an_error() {
     let by_client = async |failure: Failure| {
         if failure.client() == &Client::from("alice") {
             return Ok(Resolution::RefuseFor(Duration::from_secs(30)));
@@ -147,7 +147,7 @@ async fn a_function_refuses_for_a_time_or_returns_an_error() {
 }
 
 #[tokio::test]
-async fn a_function_has_the_time_that_the_backend_left() {
+async fn error_function_runs_in_the_remaining_time() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(|_: Failure| pending::<Result<_, Infallible>>()));
     backend.is(Mood::Hangs);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });

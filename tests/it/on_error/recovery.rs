@@ -1,4 +1,4 @@
-//! The first backend comes back.
+//! The primary backend comes back.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An app whose breaker opens at the first failure, and closes after two trials.
+/// Returns an app whose breaker opens at the first failure and closes after two trials.
 #[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn failing_over() -> (Traffik, Moody, ManualClock, CircuitBreaker) {
     let breaker = CircuitBreaker::builder()
@@ -38,7 +38,7 @@ async fn is_from_fallback(traffik: &Traffik, client: u64) -> bool {
 }
 
 #[tokio::test]
-async fn an_app_that_starts_while_its_backend_is_down_joins_it_when_it_returns() {
+async fn app_started_during_an_outage_uses_the_primary_once_it_returns() {
     let clock = ManualClock::new();
     let backend = Moody::new(&clock);
     backend.is(Mood::IsAway);
@@ -60,7 +60,7 @@ async fn an_app_that_starts_while_its_backend_is_down_joins_it_when_it_returns()
 }
 
 #[tokio::test]
-async fn a_few_try_it_while_the_fallback_decides_about_the_others() {
+async fn trials_use_the_primary_while_the_fallback_decides_the_rest() {
     let (traffik, backend, clock, breaker) = failing_over();
     backend.is(Mood::Fails);
     assert!(is_from_fallback(&traffik, 0).await);
@@ -74,7 +74,11 @@ async fn a_few_try_it_while_the_fallback_decides_about_the_others() {
         })
         .collect();
     settle().await;
-    assert_eq!(calls.iter().filter(|call| !call.is_finished()).count(), 2, "two try it, and nobody else waits");
+    assert_eq!(
+        calls.iter().filter(|call| !call.is_finished()).count(),
+        2,
+        "two calls are trials, and no other call waits"
+    );
     assert_eq!((backend.asked(), breaker.status().trials), (3, 2));
     assert!(traffik.limiter::<Five>(0_u64).peek().await.unwrap().is_from_fallback(), "nobody waits who only looks");
 
@@ -88,7 +92,7 @@ async fn a_few_try_it_while_the_fallback_decides_about_the_others() {
 }
 
 #[tokio::test]
-async fn a_trial_whose_request_is_given_up_is_made_by_another() {
+async fn trial_of_a_cancelled_request_is_made_by_another() {
     let (traffik, backend, clock, breaker) = failing_over();
     backend.is(Mood::Fails);
     assert!(is_from_fallback(&traffik, 0).await);
@@ -108,7 +112,7 @@ async fn a_trial_whose_request_is_given_up_is_made_by_another() {
     assert!(!is_from_fallback(&traffik, 7).await);
     assert!(!is_from_fallback(&traffik, 8).await);
     assert_eq!(breaker.state(), BreakerState::Closed);
-    // What was charged for those who gave up stays counted.
+    // The charges of cancelled requests stay counted.
     assert_eq!(traffik.limiter::<Five>(4_u64).peek().await.unwrap().tightest().remaining(), 4);
 }
 
@@ -140,7 +144,7 @@ async fn kept_decisions_do_not_pin_the_app_on_its_fallback() {
 }
 
 #[tokio::test]
-async fn whom_the_fallback_refused_gets_no_fresh_start_inside_his_wait() {
+async fn client_refused_by_the_fallback_stays_refused_for_its_wait() {
     let (traffik, backend, clock, breaker) = failing_over();
     backend.is(Mood::Fails);
     for _ in 0..2 {
@@ -170,7 +174,7 @@ async fn whom_the_fallback_refused_gets_no_fresh_start_inside_his_wait() {
 }
 
 #[tokio::test]
-async fn without_a_breaker_neither() {
+async fn client_refused_by_the_fallback_stays_refused_without_a_breaker() {
     let (traffik, backend, clock) = app(|builder, clock| builder.on_error(Fallback::to(store(clock))));
     backend.is(Mood::Fails);
     for admitted in [true, true, false] {
@@ -185,7 +189,7 @@ async fn without_a_breaker_neither() {
     assert!(!traffik.limiter::<Two>("alice").check().await.unwrap().is_from_fallback());
 }
 
-/// The fallback of one throttle, by a clock that stands still.
+/// The fallback of one throttle, on a clock that stands still.
 static OWN: LazyLock<MemoryBackend> = LazyLock::new(|| store(&ManualClock::new()));
 
 throttles! {
@@ -193,7 +197,7 @@ throttles! {
 }
 
 #[tokio::test]
-async fn nor_together_with_a_limit_for_which_something_else_is_planned() {
+async fn client_refused_by_the_fallback_stays_refused_in_a_mixed_tuple() {
     let (traffik, backend, clock) = app(|builder, _| builder);
     backend.is(Mood::Fails);
     for admitted in [true, false] {
@@ -208,7 +212,7 @@ async fn nor_together_with_a_limit_for_which_something_else_is_planned() {
 }
 
 #[tokio::test]
-async fn a_fallback_that_hangs_leaves_the_first_the_time_to_decide() {
+async fn hanging_fallback_leaves_the_primary_time_to_decide() {
     let clock = ManualClock::new();
     let (backend, spare, breaker) = (Moody::new(&clock), Moody::new(&clock), CircuitBreaker::new());
     let failover = Failover::to(spare.clone()).breaker(breaker.clone());
@@ -228,7 +232,7 @@ async fn a_fallback_that_hangs_leaves_the_first_the_time_to_decide() {
 }
 
 #[tokio::test]
-async fn a_reset_and_a_clear_end_the_wait_of_whom_the_fallback_refused() {
+async fn reset_and_clear_end_the_wait_after_a_fallback_refusal() {
     for by_clear in [false, true] {
         let (traffik, backend, clock, _) = failing_over();
         backend.is(Mood::Fails);

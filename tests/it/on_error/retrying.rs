@@ -1,4 +1,4 @@
-//! What surely did not run is tried again, within the budget.
+//! Retries, within the deadline, of calls that certainly did not run.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn retry(times: u32, pause: Duration) -> Retry {
 }
 
 #[tokio::test]
-async fn what_did_not_run_is_tried_again_after_each_pause() {
+async fn call_that_did_not_run_is_retried_after_each_pause() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(2, 10 * MS)));
     backend.is(Mood::IsAway);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
@@ -36,7 +36,7 @@ async fn what_did_not_run_is_tried_again_after_each_pause() {
 }
 
 #[tokio::test]
-async fn a_request_that_gets_its_answer_by_that_is_charged_once() {
+async fn retried_request_is_charged_once() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(2, 10 * MS)));
     backend.is(Mood::IsAway);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await });
@@ -49,7 +49,7 @@ async fn a_request_that_gets_its_answer_by_that_is_charged_once() {
 }
 
 #[tokio::test]
-async fn what_may_have_run_is_not_tried_again() {
+async fn call_that_may_have_run_is_not_retried() {
     for mood in [Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs] {
         let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(5, MS)));
         backend.is(mood);
@@ -61,7 +61,7 @@ async fn what_may_have_run_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_pause_that_takes_longer_than_there_is_time_is_not_begun() {
+async fn pause_beyond_the_deadline_is_skipped() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(9, 60 * MS)));
     backend.is(Mood::IsAway);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
@@ -72,7 +72,7 @@ async fn a_pause_that_takes_longer_than_there_is_time_is_not_begun() {
 }
 
 #[tokio::test]
-async fn attempts_and_pauses_take_no_longer_than_the_timeout_together() {
+async fn retries_and_pauses_end_at_the_timeout() {
     let (traffik, backend, clock) = app(|builder, _| builder.backend_timeout(50 * MS).on_error(retry(1, 20 * MS)));
     backend.is(Mood::IsAway);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
@@ -87,7 +87,7 @@ async fn attempts_and_pauses_take_no_longer_than_the_timeout_together() {
 }
 
 #[tokio::test]
-async fn a_breaker_counts_a_request_and_not_its_retries() {
+async fn breaker_counts_a_retried_request_once() {
     let breaker = CircuitBreaker::builder().failure_threshold(2).build().unwrap();
     let (traffik, backend, clock) = app(|builder, _| {
         let failover = Failover::to(MemoryBackend::new("fallback")).breaker(breaker.clone());

@@ -1,4 +1,5 @@
-//! A backend that does as it likes, under load: each request is answered in time, and the backend decides again once it is well.
+//! A backend with random failures under load: each request is answered in time, and the backend decides again once it
+//! works.
 
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use crate::{patience::times, strategies::random::Random};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Answering is as likely as all else together.
+/// Answering is as likely as all failures together.
 fn mood(random: &mut Random) -> Mood {
     let all = [Mood::IsAway, Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs];
     if random.upto(1) == 0 { random.pick(&all, Mood::Fails) } else { Mood::Answers }
 }
 
 #[tokio::test]
-async fn whatever_the_backend_does_each_request_is_answered_in_time() {
+async fn random_backend_failures_are_answered_in_time() {
     for seed in 1..=times(10, 1000) {
         let mut random = Random::new(seed);
         let breaker = CircuitBreaker::builder()
