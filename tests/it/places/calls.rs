@@ -1,4 +1,4 @@
-//! Each call that gives places back or renews them runs once, whatever becomes of the runtime that waits for it.
+//! Checks that each refund or renewal of permits runs once, even if the runtime that waits for it ends.
 
 use std::{
     error::Error,
@@ -30,7 +30,7 @@ use super::{Result, free, places};
 
 places!(Two, "calls:two", "2/30s");
 
-/// A backend around another, whose refunds and renewals wait until its gate is open.
+/// A wrapper around a backend. Its refunds and renewals wait until its gate is open.
 #[derive(Clone, Debug)]
 struct Gated {
     inner: MemoryBackend,
@@ -44,7 +44,7 @@ struct Gate {
     /// Whether the next call fails, and how.
     does_not_run: AtomicBool,
     panics: AtomicBool,
-    /// How many calls began, and how many of them ended.
+    /// The number of calls that began, and of those that ended.
     begun: watch::Sender<usize>,
     ended: watch::Sender<usize>,
 }
@@ -74,10 +74,10 @@ impl Gated {
         call: impl Future<Output = std::result::Result<T, BackendError>>,
     ) -> std::result::Result<T, BackendError> {
         let Gate { is_open, does_not_run, panics, begun, ended } = &*self.gate;
-        // As a backend that uses timers or sockets needs it.
+        // Backends with timers or sockets need a runtime, too.
         let _runtime = Handle::current();
         begun.send_modify(|begun| *begun += 1);
-        assert!(!panics.swap(false, Ordering::Relaxed), "it panics on purpose");
+        assert!(!panics.swap(false, Ordering::Relaxed), "this panic is intended");
         let _ = is_open.subscribe().wait_for(|is_open| *is_open).await;
         let answer = if does_not_run.swap(false, Ordering::Relaxed) {
             Err(BackendError::not_run("it is away"))
@@ -95,7 +95,7 @@ impl Gate {
     }
 }
 
-/// Waits until so many calls began or ended.
+/// Waits until this many calls began or ended.
 async fn until(count: &watch::Sender<usize>, calls: usize) {
     let reached =
         timeout(Duration::from_secs(10), async { count.subscribe().wait_for(|count| *count >= calls).await.is_ok() });
@@ -112,7 +112,7 @@ impl Backend for Gated {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        assert!(!hits.is_empty(), "it is asked about nothing");
+        assert!(!hits.is_empty(), "the call has no charges");
         let answer = self.inner.decide(hits);
         if self.decides_now { answer } else { MaybeReady::pending(async move { answer.await }) }
     }
@@ -159,14 +159,14 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 #[tokio::test]
-async fn refund_of_a_backend_that_decides_without_waiting_runs_once_if_it_waits() -> Result {
+async fn waiting_refund_of_an_immediate_backend_runs_once() -> Result {
     for is_elsewhere in [false, true] {
         let backend = Gated { decides_now: true, ..Gated::with_clock(&ManualClock::new()) };
         let (traffik, gate) = (Traffik::new(backend.clone())?, Arc::clone(&backend.gate));
         let held = traffik.limiter::<Two>("alice").check().await?;
         backend.open(false);
         if is_elsewhere {
-            // No runtime is entered there.
+            // This thread has not entered a runtime.
             std::thread::spawn(move || drop(held)).join().map_err(|_| "it panicked")?;
         } else {
             drop(held);
@@ -180,7 +180,7 @@ async fn refund_of_a_backend_that_decides_without_waiting_runs_once_if_it_waits(
 }
 
 #[tokio::test]
-async fn refund_of_a_backend_that_decides_without_waiting_is_tried_again_if_it_did_not_run() -> Result {
+async fn refund_of_an_immediate_backend_that_did_not_run_is_retried() -> Result {
     let backend = Gated { decides_now: true, ..Gated::new(MemoryBackend::new("test")) };
     let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_secs(60)).build()?;
     for is_open in [true, false] {
@@ -198,7 +198,7 @@ async fn refund_of_a_backend_that_decides_without_waiting_is_tried_again_if_it_d
 }
 
 #[tokio::test]
-async fn refund_that_panics_does_not_panic_where_a_permit_is_dropped() -> Result {
+async fn panicking_refund_does_not_panic_in_the_drop_of_a_permit() -> Result {
     let clock = ManualClock::new();
     let backend = Gated { decides_now: true, ..Gated::with_clock(&clock) };
     let traffik = Traffik::new(backend.clone())?;
@@ -212,7 +212,7 @@ async fn refund_that_panics_does_not_panic_where_a_permit_is_dropped() -> Result
 }
 
 #[tokio::test]
-async fn renewal_that_panics_is_made_again_later() -> Result {
+async fn panicking_renewal_is_retried() -> Result {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
     let (traffik, gate) = (Traffik::new(backend.clone())?, &backend.gate);
@@ -229,7 +229,7 @@ async fn renewal_that_panics_is_made_again_later() -> Result {
 }
 
 #[test]
-fn refund_whose_runtime_ends_is_finished_by_another_one() -> Result {
+fn refund_whose_runtime_ends_is_finished_by_another_runtime() -> Result {
     for decides_now in [false, true] {
         for is_left in [false, true] {
             let backend = Gated { decides_now, ..Gated::with_clock(&ManualClock::new()) };
@@ -238,7 +238,7 @@ fn refund_whose_runtime_ends_is_finished_by_another_one() -> Result {
             let held = ends.block_on(traffik.limiter::<Two>("alice").check())?;
             let mut other = Some(stays.block_on(traffik.limiter::<Two>("bob").check())?);
             if is_left {
-                // Nobody in the other runtime holds a place any more.
+                // The other runtime holds no permits any more.
                 stays.block_on(async { drop(other.take()) });
                 ends.block_on(until(&gate.ended, 1));
             }
@@ -261,7 +261,7 @@ fn refund_whose_runtime_ends_is_finished_by_another_one() -> Result {
 }
 
 #[test]
-fn refund_whose_runtime_ends_is_tried_again_by_another_one_if_it_did_not_run() -> Result {
+fn refund_that_did_not_run_is_retried_by_another_runtime() -> Result {
     let backend = Gated::new(MemoryBackend::new("test"));
     let traffik = Traffik::builder(backend.clone()).backend_timeout(Duration::from_secs(60)).build()?;
     let (ends, stays) = (runtime()?, runtime()?);
@@ -284,12 +284,12 @@ fn refund_whose_runtime_ends_is_tried_again_by_another_one_if_it_did_not_run() -
 }
 
 #[test]
-fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() -> Result {
+fn refund_that_did_not_begin_is_made_by_another_runtime() -> Result {
     let backend = Gated::with_clock(&ManualClock::new());
     let traffik = Traffik::new(backend.clone())?;
     let (ends, stays) = (runtime()?, runtime()?);
     let held = ends.block_on(traffik.limiter::<Two>("alice").check())?;
-    // The runtime of the renewal task ends, and then the permit is dropped where another one is entered.
+    // The runtime of the renewal task ends. Then the permit is dropped inside another runtime.
     drop(ends);
     stays.block_on(async {
         drop(held);
@@ -301,7 +301,7 @@ fn refund_that_did_not_begin_before_its_runtime_ends_is_made_by_another_one() ->
 }
 
 #[test]
-fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
+fn refund_without_a_runtime_is_made_by_another_runtime() -> Result {
     let backend = Gated::with_clock(&ManualClock::new());
     let traffik = Traffik::new(backend.clone())?;
     let stays = runtime()?;
@@ -316,7 +316,7 @@ fn refund_of_a_permit_without_a_runtime_is_made_by_another_one() -> Result {
     Ok(())
 }
 
-/// A renewal that waits on a runtime that has ended, and a runtime that is left.
+/// Returns a renewal that waits on a runtime that has ended, and a runtime that is still running.
 fn interrupted_renewal()
 -> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Permit; 2], Runtime), Box<dyn Error>> {
     let clock = ManualClock::new();
@@ -334,13 +334,13 @@ fn interrupted_renewal()
 }
 
 #[test]
-fn renewal_whose_runtime_ends_is_finished_by_another_one() -> Result {
+fn renewal_whose_runtime_ends_is_finished_by_another_runtime() -> Result {
     let (backend, traffik, clock, held, stays) = interrupted_renewal()?;
     backend.open(true);
     stays.block_on(async {
         until(&backend.gate.ended, 1).await;
         assert_eq!(backend.gate.begun(), 1);
-        // The leases have ended that were renewed.
+        // The renewed leases have ended.
         clock.advance(Concurrency::LEASE * 2 / 3);
         until(&backend.gate.ended, 2).await;
         assert_eq!((free::<Two>(&traffik, "alice").await, free::<Two>(&traffik, "bob").await), (1, 1));
@@ -353,7 +353,7 @@ fn renewal_whose_runtime_ends_is_finished_by_another_one() -> Result {
 }
 
 #[test]
-fn permit_that_is_dropped_during_such_a_renewal_is_given_back_after_it() -> Result {
+fn permit_dropped_during_a_moved_renewal_is_refunded_after_it() -> Result {
     let (backend, traffik, _, [alice, _bob], stays) = interrupted_renewal()?;
     drop(alice);
     backend.open(true);

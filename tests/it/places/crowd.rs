@@ -1,4 +1,4 @@
-//! Hundreds compete for ten places, and leave in any way.
+//! Hundreds of tasks compete for ten permits and release them in every way.
 
 use std::sync::{
     Arc,
@@ -14,7 +14,7 @@ use crate::{patience::times, strategies::random::Random};
 places!(Ten, "ten", "10/30s");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
+async fn competing_tasks_hold_at_most_ten_permits_and_none_afterwards() -> Result {
     let traffik = Traffik::new(MemoryBackend::new("test"))?;
     let (there, most, admitted) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
     let mut tasks = JoinSet::new();
@@ -52,7 +52,7 @@ async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
         done?;
     }
     let (most, admitted) = (most.load(Ordering::Acquire), admitted.load(Ordering::Relaxed));
-    assert!(most <= 10, "{most} were there at once");
+    assert!(most <= 10, "{most} permits were held concurrently");
     assert!(admitted > 50, "{admitted} were admitted");
     assert_eq!(free::<Ten>(&traffik, "alice").await, 10);
     Ok(())

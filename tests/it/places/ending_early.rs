@@ -1,4 +1,4 @@
-//! A permit that ends with the handler, although its response goes on, is a warning.
+//! A permit that ends with the handler while its response continues is warned of.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -29,7 +29,7 @@ fn streaming() -> Body {
     Body::from_stream(stream::iter(["one", "two"].map(Ok::<_, Infallible>)))
 }
 
-/// How many warnings a request to this route makes, and the next one.
+/// Returns the number of warnings of a request to this route, and of the next request.
 async fn warnings(route: MethodRouter, settings: fn(TraffikBuilder) -> TraffikBuilder) -> Result<usize> {
     let (log, _guard) = Log::begin();
     let traffik = settings(builder().0).build()?;
@@ -40,7 +40,7 @@ async fn warnings(route: MethodRouter, settings: fn(TraffikBuilder) -> TraffikBu
     Ok(log.text().matches("warning=\"permit-ends-early\"").count())
 }
 
-/// How many a handshake makes.
+/// Returns the number of warnings of a handshake.
 async fn warnings_of_socket(route: MethodRouter) -> Result<usize> {
     let (log, _guard) = Log::begin();
     let app = Router::new().route("/", route).layer(builder().0.build()?.layer());
@@ -58,7 +58,7 @@ async fn warnings_of_socket(route: MethodRouter) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn socket_that_outlives_its_permit_is_a_warning() -> Result {
+async fn socket_that_outlives_its_permit_is_warned_of() -> Result {
     let dropped = |_: Throttled<Open>, upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| async {}) };
     assert_eq!(warnings_of_socket(get(dropped)).await?, 1);
     assert_eq!(warnings_of_socket(get(dropped).layer(throttle_layer::<Open>())).await?, 1);
@@ -70,7 +70,7 @@ async fn socket_that_outlives_its_permit_is_a_warning() -> Result {
 }
 
 #[tokio::test]
-async fn stream_that_outlives_its_permit_is_a_warning() -> Result {
+async fn stream_that_outlives_its_permit_is_warned_of() -> Result {
     let dropped = |_: Throttled<Open>| async { streaming() };
     assert_eq!(warnings(get(dropped), |app| app).await?, 1);
     assert_eq!(warnings(get(dropped), |app| app.silence(Warning::PermitEndsEarly)).await?, 0);
@@ -83,7 +83,7 @@ async fn stream_that_outlives_its_permit_is_a_warning() -> Result {
 }
 
 #[tokio::test]
-async fn response_of_known_length_or_encoded_is_no_warning() -> Result {
+async fn response_of_known_length_or_encoded_is_not_warned_of() -> Result {
     let encoded = |_: Throttled<Open>| async { ([(CONTENT_ENCODING, "gzip")], streaming()) };
     assert_eq!(warnings(get(encoded), |app| app).await?, 0);
     let whole = |_: Throttled<Open>| async { "whole" };

@@ -1,4 +1,4 @@
-//! A client that hangs up while its refusal is made leaves nothing behind.
+//! A client that disconnects during its refusal leaves no permit behind.
 
 use std::{pin::pin, time::Duration};
 
@@ -16,7 +16,7 @@ places!(Socket, "hanging-up:places", "2/30s");
 throttle!(Narrow, "hanging-up:narrow", "1/min");
 
 #[tokio::test]
-async fn its_place_is_free_although_the_backend_hung() -> Result {
+async fn permit_of_a_disconnected_client_is_free_after_the_backend_hung() -> Result {
     let (traffik, moody, clock) = app(|builder, _| builder);
     let service =
         Router::new().route("/", get(|_: Throttled<Socket>, _: Throttled<Narrow>| async {})).layer(traffik.layer());
@@ -29,7 +29,7 @@ async fn its_place_is_free_although_the_backend_hung() -> Result {
     {
         let mut refused = pin!(service.oneshot(request()?));
         for _ in 0..2 {
-            assert!(futures_util::poll!(refused.as_mut()).is_pending(), "it asks for a place, and then about the rate");
+            assert!(futures_util::poll!(refused.as_mut()).is_pending(), "the request checks the permit, then the rate");
             settle().await;
             clock.advance(Duration::from_millis(10));
             settle().await;

@@ -1,4 +1,4 @@
-//! Without a request at hand.
+//! Permits outside of a request.
 
 use tests::{admits, refused};
 use traffik::{Limits, Rate, Traffik, backend::MemoryBackend, strategy::Concurrency};
@@ -11,7 +11,7 @@ places!(Three, "three", "3/30s");
 throttle!(Once, "once", "1/min");
 
 #[tokio::test]
-async fn a_place_is_held_until_it_is_dropped() -> Result {
+async fn permit_is_held_until_it_is_dropped() -> Result {
     let (traffik, _) = traffik();
     let (first, second) =
         (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
@@ -27,7 +27,7 @@ async fn a_place_is_held_until_it_is_dropped() -> Result {
 }
 
 #[tokio::test]
-async fn clones_hold_one_place_until_the_last_is_gone() -> Result {
+async fn clones_of_a_permit_hold_one_slot_until_the_last_is_dropped() -> Result {
     let (traffik, _) = traffik();
     let permit = traffik.limiter::<Two>("alice").check().await?;
     let (limits, limit) = (Limits::clone(&permit), permit.tightest().clone());
@@ -41,13 +41,13 @@ async fn clones_hold_one_place_until_the_last_is_gone() -> Result {
 }
 
 #[tokio::test]
-async fn a_refund_gives_it_back_once() -> Result {
+async fn refund_releases_a_permit_once() -> Result {
     let (traffik, _) = traffik();
     let (one, other) = (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
     let clone = Limits::clone(&one);
     one.refund().await?;
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
-    // Both were charged at one time, and this one is somebody else's.
+    // Both permits were charged at one time, and the other one is still held.
     drop(clone);
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     drop(other);
@@ -56,7 +56,7 @@ async fn a_refund_gives_it_back_once() -> Result {
 }
 
 #[tokio::test]
-async fn with_a_rate_it_is_one_decision_and_on_a_refusal_of_either_nothing_is_held() -> Result {
+async fn tuple_with_a_rate_holds_no_permit_if_either_refuses() -> Result {
     let (traffik, _) = traffik();
     let both = traffik.limiter::<(Two, Once)>("alice").check().await?;
     for _ in 0..3 {
@@ -73,7 +73,7 @@ async fn with_a_rate_it_is_one_decision_and_on_a_refusal_of_either_nothing_is_he
 }
 
 #[tokio::test]
-async fn a_look_holds_nothing() -> Result {
+async fn peek_holds_no_permit() -> Result {
     let (traffik, _) = traffik();
     let looks = (traffik.limiter::<Two>("alice").peek().await?, traffik.limiter::<Two>("alice").peek().await?);
     assert_eq!(looks.0.tightest().remaining(), 2);
@@ -86,7 +86,7 @@ async fn a_look_holds_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn it_is_held_by_a_panic_and_an_aborted_task_no_longer_than_they_last() -> Result {
+async fn permit_of_a_panicked_or_aborted_task_is_released() -> Result {
     let (traffik, _) = traffik();
     let permit = traffik.limiter::<Two>("alice").check().await?;
     let panics = tokio::spawn(async move {
@@ -108,11 +108,11 @@ async fn it_is_held_by_a_panic_and_an_aborted_task_no_longer_than_they_last() ->
 }
 
 #[test]
-fn without_a_runtime_it_is_held_for_a_lease() -> Result {
+fn permit_without_a_runtime_is_held_for_a_lease() -> Result {
     let clock = traffik::test::ManualClock::new();
     let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    // A backend in memory waits for nothing, and so any executor will do.
+    // An in-memory backend needs no waiting, so any executor works.
     let mut hit = std::pin::pin!(traffik.limiter::<Two>("alice").check());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(permit) = hit.as_mut().poll(&mut context) else { panic!("it has to wait") };
@@ -123,7 +123,7 @@ fn without_a_runtime_it_is_held_for_a_lease() -> Result {
     drop(permit);
     let permit = runtime.block_on(traffik.limiter::<Two>("alice").check())?;
     assert_eq!(permit.tightest().rate(), Rate::literal("2/30s"));
-    // Its runtime is gone before it is.
+    // The runtime ends before the permit does.
     drop(runtime);
     drop(permit);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -132,7 +132,7 @@ fn without_a_runtime_it_is_held_for_a_lease() -> Result {
 }
 
 #[tokio::test]
-async fn a_reset_frees_all_places_and_who_is_there_takes_one_again_as_his_lease_is_renewed() -> Result {
+async fn reset_frees_all_permits_and_renewals_take_them_again() -> Result {
     let (traffik, clock) = traffik();
     let held = traffik.limiter::<Two>("alice").check().await?;
     super::settle().await;

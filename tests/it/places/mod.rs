@@ -1,4 +1,4 @@
-//! Limits on how many are there at once: a place is held for as long as somebody is there, and by nobody afterwards.
+//! Concurrency limits: a permit is held as long as its request runs, and not afterwards.
 
 mod calls;
 mod crowd;
@@ -17,7 +17,7 @@ use traffik::{Throttle, Traffik};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A throttle of so many places for each client.
+/// Declares a throttle with this many permits for each client.
 macro_rules! places {
     ($name:ident, $uid:literal, $rate:literal) => {
         crate::http::app::throttle!(
@@ -31,7 +31,7 @@ macro_rules! places {
 }
 use places;
 
-/// How many places are free.
+/// Returns the number of free permits.
 async fn free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::Client>) -> u64 {
     traffik
         .limiter::<T>(client)
@@ -40,7 +40,7 @@ async fn free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::Client>
         .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
-/// Waits until so many are free, by the clock on the wall: what is told of here is a moment away.
+/// Waits until this many permits are free, in real time: the release happens in another task.
 async fn until_free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::Client>, places: u64) {
     let client = client.into();
     for _ in 0..2000 {
@@ -52,7 +52,7 @@ async fn until_free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::C
     assert_eq!(free::<T>(traffik, client).await, places, "after ten seconds");
 }
 
-/// Lets other tasks run for as long as they have something to do.
+/// Lets other tasks run as long as they have work.
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;

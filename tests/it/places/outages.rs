@@ -1,4 +1,4 @@
-//! A backend that fails while somebody is there: he stays, and is counted again once it answers.
+//! A backend that fails while permits are held: they stay held, and are counted again once the backend answers.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -29,7 +29,7 @@ fn app() -> (Traffik, Moody, ManualClock) {
     (Traffik::new(moody.clone()).unwrap(), moody, clock)
 }
 
-/// A second at a time, as the renewal task tries again.
+/// Advances the clock a second at a time, since the renewal task retries each second.
 async fn pass(clock: &ManualClock, time: Duration) {
     for _ in 0..time.as_millis() / 500 {
         clock.advance(Duration::from_millis(500));
@@ -38,7 +38,7 @@ async fn pass(clock: &ManualClock, time: Duration) {
 }
 
 #[tokio::test]
-async fn a_failure_that_ends_within_the_lease_is_not_noticed() -> Result {
+async fn outage_within_the_lease_keeps_the_permit() -> Result {
     for mood in [Mood::IsAway, Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs] {
         let (traffik, moody, clock) = app();
         let held = traffik.limiter::<Two>("alice").check().await?;
@@ -58,20 +58,20 @@ async fn a_failure_that_ends_within_the_lease_is_not_noticed() -> Result {
 }
 
 #[tokio::test]
-async fn after_one_that_took_longer_he_takes_a_place_again_as_soon_as_there_is_one() -> Result {
+async fn outage_beyond_the_lease_takes_a_permit_again_once_one_is_free() -> Result {
     let (traffik, moody, clock) = app();
     let held = traffik.limiter::<Two>("alice").check().await?;
     settle().await;
     moody.is(Mood::IsAway);
     pass(&clock, THIRD * 4).await;
     moody.is(Mood::Answers);
-    // Others were faster.
+    // Other requests were faster.
     let others = (traffik.limiter::<Two>("alice").check().await?, traffik.limiter::<Two>("alice").check().await?);
     pass(&clock, THIRD * 6).await;
     assert!(!admits::<Two>(&traffik, "alice").await?);
     drop(others.0);
     pass(&clock, THIRD).await;
-    assert_eq!(free::<Two>(&traffik, "alice").await, 0, "there are two of them");
+    assert_eq!(free::<Two>(&traffik, "alice").await, 0, "two permits are held");
     drop(held);
     pass(&clock, THIRD * 3).await;
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
@@ -79,7 +79,7 @@ async fn after_one_that_took_longer_he_takes_a_place_again_as_soon_as_there_is_o
 }
 
 #[tokio::test]
-async fn what_surely_did_not_run_is_given_back_a_moment_later_and_else_once_the_lease_ends() -> Result {
+async fn failed_release_is_retried_if_it_did_not_run_and_else_ends_with_the_lease() -> Result {
     let (traffik, moody, clock) = app();
     for (mood, then) in [(Mood::IsAway, 2), (Mood::Fails, 1)] {
         let held = traffik.limiter::<Two>("alice").check().await?;
@@ -97,7 +97,7 @@ async fn what_surely_did_not_run_is_given_back_a_moment_later_and_else_once_the_
 }
 
 #[tokio::test]
-async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
+async fn permit_of_a_fallback_is_held_and_released_there() -> Result {
     let clock = ManualClock::new();
     let (moody, spare) = (Moody::new(&clock), MemoryBackend::with_clock("spare", clock.clone()));
     for on_error in [Fallback::to(spare.clone()).into(), traffik::on_error::OnError::from(Failover::to(spare.clone()))]
@@ -114,7 +114,7 @@ async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
         pass(&clock, THIRD * 8).await;
         assert_eq!(free::<Two>(&traffik, "alice").await, 1);
         moody.is(Mood::IsAway);
-        assert_eq!(free::<Two>(&traffik, "alice").await, 1, "it is held in the fallback still");
+        assert_eq!(free::<Two>(&traffik, "alice").await, 1, "the fallback still holds the permit");
         drop(held);
         assert_eq!(free::<Two>(&traffik, "alice").await, 2);
         moody.is(Mood::Answers);
@@ -126,7 +126,7 @@ async fn a_place_from_a_fallback_is_held_and_given_back_there() -> Result {
 }
 
 #[tokio::test]
-async fn who_is_let_through_uncounted_holds_nothing() -> Result {
+async fn unchecked_request_holds_no_permit() -> Result {
     let clock = ManualClock::new();
     let moody = Moody::new(&clock);
     let builder = Traffik::builder(moody.clone()).clock(clock.clone()).on_error(Allow);
@@ -159,7 +159,7 @@ async fn failure_is_logged_in_the_span_of_the_caller() -> Result {
 }
 
 #[tokio::test]
-async fn who_stops_waiting_for_the_answer_holds_nothing() -> Result {
+async fn cancelled_caller_holds_no_permit() -> Result {
     let (traffik, moody, clock) = app();
     moody.is(Mood::ChargesAndIsSlow);
     let asking = traffik.clone();
@@ -176,11 +176,11 @@ async fn who_stops_waiting_for_the_answer_holds_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn a_function_that_panics_is_the_users_own() -> Result {
+async fn panic_in_an_error_function_reaches_the_caller() -> Result {
     let clock = ManualClock::new();
     let moody = Moody::new(&clock);
     let panics = async |failure: Failure| {
-        assert!(failure.uid().is_empty(), "this is meant to be");
+        assert!(failure.uid().is_empty(), "this panic is intended");
         Ok::<_, Infallible>(Resolution::Admit)
     };
     let traffik = Traffik::builder(moody.clone()).clock(clock).on_error(panics).build()?;
@@ -191,7 +191,7 @@ async fn a_function_that_panics_is_the_users_own() -> Result {
 }
 
 #[tokio::test]
-async fn a_store_that_is_closed_keeps_nobody() -> Result {
+async fn closed_store_keeps_no_permits() -> Result {
     let (traffik, _, clock) = app();
     let held = traffik.limiter::<Two>("alice").check().await?;
     settle().await;

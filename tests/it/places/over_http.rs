@@ -1,4 +1,4 @@
-//! A request is there until its response is made, and under a layer until the last of that is sent.
+//! A request holds its permit until its response is made, and under a layer until the response is sent.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::http::{
 places!(Reports, "reports:open", "2/30s");
 throttle!(Narrow, "narrow", "1/min");
 
-/// Requests that are there until they are let go.
+/// Requests that run until the test releases them.
 async fn waiting(permit: Throttled<Reports>, gate: Arc<Semaphore>) -> String {
     let _pass = gate.acquire().await;
     format!("{} left", permit.tightest().remaining())
@@ -35,7 +35,7 @@ fn gated(traffik: &Traffik) -> (Router, Arc<Semaphore>) {
 }
 
 #[tokio::test]
-async fn a_layer_and_a_handler_that_meet_it_hold_one_place() -> Result {
+async fn layer_and_handler_hold_one_permit_together() -> Result {
     let (traffik, _) = traffik();
     let (app, gate) = gated(&traffik);
     let server = Arc::new(Server::start(app).await);
@@ -50,8 +50,8 @@ async fn a_layer_and_a_handler_that_meet_it_hold_one_place() -> Result {
 
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.retry_after()), (429, Some("30")));
-    assert_eq!(refused.policy(), Some(r#""reports:open";q=2"#), "there is no window");
-    assert_eq!(refused.state(), Some(r#""reports:open";r=0"#), "nobody knows when somebody leaves");
+    assert_eq!(refused.policy(), Some(r#""reports:open";q=2"#), "a concurrency limit has no window");
+    assert_eq!(refused.state(), Some(r#""reports:open";r=0"#), "the time of the next release is unknown");
     assert_eq!(refused.problem("detail"), r#""reports:open" allows 2 at once; try again in 30s"#);
 
     gate.add_permits(5);
@@ -65,7 +65,7 @@ async fn a_layer_and_a_handler_that_meet_it_hold_one_place() -> Result {
 }
 
 #[tokio::test]
-async fn who_hangs_up_leaves() -> Result {
+async fn disconnected_client_releases_its_permit() -> Result {
     let (traffik, _) = traffik();
     let (app, _gate) = gated(&traffik);
     let server = Server::start(app).await;
@@ -73,7 +73,7 @@ async fn who_hangs_up_leaves() -> Result {
         let one = server.open("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         let other = server.open("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         until_free::<Reports>(&traffik, HERE, 0).await;
-        // With a reset, and in order.
+        // With a TCP reset, and with an orderly close.
         one.set_zero_linger()?;
         drop((one, other));
         until_free::<Reports>(&traffik, HERE, 2).await;
@@ -82,9 +82,9 @@ async fn who_hangs_up_leaves() -> Result {
 }
 
 #[tokio::test]
-async fn under_a_layer_a_body_that_streams_is_there_until_it_ends_or_is_dropped() -> Result {
+async fn layer_holds_the_permit_until_a_streamed_body_ends_or_is_dropped() -> Result {
     let (traffik, _) = traffik();
-    // What comes goes back, for as long as something comes.
+    // The handler echoes the body as long as more arrives.
     let echo = |request: Request| async { Body::from_stream(request.into_body().into_data_stream()) };
     let app = Router::new().route("/", post(echo)).layer(throttle_layer::<Reports>()).layer(traffik.layer());
     let server = Server::start(app).await;
@@ -94,7 +94,7 @@ async fn under_a_layer_a_body_that_streams_is_there_until_it_ends_or_is_dropped(
         stream.readable().await?;
     }
     settle().await;
-    assert_eq!(free::<Reports>(&traffik, HERE).await, 0, "the responses have begun, and go on");
+    assert_eq!(free::<Reports>(&traffik, HERE).await, 0, "the responses have begun and continue");
     assert_eq!(server.send(Request::post("/"), "another").await.status, 429);
     drop(one);
     until_free::<Reports>(&traffik, HERE, 1).await;
@@ -105,7 +105,7 @@ async fn under_a_layer_a_body_that_streams_is_there_until_it_ends_or_is_dropped(
 }
 
 #[tokio::test]
-async fn a_later_refusal_gives_the_place_back_once() -> Result {
+async fn later_refusal_releases_the_permit_once() -> Result {
     let (traffik, _) = traffik();
     let app =
         Router::new().route("/", get(|_: Throttled<Reports>, _: Throttled<Narrow>| async {})).layer(traffik.layer());
@@ -121,7 +121,7 @@ async fn a_later_refusal_gives_the_place_back_once() -> Result {
 }
 
 #[tokio::test]
-async fn with_the_extension_alone_a_place_is_held_by_the_handler() -> Result {
+async fn extension_without_a_layer_holds_the_permit_in_the_handler() -> Result {
     let (traffik, _) = traffik();
     let gate = Arc::new(Semaphore::new(0));
     let at_gate = Arc::clone(&gate);
@@ -139,7 +139,7 @@ async fn with_the_extension_alone_a_place_is_held_by_the_handler() -> Result {
 }
 
 #[tokio::test]
-async fn older_fields_say_nothing_of_a_reset() -> Result {
+async fn x_ratelimit_fields_of_a_concurrency_limit_have_no_reset() -> Result {
     let (builder, _) = crate::http::app::builder();
     let traffik = builder.x_ratelimit_fields().build()?;
     let app = Router::new().route("/", get(|_: Throttled<Reports>| async {})).layer(traffik.layer());

@@ -1,4 +1,4 @@
-//! A place is held for as long as somebody is there, however short its lease.
+//! A permit stays held as long as its holder exists, however short the lease.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ places!(Five, "five", "5/30s");
 places!(Brief, "brief", "5/1s");
 places!(Many, "many", "5000/30s");
 
-/// Moves on by so much, a little at a time, as time does.
+/// Advances the clock in small steps.
 async fn pass(clock: &ManualClock, time: Duration) {
     let step = Duration::from_millis(100);
     for _ in 0..time.as_millis().div_ceil(step.as_millis()) {
@@ -21,7 +21,7 @@ async fn pass(clock: &ManualClock, time: Duration) {
 }
 
 #[tokio::test]
-async fn for_many_leases() -> Result {
+async fn permit_is_renewed_for_many_leases() -> Result {
     let (traffik, clock) = traffik();
     let held =
         (traffik.limiter::<Five>("alice").check().await?, traffik.limiter::<(Five, Brief)>("alice").check().await?);
@@ -36,7 +36,7 @@ async fn for_many_leases() -> Result {
 }
 
 #[tokio::test]
-async fn one_that_is_forgotten_is_held_for_as_long_as_the_process_lives() -> Result {
+async fn forgotten_permit_is_held_as_long_as_the_process_lives() -> Result {
     let (traffik, clock) = traffik();
     let held = traffik.limiter::<Five>("alice").check().await?;
     settle().await;
@@ -47,7 +47,7 @@ async fn one_that_is_forgotten_is_held_for_as_long_as_the_process_lives() -> Res
 }
 
 #[tokio::test]
-async fn thousands_that_come_one_after_the_other() -> Result {
+async fn thousands_of_consecutive_permits_are_all_renewed() -> Result {
     let (traffik, clock) = traffik();
     let mut held = Vec::new();
     for _ in 0..50 {
@@ -68,7 +68,7 @@ async fn thousands_that_come_one_after_the_other() -> Result {
 }
 
 #[tokio::test]
-async fn a_shorter_lease_that_comes_later_is_renewed_in_time() -> Result {
+async fn later_permit_with_a_shorter_lease_is_renewed_in_time() -> Result {
     let (traffik, clock) = traffik();
     let _long = traffik.limiter::<Five>("alice").check().await?;
     settle().await;
@@ -80,7 +80,7 @@ async fn a_shorter_lease_that_comes_later_is_renewed_in_time() -> Result {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_alive_once_nobody_is_there() -> Result {
+async fn renewal_task_without_permits_keeps_nothing_alive() -> Result {
     let (traffik, clock) = traffik();
     let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let held = traffik.limiter::<Five>("alice").check().await?;
@@ -95,7 +95,7 @@ async fn nothing_is_kept_alive_once_nobody_is_there() -> Result {
 }
 
 #[tokio::test]
-async fn whoever_is_there_is_renewed_by_another_runtime_once_its_own_is_gone() -> Result {
+async fn permit_whose_runtime_ends_is_renewed_by_another_runtime() -> Result {
     let clock = ManualClock::new();
     let traffik = Traffik::new(MemoryBackend::with_clock("test", clock.clone()))?;
     let (moved, answer) = (traffik.clone(), std::sync::mpsc::channel());

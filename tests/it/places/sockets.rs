@@ -1,4 +1,4 @@
-//! A socket is there for as long as its connection lives, however that ends.
+//! A WebSocket holds its permit as long as its connection lives, however the connection ends.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 
 places!(Open, "ws:open", "200/30s");
 
-/// The permit goes where the socket goes.
+/// The permit moves into the task of the socket.
 async fn chat(open: Throttled<Open>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(move |socket| async move {
         let _open = open;
@@ -80,7 +80,7 @@ async fn end(mut socket: Socket, how: End) -> Result {
         }
         End::HalfClosed => {
             socket.get_mut().shutdown().await?;
-            // What is sent is read still, and nothing more will come.
+            // The server still reads the sent bytes, and no more follow.
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 drop(socket);
@@ -94,7 +94,7 @@ async fn end(mut socket: Socket, how: End) -> Result {
 }
 
 async fn send(socket: &mut Socket, text: &'static str) -> std::result::Result<(), tungstenite::Error> {
-    // A frame of a client as it is: text, masked with nothing.
+    // A text frame of a client, masked with zeros.
     use tokio::io::AsyncWriteExt;
     let length = u8::try_from(text.len()).unwrap_or(0);
     let head = [0x81, 0x80 | length, 0, 0, 0, 0];
@@ -104,7 +104,7 @@ async fn send(socket: &mut Socket, text: &'static str) -> std::result::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_come_and_go_and_nobody_is_left() -> Result {
+async fn thousands_of_sockets_leave_no_permit_behind() -> Result {
     let (traffik, _) = traffik();
     let address = serve(&traffik).await?;
     for wave in 0..times(10, 200) {
@@ -122,7 +122,7 @@ async fn thousands_come_and_go_and_nobody_is_left() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_end_frees_the_place_that_the_next_one_needs() -> Result {
+async fn socket_that_ends_in_any_way_frees_its_permit_for_the_next() -> Result {
     let (traffik, _) = traffik();
     let address = serve(&traffik).await?;
     let mut others = Vec::new();
@@ -142,9 +142,9 @@ async fn each_end_frees_the_place_that_the_next_one_needs() -> Result {
     Ok(())
 }
 
-/// Who hangs up during the handshake was there for a moment, if at all.
+/// A client that disconnects during the handshake held a permit for a moment, if at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn handshakes_that_are_not_finished_hold_nothing() -> Result {
+async fn unfinished_handshakes_hold_no_permits() -> Result {
     let (traffik, _) = traffik();
     let address = serve(&traffik).await?;
     for _ in 0..500 {

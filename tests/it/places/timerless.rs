@@ -1,4 +1,4 @@
-//! A runtime that has no timer: places are renewed all the same.
+//! A runtime without timers still renews permits.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::{Result, free, places};
 
 places!(Timerless, "places:timerless", "1/200ms");
 
-/// A backend that tells of each renewal, and makes callers wait for one as a server does.
+/// A backend that reports each renewal and makes its callers wait, like a server.
 #[derive(Debug)]
 struct Told {
     inner: MemoryBackend,
@@ -72,7 +72,7 @@ impl Backend for Told {
     }
 }
 
-/// By the system's clock, and with time enough for a busy machine.
+/// Uses the system's clock, and leaves time for a busy machine.
 fn app() -> std::result::Result<(Traffik, UnboundedReceiver<()>), traffik::ConfigError> {
     let (renewals, renewed) = mpsc::unbounded_channel();
     let backend = Told { inner: MemoryBackend::new("test"), renewals };
@@ -81,7 +81,7 @@ fn app() -> std::result::Result<(Traffik, UnboundedReceiver<()>), traffik::Confi
 }
 
 #[test]
-fn runtime_without_timers_renews_places() -> Result {
+fn runtime_without_timers_renews_permits() -> Result {
     let (traffik, mut renewed) = app()?;
     Builder::new_current_thread().build()?.block_on(async {
         let held = traffik.limiter::<Timerless>("alice").check().await?;
@@ -96,7 +96,7 @@ fn runtime_without_timers_renews_places() -> Result {
 }
 
 #[test]
-fn runtime_without_timers_that_ends_leaves_the_place_to_another_one() -> Result {
+fn runtime_without_timers_that_ends_hands_over_the_permit() -> Result {
     let (traffik, mut renewed) = app()?;
     let (ends, stays) =
         (Builder::new_multi_thread().worker_threads(1).build()?, Builder::new_current_thread().build()?);

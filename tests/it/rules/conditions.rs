@@ -1,4 +1,4 @@
-//! What rules say, and what several of them say together.
+//! Conditions of rules, alone and combined.
 
 use std::sync::{
     Arc,
@@ -24,19 +24,19 @@ fn with_method(method: Method) -> Request<Body> {
 }
 
 #[test]
-fn all_rules_have_to_match() {
+fn several_rules_match_only_together() {
     let layer = layer().rule::<Probe>(Rule::prefix("/a")).rule::<Probe>(Rule::path("/**/z"));
     assert_eq!(["/a/z", "/a", "/z"].map(|path| applies(&layer, get(path))), [true, false, false]);
 }
 
 #[test]
-fn of_a_rule_made_with_or_one_part_is_enough() {
+fn or_rule_matches_if_one_part_does() {
     let rule = || Rule::path("/a").or(Rule::path("/b").and(Rule::methods([Method::GET])));
     assert_eq!(["/a", "/b", "/c"].map(|path| rule_lets_apply(rule(), path)), [true, true, false]);
 }
 
 #[test]
-fn one_bypass_is_enough_and_no_rule_outdoes_it() {
+fn one_bypass_overrides_all_rules() {
     let layer = layer()
         .rule::<Probe>(Rule::prefix("/a"))
         .bypass::<Probe>(Bypass::path("/a/x"))
@@ -47,7 +47,7 @@ fn one_bypass_is_enough_and_no_rule_outdoes_it() {
 }
 
 #[test]
-fn head_goes_with_get_where_the_limit_applies_and_not_where_it_is_let_past() {
+fn head_matches_get_in_rules_and_not_in_bypasses() {
     let of = |layer: ThrottleLayer<Probe>| {
         [Method::GET, Method::HEAD, Method::POST].map(|method| applies(&layer, with_method(method)))
     };
@@ -56,7 +56,7 @@ fn head_goes_with_get_where_the_limit_applies_and_not_where_it_is_let_past() {
     assert_eq!(of(layer().rule::<Probe>(Rule::methods([Method::HEAD]))), [false, true, false]);
 }
 
-/// A request with some of the fields of a handshake, up to all of them.
+/// Returns a request with some or all of the fields of a handshake.
 fn handshake(fields: usize) -> Request<Body> {
     let all = [
         ("upgrade", "WebSocket"),
@@ -73,7 +73,7 @@ fn handshake(fields: usize) -> Request<Body> {
 }
 
 #[test]
-fn handshakes_of_websockets_are_told_from_other_requests_and_are_both_in_doubt() {
+fn incomplete_websocket_handshake_matches_rules_of_either_kind() {
     let of = |layer: ThrottleLayer<Probe>| [0, 1, 3, 4].map(|fields| applies(&layer, handshake(fields)));
     assert_eq!(of(layer().rule::<Probe>(Rule::websocket())), [false, true, true, true]);
     assert_eq!(of(layer().rule::<Probe>(Rule::http())), [true, true, true, false]);
@@ -82,7 +82,7 @@ fn handshakes_of_websockets_are_told_from_other_requests_and_are_both_in_doubt()
 }
 
 #[test]
-fn a_handshake_over_http_2_is_a_connect_to_websocket() {
+fn http_2_handshake_is_a_connect_to_websocket() {
     let connect = || {
         let mut request =
             Request::connect("https://example.com/chat").version(Version::HTTP_2).body(Body::empty()).unwrap();
@@ -94,7 +94,7 @@ fn a_handshake_over_http_2_is_a_connect_to_websocket() {
 }
 
 #[test]
-fn other_forms_of_a_target_have_paths_as_well() {
+fn target_in_any_form_has_a_path() {
     let layer = layer().rule::<Probe>(Rule::path("/a"));
     assert!(applies(&layer, get("http://example.com/a?b")));
     assert!(!applies(&layer, get("http://example.com")));
@@ -108,7 +108,7 @@ fn other_forms_of_a_target_have_paths_as_well() {
 }
 
 #[test]
-fn case_and_data_matter() {
+fn letter_case_and_encoded_data_distinguish_paths() {
     assert!(!rule_lets_apply(Rule::path("/api"), "/API"));
     assert!(rule_lets_apply(Rule::path("/files/*"), "/files/a%2Fb"));
     assert!(rule_lets_apply(Rule::path("/files/a/b"), "/files/a%2Fb"));
@@ -119,7 +119,7 @@ fn case_and_data_matter() {
 }
 
 #[test]
-fn a_regex_is_found_by_a_rule_and_has_to_be_all_for_a_bypass() {
+fn regex_matches_a_part_in_rules_and_the_whole_path_in_bypasses() {
     let paths = ["/v1/users", "/x/v1/users", "/v1/users/7"];
     assert_eq!(paths.map(|path| rule_lets_apply(Rule::regex(r"/v\d+/users"), path)), [true, true, true]);
     assert_eq!(paths.map(|path| rule_lets_apply(Rule::regex(r"^/v\d+/users$"), path)), [true, false, false]);
@@ -127,9 +127,9 @@ fn a_regex_is_found_by_a_rule_and_has_to_be_all_for_a_bypass() {
     assert_eq!(paths.map(|path| bypass_skips(Bypass::regex(r"/v1/users|/x"), path)), [true, false, false]);
 }
 
-/// A long path that a matcher which goes back and forth would not be done with.
+/// A long path on which a backtracking matcher would not finish.
 #[test]
-fn no_path_takes_long() {
+fn long_path_is_matched_quickly() {
     let path = "/a".repeat(30_000);
     for pattern in ["/**/a/**/a/**/a/**/a/**/b", "/**/*a*a*a*a*a*b/**", "/**/a/a/a/a/a/a/b"] {
         assert!(!rule_lets_apply(Rule::path(pattern), &path), "{pattern}");
@@ -140,7 +140,7 @@ fn no_path_takes_long() {
     assert!(rule_lets_apply(Rule::path("/b"), &format!("{}/b", "/a/..".repeat(10_000))));
 }
 
-/// A function that counts its calls, and what it answers.
+/// A function that counts its calls, and its answer.
 fn counting(answer: bool) -> (impl Fn(&Parts) -> bool + Send + Sync + 'static, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
@@ -154,7 +154,7 @@ fn counting(answer: bool) -> (impl Fn(&Parts) -> bool + Send + Sync + 'static, A
 }
 
 #[test]
-fn what_is_cheap_is_asked_first_whatever_is_written_first() {
+fn cheap_conditions_are_checked_first_in_any_order() {
     let (function, calls) = counting(true);
     let layer = layer().rule::<Probe>(Rule::when(function).and(Rule::methods([Method::POST])).and(Rule::path("/b")));
     assert!(!applies(&layer, get("/b")) && !applies(&layer, with_method(Method::POST)));
@@ -166,7 +166,7 @@ fn what_is_cheap_is_asked_first_whatever_is_written_first() {
 }
 
 #[test]
-fn an_async_function_is_asked_if_all_else_leaves_it_open() {
+fn async_function_is_called_only_if_other_rules_leave_it_open() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let is_asked = Rule::async_when(move |parts: &Parts| {

@@ -1,4 +1,4 @@
-//! However a path is written, it is no way around a limit.
+//! A path in an unusual spelling does not bypass a limit.
 
 use axum::http::Uri;
 use proptest::prelude::*;
@@ -7,13 +7,13 @@ use traffik::{Bypass, Rule};
 use super::probe::{bypass_skips, rule_lets_apply};
 use crate::patience::times;
 
-/// A path as its segments are called, and how a client may write it.
+/// The segments of a path, and how a client may spell them.
 #[derive(Clone, Debug)]
 struct Written {
     segments: Vec<String>,
-    /// What stands before each segment.
+    /// The text before each segment.
     slashes: Vec<&'static str>,
-    /// Which letters are encoded that need not be, in turn.
+    /// Which letters are encoded without need, in turn.
     encoded: Vec<bool>,
     end: &'static str,
 }
@@ -25,7 +25,7 @@ fn written() -> impl Strategy<Value = Written> {
     let parts = (prop::collection::vec((segment, slash), 1..6), prop::collection::vec(any::<bool>(), 1..8), end);
     parts.prop_map(|(both, encoded, end)| {
         let (segments, slashes): (_, Vec<_>) = both.into_iter().unzip();
-        // `/y/%2e.` is followed by a slash, as any other segment is.
+        // `/y/%2e.` is followed by a slash, like any other segment.
         let slashes = slashes.into_iter().map(|slash| if slash == "/y/%2e." { "/y/%2e./" } else { slash }).collect();
         Written { segments, slashes, encoded, end }
     })
@@ -48,7 +48,7 @@ impl Written {
     }
 }
 
-/// Encodes what has to be, and what is asked for.
+/// Encodes the required letters and the requested ones.
 fn encode(segment: &str, mut asked_for: impl FnMut() -> bool) -> String {
     let mut out = String::new();
     for letter in segment.chars() {
@@ -62,7 +62,7 @@ fn encode(segment: &str, mut asked_for: impl FnMut() -> bool) -> String {
     out
 }
 
-/// A pattern that matches the path: some of its segments are wildcards.
+/// Returns a pattern that matches the path. Some of its segments are wildcards.
 fn pattern(path: &Written, wild: &[u8]) -> String {
     let names = path.segments.iter().zip(wild.iter().cycle());
     let names = names.map(|(segment, wild)| match wild {
@@ -82,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_rule_matches_every_disguise(path in written(), wild in prop::collection::vec(0_u8..8, 1..4)) {
+    fn rule_matches_any_spelling_of_its_path(path in written(), wild in prop::collection::vec(0_u8..8, 1..4)) {
         let (pattern, plain, disguised) = (pattern(&path, &wild), path.plainly(), path.disguised());
         prop_assert!(rule_lets_apply(Rule::path(&pattern), &plain), "{pattern} {plain}");
         prop_assert!(rule_lets_apply(Rule::path(&pattern), &disguised), "{pattern} {plain} {disguised}");
@@ -90,13 +90,13 @@ proptest! {
         let prefix = plain.rsplit_once('/').map_or("/", |(prefix, _)| if prefix.is_empty() { "/" } else { prefix });
         prop_assert!(rule_lets_apply(Rule::prefix(prefix), &disguised), "below {prefix}: {disguised}");
 
-        // A regex is compared with what is decoded.
+        // A regex is compared with the decoded path.
         let regex = format!("^/{}$", path.segments.iter().map(|name| escape(name)).collect::<Vec<_>>().join("/"));
         prop_assert!(rule_lets_apply(Rule::regex(&regex), &disguised), "{regex} {disguised}");
     }
 
     #[test]
-    fn a_bypass_never_matches_a_disguise_of_what_it_does_not_match(
+    fn bypass_matches_no_spelling_of_another_path(
         path in written(), other in written(), wild in prop::collection::vec(0_u8..8, 1..4),
     ) {
         let pattern = pattern(&path, &wild);
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in "\\PC{0,20}", path in "/[!-~]{0,30}") {
+    fn random_path_and_pattern_do_not_panic(text in "\\PC{0,20}", path in "/[!-~]{0,30}") {
         for rule in [Rule::path(&text), Rule::prefix(&text), Rule::regex(&text), Rule::path(&path)] {
             let _ = format!("{rule:?}");
         }
@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-/// The text as a regex.
+/// Returns the text as a regex.
 fn escape(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_ascii_punctuation() { format!("\\{letter}") } else { letter.into() })

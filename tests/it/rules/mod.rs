@@ -1,4 +1,4 @@
-//! Whether rules let a throttle apply, asked through a layer.
+//! Whether the rules of a throttle match a request, checked through a layer.
 
 mod conditions;
 mod disguises;

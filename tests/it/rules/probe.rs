@@ -1,4 +1,4 @@
-//! A layer that is asked whether its throttle applies.
+//! A layer that shows whether its throttle applies.
 #![expect(clippy::expect_used, clippy::panic, reason = "a probe that does not answer fails the test")]
 
 use std::{
@@ -25,12 +25,12 @@ impl Throttle for Probe {
     type Identity = DefaultIdentity;
 }
 
-/// Whether the throttle applies to a request for a path, where it has this rule.
+/// Returns whether a throttle with this rule applies to a request for a path.
 pub(crate) fn rule_lets_apply(rule: Rule, path: &str) -> bool {
     applies(&throttle_layer::<Probe>().rule::<Probe>(rule), get(path))
 }
 
-/// Whether a bypass lets a request for a path past the throttle.
+/// Returns whether a bypass lets a request for a path skip the throttle.
 pub(crate) fn bypass_skips(bypass: Bypass, path: &str) -> bool {
     !applies(&throttle_layer::<Probe>().bypass::<Probe>(bypass), get(path))
 }
@@ -39,7 +39,8 @@ pub(crate) fn get(path: &str) -> Request<Body> {
     Request::get(path.parse::<Uri>().expect("a path")).body(Body::empty()).expect("a request")
 }
 
-/// Whether the throttle of a layer applies to a request: its response tells of it then. Nothing has to be waited for.
+/// Returns whether the throttle of a layer applies to a request, by the fields of the response. The layer needs no
+/// waiting.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(crate) fn applies(layer: &ThrottleLayer<Probe>, request: Request<Body>) -> bool {
     let inner = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
@@ -56,6 +57,6 @@ where
     let mut cx = Context::from_waker(Waker::noop());
     match pin!(service.oneshot(request)).poll(&mut cx) {
         Poll::Ready(Ok(response)) => response,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the layer was not ready on the first poll"),
     }
 }

@@ -1,5 +1,5 @@
-//! A model of everybody who may read a path. A rule has to hold for a path if it does for one of them, and a bypass may
-//! only if it does for all.
+//! A model of the readers of a path. A rule must match a path if it matches for one reader, and a bypass may match only
+//! if it matches for all.
 
 use proptest::prelude::*;
 use traffik::{Bypass, Rule};
@@ -7,22 +7,22 @@ use traffik::{Bypass, Rule};
 use super::probe::{bypass_skips, rule_lets_apply};
 use crate::patience::times;
 
-/// How somebody reads a path.
+/// How a reader interprets a path.
 #[derive(Clone, Copy, Debug)]
 struct Reader {
     decodes: Decodes,
     merges_slashes: bool,
     follows_dots: bool,
-    /// Of the two, which comes first.
+    /// Which of the two steps comes first.
     merges_first: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decodes {
     Nothing,
-    /// Each segment by itself.
+    /// Each segment separately.
     Segments,
-    /// And takes a slash that comes of it for one.
+    /// A decoded slash separates segments, too.
     All,
 }
 
@@ -67,14 +67,14 @@ impl Reader {
     }
 }
 
-/// Decodes the few that are used here.
+/// Decodes the few encodings used here.
 fn decode(segment: &str) -> String {
     [("%61", "a"), ("%2E", "."), ("%2e", "."), ("%2F", "/"), ("%25", "%")]
         .iter()
         .fold(segment.to_owned(), |segment, (encoded, decoded)| segment.replace(encoded, decoded))
 }
 
-/// Whether a pattern matches, slowly and obviously.
+/// Returns whether a pattern matches, slowly and obviously.
 fn matches(pattern: &[&str], path: &[String]) -> bool {
     match (pattern, path) {
         ([], []) => true,
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_rule_holds_if_one_reader_says_so_and_a_bypass_only_if_all_do(
+    fn rule_matches_if_one_reader_does_and_bypass_only_if_all_do(
         pattern in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 1..5),
         path in prop::collection::vec(
             prop::sample::select(vec!["a", "a", "b", "b", "", ".", "..", "%61", "%2E", ".%2e", "a%2Fb", "%2F", "%2561", "a%2F.."]),
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn where_all_readers_agree_so_do_rules(
+    fn rule_matches_as_all_readers_do_if_they_agree(
         pattern in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 1..5),
         path in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "a.b", "..."]), 0..6),
     ) {

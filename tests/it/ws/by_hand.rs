@@ -1,4 +1,4 @@
-//! Messages that a handler decides about itself.
+//! Messages that a handler checks itself.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn the_handler_charges_tells_and_goes_on() {
+async fn handler_charges_a_message_replies_and_continues() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |mut socket, messages| {
         let mut told = Vec::new();
@@ -59,7 +59,7 @@ async fn cost_by_size_in_units_of_zero_bytes_is_an_error() {
 }
 
 #[tokio::test]
-async fn it_charges_what_it_likes_for_whatever_it_likes() {
+async fn handler_charges_any_cost_for_any_event() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Dear, _, _>(&traffik, async |_, messages| {
         let messages = messages.cost(|message| if matches!(message, Message::Binary(_)) { 3 } else { 0 });
@@ -79,7 +79,7 @@ async fn it_charges_what_it_likes_for_whatever_it_likes() {
 }
 
 #[tokio::test]
-async fn a_client_that_many_tasks_charge_gets_what_the_limit_says() {
+async fn client_charged_by_many_tasks_gets_exactly_its_limit() {
     let (traffik, _) = traffik();
     async fn admitted<T: 'static>(messages: Messages<T>) -> usize {
         let tasks: Vec<_> = (0..8)

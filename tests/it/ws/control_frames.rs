@@ -1,4 +1,4 @@
-//! Pings and pongs are not charged, and may not become a flood.
+//! Pings and pongs are not charged, but a flood of them closes the connection.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn they_are_answered_and_take_nothing_of_the_limit() {
+async fn control_frames_are_answered_and_not_charged() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
     let mut client = Client::connect(address).await;
@@ -30,10 +30,10 @@ async fn they_are_answered_and_take_nothing_of_the_limit() {
 }
 
 #[tokio::test]
-async fn a_flood_of_them_closes_the_connection() {
+async fn flood_of_control_frames_closes_the_connection() {
     let (traffik, _) = traffik();
     for frame in [Message::Ping("".into()), Message::Pong("".into())] {
-        // Whatever is done about messages.
+        // This holds for every action on messages over the limit.
         let (address, mut ends) =
             echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket).over_limit(Skip)).await;
         let mut client = Client::connect(address).await;
@@ -52,7 +52,7 @@ async fn a_flood_of_them_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn the_bound_can_be_set() {
+async fn bound_of_control_frames_can_be_set() {
     let (traffik, _) = traffik();
     let (address, _) =
         echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket).control_frames(Rate::literal("200/s")))
@@ -67,7 +67,7 @@ async fn the_bound_can_be_set() {
 }
 
 #[tokio::test]
-async fn answers_to_the_servers_own_pings_do_not_count() {
+async fn pongs_to_server_pings_do_not_count() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let (mut socket, mut pongs) = (messages.throttle(socket), 0);
@@ -79,7 +79,7 @@ async fn answers_to_the_servers_own_pings_do_not_count() {
     })
     .await;
     let mut client = Client::connect(address).await;
-    // Pongs go out as it reads.
+    // The client sends pongs while it reads.
     for _ in 0..50 {
         assert_eq!(client.message().await, Message::Ping("".into()));
     }

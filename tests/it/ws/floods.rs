@@ -1,4 +1,4 @@
-//! More messages than anybody can answer.
+//! Floods of messages.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -9,7 +9,7 @@ use super::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_thousand_messages_make_a_hundred_notifications() {
+async fn flood_of_messages_gets_a_bounded_number_of_notifications() {
     const FLOOD: usize = 100_000;
     let (traffik, clock) = traffik();
     let (address, mut ends) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
@@ -20,7 +20,7 @@ async fn a_hundred_thousand_messages_make_a_hundred_notifications() {
         for _ in 0..FLOOD {
             sink.feed(Message::Text("hello".into())).await.unwrap();
         }
-        // Answered after all that came before it.
+        // This message is answered after everything before it.
         sink.send(Message::Ping("done?".into())).await.unwrap();
         sink
     });
@@ -38,7 +38,7 @@ async fn a_hundred_thousand_messages_make_a_hundred_notifications() {
     }
     assert_eq!((admitted, told), (3, 100));
 
-    // The newest is told as soon as it may be, by the clock of the app, and only once.
+    // The newest notification is sent once, as soon as the clock of the app allows.
     let mut client = Client(flood.await.unwrap().reunite(stream).unwrap());
     assert!(client.hears_nothing().await);
     clock.advance(std::time::Duration::from_millis(100));
@@ -51,11 +51,11 @@ async fn a_hundred_thousand_messages_make_a_hundred_notifications() {
 }
 
 #[tokio::test]
-async fn others_are_served_meanwhile() {
+async fn flood_of_one_client_does_not_block_others() {
     let (traffik, _) = traffik();
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
     let (mut flooding, mut other) = (Client::connect(address).await, Client::connect(address).await);
-    // One thread for all: who floods would otherwise keep it.
+    // One thread for all connections, which a flooding client would otherwise keep busy.
     let flood = tokio::spawn(async move {
         loop {
             flooding.0.feed(Message::Text("hello".into())).await.unwrap();

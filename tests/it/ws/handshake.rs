@@ -1,4 +1,4 @@
-//! A handshake is a request like any other.
+//! A handshake is checked like any other request.
 #![expect(clippy::panic, reason = "a test whose handshake is not refused fails")]
 
 use axum::{Router, extract::WebSocketUpgrade, response::Response, routing::any};
@@ -35,7 +35,7 @@ fn field<'a, B>(response: &'a Refusal<B>, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn over_the_limit_there_is_a_429_and_no_upgrade() {
+async fn handshake_over_the_limit_is_a_429_without_an_upgrade() {
     for path in ["/argument", "/attribute"] {
         let (traffik, _) = traffik();
         let app = Router::new()
@@ -57,7 +57,7 @@ async fn over_the_limit_there_is_a_429_and_no_upgrade() {
         assert_eq!(field(&refusal, "content-type"), Some("application/problem+json"));
         assert_eq!(field(&refusal, "upgrade"), None);
 
-        // Who is connected stays so, and the refused handshake took nothing of the limit of messages.
+        // Open connections stay open, and the refused handshake charged nothing to the message limit.
         assert_eq!(first.ask("one").await, "one");
         assert_eq!(second.ask("two").await, "two");
         assert_eq!(first.ask("three").await, "three");
@@ -66,7 +66,7 @@ async fn over_the_limit_there_is_a_429_and_no_upgrade() {
 }
 
 #[tokio::test]
-async fn what_the_handshake_was_charged_says_nothing_of_messages() {
+async fn charge_of_the_handshake_is_separate_from_messages() {
     let (traffik, _) = traffik();
     let handler = async |_: Throttled<Chat>, messages: Messages<Chat>, upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async move |socket| {
@@ -82,7 +82,7 @@ async fn what_the_handshake_was_charged_says_nothing_of_messages() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_a_500_that_names_the_fix_and_no_upgrade() {
+async fn misconfigured_handshake_is_a_500_that_names_the_fix() {
     let handler = async |messages: Messages<Chat>, upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async move |socket| {
             echo(messages.throttle(socket)).await;

@@ -1,4 +1,4 @@
-//! Values rather than messages.
+//! Messages as JSON values.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -10,7 +10,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn what_does_not_parse_is_an_error_and_no_end() {
+async fn unparsable_message_is_an_error_and_keeps_the_connection() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let mut socket = messages.throttle(socket);

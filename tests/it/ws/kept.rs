@@ -1,4 +1,4 @@
-//! Decisions whose futures are polled once and then kept, or dropped: other messages of the connection go on.
+//! Message decisions whose futures are polled once and kept or dropped. Other messages of the connection continue.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -22,17 +22,17 @@ use crate::owned::{hits_of, owned};
 
 use super::{Chat, Each};
 
-/// A backend whose decisions wait until the test lets them go on.
+/// A backend whose decisions wait until the test releases them.
 #[derive(Debug)]
 struct Gated {
     store: MemoryBackend,
     questions: mpsc::UnboundedSender<Question>,
 }
 
-/// A decision that the backend was asked for.
+/// A pending decision of the backend.
 #[derive(Debug)]
 struct Question {
-    /// The name of the tracing span in which it was asked.
+    /// The name of the tracing span in which the backend was called.
     span: Option<&'static str>,
     go_on: oneshot::Sender<Go>,
 }
@@ -44,13 +44,13 @@ enum Go {
 }
 
 impl Question {
-    /// Has the backend decide.
+    /// Makes the backend decide.
     fn decide(self) {
         self.go(Go::Decide);
     }
 
     fn go(self, go: Go) {
-        // A decision that was dropped waits for nothing.
+        // A dropped decision no longer waits for this.
         let _ = self.go_on.send(go);
     }
 }
@@ -73,7 +73,7 @@ impl Backend for Gated {
             let span = tracing::Span::current().metadata().map(tracing::Metadata::name);
             let _ = self.questions.send(Question { span, go_on });
             match going_on.await {
-                Ok(Go::Panic) => panic!("as the test wants"),
+                Ok(Go::Panic) => panic!("this panic is intended"),
                 _ => self.store.decide(hits).await,
             }
         })
@@ -108,7 +108,7 @@ impl Backend for Gated {
     }
 }
 
-/// The messages of one connection, which has limits of its own and those of its client.
+/// The messages of one connection, with limits of the connection and of its client.
 struct Connection {
     traffik: Traffik,
     messages: Messages<(Chat, Each)>,
@@ -131,26 +131,26 @@ impl Connection {
         Self { traffik, messages: user.and_per_connection(&each), questions, clock }
     }
 
-    /// The next decision that the backend is asked for.
+    /// Waits for the next decision that reaches the backend.
     #[expect(clippy::expect_used, reason = "the backend is asked, or the test fails")]
     async fn question(&mut self) -> Question {
         timeout(Duration::from_secs(20), self.questions.recv()).await.expect("no decision").expect("no backend")
     }
 
-    /// A decision that is made while nothing else polls it.
+    /// Makes a decision in its own task.
     fn hit(&self) -> tokio::task::JoinHandle<HitResult> {
         let messages = self.messages.clone();
         tokio::spawn(async move { messages.hit().await })
     }
 
-    /// How much is left of the client's limit.
+    /// Returns the amount left of the client's limit.
     async fn left(&self) -> u64 {
         let limits = self.traffik.limiter::<Chat>(Ipv4Addr::LOCALHOST).peek().await;
         limits.map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
     }
 }
 
-/// How much is left of the client's limit and of the connection's.
+/// Returns the amounts left of the client's limit and of the connection's.
 fn left(answer: HitResult) -> Option<(u64, u64)> {
     let limits = answer.ok()?;
     Some((limits.of::<Chat>()?.remaining().units()?, limits.of::<Each>()?.remaining().units()?))
@@ -168,7 +168,7 @@ async fn kept_decision_stops_no_other_message_of_its_connection() {
     connection.question().await.decide();
     assert_eq!(left(other.await.unwrap()), Some((1, 0)));
 
-    // Both were charged to the client and to the connection, which admits no third.
+    // Both messages were charged to the client and to the connection, which admits no third.
     assert!(matches!(messages.hit().await, Err(MessageRejection::Limited(_))));
     assert_eq!(left(kept.await), Some((2, 1)));
     assert_eq!(connection.left().await, 1);
@@ -204,13 +204,13 @@ async fn dropped_decision_is_charged_to_both_limits_or_to_none() {
     question.decide();
     let next = connection.hit();
     connection.question().await.decide();
-    assert_eq!(left(next.await.unwrap()), Some((1, 0)), "the decision that had begun is charged, the other is not");
+    assert_eq!(left(next.await.unwrap()), Some((1, 0)), "the decision in flight is charged, the pending one is not");
     connection.clock.advance(Duration::from_secs(60));
     assert!(connection.questions.try_recv().is_err());
 }
 
 #[tokio::test]
-async fn message_that_the_client_is_refused_is_not_charged_to_the_connection() {
+async fn message_refused_by_the_client_limit_is_not_charged_to_the_connection() {
     let mut connection = Connection::open().await;
     let decide = async |connection: &mut Connection| {
         let hit = connection.hit();
@@ -228,9 +228,9 @@ async fn message_that_the_client_is_refused_is_not_charged_to_the_connection() {
     assert_eq!(left(decide(&mut connection).await), Some((2, 1)));
 }
 
-/// With a backend that is waited for, and without one.
+/// Once with a backend that waits, and once without.
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_of_many_tasks_are_all_decided_about() {
+async fn messages_of_many_tasks_all_get_a_decision() {
     let Connection { messages, mut questions, .. } = Connection::open().await;
     tokio::spawn(async move {
         while let Some(question) = questions.recv().await {
@@ -280,7 +280,7 @@ async fn decision_is_made_in_the_span_of_its_caller() {
 }
 
 #[test]
-fn message_without_a_runtime_is_decided_about() {
+fn message_without_a_runtime_gets_a_decision() {
     let mut connection = Connection::open().now_or_never().unwrap();
     let messages = connection.messages.clone();
     let mut hit = Box::pin(messages.hit());

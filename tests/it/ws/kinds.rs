@@ -1,4 +1,4 @@
-//! Different limits for kinds of message, and different costs.
+//! Different limits and costs for kinds of messages.
 
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn each_kind_is_charged_its_own_limit_and_the_first_that_fits_counts() {
+async fn message_kind_is_charged_to_the_first_matching_limit() {
     let (traffik, _) = traffik();
     let handler =
         async |chat: Messages<Chat>, binary: Messages<Binary>, dear: Messages<Dear>, upgrade: WebSocketUpgrade| {
@@ -44,7 +44,7 @@ async fn each_kind_is_charged_its_own_limit_and_the_first_that_fits_counts() {
 }
 
 #[tokio::test]
-async fn a_message_costs_by_its_size_however_it_is_fragmented() {
+async fn message_cost_depends_on_size_and_not_on_fragments() {
     use tokio_tungstenite::tungstenite::protocol::frame::{
         Frame,
         coding::{Data, OpCode},
@@ -77,7 +77,7 @@ async fn a_message_costs_by_its_size_however_it_is_fragmented() {
 }
 
 #[tokio::test]
-async fn messages_that_are_too_large_are_not_read() {
+async fn message_above_the_size_limit_is_not_read() {
     let (traffik, _) = traffik();
     let handler = async |messages: Messages<Large>, upgrade: WebSocketUpgrade| {
         upgrade.max_message_size(4096).max_frame_size(2048).on_upgrade(async move |socket| {

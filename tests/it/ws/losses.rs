@@ -1,4 +1,4 @@
-//! Connections that are lost, whatever is under way.
+//! Lost connections during any operation.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
     rig::{Client, echo, ended, serve, traffik},
 };
 
-/// Drops the connection in the middle of whatever it does, with a reset rather than an end.
+/// Drops the connection with a TCP reset instead of a close.
 fn reset(client: Client) {
     let MaybeTlsStream::Plain(stream) = client.0.get_ref() else { return };
     assert!(stream.set_zero_linger().is_ok());
@@ -21,7 +21,7 @@ fn reset(client: Client) {
 }
 
 #[tokio::test]
-async fn a_reset_in_the_middle_of_a_flood_ends_the_handler() {
+async fn reset_during_a_flood_ends_the_handler() {
     let (traffik, _) = traffik();
     let (address, mut ends) =
         serve::<Chat, _, _>(&traffik, |socket, messages: Messages<Chat>| echo(messages.throttle(socket))).await;
@@ -37,7 +37,7 @@ async fn a_reset_in_the_middle_of_a_flood_ends_the_handler() {
 }
 
 #[tokio::test]
-async fn half_a_message_is_none() {
+async fn incomplete_message_is_not_delivered() {
     use tokio_tungstenite::tungstenite::protocol::frame::{
         Frame,
         coding::{Data, OpCode},
@@ -55,7 +55,7 @@ async fn half_a_message_is_none() {
 }
 
 #[tokio::test]
-async fn a_reset_while_closing_or_waiting_ends_the_handler_at_once() {
+async fn reset_while_closing_or_waiting_ends_the_handler() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, |socket, messages: Messages<Chat>| {
         echo(messages.cost(|_| 4).throttle(socket).over_limit(Close::after(1)))
@@ -79,7 +79,7 @@ async fn a_reset_while_closing_or_waiting_ends_the_handler_at_once() {
 }
 
 #[tokio::test]
-async fn a_receive_that_is_given_up_loses_nothing() {
+async fn cancelled_receive_loses_no_message() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages: Messages<Chat>| {
         let (mut socket, mut seen) = (messages.throttle(socket), 0);

@@ -1,4 +1,4 @@
-//! WebSockets, seen from the client's side of a socket.
+//! WebSockets, seen by a client on a socket.
 
 mod by_hand;
 mod control_frames;

@@ -1,4 +1,4 @@
-//! What a client over the limit is told, and what the handler sees.
+//! Notifications to a client over the limit, and the messages that the handler sees.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn each_message_over_the_limit_is_answered_and_the_connection_stays() {
+async fn message_over_the_limit_is_answered_and_keeps_the_connection() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let mut socket = messages.throttle(socket);
@@ -42,7 +42,7 @@ async fn each_message_over_the_limit_is_answered_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn messages_that_come_at_once_are_answered_each() {
+async fn burst_of_messages_gets_an_answer_each() {
     let (traffik, _) = traffik();
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
 
@@ -60,7 +60,7 @@ async fn messages_that_come_at_once_are_answered_each() {
 }
 
 #[tokio::test]
-async fn a_tuple_is_one_decision_for_messages_too() {
+async fn tuple_of_message_limits_is_one_decision() {
     let (traffik, clock) = traffik();
     let (address, _) = echoing::<(Chat, Sustained)>(&traffik, |socket, messages| messages.throttle(socket)).await;
 
@@ -69,7 +69,7 @@ async fn a_tuple_is_one_decision_for_messages_too() {
         assert_eq!(client.ask("hello").await, "hello");
     }
     for _ in 0..5 {
-        assert_eq!(client.ask("hello").await, too_many(60), "the other limit is charged nothing");
+        assert_eq!(client.ask("hello").await, too_many(60), "the other limit is not charged");
     }
     clock.advance(Duration::from_secs(60));
     for _ in 0..2 {
@@ -79,7 +79,7 @@ async fn a_tuple_is_one_decision_for_messages_too() {
 }
 
 #[tokio::test]
-async fn what_can_never_be_admitted_is_told_so() {
+async fn message_above_the_limit_gets_a_final_refusal() {
     let (traffik, _) = traffik();
     let (address, _) = echoing::<Dear>(&traffik, |socket, messages| {
         messages.cost(|message| if matches!(message.to_text(), Ok("dear")) { 11 } else { 1 }).throttle(socket)
@@ -93,7 +93,7 @@ async fn what_can_never_be_admitted_is_told_so() {
 }
 
 #[tokio::test]
-async fn any_strategy_and_no_limit_do_as_well() {
+async fn messages_with_any_strategy_or_no_limit_work() {
     let (traffik, clock) = traffik();
     let (address, _) = echoing::<Logged>(&traffik, |socket, messages| messages.throttle(socket)).await;
     let mut client = Client::connect(address).await;

@@ -1,4 +1,4 @@
-//! A backend that gives no answer while a connection is open.
+//! A backend that stops answering while a connection is open.
 
 use std::{
     convert::Infallible,
@@ -31,7 +31,7 @@ use super::{
     rig::{Client, echoing, ended, serve, too_many, traffik, unchecked},
 };
 
-/// A backend that is waited for, and can be away or hang.
+/// A backend that waits, fails or hangs on demand.
 #[derive(Clone, Debug)]
 struct Remote {
     store: MemoryBackend,
@@ -106,10 +106,10 @@ fn remote(set_up: impl FnOnce(TraffikBuilder) -> TraffikBuilder) -> (Traffik, Re
 }
 
 #[tokio::test]
-async fn messages_are_skipped_and_the_client_told_and_the_connection_stays() {
+async fn message_during_an_outage_is_skipped_with_a_notification() {
     let (traffik, remote, clock) = remote(|builder| builder);
     let set_up = |socket, messages: traffik::web::ws::Messages<Chat>| {
-        // An outage is no violation.
+        // An outage does not count as a violation.
         messages.throttle(socket).over_limit(Close::after(2))
     };
     let (address, mut ends) = echoing::<Chat>(&traffik, set_up).await;
@@ -138,7 +138,7 @@ async fn messages_are_skipped_and_the_client_told_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn on_error_says_whether_they_are_admitted() {
+async fn on_error_policy_decides_messages_during_an_outage() {
     let (traffik, remote, _) = remote(|builder| builder.on_error(Allow));
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
     let mut client = Client::connect(address).await;
@@ -149,7 +149,7 @@ async fn on_error_says_whether_they_are_admitted() {
 }
 
 #[tokio::test]
-async fn a_fallback_decides_meanwhile() {
+async fn fallback_decides_messages_during_an_outage() {
     let (traffik, remote, _) = remote(|builder| {
         let clock = ManualClock::new();
         builder.on_error(Failover::to(MemoryBackend::with_clock("fallback", clock)))
@@ -164,7 +164,7 @@ async fn a_fallback_decides_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_is_raised_is_an_error_and_no_end() {
+async fn raised_error_keeps_the_connection() {
     let (traffik, remote, _) = remote(|builder| builder.on_error(Raise));
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let mut socket = messages.throttle(socket);
@@ -184,7 +184,7 @@ async fn what_is_raised_is_an_error_and_no_end() {
     remote.is(IS_AWAY);
     client.send("lost").await;
     client.send("lost").await;
-    // Answered when both were decided about.
+    // The answer comes after both decisions.
     client.send(tokio_tungstenite::tungstenite::Message::Ping("".into())).await;
     client.message().await;
     remote.is(ANSWERS);
@@ -194,9 +194,9 @@ async fn what_is_raised_is_an_error_and_no_end() {
 }
 
 #[tokio::test]
-async fn every_choice_keeps_the_connection() {
+async fn outage_keeps_the_connection_under_every_action() {
     let (traffik, remote, clock) = remote(|builder| builder);
-    let never = async |_: Violation| -> Action { panic!("an outage is no violation") };
+    let never = async |_: Violation| -> Action { panic!("an outage does not count as a violation") };
 
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket).over_limit(Skip)).await;
     let mut skipping = Client::connect(address).await;
@@ -223,7 +223,7 @@ async fn every_choice_keeps_the_connection() {
 }
 
 #[tokio::test]
-async fn limits_of_a_connection_need_no_backend() {
+async fn connection_limits_need_no_backend() {
     let (traffik, remote, _) = remote(|builder| builder);
     let (address, _) = echoing::<Each>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
     remote.is(IS_AWAY);
@@ -234,7 +234,7 @@ async fn limits_of_a_connection_need_no_backend() {
 }
 
 #[tokio::test]
-async fn a_memory_backend_that_is_closed_ends_no_connection() {
+async fn closed_memory_backend_keeps_the_connections() {
     let (traffik, _) = traffik();
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
     let mut client = Client::connect(address).await;
@@ -244,9 +244,9 @@ async fn a_memory_backend_that_is_closed_ends_no_connection() {
     }
 }
 
-/// A function says that whoever is refused may come back at once. Nobody is asked without a pause for that.
+/// The error function refuses with a wait of zero. The backend still gets a pause between calls.
 #[tokio::test]
-async fn a_backend_that_is_away_is_not_asked_without_a_pause() {
+async fn unavailable_backend_is_called_with_pauses() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let (traffik, remote, clock) = remote(|builder| {

@@ -1,4 +1,4 @@
-//! What happens over the limit is a choice.
+//! Actions on messages over the limit.
 
 use std::panic::AssertUnwindSafe;
 
@@ -13,7 +13,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn messages_are_skipped_without_a_word() {
+async fn skip_action_drops_messages_silently() {
     let (traffik, _) = traffik();
     let (address, mut ends) =
         echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket).over_limit(Skip)).await;
@@ -31,7 +31,7 @@ async fn messages_are_skipped_without_a_word() {
 }
 
 #[tokio::test]
-async fn the_connection_is_closed_after_so_many_and_the_stream_ends() {
+async fn close_action_closes_the_connection_after_its_count() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let mut socket = messages.throttle(socket).over_limit(Close::after(3).reason("slow down"));
@@ -67,7 +67,7 @@ async fn close_after_zero_messages_is_an_error_for_each_message() {
 }
 
 #[tokio::test]
-async fn a_function_says_what_becomes_of_each() {
+async fn action_function_decides_about_each_message() {
     let (traffik, _) = traffik();
     let by_text = async |violation: Violation| {
         tokio::task::yield_now().await;

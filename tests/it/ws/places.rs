@@ -1,4 +1,4 @@
-//! A message takes no place. The connection that it comes on does.
+//! A message holds no permit. Its connection does.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::http::app::HERE;
 
-/// What a handshake is refused with.
+/// Returns the status and body of a refused handshake.
 async fn refused(traffik: &Traffik, path: &str) -> Option<(u16, String)> {
     async fn alone(messages: Messages<Open>, upgrade: WebSocketUpgrade) -> Response {
         upgrade.on_upgrade(async move |socket| drop(messages.throttle(socket)))
@@ -42,7 +42,7 @@ async fn refused(traffik: &Traffik, path: &str) -> Option<(u16, String)> {
 }
 
 #[tokio::test]
-async fn messages_are_not_held_to_places_and_the_error_names_throttle_and_fix() {
+async fn concurrency_limit_for_messages_is_an_error_that_names_the_fix() {
     for path in ["/alone", "/together", "/held", "/connection"] {
         let (traffik, _) = traffik();
         let (status, body) = refused(&traffik, path).await.unwrap();
@@ -50,22 +50,22 @@ async fn messages_are_not_held_to_places_and_the_error_names_throttle_and_fix() 
         for part in ["it::ws::Open", r#""ws:open""#, "in a `Throttled`", "into the task of the socket", "60/min"] {
             assert!(body.contains(part), "{path}: {part} is not in {body}");
         }
-        // Nothing was taken, and nobody is there.
+        // Nothing was charged, and no permit is held.
         assert_eq!(traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining(), 2);
         assert_eq!(traffik.limiter::<Chat>(HERE).peek().await.unwrap().tightest().remaining(), 3);
     }
 }
 
-/// It is the program that is wrong, so tests find it too whose limits are switched off.
+/// This is a mistake in the program, so tests with a disabled app must find it as well.
 #[tokio::test]
-async fn it_is_an_error_where_nothing_is_limited() {
+async fn concurrency_limit_for_messages_is_an_error_in_a_disabled_app() {
     let (status, body) = refused(&Traffik::disabled(), "/together").await.unwrap();
     assert_eq!(status, 500);
     assert!(body.contains("in a `Throttled`"), "{body}");
 }
 
 #[tokio::test]
-async fn places_rates_and_messages_are_limited_side_by_side() {
+async fn permits_rates_and_messages_are_limited_independently() {
     async fn handler(
         permit: Throttled<(Connect, Open)>,
         messages: Messages<Chat>,
@@ -82,14 +82,14 @@ async fn places_rates_and_messages_are_limited_side_by_side() {
     let second = Client::connect(address).await;
     assert!(Client::try_connect(address, "/").await.is_err());
 
-    // The messages over the limit end nobody's stay.
+    // Messages over the limit do not release permits.
     for said in ["one", "two", "three"] {
         assert_eq!(first.ask(said).await, said);
     }
     assert_eq!(first.ask("four").await, too_many(60));
     assert_eq!(traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining(), 0);
 
-    // A place that is free is not enough, and neither is room in the rate.
+    // A free permit or room in the rate alone is not enough.
     drop(second);
     while traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining() == 0 {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Apps with a WebSocket on a port of their own, and clients that talk to them.
+//! Apps with a WebSocket on their own port, and clients for them.
 #![expect(clippy::expect_used, reason = "a test whose server cannot be reached fails")]
 
 use std::{future::ready, net::SocketAddr, sync::Arc, time::Duration};
@@ -26,23 +26,23 @@ use traffik::{
     web::ws::{Messages, ThrottledSocket},
 };
 
-/// Something that is expected to come comes within this, on however busy a machine.
+/// The time within which an expected event arrives, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What must not come has not within this.
+/// The time without an event after which none is expected.
 const A_WHILE: Duration = Duration::from_millis(100);
 
-/// A handle whose limits go by a clock that stands still until it is moved.
+/// Returns a handle on a clock that the test moves.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
 pub(super) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
     (Traffik::new(MemoryBackend::with_clock("test", clock.clone())).unwrap(), clock)
 }
 
-/// What comes out of connections as they end.
+/// The results of handlers whose connections ended.
 pub(super) type Ends<T> = mpsc::UnboundedReceiver<T>;
 
-/// An app whose `/` is a WebSocket, held to `T`. What the handler returns for each connection comes out at the end.
+/// Serves a WebSocket at `/` with the limits `T`. The result of the handler is sent when its connection ends.
 pub(super) async fn serve<T, F, Fut>(traffik: &Traffik, handler: F) -> (SocketAddr, Ends<Fut::Output>)
 where
     T: 'static,
@@ -55,7 +55,7 @@ where
     let route = move |messages: Messages<T>, upgrade: WebSocketUpgrade| {
         let (handler, sender) = (Arc::clone(&handler), sender.clone());
         ready::<Response>(upgrade.on_upgrade(move |socket| async move {
-            // Whoever does not care has dropped the other half.
+            // A test may have dropped the receiver.
             let _ = sender.send(handler(socket, messages).await);
         }))
     };
@@ -70,7 +70,7 @@ pub(super) async fn start(app: Router) -> SocketAddr {
     address
 }
 
-/// The same, whose socket is set up by `set_up` and sends back what it yields. How many messages that were comes out at the end.
+/// Same as `serve`, with a socket that `set_up` configures and an echo handler. The result is the number of messages.
 pub(super) async fn echoing<T>(
     traffik: &Traffik,
     set_up: impl Fn(ws::WebSocket, Messages<T>) -> ThrottledSocket + Copy + Send + Sync + 'static,
@@ -82,7 +82,7 @@ where
     serve::<T, _, _>(traffik, move |socket, messages| echo(set_up(socket, messages))).await
 }
 
-/// Sends back each text and each binary message, until the end, and tells how many that were.
+/// Echoes each text and each binary message until the end, and returns their number.
 pub(super) async fn echo(mut socket: ThrottledSocket) -> usize {
     let mut echoed = 0;
     while let Some(Ok(message)) = socket.recv().await {
@@ -96,17 +96,17 @@ pub(super) async fn echo(mut socket: ThrottledSocket) -> usize {
     echoed
 }
 
-/// What ended, once it has.
+/// Waits for the result of a connection that ends.
 pub(super) async fn ended<T>(ends: &mut Ends<T>) -> T {
     timeout(PATIENCE, ends.recv()).await.expect("a connection that ends").expect("a handler that returns")
 }
 
-/// Nothing ends for a while.
+/// Returns whether no connection ends for a while.
 pub(super) async fn goes_on<T>(ends: &mut Ends<T>) -> bool {
     timeout(A_WHILE, ends.recv()).await.is_err()
 }
 
-/// A client with a connection.
+/// A connected client.
 #[derive(Debug)]
 pub(super) struct Client(pub(super) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -139,13 +139,13 @@ impl Client {
         self.message().await.into_text().expect("a text").to_string()
     }
 
-    /// Sends a text, and tells what comes back.
+    /// Sends a text and returns the reply.
     pub(super) async fn ask(&mut self, text: &str) -> String {
         self.send(text).await;
         self.text().await
     }
 
-    /// The close frame that comes next, and the end after it.
+    /// Returns the next close frame, after which the stream must end.
     pub(super) async fn closed(&mut self) -> (u16, String) {
         let Message::Close(Some(CloseFrame { code, reason })) = self.message().await else {
             return (0, "no close frame".to_owned());
@@ -154,18 +154,18 @@ impl Client {
         (code.into(), reason.to_string())
     }
 
-    /// Nothing comes for a while.
+    /// Returns whether nothing arrives for a while.
     pub(super) async fn hears_nothing(&mut self) -> bool {
         timeout(A_WHILE, self.0.next()).await.is_err()
     }
 }
 
-/// What a client is told of a message over the limit.
+/// Returns the notification for a message over the limit.
 pub(super) fn too_many(retry_after: u64) -> String {
     format!(r#"{{"type":"rate_limit","error":"Too many messages","retry_after":{retry_after}}}"#)
 }
 
-/// The same of one whose limits could not be checked.
+/// Returns the notification for a message whose limits could not be checked.
 pub(super) fn unchecked(retry_after: u64) -> String {
     format!(r#"{{"type":"rate_limit","error":"Limits cannot be checked","retry_after":{retry_after}}}"#)
 }

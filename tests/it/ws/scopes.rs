@@ -1,4 +1,4 @@
-//! Per client, per connection, or both.
+//! Limits per client, per connection, or both.
 
 use std::{panic::AssertUnwindSafe, sync::LazyLock, time::Duration};
 
@@ -23,7 +23,7 @@ use super::{
 use crate::memory::panics::{Fault, Faulty};
 
 #[tokio::test]
-async fn all_connections_of_a_client_share_its_limit() {
+async fn connections_of_a_client_share_its_limit() {
     let (traffik, _) = traffik();
     let (address, _) = echoing::<Chat>(&traffik, |socket, messages| messages.throttle(socket)).await;
     let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
@@ -32,12 +32,12 @@ async fn all_connections_of_a_client_share_its_limit() {
     assert_eq!(one.ask("three").await, "three");
     assert_eq!(other.ask("four").await, too_many(60));
     assert_eq!(one.ask("four").await, too_many(60));
-    // It is the limit that requests share too.
+    // Requests share this limit, too.
     assert_eq!(traffik.limiter::<Chat>(std::net::Ipv4Addr::LOCALHOST).peek().await.unwrap().tightest().remaining(), 0);
 }
 
 #[tokio::test]
-async fn each_connection_has_its_own() {
+async fn connection_limit_is_separate_for_each_connection() {
     let (traffik, clock) = traffik();
     let (address, _) =
         echoing::<(Chat, Sustained)>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
@@ -59,7 +59,7 @@ async fn each_connection_has_its_own() {
 }
 
 #[tokio::test]
-async fn of_both_all_are_charged_or_none() {
+async fn client_and_connection_limits_are_charged_together_or_not() {
     let (traffik, clock) = traffik();
     let handler = async |user: Messages<Chat>, each: Messages<Each>, upgrade: WebSocketUpgrade| {
         let messages = user.and_per_connection(&each);
@@ -82,7 +82,7 @@ async fn of_both_all_are_charged_or_none() {
     for _ in 0..5 {
         assert_eq!(other.ask("four").await, too_many(60));
     }
-    // What the client was refused is not charged to the connection: it has one left, until the minute ends.
+    // A message refused by the client limit is not charged to the connection: it has one left until the minute ends.
     traffik.reset::<Chat>(std::net::Ipv4Addr::LOCALHOST).await.unwrap();
     assert_eq!(other.ask("four").await, "four");
     assert_eq!(other.ask("five").await, too_many(60));
@@ -91,7 +91,7 @@ async fn of_both_all_are_charged_or_none() {
 }
 
 #[tokio::test]
-async fn connections_can_be_held_to_several_limits_of_their_own() {
+async fn connection_can_have_several_limits() {
     let (traffik, _) = traffik();
     let handler =
         async |one: Messages<Chat>, two: Messages<Each>, user: Messages<Sustained>, upgrade: WebSocketUpgrade| {

@@ -17,8 +17,8 @@ use super::{
     rig::{Client, ended, goes_on, serve, traffik},
 };
 
-/// Has the socket send until the peer takes no more, which never reads; then goes on receiving, and tells how many messages
-/// were over the limit by the time that one says "done".
+/// Sends until the peer, which never reads, takes no more. Then receives, and returns how many messages were over the
+/// limit before the message "done".
 async fn clogged(mut socket: ThrottledSocket) -> u64 {
     let large = ws::Message::Binary(vec![7; 1_000_000].into());
     for _ in 0..100 {
@@ -35,9 +35,9 @@ async fn clogged(mut socket: ThrottledSocket) -> u64 {
 }
 
 #[tokio::test]
-async fn the_reader_goes_on_although_nothing_can_be_told() {
+async fn reader_continues_while_notifications_cannot_be_sent() {
     let (traffik, _) = traffik();
-    // Each is answered with a megabyte: if these were kept until they can be sent, they would come to 20 GB.
+    // Each message gets a reply of a megabyte. Keeping all replies until they can be sent would take 20 GB.
     let reply = async |_: Violation| Action::Reply(ws::Message::Binary(vec![7; 1_000_000].into()));
     let (address, mut ends) = serve::<Large, _, _>(&traffik, move |socket, messages: Messages<Large>| {
         let messages =
@@ -54,7 +54,7 @@ async fn the_reader_goes_on_although_nothing_can_be_told() {
 }
 
 #[tokio::test]
-async fn one_that_is_closed_upon_has_five_seconds() {
+async fn close_of_a_peer_that_does_not_read_ends_after_five_seconds() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Large, _, _>(&traffik, |socket, messages: Messages<Large>| {
         clogged(messages.cost(|_| 101).throttle(socket).over_limit(Close::after(1)))
@@ -66,13 +66,13 @@ async fn one_that_is_closed_upon_has_five_seconds() {
     while goes_on(&mut ends).await {
         clock.advance(Duration::from_secs(1));
         waited += Duration::from_secs(1);
-        assert!(waited < Duration::from_secs(300), "it must end");
+        assert!(waited < Duration::from_secs(300), "the connection must end");
     }
     assert!(waited >= Duration::from_secs(5));
 }
 
 #[tokio::test]
-async fn one_that_does_not_answer_the_close_frame_is_left_after_five_seconds() {
+async fn close_without_an_answer_ends_after_five_seconds() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let mut socket = messages.cost(|_| 4).throttle(socket).over_limit(Close::after(1));
@@ -89,7 +89,7 @@ async fn one_that_does_not_answer_the_close_frame_is_left_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn pings_whose_answers_nobody_reads_end_the_connection() {
+async fn pings_from_a_peer_that_does_not_read_end_the_connection() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, |socket, messages: Messages<Chat>| {
         clogged(messages.throttle(socket).control_frames(Rate::literal("0/0")))
@@ -103,6 +103,6 @@ async fn pings_whose_answers_nobody_reads_end_the_connection() {
     while goes_on(&mut ends).await {
         clock.advance(Duration::from_secs(1));
         waited += 1;
-        assert!(waited < 300, "it must end");
+        assert!(waited < 300, "the connection must end");
     }
 }

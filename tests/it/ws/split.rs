@@ -1,4 +1,4 @@
-//! A socket in two halves, each in a task of its own.
+//! A split socket with each half in its own task.
 
 use axum::extract::ws;
 use futures_util::{SinkExt, StreamExt};
@@ -10,13 +10,13 @@ use super::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_halves_get_along_and_the_writer_is_woken_whoever_writes() {
+async fn split_halves_both_write_and_wake_the_writer() {
     const MESSAGES: usize = 300;
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages| {
         let (mut sink, mut stream) = messages.throttle(socket).split();
         let writer = tokio::spawn(async move {
-            // More than buffers hold, so that it has to wait again and again.
+            // More than the buffers hold, so that the writer waits repeatedly.
             for _ in 0..MESSAGES {
                 sink.send(ws::Message::Binary(vec![7; 100_000].into())).await.unwrap();
             }
@@ -51,7 +51,7 @@ async fn the_halves_get_along_and_the_writer_is_woken_whoever_writes() {
 }
 
 #[tokio::test]
-async fn a_writer_that_waits_is_let_go_when_the_connection_is_closed_upon() {
+async fn waiting_writer_ends_when_the_connection_is_closed() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Large, _, _>(&traffik, async |socket, messages| {
         let socket = messages.cost(|_| 101).throttle(socket).over_limit(Close::after(1));
@@ -67,7 +67,7 @@ async fn a_writer_that_waits_is_let_go_when_the_connection_is_closed_upon() {
 
     let mut client = Client::connect(address).await;
     client.send("over").await;
-    // It reads nothing, and so gets no close frame: it has five seconds.
+    // The peer reads nothing and gets no close frame. The connection ends after five seconds.
     let ended = tokio::spawn(async move { ended(&mut ends).await });
     while !ended.is_finished() {
         clock.advance(std::time::Duration::from_secs(1));

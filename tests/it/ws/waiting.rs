@@ -12,7 +12,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn a_message_is_held_until_there_is_room_and_nothing_overtakes_it() {
+async fn held_message_waits_for_room_and_keeps_the_order() {
     let (traffik, clock) = traffik();
     let wait = Wait::up_to(Duration::from_secs(60));
     let (address, mut ends) =
@@ -36,7 +36,7 @@ async fn a_message_is_held_until_there_is_room_and_nothing_overtakes_it() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_meanwhile() {
+async fn pings_are_answered_while_a_message_is_held() {
     let (traffik, clock) = traffik();
     let wait = Wait::up_to(Duration::from_secs(60));
     let (address, _) =
@@ -53,7 +53,7 @@ async fn pings_are_answered_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_would_take_too_long_is_told() {
+async fn message_beyond_the_longest_wait_is_refused() {
     let (traffik, clock) = traffik();
     let wait = Wait::up_to(Duration::from_secs(59));
     let (address, _) = echoing::<Dear>(&traffik, move |socket, messages| {
@@ -77,7 +77,7 @@ async fn what_would_take_too_long_is_told() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_connection_ends_the_wait() {
+async fn closed_connection_ends_the_wait() {
     let (traffik, _) = traffik();
     let wait = Wait::up_to(Duration::from_secs(60));
     let (address, mut ends) =
@@ -92,7 +92,7 @@ async fn the_end_of_a_connection_ends_the_wait() {
 }
 
 #[tokio::test]
-async fn who_gets_the_room_meanwhile_has_it_and_the_other_waits_on() {
+async fn held_message_waits_again_if_another_takes_the_room() {
     let (traffik, clock) = traffik();
     let wait = Wait::up_to(Duration::from_secs(120));
     let (address, _) =
@@ -121,7 +121,7 @@ async fn who_gets_the_room_meanwhile_has_it_and_the_other_waits_on() {
 }
 
 #[tokio::test]
-async fn a_strategy_that_delays_spaces_messages_out() {
+async fn delaying_strategy_spaces_messages() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Queue, _, _>(&traffik, async |socket, messages| {
         let (mut socket, mut seen) = (messages.throttle(socket), Vec::new());
@@ -146,7 +146,7 @@ async fn a_strategy_that_delays_spaces_messages_out() {
         clock.advance(Duration::from_millis(1));
         assert_eq!(client.text().await, text);
     }
-    // What was admitted is passed on in its time, though nobody waits for it.
+    // An admitted message is delivered at its time, even if the receive was cancelled before.
     client.send("four").await;
     client.0.close(None).await.unwrap();
     assert!(goes_on(&mut ends).await);
