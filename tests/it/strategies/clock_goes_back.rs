@@ -1,4 +1,4 @@
-//! A clock that goes back opens no limit, and locks nobody out for longer than a limit ever does.
+//! A clock that goes back opens no limit, and locks out no client longer than the limit does.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::{
 
 const START: u64 = 1_700_000_000_000_000;
 
-/// How far the clock goes back, one after the other.
+/// The steps back of the clock, one after the other.
 fn jumps(random: &mut Random, rate: Rate) -> [u64; 7] {
     let period = rate.period_micros();
     [1, random.upto(1000), random.upto(period), period, 3 * period, random.of_any_size(START / 4), START / 4]
 }
 
-/// Takes all that is left, perhaps lets some time pass, and returns a cost that is refused, with the longest that the
-/// client may have to wait for it from then on, whatever the clock does.
+/// Charges all that is left, sometimes advances the clock, and returns a refused cost with the longest wait that the
+/// client may have from then on, whatever the clock does.
 async fn used_up(
     rig: &Rig,
     rate: Rate,
@@ -47,7 +47,7 @@ async fn used_up(
 }
 
 #[tokio::test]
-async fn going_back_opens_nothing() -> Result {
+async fn clock_that_goes_back_opens_no_limit() -> Result {
     for (seed, &rate) in (100..).zip(RATES) {
         let mut random = Random::new(seed);
         for strategy in all_strategies(rate) {
@@ -66,7 +66,7 @@ async fn going_back_opens_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn going_back_locks_nobody_out_for_longer_than_the_limit_does() -> Result {
+async fn clock_that_goes_back_locks_out_no_longer_than_the_limit() -> Result {
     for (seed, &rate) in (200..).zip(RATES) {
         let mut random = Random::new(seed);
         for strategy in all_strategies(rate) {
@@ -78,7 +78,7 @@ async fn going_back_locks_nobody_out_for_longer_than_the_limit_does() -> Result 
                 let wait = rig.standing(rate, &refused).retry_after().unwrap_or(Duration::MAX);
                 assert!(wait <= longest, "{:?} at {rate}, {back} us back: {wait:?}, {longest:?}", rig.strategy);
 
-                // And that wait is the truth.
+                // The reported wait is exact.
                 let now = rig.now();
                 rig.go_to(now + micros(wait) - 1);
                 assert!(!rig.peek(rate, cost).await?.admitted);
@@ -92,7 +92,7 @@ async fn going_back_locks_nobody_out_for_longer_than_the_limit_does() -> Result 
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_in_peeks_leaves_what_is_stored_as_it_was() -> Result {
+async fn peek_under_a_clock_that_goes_back_changes_no_state() -> Result {
     for (seed, &rate) in (300..).zip(RATES) {
         let mut random = Random::new(seed);
         for strategy in all_strategies(rate) {
@@ -111,7 +111,7 @@ async fn a_clock_that_goes_back_in_peeks_leaves_what_is_stored_as_it_was() -> Re
 }
 
 #[tokio::test]
-async fn a_token_bucket_fills_on_as_it_would_have() -> Result {
+async fn token_bucket_keeps_its_refill_when_the_clock_goes_back() -> Result {
     let rate = Rate::literal("7/s");
     let rig = Rig::new(TokenBucket::new().into(), START);
     rig.decide(rate, 7).await?;

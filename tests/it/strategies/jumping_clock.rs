@@ -1,5 +1,5 @@
-//! A clock that jumps back and forth at random under everything that can be asked. It counts as having gone on by all its
-//! ways forward: nobody is admitted more than that allows, and nobody is refused for longer than his limit refuses anybody.
+//! A clock that jumps back and forth at random under all operations. The elapsed time is the sum of its forward steps:
+//! no client is admitted more than that allows or refused longer than its limit refuses.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -19,14 +19,14 @@ use crate::patience::times;
 
 const START: u64 = 1_700_000_000_000_000;
 
-/// What happened, by the time that the clock went forward in all.
+/// The events, by the total forward time of the clock.
 #[derive(Default)]
 struct Course {
     forward: u128,
     back: u128,
     charged: u128,
     given_back: u128,
-    /// What was charged in the last period, and given back in it.
+    /// Returns the charges and the refunds of the last period.
     recent: VecDeque<(u128, u128, u128)>,
 }
 
@@ -41,7 +41,7 @@ impl Course {
         }
     }
 
-    /// What the strategy's definition allows in all, and in the last period.
+    /// Returns what the strategy allows in all, and in the last period.
     fn assert_allowed(&self, strategy: &AnyStrategy, rate: Rate) {
         let [limit, period, size] = [rate.limit(), rate.period_micros(), strategy.capacity(rate)].map(u128::from);
         let allowed = match strategy {
@@ -61,13 +61,13 @@ impl Course {
     }
 }
 
-/// The longest that anybody waits for `cost`.
+/// Returns the longest possible wait for `cost`.
 fn longest_wait(strategy: &AnyStrategy, rate: Rate, cost: u64) -> Duration {
     match strategy {
         AnyStrategy::FixedWindow(_) => Duration::MAX,
         AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => rate.period(),
         AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
-        // From a full meter down to where the cost fits; and where nothing may be delayed for long, down to less than that.
+        // From a full meter down to where the cost fits. With a bound on delays, down to less than that.
         _ => {
             let is_queue = matches!(strategy, AnyStrategy::LeakyBucketWithQueue(_));
             let cost = if is_queue { strategy.capacity(rate) } else { cost };
@@ -121,7 +121,7 @@ async fn follow(strategy: AnyStrategy, rate: Rate, mut random: Random) -> Result
 }
 
 #[tokio::test]
-async fn nobody_is_admitted_more_or_refused_for_longer_than_the_way_forward_allows() -> Result {
+async fn jumping_clock_admits_and_refuses_as_its_forward_time_allows() -> Result {
     for &rate in RATES {
         for strategy in strategies(rate) {
             for seed in 0..times(20, 2000) {
@@ -132,16 +132,16 @@ async fn nobody_is_admitted_more_or_refused_for_longer_than_the_way_forward_allo
     Ok(())
 }
 
-/// What is charged counts for as long as before it went back, and for no longer.
+/// A charge counts as long as it would have before the clock went back, and no longer.
 #[tokio::test]
-async fn a_clock_that_goes_back_and_comes_forward_again_has_moved_on_by_that() -> Result {
+async fn clock_that_goes_back_and_forward_counts_its_forward_time() -> Result {
     let rate = Rate::literal("60/min");
     for strategy in strategies(rate) {
         let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
         assert!(rig.decide(rate, capacity).await?.admitted);
         rig.go_to(START - 3_600_000_000);
         assert!(!rig.decide(rate, 1).await?.admitted);
-        // Two windows, or three buckets full.
+        // Two windows, or three full buckets.
         rig.go_to(rig.now() + 180_000_000);
         assert!(rig.decide(rate, capacity).await?.admitted, "{:?}", rig.strategy);
         assert!(!rig.decide(rate, 1).await?.admitted);

@@ -1,4 +1,4 @@
-//! The strategies in the memory backend, against their models and by their promises, at random.
+//! The strategies in the memory backend, compared with their models at random.
 
 mod clock_goes_back;
 mod edges;
@@ -28,8 +28,8 @@ use traffik::{
 
 type Result = std::result::Result<(), BackendError>;
 
-/// The rates that every property is tried at: the slowest and the fastest that are promised, the bounds, primes, and those
-/// that people write.
+/// The rates of every property test: the slowest and the fastest that are supported, the bounds, primes, and common
+/// ones.
 const RATES: &[Rate] = &[
     Rate::literal("1/30d"),
     Rate::literal("10000000/s"),
@@ -49,7 +49,7 @@ const RATES: &[Rate] = &[
     Rate::literal("1000/500ms"),
 ];
 
-/// Each strategy in the forms that go with `rate`.
+/// Returns each strategy in the configurations that work with `rate`.
 fn strategies(rate: Rate) -> Vec<AnyStrategy> {
     let burst = |burst| AnyStrategy::from(TokenBucket::new().burst(burst));
     let all = [
@@ -71,7 +71,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
     all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
 }
 
-/// The same, and those of a user's own.
+/// Returns the same and custom strategies.
 pub(crate) fn all_strategies(rate: Rate) -> Vec<AnyStrategy> {
     strategies(rate).into_iter().chain(own::strategies(rate)).collect()
 }

@@ -1,4 +1,4 @@
-//! The queue, against one that is simulated request by request: what leaves when, to the last fraction of a microsecond.
+//! The queue, compared with a request-by-request simulation that is exact to fractions of a microsecond.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::{
     patience::times,
 };
 
-/// Those that were admitted, with when each begins to leave and when the next may: both times the limit, which makes them
-/// whole numbers.
+/// The admitted requests, with the start of each departure and the earliest start of the next. Both times are
+/// multiplied by the limit, which makes them integers.
 struct Line {
     limit: u128,
     period: u128,
@@ -37,7 +37,7 @@ impl Line {
         self.line.iter().map(|(_, end)| *end).max().unwrap_or(0).max(u128::from(at) * self.limit)
     }
 
-    /// Microseconds after `at`, rounded up, until one that comes then leaves.
+    /// Returns the microseconds from `at`, rounded up, until a request that arrives then leaves.
     fn delay(&self, at: u64) -> u64 {
         let wait = self.next(at) - u128::from(at) * self.limit;
         u64::try_from(wait.div_ceil(self.limit)).unwrap_or(u64::MAX)
@@ -64,13 +64,13 @@ impl Model for Line {
         }
     }
 
-    /// As long as no meter may take to drain.
+    /// The longest time that a meter may take to drain.
     fn memory(&self) -> u64 {
         100 * 365 * 86_400 * 1_000_000
     }
 }
 
-/// Each setting with the places and the longest delay that it means.
+/// Returns each setting with its queue length and longest delay.
 fn settings(rate: Rate, random: &mut Random) -> Vec<(LeakyBucketWithQueue, Line)> {
     let places = random.of_any_size(rate.limit()) - 1;
     let delay = random.of_any_size(3 * rate.period_micros());
@@ -92,7 +92,7 @@ fn settings(rate: Rate, random: &mut Random) -> Vec<(LeakyBucketWithQueue, Line)
 }
 
 #[tokio::test]
-async fn it_answers_as_one_that_is_simulated_request_by_request() -> Result {
+async fn queue_equals_its_simulation() -> Result {
     let (mut delayed, mut refused) = (0, 0);
     for seed in 0..times(150, 15_000) {
         let mut random = Random::new(seed);
@@ -126,10 +126,10 @@ async fn it_answers_as_one_that_is_simulated_request_by_request() -> Result {
     Ok(())
 }
 
-/// Whatever is given back, and however the rate changes: none leaves before one that came earlier, and no two sooner after
-/// each other than the rate says by which the first of them came.
+/// After any refund and any change of the rate, no request leaves before an earlier one, and two leave at least an
+/// interval apart at the rate of the first one.
 #[tokio::test]
-async fn no_two_leave_sooner_after_each_other_than_the_rate_says() -> Result {
+async fn queued_requests_leave_at_least_an_interval_apart() -> Result {
     for seed in 0..times(300, 30_000) {
         let mut random = Random::new(seed);
         let rates = [random.pick(RATES, RATES[0]), random.pick(RATES, RATES[0])];
@@ -137,7 +137,7 @@ async fn no_two_leave_sooner_after_each_other_than_the_rate_says() -> Result {
         if rates.iter().any(|rate| rig.strategy.check(*rate).is_err()) {
             continue;
         }
-        // When the one before leaves, how long nobody else may then, as exact as that is told, and what may be given back.
+        // The earliest departure of the next request, and the last decision with the earliest departure before it.
         let mut free_from = 0_u64;
         let mut last: Option<(Rate, traffik::decision::Outcome, u64)> = None;
         for step in 0..60 {
@@ -148,7 +148,7 @@ async fn no_two_leave_sooner_after_each_other_than_the_rate_says() -> Result {
                 && let Some((rate, outcome, before)) = last.take()
             {
                 rig.refund(rate, &outcome).await?;
-                // Whoever was given back all of it, alone in the queue, was never there.
+                // A fully refunded request in an empty queue leaves no trace.
                 if rig.remaining(rate).await? == rig.strategy.capacity(rate) {
                     free_from = before;
                 }
@@ -160,7 +160,7 @@ async fn no_two_leave_sooner_after_each_other_than_the_rate_says() -> Result {
             let leaves = rig.now() + micros(rig.standing(rate, &outcome).delay());
             assert!(leaves >= free_from, "seed {seed}, step {step}: {leaves} is before {free_from}, {rates:?}");
             last = Some((rate, outcome, free_from));
-            // Rounded down, and the delay was rounded up.
+            // Rounded down, while the delay was rounded up.
             free_from = leaves + interval.saturating_sub(1);
         }
     }
@@ -168,7 +168,7 @@ async fn no_two_leave_sooner_after_each_other_than_the_rate_says() -> Result {
 }
 
 #[tokio::test]
-async fn a_place_is_given_back_to_the_last_of_nobody_else() -> Result {
+async fn slot_is_refunded_only_in_an_otherwise_empty_queue() -> Result {
     let rate = Rate::literal("60/min");
     let rig = Rig::new(LeakyBucketWithQueue::new().queue(5).into(), 1_700_000_000_000_000);
     let first = rig.decide(rate, 2).await?;

@@ -17,7 +17,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// From 0 to `most`.
+    /// Returns a number from 0 to `most`.
     pub(crate) fn upto(&mut self, most: u64) -> u64 {
         match most.checked_add(1) {
             Some(count) => self.next() % count,
@@ -25,7 +25,7 @@ impl Random {
         }
     }
 
-    /// From 1 to `most`; small numbers are as likely as large ones.
+    /// Returns a number from 1 to `most`. Small numbers are as likely as large ones.
     pub(crate) fn of_any_size(&mut self, most: u64) -> u64 {
         let bits = self.upto(63);
         (self.next() >> bits) % most.max(1) + 1
@@ -36,7 +36,7 @@ impl Random {
         choices.get(at).copied().unwrap_or(otherwise)
     }
 
-    /// One of those that are always tried, or any.
+    /// Returns one of the values that are always tried, or any.
     pub(crate) fn rate(&mut self) -> Rate {
         if self.upto(2) == 0 {
             return self.pick(super::RATES, Rate::literal("1/s"));
@@ -45,7 +45,7 @@ impl Random {
         Rate::new(limit, std::time::Duration::from_micros(micros)).unwrap_or(Rate::literal("1/s"))
     }
 
-    /// A cost that lies around where a decision turns: `remaining` is what is left, and `capacity` all there can be.
+    /// Returns a cost near a boundary of the decision: `remaining` is the amount left, `capacity` the highest possible.
     pub(crate) fn cost(&mut self, remaining: u64, capacity: u64) -> u64 {
         match self.upto(13) {
             0 => 0,
@@ -63,8 +63,8 @@ impl Random {
         }
     }
 
-    /// A time from `now` on, which often lies where something changes, or a microsecond beside that: at one of `turns`,
-    /// which are waits, at the end of a window, or at a whole number of intervals.
+    /// Returns a time from `now` on, often at a boundary or a microsecond next to it: at one of `turns`, which are
+    /// waits, at the end of a window, or at a whole number of intervals.
     pub(crate) fn later(&mut self, now: u64, rate: Rate, turns: &[u64]) -> u64 {
         let period = rate.period_micros();
         let edge = (now / period + 1 + self.upto(1)) * period;

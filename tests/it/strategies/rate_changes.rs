@@ -1,4 +1,4 @@
-//! A rate that changes while clients are in the middle of it: what is used stays used.
+//! A rate that changes while clients use it. Used amounts stay used.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use super::{
 
 const START: u64 = 1_700_000_000_000_000;
 
-/// One of each kind of state.
+/// Returns one strategy for each kind of state.
 fn kinds() -> [AnyStrategy; 4] {
     [FixedWindow.into(), SlidingWindowCounter.into(), SlidingWindowLog.into(), TokenBucket::new().into()]
 }
 
 #[tokio::test]
-async fn a_refused_client_gets_no_fresh_start() -> Result {
+async fn refused_client_stays_refused_under_a_new_rate() -> Result {
     let rate = Rate::literal("5/min");
     for strategy in kinds() {
         for other in ["5/s", "5/hour", "3/min", "1/30d", "5/61s", "5/59s", "4/us"].map(Rate::literal) {
@@ -31,7 +31,7 @@ async fn a_refused_client_gets_no_fresh_start() -> Result {
             let refused = rig.decide(other, 1).await?;
             assert!(!refused.admitted, "{strategy:?}: {rate}, then {other}");
 
-            // Nor does it for having been refused under the other rate.
+            // The refusal under the other rate does not reset the client either.
             let wait = rig.standing(rate, &rig.peek(rate, 1).await?).retry_after().unwrap_or_default();
             rig.go_to(START + micros(wait) - 1);
             assert!(!rig.decide(other, 1).await?.admitted, "{strategy:?}: {rate}, then {other}");
@@ -42,7 +42,7 @@ async fn a_refused_client_gets_no_fresh_start() -> Result {
 }
 
 #[tokio::test]
-async fn a_higher_limit_gives_what_it_is_higher_by() -> Result {
+async fn higher_limit_adds_the_difference() -> Result {
     for strategy in kinds() {
         let rig = Rig::new(strategy, START);
         rig.decide(Rate::literal("5/min"), 4).await?;
@@ -55,7 +55,7 @@ async fn a_higher_limit_gives_what_it_is_higher_by() -> Result {
 }
 
 #[tokio::test]
-async fn a_fixed_window_is_finished_when_its_period_becomes_shorter() -> Result {
+async fn fixed_window_runs_to_its_end_under_a_shorter_period() -> Result {
     // 20 s into a minute.
     let rig = Rig::new(FixedWindow.into(), START);
     rig.decide(Rate::literal("5/min"), 5).await?;
@@ -68,7 +68,7 @@ async fn a_fixed_window_is_finished_when_its_period_becomes_shorter() -> Result 
 }
 
 #[tokio::test]
-async fn a_charge_at_a_shorter_period_does_not_end_a_fixed_window_sooner() -> Result {
+async fn charge_at_a_shorter_period_does_not_shorten_a_fixed_window() -> Result {
     let (minute, second) = (Rate::literal("5/min"), Rate::literal("5/s"));
     let rig = Rig::new(FixedWindow.into(), START);
     rig.decide(minute, 3).await?;
@@ -81,8 +81,8 @@ async fn a_charge_at_a_shorter_period_does_not_end_a_fixed_window_sooner() -> Re
 }
 
 #[tokio::test]
-async fn a_charge_at_a_shorter_period_counts_no_more_than_was_used() -> Result {
-    // What was used in the window of a day is not multiplied by the seconds that are left of it.
+async fn charge_at_a_shorter_period_keeps_the_used_amount() -> Result {
+    // The amount used in a window of a day is not multiplied by its remaining seconds.
     let (day, second) = (Rate::literal("1000/day"), Rate::literal("1000/s"));
     let rig = Rig::new(SlidingWindowCounter.into(), START);
     rig.decide(day, 10).await?;
@@ -94,7 +94,7 @@ async fn a_charge_at_a_shorter_period_counts_no_more_than_was_used() -> Result {
 }
 
 #[tokio::test]
-async fn under_another_rate_no_less_is_used() -> Result {
+async fn change_of_rate_does_not_lower_the_used_amount() -> Result {
     for seed in 0..400 {
         let mut random = Random::new(seed);
         let (one, other) = (random.rate(), random.rate());
@@ -113,7 +113,7 @@ async fn under_another_rate_no_less_is_used() -> Result {
 }
 
 #[tokio::test]
-async fn a_charge_under_another_rate_forgets_nothing() -> Result {
+async fn charge_under_another_rate_keeps_the_used_amount() -> Result {
     let mut charges = 0;
     for seed in 0..400 {
         let mut random = Random::new(seed);
@@ -140,7 +140,7 @@ async fn a_charge_under_another_rate_forgets_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn retry_after_is_the_truth_under_another_rate() -> Result {
+async fn retry_after_is_exact_under_another_rate() -> Result {
     let mut refusals = 0;
     for seed in 0..400 {
         let mut random = Random::new(seed);
@@ -164,9 +164,9 @@ async fn retry_after_is_the_truth_under_another_rate() -> Result {
     Ok(())
 }
 
-/// Any two rates, any two times, any cost: there is an answer, and it makes sense.
+/// Tries any two rates, any two times and any cost. The answer must be plausible.
 #[tokio::test]
-async fn nothing_panics_at_any_rate_time_or_cost() -> Result {
+async fn random_rates_times_and_costs_do_not_panic() -> Result {
     let bounds = [Rate::literal("100000000000000/us"), Rate::literal("1/50d"), Rate::literal("100000000000000/50d")];
     let times = [0, 1, START, u64::MAX / 2, u64::MAX - 1, u64::MAX];
     for seed in 0..200 {

@@ -1,4 +1,4 @@
-//! What is given back.
+//! Refunds.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{RATES, Result, all_strategies, random::Random, rig::Rig, strategies}
 pub(super) const START: u64 = 1_700_000_000_000_000;
 pub(super) const RATE: Rate = Rate::literal("60/min");
 
-/// Whether both say the same now and later, to small costs and large ones.
+/// Returns whether both strategies agree now and later, for small and large costs.
 pub(super) async fn assert_same(one: &Rig, other: &Rig, rate: Rate) -> Result {
     let now = one.now();
     for wait in [0, 1, rate.period_micros() / 3, rate.period_micros(), rate.period_micros() * 3 / 2] {
@@ -33,11 +33,11 @@ pub(super) async fn assert_same(one: &Rig, other: &Rig, rate: Rate) -> Result {
 }
 
 #[tokio::test]
-async fn right_away_it_is_as_if_nothing_was_charged() -> Result {
+async fn immediate_refund_undoes_the_charge() -> Result {
     let mut refunds = 0;
     for (seed, &rate) in (400..).zip(RATES) {
         let mut random = Random::new(seed);
-        // A place in a queue is given back only if nobody else is there.
+        // A slot in a queue is refunded only if the queue is otherwise empty.
         for strategy in strategies(rate).into_iter().filter(|strategy| strategy.holding().is_none()) {
             let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
             for _ in 0..20 {
@@ -61,7 +61,7 @@ async fn right_away_it_is_as_if_nothing_was_charged() -> Result {
     Ok(())
 }
 
-/// Charges 10, then 20 after `first`; after `then` the 10 are given back. The twin was never charged them.
+/// Charges 10, then 20 after `first`; the 10 are refunded after `then`. The twin is never charged the 10.
 pub(super) async fn given_back(
     strategy: impl Into<AnyStrategy>,
     first: u64,
@@ -83,13 +83,13 @@ pub(super) async fn given_back(
 pub(super) const SECOND: u64 = 1_000_000;
 
 #[tokio::test]
-async fn a_fixed_window_gives_all_back_while_it_lasts() -> Result {
+async fn fixed_window_refunds_all_within_the_window() -> Result {
     let [rig, twin] = given_back(FixedWindow, 20 * SECOND, 20 * SECOND - 1).await?;
     assert_same(&rig, &twin, RATE).await
 }
 
 #[tokio::test]
-async fn a_fixed_window_gives_nothing_back_once_it_rolled() -> Result {
+async fn fixed_window_refunds_nothing_after_the_rollover() -> Result {
     let [rig, twin] = given_back(FixedWindow, 40 * SECOND, 1).await?;
     assert_same(&rig, &twin, RATE).await?;
     assert_eq!(rig.remaining(RATE).await?, 40);
@@ -97,7 +97,7 @@ async fn a_fixed_window_gives_nothing_back_once_it_rolled() -> Result {
 }
 
 #[tokio::test]
-async fn a_sliding_window_counter_gives_all_back_while_it_counts() -> Result {
+async fn sliding_window_counter_refunds_all_while_it_counts() -> Result {
     for (first, then) in [(20, 10), (40, 10), (50, 49), (20, 70)] {
         let [rig, twin] = given_back(SlidingWindowCounter, first * SECOND, then * SECOND).await?;
         assert_same(&rig, &twin, RATE).await?;
@@ -106,27 +106,27 @@ async fn a_sliding_window_counter_gives_all_back_while_it_counts() -> Result {
 }
 
 #[tokio::test]
-async fn a_sliding_window_counter_gives_nothing_back_after_that() -> Result {
+async fn sliding_window_counter_refunds_nothing_after_it_counts() -> Result {
     // The 20 were charged two windows after the 10.
     let [rig, _] = given_back(SlidingWindowCounter, 100 * SECOND, 0).await?;
     assert_eq!(rig.remaining(RATE).await?, 40);
     Ok(())
 }
 
-/// The three that are one meter, with room for 60.
+/// The three strategies with one meter, with room for 60.
 fn buckets() -> [AnyStrategy; 3] {
     [TokenBucket::new().into(), LeakyBucket::new().into(), Gcra::new().burst(60).into()]
 }
 
 #[tokio::test]
-async fn a_bucket_gives_back_what_cannot_have_come_back_by_itself() -> Result {
+async fn bucket_refunds_what_has_not_drained() -> Result {
     for strategy in buckets() {
         let rig = Rig::new(strategy, START);
         rig.decide(RATE, 30).await?;
         let charged = rig.decide(RATE, 10).await?;
         rig.go_to(START + 9 * SECOND);
         assert_eq!(rig.remaining(RATE).await?, 29);
-        // One comes back each second: nine of the ten may have.
+        // One unit comes back per second: nine of the ten may have.
         rig.refund(RATE, &charged).await?;
         assert_eq!(rig.remaining(RATE).await?, 30);
 
@@ -139,7 +139,7 @@ async fn a_bucket_gives_back_what_cannot_have_come_back_by_itself() -> Result {
 }
 
 #[tokio::test]
-async fn a_bucket_that_filled_up_in_between_gives_nothing_back_twice() -> Result {
+async fn bucket_that_refilled_refunds_nothing() -> Result {
     for strategy in buckets() {
         let rig = Rig::new(strategy, START);
         let charged = rig.decide(RATE, 30).await?;
@@ -152,7 +152,7 @@ async fn a_bucket_that_filled_up_in_between_gives_nothing_back_twice() -> Result
 }
 
 #[tokio::test]
-async fn no_refund_gives_more_than_there_was() -> Result {
+async fn refund_returns_at_most_the_charge() -> Result {
     for &rate in RATES {
         for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
@@ -170,7 +170,7 @@ async fn no_refund_gives_more_than_there_was() -> Result {
 }
 
 #[tokio::test]
-async fn a_refund_of_what_is_not_known_is_harmless() -> Result {
+async fn refund_without_an_entry_changes_nothing() -> Result {
     for &rate in RATES {
         for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
@@ -185,7 +185,7 @@ async fn a_refund_of_what_is_not_known_is_harmless() -> Result {
 }
 
 #[tokio::test]
-async fn a_refund_keeps_nothing_for_longer() -> Result {
+async fn refund_does_not_extend_an_entry() -> Result {
     for &rate in RATES {
         for strategy in all_strategies(rate) {
             let rig = Rig::new(strategy, START);

@@ -1,4 +1,4 @@
-//! What a sliding window's log gives back: all of it while it is remembered, and nothing of anybody else's.
+//! Refunds of a sliding window log: the whole charge while it is stored, and never another charge.
 
 use traffik::{Rate, strategy::SlidingWindowLog};
 
@@ -13,7 +13,7 @@ fn rig() -> Rig {
 }
 
 #[tokio::test]
-async fn all_is_given_back_while_it_is_remembered() -> Result {
+async fn stored_charge_is_refunded_completely() -> Result {
     for (first, then) in [(0, 0), (0, 59 * SECOND), (20 * SECOND, 20 * SECOND), (1, 60 * SECOND - 2)] {
         let [log, twin] = given_back(SlidingWindowLog, first, then).await?;
         assert_same(&log, &twin, RATE).await?;
@@ -22,23 +22,23 @@ async fn all_is_given_back_while_it_is_remembered() -> Result {
 }
 
 #[tokio::test]
-async fn nothing_is_given_back_afterwards() -> Result {
+async fn expired_charge_is_not_refunded() -> Result {
     for (first, then) in [(59 * SECOND, SECOND), (60 * SECOND, 0), (90 * SECOND, 0), (1, 60 * SECOND - 1)] {
         let [log, twin] = given_back(SlidingWindowLog, first, then).await?;
         assert_same(&log, &twin, RATE).await?;
-        assert_eq!(log.remaining(RATE).await?, 40, "the 20 count, and no more than these");
+        assert_eq!(log.remaining(RATE).await?, 40, "only the 20 count");
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn nothing_is_given_back_once_the_rate_changed() -> Result {
+async fn charge_is_not_refunded_after_a_change_of_rate() -> Result {
     for other in ["60/2min", "60/s", "50/61s"].map(Rate::literal) {
         let log = rig();
         let charged = log.decide(RATE, 10).await?;
         log.go_to(START + 1);
         assert!(log.decide(other, 1).await?.admitted);
-        // Whichever of both the charge speaks of.
+        // This holds for either rate in the charge.
         for rate in [RATE, other] {
             log.refund(rate, &charged).await?;
             assert_eq!(log.remaining(RATE).await?, 49, "{other}");
@@ -48,7 +48,7 @@ async fn nothing_is_given_back_once_the_rate_changed() -> Result {
 }
 
 #[tokio::test]
-async fn of_charges_at_one_instant_each_gives_back_its_own() -> Result {
+async fn charges_at_one_instant_are_refunded_separately() -> Result {
     let log = rig();
     let [first, second, third] =
         [log.decide(RATE, 10).await?, log.decide(RATE, 20).await?, log.decide(RATE, 30).await?];
@@ -61,7 +61,7 @@ async fn of_charges_at_one_instant_each_gives_back_its_own() -> Result {
 }
 
 #[tokio::test]
-async fn given_back_twice_it_takes_no_more_than_was_charged_at_that_instant() -> Result {
+async fn repeated_refund_returns_at_most_the_charges_of_its_instant() -> Result {
     let log = rig();
     let charged = log.decide(RATE, 10).await?;
     log.decide(RATE, 5).await?;
@@ -75,7 +75,7 @@ async fn given_back_twice_it_takes_no_more_than_was_charged_at_that_instant() ->
 }
 
 #[tokio::test]
-async fn what_was_charged_later_is_not_given_back_in_its_place() -> Result {
+async fn later_charge_is_not_refunded_in_place_of_an_earlier_one() -> Result {
     let log = rig();
     let charged = log.decide(RATE, 10).await?;
     log.go_to(START + 1);

@@ -1,4 +1,4 @@
-//! What a refusal means: it changes nothing, and its `retry_after` is the truth.
+//! A refusal changes nothing, and its `retry_after` is exact.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     rig::{Rig, micros},
 };
 
-/// Charges, at random, and leaves the clock where the last one was.
+/// Charges at random and leaves the clock at the time of the last charge.
 pub(super) async fn warmed_up(rig: &Rig, rate: traffik::Rate, random: &mut Random) -> Result {
     let capacity = rig.strategy.capacity(rate);
     for _ in 0..6 {
@@ -22,7 +22,7 @@ pub(super) async fn warmed_up(rig: &Rig, rate: traffik::Rate, random: &mut Rando
 }
 
 #[tokio::test]
-async fn a_refusal_changes_nothing() -> Result {
+async fn refusal_changes_nothing() -> Result {
     let mut refusals = 0;
     for (seed, &rate) in (1..).zip(RATES) {
         let mut random = Random::new(seed);
@@ -38,7 +38,7 @@ async fn a_refusal_changes_nothing() -> Result {
                     let before = rig.peek(rate, cost).await?;
                     let refused = rig.decide(rate, cost).await?;
                     assert!(!refused.admitted);
-                    // With the state that is stored, and when that expires.
+                    // The comparison includes the stored state and its expiry.
                     assert_eq!(refused, before);
                     assert_eq!(rig.peek(rate, cost).await?, before);
                     refusals += 1;
@@ -51,7 +51,7 @@ async fn a_refusal_changes_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn the_same_cost_is_admitted_at_retry_after_and_refused_just_before() -> Result {
+async fn refused_cost_is_admitted_at_retry_after_and_not_before() -> Result {
     for (seed, &rate) in (1..).zip(RATES) {
         let mut random = Random::new(seed);
         for strategy in all_strategies(rate) {
@@ -81,7 +81,7 @@ async fn the_same_cost_is_admitted_at_retry_after_and_refused_just_before() -> R
 }
 
 #[tokio::test]
-async fn a_cost_that_never_fits_is_refused_without_a_retry_after() -> Result {
+async fn cost_above_the_limit_is_refused_without_a_retry_after() -> Result {
     for &rate in RATES {
         for strategy in all_strategies(rate) {
             let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, 1_700_000_000_000_000));
@@ -90,7 +90,7 @@ async fn a_cost_that_never_fits_is_refused_without_a_retry_after() -> Result {
                 assert!(!answer.admitted && answer.is_never_possible);
                 assert_eq!((answer.retry_after, answer.remaining), (None, capacity));
             }
-            assert!(rig.backend.is_empty(), "nothing is stored for a refusal");
+            assert!(rig.backend.is_empty(), "a refusal stores nothing");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Many come, stay and leave at random: who is there has a place, and nobody else.
+//! Random arrivals, renewals and departures: exactly the admitted requests hold permits.
 
 use traffik::{
     Rate,
@@ -20,7 +20,7 @@ const RATES: &[Rate] = &[
     Rate::literal("65536/10m"),
 ];
 
-/// Somebody who was admitted.
+/// An admitted request.
 struct Guest {
     number: u64,
     places: u64,
@@ -28,14 +28,14 @@ struct Guest {
 }
 
 #[tokio::test]
-async fn who_is_there_has_a_place_and_nobody_else() -> Result {
+async fn permits_are_held_by_exactly_the_admitted_requests() -> Result {
     for seed in 0..times(400, 40_000) {
         let mut random = Random::new(seed);
         let rate = random.pick(RATES, Concurrency::at_once(1));
         let rig = Rig::new(Concurrency.into(), random.of_any_size(2_000_000_000_000_000));
         let (mut model, mut guests, mut next) = (ConcurrencyModel::new(rate), Vec::<Guest>::new(), 0);
         for step in 0..STEPS {
-            // At different times, since of those that come at one time each is as good as another.
+            // At different times, since requests of one time are interchangeable.
             rig.go_to(rig.now() + 1 + random.upto(rate.period_micros() / 4));
             let (now, at) = (rig.now(), format!("seed {seed}, step {step} at {rate}"));
             let which = usize::try_from(random.upto(guests.len().saturating_sub(1) as u64)).unwrap_or(0);
@@ -71,9 +71,9 @@ async fn who_is_there_has_a_place_and_nobody_else() -> Result {
     Ok(())
 }
 
-/// However long somebody stays.
+/// A permit can be renewed any number of times.
 #[tokio::test]
-async fn a_place_that_is_renewed_in_time_is_never_lost() -> Result {
+async fn permit_that_is_renewed_in_time_is_kept() -> Result {
     let (rate, rig) = (Concurrency::at_once(1), Rig::new(Concurrency.into(), 1));
     let mut charged_at = rig.decide(rate, 1).await?.at;
     for _ in 0..1000 {

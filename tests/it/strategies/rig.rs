@@ -1,4 +1,4 @@
-//! One limit of one client in a memory backend, on a clock that is set by hand.
+//! One limit of one client in a memory backend, on a clock that the test sets.
 
 use tests::limit;
 use traffik::{
@@ -60,7 +60,7 @@ impl Rig {
         adjusted.pop().ok_or_else(|| BackendError::unavailable("no outcome of an adjustment"))
     }
 
-    /// When it was charged anew.
+    /// Returns the time of the renewed charge.
     pub(super) async fn renew(&self, rate: Rate, cost: u64, charged_at: Timestamp) -> Result<Option<Timestamp>> {
         let renewed = self.backend.renew(&[Charge::new(self.hit(rate, cost), charged_at)]).await?;
         Ok(renewed.into_iter().flatten().next())
@@ -94,7 +94,7 @@ fn single(decision: &Decision) -> Result<Outcome> {
     }
 }
 
-/// A wait in microseconds.
+/// Returns a wait in microseconds.
 pub(super) fn micros(wait: std::time::Duration) -> u64 {
     u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
-//! A client that asks for more than there is gets what is exact, however long it goes on: nothing drifts, at any rate.
+//! A client that always requests more than it may gets exactly its limit, without drift, at any rate.
 //!
-//! What is exact is worked out here in integers of 128 bits from what the strategies are said to admit.
+//! The exact amounts are computed here in 128-bit integers from the documented definitions of the strategies.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::patience::times;
 
-/// The slowest and the fastest that are promised, intervals that are no whole number of microseconds, and primes.
+/// The slowest and the fastest supported rates, intervals that are no whole number of microseconds, and primes.
 const RATES: [Rate; 9] = [
     Rate::literal("1/30d"),
     Rate::literal("3/50d"),
@@ -33,13 +33,13 @@ const RATES: [Rate; 9] = [
 
 const START: u64 = 1_700_000_000_123_457;
 
-/// What the client asks for, and how often it asks: 10 million times for one at a time where there is time for that.
+/// The cost of each request and the number of requests: 10 million at a cost of 1 with `TRAFFIK_LONG`.
 fn courses(rate: Rate) -> [(u64, u64); 2] {
     [(1, times(20_000, 10_000_000)), (rate.limit() / 97 + 1, times(2000, 1_000_000))]
 }
 
-/// Asks until it is refused, goes on to where it is admitted again, and so on. `check` sees each decision: whether it was
-/// admitted, and when.
+/// Checks until refused, advances to the next admission, and so on. Calls `check` with each decision: whether it was
+/// admitted, and the time.
 async fn saturate(
     rig: &Rig,
     rate: Rate,
@@ -57,15 +57,15 @@ async fn saturate(
     Ok(())
 }
 
-/// What is in the bucket, to the last fraction; and in all `size + limit × time ÷ period`, if it never overflows.
+/// The exact content of the bucket, and the bound `size + limit × time ÷ period` for a bucket that never overflows.
 async fn meter(strategy: impl Into<AnyStrategy>, rate: Rate, size: u64) -> Result {
     let strategy = strategy.into();
     for course in courses(rate).into_iter().filter(|(cost, _)| *cost <= size) {
         let rig = Rig::new(strategy.clone(), START);
         let [limit, period, cost, size] = [rate.limit(), rate.period_micros(), course.0, size].map(u128::from);
-        // All of these times the period.
+        // All these amounts are multiplied by the period.
         let (mut tokens, mut last, mut total) = (size * period, START, 0);
-        // Times are whole microseconds: as long as it has room for one, nothing is lost by waiting for the next.
+        // Times are whole microseconds. A bucket with room for one unit loses nothing until the next microsecond.
         let overflows = size * period < cost * period + limit;
         let check = |admitted, now: u64| {
             tokens = (tokens + u128::from(now - last) * limit).min(size * period);
@@ -78,7 +78,7 @@ async fn meter(strategy: impl Into<AnyStrategy>, rate: Rate, size: u64) -> Resul
             assert!(total <= exact, "{strategy:?} at {rate}: too many at {now}");
             assert!(admitted || overflows || total + cost * period > exact, "{strategy:?} at {rate}: too few at {now}");
         };
-        // It goes on for longer than it has to wait, but not for so long that the bucket fills up.
+        // The clock advances further than the wait, but not until the bucket is full.
         let most = u64::try_from((size.saturating_sub(cost) * period).saturating_sub(cost * period + limit) / limit);
         let mut random = Random::new(rate.limit());
         let slack = || if random.upto(2) == 0 { random.upto(most.unwrap_or(0)) } else { 0 };
@@ -88,7 +88,7 @@ async fn meter(strategy: impl Into<AnyStrategy>, rate: Rate, size: u64) -> Resul
 }
 
 #[tokio::test]
-async fn a_token_bucket_admits_its_burst_and_what_came_back() -> Result {
+async fn saturated_token_bucket_admits_its_burst_and_refill() -> Result {
     for rate in RATES {
         for size in [1, rate.limit(), rate.limit() / 3 + 1, rate.limit() * 2 + 1] {
             meter(TokenBucket::new().burst(size), rate, size).await?;
@@ -99,7 +99,7 @@ async fn a_token_bucket_admits_its_burst_and_what_came_back() -> Result {
 }
 
 #[tokio::test]
-async fn a_leaky_bucket_admits_what_it_holds_and_what_ran_out() -> Result {
+async fn saturated_leaky_bucket_admits_its_size_and_drain() -> Result {
     for rate in RATES {
         meter(LeakyBucket::new(), rate, rate.limit()).await?;
         meter(LeakyBucket::new().capacity(3), rate, 3).await?;
@@ -108,7 +108,7 @@ async fn a_leaky_bucket_admits_what_it_holds_and_what_ran_out() -> Result {
 }
 
 #[tokio::test]
-async fn gcra_admits_one_in_each_interval() -> Result {
+async fn saturated_gcra_admits_one_per_interval() -> Result {
     for rate in RATES {
         meter(Gcra::new(), rate, 1).await?;
         meter(Gcra::new().burst(5), rate, 5).await?;
@@ -117,7 +117,7 @@ async fn gcra_admits_one_in_each_interval() -> Result {
 }
 
 #[tokio::test]
-async fn a_fixed_window_admits_the_limit_in_each() -> Result {
+async fn saturated_fixed_window_admits_the_limit_per_window() -> Result {
     for rate in RATES {
         for course in courses(rate) {
             let rig = Rig::new(FixedWindow.into(), START);
@@ -137,7 +137,7 @@ async fn a_fixed_window_admits_the_limit_in_each() -> Result {
 
 /// `previous × (period − elapsed) ÷ period + current`, with everything times the period.
 #[tokio::test]
-async fn a_sliding_window_counter_admits_what_its_estimate_leaves() -> Result {
+async fn saturated_sliding_window_counter_admits_what_its_estimate_leaves() -> Result {
     for rate in RATES {
         for course in courses(rate) {
             let rig = Rig::new(SlidingWindowCounter.into(), START);
@@ -161,9 +161,9 @@ async fn a_sliding_window_counter_admits_what_its_estimate_leaves() -> Result {
     Ok(())
 }
 
-/// Where n fit, the next is admitted a period after the n-th before it, and not a microsecond sooner.
+/// After n charges, the next is admitted exactly a period after the first of them.
 #[tokio::test]
-async fn a_sliding_window_log_admits_each_a_period_after_the_one_whose_place_it_takes() -> Result {
+async fn saturated_sliding_window_log_admits_a_period_after_the_expired_charge() -> Result {
     let log_rates = RATES.into_iter().filter(|rate| SlidingWindowLog.check(*rate).is_ok());
     for rate in log_rates.chain([Rate::literal("65536/s"), Rate::literal("100/min")]) {
         for course in courses(rate) {

@@ -1,4 +1,4 @@
-//! Random traces: each strategy gives its model's answers, digit by digit.
+//! Random traces: each strategy gives exactly the answers of its model.
 
 use traffik::{
     Rate,
@@ -24,7 +24,7 @@ use crate::{
 
 const STEPS: u64 = 60;
 
-/// How many traces: 36 000 steps for each strategy, and a hundred times as many where `TRAFFIK_LONG` is set.
+/// The number of traces: 36,000 steps for each strategy, and a hundred times as many with `TRAFFIK_LONG`.
 fn traces() -> std::ops::Range<u64> {
     0..times(600, 60_000)
 }
@@ -93,7 +93,7 @@ pub(super) async fn follow(
 }
 
 #[tokio::test]
-async fn a_fixed_window_is_its_model() -> Result {
+async fn fixed_window_equals_its_model() -> Result {
     for seed in traces() {
         let mut random = Random::new(seed);
         let rate = random.rate();
@@ -104,7 +104,7 @@ async fn a_fixed_window_is_its_model() -> Result {
 }
 
 #[tokio::test]
-async fn a_sliding_window_counter_is_its_model() -> Result {
+async fn sliding_window_counter_equals_its_model() -> Result {
     for seed in traces() {
         let mut random = Random::new(seed);
         let rate = random.rate();
@@ -115,11 +115,11 @@ async fn a_sliding_window_counter_is_its_model() -> Result {
 }
 
 #[tokio::test]
-async fn a_sliding_window_log_is_its_model() -> Result {
+async fn sliding_window_log_equals_its_model() -> Result {
     for seed in traces() {
         let mut random = Random::new(seed);
         let rate = random.rate();
-        // Where the limit is too high for a log, any that is not.
+        // If the limit is too high for a log, any rate that works.
         let limit = if SlidingWindowLog.check(rate).is_ok() { rate.limit() } else { random.of_any_size(65_536) };
         let rate = Rate::new(limit, rate.period()).unwrap_or(rate);
         let model = SlidingWindowLogModel::new(rate.limit(), rate.period_micros());
@@ -129,7 +129,7 @@ async fn a_sliding_window_log_is_its_model() -> Result {
 }
 
 #[tokio::test]
-async fn a_limit_on_how_many_at_once_is_its_model() -> Result {
+async fn concurrency_limit_equals_its_model() -> Result {
     for seed in traces() {
         let mut random = Random::new(seed);
         let rate = random.rate();
@@ -140,10 +140,10 @@ async fn a_limit_on_how_many_at_once_is_its_model() -> Result {
     Ok(())
 }
 
-/// A strategy of its own name whose meter holds `size`, if that goes with the rate.
+/// Returns a strategy whose meter holds `size`, if that works with the rate.
 type OfSize = fn(u64, &mut Random) -> AnyStrategy;
 
-/// Strategies that are a bucket of some size, whatever they call it.
+/// Checks strategies that are buckets of some size under any name.
 async fn buckets(of_size: OfSize) -> Result {
     for seed in traces() {
         let mut random = Random::new(seed);
@@ -163,12 +163,12 @@ async fn buckets(of_size: OfSize) -> Result {
 }
 
 #[tokio::test]
-async fn a_token_bucket_is_its_model() -> Result {
+async fn token_bucket_equals_its_model() -> Result {
     buckets(|size, _| TokenBucket::new().burst(size).into()).await
 }
 
 #[tokio::test]
-async fn a_token_bucket_with_debt_is_a_larger_one() -> Result {
+async fn token_bucket_with_debt_equals_a_larger_one() -> Result {
     buckets(|size, random| {
         let debt = random.upto(size - 1);
         TokenBucket::new().burst(size - debt).debt(debt).into()
@@ -177,11 +177,11 @@ async fn a_token_bucket_with_debt_is_a_larger_one() -> Result {
 }
 
 #[tokio::test]
-async fn a_leaky_bucket_is_its_model() -> Result {
+async fn leaky_bucket_equals_its_model() -> Result {
     buckets(|size, _| LeakyBucket::new().capacity(size).into()).await
 }
 
 #[tokio::test]
-async fn gcra_is_its_model() -> Result {
+async fn gcra_equals_its_model() -> Result {
     buckets(|size, _| Gcra::new().burst(size).into()).await
 }

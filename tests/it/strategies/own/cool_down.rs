@@ -6,7 +6,7 @@ use traffik::{
 
 use crate::model::Model;
 
-/// Admits up to the limit, and then nothing until a whole period went by without a charge: the one in the guide.
+/// The strategy of the guide: admits up to the limit, then nothing until a period without a charge has passed.
 #[derive(Debug)]
 pub(crate) struct CoolDown;
 
@@ -54,7 +54,7 @@ impl Strategy for CoolDown {
     }
 }
 
-/// All that was charged, as (time, cost), since a whole period went by without any.
+/// All charges since the last period without any, as (time, cost).
 pub(super) struct CoolDownModel {
     rate: Rate,
     charges: Vec<(u64, u64)>,

@@ -8,7 +8,7 @@ use traffik::{
 
 use crate::model::Model;
 
-/// As many places as the limit says. A request takes as many as it costs, and holds them for as many periods.
+/// Has as many seats as the limit. A request takes as many as it costs and holds them for as many periods.
 #[derive(Debug)]
 pub(crate) struct Leases;
 
@@ -31,7 +31,7 @@ impl Strategy for Leases {
 
     fn check(&self, rate: Rate) -> Result<(), StrategyError> {
         let is_small = rate.limit() <= Self::MAX_LIMIT;
-        is_small.then_some(()).ok_or_else(|| StrategyError::new("leases", "it has at most 100 places"))
+        is_small.then_some(()).ok_or_else(|| StrategyError::new("leases", "it has at most 100 seats"))
     }
 
     fn capacity(&self, rate: Rate) -> u64 {
@@ -72,7 +72,7 @@ impl Strategy for Leases {
     }
 }
 
-/// Each lease, as (end, places).
+/// Each lease, as (end, seats).
 pub(super) struct LeasesModel {
     rate: Rate,
     leases: Vec<(u64, u64)>,

@@ -1,4 +1,4 @@
-//! A user's own strategies: the same trait, and the same promises, on the same backend.
+//! Custom strategies: the same trait and guarantees, on the same backend.
 
 mod cool_down;
 mod leases;
@@ -22,14 +22,14 @@ use self::{
 use super::{Result, random::Random, traces};
 use crate::patience::times;
 
-/// Both, one of two words and one with a log, where they go with `rate`.
+/// Returns both custom strategies, one with two words and one with a log, if they work with `rate`.
 pub(super) fn strategies(rate: Rate) -> impl Iterator<Item = AnyStrategy> {
     let both = [AnyStrategy::custom(CoolDown), AnyStrategy::custom(Leases)];
     both.into_iter().filter(move |strategy| strategy.check(rate).is_ok())
 }
 
 #[tokio::test]
-async fn one_of_two_words_is_its_model() -> Result {
+async fn custom_strategy_with_two_words_equals_its_model() -> Result {
     for seed in 0..times(300, 30_000) {
         let mut random = Random::new(seed);
         let rate = random.rate();
@@ -40,7 +40,7 @@ async fn one_of_two_words_is_its_model() -> Result {
 }
 
 #[tokio::test]
-async fn one_with_a_log_is_its_model() -> Result {
+async fn custom_strategy_with_a_log_equals_its_model() -> Result {
     for seed in 0..times(300, 30_000) {
         let mut random = Random::new(seed);
         let period = Duration::from_micros(random.of_any_size(50 * 86_400 * 1_000_000));
@@ -81,8 +81,8 @@ async fn remaining(backend: &MemoryBackend, hits: &[Hit<'_>]) -> std::result::Re
 }
 
 #[tokio::test]
-async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result {
-    // Few hits are decided in another way than many.
+async fn custom_strategy_in_a_tuple_is_charged_with_all_or_none() -> Result {
+    // Few hits take another code path than many.
     for count in 2..=5 {
         let (backend, _, strategies, key) = table();
         for first in 0..=strategies.len() - count {
@@ -104,7 +104,7 @@ async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result 
 }
 
 #[tokio::test]
-async fn several_hits_on_one_entry_add_up() -> Result {
+async fn hits_on_one_custom_entry_add_up() -> Result {
     for strategy in strategies(RATE) {
         let (backend, _, _, key) = table();
         let of = |cost| hit(&strategy, &key, cost);
@@ -117,7 +117,7 @@ async fn several_hits_on_one_entry_add_up() -> Result {
 }
 
 #[tokio::test]
-async fn what_was_charged_is_given_back_as_the_strategy_says() -> Result {
+async fn refund_follows_the_custom_strategy() -> Result {
     let (backend, clock, strategies, key) = table();
     let hits = strategies.each_ref().map(|strategy| hit(strategy, &key, 2));
     let charged_at = backend.decide(&hits).await?.outcomes()[0].at;
@@ -125,7 +125,7 @@ async fn what_was_charged_is_given_back_as_the_strategy_says() -> Result {
     assert!(backend.decide(&hits).await?.is_admitted());
     backend.adjust(&hits.map(|hit| Charge::new(hit, charged_at).refund())).await?;
     assert_eq!(remaining(&backend, &hits).await?, [3; 5]);
-    // Its leases had ended by then, and so nothing of them is given back.
+    // Its leases had ended by then, so nothing of them is refunded.
     clock.advance(Duration::from_secs(120));
     backend.adjust(&[Charge::new(hits[2], charged_at).refund()]).await?;
     assert_eq!(remaining(&backend, &hits[2..3]).await?, [5]);
@@ -133,7 +133,7 @@ async fn what_was_charged_is_given_back_as_the_strategy_says() -> Result {
 }
 
 #[tokio::test]
-async fn at_the_cap_its_limited_clients_stay_and_others_go() -> Result {
+async fn cap_evicts_unlimited_clients_of_a_custom_strategy_first() -> Result {
     for strategy in strategies(RATE) {
         let backend = MemoryBackend::builder("test").clock(ManualClock::new()).max_entries(1000).build().unwrap();
         let limited: Vec<Key> = (0..890_u64).map(|client| Key::from(("limited", client))).collect();

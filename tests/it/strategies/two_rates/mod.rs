@@ -1,5 +1,5 @@
-//! Two rates on one entry, for ever in turn: what two versions of an app do that run beside each other. Nothing breaks, and
-//! what is admitted is what the guide says of a rate that changes.
+//! Two rates on one entry, alternating, like two running versions of an app. Nothing breaks, and the admitted amounts
+//! are those that the guide documents for a rate that changes.
 
 mod models;
 
@@ -20,7 +20,7 @@ use crate::patience::times;
 
 const START: u64 = 1_700_000_000_000_000;
 
-/// Pairs of which either is the stricter, in another way: in its limit, in its period, in both, or in its pace only.
+/// Pairs of rates, either of which is stricter in its own way: in its limit, its period, both, or its pace only.
 const PAIRS: [[Rate; 2]; 8] = [
     [Rate::literal("10/min"), Rate::literal("7/min")],
     [Rate::literal("10/min"), Rate::literal("10/s")],
@@ -32,10 +32,10 @@ const PAIRS: [[Rate; 2]; 8] = [
     [Rate::literal("60000/min"), Rate::literal("3/10s")],
 ];
 
-/// What was admitted: when, at which of both rates, and at what cost.
+/// The admitted requests: the time, which of the two rates, and the cost.
 type Charges = Vec<(u64, Rate, u64)>;
 
-/// Asks at either rate at random, mostly for what is just left or one more, and compares each answer with the model's.
+/// Checks at either rate at random, mostly for the amount left or one more, and compares each answer with the model.
 async fn follow(
     strategy: impl Into<AnyStrategy>,
     rates: [Rate; 2],
@@ -68,7 +68,8 @@ fn seeds() -> impl Iterator<Item = ([Rate; 2], u64)> {
     PAIRS.into_iter().flat_map(|rates| (0..times(40, 4000)).map(move |seed| (rates, seed)))
 }
 
-/// The highest sum of charges at `rate`: from any one on, for as long as `together` says of its time and theirs.
+/// Returns the highest sum of charges at `rate` from any charge on, as long as `together` holds for its time and
+/// theirs.
 fn most_at(charges: &Charges, rate: Rate, together: impl Fn(u64, u64) -> bool) -> u64 {
     let own = |&&(_, at, _): &&(u64, Rate, u64)| at == rate;
     let sums = charges.iter().filter(own).enumerate().map(|(place, &(first, ..))| {
@@ -79,10 +80,10 @@ fn most_at(charges: &Charges, rate: Rate, together: impl Fn(u64, u64) -> bool) -
 }
 
 #[tokio::test]
-async fn a_fixed_window_counts_on_to_the_end_of_the_longest_that_was_charged_in() -> Result {
+async fn fixed_window_counts_to_the_end_of_the_longest_charged_window() -> Result {
     for (rates, seed) in seeds() {
         let charges = follow(FixedWindow, rates, Count::default(), seed).await?;
-        // So each rate holds in its own windows, whatever came in at the other.
+        // Each rate holds in its own windows, whatever is charged at the other.
         for rate in rates {
             let is_one_window = |first, now| first / rate.period_micros() == now / rate.period_micros();
             assert!(most_at(&charges, rate, is_one_window) <= rate.limit(), "seed {seed}: {rate} of {rates:?}");
@@ -92,10 +93,10 @@ async fn a_fixed_window_counts_on_to_the_end_of_the_longest_that_was_charged_in(
 }
 
 #[tokio::test]
-async fn a_sliding_window_log_counts_each_charge_for_the_period_that_it_was_charged_under() -> Result {
+async fn sliding_window_log_counts_each_charge_for_its_own_period() -> Result {
     for (rates, seed) in seeds() {
         let charges = follow(SlidingWindowLog, rates, Listed::default(), seed).await?;
-        // So each rate holds in every span of its own, whatever came in at the other.
+        // Each rate holds in every span of its period, whatever is charged at the other.
         for rate in rates {
             let is_one_span = |first, now| now - first < rate.period_micros();
             assert!(most_at(&charges, rate, is_one_span) <= rate.limit(), "seed {seed}: {rate} of {rates:?}");
@@ -105,7 +106,7 @@ async fn a_sliding_window_log_counts_each_charge_for_the_period_that_it_was_char
 }
 
 #[tokio::test]
-async fn a_sliding_window_counter_carries_what_counts_into_the_windows_of_the_other_rate() -> Result {
+async fn sliding_window_counter_carries_its_estimate_to_the_other_rate() -> Result {
     for (rates, seed) in seeds() {
         follow(SlidingWindowCounter, rates, Fading::default(), seed).await?;
     }
@@ -113,7 +114,7 @@ async fn a_sliding_window_counter_carries_what_counts_into_the_windows_of_the_ot
 }
 
 #[tokio::test]
-async fn a_bucket_carries_its_level_and_drains_at_the_slower_rate_until_then() -> Result {
+async fn bucket_carries_its_level_and_drains_at_the_slower_rate() -> Result {
     for (rates, seed) in seeds() {
         follow(TokenBucket::new(), rates, Carried::default(), seed).await?;
         follow(LeakyBucket::new(), rates, Carried::default(), seed).await?;
@@ -121,7 +122,7 @@ async fn a_bucket_carries_its_level_and_drains_at_the_slower_rate_until_then() -
     Ok(())
 }
 
-/// Fails if in any span more was admitted than `most` says of its length.
+/// Fails if any span admitted more than `most` allows for its length.
 fn hold_to(charges: &Charges, most: impl Fn(u64) -> u128, told: impl std::fmt::Display) {
     for (place, &(first, ..)) in charges.iter().enumerate() {
         let mut total = 0;
@@ -132,18 +133,18 @@ fn hold_to(charges: &Charges, most: impl Fn(u64) -> u128, told: impl std::fmt::D
     }
 }
 
-/// A few of the seeds: every span is looked at.
+/// Uses a few of the seeds, since every span is checked.
 fn some_seeds() -> impl Iterator<Item = ([Rate; 2], u64)> {
     seeds().filter(|(_, seed)| seed % 4 == 0)
 }
 
-/// What a rate lets through in so many microseconds, rounded up.
+/// Returns the amount that a rate admits in this many microseconds, rounded up.
 fn pace(rate: Rate, time: u64) -> u128 {
     (u128::from(time) * u128::from(rate.limit())).div_ceil(u128::from(rate.period_micros()))
 }
 
 #[tokio::test]
-async fn a_bucket_admits_no_more_at_both_rates_than_the_larger_size_and_the_faster_pace() -> Result {
+async fn bucket_at_two_rates_admits_at_most_the_larger_size_and_faster_pace() -> Result {
     for (rates, seed) in some_seeds() {
         let sizes_and_paces = |time| {
             let (size, pace) = (rates.map(Rate::limit), rates.map(|rate| pace(rate, time)));
@@ -157,9 +158,9 @@ async fn a_bucket_admits_no_more_at_both_rates_than_the_larger_size_and_the_fast
     Ok(())
 }
 
-/// Evenly spaced, or with a burst: its size is the same at either rate, so only the pace is the faster one.
+/// Evenly spaced, or with a burst of the same size at either rate, so only the faster pace matters.
 #[tokio::test]
-async fn gcra_admits_no_more_at_both_rates_than_its_burst_and_the_faster_pace() -> Result {
+async fn gcra_at_two_rates_admits_at_most_its_burst_and_faster_pace() -> Result {
     for (rates, seed) in some_seeds() {
         for burst in [1, 5] {
             let charges = follow(Gcra::new().burst(burst), rates, Carried::of_size(burst), seed).await?;
@@ -171,10 +172,10 @@ async fn gcra_admits_no_more_at_both_rates_than_its_burst_and_the_faster_pace() 
     Ok(())
 }
 
-/// Each rate of a fixed window holds for what is charged at it, so both together admit at most what each of them would alone.
-/// The other two remember longer than that: the more generous of both is not passed.
+/// Each rate of a fixed window holds for its own charges, so both together admit at most the sum of both. The other two
+/// remember longer, so they admit at most the more generous rate.
 #[tokio::test]
-async fn windows_admit_no_more_at_both_rates_than_each_alone_would_together() -> Result {
+async fn windows_at_two_rates_admit_at_most_the_sum_of_both() -> Result {
     for (rates, seed) in some_seeds() {
         // Around the edge of two windows twice the limit can pass.
         let both = |time| rates.iter().map(|rate| 2 * u128::from(rate.limit()) + pace(*rate, time)).sum();
@@ -190,10 +191,10 @@ async fn windows_admit_no_more_at_both_rates_than_each_alone_would_together() ->
     Ok(())
 }
 
-/// What the guide says can be gained by that with a fixed window: in each minute 275 at the one rate, and then 100 at the
-/// other, though either alone admits 300 at most. The others let nothing be gained.
+/// The gain that the guide documents for a fixed window: 275 at one rate and then 100 at the other in each minute,
+/// although either alone admits at most 300. The other strategies allow no gain.
 #[tokio::test]
-async fn a_fixed_window_admits_more_at_both_rates_than_at_either() -> Result {
+async fn fixed_window_at_two_rates_admits_more_than_at_either() -> Result {
     let (minute, second, start) = (Rate::literal("100/min"), Rate::literal("5/s"), START - START % 60_000_000);
     let strategies = [
         AnyStrategy::from(FixedWindow),

@@ -1,4 +1,4 @@
-//! What the guide says of a rate that changes, written down slowly: fractions are compared exactly.
+//! Slow models of a changing rate as the guide documents it. Fractions are compared exactly.
 
 use traffik::Rate;
 
@@ -68,7 +68,7 @@ struct Windows {
 }
 
 impl Fading {
-    /// The windows that say something at this time.
+    /// Returns the windows that count at this time.
     fn at(&self, at: u64) -> Option<Windows> {
         let windows = self.0?;
         match at / windows.length - windows.number {
@@ -80,7 +80,7 @@ impl Fading {
 }
 
 impl Windows {
-    /// What counts, times the length.
+    /// Returns the counted amount times the length.
     fn used(self, at: u64) -> u128 {
         let inside = self.length - at % self.length;
         self.previous * u128::from(inside) + self.current * u128::from(self.length)
@@ -113,20 +113,20 @@ impl TwoRates for Fading {
 #[derive(Default)]
 pub(super) struct Carried {
     level: Option<Level>,
-    /// What it may hold, if that is not the limit of the rate.
+    /// The capacity, if it is not the limit of the rate.
     size: Option<u128>,
 }
 
 #[derive(Clone, Copy)]
 struct Level {
-    /// What it held at `since`, times the period.
+    /// The level at `since`, times the period.
     held: u128,
     since: u64,
     rate: Rate,
 }
 
 impl Level {
-    /// What it holds, times the period.
+    /// Returns the level, times the period.
     fn at(self, at: u64) -> u128 {
         self.held.saturating_sub(u128::from(at - self.since) * limit(self.rate))
     }
