@@ -1,11 +1,11 @@
-//! What is expected of any backend, asked of this one.
+//! Runs the conformance suite on this backend.
 
 use traffik_conformance::Suite;
 use traffik_redis::{RedisBackend, RedisBackendBuilder};
 
 use crate::{PLENTY, Result, builder, cluster::Cluster, server::Server};
 
-/// The suite, for backends on one store, which `builder` sets up.
+/// Returns the suite for backends on one store, which `builder` configures.
 pub(crate) fn suite(builder: RedisBackendBuilder) -> Suite {
     let make = move |namespace, clock| {
         let builder = builder.clone().namespace(namespace).secret(*b"a long random text");
@@ -15,16 +15,16 @@ pub(crate) fn suite(builder: RedisBackendBuilder) -> Suite {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_one_server() -> Result {
+async fn backend_on_one_server_passes_the_suite() -> Result {
     let server = Server::start()?;
     suite(builder(&server)).check().await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_cluster() -> Result {
+async fn backend_on_a_cluster_passes_the_suite() -> Result {
     let cluster = Cluster::start()?;
-    // In many namespaces, and so not as the user of one.
+    // The suite uses many namespaces, so the user must not be limited to one.
     suite(RedisBackend::builder(cluster.url()).command_timeout(PLENTY)).check().await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Never more than the limit, from however many tasks, connections and processes.
+//! Checks that many tasks, connections and processes never exceed a limit.
 
 use std::process::{Command, Stdio};
 
@@ -18,15 +18,15 @@ use traffik_redis::RedisBackend;
 
 use crate::{Client, PLENTY, Result, builder, cluster::Cluster, own::CoolDown, server::Server};
 
-/// The address of the server that this process, started by a test, is to hammer.
+/// The environment variable with the server address for the child processes of a test.
 const CHILD: &str = "TRAFFIK_TEST_HAMMER";
 
-/// Nothing comes back while a test runs.
+/// Nothing refills while a test runs.
 const RATE: &str = "500/30d";
 
 const ROUNDS: u64 = 300;
 
-/// Those by which a client may have so much at once.
+/// Returns the strategies that admit this burst immediately.
 fn strategies(burst: u64) -> Vec<AnyStrategy> {
     vec![
         FixedWindow.into(),
@@ -40,7 +40,7 @@ fn strategies(burst: u64) -> Vec<AnyStrategy> {
     ]
 }
 
-/// How many of the calls of many tasks are admitted.
+/// Returns how many calls of many concurrent tasks are admitted.
 async fn hammer(backend: &RedisBackend, strategy: &AnyStrategy) -> Result<u64> {
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
@@ -61,7 +61,7 @@ async fn hammer(backend: &RedisBackend, strategy: &AnyStrategy) -> Result<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_on_several_connections() -> Result {
+async fn concurrent_tasks_on_several_connections_get_exactly_the_limit() -> Result {
     let server = Server::start()?;
     let (one, other) = (builder(&server).connect().await?, builder(&server).connect().await?);
     for strategy in strategies(500) {
@@ -72,19 +72,19 @@ async fn tasks_on_several_connections() -> Result {
 }
 
 #[test]
-fn processes() -> Result {
+fn concurrent_processes_get_exactly_the_limit() -> Result {
     processes_on(&Server::start()?.url())
 }
 
 #[test]
-fn processes_on_a_cluster() -> Result {
+fn concurrent_processes_on_a_cluster_get_exactly_the_limit() -> Result {
     processes_on(&Cluster::start()?.url())
 }
 
 fn processes_on(url: &str) -> Result {
     let start = || {
         Command::new(std::env::current_exe()?)
-            .args(["--exact", "exactly::a_process_of_several", "--nocapture"])
+            .args(["--exact", "exactly::child_process_hammers_the_server", "--nocapture"])
             .env(CHILD, url)
             .stdout(Stdio::piped())
             .spawn()
@@ -106,15 +106,15 @@ fn processes_on(url: &str) -> Result {
 
 #[derive(Default)]
 struct Admitted {
-    /// Of many calls about one client, for each strategy.
+    /// The admitted calls about one client, for each strategy.
     at_once: u64,
-    /// Of a few calls about a client of each round.
+    /// The admitted calls about the client of each round.
     in_rounds: u64,
 }
 
-/// One of those processes, and in any other run of the tests nothing.
+/// The child process. Does nothing in any other run of the tests.
 #[tokio::test]
-async fn a_process_of_several() -> Result {
+async fn child_process_hammers_the_server() -> Result {
     let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
     let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?;
     let mut admitted = Admitted::default();
@@ -128,7 +128,7 @@ async fn a_process_of_several() -> Result {
     Ok(())
 }
 
-/// Ten at once, and as many once more: more than a limit of 20 has room for, if another process does the same.
+/// Hits each client ten times, then ten times more. Two processes that both do this exceed a limit of 20.
 async fn hit_in_round(backend: &RedisBackend, round: u64) -> Result<u64> {
     let mut tasks = JoinSet::new();
     for _ in 0..10 {
@@ -151,9 +151,9 @@ async fn hit_in_round(backend: &RedisBackend, round: u64) -> Result<u64> {
     Ok(admitted)
 }
 
-/// A tuple of limits is charged whole or not at all: of two that everybody hits together, neither is ever ahead.
+/// A tuple of limits is charged with all or none: two limits that all tasks hit together are always equal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_limits_at_once() -> Result {
+async fn concurrent_tuples_charge_their_limits_equally() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());

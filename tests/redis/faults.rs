@@ -1,4 +1,4 @@
-//! What callers notice when the server fails, and for how long.
+//! The errors and delays that callers see when the server fails.
 
 use std::{
     net::TcpListener,
@@ -21,7 +21,7 @@ use crate::{Client, PLENTY, Result, builder, log::Log, own::Leases, server::Serv
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
-/// What a busy machine may add to a deadline.
+/// Slack for a busy machine, added to a deadline.
 const SLACK: Duration = Duration::from_millis(800);
 
 fn client() -> Result<Client> {
@@ -29,7 +29,7 @@ fn client() -> Result<Client> {
 }
 
 #[tokio::test]
-async fn programs_that_were_flushed_are_sent_again() -> Result {
+async fn flushed_programs_are_loaded_again() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::custom(Leases)] {
@@ -44,7 +44,7 @@ async fn programs_that_were_flushed_are_sent_again() -> Result {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_is_an_error_within_the_deadline_and_is_found_again() -> Result {
+async fn killed_server_is_an_error_within_the_deadline_and_is_reconnected() -> Result {
     let mut server = Server::start()?;
     let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
     assert!(client()?.decide(&backend, 1).await?.admitted);
@@ -62,10 +62,10 @@ async fn a_server_that_was_killed_is_an_error_within_the_deadline_and_is_found_a
     server.start_again()?;
     let back = Instant::now();
     while client()?.decide(&backend, 1).await.is_err() {
-        assert!(back.elapsed() < Duration::from_secs(10), "it is not found again");
+        assert!(back.elapsed() < Duration::from_secs(10), "the backend did not reconnect");
         sleep(Duration::from_millis(10)).await;
     }
-    // It came back empty and had to learn its programs anew. Whatever was charged by calls that nobody heard of makes no room.
+    // The server restarted empty and had to load the programs again. Charges of unanswered calls still count.
     let mut admitted = 1;
     while client()?.decide(&backend, 1).await?.admitted {
         admitted += 1;
@@ -75,7 +75,7 @@ async fn a_server_that_was_killed_is_an_error_within_the_deadline_and_is_found_a
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_a_timeout_and_what_runs_late_is_counted() -> Result {
+async fn hanging_server_is_a_timeout_and_late_calls_are_counted() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
     server.raw()?.call(&["CLIENT", "PAUSE", "1000", "ALL"])?;
@@ -84,7 +84,7 @@ async fn a_server_that_hangs_is_a_timeout_and_what_runs_late_is_counted() -> Res
     assert!(matches!(error, BackendError::Timeout(DEADLINE)), "{error}");
     assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
 
-    // What timed out may run later. It is charged then, and so nothing opens.
+    // A call that timed out may run later. It is charged then, so the limit does not open.
     while client()?.decide(&backend, 5).await.is_ok_and(|outcome| outcome.admitted)
         || asked.elapsed() < Duration::from_secs(2)
     {
@@ -96,7 +96,7 @@ async fn a_server_that_hangs_is_a_timeout_and_what_runs_late_is_counted() -> Res
 }
 
 #[tokio::test]
-async fn no_server_is_an_error_when_connecting() -> Result {
+async fn connecting_without_a_server_is_an_error() -> Result {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let connecting = RedisBackend::builder(format!("redis://:hunter2@127.0.0.1:{port}")).namespace("test").connect();
     let error = timeout(Duration::from_secs(20), connecting).await?.err().ok_or("nothing answered")?.to_string();
@@ -104,33 +104,33 @@ async fn no_server_is_an_error_when_connecting() -> Result {
     Ok(())
 }
 
-/// Whoever fails to connect leaves nothing behind that goes on trying.
+/// A failed connection leaves no background attempts.
 #[tokio::test]
-async fn a_connection_that_was_given_up_is_not_tried_again() -> Result {
+async fn failed_connection_is_not_retried_in_the_background() -> Result {
     let attempts = |listener: &TcpListener| std::iter::from_fn(|| listener.accept().ok()).count();
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let connect = || RedisBackend::builder(format!("redis://{address}")).namespace("test").connect();
 
-    // It takes the connection, and never says a word.
+    // The listener accepts the connection and never answers.
     assert!(connect().await.is_err());
     assert!(attempts(&listener) > 0);
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(attempts(&listener), 0, "somebody still knocks at a door that was shut");
+    assert_eq!(attempts(&listener), 0, "the backend still connects after its failure");
 
-    // It is not there.
+    // No server is listening.
     drop(listener);
     assert!(connect().await.is_err());
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(attempts(&listener), 0, "somebody still looks for a server that was not there");
+    assert_eq!(attempts(&listener), 0, "the backend still connects after its failure");
     Ok(())
 }
 
 #[tokio::test]
-async fn nothing_is_decided_after_close() -> Result {
+async fn decision_after_close_is_an_error() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     assert!(client()?.decide(&backend, 1).await?.admitted);
@@ -143,7 +143,7 @@ async fn nothing_is_decided_after_close() -> Result {
 }
 
 #[tokio::test]
-async fn a_backend_that_nobody_has_any_more_lets_go_of_its_connection() -> Result {
+async fn dropped_backend_closes_its_connection() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
     let mut connections = || Result::Ok(raw.call(&["CLIENT", "LIST"])?.text().lines().count());
@@ -155,14 +155,14 @@ async fn a_backend_that_nobody_has_any_more_lets_go_of_its_connection() -> Resul
     drop(backend);
     let dropped = Instant::now();
     while connections()? > before {
-        assert!(dropped.elapsed() < Duration::from_secs(5), "it stays connected");
+        assert!(dropped.elapsed() < Duration::from_secs(5), "the connection stays open");
         sleep(Duration::from_millis(10)).await;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_state_of_another_version_is_an_error_and_stays() -> Result {
+async fn state_of_a_later_version_is_an_error_and_is_kept() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     for strategy in [FixedWindow.into(), SlidingWindowLog.into(), AnyStrategy::custom(Leases)] {
@@ -211,9 +211,9 @@ async fn killed_server_is_logged_as_the_loss_of_a_working_connection() -> Result
     Ok(())
 }
 
-/// Whoever waits on a server that hangs does not keep it from being let go of.
+/// Callers that wait on a hanging server do not delay its close.
 #[tokio::test]
-async fn close_does_not_wait_for_a_server_that_hangs() -> Result {
+async fn close_does_not_wait_for_a_hanging_server() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).command_timeout(PLENTY).connect().await?;
     let mut raw = server.raw()?;
@@ -235,9 +235,9 @@ async fn close_does_not_wait_for_a_server_that_hangs() -> Result {
     Ok(())
 }
 
-/// Whoever hears an error may try again, and is not to be given anything back twice.
+/// A caller may retry after an error, so no refund may apply twice.
 #[tokio::test]
-async fn of_several_receipts_all_are_given_back_or_none_is() -> Result {
+async fn refund_of_several_charges_applies_to_all_or_none() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     for strategy in [AnyStrategy::from(FixedWindow), SlidingWindowLog.into()] {
@@ -256,7 +256,7 @@ async fn of_several_receipts_all_are_given_back_or_none_is() -> Result {
         assert!(backend.adjust(&refunds(&charges)).await.is_err());
         assert_eq!(server.raw()?.call(&["GET", one])?, before);
 
-        // Several about one entry add up.
+        // Several charges of one entry add up.
         backend.adjust(&[Charge::new(hits[0].costing(1), charges[0].at).refund(); 2]).await?;
         assert!(backend.decide(&[hits[0].costing(5)]).await?.is_admitted());
         backend.clear().await?;

@@ -1,4 +1,4 @@
-//! Decisions that are asked for at once go together, and each gets its own answer.
+//! Concurrent decisions are sent together, and each gets its own answer.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::{Client, Result, builder, own::Leases, server::Server};
 const AT_ONCE: u64 = 500;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_of_many_at_once_gets_its_own_answer() -> Result {
+async fn concurrent_decisions_get_their_own_answers() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut asked = JoinSet::new();
@@ -30,7 +30,7 @@ async fn each_of_many_at_once_gets_its_own_answer() -> Result {
             let strategy: AnyStrategy = if n % 3 == 0 { SlidingWindowCounter.into() } else { FixedWindow.into() };
             let key = Key::from(format!("client-{n}"));
             let rate = format!("{}/30d", 1000 + n).parse()?;
-            // Every other one asks about two limits at once.
+            // Every second decision checks two limits.
             let hit = |uid| Hit::new(limit(uid, &strategy), &key, rate, n + 1);
             let hits = [hit("one"), hit("other")];
             let decision = backend.decide(&hits[..1 + usize::from(n % 2 == 0)]).await?;
@@ -52,14 +52,14 @@ async fn each_of_many_at_once_gets_its_own_answer() -> Result {
     assert!(stats.calls < AT_ONCE / 4, "{stats:?}");
     let run = server.raw()?.commands_run()?;
     let programs: u64 = run.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum();
-    // Those that the server did not know were sent twice.
+    // Programs that the server did not know were sent twice.
     assert!((stats.calls..stats.calls + 20).contains(&programs), "{programs} for {stats:?}");
     Ok(())
 }
 
-/// One after the other has nobody to wait for.
+/// Consecutive decisions do not wait to be batched.
 #[tokio::test]
-async fn a_decision_alone_is_one_call() -> Result {
+async fn single_decision_is_one_call() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = Client::new("alice", FixedWindow, "100/30d")?;
@@ -73,7 +73,7 @@ async fn a_decision_alone_is_one_call() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_answered_fails_alone() -> Result {
+async fn decision_about_an_unreadable_state_fails_alone() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let spoilt = Client::new("spoilt", FixedWindow, "5/30d")?;
@@ -99,9 +99,9 @@ async fn what_cannot_be_answered_fails_alone() -> Result {
     Ok(())
 }
 
-/// Whoever waits for a place waits within his deadline, and of whoever has gone nothing is charged.
+/// A caller waits for a slot at most until its deadline, and a cancelled caller is not charged.
 #[tokio::test]
-async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result {
+async fn wait_for_a_slot_counts_and_a_cancelled_caller_is_not_charged() -> Result {
     const DEADLINE: Duration = Duration::from_millis(100);
     let server = Server::start()?;
     let backend = RedisBackend::builder(server.url()).namespace("test").command_timeout(DEADLINE).connect().await?;
@@ -116,7 +116,7 @@ async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result 
     let mut not_run = 0;
     while let Some(answered) = all.join_next().await {
         let error = answered??.err().ok_or("a server that sleeps answered")?;
-        // A few were sent. All others were not, and are free to be asked again.
+        // A few calls were sent. All others were not, and may be retried.
         assert!(matches!(error, BackendError::Timeout(_) | BackendError::NotRun(_)), "{error}");
         not_run += u64::from(matches!(error, BackendError::NotRun(_)));
     }
@@ -125,7 +125,7 @@ async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result 
     assert_eq!(stats.timed_out, 2_000);
     assert!(not_run > 1_800, "{not_run}");
 
-    // What was sent before runs late, or is lost with its connection. Nobody else is charged.
+    // The sent calls run late, or are lost with their connection. No other client is charged.
     let used = loop {
         match Client::new("alice", FixedWindow, "1000/30d")?.decide(&backend, 0).await {
             Ok(outcome) => break outcome.past.map_or(0, |past| past.state.words()[1]),
@@ -137,9 +137,9 @@ async fn waiting_for_a_place_counts_and_who_has_gone_is_not_charged() -> Result 
     Ok(())
 }
 
-/// Requests that are cancelled: what was sent for them runs and is counted, what was not never is, and others go on.
+/// Cancelled requests: sent calls run and are counted, unsent ones are never sent, and other callers continue.
 #[tokio::test]
-async fn who_goes_away_leaves_his_call_behind_and_blocks_nobody() -> Result {
+async fn cancelled_caller_blocks_no_other_call() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = Client::new("alice", FixedWindow, "1000/30d")?;
@@ -165,7 +165,7 @@ async fn who_goes_away_leaves_his_call_behind_and_blocks_nobody() -> Result {
 }
 
 #[test]
-fn outside_of_a_runtime_it_is_an_error() -> Result {
+fn call_outside_of_a_runtime_is_an_error() -> Result {
     let server = Server::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let backend = runtime.block_on(builder(&server).connect())?;

@@ -1,4 +1,4 @@
-//! What is kept in Redis: how, for how long, and how many commands that takes.
+//! The stored keys: their content, their lifetime, and the commands that they take.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn strategies() -> Vec<AnyStrategy> {
 }
 
 #[tokio::test]
-async fn a_key_lives_until_its_state_expires_and_no_millisecond_longer() -> Result {
+async fn key_expires_exactly_with_its_state() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut raw = server.raw()?;
@@ -42,7 +42,7 @@ async fn a_key_lives_until_its_state_expires_and_no_millisecond_longer() -> Resu
             assert_eq!(until, i64::try_from(expires.div_ceil(1000)).ok(), "{strategy:?} at {rate}");
             assert_eq!(raw.call(&["STRLEN", &key])?.integer(), Some(34));
 
-            // Nor does a refund let it stay.
+            // A refund does not extend the key either.
             backend.adjust(&[Charge::new(client.hit(1), charged.at).refund()]).await?;
             if let Some(until) = raw.call(&["PEXPIRETIME", &key])?.integer() {
                 assert!(
@@ -58,7 +58,7 @@ async fn a_key_lives_until_its_state_expires_and_no_millisecond_longer() -> Resu
 }
 
 #[tokio::test]
-async fn a_refusal_and_a_peek_write_nothing() -> Result {
+async fn refusal_and_peek_write_nothing() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut raw = server.raw()?;
@@ -72,7 +72,7 @@ async fn a_refusal_and_a_peek_write_nothing() -> Result {
         raw.call(&["CONFIG", "RESETSTAT"])?;
         assert!(!client.decide(&backend, 1).await?.admitted);
         assert!(!backend.peek(&[client.hit(1)]).await?.is_admitted());
-        // Free is always admitted, and nothing to write down.
+        // A free hit is always admitted and writes nothing.
         assert!(client.decide(&backend, 0).await?.admitted);
         let only_reads = [("evalsha", 3), ("get", 3), ("time", 3)].map(|(name, calls)| (name.to_owned(), calls));
         assert_eq!(raw.commands_run()?, only_reads);
@@ -83,7 +83,7 @@ async fn a_refusal_and_a_peek_write_nothing() -> Result {
 }
 
 #[tokio::test]
-async fn a_decision_is_one_command_whatever_the_number_of_limits() -> Result {
+async fn decision_about_any_number_of_limits_is_one_command() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let (key, strategies, rate) = (Key::from("alice"), strategies(), Rate::literal("5/30d"));
@@ -93,7 +93,7 @@ async fn a_decision_is_one_command_whatever_the_number_of_limits() -> Result {
     let mut raw = server.raw()?;
     raw.call(&["CONFIG", "RESETSTAT"])?;
     assert!(backend.decide(&hits).await?.is_admitted());
-    // Where the time until which it counts is the same, a state is written over the one before it.
+    // A state with the same expiry as the previous one overwrites it and keeps the TTL.
     let run = [("evalsha", 1), ("get", 5), ("set", 3), ("setrange", 2), ("time", 1)];
     let run = run.map(|(name, calls)| (name.to_owned(), calls));
     assert_eq!(raw.commands_run()?, run);
@@ -101,7 +101,7 @@ async fn a_decision_is_one_command_whatever_the_number_of_limits() -> Result {
 }
 
 #[tokio::test]
-async fn unlimited_hits_are_nothing_to_ask_about() -> Result {
+async fn unlimited_hits_make_no_call() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut unlimited = Client::new("alice", FixedWindow, "5/30d")?;
@@ -119,7 +119,7 @@ async fn unlimited_hits_are_nothing_to_ask_about() -> Result {
 }
 
 #[tokio::test]
-async fn a_clock_that_went_back_is_the_one_case_where_a_refusal_writes() -> Result {
+async fn refusal_after_the_clock_went_back_writes_the_state() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::at(Timestamp::from_micros(1_760_000_000_000_000));
     let backend = builder(&server).connect().await?.by_hand(clock.clone());
@@ -132,7 +132,7 @@ async fn a_clock_that_went_back_is_the_one_case_where_a_refusal_writes() -> Resu
         let refused = client.decide(&backend, 1).await?;
         let wait = |past: Option<&traffik::strategy::StoredState>| past.map(|past| past.state.expires());
         assert!(!refused.admitted && wait(refused.past.as_ref()) <= wait(charged.past.as_ref()), "{strategy:?}");
-        // It is written, and so a later one waits no longer than that.
+        // The state is written, so that later callers wait no longer than that.
         let expires = refused.past.as_ref().map(|past| past.state.expires()).ok_or("nothing stored")?;
         clock.set(expires);
         assert!(client.decide(&backend, strategy.capacity(client.rate)).await?.admitted, "{strategy:?}");
@@ -142,12 +142,12 @@ async fn a_clock_that_went_back_is_the_one_case_where_a_refusal_writes() -> Resu
 }
 
 #[tokio::test]
-async fn clear_forgets_the_namespace_and_nothing_beside_it() -> Result {
+async fn clear_deletes_only_its_own_namespace() -> Result {
     let server = Server::start()?;
     let named = |namespace: &str| builder(&server).namespace(namespace).connect();
     let (star, one, two) = (named("app*").await?, named("app1").await?, named("app").await?);
     let mut raw = server.raw()?;
-    raw.call(&["SET", "somebody:else", "1"])?;
+    raw.call(&["SET", "other:key", "1"])?;
     for backend in [&star, &one, &two] {
         for client in 0..30 {
             let (key, strategy) = (Key::from(client), AnyStrategy::default());
@@ -160,12 +160,12 @@ async fn clear_forgets_the_namespace_and_nothing_beside_it() -> Result {
     two.clear().await?;
     assert_eq!(raw.keys()?.len(), 31);
     one.clear().await?;
-    assert_eq!(raw.keys()?, ["somebody:else"]);
+    assert_eq!(raw.keys()?, ["other:key"]);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_secret_leaves_as_a_digest_only() -> Result {
+async fn secret_is_sent_as_a_digest_only() -> Result {
     let server = Server::start()?;
     let mut client = Client::new("", FixedWindow, "5/30d")?;
     client.key = Key::secret("sk_live_hunter2");
@@ -184,7 +184,7 @@ async fn a_secret_leaves_as_a_digest_only() -> Result {
 }
 
 #[tokio::test]
-async fn what_expired_is_gone() -> Result {
+async fn expired_state_is_deleted() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = Client::new("alice", Gcra::new(), "1000/s")?;
@@ -198,9 +198,9 @@ async fn what_expired_is_gone() -> Result {
     Err("a key outlives its state".into())
 }
 
-/// Names are escaped, not joined: whatever stands in them, each of these clients has an entry of its own.
+/// Names are escaped, not joined, so these clients have separate entries.
 #[tokio::test]
-async fn no_two_clients_share_an_entry_whatever_they_call_themselves() -> Result {
+async fn clients_with_any_names_have_separate_entries() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let names = ["", "a", "a:b", "b", ":", "/", "a/b", "{", "}", "{a}", "\\", "%", "%3A", "\0", "\n", "*", "1", "é"];

@@ -1,4 +1,4 @@
-//! Calls that were polled once and then kept: nobody else waits for them.
+//! Calls that were polled once and then kept do not delay other calls.
 
 use std::{
     future::poll_fn,
@@ -37,10 +37,10 @@ impl Throttle for Mails {
     type Identity = DefaultIdentity;
 }
 
-/// Longer than a call takes on a busy machine. One that waits for a kept call takes this long.
+/// Longer than a call takes on a busy machine. A call that waits for a kept call takes this long.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// What a busy machine may add to the time of a call.
+/// Slack for a busy machine, added to the time of a call.
 const SLACK: Duration = Duration::from_millis(1500);
 
 pub(crate) type Call = Pin<Box<dyn Future<Output = std::result::Result<(), BackendError>> + Send>>;
@@ -116,7 +116,7 @@ async fn answered_in_normal_time(call: impl Future<Output = std::result::Result<
 }
 
 #[tokio::test]
-async fn kept_calls_hold_up_no_other_call() -> Result {
+async fn kept_calls_delay_no_other_call() -> Result {
     let server = Server::start()?;
     for count in [1, 2, 100] {
         for operation in OPERATIONS {
@@ -155,7 +155,7 @@ async fn kept_call_has_its_answer_when_it_is_polled_again() -> Result {
     let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
     for operation in OPERATIONS {
         let calls = kept(1, || operation.start(&backend)).await;
-        // Longer than the deadline, which counts until the answer is there and not until the caller looks.
+        // Longer than the deadline, which applies until the answer arrives, not until the caller polls.
         sleep(DEADLINE + Duration::from_millis(100)).await;
         for call in calls {
             call.await.map_err(|error| format!("{operation:?}: {error}"))?;
@@ -165,7 +165,7 @@ async fn kept_call_has_its_answer_when_it_is_polled_again() -> Result {
 }
 
 #[tokio::test]
-async fn slow_consumer_of_buffered_decisions_holds_up_no_other_decision() -> Result {
+async fn slow_consumer_of_buffered_decisions_delays_no_other_decision() -> Result {
     let server = Server::start()?;
     let traffik = Traffik::builder(builder(&server).command_timeout(DEADLINE).connect().await?);
     let traffik = traffik.backend_timeout(DEADLINE).build()?;
@@ -181,7 +181,7 @@ async fn slow_consumer_of_buffered_decisions_holds_up_no_other_decision() -> Res
     while let Some(permit) = decisions.next().await {
         drop(permit?);
         admitted += 1;
-        // While this one is polled the buffered ones are not.
+        // The buffered decisions are not polled while this one is.
         let asked = Instant::now();
         assert!(admits::<Mails>(&traffik, "other").await?);
         assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
@@ -190,9 +190,9 @@ async fn slow_consumer_of_buffered_decisions_holds_up_no_other_decision() -> Res
     Ok(())
 }
 
-/// A handler that selects between receiving and a broadcast, and whose peers do not read what it sends them.
+/// A handler that selects between receiving and a broadcast, and peers that do not read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sockets_of_peers_that_do_not_read_hold_up_no_other_decision() -> Result {
+async fn sockets_of_peers_that_do_not_read_delay_no_other_decision() -> Result {
     let server = Server::start()?;
     let backend = RedisBackend::builder(server.url()).namespace("test").command_timeout(PLENTY).connect().await?;
     let traffik = Traffik::builder(backend.clone()).backend_timeout(PLENTY).build()?;
@@ -251,7 +251,8 @@ fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
 }
 
-/// Two runtimes that share a backend, whose server hangs. The one that ends has both calls in flight, one after the other.
+/// Two runtimes that share a backend, whose server hangs. The runtime that ends has both calls in flight, one after the
+/// other.
 struct TwoRuntimes {
     server: Server,
     stays: Runtime,
@@ -268,7 +269,7 @@ impl TwoRuntimes {
         Ok(Self { server, stays, ends, backend })
     }
 
-    /// Decisions that are in flight in the runtime that ends.
+    /// Decisions in flight in the runtime that ends.
     fn in_flight(&self) -> Result<Vec<Call>> {
         let mut calls = Vec::new();
         self.ends.block_on(async {
@@ -284,13 +285,13 @@ impl TwoRuntimes {
 }
 
 #[test]
-fn runtime_that_ends_during_a_call_leaves_questions_of_others_answered() -> Result {
+fn runtime_that_ends_during_a_call_does_not_affect_others() -> Result {
     let two = TwoRuntimes::start()?;
     let mut lost = two.in_flight()?;
     for operation in OPERATIONS {
         lost.extend(two.ends.block_on(kept(2, || operation.start(&two.backend))));
     }
-    // Decisions wait behind what the other runtime has in flight.
+    // These decisions wait behind those in flight in the other runtime.
     let mut others = Vec::new();
     for operation in OPERATIONS {
         others.extend(two.stays.block_on(kept(20, || operation.start(&two.backend))));
@@ -309,7 +310,7 @@ fn runtime_that_ends_during_a_call_leaves_questions_of_others_answered() -> Resu
 }
 
 #[test]
-fn question_that_was_not_sent_when_its_runtime_ended_did_not_run() -> Result {
+fn call_unsent_when_its_runtime_ends_did_not_run() -> Result {
     let two = TwoRuntimes::start()?;
     let _in_flight = two.in_flight()?;
     let waiting = two.ends.block_on(polled_once(Operation::Decide.start(&two.backend)));
@@ -320,14 +321,14 @@ fn question_that_was_not_sent_when_its_runtime_ended_did_not_run() -> Result {
     Ok(())
 }
 
-/// Every operation is answered where the runtime has ended that the connections of a backend ran in.
+/// Every operation is answered after the runtime of the connections has ended.
 fn answered_after_its_runtime(backend: &RedisBackend, ends: Runtime) -> Result {
     let stays = runtime()?;
     ends.block_on(Operation::Decide.start(backend))?;
     ends.shutdown_timeout(PLENTY);
     stays.block_on(async {
         for operation in OPERATIONS {
-            // The first may still have been given to the connection that is lost.
+            // The first call may still be sent on the lost connection.
             let began = Instant::now();
             while let Err(error) = operation.start(backend).await {
                 assert!(began.elapsed() < PLENTY, "{operation:?}: {error}");
@@ -352,14 +353,14 @@ fn connections_to_a_cluster_are_made_again_when_their_runtime_has_ended() -> Res
     answered_after_its_runtime(&backend, ends)
 }
 
-/// A runtime that lives and that nothing drives, with two calls of an operation in flight.
+/// Returns a runtime that nothing drives, with two calls of an operation in flight.
 fn runtime_that_stands_still(backend: &RedisBackend, operation: Operation) -> Result<(Runtime, Vec<Call>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let calls = runtime.block_on(async {
         let mut calls = Vec::new();
         while calls.len() < 2 {
             let mut call = operation.start(backend);
-            // On a busy machine the server may answer before this, since another runtime drives the connection.
+            // On a busy machine the server may answer earlier, since another runtime drives the connection.
             let is_pending = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
             calls.extend(is_pending.then_some(call));
             tokio::task::yield_now().await;
@@ -370,26 +371,26 @@ fn runtime_that_stands_still(backend: &RedisBackend, operation: Operation) -> Re
 }
 
 #[test]
-fn runtime_that_stands_still_holds_up_no_other() -> Result {
+fn runtime_that_is_not_driven_delays_no_other() -> Result {
     let (server, stays) = (Server::start()?, runtime()?);
     let deadline = Duration::from_millis(200);
     for operation in OPERATIONS {
         let backend = stays.block_on(builder(&server).command_timeout(deadline).connect())?;
         let still = runtime_that_stands_still(&backend, operation)?;
         stays.block_on(async {
-            // Until the slots of its calls are found to be left.
+            // Until the slots of its calls are found abandoned.
             let began = Instant::now();
             for other in OPERATIONS {
                 while let Err(error) = other.start(&backend).await {
-                    assert!(began.elapsed() < SLACK, "{other:?} beside {operation:?}: {error}");
+                    assert!(began.elapsed() < SLACK, "{other:?} during {operation:?}: {error}");
                 }
                 answered_in_normal_time(other.start(&backend)).await?;
             }
-            // A connection on which only such calls wait is no dead one.
+            // A connection on which only such calls wait is not dead.
             sleep(Duration::from_secs(2)).await;
             let before = backend.stats().given_up;
             sleep(Duration::from_millis(500)).await;
-            assert_eq!(backend.stats().given_up, before, "beside {operation:?}");
+            assert_eq!(backend.stats().given_up, before, "during {operation:?}");
             Result::Ok(())
         })?;
         drop(still);
@@ -398,7 +399,7 @@ fn runtime_that_stands_still_holds_up_no_other() -> Result {
 }
 
 #[tokio::test]
-async fn kept_decisions_of_an_outage_hold_up_nobody_after_it() -> Result {
+async fn kept_decisions_of_an_outage_delay_no_later_call() -> Result {
     let mut server = Server::start()?;
     let backend = RedisBackend::builder(server.url()).namespace("test").connect().await?;
     server.hang()?;
@@ -412,7 +413,7 @@ async fn kept_decisions_of_an_outage_hold_up_nobody_after_it() -> Result {
     let lost: Vec<Call> = OPERATIONS.iter().cycle().take(120).map(|operation| operation.start(&backend)).collect();
     let mut lost_calls = Vec::new();
     for mut call in lost {
-        // With no connection some are answered without waiting.
+        // Without a connection some calls are answered without waiting.
         let is_pending = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
         lost_calls.extend(is_pending.then_some(call));
     }
@@ -422,18 +423,18 @@ async fn kept_decisions_of_an_outage_hold_up_nobody_after_it() -> Result {
     Ok(())
 }
 
-/// Every operation is answered as soon as the connection is made again.
+/// Every operation is answered as soon as the connection is back.
 async fn answered_again(backend: &RedisBackend) -> Result {
     let began = Instant::now();
     for operation in OPERATIONS {
         while let Err(error) = operation.start(backend).await {
-            assert!(began.elapsed() < SLACK + Duration::from_millis(500), "kept calls hold up {operation:?}: {error}");
+            assert!(began.elapsed() < SLACK + Duration::from_millis(500), "kept calls delay {operation:?}: {error}");
         }
     }
     Ok(())
 }
 
-/// The trials of a breaker that is half-open are kept: others try again once the recovery timeout has passed.
+/// The trials of a half-open breaker are kept: others make trials once the recovery timeout has passed.
 #[tokio::test]
 async fn kept_trials_do_not_pin_the_app_on_its_fallback() -> Result {
     let server = Server::start()?;
@@ -465,9 +466,9 @@ async fn kept_trials_do_not_pin_the_app_on_its_fallback() -> Result {
     Ok(())
 }
 
-/// A bucket of slots has sixteen calls in flight at most.
+/// A group of slots has at most sixteen calls in flight.
 #[tokio::test]
-async fn kept_calls_hold_up_no_other_call_in_a_cluster() -> Result {
+async fn kept_calls_delay_no_other_call_in_a_cluster() -> Result {
     let cluster = Cluster::start()?;
     let backend = cluster.builder().command_timeout(DEADLINE).connect().await?;
     for operation in OPERATIONS {
@@ -482,16 +483,16 @@ async fn kept_calls_hold_up_no_other_call_in_a_cluster() -> Result {
     Ok(())
 }
 
-/// Nothing was sent before there was a connection, and nothing of it is sent once there is one.
+/// Calls before the first connection are not sent once it exists, if their deadline has passed.
 #[tokio::test]
-async fn question_that_waited_for_the_first_connection_is_never_sent_after_its_deadline() -> Result {
+async fn call_that_waits_for_the_first_connection_is_not_sent_after_its_deadline() -> Result {
     let server = Server::start()?;
     let link = Link::to(server.port()).await?;
     link.cut();
     let backend = RedisBackend::builder(link.url()).namespace("test:redis").connect_lazy()?;
     for _ in 0..3 {
         let alice = Client::new("alice", FixedWindow, "1000/30d")?;
-        let error = alice.decide(&backend, 1).await.err().ok_or("nobody could have answered")?;
+        let error = alice.decide(&backend, 1).await.err().ok_or("the call was answered without a connection")?;
         assert!(matches!(error, BackendError::NotRun(_)), "{error}");
     }
     link.mend();

@@ -1,4 +1,4 @@
-//! A link to a server that can be cut, both ways or on the way back only, without either end hearing of it.
+//! A link to a server that can be cut, in both directions or only on the way back, without notice to either end.
 
 use std::sync::{
     Arc,
@@ -36,23 +36,23 @@ impl Link {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Who connects from now on is led to another server, as by a name that has moved on. Others stay where they are.
+    /// Later connections go to another server, like those to a name that has moved. Existing ones stay.
     pub(crate) fn lead_to(&self, server: u16) {
         self.server.store(server, Ordering::SeqCst);
     }
 
-    /// From now on nothing arrives; whoever connects is taken, and hears nothing.
+    /// From now on nothing arrives. New connections are accepted and get no answers.
     pub(crate) fn cut(&self) {
         self.there.store(true, Ordering::SeqCst);
         self.lose_answers();
     }
 
-    /// From now on what is asked arrives, and no answer comes back.
+    /// From now on calls arrive, but their answers do not.
     pub(crate) fn lose_answers(&self) {
         self.back.store(true, Ordering::SeqCst);
     }
 
-    /// Who connects from now on is carried. What was on its way is lost, and so are the connections that it was on.
+    /// New connections work again. Bytes in transit are lost, with their connections.
     pub(crate) fn mend(&self) {
         self.there.store(false, Ordering::SeqCst);
         self.back.store(false, Ordering::SeqCst);
@@ -65,7 +65,7 @@ async fn carry(listener: TcpListener, server: Arc<AtomicU16>, cut_there: Arc<Ato
         let server = server.load(Ordering::SeqCst);
         let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
         let ((hear, tell), (ask, answer)) = (client.into_split(), server.into_split());
-        // Halves of a connection, each of which ends both.
+        // Halves of a connection; each ends both.
         let there = carry_one_way(hear, answer, Arc::clone(&cut_there));
         let back = carry_one_way(ask, tell, Arc::clone(&cut_back));
         all.spawn(async move {
@@ -77,7 +77,7 @@ async fn carry(listener: TcpListener, server: Arc<AtomicU16>, cut_there: Arc<Ato
     }
 }
 
-/// Once something was lost on the way, so is all that comes after it.
+/// Once bytes are lost, all later ones are lost, too.
 async fn carry_one_way(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, cut: Arc<AtomicBool>) {
     let (mut bytes, mut is_lost) = (vec![0; 4096], false);
     while let Ok(count @ 1..) = from.read(&mut bytes).await {

@@ -1,11 +1,11 @@
-//! What is logged while a test runs.
+//! Captures the log during a test.
 
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What is logged by this thread while it is there; a test that asks for it runs on one thread.
+/// Captures what this thread logs while the value exists. A test that uses it runs on one thread.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -17,7 +17,7 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    /// What traffik says; other crates log too.
+    /// Returns the lines of traffik; other crates log too.
     pub(crate) fn text(&self) -> String {
         let all = String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
         all.lines().filter(|line| line.contains("traffik")).collect::<Vec<_>>().join("\n")

@@ -1,4 +1,4 @@
-//! `SlidingWindowLog` in Redis: how much is kept of it and for how long, and that a long one takes no longer than a short one.
+//! `SlidingWindowLog` in Redis: its size, its lifetime, and that a long log takes no longer than a short one.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{Client, Result, builder, own::Leases, raw::Raw, server::Server};
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 
-/// So many charges, a second after each other.
+/// Makes this many charges, a second apart.
 async fn charge(backend: &RedisBackend, clock: &ManualClock, client: &Client, charges: u64) -> Result {
     for _ in 0..charges {
         clock.advance(Duration::from_secs(1));
@@ -33,7 +33,7 @@ fn length(raw: &mut Raw) -> Result<i64> {
 }
 
 #[tokio::test]
-async fn a_charge_takes_eight_bytes_and_what_ended_leaves() -> Result {
+async fn charge_takes_eight_bytes_and_expired_ones_are_removed() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::at(START);
     let backend = builder(&server).connect().await?.by_hand(clock.clone());
@@ -43,12 +43,12 @@ async fn a_charge_takes_eight_bytes_and_what_ended_leaves() -> Result {
     assert_eq!(length(&mut raw)?, 35 + 8);
     charge(&backend, &clock, &client, 999).await?;
     assert_eq!(length(&mut raw)?, 35 + 8 * 1000);
-    // A thousand count at any time from now on.
+    // From now on a thousand charges count at any time.
     for _ in 0..50 {
         charge(&backend, &clock, &client, 100).await?;
         assert!(length(&mut raw)? <= 35 + 8 * 2001, "{}", length(&mut raw)?);
     }
-    // Half of them ended.
+    // Half of the charges have expired.
     clock.advance(Duration::from_secs(600));
     charge(&backend, &clock, &client, 1).await?;
     assert_eq!(length(&mut raw)?, 35 + 8 * 400);
@@ -56,7 +56,7 @@ async fn a_charge_takes_eight_bytes_and_what_ended_leaves() -> Result {
 }
 
 #[tokio::test]
-async fn a_key_lives_until_the_last_charge_ends() -> Result {
+async fn key_expires_with_its_last_charge() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut raw = server.raw()?;
@@ -80,7 +80,7 @@ async fn a_key_lives_until_the_last_charge_ends() -> Result {
 }
 
 #[tokio::test]
-async fn a_refusal_and_a_peek_write_nothing() -> Result {
+async fn refusal_and_peek_write_nothing() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut raw = server.raw()?;
@@ -105,9 +105,9 @@ async fn a_refusal_and_a_peek_write_nothing() -> Result {
     Ok(())
 }
 
-/// The server is asked for a page at the start and one at the end, however long the log is, and is told of one charge.
+/// The server returns one page at the start and one at the end, however long the log is, and stores one charge.
 #[tokio::test]
-async fn a_charge_on_a_long_log_neither_reads_nor_writes_the_whole() -> Result {
+async fn charge_on_a_long_log_reads_and_writes_only_a_part() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::at(START);
     let backend = builder(&server).connect().await?.by_hand(clock.clone());
@@ -126,12 +126,12 @@ async fn a_charge_on_a_long_log_neither_reads_nor_writes_the_whole() -> Result {
 }
 
 #[tokio::test]
-async fn all_that_a_log_may_hold_is_counted_to_the_last() -> Result {
+async fn full_log_counts_every_charge() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::at(START);
     let backend = builder(&server).connect().await?.by_hand(clock.clone());
     let client = Client::new("alice", SlidingWindowLog, "65536/30d")?;
-    // In one charge, in two of which the sums wrap around, and in many.
+    // In one charge, in two whose sums wrap around, and in many.
     for costs in [vec![65_536], vec![65_535, 1], vec![1, 65_535], vec![4096; 16], vec![512; 128]] {
         for (before, &cost) in costs.iter().enumerate() {
             clock.advance(Duration::from_secs(1));
@@ -148,7 +148,7 @@ async fn all_that_a_log_may_hold_is_counted_to_the_last() -> Result {
     Ok(())
 }
 
-/// Beside a strategy of a user's own the log is read and written in Rust, and in Lua again after that.
+/// With a custom strategy in the decision the log is read and written in Rust, and afterwards in Lua again.
 #[tokio::test]
 async fn rust_and_lua_write_the_same_log() -> Result {
     let server = Server::start()?;

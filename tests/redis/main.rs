@@ -1,4 +1,4 @@
-//! The Redis backend against real servers, which the tests start themselves and stop again.
+//! Tests of the Redis backend with real servers, which the tests start and stop.
 
 mod cluster;
 mod conformance;
@@ -15,7 +15,7 @@ mod log;
 mod logs;
 mod messages;
 #[path = "../it/model.rs"]
-#[allow(dead_code, reason = "the strategies beside which it stands need a part of it")]
+#[allow(dead_code, reason = "the shared strategies use a part of it")]
 mod model;
 mod own;
 mod parity;
@@ -50,10 +50,10 @@ use self::server::Server;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Time enough for a busy machine.
+/// A deadline that a busy machine can meet.
 const PLENTY: Duration = Duration::from_secs(10);
 
-/// A backend that has it.
+/// Returns a backend with that deadline.
 fn builder(server: &Server) -> RedisBackendBuilder {
     RedisBackend::builder(server.url()).namespace("test:redis").command_timeout(PLENTY)
 }

@@ -1,4 +1,4 @@
-//! Messages of WebSockets whose limits are kept in Redis, for all processes of an app.
+//! WebSocket messages with limits in Redis, shared by all processes of an app.
 
 use std::{
     net::SocketAddr,
@@ -14,7 +14,7 @@ use crate::{
     server::Server,
 };
 
-/// Throttles, each with its uid and its rate. A log has no windows, on the edge of which a test might run.
+/// Throttles with uids and rates. A log has no windows, so no test runs at the edge of one.
 macro_rules! throttles {
     ($($name:ident: $uid:literal, $rate:literal;)+) => {
         $(struct $name;
@@ -36,10 +36,10 @@ throttles! {
     Many: "messages:many", "50/1h";
 }
 
-/// How long a call may take where one will get no answer: what is sent in the moment of the loss waits for as long.
+/// The deadline of a call that gets no answer: a call at the moment of the loss waits that long.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// A process's worth of an app, with a connection to Redis of its own.
+/// One process of an app, with its own connection to Redis.
 async fn process<T: Throttle<Identity = DefaultIdentity>>(
     server: &Server,
     timeout: Duration,
@@ -50,7 +50,7 @@ async fn process<T: Throttle<Identity = DefaultIdentity>>(
     Ok((traffik, address))
 }
 
-/// An hour's wait, of which a moment may be over.
+/// A wait of an hour, less a moment.
 fn is_too_many(answer: &str) -> bool {
     let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
     let is = |name: &str, text: &str| answer.get(name).is_some_and(|value| value == text);
@@ -59,7 +59,7 @@ fn is_too_many(answer: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_client_has_one_limit_whichever_process_it_talks_to() -> Result {
+async fn client_has_one_limit_in_all_processes() -> Result {
     let server = Server::start()?;
     let (_first, one) = process::<Few>(&server, PLENTY).await?;
     let (_second, other) = process::<Few>(&server, PLENTY).await?;
@@ -75,7 +75,7 @@ async fn a_client_has_one_limit_whichever_process_it_talks_to() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_many_come_at_once_no_more_than_the_limit_are_admitted() -> Result {
+async fn concurrent_messages_are_admitted_up_to_the_limit() -> Result {
     let server = Server::start()?;
     let mut processes = Vec::new();
     for _ in 0..2 {
@@ -102,7 +102,7 @@ async fn however_many_come_at_once_no_more_than_the_limit_are_admitted() -> Resu
 }
 
 #[tokio::test]
-async fn connections_outlive_a_redis_that_is_killed() -> Result {
+async fn connections_outlive_a_killed_server() -> Result {
     let mut server = Server::start()?;
     let (_first, one) = process::<Many>(&server, SHORT).await?;
     let (_second, other) = process::<Many>(&server, SHORT).await?;
@@ -118,7 +118,7 @@ async fn connections_outlive_a_redis_that_is_killed() -> Result {
         }
     }
 
-    // It comes back with nothing in it. Each process finds it by itself, and the same connections go on.
+    // The server returns empty. Each process reconnects by itself, and the same WebSockets continue.
     server.start_again()?;
     for client in &mut clients {
         until_back(client).await;
@@ -134,7 +134,7 @@ async fn connections_outlive_a_redis_that_is_killed() -> Result {
             admitted += 1;
         }
     }
-    // A call that got no answer may have been run after all. It was told to be lost, and may be charged, never the reverse.
+    // An unanswered call may have run. The client sees it as lost although it may be charged, never the reverse.
     assert!((44..=50).contains(&admitted), "{admitted}");
     for client in &mut clients {
         let answer = client.ask("hello").await;
@@ -143,7 +143,7 @@ async fn connections_outlive_a_redis_that_is_killed() -> Result {
     Ok(())
 }
 
-/// Says something on the same connection until it is admitted.
+/// Sends messages on the same connection until one is admitted.
 async fn until_back(client: &mut Client) {
     let begun = Instant::now();
     loop {
@@ -152,6 +152,6 @@ async fn until_back(client: &mut Client) {
             return;
         }
         assert_eq!(answer, unchecked(1));
-        assert!(begun.elapsed() < PLENTY, "it is not found again");
+        assert!(begun.elapsed() < PLENTY, "the backend did not reconnect");
     }
 }

@@ -1,4 +1,4 @@
-//! Places that several processes share: never more are taken than there are, and those of a process that died are free once
+//! Permits that several processes share: never more are held than exist, and those of a dead process are free once
 //! their leases end.
 
 use std::{
@@ -21,10 +21,10 @@ use traffik_redis::{RedisBackend, RedisBackendBuilder};
 
 use crate::{PLENTY, Result, builder, cluster::Cluster, server::Server};
 
-/// The address of the server in which this process, started by a test, is to take places.
+/// The environment variable with the server address for the child process that takes permits.
 const CHILD: &str = "TRAFFIK_TEST_PLACES";
 
-/// Throttles, each with its uid and its rate.
+/// Throttles with uids and rates.
 macro_rules! places {
     ($($name:ident: $uid:literal, $rate:literal;)+) => {
         $(struct $name;
@@ -57,7 +57,7 @@ async fn free<T: Throttle>(traffik: &Traffik) -> Result<u64> {
     Ok(traffik.limiter::<T>("alice").peek().await?.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
-/// How long it takes until so many are free.
+/// Waits until this many permits are free, and returns the time that took.
 async fn until_free<T: Throttle>(traffik: &Traffik, places: u64) -> Result<Duration> {
     let begun = Instant::now();
     while free::<T>(traffik).await? != places {
@@ -110,26 +110,26 @@ async fn compete(builder: &RedisBackendBuilder) -> Result {
         admitted += done??;
     }
     let most = most.load(Ordering::Acquire);
-    assert!(most <= 10 && admitted > 10, "{most} at once of {admitted}");
+    assert!(most <= 10 && admitted > 10, "{most} held concurrently of {admitted}");
     until_free::<Ten>(apps.first().ok_or("an app")?, 10).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn never_more_than_ten_are_there_and_none_afterwards() -> Result {
+async fn competing_tasks_hold_at_most_ten_permits_and_none_afterwards() -> Result {
     let server = Server::start()?;
     compete(&builder(&server)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn never_more_than_ten_are_there_on_a_cluster() -> Result {
+async fn competing_tasks_on_a_cluster_hold_at_most_ten_permits() -> Result {
     let cluster = Cluster::start()?;
     compete(&RedisBackend::builder(cluster.url()).namespace("test:redis").command_timeout(PLENTY)).await
 }
 
-/// What is remembered of a refusal is forgotten as soon as somebody leaves here.
+/// A cached refusal is dropped as soon as this process releases a permit.
 #[tokio::test]
-async fn who_leaves_makes_room_at_once_for_whoever_was_refused() -> Result {
+async fn released_permit_is_available_to_a_refused_caller_without_delay() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).refusal_max_age(Duration::from_secs(3600)).connect().await?;
     let traffik = app(backend.clone());
@@ -152,7 +152,7 @@ async fn who_leaves_makes_room_at_once_for_whoever_was_refused() -> Result {
 }
 
 #[tokio::test]
-async fn thousands_that_leave_at_once_are_all_given_back() -> Result {
+async fn thousands_of_concurrent_releases_free_all_permits() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let traffik = Traffik::builder(backend.clone()).backend_timeout(PLENTY).build()?;
@@ -169,13 +169,13 @@ async fn thousands_that_leave_at_once_are_all_given_back() -> Result {
     Ok(())
 }
 
-/// For many leases, on a clock that is moved by hand.
+/// Renews for many leases, on a manual clock.
 #[tokio::test]
-async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
+async fn permit_is_renewed_as_long_as_it_is_held() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::new();
     let redis = builder(&server).connect().await?.by_hand(clock.clone());
-    // Longer than the clock is moved at a time, so that a slow answer is heard.
+    // Longer than each step of the clock, so that a slow answer still arrives.
     let patient = Traffik::builder(redis.clone()).clock(clock.clone()).backend_timeout(Duration::from_secs(3600));
     let traffik = patient.build()?;
     let held = (traffik.limiter::<Five>("alice").check().await?, traffik.limiter::<Five>("alice").check().await?);
@@ -195,9 +195,9 @@ async fn a_place_is_renewed_for_as_long_as_it_is_held() -> Result {
     Ok(())
 }
 
-/// Redis comes back with nothing in it: whoever is there is counted again.
+/// Redis restarts empty: the held permits are counted again.
 #[tokio::test]
-async fn who_is_there_is_counted_again_once_redis_is_back() -> Result {
+async fn held_permits_are_counted_again_once_redis_is_back() -> Result {
     let mut server = Server::start()?;
     let traffik = Traffik::new(builder(&server).connect().await?)?;
     let held = (traffik.limiter::<Brief>("alice").check().await?, traffik.limiter::<Brief>("alice").check().await?);
@@ -212,7 +212,7 @@ async fn who_is_there_is_counted_again_once_redis_is_back() -> Result {
         .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
         != 3
     {
-        assert!(begun.elapsed() < PLENTY, "they are not counted again");
+        assert!(begun.elapsed() < PLENTY, "the permits are not counted again");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     drop(held);
@@ -221,10 +221,10 @@ async fn who_is_there_is_counted_again_once_redis_is_back() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_places_of_a_process_that_is_killed_are_free_once_their_leases_end() -> Result {
+async fn permits_of_a_killed_process_are_free_once_their_leases_end() -> Result {
     let server = Server::start()?;
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["--exact", "places::a_process_that_holds_three", "--nocapture"])
+        .args(["--exact", "places::child_process_holds_three_permits", "--nocapture"])
         .env(CHILD, server.url())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -243,9 +243,9 @@ async fn the_places_of_a_process_that_is_killed_are_free_once_their_leases_end()
     Ok(())
 }
 
-/// That process, and in any other run of the tests nothing.
+/// The child process. Does nothing in any other run of the tests.
 #[tokio::test]
-async fn a_process_that_holds_three() -> Result {
+async fn child_process_holds_three_permits() -> Result {
     let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
     let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?;
     let traffik = app(backend);

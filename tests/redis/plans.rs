@@ -1,4 +1,4 @@
-//! Clients whose rates change, by a function of the request, while Redis keeps what they used.
+//! Clients whose rates change with a function of the request, while Redis keeps their counts.
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use tower::ServiceExt;
@@ -44,7 +44,7 @@ planned! {
     InGcra: "plans:gcra", Gcra::new().burst(5);
 }
 
-/// A user, a plan and a cost, and what comes of it: a status, and what remains.
+/// Requests with a user, a plan and a cost, and returns the status and the remaining amount.
 async fn send(app: &Router, user: &str, plan: &str, cost: u64) -> Result<(u16, String)> {
     let request = Request::get("/").header("x-user", user).header("x-plan", plan).header("x-cost", cost);
     let response = app.clone().oneshot(request.body(Body::empty())?).await?;
@@ -57,12 +57,12 @@ async fn status(app: &Router, user: &str, plan: &str) -> Result<u16> {
     Ok(send(app, user, plan, 1).await?.0)
 }
 
-/// Uses up a plan, and then has another: in this process, where the refusal is remembered, and in another one.
+/// Uses up a plan, then changes it: in this process, which caches the refusal, and in another one.
 async fn change<T: Throttle<Identity = DefaultIdentity>>(server: &Server) -> Result {
     let (here, there) = (builder(server).connect().await?, builder(server).connect().await?);
     let app = |traffik: Traffik| Router::new().route("/", get(|_: Throttled<T>| async {})).layer(traffik.layer());
     let (app, other_app) = (app(Traffik::new(here.clone())?), app(Traffik::new(there)?));
-    // A burst has the size that it has, whatever the limit.
+    // A burst keeps its size, whatever the limit.
     let grows = T::UID != "plans:gcra";
 
     for (user, other) in
@@ -74,7 +74,7 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>(server: &Server) -> Res
         for _ in 0..3 {
             assert_eq!(status(&app, user, "5/10d").await?, 429, "{} {user}", T::UID);
         }
-        // An upgrade holds at once, although this process would have refused without asking.
+        // An upgrade applies immediately, although this process has a cached refusal.
         let more = if grows && other.starts_with('8') { 3 } else { 0 };
         for _ in 0..more {
             assert_eq!(status(&app, user, other).await?, 200, "{} {other}", T::UID);
@@ -83,14 +83,14 @@ async fn change<T: Throttle<Identity = DefaultIdentity>>(server: &Server) -> Res
             assert_eq!(status(app, user, other).await?, 429, "{} {other}", T::UID);
             assert_eq!(status(app, user, "5/10d").await?, 429, "{} {other}", T::UID);
         }
-        assert_eq!(status(&app, user, "0/0").await?, 200, "who is unlimited is asked nobody about");
+        assert_eq!(status(&app, user, "0/0").await?, 200, "an unlimited client makes no call");
     }
-    assert!(here.stats().refused_here > 0, "refusals were remembered");
+    assert!(here.stats().refused_here > 0, "some refusals came from the cache");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_change_of_plan_is_no_fresh_start() -> Result {
+async fn change_of_plan_keeps_the_count() -> Result {
     let server = Server::start()?;
     change::<InFixedWindow>(&server).await?;
     change::<InSlidingWindow>(&server).await?;
@@ -101,7 +101,7 @@ async fn a_change_of_plan_is_no_fresh_start() -> Result {
 }
 
 #[tokio::test]
-async fn costs_of_any_size_are_as_in_memory() -> Result {
+async fn costs_of_any_size_are_decided_as_in_memory() -> Result {
     let server = Server::start()?;
     let traffik = Traffik::new(builder(&server).connect().await?)?;
     let app = Router::new().route("/", get(|_: Throttled<InTokenBucket>| async {})).layer(traffik.layer());

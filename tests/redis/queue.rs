@@ -1,4 +1,4 @@
-//! Requests that wait for their turn: no two are told the same one, from however many connections they come.
+//! Queued requests: each gets its own turn, from any number of connections.
 
 use std::{
     sync::Arc,
@@ -22,14 +22,13 @@ use traffik_redis::RedisBackend;
 
 use crate::{Client, PLENTY, Result, builder, own::CoolDown, server::Server};
 
-/// No turn comes while a test runs, and each is a fraction of a microsecond off.
+/// No turn comes while a test runs, and each is off by a fraction of a microsecond.
 const RATE: Rate = Rate::literal("7/d");
 
-/// When a request was decided about, and when it leaves; none if it was refused.
+/// The time of a decision, and the time of the departure; `None` if it was refused.
 type Turn = Option<(Timestamp, Timestamp)>;
 
-/// A few requests of one client, one after the other. Those beside a strategy that has no program in Lua are decided about in
-/// Rust.
+/// A few consecutive requests of one client. With a strategy that has no Lua program, they are decided in Rust.
 async fn take_turns(backend: RedisBackend, is_beside_own: bool) -> Result<Vec<Turn>> {
     let key = Key::from("everybody");
     let (queue, own) = (AnyStrategy::from(LeakyBucketWithQueue::new().queue(29)), AnyStrategy::custom(CoolDown));
@@ -47,7 +46,7 @@ async fn take_turns(backend: RedisBackend, is_beside_own: bool) -> Result<Vec<Tu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_is_told_a_turn_of_its_own() -> Result {
+async fn concurrent_requests_get_distinct_turns() -> Result {
     for beside_own in [[false; 3], [false, true, true]] {
         let server = Server::start()?;
         let mut tasks = JoinSet::new();
@@ -61,9 +60,9 @@ async fn each_is_told_a_turn_of_its_own() -> Result {
         while let Some(done) = tasks.join_next().await {
             turns.extend(done??.into_iter().flatten());
         }
-        // In the order in which they came.
+        // In order of arrival.
         turns.sort();
-        let (_, first) = *turns.first().ok_or("nobody was admitted")?;
+        let (_, first) = *turns.first().ok_or("no request was admitted")?;
         let due = |turn: u64| Duration::from_micros((turn * RATE.period_micros()).div_ceil(RATE.limit()));
         let told: Vec<_> = turns.iter().map(|(_, leaves)| leaves.saturating_since(first)).collect();
         assert_eq!(told, (0..30).map(due).collect::<Vec<_>>(), "{beside_own:?}");
@@ -72,9 +71,9 @@ async fn each_is_told_a_turn_of_its_own() -> Result {
     Ok(())
 }
 
-/// Only by its own longest delay: as while one process holds as many as it may, and another does not.
+/// A refusal by the longest delay, as when one process holds its maximum and another does not.
 #[tokio::test]
-async fn a_refusal_of_what_may_not_wait_is_none_of_what_may() -> Result {
+async fn refusal_of_a_request_that_may_not_wait_does_not_refuse_others() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let queue = LeakyBucketWithQueue::new().queue(5);
@@ -107,7 +106,7 @@ impl Throttle for Shaped {
     }
 }
 
-/// In two processes, as it were, and by their real clocks.
+/// Acts like two processes, on their real clocks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apps_on_one_server_hold_requests_an_interval_apart() -> Result {
     let server = Server::start()?;
@@ -139,7 +138,7 @@ async fn apps_on_one_server_hold_requests_an_interval_apart() -> Result {
     for (turn, after) in (0..).zip(&left) {
         assert!(*after >= interval * turn, "number {turn} left after {after:?}");
     }
-    // Nobody waits for longer than the queue takes to empty, on however busy a machine.
+    // No request waits longer than the queue takes to empty, even on a busy machine.
     assert!(left.last().is_some_and(|last| *last < interval * 11 + PLENTY), "{left:?}");
     Ok(())
 }

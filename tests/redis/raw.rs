@@ -1,4 +1,4 @@
-//! As much of Redis' protocol as a test needs to look behind the backend's back.
+//! A minimal Redis client for looking at the server without the backend.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -37,7 +37,7 @@ impl Raw {
         self.read()
     }
 
-    /// All keys, in order.
+    /// Returns all keys, in order.
     pub(crate) fn keys(&mut self) -> Result<Vec<String>> {
         let Reply::List(keys) = self.call(&["KEYS", "*"])? else { return Err("no list of keys".into()) };
         let mut keys: Vec<_> = keys.iter().map(Reply::text).collect();
@@ -45,7 +45,7 @@ impl Raw {
         Ok(keys)
     }
 
-    /// The keys that would stay for ever.
+    /// Returns the keys without an expiry.
     pub(crate) fn keys_without_end(&mut self) -> Result<Vec<String>> {
         const PROGRAM: &str = "
             local found = {}
@@ -59,7 +59,8 @@ impl Raw {
         Ok(keys.iter().map(Reply::text).collect())
     }
 
-    /// How often each command ran since it was last asked to forget, as `(name, calls)`, in order; those inside of programs too.
+    /// Returns how often each command ran since the last reset, as `(name, calls)`, in order, including commands inside
+    /// programs.
     pub(crate) fn commands_run(&mut self) -> Result<Vec<(String, u64)>> {
         let stats = self.call(&["INFO", "commandstats"])?.text();
         let lines = stats.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));

@@ -1,4 +1,4 @@
-//! How soon a server that is no use is noticed, and how soon after it is back.
+//! How soon a dead server is noticed, and how soon the backend reconnects.
 
 use std::{
     sync::{
@@ -14,35 +14,35 @@ use traffik_redis::RedisBackend;
 
 use crate::{Client, Result, builder, link::Link, log::Log, server::Server};
 
-/// The default, which what is promised here goes by.
+/// The default timeout, on which the documented bounds depend.
 const DEADLINE: Duration = traffik_redis::RedisBackendBuilder::DEFAULT_COMMAND_TIMEOUT;
 
-/// What is promised.
+/// The documented bounds.
 const BACK_WITHIN: Duration = Duration::from_millis(500);
 
-/// What a busy machine may add to it.
+/// Slack for a busy machine.
 const SLACK: Duration = Duration::from_millis(1500);
 
 async fn connect(url: String) -> Result<RedisBackend> {
     Ok(RedisBackend::builder(url).namespace("test:redis").command_timeout(DEADLINE).connect().await?)
 }
 
-/// A call, and how long it took.
+/// Makes a call and returns its duration.
 async fn call(backend: &RedisBackend) -> Result<(bool, Duration)> {
     let (alice, asked) = (Client::new("alice", FixedWindow, "1000000/30d")?, Instant::now());
     let answered = alice.decide(backend, 1).await.is_ok();
     Ok((answered, asked.elapsed()))
 }
 
-/// Calls go on until they fail without waiting.
+/// Makes calls until they fail without waiting.
 async fn until_noticed(backend: &RedisBackend) -> Result<Duration> {
     let began = Instant::now();
     let mut at_once = 0;
-    // One that does may be by chance; many in a row are not.
+    // A single fast failure may be chance; many in a row are not.
     while at_once < 20 {
         let (answered, took) = call(backend).await?;
         at_once = if !answered && took < DEADLINE / 2 { at_once + 1 } else { 0 };
-        assert!(began.elapsed() < Duration::from_secs(10), "callers still wait");
+        assert!(began.elapsed() < Duration::from_secs(10), "calls still wait");
         sleep(Duration::from_millis(1)).await;
     }
     Ok(began.elapsed())
@@ -51,14 +51,14 @@ async fn until_noticed(backend: &RedisBackend) -> Result<Duration> {
 async fn until_back(backend: &RedisBackend) -> Result<Duration> {
     let began = Instant::now();
     while !call(backend).await?.0 {
-        assert!(began.elapsed() < Duration::from_secs(10), "it is not found again");
+        assert!(began.elapsed() < Duration::from_secs(10), "the backend did not reconnect");
         sleep(Duration::from_millis(1)).await;
     }
     Ok(began.elapsed())
 }
 
 #[tokio::test]
-async fn killed() -> Result {
+async fn killed_server_is_noticed_and_reconnected_in_time() -> Result {
     let mut server = Server::start()?;
     let backend = connect(server.url()).await?;
     for _ in 0..2 {
@@ -73,7 +73,7 @@ async fn killed() -> Result {
 }
 
 #[tokio::test]
-async fn hung() -> Result {
+async fn hanging_server_is_noticed_and_reconnected_in_time() -> Result {
     let server = Server::start()?;
     let backend = connect(server.url()).await?;
     for _ in 0..2 {
@@ -87,9 +87,9 @@ async fn hung() -> Result {
     Ok(())
 }
 
-/// So long that every attempt to connect again has failed in every way that there is.
+/// Hangs until every kind of connection attempt has failed.
 #[tokio::test]
-async fn hung_for_seconds() -> Result {
+async fn server_that_hangs_for_seconds_is_reconnected_in_time() -> Result {
     let server = Server::start()?;
     let backend = connect(server.url()).await?;
     server.hang()?;
@@ -107,7 +107,7 @@ async fn hung_for_seconds() -> Result {
 }
 
 #[tokio::test]
-async fn silently_cut_off() -> Result {
+async fn silently_cut_connection_is_noticed_in_time() -> Result {
     let server = Server::start()?;
     let link = Link::to(server.port()).await?;
     let backend = connect(link.url()).await?;
@@ -122,9 +122,9 @@ async fn silently_cut_off() -> Result {
     Ok(())
 }
 
-/// As routers do that forget a connection: it is dead, and another would not be.
+/// Like a router that forgets a connection: it is dead, but a new one would work.
 #[tokio::test]
-async fn forgotten_on_the_way() -> Result {
+async fn forgotten_connection_is_replaced_in_time() -> Result {
     let server = Server::start()?;
     let link = Link::to(server.port()).await?;
     let backend = connect(link.url()).await?;
@@ -136,9 +136,9 @@ async fn forgotten_on_the_way() -> Result {
     Ok(())
 }
 
-/// Many callers, who fill what the system takes for a server that does not read it.
+/// Many callers fill the buffers of a server that does not read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hung_under_load() -> Result {
+async fn hanging_server_under_load_is_noticed_in_time() -> Result {
     let server = Server::start()?;
     let backend = connect(server.url()).await?;
     let over = Arc::new(AtomicBool::new(false));
@@ -172,7 +172,7 @@ async fn hung_under_load() -> Result {
         assert!(slowest < DEADLINE + SLACK, "{slowest:?}");
         all += answered;
     }
-    // Everything that was answered is charged, and so is what was not heard of at the most.
+    // All answered calls are charged, and at most all unanswered ones as well.
     let alice = Client::new("alice", FixedWindow, "1000000/30d")?.decide(&backend, 0).await?;
     let charged = alice.past.ok_or("nothing was charged")?.state.words()[1];
     let stats = backend.stats();
@@ -181,9 +181,10 @@ async fn hung_under_load() -> Result {
     Ok(())
 }
 
-/// As by somebody's hand, or by a service that moves a name to another server: nobody ends the connections to the old primary.
+/// Like a manual failover, or a service that moves a name to another server: the connections to the old primary stay
+/// open.
 #[tokio::test]
-async fn demoted() -> Result {
+async fn demoted_primary_is_left_in_time() -> Result {
     let (server, other) = (Server::start()?, Server::start()?);
     let (log, _guard) = Log::begin();
     let backend = builder(&server).connect().await?;
@@ -191,13 +192,13 @@ async fn demoted() -> Result {
     server.raw()?.call(&["REPLICAOF", "127.0.0.1", &other.port().to_string()])?;
     assert!(!call(&backend).await?.0);
     let began = Instant::now();
-    // Again and again: another may be found at the same name.
+    // Repeatedly, since another server may be found at the same name.
     while backend.stats().given_up < 5 {
-        assert!(began.elapsed() < Duration::from_secs(5), "it holds on to a server that may not write");
+        assert!(began.elapsed() < Duration::from_secs(5), "the backend keeps a read-only server");
         assert!(!call(&backend).await?.0);
         sleep(Duration::from_millis(5)).await;
     }
-    // The log is not told of each time.
+    // The log does not repeat this for each attempt.
     assert_eq!(log.text().matches("no connection to Redis").count(), 1, "{}", log.text());
     server.raw()?.call(&["REPLICAOF", "NO", "ONE"])?;
     let back = until_back(&backend).await?;

@@ -1,4 +1,4 @@
-//! What Redis has just refused is refused without asking it again.
+//! Refusals that are repeated from the local cache, without calling Redis.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use traffik_redis::RedisBackend;
 
 use crate::{Client, Result, builder, server::Server};
 
-/// How often programs ran on the server.
+/// Returns how often programs ran on the server.
 fn programs(server: &Server) -> Result<u64> {
     let run = server.raw()?.commands_run()?;
     Ok(run.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum())
@@ -26,7 +26,7 @@ async fn blocked(backend: &RedisBackend) -> Result<Client> {
 }
 
 #[tokio::test]
-async fn a_blocked_client_reaches_redis_once_per_max_age() -> Result {
+async fn refused_client_reaches_redis_once_per_max_age() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = blocked(&backend).await?;
@@ -45,7 +45,7 @@ async fn a_blocked_client_reaches_redis_once_per_max_age() -> Result {
 }
 
 #[tokio::test]
-async fn it_can_be_turned_off() -> Result {
+async fn refusal_cache_can_be_disabled() -> Result {
     let server = Server::start()?;
     for off in [builder(&server).refusal_max_age(Duration::ZERO), builder(&server).refusal_capacity(0)] {
         let backend = off.connect().await?;
@@ -60,9 +60,9 @@ async fn it_can_be_turned_off() -> Result {
     Ok(())
 }
 
-/// It is admitted when its wait is over, to the millisecond, and not refused for longer than that.
+/// The client is admitted when its wait is over, to the millisecond, and is not refused longer.
 #[tokio::test]
-async fn nobody_is_refused_beyond_his_wait() -> Result {
+async fn cached_refusal_ends_with_its_wait() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     for (name, client) in [
@@ -96,7 +96,7 @@ async fn nobody_is_refused_beyond_his_wait() -> Result {
 }
 
 #[tokio::test]
-async fn what_this_process_gives_back_resets_or_clears_is_known_at_once() -> Result {
+async fn local_refund_reset_or_clear_drops_the_cached_refusal() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = blocked(&backend).await?;
@@ -118,7 +118,7 @@ async fn what_this_process_gives_back_resets_or_clears_is_known_at_once() -> Res
 }
 
 #[tokio::test]
-async fn what_another_gives_back_is_known_after_max_age() -> Result {
+async fn refund_by_another_process_is_seen_after_max_age() -> Result {
     let server = Server::start()?;
     let (here, there) = (
         builder(&server).refusal_max_age(Duration::from_millis(300)).connect().await?,
@@ -129,15 +129,15 @@ async fn what_another_gives_back_is_known_after_max_age() -> Result {
     let reset = Instant::now();
     assert!(there.decide(&[client.hit(1)]).await?.is_admitted());
     while !client.decide(&here, 1).await?.admitted {
-        assert!(reset.elapsed() < Duration::from_secs(5), "it is refused for ever");
+        assert!(reset.elapsed() < Duration::from_secs(5), "the client is still refused");
     }
     assert!(reset.elapsed() < Duration::from_millis(300) + Duration::from_millis(700), "{:?}", reset.elapsed());
     Ok(())
 }
 
-/// What costs less may fit, and what costs more does not if less does not.
+/// A lower cost may fit. A higher cost does not if a lower one does not.
 #[tokio::test]
-async fn a_refusal_is_about_what_does_not_fit() -> Result {
+async fn cached_refusal_applies_to_costs_that_do_not_fit() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = Client::new("alice", FixedWindow, "10/30d")?;
@@ -150,15 +150,16 @@ async fn a_refusal_is_about_what_does_not_fit() -> Result {
     assert_eq!(programs(&server)?, before);
     let fits = client.decide(&backend, 4).await?;
     assert!(fits.admitted && programs(&server)? == before + 1);
-    // What was charged since is known.
+    // Later charges are included.
     let refused = client.decide(&backend, 5).await?;
     assert_eq!(refused.past.map(|past| past.state.words()[1]), Some(10));
     Ok(())
 }
 
-/// Several limits in one decision: it is refused here if it is known how all of them stand, and tells that.
+/// Several limits in one decision are refused locally if the status of all of them is known, and the refusal reports
+/// all.
 #[tokio::test]
-async fn a_decision_about_two_limits_tells_both() -> Result {
+async fn cached_refusal_of_two_limits_reports_both() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let (burst, sustained) =
@@ -185,7 +186,7 @@ async fn a_decision_about_two_limits_tells_both() -> Result {
 }
 
 #[tokio::test]
-async fn no_more_is_remembered_than_there_is_room_for() -> Result {
+async fn refusal_cache_stays_within_its_capacity() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).refusal_capacity(10).connect().await?;
     let names: Vec<String> = (0..200).map(|n| format!("client-{n}")).collect();
@@ -204,9 +205,9 @@ async fn no_more_is_remembered_than_there_is_room_for() -> Result {
     Ok(())
 }
 
-/// Of a log no more is remembered than tells of one cost: what costs more is asked about, and told the truth.
+/// For a log the cache holds one cost only. A higher cost is sent to Redis and gets an exact wait.
 #[tokio::test]
-async fn of_a_log_one_cost_tells_nothing_of_another() -> Result {
+async fn cached_log_refusal_applies_to_its_cost_only() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = Client::new("alice", SlidingWindowLog, "10/30s")?;
@@ -225,7 +226,7 @@ async fn of_a_log_one_cost_tells_nothing_of_another() -> Result {
 }
 
 #[tokio::test]
-async fn any_capacity_will_do() -> Result {
+async fn refusal_cache_of_any_capacity_works() -> Result {
     let server = Server::start()?;
     for capacity in [1, 1 << 32, usize::MAX] {
         let backend = builder(&server).refusal_capacity(capacity).connect().await?;

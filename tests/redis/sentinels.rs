@@ -1,4 +1,4 @@
-//! A primary that sentinels watch: when it is no use, its replica takes its place, and decisions go on there.
+//! A primary under sentinels: when it fails, its replica takes over, and decisions continue there.
 
 use std::{
     process::{Child, Command, Stdio},
@@ -17,12 +17,12 @@ use crate::{
     server::{Folder, Server, free_port},
 };
 
-/// How long until another is the primary: what the sentinels wait and agree on, and a busy machine.
+/// The time until a replica is primary: the timeout and vote of the sentinels, and slack for a busy machine.
 const FAILOVER: Duration = Duration::from_secs(20);
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
-/// What a busy machine may add to it.
+/// Slack for a busy machine.
 const SLACK: Duration = Duration::from_millis(800);
 
 struct Sentinel {
@@ -51,7 +51,7 @@ impl Sentinel {
         Raw::connect(self.port)?.call(words)
     }
 
-    /// Whether it knows of the replica and of the other sentinels.
+    /// Returns whether the sentinel knows the replica and the other sentinels.
     fn is_ready(&self) -> Result<bool> {
         Ok(self.call(&["SENTINEL", "CKQUORUM", "main"])?.text().starts_with("OK 3 usable")
             && self.call(&["INFO", "sentinel"])?.text().contains("slaves=1,sentinels=3"))
@@ -87,7 +87,7 @@ impl Trial {
             }
         }
         let nodes: Vec<_> = sentinels.iter().map(|sentinel| format!("node=127.0.0.1:{}", sentinel.port)).collect();
-        // The first that is named is not there.
+        // The first address in the list has no sentinel.
         let url = format!(
             "redis-sentinel://limits:secret@127.0.0.1:{}/0?sentinelServiceName=main&{}",
             free_port()?,
@@ -96,12 +96,12 @@ impl Trial {
         let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(DEADLINE).connect().await?;
         let trial = Self { primary, _replica: replica, sentinels, backend };
         assert_eq!(trial.charge(2).await?, 2);
-        // What the replica has not got is lost; that is not what is tried here.
+        // Charges that did not reach the replica are lost. This test is not about them.
         trial.primary.raw()?.call(&["WAIT", "1", "5000"])?;
         Ok(trial)
     }
 
-    /// Charges, and tells how much was charged by now.
+    /// Charges once and returns the total charge.
     async fn charge(&self, cost: u64) -> Result<u64> {
         let outcome = Client::new("alice", FixedWindow, "1000000/30d")?.decide(&self.backend, cost).await?;
         Ok(outcome.past.ok_or("nothing was charged")?.state.words()[1])
@@ -114,17 +114,17 @@ impl Trial {
             let charged = self.charge(1).await;
             assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
             if let Ok(charged) = charged {
-                assert!(charged >= 3, "what was charged before is forgotten");
+                assert!(charged >= 3, "earlier charges are lost");
                 if self.is_elsewhere()? {
                     return Ok(());
                 }
             }
-            assert!(began.elapsed() < FAILOVER, "decisions do not go on");
+            assert!(began.elapsed() < FAILOVER, "decisions do not continue");
             sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Whether the sentinels name another primary by now.
+    /// Returns whether the sentinels name another primary.
     fn is_elsewhere(&self) -> Result<bool> {
         let sentinel = self.sentinels.first().ok_or("no sentinel")?;
         let Reply::List(named) = sentinel.call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"])? else {
@@ -135,21 +135,21 @@ impl Trial {
 }
 
 #[tokio::test]
-async fn killed() -> Result {
+async fn killed_primary_is_replaced_by_its_replica() -> Result {
     let mut trial = Trial::begin().await?;
     trial.primary.kill()?;
     trial.until_served().await
 }
 
 #[tokio::test]
-async fn hung() -> Result {
+async fn hanging_primary_is_replaced_by_its_replica() -> Result {
     let trial = Trial::begin().await?;
     trial.primary.hang()?;
-    // Calls that nothing polls again hold up nobody.
+    // Calls that are never polled again do not block others.
     let kept = kept(100, || Operation::Decide.start(&trial.backend)).await;
     trial.until_served().await?;
     drop(kept);
-    // Back again it is made a replica, and nobody goes back to it.
+    // The server returns as a replica, and the backend stays on the new primary.
     trial.primary.go_on()?;
     let (began, mut before) = (Instant::now(), trial.charge(1).await?);
     while began.elapsed() < Duration::from_millis(500) {
@@ -161,7 +161,7 @@ async fn hung() -> Result {
 }
 
 #[tokio::test]
-async fn replaced_on_purpose() -> Result {
+async fn failover_on_command_moves_decisions_to_the_replica() -> Result {
     let trial = Trial::begin().await?;
     trial.sentinels.first().ok_or("no sentinel")?.call(&["SENTINEL", "FAILOVER", "main"])?;
     trial.until_served().await

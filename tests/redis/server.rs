@@ -1,4 +1,4 @@
-//! A Redis server of a test's own, on a free port, with its data in a folder of its own.
+//! A Redis server for one test, on a free port, with its own data folder.
 
 use std::{
     net::TcpListener,
@@ -20,7 +20,7 @@ pub(crate) struct Server {
     process: Option<Child>,
 }
 
-/// A folder that goes with whoever has it.
+/// A folder that is removed when the value is dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -42,7 +42,7 @@ impl Drop for Folder {
     }
 }
 
-/// A port that nobody listens at.
+/// Returns a free port.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
@@ -52,10 +52,10 @@ impl Server {
         Self::start_with::<&str>(&[])
     }
 
-    /// With more arguments for the server; `FOLDER` in one stands for the folder.
+    /// Starts a server with more arguments; `FOLDER` in one stands for its folder.
     pub(crate) fn start_with<A: AsRef<str>>(arguments: &[A]) -> Result<Self> {
         let mut server = Self::not_started(arguments)?;
-        // Another program may have taken the port since it was found to be free.
+        // Another program may have taken the port since it was found free.
         for _ in 0..5 {
             if server.start_again().is_ok() {
                 return Ok(server);
@@ -67,7 +67,7 @@ impl Server {
         Ok(server)
     }
 
-    /// One that has a port, and is to be started later.
+    /// Returns a server with a port that is started later.
     pub(crate) fn not_started<A: AsRef<str>>(arguments: &[A]) -> Result<Self> {
         let folder = Folder::new()?;
         let path = folder.path().to_string_lossy().into_owned();
@@ -75,18 +75,18 @@ impl Server {
         Ok(Self { port: free_port()?, folder, arguments, process: None })
     }
 
-    /// Starts it, empty, on the port that it has.
+    /// Starts the server, empty, on its port.
     pub(crate) fn start_again(&mut self) -> Result {
         self.spawn_with(&[])?;
         self.wait_until_it_answers()?;
         match self.process.as_mut().map(Child::try_wait) {
             Some(Ok(None)) => Ok(()),
-            // What answers at its port is another one.
+            // Another server may answer on the port.
             ended => Err(format!("the server has ended: {ended:?}").into()),
         }
     }
 
-    /// It answers, if only that it wants a password.
+    /// Returns whether the server answers, even if it requires a password.
     pub(crate) fn wait_until_it_answers(&self) -> Result {
         let started = Instant::now();
         while let Err(error) = self.answers() {
@@ -100,13 +100,13 @@ impl Server {
 
     fn answers(&self) -> Result {
         match self.raw()?.call(&["PING"]) {
-            // It is there, and wants a password.
+            // The server runs and requires a password.
             Err(error) if error.to_string().starts_with("NOAUTH") => Ok(()),
             answer => answer.map(drop),
         }
     }
 
-    /// Starts it with more arguments, for this time only. It may not answer yet, as while it loads what it has saved.
+    /// Starts the server with more arguments, for this time only. It may not answer yet, as while it loads saved data.
     pub(crate) fn spawn_with(&mut self, more: &[&str]) -> Result {
         let process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -120,7 +120,7 @@ impl Server {
         Ok(())
     }
 
-    /// Kills it, as `kill -9` does.
+    /// Kills the server, like `kill -9`.
     pub(crate) fn kill(&mut self) -> Result {
         if let Some(mut process) = self.process.take() {
             process.kill()?;
@@ -129,7 +129,7 @@ impl Server {
         Ok(())
     }
 
-    /// By the system, since nobody may change it while it is waited for.
+    /// Waits by process id, since the process may not be borrowed mutably here.
     fn has_ended(&self) -> bool {
         let Some(id) = self.id() else { return true };
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
@@ -141,7 +141,7 @@ impl Server {
         self.process.as_ref().map(Child::id)
     }
 
-    /// Stops it where it stands, as `kill -STOP` does: the system still takes what is sent to it.
+    /// Stops the process, like `kill -STOP`: the system still accepts bytes for it.
     pub(crate) fn hang(&self) -> Result {
         self.signal("-STOP")
     }
@@ -168,7 +168,7 @@ impl Server {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// A connection of the test's own, beside the backend.
+    /// Returns a connection for the test, separate from the backend.
     pub(crate) fn raw(&self) -> Result<Raw> {
         Raw::connect(self.port)
     }

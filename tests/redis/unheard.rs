@@ -1,4 +1,4 @@
-//! Calls that arrive, and whose answers do not: nobody knows what came of them, and none is made again.
+//! Calls that arrive and whose answers are lost: whether they ran is unknown, and none is repeated.
 
 use std::{
     collections::BTreeSet,
@@ -13,12 +13,12 @@ use crate::{Client, PLENTY, Result, builder, link::Link, server::Server};
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
-/// What a busy machine may add to it.
+/// Slack for a busy machine.
 const SLACK: Duration = Duration::from_millis(900);
 
 const CALLERS: u64 = 32;
 
-/// The so many-th charge, if there was an answer; an error comes within the deadline.
+/// Charges once. Returns the total, or `None` after an error within the deadline.
 async fn charge(backend: &RedisBackend) -> Result<Option<u64>> {
     let (everybody, asked) = (Client::new("everybody", FixedWindow, "1000000/30d")?, Instant::now());
     let answer = everybody.decide(backend, 1).await;
@@ -30,7 +30,7 @@ async fn charge(backend: &RedisBackend) -> Result<Option<u64>> {
     }
 }
 
-/// How many were charged, by the server itself.
+/// Returns the number of charges, counted by the server.
 async fn count(server: &Server) -> Result<u64> {
     let backend = builder(server).command_timeout(PLENTY).connect().await?;
     let outcome = Client::new("everybody", FixedWindow, "1000000/30d")?.decide(&backend, 0).await?;
@@ -38,7 +38,7 @@ async fn count(server: &Server) -> Result<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_charged_unheard_was_charged_once_and_is_counted() -> Result {
+async fn unanswered_charge_is_made_once_and_counted() -> Result {
     let server = Server::start()?;
     let link = Link::to(server.port()).await?;
     let backend = RedisBackend::builder(link.url()).namespace("test:redis").command_timeout(DEADLINE).connect().await?;
@@ -67,15 +67,15 @@ async fn what_was_charged_unheard_was_charged_once_and_is_counted() -> Result {
     link.mend();
     let mended = Instant::now();
     while heard.len() < 20 {
-        assert!(mended.elapsed() < PLENTY, "it is not found again");
+        assert!(mended.elapsed() < PLENTY, "the backend did not reconnect");
         heard.extend(charge(&backend).await?);
         calls += 1;
         sleep(Duration::from_millis(5)).await;
     }
 
-    // Each who heard has a number of his own. What nobody heard is all that is missing.
+    // Each answered charge has a distinct number. Only unanswered ones are missing.
     let (answered, executed) = (20, count(&server).await?);
-    let unheard = executed.checked_sub(answered).ok_or("more were told that they were charged than were")?;
+    let unheard = executed.checked_sub(answered).ok_or("more charges were answered than made")?;
     assert!(unheard > 0 && executed <= calls, "{executed} of {calls}");
     let stats = backend.stats();
     assert!(stats.in_doubt > 0 && stats.late + stats.in_doubt >= unheard, "{unheard} unheard: {stats:?}");

@@ -1,4 +1,4 @@
-//! Servers that are there, and answer that they will not: out of memory, loading, with another password, replicas by now.
+//! Servers that answer with errors: out of memory, loading, with another password, or demoted to replicas.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use crate::{
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
-/// What is promised, and what a busy machine may add to it.
+/// The documented bound, with slack for a busy machine.
 const BACK_WITHIN: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_millis(2500);
 
@@ -32,7 +32,7 @@ fn alice() -> Result<Client> {
     Client::new("alice", FixedWindow, "1000000/30d")
 }
 
-/// Calls go on, each with an error within the deadline, until one says so.
+/// Makes calls, each of which fails within the deadline, until one has this error.
 async fn until_told(backend: &RedisBackend, words: &str) -> Result {
     let began = Instant::now();
     loop {
@@ -55,19 +55,19 @@ async fn error(backend: &RedisBackend) -> Result<String> {
 async fn until_back(backend: &RedisBackend) -> Result {
     let back = Instant::now();
     while alice()?.decide(backend, 1).await.is_err() {
-        assert!(back.elapsed() < BACK_WITHIN + SLACK, "it is not found again");
+        assert!(back.elapsed() < BACK_WITHIN + SLACK, "the backend did not reconnect");
         sleep(Duration::from_millis(2)).await;
     }
     Ok(())
 }
 
-/// All that is stored.
+/// Returns everything that is stored.
 fn contents(raw: &mut Raw) -> Result<Vec<(String, Reply)>> {
     raw.keys()?.into_iter().map(|key| Ok((key.clone(), raw.call(&["GET", &key])?))).collect()
 }
 
 #[tokio::test]
-async fn out_of_memory_nothing_is_written_and_all_is_well_afterwards() -> Result {
+async fn server_out_of_memory_writes_nothing_and_recovers() -> Result {
     let server = Server::start()?;
     let (backend, mut raw) = (builder(&server).connect().await?, server.raw()?);
     for strategy in [
@@ -79,7 +79,7 @@ async fn out_of_memory_nothing_is_written_and_all_is_well_afterwards() -> Result
         AnyStrategy::custom(Leases),
     ] {
         let client = Client::new("alice", strategy.clone(), "5/30d")?;
-        // Another client beside, of whom nothing is stored yet.
+        // A further client without a stored state.
         let bob = Client::new("bob", strategy, "5/30d")?;
         client.decide(&backend, 1).await?;
         let before = contents(&mut raw)?;
@@ -100,10 +100,10 @@ async fn out_of_memory_nothing_is_written_and_all_is_well_afterwards() -> Result
     Ok(())
 }
 
-/// Memory that runs out again and again, in the middle of whatever: of two limits that everybody hits together neither is ever
-/// ahead, and what was charged is what callers were told.
+/// Memory runs out repeatedly, at any time: two limits that all tasks hit together always have equal counts, and the
+/// callers' answers match the charges.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn out_of_memory_two_limits_are_charged_both_or_neither() -> Result {
+async fn tuple_out_of_memory_charges_both_limits_or_neither() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut callers = JoinSet::new();
@@ -132,7 +132,7 @@ async fn out_of_memory_two_limits_are_charged_both_or_neither() -> Result {
     Ok(())
 }
 
-/// How much is charged of each by now.
+/// Returns the charge of each limit.
 async fn charge_both(backend: &RedisBackend, cost: u64) -> Result<[u64; 2]> {
     let (key, strategy) = (Key::from("everybody"), AnyStrategy::from(FixedWindow));
     let hits = ["one", "other"].map(|uid| {
@@ -144,12 +144,12 @@ async fn charge_both(backend: &RedisBackend, cost: u64) -> Result<[u64; 2]> {
     Ok([one, other].map(|outcome| outcome.past.as_ref().map_or(0, |past| past.state.words()[1])))
 }
 
-/// What the server is given to load, and that it takes its time over each key.
+/// Data for the server to load, and a delay for each key.
 const FILL: &str = "for key = 1, 30000 do redis.call('SET', 'filling:' .. key, key) end";
 const LOADS_SLOWLY: [&str; 4] = ["--key-load-delay", "100", "--loading-process-events-interval-bytes", "1024"];
 
 #[tokio::test]
-async fn a_server_that_loads_its_data_is_an_error_and_joined_afterwards() -> Result {
+async fn loading_server_is_an_error_and_connected_afterwards() -> Result {
     let mut server = Server::start()?;
     server.raw()?.call(&["EVAL", FILL, "0"])?;
     server.raw()?.call(&["SAVE"])?;
@@ -160,7 +160,7 @@ async fn a_server_that_loads_its_data_is_an_error_and_joined_afterwards() -> Res
     server.kill()?;
     server.spawn_with(&LOADS_SLOWLY)?;
     until_told(&backend, "loading").await?;
-    // One that comes up meanwhile, and one that insists.
+    // One backend that connects in the background, and one that requires a connection.
     let newcomer = builder.clone().connect_lazy()?;
     until_told(&newcomer, "loading").await?;
     let error = builder.connect().await.err().ok_or("it was connected to")?.to_string();
@@ -174,7 +174,7 @@ async fn a_server_that_loads_its_data_is_an_error_and_joined_afterwards() -> Res
 }
 
 #[tokio::test]
-async fn a_password_that_is_wrong_after_a_restart_is_logged_once_and_joined_when_it_is_right() -> Result {
+async fn wrong_password_after_a_restart_is_logged_once_and_recovers() -> Result {
     for (before, words) in [("", "requires a password"), ("right", "rejected the username")] {
         let mut server = Server::not_started::<&str>(&[])?;
         server.spawn_with(&["--requirepass", before])?;
@@ -207,19 +207,19 @@ async fn a_password_that_is_wrong_after_a_restart_is_logged_once_and_joined_when
 }
 
 #[tokio::test]
-async fn a_server_that_was_made_a_replica_is_an_error_until_it_is_a_primary_again() -> Result {
+async fn demoted_server_is_an_error_until_it_is_primary_again() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).command_timeout(DEADLINE).connect().await?;
     alice()?.decide(&backend, 1).await?;
     let (log, _guard) = Log::begin();
 
-    // Of a primary that is not there, which leaves it as it is.
+    // A replica of a primary that does not exist, which changes nothing else.
     server.raw()?.call(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(1) {
         until_told(&backend, "a replica").await?;
     }
-    // Another may have its address by now, and so it is connected to anew.
+    // Another server may have its address by now, so the backend reconnects.
     assert!(backend.stats().given_up > 0 && log.text().lines().count() < 10, "{}", log.text());
 
     server.raw()?.call(&["REPLICAOF", "NO", "ONE"])?;
@@ -229,9 +229,9 @@ async fn a_server_that_was_made_a_replica_is_an_error_until_it_is_a_primary_agai
     Ok(())
 }
 
-/// As where a name leads to the primary, whichever that is: the one that was replaced is still there, and not broken.
+/// A name that leads to the current primary: the replaced server still runs without errors.
 #[tokio::test]
-async fn a_primary_that_was_replaced_behind_its_address_is_left() -> Result {
+async fn primary_replaced_behind_its_address_is_left() -> Result {
     let (old, new) = (Server::start()?, Server::start()?);
     let link = Link::to(old.port()).await?;
     let backend = RedisBackend::builder(link.url()).namespace("test:redis").command_timeout(DEADLINE).connect().await?;
@@ -239,7 +239,7 @@ async fn a_primary_that_was_replaced_behind_its_address_is_left() -> Result {
 
     link.lead_to(new.port());
     assert!(alice()?.decide(&backend, 1).await?.admitted);
-    assert!(new.raw()?.keys()?.is_empty(), "nothing was wrong with the connection that there is");
+    assert!(new.raw()?.keys()?.is_empty(), "the existing connection works");
     old.raw()?.call(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
     until_back(&backend).await?;
     assert_eq!(new.raw()?.keys()?.len(), 1);

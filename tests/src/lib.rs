@@ -1,4 +1,4 @@
-//! The README and the guide, whose code is compiled and run here, and what the tests in `it` and elsewhere share.
+//! Compiles and runs the code of the README and the guide, and provides what the test crates share.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use traffik_core::{
     strategy::AnyStrategy,
 };
 
-/// Returns the limit of a uid and a strategy. It is never freed, and the same thread gets the same one again.
+/// Returns the limit of a uid and a strategy. The limit is never freed, and the same thread gets the same one again.
 #[must_use]
 pub fn limit(uid: &str, strategy: &AnyStrategy) -> &'static LimitId {
     thread_local! {

@@ -380,7 +380,7 @@ async fn apps_on_one_store_share_their_limits() -> Result {
 #[tokio::test]
 async fn borrowed_text_or_uuid_is_the_same_client() -> Result {
     let (traffik, _) = app();
-    for name in ["alice".to_owned(), "somebody with quite a long name".to_owned()] {
+    for name in ["alice".to_owned(), "a client with quite a long name".to_owned()] {
         let name: &str = &name;
         let _ = traffik.limiter::<Five>(name).check().await?;
         let _ = traffik.limiter::<Five>(("user", name)).check().await?;

@@ -14,7 +14,7 @@ use super::{
 throttle!(Search, "search", "1/min");
 throttle!(Direct, "direct", "1/min", Settings::new().client_ip(ClientIp::behind_hops(0)));
 throttle!(ByRealIp, "real-ip", "1/min", Settings::new().client_ip(by_real_ip()));
-throttle!(ByFunction, "function", "1/min", Settings::new().identity(|parts| client_ip(parts).ok_or("nobody")));
+throttle!(ByFunction, "function", "1/min", Settings::new().identity(|parts| client_ip(parts).ok_or("unknown")));
 
 /// The networks of the proxies in these tests.
 const EDGE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);

@@ -128,7 +128,7 @@ async fn error_function_refuses_for_a_time_or_returns_an_error() {
         if failure.client() == &Client::from("alice") {
             return Ok(Resolution::RefuseFor(Duration::from_secs(30)));
         }
-        Err("nobody knows him")
+        Err("the user is unknown")
     };
     let (traffik, backend, _) = app(|builder, _| builder.on_error(by_client));
     backend.is(Mood::Fails);

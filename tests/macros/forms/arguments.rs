@@ -69,9 +69,9 @@ async fn websocket(upgrade: WebSocketUpgrade) -> Response {
 }
 
 /// Rejects every request.
-struct Nobody;
+struct RejectAll;
 
-impl<S: Sync> FromRequestParts<S> for Nobody {
+impl<S: Sync> FromRequestParts<S> for RejectAll {
     type Rejection = StatusCode;
 
     async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, StatusCode> {
@@ -80,7 +80,7 @@ impl<S: Sync> FromRequestParts<S> for Nobody {
 }
 
 #[throttled("arguments:first", "1/min")]
-async fn first(_: Nobody) {}
+async fn first(_: RejectAll) {}
 
 #[throttled("arguments:raw", "1/min")]
 async fn r#match(Path(r#type): Path<String>) -> String {

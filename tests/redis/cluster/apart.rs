@@ -1,4 +1,4 @@
-//! Decisions about several clients that are kept on different servers.
+//! Decisions about several clients on different servers.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -25,10 +25,10 @@ use crate::{Result, own::Fragile};
 
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// What a busy machine may add to it.
+/// Slack for a busy machine.
 const SLACK: Duration = Duration::from_millis(1500);
 
-/// One client of each primary, who may do three things.
+/// One client on each primary, with a limit of three.
 struct Three {
     cluster: Cluster,
     keys: Vec<Key>,
@@ -48,7 +48,7 @@ impl Three {
         Ok(self.keys.iter().map(|key| Hit::new(limit("limit", &self.strategy), key, rate, 1)).collect())
     }
 
-    /// What each client was charged, by its server.
+    /// Returns the charges of each client, from its server.
     async fn charged(&self) -> Result<[u64; 3]> {
         let backend = self.cluster.builder().connect().await?;
         let mut charged = [0; 3];
@@ -60,7 +60,7 @@ impl Three {
         Ok(charged)
     }
 
-    /// How often programs ran on any of the servers.
+    /// Returns how often programs ran on any of the servers.
     fn programs(&self) -> Result<u64> {
         let mut programs = 0;
         for primary in self.cluster.primaries() {
@@ -71,9 +71,9 @@ impl Three {
     }
 }
 
-/// An error would have let the request in, where whoever asks fails open.
+/// With an error instead of a refusal, callers that fail open would admit the request.
 #[tokio::test]
-async fn a_refusal_stays_one_though_a_server_hangs() -> Result {
+async fn refusal_stands_while_another_server_hangs() -> Result {
     let three = Three::start()?;
     let backend = three.cluster.builder().command_timeout(DEADLINE).connect().await?;
     let hits = three.hits()?;
@@ -88,9 +88,9 @@ async fn a_refusal_stays_one_though_a_server_hangs() -> Result {
     Ok(())
 }
 
-/// Nothing is charged to be given back, which would take it from others meanwhile.
+/// Nothing is charged and refunded, which would take room from other requests in between.
 #[tokio::test]
-async fn a_blocked_client_reaches_nobody() -> Result {
+async fn refused_client_is_decided_without_a_call() -> Result {
     let three = Three::start()?;
     let backend = three.cluster.builder().connect().await?;
     let hits = three.hits()?;
@@ -110,14 +110,14 @@ async fn a_blocked_client_reaches_nobody() -> Result {
     let asked = three.programs()? - before;
     assert!(refused > 1_000 && asked <= 10 * (started.elapsed().as_secs() + 1), "{asked} calls for {refused} refusals");
 
-    // Who has room has it still.
+    // The clients with room still have it.
     assert!(backend.decide(&hits[..1]).await?.is_admitted());
     Ok(())
 }
 
-/// Who is unlimited needs no name, and so no secret to digest it under.
+/// An unlimited client needs no key, and so no secret for its digest.
 #[tokio::test]
-async fn whoever_is_unlimited_is_asked_about_nowhere() -> Result {
+async fn unlimited_client_is_decided_without_a_call() -> Result {
     let three = Three::start()?;
     let backend = three.cluster.builder().connect().await?;
     let (hits, secret) = (three.hits()?, Key::secret("sk_live"));
@@ -128,8 +128,9 @@ async fn whoever_is_unlimited_is_asked_about_nowhere() -> Result {
     Ok(())
 }
 
-/// The caller goes away while the second of three servers hangs. If that server comes back before the deadline of its call, all
-/// three are charged. If it comes back later, the first has its charge back and the third is not asked; the second may run late.
+/// Cancels the caller while the second of three servers hangs. If the server recovers within the deadline, all three
+/// are charged. If it recovers later, the first charge is refunded and the third server is not called; the second call
+/// may run late.
 #[tokio::test]
 async fn cancelled_decision_over_several_slots_leaves_no_part_of_it_charged() -> Result {
     let three = Three::start()?;
@@ -141,7 +142,7 @@ async fn cancelled_decision_over_several_slots_leaves_no_part_of_it_charged() ->
         assert!(timeout(DEADLINE / 10, backend.decide(&hits)).await.is_err(), "a server that hangs answered");
         sleep(hangs_for).await;
         three.cluster.node(1)?.go_on()?;
-        // Until all that goes on by itself is over.
+        // Until the background work has finished.
         sleep(2 * DEADLINE).await;
         charged.push(three.charged().await?);
     }
@@ -153,7 +154,7 @@ async fn cancelled_decision_over_several_slots_leaves_no_part_of_it_charged() ->
     Ok(())
 }
 
-/// `NotRun` allows a retry, which would give back twice what was given back in another slot.
+/// `NotRun` allows a retry, which would refund the charge in another slot twice.
 #[tokio::test]
 async fn refund_over_several_slots_is_not_run_only_if_no_part_ran() -> Result {
     let mut three = Three::start()?;
@@ -173,7 +174,7 @@ async fn refund_over_several_slots_is_not_run_only_if_no_part_ran() -> Result {
     Ok(())
 }
 
-/// The strategy of the second client panics, whose entries are in another slot than the first one's.
+/// The strategy of the second client panics. Its entries are in another slot than those of the first.
 #[tokio::test]
 async fn custom_strategy_that_panics_leaves_no_other_slot_charged() -> Result {
     let three = Three::start()?;
@@ -183,7 +184,7 @@ async fn custom_strategy_that_panics_leaves_no_other_slot_charged() -> Result {
     let mut hits = three.hits()?;
     hits.iter_mut().skip(1).for_each(|hit| hit.limit = limit(hit.limit.uid(), &fragile));
     let decision = AssertUnwindSafe(backend.decide(&hits).into_future()).catch_unwind().await;
-    assert!(decision.is_err(), "it did not panic");
+    assert!(decision.is_err(), "the decision did not panic");
     assert_eq!(three.charged().await?, [0, 0, 0]);
     Ok(())
 }

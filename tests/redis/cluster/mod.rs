@@ -1,4 +1,4 @@
-//! Limits on a cluster: everybody's own answer, from whoever has it at the moment.
+//! Limits on a cluster: each client gets its own answer from the server that has its slot at the time.
 
 mod apart;
 mod moving;
@@ -12,7 +12,7 @@ use traffik_redis::RedisBackend;
 pub(crate) use self::nodes::Cluster;
 use crate::{Client, Result};
 
-/// The client of a number, with a rate that is no other's, so that an answer to somebody else shows.
+/// Returns a client with a unique rate, so that an answer about another client is noticed.
 fn client(number: u64) -> Result<Client> {
     Ok(Client { key: Key::from(number), strategy: FixedWindow.into(), rate: format!("{}/30d", rate(number)).parse()? })
 }
@@ -21,20 +21,20 @@ fn rate(number: u64) -> u64 {
     100_000 + number
 }
 
-/// How much a client was charged so far, by an answer that has to be his own.
+/// Returns the charge of a client so far, and checks that the answer is about that client.
 fn used(number: u64, outcome: &Outcome) -> Result<u64> {
     let past = outcome.past.as_ref().ok_or("nothing is stored")?;
-    assert_eq!(past.rate.limit(), rate(number), "client {number} was told of somebody else");
+    assert_eq!(past.rate.limit(), rate(number), "client {number} got the answer of another client");
     let [_, used] = past.state.words();
     Ok(used)
 }
 
-/// The key that a client's entry is kept under.
+/// Returns the key of a client's entry.
 fn key(number: u64) -> String {
     format!("{{test:redis|number={number}}}|limit|fixed-window")
 }
 
-/// Some clients whose entries begin at a primary.
+/// Returns some clients whose entries start on a primary.
 fn clients_of(cluster: &Cluster, primary: usize, count: usize) -> Result<Vec<u64>> {
     let mut clients = Vec::new();
     for number in 0.. {
@@ -48,7 +48,7 @@ fn clients_of(cluster: &Cluster, primary: usize, count: usize) -> Result<Vec<u64
     Ok(clients)
 }
 
-/// Charges a client once, and checks that the answer is his own.
+/// Charges a client once, and checks that the answer is about that client.
 async fn charge(backend: &RedisBackend, number: u64) -> Result<u64> {
     let outcome = client(number)?.decide(backend, 1).await?;
     assert!(outcome.admitted);

@@ -1,4 +1,4 @@
-//! Slots that move while everybody goes on.
+//! Slots that move during calls.
 
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use super::{Cluster, charge, clients_of, key};
 use crate::Result;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_notices() -> Result {
+async fn moving_slots_lose_no_charge() -> Result {
     let cluster = Cluster::start()?;
     let clients = clients_of(&cluster, 0, 6)?;
     let slots = clients.iter().map(|number| cluster.slot(&key(*number))).collect::<Result<Vec<_>>>()?;
@@ -21,14 +21,14 @@ async fn nobody_notices() -> Result {
     let (over, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
 
     let mut tasks = JoinSet::new();
-    // Some clients whose slots move, and some beside them.
+    // Some clients whose slots move, and some whose slots stay.
     for number in clients.iter().copied().chain(1000..1006) {
         let (backend, over, calls) = (backend.clone(), Arc::clone(&over), Arc::clone(&calls));
         tasks.spawn(async move {
             let mut charged = 0;
             while !over.load(Ordering::Relaxed) {
                 charged += 1;
-                // Each call is charged once, and hears of its own client.
+                // Each call is charged once and gets the answer of its own client.
                 assert_eq!(charge(&backend, number).await?, charged);
                 calls.fetch_add(1, Ordering::Relaxed);
             }
@@ -53,10 +53,10 @@ async fn nobody_notices() -> Result {
     Ok(())
 }
 
-/// Some of a client's keys have moved and some have not: such a decision is an error for as long as that is so, and both of
-/// its limits are charged together all the same.
+/// Some keys of a client have moved and some have not. A decision about both is an error in that time, and never
+/// charges only one of its limits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tuple_stays_one_decision() -> Result {
+async fn tuple_in_a_moving_slot_is_charged_with_all_or_none() -> Result {
     let cluster = Cluster::start()?;
     let backend = cluster.builder().connect().await?;
     let (alice, strategy, rate) = (Key::from("alice"), AnyStrategy::default(), Rate::literal("100000/30d"));

@@ -1,4 +1,4 @@
-//! A cluster of a test's own: three primaries, each with a replica.
+//! A cluster for one test: three primaries, each with a replica.
 
 use std::{
     thread::sleep,
@@ -16,11 +16,11 @@ use crate::{
 
 const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
 
-/// How long a server may be silent until another takes its place, in ms. Less, and a busy machine looks like a dead server.
+/// The time in ms after which a silent server is replaced. A shorter time would take a busy machine for a dead server.
 const NODE_TIMEOUT: &str = "1000";
 
 pub(crate) struct Cluster {
-    /// Three that begin as primaries, and then their replicas in the same order.
+    /// The three initial primaries, then their replicas in the same order.
     nodes: Vec<Server>,
 }
 
@@ -37,7 +37,7 @@ impl Cluster {
                 &bus,
                 "--cluster-node-timeout",
                 NODE_TIMEOUT,
-                // Those that are there serve what is theirs.
+                // The remaining nodes serve their own slots.
                 "--cluster-require-full-coverage",
                 "no",
                 "--cluster-replica-validity-factor",
@@ -74,7 +74,7 @@ impl Cluster {
     fn hand_out_replicas(&self) -> Result {
         for (primary, replica) in self.nodes.iter().zip(self.nodes.iter().skip(3)) {
             let id = primary.raw()?.id()?;
-            // It may not have heard yet that this one is a primary with slots.
+            // The node may not know yet that this one is a primary with slots.
             let asked = Instant::now();
             while let Err(error) = replica.raw()?.call(&["CLUSTER", "REPLICATE", &id]) {
                 if asked.elapsed() > PLENTY {
@@ -104,13 +104,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// It names two of the servers.
+    /// The address names two of the servers.
     pub(crate) fn url(&self) -> String {
         let [one, other] = [2, 3].map(|number| self.nodes.get(number).map_or(0, Server::port));
         format!("redis-cluster://127.0.0.1:{one}?node=127.0.0.1:{other}")
     }
 
-    /// As a user who may do what limits take, and no more.
+    /// Returns a user with exactly the permissions that limits need.
     pub(crate) fn builder(&self) -> RedisBackendBuilder {
         RedisBackend::builder(self.url())
             .username("limits")
@@ -131,18 +131,18 @@ impl Cluster {
         self.nodes.get_mut(number).ok_or("no such server")?.kill()
     }
 
-    /// The slot of a key.
+    /// Returns the slot of a key.
     pub(crate) fn slot(&self, key: &str) -> Result<u16> {
         let slot = self.node(0)?.raw()?.call(&["CLUSTER", "KEYSLOT", key])?.integer();
         Ok(u16::try_from(slot.ok_or("no slot")?)?)
     }
 
-    /// Which of the first three a slot begins at.
+    /// Returns which of the three primaries a slot starts on.
     pub(crate) fn home(slot: u16) -> usize {
         usize::from(slot > 5460) + usize::from(slot > 10922)
     }
 
-    /// Moves a slot from one primary to another, key by key, as `redis-cli --cluster reshard` does.
+    /// Moves a slot from one primary to another, key by key, like `redis-cli --cluster reshard`.
     pub(crate) fn move_slot(&self, slot: u16, from: usize, to: usize) -> Result {
         let (mut source, mut target) = (self.node(from)?.raw()?, self.node(to)?.raw()?);
         let (source_id, target_id, slot) = (source.id()?, target.id()?, slot.to_string());
@@ -153,7 +153,7 @@ impl Cluster {
             let keys = source.call(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"])?;
             let Reply::List(keys) = keys else { return Err("no keys".into()) };
             let Some(key) = keys.first() else { break };
-            // In between, some keys are here and some are there.
+            // During the move, some keys are on either server.
             sleep(Duration::from_millis(20));
             source.call(&["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"])?;
         }
@@ -170,7 +170,7 @@ impl Raw {
         Ok(self.call(&["CLUSTER", "MYID"])?.text())
     }
 
-    /// A field of `INFO`, or of `CLUSTER INFO`.
+    /// Returns a field of `INFO` or of `CLUSTER INFO`.
     fn info(&mut self, kind: &str, field: &str) -> Result<String> {
         let info = if kind == "CLUSTER" { self.call(&["CLUSTER", "INFO"]) } else { self.call(&["INFO"]) }?.text();
         let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));

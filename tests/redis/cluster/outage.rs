@@ -1,4 +1,4 @@
-//! A primary that is killed, or hangs: its replica takes its place, and nobody else notices.
+//! A primary that is killed or hangs: its replica takes over, and other clients are not affected.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use traffik_redis::RedisBackend;
 use super::{Cluster, charge, client, clients_of};
 use crate::{Result, kept::kept};
 
-/// How long until another has the slots: the cluster's own timeout, the votes, and a busy machine.
+/// The time until a replica has the slots: the cluster's own timeout, the votes, and slack for a busy machine.
 const FAILOVER: Duration = Duration::from_secs(15);
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
-/// What a busy machine may add to it.
+/// Slack for a busy machine.
 const SLACK: Duration = Duration::from_millis(800);
 
 struct Trial {
@@ -33,12 +33,12 @@ impl Trial {
         for &number in others.iter().chain([&victim]) {
             charge(&backend, number).await?;
         }
-        // What a replica has not got is lost; that is not what is tried here.
+        // Charges that did not reach the replica are lost. This test is not about them.
         cluster.node(0)?.raw()?.call(&["WAIT", "1", "5000"])?;
         Ok(Self { cluster, backend, victim, others })
     }
 
-    /// Everybody goes on until the victim is served again: how often he was not.
+    /// Keeps charging all clients until the victim is served again, and returns how often it was not.
     async fn until_served(&self) -> Result<u32> {
         let (began, mut errors, mut charged) = (Instant::now(), 0, 1);
         loop {
@@ -46,7 +46,7 @@ impl Trial {
             let outcome = client(self.victim)?.decide(&self.backend, 1).await;
             assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
             if let Ok(outcome) = outcome {
-                // What was charged before is still so.
+                // Earlier charges are still stored.
                 assert!(super::used(self.victim, &outcome)? >= 2);
                 return Ok(errors);
             }
@@ -57,14 +57,14 @@ impl Trial {
                 assert_eq!(charge(&self.backend, number).await?, charged);
                 assert!(asked.elapsed() < DEADLINE + SLACK, "{:?}", asked.elapsed());
             }
-            assert!(began.elapsed() < FAILOVER, "nobody took its place");
+            assert!(began.elapsed() < FAILOVER, "no replica took over");
             sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
 #[tokio::test]
-async fn killed() -> Result {
+async fn killed_primary_is_replaced_by_its_replica() -> Result {
     let mut trial = Trial::begin().await?;
     trial.cluster.kill(0)?;
     let errors = trial.until_served().await?;
@@ -73,10 +73,10 @@ async fn killed() -> Result {
 }
 
 #[tokio::test]
-async fn hung() -> Result {
+async fn hanging_primary_is_replaced_by_its_replica() -> Result {
     let trial = Trial::begin().await?;
     trial.cluster.node(0)?.hang()?;
-    // Calls that nothing polls again hold up nobody.
+    // Calls that are never polled again do not block others.
     let kept = kept(40, || {
         let (backend, victim) = (trial.backend.clone(), trial.victim);
         Box::pin(async move { client(victim).map_err(BackendError::unavailable)?.decide(&backend, 0).await.map(drop) })
@@ -88,7 +88,7 @@ async fn hung() -> Result {
 
     assert!(trial.backend.stats().given_up > 0);
 
-    // Back again, it is a replica, and its clients stay where they are.
+    // The server returns as a replica, and its clients stay on the new primary.
     trial.cluster.node(0)?.go_on()?;
     let began = Instant::now();
     let mut used = charge(&trial.backend, trial.victim).await?;

@@ -13,7 +13,7 @@ use super::{Cluster, charge, client, key};
 use crate::{Client, Result, builder};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_life() -> Result {
+async fn operations_on_a_cluster_all_work() -> Result {
     let cluster = Cluster::start()?;
     let backend = cluster.builder().connect().await?;
     alone(&cluster).await?;
@@ -31,7 +31,7 @@ async fn a_whole_life() -> Result {
     Ok(())
 }
 
-/// One of its servers by itself will not do, wherever the keys are.
+/// Checks that a single node of a cluster is rejected as a plain server.
 async fn alone(cluster: &Cluster) -> Result {
     let mut refused = 0;
     for primary in cluster.primaries() {
@@ -40,7 +40,7 @@ async fn alone(cluster: &Cluster) -> Result {
             refused += 1;
         }
     }
-    // What is tried when connecting is kept by one or two of them.
+    // One node owns the slots of the keys that are tried while connecting, and is accepted.
     assert!(refused >= 2);
     Ok(())
 }
@@ -86,7 +86,7 @@ async fn stacked(backend: &RedisBackend) -> Result {
     Ok(())
 }
 
-/// Never more, from several connections at once.
+/// Several concurrent connections never exceed the limit.
 async fn exact(cluster: &Cluster, one: &RedisBackend) -> Result {
     let other = cluster.builder().connect().await?;
     let mut tasks = JoinSet::new();
@@ -113,7 +113,7 @@ async fn exact(cluster: &Cluster, one: &RedisBackend) -> Result {
     Ok(())
 }
 
-/// A decision about several clients, who are wherever they are: what is charged is given back if the last refuses.
+/// A decision about several clients on any servers: their charges are refunded if the last one refuses.
 async fn apart(backend: &RedisBackend) -> Result {
     let clients = ["dave", "erin", "frank"].map(|name| Client::new(name, FixedWindow, "100/30d"));
     let clients = clients.into_iter().collect::<Result<Vec<_>>>()?;
@@ -126,7 +126,7 @@ async fn apart(backend: &RedisBackend) -> Result {
         backend.reset(&[client.hit(1)]).await?;
         assert!(client.decide(backend, 1).await?.admitted);
     }
-    // Each has 99 left, whoever it was that refused.
+    // Each client has 99 left, whichever client refused.
     for client in &clients {
         assert!(client.decide(backend, 99).await?.admitted);
         assert!(!client.decide(backend, 1).await?.admitted);

@@ -13,7 +13,7 @@ use traffik_redis::{
 
 use crate::{Client, PLENTY, Result, log::Log, server::Server};
 
-/// Five fit, wherever they were admitted.
+/// Checks that five fit together on all backends.
 async fn admits(builder: RedisBackendBuilder, how_many: u64) -> Result {
     let backend = builder.namespace("test:redis").command_timeout(PLENTY).connect().await?;
     let alice = Client::new("alice", FixedWindow, "5/30d")?;
@@ -31,7 +31,7 @@ fn limits(server: &Server, database: &str) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn a_database_and_a_valkey() -> Result {
+async fn address_with_a_database_or_of_valkey_connects() -> Result {
     let server = Server::start()?;
     let port = server.port();
     admits(RedisBackend::builder(format!("redis://127.0.0.1:{port}/3")), 5).await?;
@@ -42,7 +42,7 @@ async fn a_database_and_a_valkey() -> Result {
 }
 
 #[tokio::test]
-async fn a_unix_socket() -> Result {
+async fn address_of_a_unix_socket_connects() -> Result {
     let server = Server::start_with(&["--unixsocket", "FOLDER/redis.sock"])?;
     let path = server.folder().join("redis.sock");
     admits(RedisBackend::builder(format!("unix://{}", path.display())), 2).await?;
@@ -53,7 +53,7 @@ async fn a_unix_socket() -> Result {
 }
 
 #[tokio::test]
-async fn a_user_and_a_password() -> Result {
+async fn address_with_user_and_password_connects() -> Result {
     let server =
         Server::start_with(&["--requirepass", "hunter2", "--user", "traffik", "on", ">pass@word", "~*", "+@all"])?;
     let at = format!("127.0.0.1:{}", server.port());
@@ -64,7 +64,7 @@ async fn a_user_and_a_password() -> Result {
 }
 
 #[tokio::test]
-async fn several_connections_are_one_limit() -> Result {
+async fn several_connections_share_one_limit() -> Result {
     let server = Server::start()?;
     let backend = crate::builder(&server).pool_size(3).connect().await?;
     let alice = Client::new("alice", FixedWindow, "5/30d")?;
@@ -79,21 +79,21 @@ async fn several_connections_are_one_limit() -> Result {
 }
 
 #[tokio::test]
-async fn a_configuration_of_freds() -> Result {
+async fn fred_configuration_connects() -> Result {
     let server = Server::start_with(&["--requirepass", "hunter2"])?;
     let mut config = Config { server: ServerConfig::new_centralized("127.0.0.1", server.port()), ..Config::default() };
     admits(RedisBackend::from_config(config.clone()).password("hunter2"), 1).await?;
     config.password = Some("hunter2".to_owned());
     config.database = Some(1);
     admits(RedisBackend::from_config(config.clone()), 1).await?;
-    // It is asked and answers in another form, and means the same.
+    // This connection uses RESP3, with the same results.
     config.version = RespVersion::RESP3;
     admits(RedisBackend::from_config(config), 4).await
 }
 
-/// A client that is shared with the app is used as it is, and stays as it is.
+/// A client that is shared with the app is used unchanged.
 #[tokio::test]
-async fn a_client_of_freds() -> Result {
+async fn shared_fred_client_connects() -> Result {
     let server = Server::start()?;
     let (log, _guard) = Log::begin();
     let connect = async |attempts| {

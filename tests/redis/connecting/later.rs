@@ -1,4 +1,4 @@
-//! Servers that are not there yet when the app starts.
+//! Servers that are not running yet when the app starts.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn alice() -> Result<Client> {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
+async fn server_started_after_the_app_is_connected() -> Result {
     let mut server = Server::not_started::<&str>(&[])?;
     let (log, _guard) = Log::begin();
     let backend = builder(&server).connect_lazy()?;
@@ -29,14 +29,14 @@ async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
         let error = alice()?.decide(&backend, 1).await.err().ok_or("nothing answered")?;
         assert!(error.to_string().contains("refused"), "{error}");
     }
-    // Nobody waits for his deadline, which is far away.
+    // The call fails before its deadline, which is far away.
     assert!(asked.elapsed() < PLENTY / 4, "{:?}", asked.elapsed());
     assert_eq!(log.text().matches("no connection to Redis").count(), 1, "{}", log.text());
 
     server.start_again()?;
     let back = Instant::now();
     while alice()?.decide(&backend, 1).await.is_err() {
-        assert!(back.elapsed() < Duration::from_secs(5), "it is not joined");
+        assert!(back.elapsed() < Duration::from_secs(5), "the backend did not connect");
         sleep(Duration::from_millis(5)).await;
     }
     assert!(log.text().contains("connected to Redis again") && !log.text().contains("ERROR"), "{}", log.text());
@@ -44,7 +44,7 @@ async fn a_server_that_comes_up_after_the_app_is_joined() -> Result {
 }
 
 #[tokio::test]
-async fn a_cluster_that_comes_up_after_the_app_is_joined() -> Result {
+async fn cluster_started_after_the_app_is_connected() -> Result {
     let bus = free_port()?.to_string();
     let mut server = Server::not_started(&["--cluster-enabled", "yes", "--cluster-port", &bus])?;
     let (log, _guard) = Log::begin();
@@ -57,16 +57,16 @@ async fn a_cluster_that_comes_up_after_the_app_is_joined() -> Result {
     server.raw()?.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
     let back = Instant::now();
     while alice()?.decide(&backend, 1).await.is_err() {
-        assert!(back.elapsed() < Duration::from_secs(10), "it is not joined");
+        assert!(back.elapsed() < Duration::from_secs(10), "the backend did not connect");
         sleep(Duration::from_millis(5)).await;
     }
     assert!(!log.text().contains("ERROR"), "{}", log.text());
     Ok(())
 }
 
-/// The first requests after a start are none that fail.
+/// The first requests after a start do not fail.
 #[tokio::test]
-async fn a_server_that_is_there_is_waited_for() -> Result {
+async fn lazy_connection_waits_for_a_running_server() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect_lazy()?;
     assert!(alice()?.decide(&backend, 1).await?.admitted);
@@ -74,7 +74,7 @@ async fn a_server_that_is_there_is_waited_for() -> Result {
 }
 
 #[tokio::test]
-async fn what_connecting_would_have_refused_is_logged_once() -> Result {
+async fn unsuitable_server_of_a_lazy_connection_is_logged_once() -> Result {
     let primary = Server::start()?;
     let replica = Server::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])?;
     let (log, _guard) = Log::begin();
@@ -91,7 +91,7 @@ async fn what_connecting_would_have_refused_is_logged_once() -> Result {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_an_error_at_once() -> Result {
+async fn wrong_configuration_fails_without_connecting() -> Result {
     let lazy = |address: &str| RedisBackend::builder(address).namespace("test:redis").connect_lazy();
     assert!(matches!(lazy("http://localhost"), Err(Error::Address(_))));
     assert!(matches!(RedisBackend::builder("redis://localhost").connect_lazy(), Err(Error::NoNamespace)));
@@ -99,7 +99,7 @@ async fn a_wrong_configuration_is_an_error_at_once() -> Result {
 }
 
 #[tokio::test]
-async fn one_that_was_never_there_is_closed_all_the_same() -> Result {
+async fn backend_without_a_server_can_be_closed() -> Result {
     let server = Server::not_started::<&str>(&[])?;
     let backend = builder(&server).connect_lazy()?;
     backend.close().await?;
@@ -107,15 +107,15 @@ async fn one_that_was_never_there_is_closed_all_the_same() -> Result {
     Ok(())
 }
 
-/// The attempt that is under way when nobody wants it any more is not carried through.
+/// Dropping the backend stops a connection attempt in progress.
 #[tokio::test]
-async fn one_that_is_dropped_while_it_connects_leaves_no_connection() -> Result {
+async fn backend_dropped_while_connecting_leaves_no_connection() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
     for _ in 0..5 {
         server.hang()?;
         let backend = builder(&server).connect_lazy()?;
-        // So that it waits for the first answer.
+        // This makes it wait for the first answer.
         sleep(Duration::from_millis(50)).await;
         drop(backend);
         server.go_on()?;

@@ -1,4 +1,4 @@
-//! How a server is reached, what is said of one that will not do, and one that is not there yet.
+//! Connecting to servers: addresses, unsuitable servers, and servers that start later.
 
 mod addresses;
 mod later;

@@ -1,4 +1,4 @@
-//! A backend that outlives the runtime that it was connected in, as one of several tests that share it does.
+//! A backend that outlives the runtime in which it connected, as when several tests share it.
 
 use tokio::runtime::{Builder, Runtime};
 use traffik::strategy::FixedWindow;
@@ -13,7 +13,7 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Each of several runtimes, one after the other, has a decision made.
+/// Makes a decision in each of several consecutive runtimes.
 fn outlives(address: String) -> Result {
     let connect = RedisBackend::builder(address).namespace("test:redis").command_timeout(PLENTY).connect();
     let backend = runtime()?.block_on(connect)?;
@@ -28,13 +28,13 @@ fn outlives(address: String) -> Result {
 }
 
 #[test]
-fn a_server() -> Result {
+fn backend_of_a_server_outlives_its_runtime() -> Result {
     let server = Server::start()?;
     outlives(server.url())
 }
 
 #[test]
-fn a_cluster() -> Result {
+fn backend_of_a_cluster_outlives_its_runtime() -> Result {
     let bus = free_port()?.to_string();
     let server = Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus])?;
     let mut raw = server.raw()?;

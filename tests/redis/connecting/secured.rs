@@ -1,4 +1,4 @@
-//! TLS: whom one talks to, and what is said where that is not so.
+//! TLS: which servers are trusted, and the errors for others.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     server::{Folder, Server, free_port},
 };
 
-/// Somebody whose word is taken for who a server is, or is not.
+/// A certificate authority, trusted or not.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -31,7 +31,7 @@ impl Authority {
         self.0.der().clone()
     }
 
-    /// A server that it says is `name`, and where that speaks TLS.
+    /// Returns a server with a certificate for `name`, and its TLS address.
     fn start(&self, name: &str, arguments: &[&str]) -> Result<(Server, u16)> {
         let (folder, port, key) = (Folder::new()?, free_port()?, KeyPair::generate()?);
         let certificate = CertificateParams::new([name.to_owned()])?.signed_by(&key, &self.0)?;
@@ -54,12 +54,12 @@ impl Authority {
             "--tls-ca-cert-file",
             ca_file,
         ];
-        // It reads the files while it starts, and never again.
+        // The server reads the files at its start, and never again.
         Ok((Server::start_with(&[&tls[..], arguments].concat())?, port))
     }
 }
 
-/// A backend that takes the word of one authority.
+/// Returns a backend that trusts one authority.
 fn trusting(authority: &Authority, server: ServerConfig) -> Result<RedisBackendBuilder> {
     let mut authorities = RootCertStore::empty();
     authorities.add(authority.certificate())?;
@@ -90,13 +90,13 @@ async fn refused(builder: RedisBackendBuilder, words: &str) -> Result {
 }
 
 #[tokio::test]
-async fn a_server_is_who_its_authority_says() -> Result {
+async fn server_with_a_trusted_certificate_connects() -> Result {
     let (ours, other) = (Authority::new()?, Authority::new()?);
     let (server, port) = ours.start("127.0.0.1", &[])?;
     decides(&trusting(&ours, at(port))?.connect().await?).await?;
 
     refused(trusting(&other, at(port))?, "TLS handshake failed").await?;
-    // The system has never heard of it.
+    // The system does not know this authority.
     let address = |scheme: &str, port: u16| {
         RedisBackend::builder(format!("{scheme}://127.0.0.1:{port}")).namespace("test:redis").command_timeout(PLENTY)
     };
@@ -106,14 +106,14 @@ async fn a_server_is_who_its_authority_says() -> Result {
 }
 
 #[tokio::test]
-async fn a_certificate_is_for_one_name() -> Result {
+async fn certificate_for_another_name_is_rejected() -> Result {
     let ours = Authority::new()?;
     let (_server, port) = ours.start("redis.example", &[])?;
     refused(trusting(&ours, at(port))?, "TLS handshake failed").await
 }
 
 #[tokio::test]
-async fn a_cluster() -> Result {
+async fn cluster_over_tls_connects() -> Result {
     let (ours, other) = (Authority::new()?, Authority::new()?);
     let bus = free_port()?.to_string();
     let arguments = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"];

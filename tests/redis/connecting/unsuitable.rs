@@ -1,4 +1,4 @@
-//! What is said of servers that will not do.
+//! Errors for unsuitable servers.
 
 use std::{
     io::{Read, Write},
@@ -21,7 +21,7 @@ use crate::{
     server::Server,
 };
 
-/// Why it is not connected to.
+/// Returns the reason why the backend did not connect.
 async fn reason(address: impl Into<String>) -> Result<String> {
     let error = RedisBackend::builder(address).namespace("test:redis").connect().await.err();
     let error = error.ok_or("it was connected to")?.to_string();
@@ -29,7 +29,7 @@ async fn reason(address: impl Into<String>) -> Result<String> {
     Ok(error)
 }
 
-/// The address of something that says the same to everybody, and no more.
+/// Returns the address of a listener that sends the same text to each client.
 fn somebody_who_says(words: &'static [u8]) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("redis://{}", listener.local_addr()?);
@@ -43,7 +43,7 @@ fn somebody_who_says(words: &'static [u8]) -> Result<String> {
 }
 
 #[tokio::test]
-async fn passwords() -> Result {
+async fn missing_or_wrong_password_is_named_in_the_error() -> Result {
     let server = Server::start_with(&["--requirepass", "right"])?;
     let at = format!("127.0.0.1:{}", server.port());
     for (address, words) in [
@@ -58,7 +58,7 @@ async fn passwords() -> Result {
 }
 
 #[tokio::test]
-async fn what_is_no_redis() -> Result {
+async fn server_that_is_no_redis_is_an_error() -> Result {
     for words in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x03\x00\x02\x02\x28", b""] {
         let reason = reason(somebody_who_says(words)?).await?;
         assert!(reason.contains("check that a Redis server listens"), "{reason}");
@@ -70,7 +70,7 @@ async fn what_is_no_redis() -> Result {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_none() -> Result {
+async fn cluster_address_of_a_plain_server_is_an_error() -> Result {
     let server = Server::start_with(&["--requirepass", "right"])?;
     let cluster = format!("127.0.0.1:{}", server.port());
     let address = reason(format!("redis-cluster://:right@{cluster}")).await?;
@@ -90,7 +90,7 @@ async fn a_cluster_that_is_none() -> Result {
 }
 
 #[tokio::test]
-async fn a_replica() -> Result {
+async fn replica_is_an_error() -> Result {
     let primary = Server::start()?;
     let replica = Server::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])?;
     let reason = reason(replica.url()).await?;
@@ -99,7 +99,7 @@ async fn a_replica() -> Result {
 }
 
 #[tokio::test]
-async fn a_server_that_forgets_is_warned_of() -> Result {
+async fn server_that_evicts_keys_is_warned_of() -> Result {
     let server = Server::start()?;
     let (log, _guard) = Log::begin();
     builder(&server).connect().await?;
@@ -113,19 +113,19 @@ async fn a_server_that_forgets_is_warned_of() -> Result {
     Ok(())
 }
 
-/// A user who may do all of it but one thing, whom nothing is known of before.
+/// A user with all permissions but one. Nothing about it is cached.
 fn user_without(missing: &str, raw: &mut Raw) -> Result {
     let mut words = vec!["ACL".to_owned(), "SETUSER".to_owned(), "limits".to_owned()];
     words.extend(rules()?.into_iter().filter(|rule| rule != missing));
     raw.call(&["ACL", "DELUSER", "limits"])?;
     raw.call(&words)?;
-    // What other users loaded would be known.
+    // Programs that other users loaded would be cached.
     raw.call(&["SCRIPT", "FLUSH"])?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
+async fn user_with_the_documented_permissions_connects() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
     user_without("", &mut raw)?;
@@ -148,13 +148,13 @@ async fn a_user_who_may_do_what_the_documentation_says_and_no_more() -> Result {
     backend.clear().await?;
     assert_eq!(raw.keys()?, Vec::<String>::new());
     backend.close().await?;
-    // Nothing was refused all the while.
+    // The server refused no command in the whole test.
     assert_eq!(raw.call(&["ACL", "LOG"])?, Reply::List(Vec::new()));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_do_what_limits_take() -> Result {
+async fn user_without_a_required_permission_is_an_error() -> Result {
     let server = Server::start()?;
     let mut raw = server.raw()?;
     for missing in [

@@ -1,4 +1,4 @@
-//! Never more than the limit, from however many tasks, connections and processes, and beside programs in Lua.
+//! Checks that many tasks, connections and processes never exceed a custom limit, also together with Lua programs.
 
 use tests::limit;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use traffik_redis::RedisBackend;
 use super::{CoolDown, Leases};
 use crate::{Client, Result, builder, server::Server};
 
-/// How many of the calls of many tasks are admitted. All of them are answered.
+/// Returns how many calls of many concurrent tasks are admitted. All calls are answered.
 async fn hammer(backends: &[RedisBackend], strategy: &AnyStrategy, tasks: usize, calls: u64) -> Result<u64> {
     let mut running = JoinSet::new();
     for backend in backends.iter().cycle().take(tasks) {
@@ -36,9 +36,9 @@ async fn hammer(backends: &[RedisBackend], strategy: &AnyStrategy, tasks: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_on_several_connections() -> Result {
+async fn concurrent_tasks_on_several_connections_get_exactly_the_limit() -> Result {
     let server = Server::start()?;
-    // Each has turns of its own, and so is to the others as another process is.
+    // Each connection has its own turns, so they behave like separate processes.
     let backends =
         [builder(&server).connect().await?, builder(&server).connect().await?, builder(&server).connect().await?];
     for strategy in [AnyStrategy::custom(CoolDown), AnyStrategy::custom(Leases)] {
@@ -48,9 +48,9 @@ async fn tasks_on_several_connections() -> Result {
     Ok(())
 }
 
-/// One limit is charged by decisions in Lua and by decisions in Rust, where it stands beside one of a user's own.
+/// One limit is charged by decisions in Lua, and by decisions in Rust in which it is combined with a custom strategy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_programs_in_lua() -> Result {
+async fn limit_charged_by_lua_and_rust_is_exact() -> Result {
     let server = Server::start()?;
     let (one, other) = (builder(&server).connect().await?, builder(&server).connect().await?);
     let mut running = JoinSet::new();
@@ -79,7 +79,7 @@ async fn beside_programs_in_lua() -> Result {
         (alone, together) = (alone + more_alone, together + more_together);
     }
     assert_eq!(alone + together, 120);
-    // What was refused beside the limit that was full was not charged to the one that was not.
+    // The decisions refused by the full limit did not charge the other one.
     let (key, own) = (Key::from("alice"), AnyStrategy::custom(CoolDown));
     let hit = Hit::new(limit("wide", &own), &key, Rate::literal("1000/30d"), 0);
     let known = one.peek(&[hit]).await?.outcomes()[0].past.clone().ok_or("nothing stored")?;

@@ -1,4 +1,4 @@
-//! A strategy during whose decisions somebody else is faster.
+//! A strategy during whose decisions another client changes the state.
 
 use std::sync::{
     Arc,
@@ -14,7 +14,7 @@ use traffik::{
 use super::CoolDown;
 use crate::{raw::Raw, server::Server};
 
-/// `CoolDown`, for which what is stored changes while it decides: so many times, and each time to another charge.
+/// `CoolDown`, with a number of changes to the stored state during its decision, each to a different charge.
 #[derive(Clone, Debug)]
 pub(super) struct Meddler {
     pub(super) port: u16,
@@ -26,7 +26,7 @@ impl Meddler {
         Self { port: server.port(), times: Arc::new(AtomicU64::new(times)) }
     }
 
-    /// Writes what no decision expects, under the only key that there is or will be.
+    /// Writes an unexpected state under the only key in the database.
     fn meddle(&self) -> crate::Result {
         let before = self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |times| times.checked_sub(1));
         let Ok(times) = before else { return Ok(()) };
@@ -66,7 +66,7 @@ impl Strategy for Meddler {
 
     #[expect(clippy::panic, reason = "a test that does not meddle is wrong")]
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.meddle().unwrap_or_else(|error| panic!("the meddler is of no use: {error}"));
+        self.meddle().unwrap_or_else(|error| panic!("the meddler failed: {error}"));
         CoolDown.charge(past, rate, cost, now)
     }
 

@@ -1,4 +1,4 @@
-//! Strategies of a user's own: decided in Rust, and stored only if nobody was faster.
+//! Custom strategies: decided in Rust, and stored only if the state did not change in between.
 
 #[path = "../../it/strategies/own/cool_down.rs"]
 #[allow(dead_code, reason = "their models are for memory")]
@@ -17,7 +17,7 @@ use traffik::strategy::AnyStrategy;
 
 pub(crate) use self::{cool_down::CoolDown, leases::Leases, panics::Fragile, roll_over::RollOver};
 
-/// Each once, and what it is called.
+/// Returns each strategy once, with its name.
 fn strategies() -> Vec<AnyStrategy> {
     vec![AnyStrategy::custom(CoolDown), AnyStrategy::custom(Leases), AnyStrategy::custom(RollOver { saved: 0 })]
 }

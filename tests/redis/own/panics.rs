@@ -1,4 +1,4 @@
-//! A custom strategy that panics is no concern of the other clients in the same call.
+//! A custom strategy that panics does not affect other clients in the same call.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -23,13 +23,13 @@ use traffik_redis::RedisBackend;
 use super::Leases;
 use crate::{Result, builder, server::Server};
 
-/// `Leases` that panic on demand, whatever they are asked about what is stored.
+/// `Leases` that panic on demand, in any function that reads a stored state.
 #[derive(Debug)]
 pub(crate) struct Fragile(pub(crate) Arc<AtomicBool>);
 
 impl Fragile {
     fn inner(&self) -> Leases {
-        assert!(!self.0.load(Ordering::SeqCst), "it panics on purpose");
+        assert!(!self.0.load(Ordering::SeqCst), "this panic is intended");
         Leases
     }
 }
@@ -68,7 +68,7 @@ impl Strategy for Fragile {
     }
 }
 
-/// A client at its limit of one.
+/// Returns a client at its limit of one.
 struct Holder {
     key: Key,
     strategy: AnyStrategy,
@@ -85,7 +85,7 @@ impl Holder {
     }
 }
 
-/// Three clients, of which the second has the strategy that panics.
+/// Three clients. The second has the strategy that panics.
 struct Three {
     backend: RedisBackend,
     holders: [Holder; 3],
@@ -117,7 +117,7 @@ impl Three {
         self.holders.each_ref().map(Holder::charge)
     }
 
-    /// Whether each has room.
+    /// Returns whether each client has room.
     async fn has_room(&self) -> Result<[bool; 3]> {
         let decision = self.backend.peek(&self.hits()).await?;
         let admitted: Vec<_> = decision.outcomes().iter().map(|outcome| outcome.admitted).collect();
@@ -126,7 +126,7 @@ impl Three {
 }
 
 #[tokio::test]
-async fn refund_at_which_a_strategy_panics_gives_back_the_rest() -> Result {
+async fn refund_with_a_panicking_strategy_refunds_the_rest() -> Result {
     let three = Three::start().await?;
     let charges = three.charges();
     three.panics.store(true, Ordering::SeqCst);
@@ -137,7 +137,7 @@ async fn refund_at_which_a_strategy_panics_gives_back_the_rest() -> Result {
 }
 
 #[tokio::test]
-async fn renewal_at_which_a_strategy_panics_renews_the_rest() -> Result {
+async fn renewal_with_a_panicking_strategy_renews_the_rest() -> Result {
     let three = Three::start().await?;
     let charges = three.charges();
     three.panics.store(true, Ordering::SeqCst);
@@ -150,14 +150,14 @@ async fn renewal_at_which_a_strategy_panics_renews_the_rest() -> Result {
 }
 
 #[tokio::test]
-async fn decision_at_which_a_strategy_panics_resumes_in_its_caller_and_charges_nothing() -> Result {
+async fn decision_with_a_panicking_strategy_panics_in_its_caller_and_charges_nothing() -> Result {
     let three = Three::start().await?;
     three.panics.store(true, Ordering::SeqCst);
     let [bob, eve, _] = three.hits();
     let decision = AssertUnwindSafe(three.backend.decide(&[bob, eve]).into_future()).catch_unwind().await;
-    assert!(decision.is_err(), "it did not panic");
+    assert!(decision.is_err(), "the decision did not panic");
     three.panics.store(false, Ordering::SeqCst);
-    // The turn of the client is free.
+    // The turn of the client is free again.
     assert!(!three.backend.decide(&[bob, eve]).await?.is_admitted());
     Ok(())
 }

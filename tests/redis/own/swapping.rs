@@ -1,4 +1,4 @@
-//! How many calls a decision takes, what they write, and what happens when somebody else was faster.
+//! The calls of a decision by a custom strategy, their writes, and retries after a concurrent change.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -21,7 +21,7 @@ fn run(commands: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn an_admission_is_two_calls_and_a_refusal_is_one_that_writes_nothing() -> Result {
+async fn admission_is_two_calls_and_refusal_is_one_without_a_write() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut raw = server.raw()?;
@@ -44,7 +44,7 @@ async fn an_admission_is_two_calls_and_a_refusal_is_one_that_writes_nothing() ->
 }
 
 #[tokio::test]
-async fn every_key_expires_with_its_state() -> Result {
+async fn key_expires_with_its_state() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let mut raw = server.raw()?;
@@ -64,7 +64,7 @@ async fn every_key_expires_with_its_state() -> Result {
 }
 
 #[tokio::test]
-async fn whoever_was_faster_is_seen() -> Result {
+async fn concurrent_charge_is_included_in_the_decision() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let meddler = Meddler::new(&server, 7);
@@ -72,13 +72,13 @@ async fn whoever_was_faster_is_seen() -> Result {
     let outcome = client.decide(&backend, 3).await?;
     assert!(outcome.admitted);
     assert_eq!(meddler.times.load(Ordering::SeqCst), 0);
-    // What the last of them wrote, and these three.
+    // The last concurrent charge, and these three.
     assert_eq!(outcome.past.map(|past| past.state.words()[0]), Some(3 + 1));
     Ok(())
 }
 
 #[tokio::test]
-async fn where_somebody_always_is_it_ends_in_an_error_and_nothing_is_charged() -> Result {
+async fn endless_concurrent_changes_end_in_an_error_without_a_charge() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let client = Client::new("alice", AnyStrategy::custom(Meddler::new(&server, 1_000_000)), "5/min")?;
@@ -91,7 +91,7 @@ async fn where_somebody_always_is_it_ends_in_an_error_and_nothing_is_charged() -
 }
 
 #[tokio::test]
-async fn all_attempts_together_take_no_longer_than_a_call_may() -> Result {
+async fn attempts_of_a_decision_end_at_the_deadline_of_a_call() -> Result {
     let server = Server::start()?;
     let deadline = Duration::from_millis(100);
     let backend = builder(&server).command_timeout(deadline).connect().await?;
@@ -103,7 +103,7 @@ async fn all_attempts_together_take_no_longer_than_a_call_may() -> Result {
         waiting.spawn(async move { client.decide(&backend, 1).await });
     }
     while let Some(answer) = waiting.join_next().await {
-        // Those that waited for their turn were not sent.
+        // Decisions that waited for their turn were not sent.
         assert!(matches!(answer?, Err(BackendError::Timeout(_) | BackendError::NotRun(_))));
     }
     assert!(asked.elapsed() < Duration::from_millis(1000), "{:?}", asked.elapsed());
@@ -111,7 +111,7 @@ async fn all_attempts_together_take_no_longer_than_a_call_may() -> Result {
 }
 
 #[tokio::test]
-async fn a_clock_that_went_back_moves_what_is_stored_even_on_a_refusal() -> Result {
+async fn refusal_after_the_clock_went_back_writes_the_state() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::at(Timestamp::from_micros(1_760_000_000_000_000));
     let backend = builder(&server).connect().await?.by_hand(clock.clone());
@@ -131,7 +131,7 @@ async fn a_clock_that_went_back_moves_what_is_stored_even_on_a_refusal() -> Resu
 }
 
 #[tokio::test]
-async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result {
+async fn custom_strategy_in_a_tuple_is_charged_with_all_or_none() -> Result {
     let server = Server::start()?;
     let backend = builder(&server).connect().await?;
     let (key, rate) = (Key::from("alice"), Rate::literal("5/30d"));
@@ -146,7 +146,7 @@ async fn beside_built_in_ones_in_a_tuple_all_are_charged_or_none_is() -> Result 
         let told = backend.decide(&hits).await?;
         let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
         assert_eq!(admitted, (0..hits.len()).map(|place| place != dear).collect::<Vec<_>>());
-        // Those with a twin say the same when they are asked alone, which Lua answers.
+        // Strategies with a Lua program give the same answers alone, decided in Lua.
         for hit in &hits {
             let outcome = backend.peek(&[*hit]).await?.outcomes()[0].clone();
             assert_eq!(LimitStatus::new(hit.limit.strategy(), rate, &outcome).remaining(), 3, "{hit:?}");

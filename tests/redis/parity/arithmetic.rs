@@ -1,11 +1,11 @@
-//! `exact.lua` alone, against integers of 128 bits.
+//! Compares `exact.lua` alone with 128-bit integers.
 
 use super::random::Random;
 use crate::{Result, raw::Reply, server::Server};
 
 const EXACT: &str = include_str!("../../../traffik-redis/src/scripts/exact.lua");
 
-/// Works out as many as it is given, since a call takes longer than all of its sums.
+/// Computes many operations per call, since a call takes longer than all of them.
 const SUMS: &str = "
 local answers = {}
 for i = 1, #ARGV, 5 do
@@ -35,7 +35,7 @@ fn products_and_quotients_keep_every_digit() -> Result {
     Ok(())
 }
 
-/// Numbers of any size within the bounds, with both products close to each other as often as not.
+/// Random numbers of any size within the bounds. Half of the pairs have close products.
 fn sum(random: &mut Random) -> [u64; 5] {
     let (a, b) = (random.of_any_size((1 << 52) - 1), random.of_any_size((1 << 47) - 1));
     let rest = random.of_any_size(1 << 47) - 1;
@@ -51,6 +51,6 @@ fn expected(&[a, b, rest, c, d]: &[u64; 5]) -> String {
     let [a, b, rest, c, d] = [a, b, rest, c, d].map(u128::from);
     let (quotient, remainder) = (a * b / d, a * b % d);
     let is_at_most = a * b + rest <= c * d;
-    // Beyond 2^52 it is given up, and never a number that could be taken for one below.
+    // Above 2^52 the program gives up, and never returns a number that could be taken for a smaller one.
     if quotient < 1 << 52 { format!("{quotient} {remainder} {is_at_most}") } else { format!("inf 0 {is_at_most}") }
 }

@@ -1,4 +1,5 @@
-//! The sliding window counter where one side of its comparison is only 1 above the other, and both have up to 26 digits: random
+//! The sliding window counter where one side of its comparison exceeds the other by only 1, with numbers of up to 26
+//! digits. Random traces seldom reach this case.
 //! traces seldom come there.
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use traffik::{
 use super::{random::Random, reference::Reference};
 use crate::{Result, builder, server::Server};
 
-/// A window's length, what was used in the previous one, how much of that is still inside, and the room that this leaves:
+/// A window length, the charge of the previous window, how much of it still counts, and the room that this leaves:
 /// `previous × inside = room × length ± 1`.
 struct Brink {
     length: u64,
@@ -41,7 +42,7 @@ impl Brink {
     }
 }
 
-/// The number by which `number` is 1 modulo `modulus`, if there is one.
+/// Returns the inverse of `number` modulo `modulus`, if there is one.
 fn inverse(number: u64, modulus: u64) -> Option<u64> {
     let modulus = i128::from(modulus);
     let (mut rest, mut next_rest) = (modulus, i128::from(number));
@@ -55,7 +56,7 @@ fn inverse(number: u64, modulus: u64) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn sliding_window_counter_at_the_brink() -> Result {
+async fn sliding_window_counter_at_its_boundary_equals_the_reference() -> Result {
     let server = Server::start()?;
     let clock = ManualClock::new();
     let redis = builder(&server).connect().await?.by_hand(clock.clone());
@@ -76,7 +77,7 @@ async fn sliding_window_counter_at_the_brink() -> Result {
         clock.set(now);
         for cost in [1, 0, 2].map(|more| (rate.limit() - room + more).saturating_sub(1)) {
             let (expected, found) = (reference.peek(&[hit(cost)], now), redis.peek(&[hit(cost)]).await?);
-            assert_eq!(found.outcomes(), expected, "{cost} beside {previous} of {rate}");
+            assert_eq!(found.outcomes(), expected, "{cost} with {previous} of {rate}");
             *(if found.is_admitted() { &mut admitted } else { &mut refused }) += 1;
         }
     }

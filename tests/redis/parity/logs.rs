@@ -1,4 +1,4 @@
-//! Logs, short and long: what is told of them, and what later decisions make of what was stored.
+//! Logs, short and long: their answers, and later decisions about the stored state.
 
 use traffik::strategy::{FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, Strategy};
 
@@ -6,13 +6,13 @@ use super::{Choose, follow, size};
 use crate::{Result, own::Leases};
 
 #[tokio::test]
-async fn sliding_window_log() -> Result {
+async fn sliding_window_log_equals_the_reference() -> Result {
     follow("sliding window log", |_, _| SlidingWindowLog.into()).await
 }
 
-/// The program that knows all strategies, and beside those of a user's own the form that is read and written in Rust.
+/// The program with all strategies, and with custom ones the form that is read and written in Rust.
 #[tokio::test]
-async fn logs_beside_others() -> Result {
+async fn logs_with_other_strategies_equal_the_reference() -> Result {
     let any: Choose = |rate, random| {
         let log = SlidingWindowLog.check(rate).is_ok();
         match random.upto(5) {
@@ -24,5 +24,5 @@ async fn logs_beside_others() -> Result {
             _ => FixedWindow.into(),
         }
     };
-    follow("logs beside others", any).await
+    follow("logs with others", any).await
 }

@@ -1,4 +1,5 @@
-//! One client's log of hundreds and thousands of charges, which is read in pages, grows at its end and is trimmed now and then.
+//! One client's log of hundreds and thousands of charges, which is read in pages, grows at its end and is sometimes
+//! trimmed.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ struct LongLog {
     seed: u64,
     key: Key,
     strategy: AnyStrategy,
-    /// The rate as a rule, and one that is used now and then.
+    /// The usual rate, and one that is used sometimes.
     rates: [Rate; 2],
     random: Random,
     clock: ManualClock,
@@ -36,7 +37,7 @@ struct LongLog {
     redis: RedisBackend,
     charged: Vec<(Rate, u64, Timestamp)>,
     remaining: u64,
-    /// Waits that end where something changes.
+    /// Waits that end at a change of the state.
     turns: Vec<u64>,
 }
 
@@ -71,7 +72,7 @@ impl LongLog {
         })
     }
 
-    /// How many decisions were made, and how many of them admitted.
+    /// The number of decisions, and of those admitted.
     async fn follow(mut self) -> Result<(u64, u64)> {
         let mut admitted = 0;
         for step in 0..STEPS {
@@ -87,7 +88,7 @@ impl LongLog {
         Ok((STEPS, admitted))
     }
 
-    /// As a rule by about as much as makes room for one charge, so that the log stays long.
+    /// Usually advances by about the time that frees room for one charge, so that the log stays long.
     fn move_on(&mut self) {
         let [rate, _] = self.rates;
         let (now, interval) = (self.clock.now().as_micros(), 2 * rate.period_micros() / rate.limit());
@@ -146,7 +147,7 @@ impl LongLog {
         Ok(found.is_admitted())
     }
 
-    /// The places of some charges, of the last few as a rule, or of any.
+    /// Returns indexes of some charges, usually of the last few.
     fn some_charges(&mut self) -> Result<Vec<usize>> {
         let most = if self.random.upto(2) == 0 { self.rates[0].limit() } else { 5 };
         let mut places = Vec::new();
@@ -157,8 +158,8 @@ impl LongLog {
         Ok(places)
     }
 
-    /// In any order, and at times the same one twice.
-    async fn settle(&mut self, step: u64) -> Result {
+    /// In any order, sometimes with the same charge twice.
+    async fn refund(&mut self, step: u64) -> Result {
         let places = self.some_charges()?;
         let actuals: Vec<_> = places.iter().map(|_| self.random.pick(&[0, 0, 1, 2, 5, 20, 65_530], 0)).collect();
         let mut reference = std::mem::take(&mut self.reference);
@@ -201,7 +202,7 @@ impl LongLog {
 }
 
 #[tokio::test]
-async fn long_logs() -> Result {
+async fn long_logs_equal_the_reference() -> Result {
     let server = Server::start()?;
     let redis = builder(&server).connect().await?;
     let traces = if std::env::var_os("TRAFFIK_LONG").is_some() { 1200 } else { 24 };
@@ -221,7 +222,7 @@ async fn long_logs() -> Result {
     println!("long logs: {steps} decisions, {admitted} of them admitted");
     assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     assert!(admitted > steps / 4 && admitted < steps);
-    // Many of these were too long to be written whole, and some were trimmed.
+    // Many of these logs were too long to be written whole, and some were trimmed.
     let run = server.raw()?.commands_run()?;
     let calls = |name: &str| run.iter().find(|(command, _)| command == name).map_or(0, |&(_, calls)| calls);
     assert!(calls("setrange") > steps / 4 && calls("set") > steps / 100, "{run:?}");

@@ -1,4 +1,4 @@
-//! Redis beside the memory backend itself: the same calls of both, by the same clock.
+//! Compares Redis with the memory backend: the same calls to both, on the same clock.
 
 use tests::{limit, refunds};
 use traffik::{
@@ -38,7 +38,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
     all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
 }
 
-/// What a client is told, apart from what is stored.
+/// The visible part of a decision, without the stored state.
 fn told(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
     let standing = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome);
     let waits = (standing.retry_after(), standing.more_after(), standing.reset_after());
@@ -54,7 +54,7 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
     };
     let clock = ManualClock::at(Timestamp::from_micros(random.of_any_size(2_000_000_000_000_000)));
     let (memory, redis) = (MemoryBackend::with_clock("test", clock.clone()), redis.by_hand(clock.clone()));
-    let (key, strategies) = (Key::from(("beside memory", seed)), strategies(rate));
+    let (key, strategies) = (Key::from(("compared with memory", seed)), strategies(rate));
     let (mut charged, mut turns, mut remaining) = (Vec::new(), vec![0], rate.limit());
     for step in 0..40 {
         clock.set(Timestamp::from_micros(random.later(clock.now().as_micros(), rate, &turns)));
@@ -98,14 +98,14 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn the_memory_backend_says_the_same() -> Result {
+async fn memory_backend_gives_the_same_answers() -> Result {
     let server = Server::start()?;
     let redis = builder(&server).connect().await?;
     let mut steps = 0;
     for seed in 0..traces() {
         steps += follow(&redis, seed).await?;
     }
-    println!("beside memory: {steps} calls");
+    println!("compared with memory: {steps} calls");
     assert_eq!(server.raw()?.keys_without_end()?, Vec::<String>::new());
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The strategies in Lua give the answers of those in Rust, digit by digit: the same calls of a reference and of
-//! the backend, at the same time by a clock that is set by hand.
+//! The Lua strategies give exactly the answers of the Rust ones: the same calls to a reference and to the backend, at
+//! the same times of a manual clock.
 
 mod arithmetic;
 mod boundary;
@@ -26,7 +26,7 @@ use traffik::{
 use self::{random::Random, trace::Trace};
 use crate::{Result, builder, server::Server};
 
-/// The rates that are tried most: the bounds, primes, those that do not divide, and those that people write.
+/// The rates of most traces: the bounds, primes, rates that do not divide evenly, and common ones.
 const RATES: &[Rate] = &[
     Rate::literal("1/50d"),
     Rate::literal("100000000000000/50d"),
@@ -45,15 +45,15 @@ const RATES: &[Rate] = &[
     Rate::literal("65536/min"),
 ];
 
-/// So many traces are followed at once, so that the server is never idle.
+/// This many traces run concurrently, so that the server is never idle.
 const AT_ONCE: u64 = 32;
 
-/// How many traces of each strategy, and forty times as many where `TRAFFIK_LONG` is set.
+/// Returns the number of traces of each strategy, forty times as many with `TRAFFIK_LONG`.
 fn traces() -> u64 {
     if std::env::var_os("TRAFFIK_LONG").is_some() { 10_240 } else { 256 }
 }
 
-/// A strategy, whatever its settings, that goes with a rate.
+/// A strategy with any settings that work with a rate.
 type Choose = fn(Rate, &mut Random) -> AnyStrategy;
 
 async fn follow(name: &'static str, choose: Choose) -> Result {
@@ -78,7 +78,7 @@ async fn follow(name: &'static str, choose: Choose) -> Result {
     Ok(())
 }
 
-/// Any size that goes with the rate: the limit, a small one, or the largest.
+/// Returns any size that works with the rate: the limit, a small one, or the largest.
 fn size(rate: Rate, random: &mut Random) -> u64 {
     let size = match random.upto(3) {
         0 => rate.limit(),
@@ -90,36 +90,36 @@ fn size(rate: Rate, random: &mut Random) -> u64 {
 }
 
 #[tokio::test]
-async fn fixed_window() -> Result {
+async fn fixed_window_equals_the_reference() -> Result {
     follow("fixed window", |_, _| FixedWindow.into()).await
 }
 
 #[tokio::test]
-async fn sliding_window_counter() -> Result {
+async fn sliding_window_counter_equals_the_reference() -> Result {
     follow("sliding window counter", |_, _| SlidingWindowCounter.into()).await
 }
 
 #[tokio::test]
-async fn token_bucket() -> Result {
+async fn token_bucket_equals_the_reference() -> Result {
     follow("token bucket", |rate, random| TokenBucket::new().burst(size(rate, random)).into()).await
 }
 
 #[tokio::test]
-async fn token_bucket_as_large_as_the_limit() -> Result {
+async fn token_bucket_as_large_as_the_limit_equals_the_reference() -> Result {
     follow("token bucket of the limit", |_, _| TokenBucket::new().into()).await
 }
 
 #[tokio::test]
-async fn leaky_bucket() -> Result {
+async fn leaky_bucket_equals_the_reference() -> Result {
     follow("leaky bucket", |rate, random| LeakyBucket::new().capacity(size(rate, random)).into()).await
 }
 
 #[tokio::test]
-async fn gcra() -> Result {
+async fn gcra_equals_the_reference() -> Result {
     follow("gcra", |rate, random| Gcra::new().burst(size(rate, random)).into()).await
 }
 
-/// Any bound that goes with the rate: the length of the queue, the longest delay, or both.
+/// Any bound that works with the rate: the length of the queue, the longest delay, or both.
 fn queue(rate: Rate, random: &mut Random) -> AnyStrategy {
     let delay = |random: &mut Random| Duration::from_micros(random.of_any_size(3 * rate.period_micros()));
     let queue = LeakyBucketWithQueue::new();
@@ -127,7 +127,7 @@ fn queue(rate: Rate, random: &mut Random) -> AnyStrategy {
         0 => queue,
         1 => queue.queue(size(rate, random) - 1),
         2 => queue.max_delay(delay(random)),
-        // What decides while as many are held as may be.
+        // The setting that decides while `max_held` requests are held.
         3 => queue.queue(size(rate, random) - 1).max_delay(Duration::ZERO),
         _ => queue.queue(size(rate, random) - 1).max_delay(delay(random)),
     };
@@ -135,23 +135,23 @@ fn queue(rate: Rate, random: &mut Random) -> AnyStrategy {
 }
 
 #[tokio::test]
-async fn leaky_bucket_with_queue() -> Result {
+async fn leaky_bucket_with_queue_equals_the_reference() -> Result {
     follow("leaky bucket with queue", queue).await
 }
 
 #[tokio::test]
-async fn queues_beside_other_strategies() -> Result {
+async fn queues_with_other_strategies_equal_the_reference() -> Result {
     let any: Choose = |rate, random| match random.upto(3) {
         0 => SlidingWindowCounter.into(),
         1 => TokenBucket::new().burst(size(rate, random)).into(),
         _ => queue(rate, random),
     };
-    follow("queues beside other strategies", any).await
+    follow("queues with other strategies", any).await
 }
 
-/// The program that knows all of them.
+/// The program with all strategies.
 #[tokio::test]
-async fn several_strategies_in_one_decision() -> Result {
+async fn several_strategies_in_one_decision_equal_the_reference() -> Result {
     let any: Choose = |rate, random| match random.upto(3) {
         0 => FixedWindow.into(),
         1 => SlidingWindowCounter.into(),

@@ -1,4 +1,4 @@
-//! Strategies of a user's own, which are decided in Rust on either side: what is stored of them comes back with every digit.
+//! Custom strategies, which are decided in Rust on both sides: their stored state keeps every digit.
 
 use traffik::{
     Rate,
@@ -11,7 +11,7 @@ use crate::{
     own::{CoolDown, Leases, RollOver},
 };
 
-/// One with a log, where that goes with the rate, or one without.
+/// Returns a strategy with a log, if it works with the rate, or one without.
 fn own(rate: Rate, random: &mut Random) -> AnyStrategy {
     let of_two_words = match random.upto(1) {
         0 => AnyStrategy::custom(CoolDown),
@@ -22,13 +22,13 @@ fn own(rate: Rate, random: &mut Random) -> AnyStrategy {
 }
 
 #[tokio::test]
-async fn own_strategies() -> Result {
+async fn custom_strategies_equal_the_reference() -> Result {
     follow("own strategies", own).await
 }
 
-/// Each decision as a whole is made in Rust then, and in Lua where it is not about one of them.
+/// A decision with a custom strategy is made in Rust as a whole, and others in Lua.
 #[tokio::test]
-async fn own_strategies_beside_others() -> Result {
+async fn custom_strategies_with_others_equal_the_reference() -> Result {
     let any: Choose = |rate, random| match random.upto(4) {
         0 => FixedWindow.into(),
         1 => SlidingWindowCounter.into(),
@@ -36,5 +36,5 @@ async fn own_strategies_beside_others() -> Result {
         3 => Gcra::new().burst(size(rate, random)).into(),
         _ => own(rate, random),
     };
-    follow("own strategies beside others", any).await
+    follow("custom strategies with others", any).await
 }

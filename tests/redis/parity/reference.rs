@@ -1,4 +1,4 @@
-//! A store that forgets nothing, and leaves every decision to `HitTally` and `AnyStrategy`.
+//! A store that forgets nothing and uses `AnyStrategy::decide` for every decision.
 
 use std::{collections::HashMap, mem};
 
@@ -8,7 +8,7 @@ use traffik::{
     strategy::{StoredState, Strategy},
 };
 
-/// What is stored of one client, by uid.
+/// The stored state of one client, by uid.
 #[derive(Default)]
 pub(super) struct Reference(HashMap<String, StoredState>);
 

@@ -1,4 +1,4 @@
-//! One client's calls, of the backend and of a reference in memory.
+//! One client's calls to the backend and to an in-memory reference.
 
 use std::time::Duration;
 
@@ -38,13 +38,13 @@ pub(super) struct Trace {
     clock: ManualClock,
     reference: Reference,
     redis: RedisBackend,
-    /// That of each limit.
+    /// The rate of each limit.
     strategies: [AnyStrategy; 2],
     rate: Rate,
-    /// What was left after the last decision, and waits that end where something changes.
+    /// The amount left after the last decision, and the waits until the state changes.
     remaining: u64,
     turns: Vec<u64>,
-    /// What was charged: by which limit, rate and cost, and when.
+    /// The charges: their limit, rate, cost and time.
     charged: Vec<(&'static str, Rate, u64, Timestamp)>,
 }
 
@@ -69,7 +69,7 @@ impl Trace {
         }
     }
 
-    /// How many decisions were made, and how many of them admitted.
+    /// The number of decisions, and of those admitted.
     pub(super) async fn follow(mut self) -> Result<(u64, u64)> {
         let (mut steps, mut admitted) = (0, 0);
         while steps < STEPS {
@@ -93,7 +93,7 @@ impl Trace {
         self.clock.now().as_micros()
     }
 
-    /// As a rule to where something changes; at times back.
+    /// Usually moves to a time at which the state changes; sometimes back.
     fn move_on(&mut self) {
         let now = self.now();
         let next = if self.random.upto(19) == 0 {
@@ -104,7 +104,7 @@ impl Trace {
         self.clock.set(Timestamp::from_micros(next));
     }
 
-    /// To any that goes with the strategy: far from the one before, or close to it.
+    /// Changes to any rate that works with the strategy: far from the previous one, or close to it.
     fn change_rate(&mut self) {
         let near = Rate::new(self.rate.limit() + 1, self.rate.period()).unwrap_or(self.rate);
         let rate = if self.random.upto(2) == 0 { near } else { self.random.rate() };
@@ -149,7 +149,7 @@ impl Trace {
         Ok(found.is_admitted())
     }
 
-    /// Where the next steps are to go.
+    /// Picks the targets of the next steps.
     fn look_at(&mut self, decision: &Decision, costs: &[(&'static str, u64)]) {
         for (outcome, &(uid, _)) in decision.outcomes().iter().zip(costs) {
             let standing = LimitStatus::new(strategy_of(&self.strategies, uid), self.rate, outcome);
@@ -207,7 +207,7 @@ fn strategy_of<'a>([one, another]: &'a [AnyStrategy; 2], uid: &str) -> &'a AnySt
     if uid == "limit" { one } else { another }
 }
 
-/// The same period with a limit that a log goes with.
+/// Returns the same period with a limit that works for a log.
 fn smaller(rate: Rate, random: &mut Random) -> Rate {
     Rate::new(random.of_any_size(SlidingWindowLog::MAX_LIMIT), rate.period()).unwrap_or(rate)
 }

@@ -31,7 +31,7 @@ impl Strategy for Leases {
 
     fn check(&self, rate: Rate) -> Result<(), StrategyError> {
         let is_small = rate.limit() <= Self::MAX_LIMIT;
-        is_small.then_some(()).ok_or_else(|| StrategyError::new("leases", "it has at most 100 seats"))
+        is_small.then_some(()).ok_or_else(|| StrategyError::new("leases", "it has at most 100 places"))
     }
 
     fn capacity(&self, rate: Rate) -> u64 {
