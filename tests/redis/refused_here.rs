@@ -86,7 +86,7 @@ async fn cached_refusal_ends_with_its_wait() -> Result {
             assert!(wait <= Duration::from_millis(400), "{name}: {wait:?}");
             sleep(wait).await;
             let after = client.decide(&backend, 1).await?;
-            assert!(after.admitted, "{name}: told to wait {wait:?} of {refused:?}, and then {after:?}");
+            assert!(after.admitted, "{name}: waited {wait:?} of {refused:?}, then got {after:?}");
             waits += 1;
         }
         assert_eq!(waits, 5);
