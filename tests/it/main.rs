@@ -18,7 +18,7 @@ mod out_of_range;
 #[path = "../../traffik-redis/src/owned.rs"]
 mod owned;
 mod patience;
-mod places;
+mod permits;
 mod rate;
 mod rules;
 mod strategies;

@@ -1,5 +1,6 @@
 //! Tests of the Redis backend with real servers, which the tests start and stop.
 
+mod batching;
 mod cluster;
 mod conformance;
 mod connecting;
@@ -13,6 +14,7 @@ mod kept;
 mod link;
 mod log;
 mod logs;
+mod lost_answers;
 mod messages;
 #[path = "../it/model.rs"]
 #[allow(dead_code, reason = "the shared strategies use a part of it")]
@@ -20,19 +22,19 @@ mod model;
 mod own;
 mod parity;
 mod permissions;
-mod places;
+mod permits;
 mod plans;
 mod queue;
 mod raw;
 mod recovery;
-mod refused_here;
+mod refusal_cache;
 #[path = "../it/ws/rig.rs"]
 #[allow(dead_code, reason = "a part of it is needed here")]
 mod rig;
 mod sentinels;
 mod server;
-mod unheard;
-mod unwilling;
+mod stalled;
+mod storage;
 
 use std::time::Duration;
 

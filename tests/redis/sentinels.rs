@@ -11,10 +11,10 @@ use traffik_redis::RedisBackend;
 
 use crate::{
     Client, Result,
-    kept::{Operation, kept},
     permissions::known_user,
     raw::{Raw, Reply},
     server::{Folder, Server, free_port},
+    stalled::{Operation, kept},
 };
 
 /// The time until a replica is primary: the timeout and vote of the sentinels, and slack for a busy machine.

@@ -1,7 +1,7 @@
 //! Resolving the client behind proxies: entries of proxies are believed, entries of clients are not.
 
-mod anything;
 mod chains;
+mod random_headers;
 mod reference;
 mod texts;
 

@@ -5,8 +5,8 @@ mod grants;
 mod handle;
 mod settings;
 mod several_hits;
+mod short_answers;
 mod silent_backend;
-mod terse_backend;
 mod two_backends;
 
 use traffik::{

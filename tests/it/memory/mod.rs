@@ -2,8 +2,8 @@
 
 mod cap;
 mod crowd;
+mod evictions;
 mod flood;
-mod leaving;
 mod mixed;
 pub(crate) mod panics;
 mod rollover;

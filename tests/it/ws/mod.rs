@@ -1,21 +1,21 @@
 //! WebSockets, seen by a client on a socket.
 
-mod by_hand;
 mod control_frames;
 mod floods;
 mod handshake;
 mod json;
-mod kept;
 mod kinds;
 mod losses;
+mod manual_checks;
 mod notifications;
 mod outages;
 mod over_limit;
-mod places;
+mod permits;
 mod rig;
 mod scopes;
 mod slow_peers;
 mod split;
+mod stalled;
 mod waiting;
 
 use traffik::{

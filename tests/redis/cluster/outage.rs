@@ -7,7 +7,7 @@ use traffik::backend::BackendError;
 use traffik_redis::RedisBackend;
 
 use super::{Cluster, charge, client, clients_of};
-use crate::{Result, kept::kept};
+use crate::{Result, stalled::kept};
 
 /// The time until a replica has the slots: the cluster's own timeout, the votes, and slack for a busy machine.
 const FAILOVER: Duration = Duration::from_secs(15);

@@ -1,17 +1,17 @@
 //! Custom strategies: decided in Rust, and stored only if the state did not change in between.
 
+mod compare_and_swap;
 #[path = "../../it/strategies/own/cool_down.rs"]
 #[allow(dead_code, reason = "their models are for memory")]
 mod cool_down;
 mod exactly;
+mod interference;
 #[path = "../../it/strategies/own/leases.rs"]
 #[allow(dead_code, reason = "their models are for memory")]
 mod leases;
-mod meddler;
 mod panics;
 #[path = "../../../examples/own_strategy/roll_over.rs"]
 mod roll_over;
-mod swapping;
 
 use traffik::strategy::AnyStrategy;
 

@@ -2,8 +2,8 @@
 
 mod bounds;
 mod client;
-mod harmless;
 mod reading;
+mod unaffected;
 
 use axum::{Router, body::Bytes, extract::DefaultBodyLimit, middleware::from_extractor, routing::post};
 use traffik::{Throttled, throttle_layer, throttled};

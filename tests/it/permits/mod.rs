@@ -1,13 +1,13 @@
 //! Concurrency limits: a permit is held as long as its request runs, and not afterwards.
 
 mod calls;
-mod crowd;
+mod contention;
+mod disconnects;
 mod ending_early;
-mod hanging_up;
 mod holding;
 mod outages;
 mod over_http;
-mod renewing;
+mod renewals;
 mod sockets;
 mod timerless;
 

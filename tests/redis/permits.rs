@@ -224,7 +224,7 @@ async fn held_permits_are_counted_again_once_redis_is_back() -> Result {
 async fn permits_of_a_killed_process_are_free_once_their_leases_end() -> Result {
     let server = Server::start()?;
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["--exact", "places::child_process_holds_three_permits", "--nocapture"])
+        .args(["--exact", "permits::child_process_holds_three_permits", "--nocapture"])
         .env(CHILD, server.url())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -13,7 +13,7 @@ use traffik::{
     test::ManualClock,
 };
 
-use super::{meddler::Meddler, strategies};
+use super::{interference::Meddler, strategies};
 use crate::{Client, Result, builder, server::Server};
 
 fn run(commands: &[(&str, u64)]) -> Vec<(String, u64)> {
