@@ -4,8 +4,8 @@ use traffik_core::{
     strategy::{State, StoredState, Strategy, StrategyError},
 };
 
-/// A strategy that no backend knows: it admits up to the limit, and then nothing until a whole period went by without a
-/// charge.
+/// A strategy that no backend implements. It admits up to the limit, and then nothing until a whole period passed
+/// without a charge.
 #[derive(Debug)]
 pub(super) struct CoolDown;
 

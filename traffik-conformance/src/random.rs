@@ -1,4 +1,4 @@
-//! Random numbers that are the same in every run, and lie where something changes.
+//! Random numbers that are the same in every run, and cluster around the values where an outcome changes.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// From 0 to `most`, which is less than all there are.
+    /// Returns a number from 0 to `most`, which is less than `u64::MAX`.
     pub(super) fn upto(&mut self, most: u64) -> u64 {
         self.next() % most.saturating_add(1)
     }
 
-    /// From 1 to `most`; small numbers are as likely as large ones.
+    /// Returns a number from 1 to `most`. Small numbers are as likely as large ones.
     pub(super) fn of_any_size(&mut self, most: u64) -> u64 {
         let bits = self.upto(63);
         (self.next() >> bits) % most.max(1) + 1
@@ -35,7 +35,7 @@ impl Random {
         std::iter::once(first).chain(others).nth(at).unwrap_or(first)
     }
 
-    /// One around which a decision turns: `remaining` is what is left, and `capacity` all there can be.
+    /// Returns a cost near a bound: `remaining` is what is left, and `capacity` is the maximum.
     pub(super) fn cost(&mut self, remaining: u64, capacity: u64) -> u64 {
         match self.upto(10) {
             0 => 0,
@@ -51,8 +51,8 @@ impl Random {
         }
     }
 
-    /// How long until something changes, or a microsecond more or less: one of `turns`, the end of a window after `now`, a
-    /// whole number of intervals.
+    /// Returns a time until something changes, or a microsecond more or less: one of `turns`, the end of a window after
+    /// `now`, or a whole number of intervals.
     pub(super) fn wait(&mut self, now: u64, rate: Rate, turns: &[Duration]) -> Duration {
         let period = rate.period_micros();
         let wait = match self.upto(7) {

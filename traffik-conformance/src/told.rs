@@ -6,12 +6,12 @@ use traffik_core::{
     strategy::SettleError,
 };
 
-/// What an outcome tells, in numbers: how a backend came to them, and what it keeps, is its own matter.
+/// The numbers of an outcome. How a backend computes them, and what it stores, is not compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) admitted: bool,
     pub(super) granted: u64,
-    /// Of a hit at an unlimited rate nothing is told.
+    /// `None` for a hit at an unlimited rate.
     pub(super) numbers: Option<Numbers>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Numbers {
 
 impl Told {
     pub(super) fn of(hits: &[Hit<'_>], outcomes: &[Outcome]) -> Vec<Self> {
-        // One too many is told, too, and one that is missing is missed.
+        // An outcome without a hit is kept, so that a surplus or a missing outcome is a mismatch.
         let hits = hits.iter().map(Some).chain(std::iter::repeat(None));
         outcomes.iter().zip(hits).map(|(outcome, hit)| Self::one(hit, outcome)).collect()
     }

@@ -1,4 +1,4 @@
-//! How failures tell of hits and outcomes.
+//! The text of hits and outcomes in failures.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use traffik_core::decision::Hit;
 
 use super::told::{Numbers, Told};
 
-/// Hits, a line for each.
+/// Hits, one on each line.
 pub(super) struct Hits<'a>(pub(super) &'a [Hit<'a>]);
 
 impl fmt::Display for Hits<'_> {

@@ -6,19 +6,20 @@ use axum::http::HeaderValue;
 use smallvec::SmallVec;
 use traffik_core::rate::Rate;
 
-/// How many other rates than its own a throttle remembers the policy of.
+/// The number of additional rates whose policy a throttle caches.
 const OTHERS: usize = 8;
 
 /// The largest integer of a structured field: 15 digits.
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
-/// The items of a throttle, as far as they are the same in every response.
+/// The items of a throttle that are the same in every response.
 #[derive(Debug)]
 pub(crate) struct PolicyItem {
-    /// `"search";q=5;w=60`: the quota, and the window in whole seconds. A window that is no whole number of seconds is rounded
-    /// up, and one below a second is left out.
+    /// `"search";q=5;w=60`: the quota, and the window in whole seconds. The window is rounded up, and left out below
+    /// one second.
     policy: Option<HeaderValue>,
-    /// The same at other rates that requests had: of the first few, which are all where there is one for each plan.
+    /// The policies at rates of single requests. Only the first few rates are cached, which covers one rate for each
+    /// plan.
     others: [OnceLock<(Rate, HeaderValue)>; OTHERS],
     rate: Rate,
     has_window: bool,
@@ -27,7 +28,7 @@ pub(crate) struct PolicyItem {
 }
 
 impl PolicyItem {
-    /// A limit on concurrent requests has no window.
+    /// Creates the items. A limit on concurrent requests has no window.
     pub(crate) fn new(uid: &str, rate: Rate, has_window: bool) -> Self {
         let name = string(uid);
         Self { policy: policy(&name, rate, has_window), others: Default::default(), rate, has_window, name }
@@ -42,7 +43,7 @@ impl PolicyItem {
             match other.get() {
                 Some((known, policy)) if *known == rate => return Some(Cow::Borrowed(policy)),
                 Some(_) => {}
-                // Another request may set it first, to another rate. This policy is then not remembered.
+                // Another request may set it first, to another rate. This policy is then not cached.
                 None => {
                     let policy = policy(&self.name, rate, self.has_window)?;
                     let _ = other.set((rate, policy.clone()));
@@ -53,7 +54,7 @@ impl PolicyItem {
         policy(&self.name, rate, self.has_window).map(Cow::Owned)
     }
 
-    /// Writes `"search";r=4;t=12`: what remains, and in how many seconds more remains.
+    /// Writes `"search";r=4;t=12`: the remaining cost, and the seconds until more remains.
     pub(crate) fn write_state(&self, text: &mut Text, remaining: u64, more_after: Option<Duration>) {
         let mut digits = itoa::Buffer::new();
         let mut write = |piece: &str| text.extend_from_slice(piece.as_bytes());
@@ -67,7 +68,7 @@ impl PolicyItem {
     }
 }
 
-/// A value of a field that is being written. The items of a few limits take no allocation.
+/// The value of a field while it is written. The items of a few limits need no allocation.
 pub(crate) type Text = SmallVec<[u8; 128]>;
 
 fn policy(name: &str, rate: Rate, has_window: bool) -> Option<HeaderValue> {
@@ -75,11 +76,11 @@ fn policy(name: &str, rate: Rate, has_window: bool) -> Option<HeaderValue> {
     if has_window && rate.period().as_secs() > 0 {
         text += &format!(";w={}", capped(whole_seconds(rate.period())));
     }
-    // A uid is printable ASCII, and so is the rest.
+    // A uid is printable ASCII, and so are the other parts.
     HeaderValue::try_from(text).ok()
 }
 
-/// A structured-field string: in quotes, with quotes and backslashes escaped.
+/// Returns a structured-field string: in quotes, with quotes and backslashes escaped.
 fn string(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }
@@ -88,7 +89,7 @@ fn capped(integer: u64) -> u64 {
     integer.min(MAX_INTEGER)
 }
 
-/// Rounds up, since a client that comes back a moment early is refused again.
+/// Rounds up, because a client that comes back a moment early is refused again.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }

@@ -1,8 +1,8 @@
 //! Rate limiting for [axum](https://docs.rs/axum): exact under any concurrency, several limits as one decision, bounded
 //! memory, and the standard header fields on every response.
 //!
-//! A limit is a uid and a rate, both checked while compiling. A handler is held to it by an attribute, or asks for it as
-//! an argument:
+//! A limit is a uid and a rate, both checked at compile time. A handler applies a limit with an attribute or takes it
+//! as an argument:
 //!
 #![cfg_attr(feature = "macros", doc = "```no_run")]
 #![cfg_attr(not(feature = "macros"), doc = "```text")]
@@ -12,7 +12,7 @@
 //! use tokio::net::TcpListener;
 //! use traffik::{MemoryBackend, Throttle, Throttled, Traffik, throttle_layer, throttled};
 //!
-//! // Over one of the limits the handler never runs, and the client gets a 429 that says when to come back.
+//! // Over one of the limits the handler does not run. The client receives a 429 that says when to try again.
 //! #[throttled("search:burst", "5/min")]
 //! #[throttled("search:sustained", "50/hour")]
 //! async fn search() -> &'static str {
@@ -28,7 +28,8 @@
 //! #[limit("uploads:sustained", "100/hour")]
 //! struct Sustained;
 //!
-//! // As an argument it tells how the client stands. A tuple is one decision: both are charged, or neither is.
+//! // As an argument, the permit shows the state of the limits. A tuple is one decision: both are charged, or neither
+//! is.
 //! async fn upload(permit: Throttled<(Burst, Sustained)>) -> String {
 //!     format!("{} left", permit.tightest().remaining())
 //! }
@@ -46,9 +47,9 @@
 //!         .route("/search", get(search))
 //!         .route("/upload", post(upload))
 //!         .nest("/api/v1", v1.route_layer(throttle_layer::<ApiV1>())) // one limit for a whole router
-//!         .layer(traffik.layer()); // last: it is where the limits find their backend
+//!         .layer(traffik.layer()); // last, after everything that throttles
 //!
-//!     // Clients are told apart by their address, which the server hands on.
+//!     // Clients are identified by their address, which the server passes on.
 //!     let listener = TcpListener::bind("127.0.0.1:3000").await?;
 //!     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
 //!     Ok(traffik.close().await?)

@@ -129,7 +129,7 @@ async fn tuple_across_backends_is_an_error_that_names_both() -> Result {
     assert_eq!(app.lens(), (0, 0), "nothing was charged");
 
     let message = registered.to_string();
-    for part in ["\"decisions:five\" (kept in the app's own backend)", "local\" (kept in the backend \"local\")"] {
+    for part in ["\"decisions:five\" (in the app's own backend)", "local\" (in the backend \"local\")"] {
         assert!(message.contains(part), "{message}");
     }
     let built = Traffik::builder(app.own).backend("local", app.local).register::<Across>().build();

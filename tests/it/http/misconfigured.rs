@@ -111,7 +111,7 @@ async fn throttle_with_two_identities_is_a_500_with_the_config_error() {
 
     let error = traffik.register::<TwoNames>().unwrap_err().to_string();
     assert_eq!((reply.status, reply.body), (500, format!("traffik: {error}")));
-    assert!(error.contains("names its client twice") && error.contains("TwoNames"), "{error}");
+    assert!(error.contains("has two identities") && error.contains("TwoNames"), "{error}");
 
     let built = builder().0.register::<TwoNames>().build();
     assert_eq!(built.map(|_| ()).unwrap_err().to_string(), error);

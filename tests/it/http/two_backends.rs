@@ -112,7 +112,7 @@ async fn tuple_across_backends_is_a_500_that_names_both_and_charges_none() {
     for path in ["/", "/layer"] {
         let reply = server.get(path).await;
         assert_eq!((reply.status, reply.state()), (500, None));
-        for part in [r#""own" (kept in the app's own backend)"#, r#""local" (kept in the backend "local")"#] {
+        for part in [r#""own" (in the app's own backend)"#, r#""local" (in the backend "local")"#] {
             assert!(reply.body.contains(part), "{}", reply.body);
         }
     }

@@ -16,30 +16,30 @@ use crate::{
     warning::{Warning, WarningLog},
 };
 
-/// A throttle as values: what its type says, checked.
+/// A throttle as values, checked.
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) type_id: TypeId,
-    /// What errors call it.
+    /// The name in errors.
     pub(crate) name: &'static str,
     pub(crate) uid: &'static str,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
     /// The limit in its store.
     pub(crate) limit: Arc<LimitId>,
-    /// Whether it is about how many are there at once, so that places are held.
+    /// Whether the limit is on concurrent requests, so that permits are held.
     pub(crate) is_held: bool,
-    /// Where it is kept: nowhere, if everything is admitted.
+    /// The store of the limit. `None` if everything is admitted.
     pub(crate) store: Option<Arc<Store>>,
-    /// What is done while the store does not answer. `None` if there is no store.
+    /// The error policy. `None` if there is no store.
     pub(crate) policy: Option<Arc<ErrorPolicy>>,
-    /// What is held of it, if its strategy delays.
+    /// The queue of held requests, if the strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
-    /// Where its clients are identified.
+    /// The source of the client.
     pub(crate) identity: Source,
-    /// What all responses say of it.
+    /// The items of the RateLimit fields.
     pub(crate) items: PolicyItem,
-    /// Whether a request met it after another that is the same but for its uid.
+    /// Whether a request met this limit after another one that differs only in its uid.
     pub(crate) is_second: AtomicBool,
 }
 
@@ -83,7 +83,7 @@ impl Definition {
         Ok(definition)
     }
 
-    /// Returns the limit in its store. If the queue is full, its strategy admits only what need not wait.
+    /// Returns the limit in its store. If the queue is full, its strategy admits only requests that need not wait.
     #[inline]
     pub(crate) fn limit(&self, is_full: bool) -> &LimitId {
         match &self.queue {
@@ -92,8 +92,8 @@ impl Definition {
         }
     }
 
-    /// Where several that are one decision are kept, which is one place: nothing but a backend can decide about all of them
-    /// or none.
+    /// Returns the store of several throttles that are one decision. They must share a store, because only one backend
+    /// can charge all of them or none.
     pub(crate) fn store_of_all<'a>(
         mut definitions: impl Iterator<Item = &'a Arc<Self>>,
     ) -> Result<Option<&'a Arc<Store>>, ConfigError> {
@@ -110,7 +110,7 @@ impl Definition {
         }
     }
 
-    /// Finds the backend that it names. Where everything is admitted there is none, and none is missed.
+    /// Finds the backend that the settings name. Does nothing if everything is admitted.
     fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
         if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
             let named = stores.named(name).cloned().ok_or_else(|| ConfigError::NoBackend {
@@ -124,9 +124,9 @@ impl Definition {
         Ok(())
     }
 
-    /// Whether a request may be decided at this rate, which is not the throttle's own.
+    /// Checks whether the strategy supports a rate that is not the throttle's own.
     ///
-    /// It is worked out anew each time, since that takes no longer than to look it up.
+    /// Checking costs no more than a lookup, so results are not cached.
     pub(crate) fn check_rate(&self, rate: Rate) -> Result<(), ConfigError> {
         if rate.is_unlimited() {
             return Ok(());
@@ -179,7 +179,8 @@ impl Definition {
                 uid = self.uid,
                 cost,
                 capacity,
-                "every request costs more than this throttle can ever admit"
+                "the cost of this throttle is higher than its capacity, so every request is refused: lower the cost, or \
+                 raise the rate"
             );
         }
         Ok(())

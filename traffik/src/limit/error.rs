@@ -6,25 +6,25 @@ use crate::{
     warning::Warning,
 };
 
-/// A throttle or an app that is set up wrong.
+/// An error in the setup of a throttle or an app.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Two throttles have one uid.
     #[error(
-        "the throttles {first} and {second} have the same uid {uid:?}: give one of them another, or use one type in \
-         both places to share the limit"
+        "the throttles {first} and {second} have the same uid {uid:?}: change one uid, or use one type in both places to \
+         share the limit"
     )]
     #[non_exhaustive]
     DuplicateUid {
         /// The uid.
         uid: Box<str>,
-        /// The throttle that was known first, with its place in the source where a macro declared it.
+        /// The throttle that was added first, with its place in the source if a macro declared it.
         first: Box<str>,
-        /// The throttle that came later, likewise.
+        /// The throttle that was added later, in the same form.
         second: Box<str>,
     },
-    /// The strategy of a throttle does not go with its rate.
+    /// The strategy of a throttle does not support its rate.
     #[error("the throttle `{throttle}` (uid {uid:?}) cannot work: {source}")]
     #[non_exhaustive]
     Strategy {
@@ -32,13 +32,11 @@ pub enum ConfigError {
         uid: Box<str>,
         /// The throttle.
         throttle: Box<str>,
-        /// What is out of bounds.
+        /// The value that is out of bounds.
         source: StrategyError,
     },
-    /// A request was to be decided at a rate that the strategy of its throttle does not go with.
-    #[error(
-        "the throttle `{throttle}` (uid {uid:?}) cannot work at the rate {rate}, which it was given for a request: {source}"
-    )]
+    /// The strategy of a throttle does not support the rate of a request.
+    #[error("the throttle `{throttle}` (uid {uid:?}) cannot work at the rate {rate} of a request: {source}")]
     #[non_exhaustive]
     RateOfRequest {
         /// The uid.
@@ -47,7 +45,7 @@ pub enum ConfigError {
         throttle: Box<str>,
         /// The rate.
         rate: Rate,
-        /// What is out of bounds.
+        /// The value that is out of bounds.
         source: StrategyError,
     },
     /// A setting of the app has a value that is out of its range.
@@ -64,10 +62,10 @@ pub enum ConfigError {
         /// The setting and its range.
         source: OutOfRange,
     },
-    /// A throttle says twice what names its clients.
+    /// A throttle sets its identity twice.
     #[error(
-        "the throttle `{throttle}` (uid {uid:?}) names its client twice: by its type `Identity` and by an identity in its \
-         settings. Make the type `DefaultIdentity`, or leave the identity out"
+        "the throttle `{throttle}` (uid {uid:?}) has two identities: its type `Identity`, and an identity in its settings. Set \
+         the type to `DefaultIdentity`, or remove the identity from the settings"
     )]
     #[non_exhaustive]
     TwoIdentities {
@@ -77,30 +75,33 @@ pub enum ConfigError {
         throttle: Box<str>,
     },
     /// The rules of a throttle cannot be used.
-    #[error("the throttle `{throttle}` (uid {uid:?}) cannot be ruled: {source}")]
+    #[error("the rules of the throttle `{throttle}` (uid {uid:?}) cannot be used: {source}")]
     #[non_exhaustive]
     Rule {
         /// The uid.
         uid: Box<str>,
         /// The throttle.
         throttle: Box<str>,
-        /// What is wrong.
+        /// The error in the rule.
         source: RuleError,
     },
     /// Rules are added to a throttle that the app does not know.
     #[error(
-        "rules are added to the uid {uid:?}, which no throttle has that this app knows{}: one whose `impl Throttle` is \
-         written by hand is made known with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
+        "rules are added to the uid {uid:?}, but no known throttle has it{}: correct the uid, or register a throttle whose \
+         `impl Throttle` is written by hand with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
     )]
     #[non_exhaustive]
     UnknownUid {
         /// The uid.
         uid: Box<str>,
-        /// The uids of throttles that it may be meant for.
+        /// Similar uids of throttles that the app knows.
         near: Box<[Box<str>]>,
     },
     /// A layer has rules for a throttle that is not one of its own.
-    #[error("`throttle_layer::<{layer}>()` has rules for `{throttle}` (uid {uid:?}), which is none of its throttles")]
+    #[error(
+        "`throttle_layer::<{layer}>()` has rules for `{throttle}` (uid {uid:?}), which is not in the layer: add the throttle to \
+         the layer, or remove the rules"
+    )]
     #[non_exhaustive]
     NotInLayer {
         /// The uid.
@@ -112,7 +113,7 @@ pub enum ConfigError {
     },
     /// A throttle names a backend that the app does not have.
     #[error(
-        "the throttle `{throttle}` (uid {uid:?}) is kept in the backend {backend:?}, which this app does not have{}: add it with \
+        "the throttle `{throttle}` (uid {uid:?}) uses the backend {backend:?}, which this app does not have{}: add it with \
          `Traffik::builder(..).backend({backend:?}, ..)`", but_has(.has)
     )]
     #[non_exhaustive]
@@ -123,34 +124,34 @@ pub enum ConfigError {
         throttle: Box<str>,
         /// The name of the backend.
         backend: Box<str>,
-        /// The names of those that the app has, beside its own.
+        /// The names of the additional backends of the app.
         has: Box<[Box<str>]>,
     },
     /// Two backends of an app have one name.
-    #[error("two backends of this app have the name {name:?}: give one of them another")]
+    #[error("two backends of this app have the name {name:?}: change one of the names")]
     #[non_exhaustive]
     DuplicateBackend {
         /// The name.
         name: Box<str>,
     },
-    /// A proxy that is to be trusted is neither an address nor a network.
+    /// A trusted proxy is neither an address nor a network.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// Throttles that are to be one decision are kept in different backends.
+    /// Throttles of one decision are in different backends.
     #[error(
-        "the throttles {first:?} (kept in {}) and {second:?} (kept in {}) cannot be one decision, since no backend charges for \
-         another: keep them in one backend, or make them separate arguments of the handler, which are decided in order",
+        "the throttles {first:?} (in {}) and {second:?} (in {}) cannot be one decision, because a decision is made in one backend: \
+         use one backend for both, or make them separate arguments of the handler, which are decided in order",
         called(.first_backend.as_deref()), called(.second_backend.as_deref())
     )]
     #[non_exhaustive]
     TwoBackends {
-        /// The uid of the throttle that is written first.
+        /// The uid of the first throttle.
         first: Box<str>,
-        /// The name of its backend, if it is not the app's own.
+        /// The name of its backend, or `None` for the app's own.
         first_backend: Option<Box<str>>,
-        /// The uid of the first throttle after it that is kept elsewhere.
+        /// The uid of the first throttle in another backend.
         second: Box<str>,
-        /// The name of that one's backend, likewise.
+        /// The name of its backend, or `None` for the app's own.
         second_backend: Option<Box<str>>,
     },
 }
@@ -160,7 +161,7 @@ impl ConfigError {
         Self::DuplicateUid { uid: uid.into(), first: first.into(), second: second.into() }
     }
 
-    /// Returns the warning that takes the place of this error where the app does not use the throttle.
+    /// Returns the warning that replaces this error if the app does not use the throttle.
     ///
     /// Returns `None` if the throttle cannot work in any app.
     pub(super) const fn warning(&self) -> Option<Warning> {
@@ -184,7 +185,7 @@ fn called(backend: Option<&str>) -> String {
     backend.map_or_else(|| "the app's own backend".to_owned(), |name| format!("the backend {name:?}"))
 }
 
-/// The names of the backends that an app has, if it has any.
+/// Returns a text with the names of the backends, or an empty one if there are none.
 fn but_has(names: &[Box<str>]) -> String {
     if names.is_empty() { String::new() } else { format!(" (it has {names:?})") }
 }

@@ -5,10 +5,10 @@ use std::{
 
 use super::{ConfigError, Definition, Throttle};
 
-/// How an app knows a throttle.
+/// How an app came to know a throttle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KnownBy {
-    /// A macro declares it, somewhere in the program. The app may not use it.
+    /// A macro declares it, anywhere in the program. The app may not use it.
     Declared,
     /// The app registered it.
     Registered,
@@ -23,7 +23,7 @@ pub struct KnownThrottle {
     pub(super) uid: &'static str,
     pub(super) name: &'static str,
     definition: Result<Arc<Definition>, ConfigError>,
-    /// How the app uses the throttle. It is empty while the throttle is only declared.
+    /// How the app uses the throttle. Empty while the throttle is only declared.
     used: OnceLock<KnownBy>,
 }
 
@@ -41,7 +41,7 @@ impl KnownThrottle {
         self.used.get().copied().unwrap_or(KnownBy::Declared)
     }
 
-    /// Returns whether the app registered or met the throttle.
+    /// Returns whether the app registered or used the throttle.
     #[inline]
     pub(super) fn is_used(&self) -> bool {
         self.known_by() != KnownBy::Declared

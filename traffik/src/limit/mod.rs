@@ -1,7 +1,7 @@
-//! Throttles: what is limited, and how.
+//! Throttles: the limits, and their settings.
 //!
-//! A [`Throttle`] is a type with a unique id and a rate, both checked while compiling, and [`Settings`] for everything else. A
-//! limit is shared by using the same type in several places.
+//! A [`Throttle`] is a type with a uid and a rate, both checked at compile time, and [`Settings`] for everything else.
+//! To share a limit, use the same type in several places.
 
 mod definition;
 mod error;

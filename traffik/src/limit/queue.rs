@@ -15,15 +15,15 @@ use crate::observe::LogThrottle;
 #[derive(Debug)]
 pub(crate) struct Queue {
     max_held: usize,
-    /// Decides while all slots are taken.
+    /// The limit that decides while all slots are taken.
     when_full: LimitId,
     slots: Mutex<Slots>,
-    /// The last warning that all slots are taken.
+    /// Bounds the log lines about a full queue.
     pub(crate) full: LogThrottle,
 }
 
 impl Queue {
-    /// Returns `None` for a strategy that delays nothing.
+    /// Creates the queue of a limit. Returns `None` for a strategy that does not delay.
     pub(super) fn by(limit: &LimitId) -> Option<Arc<Self>> {
         let holding = limit.strategy().holding()?;
         let when_full = LimitId::new(limit.uid(), holding.at_once().clone());
@@ -40,7 +40,7 @@ impl Queue {
         self.max_held
     }
 
-    /// Takes a slot until `free_at`, or until what is returned is dropped. Returns `None` if all slots are taken.
+    /// Takes a slot until `free_at`, or until the returned value is dropped. Returns `None` if all slots are taken.
     pub(crate) fn reserve_slot(self: &Arc<Self>, now: Timestamp, free_at: Timestamp) -> Option<Arc<QueueSlot>> {
         let mut slots = self.lock();
         while slots.taken.first().is_some_and(|(free_at, _)| *free_at <= now) {
@@ -57,7 +57,7 @@ impl Queue {
         Some(Arc::new(QueueSlot { queue: Arc::clone(self), id, free_at }))
     }
 
-    /// No change of the slots can panic halfway.
+    /// No change of the slots can panic halfway, so a poisoned lock is usable.
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,7 +65,8 @@ impl Queue {
 
 #[derive(Debug, Default)]
 struct Slots {
-    /// When each slot is free again, and its id. A request that nothing polls cannot say that its turn has come.
+    /// When each slot becomes free, and its id. The time is needed because a request that is never polled does not free
+    /// its slot.
     taken: BTreeSet<(Timestamp, u64)>,
     next_id: u64,
 }
@@ -80,7 +81,7 @@ pub(crate) struct QueueSlot {
 }
 
 impl QueueSlot {
-    /// Keeps the slot until `free_at` instead. A slot that was free already is taken again, even if all are.
+    /// Keeps the slot until `free_at`. A slot that was already free is taken again, even if all slots are taken.
     pub(crate) fn keep_until(&self, free_at: Timestamp) {
         let mut slots = self.queue.lock();
         slots.taken.remove(&self.entry());
@@ -136,7 +137,7 @@ mod tests {
         let other = queue.reserve_slot(at(15), at(20));
         assert!(other.is_some());
 
-        // The first is late: it counts, and its end frees no other.
+        // The first slot is extended late: it counts again, and its end frees no other slot.
         slot.keep_until(at(18));
         drop(slot);
         assert!(queue.reserve_slot(at(16), at(20)).is_none());

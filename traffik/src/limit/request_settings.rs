@@ -7,14 +7,14 @@ use crate::request::{
     Rule,
 };
 
-/// What a throttle asks about a request.
+/// Settings that depend on the request.
 impl Settings {
-    /// Names the client by a function of the request.
+    /// Sets a function of the request that identifies the client.
     ///
     /// ```
     /// use traffik::{Client, EXEMPTED, Settings};
     ///
-    /// /// Put into the request by the middleware that authenticates it.
+    /// /// Set by the middleware that authenticates the request.
     /// #[derive(Clone)]
     /// enum User {
     ///     Staff,
@@ -36,7 +36,7 @@ impl Settings {
         self
     }
 
-    /// Names the client by an async function of the request.
+    /// Sets an async function of the request that identifies the client.
     ///
     /// ```
     /// use axum::{http::{StatusCode, request::Parts}};
@@ -55,13 +55,13 @@ impl Settings {
         self
     }
 
-    /// Names the client by its address behind these proxies, rather than as the app does: for routes that requests come to
-    /// another way than to the others.
+    /// Identifies the client by its address behind these proxies, in place of the app's proxies. For routes that
+    /// requests reach by another path.
     ///
     /// ```
     /// use traffik::{ClientIp, DefaultIdentity, ForwardedHeader, Rate, Settings, Throttle};
     ///
-    /// /// Called by the payment provider, past the CDN.
+    /// /// Called by the payment provider, which bypasses the CDN.
     /// struct Webhooks;
     ///
     /// impl Throttle for Webhooks {
@@ -79,36 +79,37 @@ impl Settings {
         self
     }
 
-    /// Applies only to requests that match, and match all other rules as well. See [`Rule`].
+    /// Adds a rule: the throttle applies only to requests that match this rule and all others. See [`Rule`].
     ///
-    /// To other requests it is as if the throttle was not there: no client is named, no backend is asked, and no field
-    /// tells of it.
+    /// For other requests the throttle does nothing: it identifies no client, calls no backend, and adds no field.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.request.applies.add_rule(rule);
         self
     }
 
-    /// Does not apply to requests that match, whatever its rules say. See [`Bypass`].
+    /// Adds a bypass: the throttle does not apply to requests that match it, whatever the rules are. See [`Bypass`].
     pub fn bypass(mut self, bypass: Bypass) -> Self {
         self.request.applies.add_bypass(bypass);
         self
     }
 
-    /// Charges CORS preflights that meet it in a [`throttle_layer`](crate::throttle_layer), as any other request.
+    /// Charges CORS preflights in a [`throttle_layer`](crate::throttle_layer) like other requests. By default a layer
+    /// lets them pass without a charge.
     ///
-    /// Unless told otherwise a layer lets them past uncharged: a browser sends one before a request, on its own, and if it was
-    /// refused the page could not see why. (In front of a handler, as an argument or by an attribute, a throttle charges
-    /// them in any case.) Where handlers behind the layer answer OPTIONS, as those of `any` and fallbacks do, charge them:
-    /// a preflight is any OPTIONS request with the fields `Origin` and `Access-Control-Request-Method`.
+    /// A browser sends a preflight before a request. If the preflight is refused, the page cannot see why. A throttle
+    /// in front of a handler, as an argument or an attribute, always charges preflights.
+    ///
+    /// A preflight is any OPTIONS request with the fields `Origin` and `Access-Control-Request-Method`. Charge
+    /// preflights if handlers behind the layer answer OPTIONS, as `any` and fallbacks do.
     pub fn charge_preflights(mut self) -> Self {
         self.request.charge_preflights = true;
         self
     }
 
-    /// Takes as much of the limit for a request as a function of it says.
+    /// Sets the cost of a request by a function of the request.
     ///
-    /// It is asked first, once for each decision. At 0 nothing else is asked: not who the client is, and no backend. A
-    /// request that costs more than the limit can ever hold is refused for good: its 429 has no `Retry-After`, and says so.
+    /// The function runs first, once for each decision. A cost of 0 skips the identity and the backend. A request that
+    /// costs more than the limit can hold is refused for good: its 429 has no `Retry-After`, and the body says so.
     ///
     /// Without a request, the cost of a [`Limiter`](crate::Limiter) defaults to [`cost`](Self::cost).
     ///
@@ -116,7 +117,7 @@ impl Settings {
     /// use axum::http::{StatusCode, header::CONTENT_LENGTH, request::Parts};
     /// use traffik::Settings;
     ///
-    /// /// One for each kilobyte that is begun. Without a length nobody knows.
+    /// /// Charges one for each started kilobyte, and refuses requests without a length.
     /// fn by_size(parts: &Parts) -> Result<u64, StatusCode> {
     ///     let length = parts.headers.get(CONTENT_LENGTH).ok_or(StatusCode::LENGTH_REQUIRED)?;
     ///     let bytes = length.to_str().ok().and_then(|bytes| bytes.parse::<u64>().ok()).ok_or(StatusCode::BAD_REQUEST)?;
@@ -134,7 +135,7 @@ impl Settings {
         self
     }
 
-    /// The same by an async function.
+    /// Sets the cost of a request by an async function. See [`cost_of`](Self::cost_of).
     ///
     /// ```
     /// use axum::http::request::Parts;
@@ -152,14 +153,15 @@ impl Settings {
         self
     }
 
-    /// Holds each client to the rate that a function of the request and its client gives: by plan, say, or by tier.
+    /// Sets the rate by a function of the request and its client: by plan or by tier, for example.
     ///
-    /// It is asked last, once for each decision, and not at all about a request that costs nothing, a client that is
-    /// [exempted](crate::EXEMPTED), and what was charged before. Who has [`Rate::UNLIMITED`](crate::Rate::UNLIMITED) is counted nowhere.
+    /// The function runs last, once for each decision. It does not run for a request with a cost of 0, for an
+    /// [exempt](crate::EXEMPTED) client, or for a limit that was charged before.
+    /// [`Rate::UNLIMITED`](crate::Rate::UNLIMITED) admits the request without counting it.
     ///
     /// A change of the rate keeps what the client has used. The guide describes this for each strategy, in
-    /// `docs/strategies.md#when-the-rate-changes`. A rate that the strategy does not support is answered with a 500, which
-    /// is logged.
+    /// `docs/strategies.md#when-the-rate-changes`. A rate that the strategy does not support is answered with a 500,
+    /// and logged.
     ///
     /// Without a request, the rate of a [`Limiter`](crate::Limiter) defaults to [`RATE`](crate::Throttle::RATE).
     ///
@@ -167,7 +169,7 @@ impl Settings {
     /// use axum::http::request::Parts;
     /// use traffik::{Client, Rate, Settings};
     ///
-    /// /// Put into the request by the middleware that authenticates it.
+    /// /// Set by the middleware that authenticates the request.
     /// #[derive(Clone)]
     /// enum Plan {
     ///     Trial,
@@ -194,7 +196,7 @@ impl Settings {
         self
     }
 
-    /// The same by an async function.
+    /// Sets the rate by an async function of the request and its client. See [`rate_of`](Self::rate_of).
     ///
     /// ```
     /// use axum::http::{StatusCode, request::Parts};

@@ -3,8 +3,8 @@ use std::{any::TypeId, sync::Arc};
 use super::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable};
 use crate::one_or_more::OneOrMore;
 
-/// A [`Throttle`], or a tuple of up to sixteen that are decided as one: all are charged, or none is. One that is in it
-/// twice is charged once.
+/// A [`Throttle`], or a tuple of up to sixteen throttles that are one decision: all are charged, or none is. A throttle
+/// that appears twice is charged once.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a throttle nor a tuple of up to sixteen throttles",
     note = "declare it with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`, or implement \

@@ -2,7 +2,7 @@ use traffik_core::strategy::AnyStrategy;
 
 use crate::{on_error::OnError, request::RequestSettings};
 
-/// Everything about a throttle but its uid and its rate.
+/// The settings of a throttle: everything except its uid and its rate.
 ///
 /// ```
 /// use traffik::{Settings, SlidingWindowCounter};
@@ -14,15 +14,16 @@ use crate::{on_error::OnError, request::RequestSettings};
 pub struct Settings {
     pub(crate) strategy: AnyStrategy,
     pub(crate) cost: u64,
-    /// The name of its backend, if that is not the app's own.
+    /// The name of the backend. `None` for the app's own.
     pub(crate) backend: Option<&'static str>,
-    /// What is done when that gives no answer, if not what the app does.
+    /// What happens when the backend gives no answer. `None` for the app's setting.
     pub(crate) on_error: Option<OnError>,
     pub(crate) request: RequestSettings,
 }
 
 impl Settings {
-    /// [`FixedWindow`](crate::strategy::FixedWindow), a cost of 1, and for the rest what the app says.
+    /// Creates settings with [`FixedWindow`](crate::strategy::FixedWindow) and a cost of 1. Other settings default to
+    /// those of the app.
     pub fn new() -> Self {
         Self {
             strategy: AnyStrategy::default(),
@@ -33,23 +34,22 @@ impl Settings {
         }
     }
 
-    /// Decides by this algorithm.
+    /// Sets the strategy.
     pub fn strategy(self, strategy: impl Into<AnyStrategy>) -> Self {
         Self { strategy: strategy.into(), ..self }
     }
 
-    /// Takes this much of the limit for each request. At 0 the limit is not asked at all.
+    /// Sets the cost of a request. A cost of 0 skips the limit.
     pub fn cost(self, cost: u64) -> Self {
         Self { cost, ..self }
     }
 
-    /// Keeps the limit in another backend than the app's own: the one that
-    /// [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) gives this name.
+    /// Selects an additional backend by name. [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) registers it.
     ///
     /// ```
     /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Settings, Throttle, Traffik};
     ///
-    /// /// A rough limit, for each process alone: it is met too often to ask a server each time.
+    /// /// A rough limit for each process. It is checked too often to call a server each time.
     /// struct Pings;
     ///
     /// impl Throttle for Pings {
@@ -74,20 +74,21 @@ impl Settings {
     /// # }
     /// ```
     ///
-    /// Limits of one decision are kept in one backend: a tuple of throttles in different ones is a
-    /// [`ConfigError::TwoBackends`](crate::ConfigError::TwoBackends). As separate arguments of a handler they are decided in
-    /// order, and where a later one refuses the layer gives back what the earlier ones were charged.
+    /// Throttles of one decision must share a backend: a tuple of throttles in different backends is a
+    /// [`ConfigError::TwoBackends`](crate::ConfigError::TwoBackends). As separate arguments of a handler they are
+    /// decided in order. If a later throttle refuses, the layer refunds the charges of the earlier ones.
     pub fn backend(self, name: &'static str) -> Self {
         Self { backend: Some(name), ..self }
     }
 
-    /// Does this when the backend gives no answer, rather than what the [app](crate::TraffikBuilder::on_error) does. Of
-    /// throttles that are one decision the strictest holds: see [`on_error`](crate::on_error).
+    /// Sets what happens when the backend gives no answer. Defaults to the setting of the
+    /// [app](crate::TraffikBuilder::on_error). Among throttles of one decision the strictest setting applies: see
+    /// [`on_error`](crate::on_error).
     ///
     /// ```
     /// use traffik::{DefaultIdentity, Rate, Settings, Throttle, on_error::Refuse};
     ///
-    /// /// Nobody may guess passwords while the store is away, whatever the app allows otherwise.
+    /// /// Refuses password attempts while the store is away, whatever the app's setting is.
     /// struct Login;
     ///
     /// impl Throttle for Login {

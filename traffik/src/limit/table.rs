@@ -25,7 +25,7 @@ pub struct ThrottleTable {
     pub(crate) stores: Stores,
     policies: Policies,
     pub(crate) told: WarningLog,
-    /// What the app adds to the rules of throttles.
+    /// The rules that the app adds to throttles.
     rules: ByUid,
     known: ThrottleMap,
     writing: Mutex<()>,
@@ -38,8 +38,8 @@ impl ThrottleTable {
 
     /// Checks every throttle that a macro declares, anywhere in the program.
     ///
-    /// Another app of the program may have the backend that this one lacks, or use the other throttle of a uid. So such an
-    /// error is a warning here, unless `is_strict`: throttles that the app uses were checked before.
+    /// Another app of the program may have the missing backend, or use the other throttle of a uid. So such an error is
+    /// a warning here, unless `is_strict`. Throttles that the app uses were checked before.
     pub(crate) fn check_declared(&self, is_strict: bool) -> Result<(), ConfigError> {
         DeclaredThrottle::add_all(self);
         let in_two_backends: Vec<_> = SameBackend::errors(self).collect();
@@ -80,7 +80,7 @@ impl ThrottleTable {
         Ok(definition)
     }
 
-    /// Finds `T` in the list, or defines and adds it. So its settings are evaluated once.
+    /// Finds `T` in the list, or defines and adds it. Its settings are evaluated once.
     pub(crate) fn find<T: Throttle>(&self) -> &KnownThrottle {
         let type_id = TypeId::of::<T>();
         self.known.get(type_id).unwrap_or_else(|| {
@@ -117,7 +117,7 @@ impl ThrottleTable {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Clears all backends, those included that stand in for others.
+    /// Clears all backends, including fallbacks.
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
         let mut all = self.stores.clear().await;
         for policy in self.all_policies() {
@@ -126,7 +126,7 @@ impl ThrottleTable {
         all
     }
 
-    /// Closes all backends, likewise.
+    /// Closes all backends, including fallbacks.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let mut all = self.stores.close().await;
         for policy in self.all_policies() {
@@ -151,7 +151,7 @@ pub struct DeclaredThrottle {
     find: Lookup,
 }
 
-/// Several throttles that a macro puts on one handler, to be one decision.
+/// Several throttles that a macro puts on one handler, as one decision.
 #[derive(Debug)]
 pub struct SameBackend(&'static [Lookup]);
 
@@ -162,13 +162,13 @@ inventory::collect!(DeclaredThrottle);
 inventory::collect!(SameBackend);
 
 impl DeclaredThrottle {
-    /// The throttle `T`. Errors call it by `name`, which ends with file, line and column.
+    /// Creates the entry of `T`. Errors call it by `name`, which ends with file, line and column.
     #[must_use]
     pub const fn new<T: Throttle>(name: &'static str) -> Self {
         Self { name, type_id: TypeId::of::<T>, find: ThrottleTable::find::<T> }
     }
 
-    /// Returns what errors call a throttle that a macro declares.
+    /// Returns the name in errors of a throttle that a macro declares.
     fn name_of(type_id: TypeId) -> Option<&'static str> {
         Self::all().find(|declared| (declared.type_id)() == type_id).map(|declared| declared.name)
     }
@@ -186,7 +186,7 @@ impl DeclaredThrottle {
 }
 
 impl SameBackend {
-    /// All of these.
+    /// Creates the set of these throttles.
     #[must_use]
     pub const fn new(throttles: &'static [Lookup]) -> Self {
         Self(throttles)

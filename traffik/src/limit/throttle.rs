@@ -2,7 +2,7 @@ use traffik_core::{client::Client, rate::Rate};
 
 use super::Settings;
 
-/// A limit that requests are held to.
+/// A limit on requests.
 ///
 /// ```
 /// use traffik::{DefaultIdentity, Rate, Settings, Throttle, TokenBucket};
@@ -20,8 +20,8 @@ use super::Settings;
 /// }
 /// ```
 ///
-/// What is wrong in it is found while compiling, when the throttle is first used: a rate that does not parse, a uid that
-/// is empty or holds anything but printable ASCII.
+/// Errors are found at compile time, where the throttle is first used: a rate that does not parse, and a uid that is
+/// empty or holds anything except printable ASCII.
 ///
 /// ```compile_fail
 /// use traffik::{DefaultIdentity, Rate, Throttle, Traffik};
@@ -44,26 +44,25 @@ use super::Settings;
             `traffik::Throttle` for it, with a `UID` and a `RATE`"
 )]
 pub trait Throttle: Send + Sync + 'static {
-    /// Its name in responses, logs and the store: printable ASCII, by custom `"feature:purpose"`.
+    /// The name in responses, logs and the store: printable ASCII, by convention `"feature:purpose"`.
     ///
-    /// No two throttles of an app may have the same one.
+    /// Each throttle of an app needs its own uid.
     const UID: &'static str;
 
-    /// How much it admits.
+    /// The rate.
     const RATE: Rate;
 
-    /// What names the client of a request: any extractor that turns into a [`Client`], or
-    /// [`DefaultIdentity`].
+    /// The source of the client: any extractor that converts into a [`Client`], or [`DefaultIdentity`].
     type Identity: 'static;
 
-    /// Everything else.
+    /// Returns the other settings.
     fn settings() -> Settings {
         Settings::new()
     }
 }
 
-/// The client as the app names it, or as the throttle's own [`Settings`] do: by the peer's IP address, unless told
-/// otherwise.
+/// Identifies the client by the throttle's own [`Settings`], or else by the app. Defaults to the IP address of the
+/// peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultIdentity(pub(crate) Client);
 

@@ -9,14 +9,14 @@ use super::known::KnownThrottle;
 
 /// Throttles, found by their type.
 ///
-/// What is here stays here, and where it is. So it is read without a lock, and handed out by reference rather than as one
-/// more `Arc`, whose count all threads would write to.
+/// Entries are never removed or moved. So reads take no lock and return references. An `Arc` would have a count that
+/// all threads write to.
 #[derive(Debug)]
 pub(super) struct ThrottleMap {
     chains: [Chain; CHAINS],
 }
 
-/// So many that a chain has one or two links in most apps.
+/// With this number a chain has one or two links in most apps.
 const CHAINS: usize = 64;
 
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl ThrottleMap {
         self.chain(type_id).throttles().find(|known| known.type_id == type_id)
     }
 
-    /// Adds a throttle that is not in the map. The caller holds a lock, so that no other is added meanwhile.
+    /// Adds a throttle that is not in the map. The caller holds a lock that prevents concurrent additions.
     pub(super) fn add(&self, new: KnownThrottle) -> &KnownThrottle {
         let mut end = self.chain(new.type_id);
         while let Some(link) = end.0.get() {
@@ -66,7 +66,7 @@ impl Chain {
     }
 }
 
-/// What a type's id hashes, which is a hash already.
+/// The hash of a type's id, which is already a hash.
 #[derive(Default)]
 struct Id(u64);
 

@@ -1,11 +1,11 @@
-/// Ends the build unless `uid` is one.
+/// Fails the build unless `uid` is valid.
 #[expect(clippy::panic, reason = "it is called while compiling")]
 pub(super) const fn check(uid: &str) {
     assert!(!uid.is_empty(), "the uid of a throttle is empty: give it a name such as \"feature:purpose\"");
     let mut rest = uid.as_bytes();
     while let [byte, tail @ ..] = rest {
         if !matches!(byte, b' '..=b'~') {
-            panic!("the uid of a throttle may hold printable ASCII only, since responses name it in a header field");
+            panic!("the uid of a throttle must be printable ASCII, because responses contain it in a header field");
         }
         rest = tail;
     }

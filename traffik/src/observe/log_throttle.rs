@@ -5,17 +5,17 @@ use std::{
 
 use traffik_core::clock::Timestamp;
 
-/// Lets something be said once in a while: an outage must not become a flood of log lines.
+/// Bounds how often a log line is written, so that an outage does not flood the log.
 #[derive(Debug, Default)]
 pub(crate) struct LogThrottle {
-    /// When it was said last, in microseconds; 0 is never.
+    /// The time of the last line in microseconds; 0 is never.
     last: AtomicU64,
 }
 
 impl LogThrottle {
     const PAUSE: Duration = Duration::from_secs(1);
 
-    /// Whether it is time to say it again. Of several that ask at once one is told so.
+    /// Returns whether the line is due. Of several concurrent callers, one receives `true`.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let last = self.last.load(Ordering::Relaxed);
         let is_due = last == 0 || Duration::from_micros(now.as_micros().abs_diff(last)) >= Self::PAUSE;

@@ -1,4 +1,4 @@
-//! What a request costs.
+//! The cost of a request.
 
 use axum::{
     http::request::Parts,
@@ -7,18 +7,18 @@ use axum::{
 
 use super::function::{OfParts, Source};
 
-/// What a function that gives the cost of a request may answer: the cost, or a `Result` with a response of its own to a
-/// request that it turns away.
+/// The return type of a function that gives the cost of a request: the cost, or a `Result` whose error is the response
+/// to a request that the function rejects.
 pub trait IntoCost {
-    /// The cost, or the response.
+    /// Returns the cost, or the response.
     ///
     /// # Errors
     ///
-    /// The response that is sent in place of the handler's.
+    /// Returns the response that is sent in place of the handler's.
     fn into_cost(self) -> Result<u64, Response>;
 }
 
-/// The one integer: so that a number in a function needs no type.
+/// The only integer type, so that a literal in a function needs no suffix.
 impl IntoCost for u64 {
     fn into_cost(self) -> Result<u64, Response> {
         Ok(self)
@@ -31,14 +31,14 @@ impl<E: IntoResponse> IntoCost for Result<u64, E> {
     }
 }
 
-/// An async function of the request's parts: `async fn(&Parts) -> u64`, or one that answers with a `Result`.
+/// An async function of the request's parts: `async fn(&Parts) -> u64`, or one that returns a `Result`.
 pub trait AsyncCost<'a>: Send + Sync {
-    /// What it answers.
+    /// The output.
     type Output: IntoCost;
-    /// Its future.
+    /// The future.
     type Future: Future<Output = Self::Output> + Send + 'a;
 
-    /// Tells what the request costs.
+    /// Returns the cost of the request.
     fn cost(&self, parts: &'a Parts) -> Self::Future;
 }
 
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// A function that tells what requests cost.
+/// A function that returns the cost of requests.
 pub(crate) type CostOf = OfParts<u64>;
 
 impl CostOf {

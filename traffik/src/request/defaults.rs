@@ -7,7 +7,7 @@ use super::{
 };
 use crate::observe::LogThrottle;
 
-/// What an app does with requests unless a throttle says otherwise.
+/// The settings of an app for requests, which a throttle can override.
 #[derive(Debug, Default)]
 pub(crate) struct RequestDefaults {
     pub(crate) identity: Option<Identity>,
@@ -18,10 +18,10 @@ pub(crate) struct RequestDefaults {
     pub(crate) drain: Drain,
     pub(crate) outages: LogThrottle,
     pub(crate) strangers: LogThrottle,
-    /// Rates of requests with which a throttle cannot work.
+    /// Bounds the log lines about rates that a strategy does not support.
     pub(crate) unworkable: LogThrottle,
     pub(crate) watch: HeaderWatch,
     pub(crate) charge_preflights: bool,
-    /// What is added to throttles of other modules.
+    /// The rules that the app adds to throttles.
     pub(crate) rules: ByUid,
 }

@@ -10,7 +10,7 @@ use axum::body::{Body, HttpBody};
 use tokio::{runtime::Handle, sync::Semaphore, task::consume_budget};
 use traffik_core::clock::AnyClock;
 
-/// How much of the body of a refused request is read, for how long, and of how many at once.
+/// The bounds for reading the bodies of refused requests: bytes, time, and number of concurrent bodies.
 #[derive(Debug)]
 pub(crate) struct Drain {
     pub(crate) bytes: u64,
@@ -33,9 +33,9 @@ impl Drain {
         self.bytes == 0 || self.time.is_zero()
     }
 
-    /// Reads the body in a task, while the response goes out.
+    /// Reads the body in a task, while the response is sent.
     pub(crate) fn begin(&self, body: Body, clock: AnyClock) {
-        // Without a runtime nothing comes by TCP either.
+        // Without a runtime nothing comes over TCP either.
         if let (Ok(runtime), Ok(permit)) = (Handle::try_current(), Arc::clone(&self.bodies).try_acquire_owned()) {
             let (bytes, time) = (self.bytes, self.time);
             runtime.spawn(async move {
@@ -55,7 +55,7 @@ async fn drain(mut body: Body, mut bytes: u64, end: impl Future<Output = ()>) {
             Poll::Pending => Pin::new(&mut body).poll_frame(cx),
         });
         let Some(Ok(frame)) = frame.await else { return };
-        // An empty frame is work as well.
+        // An empty frame counts as one byte, since it is work as well.
         let length = frame.data_ref().map_or(1, |data| data.len().max(1));
         bytes = bytes.saturating_sub(length.try_into().unwrap_or(u64::MAX));
         consume_budget().await;

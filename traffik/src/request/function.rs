@@ -1,4 +1,4 @@
-//! Functions of a request that an app or a throttle asks.
+//! Functions of a request that an app or a throttle calls.
 
 use std::{
     any::TypeId,
@@ -13,13 +13,13 @@ use std::{
 use axum::{http::request::Parts, response::Response};
 use traffik_core::backend::MaybeReady;
 
-/// What a function answers: what it is asked for, or the response to a request that it turns away.
+/// The result of a function: the value, or the response to a request that the function rejects.
 pub(crate) type Answer<T> = Result<T, Response>;
 
-/// The same, to be waited for.
+/// The future of a result.
 pub(crate) type Awaited<'a, T> = Pin<Box<dyn Future<Output = Answer<T>> + Send + 'a>>;
 
-/// A function of a request's parts that answers with a `T`.
+/// A function of a request's parts that returns a `T`.
 pub(crate) struct OfParts<T> {
     function: Function<T>,
     source: Source,
@@ -46,7 +46,7 @@ impl<T> OfParts<T> {
         self.source
     }
 
-    /// Asks the function. What it answers without waiting is ready.
+    /// Calls the function. A result that needs no waiting is ready.
     pub(crate) fn ask<'a>(&self, parts: &'a Parts) -> MaybeReady<'a, Answer<T>> {
         match &self.function {
             Function::Sync(function) => MaybeReady::Ready(function(parts)),
@@ -76,12 +76,12 @@ impl<T> fmt::Debug for OfParts<T> {
     }
 }
 
-/// Where an answer comes from. Within one decision each source is asked once.
+/// The source of a result. Each source is called once in a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// An extractor, or a function that is all in its type.
+    /// An extractor, or a function without captured state.
     Type(TypeId),
-    /// A function that holds something: the how many-th.
+    /// A function with captured state, by its number.
     Holding(usize),
 }
 

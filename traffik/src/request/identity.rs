@@ -16,27 +16,27 @@ use super::{
     function::{OfParts, Source},
 };
 
-/// The answers of an identity: a [`Client`], what turns into one, or a `Result` whose error is the response to a request
-/// that it refuses.
+/// The return type of an identity: a [`Client`], a type that converts into one, or a `Result` whose error is the
+/// response to a request that the identity rejects.
 #[diagnostic::on_unimplemented(
     message = "an identity does not return `{Self}`",
     label = "neither a client nor a `Result`",
-    note = "return a `traffik::Client`, what turns into one (an address, a number, a text, or a tuple of them), or a \
+    note = "return a `traffik::Client`, a type that converts into one (an address, a number, a text, or a tuple of them), or a \
             `Result` with a response as its error",
     note = "of an `Option` say what `None` means: `.ok_or(StatusCode::UNAUTHORIZED)` refuses the request, \
             `.unwrap_or(EXEMPTED)` does not limit it, and `.unwrap_or(Client::from(\"anonymous\"))` makes all such \
             requests one client"
 )]
 pub trait IntoIdentity {
-    /// The client, or the response.
+    /// Returns the client, or the response.
     ///
     /// # Errors
     ///
-    /// The response that is sent in place of the handler's.
+    /// Returns the response that is sent in place of the handler's.
     fn into_identity(self) -> Result<Client, Response>;
 }
 
-/// Whatever names a client without fail.
+/// Implements the conversion of types that always identify a client.
 macro_rules! names_a_client {
     ($($name:ty),+ $(,)?) => {
         $(impl IntoIdentity for $name {
@@ -76,14 +76,14 @@ impl<C: Into<Client>, E: IntoResponse> IntoIdentity for Result<C, E> {
     }
 }
 
-/// An async function of the request's parts: `async fn(&Parts) -> Client`, or one that answers with a `Result`.
+/// An async function of the request's parts: `async fn(&Parts) -> Client`, or one that returns a `Result`.
 pub trait AsyncIdentity<'a>: Send + Sync {
-    /// What it answers.
+    /// The output.
     type Output: IntoIdentity;
-    /// Its future.
+    /// The future.
     type Future: Future<Output = Self::Output> + Send + 'a;
 
-    /// Names the client.
+    /// Identifies the client.
     fn identify(&self, parts: &'a Parts) -> Self::Future;
 }
 
@@ -100,12 +100,12 @@ where
     }
 }
 
-/// A function that names clients.
+/// A function that identifies clients.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
     /// A function.
     Function(OfParts<Client>),
-    /// By their address, behind other proxies than the app.
+    /// By address, behind proxies of its own.
     Address(ClientIp, Source),
 }
 
@@ -131,7 +131,7 @@ impl Identity {
         Self::Address(client_ip, source)
     }
 
-    /// The proxies behind which it finds the client's address, if it does so.
+    /// Returns the proxies, if it identifies clients by address.
     pub(crate) fn client_ip(&self) -> Option<&ClientIp> {
         match self {
             Self::Address(client_ip, _) => Some(client_ip),

@@ -1,6 +1,6 @@
 //! Settings about requests: rules, cost, identity, rate, and addresses behind proxies.
 //!
-//! These are settings. `web` asks them.
+//! `web` calls them.
 
 mod client_ip;
 mod cost;

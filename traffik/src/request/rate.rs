@@ -1,4 +1,4 @@
-//! Which rate a client has.
+//! The rate of a client.
 
 use std::{fmt, sync::Arc};
 
@@ -10,14 +10,14 @@ use traffik_core::{client::Client, rate::Rate};
 
 use super::function::{Answer, Awaited, Source};
 
-/// What a function that gives the rate of a request may answer: the rate, or a `Result` with a response of its own to a
-/// request that it turns away.
+/// The return type of a function that gives the rate of a request: the rate, or a `Result` whose error is the response
+/// to a request that the function rejects.
 pub trait IntoRate {
-    /// The rate, or the response.
+    /// Returns the rate, or the response.
     ///
     /// # Errors
     ///
-    /// The response that is sent in place of the handler's.
+    /// Returns the response that is sent in place of the handler's.
     fn into_rate(self) -> Result<Rate, Response>;
 }
 
@@ -33,15 +33,15 @@ impl<E: IntoResponse> IntoRate for Result<Rate, E> {
     }
 }
 
-/// An async function of the request's parts and its client: `async fn(&Parts, &Client) -> Rate`, or one that answers with a
+/// An async function of the request's parts and its client: `async fn(&Parts, &Client) -> Rate`, or one that returns a
 /// `Result`.
 pub trait AsyncRate<'a>: Send + Sync {
-    /// What it answers.
+    /// The output.
     type Output: IntoRate;
-    /// Its future.
+    /// The future.
     type Future: Future<Output = Self::Output> + Send + 'a;
 
-    /// Tells which rate the client has.
+    /// Returns the rate of the client.
     fn rate(&self, parts: &'a Parts, client: &'a Client) -> Self::Future;
 }
 
@@ -58,7 +58,7 @@ where
     }
 }
 
-/// A function that tells which rate clients have.
+/// A function that returns the rate of clients.
 #[derive(Clone)]
 pub(crate) struct RateOf {
     pub(crate) kind: RateKind,

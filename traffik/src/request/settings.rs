@@ -5,7 +5,7 @@ use super::{
 };
 use crate::warning::WarningLog;
 
-/// What a throttle asks about a request, and answers to a refused one.
+/// The settings of a throttle that depend on the request, and its responder.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestSettings {
     pub(crate) cost: Option<CostOf>,
@@ -16,17 +16,17 @@ pub(crate) struct RequestSettings {
     pub(crate) applies: Applies,
 }
 
-/// A responder, whose type only the modules above know.
+/// A responder, whose type only the module `web` knows.
 #[derive(Clone)]
 pub(crate) struct ErasedResponder(pub(crate) Arc<dyn Any + Send + Sync>);
 
 impl RequestSettings {
-    /// Where clients are identified: by these settings, or by the extractor `I`.
+    /// Returns the source of the client: these settings, or the extractor `I`.
     pub(crate) fn identity_source<I: 'static>(&self) -> Source {
         self.identity.as_ref().map_or(Source::extractor::<I>(), Identity::source)
     }
 
-    /// Warns of an identity that trusts every address.
+    /// Warns about an identity that trusts every address.
     pub(crate) fn warn(&self, uid: &'static str, warnings: &WarningLog) {
         if let Some(client_ip) = self.identity.as_ref().and_then(Identity::client_ip) {
             warn_of_trust(client_ip, Some(uid), warnings);

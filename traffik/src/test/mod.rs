@@ -1,6 +1,6 @@
-//! For tests: a clock that is moved by hand, and requests that come from somewhere.
+//! For tests: a manual clock, and requests with a peer address.
 //!
-//! No test has to sleep until a window has passed: give the backend a [`ManualClock`] and move it.
+//! A test need not sleep until a window has passed: give the backend a [`ManualClock`] and advance it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,7 +28,7 @@
 //! # }
 //! ```
 //!
-//! Where limits are in the way of a test, [`Traffik::disabled`](crate::Traffik::disabled) admits everything.
+//! If limits disturb a test, [`Traffik::disabled`](crate::Traffik::disabled) admits everything.
 
 mod request;
 

@@ -2,9 +2,9 @@ use std::net::SocketAddr;
 
 use axum::{extract::ConnectInfo, http::Request};
 
-/// What a test needs of a request.
+/// Adds methods to requests for tests.
 pub trait RequestExt: Sized {
-    /// The same request as if it came from `peer`, an address with a port, such as `203.0.113.7:50000`.
+    /// Sets the address of the peer: an address with a port, such as `203.0.113.7:50000`.
     ///
     /// ```
     /// use axum::http::Request;
@@ -16,7 +16,7 @@ pub trait RequestExt: Sized {
     ///
     /// # Panics
     ///
-    /// When `peer` is no such address. It is for tests.
+    /// Panics if `peer` is not such an address. Use it only in tests.
     #[must_use]
     fn with_peer(self, peer: &str) -> Self;
 }
@@ -26,7 +26,7 @@ impl<B> RequestExt for Request<B> {
     fn with_peer(mut self, peer: &str) -> Self {
         match peer.parse::<SocketAddr>() {
             Ok(address) => self.extensions_mut().insert(ConnectInfo(address)),
-            Err(_) => panic!("{peer:?} is no address with a port, such as \"203.0.113.7:50000\""),
+            Err(_) => panic!("{peer:?} is not an address with a port, such as \"203.0.113.7:50000\""),
         };
         self
     }

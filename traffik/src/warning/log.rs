@@ -9,7 +9,7 @@ use super::Warning;
 #[derive(Debug, Default)]
 pub(crate) struct WarningLog {
     silenced: HashSet<Warning>,
-    /// Each with the throttle that it is about, if it is about one.
+    /// Each warning, with the uid of its throttle if it concerns one.
     logged: Mutex<HashSet<(Warning, Option<&'static str>)>>,
 }
 

@@ -1,12 +1,12 @@
-//! The texts that proxies write addresses as.
+//! Parses addresses as proxies write them.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// No text of an address is longer than this, with brackets, a zone and a port.
+/// The maximum length of an address with brackets, a zone and a port.
 pub(super) const LONGEST: usize = 128;
 
-/// The address in a text such as `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]:80` or `fe80::1%eth0`: without
-/// its port and zone, and as IPv4 if it came mapped into IPv6.
+/// Parses an address such as `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]:80` or `fe80::1%eth0`. Returns
+/// it without port and zone, and as IPv4 if it is mapped into IPv6.
 pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST {
         return None;
@@ -23,18 +23,18 @@ pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     port.is_none_or(is_port).then(|| address.to_canonical())
 }
 
-/// The address in a text that has no port and no brackets.
+/// Parses an address without port and brackets.
 pub(super) fn bare(text: &str) -> Option<IpAddr> {
     if text.contains(':') { v6(text).map(IpAddr::V6) } else { text.parse().map(IpAddr::V4).ok() }
 }
 
-/// A zone says by which interface a machine reaches the address: it is the machine's own affair, and no part of who it is.
+/// Parses an IPv6 address and drops its zone, which names an interface of one machine and is no part of the address.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
     zone.is_none_or(is_name).then(|| address.parse().ok())?
 }
 
-/// A number, or the name that RFC 7239 has for one that is not told.
+/// Checks for a port: a number, or the obfuscated form of RFC 7239.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix('_') {
         Some(name) => is_name(name),

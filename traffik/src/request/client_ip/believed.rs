@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{ForwardedHeader, network, network::ProxyError, peer::peer_ip};
 use crate::warning::{Warning, WarningLog};
 
-/// Finds a client's address behind proxies: which of them are believed, and by which header they tell it.
+/// Finds a client's address behind proxies: which proxies are trusted, and which header they set.
 ///
 /// ```
 /// use traffik::{ClientIp, ForwardedHeader, MemoryBackend, Traffik};
@@ -16,37 +16,38 @@ use crate::warning::{Warning, WarningLog};
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
-/// # Who is believed
+/// # Which addresses are trusted
 ///
-/// The peer, whose address the server itself knows, has to be one of the proxies. If it is not, it is the client, whatever
-/// its headers say. If it is, the header is read from its end, where each proxy has added whom it saw: past those that are
-/// proxies themselves, to the first that is none, who is the client. If all are proxies it is the furthest.
+/// The peer is the only address that the server itself knows. If the peer is not a trusted proxy, it is the client,
+/// whatever its headers say. If it is a trusted proxy, the header is read from its end, where each proxy added the
+/// address of its own peer. Trusted proxies are skipped; the first other address is the client. If all are trusted
+/// proxies, the client is the one furthest away.
 ///
-/// What stands before that is the client's own word, and is not read. Whatever cannot be read as an address (`unknown`,
-/// `_hidden`, nothing, garbage) ends the way, and the client is who told it: a proxy, so that its clients share a limit,
-/// and never somebody of the client's choice. So does what is longer than an address can be, and so do more than 32
-/// entries: a header of a megabyte costs no more than a short one.
+/// Entries before that are written by the client, and are not read. An entry that is not an address (`unknown`,
+/// `_hidden`, an empty one, garbage, or a text that is too long) ends the search. The client is then the proxy that
+/// sent the entry, so that its clients share a limit; it is never an address of the client's choice. The search also
+/// ends after 32 entries, so a header of a megabyte costs no more than a short one.
 ///
-/// One header is read. The others are ignored, since a proxy passes on those that it does not know.
+/// Only one header is read. Others are ignored, because a proxy passes on headers that it does not know.
 ///
-/// # What the proxies have to do
+/// # Requirements for the proxies
 ///
-/// With `Forwarded` and `X-Forwarded-For` each adds an entry; with the others the one at the edge replaces what the client
-/// sent. A proxy that passes on what it was sent lets clients choose.
+/// Each proxy must add an entry to `Forwarded` or `X-Forwarded-For`. For the other headers, the proxy at the edge must
+/// replace what the client sent. A proxy that passes on the client's header lets clients choose their address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ClientIp {
     networks: Arc<[IpNet]>,
-    /// Whether a peer without an address is believed.
+    /// Whether a peer without an address is trusted.
     without_address: bool,
-    /// The maximum number of proxies that are believed.
+    /// The maximum number of trusted proxies.
     max_hops: u8,
     pub(super) header: ForwardedHeader,
 }
 
 impl ClientIp {
-    /// The addresses that the Internet does not route: of the machine itself, of private networks and of links. Where proxies
-    /// reach the app through such a network, and clients do not, they are those of proxies.
+    /// The addresses that the Internet does not route: loopback, private and link-local networks. Trust them if proxies
+    /// reach the app through such a network, and clients do not.
     ///
     /// ```
     /// use traffik::ClientIp;
@@ -66,28 +67,28 @@ impl ClientIp {
         "fe80::/10",
     ];
 
-    /// Believes the proxies at these addresses and in these networks: texts, or anything that is displayed as one.
+    /// Trusts the proxies at these addresses and in these networks. Takes texts, or anything that implements `Display`.
     ///
     /// # Errors
     ///
-    /// Returns an error if one is neither.
+    /// Returns an error if an item is neither an address nor a network.
     pub fn behind(proxies: impl IntoIterator<Item: fmt::Display>) -> Result<Self, ProxyError> {
         let networks: Result<_, _> = proxies.into_iter().map(|proxy| network::parse(&proxy.to_string())).collect();
         networks.map(Self::new)
     }
 
-    /// Believes `hops` proxies, the peer being the first, wherever they are: for proxies whose addresses change.
+    /// Trusts `hops` proxies, the peer being the first, at any address. For proxies whose addresses change.
     ///
-    /// It is safe only if no client can reach the app past them. A client that can is believed in their place, and chooses its
-    /// address. If a request passes more proxies, the next is taken for the client.
+    /// This is safe only if no client can reach the app directly. A client that can is trusted like a proxy, and
+    /// chooses its address. If a request passes through more proxies, the next proxy counts as the client.
     pub fn behind_hops(hops: u8) -> Self {
         Self::new([Ipv4Net::default().into(), Ipv6Net::default().into()].into()).max_hops(hops)
     }
 
-    /// Believes a peer that has no address: a proxy on the same machine that connects by a Unix socket.
+    /// Trusts a peer that has no address: a proxy on the same machine that connects through a Unix socket.
     ///
-    /// An app that is served over TCP without `into_make_service_with_connect_info` knows no addresses, and would believe every
-    /// peer. Peers that have an address are not believed.
+    /// An app that is served over TCP without `into_make_service_with_connect_info` knows no addresses, and would trust
+    /// every peer. Peers that have an address are not trusted.
     pub fn behind_unix_socket() -> Self {
         Self { without_address: true, ..Self::new([].into()) }
     }
@@ -96,18 +97,18 @@ impl ClientIp {
         Self { networks, without_address: false, max_hops: u8::MAX, header: ForwardedHeader::default() }
     }
 
-    /// Reads this header rather than `X-Forwarded-For`.
+    /// Sets the header. Defaults to `X-Forwarded-For`.
     pub fn header(self, header: ForwardedHeader) -> Self {
         Self { header, ..self }
     }
 
-    /// Believes at most `hops` proxies on the way of a request. So a client with an address in a network of proxies, such as
-    /// another machine of the same private network, cannot add to their number.
+    /// Sets the maximum number of trusted proxies of a request. A client with an address in a network of proxies, such
+    /// as another machine of the same private network, then cannot add to their number.
     pub fn max_hops(self, hops: u8) -> Self {
         Self { max_hops: hops, ..self }
     }
 
-    /// The address that a request comes from: for identities, handlers and logs of your own.
+    /// Returns the address that a request comes from. For identities, handlers and logs of your own.
     ///
     /// ```
     /// use axum::http::Request;
@@ -117,27 +118,27 @@ impl ClientIp {
     /// let (parts, ()) = request.with_peer("10.0.0.1:50000").into_parts();
     ///
     /// let client_ip = ClientIp::behind(["10.0.0.0/8"]).unwrap();
-    /// assert_eq!(client_ip.of(&parts), Some([203, 0, 113, 7].into())); // not what the client wrote before
+    /// assert_eq!(client_ip.of(&parts), Some([203, 0, 113, 7].into())); // not the entry that the client wrote
     /// ```
     ///
-    /// Nothing, if the server knows no address of the peer, and nobody else is believed.
+    /// Returns `None` if the server does not know the address of the peer, and trusts no peer without one.
     #[must_use]
     pub fn of(&self, parts: &Parts) -> Option<IpAddr> {
         self.resolve(peer_ip(parts), &parts.headers)
     }
 
-    /// Checks whether `address`, which `before` proxies stand before, is believed as another proxy.
+    /// Checks whether `address` is trusted as another proxy, with `before` proxies between it and the app.
     pub(super) fn is_proxy(&self, before: usize, address: Option<IpAddr>) -> bool {
         let is_known = |address| self.networks.iter().any(|network| network.contains(&address));
         before < usize::from(self.max_hops) && address.map_or(self.without_address, is_known)
     }
 
-    /// Returns the header that names the client of a peer without an address, if such a peer is believed.
+    /// Returns the header that identifies the client of a peer without an address, if such a peer is trusted.
     pub(crate) fn header_without_peer(&self) -> Option<&HeaderName> {
         self.is_proxy(0, None).then(|| self.header.name())
     }
 
-    /// Checks whether it believes every peer.
+    /// Checks whether every peer is trusted.
     pub(crate) fn trusts_everyone(&self) -> bool {
         self.max_hops == u8::MAX && self.networks.iter().any(|network| network.prefix_len() == 0)
     }
@@ -151,8 +152,8 @@ pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, war
             warning = warning.name(),
             docs = warning.docs(),
             uid,
-            "a `ClientIp` trusts every address, so that whoever writes the header is whoever he likes: name the networks of \
-             your proxies, or say with `.max_hops(..)` how many there are"
+            "a `ClientIp` trusts every address, so clients can choose their address in the header: trust only the networks of \
+             your proxies, or set their number with `.max_hops(..)`"
         );
     }
 }

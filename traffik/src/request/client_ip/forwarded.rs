@@ -1,8 +1,8 @@
-//! `Forwarded`, as [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239) has it.
+//! Parses `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)).
 //!
-//! It is read backwards, since only its end is known to be written by a proxy. Read from the front a quote that a client
-//! left open would reach into what proxies wrote after it; split at commas, a `Host` that a proxy quotes (`host="a,for=.."`)
-//! would be an entry. From the end neither is: each proxy's own element reads the same whatever stands before it.
+//! The header is read backwards, because only its end is known to be written by a proxy. Read from the front, a quote
+//! that a client left open would reach into entries of proxies. Split at commas, a `Host` that a proxy quotes
+//! (`host="a,for=.."`) would become an entry. Read from the end, each proxy's element is the same whatever precedes it.
 
 use std::net::IpAddr;
 
@@ -10,11 +10,11 @@ use smallvec::SmallVec;
 
 use super::address;
 
-/// An element that is longer is none: its longest part is the name of a host, which has 253 bytes.
+/// The maximum length of an element. Its longest part is a host name, which has 253 bytes.
 const LONGEST: usize = 1024;
 
-/// Takes the last element off a line: the address that it says it forwards for, if it says one, and what is left of it, if
-/// it is not the first.
+/// Splits off the last element of a line. Returns the address in `for`, if there is one, and the rest of the line, if
+/// there is any.
 pub(super) fn split_last(line: &[u8]) -> (Option<IpAddr>, Option<&[u8]>) {
     let (far, near) = line.split_at(line.len().saturating_sub(LONGEST));
     match last_element(near) {
@@ -24,9 +24,9 @@ pub(super) fn split_last(line: &[u8]) -> (Option<IpAddr>, Option<&[u8]>) {
     }
 }
 
-/// Reads the last element, and what is before the comma before it. Returns `None` if it is malformed.
+/// Parses the last element, and returns the text before its comma. Returns `None` if it is malformed.
 fn last_element(mut text: &[u8]) -> Option<(Option<IpAddr>, Option<&[u8]>)> {
-    // Whether it says for whom, and what of that is an address.
+    // Whether there is a `for`, and its address.
     let mut client: Option<Option<IpAddr>> = None;
     loop {
         text = text.trim_ascii_end();
@@ -45,7 +45,7 @@ fn last_element(mut text: &[u8]) -> Option<(Option<IpAddr>, Option<&[u8]>)> {
     }
 }
 
-/// Splits off `name=value`, which stands at the start of the element or behind `;`.
+/// Splits off `name=value`, which is at the start of the element or after `;`.
 fn last_pair(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (before, value) = match text.strip_suffix(b"\"") {
         Some(quoted) => last_quoted(quoted)?,
@@ -55,7 +55,7 @@ fn last_pair(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     matches!(before.trim_ascii_end().last(), None | Some(b';' | b',')).then_some((before, name, value))
 }
 
-/// Splits off a quoted text, whose last quote is gone, at the quote before it: one that no backslash escapes.
+/// Splits off a quoted text without its last quote, at the previous quote that no backslash escapes.
 fn last_quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let escapes = |text: &[u8]| text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
     let mut before = text;
@@ -73,7 +73,7 @@ fn last_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(start).filter(|(_, token)| !token.is_empty())
 }
 
-/// The address that a value is. One that is not quoted has no backslash.
+/// Parses the address in a value. A value without quotes has no backslash.
 fn address(value: &[u8]) -> Option<IpAddr> {
     match value {
         _ if value.len() > 2 * address::LONGEST => None,
@@ -89,7 +89,7 @@ fn unescaped(text: &[u8]) -> SmallVec<[u8; address::LONGEST]> {
         .collect()
 }
 
-/// More than the RFC lets stand without quotes: proxies write `for=[2001:db8::1]:80`, and it can be nothing else.
+/// Allows more than the RFC does without quotes: proxies write `for=[2001:db8::1]:80`, which is unambiguous.
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'=' | b'\\')
 }

@@ -1,9 +1,9 @@
 use axum::http::{HeaderName, header};
 
-/// The header by which proxies tell whom they forward for.
+/// The header in which proxies report the client's address.
 ///
-/// In the first two each proxy adds whom it saw to the end of a list; the others hold one address, which the proxy at the
-/// edge writes over whatever a client sent.
+/// In the first two, each proxy adds the address of its peer to the end of a list. The others hold one address, and the
+/// proxy at the edge replaces what a client sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
@@ -12,13 +12,13 @@ pub enum ForwardedHeader {
     /// `X-Forwarded-For`, which most proxies add to.
     #[default]
     XForwardedFor,
-    /// `X-Real-IP`, as nginx is often told to set it.
+    /// `X-Real-IP`, which nginx is often configured to set.
     XRealIp,
     /// `True-Client-IP`, of Akamai and Cloudflare.
     TrueClientIp,
     /// `CF-Connecting-IP`, of Cloudflare.
     CfConnectingIp,
-    /// Another that holds one address, such as `Fly-Client-IP` or `Fastly-Client-IP`.
+    /// Another header with one address, such as `Fly-Client-IP` or `Fastly-Client-IP`.
     Other(HeaderName),
 }
 
@@ -28,11 +28,11 @@ static TRUE_CLIENT_IP: HeaderName = HeaderName::from_static("true-client-ip");
 static CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
 
 impl ForwardedHeader {
-    /// Those that have a name.
+    /// The headers with a variant of their own.
     pub(super) const KNOWN: [Self; 5] =
         [Self::XForwardedFor, Self::Forwarded, Self::XRealIp, Self::TrueClientIp, Self::CfConnectingIp];
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &HeaderName {
         match self {

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use super::address;
 
-/// Takes the last entry off a line: what address it is, if it is one, and what is left of it, if it is not the first.
+/// Splits off the last entry of a line. Returns its address, if it is one, and the rest of the line, if there is any.
 ///
-/// No more of the line is looked at than an address takes, however long somebody made it.
+/// Reads no more of the line than the longest address has, however long the line is.
 pub(super) fn split_last(line: &[u8]) -> (Option<IpAddr>, Option<&[u8]>) {
     let (far, near) = line.split_at(line.len().saturating_sub(address::LONGEST));
     match near.iter().rposition(|byte| *byte == b',') {

@@ -1,7 +1,7 @@
-//! Who the client is behind proxies.
+//! The client's address behind proxies.
 //!
-//! The server sees a connection, and so its peer: the last proxy, if there are any. What is further away it knows only from
-//! headers, which anybody can write. A [`ClientIp`] says who is believed.
+//! The server knows the address of the peer, which is the last proxy if there are any. Addresses further away are known
+//! only from headers, which any client can write. A [`ClientIp`] configures which proxies are trusted.
 
 mod address;
 mod believed;

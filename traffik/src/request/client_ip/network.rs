@@ -8,14 +8,15 @@ use super::address;
 /// An error for a proxy that is neither an address nor a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{proxy:?}, which is to be trusted as a proxy, is neither an address nor a network: write it as \"192.0.2.7\", \
-     \"10.0.0.0/8\" or \"2001:db8::/32\", without a port or brackets, and each as an item of its own"
+    "the trusted proxy {proxy:?} is neither an address nor a network: write it as \"192.0.2.7\", \
+     \"10.0.0.0/8\" or \"2001:db8::/32\", without a port or brackets, and each as a separate item"
 )]
 pub struct ProxyError {
     proxy: Box<str>,
 }
 
-/// Reads a network or an address. One that is mapped into IPv6 becomes IPv4, like the addresses that it is compared with.
+/// Parses a network or an address. If it is mapped into IPv6 it becomes IPv4, like the addresses that are compared with
+/// it.
 pub(super) fn parse(text: &str) -> Result<IpNet, ProxyError> {
     let text = text.trim();
     let network = text.parse().ok().or_else(|| address::bare(text).map(IpNet::from));

@@ -5,7 +5,7 @@ use axum::{
     http::request::Parts,
 };
 
-/// The address of the peer, as the server saw it.
+/// Returns the address of the peer, as the server saw it.
 pub(crate) fn peer_ip(parts: &Parts) -> Option<IpAddr> {
     let served = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address);
     let mocked = || parts.extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(address)| address);

@@ -7,11 +7,11 @@ use super::{ClientIp, ForwardedHeader, address, forwarded, list};
 /// The maximum number of entries of a list that are read.
 const MOST_HOPS: usize = 32;
 
-/// The last entry of a line, if it is an address, and the line before it, if there is more of it.
+/// The last entry of a line, if it is an address, and the rest of the line, if there is any.
 type SplitLast = fn(&[u8]) -> (Option<IpAddr>, Option<&[u8]>);
 
 impl ClientIp {
-    /// Returns the address that a request comes from, by the address of its peer, if that has one, and its headers.
+    /// Returns the address that a request comes from, by its headers and the address of its peer, if the peer has one.
     #[must_use]
     pub fn resolve(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer.map(|peer| peer.to_canonical());
@@ -24,7 +24,7 @@ impl ClientIp {
         client
     }
 
-    /// The entries of the header from its end. All lines of a list are one list; another header has one line.
+    /// Returns the entries of the header from its end. All lines of a list are one list; another header has one line.
     fn hops<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Option<IpAddr>> + use<'a> {
         let lines = headers.get_all(self.header.name());
         let (split_last, is_list): (SplitLast, bool) = match self.header {

@@ -1,4 +1,4 @@
-//! Looks for headers that proxies add, in an app that believes nobody who sends them.
+//! Looks for headers of proxies in an app that does not trust the sender.
 
 use std::{
     cell::Cell,
@@ -11,18 +11,18 @@ use axum::http::request::Parts;
 use super::{ClientIp, ForwardedHeader};
 use crate::warning::{Warning, WarningLog};
 
-/// Whether requests are looked at, until one was seen. A proxy adds its header to each request, so that the first ones will
-/// tell; the others are looked at now and then, since the first may come from who asks whether the app is there at all.
+/// Inspects requests until one has such a header. A proxy adds its header to each request, so the first requests show
+/// it. Later ones are sampled, because the first may be health checks that bypass the proxy.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderWatch {
-    /// How many requests were looked at, as long as all are.
+    /// The number of inspected requests, until sampling begins.
     looked: AtomicU8,
 }
 
-/// So many requests of an app are looked at, and then one in so many of each thread.
+/// The number of requests that are all inspected. After them each thread inspects one in this many.
 const ALL_OF: u8 = 64;
 
-/// There is nothing more to see.
+/// A header was seen, and no more requests are inspected.
 const SEEN: u8 = u8::MAX;
 
 thread_local! {
@@ -30,7 +30,7 @@ thread_local! {
 }
 
 impl HeaderWatch {
-    /// Whether to look at a request. What it costs if not is a few instructions, and no write that other threads see.
+    /// Returns whether to inspect a request. If not, it costs a few instructions, and no write to shared memory.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
         match self.looked.load(Ordering::Relaxed) {
@@ -40,14 +40,14 @@ impl HeaderWatch {
                 requests.get() % ALL_OF == 0
             }),
             looked => {
-                // Whoever comes first counts; the others look all the same.
+                // The first of several concurrent requests counts; the others are inspected too.
                 let _ = self.looked.compare_exchange(looked, looked + 1, Ordering::Relaxed, Ordering::Relaxed);
                 true
             }
         }
     }
 
-    /// Warns of a request that says whom it is forwarded for, though its peer is not believed.
+    /// Warns about a request with a forwarding header whose peer is not trusted.
     #[cold]
     pub(crate) fn look(&self, parts: &Parts, peer: Option<IpAddr>, proxies: Option<&ClientIp>, warnings: &WarningLog) {
         let Some(peer) = peer.filter(|peer| !proxies.is_some_and(|proxies| proxies.is_proxy(0, Some(*peer)))) else {
@@ -66,9 +66,9 @@ impl HeaderWatch {
                 docs = warning.docs(),
                 %header,
                 %peer,
-                "a request says in a header whom it is forwarded for, and its peer is not trusted: if that is a proxy of yours, \
-                 all its clients share one limit; say so with `Traffik::builder(..).client_ip(ClientIp::behind([..])?)`. If \
-                 you have no proxy there, a client made it up, and nobody believed it"
+                "a request has a forwarding header, but its peer is not a trusted proxy, so the header is ignored. If the peer is \
+                 your proxy, all its clients share one limit: trust it with \
+                 `Traffik::builder(..).client_ip(ClientIp::behind([..])?)`. Otherwise a client forged the header"
             );
         }
     }

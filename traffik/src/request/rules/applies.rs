@@ -1,4 +1,4 @@
-//! The rules of a throttle, put together.
+//! The combined rules of a throttle.
 
 use axum::http::request::Parts;
 use traffik_core::backend::MaybeReady;
@@ -9,7 +9,8 @@ use super::{
     error::RuleError,
 };
 
-/// To which requests a throttle applies: what rules expect to be true, and bypasses to be false. The cheap ones are first.
+/// The requests that a throttle applies to: rules expect their condition to be true, bypasses to be false. Cheap ones
+/// are first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Applies(Vec<(bool, Condition)>);
 
@@ -32,8 +33,8 @@ impl Applies {
         self.0.sort_by_key(|(_, condition)| condition.effort());
     }
 
-    /// Checks whether it applies. Async functions are called only if the other rules leave that open, and only once the answer
-    /// is awaited.
+    /// Checks whether the throttle applies to a request. Async functions are called only if the other rules do not
+    /// decide, and only once the result is awaited.
     #[inline]
     pub(crate) fn to<'a>(&'a self, parts: &'a Parts) -> MaybeReady<'a, bool> {
         if self.0.is_empty() {
@@ -43,7 +44,7 @@ impl Applies {
         settled_by(false, self.0.iter().map(|(expected, condition)| condition.may_be(*expected, &input)))
     }
 
-    /// Returns an error for a rule that was written wrong, and for rules that no request matches.
+    /// Returns an error for an invalid rule, and for rules that no request matches.
     pub(crate) fn check(&self) -> Result<(), RuleError> {
         if let Some(error) = self.0.iter().find_map(|(_, condition)| condition.error()) {
             return Err(error.clone());

@@ -1,4 +1,4 @@
-//! `Rule` and `Bypass`: what is written to say when a throttle applies.
+//! `Rule` and `Bypass`: the conditions under which a throttle applies.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::{
     glob::Glob,
 };
 
-/// When a throttle applies: only to requests that match.
+/// A condition for a throttle: it applies only to requests that match.
 ///
 /// ```
 /// use axum::http::Method;
@@ -28,16 +28,16 @@ use super::{
 /// }
 /// ```
 ///
-/// A throttle may have several rules, and then **all of them have to match**: each that is added makes it apply to less.
-/// Where one of several is enough they are one rule, made with [`or`](Self::or).
+/// A throttle may have several rules. A request must match **all of them**, so each rule narrows the throttle. To
+/// require only one of several conditions, combine them with [`or`](Self::or).
 ///
-/// Where it is in doubt whether a rule matches, it does, and the throttle applies: no way of writing a path is a way
-/// around a limit. See [`path`](Self::path).
+/// If it is unclear whether a rule matches, it matches, and the throttle applies. So no spelling of a path bypasses a
+/// limit. See [`path`](Self::path).
 #[derive(Clone)]
 #[must_use]
 pub struct Rule(pub(super) Condition);
 
-/// When a throttle does not apply: requests that match are let past, whatever its rules say.
+/// A condition for a throttle: it does not apply to requests that match, whatever the rules are.
 ///
 /// ```
 /// use traffik::{Bypass, DefaultIdentity, Rate, Settings, Throttle};
@@ -55,19 +55,18 @@ pub struct Rule(pub(super) Condition);
 /// }
 /// ```
 ///
-/// Of several **one that matches is enough**.
+/// Of several bypasses, **one that matches is enough**.
 ///
-/// Where it is in doubt whether a bypass matches, it does not, and the throttle applies. See [`path`](Self::path).
+/// If it is unclear whether a bypass matches, it does not match, and the throttle applies. See [`path`](Self::path).
 #[derive(Clone)]
 #[must_use]
 pub struct Bypass(pub(super) Condition);
 
-/// What both are made by. They differ in how they are read where servers differ about a request, and in how a regex matches.
+/// Defines the constructors of both. They differ in how they treat unclear requests, and in how a regex matches.
 macro_rules! made_of_conditions {
     ($name:ident, whole_regex: $whole_regex:literal) => {
         impl $name {
-            /// Matches a path: one that is written out, or has `*` for anything within a segment, and `**` for any number of
-            /// segments.
+            /// Matches a path. `*` stands for anything within a segment, `**` for any number of segments.
             ///
             /// | pattern | matches | does not match |
             /// |---|---|---|
@@ -76,33 +75,32 @@ macro_rules! made_of_conditions {
             /// | `/users/**` | `/users`, `/users/7`, `/users/7/posts` | `/usersandmore` |
             /// | `/**/export-*.csv` | `/export-1.csv`, `/a/b/export-2.csv` | `/export-1.csv/x` |
             ///
-            /// The path is the one that the client sent, within nested routers too, without its query.
+            /// The path is the one that the client sent, without its query, also within nested routers.
             ///
-            /// It is read in every way in which a server may read it: as it came, and decoded, where a decoded slash may
-            /// separate or not; without doubled slashes and one at the end; with `.` and `..` followed and not. A [`Rule`]
-            /// matches if one of these readings does, so `//api/./us%65rs/` is a request for `/api/users`. A [`Bypass`] matches
-            /// only if all of them do, as it came with every slash, so neither `/assets/..%2Fapi` nor `/assets/../api` is a
-            /// request for something below `/assets`.
+            /// The path is read in every way in which a server may read it: raw, and decoded, where a decoded slash may
+            /// separate or not; without doubled slashes and a slash at the end; with `.` and `..` followed and not. A
+            /// [`Rule`] matches if one of these readings does, so `//api/./us%65rs/` is a request for `/api/users`. A
+            /// [`Bypass`] matches only if all of them do, with every slash as sent, so neither `/assets/..%2Fapi` nor
+            /// `/assets/../api` is a request for something below `/assets`.
             ///
-            /// A pattern that cannot be read is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
+            /// An invalid pattern is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
             pub fn path(pattern: &str) -> Self {
                 Self(Condition::path(pattern, Glob::new(pattern)))
             }
 
-            /// Matches a path and all below it: `/api` is `/api/**`, and does not match `/apis`.
+            /// Matches a path and all paths below it: `/api` is `/api` and `/api/**`, and does not match `/apis`.
             pub fn prefix(prefix: &str) -> Self {
                 Self(Condition::path(prefix, Glob::below(prefix)))
             }
 
-            /// Matches a path by a regex. For a [`Rule`] it has to be found in the path: for one that is to match from end to
-            /// end write `^` and `$`. For a [`Bypass`] it has to match from end to end, since a client can add what it likes to
-            /// a path in which it is merely found.
+            /// Matches a path by a regex. A [`Rule`] matches if the regex is found anywhere in the path: write `^` and
+            /// `$` to match the whole path. A [`Bypass`] must match the whole path, because a client can add anything
+            /// to a path.
             ///
-            /// Requires the feature `regex`. The path is read in the same ways as for [`path`](Self::path), and all in the regex
-            /// is compared with all of these. Matching takes time in proportion to the length of the path, whatever the two are
-            /// (see the crate `regex`).
+            /// Requires the feature `regex`. The path is read in the same ways as for [`path`](Self::path), and the
+            /// regex is compared with all of them. Matching takes time in proportion to the length of the path.
             ///
-            /// A regex that cannot be read is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
+            /// An invalid regex is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
             #[cfg(feature = "regex")]
             pub fn regex(regex: &str) -> Self {
                 Self(Condition::regex(regex, $whole_regex))
@@ -110,7 +108,8 @@ macro_rules! made_of_conditions {
 
             /// Matches a request with one of these methods.
             ///
-            /// For a [`Rule`] HEAD goes with GET, since a handler of GET answers it. For a [`Bypass`] it is a method of its own.
+            /// For a [`Rule`], GET includes HEAD, because a handler of GET answers it. For a [`Bypass`], HEAD is a
+            /// method of its own.
             pub fn methods(methods: impl IntoIterator<Item = Method>) -> Self {
                 Self(Condition::methods(methods))
             }
@@ -118,29 +117,28 @@ macro_rules! made_of_conditions {
             /// Matches the handshake of a WebSocket: an upgrade over HTTP/1.1, or an extended CONNECT over HTTP/2, which
             /// requires the feature `http2`.
             ///
-            /// A handshake whose fields are not all there is in doubt. It matches both this and [`http`](Self::http) of a
-            /// [`Rule`], and neither of a [`Bypass`].
+            /// If fields of the handshake are missing, the result is unclear: the request matches both this and
+            /// [`http`](Self::http) of a [`Rule`], and neither of a [`Bypass`].
             pub fn websocket() -> Self {
                 Self(Condition::OpensWebSocket(true))
             }
 
-            /// Matches any request that is no [handshake of a WebSocket](Self::websocket).
+            /// Matches any request that is not a [handshake of a WebSocket](Self::websocket).
             ///
-            /// A client says by its header fields which of the two a request is, so a limit for the one goes with a limit for
-            /// the other: what a handler takes for a plain request gets past a limit for plain requests alone, if it has the
-            /// fields of a handshake.
+            /// The client chooses the header fields that distinguish the two. So limit both: a request that a handler
+            /// treats as plain bypasses a limit for plain requests alone, if it has the fields of a handshake.
             pub fn http() -> Self {
                 Self(Condition::OpensWebSocket(false))
             }
 
-            /// Matches where a function of the request says so. It may be called more than once for a request, and sees the
-            /// URI as it is where the throttle is, not as the other conditions read it.
+            /// Matches if a function of the request returns `true`. The function may run more than once for a request.
+            /// It sees the URI at the position of the throttle, not the readings of the other conditions.
             pub fn when(predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
                 Self(Condition::when(predicate))
             }
 
-            /// Matches where an async function of the request says so. It is asked last, and only if all else leaves it open
-            /// whether the throttle applies.
+            /// Matches if an async function of the request returns `true`. It runs last, and only if the other
+            /// conditions do not decide whether the throttle applies.
             ///
             /// ```
             /// use axum::http::request::Parts;
@@ -160,12 +158,12 @@ macro_rules! made_of_conditions {
                 Self(Condition::async_when(predicate))
             }
 
-            /// Matches where both do. The cheaper one is asked first, whichever is written first.
+            /// Matches if both do. The cheaper condition is evaluated first, in either order.
             pub fn and(self, other: Self) -> Self {
                 Self(self.0.and_or(other.0, false))
             }
 
-            /// Matches where one of them does, or both. The cheaper one is asked first, whichever is written first.
+            /// Matches if at least one does. The cheaper condition is evaluated first, in either order.
             pub fn or(self, other: Self) -> Self {
                 Self(self.0.and_or(other.0, true))
             }

@@ -1,4 +1,4 @@
-//! Rules for throttles of other modules, which the app knows by their uids.
+//! Rules for throttles of other modules, by their uids.
 
 use super::{Applies, Bypass, Rule};
 
@@ -24,7 +24,7 @@ impl ByUid {
         self.0.iter().filter(|(to, _)| **to == *uid).for_each(|(_, added)| applies.add_all(added));
     }
 
-    /// The first uid that is not one of these.
+    /// Returns the first uid that is not known.
     pub(crate) fn uid_not_of(&self, known: &[&str]) -> Option<&str> {
         self.0.iter().map(|(uid, _)| &**uid).find(|uid| !known.contains(uid))
     }

@@ -1,4 +1,4 @@
-//! What has to hold of a request, with the answers in doubt.
+//! Conditions of a request, with a third result for unclear requests.
 
 use std::{fmt, sync::Arc};
 
@@ -12,12 +12,12 @@ use super::{
     handshake::opens_websocket,
 };
 
-/// An async function of the request's parts that says yes or no: `async fn(&Parts) -> bool`.
+/// An async function of the request's parts that returns a `bool`: `async fn(&Parts) -> bool`.
 pub trait AsyncPredicate<'a>: Send + Sync {
-    /// Its future.
+    /// The future.
     type Future: Future<Output = bool> + Send + 'a;
 
-    /// Says whether it holds.
+    /// Returns whether the condition is true.
     fn holds(&self, parts: &'a Parts) -> Self::Future;
 }
 
@@ -37,19 +37,19 @@ where
 #[derive(Clone)]
 pub(super) enum Condition {
     Methods(Vec<Method>),
-    /// Whether it opens a WebSocket, or does not.
+    /// Whether the request opens a WebSocket, or does not.
     OpensWebSocket(bool),
     Path(Glob),
     #[cfg(feature = "regex")]
     Regex(regex::Regex),
     When(Arc<dyn Fn(&Parts) -> bool + Send + Sync>),
     AsyncWhen(Arc<dyn for<'a> Fn(&'a Parts) -> MaybeReady<'a, bool> + Send + Sync>),
-    /// Any of several, if one that holds is decisive, or all of them, if one that does not hold is.
+    /// Any of several, if a true one is decisive, or all of them, if a false one is decisive.
     Several {
         decisive: bool,
         of: Vec<Self>,
     },
-    /// One that was written wrong. It is never evaluated: an app with it is not built.
+    /// An invalid condition. It is never evaluated, because an app with it is not built.
     Wrong(RuleError),
 }
 
@@ -88,7 +88,7 @@ impl Condition {
         Self::AsyncWhen(Arc::new(move |parts| MaybeReady::pending(predicate.holds(parts))))
     }
 
-    /// Both conditions, or any of the two if one that holds is decisive.
+    /// Combines both conditions: any of the two if a true one is decisive, or else both.
     pub(super) fn and_or(self, other: Self, decisive: bool) -> Self {
         let flat = |condition| match condition {
             Self::Several { decisive: by, of } if by == decisive => of,
@@ -100,7 +100,7 @@ impl Condition {
         Self::Several { decisive, of }
     }
 
-    /// Checks whether its answer may be `expected`. If servers may differ about the answer, it may.
+    /// Checks whether the result may be `expected`. An unclear result may be either.
     pub(super) fn may_be<'a>(&'a self, expected: bool, input: &RuleInput<'a>) -> MaybeReady<'a, bool> {
         MaybeReady::Ready(match self {
             Self::Methods(methods) => is_one_of(&input.parts.method, methods, expected) == expected,
@@ -117,7 +117,7 @@ impl Condition {
             Self::When(predicate) => predicate(input.parts) == expected,
             Self::AsyncWhen(predicate) => {
                 let parts = input.parts;
-                // The function is first called when the answer is awaited.
+                // The function is first called when the result is awaited.
                 return MaybeReady::pending(async move { predicate(parts).await == expected });
             }
             Self::Several { decisive, of } => {
@@ -127,7 +127,7 @@ impl Condition {
         })
     }
 
-    /// Its rank among conditions that are evaluated: the cheap first.
+    /// Returns the order of evaluation: cheap conditions first.
     pub(super) fn effort(&self) -> u8 {
         match self {
             Self::Methods(_) | Self::Wrong(_) => 0,
@@ -141,7 +141,7 @@ impl Condition {
         }
     }
 
-    /// What was written wrong, if anything was.
+    /// Returns the error of an invalid condition.
     pub(super) fn error(&self) -> Option<&RuleError> {
         match self {
             Self::Wrong(error) => Some(error),
@@ -150,7 +150,7 @@ impl Condition {
         }
     }
 
-    /// What has to hold for it to hold.
+    /// Returns the conditions that must be true for this one to be true.
     pub(super) fn necessary(&self) -> &[Self] {
         match self {
             Self::Several { decisive: false, of } => of,
@@ -158,7 +158,7 @@ impl Condition {
         }
     }
 
-    /// Whether it is known that no request is both.
+    /// Returns whether it is known that no request matches both.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Methods(one), Self::Methods(other)) => {
@@ -178,12 +178,12 @@ impl Condition {
     }
 }
 
-/// Whether it is one of the methods. HEAD is in doubt where GET is: axum's handlers of GET answer it.
+/// Checks whether it is one of the methods. HEAD is unclear where GET is listed: axum's handlers of GET answer it.
 fn is_one_of(method: &Method, methods: &[Method], in_doubt: bool) -> bool {
     methods.contains(method) || (in_doubt && method == Method::HEAD && methods.contains(&Method::GET))
 }
 
-/// Returns `decisive` if it is one of the answers. Answers that have to be waited for are awaited only if no other settles it.
+/// Returns `decisive` if it is one of the results. Async results are awaited only if no other decides.
 pub(super) fn settled_by<'a>(
     decisive: bool,
     answers: impl Iterator<Item = MaybeReady<'a, bool>>,

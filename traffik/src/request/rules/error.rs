@@ -1,30 +1,30 @@
 use thiserror::Error;
 
-/// What is wrong with a rule.
+/// An error in a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RuleError {
-    /// A pattern cannot be read.
+    /// A pattern is invalid.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// A rule is about no method at all.
-    #[error("a rule names no methods, so it would never match")]
+    /// A rule lists no methods.
+    #[error("a rule has an empty list of methods, so it would never match: list at least one")]
     NoMethods,
-    /// No request matches all that has to match.
+    /// No request matches all conditions.
     #[error(
-        "no request matches both {one} and {other}, so the throttle would never apply. All rules of a throttle have to \
-         match: where one of them is enough write `one.or(other)`"
+        "no request matches both {one} and {other}, so the throttle would never apply. All rules of a throttle must \
+         match: to require only one of them, write `one.or(other)`"
     )]
     #[non_exhaustive]
     NeverBoth {
-        /// What has to match.
+        /// A condition that must be true.
         one: String,
-        /// What never matches with it.
+        /// A condition that is never true with it.
         other: String,
     },
 }
 
-/// A pattern that cannot be read.
+/// An invalid pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the pattern {pattern:?} cannot be used: {reason}")]
 pub struct PatternError {
@@ -37,7 +37,7 @@ impl PatternError {
         Self { pattern: pattern.to_owned(), reason }
     }
 
-    /// The pattern.
+    /// Returns the pattern.
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern

@@ -1,7 +1,7 @@
-//! The forms of a path: as it came, and as servers may read it.
+//! The forms of a path: as it was sent, and as servers may read it.
 //!
-//! A server may decode a path, take a decoded slash for a separator, drop doubled slashes, and follow `.` and `..`. Rules do
-//! not know which server will read the path, so they compare all of these forms.
+//! A server may decode a path, treat a decoded slash as a separator, drop doubled slashes, and follow `.` and `..`.
+//! Rules do not know which server reads the path, so they compare all of these forms.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use percent_encoding::{percent_decode_str, percent_encode_byte};
 /// A path in every form in which it can be read.
 #[derive(Debug)]
 pub(super) struct PathForms<'a> {
-    /// As it came.
+    /// The path as it was sent.
     raw: &'a str,
-    /// The other forms, if there are any, and whether they have all slashes that dots do not remove, or are without doubled
-    /// slashes and one at the end.
+    /// The other forms, and whether each has all slashes that dots do not remove. Otherwise it has no doubled slashes
+    /// and none at the end.
     others: Vec<(String, bool)>,
 }
 
@@ -26,7 +26,7 @@ impl<'a> PathForms<'a> {
         forms
     }
 
-    /// Checks whether `matches` is true for a form. It is told whether the form has all slashes.
+    /// Checks whether `matches` is true for a form. Its second argument is whether the form has all slashes.
     pub(super) fn any(&self, matches: impl Fn(&str, bool) -> bool) -> bool {
         matches(self.raw, true) || self.others.iter().any(|(form, has_slashes)| matches(form, *has_slashes))
     }
@@ -44,7 +44,7 @@ impl<'a> PathForms<'a> {
 
     fn read(&mut self, path: String) {
         let (merged, followed) = (without_empty_segments(&path), without_dots(&path));
-        // A server that follows dots first takes an empty segment for one that `..` leaves.
+        // A server that follows dots first treats an empty segment as one that `..` leaves.
         let without_slashes =
             [without_empty_segments(&followed), without_dots(&merged), merged].map(|form| (form, false));
         for form in without_slashes.into_iter().chain([(followed, true), (path, true)]) {
@@ -109,7 +109,7 @@ fn rooted(path: String) -> String {
     if path.is_empty() { "/".into() } else { path }
 }
 
-/// Checks whether a segment is no name, but a way to another segment.
+/// Checks whether a segment is not a name, but a way to another segment.
 pub(super) fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
 }

@@ -9,7 +9,7 @@ use super::{
     wildcard::{Token, matches, meet},
 };
 
-/// What clients encode in a path, besides what is not ASCII.
+/// The characters that clients encode in a path, in addition to those that are not ASCII.
 const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`');
 
 /// A pattern.
@@ -17,18 +17,18 @@ const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>'
 pub(super) struct Glob {
     text: String,
     segments: Vec<Token<Spellings>>,
-    /// Whether it ends with a slash, which only counts where a path is taken as it came.
+    /// Whether it ends with a slash, which counts only for a path with all its slashes.
     is_folder: bool,
 }
 
 /// The bytes of a segment and its wildcards.
 type Segment = Vec<Token<u8>>;
 
-/// A segment decoded, and as clients send it.
+/// A segment decoded, and encoded as clients send it.
 type Spellings = [Segment; 2];
 
 impl Glob {
-    /// Reads a pattern. An error says what is wrong with it, and what to write instead.
+    /// Parses a pattern. The error says what is wrong, and what to write.
     pub(super) fn new(pattern: &str) -> Result<Self, &'static str> {
         let names = names(pattern)?;
         if names.iter().any(|name| *name != "**" && name.contains("**")) {
@@ -37,10 +37,10 @@ impl Glob {
         Ok(Self::of(pattern, &names, pattern.len() > 1 && pattern.ends_with('/')))
     }
 
-    /// Everything below `prefix`, and itself.
+    /// Creates the pattern for `prefix` and everything below it.
     pub(super) fn below(prefix: &str) -> Result<Self, &'static str> {
         if prefix.contains('*') {
-            return Err("a prefix has no wildcards: write it as a `path`, with `/**` at its end");
+            return Err("a prefix has no wildcards: use `path` with `/**` at the end");
         }
         let mut names = names(prefix)?;
         names.push("**");
@@ -59,7 +59,7 @@ impl Glob {
         path.is_some_and(|path| self.matches_segments(path, path.is_empty()))
     }
 
-    /// Checks whether a path matches, whatever its slashes.
+    /// Checks whether a path matches, with any number of slashes.
     pub(super) fn matches(&self, path: &str) -> bool {
         self.matches_segments(path, true)
     }
@@ -86,19 +86,19 @@ impl fmt::Debug for Glob {
     }
 }
 
-/// The segments of a pattern.
+/// Returns the segments of a pattern.
 fn names(pattern: &str) -> Result<Vec<&str>, &'static str> {
     let Some(path) = pattern.strip_prefix('/') else { return Err("a path begins with `/`") };
     let path = path.strip_suffix('/').unwrap_or(path);
     let names: Vec<_> = path.split('/').filter(|_| !path.is_empty()).collect();
     if pattern.contains(['?', '#']) {
-        Err("it is compared with a path, which has no `?` and no `#`; a query is seen by `when`")
+        Err("a path contains no `?` and no `#`; use `when` to match a query")
     } else if pattern.contains(['{', '}']) || names.iter().any(|name| name.starts_with(':')) {
-        Err("it has no parameters: write `*` for one segment, and `**` for any number of them")
+        Err("a pattern has no parameters: write `*` for one segment, and `**` for any number of segments")
     } else if names.contains(&"") || pattern == "//" {
-        Err("two slashes follow each other, which are taken for one in the paths that it is compared with")
+        Err("doubled slashes never match, because paths are compared without them: write one slash")
     } else if names.iter().any(|name| is_dots(&decoded(name))) {
-        Err("`.` and `..` are followed in the paths that it is compared with: write where they lead")
+        Err("`.` and `..` never match, because paths are compared with them resolved: write the resolved path")
     } else {
         Ok(names)
     }
@@ -198,10 +198,10 @@ mod tests {
             ("/users/{id}", "write `*`"),
             ("/users/:id", "write `*`"),
             ("/a**", "whole segments"),
-            ("/a//b", "two slashes"),
-            ("//", "two slashes"),
-            ("/a/../b", "where they lead"),
-            ("/a/%2e/b", "where they lead"),
+            ("/a//b", "one slash"),
+            ("//", "one slash"),
+            ("/a/../b", "resolved"),
+            ("/a/%2e/b", "resolved"),
         ] {
             let error = Glob::new(pattern).unwrap_err();
             assert!(error.contains(says), "{pattern}: {error}");

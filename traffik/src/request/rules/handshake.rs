@@ -1,4 +1,4 @@
-//! Whether a request opens a WebSocket.
+//! Checks whether a request opens a WebSocket.
 
 use axum::http::{
     HeaderMap, HeaderName, Method, Version,
@@ -6,7 +6,8 @@ use axum::http::{
     request::Parts,
 };
 
-/// Whether a request opens a WebSocket: nothing, where it asks for one and servers may differ about giving it.
+/// Checks whether a request opens a WebSocket. Returns `None` if it asks for one and servers may differ in the
+/// response.
 ///
 /// Over HTTP/1.1 that is an upgrade (RFC 6455), over HTTP/2 an extended CONNECT (RFC 8441).
 pub(super) fn opens_websocket(parts: &Parts) -> Option<bool> {
@@ -31,13 +32,13 @@ fn by_connect(parts: &Parts) -> Option<bool> {
     Some(parts.method == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket"))
 }
 
-/// What it connects to is known with the feature `http2` only.
+/// The protocol of a CONNECT is known only with the feature `http2`.
 #[cfg(not(feature = "http2"))]
 fn by_connect(parts: &Parts) -> Option<bool> {
     if parts.method == Method::CONNECT { None } else { Some(false) }
 }
 
-/// Whether a field with a list of tokens has one of them.
+/// Checks whether a field with a list of tokens contains a token.
 fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.any(|value| value.split(',').any(|listed| listed.trim().eq_ignore_ascii_case(token)))

@@ -1,4 +1,4 @@
-//! Whether a throttle applies to a request at all: asked before anything else is.
+//! Rules: whether a throttle applies to a request. They are evaluated first.
 
 mod applies;
 mod build;

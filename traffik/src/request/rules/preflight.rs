@@ -4,7 +4,7 @@ use axum::http::{
     request::Parts,
 };
 
-/// Whether a browser asks whether it may send a request, as it does before those to another origin.
+/// Checks for a CORS preflight, which a browser sends before a request to another origin.
 pub(crate) fn is_preflight(parts: &Parts) -> bool {
     let has = |name| parts.headers.contains_key(name);
     parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)

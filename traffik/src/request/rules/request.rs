@@ -16,7 +16,7 @@ impl<'a> RuleInput<'a> {
         Self { parts, path: OnceCell::new() }
     }
 
-    /// The path that the client sent, which is not the one of the URI within a nested router.
+    /// Returns the path that the client sent. Within a nested router it differs from that of the URI.
     pub(super) fn path(&self) -> &PathForms<'a> {
         self.path.get_or_init(|| {
             let original = self.parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
