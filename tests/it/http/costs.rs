@@ -113,7 +113,7 @@ async fn cost_above_the_limit_is_refused_without_retry_after() {
         assert_eq!((reply.status, reply.retry_after()), (429, None), "{path}, {cost}");
         assert_eq!(
             reply.problem("detail"),
-            format!("{uid:?} allows 10 requests per minute, and never a request that costs {cost}")
+            format!("{uid:?} allows 10 requests per minute; a request that costs {cost} is never admitted")
         );
     }
     // None of the requests was charged.

@@ -304,7 +304,7 @@ async fn request_beyond_max_held_is_refused_and_not_charged() {
         );
         assert_eq!(queued::<One>(&traffik).await, 2);
     }
-    assert_eq!(log.text().matches("as many requests are held as may be").count(), 1, "{}", log.text());
+    assert_eq!(log.text().matches("the queue of this throttle is full").count(), 1, "{}", log.text());
     assert!(log.text().contains("held:one") && log.text().contains("max_held=1"), "{}", log.text());
     // Requests that need not wait are not held, so `max_held` does not refuse them.
     let app = app(&traffik, &departures);

@@ -85,7 +85,10 @@ async fn request_above_the_limit_has_no_retry_after() {
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.retry_after()), (429, None));
     assert_eq!(refused.header("cache-control"), Some("no-store"));
-    assert_eq!(refused.problem("detail"), r#""large" allows 5 requests per minute, and never a request that costs 6"#);
+    assert_eq!(
+        refused.problem("detail"),
+        r#""large" allows 5 requests per minute; a request that costs 6 is never admitted"#
+    );
 
     let _ = traffik.limiter::<Minute>(super::app::HERE).check().await.unwrap();
     let both = server.get("/both").await;

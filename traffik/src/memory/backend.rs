@@ -11,30 +11,32 @@ use traffik_core::{
 
 use super::store::{Settings, Store};
 
-/// A backend that keeps its entries in this process: no server, no waiting, exact under any concurrency.
+/// A backend that keeps its entries in this process: it calls no server, never waits, and is exact under any
+/// concurrency.
 ///
-/// Clones are the same store. What it holds is gone with the process, and a second process has limits of its own: for
-/// one limit across processes use a backend that they share.
+/// Clones share one store. Its entries end with the process, and each process has limits of its own. For one limit
+/// across processes use a shared backend such as Redis.
 ///
-/// # Bounded
+/// # Memory
 ///
-/// It never holds more than [`max_entries`](super::MemoryBackendBuilder::max_entries) entries (one a client and limit), whatever comes in.
-/// Expired entries leave a few at a time as others arrive, so that no request waits for a sweep and no task has to be
-/// kept alive. When it is full, room is made within one shard: expired entries go first, then clients that are not
-/// refused at present, those with most left first, and only then the refused client whose wait ends soonest. Each entry
-/// that had to go before it expired is counted by [`evictions`](Self::evictions) and warned of.
+/// The store never holds more than [`max_entries`](super::MemoryBackendBuilder::max_entries) entries, one for each
+/// client and limit. Each new entry removes a few expired ones, so no request waits for a sweep and no task is needed.
 ///
-/// An entry takes 47 bytes with its place in the index, where the store is about full. A store of few clients takes little:
-/// memory is asked for as they arrive, 256 entries of a shard at a time, and kept.
+/// A full store evicts within one shard: expired entries first, then clients that are not refused at present, those
+/// with the most remaining first, and last the refused client whose wait ends soonest. [`evictions`](Self::evictions)
+/// counts entries that were evicted before they expired, and a warning is logged.
 ///
-/// # Private
+/// An entry takes 47 bytes including the index when the store is nearly full. A store of few clients takes little:
+/// memory is allocated as they arrive, 256 entries of a shard at a time, and kept.
 ///
-/// Clients are stored as digests of 128 bits under a seed that is drawn at random for each store, never as what was hashed.
+/// # Privacy
 ///
-/// # Fast
+/// Clients are stored as digests of 128 bits under a random seed for each store, never as plain text.
 ///
-/// A decision about up to four limits of clients that are known takes no lock, unless it is about a log, and nothing from the
-/// heap if it is about one or two. A refusal writes nothing then.
+/// # Performance
+///
+/// A decision about up to four limits of known clients takes no lock, except for logs. With one or two limits it
+/// allocates nothing. A refusal then writes nothing.
 ///
 /// # Example
 ///
@@ -56,19 +58,19 @@ impl MemoryBackend {
         Self { store: Arc::new(Store::new(settings)) }
     }
 
-    /// How many entries it holds now, expired ones that did not leave yet included.
+    /// Returns the number of entries, including expired ones that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.store.shards.len()
     }
 
-    /// Whether it holds nothing.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many entries had to go before they expired, because the store was full.
+    /// Returns the number of entries that were evicted before they expired, because the store was full.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.store.evictions.load(Ordering::Relaxed)
@@ -80,7 +82,7 @@ impl MemoryBackend {
     }
 }
 
-/// Its name and numbers, and nothing of what it holds.
+/// Shows the name and numbers, and no clients.
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBackend")
@@ -105,7 +107,7 @@ impl Backend for MemoryBackend {
             Ok(store) => store,
             Err(closed) => return MaybeReady::Ready(Err(closed)),
         };
-        // Each is returned where it is made: to move a decision takes longer than to make it.
+        // Each is returned where it is made, because moving a decision takes longer than making it.
         if let [hit] = hits {
             if let Some(outcome) = store.decide_one(hit) {
                 return MaybeReady::Ready(Ok(outcome.into()));
@@ -140,7 +142,7 @@ impl Backend for MemoryBackend {
         MaybeReady::Ready(self.open().map(|store| store.shards.clear()))
     }
 
-    /// Forgets everything, and decides nothing from then on.
+    /// Removes everything, and rejects later calls.
     fn close(&self) -> Answer<'_, ()> {
         self.store.closed.store(true, Ordering::Release);
         self.store.shards.clear();

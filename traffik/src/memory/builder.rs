@@ -3,10 +3,10 @@ use traffik_core::{OutOfRange, clock::AnyClock};
 use super::{backend::MemoryBackend, store::Settings};
 use crate::warning::Warning;
 
-/// The limits of the longest tuple fit, and as many others.
+/// The limits of the longest tuple, twice.
 const MIN_ENTRIES: usize = 16;
 
-/// A quarter of a thousand million entries take ten gigabytes.
+/// This number of entries takes about ten gigabytes.
 const MAX_ENTRIES: usize = 1 << 28;
 
 /// Sets up a [`MemoryBackend`]: see [`MemoryBackend::builder`].
@@ -22,7 +22,7 @@ impl MemoryBackend {
         Self::with(Self::builder(namespace).settings)
     }
 
-    /// Creates an empty store that reads this clock. See [`test`](crate::test) for a clock that a test moves.
+    /// Creates an empty store that reads this clock. See [`test`](crate::test) for a manual clock.
     pub fn with_clock(namespace: impl Into<String>, clock: impl Into<AnyClock>) -> Self {
         Self::with(Self::builder(namespace).clock(clock).settings)
     }
@@ -45,16 +45,16 @@ impl MemoryBackendBuilder {
         self
     }
 
-    /// Sets the maximum number of entries, from 16 to 2^28. Defaults to 1 000 000. There is an entry for each limit of each
-    /// client that used it lately.
+    /// Sets the maximum number of entries, from 16 to 2^28. Defaults to 1 000 000. Each limit of each recent client
+    /// takes one entry.
     ///
-    /// A decision about more hits than a shard holds is an error.
+    /// A decision about more hits than a shard can hold returns an error.
     pub fn max_entries(mut self, max_entries: usize) -> Self {
         self.settings.max_entries = max_entries;
         self
     }
 
-    /// Disables [`Warning::MemoryFull`]. Other warnings are the app's, and stay.
+    /// Disables [`Warning::MemoryFull`]. The app logs the other warnings, and silences them.
     ///
     /// [`MemoryBackend::evictions`] counts either way.
     pub fn silence(mut self, warning: Warning) -> Self {

@@ -21,7 +21,7 @@ impl ControlSettings {
         match request {
             ControlRequest::Read { known } if known == settings.version => Ok(Control::new(known, None)),
             ControlRequest::Read { .. } => Ok(Control::new(settings.version, Some(settings.all()))),
-            ControlRequest::Replace { name: "", .. } => Err(BackendError::not_run("a setting has to have a name")),
+            ControlRequest::Replace { name: "", .. } => Err(BackendError::not_run("the name of the setting is empty")),
             ControlRequest::Replace { name, expected, value } => {
                 if settings.by_name.get(name).map(String::as_str) != expected {
                     return Ok(Control::new(settings.version, Some(settings.all())));

@@ -9,13 +9,13 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use traffik_core::{client::Part, decision::Hit};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// The hash by which an entry is known in its shard: 96 of 128 bits. The other 32 bits say which shard that is.
+/// The hash that identifies an entry in its shard: 96 of 128 bits. The other 32 bits select the shard.
 ///
 /// Two of a million clients share all bits with a probability of less than 10^-17. The seed is secret, and no client can
 /// search for such a pair.
 ///
-/// Keys are ordered by the bits first that do not say where an entry is found: where the order decides which of many entries
-/// go, the others stay evenly spread.
+/// Keys are ordered by the bits that do not determine the position of an entry. So the entries that remain after an
+/// eviction stay evenly spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyHash {
     pub(super) high: u32,
@@ -24,10 +24,10 @@ pub(super) struct KeyHash {
 
 /// The keys of the hash, drawn at random.
 pub(super) struct Seed {
-    /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), for what clients choose. With faster
-    /// hashes a client can find texts that collide under every key.
+    /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), for texts that clients choose.
+    /// With faster hashes a client can find texts that collide under every key.
     chosen: SipHasher13,
-    /// XXH3 for addresses: it maps those of one kind to as many hashes. The kinds have unrelated keys.
+    /// XXH3 for addresses: it maps addresses of one kind to distinct hashes. The kinds have unrelated keys.
     v4: u64,
     v6: u64,
 }
@@ -39,7 +39,7 @@ impl Seed {
         Self { chosen, v4: random(), v6: random() }
     }
 
-    /// Returns the bits that say which shard an entry is in, and the others.
+    /// Returns the bits that select the shard, and the others.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each part of the hash is wanted")]
     pub(super) fn hash(&self, hit: &Hit<'_>) -> (u32, KeyHash) {

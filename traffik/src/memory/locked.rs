@@ -1,4 +1,4 @@
-//! Decisions with all their shards locked: about new clients, new rates, logs, and many hits.
+//! Decisions with all their shards locked: for new clients, new rates, logs, and many hits.
 
 use smallvec::SmallVec;
 use traffik_core::{
@@ -10,14 +10,14 @@ use traffik_core::{
 
 use super::{hash::KeyHash, shard::LockedShard, shards::Location, store::Store};
 
-/// Room for the hits of most requests. More hits take an allocation.
+/// Holds the hits of most requests without an allocation.
 type Inline<T> = SmallVec<[T; 2]>;
 
 /// The tally of some hits, with the shards locked that their entries are in.
 struct LockedTally<'a> {
     store: &'a Store,
     shards: Inline<LockedShard<'a>>,
-    /// An entry is found by the place of its shard in `shards`, and its key.
+    /// Entries are identified by the index of their shard in `shards`, and their key.
     tally: HitTally<'a, (usize, KeyHash)>,
     now: Timestamp,
 }
@@ -35,8 +35,7 @@ impl Store {
         Ok(self.tally(hits, |shard, key, _| shard.get(key))?.tally.peek())
     }
 
-    /// Locks the shards in their order: no call holds one that another call needs while it waits for one that the other
-    /// holds. Then reads all entries.
+    /// Locks the shards in ascending order, which prevents deadlocks. Then reads all entries.
     ///
     /// # Errors
     ///
@@ -49,7 +48,7 @@ impl Store {
         let most = self.shards.at(0).max_entries();
         if hits.len() > most {
             let reason =
-                format!("{} hits in one decision are too many for a store with room for {most} at once", hits.len());
+                format!("a decision has {} hits, but a shard holds {most} entries: raise `max_entries`", hits.len());
             return Err(BackendError::unavailable(reason));
         }
         let locations: Inline<Location> = hits.iter().map(|hit| self.shards.locate(hit)).collect();
@@ -70,7 +69,7 @@ impl Store {
 }
 
 impl LockedTally<'_> {
-    /// Writes what is new, and puts logs back.
+    /// Writes changed states, and puts logs back.
     fn write(&mut self) {
         let entries = self.tally.entries_mut();
         let mut evicted = 0;

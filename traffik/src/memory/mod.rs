@@ -1,4 +1,4 @@
-//! The backend that keeps everything in this process.
+//! The backend that keeps its entries in this process.
 //!
 //! A [`Store`](store::Store) decides about known clients [without a lock](unlocked), and about all others with their
 //! [shards locked](locked).

@@ -1,10 +1,10 @@
-//! Keeps writers of a shard apart, and lets readers pass without writing to memory.
+//! A lock whose readers write nothing to memory.
 //!
-//! A [sequence lock](https://en.wikipedia.org/wiki/Seqlock), in the form that Hans Boehm worked out for languages with a
-//! memory model ("Can seqlocks get along with programming language memory models?", 2012): a version that is odd while a
-//! thread writes. A reader reads what it needs (all of it atomics), and then validates that the version is the same. If it
-//! is, all reads were of one moment. A reader that then wants to write passes the version that it read: if the exchange
-//! succeeds no thread wrote in between, and what was decided on what was read still holds.
+//! A [sequence lock](https://en.wikipedia.org/wiki/Seqlock), in Hans Boehm's form for languages with a memory model
+//! ("Can seqlocks get along with programming language memory models?", 2012). Its version is odd while a thread writes.
+//! A reader reads its data (all of it atomics), and then validates that the version is unchanged. If it is, all reads
+//! are consistent. To write afterwards, a reader exchanges the version that it read: if that succeeds, no thread wrote
+//! in between, and the decision is still valid.
 //!
 //! A refusal, which writes nothing, takes no lock. A charge takes one atomic exchange.
 
@@ -12,7 +12,7 @@ use std::{hint::spin_loop, sync::PoisonError};
 
 use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, SPINS, fence, yield_now};
 
-/// A version, and data that only the thread sees that locks it.
+/// A version, and data that is accessed only under the lock.
 #[derive(Default)]
 pub(super) struct SeqLock<T> {
     version: AtomicU64,
@@ -23,7 +23,7 @@ pub(super) struct SeqLock<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(u64);
 
-/// One thread writes, until this is dropped.
+/// Write access of one thread, until this is dropped.
 pub(super) struct WriteGuard<'a>(&'a AtomicU64);
 
 impl<T> SeqLock<T> {
@@ -36,27 +36,27 @@ impl<T> SeqLock<T> {
         }
     }
 
-    /// Returns whether all that was read since `version` was of one moment.
+    /// Returns whether all reads since `version` are consistent.
     #[inline]
     pub(super) fn validate(&self, version: Version) -> bool {
         fence(Ordering::Acquire);
         self.version.load(Ordering::Relaxed) == version.0
     }
 
-    /// Begins to write, if no thread wrote since `version`.
+    /// Begins to write, if no thread has written since `version`.
     #[inline]
     pub(super) fn try_write(&self, Version(version): Version) -> Option<WriteGuard<'_>> {
-        // `read` orders what was read before, and the drop of this guard the next writer.
+        // `read` orders the earlier reads, and the drop of this guard orders the next writer.
         self.version.compare_exchange(version, version + 1, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        // A thread that sees anything of what is written from here on sees that the version is odd.
+        // A thread that sees any of the following writes sees that the version is odd.
         fence(Ordering::Release);
         Some(WriteGuard(&self.version))
     }
 
-    /// Waits until no other thread writes, and keeps others out. Drop the [`WriteGuard`] first: the next thread that gets the
-    /// lock then finds an even version.
+    /// Waits until no other thread writes, and excludes other writers. Drop the [`WriteGuard`] first, so that the next
+    /// thread with the lock finds an even version.
     pub(super) fn lock(&self) -> (WriteGuard<'_>, MutexGuard<'_, T>) {
-        // The data is whole at any time, so a panic of another thread did no harm.
+        // The data is consistent at any time, also after a panic of another thread.
         let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(write) = self.even_version().and_then(|version| self.try_write(version)) {
@@ -81,7 +81,7 @@ impl<T> SeqLock<T> {
             }
         }
         loop {
-            // A thread that writes for longer holds the lock. This waits for it without using up a core.
+            // A thread that writes for longer holds the lock. This waits without spinning.
             drop(self.data.lock());
             if let Some(version) = self.even_version() {
                 return version;
@@ -99,14 +99,14 @@ impl Drop for WriteGuard<'_> {
     }
 }
 
-/// Tries every order in which threads can meet: `cargo xtask loom`.
+/// Runs under a model checker that tries every order of the threads: `cargo xtask loom`.
 #[cfg(all(test, traffik_loom))]
 mod tests {
     use loom::{model, sync::Arc, thread};
 
     use super::*;
 
-    /// A counter of two words that are always the same, under a limit, and one that is seen under the lock only.
+    /// A counter with two words that are always equal, under a limit, and one that is accessed only under the lock.
     #[derive(Default)]
     struct Counter {
         seqlock: SeqLock<u64>,
@@ -122,7 +122,7 @@ mod tests {
             self.words.iter().for_each(|word| word.store(count, Ordering::Relaxed));
         }
 
-        /// Counts one, unless it is `limit` already.
+        /// Adds one, unless the counter is at `limit`.
         fn count(&self, limit: u64) -> bool {
             loop {
                 let version = self.seqlock.read();
@@ -142,7 +142,7 @@ mod tests {
             }
         }
 
-        /// Starts again, and counts the resets.
+        /// Resets the counter, and counts the resets.
         fn reset(&self) {
             let (_write, mut resets) = self.seqlock.lock();
             let [one, other] = self.read();
@@ -203,7 +203,7 @@ mod tests {
             let counter = Arc::new(Counter::default());
             let (counted, ()) = concurrently(&counter, |counter| counter.count(1), Counter::reset);
             assert!(counted);
-            // Either came first.
+            // Either thread may be first.
             assert!([[0; 2], [1; 2]].contains(&counter.read()));
             assert_eq!(*counter.seqlock.lock().1, 1);
         });

@@ -7,8 +7,8 @@ use super::{
     shard::Shard,
 };
 
-/// The minimum number of entries in a shard, if there is more than one: enough for chance to fill all about alike. A shard
-/// holds fewer than twice as many.
+/// The minimum number of entries in a shard, if there are several shards: enough that random keys fill them evenly. A
+/// shard holds fewer than twice this number.
 const MIN_SHARD_ENTRIES: usize = 8192;
 
 pub(super) struct Shards {
@@ -16,7 +16,7 @@ pub(super) struct Shards {
     shards: Box<[Shard]>,
 }
 
-/// Where an entry is.
+/// The location of an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) shard: usize,
@@ -24,7 +24,8 @@ pub(super) struct Location {
 }
 
 impl Shards {
-    /// Creates shards for `max_entries` in all: few if that is low, since a shard must not be too small to choose from.
+    /// Creates shards for `max_entries` in total. A low maximum gives few shards, because a small shard has few
+    /// candidates for eviction.
     pub(super) fn new(max_entries: usize) -> Self {
         let shards = 1 << (max_entries / MIN_SHARD_ENTRIES).max(1).ilog2();
         Self { seed: Seed::random(), shards: (0..shards).map(|_| Shard::new(max_entries / shards)).collect() }

@@ -13,13 +13,13 @@ use traffik_core::{
 use super::{control::ControlSettings, hash::KeyHash, shard::LockedShard, shards::Shards};
 use crate::warning::Warning;
 
-/// What a store is made with.
+/// The settings of a store.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) namespace: String,
     pub(super) clock: AnyClock,
     pub(super) max_entries: usize,
-    /// Whether it does not warn when it is full.
+    /// Whether the warning about a full store is disabled.
     pub(super) is_silent: bool,
 }
 
@@ -46,7 +46,7 @@ impl Store {
         self.settings.clock.now()
     }
 
-    /// Adjusts each charge by itself. A custom strategy that panics does not keep the others from it.
+    /// Adjusts each charge separately. A panic in one custom strategy does not affect the others.
     pub(super) fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Vec<Adjusted> {
         let adjust = |adjustment: &Adjustment<'_>| isolated(&adjustment.charge, || self.adjust_one(adjustment));
         let adjusted: Vec<_> = adjustments.iter().map(adjust).collect();
@@ -60,7 +60,7 @@ impl Store {
         }
         let (mut shard, key) = self.lock_one(hit);
         let (strategy, now) = (hit.limit.strategy(), self.now());
-        // Only a refund cannot fail. All else works on a copy, so that an error changes nothing.
+        // Only a refund cannot fail. Other adjustments use a copy, so that an error changes nothing.
         let stored = if *actual == 0 { shard.take(key, strategy) } else { shard.get(key) };
         let settled = strategy.settle(stored, hit.rate, hit.cost, *actual, *at, now)?;
         let outcome = Outcome::new(true, *actual, now);
@@ -78,7 +78,7 @@ impl Store {
         Ok(outcome.with_past(told))
     }
 
-    /// Renews each charge by itself. One whose custom strategy panics is not renewed.
+    /// Renews each charge separately. A charge whose custom strategy panics is not renewed.
     pub(super) fn renew(&self, charges: &[Charge<'_>]) -> Vec<Option<Timestamp>> {
         let renew = |charge| isolated(charge, || self.renew_one(charge)).unwrap_or_default();
         charges.iter().map(renew).collect()
@@ -114,8 +114,8 @@ impl Store {
         (self.shards.at(location.shard).lock(), location.key)
     }
 
-    /// Counts evictions. Warns of the first, and whenever their number has doubled: a flood of clients does not become a
-    /// flood of log lines.
+    /// Counts evictions. Warns about the first, and whenever their number has doubled, so that a flood of clients does
+    /// not flood the log.
     pub(super) fn count_evictions(&self, evicted: u64) {
         if evicted == 0 {
             return;
@@ -129,14 +129,14 @@ impl Store {
                 namespace = self.settings.namespace,
                 evictions = total,
                 max_entries = self.settings.max_entries,
-                "the memory backend is full and forgets clients before their entries expire: raise `max_entries`, or \
-                 look for who sends from so many addresses"
+                "the memory backend is full and evicts clients before their entries expire: raise `max_entries`, or \
+                 check whether an attacker uses many addresses"
             );
         }
     }
 }
 
-/// Works on one charge. A panic of its custom strategy is an error.
+/// Runs `work` on one charge. A panic of its custom strategy becomes an error.
 fn isolated<T>(charge: &Charge<'_>, work: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     if charge.hit.limit.strategy().is_custom() { catch_unwind(AssertUnwindSafe(work)) } else { Ok(work()) }
 }

@@ -9,11 +9,11 @@ pub(super) use std::{
     thread::yield_now,
 };
 
-/// The number of spins before a thread waits for another: a charge takes a few nanoseconds.
+/// The number of spins before a thread waits for another. A charge takes a few nanoseconds.
 #[cfg(not(traffik_loom))]
 pub(super) const SPINS: u32 = 64;
 
-/// Each spin would be another order to try.
+/// Each spin would multiply the orders to try.
 #[cfg(traffik_loom)]
 pub(super) const SPINS: u32 = 0;
 

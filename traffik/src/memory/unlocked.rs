@@ -1,5 +1,5 @@
-//! Decisions about known clients without a lock: all that is read is of one moment, and what is written builds on nothing
-//! that changed in between.
+//! Decisions about known clients without a lock: all reads are consistent, and a write succeeds only if nothing changed
+//! in between.
 
 use smallvec::SmallVec;
 use traffik_core::{
@@ -23,9 +23,9 @@ const ATTEMPTS: usize = 16;
 type Inline<T> = SmallVec<[T; MAX_HITS]>;
 
 /// The entry of a hit as it was read.
-struct Seen<'a> {
+struct ReadEntry<'a> {
     location: Location,
-    /// The place of the first hit on the same entry.
+    /// The index of the first hit on the same entry.
     first: usize,
     shard: &'a Shard,
     version: Version,
@@ -34,7 +34,7 @@ struct Seen<'a> {
 }
 
 impl Store {
-    /// Decides about one hit. Returns `None` if its shard has to be locked: for new clients, new rates and logs.
+    /// Decides about one hit. Returns `None` if its shard must be locked: for new clients, new rates and logs.
     #[inline]
     pub(super) fn decide_one(&self, hit: &Hit<'_>) -> Option<Outcome> {
         if !hit.is_plain() {
@@ -45,13 +45,13 @@ impl Store {
         let mut has_lost = false;
         for _ in 0..ATTEMPTS {
             let version = shard.lock.read();
-            // After a lost race it keeps others out before it decides.
+            // After a lost race it excludes other writers before it decides.
             let early = if has_lost { shard.lock.try_write(version) } else { None };
             if has_lost && early.is_none() {
                 continue;
             }
             let (entry, past) = shard.find(key, hit)?;
-            // No strategy sees what another thread was about to write.
+            // A strategy never sees a partial write of another thread.
             if early.is_none() && !shard.lock.validate(version) {
                 continue;
             }
@@ -76,30 +76,30 @@ impl Store {
         None
     }
 
-    /// Decides about several hits. Returns `None` if a shard has to be locked.
+    /// Decides about several hits. Returns `None` if a shard must be locked.
     #[inline(never)]
     pub(super) fn decide_few(&self, hits: &[Hit<'_>]) -> Option<Decision> {
         if hits.len() > MAX_HITS {
             return None;
         }
         for _ in 0..ATTEMPTS {
-            let mut seen: Inline<Seen<'_>> = SmallVec::new();
+            let mut read: Inline<ReadEntry<'_>> = SmallVec::new();
             for hit in hits {
                 let location = self.shards.locate(hit);
                 let shard = self.shards.at(location.shard);
                 let version = shard.lock.read();
                 let (entry, past) = shard.find(location.key, hit)?;
-                let first = seen.iter().position(|seen| seen.location == location).unwrap_or(seen.len());
-                seen.push(Seen { location, first, shard, version, entry, past: Some(past) });
+                let first = read.iter().position(|read| read.location == location).unwrap_or(read.len());
+                read.push(ReadEntry { location, first, shard, version, entry, past: Some(past) });
             }
-            // No strategy sees what another thread was about to write, and all of it is of one moment.
-            if !seen.iter().all(|seen| seen.shard.lock.validate(seen.version)) {
+            // A strategy never sees a partial write of another thread, and all reads are consistent.
+            if !read.iter().all(|read| read.shard.lock.validate(read.version)) {
                 continue;
             }
             // Read after the versions: a later decision about the same entries sees a later time.
             let mut tally = HitTally::new(self.now());
-            for (hit, seen) in hits.iter().zip(&mut seen) {
-                tally.add(hit, seen.first, || seen.past.take());
+            for (hit, read) in hits.iter().zip(&mut read) {
+                tally.add(hit, read.first, || read.past.take());
             }
             let decision = tally.decide();
             let new = || tally.entries().iter().filter(|entry| entry.is_new());
@@ -109,10 +109,10 @@ impl Store {
             if new().next().is_none() {
                 return Some(decision);
             }
-            let Some(guards) = write_all(&seen) else { continue };
+            let Some(guards) = write_all(&read) else { continue };
             for entry in new() {
-                if let (Some(seen), Some(past), Some(guard)) = (seen.get(*entry.key()), entry.past(), guards.first()) {
-                    seen.entry.update(&past.state, if entry.is_charged() { entry.hit().cost } else { 0 }, guard);
+                if let (Some(read), Some(past), Some(guard)) = (read.get(*entry.key()), entry.past(), guards.first()) {
+                    read.entry.update(&past.state, if entry.is_charged() { entry.hit().cost } else { 0 }, guard);
                 }
             }
             return Some(decision);
@@ -121,13 +121,13 @@ impl Store {
     }
 }
 
-/// Begins to write to every shard once, in their order: another call that wants some of the same meets this one at the first
-/// of them. No call waits inside of one for another.
-fn write_all<'a>(seen: &[Seen<'a>]) -> Option<Inline<WriteGuard<'a>>> {
+/// Begins to write to every shard once, in ascending order. Calls that need the same shards conflict at the first
+/// common one, so no call waits for another while it writes.
+fn write_all<'a>(read: &[ReadEntry<'a>]) -> Option<Inline<WriteGuard<'a>>> {
     let mut guards = SmallVec::new();
     let mut last = None;
-    let shard = |seen: &&Seen<'_>| seen.location.shard;
-    while let Some(next) = seen.iter().filter(|seen| last < Some(shard(seen))).min_by_key(shard) {
+    let shard = |read: &&ReadEntry<'_>| read.location.shard;
+    while let Some(next) = read.iter().filter(|read| last < Some(shard(read))).min_by_key(shard) {
         guards.push(next.shard.lock.try_write(next.version)?);
         last = Some(shard(&next));
     }

@@ -71,7 +71,11 @@ impl Waiting<'_> {
             Err(BackendError::Closed) => Err(BackendError::Closed.into()),
             Err(error) => {
                 if attempt.is_some_and(Attempt::opens) {
-                    tracing::error!(backend = store.namespace(), %error, "the backend failed too often, and is left alone");
+                    tracing::error!(
+                        backend = store.namespace(),
+                        %error,
+                        "the backend failed too often, so the circuit breaker opened: the fallback decides"
+                    );
                 }
                 asking.resolve(error).await
             }
@@ -83,7 +87,10 @@ impl Waiting<'_> {
 #[inline]
 pub(super) fn succeeded(attempt: Option<Attempt<'_>>, store: &Store) {
     if attempt.is_some_and(Attempt::closes) {
-        tracing::info!(backend = store.namespace(), "the backend answers, and decides again");
+        tracing::info!(
+            backend = store.namespace(),
+            "the backend answers again, so the circuit breaker closed: the backend decides"
+        );
     }
 }
 

@@ -21,10 +21,10 @@ pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// Tasks must not use what belongs to a runtime, as its timers do.
 #[derive(Default)]
-pub(super) struct Tasks(Mutex<Known>);
+pub(super) struct Tasks(Mutex<State>);
 
 #[derive(Default)]
-struct Known {
+struct State {
     /// The latest first.
     runtimes: VecDeque<Handle>,
     waiting: Vec<Task>,
@@ -73,7 +73,7 @@ impl Tasks {
         self.lock().runtimes.front().cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

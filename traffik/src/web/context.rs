@@ -1,4 +1,4 @@
-//! What a request carries.
+//! The extension that a request carries.
 
 use axum::http::{Extensions, request::Parts};
 use triomphe::Arc;
@@ -6,11 +6,11 @@ use triomphe::Arc;
 use super::ledger::Ledger;
 use crate::engine::Traffik;
 
-/// What a request carries: the handle, and the limits that it met so far. It is the only extension of a request.
+/// The extension that a request carries: the handle, and the limits that the request met so far.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     ledger: Arc<Ledger>,
-    /// The handle, if it is not the ledger's.
+    /// The handle, if it differs from the ledger's.
     inner: Option<Traffik>,
 }
 
@@ -26,8 +26,8 @@ impl RequestContext {
         Some(ledger)
     }
 
-    /// Returns the context of a request. Where there is no layer, the handle comes from an `Extension`. `None` if there is no
-    /// handle.
+    /// Returns the context of a request. Without a layer, the handle comes from an `Extension`. Returns `None` if there
+    /// is no handle.
     pub(super) fn of(parts: &mut Parts) -> Option<Self> {
         if let Some(context) = parts.extensions.get::<Self>() {
             let mut context = context.clone();

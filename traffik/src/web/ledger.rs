@@ -1,4 +1,4 @@
-//! What a request met so far: written by whatever throttles it, read when its response goes out.
+//! The ledger of a request: throttles write it, and the response is made from it.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -16,36 +16,36 @@ use crate::{
     warning::Warning,
 };
 
-/// The limits that one request met: written by whatever throttles it, read when its response goes out.
+/// The limits that one request met. Throttles write it, and the layer reads it for the response.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    /// The handle that the request came with first. As a rule there is no other.
+    /// The first handle of the request. As a rule there is no other.
     traffik: Traffik,
-    /// Whether a layer waits for the response, to add the fields and to give back.
+    /// Whether a layer waits for the response, to add the fields and to refund.
     is_watched: AtomicBool,
-    /// Whether there are entries, for the first throttle of a request, which need not take the lock.
+    /// Whether there are entries. The first throttle of a request then needs no lock.
     has_entries: AtomicBool,
     entries: Mutex<Entries>,
 }
 
-/// One limit is what most requests meet.
+/// Most requests meet one limit.
 type Entries = SmallVec<[LedgerEntry; 1]>;
 
 /// A limit that the request met.
 #[derive(Clone, Debug)]
 struct LedgerEntry {
     limit: Shared<Limit>,
-    /// Whether it was charged, rather than only looked at by a decision that was refused.
+    /// Whether it was charged. Otherwise a refused decision only checked it.
     charged: bool,
 }
 
 impl LedgerEntry {
-    /// Whether it was charged, or let through without.
+    /// Returns whether it was charged, or admitted without a charge.
     fn passed(&self) -> bool {
         self.charged || self.limit.is_unchecked()
     }
 
-    /// Whether both count the same in two places, of which one would do.
+    /// Returns whether both count the same requests of the same client, so that one of them is redundant.
     fn is_same_as(&self, other: &Self) -> bool {
         let (one, two) = (&self.limit, &other.limit);
         let are_alike = one.rate() == two.rate() && one.is_counted() && two.is_counted() && one.cost() == two.cost();
@@ -70,7 +70,7 @@ impl LedgerEntry {
     fn give_back(&mut self) {
         if self.charged {
             self.charged = false;
-            // The permit keeps telling what it told.
+            // The permit keeps its values.
             Shared::make_mut(&mut self.limit).give_back();
         }
     }
@@ -90,12 +90,12 @@ impl Ledger {
         self.is_watched.load(Ordering::Relaxed)
     }
 
-    /// Marks it as watched. Returns whether it was not.
+    /// Marks the ledger as watched. Returns whether it was not.
     pub(super) fn watch(&self) -> bool {
         !self.is_watched.swap(true, Ordering::Relaxed)
     }
 
-    /// Records the limits of one decision, but for those that were charged before.
+    /// Records the limits of one decision, except those that were charged before.
     pub(super) fn record(&self, limits: &Limits) {
         let is_charged = limits.is_admitted();
         let mut entries = self.lock();
@@ -106,7 +106,7 @@ impl Ledger {
             }
             let new = LedgerEntry { limit: Shared::clone(limit), charged: is_charged && limit.is_counted() };
             if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(&new)) {
-                self.warn_of_twice(earlier, &new);
+                self.warn_of_duplicate(earlier, &new);
             }
             entries.push(new);
         }
@@ -115,22 +115,22 @@ impl Ledger {
 
     /// Returns the limit as it was when this throttle was charged for the same client earlier in the request.
     ///
-    /// Also when it was let through uncounted: what was not answered then may have been charged, and is not waited for again.
+    /// Includes limits that were admitted unchecked: a call without an answer may have charged, and is not repeated.
     #[inline]
     pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Shared<Limit>> {
         if !self.has_entries.load(Ordering::Acquire) {
             return None;
         }
-        // A definition belongs to one handle: another app's is another, even if its throttle is the same type.
+        // A definition belongs to one handle. Another app has another definition of the same throttle type.
         let is_it = |entry: &&LedgerEntry| {
             entry.passed() && Arc::ptr_eq(entry.limit.definition(), definition) && entry.limit.client() == client
         };
         self.lock().iter().rev().find(is_it).map(|entry| Shared::clone(&entry.limit))
     }
 
-    /// Warns of two limits that are the same but for their uids: once of each that is met second.
+    /// Warns about two limits that differ only in their uids, once for each limit that is met second.
     #[cold]
-    fn warn_of_twice(&self, first: &LedgerEntry, second: &LedgerEntry) {
+    fn warn_of_duplicate(&self, first: &LedgerEntry, second: &LedgerEntry) {
         let (first, second) = (first.limit.definition(), second.limit.definition());
         let warning = Warning::LimitedTwice;
         if !second.is_second.swap(true, Ordering::Relaxed)
@@ -141,13 +141,13 @@ impl Ledger {
                 docs = warning.docs(),
                 first = first.uid,
                 second = second.uid,
-                "a request met two limits that are the same but for their uids, as one of a layer and one of a handler: if \
-                 they are meant to be one, use the same throttle in both places, which is charged once"
+                "a request met two limits that differ only in their uids, for instance in a layer and on a handler, and was \
+                 charged twice: to charge it once, use the same throttle in both places"
             );
         }
     }
 
-    /// Warns of permits that end now, because nothing but this ledger holds them, although the response goes on.
+    /// Warns about permits that end now, because only this ledger holds them, although the response goes on.
     #[cold]
     pub(super) fn warn_of_ending_permits(&self, what: &str) {
         let warning = Warning::PermitEndsEarly;
@@ -159,27 +159,27 @@ impl Ledger {
                     docs = warning.docs(),
                     uid = limit.uid(),
                     "{what} goes on, and the permit of this limit on concurrent requests ended with the handler: move the \
-                     `Throttled` of the handler into it, or put the limit of a streaming response on the route with \
+                     `Throttled` argument of the handler into it, or limit the route of a streaming response with \
                      `throttle_layer`"
                 );
             }
         }
     }
 
-    /// Shows every limit that was met, once each: as it stood last.
+    /// Passes the latest state of every limit to `show`, once each.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
         show(&last_of_each(&self.lock()));
     }
 
-    /// The same without the lock.
-    pub(super) fn show_alone(&mut self, show: impl FnOnce(&[&Limit])) {
+    /// Does the same without the lock.
+    pub(super) fn show_mut(&mut self, show: impl FnOnce(&[&Limit])) {
         show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner)));
     }
 
-    /// Gives back all that the request was charged: best effort, since its answer is a refusal either way.
+    /// Refunds all charges of the request, as far as the backends answer: the request is refused in any case.
     ///
-    /// Places are given back as those of whoever leaves are: a client that hangs up meanwhile would have them lost else,
-    /// until their leases end.
+    /// Permits are released like dropped ones. Otherwise a client that disconnects meanwhile would keep them until
+    /// their leases end.
     pub(super) async fn give_back(&self) {
         let mut met = std::mem::take(&mut *self.lock());
         met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(LedgerEntry::give_back);
@@ -188,8 +188,10 @@ impl Ledger {
             let refunds: Vec<_> = charges.map(Charge::refund).collect();
             match store.adjust(&refunds).await {
                 Ok(_) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(LedgerEntry::give_back),
-                // It is told as charged, then, since nobody knows better.
-                Err(error) => tracing::warn!(%error, "a refused request keeps what it was charged"),
+                // The limit is then shown as charged, because the result is not known.
+                Err(error) => {
+                    tracing::warn!(%error, "the charges of a refused request were not refunded")
+                }
             }
         }
         self.lock().extend(met);
@@ -215,7 +217,7 @@ fn last_of_each(entries: &[LedgerEntry]) -> SmallVec<[&Limit; 4]> {
     limits
 }
 
-/// Where something was charged, each once. As a rule it is one place.
+/// Returns the stores that charged something, once each. As a rule it is one.
 fn stores_of(met: &[LedgerEntry]) -> SmallVec<[Arc<Store>; 1]> {
     let mut stores = SmallVec::new();
     for store in met.iter().filter(|met| met.charged).filter_map(|met| met.limit.store()) {

@@ -5,9 +5,9 @@ use crate::{
     request::Source,
 };
 
-/// The checks that were resolved for earlier throttles of a tuple. A function that two throttles share is asked once.
+/// The resolved checks of earlier throttles of a tuple. A function that two throttles share is called once.
 ///
-/// They are for one decision only: what a layer further out was told may no longer hold.
+/// A memo is for one decision only: results from an outer layer may be outdated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memo<'m, 'a>(pub(super) Option<&'m Checks<'a>>);
 

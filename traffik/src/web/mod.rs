@@ -1,8 +1,8 @@
-//! The web: how a request meets a throttle, and what comes back.
+//! Integration with axum: how a request meets a throttle, and what the client receives.
 //!
-//! A [`TraffikLayer`] puts the handle into the request. [`Throttled`], or a [`ThrottleLayer`] for a whole router, asks who
-//! the client is, by its [address](client_ip()) unless told otherwise, and decides. What the request met is written down
-//! with it, and its response tells that: as fields, or as a refusal that a [`Responder`] makes.
+//! A [`TraffikLayer`] puts the handle into the request. [`Throttled`], or a [`ThrottleLayer`] for a whole router,
+//! identifies the client, by default by its [address](client_ip()), and decides. The request carries a record of the
+//! limits that it met. The response shows them in its fields; a [`Responder`] makes the response to a rejected request.
 
 mod context;
 mod default_identity;

@@ -14,14 +14,14 @@ use crate::{
     request::{ClientIp, peer_ip},
 };
 
-/// The IP address that a request comes from; an IPv4 address that came mapped into IPv6 is told as IPv4.
+/// Returns the IP address that a request comes from. An IPv4 address that is mapped into IPv6 is returned as IPv4.
 ///
-/// It is that of the peer, as the server itself saw it, which is there when the app is served with
-/// `into_make_service_with_connect_info::<SocketAddr>()`. In an app that says by
-/// [`TraffikBuilder::client_ip`](crate::TraffikBuilder::client_ip) which proxies it is behind, it is the client's that they
-/// forward for. That is known within [`Traffik::layer`]; further out ask [`ClientIp::of`](crate::ClientIp::of).
+/// It is the address of the peer, which is known if the app is served with
+/// `into_make_service_with_connect_info::<SocketAddr>()`. Behind proxies that
+/// [`TraffikBuilder::client_ip`](crate::TraffikBuilder::client_ip) trusts, it is the address of the client, which is
+/// known within [`Traffik::layer`]. Outside of the layer use [`ClientIp::of`](crate::ClientIp::of).
 ///
-/// As a client it counts by its network, like every address: see `TraffikBuilder::ipv6_prefix`.
+/// Clients are identified by the network of the address: see `TraffikBuilder::ipv6_prefix`.
 ///
 /// ```
 /// use axum::http::Request;
@@ -38,8 +38,8 @@ pub fn client_ip(parts: &Parts) -> Option<IpAddr> {
     }
 }
 
-/// The client at the address that a request comes from, behind `proxies` if there are any, or the one that all share whose
-/// address is not known.
+/// Returns the client at the address that a request comes from, behind `proxies` if there are any. Requests without an
+/// address may share one client.
 pub(super) fn client_at(
     parts: &Parts,
     proxies: Option<&ClientIp>,

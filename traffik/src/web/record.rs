@@ -13,7 +13,7 @@ impl RequestContext {
     ///
     /// # Errors
     ///
-    /// Returns the rejection of a request that was refused, or about which there is no decision.
+    /// Returns the rejection of a request that was refused or could not be decided.
     pub(super) fn record(&self, decided: CheckResult) -> Result<Limits, ThrottleRejection> {
         let limits = decided.map_err(|failed| self.reject(*failed))?;
         self.ledger().record(&limits);

@@ -1,4 +1,4 @@
-//! Resolves a throttle for a request: asks whether it applies, what the request costs, who the client is, and at which rate.
+//! Resolves a throttle for a request: whether it applies, the cost, the client, and the rate.
 
 use std::{any::TypeId, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl RequestContext {
-    /// Resolves one throttle. `memo` has the earlier ones of its tuple.
+    /// Resolves one throttle. `memo` has the earlier throttles of its tuple.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
     pub(super) fn check<'a, T, S>(
         &'a self,
@@ -93,7 +93,7 @@ where
     client.map(|client| client.map(|client| traffik.counted_as(client)))
 }
 
-/// Asks the app who the client is.
+/// Identifies the client by the settings of the app.
 pub(super) fn default_client<'p>(traffik: &'p Traffik, parts: &'p Parts) -> Resolving<'p, Client> {
     match &traffik.requests().identity {
         Some(identity) => identity_of(identity, traffik, parts),
@@ -110,7 +110,7 @@ fn identity_of<'p>(identity: &'p Identity, traffik: &'p Traffik, parts: &'p Part
     }
 }
 
-/// Asks for the client's own rate. The function is not called for what is not counted at any rate.
+/// Resolves the client's rate. The function is not called for a request that is not counted at any rate.
 #[inline]
 fn rated<'p, 'a: 'p>(
     check: Check<'a>,

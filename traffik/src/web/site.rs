@@ -1,4 +1,5 @@
-//! Where a request meets its throttles: in front of a handler, or in a layer, which may have rules of its own.
+//! The place where a request meets its throttles: in front of a handler, or in a layer, which may have rules of its
+//! own.
 
 use std::{
     any::{TypeId, type_name},
@@ -14,7 +15,7 @@ use crate::{
     request::{Applies, Bypass, Rule, is_preflight},
 };
 
-/// Where a request meets its throttles.
+/// The place where a request meets its throttles.
 #[derive(Clone, Debug)]
 pub(crate) enum Site {
     /// In front of a handler.
@@ -24,8 +25,8 @@ pub(crate) enum Site {
 }
 
 impl Site {
-    /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. What is known without
-    /// waiting settles it if it can.
+    /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. Rules that need
+    /// no waiting decide if they can.
     #[inline]
     pub(super) fn applies<'p>(
         &'p self,
@@ -49,7 +50,7 @@ impl Site {
         }
     }
 
-    /// An error for what was set up wrong here.
+    /// Returns an error in the setup of this place.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::Layer(LayerRules(Some(layer))) => layer.error.clone().map_or(Ok(()), Err),
@@ -69,12 +70,12 @@ struct Rules {
 }
 
 impl LayerRules {
-    /// Adds a rule to the throttle `T` where `All` are together.
+    /// Adds a rule to the throttle `T` of the tuple `All`.
     pub(super) fn add_rule<All: Throttles, T: Throttle>(&mut self, rule: Rule) {
         self.add::<All, T>(|applies| applies.add_rule(rule));
     }
 
-    /// Adds a bypass, likewise.
+    /// Adds a bypass to the throttle `T` of the tuple `All`.
     pub(super) fn add_bypass<All: Throttles, T: Throttle>(&mut self, bypass: Bypass) {
         self.add::<All, T>(|applies| applies.add_bypass(bypass));
     }
@@ -108,7 +109,7 @@ impl LayerRules {
         of.iter().find(|(of, _)| *of == type_id).map(|(_, applies)| applies)
     }
 
-    /// Returns whether a throttle applies as far as its layer is concerned.
+    /// Returns whether a throttle applies by the rules of its layer.
     fn apply<'p>(&'p self, definition: &Definition, traffik: &Traffik, parts: &'p Parts) -> MaybeReady<'p, bool> {
         if is_preflight(parts)
             && !definition.settings.request.charge_preflights

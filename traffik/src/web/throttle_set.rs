@@ -7,9 +7,9 @@ use crate::{
     limit::{Throttle, Throttles, all_the_tuples},
 };
 
-/// A [`Throttle`], or a tuple of up to sixteen, whose clients can be named in an app with the state `S`.
+/// A [`Throttle`], or a tuple of up to sixteen, whose clients can be identified in an app with the state `S`.
 ///
-/// A function that is generic over its throttle has it as a bound:
+/// It is the bound of a function that is generic over its throttle:
 ///
 /// ```
 /// use axum::Router;
@@ -20,7 +20,7 @@ use crate::{
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a throttle whose client can be named with the state `{S}`",
+    message = "`{Self}` is not a throttle whose client can be identified with the state `{S}`",
     label = "neither such a throttle nor a tuple of them",
     note = "a throttle is declared with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`; its \
             `Identity` is an extractor that turns into a `traffik::Client`",

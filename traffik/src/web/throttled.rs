@@ -11,13 +11,13 @@ use traffik_core::backend::MaybeReady;
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
 use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
 
-/// Extractor that lets a request through only if its client is within a limit, or within all of a tuple of limits.
+/// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
 ///
-/// Over the limit the handler never runs, and the client gets a 429 that says when to come back. `T` is a
+/// Over the limit the handler does not run, and the client receives a 429 that says when to try again. `T` is a
 /// [`Throttle`], or a tuple of up to sixteen, which are one decision: all are charged, or none is.
 ///
-/// Put it before other arguments: arguments run in order, and whatever comes before it has been done by the time a
-/// request is refused.
+/// Put it before other arguments. Arguments run in order, so those before it have already run when a request is
+/// refused.
 ///
 /// # Example
 ///
@@ -56,14 +56,14 @@ use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
-/// Of a limit on [how many at once](crate::strategy::Concurrency) it is the place itself: that is held until the last clone is
-/// dropped, so that a socket moves it into its task.
+/// For a limit on [concurrent requests](crate::strategy::Concurrency) it is the permit, which is held until the last
+/// clone is dropped. The handler of a socket moves it into the task of the socket.
 ///
-/// It reads like the [`Limits`] that it holds. As an `Option` it is `None` where the throttle does not count the request.
+/// It dereferences to its [`Limits`]. As an `Option` it is `None` if the throttle does not count the request.
 ///
-/// It finds the [`Traffik`] that it asks in the request: add [`Traffik::layer`](crate::Traffik::layer)
-/// after the routes. With `axum::Extension(traffik)` in its place, responses of handlers have no RateLimit fields, and
-/// nothing is given back when a later limit refuses.
+/// It finds the [`Traffik`] handle in the request: add [`Traffik::layer`](crate::Traffik::layer) after the routes. With
+/// only `axum::Extension(traffik)`, responses of handlers have no RateLimit fields, and nothing is refunded when a
+/// later limit refuses.
 pub struct Throttled<T> {
     limits: Limits,
     throttles: PhantomData<fn() -> T>,
@@ -104,8 +104,9 @@ where
     }
 }
 
-/// `None` if none of the throttles counts the request: their rules exclude it, the client is exempt, the rate is unlimited,
-/// the cost is 0, or limits are disabled. A refusal and an error reject it, as without the `Option`.
+/// Returns `None` if none of the throttles counts the request: their rules exclude it, the client is exempt, the rate
+/// is unlimited, the cost is 0, or limits are disabled. Refusals and errors reject the request, as without the
+/// `Option`.
 impl<T, S> OptionalFromRequestParts<S> for Throttled<T>
 where
     T: ThrottleSet<S>,
@@ -145,7 +146,7 @@ where
 
 /// Reserves slots and starts the decision.
 ///
-/// This is not part of the future above, which would keep the checks until the decision is there.
+/// This is separate from the future above, which would keep the checks until the decision is made.
 fn begin<'a>(mut checks: Checks<'a>, traffik: &Traffik) -> (Option<QueueSlots>, MaybeReady<'a, CheckResult>) {
     let slots = QueueSlots::reserve(&mut checks, traffik.clock());
     (slots, decide(checks))

@@ -10,16 +10,16 @@ use crate::{
     limit::QueueSlot,
 };
 
-/// The slots that a request has in the queues of its throttles, each with the place of its check.
+/// The slots of a request in the queues of its throttles, each with the index of its check.
 ///
-/// Boxed, since few requests have any, and a handler's future has room for it.
+/// Boxed, because few requests have any, and every handler's future contains it.
 pub(super) struct QueueSlots(Box<SmallVec<[(usize, Arc<QueueSlot>); 1]>>);
 
 impl QueueSlots {
-    /// Reserves a slot in the queue of each throttle that has one. Where no slot is free, the request is admitted only if it
-    /// need not wait.
+    /// Reserves a slot in the queue of each throttle that has one. Without a free slot, the request is admitted only if
+    /// it need not wait.
     ///
-    /// This happens before a backend is asked, so a request that cannot be held is not charged.
+    /// Slots are reserved before the backend is called, so a request that cannot be held is not charged.
     #[inline]
     pub(super) fn reserve(checks: &mut Checks<'_>, clock: &AnyClock) -> Option<Self> {
         if checks.iter().all(|check| check.definition.queue.is_none()) {
@@ -29,8 +29,8 @@ impl QueueSlots {
         Some(Self(Box::new(slots.collect()))).filter(|slots| !slots.0.is_empty())
     }
 
-    /// Waits until the turn of an admitted request. A request that is dropped meanwhile leaves the queue, and frees its slots.
-    /// Slots that it does not need are free at once.
+    /// Waits until the turn of an admitted request. A request that is dropped meanwhile frees its slots. Slots that the
+    /// request does not need are freed immediately.
     pub(super) async fn turn(mut self, limits: &Limits, clock: &AnyClock) {
         let delay = |place: usize| limits.iter().nth(place).map_or(Duration::ZERO, |limit| limit.delay());
         self.0.retain(|(place, _)| delay(*place) > Duration::ZERO);
@@ -44,7 +44,7 @@ impl QueueSlots {
 #[cold]
 fn reserve_slot(check: &mut Check<'_>, clock: &AnyClock) -> Option<Arc<QueueSlot>> {
     let queue = check.definition.queue.as_ref().filter(|_| check.is_counted() && !check.is_full)?;
-    // The backend decides within its timeout, or not at all.
+    // The backend decides within its timeout, or the decision fails.
     let timeout = check.definition.store.as_ref().map_or(Duration::ZERO, |store| store.timeout());
     let now = clock.now();
     let slot = queue.reserve_slot(now, now.saturating_add(timeout));
@@ -53,7 +53,7 @@ fn reserve_slot(check: &mut Check<'_>, clock: &AnyClock) -> Option<Arc<QueueSlot
         tracing::warn!(
             uid = check.definition.uid,
             max_held = queue.max(),
-            "as many requests are held as may be: those that would have to wait are refused"
+            "the queue of this throttle is full: requests that would have to wait are refused"
         );
     }
     slot

@@ -30,7 +30,7 @@ impl Entries {
         self.segments.get(position / SEGMENT)?.get()?.get(position % SEGMENT)
     }
 
-    /// Returns the key of an entry that is there.
+    /// Returns the key of an existing entry.
     pub(super) fn key_at(&self, position: usize) -> KeyHash {
         self.get(position).map_or_else(KeyHash::default, Entry::key)
     }

@@ -10,8 +10,8 @@ use super::super::{
 
 /// The state of one client and limit, in 40 bytes.
 ///
-/// Everything is atomic, since another thread may write while it is read. The sequence lock tells whether that was so, and
-/// orders all reads and writes.
+/// All fields are atomics, because another thread may write during a read. The sequence lock detects this, and orders
+/// all reads and writes.
 #[derive(Debug, Default)]
 pub(in super::super) struct Entry {
     low: AtomicU64,
@@ -25,9 +25,9 @@ pub(in super::super) struct Entry {
 /// What is stored next to a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct EntryMeta {
-    /// The number of its row in the [`RateTable`](super::rate_table::RateTable).
+    /// The row number in the [`RateTable`](super::rate_table::RateTable).
     pub(super) rate: u16,
-    /// Whether the state is a log, which is kept elsewhere under the number that is its first word.
+    /// Whether the state is a log. Logs are stored separately, under the number in the first word.
     pub(super) has_log: bool,
     pub(super) cost: RoughCost,
 }
@@ -82,20 +82,20 @@ impl Entry {
         EntryMeta::from_bits(self.meta.load(Relaxed))
     }
 
-    /// Returns the state, if it is no log.
+    /// Returns the state, unless it is a log.
     #[inline]
     pub(super) fn state(&self) -> State {
         let words = self.words.each_ref().map(|word| word.load(Relaxed));
         State::new(Timestamp::from_micros(self.expires.load(Relaxed)), words)
     }
 
-    /// Returns the number of the log, if the state is one.
+    /// Returns the number of the log, if the state is a log.
     pub(super) fn log_number(&self) -> usize {
         let [number, _] = self.state().words();
         usize::try_from(number).unwrap_or(usize::MAX)
     }
 
-    /// Writes the state that a charge left, which is no log.
+    /// Writes the state after a charge. The state is not a log.
     #[inline]
     pub(in super::super) fn update(&self, state: &State, cost: u64, _: &WriteGuard<'_>) {
         self.write_state(state);

@@ -4,9 +4,9 @@ use super::{super::hash::KeyHash, eviction_rank::EvictionRank};
 
 /// The entries that are evicted next.
 ///
-/// Once in a while every entry is ranked, and those of the lowest ranks are queued. New entries join them. If the rank of an
-/// entry has risen when its turn comes, the entry is queued again. So each entry that is evicted has the lowest rank, except
-/// for ranks that fell since all were ranked.
+/// From time to time every entry is ranked, and those of the lowest ranks are queued. New entries join them. If the
+/// rank of an entry has risen when its turn comes, the entry is queued again. So each evicted entry has the lowest
+/// rank, except for ranks that fell since the last ranking.
 #[derive(Default)]
 pub(super) struct EvictionQueue {
     heap: BinaryHeap<Reverse<(EvictionRank, KeyHash)>>,
@@ -18,7 +18,7 @@ pub(super) struct EvictionQueue {
 }
 
 impl EvictionQueue {
-    /// Queues one in 32 of all entries, and a few more: a flood of clients pays for few rankings.
+    /// Queues one in 32 of all entries, and a few more, so that a flood of clients causes few rankings.
     pub(super) fn new(entries: impl Iterator<Item = (EvictionRank, KeyHash)>) -> Self {
         let mut ranked: Vec<_> = entries.map(Reverse).collect();
         let batch = ranked.len() / 32 + 16;
@@ -32,7 +32,7 @@ impl EvictionQueue {
         Self { heap: ranked.into(), remaining: batch, lowest_outside, capacity: 2 * batch }
     }
 
-    /// Returns whether every entry has to be ranked again.
+    /// Returns whether every entry must be ranked again.
     pub(super) const fn is_stale(&self) -> bool {
         self.remaining == 0
     }
@@ -42,12 +42,12 @@ impl EvictionQueue {
         if self.heap.len() < self.capacity {
             self.heap.push(Reverse((EvictionRank::Expired, key)));
         } else {
-            // Many entries came and few had to go: there is room, and the ranks are out of date.
+            // Many entries arrived and few were evicted: there is room, and the ranks are out of date.
             *self = Self::default();
         }
     }
 
-    /// Removes the next entry of those that do not stay. `rank` returns the present rank of an entry that is still there.
+    /// Removes the next entry that may be evicted. `rank` returns the present rank of an entry that still exists.
     pub(super) fn pop(
         &mut self,
         rank: impl Fn(KeyHash) -> Option<EvictionRank>,

@@ -10,11 +10,12 @@ use super::rate_table::RateRow;
 /// The order in which entries are evicted: the lowest rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum EvictionRank {
-    /// The state says nothing any more.
+    /// The state has no effect any more.
     Expired,
-    /// The client is not refused at present. Those with most left go first. It is a share of the capacity, since limits differ.
+    /// The client is not refused at present. Clients with the most remaining are evicted first. Relative to the
+    /// capacity, because limits differ.
     Open { used_share: u64 },
-    /// The client is refused: to evict it is to let it in.
+    /// The client is refused. Evicting it would admit it.
     Refused { until: Timestamp },
 }
 
@@ -27,7 +28,7 @@ impl EvictionRank {
         if !row.strategy.is_custom() {
             return Self::of_alive(past, row, cost, now);
         }
-        // This is the request of another client: it must not fail if the custom strategy panics.
+        // This runs in the request of another client, which must not fail if the custom strategy panics.
         let rank = catch_unwind(AssertUnwindSafe(|| Self::of_alive(past, row, cost, now)));
         rank.unwrap_or(Self::Refused { until: past.state.expires() })
     }

@@ -1,5 +1,5 @@
-//! From keys to positions: an open hash table with linear probing (Knuth, The Art of Computer Programming, 6.4, algorithms L
-//! and R).
+//! Maps keys to positions: an open hash table with linear probing (Knuth, The Art of Computer Programming, 6.4,
+//! algorithms L and R).
 
 #![expect(clippy::cast_possible_truncation, reason = "a slot is a cut of a key and a position")]
 
@@ -12,8 +12,9 @@ use super::super::hash::KeyHash;
 
 /// The position of each key, for the entries at the positions from 0 on.
 ///
-/// It starts with a small table, and takes one of eight times the length whenever it has to grow, up to what the maximum of
-/// entries needs. The smaller tables are kept, since other threads may be reading them: an eighth of the whole.
+/// It starts with a small table, and moves to one of eight times the length whenever it must grow, up to the length for
+/// the maximum number of entries. The smaller tables are kept, because other threads may be reading them: an eighth of
+/// the whole.
 pub(super) struct Index {
     tables: [OnceLock<Box<[AtomicU32]>>; 4],
     /// The table in use.
@@ -22,7 +23,7 @@ pub(super) struct Index {
     len: usize,
 }
 
-/// A position, and 16 bits of its key: as a rule no other entry has to be looked at.
+/// A position, and 16 bits of its key. The bits usually avoid reading other entries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot(u32);
 
@@ -74,7 +75,7 @@ impl Index {
         None
     }
 
-    /// Adds the next position, under a key that has none. `key_at` returns the keys of the positions before.
+    /// Adds the next position, under a key that has none. `key_at` returns the keys of the existing positions.
     pub(super) fn insert(&self, key: KeyHash, position: usize, key_at: impl Fn(usize) -> KeyHash) {
         if slots_for(position + 1) > self.slots().len() {
             self.grow(position, key_at);
@@ -87,7 +88,7 @@ impl Index {
         replace(self.slots(), key, Slot::new(key, from), Slot::new(key, to));
     }
 
-    /// Removes a position. Slots that stand further from home because of it move up. `key_at` returns the keys of positions.
+    /// Removes a position, and moves displaced slots closer to their homes. `key_at` returns the keys of positions.
     pub(super) fn remove(&self, key: KeyHash, position: usize, key_at: impl Fn(usize) -> KeyHash) {
         let (slots, removed) = (self.slots(), Slot::new(key, position));
         // Distances are from the home of the removed key.
@@ -134,8 +135,8 @@ impl Index {
     }
 }
 
-/// The number of slots for so many entries. At most three of four are taken: a search looks at two or three, next to each
-/// other.
+/// Returns the number of slots for `entries`. At most three of four are taken, so a search reads two or three adjacent
+/// slots.
 const fn slots_for(entries: usize) -> usize {
     entries / 3 * 4 + 4
 }
@@ -144,20 +145,20 @@ fn clear(slots: &[AtomicU32]) {
     slots.iter().for_each(|slot| Slot::EMPTY.write(slot));
 }
 
-/// Writes `to` over the first slot of a key that is `from`.
+/// Replaces the first slot of a key that is `from` by `to`.
 fn replace(slots: &[AtomicU32], key: KeyHash, from: Slot, to: Slot) {
     if let Some(slot) = probe(slots, key).find(|slot| Slot::read(slot) == from) {
         to.write(slot);
     }
 }
 
-/// The place where the search for a key starts: half of the key as a share of all places.
+/// Returns the slot where the search for a key starts: half of the key, scaled to the number of slots.
 #[inline]
 const fn home(key: KeyHash, len: usize) -> usize {
     (((key.low >> 32) * len as u64) >> 32) as usize
 }
 
-/// All slots from the home of a key on, once around: other threads may be moving them.
+/// Returns all slots from the home of a key on, once around, because other threads may be moving them.
 #[inline]
 fn probe(slots: &[AtomicU32], key: KeyHash) -> impl Iterator<Item = &AtomicU32> {
     let mut place = home(key, slots.len());
@@ -172,12 +173,12 @@ fn probe(slots: &[AtomicU32], key: KeyHash) -> impl Iterator<Item = &AtomicU32> 
 mod tests {
     use super::*;
 
-    /// Keys whose homes lie close together, at the end of the table and so at its beginning.
+    /// Returns keys whose homes are close together, at the end of the table and so at its beginning.
     fn key(i: u64) -> KeyHash {
         KeyHash { low: (u64::from(u32::MAX) - i % 5) << 32 | i, high: 0 }
     }
 
-    /// What an index should say: keys by their positions.
+    /// The expected contents of an index: keys by their positions.
     #[derive(Default)]
     struct Keys(Vec<KeyHash>);
 
@@ -187,7 +188,7 @@ mod tests {
             self.0.push(key);
         }
 
-        /// Does what a shard does: the last takes the place of the one that goes.
+        /// Does the same as a shard: the last entry takes the place of the removed one.
         fn remove(&mut self, index: &Index, position: usize) {
             index.remove(self.0[position], position, |position| self.0[position]);
             let last = self.0.len() - 1;

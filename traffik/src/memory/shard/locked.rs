@@ -15,7 +15,7 @@ use super::{
 };
 use crate::memory::{hash::KeyHash, seqlock::WriteGuard, sync::MutexGuard};
 
-/// The number of entries that are checked for each that arrives, to find expired ones.
+/// The number of entries that are checked for expiry when an entry arrives.
 const SWEEP: usize = 4;
 
 /// A shard that no other thread reads or writes.
@@ -42,15 +42,15 @@ impl<'a> LockedShard<'a> {
         self.read(self.entry(key)?, |past, _, _| past.clone())
     }
 
-    /// Returns a state for `strategy` to change. A log is taken out, and has to be [put](Self::put) back. A custom strategy
-    /// gets a copy: if it panics, the entry is as before.
+    /// Returns a state for `strategy` to change. A log is removed, and must be [put](Self::put) back. A custom strategy
+    /// receives a copy, so a panic does not change the entry.
     pub(in super::super) fn take(&mut self, key: KeyHash, strategy: &AnyStrategy) -> Option<StoredState> {
         let entry = self.entry(key)?;
         if entry.meta().has_log && !strategy.is_custom() { self.take_log(entry) } else { self.get(key) }
     }
 
-    /// Stores a state. The hit that was charged adds the entry if it is new: call [`Self::make_room`] before. Without a hit
-    /// only the state of an entry that is there changes.
+    /// Stores a state. A charged hit adds a new entry: call [`Self::make_room`] before. Without a hit it changes only
+    /// an existing entry.
     pub(in super::super) fn put(&mut self, key: KeyHash, past: StoredState, charged: Option<&Hit<'_>>) {
         let known = self.entry(key);
         let Some(entry) = known.or_else(|| charged.and_then(|_| self.insert(key))) else { return };
@@ -75,8 +75,8 @@ impl<'a> LockedShard<'a> {
         }
     }
 
-    /// Makes room for `arriving` entries, and returns the number of entries that went before they expired. Those that stay do
-    /// not go.
+    /// Makes room for `arriving` entries, and returns the number of entries that were evicted before they expired.
+    /// Entries for which `stays` returns `true` are kept.
     pub(in super::super) fn make_room(
         &mut self,
         arriving: usize,
@@ -124,7 +124,7 @@ impl<'a> LockedShard<'a> {
     }
 
     fn rank(&self, entry: &Entry, now: Timestamp) -> EvictionRank {
-        // An entry that cannot be read says nothing.
+        // An entry that cannot be read counts as expired.
         let rank = self.read(entry, |past, row, cost| EvictionRank::of(past, row, cost.get(), now));
         rank.unwrap_or(EvictionRank::Expired)
     }
@@ -168,7 +168,7 @@ impl<'a> LockedShard<'a> {
         entries.pop();
     }
 
-    /// Removes the log of an entry, if it has one. From then on the entry says nothing.
+    /// Removes the log of an entry, if it has one. The entry then has no effect.
     fn take_log(&mut self, entry: &Entry) -> Option<StoredState> {
         let meta = entry.meta();
         if !meta.has_log {

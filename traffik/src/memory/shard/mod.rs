@@ -1,7 +1,7 @@
 //! A shard: entries next to each other, an index from their keys to their positions, and a sequence lock.
 //!
-//! The state of an entry whose rate is known is read and written through the sequence lock ([`Shard::find`]). All else needs
-//! the shard locked ([`LockedShard`]): an entry that comes, goes or changes its rate, and a state that is a log.
+//! The state of an entry at a known rate is read and written through the sequence lock ([`Shard::find`]). Other
+//! operations lock the shard ([`LockedShard`]): adding or removing an entry, changing its rate, and using a log.
 
 mod entries;
 mod entry;
@@ -33,7 +33,7 @@ pub(super) struct Shard {
     rates: PublishedRates,
 }
 
-/// What is seen under the lock only.
+/// Data that is accessed only under the lock.
 #[derive(Default)]
 pub(super) struct LockedData {
     rates: RateTable,
@@ -45,7 +45,7 @@ pub(super) struct LockedData {
 }
 
 impl Shard {
-    /// Creates a shard that holds at most `max_entries`, which are fewer than 2^15.
+    /// Creates a shard for at most `max_entries`, which is less than 2^15.
     pub(super) fn new(max_entries: usize) -> Self {
         Self {
             lock: SeqLock::default(),
@@ -63,8 +63,8 @@ impl Shard {
         self.entries.len()
     }
 
-    /// Returns the entry of a hit and its state. Returns `None` if these can only be read or changed with the shard locked: if
-    /// the entry was written at another rate than the hit's, or is a log.
+    /// Returns the entry of a hit and its state. Returns `None` if they can be accessed only with the shard locked: the
+    /// entry has another rate than the hit, or is a log.
     #[inline]
     pub(super) fn find(&self, key: KeyHash, hit: &Hit<'_>) -> Option<(&Entry, StoredState)> {
         let entry = self.entries.get(self.position(key)?)?;

@@ -1,4 +1,4 @@
-//! Strategies and rates by number: entries are many, and the rates they were written at are the same few.
+//! Strategies and rates by number: many entries share few rates.
 
 use std::{
     array,
@@ -12,13 +12,13 @@ use traffik_core::{rate::Rate, strategy::AnyStrategy};
 
 use super::entry::EntryMeta;
 
-/// The strategies and rates of a shard's entries, each as long as an entry has it.
+/// The strategies and rates of a shard's entries. A row exists as long as an entry uses it.
 #[derive(Default)]
 pub(super) struct RateTable {
     rows: Slab<RateRow>,
     by_rate: HashTable<u16>,
     hasher: RandomState,
-    /// The row that was acquired last. In most shards all entries have the same.
+    /// The last row that was acquired. In most shards all entries use the same row.
     last: u16,
 }
 
@@ -62,7 +62,7 @@ impl RateTable {
         match by_rate.entry(hasher.hash_one(rate), is_it, hash) {
             hash_table::Entry::Occupied(found) => *found.get(),
             hash_table::Entry::Vacant(vacant) => {
-                // There are no more rows than entries, of which a shard has no more than numbers.
+                // There are at most as many rows as entries, and fewer entries in a shard than numbers.
                 let number = u16::try_from(rows.vacant_key()).unwrap_or(u16::MAX).min(EntryMeta::MAX_RATE);
                 rows.insert(RateRow { strategy: strategy.clone(), rate, entries: 0 });
                 vacant.insert(number);
@@ -72,7 +72,7 @@ impl RateTable {
         }
     }
 
-    /// Gives back a row that an entry had.
+    /// Releases the row of an entry.
     pub(super) fn release(&mut self, number: u16) {
         let Some(row) = self.rows.get_mut(number.into()) else { return };
         row.entries = row.entries.saturating_sub(1);
@@ -90,7 +90,7 @@ impl RateTable {
 pub(super) struct PublishedRates([[AtomicU64; 2]; 64]);
 
 impl PublishedRates {
-    /// Returns whether the row with this number has this rate. Returns `false` if that is only known under the lock.
+    /// Returns whether the row with this number has this rate. Returns `false` if that is known only under the lock.
     #[inline]
     pub(super) fn is(&self, number: u16, rate: Rate) -> bool {
         self.0.get(usize::from(number)).is_some_and(|[limit, period]| {

@@ -3,9 +3,9 @@ use thiserror::Error;
 
 use super::own_response::OwnResponse;
 
-/// A function that gives the cost or the rate of a request refused it, with a response of its own.
+/// The function for the cost or the rate rejected the request, with a response of its own.
 #[derive(Debug, Error)]
-#[error("a function of the throttle turned the request away")]
+#[error("a function of the throttle rejected the request")]
 pub struct Declined(pub(super) OwnResponse);
 
 impl Declined {

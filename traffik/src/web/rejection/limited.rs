@@ -10,8 +10,8 @@ use crate::{
 
 /// The client is over a limit.
 ///
-/// As a response it is a 429 that says when to come back, made by the [`Responder`](crate::Responder) of the throttle or
-/// of the app.
+/// As a response it is a 429 that says when to try again. The [`Responder`](crate::Responder) of the throttle or of the
+/// app makes it.
 #[derive(Clone, Debug, Error)]
 pub struct Limited(Box<Inner>);
 
@@ -26,19 +26,19 @@ impl Limited {
         Self(Box::new(Inner { refusal: Refusal::new(limits), context }))
     }
 
-    /// The limits of the decision, those that had room included.
+    /// Returns the limits of the decision, including those that had room.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.refusal
     }
 
-    /// The limits that had no room.
+    /// Returns the limits that had no room.
     pub fn exceeded(&self) -> impl Iterator<Item = &Limit> + Clone {
         self.0.refusal.exceeded()
     }
 
-    /// How long until the same request would be admitted, if the client sends no other until then. Nothing, if it never
-    /// will be, because it costs more than a limit can hold.
+    /// Returns how long until the same request would be admitted, if the client sends no other until then. Returns
+    /// `None` if the request costs more than a limit can hold.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.refusal.retry_after()
@@ -49,14 +49,14 @@ impl Limited {
     }
 }
 
-/// What is over, and for how long: the `detail` of the response.
+/// Writes the limit that was exceeded and the wait: the `detail` of the response.
 impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = self.0.refusal.tightest();
         write!(f, "{:?} allows {}", limit.uid(), InWords::new(limit))?;
         match limit.retry_after() {
             Some(wait) => write!(f, "; try again in {}", in_seconds(wait)),
-            None => write!(f, ", and never a request that costs {}", limit.cost()),
+            None => write!(f, "; a request that costs {} is never admitted", limit.cost()),
         }
     }
 }

@@ -10,10 +10,10 @@ use traffik_core::clock::AnyClock;
 use crate::limit::Definition;
 use crate::{engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::rejection::Unwanted};
 
-/// The app is set up wrong. The error says which line to add, and where.
+/// The app is set up wrong. The error says what to change.
 ///
-/// As a response it is a 500 with that text. It is logged as well, once a second at most: what is found without asking the
-/// app, such as that it is missing, so often by each thread.
+/// As a response it is a 500 with that text. The error is logged at most once a second. If the error is found without
+/// the app, for instance because the app is missing, each thread logs it at most once a second.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct Misconfigured(Box<Cause>);
@@ -22,39 +22,38 @@ pub struct Misconfigured(Box<Cause>);
 enum Cause {
     #[error(
         "traffik: a throttle found no `Traffik` in the request. Add `.layer(traffik.layer())` to the router, after its \
-         routes and after the layers that throttle: what is added later runs earlier"
+         routes and after the layers that throttle: layers that are added later run earlier"
     )]
     NoState,
     #[error(
-        "traffik: a throttle counts by the peer's address, and the request has none. Serve the app with \
-         `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`; in a test give the request one \
-         with `traffik::test::RequestExt::with_peer`. Served on a Unix socket, or with a `Connected` type of its own, the \
-         request has no `ConnectInfo<SocketAddr>`: behind a proxy on the same machine read its header with \
-         `Traffik::builder(..).client_ip(ClientIp::behind_unix_socket())`, else name the client from the extensions of the \
-         request with `Traffik::builder(..).identity(..)`. To let all such requests share one limit say so with \
+        "traffik: a throttle identifies clients by the address of the peer, and the request has none. Serve the app with \
+         `axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())`; in a test, set the \
+         address with `traffik::test::RequestExt::with_peer`. On a Unix socket, or with your own `Connected` type, the \
+         request has no `ConnectInfo<SocketAddr>`: behind a proxy on the same machine read the header of the proxy with \
+         `Traffik::builder(..).client_ip(ClientIp::behind_unix_socket())`, otherwise identify the client from the \
+         extensions of the request with `Traffik::builder(..).identity(..)`. To let all such requests share one limit, add \
          `.share_anonymous_clients()`"
     )]
     NoPeer,
     #[error(
-        "traffik: a throttle counts by the address in the header {0:?} of a proxy on a Unix socket, and the request has no such \
-         header, or no address in it. Let the proxy set the header, or read the one that it sets with \
-         `ClientIp::behind_unix_socket().header(..)`. To let all such requests share one limit say so with \
+        "traffik: a throttle identifies clients by the address in the header {0:?} of a proxy on a Unix socket, and the request \
+         has no such header, or no address in it. Configure the proxy to set the header, or select the header that it sets \
+         with `ClientIp::behind_unix_socket().header(..)`. To let all such requests share one limit, add \
          `Traffik::builder(..).share_anonymous_clients()`"
     )]
     NoForwardedAddress(HeaderName),
     #[cfg(feature = "ws")]
     #[error(
-        "traffik: the throttle `{throttle}` (uid {uid:?}) limits how many are there at once, and `Messages` cannot be held to \
-         that: a message does not stay. To limit how many connections are open take this throttle in a `Throttled`, as an \
-         argument of the handler, and move that into the task of the socket; to limit messages name a throttle here that has a \
-         rate, such as \"60/min\""
+        "traffik: the throttle `{throttle}` (uid {uid:?}) limits concurrent requests, so `Messages` cannot use it. To limit \
+         open connections, take this throttle as a `Throttled` argument of the handler, and move the argument into the task \
+         of the socket. To limit messages, use a throttle with a rate, such as \"60/min\""
     )]
-    PlacesOfMessages { uid: &'static str, throttle: &'static str },
+    ConcurrencyOfMessages { uid: &'static str, throttle: &'static str },
     #[error("traffik: {0}")]
     Config(ConfigError),
 }
 
-/// When a thread logged what every request may find.
+/// When a thread last logged each error that every request may cause.
 #[derive(Default)]
 struct Logged {
     no_state: LogThrottle,
@@ -70,14 +69,14 @@ impl Misconfigured {
         Self::logged(Cause::NoState)
     }
 
-    /// A throttle of messages has places, as if they stayed.
+    /// Creates the error for a limit on concurrent requests that is used for messages.
     #[cfg(feature = "ws")]
-    pub(in crate::web) fn places_of_messages(definition: &Definition) -> Self {
-        Self::logged(Cause::PlacesOfMessages { uid: definition.uid, throttle: definition.name })
+    pub(in crate::web) fn concurrency_of_messages(definition: &Definition) -> Self {
+        Self::logged(Cause::ConcurrencyOfMessages { uid: definition.uid, throttle: definition.name })
     }
 
-    /// Where one request has no address none has, so that it is logged once in a while. `header` is the one that should have
-    /// had it.
+    /// Creates the error for a request without an address, and logs it at most once a second, because all requests of
+    /// the app are affected. `header` is the one that was expected.
     pub(in crate::web) fn no_address(header: Option<&HeaderName>, traffik: &Traffik) -> Self {
         let cause = header.map_or(Cause::NoPeer, |header| Cause::NoForwardedAddress(header.clone()));
         let warning = Warning::NoPeerAddress;
@@ -87,7 +86,7 @@ impl Misconfigured {
         Self(Box::new(cause))
     }
 
-    /// A request was to be decided in a way that does not work. That is logged once a second, however many there are.
+    /// Creates the error for a request that cannot be decided, and logs it at most once a second.
     pub(in crate::web) fn by_a_request(error: ConfigError, traffik: &Traffik) -> Self {
         let cause = Cause::Config(error);
         if traffik.requests().unworkable.is_due(traffik.clock().now()) {
@@ -96,7 +95,7 @@ impl Misconfigured {
         Self(Box::new(cause))
     }
 
-    /// There may be no app here whose clock could tell, or that could keep when it was logged: a thread does.
+    /// Logs the error once a second for each thread: without an app there is no shared clock.
     fn logged(cause: Cause) -> Self {
         LOGGED.with(|logged| {
             let of_its_kind = if matches!(cause, Cause::NoState) { &logged.no_state } else { &logged.config };

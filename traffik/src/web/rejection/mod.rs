@@ -1,4 +1,4 @@
-//! Why a request does not get through.
+//! The reasons why a request is rejected.
 
 mod declined;
 mod limited;
@@ -20,13 +20,13 @@ pub use self::{
     unidentified::Unidentified,
 };
 
-/// Marks a response that turns the request away and is no refusal: nothing is given back, and the body is unwanted.
+/// Marks a response that rejects the request without being a refusal: nothing is refunded, and the body is not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unwanted;
 
-/// Why [`Throttled`](super::Throttled) rejects a request.
+/// The reason why [`Throttled`](super::Throttled) rejects a request.
 ///
-/// A handler that takes `Result<Throttled<T>, ThrottleRejection>` gets it, and may do with less:
+/// A handler that takes `Result<Throttled<T>, ThrottleRejection>` receives it, and can respond with less:
 ///
 /// ```
 /// use traffik::{DefaultIdentity, Rate, Throttle, ThrottleRejection, Throttled};
@@ -57,21 +57,21 @@ pub enum ThrottleRejection {
     /// The backend gave no answer: 503.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// The backend gave no answer, and that is to be seen as an error: 500.
+    /// The backend gave no answer, and `on_error` raises an error then: 500.
     #[error(transparent)]
     Raised(#[from] Raised),
     /// The app is set up wrong: 500.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
-    /// An identity refused the request, with a response of its own.
+    /// An identity rejected the request, with a response of its own.
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
-    /// A function that gives the cost or the rate refused the request, with a response of its own.
+    /// A function for the cost or the rate rejected the request, with a response of its own.
     #[error(transparent)]
     Declined(#[from] Declined),
 }
 
-/// Gives the rejections the methods that those of axum have.
+/// Implements the methods that axum's rejections have.
 macro_rules! rejections {
     ($($rejection:ident: $status:expr, $text:expr;)+) => {
         $(impl $rejection {

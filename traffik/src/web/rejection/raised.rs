@@ -4,10 +4,10 @@ use thiserror::Error;
 
 use crate::web::RequestContext;
 
-/// The backend gave no answer, and [`on_error`](crate::on_error) says to raise that.
+/// The backend gave no answer, and [`on_error`](crate::on_error) raises an error then.
 ///
-/// As a response it is a 500 that tells the client nothing of it. It is in the extensions of that response, for a middleware
-/// that reports errors:
+/// As a response it is a 500 without details. The error is in the extensions of the response, for a middleware that
+/// reports errors:
 ///
 /// ```
 /// use axum::{extract::Request, middleware::Next, response::Response};
@@ -37,7 +37,7 @@ impl Raised {
         Self(Arc::new(Inner { source, context }))
     }
 
-    /// The error of the backend, or the one that a function of yours returned.
+    /// Returns the error of the backend, or of your function.
     #[must_use]
     pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.0.source

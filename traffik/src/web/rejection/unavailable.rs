@@ -5,9 +5,9 @@ use traffik_core::backend::BackendError;
 
 use crate::{limit::Definition, web::RequestContext};
 
-/// The backend gave no answer, so nobody knows whether the client is over a limit.
+/// The backend gave no answer, so it is not known whether the client is over a limit.
 ///
-/// As a response it is a 503: the client did nothing wrong.
+/// As a response it is a 503, because the client did nothing wrong.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct Unavailable(Box<Inner>);
@@ -23,7 +23,7 @@ struct Inner {
 }
 
 impl Unavailable {
-    /// When the store may be back.
+    /// The default of `Retry-After`.
     pub(in crate::web) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
     pub(in crate::web) fn new(
@@ -37,21 +37,21 @@ impl Unavailable {
         rejection
     }
 
-    /// Once a second, however many requests are refused.
+    /// Logs at most once a second.
     fn log(&self) {
         if self.0.context.traffik().requests().outages.is_due(self.0.context.traffik().clock().now()) {
             let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.0.source);
-            tracing::error!(?uids, %error, "requests are refused, since the backend gives no answer");
+            tracing::error!(?uids, %error, "requests are refused, because the backend gives no answer");
         }
     }
 
-    /// Why the backend gave none.
+    /// Returns the error of the backend.
     #[must_use]
     pub fn backend_error(&self) -> &BackendError {
         &self.0.source
     }
 
-    /// The uids of the throttles that were to be checked.
+    /// Returns the uids of the throttles that could not be checked.
     pub fn uids(&self) -> impl Iterator<Item = &str> {
         self.0.definitions.iter().map(|definition| definition.uid)
     }
@@ -60,8 +60,8 @@ impl Unavailable {
         &self.0.definitions
     }
 
-    /// When to try again: in a second, since the store may be back by then, unless a function of yours
-    /// [says otherwise](crate::on_error::Resolution::RefuseFor).
+    /// Returns when to try again. Defaults to one second; a function in
+    /// [`on_error`](crate::on_error::Resolution::RefuseFor) can set another time.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         self.0.retry_after

@@ -3,9 +3,9 @@ use thiserror::Error;
 
 use super::{Unwanted, own_response::OwnResponse};
 
-/// An identity refused the request, with a response of its own.
+/// An identity rejected the request, with a response of its own.
 #[derive(Debug, Error)]
-#[error("the client of the request could not be named")]
+#[error("the client of the request could not be identified")]
 pub struct Unidentified(pub(super) OwnResponse);
 
 impl Unidentified {

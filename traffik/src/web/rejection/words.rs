@@ -4,22 +4,22 @@ use traffik_core::rate::Rate;
 
 use crate::{engine::Limit, fields::whole_seconds};
 
-/// What a limit admits, as a sentence says it: `5 requests per minute`, `10 at once`.
+/// The text of a limit for clients: `5 requests per minute`, `10 at once`.
 pub(in crate::web) struct InWords {
     rate: Rate,
-    is_at_once: bool,
+    is_concurrency: bool,
 }
 
 impl InWords {
     pub(in crate::web) fn new(limit: &Limit) -> Self {
-        Self { rate: limit.rate(), is_at_once: limit.definition().is_held }
+        Self { rate: limit.rate(), is_concurrency: limit.definition().is_held }
     }
 }
 
 impl fmt::Display for InWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rate, is_at_once } = *self;
-        if is_at_once {
+        let Self { rate, is_concurrency } = *self;
+        if is_concurrency {
             return write!(f, "{} at once", rate.limit());
         }
         let plural = if rate.limit() == 1 { "" } else { "s" };
@@ -35,7 +35,7 @@ impl fmt::Display for InWords {
     }
 }
 
-/// A wait as a sentence says it, at least a second long: `12s`, `1h 30m`.
+/// Returns the text of a wait, at least one second: `12s`, `1h 30m`.
 pub(in crate::web) fn in_seconds(wait: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(whole_seconds(wait).max(1)))
 }
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn rates_in_words() {
-        let in_words = |rate: &str, is_at_once| InWords { rate: rate.parse().unwrap(), is_at_once }.to_string();
+        let in_words = |rate: &str, is_concurrency| InWords { rate: rate.parse().unwrap(), is_concurrency }.to_string();
         let words = |rate: &str| in_words(rate, false);
         assert_eq!(in_words("10/30s", true), "10 at once");
         assert_eq!(words("5/min"), "5 requests per minute");

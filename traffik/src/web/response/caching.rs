@@ -1,39 +1,40 @@
-//! Whether a cache may hand a response to other clients than the one that it was made for (RFC 9111).
+//! Whether a cache may serve a response to other clients (RFC 9111).
 
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, EXPIRES},
 };
 
-/// What tells nginx for how many seconds it may store a response, or until when, whatever else is there.
+/// Sets how long nginx may store a response. It overrides the other fields.
 const X_ACCEL_EXPIRES: &str = "x-accel-expires";
 
-/// Whether it is a `Cache-Control` for the caches of a content delivery network alone: that of RFC 9213, the same of one
-/// network (`Cloudflare-CDN-Cache-Control`), and what there was before.
+/// Returns whether it is a `Cache-Control` for the caches of content delivery networks alone: that of RFC 9213, that of
+/// one network (`Cloudflare-CDN-Cache-Control`), or the older `Surrogate-Control`.
 fn is_of_networks(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("cdn-cache-control") || name == "surrogate-control"
 }
 
-/// Whether it is one of the fields that are looked at here.
+/// Returns whether it is one of the fields that are read here.
 fn is_about_caches(name: &HeaderName) -> bool {
     *name == CACHE_CONTROL || *name == EXPIRES || is_of_networks(name) || name.as_str() == X_ACCEL_EXPIRES
 }
 
-/// What a field says of shared caches. What says that they may not counts more.
+/// What a field permits shared caches. `Keep` takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Says {
-    /// They may not store the response, or have to ask about it each time.
+    /// Shared caches may not store the response, or must revalidate it each time.
     Keep,
-    /// They may store it, and hand it to any client.
+    /// Shared caches may store it and serve it to any client.
     Share,
 }
 
-/// Whether the response says that shared caches may hand it to others, and so must not tell how one client stands.
+/// Returns whether shared caches may serve the response to other clients. It must then not show the state of one
+/// client.
 ///
-/// A 304 is for a cache, which adds its fields to what it has stored: unless told otherwise, that is for everybody.
+/// A cache adds the fields of a 304 to its stored response. Without other directives that response is for all clients.
 pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool {
-    // Of most responses the fields are few, and none is one of these: that is told without looking each of them up.
+    // Most responses have few fields and none of these. This is cheaper than looking up each of them.
     if !headers.keys().any(is_about_caches) {
         return status == StatusCode::NOT_MODIFIED;
     }
@@ -50,7 +51,7 @@ pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool
     }
 }
 
-/// Sees to it that no shared cache hands a refusal to clients that are within their limits.
+/// Prevents shared caches from serving a refusal to clients that are within their limits.
 pub(in crate::web) fn keep_from_sharing(headers: &mut HeaderMap) {
     if says(headers, &CACHE_CONTROL) != Some(Says::Keep) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -72,17 +73,17 @@ fn said_by(directive: &[u8]) -> Option<Says> {
     let argument = parts.next().map(<[u8]>::trim_ascii);
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     match argument {
-        // With an argument they are about the fields that it names, and the rest may be stored.
+        // With an argument they concern the fields in it, and the other parts may be stored.
         None if is("no-store") || is("private") || is("no-cache") => Some(Says::Keep),
         None if is("public") => Some(Says::Share),
         Some(seconds) if (is("max-age") || is("s-maxage")) && !is_zero(seconds) => Some(Says::Share),
-        // Nothing may be stored, whatever its argument.
+        // Nothing may be stored, whatever the argument is.
         Some(_) if is("no-store") => Some(Says::Keep),
         _ => None,
     }
 }
 
-/// What stands between commas that are not within quotes.
+/// Returns the texts between commas that are not within quotes.
 fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     line.split(move |&byte| {
@@ -97,13 +98,13 @@ fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether nothing but zeros is there. What is no number at all counts as one: caches differ about that.
+/// Returns whether the text has only zeros. A text that is not a number counts as zero or not: caches differ.
 fn is_zero(seconds: &[u8]) -> bool {
     let seconds = seconds.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(seconds);
     !seconds.is_empty() && seconds.iter().all(|&digit| digit == b'0')
 }
 
-/// Whether it is a date, rather than the `0` or `-1` of a response that is old at once.
+/// Returns whether it is a date. Otherwise it is a `0` or `-1`, which expires the response immediately.
 fn is_date(expires: &HeaderValue) -> bool {
     expires.as_bytes().trim_ascii().len() > 2
 }

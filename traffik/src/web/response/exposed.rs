@@ -1,13 +1,13 @@
-//! The fields that a page from another origin may read only if it is told so.
+//! The fields that a CORS layer must expose to pages of other origins.
 
 use axum::http::{HeaderName, header::RETRY_AFTER};
 
 use super::fields::{POLICY, STATE, X_LIMIT, X_REMAINING, X_RESET};
 
-/// `RateLimit-Policy`, `RateLimit` and `Retry-After`: what a CORS layer has to expose, or a script from another origin does
-/// not get to see them.
+/// `RateLimit-Policy`, `RateLimit` and `Retry-After`. A script from another origin can read them only if a CORS layer
+/// exposes them.
 ///
-/// The CORS layer goes outside of all that throttles, so that a 429 has its fields as well:
+/// Add the CORS layer outside of everything that throttles, so that a 429 has its fields too:
 ///
 /// ```
 /// use axum::{Router, routing::get};

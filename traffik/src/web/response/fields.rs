@@ -13,7 +13,7 @@ pub(super) const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limi
 pub(super) const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(super) const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Adds the fields for `limits`, and leaves alone what is there already.
+/// Adds the fields for `limits`. Fields that the response already has stay.
 pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_ratelimit: bool) {
     if limits.is_empty() {
         return;
@@ -64,7 +64,7 @@ fn list<T>(items: impl Iterator<Item = T>, write: impl Fn(T, &mut Text)) -> Opti
     HeaderValue::from_bytes(&text).ok()
 }
 
-/// The older fields, of the tightest limit alone.
+/// Adds the older fields, for the tightest limit alone.
 fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit]) {
     let mut limits = limits.iter().copied();
     let Some(first) = limits.next() else { return };

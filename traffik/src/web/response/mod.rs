@@ -1,4 +1,4 @@
-//! What goes out: the fields that tell a client how it stands, and the responses that turn it away.
+//! Responses: the fields that show the client its limits, and the responses to rejected requests.
 //!
 //! The fields are those of [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/),
 //! written as structured fields (RFC 9651); the bodies are problem details (RFC 9457).
@@ -12,7 +12,7 @@ mod responder;
 pub(super) use self::{
     caching::{is_shared, keep_from_sharing},
     fields::add_fields,
-    refusal::TurnedAway,
+    refusal::Refused,
 };
 pub use self::{
     exposed::{EXPOSED_HEADERS, X_RATELIMIT_HEADERS},

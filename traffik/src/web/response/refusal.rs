@@ -1,4 +1,4 @@
-//! The responses that turn a request away: what a responder made, and what every such response needs.
+//! The responses to rejected requests: the responder's part, and the part that every such response needs.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::{
     },
 };
 
-/// Marks a response as one that turns the request away: what it was charged is given back.
+/// Marks a response that rejects the request: its charges are refunded.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::web) struct TurnedAway;
+pub(in crate::web) struct Refused;
 
 impl IntoResponse for Limited {
     fn into_response(self) -> Response {
@@ -57,11 +57,11 @@ fn turn_away(mut response: Response, retry_after: Option<Duration>, context: &Re
         vacant.insert(HeaderValue::from(whole_seconds(wait).max(1)));
     }
     keep_from_sharing(headers);
-    // A layer that waits for the response adds them once it knows everything that was met.
+    // A layer that waits for the response adds them once all limits of the request are known.
     if !context.ledger().is_watched() {
         let x_ratelimit = context.traffik().requests().x_ratelimit;
         context.ledger().show(|limits| add_fields(headers, limits, x_ratelimit));
     }
-    response.extensions_mut().insert(TurnedAway);
+    response.extensions_mut().insert(Refused);
     response
 }

@@ -14,9 +14,9 @@ use crate::{
     web::rejection::{Limited, Unavailable},
 };
 
-/// Makes the responses that turn a request away.
+/// Makes the responses to rejected requests.
 ///
-/// A closure will do for those to a client that is over its limit:
+/// A closure makes the responses to clients that are over a limit:
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -28,14 +28,14 @@ use crate::{
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
-/// `Retry-After`, `Cache-Control: no-store` and the RateLimit fields are added to what it makes, unless they are there. A
-/// `Cache-Control` that is neither `no-store` nor `private` nor `no-cache` is replaced: a cache would turn away clients that
-/// are within their limits.
+/// `Retry-After`, `Cache-Control: no-store` and the RateLimit fields are added to the response if they are absent. A
+/// `Cache-Control` other than `no-store`, `private` or `no-cache` is replaced, because a cache would serve the refusal
+/// to clients that are within their limits.
 pub trait Responder: Send + Sync + 'static {
-    /// The response to a client that is over a limit.
+    /// Returns the response to a client that is over a limit.
     fn limited(&self, rejection: &Limited) -> Response;
 
-    /// The response when the backend gave no answer: [`ProblemDetails`], unless told otherwise.
+    /// Returns the response when the backend gave no answer. Defaults to [`ProblemDetails`].
     fn unavailable(&self, rejection: &Unavailable) -> Response {
         ProblemDetails.unavailable(rejection)
     }
@@ -59,7 +59,7 @@ fn erased(responder: impl Responder) -> ErasedResponder {
     ErasedResponder(Arc::new(shared))
 }
 
-/// The first responder of these, or the default one.
+/// Returns the first of these responders, or the default one.
 pub(super) fn first_of<'a>(responders: impl IntoIterator<Item = Option<&'a ErasedResponder>>) -> &'a dyn Responder {
     let mut responders = responders.into_iter().flatten();
     let shared = responders.find_map(|ErasedResponder(responder)| responder.downcast_ref::<Shared>());
@@ -83,7 +83,7 @@ impl TraffikBuilder {
     }
 }
 
-/// Answers with problem details (RFC 9457), of the types that the RateLimit fields' draft registers.
+/// Responds with problem details (RFC 9457), of the types that the draft of the RateLimit fields registers.
 ///
 /// ```json
 /// {"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Too Many Requests","status":429,
@@ -114,7 +114,7 @@ impl Responder for ProblemDetails {
     }
 }
 
-/// Problem details, in the order in which people read them.
+/// Problem details, in an order for human readers.
 #[derive(Serialize)]
 struct Problem<'a> {
     #[serde(rename = "type")]
@@ -128,7 +128,7 @@ struct Problem<'a> {
 
 fn problem(status: StatusCode, kind: &str, detail: &str, violated_policies: &[&str]) -> Response {
     let body = Problem { kind, title: status.canonical_reason(), status: status.as_u16(), detail, violated_policies };
-    // Texts and numbers always have a form in JSON.
+    // Texts and numbers can always be written as JSON.
     let mut response = Response::new(Body::from(serde_json::to_string(&body).unwrap_or_default()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

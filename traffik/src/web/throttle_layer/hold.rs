@@ -1,4 +1,4 @@
-//! A place is held until the last of the response is sent: a body that streams is a request that is there.
+//! Holds a permit until the last part of the response is sent: a request with a streaming body is still running.
 
 use std::{
     pin::Pin,
@@ -14,14 +14,14 @@ use http_body::{Frame, SizeHint};
 use crate::engine::Limits;
 
 pub(super) fn hold(response: Response, limits: Limits) -> Response {
-    // Of most responses all is there already, and of a socket's handshake nothing follows.
+    // Most responses are complete here, and nothing follows the handshake of a socket.
     if response.body().is_end_stream() {
         return response;
     }
     response.map(|body| Body::new(Held { body, limits: Some(limits) }))
 }
 
-/// A body, and what is held until it ends or is dropped.
+/// A body, and the permits that are held until it ends or is dropped.
 struct Held {
     body: Body,
     limits: Option<Limits>,

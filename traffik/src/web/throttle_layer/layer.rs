@@ -9,7 +9,7 @@ use crate::{
     web::{ThrottleSet, site::LayerRules},
 };
 
-/// Layer that holds all requests to a throttle, or to a tuple of them. See [`throttle_layer`].
+/// Layer that checks all requests against a throttle, or a tuple of throttles. See [`throttle_layer`].
 #[must_use]
 pub struct ThrottleLayer<T> {
     rules: LayerRules,
@@ -76,8 +76,8 @@ impl<T> ThrottleLayer<T> {
 }
 
 impl<T: Throttles> ThrottleLayer<T> {
-    /// Lets the throttle `U`, which is `T` or one of the tuple, apply here only to requests that match this rule, and all
-    /// other rules of its own and of this layer. See [`Rule`].
+    /// Adds a rule for the throttle `U`, which is `T` or in the tuple: in this layer it applies only to requests that
+    /// match this rule and all other rules of the throttle and of the layer. See [`Rule`].
     ///
     /// A policy for a whole app, whose limits are one decision:
     ///
@@ -110,13 +110,14 @@ impl<T: Throttles> ThrottleLayer<T> {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
-    /// What is wrong with a rule is logged here, and every request is answered with a 500 that says it.
+    /// An error in a rule is logged here, and every request is answered with a 500 that explains it.
     pub fn rule<U: Throttle>(mut self, rule: Rule) -> Self {
         self.rules.add_rule::<T, U>(rule);
         self
     }
 
-    /// Does not let the throttle `U`, which is `T` or one of the tuple, apply here to requests that match. See [`Bypass`].
+    /// Adds a bypass for the throttle `U`, which is `T` or in the tuple: in this layer it does not apply to requests
+    /// that match. See [`Bypass`].
     pub fn bypass<U: Throttle>(mut self, bypass: Bypass) -> Self {
         self.rules.add_bypass::<T, U>(bypass);
         self

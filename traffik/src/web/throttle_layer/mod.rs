@@ -1,4 +1,4 @@
-//! A layer that throttles whatever it is put around.
+//! A layer that throttles the routes inside of it.
 
 mod hold;
 mod layer;

@@ -13,7 +13,7 @@ use axum::{
 use tower_service::Service;
 
 use super::hold::hold;
-use crate::web::{Site, ThrottleSet, site::LayerRules, throttled::check_request, uploads::drain_in_hand};
+use crate::web::{Site, ThrottleSet, site::LayerRules, throttled::check_request, uploads::drain_unread};
 
 /// The service of a [`ThrottleLayer`](super::ThrottleLayer).
 pub struct ThrottleService<S, T> {
@@ -36,9 +36,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    /// The inner service is called only once the limit had room.
+    /// Calls the inner service only if the limit has room.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // What `poll_ready` made ready is this one; its clone may not be.
+        // `poll_ready` was called on this service. Its clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let site = Site::Layer(self.rules.clone());
@@ -50,7 +50,7 @@ where
                     Ok(if limits.is_held() { hold(response, limits) } else { response })
                 }
                 Err(rejection) => {
-                    drain_in_hand(&parts, body);
+                    drain_unread(&parts, body);
                     Ok(rejection.into_response())
                 }
             }

@@ -16,7 +16,7 @@ use crate::{
     engine::Limit,
     web::{
         ledger::Ledger,
-        response::{TurnedAway, add_fields, is_shared, keep_from_sharing},
+        response::{Refused, add_fields, is_shared, keep_from_sharing},
         uploads::Watch,
     },
 };
@@ -26,17 +26,17 @@ pin_project! {
     pub struct ResponseFuture<F, B> {
         #[pin]
         inner: F,
-        // None, where another layer further out sees to the response.
+        // `None` if an outer layer completes the response.
         ledger: Option<Arc<Ledger>>,
-        // After the future, which is dropped before it: the body that it leaves unread is found.
+        // Dropped after the future, so that it receives the body that the future leaves unread.
         watch: Option<Watch>,
         x_ratelimit: bool,
-        // Boxed, since it is rare, and what is moved about is this future.
+        // Boxed, because it is rare and this future is moved often.
         giving_back: Option<Box<GivingBack<B>>>,
     }
 }
 
-/// A response that waits until its request was given back what it was charged.
+/// A response that waits until the charges of its request are refunded.
 struct GivingBack<B> {
     response: Response<B>,
     done: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -60,19 +60,19 @@ where
         if this.giving_back.is_none() {
             let mut response = ready!(this.inner.poll(cx))?;
             let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
-            let turned_away = response.extensions_mut().remove::<TurnedAway>().is_some();
+            let is_refused = response.extensions_mut().remove::<Refused>().is_some();
             if let Some(what) = goes_on(&response) {
                 ledger.warn_of_ending_permits(what);
             }
-            if turned_away {
-                // Whatever a middleware in between says of all that is there.
+            if is_refused {
+                // Overrides what a middleware in between set.
                 keep_from_sharing(response.headers_mut());
             }
             if let Some(watch) = this.watch.take() {
-                watch.end(turned_away, &mut response, ledger.traffik());
+                watch.end(is_refused, &mut response, ledger.traffik());
             }
-            if !(turned_away && ledger.has_charges()) {
-                tell(&mut response, ledger, *this.x_ratelimit);
+            if !(is_refused && ledger.has_charges()) {
+                add_limits(&mut response, ledger, *this.x_ratelimit);
                 return Poll::Ready(Ok(response));
             }
             let charged = Arc::clone(ledger);
@@ -84,7 +84,7 @@ where
         }
         match (this.giving_back.take(), this.ledger) {
             (Some(mut given_back), Some(ledger)) => {
-                tell(&mut given_back.response, ledger, *this.x_ratelimit);
+                add_limits(&mut given_back.response, ledger, *this.x_ratelimit);
                 Poll::Ready(Ok(given_back.response))
             }
             _ => Poll::Pending,
@@ -92,8 +92,8 @@ where
     }
 }
 
-/// Returns what goes on after the head of a response: a WebSocket, or a body whose length is not known. A body that a layer
-/// encodes has no length either, and is left out.
+/// Returns a name for what goes on after the head of a response: a WebSocket, or a body of unknown length. A body that
+/// a layer encodes has no length either, and is excluded.
 fn goes_on<B: 'static>(response: &Response<B>) -> Option<&'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Some("a WebSocket");
@@ -103,16 +103,16 @@ fn goes_on<B: 'static>(response: &Response<B>) -> Option<&'static str> {
     (streams && !response.headers().contains_key(CONTENT_ENCODING)).then_some("a streaming response")
 }
 
-/// Adds the fields for all limits that the request met, unless a cache may hand the response to another client.
-fn tell<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, x_ratelimit: bool) {
+/// Adds the fields for all limits that the request met, unless a cache may serve the response to another client.
+fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, x_ratelimit: bool) {
     let add = |limits: &[&Limit]| {
         if !(limits.is_empty() || is_shared(response.status(), response.headers())) {
             add_fields(response.headers_mut(), limits, x_ratelimit);
         }
     };
-    // By now the request is dropped, unless the application kept its extensions.
+    // The request is dropped by now, unless the application kept its extensions.
     match Arc::get_mut(ledger) {
-        Some(ledger) => ledger.show_alone(add),
+        Some(ledger) => ledger.show_mut(add),
         None => ledger.show(add),
     }
 }

@@ -1,4 +1,4 @@
-//! The layer that puts the handle into every request, and tells in every response what was met.
+//! The layer that puts the handle into every request, and completes every response.
 
 mod future;
 mod layer;

@@ -11,19 +11,19 @@ use axum::{
 use http_body::{Frame, SizeHint};
 use tokio::sync::oneshot::Sender;
 
-/// A body that is handed over if it is dropped before it was read to its end.
+/// A body that is sent to the watch if it is dropped before its end was read.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) body: Body,
-    /// Closed once the response is there.
+    /// Closed once the response is made.
     pub(super) unread: Option<Sender<Body>>,
-    /// The client sends it only if it is asked to, which the first poll does.
+    /// The client waits for `100 Continue`, which the first poll sends.
     pub(super) has_to_be_asked_for: bool,
 }
 
 impl HttpBody for Kept {
     type Data = Bytes;
-    // As it is inside of the body's own: who looks for the cause finds it at the same depth.
+    // The error of the inner body, at the same depth for a caller that inspects its sources.
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -46,7 +46,7 @@ impl Drop for Kept {
             return;
         }
         if let Some(unread) = self.unread.take() {
-            // Without a receiver the response is there, and the body is dropped.
+            // Without a receiver the response is already made, and the body is dropped.
             let _ = unread.send(mem::take(&mut self.body));
         }
     }

@@ -1,16 +1,16 @@
-//! Uploads that are refused.
+//! Bodies of refused requests.
 //!
-//! A server that answers a request whose body it has not read closes the connection. What the client has sent by then
-//! and nobody read makes that a reset, at which most clients throw away what they have not read themselves: the 429. So
-//! what is left of the body is read, up to a bound, while the response goes out.
+//! A server that responds before it has read the body closes the connection. Unread data in its buffer then causes a
+//! reset, and most clients discard the response that they have not read yet: the 429. So the body is read up to a bound
+//! while the response is sent.
 //!
-//! - An extractor does not get hold of the body. The outermost [`TraffikLayer`](super::TraffikLayer) gives the request a
-//!   [`Kept`](kept::Kept) one, which hands on what is unread when it is dropped, and [`Watch`] drains that if the response is a
-//!   refusal. Requests without a body, and those of HTTP/2, which resets a stream and not a connection, are let be.
-//! - The frames are dropped as they come, by a task of their own that the bounds end: see `Drain`.
-//! - A client that waits for `100 Continue` is not asked for the body.
+//! - A request with a body over HTTP/1.1 gets a [`Kept`](kept::Kept) body from the outermost
+//!   [`TraffikLayer`](super::TraffikLayer). When it is dropped, it passes on what is unread, and [`Watch`] drains that
+//!   if the response is a refusal. Other requests are left as they are: HTTP/2 resets a stream, and not the connection.
+//! - A task reads and drops the frames, up to the bounds: see `Drain`.
+//! - A client that waits for `100 Continue` never receives it.
 
 mod kept;
 mod watch;
 
-pub(super) use self::watch::{Watch, drain_in_hand};
+pub(super) use self::watch::{Watch, drain_unread};

@@ -1,4 +1,4 @@
-//! The limits of one connection. Their states are kept here, not in a backend.
+//! The limits of one connection. Their states are stored here, not in a backend.
 
 use std::{
     mem,
@@ -37,7 +37,7 @@ impl ConnectionLimits {
 
     /// Takes the states, once no other decision has them.
     ///
-    /// A waiting message is never given the states by another one: its future may not be polled again.
+    /// A waiting message never receives the states from another message, because its future may not be polled again.
     pub(super) async fn lock(self: &Arc<Self>) -> StatesGuard {
         loop {
             let returned = self.returned.notified();
@@ -61,10 +61,10 @@ pub(super) struct StatesGuard {
 }
 
 impl StatesGuard {
-    /// Charges a message to all limits of the connection and of the client, or to none. The client's are asked only if those
-    /// of the connection have room.
+    /// Charges a message to all limits of the connection and of the client, or to none. The client's limits are checked
+    /// only if those of the connection have room.
     ///
-    /// It waits only for the client's limits: if there are any, a task has to run it.
+    /// Only the client's limits need waiting. If there are any, a task must run this.
     pub(super) async fn decide(
         mut self,
         now: Timestamp,
@@ -81,7 +81,7 @@ impl StatesGuard {
         let mut decided = None;
         let mut client_limits = None;
         if fits.iter().all(|fits| *fits) {
-            // Made before anything is charged: a custom strategy may panic.
+            // Computed before anything is charged, because a custom strategy may panic.
             let charged_decision = decision(&charged);
             if let Some(client) = client {
                 client_limits = Some(decide(client).await?);
@@ -107,10 +107,10 @@ impl Drop for StatesGuard {
     }
 }
 
-/// Whether a limit has room, and its state once it is charged. What has expired of `state` is removed.
+/// Returns whether a limit has room, and its state after the charge. Removes an expired `state`.
 fn verdict(check: &Check<'_>, state: &mut Option<StoredState>, now: Timestamp) -> (bool, Option<StoredState>) {
     let strategy = check.strategy();
-    // A custom strategy may panic, and then the state stays.
+    // If a custom strategy panics, the state stays.
     let stored = if strategy.is_custom() { state.clone() } else { state.take() };
     *state = strategy.current(stored, now).past;
     let cost = if check.is_counted() { check.cost } else { 0 };

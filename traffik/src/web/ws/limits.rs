@@ -68,12 +68,12 @@ impl MessageLimits {
         connection.into_iter().chain([self.checks()]).flat_map(OneOrMore::iter).map(KeptCheck::uid).collect()
     }
 
-    /// Whether the last message was not admitted.
+    /// Returns whether the last message was not admitted.
     pub(super) fn is_throttled(&self) -> bool {
         self.is_throttled.load(Ordering::Relaxed)
     }
 
-    /// Charges a message, at the cost of the throttles if none is given.
+    /// Charges a message. `None` is the cost of the throttles.
     pub(super) async fn hit(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, MessageRejection> {
         let answer = match self.decide(cost).await {
             Ok(limits) if limits.is_admitted() => Ok(limits),
@@ -103,7 +103,7 @@ impl MessageLimits {
     fn unchecked(&self, error: Error) -> MessageRejection {
         if self.traffik.requests().outages.is_due(self.traffik.clock().now()) {
             let uids = self.uids();
-            tracing::error!(?uids, %error, "messages are refused, since their limits cannot be checked");
+            tracing::error!(?uids, %error, "messages are refused, because their limits cannot be checked");
         }
         MessageRejection::new(error)
     }

@@ -23,9 +23,9 @@ use crate::{
 /// The extractor takes the throttle and the client from the request that opens the connection, and charges nothing.
 ///
 /// `T` is a [`Throttle`](crate::Throttle), or a tuple of up to eight, which are one decision. As with
-/// [`Throttled`](crate::Throttled), a missing layer or a missing address of the peer is a 500 that names the fix, before the
-/// upgrade. A throttle with the strategy [`Concurrency`](crate::strategy::Concurrency) is a 500 too: it counts connections,
-/// which `Throttled` does.
+/// [`Throttled`](crate::Throttled), a missing layer or a missing peer address is a 500 before the upgrade, which says
+/// what to change. A throttle with the strategy [`Concurrency`](crate::strategy::Concurrency) is a 500 too: use
+/// `Throttled` to limit connections.
 ///
 /// [`throttle`](Self::throttle) wraps the socket. The handler then receives admitted messages only:
 ///
@@ -68,7 +68,7 @@ use crate::{
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
-/// [`hit`](Self::hit) charges a message by hand:
+/// [`hit`](Self::hit) charges a message manually:
 ///
 /// ```
 /// use axum::extract::ws::{Message, WebSocket};
@@ -130,7 +130,7 @@ impl<T> Messages<T> {
         self.limits.hit(self.cost_of(message)).await
     }
 
-    /// Whether the last message of this connection was not admitted, by hand or in a
+    /// Returns whether the last message of this connection was not admitted, by [`hit`](Self::hit) or in a
     /// [`ThrottledSocket`](super::ThrottledSocket).
     #[must_use]
     pub fn is_throttled(&self) -> bool {
@@ -165,20 +165,20 @@ impl<T> Messages<T> {
         Self { cost: Some(Arc::new(cost)), ..self }
     }
 
-    /// Limits each connection alone, instead of all connections of the client together.
+    /// Limits each connection separately, instead of all connections of the client together.
     ///
-    /// The limits are kept with the connection and end with it. They ask no backend, and no outage affects them. A client can
-    /// reconnect to reset them, so limit handshakes as well.
+    /// The limits are stored with the connection and end with it. They call no backend, and no outage affects them. A
+    /// client can reconnect to reset them, so limit handshakes as well.
     #[must_use]
     pub fn per_connection(self) -> Self {
         Self::new(self.limits.per_connection(), self.cost)
     }
 
-    /// Adds limits for each connection alone. They are checked first, and the client's limits only if they have room. A
-    /// message is charged to all of them, or to none.
+    /// Adds limits for each connection separately. They are checked first, and the client's limits only if they have
+    /// room. A message is charged to all of them, or to none.
     ///
-    /// A decision that waits for the backend runs in a task. The task finishes the decision even if the future that asked
-    /// for it is dropped or not polled. Then the next message of the connection is decided.
+    /// A decision that waits for the backend runs in a task. The task finishes the decision even if its future is
+    /// dropped or not polled. Then the next message of the connection is decided.
     ///
     /// ```
     /// use axum::{extract::WebSocketUpgrade, response::Response};
@@ -205,13 +205,13 @@ impl<T> Messages<T> {
         self.cost.as_ref().map(|cost| cost(message)).transpose()
     }
 
-    /// Changes the type parameter alone.
+    /// Changes only the type parameter.
     pub(super) fn retyped<U>(self) -> Messages<U> {
         Messages { limits: self.limits, cost: self.cost, throttles: PhantomData }
     }
 }
 
-/// The size of a message in units, which is not 0, rounded up, and at least 1.
+/// Returns the size of a message in units, rounded up, and at least 1. `unit` is not 0.
 fn units(message: &Message, unit: usize) -> u64 {
     let bytes = match message {
         Message::Text(text) => text.len(),
@@ -232,7 +232,7 @@ where
         let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
         let checks = T::checks(&context, &Site::Handler, parts, state).await?;
         if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
-            return Err(Misconfigured::places_of_messages(held.definition).into());
+            return Err(Misconfigured::concurrency_of_messages(held.definition).into());
         }
         checks.store().map_err(Misconfigured::from)?;
         let client = Scope::Client(Arc::new(checks.map(Check::for_messages)));

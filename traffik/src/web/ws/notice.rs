@@ -1,7 +1,7 @@
 use axum::extract::ws::Message;
 use traffik_core::clock::Timestamp;
 
-/// The answer to a message that was not admitted.
+/// The notice to the client about a message that was not admitted.
 pub(super) enum Notice {
     Rejected { error: &'static str, retry_at: Option<Timestamp> },
     Custom(Message),

@@ -3,34 +3,34 @@ use traffik_core::{clock::Timestamp, rate::Rate};
 
 use super::allowance::Allowance;
 
-/// Pings and pongs. They are not charged, and may not become a flood.
+/// Bounds pings and pongs, which are not charged.
 #[derive(Debug)]
 pub(super) struct Controls {
     allowance: Allowance,
-    /// Pings that were sent, whose pongs are welcome.
+    /// The number of pings that were sent and not answered.
     owed: u32,
-    /// Pings whose pongs the peer did not take.
+    /// The number of pings whose pongs the peer has not read.
     untaken: u32,
 }
 
 impl Controls {
     pub(super) const RATE: Rate = Rate::literal("10/s");
 
-    /// Each of their pongs is kept until the peer reads.
+    /// The maximum of `untaken`. Each pong is buffered until the peer reads.
     const MOST_UNTAKEN: u32 = 64;
 
     pub(super) fn new(allowance: Allowance) -> Self {
         Self { allowance, owed: 0, untaken: 0 }
     }
 
-    /// Notes what the server sends.
+    /// Records a message that the server sends.
     pub(super) fn note_sent(&mut self, message: &Message) {
         if matches!(message, Message::Ping(_)) {
             self.owed = self.owed.saturating_add(1);
         }
     }
 
-    /// Whether a ping or a pong of the peer's is within bounds. Else why not.
+    /// Checks whether a ping or a pong of the peer is within the bounds. Returns the reason if not.
     pub(super) fn admit(&mut self, message: &Message, is_blocked: bool, now: Timestamp) -> Result<(), &'static str> {
         if matches!(message, Message::Pong(_)) && self.owed > 0 {
             self.owed -= 1;

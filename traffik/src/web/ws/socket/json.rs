@@ -4,22 +4,22 @@ use thiserror::Error;
 
 use super::ThrottledSocket;
 
-/// Why there is no value in a message.
+/// The reason why there is no value.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecvJsonError {
-    /// The message is no such value. The connection goes on.
-    #[error("the message is no such JSON: {0}")]
+    /// The message is not a valid value. The connection goes on.
+    #[error("the message is not the expected JSON: {0}")]
     Json(#[source] serde_json::Error),
-    /// There is no message, but an error, as [`recv`](ThrottledSocket::recv) has it.
+    /// The socket returned an error: see [`recv`](ThrottledSocket::recv).
     #[error(transparent)]
     Socket(Error),
 }
 
 impl ThrottledSocket {
-    /// Receives the value in the next admitted message, text or binary. Nothing, once the connection has ended.
+    /// Receives the value in the next admitted message, text or binary. Returns `None` once the connection has ended.
     ///
-    /// One that does not parse is an error, charged like any other, and the next message can be received:
+    /// A message that does not parse is an error and is charged. The next message can still be received:
     ///
     /// ```
     /// use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl ThrottledSocket {
     ///
     /// # Errors
     ///
-    /// When it cannot be written as JSON, or the connection is lost.
+    /// Returns an error if the value cannot be written as JSON, or if the connection is lost.
     pub async fn send_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let text = serde_json::to_string(value).map_err(Error::new)?;
         self.send(Message::Text(text.into())).await

@@ -3,9 +3,9 @@
 mod allowance;
 mod controls;
 mod json;
-mod line;
 mod outbox;
 mod reader;
+mod shared;
 mod stage;
 mod writer;
 
@@ -23,8 +23,8 @@ pub use self::json::RecvJsonError;
 use self::{
     allowance::Allowance,
     controls::Controls,
-    line::{Line, Read},
     outbox::Outbox,
+    shared::{Read, SharedSocket},
     stage::Stage,
 };
 use super::{messages::Messages, over_limit::OverLimit};
@@ -68,7 +68,7 @@ use super::{messages::Messages, over_limit::OverLimit};
 ///
 /// A receive that is dropped before it is ready loses no message.
 pub struct ThrottledSocket {
-    line: Line,
+    shared: SharedSocket,
     messages: Messages<()>,
     /// The first kind that a message is counts.
     kinds: Vec<(IsKind, Messages<()>)>,
@@ -88,7 +88,7 @@ impl<T> Messages<T> {
     /// Wraps the socket. The result yields admitted messages, and answers the others.
     pub fn throttle(&self, socket: WebSocket) -> ThrottledSocket {
         ThrottledSocket {
-            line: Line::new(socket),
+            shared: SharedSocket::new(socket),
             messages: self.clone().retyped(),
             kinds: Vec::new(),
             over_limit: OverLimit::default(),
@@ -128,7 +128,9 @@ impl ThrottledSocket {
         let allowance = Allowance::new(TokenBucket::new(), rate);
         match allowance.check() {
             Ok(()) => self.controls = Controls::new(allowance),
-            Err(error) => tracing::warn!(%error, "control frames are not held to the rate {rate}"),
+            Err(error) => {
+                tracing::warn!(%error, "the rate {rate} for control frames is ignored, and the default stays")
+            }
         }
         self
     }
@@ -159,7 +161,7 @@ impl ThrottledSocket {
     /// Returns the subprotocol of the connection, if there is one.
     #[must_use]
     pub fn protocol(&self) -> Option<&HeaderValue> {
-        self.line.socket.protocol()
+        self.shared.socket.protocol()
     }
 }
 

@@ -5,15 +5,15 @@ use traffik_core::{clock::AnyClock, rate::Rate, strategy::TokenBucket};
 
 use super::{
     allowance::Allowance,
-    line::{Line, Side},
+    shared::{SharedSocket, Side},
     stage::{Sleep, sleep},
 };
 use crate::web::ws::notice::Notice;
 
 /// Sends notices to the client.
 ///
-/// It holds one notice at most, and a new one replaces it. So its size does not depend on how many messages come, or on
-/// whether the client reads.
+/// It holds at most one notice, and a new one replaces it. So its size is bounded even if the client sends without
+/// reading.
 pub(super) struct Outbox {
     pub(super) notice: Option<Notice>,
     allowance: Allowance,
@@ -35,20 +35,20 @@ impl Outbox {
     }
 
     /// Sends and flushes, as far as the client reads.
-    pub(super) fn poll(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
-        self.flush(line, cx);
-        self.send(line, clock, cx);
-        self.flush(line, cx);
+    pub(super) fn poll(&mut self, shared: &mut SharedSocket, clock: &AnyClock, cx: &mut Context<'_>) {
+        self.flush(shared, cx);
+        self.send(shared, clock, cx);
+        self.flush(shared, cx);
     }
 
     /// Writes the notice, if the client reads. The next flush sends it.
-    pub(super) fn send(&mut self, line: &mut Line, clock: &AnyClock, cx: &mut Context<'_>) {
+    pub(super) fn send(&mut self, shared: &mut SharedSocket, clock: &AnyClock, cx: &mut Context<'_>) {
         let mut pauses = || self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_pending());
         if self.notice.is_none() || self.is_blocked || pauses() {
             return;
         }
         self.pause = None;
-        match line.poll_write(Side::Reader, cx, Sink::poll_ready) {
+        match shared.poll_write(Side::Reader, cx, Sink::poll_ready) {
             Poll::Ready(Ok(())) => {}
             // The reader receives the error.
             Poll::Ready(Err(_)) => return self.notice = None,
@@ -62,13 +62,13 @@ impl Outbox {
             return;
         }
         if let Some(notice) = self.notice.take() {
-            self.is_unflushed = line.socket.start_send_unpin(notice.message(now)).is_ok();
+            self.is_unflushed = shared.socket.start_send_unpin(notice.message(now)).is_ok();
         }
     }
 
-    fn flush(&mut self, line: &mut Line, cx: &Context<'_>) {
+    fn flush(&mut self, shared: &mut SharedSocket, cx: &Context<'_>) {
         if self.is_unflushed {
-            self.is_blocked = line.poll_write(Side::Reader, cx, Sink::poll_flush).is_pending();
+            self.is_blocked = shared.poll_write(Side::Reader, cx, Sink::poll_flush).is_pending();
             self.is_unflushed = self.is_blocked;
         }
     }

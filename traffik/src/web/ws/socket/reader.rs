@@ -1,4 +1,4 @@
-//! Messages are read, decided about, and passed on or not.
+//! Reads messages, decides about them, and yields those that are admitted.
 
 use std::{
     mem,
@@ -19,7 +19,7 @@ use futures_util::{
 
 use super::{
     ThrottledSocket,
-    line::{Read, Side},
+    shared::{Read, Side},
     stage::{Case, Stage, sleep},
 };
 use crate::{
@@ -31,13 +31,14 @@ use crate::{
     },
 };
 
-/// The maximum number of steps before other tasks run: messages may come faster than they are refused.
+/// The maximum number of steps before other tasks run. Otherwise a client that sends fast would occupy the thread.
 const MAX_STEPS: usize = 64;
 
-/// How long the peer has to answer when the connection is closed.
+/// The time for the peer to answer a close frame.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// How soon a backend that gave no answer is asked again about a message that is held, whatever a function says.
+/// The minimum time before a backend that gave no answer is called again about a held message, also if a function says
+/// less.
 const SOONEST: Duration = Duration::from_millis(100);
 
 /// The result of a step.
@@ -52,7 +53,7 @@ impl Stream for ThrottledSocket {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let read = this.poll_steps(cx);
-        this.outbox.poll(&mut this.line, &this.clock, cx);
+        this.outbox.poll(&mut this.shared, &this.clock, cx);
         read
     }
 }
@@ -67,7 +68,7 @@ impl ThrottledSocket {
     fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         for _ in 0..MAX_STEPS {
             let step = ready!(self.poll_step(cx));
-            self.outbox.send(&mut self.line, &self.clock, cx);
+            self.outbox.send(&mut self.shared, &self.clock, cx);
             if let Step::Yield(read) = step {
                 return Poll::Ready(read);
             }
@@ -77,12 +78,12 @@ impl ThrottledSocket {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        // A future that panics is gone, and the next message is read.
+        // If a future panics, it is dropped, and the next message is read.
         Poll::Ready(match mem::take(&mut self.stage) {
             Stage::Reading => {
                 let read = match self.ahead.take() {
                     Some(read) => read,
-                    None => ready!(self.line.socket.poll_next_unpin(cx)),
+                    None => ready!(self.shared.socket.poll_next_unpin(cx)),
                 };
                 self.begin(read)
             }
@@ -165,7 +166,7 @@ impl ThrottledSocket {
                 self.stage = Stage::Asking(Box::pin(async move { (case, notice, answer.await) }));
                 return Step::Again;
             }
-            // An outage is no fault of the client's.
+            // The client is not responsible for an outage.
             (Kind::Notify | Kind::Close(_) | Kind::Function(_), _) => Action::Notify,
         };
         self.act(case, notice, action)
@@ -204,12 +205,12 @@ impl ThrottledSocket {
         }
     }
 
-    /// Reads one message ahead while another is held: for the pings before it, and to see the end.
+    /// Reads one message ahead while another is held, to answer pings and to notice the end.
     fn poll_ahead(&mut self, is_admitted: bool, cx: &mut Context<'_>) -> Poll<Step> {
         if self.ahead.is_some() {
             return Poll::Pending;
         }
-        let read = ready!(self.line.socket.poll_next_unpin(cx));
+        let read = ready!(self.shared.socket.poll_next_unpin(cx));
         let is_end = match read {
             Some(Ok(message @ (Message::Ping(_) | Message::Pong(_)))) => return Poll::Ready(self.control(message)),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => false,
@@ -217,17 +218,17 @@ impl ThrottledSocket {
         };
         self.ahead = Some(read);
         if is_end && !is_admitted {
-            // Nothing waits any more for what was not admitted yet.
+            // The held message was not admitted, and nothing waits for it any more.
             self.stage = Stage::Reading;
             return Poll::Ready(Step::Again);
         }
         Poll::Pending
     }
 
-    /// A ping or a pong.
+    /// Handles a ping or a pong.
     fn control(&mut self, message: Message) -> Step {
         if matches!(message, Message::Ping(_)) {
-            // Its answer goes out with the next flush.
+            // The answer is sent with the next flush.
             self.outbox.is_unflushed = true;
         }
         match self.controls.admit(&message, self.outbox.is_blocked, self.clock.now()) {
@@ -243,23 +244,24 @@ impl ThrottledSocket {
         Step::Again
     }
 
-    /// Waits until the peer has heard of it: if a connection ended with something unread, the peer might not.
+    /// Waits until the peer has answered. If a connection ends with unread data, the peer may not receive the close
+    /// frame.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let Stage::Closing(frame, time) = &mut self.stage else { return Poll::Ready(Step::Again) };
-        // Flushed before: the answer to a ping that is still to go out would go out behind the close frame.
-        let is_ready = frame.is_some() && self.line.poll_write(Side::Reader, cx, Sink::poll_flush).is_ready();
-        if is_ready && self.line.socket.start_send_unpin(Message::Close(frame.take())).is_err() {
+        // Flushed before, because the answer to a ping would otherwise be sent after the close frame.
+        let is_ready = frame.is_some() && self.shared.poll_write(Side::Reader, cx, Sink::poll_flush).is_ready();
+        if is_ready && self.shared.socket.start_send_unpin(Message::Close(frame.take())).is_err() {
             return Poll::Ready(self.end());
         }
-        let is_lost = matches!(self.line.poll_write(Side::Reader, cx, Sink::poll_flush), Poll::Ready(Err(_)));
+        let is_lost = matches!(self.shared.poll_write(Side::Reader, cx, Sink::poll_flush), Poll::Ready(Err(_)));
         if is_lost || time.as_mut().poll(cx).is_ready() {
             return Poll::Ready(self.end());
         }
         if frame.is_some() {
-            // Nothing is read, since pings would be answered still.
+            // Nothing is read, because pings would still be answered.
             return Poll::Pending;
         }
-        match ready!(self.line.socket.poll_next_unpin(cx)) {
+        match ready!(self.shared.socket.poll_next_unpin(cx)) {
             Some(Ok(_)) => Poll::Ready(Step::Again),
             Some(Err(_)) | None => Poll::Ready(self.end()),
         }
@@ -267,7 +269,7 @@ impl ThrottledSocket {
 
     fn end(&mut self) -> Step {
         self.stage = Stage::Ended;
-        self.line.wake();
+        self.shared.wake();
         Step::Yield(None)
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn sleep(clock: &AnyClock, duration: Duration) -> Sleep {
     Box::pin(async move { clock.sleep(duration).await })
 }
 
-/// How far the reader is. The futures own the message that they are about.
+/// The stage of the reader. The futures own their message.
 #[derive(Default)]
 pub(super) enum Stage {
     /// The next message is awaited.
@@ -26,20 +26,20 @@ pub(super) enum Stage {
     Reading,
     /// A backend decides about a message.
     Deciding(Boxed<(Case, Result<Limits, MessageRejection>)>),
-    /// A function of the user's decides about one over the limit.
+    /// A function of the user decides about a message over the limit.
     Asking(Boxed<(Case, Notice, Action)>),
-    /// A message is held for a while: it was admitted with a delay, or its limits are asked again.
+    /// A message is held: it was admitted with a delay, or its limits are checked again later.
     Holding { held: Boxed<Case>, is_admitted: bool },
-    /// The connection is being closed: the frame, unless it is handed over, and how long it takes at most.
+    /// The connection is being closed: the frame, until it is written, and the maximum time.
     Closing(Option<CloseFrame>, Sleep),
-    /// Nothing comes any more.
+    /// The connection has ended.
     Ended,
 }
 
-/// A message that is not passed on yet.
+/// A message that is not yielded yet.
 pub(super) struct Case {
     pub(super) message: Message,
-    /// How long it can be held, once it was.
+    /// Until when it can be held, once it was.
     pub(super) held_until: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! What the handler sends.
+//! The writing half of the socket.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 use axum::{Error, extract::ws::Message};
 use futures_util::{Sink, SinkExt};
 
-use super::{ThrottledSocket, line::Side};
+use super::{ThrottledSocket, shared::Side};
 
 impl ThrottledSocket {
     fn open(&self) -> Result<(), Error> {
@@ -21,24 +21,24 @@ impl Sink<Message> for ThrottledSocket {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.open()?;
-        self.line.poll_write(Side::Writer, cx, Sink::poll_ready)
+        self.shared.poll_write(Side::Writer, cx, Sink::poll_ready)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         self.open()?;
         self.controls.note_sent(&message);
-        self.line.socket.start_send_unpin(message)
+        self.shared.socket.start_send_unpin(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.open()?;
-        self.line.poll_write(Side::Writer, cx, Sink::poll_flush)
+        self.shared.poll_write(Side::Writer, cx, Sink::poll_flush)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.stage.is_over() {
             return Poll::Ready(Ok(()));
         }
-        self.line.poll_write(Side::Writer, cx, Sink::poll_close)
+        self.shared.poll_write(Side::Writer, cx, Sink::poll_close)
     }
 }

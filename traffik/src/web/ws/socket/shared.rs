@@ -10,17 +10,17 @@ use axum::{
 };
 use futures_util::task::AtomicWaker;
 
-/// What is read: a message, an error, or the end.
+/// The result of a read: a message, an error, or the end.
 pub(super) type Read = Option<Result<Message, Error>>;
 
-/// The socket, which its reader and its writer may both write to.
+/// The socket. Its reader and its writer both write to it.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct SharedSocket {
     pub(super) socket: WebSocket,
     wakers: Arc<Wakers>,
 }
 
-/// The side of the socket that waits to write.
+/// The part of the socket that waits to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Reader,
@@ -29,15 +29,15 @@ pub(super) enum Side {
 
 /// Wakes the reader and the writer when more can be written.
 ///
-/// The reader writes notifications. In a split socket it is another task than the writer, and a sink remembers only the task
-/// that polled it last: so it is shown this, which remembers both.
+/// The reader writes notifications. In a split socket the reader and the writer are different tasks, and a sink
+/// remembers only the task that polled it last. So the sink receives this waker, which remembers both.
 #[derive(Debug, Default)]
 struct Wakers {
     reader: AtomicWaker,
     writer: AtomicWaker,
 }
 
-impl Line {
+impl SharedSocket {
     pub(super) fn new(socket: WebSocket) -> Self {
         Self { socket, wakers: Arc::default() }
     }
@@ -54,7 +54,7 @@ impl Line {
         poll(Pin::new(&mut self.socket), &mut Context::from_waker(&waker))
     }
 
-    /// Has the reader and the writer look again.
+    /// Wakes the reader and the writer.
     pub(super) fn wake(&self) {
         self.wakers.wake_by_ref();
     }
