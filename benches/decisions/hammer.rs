@@ -1,4 +1,4 @@
-//! Decision after decision, on one thread or several at once.
+//! Consecutive decisions, on one thread or several concurrent threads.
 
 use std::{
     hint::black_box,
@@ -9,15 +9,15 @@ use std::{
 
 use benches::{clients::Picks, contenders::Contender};
 
-/// So many keys are made ready at a time. They fit the nearest cache.
+/// The number of keys that are prepared at a time. They fit into the first-level cache.
 const READY: usize = 256;
 
-/// Threads that ask for decisions about clients picked at random.
+/// Threads that make decisions about random clients.
 pub(crate) struct Hammer {
     threads: usize,
-    /// Whether every request is admitted, or else refused.
+    /// Whether every request is admitted. Otherwise every request is refused.
     admitted: bool,
-    /// What starts the picks of each thread, for other clients every time.
+    /// The seeds of the random picks of each thread, different in each run.
     seeds: Picks,
 }
 
@@ -26,7 +26,7 @@ impl Hammer {
         Self { threads, admitted, seeds: Picks::new(0) }
     }
 
-    /// How many nanoseconds one decision took a thread, where each made so many.
+    /// Returns the nanoseconds that a thread took for one of `decisions`.
     pub(crate) fn strike(&mut self, contender: &impl Contender, decisions: usize) -> f64 {
         let picks: Vec<Picks> = (0..self.threads).map(|_| Picks::new(self.seeds.number())).collect();
         let barrier = Barrier::new(self.threads);
@@ -50,7 +50,7 @@ impl Hammer {
         for _ in 0..turns {
             ready.clear();
             ready.extend((0..READY).filter_map(|_| clients.get(picks.below(clients.len()))));
-            // A server has just made the key of a request, so that it is at hand. To compare these is to read them.
+            // A server has just created the key of a request, so it is in the cache. Comparing the keys reads them.
             assert!(ready.iter().all(|key| *key == black_box(*key)));
 
             let started = Instant::now();

@@ -1,4 +1,4 @@
-//! What one decision takes: traffik's memory backend, by strategy, beside governor.
+//! The time of one decision: traffik's memory backend, by strategy, compared with governor.
 //!
 //! ```text
 //! cargo bench --package benches --bench decisions              # four minutes
@@ -24,7 +24,7 @@ use self::hammer::Hammer;
 const CLIENTS: [u32; 3] = [1, 1_000, 1_000_000];
 const THREADS: [usize; 2] = [1, 2];
 
-/// So many decisions tell about how long one takes.
+/// The number of decisions for a first estimate of the time.
 const TRIAL: usize = 20_000;
 
 fn main() -> Result<()> {
@@ -49,7 +49,7 @@ fn of_key<K: ClientKey>(effort: Effort) {
     }
 }
 
-/// The cells of governor and of each strategy, for each number of threads.
+/// Returns the cells of governor and of each strategy, for each number of threads.
 fn compare<K: ClientKey>(keys: &[K], ours: &[Key], limit: &Limit, effort: Effort) -> [String; THREADS.len()] {
     let governor = Governor::new(keys, limit);
     let mut peers = THREADS.map(|_| Vec::new());
@@ -57,7 +57,7 @@ fn compare<K: ClientKey>(keys: &[K], ours: &[Key], limit: &Limit, effort: Effort
     for (_, strategy) in limit.strategies() {
         let traffik = Traffik::new(ours, limit, &strategy);
         for ((threads, peer), cells) in THREADS.into_iter().zip(&mut peers).zip(&mut cells) {
-            let samples = beside(&governor, &traffik, Hammer::new(threads, limit.admits), effort);
+            let samples = samples(&governor, &traffik, Hammer::new(threads, limit.admits), effort);
             let ns = Spread::of(samples.iter().map(|[_, ours]| *ours)).median;
             let ratio = Spread::of(samples.iter().map(|[peer, ours]| ours / peer));
             *cells += &format!(" | {ratio}, {ns:.0} ns");
@@ -68,9 +68,9 @@ fn compare<K: ClientKey>(keys: &[K], ours: &[Key], limit: &Limit, effort: Effort
     cells.map(|cells| format!("{:.0}{cells}", peers.next().unwrap_or(f64::NAN)))
 }
 
-/// Nanoseconds of one decision by the peer and by ours, in each round.
-fn beside(peer: &impl Contender, ours: &impl Contender, mut hammer: Hammer, effort: Effort) -> Vec<[f64; 2]> {
-    // The first of two, since it finds nothing in the cache.
+/// Returns the nanoseconds of one decision of the peer and of ours, in each round.
+fn samples(peer: &impl Contender, ours: &impl Contender, mut hammer: Hammer, effort: Effort) -> Vec<[f64; 2]> {
+    // The first of two is discarded, because its cache is cold.
     let [_, trial] = [TRIAL; 2].map(|decisions| hammer.strike(peer, decisions));
     let decisions = effort.times(trial);
     rounds(effort.rounds, |side| match side {

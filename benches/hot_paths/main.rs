@@ -1,7 +1,7 @@
-//! One hot path, so many times: `cargo xtask instructions` runs it under callgrind.
+//! Runs one hot path a number of times: `cargo xtask instructions` runs it under callgrind.
 //!
 //! ```text
-//! hot_paths                      # tells the paths there are
+//! hot_paths                      # lists the paths
 //! hot_paths request 1000         # runs one of them 1000 times
 //! ```
 
@@ -17,7 +17,11 @@ fn main() -> Result<()> {
         paths::all().iter().for_each(|path| println!("{}", path.name));
         return Ok(());
     };
-    let times = args.next().context("how many times?")?.parse().context("no number of times")?;
+    let times = args
+        .next()
+        .context("the number of times is missing")?
+        .parse()
+        .context("the number of times is not a number")?;
     let path = paths::all().into_iter().find(|path| path.name == name);
     (path.with_context(|| format!("there is no path `{name}`"))?.run)(times);
     Ok(())

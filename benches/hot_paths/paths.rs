@@ -1,4 +1,4 @@
-//! The paths: what is set up before, and what is done again and again.
+//! The paths: the setup, and the repeated part.
 
 use std::{
     hint::black_box,
@@ -24,7 +24,7 @@ use traffik::{
     strategy::{AnyStrategy, FixedWindow},
 };
 
-/// Something to do so many times.
+/// A repeated operation.
 pub(crate) struct Path {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnOnce(u32)>,
@@ -68,13 +68,13 @@ pub(crate) fn all() -> Vec<Path> {
     paths
 }
 
-/// What is counted, by its name: what is set up before depends on chance, as it measures how fast the clock ticks.
+/// Runs the counted part under a known name. The setup is not counted, because it measures the clock and so varies.
 #[inline(never)]
 fn counted<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// A client who was there before.
+/// A client with an existing entry.
 fn known<K: ClientKey>(limit: &Limit, strategy: &AnyStrategy, times: u32) {
     let keys: Vec<Key> = clients::keys::<K>(1).map(Into::into).collect();
     let id = LimitId::new("benches:limit", strategy.clone());
@@ -86,7 +86,7 @@ fn known<K: ClientKey>(limit: &Limit, strategy: &AnyStrategy, times: u32) {
     });
 }
 
-/// Two limits of a known client, as one decision.
+/// Two limits of a known client, in one decision.
 fn two_limits(times: u32) {
     let (limit, key) = (Limit::AMPLE, Key::from(Ipv4Addr::LOCALHOST));
     let [(_, window), _, (_, bucket), ..] = limit.strategies();
@@ -97,26 +97,26 @@ fn two_limits(times: u32) {
     assert!(counted(|| (0..times).all(|_| admits(&backend, &hits))));
 }
 
-/// Clients who were never there before, once a store with room for so many holds as many as are `known`.
+/// New clients, in a store for `room` entries that already holds `known`.
 #[expect(clippy::expect_used, reason = "the number of entries is in range")]
 fn newcomers(room: usize, known: u32, times: u32) {
     let (limit, id) = (Limit::AMPLE, LimitId::new("benches:limit", FixedWindow));
-    let backend = MemoryBackend::builder("benches").max_entries(room).build().expect("a store has room for so many");
+    let backend = MemoryBackend::builder("benches").max_entries(room).build().expect("the maximum is in range");
     let mut newcomers = clients::keys::<IpAddr>(known + times).map(Key::from);
     newcomers.by_ref().take(known as usize).for_each(|key| meet(&backend, &key, &limit, &id));
     assert!(counted(|| newcomers.all(|key| admits(&backend, &[hit(&key, &id, &limit)]))));
 }
 
-/// The same, in stores that are full in every part. Who has to go depends on the digests, and these on a seed drawn at
-/// random: what it takes is the same every time only as the average of many stores.
+/// New clients in full stores. The evicted clients depend on digests, and so on a random seed. So only the average over
+/// many stores is constant.
 fn newcomers_at_the_cap(times: u32) {
     const STORES: u32 = 50;
     (0..STORES).for_each(|_| newcomers(2_000, 2_500, times / STORES));
 }
 
-/// A request through a router, whose handler asks for its limit as an argument.
+/// A request through a router. Its handler takes the limit as an argument.
 fn request(app: &Router, send: fn(&Router) -> Response, times: u32) {
-    // Once, so that what only the first request needs is not counted.
+    // One request before counting, for the work of the first request.
     drop(send(app));
     counted(|| (0..times).for_each(|_| drop(send(app))));
 }
@@ -127,10 +127,10 @@ fn behind_proxy(times: u32) {
     }
 }
 
-/// Where the proxy is that is trusted.
+/// The address of the trusted proxy.
 const PROXY: [u8; 4] = [10, 0, 0, 1];
 
-/// The client of a request that came from `peer` with a header.
+/// Finds the client of a request that came from `peer` with a header.
 fn client_ip(name: &'static str, value: &'static str, peer: [u8; 4], times: u32) {
     let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
     let header = match name {

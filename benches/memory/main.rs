@@ -1,4 +1,4 @@
-//! What is stored of a client, and what a request allocates: traffik beside governor and `tower_governor`.
+//! The memory of a client, and the allocations of a request: traffik compared with governor and `tower_governor`.
 //!
 //! ```text
 //! cargo bench --package benches --bench memory
@@ -20,11 +20,11 @@ use traffik::{client::Key, decision::LimitId};
 
 const CLIENTS: u32 = 1_000_000;
 
-/// So many that what only some requests need is seen as well.
+/// Enough requests to include work that only some of them need.
 const REQUESTS: u32 = 1_000;
 
 fn main() -> Result<()> {
-    // It takes as long in any case.
+    // The duration does not depend on the effort.
     Effort::from_args()?;
     clients();
     requests()
@@ -54,7 +54,7 @@ fn keys<K: ClientKey>() -> impl Iterator<Item = Key> {
     clients::keys::<K>(CLIENTS).map(Into::into)
 }
 
-/// What a limiter that knows all clients keeps on the heap, for each of them.
+/// Returns the heap bytes of a limiter that knows all clients, for each client.
 fn bytes_of_each<T>(limiter: impl FnOnce() -> T) -> f64 {
     let mut kept = None;
     let memory = measure(|| kept = Some(limiter()));
@@ -73,7 +73,7 @@ fn requests() -> Result<()> {
     Ok(())
 }
 
-/// Allocations of a request from a client who is known, and their bytes.
+/// Returns the allocations of a request from a known client, and their bytes.
 fn allocated(app: &Router) -> [f64; 2] {
     let send = |times| (0..times).for_each(|_| drop(apps::send(app)));
     send(10);

@@ -1,4 +1,5 @@
-//! What limits add to a message of a WebSocket: an echo by axum's own socket, beside the same with limits, over TCP.
+//! The cost that limits add to a WebSocket message: an echo by axum's own socket, compared with one with limits, over
+//! TCP.
 //!
 //! ```text
 //! cargo bench --package benches --bench messages              # some seconds
@@ -30,14 +31,14 @@ use traffik::{
     web::ws::{Messages, ThrottledSocket},
 };
 
-/// All messages are admitted.
+/// Admits all messages.
 #[derive(Throttle)]
 #[limit("bench:messages", "10000000/s")]
 struct Limit;
 
 const SIDES: [&str; 3] = ["axum's `WebSocket`", "limits of the connection", "limits of the client, in memory"];
 
-/// So many messages tell about how long one takes.
+/// The number of messages for a first estimate of the time.
 const TRIAL: usize = 2_000;
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -54,7 +55,7 @@ fn main() -> Result<()> {
         anyhow::Ok(clients)
     })?;
     let mut time = |side: usize, messages: usize| runtime.block_on(time(&mut clients[side], messages));
-    // The first of two, since it finds nothing in the cache.
+    // The first of two is discarded, because its cache is cold.
     let [_, trial] = [TRIAL; 2].map(|messages| time(0, messages).unwrap_or(f64::NAN));
     let messages = effort.times(trial);
     let samples = rounds(effort.rounds, |side| time(side, messages).unwrap_or(f64::NAN));
@@ -69,7 +70,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// How many nanoseconds a message took, of so many, each sent when the one before it came back.
+/// Returns the nanoseconds of a message. Each of `messages` is sent after the answer to the previous one.
 async fn time(client: &mut Client, messages: usize) -> Result<f64> {
     let started = Instant::now();
     for _ in 0..messages {

@@ -1,4 +1,4 @@
-//! A client about whom many processes decide without pause, at a strategy that has no form in Lua.
+//! A client about which many processes decide continuously, with a strategy without Lua code.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ pub(crate) async fn run() -> Result {
     Ok(())
 }
 
-/// So many backends, each with a connection and turns of its own, as processes have.
+/// A row for this number of backends. Each has its own connection, like a process.
 async fn row(backends: usize) -> Result {
     let server = Server::start()?;
     let mut running = JoinSet::new();

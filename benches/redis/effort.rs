@@ -1,4 +1,4 @@
-//! Server time for a decision, by what the server says of itself.
+//! The server time of a decision, as the server reports it.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) async fn run() -> Result {
     Ok(())
 }
 
-/// One client, on a clock that is set by hand.
+/// One client, on a manual clock.
 struct Row {
     raw: Raw,
     backend: RedisBackend,
@@ -69,7 +69,7 @@ impl Row {
         Duration::from_micros(self.rate.period_micros().div_ceil(self.rate.limit()))
     }
 
-    /// As many charges as the limit, each at a time of its own.
+    /// Charges as much as the limit, each at a different time.
     async fn fill(&mut self) -> Result {
         for _ in 0..self.rate.limit() {
             self.charge_after_an_interval().await?;
@@ -87,8 +87,8 @@ impl Row {
         if is_admitted { Err("it was admitted".into()) } else { Ok(()) }
     }
 
-    /// As two releases do that run beside each other. What is charged under the shorter period counts for less long than what
-    /// is there: the one case that is slow.
+    /// Charges at two rates in turn, like two releases that run at the same time. The charge with the shorter period
+    /// expires before the existing ones, which is the only slow case.
     async fn charge_at_two_rates_in_turn(&mut self) -> Result {
         self.clock.advance(self.interval());
         self.is_other = !self.is_other;
@@ -96,7 +96,7 @@ impl Row {
         decide(&self.backend, &self.key, &self.strategy, Rate::new(self.rate.limit(), period)?, 1).await.map(drop)
     }
 
-    /// The microseconds of one, on average.
+    /// Returns the average microseconds of one call.
     async fn time(&mut self, one: impl AsyncFn(&mut Self) -> Result) -> Result<f64> {
         one(self).await?;
         self.raw.call(&["CONFIG", "RESETSTAT"])?;
@@ -106,7 +106,7 @@ impl Row {
         let stats = self.raw.call(&["INFO", "commandstats"])?.text();
         let evalsha = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).ok_or("no figure")?;
         let figure = evalsha.split("usec=").nth(1).and_then(|rest| rest.split(',').next());
-        // One may take several calls.
+        // One decision may take several calls.
         Ok(figure.ok_or("no figure")?.parse::<f64>()? / f64::from(CALLS))
     }
 }

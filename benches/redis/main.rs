@@ -1,5 +1,5 @@
-//! What Redis does for a decision, what it keeps of a client, and what becomes of a client that many processes decide about. It
-//! prints tables in Markdown.
+//! The server time of a decision, the server memory of a client, and the throughput when many processes decide about
+//! one client. Prints tables in Markdown.
 //!
 //! ```text
 //! cargo bench --package benches --bench redis              # all of it, on servers of its own
@@ -50,11 +50,11 @@ async fn main() -> Result {
 
 async fn connect(server: &Server) -> Result<RedisBackend> {
     let builder = RedisBackend::builder(server.url()).namespace("bench").command_timeout(Duration::from_secs(60));
-    // What Redis does is what is asked, and so it is asked every time.
+    // Remembered refusals are disabled, so that every decision reaches Redis.
     Ok(builder.refusal_max_age(Duration::ZERO).connect().await?)
 }
 
-/// Those that keep as much of any client.
+/// The strategies whose state has a fixed size.
 fn strategies() -> [(&'static str, AnyStrategy); 5] {
     [
         ("FixedWindow", FixedWindow.into()),
@@ -65,10 +65,10 @@ fn strategies() -> [(&'static str, AnyStrategy); 5] {
     ]
 }
 
-/// How many charges a log has, from a few to as many as it may.
+/// The numbers of charges in a log, up to the maximum.
 const LENGTHS: [u64; 6] = [1, 10, 100, 1000, 10_000, SlidingWindowLog::MAX_LIMIT];
 
-/// Decides about one client's hit, and tells whether it was admitted.
+/// Decides about one client's hit. Returns whether it was admitted.
 async fn decide(backend: &RedisBackend, key: &Key, strategy: &AnyStrategy, rate: Rate, cost: u64) -> Result<bool> {
     Ok(backend.decide(&[Hit::new(&LimitId::new("limit", strategy.clone()), key, rate, cost)]).await?.is_admitted())
 }

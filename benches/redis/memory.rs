@@ -1,4 +1,4 @@
-//! What a client takes of the server's memory.
+//! The server memory of a client.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::{LENGTHS, Result, connect, decide, raw::Raw, server::Server, strategi
 
 const CLIENTS: u64 = 100_000;
 
-/// Calls that are under way at once.
-const AT_ONCE: u64 = 64;
+/// The number of concurrent calls.
+const CONCURRENT_CALLS: u64 = 64;
 
 pub(crate) async fn run() -> Result {
     println!("Bytes for a client: its value, what `MEMORY USAGE` says, and what all memory grows by:\n");
@@ -31,18 +31,18 @@ pub(crate) async fn run() -> Result {
     Ok(())
 }
 
-/// So many clients with so many charges each, on a server of their own.
+/// A row for this number of clients and charges, on a new server.
 async fn row(name: &str, strategy: &AnyStrategy, charges: u64, clients: u64) -> Result {
     let server = Server::start()?;
     let (backend, mut raw) = (connect(&server).await?, server.raw()?);
-    // What the programs themselves and the connections take is there before the clients are.
+    // The first charge allocates the memory for scripts and connections, before the clients are measured.
     charge(&backend, strategy, 0, 1).await?;
     let before = used(&mut raw)?;
     let mut running = JoinSet::new();
-    for worker in 0..AT_ONCE {
+    for worker in 0..CONCURRENT_CALLS {
         let (backend, strategy) = (backend.clone(), strategy.clone());
         running.spawn(async move {
-            for client in (1..=clients).skip(usize::try_from(worker)?).step_by(usize::try_from(AT_ONCE)?) {
+            for client in (1..=clients).skip(usize::try_from(worker)?).step_by(usize::try_from(CONCURRENT_CALLS)?) {
                 charge(&backend, &strategy, client, charges).await?;
             }
             Result::Ok(())
@@ -59,7 +59,7 @@ async fn row(name: &str, strategy: &AnyStrategy, charges: u64, clients: u64) -> 
     Ok(())
 }
 
-/// Clients are addresses, as they are as a rule.
+/// Charges a client. Clients are addresses, the most common case.
 async fn charge(backend: &RedisBackend, strategy: &AnyStrategy, client: u64, charges: u64) -> Result {
     let key = Key::from(std::net::Ipv4Addr::from_bits(0x0A00_0000 + u32::try_from(client)?));
     let rate = Rate::new(charges.max(100), Duration::from_secs(86_400))?;

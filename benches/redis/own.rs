@@ -4,7 +4,7 @@ use traffik::{
     strategy::{FixedWindow, State, StoredState, Strategy, StrategyError},
 };
 
-/// Is to Redis what no strategy of traffik's is: one that it does not know.
+/// A custom strategy, which Redis does not know.
 #[derive(Debug)]
 pub(crate) struct Own;
 

@@ -1,4 +1,4 @@
-//! What came of the calls.
+//! The results of calls.
 
 use std::{
     future::poll_fn,
@@ -18,15 +18,15 @@ use traffik_redis::RedisBackend;
 
 use crate::{Result, load::Caller};
 
-/// A call, and what its caller was told.
+/// A call, and the result that its caller received.
 pub(crate) struct Call {
     pub(crate) ended: Instant,
     pub(crate) took: Duration,
-    pub(crate) told: Told,
+    pub(crate) result: CallResult,
 }
 
-pub(crate) enum Told {
-    /// It was charged, as the so many-th by the server's count, at a time by the server's clock.
+pub(crate) enum CallResult {
+    /// Admitted, with the server's count after the charge, and the time on the server's clock.
     Admitted {
         number: u64,
         at: Timestamp,
@@ -35,28 +35,28 @@ pub(crate) enum Told {
     Unavailable,
 }
 
-/// Everybody counts in one place that never fills up, so that each admission has a number of its own.
+/// All callers charge one client without a limit, so that each admission has a distinct number.
 impl Caller for RedisBackend {
     type Call = Call;
 
     async fn call(&mut self) -> Result<Call> {
         let asked = Instant::now();
-        let told = match decide(self, "everybody", 1).await {
-            Ok((number, at)) => Told::Admitted { number, at },
-            Err(BackendError::Timeout(_)) => Told::TimedOut,
-            Err(BackendError::Unavailable(_) | BackendError::NotRun(_)) => Told::Unavailable,
+        let result = match decide(self, "everybody", 1).await {
+            Ok((number, at)) => CallResult::Admitted { number, at },
+            Err(BackendError::Timeout(_)) => CallResult::TimedOut,
+            Err(BackendError::Unavailable(_) | BackendError::NotRun(_)) => CallResult::Unavailable,
             Err(error) => return Err(error.into()),
         };
-        Ok(Call { ended: Instant::now(), took: asked.elapsed(), told })
+        Ok(Call { ended: Instant::now(), took: asked.elapsed(), result })
     }
 }
 
-/// How many were charged by now.
+/// Returns the number of charges so far.
 pub(crate) async fn count(backend: &RedisBackend) -> Result<u64> {
     Ok(decide(backend, "everybody", 0).await?.0)
 }
 
-/// Decisions about another client, each of which is polled once.
+/// Starts decisions about another client. Each is polled once.
 pub(crate) async fn kept(backend: &RedisBackend, count: usize) -> Vec<impl Future + use<>> {
     let mut kept = Vec::with_capacity(count);
     for _ in 0..count {

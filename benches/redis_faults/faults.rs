@@ -1,4 +1,4 @@
-//! What may happen to a server, and to the way there.
+//! Faults of a server, and of the connection to it.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use traffik_redis::RedisBackend;
 
 use crate::{Result, calls, server::free_port, site::Site};
 
-/// How long a fault lasts, if it lasts.
+/// The duration of faults that last.
 const LASTS: Duration = Duration::from_secs(3);
 
-/// So many keys, and so many microseconds at least to load each.
+/// The number of keys, and the minimum microseconds to load each.
 const KEYS: &str = "30000";
 const LOADS_SLOWLY: [&str; 4] = ["--key-load-delay", "100", "--loading-process-events-interval-bytes", "1024"];
 
@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     KeptFutures,
 }
 
-/// How many futures are kept: more than there may be calls of any kind in flight.
+/// The number of futures that are kept: more than the maximum number of calls in flight.
 const KEPT: usize = 100;
 
 impl Fault {
@@ -78,33 +78,33 @@ impl Fault {
         matches!(self, Self::SilentLink | Self::AnswersLost | Self::SilentAtStart)
     }
 
-    /// Whether the server is away when callers come, who have to do without having met it.
+    /// Returns whether the server is available when callers start.
     pub(crate) const fn is_there_at_the_start(self) -> bool {
         matches!(self, Self::RefusedAtStart | Self::SilentAtStart)
     }
 
-    /// Whether it goes on for long enough that every call fails for a while.
+    /// Returns whether the fault lasts long enough that every call fails for a while.
     pub(crate) const fn lasts(self) -> bool {
         self.may_fail_a_call()
             && !matches!(self, Self::ConnectionsClosed | Self::ProgramsFlushed | Self::RestartedEmpty)
     }
 
-    /// Whether a call may be an error. Nothing is wrong with the server while futures are kept.
+    /// Returns whether a call may fail. While futures are kept, the server works.
     pub(crate) const fn may_fail_a_call(self) -> bool {
         !matches!(self, Self::KeptFutures)
     }
 
-    /// What the server is started with.
+    /// Returns the arguments of the server.
     pub(crate) const fn arguments(self) -> &'static [&'static str] {
         if matches!(self, Self::OutOfMemory) { &["--maxmemory-policy", "noeviction"] } else { &[] }
     }
 
-    /// What has to be there before, and before anybody calls.
+    /// Prepares the site before callers start.
     pub(crate) fn prepare(self, site: &mut Site) -> Result {
         match self {
             Self::Loading => {
-                site.tell(&["EVAL", FILL, "0", KEYS])?;
-                site.tell(&["SAVE"])?;
+                site.command(&["EVAL", FILL, "0", KEYS])?;
+                site.command(&["SAVE"])?;
             }
             Self::RefusedAtStart => site.server.kill()?,
             Self::SilentAtStart => site.link.cut(),
@@ -113,7 +113,7 @@ impl Fault {
         Ok(())
     }
 
-    /// Has it happen, and tells when it was over. `backend` is that of the callers.
+    /// Causes the fault, and returns when it was over. `backend` is that of the callers.
     pub(crate) async fn happen(self, site: &mut Site, backend: &RedisBackend) -> Result<Instant> {
         match self {
             Self::Killed => {
@@ -147,18 +147,18 @@ impl Fault {
             Self::ConnectionsClosed => {
                 for _ in 0..10 {
                     sleep(LASTS / 10).await;
-                    site.tell(&["CLIENT", "KILL", "TYPE", "normal"])?;
+                    site.command(&["CLIENT", "KILL", "TYPE", "normal"])?;
                 }
             }
-            Self::ProgramsFlushed => site.tell(&["SCRIPT", "FLUSH"])?,
+            Self::ProgramsFlushed => site.command(&["SCRIPT", "FLUSH"])?,
             Self::RestartedEmpty => {
                 site.server.kill()?;
                 site.start_again(&[])?;
             }
             Self::OutOfMemory => {
-                site.tell(&["CONFIG", "SET", "maxmemory", "1"])?;
+                site.command(&["CONFIG", "SET", "maxmemory", "1"])?;
                 sleep(LASTS).await;
-                site.tell(&["CONFIG", "SET", "maxmemory", "0"])?;
+                site.command(&["CONFIG", "SET", "maxmemory", "0"])?;
             }
             Self::Loading => {
                 site.server.kill()?;
@@ -173,10 +173,10 @@ impl Fault {
                 raw.call(&["CONFIG", "SET", "requirepass", ""])?;
             }
             Self::ReadOnly => {
-                // Of a primary that is not there, which leaves it as it is.
-                site.tell(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
+                // This primary does not exist, so the replica keeps its data.
+                site.command(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
                 sleep(LASTS).await;
-                site.tell(&["REPLICAOF", "NO", "ONE"])?;
+                site.command(&["REPLICAOF", "NO", "ONE"])?;
             }
             Self::KeptFutures => {
                 let kept = calls::kept(backend, KEPT).await;

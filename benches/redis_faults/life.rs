@@ -1,63 +1,64 @@
-//! A server, from when it began to count until it forgot.
+//! The life of a server, from its start until it lost its data.
 
 use std::collections::BTreeSet;
 
 use crate::{
-    calls::{Call, Told},
+    calls::{Call, CallResult},
     site::Began,
 };
 
-/// What a server that counted was told to do, and did.
+/// The calls to a server during its life, and the charges that it counted.
 #[derive(Default)]
 pub(crate) struct Life {
-    /// The numbers that callers were told.
-    told: BTreeSet<u64>,
-    /// Numbers that were told more than once.
-    told_twice: u64,
-    /// Calls that it may have executed.
+    /// The numbers that callers received.
+    numbers: BTreeSet<u64>,
+    /// The numbers that more than one caller received.
+    duplicates: u64,
+    /// The calls that the server may have executed.
     calls: u64,
-    /// What it executed, as far as anybody knows.
+    /// The calls that the server executed, as far as known.
     executed: u64,
 }
 
 impl Life {
-    /// The one that counted until the end, and came to `executed`.
+    /// Creates the last life, in which the server executed `executed` calls.
     pub(crate) fn last(calls: &[Call], began: &Began, executed: u64) -> Self {
-        // Whoever heard before it began was not told by it.
-        let calls = calls.iter().filter(|call| call.ended >= began.here && !call.was_told_before(began));
+        // A result that arrived before the life began belongs to an earlier one.
+        let calls = calls.iter().filter(|call| call.ended >= began.here && !call.ended_before(began));
         Self { executed, ..Self::of(calls) }
     }
 
-    /// The one before, of which only that is known that callers were told. There is none if nothing was forgotten.
+    /// Creates the life before, of which only the results of callers are known. It is empty if no data was lost.
     pub(crate) fn before(calls: &[Call], began: &Began) -> Self {
-        let life = Self::of(calls.iter().filter(|call| call.was_told_before(began)));
-        Self { executed: life.told.last().copied().unwrap_or_default(), calls: u64::MAX, ..life }
+        let life = Self::of(calls.iter().filter(|call| call.ended_before(began)));
+        Self { executed: life.numbers.last().copied().unwrap_or_default(), calls: u64::MAX, ..life }
     }
 
     fn of<'a>(calls: impl Iterator<Item = &'a Call>) -> Self {
         let mut life = Self::default();
         for call in calls {
             life.calls += 1;
-            if let Told::Admitted { number, .. } = call.told {
-                life.told_twice += u64::from(!life.told.insert(number));
+            if let CallResult::Admitted { number, .. } = call.result {
+                life.duplicates += u64::from(!life.numbers.insert(number));
             }
         }
         life
     }
 
-    /// Executed, and nobody was told. Below zero somebody was told of what was not executed.
-    pub(crate) fn unheard(&self) -> i64 {
-        i64::try_from(self.executed).unwrap_or(i64::MAX) - i64::try_from(self.told.len()).unwrap_or(i64::MAX)
+    /// Returns the number of executed calls whose callers received no result. A negative number is results without
+    /// execution.
+    pub(crate) fn unreported(&self) -> i64 {
+        i64::try_from(self.executed).unwrap_or(i64::MAX) - i64::try_from(self.numbers.len()).unwrap_or(i64::MAX)
     }
 
-    /// Executed beyond one for each call, or told to two callers.
+    /// Returns the number of executions beyond one for each call, or results that two callers received.
     pub(crate) fn twice(&self) -> u64 {
-        self.told_twice + self.executed.saturating_sub(self.calls)
+        self.duplicates + self.executed.saturating_sub(self.calls)
     }
 }
 
 impl Call {
-    fn was_told_before(&self, began: &Began) -> bool {
-        matches!(self.told, Told::Admitted { at, .. } if at < began.there)
+    fn ended_before(&self, began: &Began) -> bool {
+        matches!(self.result, CallResult::Admitted { at, .. } if at < began.there)
     }
 }

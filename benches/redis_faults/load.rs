@@ -1,4 +1,4 @@
-//! Callers that go on calling, whatever they are told.
+//! Callers that make calls continuously, whatever the results are.
 
 use std::{
     sync::{
@@ -17,15 +17,15 @@ use crate::Result;
 
 pub(crate) const CALLERS: usize = 32;
 
-/// How often each calls, unless it still waits.
+/// The pause between the calls of a caller.
 const EVERY: Duration = Duration::from_millis(10);
 
-/// Long after everybody should have heard.
+/// The time after which a call hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
 
-/// Whoever can call again and again.
+/// A caller.
 pub(crate) trait Caller: Send + 'static {
-    /// A call, and what came of it.
+    /// A call and its result.
     type Call: Send + 'static;
 
     fn call(&mut self) -> impl Future<Output = Result<Self::Call>> + Send;
@@ -45,7 +45,7 @@ impl<C: Send + 'static> Load<C> {
         Self { callers, is_over }
     }
 
-    /// All calls, in no order. That one hangs is an error.
+    /// Returns all calls, in no order. Returns an error if a call hangs.
     pub(crate) async fn end(mut self) -> Result<Vec<C>> {
         self.is_over.store(true, Ordering::Relaxed);
         let mut all = Vec::new();

@@ -1,5 +1,5 @@
-//! What callers notice while Redis fails, by real servers that are killed, stopped, cut off, filled up and so on under steady
-//! load. It prints a table in Markdown, and fails where what is promised does not hold.
+//! The effect of Redis failures on callers. Real servers are killed, stopped, cut off, filled up and so on under steady
+//! load. Prints a table in Markdown, and fails if a guarantee does not hold.
 //!
 //! ```text
 //! cargo bench --package benches --bench redis_faults              # all faults, two minutes
@@ -43,10 +43,10 @@ use self::{
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The default, which what is promised goes by.
+/// The default, which the guarantees refer to.
 const DEADLINE: Duration = traffik_redis::RedisBackendBuilder::DEFAULT_COMMAND_TIMEOUT;
 
-/// How long all is well before the fault, and after it.
+/// The time without a fault at the beginning and at the end.
 const BEFORE: Duration = Duration::from_secs(1);
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
@@ -56,11 +56,11 @@ async fn main() -> Result<ExitCode> {
     let (http, words): (Vec<_>, Vec<_>) = asked.iter().partition(|word| *word == "http");
     let over_http = !http.is_empty();
     let is_asked = |fault: &Fault| words.is_empty() || words.iter().any(|word| fault.name().contains(word.as_str()));
-    // Without failover there is nobody to begin with while the server is away.
-    let is_told = |fault: &Fault| over_http || !fault.is_there_at_the_start();
+    // Without failover the callers cannot start while the server is away.
+    let is_possible = |fault: &Fault| over_http || !fault.is_there_at_the_start();
     let mut broken = Vec::new();
     println!("{}", if over_http { http::HEAD } else { row::HEAD });
-    for fault in Fault::ALL.into_iter().filter(|fault| is_asked(fault) && is_told(fault)) {
+    for fault in Fault::ALL.into_iter().filter(|fault| is_asked(fault) && is_possible(fault)) {
         let (row, of_row) = if over_http {
             let row = http::undergo(fault).await?;
             (row.to_string(), http::broken(&row))
@@ -77,7 +77,7 @@ async fn main() -> Result<ExitCode> {
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One fault, under load from before it until it is over.
+/// Runs one fault, with load before and after it.
 async fn undergo(fault: Fault) -> Result<Row> {
     let mut site = Site::new(fault.arguments()).await?;
     fault.prepare(&mut site)?;
@@ -88,7 +88,7 @@ async fn undergo(fault: Fault) -> Result<Row> {
     let back = fault.happen(&mut site, &backend).await?;
     sleep(AFTERWARDS).await;
     let calls = load.end().await?;
-    let executed = site.executed_once_all_is_settled().await?;
+    let executed = site.executed_calls().await?;
     let doubts = |stats: RedisStats| stats.late + stats.in_doubt;
     let counted = doubts(backend.stats()) - doubts(before);
     Ok(Row::new(fault, &calls, &site.began, executed, back, counted))

@@ -1,4 +1,4 @@
-//! What a fault came to.
+//! The effect of a fault on calls.
 
 use std::{
     fmt,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    calls::{Call, Told},
+    calls::{Call, CallResult},
     faults::Fault,
     life::Life,
     site::Began,
@@ -22,31 +22,31 @@ pub(crate) struct Row {
     admitted: usize,
     pub(crate) timed_out: usize,
     pub(crate) unavailable: usize,
-    /// How long each call took.
+    /// The duration of each call.
     pub(crate) waits: Waits,
-    /// Charged by the server's count, though no caller was told so.
-    pub(crate) unheard: i64,
-    /// Counted by the backend as late or in doubt.
+    /// Charges that the server counted, and whose callers received no result.
+    pub(crate) unreported: i64,
+    /// Charges that the backend counted as late or in doubt.
     pub(crate) counted: u64,
-    /// Charged beyond once for each call.
+    /// Charges beyond one for each call.
     pub(crate) twice: u64,
-    /// From the end of the fault to the first answer.
+    /// The time from the end of the fault to the first answer.
     pub(crate) back_after: Option<Duration>,
 }
 
 impl Row {
-    /// `executed` is what the server counted that was there in the end, since it `began`.
+    /// Creates the row. `executed` is the count of the last server, since it `began`.
     pub(crate) fn new(fault: Fault, calls: &[Call], began: &Began, executed: u64, back: Instant, counted: u64) -> Self {
         let lives = [Life::before(calls, began), Life::last(calls, began, executed)];
-        let count = |is: fn(&Told) -> bool| calls.iter().filter(|call| is(&call.told)).count();
-        let answered = calls.iter().filter(|call| matches!(call.told, Told::Admitted { .. }));
+        let count = |is: fn(&CallResult) -> bool| calls.iter().filter(|call| is(&call.result)).count();
+        let answered = calls.iter().filter(|call| matches!(call.result, CallResult::Admitted { .. }));
         Self {
             fault,
-            admitted: count(|told| matches!(told, Told::Admitted { .. })),
-            timed_out: count(|told| matches!(told, Told::TimedOut)),
-            unavailable: count(|told| matches!(told, Told::Unavailable)),
+            admitted: count(|result| matches!(result, CallResult::Admitted { .. })),
+            timed_out: count(|result| matches!(result, CallResult::TimedOut)),
+            unavailable: count(|result| matches!(result, CallResult::Unavailable)),
             waits: calls.iter().map(|call| call.took).collect(),
-            unheard: lives.iter().map(Life::unheard).sum(),
+            unreported: lives.iter().map(Life::unreported).sum(),
             counted,
             twice: lives.iter().map(Life::twice).sum(),
             back_after: answered.filter_map(|call| call.ended.checked_duration_since(back)).min(),
@@ -56,10 +56,10 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, admitted, timed_out, unavailable, waits, unheard, counted, twice, back_after } = self;
+        let Self { fault, admitted, timed_out, unavailable, waits, unreported, counted, twice, back_after } = self;
         write!(
             f,
-            "| {} | {} | {admitted} | {timed_out} | {unavailable} | {} | {unheard} | {counted} | {twice} | {} |",
+            "| {} | {} | {admitted} | {timed_out} | {unavailable} | {} | {unreported} | {counted} | {twice} | {} |",
             fault.name(),
             waits.count(),
             waits.cells(),

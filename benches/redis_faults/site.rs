@@ -1,4 +1,4 @@
-//! Where a fault happens: a server, and a link to it that some faults are of.
+//! The place of a fault: a server, and a link to it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,11 +11,11 @@ use crate::{DEADLINE, Result, calls, link::Link, server::Server};
 pub(crate) struct Site {
     pub(crate) server: Server,
     pub(crate) link: Link,
-    /// When the server began that has counted until the end: it knows nothing of what was before.
+    /// When the last server began, which has none of the earlier data.
     pub(crate) began: Began,
 }
 
-/// A moment, by the clocks of callers and of the server.
+/// A moment, on the clocks of callers and of the server.
 pub(crate) struct Began {
     pub(crate) here: Instant,
     pub(crate) there: Timestamp,
@@ -29,7 +29,7 @@ impl Site {
         Ok(Self { server, link, began })
     }
 
-    /// Each call is to reach Redis, and so no refusal is remembered.
+    /// Remembered refusals are disabled, so that every call reaches Redis.
     pub(crate) fn builder(&self, over_the_link: bool) -> RedisBackendBuilder {
         let url = if over_the_link { self.link.url() } else { self.server.url() };
         let builder = RedisBackend::builder(url).namespace("faults").refusal_max_age(Duration::ZERO);
@@ -40,7 +40,7 @@ impl Site {
         Ok(self.builder(over_the_link).connect().await?)
     }
 
-    /// Starts the server again after it was killed: it may still be about to answer.
+    /// Starts the server again after it was killed. The old one may still answer for a moment.
     pub(crate) fn spawn(&mut self, arguments: &[&str]) -> Result {
         self.began = Began::now()?;
         self.server.spawn_with(arguments)
@@ -51,13 +51,13 @@ impl Site {
         self.server.wait_until_it_answers()
     }
 
-    /// A command for the server.
-    pub(crate) fn tell(&self, words: &[&str]) -> Result {
+    /// Sends a command to the server.
+    pub(crate) fn command(&self, words: &[&str]) -> Result {
         self.server.raw()?.call(words).map(drop)
     }
 
-    /// How many calls the server has counted, once no call can be under way any more that nobody waits for.
-    pub(crate) async fn executed_once_all_is_settled(&self) -> Result<u64> {
+    /// Returns the number of calls that the server counted, once no abandoned call can be in flight.
+    pub(crate) async fn executed_calls(&self) -> Result<u64> {
         sleep(DEADLINE + Duration::from_millis(1500)).await;
         calls::count(&self.connect(false).await?).await
     }

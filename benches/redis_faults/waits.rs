@@ -1,8 +1,8 @@
-//! How long people waited.
+//! Statistics of waits.
 
 use std::time::Duration;
 
-/// Each wait, in order.
+/// The waits in ascending order.
 pub(crate) struct Waits(Vec<Duration>);
 
 impl FromIterator<Duration> for Waits {
@@ -18,7 +18,7 @@ impl Waits {
         self.0.len()
     }
 
-    /// What so many of a hundred did not wait longer than. Nothing, if nobody waited.
+    /// Returns the wait that `percent` of the calls did not exceed, or `None` without calls.
     pub(crate) fn of_percent(&self, percent: usize) -> Option<Duration> {
         self.0.get(self.0.len().saturating_sub(1) * percent / 100).copied()
     }
@@ -27,7 +27,7 @@ impl Waits {
         self.0.last().copied().unwrap_or_default()
     }
 
-    /// What half of them, nearly all and all did not wait longer than, in milliseconds, as cells of a table.
+    /// Returns the median, the 99th percentile and the maximum in milliseconds, as cells of a table.
     pub(crate) fn cells(&self) -> String {
         let [half, most, all] = [50, 99, 100].map(|percent| millis(self.of_percent(percent).unwrap_or_default()));
         format!("{half:.1} | {most:.1} | {all:.1}")
@@ -38,7 +38,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// Milliseconds from the end of a fault until all is as it was, if ever.
+/// Returns the milliseconds from the end of a fault until the recovery, if there was one.
 pub(crate) fn back_cell(after: Option<Duration>) -> String {
     after.map_or_else(|| "never".to_owned(), |after| format!("{:.0}", millis(after)))
 }

@@ -1,12 +1,12 @@
-//! What a decision on Redis costs, beside plain commands and a script written by hand, through the same client library and
-//! in the same run.
+//! The cost of a decision on Redis, compared with plain commands and a hand-written script, through the same client
+//! library and in the same run.
 //!
 //! ```text
 //! cargo bench --package benches --bench redis_load              # some minutes
 //! cargo bench --package benches --bench redis_load -- --quick   # less than one
 //! ```
 //!
-//! It starts a server of its own, on a free port, and stops it. Processor time is read as Linux tells it.
+//! It starts a server on a free port, and stops it. Processor time is read from `/proc`, as on Linux.
 #![expect(clippy::indexing_slicing, reason = "a side is one of an array")]
 
 #[path = "../../tests/redis/raw.rs"]
@@ -37,7 +37,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + 
 const SIDES: usize = 11;
 const CALLERS: [usize; 4] = [1, 16, 64, 256];
 
-/// Batches are longer than those of other programs: a call takes so much longer.
+/// Batches are longer than those of other programs, because a call takes longer.
 const LONGER: u32 = 50;
 
 fn main() -> Result {
@@ -60,7 +60,7 @@ fn main() -> Result {
                 }
             }
         });
-        println!("\n{callers} at once:\n");
+        println!("\n{callers} concurrent callers:\n");
         println!("| | thousand a second | of INCR | client, µs | server, µs | commands |");
         println!("|---|--:|--:|--:|--:|--:|");
         for (at, side) in sides.iter().enumerate() {
@@ -81,7 +81,7 @@ fn main() -> Result {
     Ok(())
 }
 
-/// So many callers at once, each with one call after the other, for some time: what it took.
+/// Runs this number of concurrent callers for a while, each with one call at a time. Returns the usage.
 fn batch(
     runtime: &Runtime,
     server: &Server,

@@ -26,7 +26,7 @@ pub(crate) struct Side {
     pub(crate) call: Arc<dyn Call>,
 }
 
-/// A call, about a client that is picked by a number.
+/// A call about a client, which is selected by a number.
 pub(crate) trait Call: Send + Sync {
     fn call(&self, client: usize) -> Pin<Box<dyn Future<Output = Result> + Send + '_>>;
 }
@@ -100,7 +100,7 @@ async fn plain(server: &Server) -> Result<Client> {
     Ok(client)
 }
 
-/// A call of the client itself.
+/// Creates a call of the client library.
 fn with<F, R>(client: &Client, keys: &Arc<[String]>, call: F) -> impl Fn(usize) -> R + use<F, R>
 where
     F: Fn(Client, String) -> R,

@@ -6,20 +6,20 @@ use std::{
 
 use crate::{Result, server::Server};
 
-/// What was done and what it took, in seconds.
+/// The work that was done and its time, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) calls: f64,
     pub(crate) seconds: f64,
-    /// Of the processor, by this process and by the server.
+    /// The processor time of this process and of the server.
     pub(crate) client: f64,
     pub(crate) server: f64,
-    /// Commands that were sent to the server, and reads, which programs make as well.
+    /// The commands that were sent to the server, and reads, which programs also send.
     pub(crate) commands: [f64; 2],
 }
 
 impl Usage {
-    /// As of now.
+    /// Returns the usage until now.
     pub(crate) fn now(server: &Server) -> Result<Self> {
         let id = server.id().ok_or("there is no server")?;
         Ok(Self {
@@ -32,22 +32,22 @@ impl Usage {
     }
 }
 
-/// The time that all threads of a process have run.
+/// Returns the processor time of all threads of a process.
 fn processor_time(process: u32) -> Result<f64> {
     let mut nanoseconds = 0.0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let told = fs::read_to_string(thread?.path().join("schedstat"))?;
-        nanoseconds += told.split_whitespace().next().ok_or("no time")?.parse::<f64>()?;
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += text.split_whitespace().next().ok_or("no time")?.parse::<f64>()?;
     }
     Ok(nanoseconds / 1e9)
 }
 
-/// Commands that came over connections, of which there are three kinds: programs call `GET` themselves, and so that counts
-/// only where nothing else ran.
+/// Returns the commands of three kinds that came over connections. Programs send `GET` themselves, so it counts only if
+/// nothing else ran.
 fn commands(server: &Server) -> Result<[f64; 2]> {
-    let told = server.raw()?.call(&["INFO", "commandstats"])?.text();
+    let text = server.raw()?.call(&["INFO", "commandstats"])?.text();
     let count = |name: &str| {
-        let line = told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
         line.and_then(|rest| rest.split(',').next()?.parse::<f64>().ok()).unwrap_or_default()
     };
     Ok([count("incr") + count("evalsha") + count("eval"), count("get")])

@@ -1,4 +1,5 @@
-//! What a limit adds to a request: traffik with its fields on every response, beside `tower_governor` with its headers.
+//! The cost that a limit adds to a request: traffik with its fields on every response, compared with `tower_governor`
+//! with its headers.
 //!
 //! ```text
 //! cargo bench --package benches --bench requests              # some seconds
@@ -16,17 +17,17 @@ use benches::{
     rounds::{Spread, rounds},
 };
 
-/// The places of those that the others are compared with.
+/// The index of the app that the others are compared with.
 const BARE: usize = 0;
 const PEER: usize = 1;
 
-/// So many requests tell about how long one takes.
+/// The number of requests for a first estimate of the time.
 const TRIAL: usize = 1_000;
 
 fn main() -> Result<()> {
     let effort = Effort::from_args()?;
     let apps = apps::all()?;
-    // The first of two, since it finds nothing in the cache.
+    // The first of two is discarded, because its cache is cold.
     let [_, trial] = [TRIAL; 2].map(|requests| time(&apps[BARE].1, requests));
     let requests = effort.times(trial);
     let samples = rounds(effort.rounds, |side| time(&apps[side].1, requests));
@@ -42,7 +43,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// How many nanoseconds a request took, of so many.
+/// Returns the nanoseconds of one of `requests`.
 fn time(app: &Router, requests: usize) -> f64 {
     let started = Instant::now();
     (0..requests).for_each(|_| drop(apps::send(app)));

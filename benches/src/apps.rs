@@ -1,4 +1,4 @@
-//! Routers of one route, held to a limit or not, and how a request runs through one without a socket.
+//! Routers with one route, with and without a limit, and functions that send a request without a socket.
 
 use std::{
     future::Future,
@@ -29,7 +29,7 @@ use crate::limits::Limit;
 #[limit("benches:argument", "1_000_000_000/1000h")]
 struct Ample;
 
-/// The same limit, where it is asked of each request whether it applies: by its method, its path and what opens a WebSocket.
+/// The same limit with rules: by method, by path, and by the handshake of a WebSocket.
 #[derive(Debug)]
 struct Ruled;
 
@@ -45,7 +45,7 @@ impl Throttle for Ruled {
     }
 }
 
-/// The same limit, whose cost a function of the request tells.
+/// The same limit with a cost function.
 #[derive(Throttle)]
 #[limit("benches:costing", "1_000_000_000/1000h", cost_of = by_header)]
 struct Costing;
@@ -55,12 +55,12 @@ fn by_header(parts: &Parts) -> u64 {
     length.unwrap_or(1)
 }
 
-/// The same limit, whose rate a function of the request and its client tells.
+/// The same limit with a rate function.
 #[derive(Throttle)]
 #[limit("benches:rated", "1/h", rate_of = by_plan)]
 struct Rated;
 
-/// A plan, as a middleware puts it into requests. These have none.
+/// A plan, which a middleware would put into requests. These requests have none.
 #[derive(Clone)]
 struct Plan(Rate);
 
@@ -93,11 +93,11 @@ async fn attribute() -> &'static str {
     "hello"
 }
 
-/// All of them, by what they are called in tables: first the bare handler, then `tower_governor`, then traffik.
+/// Returns all apps with their names in tables: first the bare handler, then `tower_governor`, then traffik.
 ///
 /// # Errors
 ///
-/// When `tower_governor` does not take the limit.
+/// Returns an error if `tower_governor` rejects the limit.
 pub fn all() -> Result<[(&'static str, Router); 4]> {
     Ok([
         ("bare handler", bare()),
@@ -111,38 +111,38 @@ fn bare() -> Router {
     Router::new().route("/", get(hello))
 }
 
-/// traffik, whose limit the handler asks for.
+/// Returns traffik with the limit as an argument of the handler.
 pub fn by_argument() -> Router {
     traffik(get(argument))
 }
 
-/// The same behind the proxy that requests of these benches come from.
+/// Returns the same app behind the proxy of these benchmarks.
 ///
 /// # Errors
 ///
-/// When it cannot be set up.
+/// Returns an error if the setup is invalid.
 pub fn behind_proxy() -> Result<Router> {
     let client_ip = ClientIp::behind(["10.0.0.0/8"])?;
     let traffik = Traffik::builder(MemoryBackend::new("benches")).client_ip(client_ip).build()?;
     Ok(Router::new().route("/", get(argument)).layer(traffik.layer()))
 }
 
-/// traffik, whose limit has rules, for a path of some length: [`RULED_PATH`].
+/// Returns traffik with a limit that has rules, for the path [`RULED_PATH`].
 pub fn by_rules() -> Router {
     at(RULED_PATH, get(ruled))
 }
 
-/// The same without rules.
+/// Returns the same app without rules.
 pub fn without_rules() -> Router {
     at(RULED_PATH, get(argument))
 }
 
-/// traffik, whose limit asks a function what a request costs.
+/// Returns traffik with a limit that has a cost function.
 pub fn by_cost() -> Router {
     traffik(get(costing))
 }
 
-/// traffik, whose limit asks a function which rate a client has.
+/// Returns traffik with a limit that has a rate function.
 pub fn by_rate() -> Router {
     traffik(get(rated))
 }
@@ -169,7 +169,7 @@ fn tower_governor() -> Result<Router> {
     Ok(bare().layer(GovernorLayer::new(config.context("a quota above zero")?)))
 }
 
-/// A request as a server makes it: with the address of its peer.
+/// Returns a request as a server creates it: with the address of its peer.
 fn request(path: &'static str) -> Request {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = Uri::from_static(path);
@@ -178,21 +178,21 @@ fn request(path: &'static str) -> Request {
     request
 }
 
-/// Sends a request through the router, whose every part is ready at once: no runtime is needed, nor its time counted.
+/// Sends a request through the router. Every part is ready without waiting, so no runtime is needed or measured.
 ///
 /// # Panics
 ///
-/// When the request is not answered, or turned away.
+/// Panics if the request waits or is rejected.
 #[must_use]
 pub fn send(app: &Router) -> Response {
     answer(app, request("/"))
 }
 
-/// The same as a proxy sends it on.
+/// Sends a request as a proxy forwards it.
 ///
 /// # Panics
 ///
-/// When the request is not answered, or turned away.
+/// Panics if the request waits or is rejected.
 #[must_use]
 pub fn forward(app: &Router) -> Response {
     let mut request = request("/");
@@ -200,11 +200,11 @@ pub fn forward(app: &Router) -> Response {
     answer(app, request)
 }
 
-/// A request to [`RULED_PATH`].
+/// Sends a request to [`RULED_PATH`].
 ///
 /// # Panics
 ///
-/// When the request is not answered, or turned away.
+/// Panics if the request waits or is rejected.
 #[must_use]
 pub fn send_ruled(app: &Router) -> Response {
     answer(app, request(RULED_PATH))

@@ -1,4 +1,4 @@
-//! Who is limited: clients by their address, and in which order they come.
+//! Clients by their address, and the order in which they come.
 
 use std::{
     hash::Hash,
@@ -7,12 +7,12 @@ use std::{
 
 use traffik::client::Key;
 
-/// What a client is known by.
+/// The key of a client.
 pub trait ClientKey: Clone + Eq + Hash + Into<Key> + Send + Sync {
-    /// The type's name.
+    /// The name of the type.
     const NAME: &'static str;
 
-    /// The key of the client at this address.
+    /// Returns the key of the client at this address.
     fn of(address: Ipv4Addr) -> Self;
 }
 
@@ -32,25 +32,24 @@ impl ClientKey for IpAddr {
     }
 }
 
-/// The keys of so many clients, at addresses of 10.0.0.0/8.
+/// Returns the keys of `clients` clients, at addresses of 10.0.0.0/8.
 pub fn keys<K: ClientKey>(clients: u32) -> impl Iterator<Item = K> {
     (0..clients).map(|n| K::of(Ipv4Addr::from_bits(0x0a00_0000 | n)))
 }
 
-/// Numbers at random, a few instructions each, the same ones whenever it starts from the same seed: Marsaglia's
-/// xorshift.
+/// Pseudorandom numbers, a few instructions each, with the same sequence for the same seed: Marsaglia's xorshift.
 #[derive(Clone, Debug)]
 pub struct Picks(u64);
 
 impl Picks {
-    /// Starts from any seed.
+    /// Creates a sequence from any seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         // Zero would remain zero.
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Any number but zero.
+    /// Returns any number except zero.
     #[inline]
     pub const fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
@@ -59,7 +58,7 @@ impl Picks {
         self.0
     }
 
-    /// A number below `end`, which fits 32 bits.
+    /// Returns a number below `end`, which fits into 32 bits.
     #[inline]
     pub const fn below(&mut self, end: usize) -> usize {
         (((self.number() >> 32) * end as u64) >> 32) as usize

@@ -1,4 +1,4 @@
-//! governor and traffik, each with all of its clients known.
+//! governor and traffik, each with entries for all of its clients.
 
 use governor::DefaultKeyedRateLimiter;
 use traffik::{
@@ -10,19 +10,19 @@ use traffik::{
 
 use crate::{clients::ClientKey, limits::Limit};
 
-/// One that decides about clients, all of whom it has met.
+/// A limiter that has an entry for each of its clients.
 pub trait Contender: Sync {
-    /// What it knows a client by.
+    /// The key of a client.
     type Key: Eq + Sync;
 
-    /// All of them.
+    /// Returns all clients.
     fn clients(&self) -> &[Self::Key];
 
-    /// Whether a request of this client is admitted.
+    /// Returns whether a request of this client is admitted.
     fn admits(&self, client: &Self::Key) -> bool;
 }
 
-/// governor as it comes: its own clock and its own table.
+/// governor with its defaults: its own clock and its own table.
 #[derive(Debug)]
 pub struct Governor<'a, K: ClientKey> {
     limiter: DefaultKeyedRateLimiter<K>,
@@ -30,7 +30,7 @@ pub struct Governor<'a, K: ClientKey> {
 }
 
 impl<'a, K: ClientKey> Governor<'a, K> {
-    /// One that has met every client.
+    /// Creates a limiter with an entry for each client.
     pub fn new(keys: &'a [K], limit: &Limit) -> Self {
         Self { limiter: governor(keys.iter().cloned(), limit), keys }
     }
@@ -49,7 +49,7 @@ impl<K: ClientKey> Contender for Governor<'_, K> {
     }
 }
 
-/// A governor that has met clients of these keys.
+/// Returns a governor with entries for these keys.
 pub fn governor<K: ClientKey>(keys: impl IntoIterator<Item = K>, limit: &Limit) -> DefaultKeyedRateLimiter<K> {
     let limiter = DefaultKeyedRateLimiter::keyed(limit.quota);
     for key in keys {
@@ -59,7 +59,7 @@ pub fn governor<K: ClientKey>(keys: impl IntoIterator<Item = K>, limit: &Limit) 
     limiter
 }
 
-/// traffik's memory backend as it comes, but for its cap, with a limit of one strategy.
+/// traffik's memory backend with its defaults except the maximum, with a limit of one strategy.
 #[derive(Debug)]
 pub struct Traffik<'a> {
     backend: MemoryBackend,
@@ -69,7 +69,7 @@ pub struct Traffik<'a> {
 }
 
 impl<'a> Traffik<'a> {
-    /// One that has met every client.
+    /// Creates a limiter with an entry for each client.
     #[must_use]
     pub fn new(keys: &'a [Key], limit: &'a Limit, strategy: &'a AnyStrategy) -> Self {
         let id = LimitId::new("benches:limit", strategy.clone());
@@ -90,33 +90,32 @@ impl Contender for Traffik<'_> {
     }
 }
 
-/// A store that has met clients of these keys.
+/// Returns a store with entries for these keys.
 #[expect(clippy::expect_used, reason = "the number of entries is in range")]
 pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, id: &LimitId) -> MemoryBackend {
-    // A store for a million clients is full then in some of its parts. With a tenth more room nobody has to leave.
-    let backend =
-        MemoryBackend::builder("benches").max_entries(1_100_000).build().expect("a store has room for so many");
+    // With a maximum of a million entries, some shards would be full. A tenth more avoids evictions.
+    let backend = MemoryBackend::builder("benches").max_entries(1_100_000).build().expect("the maximum is in range");
     for key in keys {
         meet(&backend, &key, limit, id);
     }
-    assert_eq!(backend.evictions(), 0, "nobody had to leave");
+    assert_eq!(backend.evictions(), 0, "no entry was evicted");
     backend
 }
 
-/// Lets a client use what clients have used when the clock starts.
+/// Charges a client what clients have used when the measurement starts.
 pub fn meet(backend: &MemoryBackend, key: &Key, limit: &Limit, id: &LimitId) {
     let first = hit(key, id, limit).costing(u64::from(limit.used.get()));
     assert!(admits(backend, &[first]), "a newcomer may use what the limit allows");
 }
 
-/// One request of a client.
+/// Returns one request of a client.
 #[inline]
 #[must_use]
 pub const fn hit<'a>(key: &'a Key, id: &'a LimitId, limit: &Limit) -> Hit<'a> {
     Hit::new(id, key, limit.rate, 1)
 }
 
-/// Whether the store admits all of `hits`.
+/// Returns whether the store admits all of `hits`.
 #[inline]
 #[must_use]
 pub fn admits(backend: &MemoryBackend, hits: &[Hit<'_>]) -> bool {

@@ -1,15 +1,15 @@
-//! How long a program takes its time.
+//! The duration of a program.
 
 use std::{env, time::Duration};
 
 use anyhow::{Result, bail};
 
-/// How many rounds there are, and how long each side is timed in each.
+/// The number of rounds, and the time of each side in a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How many rounds.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How long one side runs in one round, about.
+    /// The approximate time of one side in one round.
     pub batch: Duration,
 }
 
@@ -17,25 +17,25 @@ impl Effort {
     const FULL: Self = Self { rounds: 31, batch: Duration::from_millis(6) };
     const QUICK: Self = Self { rounds: 5, batch: Duration::from_millis(2) };
 
-    /// Less with `--quick`.
+    /// Reads the arguments: `--quick` shortens the run.
     ///
     /// # Errors
     ///
-    /// When an argument is unknown.
+    /// Returns an error if an argument is unknown.
     pub fn from_args() -> Result<Self> {
         let mut effort = Self::FULL;
         for arg in env::args().skip(1) {
             match arg.as_str() {
                 "--quick" => effort = Self::QUICK,
-                // Cargo's own.
+                // Passed by Cargo.
                 "--bench" => {}
-                unknown => bail!("unknown argument `{unknown}`: there is `--quick`"),
+                unknown => bail!("unknown argument `{unknown}`: use `--quick` or none"),
             }
         }
         Ok(effort)
     }
 
-    /// How often something that takes so many nanoseconds is done in a batch.
+    /// Returns how often an operation that takes `nanoseconds` runs in a batch.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
     pub fn times(&self, nanoseconds: f64) -> usize {

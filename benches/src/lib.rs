@@ -1,7 +1,7 @@
-//! What the benchmark programs have in common: clients, contenders and limits that are the same for traffik and its
-//! peers, and rounds that run them right after each other.
+//! The shared parts of the benchmark programs: clients, contenders and limits that are the same for traffik and its
+//! peers, and rounds that run them alternately.
 //!
-//! `docs/benchmarks.md` says what each program measures, and how to run it.
+//! `docs/benchmarks.md` describes what each program measures, and how to run it.
 
 pub mod apps;
 pub mod clients;

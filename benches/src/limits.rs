@@ -1,7 +1,7 @@
-//! The limits: each the same for traffik and for governor, with as much of it used before the clock starts.
+//! The limits: each is the same for traffik and for governor, with the same part of it used before the measurement.
 //!
-//! What a client used takes longer to come back than any program runs. So its state is alive whenever it is looked at,
-//! as that of a client who comes often is, however many clients take turns.
+//! The used part returns only after the end of any program. So the state of every client is alive, like that of a
+//! frequent client.
 
 use std::num::NonZeroU32;
 
@@ -11,23 +11,23 @@ use traffik::{
     strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
 };
 
-/// A limit that admits a burst of all that it allows.
+/// A limit with a burst of its whole capacity.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// What becomes of a request.
+    /// The outcome of a request.
     pub outcome: &'static str,
     /// Whether requests are admitted.
     pub admits: bool,
-    /// As traffik takes it.
+    /// The rate for traffik.
     pub rate: Rate,
-    /// As governor takes it.
+    /// The quota for governor.
     pub quota: Quota,
-    /// What each client has used.
+    /// The cost that each client has used.
     pub used: NonZeroU32,
 }
 
 impl Limit {
-    /// One that every request passes.
+    /// A limit that every request passes.
     pub const AMPLE: Self = Self {
         outcome: "admitted",
         admits: true,
@@ -36,7 +36,7 @@ impl Limit {
         used: number(100_000_000),
     };
 
-    /// One that is used up.
+    /// A limit that is used up.
     pub const USED_UP: Self = Self {
         outcome: "refused",
         admits: false,
@@ -45,8 +45,7 @@ impl Limit {
         used: number(1000),
     };
 
-    /// The strategies that keep a few numbers of a client, however many requests he sends, each with a burst of all that
-    /// the limit allows.
+    /// Returns the strategies whose state has a fixed size, each with a burst of the whole limit.
     #[must_use]
     pub fn strategies(&self) -> [(&'static str, AnyStrategy); 5] {
         let burst = self.rate.limit();

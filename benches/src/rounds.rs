@@ -1,21 +1,21 @@
-//! Rounds: in each the sides run right after each other, so that whatever else the machine does meets both. A ratio is
-//! taken within a round, and told with its spread over the rounds.
+//! Rounds: in each, the sides run one after the other, so that other load on the machine affects all of them. Ratios
+//! are computed within a round, and shown with their spread over the rounds.
 
 use std::fmt;
 
-/// What a number came to over the rounds.
+/// The spread of a number over the rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// A quarter of the rounds came to less.
+    /// The lower quartile.
     pub lower: f64,
-    /// Half of them did.
+    /// The median.
     pub median: f64,
-    /// All but a quarter did.
+    /// The upper quartile.
     pub upper: f64,
 }
 
 impl Spread {
-    /// The median and the quartiles.
+    /// Computes the median and the quartiles.
     pub fn of(samples: impl IntoIterator<Item = f64>) -> Self {
         let mut samples: Vec<f64> = samples.into_iter().collect();
         samples.sort_unstable_by(f64::total_cmp);
@@ -25,16 +25,16 @@ impl Spread {
     }
 }
 
-/// Ratios: `0.62 (0.60..0.65)`.
+/// Writes ratios: `0.62 (0.60..0.65)`.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2} ({:.2}..{:.2})", self.median, self.lower, self.upper)
     }
 }
 
-/// Runs every side once a round and returns what each came to in each round.
+/// Runs every side once in each round, and returns the results of each round.
 ///
-/// Each round starts with another side, so that none is always the one that finds the cache as another left it.
+/// Each round starts with another side, so that no side always finds the cache of the same other side.
 pub fn rounds<const SIDES: usize>(rounds: usize, mut side: impl FnMut(usize) -> f64) -> Vec<[f64; SIDES]> {
     let mut round = |first: usize| {
         let mut samples = [f64::NAN; SIDES];

@@ -1,4 +1,4 @@
-//! An app as people have it in production: its limits are on Redis, and in memory while that is away.
+//! An app as in production: its limits are in Redis, and in memory while Redis is away.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -14,18 +14,18 @@ use traffik_redis::RedisBackend;
 
 use crate::{Result, decided_by};
 
-/// The longest that a decision may take, with its retries and the fallback.
+/// The maximum time of a decision, including retries and the fallback.
 pub(super) const BUDGET: Duration = TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
 
-/// For how long Redis is left alone once it failed too often.
+/// How long the breaker stays open.
 pub(super) const RECOVERY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Nobody comes to its end.
+/// A limit that is never reached.
 #[derive(Throttle)]
 #[limit("faults:ample", "1000000/s")]
 struct Ample;
 
-/// Those who ask for it are refused most of the time.
+/// A limit that is exceeded most of the time.
 #[derive(Throttle)]
 #[limit("faults:scarce", "100/s")]
 struct Scarce;
@@ -38,7 +38,7 @@ async fn scarce(permit: Throttled<Scarce>) -> impl IntoResponse {
     (decided_by::field(permit.limits()), "there you are")
 }
 
-/// It serves until it is closed or dropped.
+/// An app that serves until it is closed or dropped.
 pub(super) struct App {
     pub(super) address: SocketAddr,
     pub(super) breaker: CircuitBreaker,

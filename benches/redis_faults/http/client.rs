@@ -1,4 +1,4 @@
-//! A client that keeps its connection, and says no more of HTTP than it has to.
+//! A minimal HTTP client that keeps its connection.
 
 use std::{
     io,
@@ -26,13 +26,13 @@ pub(super) struct Client {
     connection: Option<BufReader<TcpStream>>,
 }
 
-/// What a client saw of a request.
+/// The result of a request, as the client saw it.
 pub(super) struct Answer {
     pub(super) asked: Instant,
     pub(super) took: Duration,
-    /// Whether the breaker let nobody but trials through to Redis when it was asked.
+    /// Whether the breaker was open or half-open when the request was sent.
     pub(super) while_open: bool,
-    /// Nothing, if it was lost.
+    /// `None` if the response was lost.
     pub(super) reply: Option<Reply>,
 }
 
@@ -43,13 +43,13 @@ pub(super) struct Reply {
 }
 
 impl Client {
-    /// Every fourth asks for what is scarce.
+    /// Creates a client. Every fourth uses the scarce limit.
     pub(super) fn new(app: &App, number: usize) -> Self {
         let path = if number.is_multiple_of(4) { "scarce" } else { "ample" };
         Self { address: app.address, path, breaker: app.breaker.clone(), connection: None }
     }
 
-    /// A connection on which something was lost is used no more.
+    /// Sends a request. A connection with an error is not used again.
     async fn ask(&mut self) -> io::Result<Reply> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -73,7 +73,7 @@ impl Caller for Client {
     }
 }
 
-/// Reads a response whose length is told, to its end.
+/// Reads a response by its `Content-Length`.
 async fn read(connection: &mut BufReader<TcpStream>) -> io::Result<Reply> {
     let (mut reply, mut length, mut line) = (Reply::default(), 0, String::new());
     if connection.read_line(&mut line).await? == 0 {

@@ -1,4 +1,4 @@
-//! What clients of an app with failover notice of the same faults, over TCP.
+//! The effect of the same faults on clients of an app with failover, over TCP.
 
 mod app;
 mod client;
@@ -22,10 +22,10 @@ use crate::{
     site::Site,
 };
 
-/// For as long all is well after the fault: so long may it take a busy machine until the primary decides again.
+/// The time without a fault at the end. A busy machine may need it until the primary decides again.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
-/// One fault, under load from before it until it is over.
+/// Runs one fault, with load before and after it.
 pub(crate) async fn undergo(fault: Fault) -> Result<Row> {
     let mut site = Site::new(fault.arguments()).await?;
     fault.prepare(&mut site)?;

@@ -1,4 +1,4 @@
-//! What is promised of any fault to clients of an app with failover.
+//! The guarantees during any fault for clients of an app with failover.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::promises::{BACK_WITHIN, MORE_SLACK};
 
-/// What a busy machine may add to a wait, which is that of the whole request here.
+/// The additional time of the whole request on a busy machine.
 const SLACK: Duration = Duration::from_millis(400);
 
-/// Memory is faster by far, and so is everybody who does not wait for Redis. A busy machine is not.
-const AT_ONCE: Duration = Duration::from_millis(10);
+/// The maximum time of a decision without Redis. Memory is much faster, but a busy machine is not.
+const WITHOUT_REDIS: Duration = Duration::from_millis(10);
 
-/// Those that a fault broke.
+/// Returns the guarantees that a fault broke.
 pub(crate) fn broken(row: &Row) -> Vec<String> {
     let mut broken = Vec::new();
     if row.other > 0 {
@@ -25,15 +25,17 @@ pub(crate) fn broken(row: &Row) -> Vec<String> {
     }
     let longest = row.waits.longest();
     if longest > BUDGET + SLACK + row.stalls {
-        broken.push(format!("somebody waited for {longest:?}"));
+        broken.push(format!("the longest wait was {longest:?}"));
     }
     match row.waits_while_open.of_percent(50) {
-        Some(half) if half > AT_ONCE => broken.push(format!("half of them waited for {half:?} while it was open")),
+        Some(half) if half > WITHOUT_REDIS => {
+            broken.push(format!("the median wait was {half:?} while the breaker was open"))
+        }
         None if row.fault.lasts() => broken.push("the breaker never opened".to_owned()),
         _ => {}
     }
     match row.back_after {
-        // The last trial before it may have failed just when the server came back, which took its time to be found again.
+        // The last trial may have failed just before the server was back, and reconnecting takes time.
         Some(after) if after <= RECOVERY_TIMEOUT + BACK_WITHIN + MORE_SLACK + row.stalls => {}
         after => broken.push(format!("the primary decided again after {after:?}")),
     }

@@ -1,4 +1,4 @@
-//! What clients saw of a fault.
+//! The effect of a fault on clients.
 
 use std::{
     fmt,
@@ -20,17 +20,17 @@ pub(crate) struct Row {
     pub(super) fault: Fault,
     admitted: usize,
     refused: usize,
-    /// Other statuses, and requests that were lost.
+    /// Other statuses, and lost requests.
     pub(super) other: usize,
     pub(super) by_fallback: usize,
     pub(super) waits: Waits,
-    /// Of those who asked while the breaker let nobody through but trials, until the fault was over.
+    /// The waits of requests while the breaker was open or half-open, until the end of the fault.
     pub(super) waits_while_open: Waits,
-    /// From the end of the fault to the first answer by the primary.
+    /// The time from the end of the fault to the first decision of the primary.
     pub(super) back_after: Option<Duration>,
-    /// Whether the breaker let everybody through to the primary after that.
+    /// Whether the breaker closed after that.
     pub(super) closed_again: bool,
-    /// For how long the machine let nothing run meanwhile.
+    /// The time during which the machine ran no thread of the program.
     pub(super) stalls: Duration,
 }
 
@@ -39,7 +39,7 @@ impl Row {
         let with = |status| answers.iter().filter(|answer| answer.status() == Some(status)).count();
         let (admitted, refused) = (with(200), with(429));
         let while_open = answers.iter().filter(|answer| answer.while_open && answer.asked < back);
-        // What was asked before was decided before, though it may be heard of only now.
+        // Requests that were sent before were decided before, even if their responses arrive now.
         let by_primary = answers.iter().filter(|answer| answer.decided_by() == Some(PRIMARY) && answer.asked >= back);
         let closed_again = by_primary.clone().any(|answer| !answer.while_open);
         Self {

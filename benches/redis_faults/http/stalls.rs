@@ -1,4 +1,4 @@
-//! For how long the machine let nothing of the program run, which nobody in it can help.
+//! Measures for how long the machine ran no thread of the program, which the program cannot influence.
 
 use std::{
     sync::{
@@ -13,10 +13,11 @@ use crate::Result;
 
 const NAP: Duration = Duration::from_millis(5);
 
-/// What a nap may take beyond what it should, before that counts.
+/// The delay of a sleep that is not counted.
 const LITTLE: Duration = Duration::from_millis(15);
 
-/// A thread that sleeps and wakes until this is dropped. It is beside the runtime, so that whatever blocks that is no stall.
+/// A thread that sleeps and wakes until this is dropped. It is outside the runtime, so blocking the runtime is not
+/// counted.
 pub(super) struct Stalls {
     micros: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
@@ -39,7 +40,7 @@ impl Stalls {
         Ok(stalls)
     }
 
-    /// All of them together, by now.
+    /// Returns the sum of all stalls so far.
     pub(super) fn in_all(&self) -> Duration {
         Duration::from_micros(self.micros.load(Ordering::Relaxed))
     }
