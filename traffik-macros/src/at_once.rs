@@ -1,21 +1,23 @@
-//! `"10 at once"` in the place of a rate: how many, and not how many in how long.
+//! `"10 at once"` in place of a rate: a number of concurrent requests.
 
 use syn::LitStr;
 
 use crate::errors::Errors;
 
-/// How many at once, if that is what the text says.
-pub(crate) fn places(text: &LitStr, errors: &mut Errors) -> Option<u64> {
+/// Returns the number of concurrent requests if the text has this form.
+pub(crate) fn permits(text: &LitStr, errors: &mut Errors) -> Option<u64> {
     let count = count_in(&text.value())?;
-    let places = number(&count);
-    if places.is_none() {
-        errors
-            .at(text, format!("{count:?} is no number of places: write how many there may be, such as \"10 at once\""));
+    let permits = number(&count);
+    if permits.is_none() {
+        errors.at(
+            text,
+            format!("{count:?} is not a number of concurrent requests: write it in digits, such as \"10 at once\""),
+        );
     }
-    Some(places.unwrap_or(1))
+    Some(permits.unwrap_or(1))
 }
 
-/// What stands before `at once`, in upper case or lower.
+/// Returns the text before `at once`, in upper or lower case.
 fn count_in(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let rest = text.trim_ascii().strip_suffix("once")?;
@@ -26,7 +28,7 @@ fn count_in(text: &str) -> Option<String> {
     Some(count.trim_ascii().to_owned())
 }
 
-/// Digits, which underscores may group, as in a rate.
+/// Parses digits, which underscores may group, as in a rate.
 fn number(count: &str) -> Option<u64> {
     let is_grouped = count.split('_').all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
     if is_grouped { count.replace('_', "").parse().ok() } else { None }

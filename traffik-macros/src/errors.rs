@@ -1,4 +1,4 @@
-//! Errors are collected, so that a user sees all of them at once.
+//! Collects errors, to report all of them in one build.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use quote::ToTokens;
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// An error at these tokens.
+    /// Adds an error at these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.add(syn::Error::new_spanned(tokens, message));
     }
@@ -21,7 +21,7 @@ impl Errors {
         }
     }
 
-    /// Tokens that end the build with the errors; none, if there are no errors.
+    /// Returns tokens that fail the build with the errors, or `None` without errors.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.0.map(|errors| errors.to_compile_error())
     }

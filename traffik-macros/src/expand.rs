@@ -1,4 +1,4 @@
-//! What is meant: the code that a user would have written.
+//! Generates the code.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -10,10 +10,10 @@ use crate::{
     validate::{Handler, Limit, Throttle},
 };
 
-/// Clippy complains of more, and the user wrote no more.
+/// The maximum number of arguments without a warning of Clippy.
 const CLIPPYS_MOST_ARGUMENTS: usize = 7;
 
-/// The handler with one more argument, and the throttles that it declares beside it.
+/// Generates the handler with an additional argument, and the throttles that it declares.
 pub(crate) fn handler(handler: Handler) -> TokenStream {
     let Handler { mut function, throttles, krate } = handler;
     let traffik = Root::new(krate);
@@ -28,7 +28,7 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
                 ty.to_token_stream()
             }
             Throttle::Limit(limit) => {
-                // Where it cannot be declared, errors are at the uid.
+                // If it cannot be declared here, errors point at the uid.
                 let span = limit.uid.span().resolved_at(Span::call_site());
                 let name = format_ident!("__{}_throttle_{}", function.sig.ident.unraw(), i, span = span);
                 declarations.extend(throttle_of(&function, &name, limit, &traffik));
@@ -38,7 +38,7 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
         });
     }
     let traffik = traffik.at(Span::call_site());
-    // One alone is no tuple, which would take longer to compile.
+    // A single throttle is not a tuple, which would take longer to compile.
     let asked = if let [alone] = types.as_slice() {
         alone.clone()
     } else {
@@ -48,7 +48,7 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
     if function.sig.inputs.len() == CLIPPYS_MOST_ARGUMENTS {
         function.attrs.push(parse_quote!(#[allow(clippy::too_many_arguments)]));
     }
-    // First, so that a request which is over the limit costs no other extractor anything.
+    // The first argument, so that no other extractor runs for a request that is refused.
     function.sig.inputs.insert(0, parse_quote!(_: #traffik::__private::Permit<#asked>));
     quote!(#function #declarations)
 }
@@ -72,25 +72,25 @@ pub(crate) fn declaration(input: &DeriveInput, limit: &Limit, traffik: &Root) ->
     implementation(&input.ident, &input.ident, limit, &[], traffik)
 }
 
-/// How an app finds a throttle. If a type is none it says so at the type itself.
+/// Generates the function that finds a throttle in an app. If the type is not a throttle, the error points at the type.
 fn find(throttle: &impl ToTokens, span: Span, traffik: &Root) -> TokenStream {
     let span = span.resolved_at(Span::call_site());
     let traffik = traffik.at(span);
     quote_spanned!(span=> #traffik::__private::throttle::<#throttle>())
 }
 
-/// Within the body, since the type's parameters are known only there.
+/// Adds the check to the body, because the type's parameters are known only there.
 fn check_that_it_is_one(function: &mut Function, find: &TokenStream) {
     let body = &function.body;
     function.body = quote!(let _ = #find; #body);
 }
 
-/// Whether the handler is there at all.
+/// Returns the attributes that decide whether the handler is compiled.
 fn conditions(function: &Function) -> Vec<&Attribute> {
     function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
 }
 
-/// A type that nobody names, as visible as the handler that names it in its signature.
+/// Generates the type of a throttle, with the visibility of the handler, whose signature contains it.
 fn throttle_of(function: &Function, name: &Ident, limit: &Limit, traffik: &Root) -> TokenStream {
     let conditions = conditions(function);
     let visibility: &Visibility = &function.vis;
@@ -106,8 +106,8 @@ fn throttle_of(function: &Function, name: &Ident, limit: &Limit, traffik: &Root)
     }
 }
 
-/// Makes known that a tuple is one decision, which not all throttles can be. Where one is declared there is room for this
-/// too; what stands beside a handler of types alone nobody knows, nor what its own parameters stand for.
+/// Registers that the throttles are one decision, which requires a common backend. This needs a declared throttle:
+/// around a handler with types alone, the macro knows neither the scope nor the handler's parameters.
 fn together(function: &Function, throttles: &[Throttle], found: &[TokenStream], traffik: &TokenStream) -> TokenStream {
     let has_room = throttles.iter().any(|throttle| matches!(throttle, Throttle::Limit(_)));
     if !has_room || !function.sig.generics.params.is_empty() {
@@ -123,7 +123,7 @@ fn together(function: &Function, throttles: &[Throttle], found: &[TokenStream], 
     }
 }
 
-/// `shown` is what errors call it.
+/// Implements `Throttle`. Errors call the throttle `shown`.
 fn implementation(
     name: &Ident,
     shown: &Ident,
@@ -131,11 +131,11 @@ fn implementation(
     conditions: &[&Attribute],
     traffik: &Root,
 ) -> TokenStream {
-    let Limit { uid, rate, places, options } = limit;
+    let Limit { uid, rate, permits, options } = limit;
     let rate_root = traffik.at(rate.span().resolved_at(Span::call_site()));
     let rate_span = rate.span().resolved_at(Span::call_site());
-    let rate = if let Some(places) = places {
-        quote_spanned!(rate_span=> #rate_root::strategy::Concurrency::at_once(#places))
+    let rate = if let Some(permits) = permits {
+        quote_spanned!(rate_span=> #rate_root::strategy::Concurrency::at_once(#permits))
     } else {
         quote_spanned!(rate_span=> #rate_root::Rate::literal(#rate))
     };
@@ -147,7 +147,7 @@ fn implementation(
     quote! {
         #(#conditions)*
         const _: () = {
-            // Free of the trait, so that it is checked whether or not the throttle is used.
+            // Outside of the trait, so that it is checked even if the throttle is not used.
             const __RATE: #traffik::Rate = #rate;
 
             #[diagnostic::do_not_recommend]
@@ -167,13 +167,13 @@ fn implementation(
     }
 }
 
-/// File, line and column of the uid. The macros that tell them go by the span of their own call.
+/// Generates file, line and column of the uid. The macros for them use the span of their own call.
 fn place(uid: &LitStr) -> TokenStream {
     quote_spanned!(uid.span()=> ::core::concat!(::core::file!(), ":", ::core::line!(), ":", ::core::column!()))
 }
 
 fn settings(limit: &Limit, traffik: &TokenStream) -> Option<TokenStream> {
-    let at_once = limit.places.map(|_| quote!(.strategy(#traffik::strategy::Concurrency)));
+    let at_once = limit.permits.map(|_| quote!(.strategy(#traffik::strategy::Concurrency)));
     let calls = limit.options.calls();
     let chain = quote!(#at_once #calls);
     let settings = match limit.options.get("settings") {

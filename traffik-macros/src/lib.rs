@@ -25,7 +25,8 @@ pub fn throttle(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     declared(input.into()).into()
 }
 
-/// A handler that cannot be held to its limits is handed back as it was, beside the errors: it raises none of its own.
+/// Expands `#[throttled]`. If there are errors, the handler is returned unchanged with them, so that it raises no
+/// errors of its own.
 fn held_to(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Some(parsed) = parse::handler(arguments, item.clone(), &mut errors) else {

@@ -1,4 +1,4 @@
-//! The options of a throttle that an attribute declares: the one table of their names.
+//! The options of a throttle that an attribute declares: the only table of their names.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -29,10 +29,10 @@ const NAMES: &[&str] = &[
 /// The options that are not a method of `Settings`.
 const NOT_METHODS: &[&str] = &["settings", "crate"];
 
-/// The options that may be there several times.
+/// The options that may be repeated.
 const LISTS: &[&str] = &["rule", "bypass"];
 
-/// Options that say the same thing, of which a throttle has one.
+/// Options that exclude each other.
 const ALTERNATIVES: &[&[&str]] =
     &[&["identity", "async_identity", "client_ip"], &["cost_of", "async_cost_of"], &["rate_of", "async_rate_of"]];
 
@@ -41,15 +41,15 @@ const ALTERNATIVES: &[&[&str]] =
 pub(crate) struct Options(Vec<Setting>);
 
 impl Options {
-    /// Adds an option. `krate` is the one option that is not the throttle's.
+    /// Adds an option. `krate` is the only option that does not belong to a throttle.
     pub(crate) fn set(&mut self, setting: Setting, krate: &mut Option<TokenStream>, errors: &mut Errors) {
         let Setting { name, value, .. } = &setting;
         if !is_known(name) {
             errors.at(name, unknown(name));
         } else if (name == "crate" && krate.is_some()) || self.is_there_twice(name) {
-            errors.at(name, format!("`{name}` is there twice"));
+            errors.at(name, format!("`{name}` is set twice: remove one of them"));
         } else if let Some(other) = self.alternative(name) {
-            errors.at(name, format!("`{name}` and `{other}` exclude each other: leave one of them out"));
+            errors.at(name, format!("`{name}` and `{other}` exclude each other: remove one of them"));
         } else if name == "crate" {
             *krate = Some(value.clone());
         } else {
@@ -66,7 +66,7 @@ impl Options {
         self.0.iter().find(|setting| setting.is_type).map(|setting| &setting.value)
     }
 
-    /// The calls of the methods of `Settings`, in the order of the table.
+    /// Generates the calls of methods of `Settings`, in the order of the table.
     pub(crate) fn calls(&self) -> TokenStream {
         let methods = NAMES.iter().filter(|name| !NOT_METHODS.contains(name));
         let settings = methods.flat_map(|name| self.0.iter().filter(move |setting| setting.name == name));
@@ -81,7 +81,7 @@ impl Options {
         !LISTS.iter().any(|list| name == list) && self.0.iter().any(|earlier| earlier.name == *name)
     }
 
-    /// Returns the earlier option that says the same as `name`.
+    /// Returns the earlier option that excludes `name`.
     fn alternative(&self, name: &Ident) -> Option<&Ident> {
         let group = ALTERNATIVES.iter().find(|group| group.iter().any(|one| name == one))?;
         self.0.iter().map(|earlier| &earlier.name).find(|earlier| group.iter().any(|one| earlier == one))
@@ -95,7 +95,7 @@ pub(crate) fn is_known(name: &Ident) -> bool {
 fn unknown(name: &Ident) -> String {
     let name = name.to_string();
     let nearest = NAMES.iter().map(|known| (strsim::levenshtein(&name, known), known)).min();
-    // As many changes as half the letters make any word of another.
+    // With changes to half of the letters, any word becomes any other.
     let meant = match nearest {
         Some((changes, known)) if changes * 2 <= name.len() => format!(", did you mean `{known}`?"),
         _ => ".".to_owned(),

@@ -1,8 +1,8 @@
-//! What is written: tokens become terms. Only the grammar is judged here.
+//! Parses tokens into arguments. Only the grammar is checked here.
 //!
 //! ```text
-//! terms = (term ",")*
-//! term  = text | name "=" value | flag | type
+//! arguments = (argument ",")*
+//! argument  = text | name "=" value | flag | type
 //! ```
 
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -15,39 +15,39 @@ use syn::{
 
 use crate::errors::Errors;
 
-/// A function whose body is not looked into: what is wrong in there the compiler says best.
+/// A function whose body is not parsed, because the compiler reports errors in it best.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) sig: Signature,
-    /// `#![..]`, which come first in the body.
+    /// `#![..]`, which begin the body.
     pub(crate) inner_attrs: Vec<Attribute>,
     pub(crate) body: TokenStream,
 }
 
-/// A handler, and what its attributes say of it, the outer one first.
+/// A handler and its attributes, the outer one first.
 pub(crate) struct Handler {
     pub(crate) function: Function,
-    pub(crate) attributes: Vec<Terms>,
+    pub(crate) attributes: Vec<Arguments>,
 }
 
-/// A type, and what its `#[limit(..)]` says, or each of several.
+/// A type and its `#[limit(..)]` attributes.
 pub(crate) struct Declaration {
     pub(crate) input: DeriveInput,
-    pub(crate) attributes: Vec<Terms>,
+    pub(crate) attributes: Vec<Arguments>,
 }
 
-/// What stands between the parentheses of one attribute.
-pub(crate) struct Terms {
-    pub(crate) terms: Vec<Term>,
-    /// Where an error goes that no term is to blame for.
+/// The arguments of one attribute.
+pub(crate) struct Arguments {
+    pub(crate) arguments: Vec<Argument>,
+    /// The span of errors that concern no single argument.
     pub(crate) span: Span,
-    /// Whether something in it could not be read, so that what is missing may be in there.
+    /// Whether all arguments could be parsed. If not, an argument may seem to be missing.
     pub(crate) is_whole: bool,
 }
 
-pub(crate) enum Term {
+pub(crate) enum Argument {
     /// A uid or a rate.
     Text(LitStr),
     /// `name = value`, or a flag.
@@ -67,16 +67,16 @@ pub(crate) struct Setting {
 /// The options without a value.
 const FLAGS: &[&str] = &["charge_preflights"];
 
-/// The function under an attribute, of which the inner `#[throttled(..)]` are taken off: they are all one decision.
+/// Parses the function under an attribute. Removes its inner `#[throttled(..)]`, because all of them are one decision.
 pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Handler> {
     let Ok(mut function) = syn::parse2::<Function>(item.clone()) else {
         errors.at(first_of(item), "`#[throttled]` goes on a handler: an `async fn` with a body");
         return None;
     };
-    let outer = Terms::read(arguments, Span::call_site(), errors);
+    let outer = Arguments::read(arguments, Span::call_site(), errors);
     let (inner, others): (Vec<_>, Vec<_>) = std::mem::take(&mut function.attrs).into_iter().partition(is_throttled);
     function.attrs = others;
-    let inner = inner.iter().map(|attribute| Terms::of(attribute, errors));
+    let inner = inner.iter().map(|attribute| Arguments::of(attribute, errors));
     let attributes = std::iter::once(outer).chain(inner).collect();
     Some(Handler { function, attributes })
 }
@@ -85,7 +85,7 @@ pub(crate) fn declaration(input: TokenStream, errors: &mut Errors) -> Option<Dec
     match syn::parse2::<DeriveInput>(input) {
         Ok(input) => {
             let limits = input.attrs.iter().filter(|attribute| attribute.path().is_ident("limit"));
-            let attributes = limits.map(|attribute| Terms::of(attribute, errors)).collect();
+            let attributes = limits.map(|attribute| Arguments::of(attribute, errors)).collect();
             Some(Declaration { input, attributes })
         }
         Err(error) => {
@@ -95,8 +95,8 @@ pub(crate) fn declaration(input: TokenStream, errors: &mut Errors) -> Option<Dec
     }
 }
 
-/// `#[throttled]`, `#[traffik::throttled]`, or by whatever other path. Under another name it is not known here, and is
-/// seen when it expands itself.
+/// Returns whether the attribute is `#[throttled]` or `#[traffik::throttled]`, by any path. Under another name it is
+/// not recognized here, but when it expands itself.
 fn is_throttled(attribute: &Attribute) -> bool {
     attribute.path().segments.last().is_some_and(|last| last.ident == "throttled")
 }
@@ -105,25 +105,25 @@ fn first_of(tokens: TokenStream) -> TokenStream {
     tokens.into_iter().take(1).collect()
 }
 
-impl Terms {
+impl Arguments {
     fn of(attribute: &Attribute, errors: &mut Errors) -> Self {
         let span = attribute.path().segments.last().map_or_else(Span::call_site, |last| last.ident.span());
         match &attribute.meta {
             Meta::Path(_) => Self::read(TokenStream::new(), span, errors),
             Meta::List(list) => Self::read(list.tokens.clone(), span, errors),
             Meta::NameValue(pair) => {
-                errors.at(pair, "what is asked of requests stands in parentheses: (\"search:burst\", \"5/min\")");
-                Self { terms: Vec::new(), span, is_whole: false }
+                errors.at(pair, "`#[throttled]` takes its throttles in parentheses: (\"search:burst\", \"5/min\")");
+                Self { arguments: Vec::new(), span, is_whole: false }
             }
         }
     }
 
     fn read(tokens: TokenStream, span: Span, errors: &mut Errors) -> Self {
-        let (mut terms, mut is_whole) = (Vec::new(), true);
+        let (mut arguments, mut is_whole) = (Vec::new(), true);
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 match term_and_comma(input) {
-                    Ok(term) => terms.push(term),
+                    Ok(argument) => arguments.push(argument),
                     Err(error) => {
                         errors.add(error);
                         is_whole = false;
@@ -136,16 +136,16 @@ impl Terms {
         if let Err(error) = parser.parse2(tokens) {
             errors.add(error);
         }
-        Self { terms, span, is_whole }
+        Self { arguments, span, is_whole }
     }
 }
 
-fn term_and_comma(input: ParseStream<'_>) -> Result<Term> {
-    let term = input.parse()?;
+fn term_and_comma(input: ParseStream<'_>) -> Result<Argument> {
+    let argument = input.parse()?;
     if !input.is_empty() {
         input.parse::<Token![,]>()?;
     }
-    Ok(term)
+    Ok(argument)
 }
 
 fn skip_behind_comma(input: ParseStream<'_>) -> Result<()> {
@@ -174,12 +174,12 @@ impl ToTokens for Function {
     }
 }
 
-impl Parse for Term {
+impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.peek(LitStr) {
             input.parse().map(Self::Text)
         } else if input.peek(Lit) {
-            Err(input.error("a uid and a rate are text in double quotes, such as \"search:burst\" and \"5/min\""))
+            Err(input.error("a uid and a rate are string literals, such as \"search:burst\" and \"5/min\""))
         } else if input.peek(Ident::peek_any) && (input.peek2(Token![=]) || is_flag(input)) {
             input.parse().map(Self::Setting)
         } else {
@@ -213,7 +213,7 @@ fn is_flag(input: ParseStream<'_>) -> bool {
     input.fork().call(Ident::parse_any).is_ok_and(|name| FLAGS.iter().any(|flag| name == flag))
 }
 
-/// Whether a type follows, rather than a function or a closure. The names of functions begin in lower case, and the
+/// Returns whether a type follows, not a function or a closure. Names of functions begin with a lower-case letter; the
 /// compiler warns about others.
 fn is_type(input: ParseStream<'_>) -> bool {
     match input.fork().parse() {

@@ -1,9 +1,9 @@
-//! Where the expansion finds traffik.
+//! The path of traffik in expansions.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::quote;
 
-/// The path of the crate: `::traffik`, unless the option `crate` tells another.
+/// The path of the crate: `::traffik`, unless the option `crate` sets another.
 pub(crate) struct Root(TokenStream);
 
 impl Root {
@@ -11,13 +11,13 @@ impl Root {
         Self(told.unwrap_or_else(|| quote!(::traffik)))
     }
 
-    /// The path, located at `span`: what is wrong there is an error there.
+    /// Returns the path with the location `span`, where the compiler reports errors.
     pub(crate) fn at(&self, span: Span) -> TokenStream {
         located_at(self.0.clone(), span)
     }
 }
 
-/// Only the location changes: what a name means, `$crate` above all, is as it was.
+/// Changes only the location. The meaning of names, in particular of `$crate`, is unchanged.
 fn located_at(tokens: TokenStream, span: Span) -> TokenStream {
     let located = |token: TokenTree| match token {
         TokenTree::Group(group) => Group::new(group.delimiter(), located_at(group.stream(), span)).into(),

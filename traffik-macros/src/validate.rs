@@ -1,6 +1,6 @@
-//! What is written is judged: terms become throttles, or errors.
+//! Checks arguments: they become throttles, or errors.
 //!
-//! Rates are not judged here: their one grammar is in traffik, and runs as the expansion is compiled.
+//! Rates are not checked here: their only grammar is in traffik, and runs when the expansion is compiled.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -10,42 +10,42 @@ use crate::{
     at_once,
     errors::Errors,
     options::{self, Options},
-    parse::{self, Function, Term, Terms},
+    parse::{self, Argument, Arguments, Function},
 };
 
 /// The largest tuple for which traffik implements `Throttles`.
 const MOST_THROTTLES: usize = 16;
 
-/// As many as axum passes to a handler, less the one that the attribute adds.
+/// The number of arguments that axum passes to a handler, minus the one that the attribute adds.
 const MOST_ARGUMENTS: usize = 15;
 
-/// A handler, and the throttles that it is held to as one decision.
+/// A handler, and the throttles that it is limited by in one decision.
 pub(crate) struct Handler {
     pub(crate) function: Function,
     pub(crate) throttles: Vec<Throttle>,
-    /// The path of traffik, if it is told.
+    /// The path of traffik, if the option `crate` sets it.
     pub(crate) krate: Option<TokenStream>,
 }
 
 pub(crate) enum Throttle {
-    /// One that is declared elsewhere.
+    /// A throttle that is declared elsewhere.
     Type(Type),
-    /// One that is declared here.
+    /// A throttle that is declared here.
     Limit(Limit),
 }
 
 pub(crate) struct Limit {
     pub(crate) uid: LitStr,
     pub(crate) rate: LitStr,
-    /// How many at once, if the rate says that.
-    pub(crate) places: Option<u64>,
+    /// The number of concurrent requests, for `"10 at once"`.
+    pub(crate) permits: Option<u64>,
     pub(crate) options: Options,
 }
 
 /// A type that becomes a throttle.
 pub(crate) struct Declaration {
     pub(crate) input: DeriveInput,
-    /// None only if there are errors.
+    /// `None` only if there are errors.
     pub(crate) limit: Option<Limit>,
     pub(crate) krate: Option<TokenStream>,
 }
@@ -54,14 +54,14 @@ pub(crate) fn handler(parsed: parse::Handler, errors: &mut Errors) -> Handler {
     let parse::Handler { mut function, attributes } = parsed;
     let mut krate = None;
     let mut throttles = decided_above(&mut function.sig);
-    for terms in attributes {
-        let (span, is_whole) = (terms.span, terms.is_whole);
-        let more = self::throttles(terms, &mut krate, errors);
+    for arguments in attributes {
+        let (span, is_whole) = (arguments.span, arguments.is_whole);
+        let more = self::throttles(arguments, &mut krate, errors);
         if more.is_empty() && is_whole {
             errors.add(syn::Error::new(
                 span,
-                "what are requests held to? Write a uid and a rate, (\"search:burst\", \"5/min\"), or types that are \
-                 throttles, (Burst, Sustained)",
+                "`#[throttled]` lists no throttle: write a uid and a rate, (\"search:burst\", \"5/min\"), or throttle \
+                 types, (Burst, Sustained)",
             ));
         }
         throttles.extend(more);
@@ -75,16 +75,16 @@ pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> De
     const FORM: &str = "#[limit(\"feature:purpose\", \"100/min\")]";
     let parse::Declaration { input, attributes } = parsed;
     if !input.generics.params.is_empty() {
-        errors.at(&input.generics, "a throttle is one type with one uid, so it has no parameters");
+        errors.at(&input.generics, "a throttle has one uid, so its type cannot have parameters: remove them");
     }
     let mut krate = None;
     let mut limit = None;
     if attributes.is_empty() {
         errors.at(&input.ident, format!("a throttle needs a uid and a rate: `{FORM}`"));
     }
-    for terms in attributes {
-        let (span, is_whole) = (terms.span, terms.is_whole);
-        let throttles = self::throttles(terms, &mut krate, errors);
+    for arguments in attributes {
+        let (span, is_whole) = (arguments.span, arguments.is_whole);
+        let throttles = self::throttles(arguments, &mut krate, errors);
         if throttles.is_empty() && is_whole {
             errors.add(syn::Error::new(span, format!("a throttle needs a uid and a rate: `{FORM}`")));
         }
@@ -92,8 +92,10 @@ pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> De
             match throttle {
                 Throttle::Limit(first) if limit.is_none() => limit = Some(first),
                 Throttle::Limit(Limit { uid, .. }) => {
-                    errors
-                        .at(uid, "a throttle has one limit: declare another type for another, and use both as a tuple");
+                    errors.at(
+                        uid,
+                        "a throttle has one limit: declare a second type for this one, and use both as a tuple",
+                    );
                 }
                 Throttle::Type(ty) => errors.at(ty, format!("a throttle is declared by a uid and a rate: `{FORM}`")),
             }
@@ -102,15 +104,15 @@ pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> De
     Declaration { input, limit, krate }
 }
 
-/// The throttles of an attribute that was expanded before this one, which did not know this one by its name. They join
-/// these: all attributes of a handler are one decision.
+/// Returns the throttles of an attribute that was expanded before this one, because it did not recognize this one by
+/// its name. They join these: all attributes of a handler are one decision.
 fn decided_above(signature: &mut Signature) -> Vec<Throttle> {
     let Some(throttles) = signature.inputs.first().and_then(permitted) else { return Vec::new() };
     signature.inputs = std::mem::take(&mut signature.inputs).into_iter().skip(1).collect();
     throttles.into_iter().map(Throttle::Type).collect()
 }
 
-/// What the argument that the attribute adds is a permit of, if this is that argument.
+/// Returns the throttles of the argument that the attribute adds, if this is that argument.
 fn permitted(argument: &FnArg) -> Option<Vec<Type>> {
     let FnArg::Typed(argument) = argument else { return None };
     let (Pat::Wild(_), Type::Path(path)) = (&*argument.pat, &*argument.ty) else { return None };
@@ -127,41 +129,42 @@ fn permitted(argument: &FnArg) -> Option<Vec<Type>> {
     }
 }
 
-/// Puts terms together: two texts are a limit, and the options behind them are its own.
-fn throttles(terms: Terms, krate: &mut Option<TokenStream>, errors: &mut Errors) -> Vec<Throttle> {
+/// Combines arguments: two texts are a limit, and the options after them belong to it.
+fn throttles(arguments: Arguments, krate: &mut Option<TokenStream>, errors: &mut Errors) -> Vec<Throttle> {
     let mut throttles = Vec::new();
-    let Terms { terms, is_whole, .. } = terms;
-    let mut terms = terms.into_iter().peekable();
-    while let Some(term) = terms.next() {
-        match term {
-            Term::Text(uid) => {
-                let rate = if let Some(Term::Text(rate)) = terms.next_if(|next| matches!(next, Term::Text(_))) {
-                    check_uid(&uid, errors);
-                    rate
-                } else {
-                    if is_whole {
-                        errors.at(
+    let Arguments { arguments, is_whole, .. } = arguments;
+    let mut arguments = arguments.into_iter().peekable();
+    while let Some(argument) = arguments.next() {
+        match argument {
+            Argument::Text(uid) => {
+                let rate =
+                    if let Some(Argument::Text(rate)) = arguments.next_if(|next| matches!(next, Argument::Text(_))) {
+                        check_uid(&uid, errors);
+                        rate
+                    } else {
+                        if is_whole {
+                            errors.at(
                             &uid,
-                            "a limit is a uid and a rate, both literals, such as \"search:burst\", \"5/min\": here is only one \
-                             of them",
+                            "a limit is a uid and a rate, both literals, such as \"search:burst\", \"5/min\": one of \
+                             them is missing",
                         );
-                    }
-                    uid.clone()
-                };
-                let places = at_once::places(&rate, errors);
-                throttles.push(Throttle::Limit(Limit { uid, rate, places, options: Options::default() }));
+                        }
+                        uid.clone()
+                    };
+                let permits = at_once::permits(&rate, errors);
+                throttles.push(Throttle::Limit(Limit { uid, rate, permits, options: Options::default() }));
             }
-            Term::Type(ty) => throttles.push(Throttle::Type(ty)),
-            Term::Setting(setting) => match throttles.last_mut() {
+            Argument::Type(ty) => throttles.push(Throttle::Type(ty)),
+            Argument::Setting(setting) => match throttles.last_mut() {
                 Some(Throttle::Limit(limit)) => limit.options.set(setting, krate, errors),
-                // The path of the crate may stand anywhere.
+                // The option `crate` may be at any position.
                 _ if setting.name == "crate" || !options::is_known(&setting.name) => {
                     Options::default().set(setting, krate, errors);
                 }
                 _ => errors.at(
                     &setting.name,
                     format!(
-                        "`{}` goes behind a uid and a rate: a throttle type says it in its own settings",
+                        "`{}` must follow a uid and a rate: for a throttle type, set it in the settings of the type",
                         setting.name
                     ),
                 ),
@@ -172,14 +175,15 @@ fn throttles(terms: Terms, krate: &mut Option<TokenStream>, errors: &mut Errors)
     throttles
 }
 
-/// `"10 at once"` is a strategy already.
+/// `"10 at once"` already sets the strategy.
 fn check_strategy(throttle: &Throttle, errors: &mut Errors) {
-    let Throttle::Limit(Limit { rate, places: Some(places), options, .. }) = throttle else { return };
+    let Throttle::Limit(Limit { rate, permits: Some(permits), options, .. }) = throttle else { return };
     if let Some(strategy) = options.get("strategy") {
         errors.at(
             strategy,
             format!(
-                "{:?} has a strategy of its own, `Concurrency`: leave `strategy` out, or write a rate, as \"{places}/min\"",
+                "{:?} always uses the strategy `Concurrency`: remove `strategy`, or write a rate, \
+                 such as \"{permits}/min\"",
                 rate.value()
             ),
         );
@@ -193,9 +197,7 @@ fn check_uid(uid: &LitStr, errors: &mut Errors) {
     } else if let Some(other) = text.chars().find(|letter| !matches!(letter, ' '..='~')) {
         errors.at(
             uid,
-            format!(
-                "a uid holds printable ASCII only, since responses name it in a header field: {other:?} is something else"
-            ),
+            format!("a uid must be printable ASCII, because responses contain it in a header field: replace {other:?}"),
         );
     }
 }
@@ -203,14 +205,14 @@ fn check_uid(uid: &LitStr, errors: &mut Errors) {
 fn check_function(function: &Function, throttles: &[Throttle], errors: &mut Errors) {
     let signature = &function.sig;
     if signature.asyncness.is_none() {
-        errors.at(signature.fn_token, "a handler is an `async fn`: this function is not");
+        errors.at(signature.fn_token, "a handler must be an `async fn`: add `async`");
     }
     if let Some(first_too_many) = signature.inputs.iter().nth(MOST_ARGUMENTS) {
         errors.at(
             first_too_many,
             format!(
-                "axum passes a handler at most 16 arguments, and `#[throttled]` adds one: {MOST_ARGUMENTS} are left, and \
-                 this one has {}",
+                "axum passes a handler at most 16 arguments, and `#[throttled]` adds one: this handler has {}, and \
+                 may have {MOST_ARGUMENTS}",
                 signature.inputs.len()
             ),
         );
@@ -218,7 +220,8 @@ fn check_function(function: &Function, throttles: &[Throttle], errors: &mut Erro
     if let Some(receiver) = signature.receiver() {
         errors.at(
             receiver,
-            "a handler has no `self`, since axum has none to give it: pass what it needs as an extractor",
+            "a handler cannot have `self`, because axum does not pass one: pass the data with an extractor, such as \
+             `State`",
         );
     } else if is_in_impl(function) {
         for throttle in throttles {
@@ -226,7 +229,7 @@ fn check_function(function: &Function, throttles: &[Throttle], errors: &mut Erro
                 errors.at(
                     &limit.uid,
                     format!(
-                        "an `impl` block has no room for a new throttle: declare it outside, with \
+                        "a throttle type cannot be declared in an `impl` block: declare it outside, with \
                          `#[derive(Throttle)] #[limit({:?}, {:?})] struct Name;`, and write `#[throttled(Name)]` here",
                         limit.uid.value(),
                         limit.rate.value(),
@@ -237,8 +240,8 @@ fn check_function(function: &Function, throttles: &[Throttle], errors: &mut Erro
     }
 }
 
-/// Whether it names `Self`, which is all that tells of an `impl` block around it. In the body it may be that of an item
-/// within.
+/// Returns whether the function names `Self`, which shows that it is in an `impl` block. In the body, `Self` may belong
+/// to a nested item.
 fn is_in_impl(function: &Function) -> bool {
     const ITEMS: [&str; 5] = ["impl", "trait", "struct", "enum", "union"];
     let body = || function.body.clone();
@@ -257,18 +260,18 @@ fn check_together(throttles: &[Throttle], errors: &mut Errors) {
     if let Some(first_too_many) = throttles.get(MOST_THROTTLES) {
         errors.at(
             first_too_many,
-            format!("one decision is about at most {MOST_THROTTLES} throttles: this handler has {}", throttles.len()),
+            format!("a handler may have at most {MOST_THROTTLES} throttles: this one has {}", throttles.len()),
         );
     }
     for (i, throttle) in throttles.iter().enumerate() {
         if throttles.iter().take(i).any(|earlier| earlier.name() == throttle.name()) {
-            errors.at(throttle, "this throttle is on the handler already: leave one of the two out");
+            errors.at(throttle, "this throttle is on the handler twice: remove one of them");
         }
     }
 }
 
 impl Throttle {
-    /// What tells it from others on one handler.
+    /// Returns what distinguishes it from other throttles of one handler.
     fn name(&self) -> String {
         match self {
             Self::Type(ty) => ty.to_token_stream().to_string(),
@@ -277,7 +280,7 @@ impl Throttle {
     }
 }
 
-/// The tokens that an error about it is at.
+/// The tokens that errors about it point at.
 impl ToTokens for Throttle {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
