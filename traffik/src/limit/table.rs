@@ -135,8 +135,8 @@ impl ThrottleTable {
         all
     }
 
-    /// Returns the policies of the app, and those that used throttles have of their own. Some are there twice, which does no
-    /// harm. The fallback of a throttle that is only declared may be another app's.
+    /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
+    /// only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
         let used = self.known.iter().filter(|known| known.is_used());
         self.policies.iter().chain(used.filter_map(|known| known.definition().ok()?.policy.as_ref()))

@@ -1,4 +1,4 @@
-//! What the policy of a throttle says to do while its backend does not answer.
+//! The policy of a throttle while its backend does not answer.
 
 use std::sync::Arc;
 

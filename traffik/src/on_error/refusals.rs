@@ -22,7 +22,7 @@ pub(super) struct Refusals {
     /// When the last wait ends, in microseconds.
     last_end: AtomicU64,
     waits: Mutex<Waits>,
-    /// Two clients with the same hash do no harm: the fallback is asked whether it refuses.
+    /// Two clients with the same hash do no harm, because the fallback makes the decision.
     hasher: RandomState,
 }
 

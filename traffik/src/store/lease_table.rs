@@ -38,7 +38,7 @@ pub(super) struct HeldCharge {
     rate: Rate,
     cost: u64,
     pub(super) charged_at: Timestamp,
-    /// How often it was given back in vain.
+    /// The number of failed attempts to give it back.
     tries: u32,
 }
 

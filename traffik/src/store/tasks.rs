@@ -19,7 +19,7 @@ pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs tasks on the Tokio runtimes that it has seen. A task whose runtime ends moves to another one, or waits for one.
 ///
-/// Tasks must not use what belongs to a runtime, as its timers do.
+/// Tasks must not use resources of a runtime, such as its timers.
 #[derive(Default)]
 pub(super) struct Tasks(Mutex<State>);
 
