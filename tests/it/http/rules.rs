@@ -225,7 +225,7 @@ fn wrong_rules_fail_the_build() {
     for (error, parts) in [
         (build::<Bad>(), ["rules:bad", "Bad", "/users/{id}", "write `*` for one segment"]),
         (build::<Never>(), ["rules:never", "Never", "\"/a\"", "one.or(other)"]),
-        (build::<NoMethods>(), ["rules:none", "NoMethods", "no methods", "never match"]),
+        (build::<NoMethods>(), ["rules:none", "NoMethods", "empty list of methods", "never match"]),
         (build::<BadRegex>(), ["rules:regex", "BadRegex", "a)|(b", "regex"]),
     ] {
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
