@@ -70,7 +70,7 @@ warnings! {
     /// Logged once for each throttle.
     PermitEndsEarly = "permit-ends-early",
     /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
-    /// [`MemoryBackend::silence`](crate::backend::MemoryBackend::silence).
+    /// [`MemoryBackendBuilder::silence`](crate::backend::MemoryBackendBuilder::silence).
     MemoryFull = "memory-full",
 }
 

@@ -14,7 +14,7 @@ use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
 /// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
 ///
 /// Over the limit the handler does not run, and the client receives a 429 that says when to try again. `T` is a
-/// [`Throttle`], or a tuple of up to sixteen, which are one decision: all are charged, or none is.
+/// [`Throttle`](crate::Throttle), or a tuple of up to sixteen, which are one decision: all are charged, or none is.
 ///
 /// Put it before other arguments. Arguments run in order, so those before it have already run when a request is
 /// refused.

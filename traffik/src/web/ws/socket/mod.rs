@@ -122,7 +122,7 @@ impl ThrottledSocket {
     /// Sets the rate of the client's pings and pongs. Defaults to 10 a second; `0/0` removes the bound. The burst is the limit
     /// of the rate.
     ///
-    /// A rate that is out of bounds for [`TokenBucket`] changes nothing and logs a warning.
+    /// A rate that is out of bounds for [`TokenBucket`](struct@TokenBucket) changes nothing and logs a warning.
     #[must_use]
     pub fn control_frames(mut self, rate: Rate) -> Self {
         let allowance = Allowance::new(TokenBucket::new(), rate);
