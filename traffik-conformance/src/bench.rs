@@ -16,10 +16,10 @@ use traffik_core::{
 
 use super::{
     cool_down::CoolDown,
+    display::Hits,
     failure::Mismatch,
+    observed::{self, Observed, ObservedAdjustment},
     reference::Reference,
-    told::{self, AdjustedTold, Told},
-    words::Hits,
 };
 
 pub(super) type Check<T = ()> = Result<T, Mismatch>;
@@ -166,13 +166,13 @@ impl Subject {
     }
 
     /// Decides, and compares the decision with the reference.
-    pub(super) async fn decide(&mut self, hits: &[Hit<'_>]) -> Check<Vec<Told>> {
+    pub(super) async fn decide(&mut self, hits: &[Hit<'_>]) -> Check<Vec<Observed>> {
         let expected = self.reference.decide(hits, self.now());
         let found = self.backend.decide(hits).await;
         self.compare("a decision", hits, &expected, found)
     }
 
-    pub(super) async fn peek(&self, hits: &[Hit<'_>]) -> Check<Vec<Told>> {
+    pub(super) async fn peek(&self, hits: &[Hit<'_>]) -> Check<Vec<Observed>> {
         let expected = self.reference.peek(hits, self.now());
         let found = self.backend.peek(hits).await;
         self.compare("a peek", hits, &expected, found)
@@ -184,12 +184,12 @@ impl Subject {
     }
 
     /// Adjusts, and compares the outcomes with the reference.
-    pub(super) async fn adjust(&mut self, adjustments: &[Adjustment<'_>]) -> Check<Vec<AdjustedTold>> {
-        let expected = told::adjustments(adjustments, &self.reference.adjust(adjustments, self.now()));
+    pub(super) async fn adjust(&mut self, adjustments: &[Adjustment<'_>]) -> Check<Vec<ObservedAdjustment>> {
+        let expected = observed::adjustments(adjustments, &self.reference.adjust(adjustments, self.now()));
         let asked = format!("an adjustment at {} us: {adjustments:?}", self.now().as_micros());
         let found = self.backend.adjust(adjustments).await;
         let found = found.map_err(|error| Mismatch::unanswered_at_all(&asked, &error))?;
-        let found = told::adjustments(adjustments, &found);
+        let found = observed::adjustments(adjustments, &found);
         ensure(asked, &expected, &found)?;
         Ok(found)
     }
@@ -252,9 +252,9 @@ impl Subject {
         hits: &[Hit<'_>],
         expected: &[Outcome],
         found: Result<Decision, BackendError>,
-    ) -> Check<Vec<Told>> {
+    ) -> Check<Vec<Observed>> {
         let found = found.map_err(|error| Mismatch::unanswered(call, hits, &error))?;
-        let (expected, found) = (Told::of(hits, expected), Told::of(hits, found.outcomes()));
+        let (expected, found) = (Observed::of(hits, expected), Observed::of(hits, found.outcomes()));
         if expected == found {
             return Ok(found);
         }

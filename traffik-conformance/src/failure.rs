@@ -3,7 +3,7 @@ use std::{error::Error, fmt};
 use thiserror::Error;
 use traffik_core::{backend::BackendError, decision::Hit};
 
-use super::{told::Told, words::Hits};
+use super::{display::Hits, observed::Observed};
 
 /// A case that a backend fails: the call, the expected answer, and the answer of the backend.
 #[derive(Clone, Debug, Error)]
@@ -57,8 +57,8 @@ impl Mismatch {
     }
 
     /// Creates the mismatch of two outcomes, of which one may be missing.
-    pub(super) fn told(asked: String, expected: Option<&Told>, found: Option<&Told>) -> Self {
-        let words = |told: Option<&Told>| told.map_or_else(|| "no outcome".to_owned(), ToString::to_string);
+    pub(super) fn told(asked: String, expected: Option<&Observed>, found: Option<&Observed>) -> Self {
+        let words = |told: Option<&Observed>| told.map_or_else(|| "no outcome".to_owned(), ToString::to_string);
         Self { asked, expected: words(expected), found: words(found) }
     }
 

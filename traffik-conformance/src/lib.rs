@@ -46,12 +46,12 @@
 mod bench;
 mod cases;
 mod cool_down;
+mod display;
 mod failure;
+mod observed;
 mod random;
 mod reference;
 mod suite;
-mod told;
-mod words;
 
 pub use self::{
     cases::Case,

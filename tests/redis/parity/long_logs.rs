@@ -159,7 +159,7 @@ impl LongLog {
     }
 
     /// In any order, sometimes with the same charge twice.
-    async fn refund(&mut self, step: u64) -> Result {
+    async fn settle(&mut self, step: u64) -> Result {
         let places = self.some_charges()?;
         let actuals: Vec<_> = places.iter().map(|_| self.random.pick(&[0, 0, 1, 2, 5, 20, 65_530], 0)).collect();
         let mut reference = std::mem::take(&mut self.reference);

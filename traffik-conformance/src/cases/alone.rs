@@ -7,13 +7,13 @@ use traffik_core::{clock::Timestamp, rate::Rate};
 use crate::{
     bench::{Bench, Check, Entry, RATE, RATES, Subject, ensure},
     failure::Mismatch,
-    told::{Numbers, Told},
+    observed::{Numbers, Observed},
 };
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// The one that was asked for.
-fn only(told: Vec<Told>) -> Check<(bool, Numbers)> {
+fn only(told: Vec<Observed>) -> Check<(bool, Numbers)> {
     let missing = || Mismatch::new("a question about one hit", "its numbers", "none");
     let told = told.into_iter().next().ok_or_else(missing)?;
     Ok((told.admitted, told.numbers.ok_or_else(missing)?))

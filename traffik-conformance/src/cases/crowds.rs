@@ -9,7 +9,7 @@ use super::refunds::gives_back_beside_others;
 use crate::{
     bench::{Bench, Check, Entry, Subject, ensure},
     failure::Mismatch,
-    told::Told,
+    observed::Observed,
 };
 
 pub(super) const TASKS: u64 = 8;
@@ -51,7 +51,7 @@ pub(super) async fn taken(subject: &Subject, entry: &Entry) -> Check<u64> {
     let hits = [entry.hit(1)];
     let decision = subject.backend.peek(&hits).await;
     let decision = decision.map_err(|error| Mismatch::unanswered("a peek", &hits, &error))?;
-    let told = Told::of(&hits, decision.outcomes());
+    let told = Observed::of(&hits, decision.outcomes());
     let remaining = told.iter().find_map(|told| told.numbers.as_ref()).map_or(0, |numbers| numbers.remaining);
     Ok(entry.capacity() - remaining)
 }

@@ -4,12 +4,12 @@ use traffik_core::{decision::Hit, rate::Rate, strategy::Strategy};
 
 use crate::{
     bench::{Bench, Check, Entry, RATE, RATES, Subject, ensure},
-    told::Told,
+    observed::Observed,
 };
 
 /// Peeks and decides, and ensures what is granted.
-async fn ensure_granted(subject: &mut Subject, hits: &[Hit<'_>], expected: &[u64]) -> Check<Vec<Told>> {
-    let granted = |told: &[Told]| told.iter().map(|told| told.granted).collect::<Vec<_>>();
+async fn ensure_granted(subject: &mut Subject, hits: &[Hit<'_>], expected: &[u64]) -> Check<Vec<Observed>> {
+    let granted = |told: &[Observed]| told.iter().map(|told| told.granted).collect::<Vec<_>>();
     let peeked = subject.peek(hits).await?;
     let decided = subject.decide(hits).await?;
     ensure(format!("what a peek grants of {hits:?}"), expected.to_vec(), granted(&peeked))?;

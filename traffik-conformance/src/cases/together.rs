@@ -4,14 +4,14 @@ use traffik_core::{decision::Hit, strategy::Strategy};
 
 use crate::{
     bench::{Bench, Check, Entry, RATE, ensure},
-    told::Told,
+    observed::Observed,
 };
 
-fn admitted(told: &[Told]) -> Vec<bool> {
+fn admitted(told: &[Observed]) -> Vec<bool> {
     told.iter().map(|told| told.admitted).collect()
 }
 
-fn costs(told: &[Told]) -> Vec<u64> {
+fn costs(told: &[Observed]) -> Vec<u64> {
     told.iter().filter_map(|told| told.numbers.as_ref()).map(|numbers| numbers.cost).collect()
 }
 

@@ -6,8 +6,8 @@ use traffik_core::{clock::Timestamp, decision::Hit, rate::Rate, strategy::Strate
 
 use crate::{
     bench::{Bench, Check, Entry, RATE, RATES, Subject},
+    observed::Observed,
     random::Random,
-    told::Told,
 };
 
 const STEPS: u64 = 20;
@@ -132,7 +132,7 @@ impl Trace<'_> {
     }
 
     /// Where the next steps are to go.
-    fn look_at(&mut self, told: &[Told]) {
+    fn look_at(&mut self, told: &[Observed]) {
         for numbers in told.iter().filter_map(|told| told.numbers.as_ref()) {
             self.remaining = numbers.remaining;
             let waits = [numbers.retry_after, numbers.more_after, Some(numbers.reset_after)];

@@ -4,7 +4,7 @@ use std::fmt;
 
 use traffik_core::decision::Hit;
 
-use super::told::{Numbers, Told};
+use super::observed::{Numbers, Observed};
 
 /// Hits, one on each line.
 pub(super) struct Hits<'a>(pub(super) &'a [Hit<'a>]);
@@ -25,7 +25,7 @@ impl fmt::Display for Hits<'_> {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} with {}", if self.admitted { "admitted" } else { "refused" }, self.granted)?;
         match &self.numbers {

@@ -8,7 +8,7 @@ use traffik_core::{
 
 /// The numbers of an outcome. How a backend computes them, and what it stores, is not compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Observed {
     pub(super) admitted: bool,
     pub(super) granted: u64,
     /// `None` for a hit at an unlimited rate.
@@ -27,7 +27,7 @@ pub(super) struct Numbers {
     pub(super) reset_after: Duration,
 }
 
-impl Told {
+impl Observed {
     pub(super) fn of(hits: &[Hit<'_>], outcomes: &[Outcome]) -> Vec<Self> {
         // An outcome without a hit is kept, so that a surplus or a missing outcome is a mismatch.
         let hits = hits.iter().map(Some).chain(std::iter::repeat(None));
@@ -42,13 +42,13 @@ impl Told {
 }
 
 /// What an adjustment tells: the numbers, or the kind of its error.
-pub(super) type AdjustedTold = Result<Told, &'static str>;
+pub(super) type ObservedAdjustment = Result<Observed, &'static str>;
 
 /// Returns what each adjustment tells, of which there may be too many or too few.
-pub(super) fn adjustments(adjustments: &[Adjustment<'_>], adjusted: &[Adjusted]) -> Vec<AdjustedTold> {
+pub(super) fn adjustments(adjustments: &[Adjustment<'_>], adjusted: &[Adjusted]) -> Vec<ObservedAdjustment> {
     let hits = adjustments.iter().map(|adjustment| Some(&adjustment.charge.hit)).chain(std::iter::repeat(None));
     let told = adjusted.iter().zip(hits).map(|(adjusted, hit)| match adjusted {
-        Ok(outcome) => Ok(Told::one(hit, outcome)),
+        Ok(outcome) => Ok(Observed::one(hit, outcome)),
         Err(SettleError::TooMuch { .. }) => Err("too much"),
         Err(SettleError::Indivisible { .. }) => Err("indivisible"),
         Err(_) => Err("another error"),
