@@ -208,7 +208,7 @@ async fn handler_gets_the_rejection_of_a_cost_function() {
     let (builder, _) = builder();
     let traffik = builder.register::<ToldLater>().build().unwrap();
     let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
-    assert_eq!(server.get("/").await.body, "Declined(402): a function of the throttle turned the request away");
+    assert_eq!(server.get("/").await.body, "Declined(402): a function of the throttle rejected the request");
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn handler_may_answer_with_a_caught_extractor_rejection() {
     let handler = |permit: Result<Throttled<Posts>, ThrottleRejection>| async {
         match permit {
             Err(ThrottleRejection::Unidentified(rejection)) => {
-                assert_eq!(rejection.to_string(), "the client of the request could not be named");
+                assert_eq!(rejection.to_string(), "the client of the request could not be identified");
                 rejection.into_response()
             }
             permit => permit.is_ok().to_string().into_response(),

@@ -68,7 +68,7 @@ async fn missing_peer_address_is_a_500_that_names_the_serve_call() {
         "Traffik::builder(..).identity(..)",
         "share_anonymous_clients()",
         "ClientIp::behind_unix_socket()",
-        "`Connected` type of its own",
+        "your own `Connected` type",
     ] {
         assert!(reply.body.contains(part), "{}", reply.body);
     }

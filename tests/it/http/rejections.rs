@@ -48,8 +48,8 @@ async fn rejection_of_each_kind_has_a_status_and_a_text() {
     assert_eq!(body("/once").await, "ok");
     assert_eq!(body("/once").await, r#"429: "rejections:once" allows 1 request per minute; try again in 1m"#);
     assert!(body("/no-layer").await.starts_with("500: traffik: a throttle found no `Traffik`"));
-    assert_eq!(body("/by-user").await, "401: the client of the request could not be named");
-    assert_eq!(body("/by-size").await, "411: a function of the throttle turned the request away");
+    assert_eq!(body("/by-user").await, "401: the client of the request could not be identified");
+    assert_eq!(body("/by-size").await, "411: a function of the throttle rejected the request");
 
     let backend = Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
     let server = Server::start(app(&Traffik::new(backend.clone()).unwrap())).await;

@@ -47,7 +47,9 @@ async fn concurrency_limit_for_messages_is_an_error_that_names_the_fix() {
         let (traffik, _) = traffik();
         let (status, body) = refused(&traffik, path).await.unwrap();
         assert_eq!(status, 500, "{path}");
-        for part in ["it::ws::Open", r#""ws:open""#, "in a `Throttled`", "into the task of the socket", "60/min"] {
+        for part in
+            ["it::ws::Open", r#""ws:open""#, "as a `Throttled` argument", "into the task of the socket", "60/min"]
+        {
             assert!(body.contains(part), "{path}: {part} is not in {body}");
         }
         // Nothing was charged, and no permit is held.
@@ -61,7 +63,7 @@ async fn concurrency_limit_for_messages_is_an_error_that_names_the_fix() {
 async fn concurrency_limit_for_messages_is_an_error_in_a_disabled_app() {
     let (status, body) = refused(&Traffik::disabled(), "/together").await.unwrap();
     assert_eq!(status, 500);
-    assert!(body.contains("in a `Throttled`"), "{body}");
+    assert!(body.contains("as a `Throttled` argument"), "{body}");
 }
 
 #[tokio::test]

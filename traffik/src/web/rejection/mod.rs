@@ -20,7 +20,7 @@ pub use self::{
     unidentified::Unidentified,
 };
 
-/// Marks a response that rejects the request without being a refusal: nothing is refunded, and the body is not read.
+/// Marks a response that rejects the request without being a refusal: nothing is refunded, and the body is drained.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unwanted;
 

@@ -98,7 +98,7 @@ fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Returns whether the text has only zeros. A text that is not a number counts as zero or not: caches differ.
+/// Returns whether the text has only zeros. A text that is not a number is not zero, because caches differ.
 fn is_zero(seconds: &[u8]) -> bool {
     let seconds = seconds.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(seconds);
     !seconds.is_empty() && seconds.iter().all(|&digit| digit == b'0')

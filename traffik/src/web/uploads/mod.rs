@@ -8,7 +8,7 @@
 //!   [`TraffikLayer`](super::TraffikLayer). When it is dropped, it passes on what is unread, and [`Watch`] drains that
 //!   if the response is a refusal. Other requests are left as they are: HTTP/2 resets a stream, and not the connection.
 //! - A task reads and drops the frames, up to the bounds: see `Drain`.
-//! - A client that waits for `100 Continue` never receives it.
+//! - A refused request whose client waits for `100 Continue` is not drained, and the client sends no body.
 
 mod kept;
 mod watch;
