@@ -141,7 +141,7 @@ async fn error_function_refuses_for_a_time_or_returns_an_error() {
     }
     let raised = traffik.limiter::<Five>("bob").check().await.unwrap_err();
     assert!(
-        matches!(&raised, CheckError::Failed(Error::Raised(error)) if error.to_string() == "nobody knows him"),
+        matches!(&raised, CheckError::Failed(Error::Raised(error)) if error.to_string() == "the user is unknown"),
         "{raised}"
     );
 }
