@@ -15,7 +15,7 @@ macro_rules! strategies {
         #[non_exhaustive]
         pub enum AnyStrategy {
             $(
-                #[doc = concat!("See [`", stringify!($name), "`].")]
+                #[doc = concat!("See [`", stringify!($name), "`](struct@", stringify!($name), ").")]
                 $name($name),
             )+
             /// A custom strategy.

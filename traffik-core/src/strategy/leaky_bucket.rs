@@ -4,7 +4,7 @@ use crate::rate::Rate;
 /// Adds the cost of each request to a bucket that leaks evenly, at the rate. Refuses what would overflow the bucket.
 ///
 /// It is the leaky bucket as a meter: it delays nothing. The bucket holds its [`capacity`](Self::capacity). A
-/// [`TokenBucket`](super::TokenBucket) of the same size admits the same requests.
+/// [`TokenBucket`](struct@super::TokenBucket) of the same size admits the same requests.
 ///
 /// ```
 /// use traffik::{Rate, clock::Timestamp, strategy::{LeakyBucket, Strategy}};

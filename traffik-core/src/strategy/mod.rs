@@ -9,10 +9,10 @@
 //! | [`FixedWindow`] | the limit in each window of the clock | a count | most limits; up to twice the limit can pass around a window's boundary |
 //! | [`SlidingWindowCounter`] | the limit in a sliding window, of which the older part is an estimate | two counts | limits for which that boundary matters |
 //! | [`SlidingWindowLog`] | the limit in any span of a period, exactly | each charge of a period | small limits that must be exact |
-//! | [`TokenBucket`] | bursts up to the size of the bucket, then the rate | a time | APIs whose clients send bursts |
-//! | [`LeakyBucket`] | the same as a token bucket of this size | a time | work that drains at a steady pace |
-//! | [`LeakyBucketWithQueue`] | requests that wait for their turn and leave at the rate | a time | smoothing: work that may wait |
-//! | [`Gcra`] | evenly spaced requests | a time | clients that must not send bursts |
+//! | [`TokenBucket`](struct@TokenBucket) | bursts up to the size of the bucket, then the rate | a time | APIs whose clients send bursts |
+//! | [`LeakyBucket`](struct@LeakyBucket) | the same as a token bucket of this size | a time | work that drains at a steady pace |
+//! | [`LeakyBucketWithQueue`](struct@LeakyBucketWithQueue) | requests that wait for their turn and leave at the rate | a time | smoothing: work that may wait |
+//! | [`Gcra`](struct@Gcra) | evenly spaced requests | a time | clients that must not send bursts |
 //! | [`Concurrency`] | the limit of concurrent clients | the present clients | sockets and long work |
 //!
 //! # Exact arithmetic

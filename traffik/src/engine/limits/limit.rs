@@ -115,7 +115,7 @@ impl Limit {
     }
 
     /// How long the request has to be held before it goes on, from when it was decided: see
-    /// [`LeakyBucketWithQueue`](crate::strategy::LeakyBucketWithQueue). Zero where nothing was charged.
+    /// [`LeakyBucketWithQueue`](struct@crate::strategy::LeakyBucketWithQueue). Zero where nothing was charged.
     #[must_use]
     pub fn delay(&self) -> Duration {
         match &self.outcome {

@@ -63,7 +63,7 @@ impl Limits {
     }
 
     /// How long the request has to be held before it goes on, from when it was decided: the longest delay of these limits.
-    /// Zero, unless one of them [delays](crate::strategy::LeakyBucketWithQueue) and all of them had room.
+    /// Zero, unless one of them [delays](struct@crate::strategy::LeakyBucketWithQueue) and all of them had room.
     ///
     /// `Throttled`, `throttle_layer` and the attribute have waited by the time a handler runs. After
     /// [`Limiter::check`](crate::Limiter::check) the caller waits:
