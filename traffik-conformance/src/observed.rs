@@ -41,10 +41,10 @@ impl Observed {
     }
 }
 
-/// What an adjustment tells: the numbers, or the kind of its error.
+/// The result of an adjustment: the numbers, or the kind of its error.
 pub(super) type ObservedAdjustment = Result<Observed, &'static str>;
 
-/// Returns what each adjustment tells, of which there may be too many or too few.
+/// Returns the result of each adjustment. A faulty backend may return too many or too few.
 pub(super) fn adjustments(adjustments: &[Adjustment<'_>], adjusted: &[Adjusted]) -> Vec<ObservedAdjustment> {
     let hits = adjustments.iter().map(|adjustment| Some(&adjustment.charge.hit)).chain(std::iter::repeat(None));
     let told = adjusted.iter().zip(hits).map(|(adjusted, hit)| match adjusted {

@@ -193,7 +193,7 @@ impl Reference {
     }
 
     fn entry(&self, hit: &Hit<'_>, now: Timestamp) -> Entry {
-        // What costs nothing changes nothing: it tells what is known now.
+        // A cost of 0 changes nothing, and returns the present state.
         let stored = self.entries.get(&name_of(hit)).cloned();
         let known = hit.limit.strategy().decide(stored, hit.rate, 0, now);
         Entry {

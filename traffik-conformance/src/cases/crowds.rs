@@ -1,4 +1,4 @@
-//! Many tasks at once.
+//! Many concurrent tasks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ pub(super) const TASKS: u64 = 8;
 /// Of which nothing comes back meanwhile, since the clock stands still.
 const RATE: Rate = Rate::literal("100/min");
 
-/// Runs `work` in several tasks at once, each with its number, and adds up what they return.
+/// Runs `work` in concurrent tasks, each with its number, and adds up the results.
 pub(super) async fn at_once<F>(subject: &Subject, work: impl Fn(Arc<dyn Backend>, u64) -> F) -> Check<Vec<u64>>
 where
     F: Future<Output = Check<Vec<u64>>> + Send + 'static,
@@ -43,7 +43,7 @@ where
 pub(super) async fn decide(backend: &dyn Backend, entries: &[&Entry]) -> Check<Decision> {
     let hits: Vec<_> = entries.iter().map(|entry| entry.hit(1)).collect();
     let decision = backend.decide(&hits).await;
-    decision.map_err(|error| Mismatch::unanswered("one decision of many at once", &hits, &error))
+    decision.map_err(|error| Mismatch::unanswered("one of many concurrent decisions", &hits, &error))
 }
 
 /// What was taken of an entry, as the backend has it.
@@ -61,7 +61,7 @@ fn is_counted(strategy: &AnyStrategy) -> bool {
     !matches!(strategy, AnyStrategy::LeakyBucketWithQueue(queue) if queue.longest_delay().is_some())
 }
 
-/// The call starts the work: a caller that keeps an answer without polling it holds up nobody.
+/// The call starts the work: a caller that keeps an answer without polling it delays no other call.
 pub(super) async fn decision_whose_answer_is_not_polled_is_made(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
@@ -110,7 +110,7 @@ pub(super) async fn tuples_beside_single_limits_lose_nothing(bench: Bench) -> Ch
             async move {
                 let mut charged = vec![0, 0];
                 for turn in 0..12 {
-                    // In either order, so that whoever locks one after the other waits for ever.
+                    // In either order: a backend that locks them in the order of the hits deadlocks.
                     let (entries, charges): (&[&Entry], _) = match (task + turn) % 4 {
                         0 => (&[&one], [1, 0]),
                         1 => (&[&one, &other], [1, 1]),

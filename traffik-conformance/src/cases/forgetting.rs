@@ -18,7 +18,7 @@ pub(super) async fn a_reset_is_about_one_limit_of_one_client(bench: Bench) -> Ch
                 ensure(format!("a peek of {entry:?}"), expected, subject.remaining(entry).await?)?;
             }
         }
-        // Several at once, one of them unknown and one twice.
+        // Several in one call, one of them unknown and one twice.
         subject.decide(&[alice.hit(1), elsewhere.hit(1)]).await?;
         subject.reset(&[bob.hit(1), alice.hit(0), elsewhere.hit(1), alice.hit(1)]).await?;
         subject.peek(&[alice.hit(1), elsewhere.hit(1)]).await?;

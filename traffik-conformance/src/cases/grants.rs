@@ -17,7 +17,7 @@ async fn ensure_granted(subject: &mut Subject, hits: &[Hit<'_>], expected: &[u64
     Ok(decided)
 }
 
-/// Entries of one client, each with so much left.
+/// Creates entries of one client, each with this much left.
 async fn with_left(subject: &mut Subject, first: &Entry, lefts: &[u64]) -> Check<Vec<Entry>> {
     let mut entries = Vec::new();
     for (entry, left) in ["one", "two", "three"].iter().map(|uid| first.with_uid(uid)).zip(lefts) {

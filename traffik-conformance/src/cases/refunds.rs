@@ -8,7 +8,7 @@ use traffik_core::{
 
 use crate::bench::{Bench, Check, RATE, RATES, ensure};
 
-/// A place in a queue is given back only if nobody else is there.
+/// A charge in a queue is given back only if it is alone there.
 pub(super) fn gives_back_beside_others(strategy: &AnyStrategy) -> bool {
     strategy.holding().is_none()
 }

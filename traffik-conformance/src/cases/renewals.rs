@@ -33,7 +33,7 @@ pub(super) async fn a_renewal_goes_on_where_the_charge_would_have_ended(bench: B
     Ok(())
 }
 
-/// Be it that it lapsed, that somebody else has its place, or that it was never charged.
+/// Whether the charge expired, another client has its permit, or it was never made.
 pub(super) async fn what_counts_no_more_is_renewed_if_there_is_room(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
@@ -72,7 +72,7 @@ pub(super) async fn a_place_that_is_held_is_renewed_whatever_the_limit_is(bench:
     Ok(())
 }
 
-/// One that is not renewed keeps no other from that, whoever they are about.
+/// A charge that is not renewed does not stop the others, of the same or of other clients.
 pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
@@ -103,7 +103,7 @@ pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
     Ok(())
 }
 
-/// All places are taken, and all of them are renewed all the time: nobody else gets one, and nobody loses his.
+/// All permits are taken and renewed all the time: no other client gets one, and no permit is lost.
 pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     // Of other strategies some comes back with time, and others may take that.
@@ -135,7 +135,7 @@ pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Che
             }
         };
         let counts = at_once(&subject, work).await?;
-        let asked = format!("how often {entry:?} was renewed, and how often somebody else got in");
+        let asked = format!("how often {entry:?} was renewed, and how often another client was admitted");
         ensure(asked, vec![TASKS / 2 * 20, 0], counts)?;
         ensure(format!("what is taken of {entry:?}"), TASKS / 2, taken(&subject, &entry).await?)?;
     }

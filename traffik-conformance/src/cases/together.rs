@@ -30,7 +30,7 @@ pub(super) async fn all_are_charged_or_none_is(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entries = limits(&subject.entry(&strategy, RATE), &["one", "two", "three", "four", "five"]);
-        // While nobody is known, and once everybody is.
+        // While no client is known, and once all are.
         for round in 0..2 {
             for dear in 0..entries.len() {
                 let hits = all_but(&entries, dear);
@@ -113,7 +113,7 @@ pub(super) async fn no_hits_are_admitted(bench: Bench) -> Check {
     subject.reset(&[]).await
 }
 
-/// Where nobody else asks meanwhile: a store of several places may decide about them one after the other.
+/// Without concurrent calls: a store on several servers may decide about them one after the other.
 pub(super) async fn several_clients_are_one_decision(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {

@@ -15,7 +15,7 @@ const STEPS: u64 = 20;
 /// How many traces of each strategy.
 const TRACES: u64 = 4;
 
-/// What happens on a trace beside decisions and peeks.
+/// What happens on a trace apart from decisions and peeks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Besides {
     Nothing,

@@ -37,7 +37,7 @@ pub struct LimitStatus<'a> {
 }
 
 impl<'a> LimitStatus<'a> {
-    /// What `outcome` means at a strategy and a rate: those of its hit.
+    /// Creates the status of an outcome. `strategy` and `rate` are those of its hit.
     #[must_use]
     pub const fn new(strategy: &'a AnyStrategy, rate: Rate, outcome: &'a Outcome) -> Self {
         Self { strategy, rate, outcome }
@@ -52,22 +52,22 @@ impl<'a> LimitStatus<'a> {
         Amount::Units(self.strategy.available(self.outcome.past.as_ref(), self.rate, self.outcome.at))
     }
 
-    /// How long until the refused cost would be admitted, if nobody else takes from the limit until then.
+    /// Returns how long until the refused cost would be admitted, if nothing else is charged until then.
     ///
-    /// Nothing, if the limit had room, or if a cost as high as this one never fits.
+    /// Returns `None` if the cost was admitted, or if it never fits.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         (!self.outcome.admitted && !self.is_never_possible()).then(|| self.until_available(self.outcome.cost))
     }
 
-    /// Whether the cost is higher than the limit can ever hold.
+    /// Returns `true` if the cost is above the capacity of the limit.
     #[must_use]
     pub fn is_never_possible(&self) -> bool {
         !self.rate.is_unlimited() && self.outcome.cost > self.strategy.capacity(self.rate)
     }
 
-    /// How long the request has to be held before it goes on, from the time of the decision: for strategies that
-    /// [delay](Strategy::delay). It tells of what was charged, and so nothing of a peek or a refused decision.
+    /// Returns how long to hold the request, from the time of the decision, for strategies that [delay](Strategy::delay)
+    /// requests. It is meaningful only for a decision that charged.
     #[must_use]
     pub fn delay(&self) -> Duration {
         if !self.outcome.admitted || self.rate.is_unlimited() {
@@ -76,7 +76,7 @@ impl<'a> LimitStatus<'a> {
         self.strategy.delay(self.outcome.past.as_ref(), self.rate, self.outcome.cost, self.outcome.at)
     }
 
-    /// How long until more is available than now. Nothing, if nothing is used.
+    /// Returns how long until more is available than now, or `None` if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {
         self.more_after_than(self.remaining())
@@ -89,7 +89,7 @@ impl<'a> LimitStatus<'a> {
         (more <= self.strategy.capacity(self.rate)).then(|| self.until_available(more))
     }
 
-    /// How long until all of it is available again.
+    /// Returns how long until nothing is used any more.
     #[must_use]
     pub fn reset_after(&self) -> Duration {
         if self.rate.is_unlimited() {
@@ -98,7 +98,7 @@ impl<'a> LimitStatus<'a> {
         self.until_available(self.strategy.capacity(self.rate))
     }
 
-    /// When it was decided, by the backend's clock.
+    /// Returns the time of the decision, by the backend's clock.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.outcome.at

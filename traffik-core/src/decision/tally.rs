@@ -194,7 +194,7 @@ impl<'a, K> HitTally<'a, K> {
         })
     }
 
-    /// Tells each hit what it got, with `extra` above the lowest costs, and adds the hits that are not enforced.
+    /// Sets what each hit is granted, with `extra` above the lowest costs, and adds the hits that are not enforced.
     fn tell(&mut self, extra: u64) {
         for (&(hit, place), outcome) in self.hits.iter().zip(&mut self.outcomes) {
             outcome.granted = granted(hit, extra);

@@ -209,7 +209,7 @@ mod tests {
         let minutely = Rate::literal("60/min");
         let second = 1_000_000;
         let meter = Meter::empty(minutely, at(0)).filled(30, at(0));
-        // Drained after 30 s, and filled by somebody else.
+        // Drained after 30 s, and then filled by another request.
         let filled_again = meter.filled(60, at(30 * second));
         let refunded = filled_again.lowered(30, 0, Duration::from_secs(30));
         assert_eq!(refunded.level(at(30 * second)), 60);

@@ -10,7 +10,7 @@ const MAX_COUNT: u64 = 1 << 47;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SettleError {
-    /// The strategy cannot store so much above its limit.
+    /// The cost is further above the limit than the strategy can store.
     #[error("{strategy}: a cost of {actual} is too far above the limit to be stored: the most is {most}")]
     TooMuch {
         /// The name of the strategy.

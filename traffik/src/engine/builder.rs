@@ -50,10 +50,10 @@ struct Named {
 type Register = fn(&Traffik) -> Result<(), ConfigError>;
 
 impl TraffikBuilder {
-    /// The longest that a call of the backend may take, unless told otherwise.
+    /// The default of [`backend_timeout`](Self::backend_timeout): 100 ms.
     pub const DEFAULT_BACKEND_TIMEOUT: Duration = Duration::from_millis(100);
 
-    /// As many bits of an IPv6 address as a customer usually has.
+    /// The default of [`ipv6_prefix`](Self::ipv6_prefix).
     pub(super) const IPV6_PREFIX: u8 = 64;
 
     pub(super) fn new(backend: impl Backend) -> Self {
@@ -72,31 +72,33 @@ impl TraffikBuilder {
         }
     }
 
-    /// Has another backend beside the app's own, for the throttles that name it in their
-    /// [`Settings::backend`](crate::Settings::backend): the app's limits may be in Redis, say, and a rough one that is met all
-    /// the time in memory. The two need no namespaces of their own.
+    /// Registers an additional backend under `name`. Throttles select it with [`Settings::backend`](crate::Settings::backend).
     ///
-    /// [`Traffik::clear`] and [`Traffik::close`] are about all backends of an app.
+    /// For example, an app can keep its limits in Redis, and one limit that every request checks in memory. The backends may
+    /// have the same namespace. [`Traffik::clear`] and [`Traffik::close`] apply to all of them.
     pub fn backend(mut self, name: &'static str, backend: impl Backend) -> Self {
         let clock = backend.clock();
         self.named.push(Named { name, backend: Arc::new(backend), clock });
         self
     }
 
-    /// Measures deadlines and delays by this clock. Decisions go by the backend's, which is also the one for these unless
-    /// told otherwise: a test that moves time gives its clock to the backend.
+    /// Sets the clock that measures deadlines and delays. Defaults to the backend's.
+    ///
+    /// Decisions always use the clock of their backend. A test that moves time by hand gives its clock to the backend.
     pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
         Self { clock: Some(clock.into()), ..self }
     }
 
-    /// Waits for a decision no longer than this: 100 ms unless told otherwise. Retries and a fallback are within it: see
-    /// [`on_error`](crate::on_error). A backend in memory answers at once.
+    /// Sets the longest time that a request waits for a decision. Defaults to 100 ms.
+    ///
+    /// Retries and a fallback are part of this time: see [`on_error`](crate::on_error). A backend in memory never waits.
     pub fn backend_timeout(self, timeout: Duration) -> Self {
         Self { backend_timeout: timeout, ..self }
     }
 
-    /// Does this when a backend gives no answer, unless a throttle has an [`on_error`](crate::Settings::on_error) of its own.
-    /// Unless told otherwise requests are [refused](crate::on_error::Refuse).
+    /// Sets what happens to a request when a backend does not answer. Defaults to [`Refuse`](crate::on_error::Refuse).
+    ///
+    /// A throttle can have its own policy: [`Settings::on_error`](crate::Settings::on_error).
     ///
     /// ```
     /// use traffik::{MemoryBackend, Traffik, breaker::CircuitBreaker, on_error::Failover};

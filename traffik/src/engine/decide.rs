@@ -55,7 +55,7 @@ fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>) -> CheckRe
     }
 }
 
-/// Starts a decision that a task finishes if it waits, whether or not its caller stays. A permit that nobody takes is given
+/// Starts a decision that a task finishes if it waits, even if its caller is gone. A permit that no caller receives is given
 /// back.
 #[cold]
 fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {

@@ -14,22 +14,22 @@ use crate::{
     store::{Lease, Store},
 };
 
-/// One limit, and how a client stands with it after a decision.
+/// The result of a check for one limit and one client.
 ///
-/// Where nothing was counted, because the client is exempted, the request costs nothing, the rate is unlimited, limits are
-/// [disabled](crate::Traffik::disabled) or [no backend answered](Self::is_unchecked), what remains is unlimited.
+/// What remains is unlimited if nothing was counted: the client is exempt, the request has no cost, the rate is unlimited,
+/// limits are [disabled](crate::Traffik::disabled), or [no backend answered](Self::is_unchecked).
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub(in crate::engine) definition: Arc<Definition>,
     pub(in crate::engine) client: Client,
     pub(in crate::engine) rate: Rate,
-    /// What the decision charged to its entry in all, if its strategy delays: hits on one entry go on together.
+    /// The cost that the decision charged to the entry, if the strategy delays requests. Hits on one entry leave together.
     pub(in crate::engine) queued: u64,
-    /// Whether it admitted only what goes on at once, since as many requests were held as may be.
+    /// Whether the queue was full, so that only a request that need not wait was admitted.
     pub(in crate::engine) is_full: bool,
     pub(in crate::engine) outcome: Option<Outcome>,
     pub(in crate::engine) by: DecidedBy,
-    /// The place that it holds, if its strategy is about how many at once. It is given back with the last that has it.
+    /// The permit that it holds, if the strategy is `Concurrency`. The last clone gives it back.
     pub(in crate::engine) lease: Option<Arc<Lease>>,
 }
 
@@ -46,43 +46,44 @@ impl Limit {
         &self.client
     }
 
-    /// The throttle's unique id.
+    /// Returns the unique id of the throttle.
     #[must_use]
     pub fn uid(&self) -> &str {
         self.definition.uid
     }
 
-    /// The rate that was asked about.
+    /// Returns the rate of the decision.
     #[must_use]
     pub fn rate(&self) -> Rate {
         self.rate
     }
 
-    /// Whether it had room.
+    /// Returns `true` if the cost fits, or if nothing was counted.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         self.outcome.as_ref().is_none_or(|outcome| outcome.admitted)
     }
 
-    /// Whether the request was counted at all.
+    /// Returns `true` if the request was counted.
     #[must_use]
     pub fn is_counted(&self) -> bool {
         self.outcome.is_some()
     }
 
-    /// Whether another backend decided than the throttle's own, which gave no answer: see [`on_error`](crate::on_error).
+    /// Returns `true` if a fallback decided, because the throttle's backend did not answer: see
+    /// [`on_error`](crate::on_error).
     #[must_use]
     pub fn is_from_fallback(&self) -> bool {
         matches!(self.by, DecidedBy::Fallback(_))
     }
 
-    /// Whether the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
+    /// Returns `true` if the request was admitted without an answer of a backend: see [`on_error`](crate::on_error).
     #[must_use]
     pub fn is_unchecked(&self) -> bool {
         matches!(self.by, DecidedBy::Unchecked)
     }
 
-    /// Returns the highest cost of a single request that it ever admits: the limit of the rate, or the size of a bucket.
+    /// Returns the highest cost that a single request can have: the limit of the rate, or the size of a bucket.
     #[must_use]
     pub fn capacity(&self) -> Amount {
         if self.rate.is_unlimited() {
@@ -106,16 +107,16 @@ impl Limit {
         self.outcome.as_ref().map_or(0, |outcome| outcome.granted)
     }
 
-    /// How long until the refused request would be admitted, if the client sends no other until then.
+    /// Returns how long until the refused request would be admitted, if the client sends no other request until then.
     ///
-    /// Nothing, if the limit had room, or if the request [can never fit](Self::is_never_possible).
+    /// Returns `None` if the request was admitted, or if it [can never fit](Self::is_never_possible).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.status()?.retry_after()
     }
 
-    /// How long the request has to be held before it goes on, from when it was decided: see
-    /// [`LeakyBucketWithQueue`](struct@crate::strategy::LeakyBucketWithQueue). Zero where nothing was charged.
+    /// Returns how long to hold the request, from the time of the decision: see
+    /// [`LeakyBucketWithQueue`](struct@crate::strategy::LeakyBucketWithQueue). Zero if nothing was charged.
     #[must_use]
     pub fn delay(&self) -> Duration {
         match &self.outcome {
@@ -126,32 +127,32 @@ impl Limit {
         }
     }
 
-    /// Whether the request costs more than the limit can ever hold.
+    /// Returns `true` if the cost is above the [capacity](Self::capacity), so that no wait helps.
     #[must_use]
     pub fn is_never_possible(&self) -> bool {
         self.status().is_some_and(|status| status.is_never_possible())
     }
 
-    /// How long until more remains than now. Nothing, if nothing is used.
+    /// Returns how long until more remains than now, or `None` if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {
         self.status()?.more_after()
     }
 
-    /// What remains, and how long until more does. A permit is free when a client leaves, so that nothing is known of the time.
+    /// Returns what remains, and how long until more does. The time at which a permit is dropped is unknown.
     pub(crate) fn state(&self) -> (Amount, Option<Duration>) {
         let Some(status) = self.status() else { return (Amount::Unlimited, None) };
         let remaining = status.remaining();
         (remaining, if self.definition.is_held { None } else { status.more_after_than(remaining) })
     }
 
-    /// How long until all of it remains again.
+    /// Returns how long until nothing is used any more.
     #[must_use]
     pub fn reset_after(&self) -> Duration {
         self.status().map_or(Duration::ZERO, |status| status.reset_after())
     }
 
-    /// When it was decided, by the backend's clock, if the request was counted.
+    /// Returns the time of the decision by the backend's clock, or `None` if the request was not counted.
     #[must_use]
     pub fn decided_at(&self) -> Option<Timestamp> {
         self.outcome.as_ref().map(|outcome| outcome.at)
@@ -161,7 +162,7 @@ impl Limit {
         self.definition.type_id == TypeId::of::<T>()
     }
 
-    /// Where it is kept.
+    /// Returns the store of the charge.
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
         match &self.by {
             DecidedBy::Fallback(fallback) => Some(&fallback.store),
@@ -177,7 +178,7 @@ impl Limit {
         tightness(self) < tightness(other)
     }
 
-    /// What the charge is given back by, if there was one. A permit that is held is given up.
+    /// Returns the charge, to give it back. Ends the lease of a permit.
     pub(crate) fn charge(&self) -> Option<Charge<'_>> {
         let charged_at = match (&self.lease, &self.outcome) {
             (Some(lease), _) => lease.end()?,
@@ -194,7 +195,7 @@ impl Limit {
         self.outcome.as_ref().map(|outcome| LimitStatus::new(self.strategy(), self.rate, outcome))
     }
 
-    /// By which it was decided.
+    /// Returns the strategy that decided.
     #[inline]
     fn strategy(&self) -> &AnyStrategy {
         self.definition.limit(self.is_full).strategy()
@@ -206,12 +207,12 @@ impl Limit {
         self.lease.is_some()
     }
 
-    /// Whether it holds a place, and no clone does.
+    /// Returns `true` if it holds a permit that no clone holds.
     pub(crate) fn is_held_alone(&self) -> bool {
         self.lease.as_ref().is_some_and(|lease| Arc::strong_count(lease) == 1)
     }
 
-    /// Gives up the place that it holds, whoever else has it. Whether it holds any.
+    /// Gives the permit back, even if clones hold it too. Returns `true` if there was one.
     pub(crate) fn leave(&self) -> bool {
         self.lease.as_ref().inspect(|lease| lease.give_back()).is_some()
     }
@@ -220,7 +221,7 @@ impl Limit {
         &self.definition
     }
 
-    /// Tells it as it is once its charge was given back, as far as is known here.
+    /// Shows the limit as it is after a refund, as far as this process knows.
     pub(crate) fn give_back(&mut self) {
         self.queued = 0;
         let strategy = self.definition.limit(self.is_full).strategy();

@@ -39,7 +39,7 @@ impl Limits {
             .for_each(Limit::hold);
     }
 
-    /// Whether any of them holds a place for as long as it is there.
+    /// Returns `true` if any of them holds a permit.
     pub(crate) fn is_held(&self) -> bool {
         self.iter().any(Limit::is_held)
     }
