@@ -26,7 +26,7 @@ use super::store::{Settings, Store};
 /// with the most remaining first, and last the refused client whose wait ends soonest. [`evictions`](Self::evictions)
 /// counts entries that were evicted before they expired, and a warning is logged.
 ///
-/// An entry takes 47 bytes including the index when the store is nearly full. A store of few clients takes little:
+/// An entry takes 48 bytes including the index when the store is nearly full. A store of few clients takes little:
 /// memory is allocated as they arrive, 256 entries of a shard at a time, and kept.
 ///
 /// # Privacy

@@ -57,7 +57,7 @@ pub struct ThrottleLayer<T> {
 ///
 /// The throttle's [`Identity`](crate::Throttle::Identity) must be found without the app's state. Where it needs the state,
 /// use `axum::middleware::from_extractor_with_state::<Throttled<T>, _>`, which charges preflights, has no rules of its own,
-/// and holds no permit while the handler runs.
+/// and releases a permit when the handler returns.
 ///
 /// A permit cannot follow a connection that a handler upgrades: for WebSockets take the throttle as an argument, and move
 /// it into the socket's task.
