@@ -18,9 +18,10 @@ use crate::{
     store::Store,
 };
 
-/// A backend that keeps its entries in Redis: one limit across all processes that share it. Clones are the same one.
+/// Stores limits in Redis, and enforces one limit across all processes that share the server. Clones share the same
+/// connection.
 ///
-/// See the [crate's documentation](crate) for what it promises, and for an example.
+/// See the [crate documentation](crate) for its guarantees and an example.
 #[derive(Clone)]
 pub struct RedisBackend(Arc<Store>);
 
@@ -30,10 +31,11 @@ impl RedisBackend {
         Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))
     }
 
-    /// Returns the same store with the clock of a test, for the tests of this workspace. Other programs run, which receive the
-    /// time. What they store stays for an hour, whenever it expires by that clock. No refusal is remembered.
+    /// Returns the same store with the clock of a test. For the tests of this workspace only.
     ///
-    /// Entries that were written by the server's clock cannot be used with it.
+    /// Runs other scripts, which receive the time as an argument. Their entries stay for an hour, whatever that clock
+    /// says. Refusals are not remembered. Entries that were written by the server's clock cannot be used with this
+    /// backend.
     #[doc(hidden)]
     #[cfg(feature = "unstable-manual-clock")]
     #[must_use]
@@ -49,7 +51,7 @@ impl RedisBackend {
         }))
     }
 
-    /// What became of the calls so far, for metrics and alarms.
+    /// Returns the counts of all calls so far, for metrics and alerts.
     #[must_use]
     pub fn stats(&self) -> RedisStats {
         self.0.calls.stats()
@@ -94,14 +96,14 @@ impl Backend for RedisBackend {
         self.open().map_or_else(closed, |store| store.control(request))
     }
 
-    /// Forgets everything in this namespace, some keys at a time; what is written meanwhile may stay.
+    /// Removes all entries of this namespace, some keys at a time. Entries that are written meanwhile may stay.
     fn clear(&self) -> Answer<'_, ()> {
         self.open().map_or_else(closed, Store::clear)
     }
 
-    /// Closes the connection, for all clones, without waiting: calls in flight end with an error. What is stored stays.
+    /// Closes the connection for all clones, without waiting. Calls in flight end with an error. Stored entries stay.
     fn close(&self) -> Answer<'_, ()> {
-        // Not behind other calls, which may be what there is to be let go of.
+        // Does not queue behind other calls: they may be the reason to close.
         self.0.client.close();
         MaybeReady::Ready(Ok(()))
     }
@@ -111,7 +113,7 @@ fn closed<T>(error: BackendError) -> Answer<'static, T> {
     MaybeReady::Ready(Err(error))
 }
 
-/// Its name, and nothing of where it is or what it holds.
+/// Shows the namespace only: no address, and no stored data.
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackend").field("namespace", &self.0.namespace).finish_non_exhaustive()

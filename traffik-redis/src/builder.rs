@@ -10,7 +10,7 @@ use crate::{
     refusals::Refusals,
 };
 
-/// Sets a [`RedisBackend`] up: see [`RedisBackend::builder`].
+/// Builds a [`RedisBackend`]. See [`RedisBackend::builder`].
 #[derive(Clone)]
 #[must_use]
 pub struct RedisBackendBuilder {
@@ -29,19 +29,21 @@ impl RedisBackend {
     /// | `redis://user:password@host:6379/0` | a server, database 0 |
     /// | `rediss://..` | a server that speaks TLS, with the feature `rustls` |
     /// | `unix:///run/redis.sock?db=0` | a server behind a Unix socket |
-    /// | `redis-cluster://host:7000?node=host:7001` | a cluster that has these nodes and others, with the feature `cluster` |
+    /// | `redis-cluster://host:7000?node=host:7001` | a cluster with these and other nodes, with the feature `cluster` |
     /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host:26380` | the primary that sentinels name |
     ///
-    /// Clusters and sentinels speak TLS as `rediss-cluster` and `rediss-sentinel`. Sentinels with credentials of their own
-    /// take them as `&sentinelUsername=..&sentinelPassword=..`. `valkey` is the same as `redis`, `valkeys` as `rediss`.
+    /// Clusters and sentinels use TLS with the schemes `rediss-cluster` and `rediss-sentinel`. Credentials for the
+    /// sentinels themselves are `&sentinelUsername=..&sentinelPassword=..`. `valkey` is the same as `redis`, and
+    /// `valkeys` the same as `rediss`.
     pub fn builder(address: impl Into<String>) -> RedisBackendBuilder {
         RedisBackendBuilder::new(Origin::Address(address.into()))
     }
 
-    /// Creates a builder for a configuration of [fred] 10, for what an address cannot say, such as your own authorities for TLS.
+    /// Creates a builder for a configuration of [fred] 10.
     ///
-    /// The backend uses `server`, `username`, `password`, `database`, `version` and `tls`, and ignores the rest: this crate
-    /// sets timeouts and reconnection itself.
+    /// Use it for settings that an address cannot express, such as your own authorities for TLS. The backend uses
+    /// `server`, `username`, `password`, `database`, `version` and `tls`. It ignores the rest, because this crate sets
+    /// timeouts and reconnection itself.
     ///
     /// [fred]: https://docs.rs/fred/10
     #[cfg(feature = "fred-10")]
@@ -53,13 +55,14 @@ impl RedisBackend {
     ///
     /// The backend does not configure it. It keeps the promises of this crate only with:
     ///
-    /// - `ConnectionConfig::max_command_attempts` of 1: a call that is sent again may be charged twice. Another value is
-    ///   logged as an event of [`tracing`].
+    /// - `ConnectionConfig::max_command_attempts` of 1: a call that is sent again may be charged twice. Another value
+    ///   is logged as a warning with [`tracing`].
     /// - A `ReconnectPolicy` without a maximum of attempts. Without a policy the client never connects again.
-    /// - `PerformanceConfig::default_command_timeout` and `ConnectionConfig::internal_command_timeout`, so that calls end.
+    /// - `PerformanceConfig::default_command_timeout` and `ConnectionConfig::internal_command_timeout`, so that calls
+    ///   end.
     ///
-    /// The backend neither watches this client for servers that hang nor closes it in
-    /// [`close`](traffik_core::backend::Backend::close). A client for a cluster is an error.
+    /// The backend does not watch this client for servers that hang, and
+    /// [`close`](traffik_core::backend::Backend::close) does not close it. A client for a cluster is an error.
     ///
     /// [fred]: https://docs.rs/fred/10
     #[cfg(feature = "fred-10")]
@@ -69,13 +72,13 @@ impl RedisBackend {
 }
 
 impl RedisBackendBuilder {
-    /// How long a call may take unless told otherwise.
+    /// The default of [`command_timeout`](Self::command_timeout): 50 ms.
     pub const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_millis(50);
 
-    /// How long a refusal is remembered unless told otherwise.
+    /// The default of [`refusal_max_age`](Self::refusal_max_age): 1 second.
     pub const DEFAULT_REFUSAL_MAX_AGE: Duration = Duration::from_secs(1);
 
-    /// How many refusals are remembered unless told otherwise.
+    /// The default of [`refusal_capacity`](Self::refusal_capacity): 10 000 refusals.
     pub const DEFAULT_REFUSAL_CAPACITY: usize = 10_000;
 
     fn new(origin: Origin) -> Self {
@@ -95,89 +98,103 @@ impl RedisBackendBuilder {
         }
     }
 
-    /// What keeps the limits of this app apart from all others on the same Redis, such as `myapp:prod`. It has to be given.
+    /// Sets the namespace, such as `myapp:prod`. Required.
+    ///
+    /// The namespace separates the limits of this app from all others on the same Redis.
     pub fn namespace(self, namespace: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), ..self }
     }
 
-    /// The key that secret clients, such as API keys, are digested under before they leave the process.
+    /// Sets the key for the digests of secret clients, such as API keys. There is no default.
     ///
-    /// It is the same in every process, long, random and known to nobody else: who has it can try out which client a digest
-    /// stands for. With another one, clients whose keys are secret or long start fresh. Without one a secret client is an
-    /// error.
+    /// Without a key, a check of a secret client returns an error. Use the same long, random key in every process, and
+    /// keep it secret: with the key, an attacker can test which client a digest stands for. After a change of the key,
+    /// clients whose keys are secret or long start with fresh limits.
     pub fn secret(self, secret: impl Into<Vec<u8>>) -> Self {
         Self { secret: Some(secret.into()), ..self }
     }
 
-    /// How long a call to Redis may take before it is an error, 50 ms unless told otherwise. It may still run after that.
+    /// Sets how long a call to Redis may take before it returns an error. Defaults to 50 ms. The call may still run
+    /// after that.
     ///
-    /// A connection on which calls wait three times as long, and at least 150 ms, without any answer counts as dead.
+    /// A connection counts as dead if calls wait on it without any answer for three times this long, and at least 150
+    /// ms.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.settings.command_timeout = timeout;
         self
     }
 
-    /// For how long a client that Redis has just refused is refused here without asking again, one second unless told
-    /// otherwise: for the shorter of this and its wait. Zero asks Redis every time.
+    /// Sets how long this process repeats a refusal of Redis without another call. Defaults to 1 second. Zero calls
+    /// Redis every time.
     ///
-    /// Of a `SlidingWindowLog`, and of strategies of your own, a refusal tells only of the same cost at the same rate.
+    /// A refusal is repeated for the shorter of this time and its wait. For a `SlidingWindowLog`, and for your own
+    /// strategies, it only applies to requests of the same cost at the same rate.
     ///
-    /// What this process charges, gives back and resets is known at once. What others give back or reset, and a clock of the
-    /// server that is set forward, may take so long to be learned.
+    /// Charges, refunds and resets of this process take effect immediately. Refunds and resets of other processes, and
+    /// a server clock that is set forward, may take this long to be noticed.
     pub fn refusal_max_age(self, max_age: Duration) -> Self {
         Self { refusal_max_age: max_age, ..self }
     }
 
-    /// How many refusals are remembered at most, 10 000 unless told otherwise. Each takes some 300 bytes, and one of a
-    /// strategy of your own the log that it keeps, if any. If there are more, Redis is asked about those that were not asked
-    /// about for longest.
+    /// Sets the maximum number of remembered refusals. Defaults to 10 000.
+    ///
+    /// Each takes some 300 bytes. One of your own strategy also takes the log that the strategy keeps, if any. When the
+    /// maximum is reached, the least recently used refusals are dropped, and Redis decides about them again.
     pub fn refusal_capacity(self, refusals: usize) -> Self {
         Self { refusal_capacity: refusals, ..self }
     }
 
-    /// Sets the number of connections, which take turns. At least 1, which is the default.
+    /// Sets the number of connections, which take turns. Defaults to 1, which is also the minimum.
     ///
-    /// Calls of all requests share a connection without waiting for one another, so that more of them bring little: with
-    /// one client the server is the bottleneck before the connection is. It is one for each node of a cluster.
+    /// The calls of all requests share a connection without waiting for one another. More connections bring little,
+    /// because the server becomes the bottleneck before the connection does. In a cluster there is one connection per
+    /// node.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.settings.pool_size = connections;
         self
     }
 
-    /// Who to be for the server, whatever the address says.
+    /// Sets the username for the server. Replaces the one in the address.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.settings.username = Some(username.into());
         self
     }
 
-    /// The password for the server, whatever the address says.
+    /// Sets the password for the server. Replaces the one in the address.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.settings.password = Some(password.into());
         self
     }
 
-    /// Connects, and insists on a server that can keep limits. Once it did, a connection that is lost is made again without
-    /// end, and until then calls are errors.
+    /// Connects, and checks that the server can keep limits.
     ///
-    /// It warns, as an event of [`tracing`], of a server that may forget clients when its memory is full.
+    /// A connection that is lost later is retried without end. Until it is back, calls return errors. Logs a warning
+    /// with [`tracing`] if the server may forget clients when its memory is full.
     ///
     /// # Errors
     ///
-    /// When there is no namespace, when the address is none, when `pool_size` is 0, when the server cannot be reached within five seconds or turns
-    /// the connection down, when it is older than 6.2 or a replica, and when the user may not do what limits take.
+    /// Returns an error if:
+    ///
+    /// - there is no namespace, the address is invalid, or `pool_size` is 0;
+    /// - the server cannot be reached within five seconds, or rejects the connection;
+    /// - the server is older than 6.2, or a replica;
+    /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
         let client = Client::connect(&self.settings, &keys).await?;
         Ok(self.on(keys, client))
     }
 
-    /// Connects in the background: the app comes up while the server is down, and calls are errors until it is there.
+    /// Connects in the background, so the app starts while the server is down. Calls return errors until the server is
+    /// reachable.
     ///
-    /// What [`connect`](Self::connect) would have refused is an event of [`tracing`] then, at the level of an error, once.
+    /// What [`connect`](Self::connect) would have returned as an error is logged once with [`tracing`], at level
+    /// `ERROR`.
     ///
     /// # Errors
     ///
-    /// When there is no namespace, when the address is none, when `pool_size` is 0, and outside of a runtime of tokio's.
+    /// Returns an error if there is no namespace, if the address is invalid, if `pool_size` is 0, and outside of a
+    /// Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
         let client = Client::connect_later(&self.settings, keys.clone())?;
@@ -198,7 +215,7 @@ impl RedisBackendBuilder {
     }
 }
 
-/// Neither the address, which may hold a password, nor the secret.
+/// Omits the address, which may hold a password, and the secret.
 impl fmt::Debug for RedisBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackendBuilder")

@@ -1,4 +1,4 @@
-//! The Redis backend of [traffik](https://docs.rs/traffik): one limit across all processes of an app.
+//! The Redis backend of [traffik](https://docs.rs/traffik): enforces one limit across all processes of an app.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -18,34 +18,40 @@
 //!
 //! # What it promises
 //!
-//! - **One command a decision**, whatever the number of limits: a program in Lua reads everything, decides, and writes all or
-//!   nothing. No locks, and never more than the limit under any concurrency. (Strategies of your own take
-//!   [two](#strategies-of-your-own).)
-//! - **The same digits** as the backend in memory: each strategy's Lua twin does its maths in exact integers, and the numbers
-//!   of a response are worked out in Rust from what is stored.
-//! - **One clock**, the server's, read once for a decision. If it goes back, as after a failover, nothing opens and nobody is
-//!   locked out for longer than his strategy refuses anybody.
-//! - **A refusal writes nothing**, except where it has to move back what was written by a clock that is ahead.
-//! - **Everything expires.** An entry is a string, of 34 bytes as a rule, and its key has the TTL that its strategy needs.
-//! - **No call for who is blocked.** What Redis has just refused is refused here, for the shorter of the wait and
-//!   [`refusal_max_age`](RedisBackendBuilder::refusal_max_age): a flood from one client reaches Redis once a second.
-//! - **Less for each, the more there is.** Up to two calls are under way at once; decisions that are asked for meanwhile wait for
-//!   one of these to be answered, and go together in the next.
-//! - **A deadline on every call**, within which there is an answer or an error. A call that timed out may still run: it is
-//!   then charged, makes no room, and is [counted](RedisStats::late). One that was not sent by its deadline never is, and ends as
-//!   [`NotRun`](traffik_core::backend::BackendError::NotRun). Nothing but a program that the server forgot is sent twice.
-//! - **A caller that is not polled holds up no other.** Tasks make the calls and watch their deadlines; callers only receive. A
-//!   decision that was polled once and then kept, as in `buffer_unordered` or a losing branch of `select!`, occupies nothing
-//!   that others need. If a runtime ends, the next caller starts the tasks and the connection again in its own.
-//! - **Nobody breaks out of his key.** What a client sends is escaped, long names are digested, and a client whose key is
-//!   secret leaves the process only as a digest under the key that [`secret`](RedisBackendBuilder::secret) is given.
+//! - **One command per decision**, whatever the number of limits. A Lua script reads all entries, decides, and writes
+//!   all of them or none. It takes no locks, and never admits more than the limit under any concurrency. (Your own
+//!   strategies take [two commands](#strategies-of-your-own).)
+//! - **Exact arithmetic.** Each strategy has a Lua form that computes in exact integers, and gives the same results as
+//!   the memory backend. The numbers of a response are computed in Rust from the stored state.
+//! - **One clock**, the server's, read once per decision. If the clock goes back, as after a failover, no limit opens.
+//!   A client is not refused for longer than its strategy can refuse.
+//! - **A refusal writes nothing.** The exception is a state that was written by a clock that is ahead: it is moved
+//!   back.
+//! - **Every entry expires.** An entry is a string, usually of 34 bytes. Its key has the TTL that its strategy needs.
+//! - **No call for a blocked client.** After Redis refuses a request, this process refuses the next ones itself. It
+//!   does so for the shorter of the wait and [`refusal_max_age`](RedisBackendBuilder::refusal_max_age), so a flood from
+//!   one client reaches Redis once a second by default.
+//! - **Batches under load.** Up to two calls are in flight per connection. Decisions that arrive meanwhile wait until
+//!   one of the calls is answered, and go together in the next call. (In a cluster, a call holds one decision, and up
+//!   to 16 are in flight for each of 1024 ranges of slots.)
+//! - **A deadline on every call.** Within it there is an answer or an error. A call that was sent and timed out may
+//!   still run. It then charges, never frees a limit, and is [counted](RedisStats::late). A call that was not sent by
+//!   its deadline never is, and ends as [`NotRun`](traffik_core::backend::BackendError::NotRun). Only a script that the
+//!   server has forgotten is sent twice.
+//! - **A caller that is not polled delays no other caller.** Tasks make the calls and watch the deadlines. Callers only
+//!   receive. A decision that was polled once and then kept, as in `buffer_unordered` or in a losing branch of
+//!   `select!`, occupies nothing that other callers need. If a runtime ends, the next caller starts the tasks and the
+//!   connection again in its own runtime.
+//! - **Keys cannot be forged.** Text from a client is escaped, and long names are digested. A client whose key is
+//!   secret leaves the process only as a digest under the key set by [`secret`](RedisBackendBuilder::secret).
 //!
 //! The guide describes what is stored and for how long, failures, and the server's settings: `docs/redis.md`.
 //!
 //! # While Redis is away
 //!
-//! A request whose limit cannot be checked is a 503, unless `on_error` says otherwise. Here another backend
-//! decides while Redis is away, the app comes up without it, and nobody waits for it once it failed ten times in a row:
+//! A request whose limit cannot be checked is a 503, unless `on_error` says otherwise. In this example a memory backend
+//! decides while Redis is away, and the app starts without Redis. After ten failures in a row, requests no longer wait
+//! for Redis:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -69,45 +75,50 @@
 //! # }
 //! ```
 //!
-//! The [`command_timeout`](RedisBackendBuilder::command_timeout) bounds one call, and
-//! `backend_timeout` all that a request waits for. Calls that surely did not run are
-//! told as [`NotRun`](traffik_core::backend::BackendError::NotRun): see `Retry` for which these are.
+//! [`command_timeout`](RedisBackendBuilder::command_timeout) bounds one call, and `backend_timeout` bounds everything
+//! that a request waits for. Calls that certainly did not run end as
+//! [`NotRun`](traffik_core::backend::BackendError::NotRun): see `Retry` for which these are.
 //!
 //! # Sizing
 //!
-//! A client takes some 200 bytes of the server's memory for each limit, its key included, and 8 for each charge in a
-//! `SlidingWindowLog`. A decision about one limit takes the server about 8 µs, a log's up to 20. The guide has the figures by
-//! strategy, which `cargo bench --package benches --bench redis` measures.
+//! A client takes some 200 bytes of the server's memory per limit, including the key, and 8 bytes per charge in a
+//! `SlidingWindowLog`. A decision about one limit takes the server about 8 µs, and up to 20 µs for a log. The guide has
+//! the figures by strategy, which `cargo bench --package benches --bench redis` measures.
 //!
 //! # Strategies of your own
 //!
-//! They run as they are, without a form in Lua: what is stored is read with the server's time, decided about in the process, and
-//! replaced in one go if nobody changed it meanwhile. So they are as exact, and take two commands where they admit and one where
-//! they refuse. Where others were faster it is decided anew, 1024 times at most within the deadline; then it is an error, and
-//! nothing was charged.
+//! Your own strategies run unchanged, without a form in Lua. The backend reads the stored states with the server's
+//! time, decides in the process, and replaces the states in one command if no other process has changed them. These
+//! decisions are as exact. They take two commands if they admit, and one if they refuse.
+//!
+//! If another process was faster, the backend decides again, up to 1024 times within the deadline. After that it
+//! returns an error, and nothing is charged.
 //!
 //! # What the store loses
 //!
-//! What Redis loses, limits forget: in a restart without persistence, in a failover before the replica had it, and client by
-//! client where `maxmemory-policy` lets it evict keys. Clients then have what was lost once more, and no more than that. Give
-//! limits a server whose policy is `noeviction`, which turns a full memory into errors.
+//! Limits forget what Redis loses: in a restart without persistence, in a failover before the replica had the data, and
+//! one client at a time if `maxmemory-policy` lets Redis evict keys. Clients can then use what was lost once more, and
+//! no more than that. Give limits a server with the policy `noeviction`, which turns a full memory into errors.
 //!
 //! # The server
 //!
-//! Redis 6.2 or newer, or Valkey, reached as the table at [`RedisBackend::builder`] says.
-//! [`connect`](RedisBackendBuilder::connect) insists that it is there and can keep limits, and tells what is wrong if it cannot;
-//! [`connect_lazy`](RedisBackendBuilder::connect_lazy) lets the app come up without it.
+//! Requires Redis 6.2 or later, or Valkey. [`RedisBackend::builder`] lists the forms of its address.
+//! [`connect`](RedisBackendBuilder::connect) checks that the server is reachable and can keep limits, and returns an
+//! error that says what is wrong. [`connect_lazy`](RedisBackendBuilder::connect_lazy) lets the app start without the
+//! server.
 //!
-//! A connection that is lost is made again without end, for the first time at once and then about six times a second. So is
-//! one on which calls are not answered any more, though the system takes it for alive: a server that hangs costs the first
-//! calls their deadline, and those after them nothing, until it is there again.
+//! A lost connection is retried without end: the first time immediately, then about six times a second. The same
+//! happens to a connection on which calls are no longer answered, even if the system considers it alive. If a server
+//! hangs, the first calls wait until their deadline. The calls after them fail without waiting, until the server is
+//! back.
 //!
-//! A server that is there and refuses, since it is out of memory, still loads its data, wants another password or was made a
-//! replica, is an error at once that says so, and nothing is charged. Once it is willing, it decides. What answers that it is a
-//! replica is connected to anew, as its address may lead to the new primary by now. The log has each reason of an outage once.
+//! A server that is reachable may refuse calls: it is out of memory, still loads its data, requires another password,
+//! or was made a replica. Each call then returns an error immediately that says so, and nothing is charged. Decisions
+//! resume when the server accepts calls again. If it answers that it is a replica, the backend reconnects, because the
+//! address may lead to the new primary by now. The log has each reason of an outage once.
 //!
-//! A user of its own needs no more than this, where `myapp:prod` is the namespace (what is no letter, digit or one of `-_.:@/`
-//! in a namespace is written as `%` and two hexadecimal digits):
+//! A user of its own needs no more than the following permissions, where `myapp:prod` is the namespace. In a namespace,
+//! every byte that is not a letter, a digit or one of `-_.:@/` is written as `%` and two hexadecimal digits:
 //!
 //! ```text
 //! ACL SETUSER traffik on >password resetkeys ~{myapp:prod|* ~{myapp:prod}|control -@all
@@ -116,16 +127,16 @@
 //!     +ping +select +info +client|id +role +cluster|slots +asking
 //! ```
 //!
-//! The second key and the commands for hashes are for [`control`](traffik_core::backend::Backend::control);
-//! `scan` is for [`clear`](traffik_core::backend::Backend::clear) and `unlink` for that and `reset`; `info` for the warning of a
-//! server that may forget clients; `select` for a database other than 0, `role` where there are sentinels, and
-//! `cluster|slots` and `asking` in a cluster.
+//! The second key and the commands for hashes are for [`control`](traffik_core::backend::Backend::control). `scan` is
+//! for [`clear`](traffik_core::backend::Backend::clear), and `unlink` for that and for `reset`. `info` is for the
+//! version, and for the warning about a server that may forget clients. `select` is for a database other than 0, `role`
+//! for sentinels, and `cluster|slots` and `asking` for a cluster.
 //!
 //! # TLS
 //!
-//! With the feature `rustls`, for `rediss://`: the server's certificate has to be for its host, and signed by an authority that
-//! the system trusts. An authority of your own, or a certificate for the client, goes into a `Config` of [fred]'s, of a
-//! cluster too. That takes the feature `fred-10`:
+//! Requires the feature `rustls`, and an address with `rediss://`. The server's certificate has to be for its host, and
+//! signed by an authority that the system trusts. Your own authority, or a certificate for the client, goes into a
+//! `Config` of [fred], also for a cluster. This requires the feature `fred-10`:
 //!
 //! ```no_run
 //! # #[cfg(all(feature = "fred-10", feature = "rustls"))]
@@ -150,19 +161,20 @@
 //!
 //! # Clusters
 //!
-//! With the feature `cluster`. All entries of a client are in one slot, so that stacked limits stay one decision. A node that
-//! hangs or dies is an error for the clients that it has, until a replica takes its place or it is there again, and nothing to
-//! the others. While slots move, everybody is followed to where his entries are, and charged once.
+//! Requires the feature `cluster`. All entries of a client are in one slot, so stacked limits stay one decision. A node
+//! that hangs or dies is an error for its clients, until a replica takes its place or the node is back. Clients on
+//! other nodes are not affected. While slots move, each decision follows its entries to their new node, and charges
+//! once.
 //!
-//! A decision about several clients is made slot by slot. If a later one refuses, what the earlier ones charged is given back:
-//! never too much is admitted, and for a moment perhaps too little.
+//! A decision about several clients is made slot by slot. If a later slot refuses, the charges of the earlier slots are
+//! refunded. This never admits too much. For a moment it may admit too little.
 //!
 //! # Features
 //!
 //! - `cluster`: clusters, for `redis-cluster://`.
 //! - `rustls`: TLS, for `rediss://`.
-//! - `fred-10`: `RedisBackend::from_config` and `RedisBackend::from_client`, and a re-export of [fred] 10, which connects to
-//!   servers. The public API then names types of fred, whose next major version will be another feature.
+//! - `fred-10`: `RedisBackend::from_config` and `RedisBackend::from_client`, and a re-export of [fred] 10, the client
+//!   library. The public API then names types of fred. Its next major version will be another feature.
 //! - `unstable-manual-clock`: for the tests of this workspace. Do not enable it.
 //!
 //! [fred]: https://docs.rs/fred/10
@@ -186,7 +198,7 @@ mod scripts;
 mod slots;
 mod store;
 
-/// The client library, for [`RedisBackend::from_config`] and [`RedisBackend::from_client`].
+/// Re-exports the client library, for [`RedisBackend::from_config`] and [`RedisBackend::from_client`].
 #[cfg(feature = "fred-10")]
 pub use fred;
 
