@@ -3,14 +3,14 @@ use std::time::Duration;
 use thiserror::Error;
 use traffik_core::OutOfRange;
 
-/// Why there is no [`RedisBackend`](crate::RedisBackend).
+/// The error of creating a [`RedisBackend`](crate::RedisBackend).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address is not one of a Redis server.
+    /// The address is not that of a Redis server.
     #[error("the address of the Redis server cannot be used: {0}")]
     Address(String),
-    /// The address asks for TLS, and this process cannot speak it.
+    /// The address requires TLS, and this process cannot set it up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
     /// No namespace was given.
@@ -22,13 +22,13 @@ pub enum Error {
     /// A setting has a value that is out of its range.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
-    /// There is a server, but it cannot keep limits: it is too old, a replica, or the user may not do what they take.
+    /// The server cannot keep limits: it is too old, a replica, or the user lacks permissions.
     #[error("this Redis cannot keep limits: {0}")]
     Unsuitable(String),
-    /// There is no runtime of tokio's to connect in.
+    /// The caller is not in a Tokio runtime.
     #[error("there is no Tokio runtime to connect in: call this inside of `#[tokio::main]`")]
     NoRuntime,
-    /// The server could not be reached, or turned the connection down.
+    /// The server could not be reached, or rejected the connection.
     #[error("no connection to Redis: {0}")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server did not answer in time.

@@ -5,31 +5,32 @@ use std::sync::{
 
 use crate::client::{CallError, Health, OutageLog};
 
-/// What became of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
+/// Counts of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisStats {
-    /// Calls, whatever came of them.
+    /// The number of calls, with any result.
     pub calls: u64,
-    /// Decisions that Redis was asked for. There are more of them than calls where several travelled in one.
+    /// The number of decisions sent to Redis. One call may carry several decisions.
     pub decisions: u64,
-    /// Decisions that were refusals without asking Redis, since it had just refused the same.
+    /// The number of decisions refused without a call, because Redis had just refused the same.
     pub refused_here: u64,
-    /// Decisions and other calls that had no answer within the deadline, those included that were not sent by then.
+    /// The number of decisions and other calls without an answer within the deadline, including those that were never
+    /// sent.
     pub timed_out: u64,
-    /// Decisions and other calls that ran after their caller had stopped waiting: they are charged.
+    /// The number of decisions and other calls that ran after their deadline. They are charged.
     pub late: u64,
-    /// Decisions and other calls that may have run: the connection was lost before the answer.
+    /// The number of decisions and other calls that may have run: the connection was lost before the answer.
     pub in_doubt: u64,
-    /// Connections that were given up and made again because nothing came over them any more.
+    /// The number of connections that were replaced because they no longer delivered answers.
     pub given_up: u64,
-    /// Connections that there should be.
+    /// The number of configured connections.
     pub connections: usize,
-    /// Connections that there are at the moment.
+    /// The number of connections that are up.
     pub connected: usize,
 }
 
-/// What is counted, as [`RedisStats`] says.
+/// A counter of [`RedisStats`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
     Calls,
@@ -56,7 +57,7 @@ impl Counts {
         }
     }
 
-    /// A call that several questions were in ended in an error.
+    /// Records that a call with several questions ended in an error.
     pub(super) fn failed(&self, error: &CallError, questions: usize) {
         if let CallError::InDoubt(_) = error {
             self.add(Count::InDoubt, questions);
@@ -67,7 +68,7 @@ impl Counts {
         self.counts.get(count as usize).map_or(0, |number| number.load(Ordering::Relaxed))
     }
 
-    /// Logs calls that ran late or may have run. For the log, each is an outage of its own.
+    /// Logs calls that ran late or may have run. The log treats each as an outage of its own.
     fn log_unheard(&self) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.is_first("unheard") && log.end() {

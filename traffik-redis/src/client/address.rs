@@ -1,4 +1,4 @@
-//! Where the server is: the addresses that are taken, and why others are not.
+//! Parses the address of the server, and explains what is wrong with an invalid one.
 
 use fred::types::config::{Config, ServerConfig};
 
@@ -9,7 +9,7 @@ use crate::Error;
 const NO_TLS: &str =
     "it asks for TLS: turn on the feature `rustls` of traffik-redis. Nothing is sent in the clear instead";
 
-/// What to connect to. The address holds a password, perhaps, and so no error repeats it.
+/// Parses an address. No error repeats the address, which may hold a password.
 pub(super) fn parse(address: &str) -> Result<Config, Error> {
     let Some((scheme, rest)) = address.split_once("://") else {
         return wrong("it has no scheme: write redis://host:6379/0");
@@ -20,7 +20,7 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
         "rediss" | "valkeys" if cfg!(feature = "rustls") => true,
         "rediss" | "valkeys" => return wrong(NO_TLS),
         "unix" if kind.is_empty() => return unix(rest),
-        _ => return wrong("its scheme is none of Redis: write redis://host:6379/0"),
+        _ => return wrong("it does not have a Redis scheme: write redis://host:6379/0"),
     };
     if kind != "unix" && has_raw_password(rest) {
         return wrong(
@@ -28,26 +28,29 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
              `.password(..)`",
         );
     }
-    // The client library would set TLS up by itself.
+    // The client library would set up TLS by itself.
     let config = match kind {
         "" => Config::from_url_centralized(&format!("redis://{rest}"))
-            .or_else(|_| wrong("it is no URL of a server: write redis://user:password@host:6379/0")),
+            .or_else(|_| wrong("it is not a server URL: write redis://user:password@host:6379/0")),
         "cluster" => Config::from_url_clustered(&format!("redis-cluster://{rest}")).or_else(|_| {
-            wrong("it is no URL of a cluster: write redis-cluster://user:password@host:6379?node=host:port&node=host:port")
+            wrong(
+                "it is not a cluster URL: write redis-cluster://user:password@host:6379?node=host:port&node=host:port",
+            )
         }),
         "sentinel" => Config::from_url_sentinel(&format!("redis-sentinel://{rest}")).or_else(|_| {
             wrong(
-                "it is no URL of sentinels: write \
+                "it is not a sentinel URL: write \
                  redis-sentinel://host:26379/0?sentinelServiceName=mymaster&node=host:port",
             )
         }),
         "unix" if !tls => unix(rest),
-        _ => wrong("its scheme is none of Redis: write redis://host:6379/0"),
+        _ => wrong("it does not have a Redis scheme: write redis://host:6379/0"),
     }?;
     if tls { secured(config) } else { Ok(config) }
 }
 
-/// Whether an `@` comes after the host: what is before it was meant for the password. Credentials of sentinels may have one.
+/// Returns whether an `@` comes after the host: the text before it was meant for the password. Credentials of sentinels
+/// may contain one.
 fn has_raw_password(rest: &str) -> bool {
     let after_host = rest.find(['/', '?', '#']).and_then(|end| rest.get(end..)).unwrap_or_default();
     let mut parts = after_host.split(['?', '&']);
@@ -70,7 +73,7 @@ fn wrong<T>(reason: &str) -> Result<T, Error> {
     Err(Error::Address(reason.into()))
 }
 
-/// `/run/redis.sock`, perhaps with `?db=3` behind it.
+/// Parses `/run/redis.sock`, with an optional `?db=3`.
 #[cfg(unix)]
 fn unix(path: &str) -> Result<Config, Error> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -83,7 +86,7 @@ fn unix(path: &str) -> Result<Config, Error> {
             Ok(Config { server: ServerConfig::Unix { path: path.into() }, database, ..Config::default() })
         }
         _ => wrong(
-            "it is no URL of a Unix socket: write unix:///run/redis.sock, with ?db=3 behind it for another database, and \
+            "it is not a Unix socket URL: write unix:///run/redis.sock, with ?db=3 at the end for another database, and \
              give the password by `.password(..)`",
         ),
     }
