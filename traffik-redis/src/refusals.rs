@@ -1,8 +1,9 @@
-//! What Redis has just refused, and so need not be asked again.
+//! Remembers recent refusals of Redis, and repeats them without a call.
 //!
-//! Whoever is blocked and does not stop would otherwise cost a call each time. What is remembered of a refusal is what Redis
-//! said is stored: by that the strategy itself tells whether a request is refused still. Since others charge meanwhile, less
-//! fits in truth, never more; only what is given back elsewhere is learned of late, by [`max_age`](Refusals::new) at most.
+//! Otherwise a blocked client that does not stop would cost a call per request. A refusal is remembered as the state
+//! that Redis reported. The strategy itself decides by that state whether a request is still refused. Other processes
+//! may charge meanwhile, so less fits than the state says, and never more. Only refunds of other processes are noticed
+//! late, by [`max_age`](Refusals::new) at most.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -26,41 +27,41 @@ use crate::{
     scripts::LuaStrategy,
 };
 
-/// How many groups of keys there are for which it is kept when they last changed.
+/// The number of groups of keys. The time of the last change is kept per group.
 const GROUPS: usize = 1024;
 
 pub(crate) struct Refusals {
     known: Cache<Box<str>, Arc<Known>>,
     max_age: Duration,
-    /// When something was last charged to a key or given back: what was asked before that says nothing any more.
+    /// The last charge or refund of a key in each group. What was asked before that is out of date.
     changed: Box<[AtomicU64]>,
     groups: RandomState,
 }
 
-/// What Redis said of one hit of a decision that it refused.
+/// What Redis said about one hit of a refused decision.
 struct Known {
     past: Option<StoredState>,
     rate: Rate,
     cost: u64,
-    /// When Redis decided, by its clock: between these two moments by ours.
+    /// When Redis decided, by its own clock. By the clock of this process it was between `asked` and `heard`.
     at: Timestamp,
     asked: Moment,
     heard: Moment,
 }
 
-/// A time by this process' own clock, which never goes back: microseconds, and never 0.
+/// Microseconds by the monotonic clock of this process. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
 impl Refusals {
-    /// Up to `capacity` of them, each for `max_age`; none if one of both is zero.
+    /// Remembers up to `capacity` refusals, each for `max_age`. Remembers none if either is zero.
     pub(crate) fn new(capacity: usize, max_age: Duration) -> Self {
         let max_age = if capacity == 0 { Duration::ZERO } else { max_age };
         let changed = std::iter::repeat_with(AtomicU64::default).take(GROUPS).collect();
         Self { known: Cache::new(capacity), max_age, changed, groups: RandomState::new() }
     }
 
-    /// The decision, if it is known to be a refusal.
+    /// Returns the decision if it is known to be a refusal.
     pub(crate) fn find(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
         if !self.is_for(places) {
             return None;
@@ -84,8 +85,8 @@ impl Refusals {
         })
     }
 
-    /// Remembers a decision that was asked for and heard at two moments, if it is a refusal. What was charged is not as it was
-    /// any more.
+    /// Remembers a refusal that was asked for and heard at two moments. If the decision is an admission, forgets its
+    /// keys, because their states have changed.
     pub(crate) fn remember(&self, places: &Places, decision: &Decision, during: [Moment; 2]) {
         let [_, heard] = during;
         if decision.is_admitted() {
@@ -95,7 +96,7 @@ impl Refusals {
         self.keep(places, decision, during);
     }
 
-    /// Keeps what was heard of how limits stand, which counts only beside a refusal.
+    /// Remembers the reported state of limits. It is used only together with a refusal.
     pub(crate) fn keep(&self, places: &Places, decision: &Decision, during: [Moment; 2]) {
         let [asked, heard] = during;
         if !self.is_for(places) {
@@ -111,7 +112,7 @@ impl Refusals {
         }
     }
 
-    /// Forgets what was asked of these keys until now: more may fit.
+    /// Forgets what was asked about these keys until now: more may fit.
     pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a String>, Moment(now): Moment) {
         for group in keys.into_iter().filter_map(|key| self.group(key)) {
             group.fetch_max(now, Ordering::AcqRel);
@@ -124,14 +125,14 @@ impl Refusals {
         }
     }
 
-    /// Whether it may be kept: several hits on one entry add up, which Redis tells about all of them, and what is granted to
-    /// hits that are not plain is known to Redis alone.
+    /// Returns whether the decision can be remembered. Several hits on one entry add up, and Redis reports their sum.
+    /// The granted cost of hits that are not plain is known to Redis alone.
     fn is_for(&self, places: &Places) -> bool {
         let hits = places.of_hits.iter().flatten().count();
         !self.max_age.is_zero() && hits == places.keys.len() && places.amounts.iter().all(Amount::is_plain)
     }
 
-    /// What is known of a key and not too old.
+    /// Returns what is known about a key, unless it is too old.
     fn get(&self, key: &str, now: Moment) -> Option<Arc<Known>> {
         let known = self.known.get(key)?;
         let age = now.since(known.asked)?;
@@ -146,15 +147,17 @@ impl Refusals {
 }
 
 impl Known {
-    /// Whether a hit is refused still: even if Redis decided as soon as it was asked.
+    /// Returns whether a hit is still refused, even if Redis decided as soon as it was asked.
     fn refuses(&self, hit: &Hit<'_>, now: Moment) -> bool {
         let latest = self.at.saturating_add(now.since(self.asked).unwrap_or_default());
         let past = self.past_at(latest);
         hit.cost > 0 && !hit.limit.strategy().fits(past, hit.rate, hit.cost, latest)
     }
 
-    /// An outline of a log tells only of the hit that it was made for, and what is said of a strategy that is not known here
-    /// likewise: one that costs more may fit long before all of the log has ended, which is what an outline would say.
+    /// Returns whether the known state applies to this hit.
+    ///
+    /// The summary of a log applies only to the hit it was made for, and so does the state of a custom strategy. A hit
+    /// with a higher cost may fit long before the whole log has ended, which is what a summary would say.
     fn tells_of(&self, hit: &Hit<'_>) -> bool {
         match LuaStrategy::of(hit.limit.strategy()) {
             None | Some(LuaStrategy::SlidingWindowLog) => hit.rate == self.rate && hit.cost == self.cost,
@@ -162,7 +165,8 @@ impl Known {
         }
     }
 
-    /// How the limit stands. The wait is told from when Redis was heard: it is rather too long than too short.
+    /// Returns the outcome of a hit. The wait counts from when the reply was heard: it may be too long, but never too
+    /// short.
     fn outcome(&self, hit: &Hit<'_>, admitted: bool, now: Moment) -> Outcome {
         let at = self.at.saturating_add(now.since(self.heard).unwrap_or_default());
         Outcome::new(admitted, hit.cost, at).with_past(self.past_at(at).cloned())
@@ -195,14 +199,14 @@ mod tests {
     use super::*;
     use crate::keys::Keys;
 
-    /// When Redis refused, by its clock: a while before the window ends.
+    /// When Redis refused, by its own clock: a while before the window ends.
     const AT: u64 = 1_760_000_000_000_000;
     const WAIT: u64 = 400_000;
     const ASKED: Moment = Moment(1_000_000);
     const HEARD: Moment = Moment(1_030_000);
     const RATE: Rate = Rate::literal("5/min");
 
-    /// Alice's window, in which there is no room until it ends.
+    /// A window of Alice that is full until it ends.
     struct Rig {
         refusals: Refusals,
         key: Key,
@@ -280,7 +284,8 @@ mod tests {
         assert!(other.find(1, HEARD.0).is_none());
     }
 
-    /// Beside what the table has of its own: an entry, its counts, and a key as long as such names come undigested.
+    /// Counts an entry, its reference counts, and a key of the longest length that is not digested. The table itself
+    /// comes in addition.
     #[test]
     fn a_refusal_takes_some_300_bytes() {
         let key = format!("{{myapp:prod|text={}}}|uploads:sustained|sliding-window-counter", "x".repeat(60));

@@ -1,4 +1,4 @@
-//! What is kept under one namespace, and how it is asked about: in one call, by compare and swap, or slot by slot.
+//! Runs the operations of a namespace: in one call, by compare and swap, or slot by slot.
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
@@ -28,11 +28,11 @@ use crate::{
     slots::{Slots, refunds},
 };
 
-/// How often a decision over several slots looks how much fits, until it charges the lowest costs alone.
+/// How often a decision over several slots peeks at how much fits, before it charges the lowest costs alone.
 const LOOKS: usize = 3;
 
 #[derive(Debug, Error)]
-#[error("a charge of {0} cannot be renewed on Redis: the most is {MAX_CHARGE}")]
+#[error("a charge of {0} cannot be renewed on Redis: the maximum is {MAX_CHARGE}")]
 struct TooMuch(u64);
 
 pub(crate) struct Store {
@@ -45,7 +45,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Whether hits may be in several slots, as those of several clients in a cluster.
+    /// Returns whether the hits may be in several slots, as hits of several clients in a cluster are.
     fn are_apart(&self, hits: &[Hit<'_>]) -> bool {
         self.client.is_cluster() && hits.iter().any(|hit| Some(hit.key) != hits.first().map(|first| first.key))
     }
@@ -58,7 +58,7 @@ impl Store {
         answer_or_error(if self.are_apart(hits) { self.decide_apart(hits) } else { self.decide_in_one(hits) })
     }
 
-    /// Decides in one call, or without one if the answer is known to be a refusal.
+    /// Decides in one call. Returns without a call if the decision is known to be a refusal.
     fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
         if hits.iter().any(Places::is_own) {
             return self.decide_by_swap(hits);
@@ -101,10 +101,11 @@ impl Store {
         Some(refusal)
     }
 
-    /// Decides slot by slot. A task does so to its end: a caller that goes away in between leaves no part of a decision behind.
+    /// Decides slot by slot, in a task. If the caller is dropped in between, the task still completes the whole
+    /// decision.
     fn decide_apart(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
         let slots = self.slots(hits)?;
-        // Before anything is charged: giving back all the time would take from others what is theirs.
+        // Checked before anything is charged: constant refunds would take capacity from other clients.
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
@@ -131,8 +132,8 @@ impl Store {
         Calls::finish(decide)
     }
 
-    /// Looks how much above their lowest costs all hits can have that take what fits: the same for all slots. Another client
-    /// may be faster than the charge of it.
+    /// Returns how much every hit that takes what fits can have above its lowest cost. The number is the same for all
+    /// slots. Another client may use it up before this decision charges it.
     async fn extra(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<u64, BackendError> {
         let decision = self.peek(hits).await?;
         if !decision.is_admitted() {
@@ -142,8 +143,8 @@ impl Store {
         Ok(granted.map(|(hit, outcome)| outcome.granted.saturating_sub(hit.at_least)).min().unwrap_or(u64::MAX))
     }
 
-    /// Charges each slot, and gives back what was charged once one of them refuses. No further slot is asked once one call's time
-    /// is over. What is given back has the time that it needs, since it would be lost.
+    /// Charges each slot. Refunds the charges if one slot refuses. Asks no further slot after the deadline. Refunds
+    /// have no such deadline, since an unfinished one would be lost.
     async fn decide_parts(
         self: &Arc<Self>,
         slots: &Slots,
@@ -171,7 +172,7 @@ impl Store {
             self.give_back(&parts, &charged).await;
             return match answer {
                 Ok(Ok(refusal)) => Ok(slots.join(&self.tell_refusal(&parts, &charged, &refusal).await)),
-                // What was charged before it did run, and may not have been taken back.
+                // The earlier charges did run, and their refunds may have failed.
                 Ok(Err(error)) if !charged.is_empty() => Err(BackendError::unavailable(error)),
                 Ok(Err(error)) => Err(error),
                 Err(panic) => resume_unwind(panic),
@@ -183,13 +184,13 @@ impl Store {
     async fn give_back(self: &Arc<Self>, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
         for (hits, decision) in parts.iter().zip(charged) {
             if let Err(error) = self.adjust(&refunds(hits, decision)).await {
-                tracing::warn!(%error, "a refused request keeps what it was charged in another slot");
+                tracing::warn!(%error, "the refund of a refused request failed: it stays charged in another slot");
             }
         }
     }
 
-    /// A refusal of the part after those that were charged, beside how the others stand. If one of these cannot be asked, it
-    /// stays a refusal, and of the rest is told what is known.
+    /// Returns the refusal together with the state of the limits in the other slots. If one of these cannot be peeked,
+    /// uses what is already known of the rest: the decision stays a refusal.
     async fn tell_refusal(
         self: &Arc<Self>,
         parts: &[Vec<Hit<'_>>],
@@ -211,7 +212,7 @@ impl Store {
         all
     }
 
-    /// How limits stand, which is remembered as it is of those of a refusal.
+    /// Peeks at limits, and remembers the result like that of a refusal.
     async fn look(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
         let (places, asked) = (Places::of(hits, &self.keys)?, Moment::now());
         let standing = self.peek(hits).await?;
@@ -242,8 +243,8 @@ impl Store {
         answer::decision(told.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
-    /// Adjusts charges of custom strategies entry by entry, so that one that panics is no concern of others, and all others in one
-    /// call for each slot.
+    /// Adjusts the charges of custom strategies entry by entry, and all others in one call per slot. If a custom
+    /// strategy panics, the other entries are adjusted nevertheless.
     pub(crate) fn adjust(self: &Arc<Self>, adjustments: &[Adjustment<'_>]) -> Answer<'static, Vec<Adjusted>> {
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.adjust_in_one(&exchange, &adjustments_of(&owned)).await
@@ -268,8 +269,8 @@ impl Store {
         }))
     }
 
-    /// Starts some work for each group of charges of custom strategies, and for all others of a slot together. Returns where the
-    /// charges of each part stand among all, and the result of each part.
+    /// Starts some work for each group of charges of custom strategies, and for all other charges of a slot together.
+    /// Returns the positions of the charges of each part, and the result of each part.
     fn start_parts<T, F, W>(
         self: &Arc<Self>,
         charges: &[Owned],
@@ -289,7 +290,7 @@ impl Store {
         let start = |part: Vec<Owned>| {
             let store = Arc::clone(self);
             let started = answer_or_error(self.calls.start(|exchange| work(store, exchange, part)));
-            // A custom strategy may panic, which is an error of its part.
+            // A panic of a custom strategy is an error of its part only.
             let caught = AssertUnwindSafe(started.into_future()).catch_unwind();
             caught.map(|done| done.unwrap_or_else(|_| Err(BackendError::unavailable("a custom strategy panicked"))))
         };
@@ -328,8 +329,8 @@ impl Store {
         Ok(all.collect())
     }
 
-    /// Charges anew, each by itself. One that is not known to be charged is told as not charged, which it is an error to be told
-    /// of all.
+    /// Renews each charge separately. Reports a charge whose renewal is uncertain as not renewed. Returns an error if
+    /// an error occurred and nothing was renewed.
     pub(crate) fn renew(self: &Arc<Self>, charges: &[Charge<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.renew_in_one(&exchange, &charges_of(&owned)).await
@@ -346,7 +347,7 @@ impl Store {
                 let renewed: Vec<_> = slots.lengths().zip(parts.await).map(not_renewed).collect();
                 match gravest(failed) {
                     Some(error) if renewed.iter().flatten().all(Option::is_none) => return Err(error),
-                    Some(error) => tracing::warn!(%error, "some charges are not known to be renewed"),
+                    Some(error) => tracing::warn!(%error, "some charges may not have been renewed"),
                     None => {}
                 }
                 Ok(slots.in_order(renewed))
@@ -404,7 +405,7 @@ impl Store {
         answer_or_error(self.calls.start(reset))
     }
 
-    /// Removes everything, some keys at a time. Each of these calls ends by itself.
+    /// Removes all entries, some keys at a time. Each call has its own deadline.
     pub(crate) fn clear(self: &Arc<Self>) -> Answer<'static, ()> {
         let store = Arc::clone(self);
         let clear = async move {
@@ -416,25 +417,25 @@ impl Store {
     }
 }
 
-/// Returns the place of the first hit on the entry of the one at a place.
+/// Returns the position of the first hit on the same entry as the hit at `place`.
 fn first_on_entry(hits: &[Hit<'_>], place: usize) -> usize {
     let is_same = |hit: &Hit<'_>, other: &Hit<'_>| hit.limit == other.limit && hit.key == other.key;
     let first = hits.get(place).and_then(|hit| hits.iter().position(|other| is_same(hit, other)));
     first.unwrap_or(place)
 }
 
-/// The charges and the actual costs that a program has to see, as `adjust.lua` reads them.
+/// Packs the charges and the actual costs for `adjust.lua`.
 fn amounts_of(adjustments: &[Adjustment<'_>]) -> Vec<u8> {
     let numbers = adjustments.iter().map(|Adjustment { charge, actual, .. }| (charge, Some(*actual)));
     packed(numbers)
 }
 
-/// The charges that a program has to see, as `renew.lua` reads them.
+/// Packs the charges for `renew.lua`.
 fn costs_of(charges: &[Charge<'_>]) -> Vec<u8> {
     packed(charges.iter().map(|charge| (charge, None)))
 }
 
-/// The time, the cost and the actual cost of each charge at a limited rate.
+/// Packs the time, the cost and the actual cost of each charge at a limited rate.
 fn packed<'a>(charges: impl Iterator<Item = (&'a Charge<'a>, Option<u64>)>) -> Vec<u8> {
     let limited = charges.filter(|(charge, _)| !charge.hit.rate.is_unlimited());
     let numbers =
@@ -442,17 +443,17 @@ fn packed<'a>(charges: impl Iterator<Item = (&'a Charge<'a>, Option<u64>)>) -> V
     numbers.flat_map(|number| number.to_le_bytes().into_iter().take(7)).collect()
 }
 
-/// Whether a cost can be sent. At an unlimited rate none is.
+/// Returns whether a cost can be sent. Hits at an unlimited rate are not sent, and always pass.
 fn is_sent(hit: &Hit<'_>, cost: u64) -> bool {
     hit.rate.is_unlimited() || cost <= MAX_CHARGE
 }
 
-/// An error that came before anything was started is an answer.
+/// Turns an error from before the start into an answer.
 fn answer_or_error<T>(started: Result<Answer<'static, T>, BackendError>) -> Answer<'static, T> {
     started.unwrap_or_else(|error| MaybeReady::Ready(Err(error)))
 }
 
-/// Returns an error that may have run, if there is one: the whole did not run only if no part did.
+/// Returns an error that may have run, or any other if there is none. The whole did not run only if no part did.
 fn gravest(errors: impl IntoIterator<Item = BackendError>) -> Option<BackendError> {
     errors.into_iter().max_by_key(BackendError::may_have_run)
 }

@@ -1,7 +1,8 @@
-//! The third form: a `SlidingWindowLog` as `sliding_window_log.lua` keeps it, a header of 35 bytes and 8 for each charge.
+//! The third form: a `SlidingWindowLog` as `sliding_window_log.lua` stores it. It has a header of 35 bytes, and 8 bytes
+//! per charge.
 //!
-//! The last charge ends when the state expires, and all that count end within 2^48 microseconds and are 65 536 at most: the
-//! low bits of times and sums tell the rest.
+//! The last charge ends when the state expires. All charges that count end within 2^48 microseconds, and their sum is
+//! at most 65 536. So the low bits of times and sums determine the rest.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub(super) fn put(bytes: &mut Writer, StoredState { state, rate }: &StoredState)
     bytes.put(written, 7)?;
     bytes.put(rate.limit(), 6)?;
     bytes.put(rate.period_micros(), 6)?;
-    // The place of the first that counts, the number of all, and the sum before the first.
+    // The position of the first entry that counts, the number of entries, and the sum before the first.
     bytes.put(0, 3)?;
     bytes.put(u64::try_from(count).unwrap_or(u64::MAX), 3)?;
     bytes.put(0, 2)?;
@@ -51,7 +52,7 @@ pub(super) fn take(bytes: &mut Reader<'_>) -> Result<StoredState, Unpackable> {
         let until = expires.saturating_sub(last.wrapping_sub(time) % TIMES);
         let cost = sum.wrapping_sub(before) % SUMS;
         before = sum;
-        // There are none that cost nothing.
+        // No charge has a cost of 0.
         (Timestamp::from_micros(until), if cost == 0 { SUMS } else { cost })
     };
     let log = entries.into_iter().map(charge).collect();

@@ -1,8 +1,8 @@
-//! A state as bytes, in one of the forms that are stored. The first byte tells which: what one release wrote, the next reads.
+//! Packs states as bytes, in one of three stored forms. The first byte names the form. Later releases read it too.
 //!
-//! 1. What the Lua twins keep, as `state.lua` packs it: two words of 7 bytes, 34 bytes in all.
-//! 2. What strategies without a twin keep: two words of 8 bytes, and the charges of a log, 16 bytes each.
-//! 3. What the twin of `SlidingWindowLog` keeps, as [`log`] says.
+//! 1. The form of most strategies with a Lua form, as `state.lua` packs it: two words of 7 bytes, 34 bytes in all.
+//! 2. The form of strategies without a Lua form: two words of 8 bytes, and the charges of a log, 16 bytes each.
+//! 3. The form of `SlidingWindowLog`, as [`log`] describes.
 
 mod log;
 
@@ -21,7 +21,7 @@ const NARROW: u8 = 1;
 const WIDE: u8 = 2;
 const LOG: u8 = 3;
 
-/// What is stored cannot be read, or what is to be stored cannot be written.
+/// The error of reading a stored state, or of packing one.
 #[derive(Debug, Error)]
 pub(crate) enum Unpackable {
     #[error("a state of version {0}, which this version of traffik-redis cannot read: upgrade it, or reset the limit")]
@@ -34,7 +34,7 @@ pub(crate) enum Unpackable {
     TooLarge,
 }
 
-/// What is stored of a client, in the form that all programs read which keep the strategy's states.
+/// Packs a state in the form that all scripts and processes read for this strategy.
 pub(crate) fn pack(strategy: &AnyStrategy, past: &StoredState) -> Result<Vec<u8>, Unpackable> {
     let mut bytes = Writer(Vec::new());
     match LuaStrategy::of(strategy) {
@@ -58,7 +58,7 @@ pub(crate) fn pack(strategy: &AnyStrategy, past: &StoredState) -> Result<Vec<u8>
     Ok(bytes.0)
 }
 
-/// What a program stored or answered; nothing is no state.
+/// Unpacks a stored or reported state. Returns `None` for no bytes.
 pub(crate) fn unpack(packed: &[u8]) -> Result<Option<StoredState>, Unpackable> {
     let Some((version, rest)) = packed.split_first() else { return Ok(None) };
     let mut bytes = Reader(rest);
@@ -77,7 +77,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Option<StoredState>, Unpackable> {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    /// A number in so many bytes, the lowest first.
+    /// Appends a number in `width` bytes, the lowest first.
     fn put(&mut self, number: u64, width: usize) -> Result<(), Unpackable> {
         let bytes = number.to_le_bytes();
         let (low, high) = bytes.split_at_checked(width).ok_or(Unpackable::TooLarge)?;
@@ -114,7 +114,7 @@ impl Reader<'_> {
         Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [first, second]), rate })
     }
 
-    /// The state with the charges that follow, if any do.
+    /// Returns the state with the charges that follow, if there are any.
     fn take_log(&mut self, state: State) -> Result<State, Unpackable> {
         if self.0.is_empty() {
             return Ok(state);
@@ -140,7 +140,7 @@ mod tests {
         StoredState { state: if let Some(log) = log { state.with_log(log) } else { state }, rate: RATE }
     }
 
-    /// A strategy that only has to be none of those with a twin.
+    /// A strategy without a Lua form.
     fn own() -> AnyStrategy {
         AnyStrategy::custom(AnyStrategy::default())
     }
@@ -188,7 +188,8 @@ mod tests {
         let mut bytes = Writer(vec![LOG]);
         let (start, period) = (1_760_000_000_000_000, 60_000_000);
         let header = [(start + 9, 7), (start, 7), (100, 6), (period, 6), (1, 3), (3, 3), (65_535, 2)];
-        // The last ends with the state, whatever its own bits say: a clock went back, and the header alone was moved.
+        // The last entry ends with the state, whatever its own bits say: a clock went back, and only the header was
+        // moved.
         let entries = [(70, 6), (65_535, 2), (99, 6), (4, 2), (105, 6), (6, 2), (1, 6), (9, 2)];
         for (number, width) in header.into_iter().chain(entries) {
             bytes.put(number, width).unwrap();
