@@ -1,9 +1,9 @@
-//! Decisions about a strategy that has no Lua twin: what is stored is read, decided about here, and replaced if nobody
-//! changed it meanwhile.
+//! Decides about strategies without a form in Lua: reads the stored states, decides in this process, and replaces the
+//! states if they have not changed.
 //!
-//! All keys of a decision are read and replaced together, and by the server's clock: what is decided is what the same
-//! strategies would decide there, at the time when they were read, and it counts only if everything still is as it was then.
-//! Programs in Lua that write the same keys in between are noticed like anybody else.
+//! All keys of a decision are read together and replaced together, with the time of the server's clock. The result is
+//! what the same strategies would decide on the server when the states were read. It counts only if all states are
+//! still the same. A change by a Lua script in between is noticed like any other.
 
 mod proposal;
 mod stored;
@@ -21,19 +21,19 @@ pub(crate) use self::turns::Turns;
 use self::{proposal::Proposal, stored::Stored};
 use crate::{calls::Exchange, client::Reply, places::Places};
 
-/// How often a decision is tried before it is an error that somebody else always was faster.
+/// The maximum number of attempts of a decision, after which it is an error.
 ///
-/// Measured where each process did nothing but decide about one and the same client (`cargo bench --package benches --bench
-/// redis -- contention`): 16 tasks of one process took 2 calls for a decision, and 8 processes 6. But a process that runs a little
-/// later than the others each time may lose to them for long: with 64 attempts 1 decision in 700 of 16 processes failed. So as
-/// many are made as fit into a deadline, which is what ends them as a rule.
+/// Measured with processes that only decide about one and the same client (`cargo bench --package benches --bench redis
+/// -- contention`): 16 tasks of one process took 2 calls per decision, and 8 processes 6. But a process that runs a
+/// little later than the others each time may lose to them for long: with 64 attempts, 1 decision in 700 of 16
+/// processes failed. The number is high enough that the deadline usually ends the attempts.
 const ATTEMPTS: usize = 1024;
 
 #[derive(Debug, Error)]
 #[error(
-    "others changed what is stored of this client each of the {ATTEMPTS} times that it was decided about: nothing was \
-     charged. Strategies of your own are decided in one process at a time: where one client is this busy in many of them, \
-     use a strategy that runs inside of Redis"
+    "other processes changed the state of this client during each of {ATTEMPTS} attempts: nothing was charged. Custom \
+     strategies are decided in one process at a time: for a client that is this busy in many processes, use a built-in \
+     strategy, which runs inside Redis"
 )]
 struct Contended;
 
@@ -62,7 +62,7 @@ pub(crate) async fn adjust(
     swap(exchange, turns, &places.keys, adjust).await
 }
 
-/// Charges one anew. Returns when, if there was room.
+/// Renews a charge. Returns the new time, or `None` if it does not fit.
 pub(crate) async fn renew(
     exchange: &Exchange,
     turns: &Turns,
@@ -83,7 +83,7 @@ async fn swap<T>(
     keys: &[String],
     propose: impl Fn(&Stored) -> Result<Proposal<T>, BackendError>,
 ) -> Result<T, BackendError> {
-    // What is decided out of turn is exact as well.
+    // A decision without its turn is exact too.
     let _turn = timeout_at(exchange.half_time(), turns.take(keys)).await;
     let mut stored = read(exchange, keys).await?;
     for _ in 0..ATTEMPTS {
@@ -100,7 +100,7 @@ async fn swap<T>(
     Err(BackendError::unavailable(Contended))
 }
 
-/// It answers with what it found instead, if it was not what it had to find.
+/// Returns whether the states were replaced. Otherwise the reply has the current states.
 fn is_written(reply: &Reply) -> bool {
     reply.integer() == Some(1)
 }

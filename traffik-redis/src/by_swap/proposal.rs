@@ -1,4 +1,4 @@
-//! Works out an answer and the changes for it from the stored states, by the strategies' own functions.
+//! Computes an answer and its changes from the stored states, with the functions of the strategies.
 
 use traffik_core::{
     backend::BackendError,
@@ -15,7 +15,7 @@ pub(super) struct Proposal<T> {
     pub(super) changes: Vec<Option<Change>>,
 }
 
-/// For each hit the place of its key. A hit at an unlimited rate has none.
+/// The position of the key of each hit. A hit at an unlimited rate has none.
 type Places = [Option<usize>];
 
 pub(super) fn decide(hits: &[Hit<'_>], places: &Places, stored: &Stored) -> Result<Proposal<Decision>, BackendError> {
@@ -83,7 +83,7 @@ pub(super) fn adjust(
     Ok(Proposal { answer, changes })
 }
 
-/// Answers when the charge is charged anew, or `None` if there is no room.
+/// Proposes the time of the renewed charge, or `None` if it does not fit.
 pub(super) fn renew(charge: &Charge<'_>, stored: &Stored) -> Result<Proposal<Option<Timestamp>>, BackendError> {
     let Charge { hit, at: charged_at, .. } = charge;
     let state = stored.states()?.pop().flatten();

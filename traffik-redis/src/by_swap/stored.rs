@@ -1,4 +1,4 @@
-//! What is stored under the keys of a call, all at one time.
+//! The states under the keys of a call, read at one time.
 
 use traffik_core::{
     backend::BackendError,
@@ -12,13 +12,13 @@ use crate::{
 };
 
 pub(super) struct Stored {
-    /// When it was read, by the clock that reads it.
+    /// When the states were read, by the clock of the server.
     pub(super) at: Timestamp,
-    /// For each key; empty where nothing is stored.
+    /// The state of each key. Empty where nothing is stored.
     packed: Vec<Vec<u8>>,
 }
 
-/// What is to be stored in place of something.
+/// The new state of a key.
 pub(super) struct Change {
     pub(super) packed: Vec<u8>,
     pub(super) expires: Timestamp,
@@ -32,7 +32,7 @@ impl Change {
 }
 
 impl Stored {
-    /// The time, and then what is stored under each of so many keys.
+    /// Reads the time, and the state of each of `keys` keys.
     pub(super) fn read(reply: Reply, keys: usize) -> Result<Self, BackendError> {
         let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
         let now = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
@@ -41,18 +41,18 @@ impl Stored {
         Ok(Self { at: Timestamp::from_micros(now), packed })
     }
 
-    /// No change for any key.
+    /// Returns no change for each key.
     pub(super) fn unchanged(&self) -> Vec<Option<Change>> {
         self.packed.iter().map(|_| None).collect()
     }
 
-    /// The state at each key.
+    /// Returns the state of each key.
     pub(super) fn states(&self) -> Result<Vec<Option<StoredState>>, BackendError> {
         self.packed.iter().map(|packed| packed::unpack(packed).map_err(BackendError::unavailable)).collect()
     }
 
-    /// What `swap.lua` reads: for each key what has to be stored there, and what is to be, and until when. What stays as it is
-    /// has to be as it was nevertheless.
+    /// Returns the arguments of `swap.lua`: for each key the expected state, the new state, and its expiry. A state
+    /// without a change is still compared.
     pub(super) fn swapped(&self, changes: Vec<Option<Change>>) -> Vec<Vec<u8>> {
         let words = self.packed.iter().zip(changes).flat_map(|(packed, change)| {
             let (new, expires) = change.map_or((Vec::new(), 0), |change| (change.packed, change.expires.as_micros()));

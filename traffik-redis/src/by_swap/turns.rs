@@ -1,16 +1,16 @@
-//! Who is next in this process.
+//! Orders the decisions of this process about the same client.
 
 use std::hash::{BuildHasher, RandomState};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Clients that share one wait for each other without need, so that there are many.
+/// The number of locks. Clients that share one wait for each other needlessly, so there are many.
 const TURNS: usize = 256;
 
-/// Of decisions about one client in this process, one is made at a time, in the order in which they came.
+/// Admits one decision at a time about a client in this process, in the order of arrival.
 ///
-/// Exact it is without: a decision that others were faster than is made anew. But then all but one of them are, again and
-/// again, and whoever has bad luck waits for ever. So only other processes are competitors.
+/// Decisions are exact without this, because one that loses a race is made again. But of many concurrent decisions all
+/// but one would lose each race, and an unlucky one might never win. With this, only other processes compete.
 pub(crate) struct Turns {
     turns: Vec<Mutex<()>>,
     hasher: RandomState,
@@ -21,8 +21,8 @@ impl Turns {
         Self { turns: (0..TURNS).map(|_| Mutex::new(())).collect(), hasher: RandomState::new() }
     }
 
-    /// Waits for the turn of a decision about these keys. As a rule they are all of one client; where they are not, those that
-    /// do not come first have their turns elsewhere, and may be changed meanwhile.
+    /// Waits for the turn of a decision about these keys. They usually belong to one client. If not, the first client
+    /// decides the turn, and the states of the others may change meanwhile.
     pub(super) async fn take(&self, keys: &[String]) -> Option<MutexGuard<'_, ()>> {
         let client = keys.first()?.split('}').next()?;
         let count = u64::try_from(self.turns.len()).ok()?;
