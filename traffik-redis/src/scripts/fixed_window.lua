@@ -1,4 +1,4 @@
--- FixedWindow: the start of the window, and its usage. The window ends when the state expires.
+-- FixedWindow. The state is the start of the window, and its usage. The window ends when the state expires.
 local fixed_window = {}
 
 function fixed_window.fits(state, hit)

@@ -1,5 +1,5 @@
--- LeakyBucketWithQueue: a meter whose requests wait until the earlier ones have drained. It refuses a request that would wait
--- for too long. It uses functions of the meter, so it comes after it.
+-- LeakyBucketWithQueue: a meter whose requests wait until the earlier ones have drained. It refuses a request that
+-- would wait too long. It uses functions of the meter, so its file follows meter.lua.
 local queue = { clamped_to = meter.clamped_to, more = '<I7' }
 
 function queue.fits(state, hit)
@@ -14,7 +14,7 @@ function queue.fits(state, hit)
   return drains_in < 0 or drains_in < hit.more or (drains_in == hit.more and fraction == 0)
 end
 
--- Under another rate the queue keeps its time. The fraction is rounded up to one of the new rate.
+-- Under another rate the queue keeps its time. The fraction is rounded up to a fraction of the new rate.
 function queue.charge(state, hit)
   local micros, fraction = now, 0
   if state then
@@ -32,7 +32,7 @@ function queue.charge(state, hit)
   return drained_at_to_state(micros, fraction, now, hit)
 end
 
--- Less: if it is the last in the queue, so that exactly the actual cost stays.
+-- A lower cost takes effect only for the last charge in the queue. Then exactly the actual cost stays.
 function queue.settle(state, hit, charged, actual, charged_at)
   if actual > charged then
     return meter.settle(state, hit, charged, actual, charged_at)

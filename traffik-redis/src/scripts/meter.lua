@@ -1,8 +1,9 @@
--- The meter of TokenBucket, LeakyBucket and Gcra. Its state is the time at which it will have drained, as whole microseconds
--- and fraction ÷ limit of another microsecond, and the time of writing. The state expires when it has drained, rounded up.
+-- The meter of TokenBucket, LeakyBucket and Gcra. The state has two times: when the meter will have drained, and when
+-- it was written. The first is in whole microseconds, and fraction ÷ limit of another microsecond. The state expires
+-- when the meter has drained, rounded up.
 local meter = {}
 
--- Returns the time at which it will have drained: the microseconds, and the fraction.
+-- Returns the time at which the meter will have drained: the microseconds, and the fraction.
 local function drained_at(state)
   local fraction = min(state.first, state.limit - 1)
   if fraction > 0 then
@@ -15,7 +16,7 @@ local function drained_at_to_state(micros, fraction, written, rate)
   return new_state(fraction > 0 and micros + 1 or micros, fraction, written, rate)
 end
 
--- Returns its level at a time, rounded up.
+-- Returns the level of the meter at a time, rounded up.
 local function level(micros, fraction, rate, time)
   if micros < time then
     return 0
@@ -24,7 +25,7 @@ local function level(micros, fraction, rate, time)
   return whole + ceil((rest + fraction) / rate.period)
 end
 
--- Returns when it will have drained if a cost is added at a time.
+-- Returns when the meter will have drained if a cost is added at a time.
 local function filled(micros, fraction, rate, cost, time)
   if micros < time then
     micros, fraction = time, 0
@@ -41,8 +42,8 @@ local function is_same(rate, other)
   return rate.limit == other.limit and rate.period == other.period
 end
 
--- Returns when it will have drained for a hit, and the rate at which it drains: the slower of the hit's rate and the rate of
--- the state.
+-- Returns when the meter will have drained for a hit, and the rate at which it drains: the slower of the rates of the
+-- hit and of the state.
 local function read(state, hit)
   local micros, fraction = drained_at(state)
   if is_same(state, hit) or is_at_most(state.limit, hit.period, 0, hit.limit, state.period) then
@@ -63,7 +64,7 @@ function meter.fits(state, hit)
   if drained_in < 0 then
     return true
   end
-  -- Products are exact below LIMB. No meter that may be filled takes that long to drain.
+  -- Products are exact below LIMB. No meter within its limit takes that long to drain.
   return drained_in < LIMB and is_at_most(drained_in, rate.limit, fraction, left, rate.period)
 end
 
@@ -89,7 +90,7 @@ function meter.clamped_to(state)
   return drained_at_to_state(max(0, micros - ahead), fraction, now, state)
 end
 
--- Less: what would not have drained by now of the cost that is given back, where the part that stays drains first.
+-- A lower cost: removes the part of the refunded cost that has not drained by now. The part that stays drains first.
 function meter.settle(state, hit, charged, actual, charged_at)
   if actual > charged then
     local settled = hit.strategy.charge(state, hit)

@@ -1,5 +1,5 @@
--- SlidingWindowCounter: the charges of the previous window and of the current one. Each window has the length of the state's
--- period. The state expires when the window after the current one ends.
+-- SlidingWindowCounter. The state is the charges of the previous window and of the current one. The length of a window
+-- is the period of the state. The state expires when the window after the current one ends.
 local sliding_window_counter = {}
 
 -- Returns the end of the current window at the time of writing.

@@ -1,23 +1,24 @@
--- SlidingWindowLog, and Concurrency, which is the same log under a name of its own: until when each charge counts, in the order
--- of that, and how much. What is stored is a header of 35 bytes and 8 for each charge: until when it counts, in microseconds
--- modulo 2^48, and the sum of all charges up to it, modulo 2^16.
+-- SlidingWindowLog, and Concurrency, which stores the same log under its own name. The log has the end and the cost of
+-- each charge, in the order of the ends. The stored form is a header of 35 bytes, and 8 bytes per charge: its end in
+-- microseconds modulo 2^48, and the sum of all charges up to it modulo 2^16.
 --
--- The moduli suffice: all that counts ends within one period, which is below 2^42, and is at most 65 536. Only differences
--- between two entries have a meaning. The last entry ends when the state expires, so a clock that goes back changes only the
--- header.
+-- The moduli suffice. All charges that count end within one period, which is below 2^42, and their sum is at most 65
+-- 536. Only differences between two entries have a meaning. The last entry ends when the state expires, so a clock that
+-- goes back changes only the header.
 --
--- A short log is read and written as a whole. Of a longer one a decision reads only the pages that it searches, and appends
--- its charge. Once most of the log has ended, the rest is written again. A charge that ends before earlier ones, such as one
--- at a new rate, and a late refund copy the whole log.
+-- A short log is read and written as a whole. In a longer log, a decision reads only the pages that it searches, and
+-- appends its charge. Once most of the log has ended, the rest is written again. Two cases copy the whole log: a charge
+-- that ends before earlier ones, such as one at a new rate, and a late refund.
 local HEADER, HEADER_SIZE, LOG_VERSION = '<BI7I7I6I6I3I3I2', 35, 3
 local ENTRY, ENTRY_SIZE = '<I6I2', 8
 local TIMES, SUMS = 2 ^ 48, 2 ^ 16
--- The number of entries in a read. A decision takes as long with half or twice as many.
+-- The number of entries per read. Half or twice as many make no difference.
 local PAGE = 64
 
 local sliding_window_log = {}
 
--- Returns the time and the sum of the entry at a place, counted from 0. Stored entries come first, then those of this call.
+-- Returns the time and the sum of the entry at a place, counted from 0. Stored entries come first, then those of this
+-- call.
 local function entry_at(log, place)
   if place >= log.kept then
     return struct.unpack(ENTRY, log.added, (place - log.kept) * ENTRY_SIZE + 1)
@@ -101,7 +102,7 @@ local function between(sum, before)
   return rest > 0 and rest or SUMS
 end
 
--- Returns the first place that counts now, the sum before it, and how much counts.
+-- Returns the first place that counts now, the sum before it, and the sum of what counts.
 local function counted(log)
   if not log.used then
     log.counts = place_of(log, log.first, now + 1)
@@ -111,7 +112,7 @@ local function counted(log)
   return log.counts, log.sum_before, log.used
 end
 
--- Creates a log of the first `kept` stored entries and the added ones.
+-- Creates a log of the first `kept` stored entries, followed by the added ones.
 local function new_log(rate, written, first, forgotten, stored, kept, added)
   local log = {
     limit = rate.limit,
@@ -131,7 +132,7 @@ local function new_log(rate, written, first, forgotten, stored, kept, added)
   return log
 end
 
--- Sets when a log expires. Its last entry is also an entry of the other log, whose end is known.
+-- Sets when a log expires. Its last entry is also in the other log, whose end is known.
 local function ending(log, other)
   if log.last_time then
     log.expires = other.expires - before_end(other, log.last_time)
@@ -139,8 +140,8 @@ local function ending(log, other)
   return log
 end
 
--- Returns the entries from one place to before another, with `more` added to each sum. It works by the page, because there
--- may be tens of thousands.
+-- Returns the entries from one place to before another, with `more` added to each sum. It works page by page, because
+-- there may be tens of thousands of entries.
 local function raised(log, from, to, more)
   local entries, parts, at = entries_between(log, from, to), {}, 1
   while at <= #entries do
@@ -156,8 +157,9 @@ local function raised(log, from, to, more)
   return table.concat(parts)
 end
 
--- Returns a copy with `more` added to each sum from the place `rest` on, without the entries from `place` to `rest`, and with
--- an entry that ends at `time` in their stead, if that is set. If fewer entries come before it, it lowers their sums instead.
+-- Returns a copy without the entries from `place` to `rest`. Adds `more` to each sum from `rest` on. If `time` is set,
+-- puts an entry that ends at `time` in place of the removed ones. If fewer entries come before the change, it lowers
+-- their sums instead.
 local function spliced(log, first, forgotten, place, time, rest, more)
   local entries
   local sum = sum_before(log, place)
@@ -236,7 +238,7 @@ function sliding_window_log.charge(log, hit)
   else
     local kept, added = log.kept, log.added
     if later == 0 then
-      -- The charge ends together with the last entry, and replaces it.
+      -- The charge ends together with the last entry, and replaces that entry.
       if added == '' then
         kept = kept - 1
       else
@@ -260,7 +262,7 @@ function sliding_window_log.clamped_to(log)
   return moved
 end
 
--- Returns the place and the cost of the charge of a time, or nil.
+-- Returns the place and the cost of the charge that was made at a time, or nil.
 local function charge_of(log, charged_at)
   local ends = charged_at + log.period
   local place = place_of(log, log.first, ends)
@@ -283,7 +285,7 @@ function sliding_window_log.settle(log, hit, charged, actual, charged_at)
   if hit.is_indivisible and actual > 0 then
     return nil, INDIVISIBLE
   elseif actual > charged then
-    -- A sum of more would be taken for a lower one.
+    -- A larger sum would wrap, and read as a lower one.
     local is_stored = sliding_window_log.fits(log, { limit = SUMS, cost = actual - charged })
     return is_stored and sliding_window_log.charge(log, hit), TOO_MUCH
   end
@@ -296,7 +298,7 @@ function sliding_window_log.settle(log, hit, charged, actual, charged_at)
   local rest = cost < found and place or place + 1
   cost = min(cost, found)
   if log.count - place <= PAGE then
-    -- Entries before it may also belong to this call.
+    -- Earlier entries may also belong to this call.
     local kept = min(place, log.kept)
     local added = string.sub(log.added, 1, (place - kept) * ENTRY_SIZE) .. raised(log, rest, log.count, -cost)
     return ending(new_log(log, log.written, first, log.forgotten, log.stored, kept, added), log)
