@@ -1,4 +1,5 @@
--- For tests: the time is the last argument. Redis expires keys by its own clock, so they are kept for an hour of it.
+-- For tests. The time is the last argument. Redis expires keys by its own clock, so they are kept for an hour of that
+-- clock.
 local now = tonumber(ARGV[#ARGV])
 local QUESTIONS = #ARGV - 1
 

@@ -1,10 +1,10 @@
--- Multiplying and dividing without losing a digit. Numbers are doubles, which hold every integer below 2^53: larger products
--- are kept as two of them.
+-- Multiplies and divides exactly. Numbers are doubles, which hold every integer below 2^53. Larger products are kept as
+-- two numbers.
 --
--- Factors stay in bounds: a limit is below 2^47 and a period below 2^42; a count is 2^47 at most, and a meter drains within
--- 100 years, which is below 2^52 microseconds, whatever was settled above the limit. The level of a meter is only computed
--- where its rate changes. From 2^52 units on, which only settlements can reach, it is infinite: then nothing fits, and nothing
--- more is settled.
+-- Factors stay in bounds. A limit is below 2^47, a period is below 2^42, and a count is at most 2^47. A meter drains
+-- within 100 years, which is below 2^52 microseconds, however far a settlement went above the limit. The level of a
+-- meter is only computed when its rate changes. From 2^52 units on, which only settlements can reach, the level is
+-- infinite: then nothing fits, and no settlement adds more.
 local LIMB, HALF_LIMB = 2 ^ 52, 2 ^ 26
 local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 
@@ -37,7 +37,8 @@ local function is_at_most(a, b, rest, c, d)
   return left_high < right_high or (left_high == right_high and left_low <= right_low)
 end
 
--- Returns a × b ÷ divisor, rounded down, and the remainder. A quotient from 2^52 on, 142 years in microseconds, is infinite.
+-- Returns a × b ÷ divisor, rounded down, and the remainder. A quotient of at least 2^52, 142 years in microseconds, is
+-- infinite.
 local function mul_div_rem(a, b, divisor)
   local rough = a * b
   local quotient = floor(rough / divisor)
@@ -47,7 +48,7 @@ local function mul_div_rem(a, b, divisor)
   if quotient >= LIMB then
     return math.huge, 0
   end
-  -- The quotient was rounded twice, and is off by a few at most. The remainder is exact, and shows by how much.
+  -- The quotient was rounded twice, and is off by a few at most. The remainder is exact, and corrects it.
   local high, low = product(a, b)
   local high_of_quotient, low_of_quotient = product(quotient, divisor)
   local rest = (high - high_of_quotient) * LIMB + (low - low_of_quotient)

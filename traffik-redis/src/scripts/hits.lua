@@ -1,13 +1,14 @@
--- A question: how many keys it is about, and its hits one after the other, each about one of them. The byte of a hit's strategy
--- holds flags above its number. With the first flag the highest cost follows, and the cost is the lowest. Then there is one
--- number more where the strategy has a use for that.
+-- A question has the number of its keys, then its hits. Each hit is about one key. The byte of the strategy has flags
+-- above the number of the strategy. With the first flag, the highest cost follows, and the cost is the lowest. Then one
+-- more number follows if the strategy uses one.
 local HIT, STRATEGY_BITS, COSTS = '<I2BI6I6I6I6', 16, 2 ^ 48
 
--- Holds the hits of the current question. Later questions reuse the tables: creating and collecting tables is a large part of
--- a decision's time.
+-- Holds the hits of the current question. Later questions reuse the tables, because creating and collecting tables
+-- takes a large part of a decision.
 local hits = {}
 
--- Reads the flags: whether a hit takes what fits up to `most`, is not enforced, or has a strategy without amounts.
+-- Reads the flags: the hit takes what fits up to `most`, is not enforced, or has a strategy that does not count
+-- amounts.
 local function read_flags(hit, flags, packed, at)
   hit.is_loose, hit.is_indivisible = flags % 4 > 1, flags > 3
   hits.are_plain = hits.are_plain and flags % 4 == 0
@@ -46,8 +47,8 @@ local function read_hits(packed, keys_before)
   return hits, keys_before + count
 end
 
--- Returns the entry of a key. `before` is its unexpired state before any hit, and `known` the state with the hits that fit.
--- The answer contains `packed`, unless the strategy has its own `tell`, `read` and `write`.
+-- Returns the entry of a key. `before` is its unexpired state before any hit, and `known` the state with the hits that
+-- fit. The answer contains `packed`, unless the strategy has its own `tell`, `read` and `write`.
 local function read_entry(key, strategy)
   local entry = { key = key, strategy = strategy, packed = '', before = nil, known = nil, told = nil }
   local state, packed
@@ -60,7 +61,8 @@ local function read_entry(key, strategy)
   if not state then
     return entry
   end
-  -- A clock that is ahead of this one wrote the state. It is moved back by the difference, which a refusal also stores.
+  -- The state was written by a clock that is ahead of this one. Moves the state back by the difference. A refusal
+  -- stores this too.
   local moved = strategy.clamped_to(state)
   if moved then
     state, entry.is_rewound = moved, true
@@ -72,7 +74,7 @@ local function read_entry(key, strategy)
   return entry
 end
 
--- Replaces the state of an entry, in the answer and in the store.
+-- Replaces the state of an entry in the answer, and marks it to be stored.
 local function settle(entry, state)
   entry.told, entry.is_new = state, true
   if not entry.strategy.write then
@@ -93,7 +95,7 @@ local function store(entries)
   end
 end
 
--- Charges a hit if it fits after those before it. Returns whether it does.
+-- Charges a hit if it fits after the hits before it. Returns whether it fits.
 local function try_hit(hit, entry)
   if hit.cost > 0 then
     if not hit.strategy.fits(entry.known, hit) then
@@ -104,7 +106,7 @@ local function try_hit(hit, entry)
   return true
 end
 
--- Charges the enforced hits anew, with `extra` above their lowest costs. Returns false at the first that does not fit.
+-- Charges the enforced hits again, with `extra` above their lowest costs. Returns false at the first that does not fit.
 local function try_extra(hits, entries, extra)
   for _, entry in pairs(entries) do
     entry.known, entry.is_charged = entry.before, false
@@ -121,8 +123,8 @@ local function try_extra(hits, entries, extra)
   return true
 end
 
--- Charges the highest amount above their lowest costs that all hits which take what fits can have. Returns it, or infinity if
--- there are no such hits.
+-- Charges the highest amount above their lowest costs that all hits which take what fits can have. Returns the amount,
+-- or infinity if there are no such hits.
 local function charge_extra(hits, entries)
   local low, high = 0, math.huge
   for i = 1, #hits do
@@ -148,9 +150,9 @@ local function charge_extra(hits, entries)
   return low
 end
 
--- Charges the hits that fit, one after the other, in what is read here and nowhere else: whether all that are enforced fit, and
--- the entries. Where hits are not plain, as well how much above the lowest costs is granted. Each hit then has its granted cost,
--- and whether that fits.
+-- Charges the hits that fit, one after the other, in the tables of this call only. Returns whether all enforced hits
+-- fit, and the entries. If hits are not plain, also returns how much above the lowest costs is granted. Sets the
+-- granted cost of each hit, and whether it fits.
 local function try_hits(hits)
   local all_fit, entries, extra = true, {}, nil
   for i = 1, #hits do
@@ -166,7 +168,7 @@ local function try_hits(hits)
   end
   if not hits.are_plain then
     extra = all_fit and charge_extra(hits, entries) or 0
-    -- Those that are not enforced come after all others.
+    -- Hits that are not enforced come after all others.
     for i = 1, #hits do
       local hit = hits[i]
       if hit.is_loose then
@@ -178,7 +180,8 @@ local function try_hits(hits)
   return all_fit, entries, extra
 end
 
--- For each hit whether it fits and what is stored of its client, and then what `try_hits` granted, if it did.
+-- Returns for each hit whether it fits and the stored state of its client, and then the granted amount of `try_hits`,
+-- if any.
 local function tell(hits, entries, extra)
   local answer = {}
   for i = 1, #hits do
@@ -201,15 +204,16 @@ local function tell(hits, entries, extra)
   return answer
 end
 
--- Returns the time, and the answer to each question. A question that fails gets its error, and the others their answers.
+-- Returns the time, and the answer to each question. If a question fails, its answer is the error, and the others get
+-- theirs.
 local function answer_each(answer)
   local answers, keys_before, hits = { now }, 0, nil
   for question = 1, QUESTIONS do
     hits, keys_before = read_hits(ARGV[question], keys_before)
     local _, said = pcall(answer, hits)
-    -- The error of a server command is a table, or a text on old servers.
+    -- The error of a server command is a table, or a string on old servers.
     said = type(said) == 'table' and said.err or said
-    -- A replica writes nothing: the caller has to find the primary.
+    -- A replica writes nothing. The caller has to find the primary.
     if type(said) == 'string' and string.find(said, 'READONLY', 1, true) then
       error(said, 0)
     end

@@ -1,10 +1,11 @@
-//! What runs inside Redis: the strategies in Lua, and what is asked of them.
+//! The scripts that run inside Redis: the strategies in Lua, and the operations on them.
 //!
-//! Each program is put together from the files of this folder. Those of the strategies are named like their Rust twins, and
-//! come to the same digits; the numbers that a response tells are worked out in Rust, from what a program says is stored.
+//! Each script is assembled from the files of this folder. The Lua file of a strategy has the name of the Rust
+//! strategy, and computes the same results. The numbers of a response are computed in Rust, from the state that a
+//! script reports.
 //!
-//! To define functions takes the server a good part of a call, so that there are programs of one strategy alone, which most
-//! decisions need, beside those of several.
+//! Defining functions takes the server a good part of a call. So there are scripts for each strategy alone, which most
+//! decisions use, in addition to scripts for several strategies.
 
 #[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
@@ -12,16 +13,16 @@ use traffik_core::strategy::AnyStrategy;
 
 use crate::script::Script;
 
-/// The time that programs go by.
+/// The scripts, and the clock that they use.
 pub(crate) struct Time {
     scripts: Scripts,
-    /// The clock that they are told the time of, where they do not read the server's.
+    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
     #[cfg(feature = "unstable-manual-clock")]
     clock: Option<AnyClock>,
 }
 
 impl Time {
-    /// Programs that read the server's clock.
+    /// Creates scripts that read the clock of the server.
     pub(crate) fn of_server() -> Self {
         Self {
             scripts: Scripts::by(include_str!("clock.lua")),
@@ -30,7 +31,7 @@ impl Time {
         }
     }
 
-    /// Programs that are told the time, as their last argument.
+    /// Creates scripts that receive the time as their last argument.
     #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn by_hand(clock: AnyClock) -> Self {
         Self { scripts: Scripts::by(include_str!("clock_by_hand.lua")), clock: Some(clock) }
@@ -45,20 +46,20 @@ impl Time {
         self.clock.clone().unwrap_or_else(AnyClock::system)
     }
 
-    /// The argument that tells it.
+    /// Returns the argument with the time, if the scripts need one.
     #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
         self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
     }
 
     #[cfg(not(feature = "unstable-manual-clock"))]
-    #[expect(clippy::unused_self, reason = "with a manual clock it knows a clock")]
+    #[expect(clippy::unused_self, reason = "with a manual clock it uses the clock")]
     pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
         None
     }
 }
 
-/// What can be asked.
+/// The operations on hits.
 pub(crate) struct Programs {
     pub(crate) decide: Script,
     pub(crate) peek: Script,
@@ -66,20 +67,20 @@ pub(crate) struct Programs {
     pub(crate) renew: Script,
 }
 
-/// A strategy's Lua form, by its number there.
+/// A strategy with a Lua form, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum LuaStrategy {
     FixedWindow = 1,
     SlidingWindowCounter = 2,
     Meter = 3,
-    /// Of `Concurrency` too: what is stored is the same, under the name of each.
+    /// Also for `Concurrency`, which stores the same state under its own name.
     SlidingWindowLog = 4,
     LeakyBucketWithQueue = 5,
 }
 
 impl LuaStrategy {
-    /// The Lua form of a strategy, if it has one.
+    /// Returns the Lua form of a strategy, if it has one.
     pub(crate) const fn of(strategy: &AnyStrategy) -> Option<Self> {
         match strategy {
             AnyStrategy::FixedWindow(_) => Some(Self::FixedWindow),
@@ -96,13 +97,13 @@ impl LuaStrategy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LuaSet {
     Only(LuaStrategy),
-    /// Several of those that are simple and met often.
+    /// Several simple and common strategies.
     Several,
     SeveralOfAny,
 }
 
 impl LuaSet {
-    /// What is needed for both.
+    /// Returns the smallest set that contains both.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, other) if one == other => one,
@@ -119,7 +120,7 @@ impl LuaSet {
     }
 }
 
-/// The programs, for each strategy alone and for several of them.
+/// The scripts for each strategy alone and for several strategies.
 pub(crate) struct Scripts {
     fixed_window: Programs,
     sliding_window_counter: Programs,
@@ -128,7 +129,7 @@ pub(crate) struct Scripts {
     leaky_bucket_with_queue: Programs,
     several: Programs,
     several_of_any: Programs,
-    /// For strategies that have no form in Lua: what is stored, and to replace it.
+    /// For strategies without a Lua form: read the states, and replace them.
     pub(crate) states: Script,
     pub(crate) swap: Script,
     /// For the settings of a namespace.
@@ -141,7 +142,7 @@ const METER: &str = include_str!("meter.lua");
 const QUEUE: &str = include_str!("leaky_bucket_with_queue.lua");
 const SLIDING_WINDOW_LOG: &str = include_str!("sliding_window_log.lua");
 
-/// What every program begins with, once it knows the time.
+/// The code of every script after the clock and before the strategies.
 const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
 
 impl Scripts {
