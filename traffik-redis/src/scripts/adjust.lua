@@ -1,5 +1,6 @@
--- Replaces charged costs by actual ones: each by itself, or none if something cannot be read. ARGV[2] holds the time, the charged
--- and the actual cost of each. The answer to each is what is stored, or the number of an error.
+-- Replaces charged costs by actual ones, each separately. If a state cannot be read, replaces none. ARGV[2] has the
+-- time, the charged cost and the actual cost of each charge. The answer to each is the stored state, or the number of
+-- an error.
 local at, entries, adjusted = 1, {}, { now }
 local hits = read_hits(ARGV[1], 0)
 for i, hit in ipairs(hits) do
@@ -11,7 +12,7 @@ for i, hit in ipairs(hits) do
   end
   local settled, failed
   if actual > charged or (actual < charged and entry.known) then
-    -- What is charged in addition.
+    -- The additional charge.
     hit.cost = actual - charged
     settled, failed = hit.strategy.settle(entry.known, hit, charged, actual, charged_at)
   end

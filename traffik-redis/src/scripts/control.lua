@@ -1,6 +1,7 @@
--- The settings of a namespace: a hash of the settings by name, and of their version under an empty name. To read them if they
--- have another version: 'read' and the known version. To replace one: 'replace', its name, the value that it has to have, and
--- the new one, each after a '=', or nothing where there is no value.
+-- Reads or replaces the settings of a namespace. The settings are a hash by name, and their version has an empty name.
+--
+-- 'read' has the version that the caller knows, and returns the settings if the version has changed. 'replace' has a
+-- name, the expected value and the new value. A value starts with '=', and is empty if there is none.
 local key, operation, argument = KEYS[1], ARGV[1], ARGV[2]
 local version, is_replaced = redis.call('HGET', key, '') or '0', 0
 if operation == 'read' then

@@ -1,5 +1,5 @@
--- Decides the questions of several callers. The hits of a question are one decision: all are read, and then all are charged,
--- or none is.
+-- Decides the questions of several callers. The hits of a question are one decision: the script reads all entries, then
+-- charges all hits or none.
 local function decide(hits)
   local all_fit, entries, extra = try_hits(hits)
   for _, entry in pairs(entries) do

@@ -1,5 +1,6 @@
--- Renews earlier charges, each separately. A charge that still counts is replaced by one of the current time. Another one is
--- made if it fits. ARGV[2] has the time and the cost of each charge. A state that cannot be read does not stop the others.
+-- Renews earlier charges, each separately. A charge that still counts is replaced by one of the current time. Any other
+-- is charged again if it fits. ARGV[2] has the time and the cost of each charge. A state that cannot be read does not
+-- stop the others.
 local function renew(entry, hit, charged_at)
   if hit.cost == 0 then
     return true
@@ -55,7 +56,7 @@ for i, hit in ipairs(hits) do
   local failed = entries[hit.entry].failed
   if failed then
     local reason = tostring(type(failed) == 'table' and failed.err or failed)
-    -- A replica writes nothing: the caller has to find the primary.
+    -- A replica writes nothing. The caller has to find the primary.
     if string.find(reason, 'READONLY', 1, true) then
       error(reason, 0)
     end

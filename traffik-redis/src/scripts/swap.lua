@@ -1,6 +1,6 @@
--- Compares and swaps: stores the results of a decision if no state that it read has changed. It stores all of them, or none.
--- ARGV has three values per key: the expected value (empty if there is none), the new value (empty to keep the old one), and
--- the new expiry. If a state has changed, the answer is the time and the current values.
+-- Compares and swaps: stores the new states of a decision if no state that it read has changed. Stores all of them, or
+-- none. ARGV has three values per key: the expected state (empty if there is none), the new state (empty to keep the
+-- old one), and the new expiry. If a state has changed, the answer is the time and the current states.
 local answer, is_same = { now }, true
 for i, key in ipairs(KEYS) do
   local stored = redis.call('GET', key) or ''
