@@ -1,4 +1,4 @@
-//! Where the hits of one call are stored.
+//! The keys of the hits of one call.
 
 use traffik_core::{Rate, backend::BackendError, decision::Hit, strategy::Strategy};
 
@@ -7,13 +7,13 @@ use crate::{keys::Keys, scripts::LuaStrategy};
 #[derive(Default)]
 pub(crate) struct Places {
     pub(crate) keys: Vec<String>,
-    /// For each hit the place of its key; `None` at an unlimited rate.
+    /// The position of the key of each hit. `None` at an unlimited rate.
     pub(crate) of_hits: Vec<Option<usize>>,
     /// The amount of each hit.
     pub(crate) amounts: Vec<Amount>,
 }
 
-/// What a hit would charge.
+/// The amount that a hit would charge.
 #[derive(Clone, Copy)]
 pub(crate) struct Amount {
     pub(crate) rate: Rate,
@@ -27,7 +27,7 @@ impl Amount {
         self.is_enforced && self.at_least == self.cost
     }
 
-    /// Returns the most that an enforced hit can have above its lowest cost, if it takes what fits.
+    /// Returns the maximum that an enforced hit can have above its lowest cost, if it takes what fits.
     pub(crate) fn extra(&self) -> Option<u64> {
         self.cost.checked_sub(self.at_least).filter(|&extra| extra > 0 && self.is_enforced)
     }
@@ -48,7 +48,7 @@ impl Places {
     pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Result<Self, BackendError> {
         let mut places = Self::default();
         for hit in hits {
-            // A place comes last if it was not there.
+            // A new key comes last.
             let place = if hit.rate.is_unlimited() { None } else { Some(places.place(hit, keys)?) };
             places.of_hits.push(place);
             places.amounts.push(hit.into());
@@ -56,14 +56,15 @@ impl Places {
         Ok(places)
     }
 
-    /// Returns the most that hits at unlimited rates leave for all that take what fits: `u64::MAX` if there are none.
+    /// Returns the maximum that hits at unlimited rates allow all hits that take what fits. Returns `u64::MAX` if there
+    /// are none.
     pub(crate) fn max_extra(&self) -> u64 {
         let unlimited = self.amounts.iter().filter(|amount| amount.rate.is_unlimited());
         unlimited.filter_map(Amount::extra).min().unwrap_or(u64::MAX)
     }
 
     fn place(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<usize, BackendError> {
-        // Beyond what it checks the numbers would not be exact.
+        // At higher rates the numbers would not be exact.
         hit.limit.strategy().check(hit.rate).map_err(BackendError::unavailable)?;
         let key = keys.of(hit).map_err(BackendError::unavailable)?;
         Ok(self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
@@ -72,7 +73,7 @@ impl Places {
         }))
     }
 
-    /// Whether it is a hit that only its own strategy can decide about, since no program can.
+    /// Returns whether only the custom strategy of the hit can decide about it, because it has no Lua form.
     pub(crate) fn is_own(hit: &Hit<'_>) -> bool {
         LuaStrategy::of(hit.limit.strategy()).is_none() && !hit.rate.is_unlimited()
     }

@@ -1,4 +1,4 @@
-//! What is asked of a program: the keys, and the hits in as few bytes as they need.
+//! The arguments of a script: the keys, and the hits in as few bytes as they need.
 
 use thiserror::Error;
 use traffik_core::{
@@ -14,13 +14,14 @@ use crate::{
     scripts::{LuaSet, LuaStrategy},
 };
 
-/// The highest cost that is sent. It never fits, and decisions send a higher one as this one.
+/// The highest cost that is sent. It never fits. Decisions send a higher cost as this one.
 pub(crate) const MAX_SENT: u64 = (1 << 48) - 1;
 
 /// The highest cost of a charge that is settled or renewed. Arithmetic in Lua is exact below 2^52.
 pub(crate) const MAX_CHARGE: u64 = (1 << 52) - 1;
 
-/// Flags above the number of a strategy: the hit takes what fits, is not enforced, or its strategy does not count amounts.
+/// Flags above the number of a strategy: the hit takes what fits, is not enforced, or its strategy does not count
+/// amounts.
 const TAKES_WHAT_FITS: u8 = 1 << 4;
 const NOT_ENFORCED: u8 = 1 << 5;
 const INDIVISIBLE: u8 = 1 << 6;
@@ -28,12 +29,12 @@ const INDIVISIBLE: u8 = 1 << 6;
 /// A delay that no queue reaches, in microseconds: 142 years.
 const NO_BOUND: u64 = (1 << 52) - 1;
 
-/// The hits of one call that a program has to see: those at an unlimited rate are none of its business.
+/// The hits of one call that a script has to see. Hits at an unlimited rate are left out.
 pub(crate) struct Question {
     pub(crate) places: Places,
-    /// How many keys there are, and each hit, as `hits.lua` reads them.
+    /// The number of keys, and each hit, as `hits.lua` reads them.
     pub(crate) packed: Vec<u8>,
-    /// The strategies that the hits are about; none where nothing is to be asked.
+    /// The strategies of the hits. `None` if there is nothing to ask.
     pub(crate) strategies: Option<LuaSet>,
 }
 
@@ -59,23 +60,23 @@ impl Question {
         Ok(question)
     }
 
-    /// Creates a question about charges, whose costs are sent next to it.
+    /// Creates a question about charges. Their costs are sent separately.
     pub(crate) fn about<'a>(keys: &Keys, charges: impl Iterator<Item = &'a Charge<'a>>) -> Result<Self, BackendError> {
         let plain = charges.map(|Charge { hit, .. }| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
         Self::new(keys, &plain.collect::<Vec<_>>())
     }
 
-    /// Where it is kept, in a cluster.
+    /// Returns the slot of the keys in a cluster.
     pub(crate) fn slot(&self) -> u16 {
         self.places.keys.first().map_or(0, |key| slot_of(key))
     }
 
-    /// How many hits it is about.
+    /// Returns the number of hits.
     pub(crate) fn len(&self) -> usize {
         self.places.of_hits.len()
     }
 
-    /// Adds a hit about a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
+    /// Appends a hit on a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
     fn add(&mut self, hit: &Hit<'_>, place: usize, max_extra: u64) -> Result<(), BackendError> {
         let strategy = LuaStrategy::of(hit.limit.strategy())
             .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
@@ -103,13 +104,13 @@ impl Question {
         Ok(())
     }
 
-    /// Adds the low bytes of a number.
+    /// Appends the low bytes of a number.
     fn put(&mut self, number: u64, width: usize) {
         self.packed.extend(number.to_le_bytes().into_iter().take(width));
     }
 }
 
-/// The number of a key.
+/// Packs the number of a key.
 fn number(key: usize) -> Result<[u8; 2], BackendError> {
     let number = u16::try_from(key).map_err(|_| BackendError::unavailable(NotAsked::TooMany(key)))?;
     Ok(number.to_le_bytes())
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!((plain[23], flexible[23], flexible[29]), (7, 2, 7));
         let not_enforced = packed(&[hit.not_enforced()]);
         assert_eq!((not_enforced.len(), not_enforced[4]), (29, 4 | NOT_ENFORCED));
-        // A hit at an unlimited rate bounds what the others have above their lowest costs.
+        // A hit at an unlimited rate bounds the extra cost of the others.
         let bounded = packed(&[hit.at_least(2), hit.at_rate(Rate::UNLIMITED).at_least(4)]);
         assert_eq!(bounded[29], 5);
     }

@@ -1,6 +1,6 @@
 use fred::util::sha1_hash;
 
-/// A Lua program, and the digest by which Redis finds it once it was loaded.
+/// A Lua script, and the digest that Redis finds it by once it is loaded.
 pub(crate) struct Script {
     pub(crate) text: String,
     pub(crate) sha: String,

@@ -1,16 +1,16 @@
-//! How a client is called in a key.
+//! Builds the name of a client in a key.
 
 use traffik_core::client::{Key, Part};
 
 use super::{MissingSecret, escape::push_escaped};
 
-/// A name that takes more bytes is shortened to a digest.
+/// A longer name is replaced by a digest. In bytes.
 const LONGEST: usize = 64;
 
-/// Of a digest's 256 bits 128 are kept, as 32 hexadecimal digits.
+/// The hexadecimal digits of a digest: 128 of its 256 bits.
 const DIGITS: usize = 32;
 
-/// The key that digests are made under, drawn from the user's secret.
+/// The key for digests, derived from the user's secret.
 #[derive(Clone)]
 pub(super) struct Secret([u8; 32]);
 
@@ -20,7 +20,7 @@ impl Secret {
     }
 }
 
-/// Adds a name that no other client has: its parts, or a digest of them if they are secret or long.
+/// Appends a name that no other client has: its parts, or a digest of them if they are secret or long.
 pub(super) fn push_client(key: &mut String, client: &Key, secret: Option<&Secret>) -> Result<(), MissingSecret> {
     let Some(parts) = client.parts() else {
         let Secret(secret) = secret.ok_or(MissingSecret)?;
@@ -43,7 +43,7 @@ pub(super) fn push_client(key: &mut String, client: &Key, secret: Option<&Secret
     Ok(())
 }
 
-/// The kind, and then the value: a text that looks like an address is none.
+/// Appends the kind and the value. So a text that looks like an address differs from the address.
 fn push_part(key: &mut String, part: &Part) {
     match part {
         Part::Anonymous => key.push_str("anonymous"),
@@ -51,7 +51,7 @@ fn push_part(key: &mut String, part: &Part) {
         Part::Number(number) => push_named(key, "number", &number.to_string()),
         Part::Text(text) => push_named(key, "text", text),
         Part::Bytes(bytes) => push_named(key, "bytes", &format!("{bytes:?}")),
-        // Kinds that are new to this version are told apart by how they are shown.
+        // Kinds that this version does not know differ by their debug output.
         other => push_named(key, "other", &format!("{other:?}")),
     }
 }

@@ -1,17 +1,17 @@
-//! Text that nothing around it can be mistaken for.
+//! Escapes text in keys.
 
 use std::fmt::Write;
 
-/// Adds `text` with every byte written as `%XX` that is no ASCII letter or digit and none of `-_.:@/`.
+/// Appends `text`, and writes every byte as `%XX` that is not an ASCII letter, a digit or one of `-_.:@/`.
 ///
-/// What delimits the parts of a key (`{`, `}`, `|`, `,`, `=`) never comes through, nor does what has a meaning in the
-/// patterns of `SCAN`, and no two texts become the same.
+/// The result contains no delimiter of the parts of a key (`{`, `}`, `|`, `,`, `=`) and no special character of the
+/// patterns of `SCAN`. Different texts have different results.
 pub(super) fn push_escaped(key: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.:@/".contains(&byte) {
             key.push(byte.into());
         } else {
-            // Writing to a string does not fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(key, "%{byte:02X}");
         }
     }

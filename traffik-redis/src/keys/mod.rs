@@ -1,7 +1,7 @@
-//! Where an entry is kept: `{namespace|client}|uid|strategy`.
+//! Builds the key of an entry: `{namespace|client}|uid|strategy`.
 //!
-//! What is in braces is the hash tag, which decides the slot in a cluster: all entries of a client are in one. Everything
-//! that comes from outside is escaped, so that nobody ends the tag or a part early.
+//! The text in braces is the hash tag, which decides the slot in a cluster. So all entries of a client are in one slot.
+//! Text from outside is escaped, so it cannot end the tag or a part.
 
 mod client;
 mod escape;
@@ -14,15 +14,15 @@ use self::{
     escape::push_escaped,
 };
 
-/// Makes the keys of one namespace.
+/// Builds the keys of one namespace.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    /// What they all begin with.
+    /// The prefix of all keys.
     prefix: String,
     secret: Option<Secret>,
 }
 
-/// A secret client, and no secret to digest it under.
+/// A client is secret, and no key for its digest is set.
 #[derive(Debug, Error)]
 #[error(
     "the key of this client is a secret, and may leave the process only as a digest: give \
@@ -49,7 +49,7 @@ impl Keys {
         Ok(key)
     }
 
-    /// A key of the namespace that no entry has.
+    /// Returns a key of the namespace that no entry has.
     pub(crate) fn probe(&self) -> String {
         format!("{}}}|probe", self.prefix)
     }
@@ -59,7 +59,7 @@ impl Keys {
         format!("{}}}|control", self.prefix.trim_end_matches('|'))
     }
 
-    /// What `SCAN` finds all keys of the namespace by. Nothing in it but the end has a meaning there.
+    /// Returns the pattern that `SCAN` finds all keys of the namespace by. Only its end has a meaning as a pattern.
     pub(crate) fn pattern(&self) -> String {
         format!("{}*", self.prefix)
     }
@@ -88,7 +88,7 @@ mod tests {
         key_in(&Keys::new(namespace, None), &client.into(), uid)
     }
 
-    /// What Redis hashes of a key: what is between the first brace and the next that closes.
+    /// Returns the part of a key that Redis hashes: from the first opening brace to the next closing one.
     fn tag(key: &str) -> &str {
         key.split_once('{').unwrap().1.split_once('}').unwrap().0
     }
@@ -129,7 +129,7 @@ mod tests {
                 }
             }
         }
-        // Each of them is another one.
+        // All keys differ.
         assert_eq!(count, 3 * hostile.len() * hostile.len());
     }
 
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(long("a"), long("a"));
         assert_ne!(long("a"), long("b"));
         assert!(long("a").starts_with("{n|digest=") && long("a").len() < 80, "{}", long("a"));
-        // Nobody can call himself by the digest of another.
+        // No client can take the digest of another as its name.
         let (tag, _) = long("a").split_once('}').map(|(tag, rest)| (tag.to_owned(), rest.to_owned())).unwrap();
         assert_ne!(key("n", tag.trim_start_matches("{n|").to_owned(), "u"), long("a"));
     }
