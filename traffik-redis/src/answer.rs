@@ -1,4 +1,4 @@
-//! What a program answers, and the outcomes that come of it: all numbers are worked out in Rust, from what is stored.
+//! Turns the replies of scripts into outcomes. All numbers are computed in Rust, from the stored states.
 
 use thiserror::Error;
 use traffik_core::{
@@ -16,22 +16,22 @@ use crate::{
     question::{MAX_SENT, Question},
 };
 
-/// The most that the programs store above a limit, in words.
+/// The highest values that the scripts store above a limit, as text.
 const MOST: &str = "2^47 for a count, 100 years for a meter, 65536 for a log";
 
-/// The server failed at one of several questions, and charged nothing of it.
+/// The server failed at one of several questions, and charged nothing for it.
 #[derive(Debug, Error)]
 #[error("Redis: {}", in_plain_words(.0))]
 struct Failed(String);
 
-/// The outcome for each hit, from the time and what the program found out about each hit that it was asked about.
+/// Returns the outcome of each hit, from the time and the reply of the script.
 pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, BackendError> {
     let TimedReply { at, reply } = timed;
     if let Some(reason) = reply.text() {
         return Err(BackendError::unavailable(Failed(reason)));
     }
     let items = reply.into_items().ok_or(UnexpectedReply("no list"))?;
-    // What comes after the last hit: how much all hits that take what fits have above their lowest costs.
+    // After the last hit comes how much all hits that take what fits have above their lowest costs.
     let extra = items.get(2 * places.of_hits.iter().flatten().count()).and_then(Reply::integer).unwrap_or(0);
     let extra = if extra > MAX_SENT { places.max_extra() } else { extra };
     let mut items = items.into_iter();
@@ -51,8 +51,8 @@ pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, B
     Ok(outcomes.into_iter().collect())
 }
 
-/// Returns the outcome of each adjustment, from what the program said of each that it was asked about: what is stored, or the
-/// number of an error.
+/// Returns the outcome of each adjustment, from the reply of the script about each one that was sent: the stored state,
+/// or the number of an error.
 pub(crate) fn adjustments(
     replies: Vec<TimedReply>,
     question: &Question,
@@ -90,7 +90,7 @@ fn too_much(Adjustment { charge, actual, .. }: &Adjustment<'_>) -> SettleError {
     SettleError::TooMuch { strategy: charge.hit.limit.strategy().name(), actual: *actual, most: MOST }
 }
 
-/// For each hit when it was charged anew, from the reply about each that it was asked about.
+/// Returns the new time of each charge, from the reply about each one that was sent. `None` if it was not renewed.
 pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Vec<Option<Timestamp>>, BackendError> {
     let mut replies = replies.iter();
     let mut renewed = Vec::with_capacity(question.len());
@@ -112,12 +112,12 @@ pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Ve
     Ok(renewed)
 }
 
-/// The hits on one entry so far.
+/// The sum of the hits on one entry so far.
 #[derive(Clone)]
 struct Sum {
     admitted: bool,
     cost: u64,
-    /// The cost of the hits that are not enforced and fit. They come after all others.
+    /// The cost of the hits that are not enforced and fit. They come after all other hits.
     not_enforced: u64,
 }
 
@@ -139,13 +139,13 @@ impl Sum {
     }
 }
 
-/// The decision where there is nothing to ask.
+/// Returns the decision about hits that are all at unlimited rates.
 pub(crate) fn all_unlimited(places: &Places) -> Decision {
     let (extra, now) = (places.max_extra(), AnyClock::system().now());
     places.amounts.iter().map(|amount| unlimited(amount, extra, now)).collect()
 }
 
-/// The outcome of a hit at an unlimited rate.
+/// Returns the outcome of a hit at an unlimited rate.
 pub(crate) fn unlimited(amount: &Amount, extra: u64, at: Timestamp) -> Outcome {
     let mut outcome = Outcome::new(true, amount.granted(extra), at);
     outcome.enforced = amount.is_enforced;

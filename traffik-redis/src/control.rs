@@ -1,10 +1,10 @@
-//! The settings that all processes of a namespace share: what is sent to `control.lua`, and what it answers.
+//! Reads and replaces the settings that all processes of a namespace share, with `control.lua`.
 
 use traffik_core::backend::{BackendError, Control, ControlRequest};
 
 use crate::client::{Reply, UnexpectedReply};
 
-/// The arguments of a request.
+/// Returns the arguments of a request.
 ///
 /// # Errors
 ///

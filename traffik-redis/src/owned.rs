@@ -1,4 +1,4 @@
-//! Hits, charges and adjustments that a task can keep: those of a call borrow from its caller.
+//! Owned hits, charges and adjustments, for tasks. Those of a call borrow from its caller.
 
 use traffik_core::{
     client::Key,
@@ -7,7 +7,7 @@ use traffik_core::{
     rate::Rate,
 };
 
-/// One of the three. A field that the kind does not have is 0.
+/// A hit, a charge or an adjustment. A field that the kind does not have is 0.
 #[derive(Clone)]
 pub(crate) struct Owned {
     limit: LimitId,

@@ -1,4 +1,4 @@
-//! Decisions about several clients in a cluster: what is not in one slot is not decided in one call.
+//! Splits decisions about several clients in a cluster by slot. One call cannot decide about several slots.
 
 use traffik_core::{
     backend::BackendError,
@@ -7,7 +7,7 @@ use traffik_core::{
 
 use crate::{client::slot_of, keys::Keys};
 
-/// The places of the hits in each slot. Slots are in the order of their first hits.
+/// The positions of the hits in each slot. Slots are in the order of their first hits.
 pub(crate) struct Slots(Vec<(u16, Vec<usize>)>);
 
 impl Slots {
