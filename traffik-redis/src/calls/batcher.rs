@@ -1,10 +1,10 @@
-//! Decisions on their way to one server: each is sent as soon as one of a few calls is free, together with all that wait then.
+//! Sends decisions to one server in batches. As soon as one of a few calls is free, it sends all decisions that wait.
 //!
-//! While few are asked for, each is sent in a call of its own. While all calls are in flight, questions wait until one of them
-//! is answered and go together in the next, so that each costs less the more there are.
+//! Under low load, each decision has a call of its own. While all calls are in flight, questions wait, and go together
+//! in the next call. So the cost per decision falls as load rises.
 //!
-//! A call is made by a task, which also watches the deadlines of the questions that it has sent and of those that wait. Callers
-//! only receive: one that is not polled holds nothing that others need.
+//! A task makes the call. It also watches the deadlines of the questions that it has sent and of those that wait.
+//! Callers only receive: a caller that is not polled holds nothing that others need.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,21 +21,21 @@ use super::{
 };
 use crate::{client::CallError, question::Question};
 
-/// How many calls are in flight at most on each connection.
+/// The maximum number of calls in flight per connection.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// How many hits one call holds at most. Redis does nothing else meanwhile.
+/// The maximum number of hits per call. Redis does nothing else during a call.
 const MAX_HITS: usize = 64;
 
-/// How many questions may wait. Redis would need longer for these than any deadline is.
+/// The maximum number of questions that wait. Redis would need longer for these than any deadline.
 const MAX_WAITING: usize = 65_536;
 
-/// In a cluster a call goes to one slot, so that nothing is sent together, and one node must not hold up another. Each of
-/// these buckets is a range of slots, which belongs to one node except where two nodes meet.
+/// In a cluster a call goes to one slot, so questions do not share a call, and one node must not delay another. Each
+/// bucket is a range of slots, which belongs to one node except where two nodes meet.
 const CLUSTER_BUCKETS: usize = 1024;
 const CLUSTER_MAX_IN_FLIGHT: usize = 16;
 
-/// How much longer than a deadline the task of a slot may be silent, until another task takes the slot.
+/// How long after a deadline a task may be silent before another task takes its slot.
 const LEEWAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Batcher {
@@ -47,7 +47,7 @@ pub(super) struct Batcher {
 
 #[derive(Debug, Error)]
 pub(super) enum NotSent {
-    #[error("{MAX_WAITING} decisions wait already")]
+    #[error("{MAX_WAITING} decisions are already waiting")]
     TooMany,
     #[error("no call was free within {0:?}")]
     Late(Duration),
@@ -56,7 +56,7 @@ pub(super) enum NotSent {
 }
 
 impl Batcher {
-    /// As many as do not get in each other's way.
+    /// Creates one batcher for a server, or one per bucket of a cluster.
     pub(super) fn all_of(caller: &Arc<Caller>) -> Box<[Arc<Self>]> {
         let (buckets, max_in_flight, max_hits) = if caller.client.is_cluster() {
             (CLUSTER_BUCKETS, CLUSTER_MAX_IN_FLIGHT, 1)
@@ -67,11 +67,11 @@ impl Batcher {
         std::iter::repeat_with(new).take(buckets).collect()
     }
 
-    /// Adds a question to those that wait. Its answer comes within the deadline.
+    /// Appends a question to the queue. Its answer comes within the deadline.
     pub(super) fn push(&self, question: Arc<Question>, runtime: &Handle) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         let mut queue = self.queue();
-        // Within the lock, so that questions are in the order of their deadlines.
+        // Taken under the lock, so that questions are in the order of their deadlines.
         let deadline = Instant::now() + self.caller.deadline;
         let pending = Pending { question, deadline, runtime: runtime.clone(), answer };
         if queue.waiting.len() < MAX_WAITING {
@@ -83,7 +83,7 @@ impl Batcher {
         receiver
     }
 
-    /// Ends a question after its deadline, if it waits. The tasks do the same, unless their runtime stands still.
+    /// Ends a question after its deadline, if it still waits. The tasks do the same, unless their runtime is blocked.
     pub(super) fn give_up(&self, question: &Arc<Question>) -> CallError {
         let mut queue = self.queue();
         let place = queue.waiting.iter().position(|pending| Arc::ptr_eq(&pending.question, question));
@@ -93,7 +93,7 @@ impl Batcher {
         }
     }
 
-    /// Takes a slot for one more task, if questions wait and there is one.
+    /// Takes a slot for one more task, if questions wait and a slot is free.
     pub(super) fn free_slot(&self) -> Option<u64> {
         let (mut queue, now) = (self.queue(), Instant::now());
         if queue.waiting.is_empty() { None } else { queue.free_slot(self.max_in_flight, now, self.until(now)) }
@@ -111,11 +111,11 @@ impl Batcher {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the questions that go next. Frees the slot if there is none.
+    /// Returns the next questions to send. Frees the slot if there is none.
     pub(super) fn next_batch(&self, id: u64) -> Vec<Pending> {
         self.end_late(id);
         let mut queue = self.queue();
-        // Not where another task has taken the slot over.
+        // Another task may have taken over the slot.
         let has_slot = queue.heard_of(id, self.until(Instant::now()));
         let batch = if has_slot { queue.take_batch(self.max_hits) } else { Vec::new() };
         if batch.is_empty() {
@@ -124,7 +124,7 @@ impl Batcher {
         batch
     }
 
-    /// Ends the questions whose deadline has passed while they waited. The task of a slot is heard of.
+    /// Ends the questions whose deadline has passed while they waited. Also records that the task of the slot is alive.
     pub(super) fn end_late(&self, id: u64) {
         let (mut queue, now) = (self.queue(), Instant::now());
         queue.heard_of(id, self.until(now));
@@ -133,14 +133,14 @@ impl Batcher {
         self.expire(late, self.late());
     }
 
-    /// Ends questions at their deadline. Counts them, without those whose callers have gone.
+    /// Ends questions at their deadline. Counts those whose callers still wait.
     pub(super) fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
         let waited_for = late.iter().filter(|pending| !pending.answer.is_closed()).count();
         self.caller.counts.add(Count::TimedOut, waited_for);
         queue::end(late, error);
     }
 
-    /// Of all questions, those included that come from now on.
+    /// Returns the next deadline of all questions, including those that arrive from now on.
     pub(super) fn next_deadline(&self, sent: Option<&Pending>) -> Instant {
         let queue = self.queue();
         let deadlines = queue.waiting.front().into_iter().chain(sent).map(|pending| pending.deadline);

@@ -18,7 +18,7 @@ use crate::client::{CallError, Sent};
 pub(super) struct InFlight {
     batcher: Arc<Batcher>,
     id: u64,
-    /// Where it runs.
+    /// The runtime of the task.
     runtime: Id,
     has_ended: bool,
     /// The questions of the call, without those whose deadline has passed.
@@ -27,7 +27,7 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Begins a call in `runtime`, in which this runs, if questions wait and there is a slot for it.
+    /// Begins a call in `runtime`, the current runtime, if questions wait and a slot is free.
     pub(super) fn begin(batcher: &Arc<Batcher>, runtime: &Handle) {
         if let Some(work) = Self::take_slot(batcher, runtime) {
             batcher.caller.tasks.begin(work, runtime);
@@ -43,7 +43,7 @@ impl InFlight {
     async fn run(mut self) {
         let batcher = Arc::clone(&self.batcher);
         loop {
-            // No question is taken before there is a connection: what waits was not sent.
+            // Takes no question before there is a connection: a question that waits counts as not sent.
             let ready = self.watch(batcher.caller.client.ready()).await;
             self.batch = batcher.next_batch(self.id);
             if self.batch.is_empty() {
@@ -81,8 +81,8 @@ impl InFlight {
         }
     }
 
-    /// Waits for `work`, and meanwhile ends questions whose deadline passes. Returns `None` if that is the deadline of a
-    /// question of the batch and nothing was sent: then nothing must be sent any more.
+    /// Waits for `work`, and meanwhile ends questions whose deadline passes. Returns `None` if the deadline of a
+    /// question of the batch passes and nothing was sent. Nothing may be sent after that.
     async fn watch<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         loop {
@@ -102,7 +102,8 @@ impl InFlight {
     }
 }
 
-/// The runtime has ended: the questions of its callers with it, and those of others go on in another one.
+/// Runs if the runtime has ended. Ends the questions of callers in that runtime. Questions of other callers continue in
+/// another runtime.
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.has_ended {

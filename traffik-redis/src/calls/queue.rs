@@ -7,11 +7,11 @@ use crate::{client::CallError, question::Question};
 
 pub(super) type Answer = Result<TimedReply, Arc<CallError>>;
 
-/// A question, and where its answer goes.
+/// A question that waits, and the receiver of its answer.
 pub(super) struct Pending {
     pub(super) question: Arc<Question>,
     pub(super) deadline: Instant,
-    /// That of its caller.
+    /// The runtime of its caller.
     pub(super) runtime: Handle,
     pub(super) answer: oneshot::Sender<Answer>,
 }
@@ -27,12 +27,12 @@ pub(super) struct Queue {
 /// A call in flight, or a task that is about to make one.
 pub(super) struct Slot {
     pub(super) id: u64,
-    /// When its task is heard of again at the latest. One that is not is in a runtime that stands still.
+    /// The time by which its task has to report again. A task that does not is in a blocked runtime.
     pub(super) until: Instant,
 }
 
 impl Queue {
-    /// Returns a slot for one more task: a free one, or that of a task that stands still.
+    /// Returns a slot for one more task: a free one, or that of a blocked task.
     pub(super) fn free_slot(&mut self, max: usize, now: Instant, until: Instant) -> Option<u64> {
         if self.tasks.len() >= max {
             self.tasks.retain(|slot| slot.until > now);
@@ -45,7 +45,7 @@ impl Queue {
         Some(self.last_id)
     }
 
-    /// Notes that a task is heard of. Returns whether it has its slot still.
+    /// Records that a task is alive. Returns whether it still has its slot.
     pub(super) fn heard_of(&mut self, id: u64, until: Instant) -> bool {
         let slot = self.tasks.iter_mut().find(|slot| slot.id == id);
         slot.map(|slot| slot.until = until).is_some()
@@ -61,7 +61,7 @@ impl Queue {
         self.waiting.drain(..late).collect()
     }
 
-    /// Removes the questions that go next, without those whose callers have gone.
+    /// Removes the next questions to send, without those whose callers are gone.
     pub(super) fn take_batch(&mut self, max_hits: usize) -> Vec<Pending> {
         let (mut batch, mut hits) = (Vec::new(), 0);
         while let Some(pending) = self.waiting.pop_front() {
@@ -83,7 +83,7 @@ impl Queue {
 pub(super) fn end(questions: impl IntoIterator<Item = Pending>, error: impl Into<CallError>) {
     let error = Arc::new(error.into());
     for pending in questions {
-        // The caller may have gone.
+        // The caller may have been dropped.
         let _ = pending.answer.send(Err(Arc::clone(&error)));
     }
 }
