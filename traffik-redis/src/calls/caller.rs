@@ -11,19 +11,19 @@ use crate::{
     scripts::{LuaSet, Programs, Time},
 };
 
-/// How many calls other than decisions may be in flight.
+/// The maximum number of calls in flight other than decisions.
 const OTHER_CALLS: usize = 64;
 
-/// One of the programs of the strategies that a call is about.
+/// Selects one of the scripts of a set of strategies.
 pub(crate) type Program = fn(&Programs) -> &Script;
 
-/// The server's reply to one question, and when, by its clock.
+/// The server's reply to one question, and its time by the server's clock.
 pub(crate) struct TimedReply {
     pub(crate) at: Timestamp,
     pub(crate) reply: Reply,
 }
 
-/// What all calls of a backend share.
+/// The state that all calls of a backend share.
 pub(super) struct Caller {
     pub(super) client: Client,
     pub(super) time: Time,
@@ -39,7 +39,7 @@ impl Caller {
         Self { client, time, deadline, counts: Counts::default(), other_calls, tasks }
     }
 
-    /// Asks questions in one call. Returns the reply to each.
+    /// Sends questions in one call. Returns the reply to each.
     pub(super) async fn ask<'a>(
         &self,
         program: Program,

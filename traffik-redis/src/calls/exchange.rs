@@ -18,7 +18,7 @@ use crate::{
     scripts::Scripts,
 };
 
-/// What one task exchanges with the server, in one call or several, until its deadline. After that it sends nothing.
+/// The calls of one task, until its deadline. After the deadline it sends nothing.
 pub(crate) struct Exchange {
     caller: Arc<Caller>,
     until: Instant,
@@ -30,12 +30,12 @@ impl Exchange {
         Self { caller: Arc::clone(caller), until: Instant::now() + caller.deadline, sent: Sent::default() }
     }
 
-    /// Until when to wait for a turn. The task that has it may be in a runtime that stands still.
+    /// Returns when to stop waiting for a turn. The task that has the turn may be in a blocked runtime.
     pub(crate) fn half_time(&self) -> Instant {
         self.until - self.caller.deadline / 2
     }
 
-    /// Asks a question. Returns one answer, or one for each hit, as the program does.
+    /// Sends a question. Returns one reply, or one per hit, as the script does.
     pub(crate) async fn ask(
         &self,
         program: Program,
@@ -45,7 +45,7 @@ impl Exchange {
         self.call(self.caller.ask(program, std::iter::once(question), more, &self.sent)).await
     }
 
-    /// Runs a script that is about what is stored, and not about hits.
+    /// Runs a script that works on stored states instead of hits.
     pub(crate) async fn run(
         &self,
         script: fn(&Scripts) -> &Script,
@@ -73,8 +73,8 @@ impl Exchange {
         error.into()
     }
 
-    /// Does the work, and sends what comes of it. At the deadline sends an error instead, and waits for what is in flight, to
-    /// count it.
+    /// Does the work, and sends its result to the caller. At the deadline, sends an error instead. Then waits for the
+    /// call in flight, to count it.
     pub(super) async fn perform<T>(
         self: Arc<Self>,
         work: impl Future<Output = Result<T, BackendError>>,
@@ -89,7 +89,7 @@ impl Exchange {
         }
         counts.add(Count::TimedOut, 1);
         let may_run = self.sent.may_run();
-        // The caller may be gone by now.
+        // The caller may have been dropped.
         let _ = answer.send(Err(self.too_late()));
         if may_run && work.await.is_ok() {
             counts.add(Count::Late, 1);

@@ -1,7 +1,7 @@
-//! How the server is asked: by tasks, within a deadline, a few calls at a time, and for several callers together where they
-//! would have to wait anyway.
+//! Calls the server: from tasks, within a deadline, a few calls at a time. Decisions that have to wait anyway share a
+//! call.
 //!
-//! What callers share, a call in flight or a place among the others, is held by a task and never by a caller.
+//! Shared resources, such as a call in flight or a slot in the queue, are held by tasks and never by callers.
 
 mod batcher;
 mod caller;

@@ -18,16 +18,16 @@ use crate::{
     scripts::Time,
 };
 
-/// How much longer than the deadline a caller waits for the task that watches it.
+/// How long after the deadline a caller waits for the task that watches it.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// How many slots a cluster has.
+/// The number of slots of a cluster.
 const SLOTS: u16 = 16_384;
 
 /// The calls of one backend.
 pub(crate) struct Calls {
     caller: Arc<Caller>,
-    /// For decisions, by their slots.
+    /// The batchers of decisions, by slot.
     batchers: Box<[Arc<Batcher>]>,
 }
 
@@ -37,13 +37,13 @@ impl Calls {
         Self { batchers: Batcher::all_of(&caller), caller }
     }
 
-    /// The same way to the same server, by another time.
+    /// Returns calls to the same server with another clock.
     #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn by(&self, time: Time) -> Self {
         Self::new(self.caller.client.clone(), time, self.caller.deadline)
     }
 
-    /// Starts a decision, in a call of its own or together with others.
+    /// Starts a decision, in its own call or together with others.
     pub(crate) fn decide(
         &self,
         question: Arc<Question>,
@@ -57,7 +57,7 @@ impl Calls {
             match timeout_at(until, answer).await {
                 Ok(Ok(answer)) => answer.map_err(CallError::shared),
                 Ok(Err(gone)) => Err(BackendError::unavailable(gone)),
-                // The tasks that watch deadlines are in a runtime that stands still.
+                // The tasks that watch deadlines are in a blocked runtime.
                 Err(_) => {
                     caller.counts.add(Count::TimedOut, 1);
                     let error = batcher.give_up(&question);
@@ -75,8 +75,8 @@ impl Calls {
         }
     }
 
-    /// Starts a task that does some work with the server, whether its caller waits or not. A panic in it resumes where the answer
-    /// is awaited.
+    /// Starts a task that does some work with the server, whether its caller waits or not. If the work panics, the
+    /// panic resumes in the caller that awaits the answer.
     pub(crate) fn start<T, W>(&self, work: impl FnOnce(Arc<Exchange>) -> W) -> Result<Answer<'static, T>, BackendError>
     where
         T: Send + 'static,
@@ -98,7 +98,7 @@ impl Calls {
         }))
     }
 
-    /// Starts a task that does something to its end, whose calls have deadlines of their own.
+    /// Starts a task that runs to its end. Its calls have their own deadlines.
     pub(crate) fn finish<T: Send + 'static>(
         work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
     ) -> Result<Answer<'static, T>, BackendError> {
@@ -106,7 +106,7 @@ impl Calls {
         Ok(MaybeReady::pending(async move { join(task).await? }))
     }
 
-    /// When what begins now has to be answered.
+    /// Returns the deadline of a call that begins now.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.caller.deadline
     }
@@ -137,7 +137,7 @@ async fn join<T>(task: JoinHandle<T>) -> Result<T, BackendError> {
     }
 }
 
-/// The runtime that tasks make the calls in.
+/// Returns the runtime for the tasks of a call.
 fn runtime() -> Result<Handle, BackendError> {
-    Handle::try_current().map_err(|_| BackendError::unavailable("Redis is asked within a Tokio runtime"))
+    Handle::try_current().map_err(|_| BackendError::unavailable("there is no Tokio runtime to call Redis in"))
 }

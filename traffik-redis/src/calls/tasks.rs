@@ -6,22 +6,23 @@ use std::{
 
 use tokio::runtime::{Handle, Id};
 
-/// What a task does. It borrows nothing and needs no caller.
+/// The work of a task. It borrows nothing and needs no caller.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How many idle tasks are kept at most.
+/// The maximum number of idle tasks.
 const MAX_IDLE: usize = 64;
 
-/// Idle tasks. Each takes one piece of work after the other, and ends once this is dropped.
+/// Idle tasks. Each takes one piece of work after the other, and ends when this is dropped.
 ///
-/// A caller begins the work itself, by the waker of an idle task of its runtime, and that task goes on with it. A lone call on
-/// a runtime of several threads takes a fifth more processor time if a task is spawned for it, which wakes another thread.
+/// A caller polls the work first, with the waker of an idle task of its runtime. That task then continues the work.
+/// Spawning a task wakes another thread: in a runtime of several threads, a single call then takes a fifth more
+/// processor time.
 #[derive(Default)]
 pub(super) struct Tasks(Mutex<Vec<Arc<Shared>>>);
 
-/// What a task and the callers that bring it work share.
+/// The state that a task and its callers share.
 struct Shared {
-    /// Where the task runs.
+    /// The runtime of the task.
     runtime: Id,
     state: Mutex<State>,
 }
@@ -39,7 +40,7 @@ struct Task {
 }
 
 impl Tasks {
-    /// Begins some work here, and leaves the rest to a task of `runtime`, in which this is called.
+    /// Begins some work in the caller, and leaves the rest to a task of `runtime`, the current runtime.
     pub(super) fn begin(self: &Arc<Self>, mut work: Work, runtime: &Handle) {
         while let Some(task) = self.take(|task| task.runtime == runtime.id()) {
             let mut state = task.state();
@@ -55,7 +56,7 @@ impl Tasks {
         self.spawn(work, runtime);
     }
 
-    /// Leaves some work to a new task.
+    /// Runs some work in a new task.
     pub(super) fn spawn(self: &Arc<Self>, work: Work, runtime: &Handle) {
         let state = Mutex::new(State { work: Some(work), waker: None });
         runtime.spawn(Task { tasks: Arc::downgrade(self), shared: Arc::new(Shared { runtime: runtime.id(), state }) });
@@ -104,7 +105,7 @@ impl Future for Task {
         };
         drop(state);
         let was_busy = done.is_some();
-        // Not within the lock. The work may hold the last backend.
+        // Dropped outside of the lock, because the work may hold the last backend.
         drop(done);
         let Some(tasks) = self.tasks.upgrade() else { return Poll::Ready(()) };
         let mut idle = tasks.idle();
@@ -118,14 +119,14 @@ impl Future for Task {
     }
 }
 
-/// The task, or its runtime, has ended.
+/// Runs if the task or its runtime has ended.
 impl Drop for Task {
     fn drop(&mut self) {
         if let Some(tasks) = self.tasks.upgrade() {
             tasks.take(|task| Arc::ptr_eq(task, &self.shared));
         }
         let ended = std::mem::take(&mut *self.shared.state());
-        // Not within the lock, since it may begin other work.
+        // Dropped outside of the lock, because it may begin other work.
         drop(ended);
     }
 }
