@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-/// How long to wait before the next attempt. The waits double up to 150 ms, so that a server that is back is found soon.
+/// The wait before the next attempt. It doubles up to 150 ms, so a server that is back is found soon.
 pub(super) struct Backoff(Duration);
 
 impl Backoff {
@@ -23,7 +23,7 @@ impl Backoff {
         }
     }
 
-    /// Returns the next wait. Adds up to a third at random: clients must not all come back at the same moment.
+    /// Returns the next wait. Adds up to a third at random, so that clients do not all return at the same moment.
     pub(super) fn next(&mut self) -> Duration {
         let wait = self.0;
         self.0 = (2 * wait).min(Self::LONGEST);

@@ -1,4 +1,4 @@
-//! One connection to one server, over all the times that it is lost and made again.
+//! A connection to one server, which is made again each time it is lost.
 
 use std::sync::{
     Arc,
@@ -17,20 +17,20 @@ use super::{
     watchdog::Watchdog,
 };
 
-/// What a client library does for a connection.
+/// The operations of a client library for one connection.
 pub(super) trait Link: Send + Sync + 'static {
-    /// The address of the server, for errors.
+    /// Returns the address of the server, for errors.
     fn server(&self) -> String;
 
-    /// Connects, once.
+    /// Connects. Makes one attempt.
     fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>>;
 
     fn is_connected(&self) -> bool;
 
-    /// Sends a command, once. The answer may be an error of the server.
+    /// Sends a command once. The answer may be an error of the server.
     fn send(&self, command: Command) -> BoxFuture<'_, Result<Reply, CallError>>;
 
-    /// Cleans up once there is no connection.
+    /// Cleans up after the connection is lost.
     fn lost(&self) {}
 }
 
@@ -43,12 +43,13 @@ pub(super) struct Connection {
 struct Watched {
     link: Arc<dyn Link>,
     watchdog: Watchdog,
-    /// Whether there was a connection before.
+    /// Set once a connection has worked.
     has_worked: AtomicBool,
 }
 
 impl Connection {
-    /// Is not connected before it is started. `given_up` counts connections that the system took for alive.
+    /// Creates a connection that connects once it is started. `given_up` counts connections that the system considered
+    /// alive.
     pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Self {
         let watchdog = Watchdog::new(timeouts, Arc::clone(given_up));
         let watched = Arc::new(Watched { link, watchdog, has_worked: AtomicBool::new(false) });
@@ -63,13 +64,13 @@ impl Connection {
         self.supervisor.status().is_up() && self.watched.link.is_connected()
     }
 
-    /// Sends a command if there is a connection, or once there is for the first time.
+    /// Sends a command if there is a connection. Waits for the first connection.
     ///
-    /// Runs in tasks only: a caller that is not polled must not look like a server that does not answer.
+    /// Called from tasks only: a caller that is not polled must not look like a server that does not answer.
     pub(super) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
         self.supervisor.ready().await?;
         let Watched { link, watchdog, .. } = &*self.watched;
-        // The library would keep the call, and run it once it is connected.
+        // The library would queue the call, and run it once it is connected.
         if !link.is_connected() {
             return Err(CallError::NotRun("there is no connection".into()));
         }

@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{CallError, outage_log::OutageLog};
 
-/// Whether there is a connection.
+/// The status of a connection.
 pub(super) struct Status {
     phase: watch::Sender<Phase>,
     log: Mutex<OutageLog>,
@@ -39,7 +39,7 @@ impl Status {
         matches!(*self.phase.borrow(), Phase::Down(_))
     }
 
-    /// Is not logged.
+    /// Sets the phase without logging it.
     pub(super) fn set(&self, phase: Phase) {
         self.phase.send_replace(phase);
     }
@@ -62,11 +62,11 @@ impl Status {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the first attempt is over.
+    /// Waits until the first attempt has ended.
     ///
     /// # Errors
     ///
-    /// Returns an error without waiting if there is no connection after that.
+    /// Returns an error if there is no connection. Waits only for the first attempt.
     pub(super) async fn ready(&self, within: Duration) -> Result<(), CallError> {
         if self.is_up() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Connects, waits until the connection is of no use any more, and connects again, without end.
+//! Connects, waits until the connection is no longer usable, and connects again, without end.
 
 use std::{
     error::Error as StdError,
@@ -20,12 +20,13 @@ use super::{
 };
 use crate::Error;
 
-/// Drives a connection. Ends with the reason once the connection is of no use; closes it when dropped.
+/// Drives a connection. Ends with the reason when the connection is no longer usable. Dropping it closes the
+/// connection.
 pub(super) type Driver = BoxFuture<'static, String>;
 
 pub(super) type Attempt = Result<Driver, Box<dyn StdError + Send + Sync>>;
 
-/// What a supervisor keeps connected.
+/// The target that a supervisor keeps connected.
 pub(super) trait Supervised: Send + Sync + 'static {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt>;
 
@@ -37,7 +38,7 @@ pub(super) struct Supervisor {
     target: Arc<dyn Supervised>,
     status: Arc<Status>,
     timeouts: Timeouts,
-    /// One task, once it is started. `None` after `close`, and for connections that the user supervises.
+    /// The task, once it is started. `None` after `close`, and for connections that the user supervises.
     task: Mutex<Option<JoinSet<()>>>,
 }
 
@@ -46,7 +47,7 @@ impl Supervisor {
         Self { target, status: Arc::new(Status::new()), timeouts, task: Mutex::new(Some(JoinSet::new())) }
     }
 
-    /// Leaves the connection to the user, who has made it.
+    /// Leaves the connection to the user, who made it.
     #[cfg(feature = "fred-10")]
     pub(super) fn leave_to_user(&self) {
         self.task().take();
@@ -57,7 +58,7 @@ impl Supervisor {
         &self.status
     }
 
-    /// Makes the first attempt here, and starts if it succeeds.
+    /// Makes the first attempt in the caller. Starts the task if the attempt succeeds.
     pub(super) async fn connect(&self) -> Result<(), Error> {
         if self.task().is_none() {
             return Ok(());
@@ -68,7 +69,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Connects in the background, unless that has started. Starts again after its runtime has ended.
+    /// Connects in the background, unless the task has started. Starts the task again after its runtime has ended.
     pub(super) fn start(&self) {
         self.start_with(None);
     }
@@ -85,13 +86,13 @@ impl Supervisor {
         }
     }
 
-    /// Starts, and waits until there is a connection, or it is known that there is none.
+    /// Starts the task, and waits until there is a connection, or until the first attempt has failed.
     pub(super) async fn ready(&self) -> Result<(), CallError> {
         self.start();
         self.status.ready(self.timeouts.answer).await
     }
 
-    /// Closes the connection, unless it is the user's. Calls in flight end with an error, in doubt.
+    /// Closes the connection, unless it is the user's. Calls in flight end with an error, and may have run.
     pub(super) fn close(&self) {
         if self.task().take().is_some() {
             self.status.set(Phase::Down("the backend was closed".into()));

@@ -1,26 +1,27 @@
 use std::time::Duration;
 
-/// The only place where durations of connections and calls are derived.
+/// Derives all durations of connections and calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
-    /// For an answer to a call.
+    /// The timeout of an answer to a call.
     pub(super) answer: Duration,
-    /// For any answer at all while calls wait, until the connection counts as dead.
+    /// How long calls wait without any answer until the connection counts as dead.
     pub(super) silence: Duration,
-    /// For the commands before the first call, and for the system to acknowledge what was written.
+    /// The timeout of the commands before the first call, and of the system to acknowledge written data.
     pub(super) handshake: Duration,
-    /// For the system, and TLS, to connect.
+    /// The timeout of the system, and of TLS, to connect.
     pub(super) attempt: Duration,
-    /// For one server to say where the slots are. Another may be quicker.
+    /// The timeout of one server to report the slots. Another server may be quicker.
     #[cfg(feature = "cluster")]
     pub(super) topology: Duration,
 }
 
 impl Timeouts {
-    /// For connecting, all steps together. Longer than one attempt, so that its error is the one that is reported.
+    /// The timeout of connecting, all steps together. It is longer than one attempt, so that the error of the attempt
+    /// is reported.
     pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
-    /// How much longer than its caller a call waits: the client counts the answers that arrive late.
+    /// How long after its deadline a call still waits, to count answers that arrive late.
     const AFTERWARDS: Duration = Duration::from_secs(1);
 
     pub(super) fn new(command_timeout: Duration) -> Self {

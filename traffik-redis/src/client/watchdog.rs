@@ -1,4 +1,4 @@
-//! Finds out that a connection is dead before the system does: calls wait, and nothing is answered.
+//! Detects a dead connection before the system does: calls wait, and none is answered.
 
 use std::{
     sync::{
@@ -12,24 +12,24 @@ use tokio::{sync::Notify, time::sleep};
 
 use super::{CallError, Reply, timeouts::Timeouts};
 
-/// How often the watchdog looks while calls wait.
+/// The interval of the checks while calls wait.
 const EVERY: Duration = Duration::from_millis(25);
 
 pub(super) struct Watchdog {
     timeouts: Timeouts,
     given_up: Arc<AtomicU64>,
     calls: Mutex<Calls>,
-    /// A call began while none waited.
+    /// Notified when a call begins while no other call waits.
     began: Notify,
-    /// The server answered that it may not write: it was a primary once, and another is by now.
+    /// Notified when the server answers that it may not write: it was demoted, and another server is the primary.
     demoted: Notify,
 }
 
 struct Calls {
     waiting: usize,
-    /// The number of the call that began last, and when.
+    /// The number of the latest call, and when it began.
     last: (u64, Instant),
-    /// The highest number of a call that was answered.
+    /// The highest number of an answered call.
     last_answered: u64,
     answers: u64,
 }
@@ -54,7 +54,7 @@ impl Watchdog {
         Waiting { watchdog: self, number: calls.last.0 }
     }
 
-    /// Ends once the connection has to be given up, though nothing closed it.
+    /// Waits until the connection has to be replaced, though it was not closed. Returns the reason.
     pub(super) async fn fails(&self) -> &'static str {
         let why = tokio::select! {
             () = self.silent() => "the server stopped answering calls",
@@ -64,7 +64,7 @@ impl Watchdog {
         why
     }
 
-    /// Ends once calls have waited without a break, and without one answer, for as long as the timeouts say.
+    /// Waits until calls have waited continuously for `silence`, without a single answer.
     async fn silent(&self) {
         let mut silence: Option<(Instant, u64)> = None;
         loop {
@@ -74,7 +74,7 @@ impl Watchdog {
             }
             let slept = Instant::now();
             sleep(EVERY).await;
-            // Where this process was held up, answers may be there that it has not read yet.
+            // If this process was delayed, there may be answers that it has not read yet.
             let held_up = slept.elapsed() > 3 * EVERY;
             let awaited = self.answers_awaited();
             match silence {
@@ -88,12 +88,12 @@ impl Watchdog {
         }
     }
 
-    /// The number of answers so far, if a call waits for one.
+    /// Returns the number of answers so far, if a call waits for one.
     fn answers_awaited(&self) -> Option<u64> {
         let calls = self.calls();
         let (last, at) = calls.last;
-        // Answers come in order, so that one vouches for the calls before it. A call that takes longer than calls may take is in
-        // a runtime that stands still, and says nothing.
+        // Answers arrive in order, so an answer also proves that earlier calls are alive. A call that waits longer than
+        // its timeout is in a blocked runtime, and proves nothing.
         let is_awaited = calls.waiting > 0 && last > calls.last_answered && at.elapsed() <= self.timeouts.answer;
         is_awaited.then_some(calls.answers)
     }
@@ -106,8 +106,8 @@ impl Watchdog {
 impl Waiting<'_> {
     pub(super) fn end(self, answer: &Result<Reply, CallError>) {
         match answer {
-            // Inside of a script servers put other words before it. Not kept for the next connection, which may lead to another
-            // server.
+            // Inside a script, the error has a prefix. This is not kept for the next connection, which may lead to
+            // another server.
             Err(CallError::Refused(reason)) if reason.contains("READONLY") => self.watchdog.demoted.notify_waiters(),
             Ok(_) | Err(CallError::Refused(_)) => {}
             Err(_) => return,
