@@ -1,22 +1,22 @@
-//! Whether a server can keep limits, and what is wrong with it if it cannot.
+//! Checks whether a server can keep limits, and explains what is wrong if it cannot.
 
 use super::{CallError, Client, Reply, Sent};
 use crate::{Error, keys::Keys, script::Script};
 
-/// `PXAT`, by which every key is given its end, came with it.
+/// The version that introduced `PXAT`, which sets the expiry of every key.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// The commands that limits take, as the crate's documentation lists them.
+/// The commands that limits need, as the crate documentation lists them.
 const ALLOW: &str = "+evalsha +eval +time +get +getrange +set +setrange +pexpireat +hget +hset +hdel +hincrby +hgetall \
                      +unlink +scan +ping +select +info +client|id";
 
-/// Asks all that can be known without a decision: the version, and whether programs run and may write.
+/// Checks everything that does not need a decision: the version, and whether scripts run and may write.
 pub(crate) async fn check(client: &Client, keys: &Keys) -> Result<(), Error> {
     let about = match client.command("INFO", &["server"]).await {
         Ok(reply) => {
             reply.text().ok_or_else(|| unsuitable("the reply to INFO is not one of Redis: check the address"))?
         }
-        // Who may not ask finds out by running a program.
+        // A user without this permission is checked by running a script.
         Err(CallError::Refused(reason)) if is_forbidden(&reason) => String::new(),
         Err(error) => return Err(explained(error)),
     };
@@ -41,7 +41,7 @@ fn check_version(about: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A server that throws out keys when its memory is full throws out limited clients, who are unlimited then.
+/// Warns if the server may evict limited clients when its memory is full. Evicted clients start with fresh limits.
 async fn warn_of_evictions(client: &Client) {
     let Ok(Some(memory)) = client.command("INFO", &["memory"]).await.map(|reply: Reply| reply.text()) else { return };
     let limit = field(&memory, "maxmemory").unwrap_or("0");
@@ -54,7 +54,7 @@ async fn warn_of_evictions(client: &Client) {
     }
 }
 
-/// The value of a line of `INFO`.
+/// Returns the value of a line of `INFO`.
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
 }
@@ -81,12 +81,12 @@ fn explained(error: CallError) -> Error {
     }
 }
 
-/// Whether the server only has to be waited for.
+/// Returns whether waiting for the server is enough.
 fn passes(reason: &str) -> bool {
     ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY"].iter().any(|form| reason.starts_with(form))
 }
 
-/// Servers say so in different ways, the more so inside of a program.
+/// Returns whether the user lacks a permission. Servers word this differently, even more so inside a script.
 fn is_forbidden(reason: &str) -> bool {
     ["NOPERM", "ACL failure", "can't run this command", "can't access at least one of the keys"]
         .iter()

@@ -5,22 +5,22 @@ use traffik_core::backend::BackendError;
 
 use super::{Sent, reasons::of_refusal as in_plain_words};
 
-/// Why a call brought no answer, by what may have come of it.
+/// The error of a call without an answer. The variants differ in whether the call may have run.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
-    /// It surely did not run.
+    /// The call certainly did not run.
     #[error("Redis was not asked: {0}")]
     NotRun(#[source] Box<dyn Error + Send + Sync>),
-    /// It may have run, or may yet: the connection was lost, or too much time went by.
+    /// The call may have run, or may still run: the connection was lost, or the deadline passed.
     #[error("no answer from Redis: {0}")]
     InDoubt(#[source] Box<dyn Error + Send + Sync>),
     /// The server answered with an error, and wrote nothing.
     #[error("Redis returned an error: {}", in_plain_words(.0))]
     Refused(String),
-    /// The server answered what no script answers.
+    /// The server sent a reply that no script sends.
     #[error(transparent)]
     UnexpectedReply(#[from] UnexpectedReply),
-    /// The call was sent, and the caller's deadline passed. It may still run.
+    /// The call was sent, and the deadline of the caller passed. The call may still run.
     #[error("Redis did not answer within {0:?}")]
     Late(Duration),
     /// The client was closed.
@@ -28,13 +28,13 @@ pub(crate) enum CallError {
     Closed,
 }
 
-/// What no script answers.
+/// A reply that no script sends.
 #[derive(Debug, Error)]
 #[error("Redis gave an unexpected reply: {0}")]
 pub(crate) struct UnexpectedReply(pub(crate) &'static str);
 
 impl CallError {
-    /// There was no answer for so long.
+    /// Returns the error of a call without an answer within `patience`.
     pub(super) fn silence(patience: Duration, sent: &Sent) -> Self {
         if sent.may_run() {
             Self::InDoubt(format!("none within {patience:?}, and the call may still run").into())
@@ -43,7 +43,7 @@ impl CallError {
         }
     }
 
-    /// The error of each question that was in a call.
+    /// Returns the error of each question in a call.
     pub(crate) fn shared(self: Arc<Self>) -> BackendError {
         match *self {
             Self::Closed => BackendError::Closed,
@@ -53,7 +53,7 @@ impl CallError {
         }
     }
 
-    /// Whether the same call may be made again without a charge that counts twice.
+    /// Returns whether the same call can be made again without charging twice.
     fn surely_did_not_run(&self) -> bool {
         match self {
             Self::NotRun(_) => true,
@@ -63,7 +63,7 @@ impl CallError {
     }
 }
 
-/// How an answer begins by which a server turns a call away that it might run later.
+/// The prefixes of errors with which a server rejects a call that it might run later.
 const NOT_YET: &[&str] = &["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ", "NOSCRIPT "];
 
 impl From<CallError> for BackendError {

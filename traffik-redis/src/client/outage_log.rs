@@ -1,18 +1,18 @@
 use std::time::{Duration, Instant};
 
-/// How long until a reason is logged again in a later outage: a server may be lost as soon as it is there.
+/// The time until a reason is logged again in a later outage. A server may be lost again right after it returns.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// How many reasons are logged: a server may word each error differently.
+/// The maximum number of logged reasons. A server may word each error differently.
 const MOST_REASONS: usize = 8;
 
-/// Decides what is logged of outages: each reason once, and the end of an outage whose begin was logged.
+/// Decides what is logged of outages: each reason once, and the end of each outage whose start was logged.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
     reasons: Vec<Reason>,
-    /// How many outages are over.
+    /// The number of outages that are over.
     outages: u64,
-    /// The last line said that there is an outage.
+    /// The last log line reported an outage.
     is_open: bool,
 }
 
@@ -24,7 +24,8 @@ struct Reason {
 }
 
 impl OutageLog {
-    /// Returns whether to log this reason. An outage may have several, such as a server that comes back with a password.
+    /// Returns whether to log this reason. One outage may have several reasons, such as a server that returns with a
+    /// password.
     pub(crate) fn is_first(&mut self, words: &str) -> bool {
         let (at, outage, known) = (Instant::now(), self.outages, self.reasons.len());
         match self.reasons.iter_mut().find(|reason| reason.words == words) {
@@ -37,7 +38,7 @@ impl OutageLog {
         true
     }
 
-    /// Ends the outage. Returns whether to log that.
+    /// Ends the outage. Returns whether to log its end.
     pub(crate) fn end(&mut self) -> bool {
         self.outages += 1;
         self.reasons.retain(|reason| reason.at.elapsed() < AGAIN_AFTER);
@@ -65,7 +66,7 @@ mod tests {
         for _ in 0..10 {
             assert!(!log.is_first(replica) && !log.end());
         }
-        // One that lasts is logged after a time.
+        // A reason that persists is logged again after some time.
         for reason in &mut log.reasons {
             reason.at -= AGAIN_AFTER;
         }

@@ -1,19 +1,19 @@
-//! Why there is no connection, in words that say what to do about it.
+//! Explains why there is no connection, and what to do about it.
 
 use std::error::Error;
 
 use fred::error::{Error as FredError, ErrorKind};
 use thiserror::Error;
 
-/// Why a connection was not made, or was lost.
+/// The reason why a connection could not be made, or was lost.
 #[derive(Debug, Error)]
 #[error("{server}: {words}{0}{doubt}", .said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default())]
 pub(super) struct Reason {
     server: String,
     words: &'static str,
-    /// What may be set up wrong, unless a connection to this server has worked.
+    /// A setting that may be wrong, unless a connection to this server has worked.
     doubt: &'static str,
-    /// What the server or the system says, which repeats no password.
+    /// The message of the server or the system. It repeats no password.
     said: Option<String>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -22,7 +22,7 @@ pub(super) struct Reason {
 const NO_TLS: &str = "the TLS handshake failed: check that the certificate is valid for this host, that its authority is trusted \
                       here, and that the server uses TLS at this port";
 
-/// What a server may be that does not answer as Redis does.
+/// The advice for a server whose replies are not those of Redis.
 const IS_IT_REDIS: &str =
     ": check that a Redis server listens at this address, and whether it uses TLS (rediss://) or not (redis://)";
 
@@ -31,7 +31,7 @@ impl Reason {
         Self { server, ..self }
     }
 
-    /// Leaves out what cannot be wrong, since a connection to this server has worked.
+    /// Removes the advice about settings, because a connection to this server has worked.
     pub(super) fn without_doubt(self) -> Self {
         Self { doubt: "", ..self }
     }
@@ -51,7 +51,7 @@ pub(super) fn in_plain_words(error: FredError) -> Reason {
         _ if said.starts_with("LOADING") => ("the server is still loading its data", ""),
         #[cfg(feature = "rustls")]
         ErrorKind::Tls => (NO_TLS, ""),
-        // A handshake that fails comes as an error of the connection.
+        // A failed handshake is reported as an error of the connection.
         ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => (NO_TLS, ""),
         ErrorKind::Protocol | ErrorKind::Parse => ("the reply is not one of Redis", IS_IT_REDIS),
         ErrorKind::Timeout => ("the server did not answer in time", IS_IT_REDIS),
@@ -68,10 +68,10 @@ pub(super) fn in_plain_words(error: FredError) -> Reason {
     Reason { server: String::new(), words, doubt, said, source: Some(error.into()) }
 }
 
-/// Why a working connection ended, if nothing more is known.
+/// The reason for the end of a working connection, if nothing more is known.
 pub(super) const CLOSED: &str = "the server closed it";
 
-/// Why a working connection ended.
+/// Returns the reason for the end of a working connection.
 pub(super) fn of_loss(error: &FredError) -> String {
     match message(error.details()) {
         "" => CLOSED.to_owned(),
@@ -79,8 +79,8 @@ pub(super) fn of_loss(error: &FredError) -> String {
     }
 }
 
-/// What a server means that is there and will not do what it was asked, with what it says. Inside of a program it says so in
-/// the middle of other words, as it may.
+/// Explains the error of a server that is reachable and rejects a call. Keeps the message of the server. Inside a
+/// script, the error may be in the middle of other text.
 pub(crate) fn of_refusal(said: &str) -> String {
     let words = match said {
         _ if said.contains("OOM ") => "it is out of memory: raise `maxmemory`, or remove other data from this server",
@@ -95,7 +95,7 @@ pub(crate) fn of_refusal(said: &str) -> String {
     format!("{words} ({said})")
 }
 
-/// What the system says, out of the form in which the client library repeats it.
+/// Extracts the message of the system from the form in which the client library repeats it.
 fn message(said: &str) -> &str {
     said.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map_or(said, |(message, _)| message)
 }
