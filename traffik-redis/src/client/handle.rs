@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{Error, script::Script};
 
-/// Calls the server. Clones are the same one, and none borrows anything, so that a call can outlive its caller.
+/// Calls the server. Clones share the same connections. The methods borrow nothing from a caller, so a call can outlive
+/// its caller.
 ///
-/// Each call ends by itself, in an answer or an error. It is sent once, unless it surely did not run.
+/// Each call ends by itself, with an answer or an error. It is sent once, unless it certainly did not run.
 #[derive(Clone)]
 pub(crate) struct Client(pub(super) Arc<Inner>);
 
@@ -28,18 +29,18 @@ pub(super) struct Inner {
     closed: AtomicBool,
 }
 
-/// The connections of a client, in numbers.
+/// Counts of the connections of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Health {
     pub(crate) connected: usize,
-    /// Connections that there should be.
+    /// The number of configured connections.
     pub(crate) connections: usize,
-    /// How often a connection that seemed alive was given up.
+    /// The number of connections that seemed alive and were replaced.
     pub(crate) given_up: u64,
 }
 
 impl Client {
-    /// Connects to nothing yet.
+    /// Creates a client without connecting.
     pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
         let given_up = Arc::default();
         let servers = Servers::new(settings, &given_up)?;
@@ -47,7 +48,7 @@ impl Client {
         Ok(Self(Arc::new(Inner { servers, given_up, closed: AtomicBool::new(false) })))
     }
 
-    /// The supervisor whose status is that of the client.
+    /// Returns the supervisor whose status is that of the client.
     pub(super) fn supervisor(&self) -> &Supervisor {
         self.0.servers.supervisor()
     }
@@ -57,18 +58,18 @@ impl Client {
         self.0.servers.connections().iter().for_each(|connection| connection.supervisor().start());
     }
 
-    /// Whether the keys of one call have to be in one slot.
+    /// Returns whether the keys of one call have to be in one slot.
     pub(crate) fn is_cluster(&self) -> bool {
         !matches!(self.0.servers, Servers::Single(_))
     }
 
-    /// Waits until there is a connection, or it is known that there is none.
+    /// Waits until there is a connection, or until the first attempt has failed.
     pub(crate) async fn ready(&self) -> Result<(), CallError> {
         self.open()?.ready().await
     }
 
-    /// Runs a script. Sends its text if the server does not know it, as after a restart. `sent` says at any time whether the
-    /// script may have run; the future can be dropped where it has not.
+    /// Runs a script. Sends its text if the server does not know it, as after a restart. `sent` records at any time
+    /// whether the script may have run. The future can be dropped if it has not.
     pub(crate) async fn run(
         &self,
         script: &Script,
@@ -87,7 +88,7 @@ impl Client {
         }
     }
 
-    /// Removes keys, in one call for each slot.
+    /// Removes keys, in one call per slot.
     pub(crate) async fn remove(&self, keys: &[String], sent: &Sent) -> Result<(), CallError> {
         let servers = self.open()?;
         let mut groups: BTreeMap<u16, Vec<&String>> = BTreeMap::new();
@@ -98,8 +99,8 @@ impl Client {
         join_all(calls).await.into_iter().try_for_each(|removed| removed.map(drop))
     }
 
-    /// Removes the keys that match a pattern, some at a time. Keys that are written meanwhile, and those whose slot moves, may
-    /// stay. Each page is a call.
+    /// Removes the keys that match a pattern, some at a time. Each page is a call. Keys that are written meanwhile, and
+    /// keys whose slot moves, may stay.
     pub(crate) async fn clear(&self, pattern: &str) -> Result<(), CallError> {
         self.ready().await?;
         let all = if self.is_cluster() { self.0.servers.connections() } else { vec![self.any().await?] };
@@ -112,7 +113,7 @@ impl Client {
         Ok(())
     }
 
-    /// Asks any server.
+    /// Sends a command to any server.
     pub(super) async fn command(&self, name: &'static str, words: &[&str]) -> Result<Reply, CallError> {
         self.any().await?.call(Command::new(name, 0).args(words), &Sent::default()).await
     }
@@ -124,7 +125,7 @@ impl Client {
         connection.cloned().ok_or(CallError::NotRun("no server is known".into()))
     }
 
-    /// Closes all connections. Calls in flight end with an error, in doubt.
+    /// Closes all connections. Calls in flight end with an error, and may have run.
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.supervisor().close();

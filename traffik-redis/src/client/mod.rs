@@ -1,6 +1,6 @@
-//! The one place that knows the client libraries: what reaches the server, and what it answers.
+//! Connects to the server. This module is the only one that uses the client libraries.
 //!
-//! Nothing here knows what a limit is. Nothing outside knows how the server is reached.
+//! Nothing here knows about limits. No other module knows how the server is reached.
 
 mod address;
 mod backoff;
@@ -40,7 +40,7 @@ pub(crate) use self::{
     settings::{Origin, Settings},
 };
 
-/// The slot of a cluster that keeps a key.
+/// Returns the slot of a key in a cluster.
 pub(crate) fn slot_of(key: &str) -> u16 {
     redis_keyslot(key.as_bytes())
 }

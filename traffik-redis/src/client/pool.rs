@@ -5,9 +5,9 @@ use std::sync::{
 
 use super::{CallError, connection::Connection};
 
-/// Connections to the same server, which take turns.
+/// Connections to the same server, used in turn.
 pub(super) struct Pool {
-    /// Stands for all of them where it does not matter.
+    /// Represents all connections where the choice does not matter.
     pub(super) first: Arc<Connection>,
     connections: Vec<Arc<Connection>>,
     turn: AtomicUsize,
@@ -24,7 +24,7 @@ impl Pool {
         self.connections.clone()
     }
 
-    /// Returns the next connection in turn that is up; if none is, the first.
+    /// Returns the next connection in turn that is up. Returns the first if none is up.
     pub(super) fn next(&self) -> &Connection {
         let count = self.connections.len();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % count.max(1);
@@ -32,7 +32,7 @@ impl Pool {
         in_turn.into_iter().find(|connection| connection.is_up()).unwrap_or(&self.first)
     }
 
-    /// Waits until one is connected, or it is known that none is.
+    /// Waits until one connection is up, or until all first attempts have failed.
     pub(super) async fn ready(&self) -> Result<(), CallError> {
         if self.connections.iter().any(|connection| connection.is_up()) {
             return Ok(());

@@ -1,13 +1,13 @@
 use super::{CallError, Reply, Sent, command::Command, connection::Connection};
 
-/// About how many keys the server looks at for a page.
+/// The approximate number of keys that the server examines per page.
 const PAGE: &str = "1000";
 
-/// Goes through the keys of one server that match a pattern, page by page.
+/// Iterates over the keys of one server that match a pattern, page by page.
 pub(super) struct Scan<'a> {
     connection: &'a Connection,
     pattern: &'a str,
-    /// Where the next page begins. `None` after the last.
+    /// The start of the next page. `None` after the last page.
     cursor: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::Error;
 
-/// What keeps the limits: one server, or a cluster of them.
+/// The servers that keep the limits: one server, or a cluster.
 pub(super) enum Servers {
     Single(Pool),
     #[cfg(feature = "cluster")]
@@ -18,7 +18,7 @@ pub(super) enum Servers {
 }
 
 impl Servers {
-    /// Connects to nothing yet.
+    /// Creates the servers without connecting.
     pub(super) fn new(settings: &Settings, given_up: &Arc<AtomicU64>) -> Result<Self, Error> {
         let timeouts = Timeouts::new(settings.command_timeout);
         let connection = |link| Connection::new(Arc::new(link), timeouts, given_up);
@@ -55,7 +55,7 @@ impl Servers {
         Err(Error::Address(reason.into()))
     }
 
-    /// The supervisor whose status is that of the whole.
+    /// Returns the supervisor whose status is that of all servers.
     pub(super) fn supervisor(&self) -> &Supervisor {
         match self {
             Self::Single(pool) => pool.first.supervisor(),
@@ -64,7 +64,7 @@ impl Servers {
         }
     }
 
-    /// Waits until the servers can be called, or it is known that they cannot.
+    /// Waits until the servers can be called, or until the first attempt has failed.
     pub(super) async fn ready(&self) -> Result<(), CallError> {
         match self {
             Self::Single(pool) => pool.ready().await,
@@ -82,7 +82,7 @@ impl Servers {
         }
     }
 
-    /// All connections, each to another server if it is a cluster.
+    /// Returns all connections. In a cluster, each is to another server.
     pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
         match self {
             Self::Single(pool) => pool.connections(),

@@ -3,7 +3,7 @@ use std::time::Duration;
 #[cfg(feature = "fred-10")]
 use fred::types::config::Config;
 
-/// Where the server is, in one of the ways that a user may give it.
+/// The server, in one of the forms that a user can give.
 #[derive(Clone)]
 pub(crate) enum Origin {
     Address(String),
@@ -14,7 +14,7 @@ pub(crate) enum Origin {
     Client(fred::clients::Client),
 }
 
-/// How to reach the server.
+/// The settings of the connection to the server.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) origin: Origin,
