@@ -1,13 +1,13 @@
 use fred::bytes::Bytes;
 
-/// One command, as both client libraries send it.
+/// A command in the form that both client libraries send.
 #[derive(Clone)]
 pub(super) struct Command {
     pub(super) name: &'static str,
-    /// That of its keys, in a cluster.
+    /// The slot of its keys in a cluster.
     pub(super) slot: u16,
     pub(super) words: Vec<Bytes>,
-    /// Behind `ASKING`, in one message: the server takes it though the slot is not its own yet.
+    /// Sent after `ASKING` in one message, so that the server accepts a slot that it does not own yet.
     #[cfg(feature = "cluster")]
     pub(super) is_asking: bool,
 }

@@ -1,4 +1,4 @@
-//! A connection by fred: to the server itself, or to the one that sentinels name.
+//! A connection made by fred: to the server itself, or to the primary that sentinels name.
 
 use std::error::Error as StdError;
 
@@ -27,8 +27,8 @@ use crate::Error;
 pub(super) struct FredLink(Client);
 
 impl FredLink {
-    /// A client that tries each command once, since one that was lost may have run, and that does not connect again by itself:
-    /// the supervisor does.
+    /// Creates a client that sends each command once, because a lost command may have run. It does not reconnect by
+    /// itself: the supervisor does.
     pub(super) fn new(config: Config, timeouts: Timeouts) -> Result<Self, Error> {
         let client = Builder::from_config(config)
             .with_config(|config| config.fail_fast = true)
@@ -47,7 +47,7 @@ impl FredLink {
         client.map(Self).map_err(|error| Error::Connect(error.into()))
     }
 
-    /// A client that the user keeps connected.
+    /// Wraps a client that the user keeps connected.
     #[cfg(feature = "fred-10")]
     pub(super) fn of_user(client: &Client) -> Result<Self, Error> {
         if client.is_clustered() {
@@ -101,7 +101,7 @@ impl Link for FredLink {
     }
 }
 
-/// fred's task for a connection, which ends together with this.
+/// The task of fred for a connection. Dropping this ends the task.
 struct Router(ConnectHandle);
 
 impl Drop for Router {
@@ -110,21 +110,21 @@ impl Drop for Router {
     }
 }
 
-/// Ends an attempt that is dropped. fred would go on with it, and keep the connection that comes of it.
+/// Ends a dropped attempt to connect. fred would continue the attempt, and keep the resulting connection.
 struct Abandoned(Option<Client>);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
         if let (Some(client), Ok(_)) = (&self.0, Handle::try_current()) {
-            // Another attempt takes its place, which closes what it has, and ends here.
+            // A new attempt replaces the old one, closes its connection, and ends here.
             drop(Router(client.connect()));
         }
     }
 }
 
-/// A call without an answer. Errors of the server are answers.
+/// Returns the error of a call without an answer. Errors of the server are answers.
 fn not_answered(error: FredError) -> CallError {
-    // fred reports all other kinds for calls that were written as well, `Unknown` where the connection was lost.
+    // fred also reports all other kinds for calls that were written, such as `Unknown` for a lost connection.
     let surely_not_sent = matches!(error.kind(), ErrorKind::Backpressure | ErrorKind::Config);
     let source: Box<dyn StdError + Send + Sync> = error.into();
     if surely_not_sent { CallError::NotRun(source) } else { CallError::InDoubt(source) }

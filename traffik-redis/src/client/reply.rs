@@ -1,13 +1,13 @@
 use fred::{bytes::Bytes, types::Resp3Frame};
 
-/// What a server answered, whichever library read it.
+/// The reply of a server, independent of the client library.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
     Nothing,
     Integer(i64),
     Bytes(Bytes),
     Items(Vec<Self>),
-    /// An error, which stands alone or among the items of a list.
+    /// An error, alone or as an item of a list.
     Error(String),
 }
 
@@ -39,7 +39,7 @@ impl From<Resp3Frame> for Reply {
             Resp3Frame::Array { data, .. } => Self::Items(data.into_iter().map(Self::from).collect()),
             Resp3Frame::SimpleError { data, .. } => Self::Error(data.to_string()),
             Resp3Frame::BlobError { data, .. } => Self::Error(String::from_utf8_lossy(&data).into_owned()),
-            // Nothing that is sent here is answered in another way.
+            // No command of this crate has another kind of reply.
             _ => Self::Nothing,
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many calls were handed to a client library, but for those that the server refused: each of them may run.
+/// Counts the calls handed to a client library that may run. Calls that the server rejected are not counted.
 #[derive(Debug, Default)]
 pub(crate) struct Sent(AtomicUsize);
 
@@ -13,7 +13,7 @@ impl Sent {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One of them surely did not run.
+    /// Removes a call that certainly did not run.
     pub(super) fn take_back(&self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

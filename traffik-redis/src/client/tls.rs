@@ -1,4 +1,4 @@
-//! TLS with the authorities that the system trusts, for `rediss://`.
+//! Sets up TLS with the authorities that the system trusts, for `rediss://`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use fred::{
 
 use crate::Error;
 
-/// The client library's own would panic where the app has two providers of cryptography in its tree.
+/// Creates the TLS configuration. That of the client library would panic if the app has two cryptography providers in
+/// its dependencies.
 pub(super) fn by_the_system() -> Result<TlsConfig, Error> {
     let mut authorities = RootCertStore::empty();
     let found = load_native_certs();
