@@ -1,4 +1,4 @@
-//! Connecting to one server of a cluster.
+//! Connects to one server of a cluster.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -23,7 +23,7 @@ use crate::client::{
     timeouts::Timeouts,
 };
 
-/// How many calls wait to be written, where the system does not take more at the moment.
+/// The maximum number of calls that wait to be written while the system accepts no more data.
 const BUFFER: usize = 1024;
 
 /// Connects to servers of a cluster.
@@ -31,7 +31,7 @@ pub(super) struct Connector {
     pub(super) config: Config,
     pub(super) timeouts: Timeouts,
     pub(super) given_up: Arc<AtomicU64>,
-    /// Notified when the slot map turns out to be out of date, or a connection is lost.
+    /// Notified when the slot map is out of date, or a connection is lost.
     pub(super) stale: Notify,
 }
 
@@ -40,11 +40,11 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Connector {
-    /// Returns a connection, which is of use while its driver runs.
+    /// Returns a connection, which works while its driver runs.
     pub(super) async fn connect(&self, server: &Server) -> Result<(MultiplexedConnection, Driver), Reason> {
         let Timeouts { attempt, handshake, .. } = self.timeouts;
         let stream = within(attempt, self.reach(server)).await?;
-        // Calls have timeouts of their own, and the answer to `AUTH` is heard below.
+        // Calls have their own timeouts, and the answer to `AUTH` is read below.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)
@@ -107,7 +107,7 @@ impl Connector {
     }
 }
 
-/// The name that a server's certificate is for: nodes report addresses of one another rather than names.
+/// Returns the name that the certificate of a server is for. Nodes report addresses of one another rather than names.
 #[cfg(feature = "rustls")]
 fn certified_name(server: &Server, names: &fred::types::config::TlsHostMapping, seed: &str) -> String {
     use fred::types::config::TlsHostMapping;

@@ -1,8 +1,8 @@
-//! A cluster: which of its servers a command goes to, and how it follows its slot when that moves.
+//! Sends commands to the servers of a cluster, and follows slots that move.
 //!
-//! Each server has a connection of its own, by redis-rs, and knows nothing of the others: one that hangs holds up no call to
-//! another. Where the slots are is learnt from any server that answers, and from redirects. Redirects are followed here, so that
-//! nothing but what surely did not run is ever sent twice.
+//! Each server has its own connection, made by redis-rs. The connections are independent: a server that hangs delays no
+//! call to another. Any server that answers reports the slots, and redirects report changes. Redirects are followed
+//! here, so that only a command that certainly did not run is sent again.
 
 mod connector;
 mod node;

@@ -1,4 +1,4 @@
-//! One server of a cluster, and the one connection to it, by redis-rs.
+//! A server of a cluster, and the one connection to it, made by redis-rs.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -49,7 +49,7 @@ impl Node {
         self.connection.is_up()
     }
 
-    /// Whether a command was redirected to it by `ASK` since this was last called.
+    /// Returns whether `ASK` redirected a command to this server since the last call of this method.
     pub(super) fn was_asked(&self) -> bool {
         self.link.was_asked.swap(false, Ordering::Relaxed)
     }
@@ -116,7 +116,7 @@ impl From<Value> for Reply {
                 Some(details) => Self::Error(format!("{} {details}", error.code())),
                 None => Self::Error(error.code().to_owned()),
             },
-            // Nothing that is sent here is answered in another way.
+            // No command of this crate has another kind of reply.
             _ => Self::Nothing,
         }
     }

@@ -2,14 +2,14 @@ use fred::types::config::Server;
 
 use super::slots;
 
-/// What to do about an answer of a server that did not run the command.
+/// The reaction to an answer of a server that did not run the command.
 #[derive(Debug, PartialEq)]
 pub(super) enum Redirect {
-    /// The slot is there, from now on.
+    /// The slot has moved to this server.
     Moved(Server),
-    /// The slot moves there, and this key has moved already: for this command only.
+    /// The slot is moving to this server, and this key has moved already. Applies to this command only.
     Ask(Server),
-    /// Some of the keys have moved and some have not, or no server has the slot at the moment.
+    /// Some of the keys have moved and others have not, or no server has the slot at the moment.
     Later,
 }
 

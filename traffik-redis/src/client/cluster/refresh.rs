@@ -13,20 +13,20 @@ use crate::client::{
     supervisor::{Attempt, Driver, Supervised},
 };
 
-/// After how long a map is renewed that nothing found out of date.
+/// How long until a map is refreshed that is not known to be out of date.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// The same while a primary is missing: another server may have its slots by now.
+/// The same while a primary is down: another server may have its slots by now.
 const PERIOD_WHILE_MISSING: Duration = Duration::from_millis(200);
 
 const SHORTEST_PERIOD: Duration = Duration::from_millis(50);
 
-/// Learns where the slots are, and keeps that up to date.
+/// Loads the slot map, and keeps it up to date.
 impl Supervised for SlotMap {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
             if !self.is_empty() {
-                // The runtime has ended that the connections were in.
+                // The runtime of the connections has ended.
                 self.clear();
             }
             self.replace(&self.latest().await?);
@@ -44,7 +44,7 @@ impl SlotMap {
                 timeout(if is_missing { PERIOD_WHILE_MISSING } else { PERIOD }, self.connector.stale.notified()).await;
             match self.latest().await {
                 Ok(shares) => self.replace(&shares),
-                // The old one is better than none: servers may come back.
+                // Keeps the old map: servers may come back.
                 Err(why) => tracing::debug!("no server reports the slots of the cluster: {why}"),
             }
         }

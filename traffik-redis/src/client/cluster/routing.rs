@@ -12,7 +12,7 @@ use crate::client::{
     timeouts::Timeouts,
 };
 
-/// How often a command is sent on before it is given up. Each time it did not run.
+/// The maximum number of redirects and retries of a command, none of which ran it.
 const STEPS: usize = 8;
 
 pub(in crate::client) struct Cluster {
@@ -67,7 +67,7 @@ impl Cluster {
             }
             if redirect == Some(Redirect::Later) {
                 self.map.is_stale();
-                // No caller waits for long, and what runs after that is charged for nothing.
+                // No caller waits that long. A command that runs later would charge a request that has already failed.
                 if steps.nth(1).is_none() {
                     return answer;
                 }

@@ -10,19 +10,19 @@ use super::{connector::Connector, node::Node, slots::Share};
 
 const SLOTS: usize = 1 << 14;
 
-/// The servers of a cluster, and which of them has which slot.
+/// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
     pub(super) connector: Arc<Connector>,
     map: RwLock<Map>,
 }
 
-/// As a server reported it last.
+/// The map that a server reported last.
 #[derive(Default)]
 struct Map {
     nodes: HashMap<Server, Arc<Node>>,
-    /// For each slot its primary. Empty until a server has answered.
+    /// The primary of each slot. Empty until a server has answered.
     owners: Vec<Option<Arc<Node>>>,
-    /// All servers, replicas too.
+    /// All servers, including replicas.
     servers: Vec<Server>,
 }
 
@@ -43,7 +43,7 @@ impl SlotMap {
         self.read().nodes.values().cloned().collect()
     }
 
-    /// Returns the node of a server, which is connected to if it was not.
+    /// Returns the node of a server. Connects to it if it is new.
     pub(super) fn node(&self, server: &Server) -> Arc<Node> {
         let known = self.read().nodes.get(server).cloned();
         known.unwrap_or_else(|| self.add(&mut self.write(), server))
@@ -54,7 +54,7 @@ impl SlotMap {
         Arc::clone(map.nodes.entry(server.clone()).or_insert_with(node))
     }
 
-    /// A slot has moved to a server, and perhaps others did.
+    /// Records that a slot has moved to a server. Other slots may have moved too.
     pub(super) fn moved(&self, slot: u16, server: &Server) -> Arc<Node> {
         self.is_stale();
         let mut map = self.write();
@@ -69,8 +69,8 @@ impl SlotMap {
         self.connector.stale.notify_one();
     }
 
-    /// Returns the servers that may know where the slots are, first those that are connected, and each time in another order:
-    /// one that is cut off from the others may have an old map.
+    /// Returns the servers that may know the slots. Connected servers come first. The order varies, because a server
+    /// that is cut off from the others may have an old map.
     pub(super) fn candidates(&self) -> Vec<Arc<Node>> {
         if !self.nodes().iter().any(|node| node.is_up()) {
             let servers = [self.read().servers.clone(), self.connector.config.server.hosts()].concat();
@@ -81,7 +81,8 @@ impl SlotMap {
         nodes
     }
 
-    /// Replaces the map. Servers that are not on it are closed, unless they were asked since the last one.
+    /// Replaces the map. Closes the servers that are no longer on it, unless they received an `ASK` redirect since the
+    /// last map.
     pub(super) fn replace(&self, shares: &[Share]) {
         let mut map = self.write();
         map.owners = vec![None; SLOTS];

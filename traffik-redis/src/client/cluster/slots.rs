@@ -1,4 +1,4 @@
-//! Where the slots are, as a server tells it.
+//! Reads the slots that a server reports.
 
 use std::ops::RangeInclusive;
 
@@ -6,19 +6,19 @@ use fred::types::config::Server;
 
 use crate::client::Reply;
 
-/// A server by its address; without a host, at that of the server that reported it.
+/// Returns the server at an address. Without a host, uses the host of the server that reported it.
 pub(super) fn server(host: &str, port: u16, said_by: &Server) -> Server {
     Server::new(if host.is_empty() || host == "?" { &*said_by.host } else { host }, port)
 }
 
-/// Some slots, and the servers that have them, the primary first.
+/// A range of slots, and the servers that have it, the primary first.
 #[derive(Debug, PartialEq)]
 pub(super) struct Share {
     pub(super) slots: RangeInclusive<u16>,
     pub(super) servers: Vec<Server>,
 }
 
-/// What `CLUSTER SLOTS` answers; none if that makes no sense, or there are no slots.
+/// Reads a reply to `CLUSTER SLOTS`. Returns `None` if the reply is invalid or has no slots.
 pub(super) fn read(reply: Reply, said_by: &Server) -> Option<Vec<Share>> {
     let shares = reply.into_items()?.into_iter().map(|share| read_share(share, said_by)).collect::<Option<Vec<_>>>()?;
     Some(shares).filter(|shares| !shares.is_empty())
@@ -57,7 +57,7 @@ mod tests {
             Reply::Integer(0),
             Reply::Integer(5460),
             server(Reply::Bytes("10.0.0.1".into()), 7000),
-            // One that has no address for itself, and one that the server does not know the address of.
+            // One server without an address for itself, and one whose address the server does not know.
             server(Reply::Nothing, 7001),
             server(Reply::Bytes("".into()), 7002),
         ])]);
