@@ -29,7 +29,7 @@ impl RedisBackend {
     /// | `redis://user:password@host:6379/0` | a server, database 0 |
     /// | `rediss://..` | a server that speaks TLS, with the feature `rustls` |
     /// | `unix:///run/redis.sock?db=0` | a server behind a Unix socket |
-    /// | `redis-cluster://host:7000?node=host:7001` | a cluster with these and other nodes, with the feature `cluster` |
+    /// | `redis-cluster://host:7000?node=host:7001` | a cluster with these and other nodes (feature `cluster`) |
     /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host:26380` | the primary that sentinels name |
     ///
     /// Clusters and sentinels use TLS with the schemes `rediss-cluster` and `rediss-sentinel`. Credentials for the
@@ -117,8 +117,8 @@ impl RedisBackendBuilder {
     /// Sets how long a call to Redis may take before it returns an error. Defaults to 50 ms. The call may still run
     /// after that.
     ///
-    /// A connection counts as dead if calls wait on it without any answer for three times this long, and at least 150
-    /// ms.
+    /// If calls wait on a connection for three times this long, and at least 150 ms, without any answer, the connection
+    /// counts as dead and is replaced.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.settings.command_timeout = timeout;
         self

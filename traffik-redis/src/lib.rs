@@ -18,9 +18,9 @@
 //!
 //! # What it promises
 //!
-//! - **One command per decision**, whatever the number of limits. A Lua script reads all entries, decides, and writes
-//!   all of them or none. It takes no locks, and never admits more than the limit under any concurrency. (Your own
-//!   strategies take [two commands](#strategies-of-your-own).)
+//! - **One command per decision**, for any number of limits. A Lua script reads all entries, decides, and writes all of
+//!   them or none. It takes no locks, and never admits more than the limit under any concurrency. (Your own strategies
+//!   take [two commands](#strategies-of-your-own).)
 //! - **Exact arithmetic.** Each strategy has a Lua form that computes in exact integers, and gives the same results as
 //!   the memory backend. The numbers of a response are computed in Rust from the stored state.
 //! - **One clock**, the server's, read once per decision. If the clock goes back, as after a failover, no limit opens.
