@@ -32,8 +32,14 @@ pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, B
     }
     let items = reply.into_items().ok_or(UnexpectedReply("no list"))?;
     // After the last hit comes how much all hits that take what fits have above their lowest costs.
-    let extra = items.get(2 * places.of_hits.iter().flatten().count()).and_then(Reply::integer).unwrap_or(0);
-    let extra = if extra > MAX_SENT { places.max_extra() } else { extra };
+    let sent = 2 * places.of_hits.iter().flatten().count();
+    let extra = match items.get(sent).and_then(Reply::integer) {
+        Some(extra) if extra <= MAX_SENT => extra,
+        Some(_) => places.max_extra(),
+        // The script saw only plain hits. The hits that take what fits have unlimited rates.
+        None if items.iter().take(sent).step_by(2).all(|fits| fits.integer() == Some(1)) => places.max_extra(),
+        None => 0,
+    };
     let mut items = items.into_iter();
     let mut sums = vec![Sum { admitted: true, cost: 0, not_enforced: 0 }; places.keys.len()];
     let mut outcomes = Vec::with_capacity(places.of_hits.len());

@@ -58,7 +58,7 @@ impl From<&Hit<'_>> for Owned {
             key: hit.key.clone(),
             rate: hit.rate,
             cost: hit.cost,
-            at_least: hit.at_least,
+            at_least: hit.least(),
             is_enforced: hit.enforced,
             charged_at: Timestamp::UNIX_EPOCH,
             actual: 0,

@@ -40,7 +40,7 @@ impl Amount {
 
 impl From<&Hit<'_>> for Amount {
     fn from(hit: &Hit<'_>) -> Self {
-        Self { rate: hit.rate, cost: hit.cost, at_least: hit.at_least, is_enforced: hit.enforced }
+        Self { rate: hit.rate, cost: hit.cost, at_least: hit.least(), is_enforced: hit.enforced }
     }
 }
 

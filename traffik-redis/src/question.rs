@@ -81,7 +81,7 @@ impl Question {
         let strategy = LuaStrategy::of(hit.limit.strategy())
             .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
         self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
-        let takes_what_fits = hit.at_least < hit.cost;
+        let takes_what_fits = hit.least() < hit.cost;
         let flags = [
             (TAKES_WHAT_FITS, takes_what_fits),
             (NOT_ENFORCED, !hit.enforced),
@@ -93,7 +93,7 @@ impl Question {
         self.put(hit.limit.strategy().capacity(hit.rate), 6);
         self.put(hit.rate.limit(), 6);
         self.put(hit.rate.period_micros(), 6);
-        self.put(hit.at_least.min(MAX_SENT), 6);
+        self.put(hit.least().min(MAX_SENT), 6);
         if takes_what_fits {
             self.put(Amount::from(hit).granted(max_extra).min(MAX_SENT), 6);
         }

@@ -112,7 +112,7 @@ impl Store {
         let (store, owned, deadline) = (Arc::clone(self), owned(hits), self.calls.deadline());
         let decide = async move {
             let hits = hits_of(&owned);
-            if hits.iter().all(|hit| hit.at_least == hit.cost) {
+            if hits.iter().all(|hit| hit.least() == hit.cost) {
                 return store.decide_parts(&slots, &hits, deadline).await;
             }
             let mut looks_left = LOOKS;
@@ -140,7 +140,7 @@ impl Store {
             return Ok(0);
         }
         let granted = hits.iter().zip(decision.outcomes()).filter(|(hit, _)| Amount::from(*hit).extra().is_some());
-        Ok(granted.map(|(hit, outcome)| outcome.granted.saturating_sub(hit.at_least)).min().unwrap_or(u64::MAX))
+        Ok(granted.map(|(hit, outcome)| outcome.granted.saturating_sub(hit.least())).min().unwrap_or(u64::MAX))
     }
 
     /// Charges each slot. Refunds the charges if one slot refuses. Asks no further slot after the deadline. Refunds

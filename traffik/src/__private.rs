@@ -9,7 +9,7 @@ pub use crate::web::Throttled as Permit;
 /// Finds `T` in the list of an app. Compiles for throttles only.
 #[must_use]
 pub const fn throttle<T: Throttle>() -> Lookup {
-    ThrottleTable::find::<T>
+    ThrottleTable::find_defined::<T>
 }
 
 /// Lets a closure be written without the type of its argument.

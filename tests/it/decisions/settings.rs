@@ -1,7 +1,10 @@
 //! The settings of a throttle are evaluated once per app, so a fallback that they create exists once.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -12,6 +15,8 @@ use traffik::{
 throttles! {
     Counted: "settings:counted", "1000/min", counted(&COUNTED);
     Misplaced: "settings:misplaced", "1000/min", counted(&MISPLACED).backend("elsewhere");
+    Base: "settings:base", "1000/min", Settings::new();
+    UsesTheApp: "settings:uses-the-app", "1000/min", uses_the_app();
 }
 
 static COUNTED: AtomicUsize = AtomicUsize::new(0);
@@ -22,6 +27,20 @@ fn counted(times: &AtomicUsize) -> Settings {
     // The other threads arrive in the meantime.
     thread::yield_now();
     Settings::new()
+}
+
+static APP: OnceLock<Traffik> = OnceLock::new();
+
+fn uses_the_app() -> Settings {
+    assert!(APP.get().is_some_and(|app| app.register::<Base>().is_ok()));
+    Settings::new()
+}
+
+#[tokio::test]
+async fn settings_that_use_their_app_do_not_lock_it() -> Result<(), Box<dyn std::error::Error>> {
+    let traffik = APP.get_or_init(|| Traffik::disabled());
+    traffik.register::<UsesTheApp>()?;
+    Ok(())
 }
 
 #[tokio::test]

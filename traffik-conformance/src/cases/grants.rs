@@ -58,6 +58,10 @@ pub(super) async fn tuple_is_granted_what_fits_all_of_it(bench: Bench) -> Check 
         let entries = with_left(&mut subject, &first, &[5, 3, 4]).await?;
         let hits: Vec<_> = entries.iter().map(|entry| entry.hit(9).at_least(1)).collect();
         let unlimited = first.hit(9).at_rate(Rate::UNLIMITED).at_least(1);
+        if let [one, ..] = &entries[..] {
+            // The only hit that takes what fits has no limit.
+            ensure_granted(&mut subject, &[one.hit(1), unlimited], &[1, 9]).await?;
+        }
         let all: Vec<_> = hits.iter().copied().chain([unlimited]).collect();
         ensure_granted(&mut subject, &all, &[3, 3, 3, 3]).await?;
         // The second has nothing left.

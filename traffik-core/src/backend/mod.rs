@@ -63,7 +63,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Replaces charged costs by actual ones: settles, refunds, overdraws. Returns the outcome of each adjustment.
     ///
     /// Each adjustment is one step, as [`AnyStrategy::settle`](crate::strategy::AnyStrategy::settle) decides it. The charges may
-    /// be of many clients, and each is adjusted by itself. The [`cost`](crate::decision::Outcome::cost) of an outcome is the actual cost.
+    /// be of many clients, and each is adjusted by itself. If an entry cannot be read, the whole call may be an error. The
+    /// [`cost`](crate::decision::Outcome::cost) of an outcome is the actual cost.
     ///
     /// # Errors
     ///

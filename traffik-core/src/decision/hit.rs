@@ -56,10 +56,10 @@ impl<'a> Hit<'a> {
     ///
     /// All such hits of a decision get the same amount above their lowest costs: the highest that all of them can have.
     ///
-    /// A `least` above the cost counts as the cost.
+    /// An amount above the cost counts as the cost.
     #[must_use]
     pub const fn at_least(self, least: u64) -> Self {
-        Self { at_least: if least < self.cost { least } else { self.cost }, ..self }
+        Self { at_least: least, ..self }
     }
 
     /// Creates a hit that never refuses its decision.
@@ -68,11 +68,18 @@ impl<'a> Hit<'a> {
         Self { enforced: false, ..self }
     }
 
+    /// Returns the lowest cost to charge, which is never above the cost.
+    #[inline]
+    #[must_use]
+    pub const fn least(&self) -> u64 {
+        if self.at_least < self.cost { self.at_least } else { self.cost }
+    }
+
     /// Returns `true` if the hit is enforced and takes exactly its cost, as most hits do.
     #[inline]
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        self.enforced && self.at_least == self.cost
+        self.enforced && self.at_least >= self.cost
     }
 }
 

@@ -112,11 +112,11 @@ impl<'a, K> HitTally<'a, K> {
             })
         });
         let entry = place.and_then(|place| self.entries.get_mut(place)).filter(|_| hit.enforced);
-        let (admitted, cost) = entry.map_or((true, hit.at_least), |entry| entry.add(hit, self.at));
+        let (admitted, cost) = entry.map_or((true, hit.least()), |entry| entry.add(hit, self.at));
         self.is_plain &= hit.is_plain();
         self.hits.push((hit, place));
         let outcome = Outcome::new(admitted, cost, self.at);
-        self.outcomes.push(Outcome { enforced: hit.enforced, granted: hit.at_least, ..outcome });
+        self.outcomes.push(Outcome { enforced: hit.enforced, granted: hit.least(), ..outcome });
     }
 
     /// Charges all hits if all of them fit, and returns the outcomes.
@@ -157,7 +157,7 @@ impl<'a, K> HitTally<'a, K> {
     /// it. Without such hits it has no end.
     fn extra(&mut self) -> u64 {
         let flexible = self.hits.iter().filter(|(hit, _)| takes_what_fits(hit));
-        let Some(mut most) = flexible.map(|(hit, _)| hit.cost - hit.at_least).min() else { return u64::MAX };
+        let Some(mut most) = flexible.map(|(hit, _)| hit.cost - hit.least()).min() else { return u64::MAX };
         let mut fits = 0;
         // Most strategies need no more than these two. The rest is found by halving.
         let left = self.left();
@@ -235,12 +235,12 @@ impl<'a, K> HitTally<'a, K> {
 }
 
 fn takes_what_fits(hit: &Hit<'_>) -> bool {
-    hit.enforced && hit.at_least < hit.cost
+    hit.enforced && hit.least() < hit.cost
 }
 
 /// Returns the cost of a hit that gets `extra` above its lowest cost.
 fn granted(hit: &Hit<'_>, extra: u64) -> u64 {
-    hit.at_least.saturating_add(extra).min(hit.cost)
+    hit.least().saturating_add(extra).min(hit.cost)
 }
 
 impl<'a, K> TalliedEntry<'a, K> {
@@ -292,8 +292,8 @@ impl<'a, K> TalliedEntry<'a, K> {
 
     /// Returns whether the lowest cost of an enforced hit fits after the hits before it, and their cost.
     fn add(&mut self, hit: &'a Hit<'a>, now: Timestamp) -> (bool, u64) {
-        self.admitted &= self.try_push(hit, hit.at_least, now);
-        self.cost = self.cost.saturating_add(hit.at_least);
+        self.admitted &= self.try_push(hit, hit.least(), now);
+        self.cost = self.cost.saturating_add(hit.least());
         (self.admitted, self.cost)
     }
 

@@ -22,19 +22,29 @@ pub struct KnownThrottle {
     pub(super) type_id: TypeId,
     pub(super) uid: &'static str,
     pub(super) name: &'static str,
-    definition: Result<Arc<Definition>, ConfigError>,
+    /// Empty until the settings were evaluated, which runs code of the app.
+    definition: OnceLock<Result<Arc<Definition>, ConfigError>>,
     /// How the app uses the throttle. Empty while the throttle is only declared.
     used: OnceLock<KnownBy>,
 }
 
 impl KnownThrottle {
-    pub(super) fn new<T: Throttle>(name: &'static str, definition: Result<Definition, ConfigError>) -> Self {
-        let (type_id, definition) = (TypeId::of::<T>(), definition.map(Arc::new));
-        Self { type_id, uid: T::UID, name, definition, used: OnceLock::new() }
+    pub(super) fn new<T: Throttle>(name: &'static str) -> Self {
+        let (definition, used) = (OnceLock::new(), OnceLock::new());
+        Self { type_id: TypeId::of::<T>(), uid: T::UID, name, definition, used }
     }
 
-    pub(super) fn definition(&self) -> Result<&Arc<Definition>, ConfigError> {
-        self.definition.as_ref().map_err(ConfigError::clone)
+    /// Returns the definition. The first caller makes it, and others wait for it.
+    pub(super) fn define(
+        &self,
+        define: impl FnOnce() -> Result<Definition, ConfigError>,
+    ) -> Result<&Arc<Definition>, ConfigError> {
+        self.definition.get_or_init(|| define().map(Arc::new)).as_ref().map_err(ConfigError::clone)
+    }
+
+    /// Returns the definition, or `None` while it is not made.
+    pub(super) fn definition(&self) -> Option<Result<&Arc<Definition>, &ConfigError>> {
+        self.definition.get().map(Result::as_ref)
     }
 
     pub(super) fn known_by(&self) -> KnownBy {

@@ -46,7 +46,7 @@ impl ThrottleTable {
         let mut all: Vec<_> = self.known.iter().collect();
         // The macros register them in no order.
         all.sort_unstable_by_key(|known| (known.uid, known.path_within_crate(), known.name));
-        let unusable = all.iter().filter_map(|known| known.definition().err());
+        let unusable = all.iter().filter_map(|known| known.definition()?.err().cloned());
         let pairs = all.iter().zip(all.iter().skip(1));
         let duplicates = pairs.filter(|(one, next)| one.uid == next.uid && !one.is_same_source(next));
         let duplicates = duplicates.map(|(one, next)| ConfigError::duplicate(next.uid, one.name, next.name));
@@ -73,28 +73,36 @@ impl ThrottleTable {
     /// Returns the definition of `T`, which the app uses from now on.
     pub(crate) fn get<T: Throttle>(&self, known_by: KnownBy) -> Result<&Arc<Definition>, ConfigError> {
         let known = self.find::<T>();
-        let definition = known.definition()?;
+        let definition = known.define(|| self.define::<T>(known.name))?;
         if !known.is_used() {
             self.take_uid(known, known_by)?;
         }
         Ok(definition)
     }
 
-    /// Finds `T` in the list, or defines and adds it. Its settings are evaluated once.
-    pub(crate) fn find<T: Throttle>(&self) -> &KnownThrottle {
+    /// Finds `T` in the list, or adds it.
+    fn find<T: Throttle>(&self) -> &KnownThrottle {
         let type_id = TypeId::of::<T>();
         self.known.get(type_id).unwrap_or_else(|| {
+            let name = DeclaredThrottle::name_of(type_id).unwrap_or(type_name::<T>());
             let _writing = self.lock();
-            self.known.get(type_id).unwrap_or_else(|| self.known.add(self.define::<T>()))
+            self.known.get(type_id).unwrap_or_else(|| self.known.add(KnownThrottle::new::<T>(name)))
         })
     }
 
-    fn define<T: Throttle>(&self) -> KnownThrottle {
-        let name = DeclaredThrottle::name_of(TypeId::of::<T>()).unwrap_or(type_name::<T>());
+    /// Finds `T` in the list, or adds it, and makes its definition.
+    pub(crate) fn find_defined<T: Throttle>(&self) -> &KnownThrottle {
+        let known = self.find::<T>();
+        // An error stays in the list.
+        let _ = known.define(|| self.define::<T>(known.name));
+        known
+    }
+
+    /// Evaluates the settings, once for each throttle. No lock of the table is held, since this runs code of the app.
+    fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
         self.rules.add_to(T::UID, &mut settings.request.applies);
-        let definition = Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told);
-        KnownThrottle::new::<T>(name, definition)
+        Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told)
     }
 
     /// Records the first use of a throttle.
@@ -139,7 +147,7 @@ impl ThrottleTable {
     /// only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
         let used = self.known.iter().filter(|known| known.is_used());
-        self.policies.iter().chain(used.filter_map(|known| known.definition().ok()?.policy.as_ref()))
+        self.policies.iter().chain(used.filter_map(|known| known.definition()?.ok()?.policy.as_ref()))
     }
 }
 
@@ -165,7 +173,7 @@ impl DeclaredThrottle {
     /// Creates the entry of `T`. Errors call it by `name`, which ends with file, line and column.
     #[must_use]
     pub const fn new<T: Throttle>(name: &'static str) -> Self {
-        Self { name, type_id: TypeId::of::<T>, find: ThrottleTable::find::<T> }
+        Self { name, type_id: TypeId::of::<T>, find: ThrottleTable::find_defined::<T> }
     }
 
     /// Returns the name in errors of a throttle that a macro declares.
@@ -198,7 +206,7 @@ impl SameBackend {
         inventory::iter::<Self>.into_iter().filter_map(|handler| {
             let known: Vec<_> = handler.0.iter().map(|find| find(table)).collect();
             // A throttle without a definition has an error of its own.
-            let definitions: Vec<_> = known.iter().filter_map(|known| known.definition().ok()).collect();
+            let definitions: Vec<_> = known.iter().filter_map(|known| known.definition()?.ok()).collect();
             Definition::store_of_all(definitions.into_iter()).err()
         })
     }

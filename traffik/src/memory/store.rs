@@ -67,7 +67,8 @@ impl Store {
         let Some(past) = settled.past else { return Ok(outcome) };
         let told = Some(&past).filter(|past| past.is_alive(now));
         let told = told.map(|past| strategy.summary(past, hit.rate, *actual, now));
-        let charged = Some(hit).filter(|hit| *actual > hit.cost);
+        let raised = hit.costing(*actual);
+        let charged = Some(&raised).filter(|_| *actual > hit.cost);
         let arriving = usize::from(charged.is_some() && !shard.holds(key));
         let evicted = shard.make_room(arriving, now, |_| false);
         if settled.is_new || past.state.log().is_some() {

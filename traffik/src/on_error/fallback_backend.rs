@@ -60,7 +60,7 @@ impl FallbackBackend {
         let share = |hit: &Hit<'a>| {
             let strategy = hit.limit.strategy();
             let (rate, cost) = self.share_of(strategy, hit.rate, hit.cost);
-            let (_, least) = self.share_of(strategy, hit.rate, hit.at_least);
+            let (_, least) = self.share_of(strategy, hit.rate, hit.least());
             hit.at_rate(rate).costing(cost).at_least(least)
         };
         hits.iter().map(share).collect()
