@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, Once, PoisonError},
 };
 
 use traffik::{ConfigError, Traffik, TraffikBuilder, warning::Warning};
@@ -22,6 +22,9 @@ impl Write for Log {
 
 /// Builds an app and returns the lines of `warning` that it logs.
 pub(crate) fn build(app: TraffikBuilder, warning: Warning) -> (Result<Traffik, ConfigError>, Vec<String>) {
+    // Another test may build an app without a subscriber, and `tracing` would then remember that nothing listens.
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| tracing_subscriber::fmt().with_writer(io::sink).init());
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
