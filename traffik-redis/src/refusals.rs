@@ -31,7 +31,7 @@ use crate::{
 const GROUPS: usize = 1024;
 
 pub(crate) struct Refusals {
-    known: Cache<Box<str>, Arc<Known>>,
+    known: Cache<Box<str>, Arc<Remembered>>,
     max_age: Duration,
     /// The last charge or refund of a key in each group. What was asked before that is out of date.
     changed: Box<[AtomicU64]>,
@@ -39,7 +39,7 @@ pub(crate) struct Refusals {
 }
 
 /// What Redis said about one hit of a refused decision.
-struct Known {
+struct Remembered {
     past: Option<StoredState>,
     rate: Rate,
     cost: u64,
@@ -107,7 +107,7 @@ impl Refusals {
         {
             let Some(key) = place.and_then(|place| places.keys.get(place)) else { continue };
             let (past, at) = (outcome.past.clone(), outcome.at);
-            let known = Known { past, rate, cost, at, asked, heard };
+            let known = Remembered { past, rate, cost, at, asked, heard };
             self.known.insert(key.as_str().into(), Arc::new(known));
         }
     }
@@ -133,7 +133,7 @@ impl Refusals {
     }
 
     /// Returns what is known about a key, unless it is too old.
-    fn get(&self, key: &str, now: Moment) -> Option<Arc<Known>> {
+    fn get(&self, key: &str, now: Moment) -> Option<Arc<Remembered>> {
         let known = self.known.get(key)?;
         let age = now.since(known.asked)?;
         let changed = self.group(key)?.load(Ordering::Acquire);
@@ -146,7 +146,7 @@ impl Refusals {
     }
 }
 
-impl Known {
+impl Remembered {
     /// Returns whether a hit is still refused, even if Redis decided as soon as it was asked.
     fn refuses(&self, hit: &Hit<'_>, now: Moment) -> bool {
         let latest = self.at.saturating_add(now.since(self.asked).unwrap_or_default());
@@ -289,7 +289,8 @@ mod tests {
     #[test]
     fn a_refusal_takes_some_300_bytes() {
         let key = format!("{{myapp:prod|text={}}}|uploads:sustained|sliding-window-counter", "x".repeat(60));
-        let bytes = size_of::<Known>() + 2 * size_of::<usize>() + size_of::<(Box<str>, Arc<Known>)>() + key.len();
+        let bytes =
+            size_of::<Remembered>() + 2 * size_of::<usize>() + size_of::<(Box<str>, Arc<Remembered>)>() + key.len();
         assert!((200..=320).contains(&bytes), "{bytes}");
     }
 }

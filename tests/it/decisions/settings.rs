@@ -38,7 +38,7 @@ fn uses_the_app() -> Settings {
 
 #[tokio::test]
 async fn settings_that_use_their_app_do_not_lock_it() -> Result<(), Box<dyn std::error::Error>> {
-    let traffik = APP.get_or_init(|| Traffik::disabled());
+    let traffik = APP.get_or_init(Traffik::disabled);
     traffik.register::<UsesTheApp>()?;
     Ok(())
 }

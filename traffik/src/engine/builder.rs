@@ -34,7 +34,7 @@ pub struct TraffikBuilder {
     ipv6_prefix: u8,
     is_strict: bool,
     told: WarningLog,
-    throttles: Vec<Register>,
+    throttles: Vec<Registration>,
     pub(crate) request: RequestDefaults,
 }
 
@@ -47,7 +47,7 @@ struct Named {
 }
 
 /// Makes a throttle, or several, known to an app.
-type Register = fn(&Traffik) -> Result<(), ConfigError>;
+type Registration = fn(&Traffik) -> Result<(), ConfigError>;
 
 impl TraffikBuilder {
     /// The default of [`backend_timeout`](Self::backend_timeout): 100 ms.
