@@ -28,8 +28,7 @@
 //! #[limit("uploads:sustained", "100/hour")]
 //! struct Sustained;
 //!
-//! // As an argument, the permit shows the state of the limits. A tuple is one decision: both are charged, or neither
-//! is.
+//! // The permit shows the state of the limits. A tuple is one decision: both are charged, or neither is.
 //! async fn upload(permit: Throttled<(Burst, Sustained)>) -> String {
 //!     format!("{} left", permit.tightest().remaining())
 //! }
