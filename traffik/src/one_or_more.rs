@@ -23,7 +23,7 @@ impl<T> OneOrMore<T> {
         &self.first
     }
 
-    /// The one value, if there is no other.
+    /// Returns the one value, if there is no other.
     pub(crate) fn only(&self) -> Option<&T> {
         self.rest.is_empty().then_some(&self.first)
     }

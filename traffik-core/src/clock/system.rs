@@ -201,7 +201,7 @@ mod tests {
         (ticker, count)
     }
 
-    /// The time, if the operating system's is `system`.
+    /// Returns the time, if the operating system's is `system`.
     fn at(ticker: &Ticker, system: u64) -> u64 {
         ticker.now_by(|| system).as_micros()
     }

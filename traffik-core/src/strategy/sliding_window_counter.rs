@@ -68,7 +68,7 @@ impl Windows {
         self.end.as_micros().saturating_sub(self.length)
     }
 
-    /// The time for which the current window goes on.
+    /// Returns the time for which the current window goes on.
     #[inline]
     fn left(self, now: Timestamp) -> u64 {
         self.end.as_micros().saturating_sub(now.as_micros())

@@ -75,13 +75,13 @@ impl<'a> Check<'a> {
         KeptCheck { definition: Arc::clone(definition), client, rate, cost, charged_before, is_full }
     }
 
-    /// The same for the messages of a connection, whose handshake may have been charged.
+    /// Returns the same for the messages of a connection, whose handshake may have been charged.
     #[cfg(feature = "ws")]
     pub(crate) fn for_messages(&self) -> KeptCheck {
         KeptCheck { charged_before: None, is_full: false, ..self.kept() }
     }
 
-    /// Whether it checks the same throttle for the same client.
+    /// Returns `true` if it checks the same throttle for the same client.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(self.definition, other.definition) && self.client == other.client
     }
@@ -91,7 +91,7 @@ impl<'a> Check<'a> {
         !self.rate.is_unlimited() && self.is_counted_at_some_rate()
     }
 
-    /// Whether it is counted unless its rate is unlimited.
+    /// Returns `true` if it is counted unless its rate is unlimited.
     pub(crate) fn is_counted_at_some_rate(&self) -> bool {
         self.cost > 0 && !self.client.is_exempt() && self.charged_before.is_none()
     }
@@ -110,7 +110,7 @@ impl<'a> Check<'a> {
         self.definition.limit(self.is_full).strategy()
     }
 
-    /// The entry of the client, which an exempted client does not have.
+    /// Returns the entry of the client, which an exempted client does not have.
     pub(crate) fn entry(&self) -> Option<Hit<'_>> {
         self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.cost))
     }
@@ -130,7 +130,7 @@ impl KeptCheck {
         Check { charged_before, rate: *rate, is_full: *is_full, ..Check::new(definition, *cost, client) }
     }
 
-    /// The same at another cost, if one is given.
+    /// Returns the same at another cost, if one is given.
     #[cfg(feature = "ws")]
     pub(crate) fn costing(&self, cost: Option<u64>) -> Check<'_> {
         let check = self.check();
@@ -181,7 +181,7 @@ impl<'a> Checks<'a> {
         Hits { hits, policies, others: idle.filter_map(|check| check.definition.policy.as_deref()).collect() }
     }
 
-    /// Whether any of the throttles has permits that are held for as long as the client stays.
+    /// Returns `true` if any of the throttles has permits that are held for as long as the client stays.
     #[inline]
     pub(crate) fn are_held(&self) -> bool {
         self.iter().any(|check| check.definition.is_held)

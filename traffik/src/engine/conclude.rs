@@ -14,7 +14,7 @@ use crate::{
 
 /// Checks become limits.
 impl Limits {
-    /// The limits of a decision. Its outcomes are those of the counted checks, in order.
+    /// Returns the limits of a decision. Its outcomes are those of the counted checks, in order.
     pub(crate) fn new(checks: Checks<'_>, decided: Decided) -> Self {
         let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
         let mut limits = Self::build(checks, decided, is_charged);
@@ -24,7 +24,7 @@ impl Limits {
         limits
     }
 
-    /// The limits of a decision that charged nothing.
+    /// Returns the limits of a decision that charged nothing.
     pub(crate) fn peeked(checks: Checks<'_>, decided: Decided) -> Self {
         Self::build(checks, decided, false)
     }

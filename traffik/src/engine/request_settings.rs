@@ -21,7 +21,7 @@ impl TraffikBuilder {
         self
     }
 
-    /// The same by an async function. See [`Settings::async_identity`](crate::Settings::async_identity).
+    /// Sets the identity by an async function. See [`Settings::async_identity`](crate::Settings::async_identity).
     pub fn async_identity(mut self, identity: impl for<'a> AsyncIdentity<'a> + 'static) -> Self {
         self.request.identity = Some(Identity::by_async(identity));
         self

@@ -55,19 +55,19 @@ pub(super) struct App {
 }
 
 impl Traffik {
-    /// Whether it admits everything: see [`disabled`](Self::disabled).
+    /// Returns `true` if it admits everything: see [`disabled`](Self::disabled).
     #[must_use]
     pub fn is_disabled(&self) -> bool {
         self.app.table.stores.own().is_none()
     }
 
-    /// The namespace of its own backend.
+    /// Returns the namespace of its own backend.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.app.table.stores.own().map_or("", |own| own.namespace())
     }
 
-    /// The clock that deadlines and delays go by.
+    /// Returns the clock that deadlines and delays go by.
     #[must_use]
     pub fn clock(&self) -> &AnyClock {
         &self.app.clock
@@ -77,16 +77,16 @@ impl Traffik {
     ///
     /// # Errors
     ///
-    /// When one is set up wrong, or has the uid of another, or those of a tuple are kept in different backends.
+    /// Returns an error if one cannot work, has the uid of another, or the throttles of a tuple are in different backends.
     pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
         register::<T>(&self.app.table)
     }
 
-    /// Lets a client start fresh with a throttle, or with each of a tuple.
+    /// Deletes what is stored for a client and a throttle, or each throttle of a tuple.
     ///
     /// # Errors
     ///
-    /// When a throttle is set up wrong, or the backend gave no answer.
+    /// Returns an error if a throttle cannot work, or if the backend does not answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
         let checks = self.checks::<T>(client.into())?;
         let entries: SmallVec<[Hit<'_>; HITS_INLINE]> = checks.iter().filter_map(Check::entry).collect();
@@ -100,11 +100,11 @@ impl Traffik {
         Ok(all?)
     }
 
-    /// Lets every client start fresh with every limit in the namespace of the backend, or of each of several.
+    /// Deletes what is stored for all clients, in all backends of the app.
     ///
     /// # Errors
     ///
-    /// When a backend could not do so. The others did it all the same.
+    /// Returns an error if a backend fails. The others are cleared all the same.
     pub async fn clear(&self) -> Result<(), BackendError> {
         self.app.table.clear().await
     }
@@ -136,12 +136,12 @@ impl Traffik {
         &self.app.table.told
     }
 
-    /// Whether both are handles of one app.
+    /// Returns `true` if both are handles of one app.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.app, &other.app)
     }
 
-    /// The client as this app counts it.
+    /// Returns the client as this app counts it.
     pub(crate) fn counted_as(&self, client: Client) -> Client {
         client.by_ipv6_network(self.app.ipv6_prefix)
     }

@@ -46,7 +46,7 @@ impl FallbackBackend {
         tracing::debug!(fallback = self.store.namespace(), admitted, "the fallback decided");
     }
 
-    /// Whether it refused any of the clients lately.
+    /// Returns `true` if it refused any of the clients lately.
     pub(super) fn may_refuse(&self, hits: &[Hit<'_>]) -> bool {
         self.refusals.concern(hits, self.store.clock())
     }

@@ -45,7 +45,7 @@ impl ErrorPolicy {
         }
     }
 
-    /// Whether the fallback decides about most requests. While the breaker is half-open, only trials ask the primary.
+    /// Returns `true` if the fallback decides about most requests. While the breaker is half-open, only trials ask the primary.
     pub(super) fn fails_over(&self) -> bool {
         self.breaker.as_ref().is_some_and(|breaker| breaker.state() != BreakerState::Closed)
     }

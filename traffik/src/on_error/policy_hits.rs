@@ -24,13 +24,13 @@ pub(crate) struct PolicyHits<'h, 'p> {
 }
 
 impl<'h, 'p> PolicyHits<'h, 'p> {
-    /// The strictest policy, and of equally strict ones the first. `None` if there are no hits.
+    /// Returns the strictest policy, and of equally strict ones the first. `None` if there are no hits.
     #[inline]
     pub(super) fn strictest(self) -> Option<&'p ErrorPolicy> {
         self.policies.iter().copied().reduce(|one, other| if other.kind > one.kind { other } else { one })
     }
 
-    /// The first hit whose throttle has this policy.
+    /// Returns the first hit whose throttle has this policy.
     pub(super) fn hit_of(self, policy: &ErrorPolicy) -> Option<&'h Hit<'h>> {
         let mut both = self.hits.iter().zip(self.policies);
         both.find_map(|(hit, own)| std::ptr::eq(*own, policy).then_some(hit))
@@ -72,7 +72,7 @@ impl<'h, 'p> PolicyHits<'h, 'p> {
         Decided::new(self.hits, decision, DecidedBy::Fallback(Arc::clone(fallback)))
     }
 
-    /// Whether a fallback refused any of the clients lately.
+    /// Returns `true` if a fallback refused any of the clients lately.
     #[inline]
     pub(super) fn may_be_refused(self) -> bool {
         self.fallbacks().any(|fallback| fallback.may_refuse(self.hits))

@@ -46,7 +46,7 @@ impl Refusals {
         }
     }
 
-    /// Whether the wait of any of the hits has not ended.
+    /// Returns `true` if the wait of any of the hits has not ended.
     pub(super) fn concern(&self, hits: &[Hit<'_>], clock: &AnyClock) -> bool {
         let last_end = self.last_end.load(Ordering::Relaxed);
         // The clock is not read if no client was refused.

@@ -88,7 +88,7 @@ impl Store {
         self.in_time(self.backend.adjust(adjustments)).await
     }
 
-    /// Whether it admits without waiting. It is then likely to give back without waiting.
+    /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.
     pub(crate) fn is_immediate(&self) -> bool {
         self.is_immediate.load(Ordering::Relaxed)
     }

@@ -44,7 +44,7 @@ impl Limits {
         self.iter().any(Limit::is_held)
     }
 
-    /// Whether all of them had room. They were charged only then.
+    /// Returns `true` if all of them had room. They were charged only then.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         self.iter().all(Limit::is_admitted)
@@ -56,7 +56,7 @@ impl Limits {
         self.iter().any(Limit::is_from_fallback)
     }
 
-    /// Whether the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
+    /// Returns `true` if the request was let through although no backend gave an answer: see [`on_error`](crate::on_error).
     #[must_use]
     pub fn is_unchecked(&self) -> bool {
         self.iter().any(Limit::is_unchecked)

@@ -114,7 +114,7 @@ impl State {
         }
     }
 
-    /// Whether the breaker is closed and nothing failed since the last success.
+    /// Returns `true` if the breaker is closed and nothing failed since the last success.
     pub(super) fn is_calm(&self) -> bool {
         self.is_closed() && self.status.failures == 0
     }

@@ -32,7 +32,7 @@ fn by_connect(parts: &Parts) -> Option<bool> {
     Some(parts.method == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket"))
 }
 
-/// The protocol of a CONNECT is known only with the feature `http2`.
+/// Returns the protocol of a CONNECT is known only with the feature `http2`.
 #[cfg(not(feature = "http2"))]
 fn by_connect(parts: &Parts) -> Option<bool> {
     if parts.method == Method::CONNECT { None } else { Some(false) }

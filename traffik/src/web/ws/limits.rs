@@ -52,7 +52,7 @@ impl MessageLimits {
         Self::new(self.traffik.clone(), scope)
     }
 
-    /// The checks of the handshake.
+    /// Returns the checks of the handshake.
     fn checks(&self) -> &OneOrMore<KeptCheck> {
         match &self.scope {
             Scope::Client(client) | Scope::Both(client, _) => client,
