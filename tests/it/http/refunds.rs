@@ -2,20 +2,28 @@
 
 use axum::{
     Extension, Json, Router,
+    body::Body,
     extract::Request,
     routing::{get, post},
 };
 use serde_json::Value;
-use traffik::{Throttle, ThrottleRejection, Throttled, Traffik, throttle_layer};
+use tower::ServiceExt;
+use traffik::{
+    MemoryBackend, Settings, Throttle, ThrottleRejection, Throttled, Traffik,
+    test::{ManualClock, RequestExt},
+    throttle_layer,
+};
 
 use super::{
     app::{HERE, throttle, traffik},
+    backends::Unsteady,
     server::Server,
 };
 
 throttle!(Wide, "wide", "9/min");
 throttle!(Middle, "middle", "9/min");
 throttle!(Narrow, "narrow", "1/min");
+throttle!(Local, "local", "9/min", Settings::new().backend("local"));
 
 async fn remaining<T: Throttle>(traffik: &Traffik) -> u64 {
     traffik
@@ -41,6 +49,29 @@ async fn later_refusal_refunds_earlier_charges() {
         assert_eq!(refused.state(), admitted.state());
         assert_eq!((remaining::<Wide>(&traffik).await, remaining::<Middle>(&traffik).await), (8, 8));
     }
+}
+
+#[tokio::test]
+async fn disconnected_client_is_refunded_by_every_backend() {
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
+    let local = MemoryBackend::with_clock("local", ManualClock::new());
+    let traffik = Traffik::builder(backend.clone()).backend("local", local).build().unwrap();
+    let app = Router::new()
+        .route("/", get(|_: Throttled<Wide>, _: Throttled<Local>, _: Throttled<Narrow>| async {}))
+        .layer(traffik.layer());
+    let send = || {
+        let request = Request::get("/").body(Body::empty()).unwrap().with_peer("127.0.0.1:50000");
+        app.clone().oneshot(request)
+    };
+    assert_eq!(send().await.unwrap().status(), 200);
+
+    backend.refunds_hang();
+    let refused = tokio::spawn(send());
+    // Two decisions of each request, and the refund that hangs.
+    backend.asked(5).await;
+    refused.abort();
+    assert!(refused.await.is_err());
+    assert_eq!(remaining::<Local>(&traffik).await, 8);
 }
 
 #[tokio::test]

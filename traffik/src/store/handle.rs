@@ -84,8 +84,12 @@ impl Store {
         self.backend.peek(hits)
     }
 
-    pub(crate) async fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Result<Vec<Adjusted>, BackendError> {
-        self.in_time(self.backend.adjust(adjustments)).await
+    /// Starts adjustments. The future only receives the result.
+    pub(crate) fn adjust<'a>(
+        &'a self,
+        adjustments: &[Adjustment<'_>],
+    ) -> impl Future<Output = Result<Vec<Adjusted>, BackendError>> + use<'a> {
+        self.in_time(self.backend.adjust(adjustments))
     }
 
     /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.

@@ -183,11 +183,16 @@ impl Ledger {
     pub(super) async fn give_back(&self) {
         let mut met = std::mem::take(&mut *self.lock());
         met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(LedgerEntry::give_back);
-        for store in stores_of(&met) {
-            let charges = met.iter().filter(|met| met.is_kept_in(&store)).filter_map(LedgerEntry::charge);
-            let refunds: Vec<_> = charges.map(Charge::refund).collect();
-            match store.adjust(&refunds).await {
-                Ok(_) => met.iter_mut().filter(|met| met.is_kept_in(&store)).for_each(LedgerEntry::give_back),
+        let stores = stores_of(&met);
+        // All start before the first is awaited: a client that disconnects meanwhile loses none.
+        let mut answers: SmallVec<[_; 1]> = SmallVec::new();
+        for store in &stores {
+            let charges = met.iter().filter(|met| met.is_kept_in(store)).filter_map(LedgerEntry::charge);
+            answers.push(store.adjust(&charges.map(Charge::refund).collect::<Vec<_>>()));
+        }
+        for (store, answer) in stores.iter().zip(answers) {
+            match answer.await {
+                Ok(_) => met.iter_mut().filter(|met| met.is_kept_in(store)).for_each(LedgerEntry::give_back),
                 // The limit is then shown as charged, because the result is not known.
                 Err(error) => {
                     tracing::warn!(%error, "the charges of a refused request were not refunded")
