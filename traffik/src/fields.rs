@@ -4,7 +4,10 @@ use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
 use axum::http::HeaderValue;
 use smallvec::SmallVec;
-use traffik_core::rate::Rate;
+use traffik_core::{
+    rate::Rate,
+    strategy::{AnyStrategy, Strategy},
+};
 
 /// The number of additional rates whose policy a throttle caches.
 const OTHERS: usize = 8;
@@ -15,29 +18,25 @@ const MAX_INTEGER: u64 = 999_999_999_999_999;
 /// The items of a throttle that are the same in every response.
 #[derive(Debug)]
 pub(crate) struct PolicyItem {
-    /// `"search";q=5;w=60`: the quota, and the window in whole seconds. The window is rounded up, and left out below
-    /// one second.
-    policy: Option<HeaderValue>,
+    /// The policy at the throttle's rate: `"search";q=5;w=60`.
+    own: OnceLock<Option<HeaderValue>>,
     /// The policies at rates of single requests. Only the first few rates are cached, which covers one rate for each
     /// plan.
     others: [OnceLock<(Rate, HeaderValue)>; OTHERS],
     rate: Rate,
-    has_window: bool,
     /// `"search"`.
     name: String,
 }
 
 impl PolicyItem {
-    /// Creates the items. A limit on concurrent requests has no window.
-    pub(crate) fn new(uid: &str, rate: Rate, has_window: bool) -> Self {
-        let name = string(uid);
-        Self { policy: policy(&name, rate, has_window), others: Default::default(), rate, has_window, name }
+    pub(crate) fn new(uid: &str, rate: Rate) -> Self {
+        Self { own: OnceLock::new(), others: Default::default(), rate, name: string(uid) }
     }
 
     /// Returns the policy at a rate: that of the throttle, of the request, or the share of a fallback.
-    pub(crate) fn policy(&self, rate: Rate) -> Option<Cow<'_, HeaderValue>> {
+    pub(crate) fn policy(&self, rate: Rate, strategy: &AnyStrategy) -> Option<Cow<'_, HeaderValue>> {
         if rate == self.rate {
-            return self.policy.as_ref().map(Cow::Borrowed);
+            return self.own.get_or_init(|| policy(&self.name, rate, strategy)).as_ref().map(Cow::Borrowed);
         }
         for other in &self.others {
             match other.get() {
@@ -45,13 +44,13 @@ impl PolicyItem {
                 Some(_) => {}
                 // Another request may set it first, to another rate. This policy is then not cached.
                 None => {
-                    let policy = policy(&self.name, rate, self.has_window)?;
+                    let policy = policy(&self.name, rate, strategy)?;
                     let _ = other.set((rate, policy.clone()));
                     return Some(Cow::Owned(policy));
                 }
             }
         }
-        policy(&self.name, rate, self.has_window).map(Cow::Owned)
+        policy(&self.name, rate, strategy).map(Cow::Owned)
     }
 
     /// Writes `"search";r=4;t=12`: the remaining cost, and the seconds until more remains.
@@ -71,13 +70,28 @@ impl PolicyItem {
 /// The value of a field while it is written. The items of a few limits need no allocation.
 pub(crate) type Text = SmallVec<[u8; 128]>;
 
-fn policy(name: &str, rate: Rate, has_window: bool) -> Option<HeaderValue> {
-    let mut text = format!("{name};q={}", capped(rate.limit()));
-    if has_window && rate.period().as_secs() > 0 {
-        text += &format!(";w={}", capped(whole_seconds(rate.period())));
+/// Returns the quota, which is the most that a client can have without waiting, and the window, in which all of it comes
+/// back. The window is in whole seconds, rounded up, and left out below one second. A limit on concurrent requests has
+/// none.
+fn policy(name: &str, rate: Rate, strategy: &AnyStrategy) -> Option<HeaderValue> {
+    let quota = strategy.capacity(rate);
+    let mut text = format!("{name};q={}", capped(quota));
+    let window = match strategy {
+        AnyStrategy::Concurrency(_) => Duration::ZERO,
+        _ => time_to_refill(quota, rate),
+    };
+    if window.as_secs() > 0 {
+        text += &format!(";w={}", capped(whole_seconds(window)));
     }
     // A uid is printable ASCII, and so are the other parts.
     HeaderValue::try_from(text).ok()
+}
+
+/// Returns how long the rate takes to allow `quota`: the period, unless the quota is not the limit of the rate.
+fn time_to_refill(quota: u64, rate: Rate) -> Duration {
+    let micros = u128::from(quota) * u128::from(rate.period_micros());
+    let micros = micros.div_ceil(u128::from(rate.limit().max(1)));
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 /// Returns a structured-field string: in quotes, with quotes and backslashes escaped.
@@ -85,7 +99,8 @@ fn string(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }
 
-fn capped(integer: u64) -> u64 {
+/// Caps an integer at what every client can read.
+pub(crate) fn capped(integer: u64) -> u64 {
     integer.min(MAX_INTEGER)
 }
 
@@ -112,11 +127,14 @@ mod tests {
 
     #[test]
     fn other_rates_are_exact_and_the_first_few_are_remembered() {
-        let items = PolicyItem::new("a", "5/min".parse().unwrap(), true);
+        let items = PolicyItem::new("a", "5/min".parse().unwrap());
         for _ in 0..2 {
             for limit in 1..=20_u32 {
                 let rate = Rate::new(limit.into(), Duration::from_secs(1)).unwrap();
-                assert_eq!(*items.policy(rate).unwrap(), format!(r#""a";q={limit};w=1"#).as_str());
+                assert_eq!(
+                    *items.policy(rate, &AnyStrategy::default()).unwrap(),
+                    format!(r#""a";q={limit};w=1"#).as_str()
+                );
             }
         }
         let remembered = items.others.iter().filter_map(OnceLock::get).map(|(rate, _)| rate.limit());
@@ -125,7 +143,7 @@ mod tests {
 
     #[test]
     fn window_below_a_second_is_left_out_and_others_are_rounded_up() {
-        let policy = |rate: &str| PolicyItem::new("a", rate.parse().unwrap(), true).policy.unwrap();
+        let policy = |rate: &str| policy("\"a\"", rate.parse().unwrap(), &AnyStrategy::default()).unwrap();
         assert_eq!(policy("5/min"), r#""a";q=5;w=60"#);
         assert_eq!(policy("5/1500ms"), r#""a";q=5;w=2"#);
         assert_eq!(policy("5/500ms"), r#""a";q=5"#);

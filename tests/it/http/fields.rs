@@ -1,13 +1,20 @@
 //! Responses with and without the RateLimit fields.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::{
     Router,
-    http::StatusCode,
+    body::Body,
+    http::{Request, StatusCode},
     routing::{get, post},
 };
-use traffik::{Settings, Throttled, throttle_layer};
+use tower::ServiceExt;
+use traffik::{
+    MemoryBackend, Settings, Throttled, Traffik,
+    clock::{AnyClock, Clock, Timestamp},
+    test::{ManualClock, RequestExt},
+    throttle_layer,
+};
 
 use super::{
     app::{builder, throttle, traffik},
@@ -92,6 +99,68 @@ async fn fields_set_by_the_handler_are_unchanged() {
     for (name, value) in own {
         assert_eq!(reply.header(name), Some(value));
     }
+}
+
+#[tokio::test]
+async fn set_of_which_the_handler_has_one_field_is_unchanged() {
+    let (builder, _) = builder();
+    let with = |name, value| get(move |_: Throttled<Search>| async move { [(name, value)] });
+    let own = [
+        ("ratelimit-policy", r#""up";q=5;w=1"#),
+        ("ratelimit", r#""up";r=4"#),
+        ("x-ratelimit-limit", "7"),
+        ("x-ratelimit-remaining", "6"),
+        ("x-ratelimit-reset", "1"),
+    ];
+    let mut app = Router::new();
+    for (name, value) in own {
+        app = app.route(&format!("/{name}"), with(name, value));
+    }
+    let app = app.layer(builder.x_ratelimit_fields().build().unwrap().layer());
+
+    for (name, value) in own {
+        let request = Request::get(format!("/{name}")).body(Body::empty()).unwrap().with_peer("203.0.113.7:50000");
+        let reply = app.clone().oneshot(request).await.unwrap();
+        let is_of_set = |field: &str| field.starts_with("x-") == name.starts_with("x-");
+        for (field, _) in own {
+            // The other set is complete.
+            assert_eq!(reply.headers().contains_key(field), field == name || !is_of_set(field), "{reply:?}");
+        }
+        assert_eq!(reply.headers()[name], value);
+    }
+}
+
+/// A clock whose process started before the wall clock was set ten hours ahead.
+#[derive(Debug)]
+struct SetAhead(ManualClock);
+
+impl Clock for SetAhead {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        self.0.now().saturating_add(Duration::from_secs(36_000))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+}
+
+#[tokio::test]
+async fn x_ratelimit_reset_is_by_the_wall_clock_after_it_was_set() {
+    let backend = MemoryBackend::with_clock("test", AnyClock::new(SetAhead(ManualClock::new())));
+    let app = |traffik: &Traffik| Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
+    let set_ahead = Traffik::builder(backend).x_ratelimit_fields().build().unwrap();
+    let reply = Server::start(app(&set_ahead)).await.get("/").await;
+    assert_eq!(reply.header("x-ratelimit-reset"), Some("1735812060"));
+
+    let system = Traffik::builder(MemoryBackend::new("test")).x_ratelimit_fields().build().unwrap();
+    let reply = Server::start(app(&system)).await.get("/").await;
+    let reset: u64 = reply.header("x-ratelimit-reset").unwrap().parse().unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert!((now..=now + 61).contains(&reset), "{reset} is not within a minute of {now}");
 }
 
 #[tokio::test]

@@ -15,12 +15,17 @@ enum Kind {
 /// [`Clock`] with a boxed future, for trait objects.
 trait ErasedClock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
+    fn wall_clock(&self) -> Timestamp;
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 impl<C: Clock> ErasedClock for C {
     fn now(&self) -> Timestamp {
         Clock::now(self)
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        Clock::wall_clock(self)
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -48,6 +53,15 @@ impl AnyClock {
         match &self.0 {
             Kind::System(clock) => Clock::now(clock),
             Kind::Own(clock) => clock.now(),
+        }
+    }
+
+    /// Returns the time of day: see [`Clock::wall_clock`].
+    #[must_use]
+    pub fn wall_clock(&self) -> Timestamp {
+        match &self.0 {
+            Kind::System(clock) => Clock::wall_clock(clock),
+            Kind::Own(clock) => clock.wall_clock(),
         }
     }
 

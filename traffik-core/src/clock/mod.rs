@@ -48,6 +48,14 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// strategy. If the clock then jumps forward again, that time has passed for limits too.
     fn now(&self) -> Timestamp;
 
+    /// Returns the time of day, for the times that responses show. It may go back.
+    ///
+    /// The default implementation returns [`now`](Self::now). Override it if that is not the time of day: [`SystemClock`]
+    /// reads the operating system's clock, which may have been set since the process started.
+    fn wall_clock(&self) -> Timestamp {
+        self.now()
+    }
+
     /// Waits until `duration` has passed on this clock.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }

@@ -67,12 +67,10 @@ impl SystemClock {
 
 impl Ticker {
     fn new(counter: quanta::Clock) -> Self {
-        // A wall clock before 1970 is read as 1970: windows are then aligned to the start of the process.
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             counter,
             started_at: Instant::now(),
-            started_at_wall: Timestamp::UNIX_EPOCH.saturating_add(since_epoch),
+            started_at_wall: wall_clock(),
             anchor: AtomicU64::new(NO_ANCHOR),
             ahead: AtomicU64::new(0),
             latest: Mutex::new(0),
@@ -132,6 +130,12 @@ fn micros_on(counter: &quanta::Clock) -> u64 {
     ((u128::from(nanos) * u128::from(MICROS_IN_A_NANO)) >> 64) as u64
 }
 
+/// Returns the time of day. A wall clock before 1970 is read as 1970: windows are then aligned to the start of the process.
+fn wall_clock() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::UNIX_EPOCH.saturating_add(since_epoch)
+}
+
 impl Default for SystemClock {
     fn default() -> Self {
         Self::new()
@@ -142,6 +146,10 @@ impl Clock for SystemClock {
     #[inline]
     fn now(&self) -> Timestamp {
         self.ticker.now()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        wall_clock()
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -65,14 +65,11 @@ impl Definition {
             store: stores.own().cloned(),
             policy: None,
             queue: None,
-            items: PolicyItem::new(T::UID, T::RATE, true),
+            items: PolicyItem::new(T::UID, T::RATE),
             is_second: AtomicBool::new(false),
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
-        if definition.is_held {
-            definition.items = PolicyItem::new(T::UID, T::RATE, false);
-        }
         definition.check_request::<T>(warnings)?;
         definition.find_store(stores)?;
         definition.queue = Queue::by(&definition.limit);

@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
+use traffik_core::{clock::Timestamp, decision::Amount};
 
-use crate::{engine::Limit, fields::Text};
+use super::X_RATELIMIT_HEADERS;
+use crate::{
+    engine::Limit,
+    fields::{Text, capped},
+};
 
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
@@ -13,23 +18,26 @@ pub(super) const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limi
 pub(super) const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(super) const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Adds the fields for `limits`. Fields that the response already has stay.
-pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_ratelimit: bool) {
+/// Adds the fields for `limits`, and the older ones if `x_ratelimit` has the time of day. A set of which the response
+/// has a field stays as it is.
+pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_ratelimit: Option<Timestamp>) {
     if limits.is_empty() {
         return;
     }
-    add(headers, POLICY, || policies(limits));
-    add(headers, STATE, || states(limits));
-    if x_ratelimit {
-        add_x_ratelimit(headers, limits);
+    let is_free = |set: &[HeaderName]| !set.iter().any(|name| headers.contains_key(name));
+    let (is_standard_free, is_x_free) = (is_free(&[POLICY, STATE]), is_free(&X_RATELIMIT_HEADERS));
+    if is_standard_free {
+        add(headers, POLICY, policies(limits));
+        add(headers, STATE, states(limits));
+    }
+    if let Some(now) = x_ratelimit.filter(|_| is_x_free) {
+        add_x_ratelimit(headers, limits, now);
     }
 }
 
-fn add(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option<HeaderValue>) {
-    if let Entry::Vacant(vacant) = headers.entry(name) {
-        if let Some(value) = value() {
-            vacant.insert(value);
-        }
+fn add(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
     }
 }
 
@@ -42,7 +50,8 @@ fn policies(limits: &[&Limit]) -> Option<HeaderValue> {
 }
 
 fn policy(limit: &Limit) -> Option<Cow<'_, HeaderValue>> {
-    limit.definition().items.policy(limit.rate())
+    let definition = limit.definition();
+    definition.items.policy(limit.rate(), &definition.settings.strategy)
 }
 
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {
@@ -65,18 +74,16 @@ fn list<T>(items: impl Iterator<Item = T>, write: impl Fn(T, &mut Text)) -> Opti
 }
 
 /// Adds the older fields, for the tightest limit alone.
-fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit]) {
+fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit], now: Timestamp) {
     let mut limits = limits.iter().copied();
     let Some(first) = limits.next() else { return };
     let tightest = limits.fold(first, |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
-    let reset = tightest
-        .decided_at()
-        .unwrap_or(traffik_core::clock::Timestamp::UNIX_EPOCH)
-        .saturating_add(tightest.reset_after());
-    add(headers, X_LIMIT, || tightest.capacity().units().map(Into::into));
-    add(headers, X_REMAINING, || tightest.remaining().units().map(Into::into));
+    let reset = now.saturating_add(tightest.reset_after());
+    let integer = |amount: Amount| amount.units().map(|units| capped(units).into());
+    add(headers, X_LIMIT, integer(tightest.capacity()));
+    add(headers, X_REMAINING, integer(tightest.remaining()));
     if tightest.definition().is_held {
         return;
     }
-    add(headers, X_RESET, || Some(reset.as_micros().div_ceil(1_000_000).into()));
+    add(headers, X_RESET, Some(reset.as_micros().div_ceil(1_000_000).into()));
 }

@@ -59,7 +59,8 @@ fn turn_away(mut response: Response, retry_after: Option<Duration>, context: &Re
     keep_from_sharing(headers);
     // A layer that waits for the response adds them once all limits of the request are known.
     if !context.ledger().is_watched() {
-        let x_ratelimit = context.traffik().requests().x_ratelimit;
+        let traffik = context.traffik();
+        let x_ratelimit = traffik.requests().x_ratelimit.then(|| traffik.clock().wall_clock());
         context.ledger().show(|limits| add_fields(headers, limits, x_ratelimit));
     }
     response.extensions_mut().insert(Refused);

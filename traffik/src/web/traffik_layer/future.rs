@@ -105,6 +105,7 @@ fn goes_on<B: 'static>(response: &Response<B>) -> Option<&'static str> {
 
 /// Adds the fields for all limits that the request met, unless a cache may serve the response to another client.
 fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, x_ratelimit: bool) {
+    let x_ratelimit = x_ratelimit.then(|| ledger.traffik().clock().wall_clock());
     let add = |limits: &[&Limit]| {
         if !(limits.is_empty() || is_shared(response.status(), response.headers())) {
             add_fields(response.headers_mut(), limits, x_ratelimit);

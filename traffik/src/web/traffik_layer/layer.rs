@@ -16,8 +16,8 @@ impl Traffik {
     /// The layer does four things:
     ///
     /// - It puts the handle into each request. Handlers extract it as a [`Traffik`] argument.
-    /// - It adds the RateLimit fields to each response whose request met a limit. It does not change fields that the
-    ///   response already has.
+    /// - It adds the RateLimit fields to each response whose request met a limit. If the
+    ///   response already has one of them, it adds none.
     /// - It refunds the charges of a request that a later limit rejects.
     /// - It [drains](crate::TraffikBuilder::drain_limit) the body of a rejected request, which lets the client read the
     ///   response.
