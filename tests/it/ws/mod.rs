@@ -5,6 +5,7 @@ mod floods;
 mod handshake;
 mod json;
 mod kinds;
+mod live;
 mod losses;
 mod manual_checks;
 mod notifications;

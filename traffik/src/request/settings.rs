@@ -26,6 +26,12 @@ impl RequestSettings {
         self.identity.as_ref().map_or(Source::extractor::<I>(), Identity::source)
     }
 
+    /// Returns `true` if the rules, the cost or the rate are functions of the request.
+    #[cfg(feature = "ws")]
+    pub(crate) fn has_functions(&self) -> bool {
+        !self.applies.is_empty() || self.cost.is_some() || self.rate.is_some()
+    }
+
     /// Warns about an identity that trusts every address.
     pub(crate) fn warn(&self, uid: &'static str, warnings: &WarningLog) {
         if let Some(client_ip) = self.identity.as_ref().and_then(Identity::client_ip) {

@@ -42,6 +42,15 @@ impl RequestContext {
         Some(context)
     }
 
+    /// Returns a context of its own for a copy of a request, and the copy, which outlives the request.
+    #[cfg(feature = "ws")]
+    pub(super) fn of_copy(parts: &Parts, traffik: &Traffik) -> (Self, Parts) {
+        let mut parts = parts.clone();
+        let context = Self { ledger: Arc::new(Ledger::new(traffik.clone(), true)), inner: None };
+        parts.extensions.insert(context.clone());
+        (context, parts)
+    }
+
     /// Returns the handle that a request carries.
     pub(super) fn handle(extensions: &Extensions) -> Option<&Traffik> {
         let context = extensions.get::<Self>().filter(|context| context.ledger.is_watched());

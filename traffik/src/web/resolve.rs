@@ -41,7 +41,10 @@ impl RequestContext {
             if cost == 0 {
                 return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition) });
             }
-            let client = resolve!(client::<T, S>(definition, traffik, memo, parts, state))?;
+            let client = match site.known_client(definition.identity) {
+                Some(client) => client,
+                None => resolve!(client::<T, S>(definition, traffik, memo, parts, state))?,
+            };
             resolve!(rated(self.identified(definition, cost, client), traffik, memo, parts))
         }
     }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use axum::http::request::Parts;
-use traffik_core::backend::MaybeReady;
+use traffik_core::{backend::MaybeReady, client::Client};
 
 use crate::{
     engine::Traffik,
     limit::{ConfigError, Definition, Throttle, Throttles},
-    request::{Applies, Bypass, Rule, is_preflight},
+    request::{Applies, Bypass, Rule, Source, is_preflight},
 };
 
 /// The place where a request meets its throttles.
@@ -22,6 +22,9 @@ pub(crate) enum Site {
     Handler,
     /// In a layer around something.
     Layer(LayerRules),
+    /// In an open WebSocket, whose clients are known by their source.
+    #[cfg(feature = "ws")]
+    Messages(Arc<[(Source, Client)]>),
 }
 
 impl Site {
@@ -37,6 +40,8 @@ impl Site {
         let own = &definition.settings.request.applies;
         match self {
             Self::Handler => own.to(parts),
+            #[cfg(feature = "ws")]
+            Self::Messages(_) => own.to(parts),
             Self::Layer(rules) => match rules.apply(definition, traffik, parts) {
                 // The throttle's own functions are not called for requests that the layer excludes.
                 MaybeReady::Ready(false) => MaybeReady::Ready(false),
@@ -47,6 +52,21 @@ impl Site {
                     own => MaybeReady::pending(async move { here.await && own.await }),
                 },
             },
+        }
+    }
+
+    /// Returns the client that this source has already identified here.
+    #[inline]
+    pub(super) fn known_client(&self, source: Source) -> Option<Client> {
+        match self {
+            #[cfg(feature = "ws")]
+            Self::Messages(clients) => {
+                clients.iter().find(|(known, _)| *known == source).map(|(_, client)| client.clone())
+            }
+            _ => {
+                let _ = source;
+                None
+            }
         }
     }
 

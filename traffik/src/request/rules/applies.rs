@@ -33,6 +33,11 @@ impl Applies {
         self.0.sort_by_key(|(_, condition)| condition.effort());
     }
 
+    #[cfg(feature = "ws")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Checks whether the throttle applies to a request. Async functions are called only if the other rules do not
     /// decide, and only once the result is awaited.
     #[inline]

@@ -13,8 +13,9 @@ use traffik_core::{
     strategy::{StoredState, Strategy},
 };
 
+use super::checks::MessageChecks;
 use crate::{
-    engine::{Check, Checks, Error, KeptCheck, Limits, decide},
+    engine::{Check, Checks, Error, Limits, decide},
     on_error::{Decided, DecidedBy},
     one_or_more::OneOrMore,
 };
@@ -22,17 +23,19 @@ use crate::{
 /// The state of each limit, in the order of the checks.
 type States = SmallVec<[Option<StoredState>; 1]>;
 
+/// The checks of one or more handshake arguments.
+pub(super) type AllChecks = OneOrMore<Arc<MessageChecks>>;
+
 pub(super) struct ConnectionLimits {
-    pub(super) checks: OneOrMore<KeptCheck>,
+    pub(super) checks: AllChecks,
     /// `None` during a decision.
     states: Mutex<Option<States>>,
     returned: Notify,
 }
 
 impl ConnectionLimits {
-    pub(super) fn new(checks: OneOrMore<KeptCheck>) -> Arc<Self> {
-        let states = checks.iter().map(|_| None).collect();
-        Arc::new(Self { checks, states: Mutex::new(Some(states)), returned: Notify::new() })
+    pub(super) fn new(checks: AllChecks) -> Arc<Self> {
+        Arc::new(Self { checks, states: Mutex::new(Some(States::new())), returned: Notify::new() })
     }
 
     /// Takes the states, once no other decision has them.
@@ -68,10 +71,10 @@ impl StatesGuard {
     pub(super) async fn decide(
         mut self,
         now: Timestamp,
-        cost: Option<u64>,
+        checks: Checks<'_>,
         client: Option<Checks<'_>>,
     ) -> Result<Limits, Error> {
-        let checks = self.limits.checks.map(|check| check.costing(cost));
+        self.states.resize(checks.iter().count(), None);
         let verdicts = checks.iter().zip(&mut self.states).map(|(check, state)| verdict(check, state, now));
         let (fits, charged): (SmallVec<[bool; 2]>, States) = verdicts.unzip();
         let decision = |states: &States| -> Decision {

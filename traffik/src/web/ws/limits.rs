@@ -3,11 +3,15 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use traffik_core::OutOfRange;
+use traffik_core::{OutOfRange, clock::Timestamp};
 
-use super::{connection::ConnectionLimits, rejection::MessageRejection};
+use super::{
+    checks::MessageChecks,
+    connection::{AllChecks, ConnectionLimits},
+    rejection::MessageRejection,
+};
 use crate::{
-    engine::{Error, KeptCheck, Limits, Traffik, decide, in_a_task, resolve},
+    engine::{Checks, Error, KeptCheck, Limits, Traffik, decide, in_a_task, resolve},
     limit::ConfigError,
     one_or_more::OneOrMore,
 };
@@ -21,9 +25,9 @@ pub(super) struct MessageLimits {
 
 pub(super) enum Scope {
     /// All connections of the client share the limits, which the backend keeps.
-    Client(Arc<OneOrMore<KeptCheck>>),
+    Client(Arc<MessageChecks>),
     Connection(Arc<ConnectionLimits>),
-    Both(Arc<OneOrMore<KeptCheck>>, Arc<ConnectionLimits>),
+    Both(Arc<MessageChecks>, Arc<ConnectionLimits>),
 }
 
 impl MessageLimits {
@@ -33,7 +37,7 @@ impl MessageLimits {
 
     /// Returns the same limits for one connection.
     pub(super) fn per_connection(&self) -> Self {
-        let limits = ConnectionLimits::new(self.checks().clone());
+        let limits = ConnectionLimits::new(self.checks());
         Self::new(self.traffik.clone(), Scope::Connection(limits))
     }
 
@@ -41,11 +45,11 @@ impl MessageLimits {
     pub(super) fn and_per_connection(&self, other: &Self) -> Self {
         let with = |own: &ConnectionLimits| {
             let mut checks = own.checks.clone();
-            other.checks().iter().for_each(|check| checks.add(check.clone(), |_, _| false));
+            other.checks().iter().for_each(|check| checks.add(Arc::clone(check), |_, _| false));
             ConnectionLimits::new(checks)
         };
         let scope = match &self.scope {
-            Scope::Client(client) => Scope::Both(Arc::clone(client), ConnectionLimits::new(other.checks().clone())),
+            Scope::Client(client) => Scope::Both(Arc::clone(client), ConnectionLimits::new(other.checks())),
             Scope::Connection(own) => Scope::Connection(with(own)),
             Scope::Both(client, own) => Scope::Both(Arc::clone(client), with(own)),
         };
@@ -53,19 +57,21 @@ impl MessageLimits {
     }
 
     /// Returns the checks of the handshake.
-    fn checks(&self) -> &OneOrMore<KeptCheck> {
+    fn checks(&self) -> AllChecks {
         match &self.scope {
-            Scope::Client(client) | Scope::Both(client, _) => client,
-            Scope::Connection(connection) => &connection.checks,
+            Scope::Client(client) | Scope::Both(client, _) => AllChecks::new(Arc::clone(client)),
+            Scope::Connection(connection) => connection.checks.clone(),
         }
     }
 
     pub(super) fn uids(&self) -> Vec<&'static str> {
         let connection = match &self.scope {
-            Scope::Both(_, connection) => Some(&connection.checks),
+            Scope::Both(_, connection) => Some(connection.checks.clone()),
             Scope::Client(_) | Scope::Connection(_) => None,
         };
-        connection.into_iter().chain([self.checks()]).flat_map(OneOrMore::iter).map(KeptCheck::uid).collect()
+        let all: Vec<_> = connection.into_iter().chain([self.checks()]).collect();
+        let all = all.iter().flat_map(AllChecks::iter).map(|checks| checks.latest());
+        all.flat_map(|checks| checks.iter().map(KeptCheck::uid).collect::<Vec<_>>()).collect()
     }
 
     /// Returns whether the last message was not admitted.
@@ -76,26 +82,37 @@ impl MessageLimits {
     /// Charges a message. `None` is the cost of the throttles.
     pub(super) async fn hit(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, MessageRejection> {
         let answer = match self.decide(cost).await {
-            Ok(limits) if limits.is_admitted() => Ok(limits),
-            Ok(limits) => Err(MessageRejection::Limited(limits)),
-            Err(error) => Err(self.unchecked(error)),
+            Ok(limits) if !limits.is_admitted() => Err(MessageRejection::Limited(limits)),
+            answer => answer,
         };
         self.is_throttled.store(answer.is_err(), Ordering::Relaxed);
         answer
     }
 
-    async fn decide(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, Error> {
+    async fn decide(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, MessageRejection> {
         let cost = cost.map_err(ConfigError::from)?;
         let clock = self.traffik.clock();
-        match &self.scope {
-            Scope::Client(client) => Ok(resolve!(decide(client.map(|check| check.costing(cost))))?),
-            Scope::Connection(connection) => connection.lock().await.decide(clock.now(), cost, None).await,
-            Scope::Both(client, connection) => {
-                let (client, states, now) = (Arc::clone(client), connection.lock().await, clock.now());
-                in_a_task(async move { states.decide(now, cost, Some(client.map(|check| check.costing(cost)))).await })
-                    .await
+        let decided = match &self.scope {
+            Scope::Client(client) => {
+                let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
+                resolve!(decide(client.map(|check| check.costing(cost)))).map_err(Error::from)
             }
-        }
+            Scope::Connection(connection) => {
+                let own = at(connection, clock.now()).await?;
+                connection.lock().await.decide(clock.now(), costing(&own, cost), None).await
+            }
+            Scope::Both(client, connection) => {
+                let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
+                let own = at(connection, clock.now()).await?;
+                let (states, now) = (connection.lock().await, clock.now());
+                in_a_task(async move {
+                    let client = client.map(|check| check.costing(cost));
+                    states.decide(now, costing(&own, cost), Some(client)).await
+                })
+                .await
+            }
+        };
+        decided.map_err(|error| self.unchecked(error))
     }
 
     /// Logs at most once a second that a message could not be checked.
@@ -107,4 +124,25 @@ impl MessageLimits {
         }
         MessageRejection::new(error)
     }
+}
+
+/// The checks of a connection for one message.
+type ConnectionChecks = OneOrMore<Arc<OneOrMore<KeptCheck>>>;
+
+/// Returns the checks of a connection for a message at `now`.
+async fn at(connection: &ConnectionLimits, now: Timestamp) -> Result<ConnectionChecks, MessageRejection> {
+    let mut all = ConnectionChecks::new(connection.checks.first().at(now).await.map_err(MessageRejection::Rejected)?);
+    for checks in connection.checks.iter().skip(1) {
+        all.add(checks.at(now).await.map_err(MessageRejection::Rejected)?, |_, _| false);
+    }
+    Ok(all)
+}
+
+/// Returns all of the checks at this cost, if one is given.
+fn costing(all: &ConnectionChecks, cost: Option<u64>) -> Checks<'_> {
+    let mut checks = all.first().map(|check| check.costing(cost));
+    for check in all.iter().skip(1).flat_map(|checks| checks.iter()) {
+        checks.add(check.costing(cost), |_, _| false);
+    }
+    checks
 }

@@ -7,11 +7,12 @@ use axum::{
 use traffik_core::OutOfRange;
 
 use super::{
+    checks::MessageChecks,
     limits::{MessageLimits, Scope},
     rejection::MessageRejection,
 };
 use crate::{
-    engine::{Check, Limits},
+    engine::Limits,
     web::{
         RequestContext, Site, ThrottleSet,
         rejection::{Misconfigured, ThrottleRejection},
@@ -22,7 +23,7 @@ use crate::{
 ///
 /// The extractor takes the throttle and the client from the request that opens the connection, and charges nothing.
 ///
-/// `T` is a [`Throttle`](crate::Throttle), or a tuple of up to eight, which are one decision. As with
+/// `T` is a [`Throttle`](crate::Throttle), or a tuple of up to sixteen, which are one decision. As with
 /// [`Throttled`](crate::Throttled), a missing layer or a missing peer address is a 500 before the upgrade, which says
 /// what to change. A throttle with the strategy [`Concurrency`](crate::strategy::Concurrency) is a 500 too: use
 /// `Throttled` to limit connections.
@@ -87,8 +88,12 @@ use crate::{
 /// }
 /// ```
 ///
-/// All connections of a client share its limits, unless they are [per connection](Self::per_connection). The client, the rate
-/// and the cost are those of the request. [`cost`](Self::cost) sets another cost.
+/// All connections of a client share its limits, unless they are [per connection](Self::per_connection). The client is that of
+/// the request. [`cost`](Self::cost) sets the cost of a message in place of the throttle's.
+///
+/// If a throttle has rules, or a cost or a rate by function, the socket keeps a copy of the request's parts. A message that
+/// comes a second or more after the last evaluation evaluates them again. So a limit that is switched on, or another rate,
+/// holds for open connections within a second. Until an identity has returned a client, it is evaluated again as well.
 pub struct Messages<T> {
     pub(super) limits: Arc<MessageLimits>,
     cost: Option<Cost>,
@@ -224,7 +229,7 @@ fn units(message: &Message, unit: usize) -> u64 {
 impl<T, S> FromRequestParts<S> for Messages<T>
 where
     T: ThrottleSet<S>,
-    S: Send + Sync,
+    S: Clone + Send + Sync + 'static,
 {
     type Rejection = ThrottleRejection;
 
@@ -235,7 +240,7 @@ where
             return Err(Misconfigured::concurrency_of_messages(held.definition).into());
         }
         checks.store().map_err(Misconfigured::from)?;
-        let client = Scope::Client(Arc::new(checks.map(Check::for_messages)));
+        let client = Scope::Client(MessageChecks::new::<T, S>(&checks, context.traffik(), parts, state));
         Ok(Self::new(MessageLimits::new(context.traffik().clone(), client), None))
     }
 }

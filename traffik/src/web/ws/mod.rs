@@ -1,5 +1,6 @@
 #![doc = include_str!("mod.md")]
 
+mod checks;
 mod connection;
 mod limits;
 mod messages;

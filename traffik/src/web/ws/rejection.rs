@@ -8,6 +8,7 @@ use super::notice::Notice;
 use crate::{
     engine::{Error, Limit, Limits},
     limit::ConfigError,
+    web::ThrottleRejection,
 };
 
 /// Why a message is not admitted.
@@ -30,6 +31,9 @@ pub enum MessageRejection {
     /// The backend gave no answer, and [`on_error`](crate::on_error) raises an error then.
     #[error("the limits of this message cannot be checked: {0}")]
     Raised(#[source] Box<dyn StdError + Send + Sync>),
+    /// A function of a throttle, which is evaluated again for messages, rejects the request of the connection.
+    #[error(transparent)]
+    Rejected(Arc<ThrottleRejection>),
     /// The throttles cannot be one decision, or a setting of the messages is out of its range.
     #[error(transparent)]
     Misconfigured(#[from] ConfigError),
@@ -53,7 +57,7 @@ impl MessageRejection {
         match self {
             Self::Limited(limits) => retry_after(limits),
             Self::Unavailable { retry_after, .. } => Some(*retry_after),
-            Self::Raised(_) | Self::Misconfigured(_) => Some(Duration::from_secs(1)),
+            Self::Raised(_) | Self::Rejected(_) | Self::Misconfigured(_) => Some(Duration::from_secs(1)),
         }
     }
 
@@ -63,6 +67,7 @@ impl MessageRejection {
         match self {
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Rejected(rejection) => rejection.status(),
             Self::Raised(_) | Self::Misconfigured(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -88,7 +93,9 @@ impl MessageRejection {
         let error = match self {
             Self::Limited(_) if retry_after.is_none() => "The message costs more than its limit allows",
             Self::Limited(_) => "Too many messages",
-            Self::Unavailable { .. } | Self::Raised(_) | Self::Misconfigured(_) => "Limits cannot be checked",
+            Self::Unavailable { .. } | Self::Raised(_) | Self::Rejected(_) | Self::Misconfigured(_) => {
+                "Limits cannot be checked"
+            }
         };
         Notice::Rejected { error, retry_at: retry_after.map(|wait| now.saturating_add(wait)) }
     }

@@ -1,0 +1,116 @@
+//! The checks of a connection's messages.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::http::request::Parts;
+use traffik_core::{client::Client, clock::Timestamp};
+
+use crate::{
+    engine::{Check, Checks, KeptCheck, Resolved, Traffik},
+    one_or_more::OneOrMore,
+    request::Source,
+    web::{RequestContext, Site, ThrottleRejection, ThrottleSet},
+};
+
+/// The time after which the functions of a throttle are called again.
+const VALID: Duration = Duration::from_secs(1);
+
+/// The checks that a handshake resolved, which are resolved again if a throttle has functions of the request.
+pub(super) struct MessageChecks {
+    latest: Mutex<Latest>,
+    /// `None` if no throttle has functions of the request.
+    resolve: Option<Resolve>,
+}
+
+struct Latest {
+    resolved_at: Timestamp,
+    checks: Arc<OneOrMore<KeptCheck>>,
+    /// The clients that were identified. They stay the same for the connection.
+    clients: KnownClients,
+    /// The reason if a function rejected the request since.
+    rejection: Option<Arc<ThrottleRejection>>,
+}
+
+type KnownClients = Arc<[(Source, Client)]>;
+type Resolve = Box<dyn Fn(KnownClients) -> Resolving + Send + Sync>;
+type Resolving = Pin<Box<dyn Future<Output = Result<(OneOrMore<KeptCheck>, KnownClients), ThrottleRejection>> + Send>>;
+
+impl MessageChecks {
+    /// Creates the checks of a handshake. Copies the request only if a throttle has functions of it.
+    pub(super) fn new<T, S>(checks: &Checks<'_>, traffik: &Traffik, parts: &Parts, state: &S) -> Arc<Self>
+    where
+        T: ThrottleSet<S>,
+        S: Clone + Send + Sync + 'static,
+    {
+        let has_functions = checks.iter().any(|check| check.definition.settings.request.has_functions());
+        let (kept, clients) = kept(checks);
+        let latest = Latest { resolved_at: traffik.clock().now(), checks: Arc::new(kept), clients, rejection: None };
+        let resolve = has_functions.then(|| resolver::<T, S>(traffik, parts, state));
+        Arc::new(Self { latest: Mutex::new(latest), resolve })
+    }
+
+    /// Returns the checks as they were resolved last.
+    pub(super) fn latest(&self) -> Arc<OneOrMore<KeptCheck>> {
+        Arc::clone(&self.lock().checks)
+    }
+
+    /// Returns the checks for a message at `now`. They are at most a second old, unless another message resolves them.
+    pub(super) async fn at(&self, now: Timestamp) -> Result<Arc<OneOrMore<KeptCheck>>, Arc<ThrottleRejection>> {
+        let Some((resolve, clients)) = self.resolve.as_ref().and_then(|resolve| Some((resolve, self.claim(now)?)))
+        else {
+            let latest = self.lock();
+            return latest.rejection.clone().map_or_else(|| Ok(Arc::clone(&latest.checks)), Err);
+        };
+        let resolved = resolve(clients).await;
+        let mut latest = self.lock();
+        match resolved {
+            Ok((checks, clients)) => {
+                (latest.checks, latest.clients, latest.rejection) = (Arc::new(checks), clients, None);
+                Ok(Arc::clone(&latest.checks))
+            }
+            Err(rejection) => Err(Arc::clone(latest.rejection.insert(Arc::new(rejection)))),
+        }
+    }
+
+    /// Returns the known clients if the checks have to be resolved again. One message a second does it.
+    fn claim(&self, now: Timestamp) -> Option<KnownClients> {
+        let mut latest = self.lock();
+        let is_due = now < latest.resolved_at || now.saturating_since(latest.resolved_at) >= VALID;
+        is_due.then(|| {
+            latest.resolved_at = now;
+            Arc::clone(&latest.clients)
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the function that resolves the throttles again, with a copy of the request.
+fn resolver<T, S>(traffik: &Traffik, parts: &Parts, state: &S) -> Resolve
+where
+    T: ThrottleSet<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    let (context, parts) = RequestContext::of_copy(parts, traffik);
+    let state = state.clone();
+    Box::new(move |clients| {
+        let (context, mut parts, state) = (context.clone(), parts.clone(), state.clone());
+        Box::pin(async move {
+            let site = Site::Messages(clients);
+            let checks = T::checks(&context, &site, &mut parts, &state).await?;
+            Ok(kept(&checks))
+        })
+    })
+}
+
+fn kept(checks: &Checks<'_>) -> (OneOrMore<KeptCheck>, KnownClients) {
+    let identified = checks.iter().filter(|check| check.resolved >= Resolved::Client);
+    let clients = identified.map(|check| (check.definition.identity, check.client.clone())).collect();
+    (checks.map(Check::for_messages), clients)
+}
