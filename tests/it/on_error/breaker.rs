@@ -70,6 +70,27 @@ fn recovery_timeout_admits_as_many_trials_as_have_to_succeed() {
 }
 
 #[test]
+fn status_has_the_time_from_which_on_a_call_is_a_trial() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock);
+    assert_eq!(breaker.status().next_trial_at, None);
+    fail(&breaker, 3);
+    let next = clock.now().saturating_add(MINUTE);
+    assert_eq!(breaker.status().next_trial_at, Some(next));
+    clock.advance(MINUTE + MOMENT);
+    assert_eq!((breaker.state(), breaker.status().next_trial_at), (BreakerState::Open, Some(next)), "nothing tries");
+
+    let began = clock.now();
+    let one = breaker.enter().unwrap();
+    assert_eq!(breaker.status().next_trial_at, None, "another trial is free");
+    let other = breaker.enter().unwrap();
+    assert_eq!(breaker.status().next_trial_at, Some(began.saturating_add(MINUTE)));
+    one.succeeded();
+    other.succeeded();
+    assert_eq!(breaker.status().next_trial_at, None);
+}
+
+#[test]
 fn failed_trial_opens_the_breaker_for_the_whole_timeout() {
     let clock = ManualClock::new();
     let breaker = breaker(&clock);

@@ -90,7 +90,7 @@ impl CircuitBreaker {
     /// Returns a snapshot of its state and counters.
     #[must_use]
     pub fn status(&self) -> BreakerStatus {
-        self.gate.state.borrow().status
+        self.gate.state.borrow().status()
     }
 
     /// Returns the changes of its state from now on.

@@ -33,6 +33,9 @@ pub struct BreakerStatus {
     pub trials: u64,
     /// When the breaker opened last. `None` while it is closed.
     pub opened_at: Option<Timestamp>,
+    /// The time from which on a call starts a trial, if the breaker makes none now. It may have passed: a trial needs a call,
+    /// and nothing tries by itself.
+    pub next_trial_at: Option<Timestamp>,
     /// How often the breaker has opened.
     pub openings: u64,
 }
@@ -61,18 +64,24 @@ pub(super) struct State {
 impl State {
     pub(super) const fn new(settings: Settings) -> Self {
         let state = BreakerState::Closed;
-        let status = BreakerStatus { state, failures: 0, successes: 0, trials: 0, opened_at: None, openings: 0 };
+        let status = BreakerStatus {
+            state,
+            failures: 0,
+            successes: 0,
+            trials: 0,
+            opened_at: None,
+            next_trial_at: None,
+            openings: 0,
+        };
         Self { settings, turn: 1, status, since: Timestamp::UNIX_EPOCH }
     }
 
     /// Starts an attempt. Returns `None` if no call is made now.
     pub(super) fn enter(&mut self, now: Timestamp) -> Option<Turn> {
-        let is_full = match self.status.state {
-            BreakerState::Closed => return Some(self.turn),
-            BreakerState::Open => true,
-            BreakerState::HalfOpen => self.status.trials + self.status.successes >= self.settings.success_threshold,
-        };
-        if is_full {
+        if self.is_closed() {
+            return Some(self.turn);
+        }
+        if self.is_full() {
             // A clock that went back makes the wait no longer than twice the timeout.
             let waited = Duration::from_micros(now.as_micros().abs_diff(self.since.as_micros()));
             if waited < self.settings.recovery_timeout {
@@ -82,6 +91,21 @@ impl State {
         }
         self.status.trials += 1;
         Some(self.turn)
+    }
+
+    /// Returns a snapshot.
+    pub(super) fn status(&self) -> BreakerStatus {
+        let next_trial_at = self.is_full().then(|| self.since.saturating_add(self.settings.recovery_timeout));
+        BreakerStatus { next_trial_at, ..self.status }
+    }
+
+    /// Returns `true` if no call is made before the recovery timeout has passed.
+    fn is_full(&self) -> bool {
+        match self.status.state {
+            BreakerState::Closed => false,
+            BreakerState::Open => true,
+            BreakerState::HalfOpen => self.status.trials + self.status.successes >= self.settings.success_threshold,
+        }
     }
 
     pub(super) fn succeeded(&mut self, now: Timestamp) {
