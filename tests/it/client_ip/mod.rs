@@ -1,6 +1,7 @@
 //! Resolving the client behind proxies: entries of proxies are believed, entries of clients are not.
 
 mod chains;
+mod embedded;
 mod random_headers;
 mod reference;
 mod texts;

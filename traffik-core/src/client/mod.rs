@@ -17,13 +17,21 @@
 //! ```
 
 mod bytes;
+mod embedded;
 mod key;
 mod networks;
 mod number;
 mod part;
 mod text;
 
-pub use self::{bytes::Bytes, key::Key, number::Number, part::Part, text::Text};
+pub use self::{
+    bytes::Bytes,
+    embedded::{Nat64Prefix, Nat64PrefixError},
+    key::Key,
+    number::Number,
+    part::Part,
+    text::Text,
+};
 
 /// A client without limits: [`Client::exempt()`] as a constant.
 pub const EXEMPTED: Client = Client::exempt();

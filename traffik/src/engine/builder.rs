@@ -1,6 +1,11 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use traffik_core::{OutOfRange, backend::Backend, clock::AnyClock};
+use traffik_core::{
+    OutOfRange,
+    backend::Backend,
+    client::{Nat64Prefix, Nat64PrefixError},
+    clock::AnyClock,
+};
 
 use super::traffik::{App, Traffik};
 use crate::{
@@ -32,6 +37,7 @@ pub struct TraffikBuilder {
     backend_timeout: Duration,
     on_error: Option<OnError>,
     ipv6_prefix: u8,
+    nat64: Vec<Result<Nat64Prefix, Nat64PrefixError>>,
     is_strict: bool,
     told: WarningLog,
     throttles: Vec<Registration>,
@@ -65,6 +71,7 @@ impl TraffikBuilder {
             backend_timeout: Self::DEFAULT_BACKEND_TIMEOUT,
             on_error: None,
             ipv6_prefix: Self::IPV6_PREFIX,
+            nat64: Vec::new(),
             is_strict: false,
             told: WarningLog::default(),
             throttles: Vec::new(),
@@ -119,6 +126,24 @@ impl TraffikBuilder {
     /// customer usually has. IPv4 addresses count whole.
     pub fn ipv6_prefix(self, bits: u8) -> Self {
         Self { ipv6_prefix: bits, ..self }
+    }
+
+    /// Counts clients of a translator (NAT64) by the IPv4 address that it embeds behind this prefix of 32, 40, 48, 56, 64
+    /// or 96 bits. May be called several times.
+    ///
+    /// It is for the prefixes of operators and for `64:ff9b:1::/48`, of which each network chooses a part. Other forms, such
+    /// as `64:ff9b::/96` and 6to4, [need no setting](crate::Client::by_ipv6_network). A text that is not such a prefix is an error
+    /// of [`build`](Self::build).
+    ///
+    /// ```
+    /// use traffik::{MemoryBackend, Traffik};
+    ///
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).nat64_prefix("64:ff9b:1:fffe::/96").build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn nat64_prefix(mut self, prefix: &str) -> Self {
+        self.nat64.push(prefix.parse());
+        self
     }
 
     /// Checks a throttle, or each of a tuple, in [`build`](Self::build), rather than when it is first used.
@@ -186,6 +211,7 @@ impl TraffikBuilder {
         let traffik = Traffik::from(App {
             clock: self.clock.unwrap_or(self.backends_clock),
             ipv6_prefix: self.ipv6_prefix,
+            nat64: self.nat64.into_iter().collect::<Result<_, _>>()?,
             table: ThrottleTable::new(stores, policies, self.told, self.request.rules.clone()),
             request: self.request,
         });
@@ -231,6 +257,7 @@ impl Traffik {
         Self::from(App {
             clock: AnyClock::system(),
             ipv6_prefix: TraffikBuilder::IPV6_PREFIX,
+            nat64: Box::default(),
             table: ThrottleTable::default(),
             request: RequestDefaults::default(),
         })

@@ -1,7 +1,12 @@
 use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
-use traffik_core::{backend::BackendError, client::Client, clock::AnyClock, decision::Hit};
+use traffik_core::{
+    backend::BackendError,
+    client::{Client, Nat64Prefix},
+    clock::AnyClock,
+    decision::Hit,
+};
 
 use super::{Check, Checks, Error, Limits};
 use crate::{
@@ -50,6 +55,7 @@ pub struct Traffik {
 pub(super) struct App {
     pub(super) clock: AnyClock,
     pub(super) ipv6_prefix: u8,
+    pub(super) nat64: Box<[Nat64Prefix]>,
     pub(super) table: ThrottleTable,
     pub(super) request: RequestDefaults,
 }
@@ -143,6 +149,7 @@ impl Traffik {
 
     /// Returns the client as this app counts it.
     pub(crate) fn counted_as(&self, client: Client) -> Client {
+        let client = if self.app.nat64.is_empty() { client } else { client.by_nat64(&self.app.nat64) };
         client.by_ipv6_network(self.app.ipv6_prefix)
     }
 

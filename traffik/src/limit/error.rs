@@ -1,5 +1,5 @@
 use thiserror::Error;
-use traffik_core::{OutOfRange, rate::Rate, strategy::StrategyError};
+use traffik_core::{OutOfRange, client::Nat64PrefixError, rate::Rate, strategy::StrategyError};
 
 use crate::{
     request::{ProxyError, RuleError},
@@ -137,6 +137,9 @@ pub enum ConfigError {
     /// A trusted proxy is neither an address nor a network.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
+    /// A NAT64 prefix is not one.
+    #[error(transparent)]
+    Nat64Prefix(#[from] Nat64PrefixError),
     /// Throttles of one decision are in different backends.
     #[error(
         "the throttles {first:?} (in {}) and {second:?} (in {}) cannot be one decision, because a decision is made in one backend: \
