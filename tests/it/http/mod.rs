@@ -37,5 +37,6 @@ mod tuples;
 mod two_backends;
 mod unavailable;
 mod uploads;
+mod vendors;
 mod warnings;
 mod wire;

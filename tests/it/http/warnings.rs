@@ -236,6 +236,8 @@ fn guide_has_a_section_and_a_row_for_each_warning() {
     // Users search logs for these names and write filters, so the names must not change.
     let known = [
         "untrusted-forwarding-header",
+        "missing-forwarding-header",
+        "unreadable-forwarding-header",
         "trusts-everyone",
         "limited-twice",
         "no-peer-address",

@@ -52,6 +52,10 @@ macro_rules! warnings {
 warnings! {
     /// A request has a header that proxies add, and its peer is not a trusted proxy. Logged once.
     UntrustedForwardingHeader = "untrusted-forwarding-header",
+    /// A trusted proxy does not send the header that is read. Logged once.
+    MissingForwardingHeader = "missing-forwarding-header",
+    /// The header of a trusted proxy cannot be read. Logged once.
+    UnreadableForwardingHeader = "unreadable-forwarding-header",
     /// A `ClientIp` trusts every address. Logged when the app is built or a throttle is first used.
     TrustsEveryone = "trusts-everyone",
     /// A request met two limits that differ only in their uids. Logged once for each throttle that is met second.

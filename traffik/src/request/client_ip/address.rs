@@ -23,6 +23,16 @@ pub(super) fn parse(text: &[u8]) -> Option<IpAddr> {
     port.is_none_or(is_port).then(|| address.to_canonical())
 }
 
+/// Parses an address and a port after the last colon, such as `192.0.2.7:80` or `2001:db8::1:80`. Brackets are allowed.
+pub(super) fn parse_with_port(text: &[u8]) -> Option<IpAddr> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let (address, port) = std::str::from_utf8(text).ok()?.rsplit_once(':')?;
+    let address = address.strip_prefix('[').and_then(|bracketed| bracketed.strip_suffix(']')).unwrap_or(address);
+    is_port(port).then(|| bare(address))?.map(|address| address.to_canonical())
+}
+
 /// Parses an address without port and brackets.
 pub(super) fn bare(text: &str) -> Option<IpAddr> {
     if text.contains(':') { v6(text).map(IpAddr::V6) } else { text.parse().map(IpAddr::V4).ok() }
@@ -70,6 +80,26 @@ mod tests {
             assert_eq!(parsed(text), "fe80::1", "{text}");
         }
         assert_eq!(parsed("2001:db8::1:80"), "2001:db8::1:80", "without brackets nothing is a port");
+    }
+
+    #[test]
+    fn port_after_the_last_colon_is_removed() {
+        let parsed = |text: &str| parse_with_port(text.as_bytes()).map(|address| address.to_string());
+        for (text, address) in [
+            ("198.51.100.10:46532", "198.51.100.10"),
+            ("2001:db8:85a3:8d3:1319:8a2e:370:7348:46532", "2001:db8:85a3:8d3:1319:8a2e:370:7348"),
+            ("2001:db8::1:46532", "2001:db8::1"),
+            ("2001:db8:::46532", "2001:db8::"),
+            ("[2001:db8::1]:46532", "2001:db8::1"),
+            ("::ffff:198.51.100.10:46532", "198.51.100.10"),
+        ] {
+            assert_eq!(parsed(text).as_deref(), Some(address), "{text}");
+        }
+        for text in ["", "198.51.100.10", "198.51.100.10:", "198.51.100.10:65536", "2001:db8::1:x", "a:1", ":1", "[:1"]
+        {
+            assert_eq!(parsed(text), None, "{text}");
+        }
+        assert_eq!(parsed("2001:db8:85a3:8d3:1319:8a2e:370:7348"), None, "without a port it is one group too short");
     }
 
     #[test]

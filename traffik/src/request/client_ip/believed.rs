@@ -99,7 +99,7 @@ impl ClientIp {
 
     /// Sets the header. Defaults to `X-Forwarded-For`.
     pub fn header(self, header: ForwardedHeader) -> Self {
-        Self { header, ..self }
+        Self { header: header.known(), ..self }
     }
 
     /// Sets the maximum number of trusted proxies of a request. A client with an address in a network of proxies, such

@@ -1,4 +1,4 @@
-//! Looks for headers of proxies in an app that does not trust the sender.
+//! Looks for requests that suggest that the settings about proxies are wrong.
 
 use std::{
     cell::Cell,
@@ -6,23 +6,25 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use axum::http::request::Parts;
+use axum::http::{HeaderName, request::Parts};
 
-use super::{ClientIp, ForwardedHeader};
+use super::{ClientIp, ForwardedHeader, address::LONGEST, walk::Flaw};
 use crate::warning::{Warning, WarningLog};
 
-/// Inspects requests until one has such a header. A proxy adds its header to each request, so the first requests show
-/// it. Later ones are sampled, because the first may be health checks that bypass the proxy.
+/// Inspects requests for headers of proxies. A proxy adds its header to each request, so the first requests show it. Later
+/// ones are sampled, because the first may be health checks that bypass the proxy.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderWatch {
     /// The number of inspected requests, until sampling begins.
     looked: AtomicU8,
+    /// The number of inspected requests in a row that a trusted proxy sent without any header of proxies.
+    without: AtomicU8,
 }
 
 /// The number of requests that are all inspected. After them each thread inspects one in this many.
 const ALL_OF: u8 = 64;
 
-/// A header was seen, and no more requests are inspected.
+/// A header was seen in an app without proxies, and no more requests are inspected.
 const SEEN: u8 = u8::MAX;
 
 thread_local! {
@@ -47,18 +49,27 @@ impl HeaderWatch {
         }
     }
 
-    /// Warns about a request with a forwarding header whose peer is not trusted.
+    /// Warns about a request with a forwarding header whose peer is not trusted, and about a trusted peer whose header does
+    /// not name a client.
     #[cold]
     pub(crate) fn look(&self, parts: &Parts, peer: Option<IpAddr>, proxies: Option<&ClientIp>, warnings: &WarningLog) {
-        let Some(peer) = peer.filter(|peer| !proxies.is_some_and(|proxies| proxies.is_proxy(0, Some(*peer)))) else {
-            return;
-        };
+        match (peer, proxies.filter(|proxies| proxies.is_proxy(0, peer))) {
+            (_, Some(trusting)) => self.look_at_proxy(parts, peer, trusting, warnings),
+            (Some(peer), None) => self.look_at_stranger(parts, peer, proxies, warnings),
+            (None, None) => {}
+        }
+    }
+
+    fn look_at_stranger(&self, parts: &Parts, peer: IpAddr, proxies: Option<&ClientIp>, warnings: &WarningLog) {
         let configured = proxies.map(|proxies| &proxies.header);
-        let known = ForwardedHeader::KNOWN.iter().chain(configured);
-        let Some(header) = known.map(ForwardedHeader::name).find(|name| parts.headers.contains_key(*name)) else {
+        let Some(header) = known_header(parts).or_else(|| {
+            configured.map(ForwardedHeader::name).filter(|name| parts.headers.contains_key(*name)).cloned()
+        }) else {
             return;
         };
-        self.looked.store(SEEN, Ordering::Relaxed);
+        if proxies.is_none() {
+            self.looked.store(SEEN, Ordering::Relaxed);
+        }
         let warning = Warning::UntrustedForwardingHeader;
         if warnings.is_first(warning, None) {
             tracing::warn!(
@@ -72,6 +83,65 @@ impl HeaderWatch {
             );
         }
     }
+
+    fn look_at_proxy(&self, parts: &Parts, peer: Option<IpAddr>, proxies: &ClientIp, warnings: &WarningLog) {
+        let (header, peer_text) =
+            (proxies.header.name(), peer.map_or("a Unix socket".to_owned(), |peer| peer.to_string()));
+        let flaw = proxies.flaw(peer, &parts.headers);
+        if !matches!(flaw, Some(Flaw::Missing)) {
+            self.without.store(0, Ordering::Relaxed);
+        }
+        match flaw {
+            None => {}
+            // Without an address of the peer, the request gets an error that names the header.
+            Some(Flaw::Missing) if peer.is_none() => {}
+            Some(Flaw::Missing) => {
+                let present = known_header(parts);
+                let warning = Warning::MissingForwardingHeader;
+                // A few requests without any such header may be health checks of the proxy.
+                if (present.is_some() || self.is_usually_missing()) && warnings.is_first(warning, None) {
+                    tracing::warn!(
+                        warning = warning.name(),
+                        docs = warning.docs(),
+                        %header,
+                        peer = %peer_text,
+                        present = present.as_ref().map(HeaderName::as_str),
+                        "a trusted proxy does not send the header that the app reads, so all its clients share one limit: read \
+                         the header that it sends, with `ClientIp::header(..)`, or configure the proxy"
+                    );
+                }
+            }
+            Some(Flaw::Unreadable(value)) => {
+                let warning = Warning::UnreadableForwardingHeader;
+                if warnings.is_first(warning, None) {
+                    let value = value.as_bytes();
+                    let value =
+                        String::from_utf8_lossy(value.get(value.len().saturating_sub(LONGEST)..).unwrap_or(value));
+                    tracing::warn!(
+                        warning = warning.name(),
+                        docs = warning.docs(),
+                        %header,
+                        peer = %peer_text,
+                        ?value,
+                        "the header of a trusted proxy has no address where the proxy writes one, so clients of the proxy share \
+                         one limit: set the header that matches the format with `ClientIp::header(..)`, or configure the proxy"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Counts a request without any header of proxies. Returns `true` after as many as are all inspected.
+    fn is_usually_missing(&self) -> bool {
+        let before = self.without.load(Ordering::Relaxed);
+        self.without.store(before.saturating_add(1), Ordering::Relaxed);
+        before >= ALL_OF - 1
+    }
+}
+
+/// Returns the name of a known header of proxies in the request.
+fn known_header(parts: &Parts) -> Option<HeaderName> {
+    ForwardedHeader::KNOWN.iter().map(ForwardedHeader::name).find(|name| parts.headers.contains_key(*name)).cloned()
 }
 
 #[cfg(test)]
