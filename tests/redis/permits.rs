@@ -249,7 +249,7 @@ async fn child_process_holds_three_permits() -> Result {
     let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
     let backend = RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?;
     let traffik = app(backend);
-    let mut held = Vec::<Permit>::new();
+    let mut held = Vec::<Permit<_>>::new();
     for _ in 0..3 {
         held.push(traffik.limiter::<Brief>("alice").check().await?);
     }

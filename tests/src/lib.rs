@@ -47,7 +47,7 @@ pub async fn admits<T: Throttles>(traffik: &Traffik, client: impl Into<Client>) 
 #[track_caller]
 #[must_use]
 #[expect(clippy::panic, reason = "it asserts")]
-pub fn refused(checked: Result<Permit, CheckError>) -> Refusal {
+pub fn refused<T>(checked: Result<Permit<T>, CheckError>) -> Refusal {
     match checked {
         Err(CheckError::Refused(refusal)) => refusal,
         other => panic!("not refused: {other:?}"),

@@ -118,7 +118,9 @@ pub use traffik_core::{
 pub use traffik_macros::{Throttle, throttled};
 
 pub use self::{
-    engine::{CheckError, Error, Limit, Limiter, Limits, Permit, Refusal, Traffik, TraffikBuilder},
+    engine::{
+        AdjustError, CheckError, Error, Limit, Limiter, Limits, Permit, Refusal, Settlement, Traffik, TraffikBuilder,
+    },
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     memory::MemoryBackend,
     on_error::breaker,

@@ -31,8 +31,8 @@ throttle!(Fourteen, "fourteen", "9/min");
 async fn tuple_charges_both_limits_or_neither() {
     let (traffik, clock) = traffik();
     let handler = |permit: Throttled<(Burst, Sustained)>| async move {
-        let [burst, sustained] = [permit.of::<Burst>().unwrap(), permit.of::<Sustained>().unwrap()];
-        assert!(permit.of::<Last>().is_none());
+        let [burst, sustained] = [permit.of::<Burst>().tightest().clone(), permit.of::<Sustained>().tightest().clone()];
+        assert!(permit.limits().of::<Last>().is_none());
         format!("{} and {}, so {}", burst.remaining(), sustained.remaining(), permit.tightest().uid())
     };
     let app = Router::new().route("/", get(handler)).layer(traffik.layer());

@@ -318,7 +318,7 @@ fn refund_without_a_runtime_is_made_by_another_runtime() -> Result {
 
 /// Returns a renewal that waits on a runtime that has ended, and a runtime that is still running.
 fn interrupted_renewal()
--> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Permit; 2], Runtime), Box<dyn Error>> {
+-> std::result::Result<(Gated, Traffik, ManualClock, [traffik::Permit<Two>; 2], Runtime), Box<dyn Error>> {
     let clock = ManualClock::new();
     let backend = Gated::with_clock(&clock);
     let traffik = Traffik::new(backend.clone())?;

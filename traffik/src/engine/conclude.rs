@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use traffik_core::{decision::Outcome, rate::Rate};
 use triomphe::Arc as Shared;
 
-use super::{Check, Checks, Limit, Limits};
+use super::{Check, Checks, Limit, Limits, limits::Account};
 use crate::{
     on_error::{Decided, DecidedBy},
     store::HITS_INLINE,
@@ -54,7 +54,17 @@ impl Limits {
 fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Limit {
     let rate = if outcome.is_some() { share_of(&check, &by).0 } else { check.rate };
     let Check { definition, client, is_full, .. } = check;
-    Limit { definition: Arc::clone(definition), client, rate, queued, is_full, outcome, by, lease: None }
+    Limit {
+        definition: Arc::clone(definition),
+        client,
+        rate,
+        queued,
+        is_full,
+        outcome,
+        by,
+        lease: None,
+        account: Account::default(),
+    }
 }
 
 /// What a check is charged, and at which rate.

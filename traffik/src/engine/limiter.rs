@@ -65,7 +65,7 @@ impl<T: Throttles> Limiter<'_, T> {
     ///
     /// Returns [`CheckError::Refused`] if a limit refuses the client; then nothing is charged. Returns
     /// [`CheckError::Failed`] if there is no decision, because a throttle is misconfigured or the backend does not answer.
-    pub async fn check(self) -> Result<Permit, CheckError> {
+    pub async fn check(self) -> Result<Permit<T>, CheckError> {
         let limits = resolve!(decide(self.checks()?)).map_err(Error::from)?;
         if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
     }

@@ -20,7 +20,7 @@ pub use self::{
     check_error::CheckError,
     error::Error,
     limiter::Limiter,
-    limits::{Limit, Limits},
+    limits::{Adjusting, Limit, Limits, Settlement},
     permit::Permit,
     refusal::Refusal,
     traffik::Traffik,
@@ -30,5 +30,7 @@ pub(crate) use self::{check::KeptCheck, task::in_a_task};
 pub(crate) use self::{
     check::{Check, Checks, Resolved},
     decide::{CheckResult, Failed, decide},
+    limits::Change,
     maybe_ready::resolve,
 };
+pub use crate::store::AdjustError;

@@ -82,7 +82,7 @@ impl Definition {
 
     /// Returns the limit in its store. If the queue is full, its strategy admits only requests that need not wait.
     #[inline]
-    pub(crate) fn limit(&self, is_full: bool) -> &LimitId {
+    pub(crate) fn limit(&self, is_full: bool) -> &Arc<LimitId> {
         match &self.queue {
             Some(queue) if is_full => queue.when_full(),
             _ => &self.limit,

@@ -16,7 +16,7 @@ use crate::observe::LogThrottle;
 pub(crate) struct Queue {
     max_held: usize,
     /// The limit that decides while all slots are taken.
-    when_full: LimitId,
+    when_full: Arc<LimitId>,
     slots: Mutex<Slots>,
     /// Bounds the log lines about a full queue.
     pub(crate) full: LogThrottle,
@@ -26,13 +26,13 @@ impl Queue {
     /// Creates the queue of a limit. Returns `None` for a strategy that does not delay.
     pub(super) fn by(limit: &LimitId) -> Option<Arc<Self>> {
         let holding = limit.strategy().holding()?;
-        let when_full = LimitId::new(limit.uid(), holding.at_once().clone());
+        let when_full = Arc::new(LimitId::new(limit.uid(), holding.at_once().clone()));
         let (max_held, slots, full) = (holding.max_held(), Mutex::default(), LogThrottle::default());
         Some(Arc::new(Self { max_held, when_full, slots, full }))
     }
 
     /// Returns the limit that decides while all slots are taken.
-    pub(crate) fn when_full(&self) -> &LimitId {
+    pub(crate) fn when_full(&self) -> &Arc<LimitId> {
         &self.when_full
     }
 

@@ -15,6 +15,8 @@ pub trait Throttles: Define + Send + Sync + 'static {}
 
 /// The throttles of a set.
 pub(crate) trait Define {
+    const UIDS: &'static [&'static str];
+
     fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 
     fn include(throttle: TypeId) -> bool;
@@ -23,6 +25,8 @@ pub(crate) trait Define {
 impl<T: Throttle> Throttles for T {}
 
 impl<T: Throttle> Define for T {
+    const UIDS: &'static [&'static str] = &[T::UID];
+
     fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
         table.get::<T>(known_by).map(OneOrMore::new)
     }
@@ -65,6 +69,8 @@ macro_rules! tuple_of_throttles {
         impl<$first: Throttle, $($throttle: Throttle),*> Throttles for ($first, $($throttle,)*) {}
 
         impl<$first: Throttle, $($throttle: Throttle),*> Define for ($first, $($throttle,)*) {
+            const UIDS: &'static [&'static str] = &[$first::UID, $($throttle::UID),*];
+
             fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
                 #[allow(unused_mut)]
                 let mut all = OneOrMore::new(table.get::<$first>(known_by)?);

@@ -15,7 +15,7 @@ pub(crate) async fn within<T>(
 }
 
 /// Returns the output of `one`, or `None` if `other` ends first.
-pub(super) async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = ()>) -> Option<T> {
+pub(crate) async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = ()>) -> Option<T> {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|cx| match one.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

@@ -10,10 +10,16 @@ use std::{
 use traffik_core::{
     backend::{Answer, Backend, BackendError, MaybeReady},
     clock::AnyClock,
-    decision::{Adjusted, Adjustment, Decision, Hit},
+    decision::{Adjusted, Adjustment, Charge, Decision, Hit, LimitId},
 };
 
-use super::{deadline::within, lease_table::LeaseTable, tasks::Tasks};
+use super::{
+    deadline::{first_of, within},
+    lease_table::LeaseTable,
+    leases::wake,
+    settlement::{AdjustError, AdjustResult, Done, HeldCharge, Pending},
+    tasks::Tasks,
+};
 use crate::observe::LogThrottle;
 
 /// A backend of an app, with a deadline for its answers.
@@ -27,10 +33,12 @@ pub(crate) struct Store {
     /// Whether it has admitted a request without waiting.
     is_immediate: AtomicBool,
     leases: Mutex<LeaseTable>,
-    /// Renew and give back permits.
+    /// The settlements that wait or are under way.
+    pub(super) pending: Arc<Pending>,
+    /// Renew permits and settle charges.
     pub(super) tasks: Arc<Tasks>,
     pub(super) renewal_failures: LogThrottle,
-    pub(super) refund_failures: LogThrottle,
+    pub(super) settlement_failures: LogThrottle,
 }
 
 impl Store {
@@ -47,9 +55,10 @@ impl Store {
             timeout,
             is_immediate: AtomicBool::new(false),
             leases: Mutex::default(),
+            pending: Arc::default(),
             tasks: Arc::default(),
             renewal_failures: LogThrottle::default(),
-            refund_failures: LogThrottle::default(),
+            settlement_failures: LogThrottle::default(),
         }
     }
 
@@ -84,12 +93,47 @@ impl Store {
         self.backend.peek(hits)
     }
 
-    /// Starts adjustments. The future only receives the result.
-    pub(crate) fn adjust<'a>(
-        &'a self,
-        adjustments: &[Adjustment<'_>],
-    ) -> impl Future<Output = Result<Vec<Adjusted>, BackendError>> + use<'a> {
-        self.in_time(self.backend.adjust(adjustments))
+    /// Starts an adjustment. The answer only receives the result.
+    pub(crate) fn adjust<'a>(&'a self, adjustment: Adjustment<'_>) -> MaybeReady<'a, AdjustResult> {
+        fn one(answer: Result<Vec<Adjusted>, BackendError>) -> AdjustResult {
+            let one = answer?.pop().ok_or_else(|| BackendError::unavailable("the backend returned no result"))?;
+            Ok(one?)
+        }
+        match self.backend.adjust(&[adjustment]) {
+            MaybeReady::Ready(answer) => MaybeReady::Ready(one(answer)),
+            waiting => MaybeReady::pending(async move { one(self.in_time(waiting).await) }),
+        }
+    }
+
+    /// Has the task of the store settle a charge. `done` receives the result: immediately, if too many settlements wait.
+    pub(crate) fn settle_later(self: &Arc<Self>, limit: &Arc<LimitId>, charge: &Charge<'_>, actual: u64, done: Done) {
+        let charge = HeldCharge::new(limit, &charge.hit, charge.at);
+        match self.pending.settlement(charge, actual, Some(done)) {
+            Ok(settlement) => {
+                self.tasks.remember_runtime();
+                self.leases().settle(settlement);
+                wake(self);
+            }
+            Err(done) => done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull))),
+        }
+    }
+
+    /// Leaves a permit to be given back by the task. If too many wait, it is free once its lease ends.
+    pub(super) fn give_back_later(&self, charge: HeldCharge) {
+        let now = self.clock.now();
+        match self.pending.settlement(charge, 0, None) {
+            Ok(settlement) => self.leases().settle(settlement),
+            Err(_) if self.settlement_failures.is_due(now) => {
+                let error = AdjustError::QueueFull;
+                tracing::warn!(backend = self.namespace(), %error, "permits are free once their leases end");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Waits until no settlement is left, but no longer than the timeout.
+    pub(super) async fn settled(&self) {
+        first_of(self.pending.none(), self.clock.sleep(self.timeout)).await;
     }
 
     /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.

@@ -5,14 +5,11 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use traffik_core::{
-    client::Key,
-    clock::Timestamp,
-    decision::{Charge, Hit, LimitId},
-    rate::Rate,
-};
+use traffik_core::clock::Timestamp;
 
-/// The number of permits that one call renews or gives back at most.
+use super::settlement::{HeldCharge, Settlement};
+
+/// The number of permits that one call renews at most, and of charges that one call settles.
 const BATCH: usize = 64;
 
 /// How often a permit is renewed within a lease.
@@ -24,33 +21,21 @@ const RETRIES: u32 = 12;
 /// The part of a lease by which a permit may be renewed earlier, together with others: a 60th.
 const EARLY: u32 = 60;
 
-/// How often a permit is given back if the store did not run the call.
+/// How often a charge is settled if the store did not run the call.
 const TRIES: u32 = 3;
 
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The charge of a permit.
-#[derive(Clone, Debug)]
-pub(super) struct HeldCharge {
-    limit: Arc<LimitId>,
-    key: Key,
-    rate: Rate,
-    cost: u64,
-    pub(super) charged_at: Timestamp,
-    /// The number of failed attempts to give it back.
-    tries: u32,
-}
-
-/// The permits that are held in one store, and those that have to be given back. It reads no clock and calls no store.
+/// The permits that are held in one store, and the charges that have to be settled. It reads no clock and calls no store.
 #[derive(Debug, Default)]
 pub(super) struct LeaseTable {
     held: HashMap<u64, Held>,
     last_number: u64,
     /// When each permit has to be renewed. A permit that is being renewed has no entry.
     due: BTreeSet<(Timestamp, u64)>,
-    given_back: VecDeque<HeldCharge>,
-    /// Until when no permit is given back, because the store did not run the last call.
+    settlements: VecDeque<Settlement>,
+    /// Until when no charge is settled, because the store did not run the last call.
     paused_until: Option<Timestamp>,
     /// Wakes the task that does all of this. The task owns it, and ends if there is nothing left to do.
     task: Weak<Notify>,
@@ -67,20 +52,9 @@ struct Held {
 /// What the task of a [`LeaseTable`] does next.
 #[derive(Debug)]
 pub(super) enum Action {
-    Call { give_back: Vec<HeldCharge>, renew: Vec<(u64, HeldCharge)> },
+    Call { settle: Vec<Settlement>, renew: Vec<(u64, HeldCharge)> },
     Wait(Duration),
     End,
-}
-
-impl HeldCharge {
-    pub(super) fn new(limit: &Arc<LimitId>, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
-        let Hit { key, rate, cost, .. } = *hit;
-        Self { limit: Arc::clone(limit), key: key.clone(), rate, cost, charged_at, tries: 0 }
-    }
-
-    pub(super) fn charge(&self) -> Charge<'_> {
-        Charge::new(Hit::new(&self.limit, &self.key, self.rate, self.cost), self.charged_at)
-    }
 }
 
 impl LeaseTable {
@@ -101,19 +75,20 @@ impl LeaseTable {
         Some(charge)
     }
 
-    /// Has the task give back a charge.
-    pub(super) fn give_back(&mut self, charge: HeldCharge) {
-        self.given_back.push_back(charge);
+    /// Has the task settle a charge.
+    pub(super) fn settle(&mut self, settlement: Settlement) {
+        self.settlements.push_back(settlement);
     }
 
-    /// Has the task give back a charge again, after a pause. Returns `false` if that was tried often enough.
-    pub(super) fn try_again(&mut self, charge: HeldCharge, now: Timestamp) -> bool {
-        let tries = charge.tries + 1;
+    /// Has the task settle a charge again, after a pause. Returns the settlement if that was tried often enough.
+    pub(super) fn try_again(&mut self, mut settlement: Settlement, now: Timestamp) -> Option<Settlement> {
+        settlement.tries += 1;
         self.paused_until = Some(now.saturating_add(PAUSE));
-        if tries < TRIES {
-            self.given_back.push_back(HeldCharge { tries, ..charge });
+        if settlement.tries == TRIES {
+            return Some(settlement);
         }
-        tries < TRIES
+        self.settlements.push_back(settlement);
+        None
     }
 
     /// Returns what wakes the task, and whether the caller has to start it.
@@ -134,8 +109,8 @@ impl LeaseTable {
     pub(super) fn next(&mut self, now: Timestamp) -> Action {
         self.asleep_until = None;
         let renewal = self.due.first().map(|(due, _)| *due);
-        let give_back = self.given_back.front().map(|_| self.paused_until.unwrap_or(now));
-        let Some(next) = renewal.into_iter().chain(give_back).min() else {
+        let settlement = self.settlements.front().map(|_| self.paused_until.unwrap_or(now));
+        let Some(next) = renewal.into_iter().chain(settlement).min() else {
             self.task = Weak::new();
             return Action::End;
         };
@@ -144,9 +119,9 @@ impl LeaseTable {
             return Action::Wait(next.saturating_since(now));
         }
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let ready = if is_due(give_back) { self.given_back.len().min(BATCH) } else { 0 };
+        let ready = if is_due(settlement) { self.settlements.len().min(BATCH) } else { 0 };
         let renew = if is_due(renewal) { self.take_due(now) } else { Vec::new() };
-        Action::Call { give_back: self.given_back.drain(..ready).collect(), renew }
+        Action::Call { settle: self.settlements.drain(..ready).collect(), renew }
     }
 
     fn take_due(&mut self, now: Timestamp) -> Vec<(u64, HeldCharge)> {
@@ -163,26 +138,35 @@ impl LeaseTable {
         taken
     }
 
-    /// Records a renewal: when the permit was charged again, or `None` if that is not known. A permit that was dropped
-    /// meanwhile is given back now.
-    pub(super) fn renewed(&mut self, number: u64, charge: HeldCharge, renewed_at: Option<Timestamp>, now: Timestamp) {
+    /// Records a renewal: when the permit was charged again, or `None` if that is not known. Returns the charge of a permit that
+    /// was dropped meanwhile, which must be given back.
+    pub(super) fn renewed(
+        &mut self,
+        number: u64,
+        mut charge: HeldCharge,
+        renewed_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<HeldCharge> {
         let calls = if renewed_at.is_some() { RENEWALS } else { RETRIES };
         let due = now.saturating_add(charge.rate.period() / calls);
-        let charge = HeldCharge { charged_at: renewed_at.unwrap_or(charge.charged_at), ..charge };
-        match self.held.get_mut(&number) {
-            Some(held) => {
-                *held = Held { charge, due: Some(due) };
-                self.due.insert((due, number));
-            }
-            None => self.give_back(charge),
-        }
+        charge.charged_at = renewed_at.unwrap_or(charge.charged_at);
+        let Some(held) = self.held.get_mut(&number) else { return Some(charge) };
+        *held = Held { charge, due: Some(due) };
+        self.due.insert((due, number));
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use traffik_core::strategy::Concurrency;
+    use std::sync::Arc;
+
+    use super::{super::settlement::Pending, *};
+    use traffik_core::{
+        client::Key,
+        decision::{Hit, LimitId},
+        strategy::Concurrency,
+    };
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_micros(millis * 1000)
@@ -194,10 +178,14 @@ mod tests {
         table.add(HeldCharge::new(&limit, &hit, at(millis)), at(millis)).0
     }
 
+    fn give_back(table: &mut LeaseTable, charge: HeldCharge) {
+        table.settle(Arc::<Pending>::default().settlement(charge, 0, None).unwrap());
+    }
+
     /// What is given back, and what is renewed.
-    fn calls(table: &mut LeaseTable, millis: u64) -> (Vec<HeldCharge>, Vec<(u64, HeldCharge)>) {
+    fn calls(table: &mut LeaseTable, millis: u64) -> (Vec<Settlement>, Vec<(u64, HeldCharge)>) {
         match table.next(at(millis)) {
-            Action::Call { give_back, renew } => (give_back, renew),
+            Action::Call { settle, renew } => (settle, renew),
             Action::Wait(_) | Action::End => (Vec::new(), Vec::new()),
         }
     }
@@ -219,7 +207,7 @@ mod tests {
         assert_eq!(numbers(&renew), added[..3]);
         assert!(matches!(table.next(at(10_000)), Action::Wait(wait) if wait == Duration::from_millis(501)));
         for (number, charge) in renew {
-            table.renewed(number, charge, Some(at(10_001)), at(10_002));
+            assert!(table.renewed(number, charge, Some(at(10_001)), at(10_002)).is_none());
         }
         assert_eq!(numbers(&calls(&mut table, 10_501).1), added[3..]);
         assert_eq!(numbers(&calls(&mut table, 20_002).1), added[..3]);
@@ -231,7 +219,7 @@ mod tests {
         let added: Vec<_> = (0..300).map(|_| add(&mut table, 0)).collect();
         for number in added.into_iter().take(150) {
             let charge = table.remove(number).unwrap();
-            table.give_back(charge);
+            give_back(&mut table, charge);
         }
         let lengths = [(); 4].map(|()| {
             let (give_back, renew) = calls(&mut table, 10_000);
@@ -246,12 +234,12 @@ mod tests {
         let [stays, leaves, lapsed] = [(); 3].map(|()| add(&mut table, 0));
         let (_, renew) = calls(&mut table, 10_000);
         assert!(table.remove(leaves).is_none() && table.remove(lapsed).is_none());
+        let mut left = Vec::new();
         for (number, charge) in renew {
             let renewed_at = (number != lapsed).then_some(at(10_001));
-            table.renewed(number, charge, renewed_at, at(10_001));
+            left.extend(table.renewed(number, charge, renewed_at, at(10_001)).map(|charge| charge.charged_at));
         }
-        let (give_back, _) = calls(&mut table, 10_001);
-        assert_eq!(give_back.iter().map(|charge| charge.charged_at).collect::<Vec<_>>(), [at(10_001), at(0)]);
+        assert_eq!(left, [at(10_001), at(0)]);
         assert_eq!(table.remove(stays).map(|charge| charge.charged_at), Some(at(10_001)));
         assert!(table.remove(stays).is_none() && is_over(&mut table, 10_001));
     }
@@ -261,20 +249,22 @@ mod tests {
         let mut table = LeaseTable::default();
         let number = add(&mut table, 0);
         let (_, renew) = calls(&mut table, 10_000);
-        renew.into_iter().for_each(|(number, charge)| table.renewed(number, charge, None, at(10_000)));
+        for (number, charge) in renew {
+            assert!(table.renewed(number, charge, None, at(10_000)).is_none());
+        }
         assert!(matches!(table.next(at(10_000)), Action::Wait(wait) if wait == Duration::from_millis(2500)));
         assert_eq!(numbers(&calls(&mut table, 12_500).1), [number]);
     }
 
     #[test]
-    fn charge_whose_refund_did_not_run_is_given_back_three_times() {
+    fn charge_whose_settlement_did_not_run_is_settled_three_times() {
         let mut table = LeaseTable::default();
         let number = add(&mut table, 0);
         let charge = table.remove(number).unwrap();
-        table.give_back(charge);
+        give_back(&mut table, charge);
         for (millis, is_tried_again) in [(0, true), (50, true), (100, false)] {
-            let (mut give_back, _) = calls(&mut table, millis);
-            assert_eq!(table.try_again(give_back.pop().unwrap(), at(millis)), is_tried_again);
+            let (mut settle, _) = calls(&mut table, millis);
+            assert_eq!(table.try_again(settle.pop().unwrap(), at(millis)).is_none(), is_tried_again);
         }
         assert!(is_over(&mut table, 100));
     }

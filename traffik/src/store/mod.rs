@@ -1,13 +1,15 @@
-//! The backends of an app: their deadlines, and the permits that are held in them.
+//! The backends of an app: their deadlines, the permits that are held in them, and the charges that are settled later.
 
 mod deadline;
 mod handle;
 mod lease_table;
 mod leases;
+mod settlement;
 mod stores;
 mod tasks;
 
-pub(crate) use self::{deadline::within, handle::Store, leases::Lease, stores::Stores};
+pub use self::settlement::AdjustError;
+pub(crate) use self::{deadline::within, handle::Store, leases::Lease, settlement::AdjustResult, stores::Stores};
 
 /// The number of hits of one decision that are kept without an allocation.
 pub(crate) const HITS_INLINE: usize = 4;

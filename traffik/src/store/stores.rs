@@ -41,6 +41,7 @@ impl Stores {
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let mut all = Ok(());
         for store in self.iter() {
+            store.settled().await;
             all = all.and(store.close().await);
         }
         all

@@ -6,13 +6,12 @@ use std::sync::{
 };
 
 use smallvec::SmallVec;
-use traffik_core::{client::Client, decision::Charge};
+use traffik_core::client::Client;
 use triomphe::Arc as Shared;
 
 use crate::{
-    engine::{Limit, Limits, Traffik},
+    engine::{Change, Limit, Limits, Traffik},
     limit::Definition,
-    store::Store,
     warning::Warning,
 };
 
@@ -57,22 +56,6 @@ impl LedgerEntry {
         one.uid != two.uid
             && one.settings.strategy == two.settings.strategy
             && self.limit.client() == other.limit.client()
-    }
-
-    fn is_kept_in(&self, store: &Arc<Store>) -> bool {
-        self.limit.store().is_some_and(|own| Arc::ptr_eq(own, store))
-    }
-
-    fn charge(&self) -> Option<Charge<'_>> {
-        if self.charged { self.limit.charge() } else { None }
-    }
-
-    fn give_back(&mut self) {
-        if self.charged {
-            self.charged = false;
-            // The permit keeps its values.
-            Shared::make_mut(&mut self.limit).give_back();
-        }
     }
 }
 
@@ -181,25 +164,23 @@ impl Ledger {
     /// Permits are released like dropped ones. Otherwise a client that disconnects meanwhile would keep them until
     /// their leases end.
     pub(super) async fn give_back(&self) {
-        let mut met = std::mem::take(&mut *self.lock());
-        met.iter_mut().filter(|met| met.charged && met.limit.leave()).for_each(LedgerEntry::give_back);
-        let stores = stores_of(&met);
+        let charged = |entry: &mut LedgerEntry| std::mem::take(&mut entry.charged).then(|| Shared::clone(&entry.limit));
+        let charged: SmallVec<[_; 1]> = self.lock().iter_mut().filter_map(charged).collect();
         // All start before the first is awaited: a client that disconnects meanwhile loses none.
         let mut answers: SmallVec<[_; 1]> = SmallVec::new();
-        for store in &stores {
-            let charges = met.iter().filter(|met| met.is_kept_in(store)).filter_map(LedgerEntry::charge);
-            answers.push(store.adjust(&charges.map(Charge::refund).collect::<Vec<_>>()));
-        }
-        for (store, answer) in stores.iter().zip(answers) {
-            match answer.await {
-                Ok(_) => met.iter_mut().filter(|met| met.is_kept_in(store)).for_each(LedgerEntry::give_back),
-                // The limit is then shown as charged, because the result is not known.
-                Err(error) => {
-                    tracing::warn!(%error, "the charges of a refused request were not refunded")
-                }
+        for limit in &charged {
+            if limit.leave() {
+                limit.show_as_refunded();
+            } else {
+                answers.push(Limit::change(limit, Change::GiveBack));
             }
         }
-        self.lock().extend(met);
+        for answer in answers {
+            // The limit is then shown as charged, because the result is not known.
+            if let Err(error) = answer.await {
+                tracing::warn!(%error, "the charges of a refused request were not refunded");
+            }
+        }
     }
 
     pub(super) fn has_charges(&self) -> bool {
@@ -220,15 +201,4 @@ fn last_of_each(entries: &[LedgerEntry]) -> SmallVec<[&Limit; 4]> {
         }
     }
     limits
-}
-
-/// Returns the stores that charged something, once each. As a rule it is one.
-fn stores_of(met: &[LedgerEntry]) -> SmallVec<[Arc<Store>; 1]> {
-    let mut stores = SmallVec::new();
-    for store in met.iter().filter(|met| met.charged).filter_map(|met| met.limit.store()) {
-        if !stores.iter().any(|known| Arc::ptr_eq(known, store)) {
-            stores.push(Arc::clone(store));
-        }
-    }
-    stores
 }

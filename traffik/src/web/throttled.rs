@@ -1,6 +1,6 @@
 //! The extractor, and the path of every request that meets a throttle.
 
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{fmt, ops::Deref};
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
@@ -9,7 +9,7 @@ use axum::{
 use traffik_core::backend::MaybeReady;
 
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
-use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
+use crate::engine::{CheckResult, Checks, Limits, Permit, Traffik, decide, resolve};
 
 /// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
 ///
@@ -59,29 +59,29 @@ use crate::engine::{CheckResult, Checks, Limits, Traffik, decide, resolve};
 /// For a limit on [concurrent requests](crate::strategy::Concurrency) it is the permit, which is held until the last
 /// clone is dropped. The handler of a socket moves it into the task of the socket.
 ///
-/// It dereferences to its [`Limits`]. As an `Option` it is `None` if the throttle does not count the request.
+/// It dereferences to its [`Permit`], which dereferences to the [`Limits`] and can [settle](Permit::settle) the charge. As an
+/// `Option` it is `None` if the throttle does not count the request.
 ///
 /// It finds the [`Traffik`] handle in the request: add [`Traffik::layer`](crate::Traffik::layer) after the routes. With
 /// only `axum::Extension(traffik)`, responses of handlers have no RateLimit fields, and nothing is refunded when a
 /// later limit refuses.
 pub struct Throttled<T> {
-    limits: Limits,
-    throttles: PhantomData<fn() -> T>,
+    permit: Permit<T>,
 }
 
 impl<T> Throttled<T> {
     /// Returns the limits that were charged, in the order written.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.permit
     }
 }
 
 impl<T> Deref for Throttled<T> {
-    type Target = Limits;
+    type Target = Permit<T>;
 
-    fn deref(&self) -> &Limits {
-        &self.limits
+    fn deref(&self) -> &Permit<T> {
+        &self.permit
     }
 }
 
@@ -99,7 +99,7 @@ where
     ) -> impl Future<Output = Result<Self, ThrottleRejection>> + Send {
         async move {
             let limits = check_request::<T, S>(parts, state, &Site::Handler).await?;
-            Ok(Self { limits, throttles: PhantomData })
+            Ok(Self { permit: Permit::new(limits) })
         }
     }
 }
@@ -154,12 +154,12 @@ fn begin<'a>(mut checks: Checks<'a>, traffik: &Traffik) -> (Option<QueueSlots>, 
 
 impl<T> fmt::Debug for Throttled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Throttled").field(&self.limits).finish()
+        f.debug_tuple("Throttled").field(self.limits()).finish()
     }
 }
 
 impl<T> Clone for Throttled<T> {
     fn clone(&self) -> Self {
-        Self { limits: self.limits.clone(), throttles: PhantomData }
+        Self { permit: self.permit.clone() }
     }
 }

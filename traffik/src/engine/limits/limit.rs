@@ -3,11 +3,12 @@ use std::{any::TypeId, cmp::Reverse, sync::Arc, time::Duration};
 use traffik_core::{
     client::Client,
     clock::Timestamp,
-    decision::{Amount, Charge, Hit, LimitStatus, Outcome},
+    decision::{Amount, Hit, LimitStatus, Outcome},
     rate::Rate,
-    strategy::{AnyStrategy, StoredState, Strategy},
+    strategy::{AnyStrategy, Strategy},
 };
 
+use super::account::Account;
 use crate::{
     limit::{Definition, Throttle},
     on_error::DecidedBy,
@@ -31,13 +32,15 @@ pub struct Limit {
     pub(in crate::engine) by: DecidedBy,
     /// The permit that it holds, if the strategy is `Concurrency`. The last clone gives it back.
     pub(in crate::engine) lease: Option<Arc<Lease>>,
+    pub(in crate::engine) account: Account,
 }
 
 impl Limit {
     /// Holds the permit that was charged until the last clone is dropped.
     #[cold]
     pub(in crate::engine) fn hold(&mut self) {
-        if let (Some(store), Some(outcome), Some(hit)) = (self.store(), &self.outcome, self.hit()) {
+        let Some(outcome) = &self.outcome else { return };
+        if let (Some(store), Some(hit)) = (self.store(), self.hit(outcome.granted)) {
             self.lease = Some(Arc::new(Lease::new(store, &self.definition.limit, &hit, outcome.at)));
         }
     }
@@ -98,13 +101,14 @@ impl Limit {
     /// It shows as a number or as `unlimited`: `format!("{} left", limit.remaining())`.
     #[must_use]
     pub fn remaining(&self) -> Amount {
-        self.status().map_or(Amount::Unlimited, |status| status.remaining())
+        self.with_status(|status| status.remaining()).unwrap_or(Amount::Unlimited)
     }
 
-    /// Returns the cost of the check for this limit alone, or 0 where nothing was counted.
+    /// Returns the cost of the check for this limit alone, or 0 where nothing was counted. After the charge was
+    /// [settled](crate::Permit::settle), it returns the actual cost.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.outcome.as_ref().map_or(0, |outcome| outcome.granted)
+        self.with_outcome(|outcome| outcome.granted).unwrap_or_default()
     }
 
     /// Returns how long until the refused request would be admitted, if the client sends no other request until then.
@@ -112,7 +116,7 @@ impl Limit {
     /// Returns `None` if the request was admitted, or if it [can never fit](Self::is_never_possible).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.status()?.retry_after()
+        self.with_status(|status| status.retry_after())?
     }
 
     /// Returns how long to hold the request, from the time of the decision: see
@@ -130,26 +134,28 @@ impl Limit {
     /// Returns `true` if the cost is above the [capacity](Self::capacity), so that no wait helps.
     #[must_use]
     pub fn is_never_possible(&self) -> bool {
-        self.status().is_some_and(|status| status.is_never_possible())
+        self.with_status(|status| status.is_never_possible()).unwrap_or_default()
     }
 
     /// Returns how long until more remains than now, or `None` if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {
-        self.status()?.more_after()
+        self.with_status(|status| status.more_after())?
     }
 
     /// Returns what remains, and how long until more does. The time at which a permit is dropped is unknown.
     pub(crate) fn state(&self) -> (Amount, Option<Duration>) {
-        let Some(status) = self.status() else { return (Amount::Unlimited, None) };
-        let remaining = status.remaining();
-        (remaining, if self.definition.is_held { None } else { status.more_after_than(remaining) })
+        let state = self.with_status(|status| {
+            let remaining = status.remaining();
+            (remaining, if self.definition.is_held { None } else { status.more_after_than(remaining) })
+        });
+        state.unwrap_or((Amount::Unlimited, None))
     }
 
     /// Returns how long until nothing is used any more.
     #[must_use]
     pub fn reset_after(&self) -> Duration {
-        self.status().map_or(Duration::ZERO, |status| status.reset_after())
+        self.with_status(|status| status.reset_after()).unwrap_or_default()
     }
 
     /// Returns the time of the decision by the backend's clock, or `None` if the request was not counted.
@@ -178,26 +184,24 @@ impl Limit {
         tightness(self) < tightness(other)
     }
 
-    /// Returns the charge, to give it back. Ends the lease of a permit.
-    pub(crate) fn charge(&self) -> Option<Charge<'_>> {
-        let charged_at = match (&self.lease, &self.outcome) {
-            (Some(lease), _) => lease.end()?,
-            (None, outcome) => outcome.as_ref()?.at,
-        };
-        Some(Charge::new(self.hit()?, charged_at))
+    pub(super) fn hit(&self, cost: u64) -> Option<Hit<'_>> {
+        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, cost))
     }
 
-    fn hit(&self) -> Option<Hit<'_>> {
-        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.cost()))
+    fn with_status<R>(&self, read: impl FnOnce(LimitStatus<'_>) -> R) -> Option<R> {
+        self.with_outcome(|outcome| read(LimitStatus::new(self.strategy(), self.rate, outcome)))
     }
 
-    fn status(&self) -> Option<LimitStatus<'_>> {
-        self.outcome.as_ref().map(|outcome| LimitStatus::new(self.strategy(), self.rate, outcome))
+    /// Calls `read` with the latest outcome of the charge.
+    #[inline]
+    fn with_outcome<R>(&self, read: impl FnOnce(&Outcome) -> R) -> Option<R> {
+        let decided = self.outcome.as_ref()?;
+        Some(self.account.with_latest(|latest| read(latest.unwrap_or(decided))))
     }
 
     /// Returns the strategy that decided.
     #[inline]
-    fn strategy(&self) -> &AnyStrategy {
+    pub(super) fn strategy(&self) -> &AnyStrategy {
         self.definition.limit(self.is_full).strategy()
     }
 }
@@ -219,15 +223,5 @@ impl Limit {
 
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
-    }
-
-    /// Shows the limit as it is after a refund, as far as this process knows.
-    pub(crate) fn give_back(&mut self) {
-        self.queued = 0;
-        let strategy = self.definition.limit(self.is_full).strategy();
-        let Some(Outcome { past, at, granted, .. }) = &mut self.outcome else { return };
-        *past = past
-            .take()
-            .map(|known| StoredState { rate: known.rate, state: strategy.refund(known, *granted, *at, *at) });
     }
 }

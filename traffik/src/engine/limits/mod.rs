@@ -1,19 +1,19 @@
 //! The outcome of a decision: one [`Limit`] per throttle.
 
+mod account;
 mod limit;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use smallvec::SmallVec;
-use traffik_core::decision::Charge;
 use triomphe::Arc as Shared;
 
-pub use self::limit::Limit;
-use crate::{
-    limit::Throttle,
-    one_or_more::OneOrMore,
-    store::{HITS_INLINE, Store},
+pub(super) use self::account::Account;
+pub(crate) use self::account::Change;
+pub use self::{
+    account::{Adjusting, Settlement},
+    limit::Limit,
 };
+use crate::{limit::Throttle, one_or_more::OneOrMore};
 
 /// The limits of one decision: those of a throttle, or of a tuple of them, in the order written.
 ///
@@ -108,15 +108,16 @@ impl Limits {
         self.all.iter()
     }
 
+    /// Returns the limit of the throttle `T` alone, which is one of these.
+    pub(super) fn only_of<T: Throttle>(&self) -> Self {
+        let only = self.shared().find(|limit| limit.is_of::<T>()).unwrap_or(self.all.first());
+        Self::of_all(OneOrMore::new(Shared::clone(only)))
+    }
+
     /// How the client stands with the throttle `T`, if it is one of these.
     #[must_use]
     pub fn of<T: Throttle>(&self) -> Option<&Limit> {
         self.iter().find(|limit| limit.is_of::<T>())
-    }
-
-    /// Where all of them that were counted are kept. Those that were not say nothing of a fallback.
-    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
-        self.iter().find(|limit| limit.is_counted()).unwrap_or(self.all.first()).store()
     }
 
     /// Those of two decisions that were made together.
@@ -124,10 +125,6 @@ impl Limits {
     pub(crate) fn with(mut self, others: &Self) -> Self {
         others.shared().for_each(|limit| self.all.add(Shared::clone(limit), |_, _| false));
         self
-    }
-
-    pub(crate) fn charges(&self) -> SmallVec<[Charge<'_>; HITS_INLINE]> {
-        self.iter().filter_map(Limit::charge).collect()
     }
 
     /// Returns the limit that refuses longest, or the one with least remaining if none refuses. Where nothing is counted, all of

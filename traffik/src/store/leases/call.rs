@@ -14,7 +14,11 @@ use traffik_core::{
     decision::{Adjustment, Charge},
 };
 
-use crate::store::{deadline::first_of, handle::Store, lease_table::HeldCharge};
+use crate::store::{
+    deadline::first_of,
+    handle::Store,
+    settlement::{AdjustError, HeldCharge, Settlement},
+};
 
 /// Makes the calls of a store that no request waits for. It does not keep the store alive.
 pub(super) struct Call {
@@ -34,26 +38,54 @@ impl Call {
         }
     }
 
-    /// Gives permits back. Those for which the call did not run are left for the renewal task, and `false` is returned.
-    pub(super) async fn give_back(&self, charges: Vec<HeldCharge>) -> bool {
-        if charges.is_empty() {
+    /// Settles charges. Those for which the call did not run are left for the task, and `false` is returned.
+    pub(super) async fn settle(&self, settlements: Vec<Settlement>) -> bool {
+        if settlements.is_empty() {
             return true;
         }
-        let refunds: SmallVec<[Adjustment<'_>; 1]> = charges.iter().map(|held| held.charge().refund()).collect();
-        let answer = self.receive(async { self.backend.adjust(&refunds).await }).await;
-        let (Err(error), Some(store)) = (answer, self.store.upgrade()) else { return true };
-        drop(refunds);
-        let now = store.clock().now();
-        let (all, mut lost) = (charges.len(), charges.len());
-        if let BackendError::NotRun(_) = error {
-            let mut leases = store.leases();
-            lost = charges.into_iter().map(|charge| leases.try_again(charge, now)).filter(|is_kept| !is_kept).count();
+        let adjustments: SmallVec<[Adjustment<'_>; 1]> = settlements.iter().map(Settlement::adjustment).collect();
+        let answer = self.receive(async { self.backend.adjust(&adjustments).await }).await;
+        drop(adjustments);
+        match answer {
+            Ok(adjusted) if adjusted.len() == settlements.len() => {
+                for (settlement, adjusted) in settlements.into_iter().zip(adjusted) {
+                    settlement.finish(adjusted.map_err(AdjustError::from));
+                }
+                true
+            }
+            Ok(adjusted) => {
+                let (results, of) = (adjusted.len(), settlements.len());
+                let error = format!("the backend returned {results} results of {of} settlements");
+                self.failed(settlements, BackendError::unavailable(error))
+            }
+            Err(error) => self.failed(settlements, error),
         }
-        if lost > 0 && !matches!(error, BackendError::Closed) && store.refund_failures.is_due(now) {
-            let backend = store.namespace();
-            tracing::warn!(backend, permits = lost, %error, "permits were not given back: they are free once their leases end");
+    }
+
+    /// Leaves settlements that did not run for the task. Finishes the others, and returns whether these are all.
+    fn failed(&self, settlements: Vec<Settlement>, error: BackendError) -> bool {
+        let Some(store) = self.store.upgrade() else { return true };
+        let (now, all) = (store.clock().now(), settlements.len());
+        let lost: Vec<Settlement> = match error {
+            BackendError::NotRun(_) => {
+                let mut leases = store.leases();
+                settlements.into_iter().filter_map(|settlement| leases.try_again(settlement, now)).collect()
+            }
+            _ => settlements,
+        };
+        let is_closed = matches!(error, BackendError::Closed);
+        if let Some(first) = lost.first().filter(|_| !is_closed && store.settlement_failures.is_due(now)) {
+            tracing::warn!(
+                backend = store.namespace(),
+                uid = first.uid(),
+                charges = lost.len(),
+                %error,
+                "charges may not have been settled or given back: they count until they end by themselves"
+            );
         }
-        lost == all
+        let (lost_all, error) = (lost.len() == all, AdjustError::from(error));
+        lost.into_iter().for_each(|settlement| settlement.finish(Err(error.clone())));
+        lost_all
     }
 
     /// Renews permits.
@@ -71,7 +103,10 @@ impl Call {
         for (number, charge) in charges {
             let renewed_at = renewals.next().copied().flatten();
             failed += usize::from(renewed_at.is_none());
-            store.leases().renewed(number, charge, renewed_at, now);
+            let left = store.leases().renewed(number, charge, renewed_at, now);
+            if let Some(charge) = left {
+                store.give_back_later(charge);
+            }
         }
         if failed > 0 && !matches!(answer, Err(BackendError::Closed)) && store.renewal_failures.is_due(now) {
             let error = answer.err().map(tracing::field::display);

@@ -5,8 +5,8 @@ use traffik_core::{
     decision::{Hit, LimitId},
 };
 
-use super::renewal_task::{give_back_now, wake};
-use crate::store::{handle::Store, lease_table::HeldCharge};
+use super::renewal_task::{settle_now, wake};
+use crate::store::{handle::Store, settlement::HeldCharge};
 
 /// A permit that is held. It is given back when it is dropped.
 ///
@@ -41,11 +41,11 @@ impl Lease {
     pub(crate) fn give_back(&self) {
         let Some(charge) = self.store.leases().remove(self.number) else { return };
         self.store.tasks.remember_runtime();
-        if self.store.is_immediate() {
-            give_back_now(&self.store, charge);
-        } else {
-            self.store.leases().give_back(charge);
+        if !self.store.is_immediate() {
+            self.store.give_back_later(charge);
             wake(&self.store);
+        } else if let Ok(settlement) = self.store.pending.settlement(charge, 0, None) {
+            settle_now(&self.store, settlement);
         }
     }
 }

@@ -3,14 +3,10 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Notify;
 
 use super::call::Call;
-use crate::store::{
-    deadline::first_of,
-    handle::Store,
-    lease_table::{Action, HeldCharge},
-};
+use crate::store::{deadline::first_of, handle::Store, lease_table::Action, settlement::Settlement};
 
-/// Wakes the renewal task of a store, or starts it.
-pub(super) fn wake(store: &Arc<Store>) {
+/// Wakes the task of a store, or starts it.
+pub(in crate::store) fn wake(store: &Arc<Store>) {
     let (wake, is_new) = store.leases().try_start();
     if is_new {
         store.tasks.spawn(Box::pin(run(Arc::downgrade(store), wake)));
@@ -19,18 +15,18 @@ pub(super) fn wake(store: &Arc<Store>) {
     }
 }
 
-/// Gives back a permit that the store is likely to take back without waiting.
-pub(super) fn give_back_now(store: &Arc<Store>, charge: HeldCharge) {
+/// Makes a settlement that the store is likely to make without waiting.
+pub(super) fn settle_now(store: &Arc<Store>, settlement: Settlement) {
     let (call, store_of_call) = (Call::new(store), Arc::downgrade(store));
     store.tasks.start(Box::pin(async move {
-        let is_done = call.give_back(vec![charge]).await;
+        let is_done = call.settle(vec![settlement]).await;
         if let Some(store) = store_of_call.upgrade().filter(|_| !is_done) {
             wake(&store);
         }
     }));
 }
 
-/// Renews and gives back permits, as long as there are any. It does not keep the store alive.
+/// Renews permits and settles charges, as long as there are any. It does not keep the store alive.
 async fn run(weak: Weak<Store>, wake: Arc<Notify>) {
     while let Some(store) = weak.upgrade() {
         let now = store.clock().now();
@@ -38,8 +34,8 @@ async fn run(weak: Weak<Store>, wake: Arc<Notify>) {
         let (call, clock) = (Call::new(&store), store.clock().clone());
         drop(store);
         match action {
-            Action::Call { give_back, renew } => {
-                call.give_back(give_back).await;
+            Action::Call { settle, renew } => {
+                call.settle(settle).await;
                 call.renew(renew).await;
             }
             Action::Wait(wait) => {

@@ -1,0 +1,175 @@
+//! Changes of charges that were made before: settlements, refunds, and permits that are given back.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use thiserror::Error;
+use tokio::sync::Notify;
+use traffik_core::{
+    backend::BackendError,
+    client::Key,
+    clock::Timestamp,
+    decision::{Adjustment, Charge, Hit, LimitId, Outcome},
+    rate::Rate,
+    strategy::SettleError,
+};
+
+/// The number of changes of one store that may wait or be under way.
+const MAX_PENDING: usize = 10_000;
+
+/// The reason why a charge was not changed.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum AdjustError {
+    /// The charge was settled or refunded before, by this permit or by a clone of it.
+    #[error("the charge was settled or refunded before")]
+    Settled,
+    /// The strategy cannot store the new cost. The charge stays as it was, and can be settled again.
+    #[error(transparent)]
+    Strategy(#[from] SettleError),
+    /// The backend gave no answer. If the call [did not run](BackendError::may_have_run), the charge stays as it was, and can be
+    /// settled again.
+    #[error("the charge was not changed: {0}")]
+    Backend(#[source] Arc<BackendError>),
+    /// Too many changes wait for the backend. The charge stays as it was, and can be settled again.
+    #[error("the charge was not changed, because {MAX_PENDING} changes wait for the backend already")]
+    QueueFull,
+}
+
+/// The result of a change: the outcome has the new cost.
+pub(crate) type AdjustResult = Result<Outcome, AdjustError>;
+
+impl AdjustError {
+    /// Returns `true` if the charge may have changed all the same.
+    pub(crate) fn may_have_run(&self) -> bool {
+        matches!(self, Self::Backend(error) if error.may_have_run())
+    }
+}
+
+impl From<BackendError> for AdjustError {
+    fn from(error: BackendError) -> Self {
+        Self::Backend(Arc::new(error))
+    }
+}
+
+/// A charge that outlives its request.
+#[derive(Clone, Debug)]
+pub(super) struct HeldCharge {
+    limit: Arc<LimitId>,
+    key: Key,
+    pub(super) rate: Rate,
+    cost: u64,
+    pub(super) charged_at: Timestamp,
+}
+
+impl HeldCharge {
+    pub(super) fn new(limit: &Arc<LimitId>, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
+        let Hit { key, rate, cost, .. } = *hit;
+        Self { limit: Arc::clone(limit), key: key.clone(), rate, cost, charged_at }
+    }
+
+    pub(super) fn charge(&self) -> Charge<'_> {
+        Charge::new(Hit::new(&self.limit, &self.key, self.rate, self.cost), self.charged_at)
+    }
+}
+
+/// A charge whose cost is to be replaced.
+pub(super) struct Settlement {
+    charge: HeldCharge,
+    actual: u64,
+    /// The number of calls that did not run.
+    pub(super) tries: u32,
+    done: Option<Done>,
+    _pending: PendingToken,
+}
+
+/// Receives the result of a settlement.
+pub(crate) type Done = Box<dyn FnOnce(AdjustResult) + Send>;
+
+impl Settlement {
+    pub(super) fn adjustment(&self) -> Adjustment<'_> {
+        self.charge.charge().settle(self.actual)
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.charge.limit.uid()
+    }
+
+    pub(super) fn finish(mut self, result: AdjustResult) {
+        if let Some(done) = self.done.take() {
+            done(result);
+        }
+    }
+}
+
+/// A settlement that is dropped, for instance with the last runtime, may have run.
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(Err(BackendError::unavailable("the task of the store ended").into()));
+        }
+    }
+}
+
+impl fmt::Debug for Settlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { charge, actual, tries, .. } = self;
+        f.debug_struct("Settlement")
+            .field("charge", charge)
+            .field("actual", actual)
+            .field("tries", tries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The settlements of a store that wait or are under way.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    count: AtomicUsize,
+    is_zero: Notify,
+}
+
+/// Counts one settlement until it is dropped.
+struct PendingToken(Arc<Pending>);
+
+impl Pending {
+    /// Creates a settlement.
+    ///
+    /// # Errors
+    ///
+    /// Returns `done` if there are too many settlements.
+    pub(super) fn settlement(
+        self: &Arc<Self>,
+        charge: HeldCharge,
+        actual: u64,
+        done: Option<Done>,
+    ) -> Result<Settlement, Option<Done>> {
+        let is_full = self.count.fetch_add(1, Ordering::Relaxed) >= MAX_PENDING;
+        let pending = PendingToken(Arc::clone(self));
+        if is_full { Err(done) } else { Ok(Settlement { charge, actual, tries: 0, done, _pending: pending }) }
+    }
+
+    /// Waits until there is none.
+    pub(super) async fn none(&self) {
+        loop {
+            let is_zero = self.is_zero.notified();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            is_zero.await;
+        }
+    }
+}
+
+impl Drop for PendingToken {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.is_zero.notify_waiters();
+        }
+    }
+}
