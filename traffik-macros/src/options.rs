@@ -18,6 +18,7 @@ const NAMES: &[&str] = &[
     "async_rate_of",
     "rule",
     "bypass",
+    "refund_if",
     "charge_preflights",
     "responder",
     "backend",
@@ -30,7 +31,7 @@ const NAMES: &[&str] = &[
 const NOT_METHODS: &[&str] = &["settings", "crate"];
 
 /// The options that may be repeated.
-const LISTS: &[&str] = &["rule", "bypass"];
+const LISTS: &[&str] = &["rule", "bypass", "refund_if"];
 
 /// Options that exclude each other.
 const ALTERNATIVES: &[&[&str]] =

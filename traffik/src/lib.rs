@@ -117,6 +117,7 @@ pub use traffik_core::{
 #[cfg(feature = "macros")]
 pub use traffik_macros::{Throttle, throttled};
 
+pub use self::request::refund_if;
 pub use self::{
     engine::{
         AdjustError, CheckError, Error, Limit, Limiter, Limits, Permit, Refusal, Settlement, Traffik, TraffikBuilder,

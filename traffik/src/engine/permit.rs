@@ -195,26 +195,24 @@ fn both<E>(one: Result<Settlement, E>, other: Result<Settlement, E>) -> Result<S
     Ok(if one == Settlement::NotCounted { other } else { one })
 }
 
-const fn contains(uids: &[&str], uid: &str) -> bool {
-    let mut at = 0;
-    while at < uids.len() {
-        if is_same(uids[at].as_bytes(), uid.as_bytes()) {
+const fn contains(mut uids: &[&str], uid: &str) -> bool {
+    while let [first, rest @ ..] = uids {
+        if is_same(first.as_bytes(), uid.as_bytes()) {
             return true;
         }
-        at += 1;
+        uids = rest;
     }
     false
 }
 
-const fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let (mut at, is_as_long) = (0, one.len() == other.len());
-    while is_as_long && at < one.len() {
-        if one[at] != other[at] {
+const fn is_same(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([first, rest @ ..], [second, others @ ..]) = (one, other) {
+        if *first != *second {
             return false;
         }
-        at += 1;
+        (one, other) = (rest, others);
     }
-    is_as_long
+    one.is_empty() && other.is_empty()
 }
 
 impl<T> Deref for Permit<T> {

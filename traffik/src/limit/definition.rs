@@ -142,11 +142,31 @@ impl Definition {
             return Err(ConfigError::TwoIdentities { uid: self.uid.into(), throttle: self.name.into() });
         }
         request.warn(self.uid, warnings);
+        if !request.refund_if.is_never() {
+            self.check_refunds()?;
+        }
         request.applies.check().map_err(|source| ConfigError::Rule {
             uid: self.uid.into(),
             throttle: self.name.into(),
             source,
         })
+    }
+
+    /// Checks whether charges can be refunded by the response.
+    pub(crate) fn check_refunds(&self) -> Result<(), ConfigError> {
+        if self.is_held {
+            return Err(
+                self.refund_if("a permit of `Concurrency` is given back when its request ends: remove `refund_if`")
+            );
+        }
+        if self.settings.strategy.holding().is_some() {
+            return Err(self.refund_if("requests that wait in the queue keep their turns: use another strategy"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn refund_if(&self, reason: &'static str) -> ConfigError {
+        ConfigError::RefundIf { uid: self.uid.into(), throttle: self.name.into(), reason }
     }
 
     fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {

@@ -111,6 +111,17 @@ pub enum ConfigError {
         /// The throttles of the layer.
         layer: Box<str>,
     },
+    /// A throttle refunds by the response where it cannot.
+    #[error("the throttle `{throttle}` (uid {uid:?}) has a `refund_if` that cannot work: {reason}")]
+    #[non_exhaustive]
+    RefundIf {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+        /// The reason, and what to change.
+        reason: &'static str,
+    },
     /// A throttle names a backend that the app does not have.
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) uses the backend {backend:?}, which this app does not have{}: add it with \

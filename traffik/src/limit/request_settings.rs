@@ -1,4 +1,4 @@
-use axum::http::request::Parts;
+use axum::http::{request::Parts, response};
 use traffik_core::client::Client;
 
 use super::Settings;
@@ -106,6 +106,44 @@ impl Settings {
         self
     }
 
+    /// Refunds the charge of a request if its response meets this condition. Of several conditions one suffices.
+    ///
+    /// [`refund_if`](crate::refund_if) has conditions for statuses. A login of which only failures count:
+    ///
+    /// ```
+    /// use traffik::{Settings, refund_if};
+    ///
+    /// let settings = Settings::new().refund_if(refund_if::success);
+    /// ```
+    ///
+    /// A function of the status, the version, the headers and the extensions:
+    ///
+    /// ```
+    /// use axum::http::response;
+    /// use traffik::Settings;
+    ///
+    /// fn was_cached(response: &response::Parts) -> bool {
+    ///     response.headers.get("x-cache").is_some_and(|cache| cache == "hit")
+    /// }
+    ///
+    /// let settings = Settings::new().refund_if(was_cached);
+    /// ```
+    ///
+    /// The charge is made before the handler runs, so concurrent requests cannot exceed the limit meanwhile. The condition is
+    /// evaluated once, when the head of the response passes [`Traffik::layer`](crate::Traffik::layer): it sees what middleware
+    /// inside of the layer did, and nothing outside. The fields of the response show the charge as refunded. A response without
+    /// a head keeps the charge: if the client disconnects, a timeout outside of the layer fires, or a handler panics. Otherwise a
+    /// client could avoid the charge by disconnecting. A charge that the handler [settled](crate::Permit::settle) stays as it is.
+    ///
+    /// It needs `traffik.layer()`: without it, the request is answered with a 500 that says so. It excludes
+    /// [`Concurrency`](crate::strategy::Concurrency), whose permits end by themselves, a
+    /// [queue](crate::strategy::LeakyBucketWithQueue), and messages of WebSockets. A [`Limiter`](crate::Limiter) has no response,
+    /// and does not evaluate it: refund its [`Permit`](crate::Permit).
+    pub fn refund_if(mut self, condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.request.refund_if.add(condition);
+        self
+    }
+
     /// Sets the cost of a request by a function of the request.
     ///
     /// The function runs first, once for each decision. A cost of 0 skips the identity and the backend. A request that
@@ -138,7 +176,7 @@ impl Settings {
     /// Sets the cost of a request by an async function. See [`cost_of`](Self::cost_of).
     ///
     /// ```
-    /// use axum::http::request::Parts;
+    /// use axum::http::{request::Parts, response};
     /// use traffik::Settings;
     ///
     /// async fn by_report(parts: &Parts) -> u64 {
@@ -166,7 +204,7 @@ impl Settings {
     /// Without a request, the rate of a [`Limiter`](crate::Limiter) defaults to [`RATE`](crate::Throttle::RATE).
     ///
     /// ```
-    /// use axum::http::request::Parts;
+    /// use axum::http::{request::Parts, response};
     /// use traffik::{Client, Rate, Settings};
     ///
     /// /// Set by the middleware that authenticates the request.

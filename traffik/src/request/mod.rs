@@ -9,6 +9,7 @@ mod drain;
 mod function;
 mod identity;
 mod rate;
+pub mod refund_if;
 mod rules;
 mod settings;
 
@@ -27,6 +28,7 @@ pub(crate) use self::{
     function::{Answer, Source},
     identity::Identity,
     rate::{RateKind, RateOf},
+    refund_if::RefundIf,
     rules::{Applies, ByUid, is_preflight},
     settings::{ErasedResponder, RequestSettings},
 };

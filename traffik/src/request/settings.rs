@@ -1,7 +1,8 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use super::{
-    client_ip::warn_of_trust, cost::CostOf, function::Source, identity::Identity, rate::RateOf, rules::Applies,
+    client_ip::warn_of_trust, cost::CostOf, function::Source, identity::Identity, rate::RateOf, refund_if::RefundIf,
+    rules::Applies,
 };
 use crate::warning::WarningLog;
 
@@ -14,6 +15,7 @@ pub(crate) struct RequestSettings {
     pub(crate) responder: Option<ErasedResponder>,
     pub(crate) charge_preflights: bool,
     pub(crate) applies: Applies,
+    pub(crate) refund_if: RefundIf,
 }
 
 /// A responder, whose type only the module `web` knows.

@@ -101,7 +101,9 @@ impl Store {
         }
         match self.backend.adjust(&[adjustment]) {
             MaybeReady::Ready(answer) => MaybeReady::Ready(one(answer)),
-            waiting => MaybeReady::pending(async move { one(self.in_time(waiting).await) }),
+            MaybeReady::Pending(waiting) => {
+                MaybeReady::pending(async move { one(self.in_time(MaybeReady::Pending(waiting)).await) })
+            }
         }
     }
 

@@ -5,13 +5,16 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use axum::http::response::Parts;
 use smallvec::SmallVec;
-use traffik_core::client::Client;
+use traffik_core::{backend::MaybeReady, client::Client};
 use triomphe::Arc as Shared;
 
+use super::Site;
 use crate::{
-    engine::{Change, Limit, Limits, Traffik},
+    engine::{AdjustError, Change, Limit, Limits, Traffik},
     limit::Definition,
+    request::RefundIf,
     warning::Warning,
 };
 
@@ -24,6 +27,8 @@ pub(super) struct Ledger {
     is_watched: AtomicBool,
     /// Whether there are entries. The first throttle of a request then needs no lock.
     has_entries: AtomicBool,
+    /// Whether the response may refund an entry.
+    may_refund: AtomicBool,
     entries: Mutex<Entries>,
 }
 
@@ -36,6 +41,8 @@ struct LedgerEntry {
     limit: Shared<Limit>,
     /// Whether it was charged. Otherwise a refused decision only checked it.
     charged: bool,
+    /// The conditions of the layer that charged it, in addition to those of the throttle.
+    refund_if: Option<RefundIf>,
 }
 
 impl LedgerEntry {
@@ -51,6 +58,11 @@ impl LedgerEntry {
         are_alike && !two.definition().is_second.load(Ordering::Relaxed) && self.is_another_of(other)
     }
 
+    fn is_refunded_by(&self, response: &Parts) -> bool {
+        let by_layer = self.refund_if.as_ref().is_some_and(|refund_if| refund_if.is(response));
+        by_layer || self.limit.definition().settings.request.refund_if.is(response)
+    }
+
     fn is_another_of(&self, other: &Self) -> bool {
         let (one, two) = (self.limit.definition(), other.limit.definition());
         one.uid != two.uid
@@ -61,8 +73,13 @@ impl LedgerEntry {
 
 impl Ledger {
     pub(super) fn new(traffik: Traffik, is_watched: bool) -> Self {
-        let (has_entries, entries) = (AtomicBool::new(false), Mutex::default());
-        Self { traffik, is_watched: AtomicBool::new(is_watched), has_entries, entries }
+        Self {
+            traffik,
+            is_watched: AtomicBool::new(is_watched),
+            has_entries: AtomicBool::new(false),
+            may_refund: AtomicBool::new(false),
+            entries: Mutex::default(),
+        }
     }
 
     pub(super) fn traffik(&self) -> &Traffik {
@@ -79,7 +96,7 @@ impl Ledger {
     }
 
     /// Records the limits of one decision, except those that were charged before.
-    pub(super) fn record(&self, limits: &Limits) {
+    pub(super) fn record(&self, limits: &Limits, site: &Site) {
         let is_charged = limits.is_admitted();
         let mut entries = self.lock();
         let before = entries.len();
@@ -87,7 +104,12 @@ impl Ledger {
             if entries.iter().take(before).any(|earlier| Shared::ptr_eq(&earlier.limit, limit)) {
                 continue;
             }
-            let new = LedgerEntry { limit: Shared::clone(limit), charged: is_charged && limit.is_counted() };
+            let refund_if = site.refund_if(limit.definition()).cloned();
+            let charged = is_charged && limit.is_counted();
+            if charged && site.may_refund(limit.definition()) {
+                self.may_refund.store(true, Ordering::Relaxed);
+            }
+            let new = LedgerEntry { limit: Shared::clone(limit), charged, refund_if };
             if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(&new)) {
                 self.warn_of_duplicate(earlier, &new);
             }
@@ -180,6 +202,29 @@ impl Ledger {
             if let Err(error) = answer.await {
                 tracing::warn!(%error, "the charges of a refused request were not refunded");
             }
+        }
+    }
+
+    /// Returns whether the response may refund a charge.
+    pub(super) fn may_refund(&self) -> bool {
+        self.may_refund.load(Ordering::Relaxed)
+    }
+
+    /// Starts to refund the charges whose conditions the response meets. They are shown as refunded, although a backend may
+    /// learn of it later.
+    pub(super) fn refund_by(&self, response: &Parts) {
+        for entry in self.lock().iter_mut().filter(|entry| entry.charged && entry.is_refunded_by(response)) {
+            match Limit::change(&entry.limit, Change::Settle(0)) {
+                // The handler has settled the charge.
+                MaybeReady::Ready(Err(AdjustError::Settled)) => continue,
+                MaybeReady::Ready(Err(error)) => {
+                    tracing::warn!(uid = entry.limit.uid(), %error, "the charge of a response was not refunded");
+                    continue;
+                }
+                MaybeReady::Ready(Ok(_)) => {}
+                MaybeReady::Pending(_) => entry.limit.show_as_refunded(),
+            }
+            entry.charged = false;
         }
     }
 

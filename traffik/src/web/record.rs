@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    RequestContext,
+    RequestContext, Site,
     rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
 };
-use crate::engine::{CheckResult, Error, Failed, Limits};
+use crate::{
+    engine::{CheckResult, Checks, Error, Failed, Limits},
+    limit::{ConfigError, Definition},
+};
 
 impl RequestContext {
     /// Records the limits of a decision.
@@ -14,10 +17,32 @@ impl RequestContext {
     /// # Errors
     ///
     /// Returns the rejection of a request that was refused or could not be decided.
-    pub(super) fn record(&self, decided: CheckResult) -> Result<Limits, ThrottleRejection> {
+    pub(super) fn record(&self, decided: CheckResult, site: &Site) -> Result<Limits, ThrottleRejection> {
         let limits = decided.map_err(|failed| self.reject(*failed))?;
-        self.ledger().record(&limits);
+        self.ledger().record(&limits, site);
         if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
+    }
+
+    /// Checks whether the response can refund the throttles that it may have to.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request whose response does not pass the layer.
+    #[inline]
+    pub(super) fn check_refunds(&self, checks: &Checks<'_>, site: &Site) -> Result<(), ThrottleRejection> {
+        match checks.iter().find(|check| site.may_refund(check.definition)) {
+            Some(check) => self.check_refund(check.definition).map_err(|error| Misconfigured::from(error).into()),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn check_refund(&self, definition: &Definition) -> Result<(), ConfigError> {
+        if !self.ledger().is_watched() {
+            return Err(definition
+                .refund_if("the response passes no `traffik.layer()`: add it to the router, after the routes"));
+        }
+        definition.check_refunds()
     }
 
     #[cold]

@@ -6,13 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use axum::http::request::Parts;
+use axum::http::{request::Parts, response};
 use traffik_core::{backend::MaybeReady, client::Client};
 
 use crate::{
     engine::Traffik,
     limit::{ConfigError, Definition, Throttle, Throttles},
-    request::{Applies, Bypass, Rule, Source, is_preflight},
+    request::{Applies, Bypass, RefundIf, Rule, Source, is_preflight},
 };
 
 /// The place where a request meets its throttles.
@@ -70,6 +70,22 @@ impl Site {
         }
     }
 
+    /// Returns the conditions under which this place refunds a throttle, if it has any.
+    pub(super) fn refund_if(&self, definition: &Definition) -> Option<&RefundIf> {
+        match self {
+            Self::Layer(rules) => {
+                Some(&rules.of(definition.type_id)?.refund_if).filter(|refund_if| !refund_if.is_never())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether charges of a throttle may be refunded by the response.
+    #[inline]
+    pub(super) fn may_refund(&self, definition: &Definition) -> bool {
+        !definition.settings.request.refund_if.is_never() || self.refund_if(definition).is_some()
+    }
+
     /// Returns an error in the setup of this place.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
@@ -85,31 +101,47 @@ pub(crate) struct LayerRules(Option<Arc<Rules>>);
 
 #[derive(Clone, Debug, Default)]
 struct Rules {
-    of: Vec<(TypeId, Applies)>,
+    of: Vec<ThrottleRules>,
     error: Option<ConfigError>,
+}
+
+/// What a layer adds to one throttle.
+#[derive(Clone, Debug)]
+struct ThrottleRules {
+    throttle: TypeId,
+    applies: Applies,
+    refund_if: RefundIf,
 }
 
 impl LayerRules {
     /// Adds a rule to the throttle `T` of the tuple `All`.
     pub(super) fn add_rule<All: Throttles, T: Throttle>(&mut self, rule: Rule) {
-        self.add::<All, T>(|applies| applies.add_rule(rule));
+        self.add::<All, T>(|rules| rules.applies.add_rule(rule));
     }
 
     /// Adds a bypass to the throttle `T` of the tuple `All`.
     pub(super) fn add_bypass<All: Throttles, T: Throttle>(&mut self, bypass: Bypass) {
-        self.add::<All, T>(|applies| applies.add_bypass(bypass));
+        self.add::<All, T>(|rules| rules.applies.add_bypass(bypass));
     }
 
-    fn add<All: Throttles, T: Throttle>(&mut self, add: impl FnOnce(&mut Applies)) {
+    /// Adds a condition for refunds to the throttle `T` of the tuple `All`.
+    pub(super) fn add_refund_if<All: Throttles, T: Throttle>(
+        &mut self,
+        condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static,
+    ) {
+        self.add::<All, T>(|rules| rules.refund_if.add(condition));
+    }
+
+    fn add<All: Throttles, T: Throttle>(&mut self, add: impl FnOnce(&mut ThrottleRules)) {
         let (uid, throttle, type_id) = (T::UID, type_name::<T>(), TypeId::of::<T>());
         let Rules { of, error } = Arc::make_mut(self.0.get_or_insert_default());
-        let at = of.iter().position(|(of, _)| *of == type_id).unwrap_or(of.len());
+        let at = of.iter().position(|rules| rules.throttle == type_id).unwrap_or(of.len());
         if at == of.len() {
-            of.push((type_id, Applies::default()));
+            of.push(ThrottleRules { throttle: type_id, applies: Applies::default(), refund_if: RefundIf::default() });
         }
-        let Some((_, applies)) = of.get_mut(at) else { return };
-        add(applies);
-        let found = match applies.check() {
+        let Some(rules) = of.get_mut(at) else { return };
+        add(rules);
+        let found = match rules.applies.check() {
             Err(source) => Err(ConfigError::Rule { uid: uid.into(), throttle: throttle.into(), source }),
             Ok(()) if !All::include(type_id) => Err(ConfigError::NotInLayer {
                 uid: uid.into(),
@@ -124,9 +156,8 @@ impl LayerRules {
         }
     }
 
-    fn of(&self, type_id: TypeId) -> Option<&Applies> {
-        let of = &self.0.as_ref()?.of;
-        of.iter().find(|(of, _)| *of == type_id).map(|(_, applies)| applies)
+    fn of(&self, type_id: TypeId) -> Option<&ThrottleRules> {
+        self.0.as_ref()?.of.iter().find(|rules| rules.throttle == type_id)
     }
 
     /// Returns whether a throttle applies by the rules of its layer.
@@ -137,6 +168,6 @@ impl LayerRules {
         {
             return MaybeReady::Ready(false);
         }
-        self.of(definition.type_id).map_or(MaybeReady::Ready(true), |applies| applies.to(parts))
+        self.of(definition.type_id).map_or(MaybeReady::Ready(true), |rules| rules.applies.to(parts))
     }
 }

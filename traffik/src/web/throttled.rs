@@ -135,8 +135,10 @@ where
     async move {
         site.check().map_err(Misconfigured::from)?;
         let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
-        let (slots, decided) = begin(T::checks(&context, site, parts, state).await?, context.traffik());
-        let limits = context.record(resolve!(decided))?;
+        let checks = T::checks(&context, site, parts, state).await?;
+        context.check_refunds(&checks, site)?;
+        let (slots, decided) = begin(checks, context.traffik());
+        let limits = context.record(resolve!(decided), site)?;
         if let Some(slots) = slots {
             slots.turn(&limits, context.traffik().clock()).await;
         }

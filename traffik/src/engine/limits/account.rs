@@ -109,7 +109,7 @@ impl Limit {
         };
         match store.adjust(charge.settle(actual)) {
             MaybeReady::Ready(result) => MaybeReady::Ready(this.end(&mut state, change, result)),
-            waiting => {
+            waiting @ MaybeReady::Pending(_) => {
                 let receiver = Receiver { limit: this, change, is_received: false };
                 MaybeReady::pending(async move { receiver.receive(waiting.await) })
             }

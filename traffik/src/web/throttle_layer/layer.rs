@@ -1,5 +1,6 @@
 use std::{fmt, marker::PhantomData};
 
+use axum::http::response;
 use tower_layer::Layer;
 
 use super::ThrottleService;
@@ -113,6 +114,25 @@ impl<T: Throttles> ThrottleLayer<T> {
     /// An error in a rule is logged here, and every request is answered with a 500 that explains it.
     pub fn rule<U: Throttle>(mut self, rule: Rule) -> Self {
         self.rules.add_rule::<T, U>(rule);
+        self
+    }
+
+    /// Refunds the charge of the throttle `U`, which is `T` or in the tuple, if the response meets this condition: see
+    /// [`Settings::refund_if`](crate::Settings::refund_if). The conditions of the throttle itself apply too.
+    ///
+    /// ```
+    /// use axum::{Router, routing::post};
+    /// use traffik::{Throttle, refund_if, throttle_layer, web::ThrottleSet};
+    ///
+    /// fn logins<Login: Throttle + ThrottleSet<()>>(routes: Router) -> Router {
+    ///     routes.route_layer(throttle_layer::<Login>().refund_if::<Login>(refund_if::success))
+    /// }
+    /// ```
+    pub fn refund_if<U: Throttle>(
+        mut self,
+        condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.add_refund_if::<T, U>(condition);
         self
     }
 

@@ -71,6 +71,11 @@ where
             if let Some(watch) = this.watch.take() {
                 watch.end(is_refused, &mut response, ledger.traffik());
             }
+            if !is_refused && ledger.may_refund() {
+                let (parts, body) = response.into_parts();
+                ledger.refund_by(&parts);
+                response = Response::from_parts(parts, body);
+            }
             if !(is_refused && ledger.has_charges()) {
                 add_limits(&mut response, ledger, *this.x_ratelimit);
                 return Poll::Ready(Ok(response));

@@ -239,6 +239,11 @@ where
         if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
             return Err(Misconfigured::concurrency_of_messages(held.definition).into());
         }
+        let refunds = checks.iter().find(|check| !check.definition.settings.request.refund_if.is_never());
+        if let Some(Check { definition, .. }) = refunds {
+            let error = definition.refund_if("a message has no response: refund the permit of the message");
+            return Err(Misconfigured::from(error).into());
+        }
         checks.store().map_err(Misconfigured::from)?;
         let client = Scope::Client(MessageChecks::new::<T, S>(&checks, context.traffik(), parts, state));
         Ok(Self::new(MessageLimits::new(context.traffik().clone(), client), None))
