@@ -120,7 +120,8 @@ pub use traffik_macros::{Throttle, throttled};
 pub use self::request::refund_if;
 pub use self::{
     engine::{
-        AdjustError, CheckError, Error, Limit, Limiter, Limits, Permit, Refusal, Settlement, Traffik, TraffikBuilder,
+        AdjustError, CheckError, Error, Limit, Limiter, Limits, Permit, Quota, Refusal, Settlement, Traffik,
+        TraffikBuilder,
     },
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     memory::MemoryBackend,

@@ -21,6 +21,8 @@ pub(crate) struct Check<'a> {
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
+    /// The lowest cost to charge. At or above the cost, all of it is charged or nothing.
+    pub(crate) at_least: u64,
     /// The limit as it stood when the same request was charged for it before: it is not charged again.
     pub(crate) charged_before: Option<Shared<Limit>>,
     /// How far the request was asked.
@@ -48,6 +50,7 @@ pub(crate) struct KeptCheck {
     client: Client,
     rate: Rate,
     cost: u64,
+    at_least: u64,
     charged_before: Option<Shared<Limit>>,
     is_full: bool,
 }
@@ -59,6 +62,7 @@ impl<'a> Check<'a> {
             client,
             rate: definition.rate,
             cost,
+            at_least: u64::MAX,
             charged_before: None,
             resolved: Resolved::Nothing,
             is_full: false,
@@ -71,8 +75,8 @@ impl<'a> Check<'a> {
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
-        let Self { definition, client, rate, cost, charged_before, is_full, .. } = self.clone();
-        KeptCheck { definition: Arc::clone(definition), client, rate, cost, charged_before, is_full }
+        let Self { definition, client, rate, cost, at_least, charged_before, is_full, .. } = self.clone();
+        KeptCheck { definition: Arc::clone(definition), client, rate, cost, at_least, charged_before, is_full }
     }
 
     /// Returns the same for the messages of a connection, whose handshake may have been charged.
@@ -112,7 +116,8 @@ impl<'a> Check<'a> {
 
     /// Returns the entry of the client, which an exempted client does not have.
     pub(crate) fn entry(&self) -> Option<Hit<'_>> {
-        self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, self.cost))
+        let limit = self.definition.limit(self.is_full);
+        self.client.key().map(|key| Hit::new(limit, key, self.rate, self.cost).at_least(self.at_least))
     }
 
     fn hit(&self) -> Option<(Hit<'_>, &'a ErrorPolicy)> {
@@ -125,9 +130,15 @@ impl<'a> Check<'a> {
 
 impl KeptCheck {
     pub(crate) fn check(&self) -> Check<'_> {
-        let Self { definition, client, rate, cost, charged_before, is_full } = self;
+        let Self { definition, client, rate, cost, at_least, charged_before, is_full } = self;
         let (client, charged_before) = (client.clone(), charged_before.clone());
-        Check { charged_before, rate: *rate, is_full: *is_full, ..Check::new(definition, *cost, client) }
+        Check {
+            charged_before,
+            rate: *rate,
+            at_least: *at_least,
+            is_full: *is_full,
+            ..Check::new(definition, *cost, client)
+        }
     }
 
     /// Returns the same at another cost, if one is given.
@@ -187,14 +198,15 @@ impl<'a> Checks<'a> {
         self.iter().any(|check| check.definition.is_held)
     }
 
-    /// What the decision charges to the entry of `check` in all, if its strategy delays. `cost` is what a check is charged.
-    pub(crate) fn queued(&self, check: &Check<'_>, cost: impl Fn(&Check<'_>) -> u64) -> u64 {
+    /// Returns what the decision charged to the entry of `check` in total, if its strategy delays. `granted` has the cost of each
+    /// check.
+    pub(crate) fn queued(&self, check: &Check<'_>, granted: &[u64]) -> u64 {
         if check.definition.queue.is_none() {
             return 0;
         }
-        let is_same = |other: &&Check<'_>| {
-            other.is_counted() && other.definition.limit == check.definition.limit && other.client == check.client
-        };
-        self.iter().filter(is_same).fold(0, |sum, other| sum.saturating_add(cost(other)))
+        let is_same =
+            |other: &Check<'_>| other.definition.limit == check.definition.limit && other.client == check.client;
+        let same = self.iter().zip(granted).filter(|(other, _)| is_same(other));
+        same.fold(0, |sum, (_, granted)| sum.saturating_add(*granted))
     }
 }

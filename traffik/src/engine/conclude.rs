@@ -33,10 +33,7 @@ impl Limits {
     fn build(checks: Checks<'_>, decided: Decided, is_charged: bool) -> Self {
         let Decided { mut decision, by } = decided;
         let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
-        let queued: SmallVec<[u64; HITS_INLINE]> = match delays {
-            true => checks.iter().map(|check| checks.queued(check, |check| share_of(check, &by).1)).collect(),
-            false => SmallVec::new(),
-        };
+        let queued = if delays { queued(&checks, decision.outcomes()) } else { SmallVec::new() };
         let (mut outcomes, mut queued) = (decision.take_outcomes(), queued.into_iter());
         Self::of_all(checks.map_into(|mut check| {
             let queued = queued.next().unwrap_or_default();
@@ -49,10 +46,22 @@ impl Limits {
     }
 }
 
+/// Returns what the decision charged to the entry of each check.
+#[cold]
+fn queued(checks: &Checks<'_>, outcomes: &[Outcome]) -> SmallVec<[u64; HITS_INLINE]> {
+    let mut outcomes = outcomes.iter();
+    let mut granted = |check: &Check<'_>| {
+        let outcome = if check.is_counted() { outcomes.next() } else { None };
+        outcome.map_or(0, |outcome| outcome.granted)
+    };
+    let granted: SmallVec<[u64; HITS_INLINE]> = checks.iter().map(&mut granted).collect();
+    checks.iter().map(|check| checks.queued(check, &granted)).collect()
+}
+
 /// `queued` is what the decision charged to the entry in all, if the strategy delays.
 #[inline]
 fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Limit {
-    let rate = if outcome.is_some() { share_of(&check, &by).0 } else { check.rate };
+    let rate = if outcome.is_some() { rate(&check, &by) } else { check.rate };
     let Check { definition, client, is_full, .. } = check;
     Limit {
         definition: Arc::clone(definition),
@@ -67,10 +76,10 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64)
     }
 }
 
-/// What a check is charged, and at which rate.
-fn share_of(check: &Check<'_>, by: &DecidedBy) -> (Rate, u64) {
+/// Returns the rate that decided.
+fn rate(check: &Check<'_>, by: &DecidedBy) -> Rate {
     match by {
-        DecidedBy::Fallback(fallback) => fallback.share_of(check.strategy(), check.rate, check.cost),
-        DecidedBy::Primary | DecidedBy::Unchecked => (check.rate, check.cost),
+        DecidedBy::Fallback(fallback) => fallback.share_of(check.strategy(), check.rate, check.cost).0,
+        DecidedBy::Primary | DecidedBy::Unchecked => check.rate,
     }
 }

@@ -1,18 +1,19 @@
 use std::{fmt, marker::PhantomData};
 
-use traffik_core::{client::Client, rate::Rate};
+use traffik_core::{OutOfRange, client::Client, rate::Rate};
 
 use super::{CheckError, Checks, Error, Limits, Permit, Refusal, Traffik, decide::decide, maybe_ready::resolve};
-use crate::limit::{Throttle, Throttles};
+use crate::limit::{ConfigError, Throttle, Throttles};
 
 /// A throttle, or a tuple of throttles, for one client. [`Traffik::limiter`] creates it.
 ///
 /// The cost defaults to [`Settings::cost`](crate::Settings::cost), the rate to [`Throttle::RATE`].
 #[must_use = "a limiter does nothing until `check` or `peek` is called and awaited"]
 pub struct Limiter<'a, T> {
-    traffik: &'a Traffik,
+    pub(super) traffik: &'a Traffik,
     client: Client,
     cost: Option<u64>,
+    at_least: Option<u64>,
     rate: Option<Rate>,
     throttles: PhantomData<fn() -> T>,
 }
@@ -49,14 +50,52 @@ impl Traffik {
     /// # }
     /// ```
     pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> Limiter<'_, T> {
-        Limiter { traffik: self, client: client.into(), cost: None, rate: None, throttles: PhantomData }
+        Limiter { traffik: self, client: client.into(), cost: None, at_least: None, rate: None, throttles: PhantomData }
     }
 }
 
-impl<T: Throttles> Limiter<'_, T> {
+impl<'a, T: Throttles> Limiter<'a, T> {
     /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
     pub fn cost(self, cost: u64) -> Self {
         Self { cost: Some(cost), ..self }
+    }
+
+    /// Sets the lowest and the highest cost. A check then charges what fits between both, and refuses if less fits.
+    ///
+    /// All throttles of a tuple are charged the same amount: the highest that fits all of them.
+    /// [`Permit::granted`] returns it.
+    ///
+    /// A worker that takes as many jobs as it may:
+    ///
+    /// ```
+    /// # use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
+    /// # struct Jobs;
+    /// # impl Throttle for Jobs {
+    /// #     const UID: &'static str = "limiter:jobs";
+    /// #     const RATE: Rate = Rate::literal("100/min");
+    /// #     type Identity = DefaultIdentity;
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+    /// let permit = traffik.limiter::<Jobs>("worker").at_least(1).at_most(70).check().await?;
+    /// assert_eq!(permit.granted(), 70);
+    /// let permit = traffik.limiter::<Jobs>("worker").at_least(1).at_most(70).check().await?;
+    /// assert_eq!(permit.granted(), 30);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A lowest cost above the highest is an error of [`check`](Self::check) and [`peek`](Self::peek).
+    pub fn at_least(self, cost: u64) -> Self {
+        Self { at_least: Some(cost), ..self }
+    }
+
+    /// Sets the highest cost, for [`at_least`](Self::at_least). Without a lowest cost, it is the same as [`cost`](Self::cost).
+    pub fn at_most(self, cost: u64) -> Self {
+        self.cost(cost)
     }
 
     /// Charges the client, and returns a permit. A tuple is one decision: all throttles are charged, or none.
@@ -66,7 +105,7 @@ impl<T: Throttles> Limiter<'_, T> {
     /// Returns [`CheckError::Refused`] if a limit refuses the client; then nothing is charged. Returns
     /// [`CheckError::Failed`] if there is no decision, because a throttle is misconfigured or the backend does not answer.
     pub async fn check(self) -> Result<Permit<T>, CheckError> {
-        let limits = resolve!(decide(self.checks()?)).map_err(Error::from)?;
+        let limits = resolve!(decide(self.checks().map_err(Error::from)?)).map_err(Error::from)?;
         if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
     }
 
@@ -79,10 +118,14 @@ impl<T: Throttles> Limiter<'_, T> {
         self.traffik.look(self.checks()?).await
     }
 
-    fn checks(&self) -> Result<Checks<'_>, Error> {
+    pub(super) fn checks(&self) -> Result<Checks<'a>, ConfigError> {
         let mut checks = self.traffik.checks::<T>(self.client.clone())?;
         for check in checks.iter_mut() {
             check.cost = self.cost.unwrap_or(check.cost);
+            if let Some(at_least) = self.at_least {
+                OutOfRange::check("Limiter::at_least", at_least, 0..=check.cost)?;
+                check.at_least = at_least;
+            }
             if let Some(rate) = self.rate {
                 check.definition.check_rate(rate)?;
                 check.rate = rate;
@@ -102,10 +145,11 @@ impl<T: Throttle> Limiter<'_, T> {
 
 impl<T> fmt::Debug for Limiter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, cost, rate, .. } = self;
+        let Self { client, cost, at_least, rate, .. } = self;
         f.debug_struct("Limiter")
             .field("client", client)
             .field("cost", cost)
+            .field("at_least", at_least)
             .field("rate", rate)
             .finish_non_exhaustive()
     }

@@ -10,6 +10,7 @@ mod limiter;
 mod limits;
 mod maybe_ready;
 mod permit;
+mod quota;
 mod refusal;
 mod request_settings;
 mod task;
@@ -22,6 +23,7 @@ pub use self::{
     limiter::Limiter,
     limits::{Adjusting, Limit, Limits, Settlement},
     permit::Permit,
+    quota::{Quota, QuotaPart},
     refusal::Refusal,
     traffik::Traffik,
 };

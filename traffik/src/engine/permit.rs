@@ -69,6 +69,19 @@ impl<T> Permit<T> {
         Self { limits, throttles: PhantomData }
     }
 
+    /// Returns the limits that were charged, in the order written.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns the cost that was charged: what was asked for, or [what fitted](crate::Limiter::at_least). Returns 0 if nothing was
+    /// counted.
+    #[must_use]
+    pub fn granted(&self) -> u64 {
+        self.limits.iter().map(Limit::cost).max().unwrap_or_default()
+    }
+
     /// Gives the charges back, as far as they still count, and ends them. The guide has a table for each strategy, in
     /// `docs/strategies.md#after-the-charge`.
     ///

@@ -162,7 +162,7 @@ impl Traffik {
         Ok(Limits::peeked(checks, decided))
     }
 
-    pub(super) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, Error> {
+    pub(super) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {
         let client = self.counted_as(client);
         let check = |definition| Check::new(definition, definition.settings.cost, client.clone());
         Ok(T::define(&self.app.table, KnownBy::Met)?.map_into(check))

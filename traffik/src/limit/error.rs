@@ -122,6 +122,12 @@ pub enum ConfigError {
         /// The reason, and what to change.
         reason: &'static str,
     },
+    /// A quota has nothing to check.
+    #[error("the quota is empty: add a limiter to it before it is checked, or skip the check")]
+    EmptyQuota,
+    /// A limiter of another app was added to a quota.
+    #[error("a limiter of another `Traffik` was added to the quota: a decision is made in one app")]
+    OtherApp,
     /// A throttle names a backend that the app does not have.
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) uses the backend {backend:?}, which this app does not have{}: add it with \

@@ -14,6 +14,7 @@ mod record;
 mod rejection;
 mod resolve;
 mod response;
+mod settle_body;
 mod site;
 mod throttle_layer;
 mod throttle_set;

@@ -69,14 +69,6 @@ pub struct Throttled<T> {
     permit: Permit<T>,
 }
 
-impl<T> Throttled<T> {
-    /// Returns the limits that were charged, in the order written.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.permit
-    }
-}
-
 impl<T> Deref for Throttled<T> {
     type Target = Permit<T>;
 

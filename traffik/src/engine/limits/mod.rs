@@ -3,7 +3,7 @@
 mod account;
 mod limit;
 
-use std::time::Duration;
+use std::{any::TypeId, ops::Range, time::Duration};
 
 use triomphe::Arc as Shared;
 
@@ -112,6 +112,15 @@ impl Limits {
     pub(super) fn only_of<T: Throttle>(&self) -> Self {
         let only = self.shared().find(|limit| limit.is_of::<T>()).unwrap_or(self.all.first());
         Self::of_all(OneOrMore::new(Shared::clone(only)))
+    }
+
+    /// Returns the limits at some places, if `is_one` returns `true` for the throttle of each.
+    pub(super) fn part(&self, places: Range<usize>, is_one: fn(TypeId) -> bool) -> Option<Self> {
+        let mut part = self.shared().skip(places.start).take(places.len()).cloned();
+        let mut all = OneOrMore::new(part.next()?);
+        part.for_each(|limit| all.add(limit, |_, _| false));
+        let are_all = all.iter().all(|limit| is_one(limit.definition().type_id));
+        are_all.then(|| Self::of_all(all))
     }
 
     /// How the client stands with the throttle `T`, if it is one of these.
