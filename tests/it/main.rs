@@ -6,10 +6,12 @@
 #[macro_use]
 mod throttles;
 
+mod accounting;
 mod client_ip;
 mod collisions;
 mod conformance;
 mod decisions;
+mod gated;
 mod http;
 mod memory;
 mod model;

@@ -91,7 +91,7 @@ async fn compete(builder: &RedisBackendBuilder) -> Result {
                 tokio::task::yield_now().await;
                 there.fetch_sub(1, Ordering::AcqRel);
                 match (task + turn) % 3 {
-                    0 => permit.refund().await?,
+                    0 => drop(permit.refund().await?),
                     1 => {
                         let leaves = tokio::spawn(async move {
                             let _held = permit;

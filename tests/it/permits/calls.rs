@@ -2,157 +2,18 @@
 
 use std::{
     error::Error,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    sync::watch,
-    time::timeout,
-};
-use traffik::{
-    Traffik,
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
-    clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
-    strategy::Concurrency,
-    test::ManualClock,
-};
-
-use crate::owned::{adjustments_of, charges_of, owned};
+use tokio::runtime::{Builder, Runtime};
+use traffik::{Traffik, backend::MemoryBackend, strategy::Concurrency, test::ManualClock};
 
 use super::{Result, free, places};
+use crate::gated::{Gated, until};
 
 places!(Two, "calls:two", "2/30s");
-
-/// A wrapper around a backend. Its refunds and renewals wait until its gate is open.
-#[derive(Clone, Debug)]
-struct Gated {
-    inner: MemoryBackend,
-    decides_now: bool,
-    gate: Arc<Gate>,
-}
-
-#[derive(Debug)]
-struct Gate {
-    is_open: watch::Sender<bool>,
-    /// Whether the next call fails, and how.
-    does_not_run: AtomicBool,
-    panics: AtomicBool,
-    /// The number of calls that began, and of those that ended.
-    begun: watch::Sender<usize>,
-    ended: watch::Sender<usize>,
-}
-
-impl Gated {
-    fn new(inner: MemoryBackend) -> Self {
-        let gate = Gate {
-            is_open: watch::Sender::new(true),
-            does_not_run: AtomicBool::new(false),
-            panics: AtomicBool::new(false),
-            begun: watch::Sender::new(0),
-            ended: watch::Sender::new(0),
-        };
-        Self { inner, decides_now: false, gate: Arc::new(gate) }
-    }
-
-    fn with_clock(clock: &ManualClock) -> Self {
-        Self::new(MemoryBackend::with_clock("test", clock.clone()))
-    }
-
-    fn open(&self, is_open: bool) {
-        self.gate.is_open.send_replace(is_open);
-    }
-
-    async fn pass<T>(
-        &self,
-        call: impl Future<Output = std::result::Result<T, BackendError>>,
-    ) -> std::result::Result<T, BackendError> {
-        let Gate { is_open, does_not_run, panics, begun, ended } = &*self.gate;
-        // Backends with timers or sockets need a runtime, too.
-        let _runtime = Handle::current();
-        begun.send_modify(|begun| *begun += 1);
-        assert!(!panics.swap(false, Ordering::Relaxed), "this panic is intended");
-        let _ = is_open.subscribe().wait_for(|is_open| *is_open).await;
-        let answer = if does_not_run.swap(false, Ordering::Relaxed) {
-            Err(BackendError::not_run("it is away"))
-        } else {
-            call.await
-        };
-        ended.send_modify(|ended| *ended += 1);
-        answer
-    }
-}
-
-impl Gate {
-    fn begun(&self) -> usize {
-        *self.begun.borrow()
-    }
-}
-
-/// Waits until this many calls began or ended.
-async fn until(count: &watch::Sender<usize>, calls: usize) {
-    let reached =
-        timeout(Duration::from_secs(10), async { count.subscribe().wait_for(|count| *count >= calls).await.is_ok() });
-    assert!(matches!(reached.await, Ok(true)), "{} of {calls}", *count.borrow());
-}
-
-impl Backend for Gated {
-    fn namespace(&self) -> &str {
-        self.inner.namespace()
-    }
-
-    fn clock(&self) -> AnyClock {
-        Backend::clock(&self.inner)
-    }
-
-    fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        assert!(!hits.is_empty(), "the call has no charges");
-        let answer = self.inner.decide(hits);
-        if self.decides_now { answer } else { MaybeReady::pending(async move { answer.await }) }
-    }
-
-    fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        self.inner.peek(hits)
-    }
-
-    fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
-        let owned = owned(adjustments);
-        MaybeReady::pending(async move {
-            let adjustments = &adjustments_of(&owned)[..];
-            self.pass(async { self.inner.adjust(adjustments).await }).await
-        })
-    }
-
-    fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        let owned = owned(charges);
-        MaybeReady::pending(async move {
-            let charges = &charges_of(&owned)[..];
-            self.pass(async { self.inner.renew(charges).await }).await
-        })
-    }
-
-    fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
-        self.inner.control(request)
-    }
-
-    fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
-        self.inner.reset(hits)
-    }
-
-    fn clear(&self) -> Answer<'_, ()> {
-        self.inner.clear()
-    }
-
-    fn close(&self) -> Answer<'_, ()> {
-        self.inner.close()
-    }
-}
 
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()

@@ -138,7 +138,7 @@ impl<T: Throttles> Permit<T> {
     /// ```
     ///
     /// ```compile_fail
-    /// # use traffik::{Throttle, Throttled};
+    /// # use traffik::{Permit, Throttle, Throttled};
     /// struct Requests;
     /// struct Tokens;
     /// # impl Throttle for Requests {
@@ -152,9 +152,7 @@ impl<T: Throttles> Permit<T> {
     /// #     type Identity = traffik::DefaultIdentity;
     /// # }
     ///
-    /// async fn complete(permit: Throttled<Requests>) {
-    ///     let _ = permit.of::<Tokens>().settle(300).await;
-    /// }
+    /// let tokens: fn(Throttled<Requests>) -> Permit<Tokens> = |permit| permit.of::<Tokens>();
     /// ```
     pub fn of<U: Throttle>(&self) -> Permit<U> {
         const { assert!(contains(T::UIDS, U::UID), "the permit is not of this throttle, nor of a tuple with it") }

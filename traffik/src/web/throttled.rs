@@ -9,7 +9,7 @@ use axum::{
 use traffik_core::backend::MaybeReady;
 
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
-use crate::engine::{CheckResult, Checks, Limits, Permit, Traffik, decide, resolve};
+use crate::engine::{CheckResult, Checks, Limits, Permit, decide, resolve};
 
 /// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
 ///
@@ -127,9 +127,7 @@ where
     async move {
         site.check().map_err(Misconfigured::from)?;
         let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
-        let checks = T::checks(&context, site, parts, state).await?;
-        context.check_refunds(&checks, site)?;
-        let (slots, decided) = begin(checks, context.traffik());
+        let (slots, decided) = begin(T::checks(&context, site, parts, state).await?, &context, site)?;
         let limits = context.record(resolve!(decided), site)?;
         if let Some(slots) = slots {
             slots.turn(&limits, context.traffik().clock()).await;
@@ -141,9 +139,14 @@ where
 /// Reserves slots and starts the decision.
 ///
 /// This is separate from the future above, which would keep the checks until the decision is made.
-fn begin<'a>(mut checks: Checks<'a>, traffik: &Traffik) -> (Option<QueueSlots>, MaybeReady<'a, CheckResult>) {
-    let slots = QueueSlots::reserve(&mut checks, traffik.clock());
-    (slots, decide(checks))
+fn begin<'a>(
+    mut checks: Checks<'a>,
+    context: &RequestContext,
+    site: &Site,
+) -> Result<(Option<QueueSlots>, MaybeReady<'a, CheckResult>), ThrottleRejection> {
+    context.check_refunds(&checks, site)?;
+    let slots = QueueSlots::reserve(&mut checks, context.traffik().clock());
+    Ok((slots, decide(checks)))
 }
 
 impl<T> fmt::Debug for Throttled<T> {

@@ -1,0 +1,210 @@
+//! Settlements in a backend that waits: the task of the store makes them.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use traffik::{AdjustError, Amount, Settlement, Traffik, backend::BackendError, test::ManualClock};
+
+use super::{Result, remaining};
+use crate::{
+    gated::{Gated, until},
+    http::app::throttle,
+};
+
+throttle!(Tokens, "later:tokens", "1000000/min");
+throttle!(Requests, "later:requests", "1000000/min");
+
+/// Returns an app and its backend, whose clock stands still.
+fn app() -> Result<(Traffik, Gated)> {
+    let (traffik, backend, _) = app_with_clock()?;
+    Ok((traffik, backend))
+}
+
+fn app_with_clock() -> Result<(Traffik, Gated, ManualClock)> {
+    let clock = ManualClock::new();
+    let backend = Gated::with_clock(&clock);
+    Ok((Traffik::new(backend.clone())?, backend, clock))
+}
+
+/// Lets the time pass in which the task of the store pauses, until `is_done`.
+async fn pass(clock: &ManualClock, is_done: impl Fn() -> bool) -> Result {
+    let passing = async {
+        while !is_done() {
+            clock.advance(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    Ok(tokio::time::timeout(Duration::from_secs(10), passing).await?)
+}
+
+#[tokio::test]
+async fn settlement_is_made_although_nobody_awaits_it() -> Result {
+    let (traffik, backend) = app()?;
+    let permit = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
+    drop(permit.settle(300));
+    drop(permit);
+    until(&backend.gate.ended, 1).await;
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 999_700);
+    Ok(())
+}
+
+#[tokio::test]
+async fn answer_tells_the_result_and_the_permit_shows_it() -> Result {
+    let (traffik, backend) = app()?;
+    let permit = traffik.limiter::<(Tokens, Requests)>("alice").cost(1000).check().await?;
+    backend.open(false);
+    let (tokens, requests) = (permit.of::<Tokens>(), permit.of::<Requests>());
+    let answers = [tokens.settle(300), requests.refund()];
+    assert_eq!(tokens.tightest().remaining(), 999_000, "it is not made yet");
+    backend.open(true);
+    for answer in answers {
+        assert_eq!(answer.await?, Settlement::Done);
+    }
+    assert_eq!(
+        (tokens.tightest().remaining(), requests.tightest().remaining()),
+        (Amount::Units(999_700), Amount::Units(1_000_000))
+    );
+    assert_eq!(backend.gate.begun(), 1, "both are one call");
+    Ok(())
+}
+
+#[tokio::test]
+async fn changes_of_one_charge_are_made_in_order() -> Result {
+    let (traffik, backend) = app()?;
+    let permit = traffik.limiter::<Tokens>("alice").cost(10).check().await?;
+    backend.open(false);
+    let answers = [permit.charge_more(5), permit.charge_more(7), permit.settle(1), permit.charge_more(100)];
+    backend.open(true);
+    let mut results = Vec::new();
+    for answer in answers {
+        results.push(answer.await);
+    }
+    assert!(matches!(
+        results[..],
+        [Ok(Settlement::Done), Ok(Settlement::Done), Ok(Settlement::Done), Err(AdjustError::Settled)]
+    ));
+    assert_eq!((permit.granted(), remaining::<Tokens>(&traffik, "alice").await?), (1, 999_999));
+    Ok(())
+}
+
+#[tokio::test]
+async fn call_that_did_not_run_is_repeated() -> Result {
+    let (traffik, backend, clock) = app_with_clock()?;
+    let permit = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
+    backend.gate.does_not_run.store(true, Ordering::Relaxed);
+    let settled = tokio::spawn(async move { permit.settle(300).await });
+    until(&backend.gate.ended, 1).await;
+    pass(&clock, || settled.is_finished()).await?;
+    assert_eq!(settled.await??, Settlement::Done);
+    assert_eq!((backend.gate.begun(), remaining::<Tokens>(&traffik, "alice").await?), (2, 999_700));
+    Ok(())
+}
+
+#[tokio::test]
+async fn charge_that_could_not_be_settled_can_be_settled_again() -> Result {
+    let (traffik, backend, clock) = app_with_clock()?;
+    let permit = Arc::new(traffik.limiter::<Tokens>("alice").cost(1000).check().await?);
+    backend.gate.never_runs.store(true, Ordering::Relaxed);
+    let failing = Arc::clone(&permit);
+    let failed = tokio::spawn(async move { failing.settle(300).await });
+    pass(&clock, || failed.is_finished()).await?;
+    let failed = failed.await?;
+    assert_eq!(backend.gate.begun(), 3);
+    assert!(
+        matches!(&failed, Err(AdjustError::Backend(error)) if matches!(**error, BackendError::NotRun(_))),
+        "{failed:?}"
+    );
+    assert_eq!((permit.granted(), remaining::<Tokens>(&traffik, "alice").await?), (1000, 999_000));
+
+    backend.gate.never_runs.store(false, Ordering::Relaxed);
+    let settled = tokio::spawn(async move { permit.settle(200).await });
+    pass(&clock, || settled.is_finished()).await?;
+    assert_eq!(settled.await??, Settlement::Done);
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 999_800);
+    Ok(())
+}
+
+#[tokio::test]
+async fn call_that_may_have_run_is_not_repeated() -> Result {
+    let (traffik, backend) = app()?;
+    let permit = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
+    backend.gate.panics.store(true, Ordering::Relaxed);
+    let failed = permit.settle(300).await;
+    assert!(matches!(&failed, Err(AdjustError::Backend(error)) if error.may_have_run()), "{failed:?}");
+    assert!(matches!(permit.settle(300).await, Err(AdjustError::Settled)));
+    assert_eq!((backend.gate.begun(), remaining::<Tokens>(&traffik, "alice").await?), (1, 999_000));
+    Ok(())
+}
+
+#[tokio::test]
+async fn queue_of_settlements_is_bounded() -> Result {
+    let (traffik, backend) = app()?;
+    backend.open(false);
+    let mut permits = Vec::new();
+    for _ in 0..10_001 {
+        permits.push(traffik.limiter::<Tokens>("alice").check().await?);
+    }
+    let mut answers: Vec<_> = permits.iter().map(traffik::Permit::refund).collect();
+    let last = answers.pop().ok_or("no answers")?;
+    assert!(matches!(last.await, Err(AdjustError::QueueFull)));
+    backend.open(true);
+    for answer in answers {
+        assert_eq!(answer.await?, Settlement::Done);
+    }
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 999_999);
+
+    // There is room again.
+    let last = permits.pop().ok_or("no permits")?;
+    assert_eq!(last.refund().await?, Settlement::Done);
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 1_000_000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn changes_of_one_charge_that_wait_are_bounded() -> Result {
+    let (traffik, backend) = app()?;
+    let permit = traffik.limiter::<Tokens>("alice").check().await?;
+    backend.open(false);
+    let answers: Vec<_> = (0..18).map(|_| permit.charge_more(1)).collect();
+    backend.open(true);
+    let mut charged = 1;
+    for answer in answers {
+        match answer.await {
+            Ok(_) => charged += 1,
+            Err(error) => assert!(matches!(error, AdjustError::QueueFull), "{error}"),
+        }
+    }
+    assert_eq!((charged, permit.granted()), (18, 18), "one is under way, and 16 wait");
+    Ok(())
+}
+
+#[tokio::test]
+async fn close_waits_for_settlements() -> Result {
+    let (traffik, backend) = app()?;
+    let permit = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
+    backend.open(false);
+    let settled = tokio::spawn(async move { permit.settle(300).await });
+    until(&backend.gate.begun, 1).await;
+    let closing = traffik.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    backend.open(true);
+    closed.await??;
+    assert_eq!(settled.await??, Settlement::Done);
+    Ok(())
+}
+
+#[tokio::test]
+async fn close_gives_up_on_settlements_at_the_deadline() -> Result {
+    let (traffik, backend, clock) = app_with_clock()?;
+    let permit = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
+    backend.open(false);
+    let settled = tokio::spawn(async move { permit.settle(300).await });
+    until(&backend.gate.begun, 1).await;
+    let closed = tokio::spawn(async move { traffik.close().await });
+    pass(&clock, || closed.is_finished() && settled.is_finished()).await?;
+    let _ = closed.await?;
+    assert!(matches!(settled.await?, Err(AdjustError::Backend(error)) if error.may_have_run()));
+    Ok(())
+}
