@@ -67,6 +67,7 @@ macro_rules! pages {
 
 pages! {
     readme: "../../README.md",
+    accounting: "../../docs/accounting.md",
     browsers: "../../docs/browsers.md",
     concurrency: "../../docs/concurrency.md",
     design: "../../docs/design.md",
