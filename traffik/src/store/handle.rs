@@ -10,14 +10,13 @@ use std::{
 use traffik_core::{
     backend::{Answer, Backend, BackendError, MaybeReady},
     clock::AnyClock,
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit, LimitId},
+    decision::{Adjusted, Adjustment, Decision, Hit},
 };
 
 use super::{
     deadline::{first_of, within},
     lease_table::LeaseTable,
-    leases::wake,
-    settlement::{AdjustError, AdjustResult, Done, HeldCharge, Pending},
+    settlement::{AdjustResult, Pending},
     tasks::Tasks,
 };
 use crate::observe::LogThrottle;
@@ -104,32 +103,6 @@ impl Store {
             MaybeReady::Pending(waiting) => {
                 MaybeReady::pending(async move { one(self.in_time(MaybeReady::Pending(waiting)).await) })
             }
-        }
-    }
-
-    /// Has the task of the store settle a charge. `done` receives the result: immediately, if too many settlements wait.
-    pub(crate) fn settle_later(self: &Arc<Self>, limit: &Arc<LimitId>, charge: &Charge<'_>, actual: u64, done: Done) {
-        let charge = HeldCharge::new(limit, &charge.hit, charge.at);
-        match self.pending.settlement(charge, actual, Some(done)) {
-            Ok(settlement) => {
-                self.tasks.remember_runtime();
-                self.leases().settle(settlement);
-                wake(self);
-            }
-            Err(done) => done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull))),
-        }
-    }
-
-    /// Leaves a permit to be given back by the task. If too many wait, it is free once its lease ends.
-    pub(super) fn give_back_later(&self, charge: HeldCharge) {
-        let now = self.clock.now();
-        match self.pending.settlement(charge, 0, None) {
-            Ok(settlement) => self.leases().settle(settlement),
-            Err(_) if self.settlement_failures.is_due(now) => {
-                let error = AdjustError::QueueFull;
-                tracing::warn!(backend = self.namespace(), %error, "permits are free once their leases end");
-            }
-            Err(_) => {}
         }
     }
 

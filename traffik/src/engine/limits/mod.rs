@@ -1,6 +1,7 @@
 //! The outcome of a decision: one [`Limit`] per throttle.
 
 mod account;
+mod change;
 mod limit;
 
 use std::{any::TypeId, ops::Range, time::Duration};

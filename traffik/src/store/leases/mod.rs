@@ -4,8 +4,8 @@
 //! renews all of them. The same task makes the settlements that need waiting for.
 
 mod call;
+mod later;
 mod lease;
 mod renewal_task;
 
 pub(crate) use self::lease::Lease;
-pub(super) use self::renewal_task::wake;

@@ -6,7 +6,7 @@ use super::call::Call;
 use crate::store::{deadline::first_of, handle::Store, lease_table::Action, settlement::Settlement};
 
 /// Wakes the task of a store, or starts it.
-pub(in crate::store) fn wake(store: &Arc<Store>) {
+pub(super) fn wake(store: &Arc<Store>) {
     let (wake, is_new) = store.leases().try_start();
     if is_new {
         store.tasks.spawn(Box::pin(run(Arc::downgrade(store), wake)));

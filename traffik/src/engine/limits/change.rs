@@ -1,0 +1,162 @@
+//! Changes a charge after its decision.
+
+use std::sync::MutexGuard;
+
+use tokio::sync::oneshot;
+use traffik_core::{
+    backend::{BackendError, MaybeReady},
+    decision::{Charge, Outcome},
+    strategy::{SettleError, StoredState, Strategy},
+};
+use triomphe::Arc as Shared;
+
+use super::{
+    Limit,
+    account::{Adjusting, Change, Settlement, State},
+};
+use crate::store::{AdjustError, AdjustResult};
+
+/// The number of changes of one charge that may wait.
+const MAX_WAITING: usize = 16;
+
+impl Limit {
+    /// Starts a change of the charge.
+    pub(crate) fn change(this: &Shared<Self>, change: Change) -> Adjusting<'_> {
+        let Some(store) = this.store().filter(|_| this.is_counted()) else {
+            return MaybeReady::Ready(Ok(Settlement::NotCounted));
+        };
+        let mut state = this.account.lock();
+        if state.is_changing || !store.is_immediate() {
+            return Self::change_later(this, state, change);
+        }
+        let (charge, actual) = match this.begin(&mut state, change) {
+            Ok(Some(begun)) => begun,
+            Ok(None) => return MaybeReady::Ready(Ok(Settlement::Done)),
+            Err(error) => return MaybeReady::Ready(Err(error)),
+        };
+        match store.adjust(charge.settle(actual)) {
+            MaybeReady::Ready(result) => MaybeReady::Ready(this.end(&mut state, change, result)),
+            waiting @ MaybeReady::Pending(_) => {
+                let receiver = Receiver { limit: this, change, is_received: false };
+                MaybeReady::pending(async move { receiver.receive(waiting.await) })
+            }
+        }
+    }
+
+    /// Has the task of the store make a change.
+    fn change_later<'a>(this: &'a Shared<Self>, mut state: MutexGuard<'_, State>, change: Change) -> Adjusting<'a> {
+        if state.waiting.len() >= MAX_WAITING {
+            return MaybeReady::Ready(Err(AdjustError::QueueFull));
+        }
+        let (reply, received) = oneshot::channel();
+        state.waiting.push_back((change, reply));
+        drop(state);
+        Self::start_waiting(this);
+        MaybeReady::pending(async move {
+            let lost = |_| Err(BackendError::unavailable("the task of the store ended").into());
+            received.await.unwrap_or_else(lost)
+        })
+    }
+
+    /// Starts the changes that wait, until one has to wait for the backend.
+    fn start_waiting(this: &Shared<Self>) {
+        loop {
+            let mut state = this.account.lock();
+            if state.is_changing {
+                return;
+            }
+            let Some((change, reply)) = state.waiting.pop_front() else { return };
+            let begun = this.begin(&mut state, change);
+            drop(state);
+            let result = match (begun, this.store()) {
+                (Ok(Some((charge, actual))), Some(store)) => {
+                    let limit = Shared::clone(this);
+                    let done = move |result| {
+                        let ended = limit.end(&mut limit.account.lock(), change, result);
+                        // The caller may not wait for the result.
+                        let _ = reply.send(ended);
+                        Self::start_waiting(&limit);
+                    };
+                    store.settle_later(this.definition.limit(this.is_full), &charge, actual, Box::new(done));
+                    return;
+                }
+                (Ok(_), _) => Ok(Settlement::Done),
+                (Err(error), _) => Err(error),
+            };
+            let _ = reply.send(result);
+        }
+    }
+
+    /// Returns the charge as it stands, and its new cost. Returns `None` if there is nothing to change.
+    fn begin(&self, state: &mut State, change: Change) -> Result<Option<(Charge<'_>, u64)>, AdjustError> {
+        if state.has_ended && change != Change::GiveBack {
+            return Err(AdjustError::Settled);
+        }
+        let Some(decided) = &self.outcome else { return Ok(None) };
+        let charged = state.latest.as_ref().map_or(decided.granted, |latest| latest.granted);
+        let (actual, ends) = match change {
+            Change::Settle(actual) => (actual, true),
+            Change::More(cost) => (charged.saturating_add(cost), false),
+            Change::GiveBack => (0, true),
+        };
+        let charged_at = match &self.lease {
+            None => Some(decided.at),
+            Some(lease) if actual == 0 => lease.end(),
+            Some(_) => return Err(SettleError::Indivisible { strategy: self.strategy().name() }.into()),
+        };
+        state.has_ended |= ends;
+        let Some(charged_at) = charged_at.filter(|_| actual != charged) else { return Ok(None) };
+        let charge = self.hit(charged).map(|hit| Charge::new(hit, charged_at));
+        state.is_changing = charge.is_some();
+        Ok(charge.map(|charge| (charge, actual)))
+    }
+
+    fn end(&self, state: &mut State, change: Change, result: AdjustResult) -> Result<Settlement, AdjustError> {
+        state.is_changing = false;
+        match result {
+            Ok(outcome) => {
+                self.account.set_latest(state, outcome);
+                Ok(Settlement::Done)
+            }
+            Err(error) => {
+                state.has_ended &= error.may_have_run() || !matches!(change, Change::Settle(_));
+                Err(error)
+            }
+        }
+    }
+
+    /// Shows the limit as it is after a refund, as far as this process knows.
+    pub(crate) fn show_as_refunded(&self) {
+        let Some(Outcome { past, granted, at, .. }) = self.outcome.clone() else { return };
+        let refund =
+            |past: StoredState| StoredState { rate: past.rate, state: self.strategy().refund(past, granted, at, at) };
+        let refunded = Outcome::new(true, 0, at).with_past(past.map(refund));
+        self.account.set_latest(&mut self.account.lock(), refunded);
+    }
+}
+
+/// Receives the result of a change. If it is dropped before, the result is unknown.
+struct Receiver<'a> {
+    limit: &'a Shared<Limit>,
+    change: Change,
+    is_received: bool,
+}
+
+impl Receiver<'_> {
+    fn receive(mut self, result: AdjustResult) -> Result<Settlement, AdjustError> {
+        self.is_received = true;
+        let ended = self.limit.end(&mut self.limit.account.lock(), self.change, result);
+        Limit::start_waiting(self.limit);
+        ended
+    }
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        if !self.is_received {
+            let unknown = BackendError::unavailable("the answer was dropped before it came");
+            let _ = self.limit.end(&mut self.limit.account.lock(), self.change, Err(unknown.into()));
+            Limit::start_waiting(self.limit);
+        }
+    }
+}
