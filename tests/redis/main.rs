@@ -1,5 +1,6 @@
 //! Tests of the Redis backend with real servers, which the tests start and stop.
 
+mod accounting;
 mod batching;
 mod cluster;
 mod conformance;

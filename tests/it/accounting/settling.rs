@@ -89,6 +89,32 @@ async fn charge_grows_until_it_is_settled() -> Result {
 }
 
 #[tokio::test]
+async fn charge_that_grew_over_time_is_given_back_from_its_latest_part() -> Result {
+    async fn grow<T: Throttle>() -> Result {
+        let (traffik, clock) = traffik();
+        let permit = traffik.limiter::<T>("alice").cost(10).check().await?;
+        for _ in 0..20 {
+            clock.advance(std::time::Duration::from_micros(50));
+            permit.charge_more(1).await?;
+        }
+        assert_eq!(permit.granted(), 30, "{}", T::UID);
+        assert_eq!(permit.settle(12).await?, Settlement::Done);
+        assert_eq!((permit.granted(), remaining::<T>(&traffik, "alice").await?), (12, 88), "{}", T::UID);
+        Ok(())
+    }
+    grow::<Fixed>().await?;
+    grow::<Counter>().await?;
+    // The window of the first part ends before that of the second.
+    let (traffik, clock) = traffik();
+    let permit = traffik.limiter::<Log>("alice").cost(10).check().await?;
+    clock.advance(std::time::Duration::from_secs(40));
+    permit.charge_more(5).await?;
+    assert_eq!(permit.refund().await?, Settlement::Done);
+    assert_eq!(remaining::<Log>(&traffik, "alice").await?, 100);
+    Ok(())
+}
+
+#[tokio::test]
 async fn settled_charge_is_settled_for_every_clone() -> Result {
     let (traffik, _) = traffik();
     let permit = traffik.limiter::<Fixed>("alice").cost(10).check().await?;

@@ -10,13 +10,13 @@ use std::{
 use traffik_core::{
     backend::{Answer, Backend, BackendError, MaybeReady},
     clock::AnyClock,
-    decision::{Adjusted, Adjustment, Decision, Hit},
+    decision::{Adjustment, Decision, Hit},
 };
 
 use super::{
     deadline::{first_of, within},
     lease_table::LeaseTable,
-    settlement::{AdjustResult, Pending},
+    settlement::{AdjustResult, Pending, last},
     tasks::Tasks,
 };
 use crate::observe::LogThrottle;
@@ -92,16 +92,12 @@ impl Store {
         self.backend.peek(hits)
     }
 
-    /// Starts an adjustment. The answer only receives the result.
-    pub(crate) fn adjust<'a>(&'a self, adjustment: Adjustment<'_>) -> MaybeReady<'a, AdjustResult> {
-        fn one(answer: Result<Vec<Adjusted>, BackendError>) -> AdjustResult {
-            let one = answer?.pop().ok_or_else(|| BackendError::unavailable("the backend returned no result"))?;
-            Ok(one?)
-        }
-        match self.backend.adjust(&[adjustment]) {
-            MaybeReady::Ready(answer) => MaybeReady::Ready(one(answer)),
+    /// Starts adjustments. The answer only receives the result of the last one, or the first error.
+    pub(crate) fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> MaybeReady<'a, AdjustResult> {
+        match self.backend.adjust(adjustments) {
+            MaybeReady::Ready(answer) => MaybeReady::Ready(last(answer)),
             MaybeReady::Pending(waiting) => {
-                MaybeReady::pending(async move { one(self.in_time(MaybeReady::Pending(waiting)).await) })
+                MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await) })
             }
         }
     }

@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn give_back(table: &mut LeaseTable, charge: HeldCharge) {
-        table.settle(Arc::<Pending>::default().settlement(charge, 0, None).ok().unwrap());
+        table.settle(Arc::<Pending>::default().settlement(smallvec::smallvec![(charge, 0)], None).ok().unwrap());
     }
 
     /// What is given back, and what is renewed.

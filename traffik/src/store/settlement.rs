@@ -8,13 +8,14 @@ use std::{
     },
 };
 
+use smallvec::SmallVec;
 use thiserror::Error;
 use tokio::sync::Notify;
 use traffik_core::{
     backend::BackendError,
     client::Key,
     clock::Timestamp,
-    decision::{Adjustment, Charge, Hit, LimitId, Outcome},
+    decision::{Adjusted, Adjustment, Charge, Hit, LimitId, Outcome},
     rate::Rate,
     strategy::SettleError,
 };
@@ -41,8 +42,17 @@ pub enum AdjustError {
     QueueFull,
 }
 
-/// The result of a change: the outcome has the new cost.
+/// The outcome of the last adjustment of a change.
 pub(crate) type AdjustResult = Result<Outcome, AdjustError>;
+
+/// Returns the outcome of the last of several adjustments, or the first error.
+pub(super) fn last(answer: Result<impl IntoIterator<Item = Adjusted>, BackendError>) -> AdjustResult {
+    let missing = Err(BackendError::unavailable("the backend returned too few results").into());
+    answer?.into_iter().fold(missing, |last, one| match last {
+        Err(AdjustError::Strategy(_)) => last,
+        _ => one.map_err(AdjustError::from),
+    })
+}
 
 impl AdjustError {
     /// Returns `true` if the charge may have changed all the same.
@@ -78,10 +88,9 @@ impl HeldCharge {
     }
 }
 
-/// A charge whose cost is to be replaced.
+/// A charge whose cost is to be replaced. A charge that has grown is several, made one after the other.
 pub(super) struct Settlement {
-    charge: HeldCharge,
-    actual: u64,
+    charges: SmallVec<[(HeldCharge, u64); 1]>,
     /// The number of calls that did not run.
     pub(super) tries: u32,
     done: Option<Done>,
@@ -92,12 +101,16 @@ pub(super) struct Settlement {
 pub(crate) type Done = Box<dyn FnOnce(AdjustResult) + Send>;
 
 impl Settlement {
-    pub(super) fn adjustment(&self) -> Adjustment<'_> {
-        self.charge.charge().settle(self.actual)
+    pub(super) fn adjustments(&self) -> impl Iterator<Item = Adjustment<'_>> {
+        self.charges.iter().map(|(held, actual)| held.charge().settle(*actual))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.charges.len()
     }
 
     pub(super) fn uid(&self) -> &str {
-        self.charge.limit.uid()
+        self.charges.first().map_or("", |(held, _)| held.limit.uid())
     }
 
     pub(super) fn finish(mut self, result: AdjustResult) {
@@ -118,12 +131,8 @@ impl Drop for Settlement {
 
 impl fmt::Debug for Settlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { charge, actual, tries, .. } = self;
-        f.debug_struct("Settlement")
-            .field("charge", charge)
-            .field("actual", actual)
-            .field("tries", tries)
-            .finish_non_exhaustive()
+        let Self { charges, tries, .. } = self;
+        f.debug_struct("Settlement").field("charges", charges).field("tries", tries).finish_non_exhaustive()
     }
 }
 
@@ -145,13 +154,12 @@ impl Pending {
     /// Returns `done` if there are too many settlements.
     pub(super) fn settlement(
         self: &Arc<Self>,
-        charge: HeldCharge,
-        actual: u64,
+        charges: SmallVec<[(HeldCharge, u64); 1]>,
         done: Option<Done>,
     ) -> Result<Settlement, Option<Done>> {
         let is_full = self.count.fetch_add(1, Ordering::Relaxed) >= MAX_PENDING;
         let pending = PendingToken(Arc::clone(self));
-        if is_full { Err(done) } else { Ok(Settlement { charge, actual, tries: 0, done, _pending: pending }) }
+        if is_full { Err(done) } else { Ok(Settlement { charges, tries: 0, done, _pending: pending }) }
     }
 
     /// Waits until there is none.

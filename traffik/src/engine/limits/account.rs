@@ -8,10 +8,15 @@ use std::{
     },
 };
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use traffik_core::{backend::MaybeReady, decision::Outcome};
+use traffik_core::{backend::MaybeReady, clock::Timestamp, decision::Outcome};
 
 use crate::store::AdjustError;
+
+/// The number of parts of a charge that are remembered. Of a charge that grew more often, later parts are given back like the
+/// last one that is remembered, which may give back less.
+const MAX_PARTS: usize = 16;
 
 /// The result of a change that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +54,65 @@ pub(in crate::engine) struct Account {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) has_ended: bool,
-    /// Whether a change waits for the backend.
-    pub(super) is_changing: bool,
+    /// The cost after the change that waits for the backend, if there is one.
+    pub(super) changing_to: Option<u64>,
+    /// What was charged, the latest last. Empty until the first change: the charge is then that of the decision.
+    pub(super) parts: SmallVec<[Part; 1]>,
     /// The outcome of the latest change.
     pub(super) latest: Option<Box<Outcome>>,
     pub(super) waiting: VecDeque<(Change, Reply)>,
 }
 
+/// A part of a charge, and when it was charged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) cost: u64,
+    pub(super) at: Timestamp,
+}
+
 pub(super) type Reply = oneshot::Sender<Result<Settlement, AdjustError>>;
+
+impl State {
+    /// Returns what is charged in total.
+    pub(super) fn charged(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.cost))
+    }
+
+    /// Returns the parts to change so that `less` is given back, the latest first, and the new cost of each.
+    pub(super) fn shrinking(&self, mut less: u64) -> impl Iterator<Item = (Part, u64)> {
+        let changed = self.parts.iter().rev().map(move |part| {
+            let given_back = part.cost.min(less);
+            less -= given_back;
+            (*part, part.cost - given_back)
+        });
+        changed.take_while(|(part, actual)| part.cost != *actual)
+    }
+
+    /// Records that `actual` is charged since `at`.
+    pub(super) fn record(&mut self, actual: u64, at: Timestamp) {
+        let charged = self.charged();
+        if actual > charged {
+            return self.grow(actual - charged, at);
+        }
+        let kept: Vec<_> = self.shrinking(charged - actual).collect();
+        for ((_, cost), part) in kept.into_iter().zip(self.parts.iter_mut().rev()) {
+            part.cost = cost;
+        }
+        self.parts.retain(|part| part.cost > 0);
+        if self.parts.is_empty() {
+            self.parts.push(Part { cost: 0, at });
+        }
+    }
+
+    /// Adds a part. If there are many, it joins the last one.
+    fn grow(&mut self, cost: u64, at: Timestamp) {
+        let is_full = self.parts.len() == MAX_PARTS;
+        match self.parts.last_mut() {
+            Some(last) if last.at == at || is_full => last.cost = last.cost.saturating_add(cost),
+            _ => self.parts.push(Part { cost, at }),
+        }
+    }
+}
 
 impl Account {
     /// Calls `read` with the outcome of the latest change, if there is one.

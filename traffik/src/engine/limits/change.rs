@@ -2,22 +2,25 @@
 
 use std::sync::MutexGuard;
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use traffik_core::{
     backend::{BackendError, MaybeReady},
-    decision::{Charge, Outcome},
+    decision::{Adjustment, Charge, Outcome},
     strategy::{SettleError, StoredState, Strategy},
 };
 use triomphe::Arc as Shared;
 
 use super::{
     Limit,
-    account::{Adjusting, Change, Settlement, State},
+    account::{Adjusting, Change, Part, Settlement, State},
 };
 use crate::store::{AdjustError, AdjustResult};
 
 /// The number of changes of one charge that may wait.
 const MAX_WAITING: usize = 16;
+
+type Adjustments<'a> = SmallVec<[Adjustment<'a>; 1]>;
 
 impl Limit {
     /// Starts a change of the charge.
@@ -26,15 +29,15 @@ impl Limit {
             return MaybeReady::Ready(Ok(Settlement::NotCounted));
         };
         let mut state = this.account.lock();
-        if state.is_changing || !store.is_immediate() {
+        if state.changing_to.is_some() || !store.is_immediate() {
             return Self::change_later(this, state, change);
         }
-        let (charge, actual) = match this.begin(&mut state, change) {
-            Ok(Some(begun)) => begun,
-            Ok(None) => return MaybeReady::Ready(Ok(Settlement::Done)),
+        let adjustments = match this.begin(&mut state, change) {
+            Ok(none) if none.is_empty() => return MaybeReady::Ready(Ok(Settlement::Done)),
+            Ok(adjustments) => adjustments,
             Err(error) => return MaybeReady::Ready(Err(error)),
         };
-        match store.adjust(charge.settle(actual)) {
+        match store.adjust(&adjustments) {
             MaybeReady::Ready(result) => MaybeReady::Ready(this.end(&mut state, change, result)),
             waiting @ MaybeReady::Pending(_) => {
                 let receiver = Receiver { limit: this, change, is_received: false };
@@ -62,14 +65,14 @@ impl Limit {
     fn start_waiting(this: &Shared<Self>) {
         loop {
             let mut state = this.account.lock();
-            if state.is_changing {
+            if state.changing_to.is_some() {
                 return;
             }
             let Some((change, reply)) = state.waiting.pop_front() else { return };
             let begun = this.begin(&mut state, change);
             drop(state);
             let result = match (begun, this.store()) {
-                (Ok(Some((charge, actual))), Some(store)) => {
+                (Ok(adjustments), Some(store)) if !adjustments.is_empty() => {
                     let limit = Shared::clone(this);
                     let done = move |result| {
                         let ended = limit.end(&mut limit.account.lock(), change, result);
@@ -77,7 +80,7 @@ impl Limit {
                         let _ = reply.send(ended);
                         Self::start_waiting(&limit);
                     };
-                    store.settle_later(this.definition.limit(this.is_full), &charge, actual, Box::new(done));
+                    store.settle_later(this.definition.limit(this.is_full), &adjustments, Box::new(done));
                     return;
                 }
                 (Ok(_), _) => Ok(Settlement::Done),
@@ -87,35 +90,48 @@ impl Limit {
         }
     }
 
-    /// Returns the charge as it stands, and its new cost. Returns `None` if there is nothing to change.
-    fn begin(&self, state: &mut State, change: Change) -> Result<Option<(Charge<'_>, u64)>, AdjustError> {
+    /// Returns the adjustments that make a change. There are none if there is nothing to change.
+    fn begin(&self, state: &mut State, change: Change) -> Result<Adjustments<'_>, AdjustError> {
         if state.has_ended && change != Change::GiveBack {
             return Err(AdjustError::Settled);
         }
-        let Some(decided) = &self.outcome else { return Ok(None) };
-        let charged = state.latest.as_ref().map_or(decided.granted, |latest| latest.granted);
+        let Some(Outcome { granted, at, .. }) = self.outcome else { return Ok(Adjustments::new()) };
+        if state.parts.is_empty() {
+            state.parts.push(Part { cost: granted, at });
+        }
+        let charged = state.charged();
         let (actual, ends) = match change {
             Change::Settle(actual) => (actual, true),
             Change::More(cost) => (charged.saturating_add(cost), false),
             Change::GiveBack => (0, true),
         };
-        let charged_at = match &self.lease {
-            None => Some(decided.at),
-            Some(lease) if actual == 0 => lease.end(),
-            Some(_) => return Err(SettleError::Indivisible { strategy: self.strategy().name() }.into()),
-        };
+        if self.lease.is_some() && actual > 0 {
+            return Err(SettleError::Indivisible { strategy: self.strategy().name() }.into());
+        }
         state.has_ended |= ends;
-        let Some(charged_at) = charged_at.filter(|_| actual != charged) else { return Ok(None) };
-        let charge = self.hit(charged).map(|hit| Charge::new(hit, charged_at));
-        state.is_changing = charge.is_some();
-        Ok(charge.map(|charge| (charge, actual)))
+        let renewed_at = match self.lease.as_ref().map(|lease| lease.end()) {
+            Some(None) => return Ok(Adjustments::new()),
+            renewed_at => renewed_at.flatten(),
+        };
+        let adjustment = |Part { cost, at }: Part, actual| {
+            Some(Charge::new(self.hit(cost)?, renewed_at.unwrap_or(at)).settle(actual))
+        };
+        let adjustments: Adjustments<'_> = if actual > charged {
+            adjustment(Part { cost: charged, at }, actual).into_iter().collect()
+        } else {
+            state.shrinking(charged - actual).filter_map(|(part, actual)| adjustment(part, actual)).collect()
+        };
+        state.changing_to = Some(actual).filter(|_| !adjustments.is_empty());
+        Ok(adjustments)
     }
 
     fn end(&self, state: &mut State, change: Change, result: AdjustResult) -> Result<Settlement, AdjustError> {
-        state.is_changing = false;
+        let changed_to = state.changing_to.take();
         match result {
             Ok(outcome) => {
-                self.account.set_latest(state, outcome);
+                let actual = changed_to.unwrap_or(outcome.granted);
+                state.record(actual, outcome.at);
+                self.account.set_latest(state, outcome.with_granted(actual));
                 Ok(Settlement::Done)
             }
             Err(error) => {

@@ -17,7 +17,7 @@ use traffik_core::{
 use crate::store::{
     deadline::first_of,
     handle::Store,
-    settlement::{AdjustError, HeldCharge, Settlement},
+    settlement::{AdjustError, HeldCharge, Settlement, last},
 };
 
 /// Makes the calls of a store that no request waits for. It does not keep the store alive.
@@ -43,20 +43,17 @@ impl Call {
         if settlements.is_empty() {
             return true;
         }
-        let adjustments: SmallVec<[Adjustment<'_>; 1]> = settlements.iter().map(Settlement::adjustment).collect();
+        let adjustments: SmallVec<[Adjustment<'_>; 1]> = settlements.iter().flat_map(Settlement::adjustments).collect();
         let answer = self.receive(async { self.backend.adjust(&adjustments).await }).await;
         drop(adjustments);
         match answer {
-            Ok(adjusted) if adjusted.len() == settlements.len() => {
-                for (settlement, adjusted) in settlements.into_iter().zip(adjusted) {
-                    settlement.finish(adjusted.map_err(AdjustError::from));
+            Ok(adjusted) => {
+                let mut adjusted = adjusted.into_iter();
+                for settlement in settlements {
+                    let result = last(Ok(adjusted.by_ref().take(settlement.len())));
+                    settlement.finish(result);
                 }
                 true
-            }
-            Ok(adjusted) => {
-                let (results, of) = (adjusted.len(), settlements.len());
-                let error = format!("the backend returned {results} results of {of} settlements");
-                self.failed(settlements, BackendError::unavailable(error))
             }
             Err(error) => self.failed(settlements, error),
         }

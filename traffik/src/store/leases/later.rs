@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use traffik_core::decision::{Charge, LimitId};
+use smallvec::smallvec;
+use traffik_core::decision::{Adjustment, Charge, LimitId};
 
 use super::renewal_task::wake;
 use crate::store::{
@@ -12,9 +13,12 @@ use crate::store::{
 
 impl Store {
     /// Has the task of the store settle a charge. `done` receives the result: immediately, if too many settlements wait.
-    pub(crate) fn settle_later(self: &Arc<Self>, limit: &Arc<LimitId>, charge: &Charge<'_>, actual: u64, done: Done) {
-        let charge = HeldCharge::new(limit, &charge.hit, charge.at);
-        match self.pending.settlement(charge, actual, Some(done)) {
+    pub(crate) fn settle_later(self: &Arc<Self>, limit: &Arc<LimitId>, adjustments: &[Adjustment<'_>], done: Done) {
+        let held = |adjustment: &Adjustment<'_>| {
+            let Charge { hit, at, .. } = &adjustment.charge;
+            (HeldCharge::new(limit, hit, *at), adjustment.actual)
+        };
+        match self.pending.settlement(adjustments.iter().map(held).collect(), Some(done)) {
             Ok(settlement) => {
                 self.tasks.remember_runtime();
                 self.leases().settle(settlement);
@@ -27,7 +31,7 @@ impl Store {
     /// Leaves a permit to be given back by the task. If too many wait, it is free once its lease ends.
     pub(in crate::store) fn give_back_later(&self, charge: HeldCharge) {
         let now = self.clock().now();
-        match self.pending.settlement(charge, 0, None) {
+        match self.pending.settlement(smallvec![(charge, 0)], None) {
             Ok(settlement) => self.leases().settle(settlement),
             Err(_) if self.settlement_failures.is_due(now) => {
                 let error = AdjustError::QueueFull;

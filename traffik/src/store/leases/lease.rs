@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use smallvec::smallvec;
 use traffik_core::{
     clock::Timestamp,
     decision::{Hit, LimitId},
@@ -44,7 +45,7 @@ impl Lease {
         if !self.store.is_immediate() {
             self.store.give_back_later(charge);
             wake(&self.store);
-        } else if let Ok(settlement) = self.store.pending.settlement(charge, 0, None) {
+        } else if let Ok(settlement) = self.store.pending.settlement(smallvec![(charge, 0)], None) {
             settle_now(&self.store, settlement);
         }
     }
