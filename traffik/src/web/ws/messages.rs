@@ -240,8 +240,8 @@ where
             return Err(Misconfigured::concurrency_of_messages(held.definition).into());
         }
         let refunds = checks.iter().find(|check| !check.definition.settings.request.refund_if.is_never());
-        if let Some(Check { definition, .. }) = refunds {
-            let error = definition.refund_if("a message has no response: refund the permit of the message");
+        if let Some(check) = refunds {
+            let error = check.definition.refund_if("a message has no response: refund the permit of the message");
             return Err(Misconfigured::from(error).into());
         }
         checks.store().map_err(Misconfigured::from)?;
