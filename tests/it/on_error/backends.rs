@@ -25,6 +25,8 @@ pub(crate) enum Mood {
     IsAway,
     /// Fails with an error that says the call may have run.
     Fails,
+    /// Fails with an error that says a setting is missing.
+    IsMisconfigured,
     /// Charges and never answers.
     ChargesAndHangs,
     Hangs,
@@ -60,6 +62,7 @@ impl Moody {
             Mood::Answers => answer.await,
             Mood::IsAway => Err(BackendError::not_run("there is no connection")),
             Mood::Fails => Err(BackendError::unavailable("the connection was lost")),
+            Mood::IsMisconfigured => Err(BackendError::misconfigured("call `.secret(..)`")),
             Mood::Hangs => pending().await,
             Mood::Slow => {
                 Backend::clock(&self.store).sleep(Duration::from_millis(10)).await;

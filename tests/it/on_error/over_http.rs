@@ -13,7 +13,8 @@ use axum::{
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use traffik::{
-    DefaultIdentity, Rate, Settings, Throttle, Throttled, Traffik,
+    CheckError, ConfigError, DefaultIdentity, Error, Rate, Settings, Throttle, Throttled, Traffik,
+    breaker::{BreakerState, CircuitBreaker},
     on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::RequestExt,
     throttle_layer, web,
@@ -49,6 +50,26 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
 async fn body(response: Response<Body>) -> String {
     let bytes = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The store is healthy: a setting of its backend is missing.
+#[tokio::test]
+async fn misconfigured_backend_is_a_500_and_leaves_the_breaker_closed() {
+    let mut breakers = Vec::new();
+    let (traffik, backend, _) = app(|builder, clock| {
+        let breaker = CircuitBreaker::builder().failure_threshold(3).clock(clock.clone()).build().unwrap();
+        breakers.push(breaker.clone());
+        builder.on_error(Failover::to(store(clock)).breaker(breaker))
+    });
+    let routes = routes(&traffik);
+    backend.is(Mood::IsMisconfigured);
+    for _ in 0..10 {
+        let (status, response) = get_from(&routes, "/").await;
+        assert_eq!((status, &*body(response).await), (500, "traffik: call `.secret(..)`"));
+    }
+    let error = traffik.limiter::<Two>("alice").check().await;
+    assert!(matches!(error, Err(CheckError::Failed(Error::Config(ConfigError::Backend(_))))), "{error:?}");
+    assert_eq!(breakers[0].state(), BreakerState::Closed);
 }
 
 #[tokio::test]

@@ -15,6 +15,12 @@ pub enum BackendError {
     /// The call did not run and never will. It can be repeated without a second charge.
     #[error("the backend was not asked: {0}")]
     NotRun(#[source] Box<dyn Error + Send + Sync>),
+    /// The backend is set up wrong, for instance without a required setting. The call did not run.
+    ///
+    /// This is no failure of the store: no error policy and no circuit breaker reacts to it. A request gets a 500 with the
+    /// text, which has to say what to change.
+    #[error("the backend is set up wrong: {0}")]
+    Misconfigured(#[source] Box<dyn Error + Send + Sync>),
     /// The store did not answer, or its answer is not valid. The call may have run, or may run later.
     #[error("the backend is unavailable: {0}")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
@@ -40,9 +46,14 @@ impl BackendError {
         Self::NotRun(source.into())
     }
 
+    /// Creates an error for a backend that is set up wrong. `source` says what to change.
+    pub fn misconfigured(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Misconfigured(source.into())
+    }
+
     /// Returns `true` if the call may have run, or may run later. If not, nothing was charged.
     #[must_use]
     pub const fn may_have_run(&self) -> bool {
-        !matches!(self, Self::Closed | Self::NotRun(_))
+        !matches!(self, Self::Closed | Self::NotRun(_) | Self::Misconfigured(_))
     }
 }

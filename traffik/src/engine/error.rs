@@ -14,7 +14,7 @@ pub enum Error {
     Config(#[from] ConfigError),
     /// The backend gave no answer.
     #[error(transparent)]
-    Backend(#[from] BackendError),
+    Backend(BackendError),
     /// The backend gave no answer, and a function of yours says for how long the client is refused for that: see
     /// [`on_error`](crate::on_error).
     #[error("{error}; try again in {}", humantime::format_duration(*.retry_after))]
@@ -34,9 +34,18 @@ pub enum Error {
 impl From<Undecided> for Error {
     fn from(undecided: Undecided) -> Self {
         match undecided {
-            Undecided::Backend(error) => Self::Backend(error),
+            Undecided::Backend(error) => error.into(),
             Undecided::Refused { error, retry_after } => Self::Refused { error, retry_after },
             Undecided::Raised(error) => Self::Raised(error),
+        }
+    }
+}
+
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Misconfigured(source) => Self::Config(ConfigError::Backend(source.into())),
+            error => Self::Backend(error),
         }
     }
 }

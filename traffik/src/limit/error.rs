@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 use traffik_core::{OutOfRange, client::Nat64PrefixError, rate::Rate, strategy::StrategyError};
 
@@ -144,6 +146,9 @@ pub enum ConfigError {
         /// The names of the additional backends of the app.
         has: Box<[Box<str>]>,
     },
+    /// A backend is set up wrong, for instance without a required setting.
+    #[error("{0}")]
+    Backend(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// Two backends of an app have one name.
     #[error("two backends of this app have the name {name:?}: change one of the names")]
     #[non_exhaustive]

@@ -62,7 +62,9 @@ impl<'p> PolicyHits<'_, 'p> {
             return Ok(refusal);
         }
         match primary(budget.but_a_quarter()).await {
-            Err(error) if !matches!(error, BackendError::Closed) => self.peek_in(fallback, budget).await,
+            Err(error) if !matches!(error, BackendError::Closed | BackendError::Misconfigured(_)) => {
+                self.peek_in(fallback, budget).await
+            }
             answer => answer,
         }
     }

@@ -68,7 +68,8 @@ impl Waiting<'_> {
                 succeeded(attempt, store);
                 Ok(decided)
             }
-            Err(BackendError::Closed) => Err(BackendError::Closed.into()),
+            // No failure of the store.
+            Err(error @ (BackendError::Closed | BackendError::Misconfigured(_))) => Err(error.into()),
             Err(error) => {
                 if attempt.is_some_and(Attempt::opens) {
                     tracing::error!(
