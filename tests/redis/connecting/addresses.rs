@@ -34,7 +34,8 @@ fn limits(server: &Server, database: &str) -> Result<usize> {
 async fn address_with_a_database_or_of_valkey_connects() -> Result {
     let server = Server::start()?;
     let port = server.port();
-    admits(RedisBackend::builder(format!("redis://127.0.0.1:{port}/3")), 5).await?;
+    admits(RedisBackend::builder(format!("redis://127.0.0.1:{port}/3")), 2).await?;
+    admits(RedisBackend::builder(format!("redis://127.0.0.1:{port}?db=3")), 3).await?;
     assert_eq!((limits(&server, "0")?, limits(&server, "3")?), (0, 1));
     admits(RedisBackend::builder(format!("valkey://127.0.0.1:{port}")), 5).await?;
     assert_eq!((limits(&server, "0")?, limits(&server, "3")?), (1, 1));

@@ -1,6 +1,7 @@
 //! Parses the address of the server, and explains what is wrong with an invalid one.
 
 use fred::types::config::{Config, ServerConfig};
+use url::Url;
 
 #[cfg(feature = "rustls")]
 use super::tls;
@@ -8,6 +9,13 @@ use crate::Error;
 
 const NO_TLS: &str =
     "it asks for TLS: turn on the feature `rustls` of traffik-redis. Nothing is sent in the clear instead";
+
+const DATABASE: &str = "db";
+const NODE: &str = "node";
+
+#[cfg(unix)]
+const UNIX: &str = "it is not a Unix socket URL: write unix:///run/redis.sock, with ?db=3 at the end for another database, and \
+                    give the password by `.password(..)`";
 
 /// Parses an address. No error repeats the address, which may hold a password.
 pub(super) fn parse(address: &str) -> Result<Config, Error> {
@@ -28,25 +36,58 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
              `.password(..)`",
         );
     }
-    // The client library would set up TLS by itself.
-    let config = match kind {
-        "" => Config::from_url_centralized(&format!("redis://{rest}"))
-            .or_else(|_| wrong("it is not a server URL: write redis://user:password@host:6379/0")),
-        "cluster" => Config::from_url_clustered(&format!("redis-cluster://{rest}")).or_else(|_| {
-            wrong(
-                "it is not a cluster URL: write redis-cluster://user:password@host:6379?node=host:port&node=host:port",
-            )
-        }),
-        "sentinel" => Config::from_url_sentinel(&format!("redis-sentinel://{rest}")).or_else(|_| {
-            wrong(
-                "it is not a sentinel URL: write \
-                 redis-sentinel://host:26379/0?sentinelServiceName=mymaster&node=host:port",
-            )
-        }),
-        "unix" if !tls => unix(rest),
-        _ => wrong("it does not have a Redis scheme: write redis://host:6379/0"),
-    }?;
+    if kind == "unix" && !tls {
+        return unix(rest);
+    }
+    let (form, parameters) = match kind {
+        "" => ("redis://user:password@host:6379/0", &[DATABASE][..]),
+        "cluster" => ("redis-cluster://user:password@host:6379?node=host:port&node=host:port", &[NODE][..]),
+        "sentinel" => (
+            "redis-sentinel://host:26379/0?sentinelServiceName=mymaster&node=host:port",
+            &[DATABASE, NODE, "sentinelServiceName", "sentinelUsername", "sentinelPassword"][..],
+        ),
+        _ => return wrong("it does not have a Redis scheme: write redis://host:6379/0"),
+    };
+    // The client library would set up TLS by itself, and ignore what it does not know.
+    let text = format!("redis://{rest}");
+    let parsed = match kind {
+        "cluster" => Config::from_url_clustered(&text),
+        "sentinel" => Config::from_url_sentinel(&text),
+        _ => Config::from_url_centralized(&text),
+    };
+    let (Ok(url), Ok(config)) = (Url::parse(&text), parsed) else {
+        return wrong(&format!("it is not a URL of this kind: write {form}"));
+    };
+    let config = Config { database: database(&url, config.database, parameters)?, ..config };
     if tls { secured(config) } else { Ok(config) }
+}
+
+/// Returns the database. Returns an error for a parameter or another part that has no meaning.
+fn database(url: &Url, in_path: Option<u8>, parameters: &[&str]) -> Result<Option<u8>, Error> {
+    if url.fragment().is_some() {
+        return wrong("nothing may follow a `#`: remove it, or percent-encode it as `%23`");
+    }
+    if !parameters.contains(&DATABASE) && !["", "/", "/0"].contains(&url.path()) {
+        return wrong("a cluster has database 0 only: remove the path");
+    }
+    let (mut database, mut seen) = (in_path, Vec::new());
+    for (name, value) in url.query_pairs() {
+        if !parameters.contains(&&*name) {
+            return wrong(&format!(
+                "the parameter {name:?} is unknown: remove it, or write one of {}",
+                parameters.join(", ")
+            ));
+        }
+        if name != NODE && (seen.contains(&name) || (name == DATABASE && in_path.is_some())) {
+            return wrong(&format!("it has {name:?} twice: remove one"));
+        }
+        if name == DATABASE {
+            let number = value.parse().or_else(|_| wrong("its `db` is not a number from 0 to 255: write ?db=3"))?;
+            database = Some(number);
+        }
+        seen.push(name);
+    }
+    Ok(database)
 }
 
 /// Returns whether an `@` comes after the host: the text before it was meant for the password. Credentials of sentinels
@@ -75,21 +116,15 @@ fn wrong<T>(reason: &str) -> Result<T, Error> {
 
 /// Parses `/run/redis.sock`, with an optional `?db=3`.
 #[cfg(unix)]
-fn unix(path: &str) -> Result<Config, Error> {
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let database = match query {
-        "" => Some(None),
-        query => query.strip_prefix("db=").and_then(|number| number.parse().ok()).map(Some),
+fn unix(rest: &str) -> Result<Config, Error> {
+    let Some((path, url)) = rest.split('?').next().zip(Url::parse(&format!("unix://{rest}")).ok()) else {
+        return wrong(UNIX);
     };
-    match database {
-        Some(database) if path.starts_with('/') => {
-            Ok(Config { server: ServerConfig::Unix { path: path.into() }, database, ..Config::default() })
-        }
-        _ => wrong(
-            "it is not a Unix socket URL: write unix:///run/redis.sock, with ?db=3 at the end for another database, and \
-             give the password by `.password(..)`",
-        ),
+    if !path.starts_with('/') {
+        return wrong(UNIX);
     }
+    let server = ServerConfig::Unix { path: path.into() };
+    Ok(Config { server, database: database(&url, None, &[DATABASE])?, ..Config::default() })
 }
 
 #[cfg(not(unix))]
@@ -131,11 +166,43 @@ mod tests {
         for address in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock", "valkey+unix:///r@s.sock?db=3"] {
             assert!(parse(address).is_ok(), "{address}");
         }
-        for address in ["unix://run/redis.sock", "unix:///r?db=x", "unix:///r?pass=hunter2", "unix+cluster:///r"] {
+        for address in [
+            "unix://run/redis.sock",
+            "unix:///r?db=x",
+            "unix:///r?pass=hunter2",
+            "unix+cluster:///r",
+            "unix:///r?db=1&db=2",
+        ] {
             assert!(parse(address).is_err() && !reason(address).contains("hunter2"), "{address}");
         }
         assert_eq!(parse("unix:///r?db=3").unwrap().database, Some(3));
         assert_eq!(parse("unix:///r").unwrap().database, None);
+    }
+
+    #[test]
+    fn every_part_is_used_or_refused_by_name() {
+        let database = |address| parse(address).unwrap().database;
+        assert_eq!(database("redis://127.0.0.1:6379?db=3"), Some(3));
+        assert_eq!(database("redis://127.0.0.1:6379/?db=3"), Some(3));
+        assert_eq!(database("redis-sentinel://a?sentinelServiceName=main&db=3"), Some(3));
+        assert_eq!(database("redis-sentinel://a/2?sentinelServiceName=main"), Some(2));
+        for (address, part) in [
+            ("redis://h?db=x", "`db`"),
+            ("redis://h?db=256", "`db`"),
+            ("redis://h/1?db=2", "\"db\" twice"),
+            ("redis://h?db=1&db=2", "\"db\" twice"),
+            ("redis://h?dbb=3", "\"dbb\""),
+            ("redis://h?protocol=resp3", "\"protocol\""),
+            ("redis://h?node=b:7001", "\"node\""),
+            ("redis://h#3", "`#`"),
+            ("redis-cluster://a:7000?db=3", "\"db\""),
+            ("redis-cluster://a:7000/3", "database 0 only"),
+            ("redis-cluster://a:7000?nodes=b:7001", "\"nodes\""),
+            ("redis-sentinel://a?sentinelServiceName=main&sentinelServiceName=b", "\"sentinelServiceName\" twice"),
+            ("redis-sentinel://a?sentinelServiceName=main&password=p", "\"password\""),
+        ] {
+            assert!(reason(address).contains(part), "{address}: {}", reason(address));
+        }
     }
 
     #[cfg(not(feature = "rustls"))]
