@@ -1,34 +1,25 @@
 //! Turns the replies of scripts into outcomes. All numbers are computed in Rust, from the stored states.
 
-use thiserror::Error;
 use traffik_core::{
     backend::BackendError,
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Decision, Outcome},
-    strategy::{AnyStrategy, SettleError, Strategy},
+    strategy::{SettleError, Strategy},
 };
 
 use crate::{
     calls::TimedReply,
-    client::{Reply, UnexpectedReply, in_plain_words},
+    client::{CallError, Reply, UnexpectedReply},
     packed,
     places::{Amount, Places},
     question::{MAX_SENT, Question},
 };
 
-/// The highest values that the scripts store above a limit, as text.
-const MOST: &str = "2^47 for a count, 100 years for a meter, 65536 for a log";
-
-/// The server failed at one of several questions, and charged nothing for it.
-#[derive(Debug, Error)]
-#[error("Redis: {}", in_plain_words(.0))]
-struct Failed(String);
-
 /// Returns the outcome of each hit, from the time and the reply of the script.
 pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, BackendError> {
     let TimedReply { at, reply } = timed;
     if let Some(reason) = reply.text() {
-        return Err(BackendError::unavailable(Failed(reason)));
+        return Err(CallError::Refused(reason).into());
     }
     let items = reply.into_items().ok_or(UnexpectedReply("no list"))?;
     // After the last hit comes how much all hits that take what fits have above their lowest costs.
@@ -72,9 +63,8 @@ pub(crate) fn adjustments(
             continue;
         }
         let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
-        if let Some(number) = reply.integer() {
-            let strategy = adjustment.charge.hit.limit.strategy().name();
-            adjusted.push(Err(if number == 1 { too_much(adjustment) } else { SettleError::Indivisible { strategy } }));
+        if reply.integer().is_some() {
+            adjusted.push(Err(not_settled(adjustment)));
             continue;
         }
         let stored = reply.bytes().ok_or(UnexpectedReply("no state"))?;
@@ -84,16 +74,13 @@ pub(crate) fn adjustments(
     Ok(adjusted)
 }
 
-/// Returns the error of an adjustment with a cost that cannot be sent.
-pub(crate) fn not_sent(adjustment: &Adjustment<'_>) -> SettleError {
-    match adjustment.charge.hit.limit.strategy() {
-        AnyStrategy::Concurrency(strategy) => SettleError::Indivisible { strategy: strategy.name() },
-        _ => too_much(adjustment),
+/// Returns the error of an adjustment that the script or this process refuses: that of the strategy in Rust.
+pub(crate) fn not_settled(Adjustment { charge, actual, .. }: &Adjustment<'_>) -> SettleError {
+    let (strategy, name) = (charge.hit.limit.strategy(), charge.hit.limit.strategy().name());
+    match strategy.settle(None, charge.hit.rate, 0, u64::MAX, charge.at, charge.at) {
+        Err(SettleError::TooMuch { most, .. }) => SettleError::TooMuch { strategy: name, actual: *actual, most },
+        _ => SettleError::Indivisible { strategy: name },
     }
-}
-
-fn too_much(Adjustment { charge, actual, .. }: &Adjustment<'_>) -> SettleError {
-    SettleError::TooMuch { strategy: charge.hit.limit.strategy().name(), actual: *actual, most: MOST }
 }
 
 /// Returns the new time of each charge, from the reply about each one that was sent. `None` if it was not renewed.
@@ -107,7 +94,7 @@ pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Ve
         }
         let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
         if let Some(reason) = reply.text() {
-            let error = Failed(reason);
+            let error = CallError::Refused(reason);
             tracing::warn!(%error, "a permit cannot be renewed");
             renewed.push(None);
             continue;

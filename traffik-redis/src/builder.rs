@@ -4,6 +4,7 @@ use traffik_core::OutOfRange;
 
 use crate::{
     backend::RedisBackend,
+    check,
     client::{Client, Origin, Settings},
     error::Error,
     keys::Keys,
@@ -33,8 +34,8 @@ impl RedisBackend {
     /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host:26380` | the primary that sentinels name |
     ///
     /// Clusters and sentinels use TLS with the schemes `rediss-cluster` and `rediss-sentinel`. Credentials for the
-    /// sentinels themselves are `&sentinelUsername=..&sentinelPassword=..`. `valkey` is the same as `redis`, and
-    /// `valkeys` the same as `rediss`.
+    /// sentinels themselves are `&sentinelUsername=..&sentinelPassword=..`. `?db=0` selects the database too, except in a
+    /// cluster. Any other parameter is an error. `valkey` is the same as `redis`, and `valkeys` the same as `rediss`.
     pub fn builder(address: impl Into<String>) -> RedisBackendBuilder {
         RedisBackendBuilder::new(Origin::Address(address.into()))
     }
@@ -181,7 +182,9 @@ impl RedisBackendBuilder {
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::connect(&self.settings, &keys).await?;
+        let client = Client::new(&self.settings)?;
+        client.connect().await?;
+        check::check(&client, &keys).await?;
         Ok(self.on(keys, client))
     }
 
@@ -197,7 +200,9 @@ impl RedisBackendBuilder {
     /// Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::connect_later(&self.settings, keys.clone())?;
+        let client = Client::new(&self.settings)?;
+        client.start();
+        tokio::spawn(check::check_later(client.reachable(), keys.clone()));
         Ok(self.on(keys, client))
     }
 

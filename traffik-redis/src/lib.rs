@@ -61,6 +61,7 @@
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let redis = RedisBackend::builder("redis://localhost:6379/0")
 //!     .namespace("myapp:prod")
+//!     .secret(std::env::var("LIMITS_SECRET")?)
 //!     .command_timeout(Duration::from_millis(50))
 //!     .connect_lazy()?;
 //! let breaker = CircuitBreaker::builder()
@@ -184,6 +185,7 @@ mod backend;
 mod builder;
 mod by_swap;
 mod calls;
+mod check;
 mod client;
 mod control;
 mod error;

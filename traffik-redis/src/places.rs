@@ -66,7 +66,7 @@ impl Places {
     fn place(&mut self, hit: &Hit<'_>, keys: &Keys) -> Result<usize, BackendError> {
         // At higher rates the numbers would not be exact.
         hit.limit.strategy().check(hit.rate).map_err(BackendError::unavailable)?;
-        let key = keys.of(hit).map_err(BackendError::unavailable)?;
+        let key = keys.of(hit).map_err(BackendError::misconfigured)?;
         Ok(self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
             self.keys.push(key);
             self.keys.len() - 1

@@ -317,14 +317,20 @@ impl Store {
         let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
         let mut told = Vec::new();
         if question.strategies.is_some() {
-            let asked = exchange.ask(|programs| &programs.adjust, &question, Some(amounts_of(&sent))).await;
+            let asked = exchange
+                .ask(
+                    |programs| &programs.adjust,
+                    &question,
+                    Some(packed(sent.iter().map(|sent| (&sent.charge, Some(sent.actual))))),
+                )
+                .await;
             self.refusals.forget(&question.places.keys, Moment::now());
             told = asked?;
         }
         let mut adjusted = answer::adjustments(told, &question, &sent)?.into_iter();
         let all = adjustments.iter().map(|adjustment| {
             let adjusted = if is_sent(adjustment) { adjusted.next() } else { None };
-            adjusted.unwrap_or_else(|| Err(answer::not_sent(adjustment)))
+            adjusted.unwrap_or_else(|| Err(answer::not_settled(adjustment)))
         });
         Ok(all.collect())
     }
@@ -374,7 +380,9 @@ impl Store {
             let now = AnyClock::system().now();
             return Ok(vec![Some(now); charges.len()]);
         }
-        let told = exchange.ask(|programs| &programs.renew, &question, Some(costs_of(charges))).await?;
+        let told = exchange
+            .ask(|programs| &programs.renew, &question, Some(packed(charges.iter().map(|charge| (charge, None)))))
+            .await?;
         answer::renewals(&told, &question)
     }
 
@@ -390,7 +398,7 @@ impl Store {
     }
 
     pub(crate) fn reset(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, ()> {
-        let keys = hits.iter().map(|hit| self.keys.of(hit).map_err(BackendError::unavailable));
+        let keys = hits.iter().map(|hit| self.keys.of(hit).map_err(BackendError::misconfigured));
         let keys = match keys.collect::<Result<Vec<_>, _>>() {
             Ok(keys) if keys.is_empty() => return MaybeReady::Ready(Ok(())),
             Ok(keys) => keys,
@@ -424,18 +432,7 @@ fn first_on_entry(hits: &[Hit<'_>], place: usize) -> usize {
     first.unwrap_or(place)
 }
 
-/// Packs the charges and the actual costs for `adjust.lua`.
-fn amounts_of(adjustments: &[Adjustment<'_>]) -> Vec<u8> {
-    let numbers = adjustments.iter().map(|Adjustment { charge, actual, .. }| (charge, Some(*actual)));
-    packed(numbers)
-}
-
-/// Packs the charges for `renew.lua`.
-fn costs_of(charges: &[Charge<'_>]) -> Vec<u8> {
-    packed(charges.iter().map(|charge| (charge, None)))
-}
-
-/// Packs the time, the cost and the actual cost of each charge at a limited rate.
+/// Packs the time, the cost and, for `adjust.lua`, the actual cost of each charge at a limited rate.
 fn packed<'a>(charges: impl Iterator<Item = (&'a Charge<'a>, Option<u64>)>) -> Vec<u8> {
     let limited = charges.filter(|(charge, _)| !charge.hit.rate.is_unlimited());
     let numbers =

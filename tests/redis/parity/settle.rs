@@ -5,13 +5,13 @@ use std::time::Duration;
 use tests::limit;
 use traffik::{
     Rate,
-    backend::Backend,
+    backend::{Backend, MemoryBackend},
     client::Key,
     clock::Timestamp,
     decision::{Adjusted, Charge, Hit, LimitStatus, Outcome},
     strategy::{
         AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SettleError,
-        SlidingWindowCounter, SlidingWindowLog, TokenBucket,
+        SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
     },
     test::ManualClock,
 };
@@ -175,6 +175,46 @@ async fn count_is_stored_up_to_its_bound_and_not_beyond() -> Result {
         assert!(is_too_much(&entry.settle(whole, bound + 1).await?), "{strategy:?}");
         entry.settle(whole, used).await??;
         assert_eq!(entry.remaining().await?, entry.rate.limit() - used, "{strategy:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn settlement_around_a_bound_is_the_same_in_memory() -> Result {
+    let rig = Rig::start().await?;
+    let memory = MemoryBackend::with_clock("test", rig.clock.clone());
+    let strategies: [AnyStrategy; 8] = [
+        FixedWindow.into(),
+        SlidingWindowCounter.into(),
+        SlidingWindowLog.into(),
+        TokenBucket::new().into(),
+        LeakyBucket::new().into(),
+        Gcra::new().burst(5).into(),
+        LeakyBucketWithQueue::new().queue(5).into(),
+        Concurrency.into(),
+    ];
+    for strategy in strategies {
+        for rate in ["5/min", "1/day", "100000000000000/50d", "100000000000000/us"] {
+            if strategy.check(rate.parse()?).is_err() {
+                continue;
+            }
+            for bound in [65_536, 1_u64 << 47, 1 << 52] {
+                for actual in [bound - 1, bound, bound + 1, u64::MAX] {
+                    let entry = rig.entry(strategy.clone(), rate)?;
+                    let charge = entry.charge(1).await?;
+                    memory.decide(&[entry.hit(1)]).await?;
+                    let in_memory = memory.adjust(&[charge.settle(actual)]).await?.pop().ok_or("no answer")?;
+                    let told = |adjusted: Adjusted| {
+                        adjusted.map(|outcome| {
+                            let status = LimitStatus::new(&strategy, entry.rate, &outcome);
+                            (status.remaining(), status.reset_after())
+                        })
+                    };
+                    let in_redis = entry.settle(charge, actual).await?;
+                    assert_eq!(told(in_redis), told(in_memory), "{actual} of {strategy:?} at {rate}");
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -8,6 +8,9 @@ use crate::{clock::Timestamp, rate::Rate};
 /// The longest time in which a meter may drain.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(100 * 365 * 86_400);
 
+/// The highest cost of a settlement. Stores that compute with floating-point numbers are exact below 2^52.
+const MAX_COST: u64 = (1 << 52) - 1;
+
 /// A strategy that admits what fits into its meter.
 pub(super) trait Metered: fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
@@ -43,8 +46,9 @@ pub(super) fn overdraw(
     now: Timestamp,
 ) -> Result<State, SettleError> {
     let state = strategy.charge(past, rate, actual.saturating_sub(charged), now);
-    if state.expires() > now.saturating_add(MAX_DRAIN_TIME) {
-        return Err(SettleError::TooMuch { strategy: strategy.name(), actual, most: "what drains in 100 years" });
+    if actual > MAX_COST || state.expires() > now.saturating_add(MAX_DRAIN_TIME) {
+        let most = "what drains in 100 years, and less than 2^52";
+        return Err(SettleError::TooMuch { strategy: strategy.name(), actual, most });
     }
     Ok(state)
 }

@@ -7,6 +7,7 @@
 //! Callers only receive: a caller that is not polled holds nothing that others need.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,11 +15,7 @@ use std::{
 use thiserror::Error;
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
-use super::{
-    Count,
-    caller::Caller,
-    queue::{self, Answer, Pending, Queue},
-};
+use super::{Count, TimedReply, caller::Caller};
 use crate::{client::CallError, question::Question};
 
 /// The maximum number of calls in flight per connection.
@@ -43,6 +40,33 @@ pub(super) struct Batcher {
     max_in_flight: usize,
     max_hits: usize,
     queue: Mutex<Queue>,
+}
+
+type Answer = Result<TimedReply, Arc<CallError>>;
+
+/// A question that waits, and the receiver of its answer.
+pub(super) struct Pending {
+    pub(super) question: Arc<Question>,
+    pub(super) deadline: Instant,
+    /// The runtime of its caller.
+    pub(super) runtime: Handle,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// Questions that wait, in the order of their deadlines, and the tasks that make calls.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) waiting: VecDeque<Pending>,
+    pub(super) tasks: Vec<Slot>,
+    last_id: u64,
+}
+
+/// A call in flight, or a task that is about to make one.
+pub(super) struct Slot {
+    pub(super) id: u64,
+    /// The time by which its task has to report again. A task that does not is in a blocked runtime, and any other task
+    /// may take the slot.
+    until: Instant,
 }
 
 #[derive(Debug, Error)]
@@ -78,7 +102,7 @@ impl Batcher {
             queue.waiting.push_back(pending);
         } else {
             drop(queue);
-            queue::end([pending], NotSent::TooMany);
+            end([pending], NotSent::TooMany);
         }
         receiver
     }
@@ -96,11 +120,20 @@ impl Batcher {
     /// Takes a slot for one more task, if questions wait and a slot is free.
     pub(super) fn free_slot(&self) -> Option<u64> {
         let (mut queue, now) = (self.queue(), Instant::now());
-        if queue.waiting.is_empty() { None } else { queue.free_slot(self.max_in_flight, now, self.until(now)) }
+        if queue.tasks.len() >= self.max_in_flight {
+            queue.tasks.retain(|slot| slot.until > now);
+        }
+        if queue.waiting.is_empty() || queue.tasks.len() >= self.max_in_flight {
+            return None;
+        }
+        queue.last_id += 1;
+        let id = queue.last_id;
+        queue.tasks.push(Slot { id, until: self.until() });
+        Some(id)
     }
 
-    fn until(&self, now: Instant) -> Instant {
-        now + self.caller.deadline + LEEWAY
+    fn until(&self) -> Instant {
+        Instant::now() + self.caller.deadline + LEEWAY
     }
 
     pub(super) fn late(&self) -> NotSent {
@@ -111,13 +144,25 @@ impl Batcher {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the next questions to send. Frees the slot if there is none.
+    /// Returns the next questions to send, without those whose callers are gone. Frees the slot if there is none.
     pub(super) fn next_batch(&self, id: u64) -> Vec<Pending> {
-        self.end_late(id);
-        let mut queue = self.queue();
+        let (mut batch, mut hits) = (Vec::new(), 0);
         // Another task may have taken over the slot.
-        let has_slot = queue.heard_of(id, self.until(Instant::now()));
-        let batch = if has_slot { queue.take_batch(self.max_hits) } else { Vec::new() };
+        if !self.end_late(id) {
+            return batch;
+        }
+        let mut queue = self.queue();
+        while let Some(pending) = queue.waiting.pop_front() {
+            if pending.answer.is_closed() {
+                continue;
+            }
+            hits += pending.question.len();
+            if !batch.is_empty() && hits > self.max_hits {
+                queue.waiting.push_front(pending);
+                break;
+            }
+            batch.push(pending);
+        }
         if batch.is_empty() {
             queue.leave(id);
         }
@@ -125,19 +170,23 @@ impl Batcher {
     }
 
     /// Ends the questions whose deadline has passed while they waited. Also records that the task of the slot is alive.
-    pub(super) fn end_late(&self, id: u64) {
+    /// Returns whether it still has its slot.
+    pub(super) fn end_late(&self, id: u64) -> bool {
         let (mut queue, now) = (self.queue(), Instant::now());
-        queue.heard_of(id, self.until(now));
-        let late = queue.take_late(now);
+        let slot = queue.tasks.iter_mut().find(|slot| slot.id == id);
+        let has_slot = slot.map(|slot| slot.until = self.until()).is_some();
+        let late = queue.waiting.partition_point(|pending| pending.deadline <= now);
+        let late = queue.waiting.drain(..late).collect();
         drop(queue);
         self.expire(late, self.late());
+        has_slot
     }
 
     /// Ends questions at their deadline. Counts those whose callers still wait.
     pub(super) fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
         let waited_for = late.iter().filter(|pending| !pending.answer.is_closed()).count();
         self.caller.counts.add(Count::TimedOut, waited_for);
-        queue::end(late, error);
+        end(late, error);
     }
 
     /// Returns the next deadline of all questions, including those that arrive from now on.
@@ -151,5 +200,20 @@ impl Batcher {
 impl From<NotSent> for CallError {
     fn from(why: NotSent) -> Self {
         Self::NotRun(why.into())
+    }
+}
+
+impl Queue {
+    pub(super) fn leave(&mut self, id: u64) {
+        self.tasks.retain(|slot| slot.id != id);
+    }
+}
+
+/// Ends questions with the same error.
+pub(super) fn end(questions: impl IntoIterator<Item = Pending>, error: impl Into<CallError>) {
+    let error = Arc::new(error.into());
+    for pending in questions {
+        // The caller may have been dropped.
+        let _ = pending.answer.send(Err(Arc::clone(&error)));
     }
 }

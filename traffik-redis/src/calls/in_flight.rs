@@ -7,10 +7,8 @@ use tokio::{
 
 use super::{
     Count,
-    batcher::{Batcher, NotSent},
+    batcher::{Batcher, NotSent, Pending, end},
     caller::Program,
-    queue::{self, Pending},
-    tasks::Work,
 };
 use crate::client::{CallError, Sent};
 
@@ -27,17 +25,12 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Begins a call in `runtime`, the current runtime, if questions wait and a slot is free.
+    /// Begins a call in `runtime`, if questions wait and a slot is free.
     pub(super) fn begin(batcher: &Arc<Batcher>, runtime: &Handle) {
-        if let Some(work) = Self::take_slot(batcher, runtime) {
-            batcher.caller.tasks.begin(work, runtime);
+        if let Some(id) = batcher.free_slot() {
+            let (batcher, batch, sent) = (Arc::clone(batcher), Vec::new(), Arc::default());
+            runtime.spawn(Self { batcher, id, runtime: runtime.id(), has_ended: false, batch, sent }.run());
         }
-    }
-
-    fn take_slot(batcher: &Arc<Batcher>, runtime: &Handle) -> Option<Work> {
-        let (id, batcher, runtime) = (batcher.free_slot()?, Arc::clone(batcher), runtime.id());
-        let task = Self { batcher, id, runtime, has_ended: false, batch: Vec::new(), sent: Arc::default() };
-        Some(Box::pin(task.run()))
     }
 
     async fn run(mut self) {
@@ -51,7 +44,7 @@ impl InFlight {
                 return;
             }
             match ready {
-                Some(Err(error)) => queue::end(self.batch.drain(..), error),
+                Some(Err(error)) => end(self.batch.drain(..), error),
                 _ => self.send().await,
             }
         }
@@ -75,7 +68,7 @@ impl InFlight {
             }
             Some(Err(error)) => {
                 counts.failed(&error, questions.len());
-                queue::end(self.batch.drain(..), error);
+                end(self.batch.drain(..), error);
             }
             None => batcher.expire(std::mem::take(&mut self.batch), batcher.late()),
         }
@@ -112,7 +105,7 @@ impl Drop for InFlight {
         let ended = NotSent::RuntimeEnded;
         let error = if self.sent.may_run() { CallError::InDoubt(ended.into()) } else { ended.into() };
         self.batcher.caller.counts.failed(&error, self.batch.len());
-        queue::end(self.batch.drain(..), error);
+        end(self.batch.drain(..), error);
         let mut queue = self.batcher.queue();
         queue.leave(self.id);
         if !queue.tasks.is_empty() {
@@ -123,11 +116,9 @@ impl Drop for InFlight {
         queue.waiting = others.into();
         let runtime = queue.waiting.front().map(|pending| pending.runtime.clone());
         drop(queue);
-        queue::end(ended, NotSent::RuntimeEnded);
+        end(ended, NotSent::RuntimeEnded);
         if let Some(runtime) = runtime {
-            if let Some(work) = Self::take_slot(&self.batcher, &runtime) {
-                self.batcher.caller.tasks.spawn(work, &runtime);
-            }
+            Self::begin(&self.batcher, &runtime);
         }
     }
 }

@@ -7,10 +7,8 @@ mod batcher;
 mod caller;
 mod exchange;
 mod in_flight;
-mod queue;
 mod runner;
 mod stats;
-mod tasks;
 
 pub use self::stats::RedisStats;
 pub(crate) use self::{

@@ -61,7 +61,7 @@ impl Connection {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.supervisor.status().is_up() && self.watched.link.is_connected()
+        self.supervisor.is_up() && self.watched.link.is_connected()
     }
 
     /// Sends a command if there is a connection. Waits for the first connection.

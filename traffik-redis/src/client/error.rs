@@ -3,7 +3,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use super::{Sent, reasons::of_refusal as in_plain_words};
+use super::{Sent, reasons::of_refusal};
 
 /// The error of a call without an answer. The variants differ in whether the call may have run.
 #[derive(Debug, Error)]
@@ -15,7 +15,7 @@ pub(crate) enum CallError {
     #[error("no answer from Redis: {0}")]
     InDoubt(#[source] Box<dyn Error + Send + Sync>),
     /// The server answered with an error, and wrote nothing.
-    #[error("Redis returned an error: {}", in_plain_words(.0))]
+    #[error("Redis returned an error: {}", of_refusal(.0))]
     Refused(String),
     /// The server sent a reply that no script sends.
     #[error(transparent)]

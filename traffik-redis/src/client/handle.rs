@@ -1,29 +1,31 @@
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use futures_util::future::join_all;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch, time::sleep};
 
 use super::{
-    CallError, Reply, Sent, Settings, command::Command, connection::Connection, scan::Scan, servers::Servers, slot_of,
-    supervisor::Supervisor,
+    CallError, Reply, Sent, Settings, backoff::Backoff, command::Command, connection::Connection, servers::Servers,
+    slot_of, supervisor::Phase,
 };
 use crate::{Error, script::Script};
+
+/// The approximate number of keys that the server examines per page of a scan.
+const PAGE: &str = "1000";
 
 /// Calls the server. Clones share the same connections. The methods borrow nothing from a caller, so a call can outlive
 /// its caller.
 ///
 /// Each call ends by itself, with an answer or an error. It is sent once, unless it certainly did not run.
 #[derive(Clone)]
-pub(crate) struct Client(pub(super) Arc<Inner>);
+pub(crate) struct Client(Arc<Inner>);
 
-pub(super) struct Inner {
+struct Inner {
     servers: Servers,
     given_up: Arc<AtomicU64>,
     closed: AtomicBool,
@@ -39,28 +41,52 @@ pub(crate) struct Health {
     pub(crate) given_up: u64,
 }
 
+/// Finds the times at which a client is connected, until the client is dropped.
+pub(crate) struct Reachable {
+    client: Weak<Inner>,
+    phases: watch::Receiver<Phase>,
+    backoff: Backoff,
+}
+
+impl Reachable {
+    /// Waits for a while, and until the server is connected. Returns `None` after the client is dropped.
+    pub(crate) async fn next(&mut self) -> Option<Client> {
+        sleep(self.backoff.next()).await;
+        self.phases.wait_for(|phase| matches!(phase, Phase::Up)).await.ok()?;
+        self.client.upgrade().map(Client)
+    }
+}
+
 impl Client {
     /// Creates a client without connecting.
-    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let given_up = Arc::default();
         let servers = Servers::new(settings, &given_up)?;
         Handle::try_current().map_err(|_| Error::NoRuntime)?;
         Ok(Self(Arc::new(Inner { servers, given_up, closed: AtomicBool::new(false) })))
     }
 
-    /// Returns the supervisor whose status is that of the client.
-    pub(super) fn supervisor(&self) -> &Supervisor {
-        self.0.servers.supervisor()
+    /// Connects, and keeps connected.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        self.0.servers.supervisor().connect().await?;
+        self.start();
+        Ok(())
     }
 
-    pub(super) fn start(&self) {
-        self.supervisor().start();
+    /// Connects in the background.
+    pub(crate) fn start(&self) {
+        self.0.servers.supervisor().start();
         self.0.servers.connections().iter().for_each(|connection| connection.supervisor().start());
+    }
+
+    pub(crate) fn reachable(&self) -> Reachable {
+        let phases = self.0.servers.supervisor().phases();
+        Reachable { client: Arc::downgrade(&self.0), phases, backoff: Backoff::new() }
     }
 
     /// Returns whether the keys of one call have to be in one slot.
     pub(crate) fn is_cluster(&self) -> bool {
-        !matches!(self.0.servers, Servers::Single(_))
+        !matches!(self.0.servers, Servers::Single { .. })
     }
 
     /// Waits until there is a connection, or until the first attempt has failed.
@@ -105,16 +131,25 @@ impl Client {
         self.ready().await?;
         let all = if self.is_cluster() { self.0.servers.connections() } else { vec![self.any().await?] };
         for connection in all {
-            let mut scan = Scan::new(&connection, pattern);
-            while let Some(keys) = scan.next_page().await? {
-                self.remove(&keys, &Sent::default()).await?;
+            let mut cursor = "0".to_owned();
+            loop {
+                let command = Command::new("SCAN", 0).args([&cursor, "MATCH", pattern, "COUNT", PAGE]);
+                let page = connection.call(command, &Sent::default()).await?;
+                let mut items = page.into_items().unwrap_or_default().into_iter();
+                let next = items.next().and_then(|cursor| cursor.text());
+                let keys = items.next().and_then(Reply::into_items).unwrap_or_default();
+                self.remove(&keys.iter().filter_map(Reply::text).collect::<Vec<_>>(), &Sent::default()).await?;
+                match next {
+                    Some(next) if next != "0" => cursor = next,
+                    _ => break,
+                }
             }
         }
         Ok(())
     }
 
     /// Sends a command to any server.
-    pub(super) async fn command(&self, name: &'static str, words: &[&str]) -> Result<Reply, CallError> {
+    pub(crate) async fn command(&self, name: &'static str, words: &[&str]) -> Result<Reply, CallError> {
         self.any().await?.call(Command::new(name, 0).args(words), &Sent::default()).await
     }
 
@@ -128,7 +163,7 @@ impl Client {
     /// Closes all connections. Calls in flight end with an error, and may have run.
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
-        self.supervisor().close();
+        self.0.servers.supervisor().close();
         self.0.servers.connections().iter().for_each(|connection| connection.supervisor().close());
     }
 
@@ -144,11 +179,5 @@ impl Client {
 
     fn open(&self) -> Result<&Servers, CallError> {
         if self.is_closed() { Err(CallError::Closed) } else { Ok(&self.0.servers) }
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("health", &self.health()).finish_non_exhaustive()
     }
 }

@@ -4,24 +4,18 @@
 
 mod address;
 mod backoff;
-mod check;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod command;
-mod connect;
 mod connection;
 mod error;
 mod fred_link;
 mod handle;
 mod outage_log;
-mod pool;
 mod reasons;
 mod reply;
-mod scan;
 mod sent;
 mod servers;
-mod settings;
-mod status;
 mod supervisor;
 mod timeouts;
 #[cfg(feature = "rustls")]
@@ -32,12 +26,11 @@ use fred::util::redis_keyslot;
 
 pub(crate) use self::{
     error::{CallError, UnexpectedReply},
-    handle::{Client, Health},
+    handle::{Client, Health, Reachable},
     outage_log::OutageLog,
-    reasons::of_refusal as in_plain_words,
     reply::Reply,
     sent::Sent,
-    settings::{Origin, Settings},
+    servers::{Origin, Settings},
 };
 
 /// Returns the slot of a key in a cluster.

@@ -9,31 +9,25 @@ const MOST_REASONS: usize = 8;
 /// Decides what is logged of outages: each reason once, and the end of each outage whose start was logged.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
-    reasons: Vec<Reason>,
+    /// The reasons, when each was logged, and in which outage.
+    reasons: Vec<(String, Instant, u64)>,
     /// The number of outages that are over.
     outages: u64,
     /// The last log line reported an outage.
     is_open: bool,
 }
 
-#[derive(Debug)]
-struct Reason {
-    words: String,
-    at: Instant,
-    outage: u64,
-}
-
 impl OutageLog {
     /// Returns whether to log this reason. One outage may have several reasons, such as a server that returns with a
     /// password.
     pub(crate) fn is_first(&mut self, words: &str) -> bool {
-        let (at, outage, known) = (Instant::now(), self.outages, self.reasons.len());
-        match self.reasons.iter_mut().find(|reason| reason.words == words) {
-            Some(reason) if reason.outage == outage || at - reason.at < AGAIN_AFTER => return false,
-            Some(reason) => (reason.at, reason.outage) = (at, outage),
-            None if known >= MOST_REASONS => return false,
-            None => self.reasons.push(Reason { words: words.to_owned(), at, outage }),
+        let outage = self.outages;
+        self.reasons.retain(|(_, at, logged_in)| *logged_in == outage || at.elapsed() < AGAIN_AFTER);
+        let is_known = self.reasons.iter().any(|(reason, ..)| reason == words);
+        if is_known || self.reasons.len() >= MOST_REASONS {
+            return false;
         }
+        self.reasons.push((words.to_owned(), Instant::now(), outage));
         self.is_open = true;
         true
     }
@@ -41,7 +35,6 @@ impl OutageLog {
     /// Ends the outage. Returns whether to log its end.
     pub(crate) fn end(&mut self) -> bool {
         self.outages += 1;
-        self.reasons.retain(|reason| reason.at.elapsed() < AGAIN_AFTER);
         std::mem::take(&mut self.is_open)
     }
 }
@@ -68,7 +61,7 @@ mod tests {
         }
         // A reason that persists is logged again after some time.
         for reason in &mut log.reasons {
-            reason.at -= AGAIN_AFTER;
+            reason.1 -= AGAIN_AFTER;
         }
         assert!(log.is_first(replica) && !log.is_first(replica) && log.end());
     }

@@ -81,7 +81,7 @@ pub(super) fn of_loss(error: &FredError) -> String {
 
 /// Explains the error of a server that is reachable and rejects a call. Keeps the message of the server. Inside a
 /// script, the error may be in the middle of other text.
-pub(crate) fn of_refusal(said: &str) -> String {
+pub(super) fn of_refusal(said: &str) -> String {
     let words = match said {
         _ if said.contains("OOM ") => "it is out of memory: raise `maxmemory`, or remove other data from this server",
         _ if said.contains("READONLY ") => "it is a replica, and limits need the primary",

@@ -1,93 +1,127 @@
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use fred::types::config::Config;
 
 #[cfg(feature = "cluster")]
 use super::cluster::Cluster;
 use super::{
-    CallError, Origin, Reply, Sent, Settings, address, command::Command, connection::Connection, fred_link::FredLink,
-    pool::Pool, supervisor::Supervisor, timeouts::Timeouts,
+    CallError, Reply, Sent, address, command::Command, connection::Connection, fred_link::FredLink,
+    supervisor::Supervisor, timeouts::Timeouts,
 };
 use crate::Error;
 
-/// The servers that keep the limits: one server, or a cluster.
+/// The settings of the connection to the server.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) origin: Origin,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) pool_size: usize,
+    pub(crate) command_timeout: Duration,
+}
+
+/// The server, in one of the forms that a user can give.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    Address(String),
+    #[cfg(feature = "fred-10")]
+    Config(Box<Config>),
+    /// A client that the user keeps connected.
+    #[cfg(feature = "fred-10")]
+    Client(fred::clients::Client),
+}
+
+/// The servers that keep the limits.
 pub(super) enum Servers {
-    Single(Pool),
+    /// One server.
+    Single {
+        /// Stands for all connections where the choice does not matter.
+        first: Arc<Connection>,
+        others: Vec<Arc<Connection>>,
+        turn: AtomicUsize,
+    },
     #[cfg(feature = "cluster")]
     Cluster(Cluster),
 }
 
 impl Servers {
-    /// Creates the servers without connecting.
+    /// Creates the servers without connecting. `given_up` counts connections that the system considered alive.
     pub(super) fn new(settings: &Settings, given_up: &Arc<AtomicU64>) -> Result<Self, Error> {
         let timeouts = Timeouts::new(settings.command_timeout);
-        let connection = |link| Connection::new(Arc::new(link), timeouts, given_up);
+        let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, given_up));
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
             #[cfg(feature = "fred-10")]
             Origin::Config(config) => (**config).clone(),
             #[cfg(feature = "fred-10")]
             Origin::Client(client) => {
-                let connection = connection(FredLink::of_user(client)?);
-                connection.supervisor().leave_to_user();
-                return Ok(Self::Single(Pool::new(connection, None)));
+                let first = connection(FredLink::of_user(client)?);
+                first.supervisor().leave_to_user();
+                return Ok(Self::Single { first, others: Vec::new(), turn: AtomicUsize::new(0) });
             }
         };
         let (username, password) = (settings.username.clone(), settings.password.clone());
         let (username, password) = (username.or(config.username), password.or(config.password));
         let config = Config { username, password, ..config };
         if config.server.is_clustered() {
-            return Self::cluster(config, timeouts, given_up);
+            #[cfg(feature = "cluster")]
+            return Ok(Self::Cluster(Cluster::new(config, timeouts, given_up)));
+            #[cfg(not(feature = "cluster"))]
+            return Err(Error::Address(
+                "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),
+            ));
         }
         let connection = || FredLink::new(config.clone(), timeouts).map(connection);
-        let others = (1..settings.pool_size).map(|_| connection()).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::Single(Pool::new(connection()?, others)))
-    }
-
-    #[cfg(feature = "cluster")]
-    fn cluster(config: Config, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Result<Self, Error> {
-        Ok(Self::Cluster(Cluster::new(config, timeouts, given_up)))
-    }
-
-    #[cfg(not(feature = "cluster"))]
-    fn cluster(_: Config, _: Timeouts, _: &Arc<AtomicU64>) -> Result<Self, Error> {
-        let reason = "it is the address of a cluster: turn on the feature `cluster` of traffik-redis";
-        Err(Error::Address(reason.into()))
+        let others = (1..settings.pool_size).map(|_| connection()).collect::<Result<_, _>>()?;
+        Ok(Self::Single { first: connection()?, others, turn: AtomicUsize::new(0) })
     }
 
     /// Returns the supervisor whose status is that of all servers.
     pub(super) fn supervisor(&self) -> &Supervisor {
         match self {
-            Self::Single(pool) => pool.first.supervisor(),
+            Self::Single { first, .. } => first.supervisor(),
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.supervisor(),
-        }
-    }
-
-    /// Waits until the servers can be called, or until the first attempt has failed.
-    pub(super) async fn ready(&self) -> Result<(), CallError> {
-        match self {
-            Self::Single(pool) => pool.ready().await,
-            #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.supervisor().ready().await,
-        }
-    }
-
-    /// Sends a command whose keys are all in one slot.
-    pub(super) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
-        match self {
-            Self::Single(pool) => pool.next().call(command, sent).await,
-            #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.call(command, sent).await,
         }
     }
 
     /// Returns all connections. In a cluster, each is to another server.
     pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
         match self {
-            Self::Single(pool) => pool.connections(),
+            Self::Single { first, others, .. } => std::iter::once(first).chain(others).cloned().collect(),
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.connections(),
+        }
+    }
+
+    /// Waits until the servers can be called, or until the first attempt has failed.
+    pub(super) async fn ready(&self) -> Result<(), CallError> {
+        let is_up = match self {
+            Self::Single { first, others, .. } => first.is_up() || others.iter().any(|other| other.is_up()),
+            // A server may be up before the slots are known.
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => false,
+        };
+        if is_up { Ok(()) } else { self.supervisor().ready().await }
+    }
+
+    /// Sends a command whose keys are all in one slot.
+    pub(super) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
+        match self {
+            Self::Single { first, others, turn } => {
+                // The next in turn that is up, or the first if none is up.
+                let turn = turn.fetch_add(1, Ordering::Relaxed) % (1 + others.len());
+                let mut in_turn = std::iter::once(first).chain(others).cycle().skip(turn).take(1 + others.len());
+                in_turn.find(|connection| connection.is_up()).unwrap_or(first).call(command, sent).await
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.call(command, sent).await,
         }
     }
 }

@@ -8,16 +8,12 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-use super::{
-    CallError,
-    backoff::Backoff,
-    status::{Phase, Status},
-    timeouts::Timeouts,
-};
+use super::{CallError, OutageLog, backoff::Backoff, timeouts::Timeouts};
 use crate::Error;
 
 /// Drives a connection. Ends with the reason when the connection is no longer usable. Dropping it closes the
@@ -36,26 +32,43 @@ pub(super) trait Supervised: Send + Sync + 'static {
 
 pub(super) struct Supervisor {
     target: Arc<dyn Supervised>,
-    status: Arc<Status>,
+    phase: Arc<watch::Sender<Phase>>,
     timeouts: Timeouts,
     /// The task, once it is started. `None` after `close`, and for connections that the user supervises.
     task: Mutex<Option<JoinSet<()>>>,
 }
 
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// The first attempt is under way.
+    Starting,
+    Up,
+    Down(Arc<str>),
+}
+
 impl Supervisor {
     pub(super) fn new(target: Arc<dyn Supervised>, timeouts: Timeouts) -> Self {
-        Self { target, status: Arc::new(Status::new()), timeouts, task: Mutex::new(Some(JoinSet::new())) }
+        let phase = Arc::new(watch::Sender::new(Phase::Starting));
+        Self { target, phase, timeouts, task: Mutex::new(Some(JoinSet::new())) }
     }
 
     /// Leaves the connection to the user, who made it.
     #[cfg(feature = "fred-10")]
     pub(super) fn leave_to_user(&self) {
-        self.task().take();
-        self.status.set(Phase::Up);
+        self.end(Phase::Up);
     }
 
-    pub(super) fn status(&self) -> &Status {
-        &self.status
+    pub(super) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Up)
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(super) fn is_down(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Down(_))
     }
 
     /// Makes the first attempt in the caller. Starts the task if the attempt succeeds.
@@ -78,24 +91,38 @@ impl Supervisor {
         let mut task = self.task();
         let Some(tasks) = &mut *task else { return };
         if tasks.try_join_next().is_some() {
-            self.status.set(Phase::Starting);
+            self.phase.send_replace(Phase::Starting);
             self.target.lost();
         }
         if tasks.is_empty() {
-            tasks.spawn(supervise(Arc::clone(&self.target), Arc::clone(&self.status), driver));
+            tasks.spawn(supervise(Arc::clone(&self.target), Arc::clone(&self.phase), driver));
         }
     }
 
     /// Starts the task, and waits until there is a connection, or until the first attempt has failed.
     pub(super) async fn ready(&self) -> Result<(), CallError> {
         self.start();
-        self.status.ready(self.timeouts.answer).await
+        if self.is_up() {
+            return Ok(());
+        }
+        let mut phases = self.phases();
+        let started = phases.wait_for(|phase| !matches!(phase, Phase::Starting));
+        match timeout(self.timeouts.answer, started).await.map(|phase| phase.map(|phase| phase.clone())) {
+            Ok(Ok(Phase::Down(why))) => Err(CallError::NotRun(format!("there is no connection: {why}").into())),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(CallError::Closed),
+            Err(_) => Err(CallError::NotRun("there is no connection yet".into())),
+        }
     }
 
     /// Closes the connection, unless it is the user's. Calls in flight end with an error, and may have run.
     pub(super) fn close(&self) {
+        self.end(Phase::Down("the backend was closed".into()));
+    }
+
+    fn end(&self, phase: Phase) {
         if self.task().take().is_some() {
-            self.status.set(Phase::Down("the backend was closed".into()));
+            self.phase.send_replace(phase);
         }
     }
 
@@ -104,8 +131,8 @@ impl Supervisor {
     }
 }
 
-async fn supervise(target: Arc<dyn Supervised>, status: Arc<Status>, mut driver: Option<Driver>) {
-    let mut backoff = Backoff::new();
+async fn supervise(target: Arc<dyn Supervised>, phase: Arc<watch::Sender<Phase>>, mut driver: Option<Driver>) {
+    let (mut backoff, mut log) = (Backoff::new(), OutageLog::default());
     loop {
         let attempt = match driver.take() {
             Some(driver) => Ok(driver),
@@ -115,16 +142,22 @@ async fn supervise(target: Arc<dyn Supervised>, status: Arc<Status>, mut driver:
         };
         let why = match attempt {
             Ok(driver) => {
-                status.up();
+                phase.send_replace(Phase::Up);
+                if log.end() {
+                    tracing::info!("connected to Redis again");
+                }
                 let connected = Instant::now();
                 let why = driver.await;
+                target.lost();
                 backoff.after(connected.elapsed());
                 why
             }
             Err(why) => why.to_string(),
         };
-        status.down(&why);
-        target.lost();
+        phase.send_replace(Phase::Down(why.as_str().into()));
+        if log.is_first(&why) {
+            tracing::warn!("no connection to Redis, reconnecting until it succeeds: {why}");
+        }
         sleep(backoff.next()).await;
     }
 }

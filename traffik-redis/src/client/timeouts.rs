@@ -21,6 +21,20 @@ impl Timeouts {
     /// is reported.
     pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
+    /// The interval of the checks for answers while calls wait.
+    pub(super) const WATCH: Duration = Duration::from_millis(25);
+
+    /// How long until the slots of a cluster are read again that are not known to be out of date.
+    #[cfg(feature = "cluster")]
+    pub(super) const REFRESH: Duration = Duration::from_secs(30);
+
+    /// The same while a primary is down: another server may have its slots by now.
+    #[cfg(feature = "cluster")]
+    pub(super) const REFRESH_WHILE_MISSING: Duration = Duration::from_millis(200);
+
+    #[cfg(feature = "cluster")]
+    pub(super) const SHORTEST_REFRESH: Duration = Duration::from_millis(50);
+
     /// How long after its deadline a call still waits, to count answers that arrive late.
     const AFTERWARDS: Duration = Duration::from_secs(1);
 

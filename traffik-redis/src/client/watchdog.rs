@@ -5,33 +5,30 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::{sync::Notify, time::sleep};
 
 use super::{CallError, Reply, timeouts::Timeouts};
 
-/// The interval of the checks while calls wait.
-const EVERY: Duration = Duration::from_millis(25);
-
 pub(super) struct Watchdog {
     timeouts: Timeouts,
     given_up: Arc<AtomicU64>,
     calls: Mutex<Calls>,
-    /// Notified when a call begins while no other call waits.
+    /// Notified when a call begins.
     began: Notify,
     /// Notified when the server answers that it may not write: it was demoted, and another server is the primary.
     demoted: Notify,
 }
 
 struct Calls {
-    waiting: usize,
     /// The number of the latest call, and when it began.
     last: (u64, Instant),
-    /// The highest number of an answered call.
-    last_answered: u64,
-    answers: u64,
+    /// The highest number of a call that has ended. Answers arrive in order, so earlier calls do not wait.
+    last_ended: u64,
+    /// Since when calls wait without any answer.
+    since: Instant,
 }
 
 /// A call that waits for its answer.
@@ -42,14 +39,17 @@ pub(super) struct Waiting<'a> {
 
 impl Watchdog {
     pub(super) fn new(timeouts: Timeouts, given_up: Arc<AtomicU64>) -> Self {
-        let calls = Calls { waiting: 0, last: (0, Instant::now()), last_answered: 0, answers: 0 };
-        Self { timeouts, given_up, calls: Mutex::new(calls), began: Notify::new(), demoted: Notify::new() }
+        let now = Instant::now();
+        let calls = Mutex::new(Calls { last: (0, now), last_ended: 0, since: now });
+        Self { timeouts, given_up, calls, began: Notify::new(), demoted: Notify::new() }
     }
 
     pub(super) fn wait(&self) -> Waiting<'_> {
-        let mut calls = self.calls();
-        calls.waiting += 1;
-        calls.last = (calls.last.0 + 1, Instant::now());
+        let (mut calls, now) = (self.calls(), Instant::now());
+        if calls.last.0 == calls.last_ended {
+            calls.since = now;
+        }
+        calls.last = (calls.last.0 + 1, now);
         self.began.notify_one();
         Waiting { watchdog: self, number: calls.last.0 }
     }
@@ -66,36 +66,26 @@ impl Watchdog {
 
     /// Waits until calls have waited continuously for `silence`, without a single answer.
     async fn silent(&self) {
-        let mut silence: Option<(Instant, u64)> = None;
+        self.calls().since = Instant::now();
         loop {
-            while self.answers_awaited().is_none() {
-                silence = None;
+            while !self.is_awaited() {
                 self.began.notified().await;
             }
             let slept = Instant::now();
-            sleep(EVERY).await;
-            // If this process was delayed, there may be answers that it has not read yet.
-            let held_up = slept.elapsed() > 3 * EVERY;
-            let awaited = self.answers_awaited();
-            match silence {
-                Some((since, before)) if awaited == Some(before) && !held_up => {
-                    if since.elapsed() >= self.timeouts.silence {
-                        return;
-                    }
-                }
-                _ => silence = awaited.map(|answers| (Instant::now(), answers)),
+            sleep(Timeouts::WATCH).await;
+            if slept.elapsed() > 3 * Timeouts::WATCH {
+                // This process was delayed. There may be answers that it has not read yet.
+                self.calls().since = Instant::now();
+            } else if self.is_awaited() && self.calls().since.elapsed() >= self.timeouts.silence {
+                return;
             }
         }
     }
 
-    /// Returns the number of answers so far, if a call waits for one.
-    fn answers_awaited(&self) -> Option<u64> {
+    /// Returns whether a call waits. One that waits longer than its timeout is in a blocked runtime, and proves nothing.
+    fn is_awaited(&self) -> bool {
         let calls = self.calls();
-        let (last, at) = calls.last;
-        // Answers arrive in order, so an answer also proves that earlier calls are alive. A call that waits longer than
-        // its timeout is in a blocked runtime, and proves nothing.
-        let is_awaited = calls.waiting > 0 && last > calls.last_answered && at.elapsed() <= self.timeouts.answer;
-        is_awaited.then_some(calls.answers)
+        calls.last.0 > calls.last_ended && calls.last.1.elapsed() <= self.timeouts.answer
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -112,20 +102,21 @@ impl Waiting<'_> {
             Ok(_) | Err(CallError::Refused(_)) => {}
             Err(_) => return,
         }
-        let mut calls = self.watchdog.calls();
-        calls.last_answered = calls.last_answered.max(self.number);
-        calls.answers += 1;
+        self.watchdog.calls().since = Instant::now();
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.watchdog.calls().waiting -= 1;
+        let mut calls = self.watchdog.calls();
+        calls.last_ended = calls.last_ended.max(self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::timeout;
 
     use super::*;
@@ -187,7 +178,7 @@ mod tests {
         let busy = async {
             loop {
                 answer(&watchdog);
-                sleep(EVERY / 2).await;
+                sleep(Timeouts::WATCH / 2).await;
             }
         };
         tokio::select! {

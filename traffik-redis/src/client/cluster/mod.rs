@@ -2,14 +2,14 @@
 //!
 //! Each server has its own connection, made by redis-rs. The connections are independent: a server that hangs delays no
 //! call to another. Any server that answers reports the slots, and redirects report changes. Redirects are followed
-//! here, so that only a command that certainly did not run is sent again.
+//! here, so that only a command that certainly did not run is sent again. (The cluster client of redis-rs does neither:
+//! it reads no answer while it reconnects to one server, and with retries, which its redirects count as, it sends a
+//! command again whose connection was lost.)
 
-mod connector;
 mod node;
-mod redirects;
-mod refresh;
 mod routing;
 mod slot_map;
-mod slots;
+mod stream;
+mod topology;
 
 pub(super) use self::routing::Cluster;

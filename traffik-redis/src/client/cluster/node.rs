@@ -1,63 +1,89 @@
 //! A server of a cluster, and the one connection to it, made by redis-rs.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use fred::types::config::Server;
+use fred::{
+    error::{Error as FredError, ErrorKind},
+    types::config::{Config, Server},
+};
 use futures_util::future::BoxFuture;
-use redis::{Pipeline, Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value, aio::MultiplexedConnection};
+use tokio::{net::TcpStream, sync::Notify, time::timeout};
 
-use super::connector::Connector;
+use super::stream::{Stream, secured};
 use crate::client::{
-    CallError, Reply,
+    CallError, Reply, Sent,
     command::Command,
     connection::{Connection, Link},
-    reasons::Reason,
+    reasons::{self, Reason},
     supervisor::Driver,
+    timeouts::Timeouts,
 };
 
+/// The maximum number of calls that wait to be written while the system accepts no more data.
+const BUFFER: usize = 1024;
+
+/// The facts that all servers of a cluster share.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) timeouts: Timeouts,
+    pub(super) given_up: Arc<AtomicU64>,
+    /// Notified when the slot map is out of date, or a connection is lost.
+    pub(super) stale: Notify,
+}
+
 pub(super) struct Node {
-    link: Arc<RedisLink>,
+    pub(super) server: Server,
     pub(super) connection: Arc<Connection>,
+    /// Set by an `ASK` redirect to this server.
+    pub(super) was_asked: AtomicBool,
 }
 
 struct RedisLink {
     server: Server,
-    connector: Arc<Connector>,
+    shared: Arc<Shared>,
     connection: Mutex<Option<MultiplexedConnection>>,
-    was_asked: AtomicBool,
 }
 
 impl Node {
-    pub(super) fn new(server: &Server, connector: &Arc<Connector>) -> Self {
-        let (server, connector) = (server.clone(), Arc::clone(connector));
-        let Connector { timeouts, given_up, .. } = &*connector;
-        let (connection, was_asked) = (Mutex::default(), AtomicBool::new(false));
-        let link = Arc::new(RedisLink { server, connector: Arc::clone(&connector), connection, was_asked });
-        let connection = Arc::new(Connection::new(link.clone(), *timeouts, given_up));
+    /// Connects to a server in the background.
+    pub(super) fn new(server: &Server, shared: &Arc<Shared>) -> Self {
+        let link = RedisLink { server: server.clone(), shared: Arc::clone(shared), connection: Mutex::default() };
+        let connection = Arc::new(Connection::new(Arc::new(link), shared.timeouts, &shared.given_up));
         connection.supervisor().start();
-        Self { link, connection }
+        Self { server: server.clone(), connection, was_asked: AtomicBool::new(false) }
     }
 
-    pub(super) fn server(&self) -> &Server {
-        &self.link.server
-    }
-
-    pub(super) fn is_up(&self) -> bool {
-        self.connection.is_up()
-    }
-
-    /// Returns whether `ASK` redirected a command to this server since the last call of this method.
-    pub(super) fn was_asked(&self) -> bool {
-        self.link.was_asked.swap(false, Ordering::Relaxed)
+    /// Sends a command. With `is_asking` the server accepts a slot that it does not own yet.
+    pub(super) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
+        self.was_asked.fetch_or(command.is_asking, Ordering::Relaxed);
+        self.connection.call(command, sent).await
     }
 }
 
 impl RedisLink {
     fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn reach(&self) -> Result<Box<dyn Stream>, FredError> {
+        let stream = TcpStream::connect((&*self.server.host, self.server.port)).await?;
+        stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(self.shared.timeouts.handshake))?;
+        secured(stream, &self.server, &self.shared.config).await
+    }
+
+    fn handshake(&self) -> Cmd {
+        let Config { username, password, .. } = &self.shared.config;
+        let Some(password) = password else { return redis::cmd("PING") };
+        redis::cmd("AUTH").arg(username).arg(password).take()
     }
 }
 
@@ -68,9 +94,36 @@ impl Link for RedisLink {
 
     fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
         Box::pin(async {
-            let (connection, driver) = self.connector.connect(&self.server).await?;
+            let Timeouts { attempt, handshake, .. } = self.shared.timeouts;
+            let stream = within(attempt, self.reach()).await?;
+            // Calls have their own timeouts, and the answer to `AUTH` is read below.
+            let config = AsyncConnectionConfig::new()
+                .set_response_timeout(None)
+                .set_connection_timeout(None)
+                .set_pipeline_buffer_size(BUFFER);
+            let info = RedisConnectionInfo::default().set_skip_set_lib_name();
+            let opened = MultiplexedConnection::new_with_config(&info, stream, config).await;
+            let (mut connection, driver) = opened.map_err(|error| reasons::in_plain_words(protocol(&error)))?;
+            let mut driver = Box::pin(driver);
+            within(handshake, async {
+                let command = self.handshake();
+                let answer = tokio::select! {
+                    biased;
+                    answer = connection.send_packed_command(&command) => answer.map_err(|error| protocol(&error))?,
+                    () = &mut driver => return Err(FredError::new(ErrorKind::Protocol, "")),
+                };
+                if let Reply::Error(said) = answer.into() {
+                    Err(FredError::new(ErrorKind::Unknown, said))
+                } else {
+                    Ok(())
+                }
+            })
+            .await?;
             *self.connection() = Some(connection);
-            Ok(driver)
+            Ok(Box::pin(async {
+                driver.await;
+                reasons::CLOSED.to_owned()
+            }) as Driver)
         })
     }
 
@@ -85,7 +138,6 @@ impl Link for RedisLink {
             };
             let mut message = Pipeline::with_capacity(2);
             if command.is_asking {
-                self.was_asked.store(true, Ordering::Relaxed);
                 message.cmd("ASKING");
             }
             message.cmd(command.name);
@@ -100,8 +152,17 @@ impl Link for RedisLink {
 
     fn lost(&self) {
         *self.connection() = None;
-        self.connector.stale.notify_one();
+        self.shared.stale.notify_one();
     }
+}
+
+fn protocol(error: &redis::RedisError) -> FredError {
+    FredError::new(ErrorKind::Protocol, error.to_string())
+}
+
+async fn within<T>(time: Duration, step: impl Future<Output = Result<T, FredError>>) -> Result<T, Reason> {
+    let done = timeout(time, step).await.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "")));
+    done.map_err(reasons::in_plain_words)
 }
 
 impl From<Value> for Reply {

@@ -6,7 +6,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{connector::Connector, redirects::Redirect, slot_map::SlotMap};
+use super::{node::Shared, slot_map::SlotMap, topology::Redirect};
 use crate::client::{
     CallError, Reply, Sent, backoff::Backoff, command::Command, connection::Connection, supervisor::Supervisor,
     timeouts::Timeouts,
@@ -19,18 +19,13 @@ pub(in crate::client) struct Cluster {
     map: Arc<SlotMap>,
     /// Keeps the map up to date.
     supervisor: Supervisor,
-    timeouts: Timeouts,
 }
 
 impl Cluster {
     pub(in crate::client) fn new(config: Config, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Self {
-        let map = Arc::new(SlotMap::new(Connector {
-            config,
-            timeouts,
-            given_up: Arc::clone(given_up),
-            stale: Notify::new(),
-        }));
-        Self { supervisor: Supervisor::new(map.clone(), timeouts), map, timeouts }
+        let given_up = Arc::clone(given_up);
+        let map = Arc::new(SlotMap::new(Shared { config, timeouts, given_up, stale: Notify::new() }));
+        Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
     }
 
     pub(in crate::client) fn supervisor(&self) -> &Supervisor {
@@ -44,8 +39,9 @@ impl Cluster {
     /// Sends a command to the server that has its slot.
     pub(in crate::client) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
         self.supervisor.ready().await?;
-        let answer = timeout(self.timeouts.answer, self.follow(command, sent)).await;
-        answer.unwrap_or_else(|_| Err(CallError::silence(self.timeouts.answer, sent)))
+        let patience = self.map.shared.timeouts.answer;
+        let answer = timeout(patience, self.follow(command, sent)).await;
+        answer.unwrap_or_else(|_| Err(CallError::silence(patience, sent)))
     }
 
     async fn follow(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
@@ -59,14 +55,14 @@ impl Cluster {
             };
             let node =
                 node.ok_or_else(|| CallError::NotRun(format!("no server of the cluster has the slot {slot}").into()))?;
-            let answer = node.connection.call(Command { is_asking, ..command.clone() }, sent).await;
+            let answer = node.call(Command { is_asking, ..command.clone() }, sent).await;
             let Err(CallError::Refused(reason)) = &answer else { return answer };
-            redirect = Redirect::read(reason, node.server());
+            redirect = Redirect::read(reason, &node.server);
             if redirect.is_none() || steps.next().is_none() {
                 return answer;
             }
             if redirect == Some(Redirect::Later) {
-                self.map.is_stale();
+                self.map.shared.stale.notify_one();
                 // No caller waits that long. A command that runs later would charge a request that has already failed.
                 if steps.nth(1).is_none() {
                     return answer;

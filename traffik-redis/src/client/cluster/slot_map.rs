@@ -1,18 +1,30 @@
 use std::{
     collections::HashMap,
+    error::Error,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
 };
 
 use fred::types::config::Server;
+use futures_util::future::BoxFuture;
+use tokio::time::{sleep, timeout};
 
-use super::{connector::Connector, node::Node, slots::Share};
+use super::{
+    node::{Node, Shared},
+    topology::Share,
+};
+use crate::client::{
+    Sent,
+    command::Command,
+    supervisor::{Attempt, Driver, Supervised},
+    timeouts::Timeouts,
+};
 
 const SLOTS: usize = 1 << 14;
 
 /// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
-    pub(super) connector: Arc<Connector>,
+    pub(super) shared: Arc<Shared>,
     map: RwLock<Map>,
 }
 
@@ -27,12 +39,8 @@ struct Map {
 }
 
 impl SlotMap {
-    pub(super) fn new(connector: Connector) -> Self {
-        Self { connector: Arc::new(connector), map: RwLock::default() }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.read().owners.is_empty()
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), map: RwLock::default() }
     }
 
     pub(super) fn owner(&self, slot: u16) -> Option<Arc<Node>> {
@@ -50,13 +58,13 @@ impl SlotMap {
     }
 
     fn add(&self, map: &mut Map, server: &Server) -> Arc<Node> {
-        let node = || Arc::new(Node::new(server, &self.connector));
+        let node = || Arc::new(Node::new(server, &self.shared));
         Arc::clone(map.nodes.entry(server.clone()).or_insert_with(node))
     }
 
     /// Records that a slot has moved to a server. Other slots may have moved too.
     pub(super) fn moved(&self, slot: u16, server: &Server) -> Arc<Node> {
-        self.is_stale();
+        self.shared.stale.notify_one();
         let mut map = self.write();
         let node = self.add(&mut map, server);
         if let Some(owner) = map.owners.get_mut(usize::from(slot)) {
@@ -65,25 +73,39 @@ impl SlotMap {
         node
     }
 
-    pub(super) fn is_stale(&self) {
-        self.connector.stale.notify_one();
-    }
-
     /// Returns the servers that may know the slots. Connected servers come first. The order varies, because a server
     /// that is cut off from the others may have an old map.
-    pub(super) fn candidates(&self) -> Vec<Arc<Node>> {
-        if !self.nodes().iter().any(|node| node.is_up()) {
-            let servers = [self.read().servers.clone(), self.connector.config.server.hosts()].concat();
+    fn candidates(&self) -> Vec<Arc<Node>> {
+        if !self.nodes().iter().any(|node| node.connection.is_up()) {
+            let servers = [self.read().servers.clone(), self.shared.config.server.hosts()].concat();
             servers.iter().for_each(|server| drop(self.node(server)));
         }
         let (mut nodes, random) = (self.nodes(), RandomState::new());
-        nodes.sort_by_cached_key(|node| (!node.is_up(), random.hash_one(node.server())));
+        nodes.sort_by_cached_key(|node| (!node.connection.is_up(), random.hash_one(&node.server)));
         nodes
+    }
+
+    /// Returns the slots by the first server that answers.
+    async fn latest(&self) -> Result<Vec<Share>, Box<dyn Error + Send + Sync>> {
+        let mut why = "no server is known".to_owned();
+        for Node { server, connection, .. } in self.candidates().iter().map(|node| &**node) {
+            let sent = Sent::default();
+            let call = connection.call(Command::new("CLUSTER", 0).arg("SLOTS"), &sent);
+            why = match timeout(self.shared.timeouts.topology, call).await {
+                Ok(Ok(reply)) => match Share::read_all(reply, server) {
+                    Some(shares) => return Ok(shares),
+                    None => format!("{server}: it has no slots: create the cluster, or check the address"),
+                },
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("{server}: it did not answer in time"),
+            };
+        }
+        Err(why.into())
     }
 
     /// Replaces the map. Closes the servers that are no longer on it, unless they received an `ASK` redirect since the
     /// last map.
-    pub(super) fn replace(&self, shares: &[Share]) {
+    fn replace(&self, shares: &[Share]) {
         let mut map = self.write();
         map.owners = vec![None; SLOTS];
         for share in shares {
@@ -95,15 +117,22 @@ impl SlotMap {
             }
         }
         let is_primary = |server: &Server| shares.iter().any(|share| share.servers.first() == Some(server));
-        map.nodes.retain(|server, node| node.was_asked() || is_primary(server));
+        map.nodes.retain(|server, node| node.was_asked.swap(false, Ordering::Relaxed) || is_primary(server));
         map.servers = shares.iter().flat_map(|share| share.servers.iter().cloned()).collect();
     }
 
-    /// Closes all connections.
-    pub(super) fn clear(&self) {
-        let mut map = self.write();
-        map.nodes.values().for_each(|node| node.connection.supervisor().close());
-        (map.nodes, map.owners) = Default::default();
+    async fn refresh(self: Arc<Self>) -> String {
+        loop {
+            sleep(Timeouts::SHORTEST_REFRESH).await;
+            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor().is_down());
+            let period = if is_missing { Timeouts::REFRESH_WHILE_MISSING } else { Timeouts::REFRESH };
+            let _ = timeout(period, self.shared.stale.notified()).await;
+            match self.latest().await {
+                Ok(shares) => self.replace(&shares),
+                // Keeps the old map: servers may come back.
+                Err(why) => tracing::debug!("no server reports the slots of the cluster: {why}"),
+            }
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Map> {
@@ -112,5 +141,22 @@ impl SlotMap {
 
     fn write(&self) -> RwLockWriteGuard<'_, Map> {
         self.map.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Loads the slot map, and keeps it up to date.
+impl Supervised for SlotMap {
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
+        Box::pin(async move {
+            self.replace(&self.latest().await?);
+            Ok(Box::pin(self.refresh()) as Driver)
+        })
+    }
+
+    /// Closes all connections, because their runtime has ended.
+    fn lost(&self) {
+        let mut map = self.write();
+        map.nodes.values().for_each(|node| node.connection.supervisor().close());
+        *map = Map { servers: std::mem::take(&mut map.servers), ..Map::default() };
     }
 }
