@@ -43,7 +43,7 @@ pub(crate) async fn decide(
     hits: &[Hit<'_>],
     places: &Places,
 ) -> Result<Decision, BackendError> {
-    let decide = |stored: &Stored| proposal::decide(hits, &places.of_hits, stored);
+    let decide = |stored: &Stored<'_>| proposal::decide(hits, &places.of_hits, stored);
     swap(exchange, turns, &places.keys, decide).await
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn adjust(
     adjustments: &[Adjustment<'_>],
     places: &Places,
 ) -> Result<Vec<Adjusted>, BackendError> {
-    let adjust = |stored: &Stored| proposal::adjust(adjustments, &places.of_hits, stored);
+    let adjust = |stored: &Stored<'_>| proposal::adjust(adjustments, &places.of_hits, stored);
     swap(exchange, turns, &places.keys, adjust).await
 }
 
@@ -72,8 +72,8 @@ pub(crate) async fn renew(
     swap(exchange, turns, &places.keys, |stored| proposal::renew(charge, stored)).await
 }
 
-async fn read(exchange: &Exchange, keys: &[String]) -> Result<Stored, BackendError> {
-    Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys.len())
+async fn read<'a>(exchange: &Exchange, keys: &'a [String]) -> Result<Stored<'a>, BackendError> {
+    Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys)
 }
 
 /// Makes proposals until one of them finds the stored states unchanged.
@@ -81,7 +81,7 @@ async fn swap<T>(
     exchange: &Exchange,
     turns: &Turns,
     keys: &[String],
-    propose: impl Fn(&Stored) -> Result<Proposal<T>, BackendError>,
+    propose: impl Fn(&Stored<'_>) -> Result<Proposal<T>, BackendError>,
 ) -> Result<T, BackendError> {
     // A decision without its turn is exact too.
     let _turn = timeout_at(exchange.half_time(), turns.take(keys)).await;
@@ -95,7 +95,7 @@ async fn swap<T>(
         if is_written(&reply) {
             return Ok(answer);
         }
-        stored = Stored::read(reply, keys.len())?;
+        stored = Stored::read(reply, keys)?;
     }
     Err(BackendError::unavailable(Contended))
 }

@@ -18,7 +18,11 @@ pub(super) struct Proposal<T> {
 /// The position of the key of each hit. A hit at an unlimited rate has none.
 type Places = [Option<usize>];
 
-pub(super) fn decide(hits: &[Hit<'_>], places: &Places, stored: &Stored) -> Result<Proposal<Decision>, BackendError> {
+pub(super) fn decide(
+    hits: &[Hit<'_>],
+    places: &Places,
+    stored: &Stored<'_>,
+) -> Result<Proposal<Decision>, BackendError> {
     let mut tally = tally(hits, places, stored)?;
     let answer = tally.decide();
     let mut changes = stored.unchanged();
@@ -31,14 +35,14 @@ pub(super) fn decide(hits: &[Hit<'_>], places: &Places, stored: &Stored) -> Resu
     Ok(Proposal { answer, changes })
 }
 
-pub(super) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored) -> Result<Decision, BackendError> {
+pub(super) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored<'_>) -> Result<Decision, BackendError> {
     Ok(tally(hits, places, stored)?.peek())
 }
 
 fn tally<'a>(
     hits: &'a [Hit<'a>],
     places: &Places,
-    stored: &Stored,
+    stored: &Stored<'_>,
 ) -> Result<HitTally<'a, Option<usize>>, BackendError> {
     let mut states = stored.states()?;
     let mut tally = HitTally::new(stored.at);
@@ -51,7 +55,7 @@ fn tally<'a>(
 pub(super) fn adjust(
     adjustments: &[Adjustment<'_>],
     places: &Places,
-    stored: &Stored,
+    stored: &Stored<'_>,
 ) -> Result<Proposal<Vec<Adjusted>>, BackendError> {
     let (mut states, mut changes, at) = (stored.states()?, stored.unchanged(), stored.at);
     let mut answer = Vec::with_capacity(adjustments.len());
@@ -84,7 +88,7 @@ pub(super) fn adjust(
 }
 
 /// Proposes the time of the renewed charge, or `None` if it does not fit.
-pub(super) fn renew(charge: &Charge<'_>, stored: &Stored) -> Result<Proposal<Option<Timestamp>>, BackendError> {
+pub(super) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
     let Charge { hit, at: charged_at, .. } = charge;
     let state = stored.states()?.pop().flatten();
     let renewed = hit.limit.strategy().renew(state, hit.rate, hit.cost, *charged_at, stored.at);

@@ -181,7 +181,8 @@ end
 
 function sliding_window_log.read(key)
   local text = redis.call('GETRANGE', key, 0, HEADER_SIZE + PAGE * ENTRY_SIZE - 1)
-  if text == '' then
+  -- `GETRANGE` shows an empty string like a missing key.
+  if text == '' and not call('GET', key) then
     return nil
   end
   check_version(text, LOG_VERSION, key)

@@ -3,9 +3,9 @@
 -- old one), and the new expiry. If a state has changed, the answer is the time and the current states.
 local answer, is_same = { now }, true
 for i, key in ipairs(KEYS) do
-  local stored = redis.call('GET', key) or ''
+  local stored = redis.call('GET', key)
   answer[i + 1] = stored
-  is_same = is_same and stored == ARGV[3 * i - 2]
+  is_same = is_same and (stored or '') == ARGV[3 * i - 2]
 end
 if not is_same then
   return answer
