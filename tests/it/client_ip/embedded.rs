@@ -1,4 +1,5 @@
 //! IPv4 addresses in IPv6 addresses: clients count by them.
+#![expect(clippy::indexing_slicing, reason = "the lengths are constants")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

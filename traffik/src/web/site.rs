@@ -72,12 +72,8 @@ impl Site {
 
     /// Returns the conditions under which this place refunds a throttle, if it has any.
     pub(super) fn refund_if(&self, definition: &Definition) -> Option<&RefundIf> {
-        match self {
-            Self::Layer(rules) => {
-                Some(&rules.of(definition.type_id)?.refund_if).filter(|refund_if| !refund_if.is_never())
-            }
-            _ => None,
-        }
+        let Self::Layer(rules) = self else { return None };
+        Some(&rules.of(definition.type_id)?.refund_if).filter(|refund_if| !refund_if.is_never())
     }
 
     /// Returns whether charges of a throttle may be refunded by the response.
