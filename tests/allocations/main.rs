@@ -13,29 +13,22 @@ mod uploads;
 use std::{pin::pin, task::Poll};
 
 use allocation_counter::measure;
-use tests::limit;
+use tests::{each_strategy_without_log, limit};
 use traffik::{
     Rate,
     backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
     decision::{Hit, LimitStatus},
-    strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
+    strategy::{AnyStrategy, TokenBucket},
     test::ManualClock,
 };
 
 const RATE: Rate = Rate::literal("1000/min");
 
-/// Returns every strategy whose state does not grow, configured to admit 1000 immediately.
-fn strategies() -> [AnyStrategy; 7] {
-    [
-        FixedWindow.into(),
-        SlidingWindowCounter.into(),
-        TokenBucket::new().into(),
-        TokenBucket::new().burst(1000).into(),
-        TokenBucket::new().burst(600).debt(400).into(),
-        LeakyBucket::new().into(),
-        Gcra::new().burst(1000).into(),
-    ]
+/// Returns every strategy whose state does not grow, configured to admit 1000.
+fn strategies() -> Vec<AnyStrategy> {
+    let with_debt = TokenBucket::new().burst(600).debt(400);
+    each_strategy_without_log(RATE).into_iter().chain([with_debt.into()]).collect()
 }
 
 /// The number of repetitions. It is high enough to show an allocation that only some decisions need.

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use tests::limit;
+use tests::{Refill, each_strategy, limit};
 use traffik::{
     Rate,
     backend::{Backend, MaybeReady, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
     decision::{Hit, LimitStatus},
-    strategy::{
-        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy,
-        TokenBucket,
-    },
+    strategy::{AnyStrategy, Strategy},
     test::ManualClock,
 };
 
@@ -48,23 +45,10 @@ impl Story {
     }
 }
 
-/// Returns each strategy, configured to admit `burst` immediately.
-fn strategies(burst: u64) -> [AnyStrategy; 7] {
-    [
-        FixedWindow.into(),
-        SlidingWindowCounter.into(),
-        SlidingWindowLog.into(),
-        Concurrency.into(),
-        TokenBucket::new().burst(burst).into(),
-        LeakyBucket::new().capacity(burst).into(),
-        Gcra::new().burst(burst).into(),
-    ]
-}
-
 #[test]
 fn refusal_by_a_later_limit_does_not_charge_an_earlier_one() {
     let (wide, narrow) = (Rate::literal("5/min"), Rate::literal("2/hour"));
-    for (first, second) in strategies(5).iter().zip(strategies(2).iter().rev()) {
+    for (first, second) in each_strategy(5).iter().zip(each_strategy(2).iter().rev()) {
         let story = Story::new();
         let both = [story.hit("wide", first, wide, 1), story.hit("narrow", second, narrow, 1)];
         let admitted = (0..100).filter(|_| story.admits(&both)).count();
@@ -78,7 +62,7 @@ fn refusal_by_a_later_limit_does_not_charge_an_earlier_one() {
 #[test]
 fn refused_attempts_do_not_extend_the_wait() {
     let rate = Rate::literal("5/min");
-    for strategy in &strategies(5) {
+    for strategy in &each_strategy(5) {
         let story = Story::new();
         let [patient, impatient] = ["patient", "impatient"].map(|uid| story.hit(uid, strategy, rate, 3));
         for hit in [patient, impatient] {
@@ -98,16 +82,14 @@ fn refused_attempts_do_not_extend_the_wait() {
 fn rate_above_one_per_millisecond_is_exact() {
     let rates = [("2500/s", 2), ("10000/s", 10), ("999983/s", 999), ("1000000/s", 1000), ("10000000/s", 10_000)];
     for (rate, in_a_millisecond) in rates.map(|(rate, count)| (Rate::literal(rate), count)) {
-        for strategy in strategies(rate.limit()).iter().filter(|strategy| strategy.check(rate).is_ok()) {
+        for strategy in each_strategy(rate.limit()).iter().filter(|strategy| strategy.check(rate).is_ok()) {
             let story = Story::new();
             let of = |cost| story.hit("limit", strategy, rate, cost);
             assert!(story.admits(&[of(rate.limit())]) && !story.admits(&[of(1)]), "{strategy:?} at {rate}");
-            let (wait, comes_back) = match strategy {
-                AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => {
-                    (1000, rate.limit())
-                }
-                AnyStrategy::SlidingWindowCounter(_) => (1001, in_a_millisecond),
-                _ => (1, in_a_millisecond),
+            let (wait, comes_back) = match Refill::of(strategy) {
+                Refill::AtWindowEnd | Refill::ByCharge => (1000, rate.limit()),
+                Refill::OverNextWindow => (1001, in_a_millisecond),
+                Refill::Evenly => (1, in_a_millisecond),
             };
             story.clock.advance(Duration::from_millis(wait));
             assert!(!story.admits(&[of(comes_back + 1)]), "{strategy:?} at {rate}");
@@ -119,7 +101,7 @@ fn rate_above_one_per_millisecond_is_exact() {
 #[test]
 fn time_stored_in_the_far_future_locks_out_no_client() {
     let rate = Rate::literal("5/min");
-    for strategy in &strategies(5) {
+    for strategy in &each_strategy(5) {
         let story = Story::new();
         let now = story.clock.now();
         // A clock that is a hundred years ahead and is then corrected.
@@ -146,7 +128,7 @@ fn time_stored_in_the_far_future_locks_out_no_client() {
 #[test]
 fn filling_the_store_does_not_reset_a_limit() {
     let rate = Rate::literal("5/hour");
-    for strategy in &strategies(5) {
+    for strategy in &each_strategy(5) {
         let story = Story::new();
         let backend = MemoryBackend::builder("test").max_entries(100).clock(story.clock.clone()).build().unwrap();
         let story = Story { backend, ..story };
@@ -165,7 +147,7 @@ fn filling_the_store_does_not_reset_a_limit() {
 #[test]
 fn inactive_clients_are_removed() {
     let rate = Rate::literal("5/min");
-    for strategy in &strategies(5) {
+    for strategy in &each_strategy(5) {
         let story = Story::new();
         let of = |name, number: u64| {
             let key = Key::from((name, number));

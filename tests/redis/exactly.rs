@@ -2,18 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use tests::limit;
+use tests::{each_strategy, limit};
 use tokio::task::JoinSet;
-use traffik::{
-    Rate,
-    backend::Backend,
-    client::Key,
-    decision::Hit,
-    strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
-        TokenBucket,
-    },
-};
+use traffik::{Rate, backend::Backend, client::Key, decision::Hit, strategy::AnyStrategy};
 use traffik_redis::RedisBackend;
 
 use crate::{Client, PLENTY, Result, builder, cluster::Cluster, own::CoolDown, server::Server};
@@ -26,18 +17,8 @@ const RATE: &str = "500/30d";
 
 const ROUNDS: u64 = 300;
 
-/// Returns the strategies that admit this burst immediately.
-fn strategies(burst: u64) -> Vec<AnyStrategy> {
-    vec![
-        FixedWindow.into(),
-        SlidingWindowCounter.into(),
-        SlidingWindowLog.into(),
-        TokenBucket::new().into(),
-        LeakyBucket::new().into(),
-        LeakyBucketWithQueue::new().queue(burst - 1).into(),
-        Gcra::new().burst(burst).into(),
-        AnyStrategy::custom(CoolDown),
-    ]
+fn strategies(limit: u64) -> Vec<AnyStrategy> {
+    each_strategy(limit).into_iter().chain([AnyStrategy::custom(CoolDown)]).collect()
 }
 
 /// Returns how many calls of many concurrent tasks are admitted.
@@ -135,7 +116,8 @@ async fn hit_in_round(backend: &RedisBackend, round: u64) -> Result<u64> {
         let backend = backend.clone();
         let strategies = strategies(20);
         tasks.spawn(async move {
-            let (key, strategy) = (Key::from(round), strategies.get(usize::try_from(round % 7)?).ok_or("no strategy")?);
+            let (key, strategy) =
+                (Key::from(round), strategies.get(usize::try_from(round)? % strategies.len()).ok_or("no strategy")?);
             let hit = Hit::new(limit("round", strategy), &key, Rate::literal("20/30d"), 1);
             let mut admitted = 0;
             for _ in 0..2 {

@@ -1,12 +1,18 @@
 //! Compiles and runs the code of the README and the guide, and provides what the test crates share.
 
+#[path = "../../traffik-conformance/src/strategies.rs"]
+mod strategies;
+
 use std::cell::RefCell;
 
-use traffik::{CheckError, Client, Permit, Refusal, Throttles, Traffik};
+use traffik::{CheckError, Client, Permit, Rate, Refusal, Throttles, Traffik};
 use traffik_core::{
+    clock::Timestamp,
     decision::{Adjustment, Charge, LimitId},
-    strategy::AnyStrategy,
+    strategy::{AnyStrategy, Strategy},
 };
+
+pub use self::strategies::{configured_strategies, each_strategy};
 
 /// Returns the limit of a uid and a strategy. The limit is never freed, and the same thread gets the same one again.
 #[must_use]
@@ -22,6 +28,42 @@ pub fn limit(uid: &str, strategy: &AnyStrategy) -> &'static LimitId {
             new
         })
     })
+}
+
+/// Returns the strategies of [`each_strategy`] that store a state of the same size for any number of charges.
+#[must_use]
+pub fn each_strategy_without_log(rate: Rate) -> Vec<AnyStrategy> {
+    let stores_no_log = |strategy: &AnyStrategy| {
+        let verdict = strategy.decide(None, rate, 1, Timestamp::UNIX_EPOCH);
+        verdict.past.is_some_and(|past| past.state.log().is_none())
+    };
+    each_strategy(rate.limit()).into_iter().filter(|one| one.check(rate).is_ok() && stores_no_log(one)).collect()
+}
+
+/// How a strategy gives back what was charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refill {
+    /// All of it at the end of a window of the clock.
+    AtWindowEnd,
+    /// Evenly over the window of the clock that follows.
+    OverNextWindow,
+    /// Each charge a period later.
+    ByCharge,
+    /// Evenly from the charge on.
+    Evenly,
+}
+
+impl Refill {
+    /// Returns the kind of a strategy. A custom strategy counts as a meter.
+    #[must_use]
+    pub const fn of(strategy: &AnyStrategy) -> Self {
+        match strategy {
+            AnyStrategy::FixedWindow(_) => Self::AtWindowEnd,
+            AnyStrategy::SlidingWindowCounter(_) => Self::OverNextWindow,
+            AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => Self::ByCharge,
+            _ => Self::Evenly,
+        }
+    }
 }
 
 /// Returns the refunds of charges.

@@ -8,10 +8,7 @@ use traffik_core::{
     clock::{Clock, ManualClock, Timestamp},
     decision::{Adjustment, Charge, Decision, Hit, LimitId, Outcome},
     rate::Rate,
-    strategy::{
-        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
-        SlidingWindowLog, Strategy, TokenBucket,
-    },
+    strategy::{AnyStrategy, Strategy},
 };
 
 use super::{
@@ -20,6 +17,7 @@ use super::{
     failure::Mismatch,
     observed::{self, Observed, ObservedAdjustment},
     reference::Reference,
+    strategies::configured_strategies,
 };
 
 pub(super) type Check<T = ()> = Result<T, Mismatch>;
@@ -67,22 +65,8 @@ impl Bench {
 
     /// Returns the strategies that the backend supports, in forms that suit the rate.
     pub(super) fn strategies(&self, rate: Rate) -> Vec<AnyStrategy> {
-        let all = [
-            AnyStrategy::from(FixedWindow),
-            SlidingWindowCounter.into(),
-            SlidingWindowLog.into(),
-            TokenBucket::new().into(),
-            TokenBucket::new().burst(rate.limit() / 2 + 1).into(),
-            TokenBucket::new().debt(rate.limit() / 3).into(),
-            LeakyBucket::new().into(),
-            LeakyBucketWithQueue::new().queue(rate.limit() - 1).into(),
-            LeakyBucketWithQueue::new().queue(rate.limit() / 2 + 1).max_delay(rate.period() / 3).into(),
-            Gcra::new().into(),
-            Gcra::new().burst(rate.limit()).into(),
-            Concurrency.into(),
-            AnyStrategy::custom(CoolDown),
-        ];
-        all.into_iter().filter(|one| one.check(rate).is_ok() && (self.supports)(one)).collect()
+        let custom = Some(AnyStrategy::custom(CoolDown)).filter(|custom| custom.check(rate).is_ok());
+        configured_strategies(rate).into_iter().chain(custom).filter(|one| (self.supports)(one)).collect()
     }
 
     /// Returns one supported strategy, for cases to which the strategy does not matter.

@@ -51,6 +51,8 @@ mod failure;
 mod observed;
 mod random;
 mod reference;
+#[allow(unreachable_pub, reason = "the crate `tests` includes the file and exports its functions")]
+mod strategies;
 mod suite;
 
 pub use self::{

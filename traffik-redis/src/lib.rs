@@ -205,3 +205,24 @@ mod store;
 pub use fred;
 
 pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, calls::RedisStats, error::Error};
+
+/// Stored states, for the fuzz targets.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    use traffik_core::strategy::{AnyStrategy, StoredState};
+
+    use crate::packed;
+
+    /// Reads stored bytes.
+    #[must_use]
+    pub fn unpack(bytes: &[u8]) -> Option<StoredState> {
+        packed::unpack(bytes).ok().flatten()
+    }
+
+    /// Writes a state in the form of its strategy.
+    #[must_use]
+    pub fn pack(strategy: &AnyStrategy, past: &StoredState) -> Option<Vec<u8>> {
+        packed::pack(strategy, past).ok()
+    }
+}

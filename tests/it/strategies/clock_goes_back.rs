@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use tests::Refill;
 use traffik::{
     Rate,
-    strategy::{AnyStrategy, Strategy, TokenBucket},
+    strategy::{Strategy, TokenBucket},
 };
 
 use super::{
@@ -36,10 +37,10 @@ async fn used_up(
     assert!(charged.admitted && charged.cost > 0);
     let cost = random.of_any_size(rig.strategy.capacity(rate));
 
-    let longest = match &rig.strategy {
-        AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => rate.period(),
-        AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
-        _ => rig.standing(rate, &rig.peek(rate, cost).await?).retry_after().unwrap_or_default(),
+    let longest = match Refill::of(&rig.strategy) {
+        Refill::AtWindowEnd | Refill::ByCharge => rate.period(),
+        Refill::OverNextWindow => rate.period() * 2,
+        Refill::Evenly => rig.standing(rate, &rig.peek(rate, cost).await?).retry_after().unwrap_or_default(),
     };
     let refused = rig.standing(rate, &charged).more_after().map_or(0, micros);
     rig.go_to(rig.now() + random.upto(refused.saturating_sub(1)));

@@ -3,6 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use tests::{Refill, configured_strategies};
 use traffik::{
     Rate,
     decision::Outcome,
@@ -13,7 +14,6 @@ use super::{
     RATES, Result,
     random::Random,
     rig::{Rig, micros},
-    strategies,
 };
 use crate::patience::times;
 
@@ -44,16 +44,14 @@ impl Course {
     /// Returns what the strategy allows in all, and in the last period.
     fn assert_allowed(&self, strategy: &AnyStrategy, rate: Rate) {
         let [limit, period, size] = [rate.limit(), rate.period_micros(), strategy.capacity(rate)].map(u128::from);
-        let allowed = match strategy {
+        let allowed = match Refill::of(strategy) {
             // The first window, the last, those between, and one more for each time that the clock left its windows.
-            AnyStrategy::FixedWindow(_) | AnyStrategy::SlidingWindowCounter(_) => {
-                limit * (self.forward / period + self.back + 2)
-            }
-            AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => limit * (self.forward / period + 1),
-            _ => size + self.forward * limit / period,
+            Refill::AtWindowEnd | Refill::OverNextWindow => limit * (self.forward / period + self.back + 2),
+            Refill::ByCharge => limit * (self.forward / period + 1),
+            Refill::Evenly => size + self.forward * limit / period,
         };
         assert!(self.charged <= allowed + self.given_back, "{strategy:?} at {rate}: {} of {allowed}", self.charged);
-        if matches!(strategy, AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_)) {
+        if Refill::of(strategy) == Refill::ByCharge {
             let charged: u128 = self.recent.iter().map(|(_, charged, _)| charged).sum();
             let given_back: u128 = self.recent.iter().map(|(.., given_back)| given_back).sum();
             assert!(charged <= limit + given_back, "{rate}: {charged} in a period");
@@ -63,14 +61,13 @@ impl Course {
 
 /// Returns the longest possible wait for `cost`.
 fn longest_wait(strategy: &AnyStrategy, rate: Rate, cost: u64) -> Duration {
-    match strategy {
-        AnyStrategy::FixedWindow(_) => Duration::MAX,
-        AnyStrategy::SlidingWindowLog(_) | AnyStrategy::Concurrency(_) => rate.period(),
-        AnyStrategy::SlidingWindowCounter(_) => rate.period() * 2,
+    match Refill::of(strategy) {
+        Refill::AtWindowEnd => Duration::MAX,
+        Refill::ByCharge => rate.period(),
+        Refill::OverNextWindow => rate.period() * 2,
         // From a full meter down to where the cost fits. With a bound on delays, down to less than that.
-        _ => {
-            let is_queue = matches!(strategy, AnyStrategy::LeakyBucketWithQueue(_));
-            let cost = if is_queue { strategy.capacity(rate) } else { cost };
+        Refill::Evenly => {
+            let cost = if strategy.holding().is_some() { strategy.capacity(rate) } else { cost };
             let micros = (u128::from(cost) * u128::from(rate.period_micros())).div_ceil(u128::from(rate.limit()));
             Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
         }
@@ -123,7 +120,7 @@ async fn follow(strategy: AnyStrategy, rate: Rate, mut random: Random) -> Result
 #[tokio::test]
 async fn jumping_clock_admits_and_refuses_as_its_forward_time_allows() -> Result {
     for &rate in RATES {
-        for strategy in strategies(rate) {
+        for strategy in configured_strategies(rate) {
             for seed in 0..times(20, 2000) {
                 follow(strategy.clone(), rate, Random::new(seed)).await?;
             }
@@ -136,7 +133,7 @@ async fn jumping_clock_admits_and_refuses_as_its_forward_time_allows() -> Result
 #[tokio::test]
 async fn clock_that_goes_back_and_forward_counts_its_forward_time() -> Result {
     let rate = Rate::literal("60/min");
-    for strategy in strategies(rate) {
+    for strategy in configured_strategies(rate) {
         let (capacity, rig) = (strategy.capacity(rate), Rig::new(strategy, START));
         assert!(rig.decide(rate, capacity).await?.admitted);
         rig.go_to(START - 3_600_000_000);

@@ -17,14 +17,8 @@ mod settlements;
 mod traces;
 mod two_rates;
 
-use traffik::{
-    Rate,
-    backend::BackendError,
-    strategy::{
-        AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
-        SlidingWindowLog, Strategy, TokenBucket,
-    },
-};
+use tests::configured_strategies;
+use traffik::{Rate, backend::BackendError, strategy::AnyStrategy};
 
 type Result = std::result::Result<(), BackendError>;
 
@@ -49,29 +43,7 @@ const RATES: &[Rate] = &[
     Rate::literal("1000/500ms"),
 ];
 
-/// Returns each strategy in the configurations that work with `rate`.
-fn strategies(rate: Rate) -> Vec<AnyStrategy> {
-    let burst = |burst| AnyStrategy::from(TokenBucket::new().burst(burst));
-    let all = [
-        AnyStrategy::from(FixedWindow),
-        AnyStrategy::from(SlidingWindowCounter),
-        AnyStrategy::from(SlidingWindowLog),
-        Concurrency.into(),
-        AnyStrategy::from(TokenBucket::new()),
-        burst(1),
-        burst(rate.limit() / 2 + 1),
-        burst(rate.limit().saturating_mul(3)),
-        TokenBucket::new().debt(rate.limit() / 3).into(),
-        LeakyBucket::new().into(),
-        Gcra::new().into(),
-        Gcra::new().burst(rate.limit() / 5 + 1).into(),
-        LeakyBucketWithQueue::new().queue(rate.limit() - 1).into(),
-        LeakyBucketWithQueue::new().queue(rate.limit() / 2 + 1).max_delay(rate.period() / 3).into(),
-    ];
-    all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
-}
-
-/// Returns the same and custom strategies.
+/// Returns every strategy with several settings, and custom strategies.
 pub(crate) fn all_strategies(rate: Rate) -> Vec<AnyStrategy> {
-    strategies(rate).into_iter().chain(own::strategies(rate)).collect()
+    configured_strategies(rate).into_iter().chain(own::strategies(rate)).collect()
 }

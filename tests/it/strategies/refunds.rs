@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use tests::configured_strategies;
 use traffik::{
     Rate,
     backend::Backend,
     strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, Strategy, TokenBucket},
 };
 
-use super::{RATES, Result, all_strategies, random::Random, rig::Rig, strategies};
+use super::{RATES, Result, all_strategies, random::Random, rig::Rig};
 
 pub(super) const START: u64 = 1_700_000_000_000_000;
 pub(super) const RATE: Rate = Rate::literal("60/min");
@@ -38,7 +39,7 @@ async fn immediate_refund_undoes_the_charge() -> Result {
     for (seed, &rate) in (400..).zip(RATES) {
         let mut random = Random::new(seed);
         // A slot in a queue is refunded only if the queue is otherwise empty.
-        for strategy in strategies(rate).into_iter().filter(|strategy| strategy.holding().is_none()) {
+        for strategy in configured_strategies(rate).into_iter().filter(|strategy| strategy.holding().is_none()) {
             let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
             for _ in 0..20 {
                 let now = random.later(rig.now(), rate, &[0]);

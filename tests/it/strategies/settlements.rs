@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::configured_strategies;
 use traffik::{
     Rate,
     backend::Backend,
@@ -16,13 +17,12 @@ use super::{
     random::Random,
     refunds::{RATE, SECOND, START, assert_same},
     rig::{Rig, micros},
-    strategies,
 };
 use crate::patience::times;
 
 /// Those that count amounts.
 fn divisible(rate: Rate) -> impl Iterator<Item = AnyStrategy> {
-    strategies(rate).into_iter().filter(|strategy| *strategy != Concurrency.into())
+    configured_strategies(rate).into_iter().filter(|strategy| *strategy != Concurrency.into())
 }
 
 /// The twin was charged the actual cost in the first place. Both admit the same from then on.
@@ -148,7 +148,7 @@ async fn part_that_stays_in_a_bucket_drains_first() -> Result {
 #[tokio::test]
 async fn settlement_that_fails_changes_nothing() -> Result {
     for &rate in RATES {
-        for strategy in strategies(rate) {
+        for strategy in configured_strategies(rate) {
             let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy.clone(), START));
             let charged = rig.decide(rate, 1).await?;
             twin.decide(rate, 1).await?;
@@ -168,7 +168,7 @@ async fn settlement_that_fails_changes_nothing() -> Result {
 
 #[tokio::test]
 async fn failed_settlement_of_an_unknown_client_stores_nothing() -> Result {
-    for strategy in strategies(RATE) {
+    for strategy in configured_strategies(RATE) {
         let rig = Rig::new(strategy, START);
         let charged = rig.decide(RATE, 1).await?;
         rig.backend.clear().await?;

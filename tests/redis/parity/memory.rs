@@ -1,16 +1,13 @@
 //! Compares Redis with the memory backend: the same calls to both, on the same clock.
 
-use tests::{limit, refunds};
+use tests::{configured_strategies, limit, refunds};
 use traffik::{
     Rate,
     backend::{Backend, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
     decision::{Charge, Hit, LimitStatus, Outcome},
-    strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, SlidingWindowLog,
-        Strategy, TokenBucket,
-    },
+    strategy::{AnyStrategy, Strategy},
     test::ManualClock,
 };
 use traffik_redis::RedisBackend;
@@ -23,19 +20,13 @@ use crate::{
 };
 
 fn strategies(rate: Rate) -> Vec<AnyStrategy> {
-    let all: [AnyStrategy; 10] = [
-        FixedWindow.into(),
-        SlidingWindowCounter.into(),
-        SlidingWindowLog.into(),
-        TokenBucket::new().into(),
-        LeakyBucket::new().into(),
-        Gcra::new().burst(rate.limit()).into(),
-        LeakyBucketWithQueue::new().queue(rate.limit()).max_delay(rate.period() / 2).into(),
+    let custom: [AnyStrategy; 3] = [
         AnyStrategy::custom(CoolDown),
         AnyStrategy::custom(Leases),
         AnyStrategy::custom(RollOver { saved: rate.limit() }),
     ];
-    all.into_iter().filter(|strategy| strategy.check(rate).is_ok()).collect()
+    let custom = custom.into_iter().filter(|strategy| strategy.check(rate).is_ok());
+    configured_strategies(rate).into_iter().chain(custom).collect()
 }
 
 /// The visible part of a decision, without the stored state.
