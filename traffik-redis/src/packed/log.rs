@@ -4,10 +4,7 @@
 //! The last charge ends when the state expires. All charges that count end within 2^48 microseconds, and their sum is
 //! at most 65 536. So the low bits of times and sums determine the rest.
 
-use std::time::Duration;
-
 use traffik_core::{
-    Rate,
     clock::Timestamp,
     strategy::{Log, State, StoredState},
 };
@@ -39,8 +36,7 @@ pub(super) fn put(bytes: &mut Writer, StoredState { state, rate }: &StoredState)
 
 pub(super) fn take(bytes: &mut Reader<'_>) -> Result<StoredState, Unpackable> {
     let [expires, written] = [bytes.take(7)?, bytes.take(7)?];
-    let [limit, period] = [bytes.take(6)?, bytes.take(6)?];
-    let rate = Rate::new(limit, Duration::from_micros(period)).map_err(|_| Unpackable::NoRate)?;
+    let rate = bytes.take_rate()?;
     let [first, count, mut before] = [bytes.take(3)?, bytes.take(3)?, bytes.take(2)?];
     for _ in 0..first {
         bytes.take(8)?;

@@ -109,9 +109,15 @@ impl Reader<'_> {
 
     fn take_state(&mut self, width: usize) -> Result<StoredState, Unpackable> {
         let [expires, first, second] = [self.take(width)?, self.take(width)?, self.take(width)?];
+        let rate = self.take_rate()?;
+        Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [first, second]), rate })
+    }
+
+    /// Nothing is stored at an unlimited rate.
+    fn take_rate(&mut self) -> Result<Rate, Unpackable> {
         let [limit, period] = [self.take(6)?, self.take(6)?];
         let rate = Rate::new(limit, Duration::from_micros(period)).map_err(|_| Unpackable::NoRate)?;
-        Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [first, second]), rate })
+        if rate.is_unlimited() { Err(Unpackable::NoRate) } else { Ok(rate) }
     }
 
     /// Returns the state with the charges that follow, if there are any.
@@ -207,6 +213,15 @@ mod tests {
                 packed.extend((0..length).map(|at: u8| fill ^ (at % 3)));
                 let _ = unpack(&packed);
             }
+        }
+    }
+
+    #[test]
+    fn state_at_an_unlimited_rate_is_an_error() {
+        for (version, length) in [(NARROW, 34), (WIDE, 37), (LOG, 35)] {
+            let mut packed = vec![0; length];
+            packed[0] = version;
+            assert!(matches!(unpack(&packed), Err(Unpackable::NoRate)), "{version}");
         }
     }
 
