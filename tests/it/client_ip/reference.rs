@@ -104,9 +104,9 @@ fn quoted(mut text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// Parses with the standard library, which knows ports and numbered zones.
+/// Parses with the standard library, which knows ports and numbered zones. No proxy writes more than 128 bytes.
 fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= 128)?;
     let is_name =
         |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-~".contains(&b));
     let text = match text.rsplit_once(":_") {
