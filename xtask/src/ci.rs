@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::steps::Step;
+use crate::steps::{Step, When};
 
 /// The result of a step.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ enum Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passed(took) => write!(f, "passed {:>7.1} s", took.as_secs_f64()),
-            Self::Failed(took) => write!(f, "FAILED {:>7.1} s", took.as_secs_f64()),
-            Self::NotRun => write!(f, "not run"),
+            Self::Passed(took) => f.pad(&format!("passed {:>7.1} s", took.as_secs_f64())),
+            Self::Failed(took) => f.pad(&format!("FAILED {:>7.1} s", took.as_secs_f64())),
+            Self::NotRun => f.pad("not run"),
         }
     }
 }
@@ -36,17 +36,28 @@ pub(crate) fn run(steps: &[&Step], keep_going: bool) -> Result<()> {
         if let Outcome::Failed(_) = outcome {
             failed.push(step.name);
         }
-        outcomes.push((step.name, outcome));
+        outcomes.push((step, outcome));
     }
 
     println!();
-    for (name, outcome) in outcomes {
-        println!("{name:<12} {outcome}");
+    for (step, outcome) in &outcomes {
+        println!("{:<12} {outcome:<17} {}", step.name, remark(step, outcome));
     }
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// Returns the budget of a step, and a warning if the step took longer.
+fn remark(step: &Step, outcome: &Outcome) -> String {
+    let When::Ci { budget } = step.when else { return String::new() };
+    match outcome {
+        Outcome::Passed(took) | Outcome::Failed(took) if took.as_secs() >= budget => {
+            format!("WARNING: longer than its budget of {budget} s")
+        }
+        _ => format!("of {budget} s"),
+    }
 }
 
 /// Runs one step. Prints the reason of a failure next to the step's output.
@@ -64,5 +75,18 @@ fn attempt(step: &Step) -> Outcome {
             println!("-- {} failed in {:.1} s: {error:#}", step.name, took.as_secs_f64());
             Outcome::Failed(took)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_beyond_its_budget_has_a_warning() {
+        let step = Step { name: "test", purpose: "", when: When::Ci { budget: 10 }, run: || Ok(()) };
+        let after = |seconds| remark(&step, &Outcome::Passed(Duration::from_secs(seconds)));
+        assert_eq!([after(9), after(10)], ["of 10 s", "WARNING: longer than its budget of 10 s"]);
+        assert_eq!(remark(&step, &Outcome::NotRun), "of 10 s");
     }
 }

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_of_web_crates_is_known_by_its_first_name() {
+    fn web_crates_are_known_by_their_first_name() {
         assert!(is_web("tower-layer v0.3.3"));
         assert!(is_web("http v1.4.0"));
         assert!(!is_web("httparse v1.10.0"));

@@ -62,20 +62,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_figures_are_read_back() {
         let figures = figures(&[("hit", 1234), ("refused/with-a-name-that-is-rather-long", 7)]);
         assert_eq!(Figures::parse(&figures.to_string()).unwrap(), figures);
     }
 
     #[test]
-    fn a_line_that_is_none_is_an_error() {
+    fn line_without_a_figure_is_an_error() {
         assert!(Figures::parse("hit 1234\n").is_err());
         let message = Figures::parse("# compiler: rustc\nhit many\n").unwrap_err().to_string();
         assert!(message.contains("`hit many`"), "{message}");
     }
 
     #[test]
-    fn every_path_has_a_line_with_its_change() {
+    fn each_path_has_a_line_with_its_change() {
         let kept = figures(&[("less", 1000), ("more", 1000), ("none", 1000), ("removed", 1)]);
         let now = figures(&[("added", 1), ("less", 900), ("more", 1040), ("none", 1000)]);
         let lines = now.changes(&kept);

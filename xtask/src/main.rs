@@ -9,6 +9,7 @@ mod features;
 mod figures;
 mod instructions;
 mod layers;
+mod long;
 mod msrv;
 mod request;
 mod size;

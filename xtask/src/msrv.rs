@@ -53,7 +53,7 @@ mod tests {
     use super::toolchain_of;
 
     #[test]
-    fn a_patch_release_is_of_the_version() {
+    fn patch_release_belongs_to_its_version() {
         let toolchains = "stable-x86_64-unknown-linux-gnu (active, default)\n1.85.1-x86_64-unknown-linux-gnu\n";
         assert_eq!(toolchain_of("1.85", toolchains), Some("1.85.1-x86_64-unknown-linux-gnu"));
         assert_eq!(toolchain_of("1.8", toolchains), None);

@@ -1,8 +1,8 @@
-//! Parses the command line: `list`, or `ci` or names of steps, with `--keep-going`.
+//! Parses the command line: `list`, or `ci`, `long` or names of steps, with `--keep-going`.
 
 use anyhow::{Context, Result, bail};
 
-use crate::steps::{self, Step};
+use crate::steps::{self, Step, When};
 
 /// A parsed command line.
 #[derive(Debug)]
@@ -24,7 +24,8 @@ impl Request {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let steps = match names.as_slice() {
             [] | ["list"] => return Ok(Self::List),
-            ["ci"] => steps::ALL.iter().filter(|step| step.in_ci).collect(),
+            ["ci"] => steps::ALL.iter().filter(|step| matches!(step.when, When::Ci { .. })).collect(),
+            ["long"] => steps::ALL.iter().filter(|step| step.when == When::Long).collect(),
             names => names.iter().copied().map(named).collect::<Result<_>>()?,
         };
         Ok(Self::Run { steps, keep_going: !options.is_empty() })
@@ -36,7 +37,7 @@ fn named(name: &str) -> Result<&'static Step> {
     let step = steps::ALL.iter().find(|step| step.name == name);
     step.with_context(|| {
         let known: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
-        format!("unknown step `{name}`: use ci, list, {}", known.join(", "))
+        format!("unknown step `{name}`: use ci, long, list, {}", known.join(", "))
     })
 }
 
@@ -56,10 +57,16 @@ mod tests {
     }
 
     #[test]
-    fn ci_is_every_step_but_those_by_hand() {
+    fn ci_runs_the_steps_with_a_budget() {
         let names = names_run_by("ci");
         assert!(names.contains(&"clippy") && names.contains(&"test"));
-        assert!(!names.contains(&"advisories") && !names.contains(&"bless"));
+        assert!(!names.contains(&"advisories") && !names.contains(&"bless") && !names.contains(&"fuzz"));
+    }
+
+    #[test]
+    fn long_runs_the_steps_that_take_too_much_time_for_ci() {
+        let names = names_run_by("long");
+        assert!(names.contains(&"fuzz") && !names.contains(&"test") && !names.contains(&"bless"));
     }
 
     #[test]
@@ -68,25 +75,25 @@ mod tests {
     }
 
     #[test]
-    fn keep_going_may_stand_anywhere() {
+    fn keep_going_is_accepted_in_any_position() {
         for line in ["--keep-going ci", "ci --keep-going"] {
             assert!(matches!(parse(line).unwrap(), Request::Run { keep_going: true, .. }));
         }
     }
 
     #[test]
-    fn nothing_asked_is_the_list() {
+    fn empty_command_line_lists_the_steps() {
         assert!(matches!(parse("").unwrap(), Request::List));
     }
 
     #[test]
-    fn an_unknown_name_is_told_the_known_ones() {
+    fn unknown_name_is_an_error_with_the_known_names() {
         let message = parse("lint").unwrap_err().to_string();
         assert!(message.contains("`lint`") && message.contains("clippy, test"), "{message}");
     }
 
     #[test]
-    fn an_unknown_option_is_an_error() {
+    fn unknown_option_is_an_error() {
         assert!(parse("ci --fast").is_err());
     }
 }

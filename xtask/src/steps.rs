@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     api,
     command::{cargo, tool},
-    features, instructions, layers, msrv, size,
+    features, instructions, layers, long, msrv, size,
 };
 
 /// A check with a name.
@@ -13,54 +13,71 @@ use crate::{
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) purpose: &'static str,
-    /// Whether `ci` runs it. Steps that need the network or change files run by hand.
-    pub(crate) in_ci: bool,
+    pub(crate) when: When,
     pub(crate) run: fn() -> Result<()>,
 }
 
-impl Step {
-    const fn new(name: &'static str, purpose: &'static str, run: fn() -> Result<()>) -> Self {
-        Self { name, purpose, in_ci: true, run }
-    }
+/// The command that runs a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// `ci`. The budget is the number of seconds that the step may take on two cores if nothing is built.
+    Ci { budget: u64 },
+    /// `long`: what takes too much time for `ci`.
+    Long,
+    /// None. The step needs the network or changes files.
+    ByHand,
+}
 
-    const fn by_hand(self) -> Self {
-        Self { in_ci: false, ..self }
-    }
+const fn ci(name: &'static str, budget: u64, purpose: &'static str, run: fn() -> Result<()>) -> Step {
+    Step { name, purpose, when: When::Ci { budget }, run }
+}
+
+const fn long(name: &'static str, purpose: &'static str, run: fn() -> Result<()>) -> Step {
+    Step { name, purpose, when: When::Long, run }
+}
+
+const fn by_hand(name: &'static str, purpose: &'static str, run: fn() -> Result<()>) -> Step {
+    Step { name, purpose, when: When::ByHand, run }
 }
 
 /// All steps in the order of `ci`: the fast ones first.
 pub(crate) const ALL: &[Step] = &[
-    Step::new("fmt", "checks the formatting", fmt),
-    Step::new("spelling", "checks the spelling", spelling),
-    Step::new("unused", "finds unused dependencies", unused),
-    Step::new("layers", "checks that crates and modules use each other in one direction", layers::check),
-    Step::new("deny", "checks licences, banned crates and sources against deny.toml", deny),
-    Step::new("clippy", "runs clippy, also on tests and examples", clippy),
-    Step::new("test", "runs unit, integration and documentation tests", test),
-    Step::new("loom", "checks the sequence lock with every order of threads", loom),
-    Step::new("doc", "builds the documentation without warnings", doc),
-    Step::new("api", "compares the public API with docs/api", api::check),
-    Step::new("accept", "writes the public API to docs/api, for `api` to compare with", api::accept).by_hand(),
-    Step::new("features", "builds published crates with every combination of features", features::check),
-    Step::new("msrv", "builds published crates on the oldest Rust that they support", msrv::check),
-    Step::new("instructions", "prints the instructions of the hot paths and how they changed", instructions::report),
-    Step::new(
-        "bless",
-        "records the instructions of the hot paths, for `instructions` to compare with",
-        instructions::bless,
-    )
-    .by_hand(),
-    Step::new("size", "prints the lines of code of each crate and module", size::report).by_hand(),
-    Step::new("advisories", "finds dependencies with known vulnerabilities (needs the network)", advisories).by_hand(),
+    ci("fmt", 5, "checks the formatting", fmt),
+    ci("spelling", 5, "checks the spelling", spelling),
+    ci("unused", 5, "finds unused dependencies", unused),
+    ci("layers", 5, "checks that crates and modules use each other in one direction", layers::check),
+    ci("deny", 30, "checks licences, banned crates and sources against deny.toml", deny),
+    ci("clippy", 180, "runs clippy, also on tests and examples", clippy),
+    ci("test", 540, "runs unit, integration and documentation tests", test),
+    ci("loom", 60, "checks the sequence lock with every order of threads", loom),
+    ci("doc", 120, "builds the documentation without warnings", doc),
+    ci("api", 60, "compares the public API with docs/api", api::check),
+    ci("features", 120, "builds published crates with every combination of features", features::check),
+    ci("msrv", 90, "builds published crates on the oldest Rust that they support", msrv::check),
+    ci("instructions", 100, "prints the instructions of the hot paths and how they changed", instructions::report),
+    long("random", "runs random tests a hundred times as often, and 10 million addresses", long::random_tests),
+    long("fuzz", "runs each fuzz target for 30 seconds", long::fuzz),
+    long("decisions", "measures decisions next to governor", long::decisions),
+    long("requests", "measures requests next to tower_governor", long::requests),
+    long("faults", "measures what callers notice while Redis fails", long::redis_faults),
+    by_hand("accept", "writes the public API to docs/api, for `api` to compare with", api::accept),
+    by_hand("bless", "records instructions of the hot paths, for `instructions` to compare with", instructions::bless),
+    by_hand("size", "prints the lines of code of each crate and module", size::report),
+    by_hand("advisories", "finds dependencies with known vulnerabilities (needs the network)", advisories),
 ];
 
 /// Prints one line per step.
 pub(crate) fn list() {
-    println!("cargo xtask ci [--keep-going]   runs every step except those marked *");
-    println!("cargo xtask <step>...           runs these steps\n");
+    println!("cargo xtask ci [--keep-going]     runs the steps with a budget");
+    println!("cargo xtask long [--keep-going]   runs the steps marked `long`");
+    println!("cargo xtask <step>...             runs these steps\n");
     for step in ALL {
-        let mark = if step.in_ci { ' ' } else { '*' };
-        println!("  {:<12} {mark} {}", step.name, step.purpose);
+        let when = match step.when {
+            When::Ci { budget } => format!("{budget} s"),
+            When::Long => "long".to_owned(),
+            When::ByHand => String::new(),
+        };
+        println!("  {:<12} {when:>5}  {}", step.name, step.purpose);
     }
 }
 
@@ -88,8 +105,8 @@ fn clippy() -> Result<()> {
 
 /// Uses `cargo test` instead of nextest, which does not run doctests: the guide and the examples in the documentation.
 fn test() -> Result<()> {
-    tool("redis-server", "--version").run()?;
-    cargo("test --workspace --all-features").run()
+    // Without the variable, tests that need Redis are skipped where it is missing.
+    cargo("test --workspace --all-features").env("TRAFFIK_REQUIRE_REDIS", "1").run()
 }
 
 /// Runs tests under the model checker, which tries every order of threads. It builds all crates differently, so it has a
@@ -113,4 +130,17 @@ fn doc() -> Result<()> {
 
 fn advisories() -> Result<()> {
     tool("cargo-deny", "check advisories").run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_and_setup_take_at_most_twenty_five_minutes() {
+        // `scripts/setup` compiles one tool and installs the others.
+        const SETUP: u64 = 120;
+        let budgets = ALL.iter().map(|step| if let When::Ci { budget } = step.when { budget } else { 0 });
+        assert!(budgets.sum::<u64>() + SETUP <= 25 * 60);
+    }
 }

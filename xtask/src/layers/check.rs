@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_path_is_seen() {
+    fn paths_are_found_in_any_spelling() {
         let ways = [
             "fn f() { super::high::f() }",
             "use crate::{self as root, high as other};",
