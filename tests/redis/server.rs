@@ -1,10 +1,14 @@
 //! A Redis server for one test, on a free port, with its own data folder.
 
 use std::{
+    io::{self, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -47,6 +51,21 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+/// Ends the process if this machine has no Redis, since the test harness cannot skip a test that runs. Each test of this
+/// binary needs a server. With the environment variable `TRAFFIK_REQUIRE_REDIS` they fail instead.
+#[expect(clippy::exit, reason = "returning an error would fail the test")]
+fn require_redis() {
+    static IS_MISSING: LazyLock<bool> = LazyLock::new(|| {
+        let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        version.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    });
+    if *IS_MISSING && std::env::var_os("TRAFFIK_REQUIRE_REDIS").is_none() {
+        // The harness captures what the macros print.
+        let _ = writeln!(io::stderr(), "SKIPPED: the tests of Redis, which need the program `redis-server` in PATH");
+        std::process::exit(0);
+    }
+}
+
 impl Server {
     pub(crate) fn start() -> Result<Self> {
         Self::start_with::<&str>(&[])
@@ -69,6 +88,7 @@ impl Server {
 
     /// Returns a server with a port that is started later.
     pub(crate) fn not_started<A: AsRef<str>>(arguments: &[A]) -> Result<Self> {
+        require_redis();
         let folder = Folder::new()?;
         let path = folder.path().to_string_lossy().into_owned();
         let arguments = arguments.iter().map(|argument| argument.as_ref().replace("FOLDER", &path)).collect();
