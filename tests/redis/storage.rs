@@ -9,9 +9,7 @@ use traffik::{
     client::Key,
     clock::Timestamp,
     decision::{Charge, Hit},
-    strategy::{
-        AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, SlidingWindowLog, Strategy, TokenBucket,
-    },
+    strategy::{AnyStrategy, FixedWindow, Gcra, SlidingWindowCounter, SlidingWindowLog, Strategy},
     test::ManualClock,
 };
 

@@ -167,7 +167,7 @@ impl LongLog {
         let adjustments: Vec<_> = charges.zip(&actuals).map(|(charge, &actual)| charge.settle(actual)).collect();
         let found = self.redis.adjust(&adjustments).await?;
         let now = self.clock.now();
-        let expected: Vec<_> = adjustments.iter().map(|adjustment| reference.settle(*adjustment, now)).collect();
+        let expected: Vec<_> = adjustments.iter().filter_map(|adjustment| reference.settle(*adjustment, now)).collect();
         assert_same(&found, &expected, &format!("seed {}, step {step}: {adjustments:?} at {now:?}", self.seed));
         self.reference = reference;
         for ((place, actual), _) in places.into_iter().zip(actuals).zip(found).filter(|(_, found)| found.is_ok()) {

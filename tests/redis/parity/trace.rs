@@ -179,8 +179,8 @@ impl Trace {
         let expected = self.reference.settle(adjustment, self.clock.now());
         let found = self.redis.adjust(&[adjustment]).await?;
         let says = format!("{}, step {step}: {adjustment:?} at {} us", self.what, self.now());
-        assert_same(&found, std::slice::from_ref(&expected), &says);
-        if let (Ok(outcome), Some((.., cost, _))) = (&expected, self.charged.get_mut(last)) {
+        assert_same(&found, expected.as_slice(), &says);
+        if let (Some(Ok(outcome)), Some((.., cost, _))) = (&expected, self.charged.get_mut(last)) {
             *cost = actual;
             let standing = LimitStatus::new(hit.limit.strategy(), rate, outcome);
             self.turns =
