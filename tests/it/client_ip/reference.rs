@@ -110,7 +110,10 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     let is_name =
         |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-~".contains(&b));
     let text = match text.rsplit_once(":_") {
-        Some((address, port)) if is_name(port) => format!("{address}:1"),
+        // Only an address in brackets or of IPv4 has a port.
+        Some((address, port)) if is_name(port) && (address.ends_with(']') || !address.contains(':')) => {
+            format!("{address}:1")
+        }
         _ => text.to_owned(),
     };
     let (text, has_zone) = match text.split_once('%') {
