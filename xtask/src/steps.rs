@@ -42,10 +42,10 @@ const fn by_hand(name: &'static str, purpose: &'static str, run: fn() -> Result<
 
 /// All steps in the order of `ci`: the fast ones first.
 pub(crate) const ALL: &[Step] = &[
-    ci("fmt", 5, "checks the formatting", fmt),
-    ci("spelling", 5, "checks the spelling", spelling),
-    ci("unused", 5, "finds unused dependencies", unused),
-    ci("layers", 5, "checks that crates and modules use each other in one direction", layers::check),
+    ci("fmt", 10, "checks the formatting", fmt),
+    ci("spelling", 10, "checks the spelling", spelling),
+    ci("unused", 10, "finds unused dependencies", unused),
+    ci("layers", 10, "checks that crates and modules use each other in one direction", layers::check),
     ci("deny", 30, "checks licences, banned crates and sources against deny.toml", deny),
     ci("clippy", 180, "runs clippy, also on tests and examples", clippy),
     ci("test", 540, "runs unit, integration and documentation tests", test),
