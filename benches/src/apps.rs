@@ -225,19 +225,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_have_the_same_limit() {
+    fn apps_have_the_same_limit() {
         assert_eq!(Ample::RATE, Limit::AMPLE.rate);
     }
 
     #[test]
-    fn a_limit_with_rules_applies_to_what_is_sent() {
+    fn limit_with_rules_applies_to_the_sent_request() {
         for app in [by_rules(), without_rules()] {
             assert!(send_ruled(&app).headers().contains_key("ratelimit"));
         }
     }
 
     #[test]
-    fn a_function_tells_the_cost_and_the_rate_that_the_others_have() {
+    fn functions_return_the_cost_and_the_rate_of_the_other_apps() {
         for (app, uid) in [(by_cost(), "benches:costing"), (by_rate(), "benches:rated")] {
             let response = send(&app);
             assert_eq!(response.headers()["ratelimit-policy"], format!("{uid:?};q=1000000000;w=3600000"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_the_bare_handler_tell_how_the_client_stands() {
+    fn apps_with_a_limit_add_its_fields() {
         let told = all().unwrap().map(|(_, app)| {
             let response = send(&app);
             let told = response.headers().keys().filter(|name| name.as_str().contains("ratelimit"));

@@ -70,7 +70,7 @@ mod tests {
     use super::Picks;
 
     #[test]
-    fn every_client_is_picked_about_as_often() {
+    fn clients_are_picked_equally_often() {
         let (mut picks, mut times) = (Picks::new(7), [0_u32; 10]);
         for _ in 0..10_000 {
             times[picks.below(10)] += 1;

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_the_middle_of_the_samples() {
+    fn spread_is_the_middle_half_of_the_samples() {
         let spread = Spread::of([5.0, 1.0, 4.0, 2.0, 3.0]);
         assert_eq!(spread, Spread { lower: 2.0, median: 3.0, upper: 4.0 });
         assert_eq!(spread.to_string(), "3.00 (2.00..4.00)");
