@@ -226,8 +226,8 @@ impl Subject {
     }
 
     pub(super) async fn remaining(&self, entry: &Entry) -> Check<u64> {
-        let told = self.peek(&[entry.hit(1)]).await?;
-        Ok(told.iter().find_map(|told| told.numbers.as_ref()).map_or(0, |numbers| numbers.remaining))
+        let observed = self.peek(&[entry.hit(1)]).await?;
+        Ok(observed.iter().find_map(|observed| observed.numbers.as_ref()).map_or(0, |numbers| numbers.remaining))
     }
 
     fn compare(
@@ -244,7 +244,7 @@ impl Subject {
         }
         let at = expected.iter().zip(&found).take_while(|(expected, found)| expected == found).count();
         let asked = format!("outcome {at} of {call} at {} us of {}", self.now().as_micros(), Hits(hits));
-        Err(Mismatch::told(asked, expected.get(at), found.get(at)))
+        Err(Mismatch::of_outcomes(asked, expected.get(at), found.get(at)))
     }
 }
 

@@ -57,8 +57,8 @@ impl Mismatch {
     }
 
     /// Creates the mismatch of two outcomes, of which one may be missing.
-    pub(super) fn told(asked: String, expected: Option<&Observed>, found: Option<&Observed>) -> Self {
-        let words = |told: Option<&Observed>| told.map_or_else(|| "no outcome".to_owned(), ToString::to_string);
+    pub(super) fn of_outcomes(asked: String, expected: Option<&Observed>, found: Option<&Observed>) -> Self {
+        let words = |observed: Option<&Observed>| observed.map_or_else(|| "no outcome".to_owned(), ToString::to_string);
         Self { asked, expected: words(expected), found: words(found) }
     }
 

@@ -47,13 +47,13 @@ pub(super) type ObservedAdjustment = Result<Observed, &'static str>;
 /// Returns the result of each adjustment. A faulty backend may return too many or too few.
 pub(super) fn adjustments(adjustments: &[Adjustment<'_>], adjusted: &[Adjusted]) -> Vec<ObservedAdjustment> {
     let hits = adjustments.iter().map(|adjustment| Some(&adjustment.charge.hit)).chain(std::iter::repeat(None));
-    let told = adjusted.iter().zip(hits).map(|(adjusted, hit)| match adjusted {
+    let observed = adjusted.iter().zip(hits).map(|(adjusted, hit)| match adjusted {
         Ok(outcome) => Ok(Observed::one(hit, outcome)),
         Err(SettleError::TooMuch { .. }) => Err("too much"),
         Err(SettleError::Indivisible { .. }) => Err("indivisible"),
         Err(_) => Err("another error"),
     });
-    told.collect()
+    observed.collect()
 }
 
 impl Numbers {

@@ -273,8 +273,8 @@ impl Faulty {
         let all_fit = outcomes.iter().all(|outcome| outcome.admitted);
         let charged = all_fit || matches!(self.fault, Fault::ChargesOneByOne | Fault::CountsRefusals);
         for (outcome, hit) in outcomes.iter_mut().zip(hits).filter(|(_, hit)| !hit.rate.is_unlimited()) {
-            let told = if all_fit { &after } else { &before };
-            outcome.past = told.get(&self.name(hit)).cloned().flatten();
+            let found = if all_fit { &after } else { &before };
+            outcome.past = found.get(&self.name(hit)).cloned().flatten();
         }
         if self.has(Fault::SortsOutcomes) {
             outcomes.sort_by_key(|outcome| outcome.cost);

@@ -13,10 +13,10 @@ use crate::{
 const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// The one that was asked for.
-fn only(told: Vec<Observed>) -> Check<(bool, Numbers)> {
+fn only(observed: Vec<Observed>) -> Check<(bool, Numbers)> {
     let missing = || Mismatch::new("a question about one hit", "its numbers", "none");
-    let told = told.into_iter().next().ok_or_else(missing)?;
-    Ok((told.admitted, told.numbers.ok_or_else(missing)?))
+    let observed = observed.into_iter().next().ok_or_else(missing)?;
+    Ok((observed.admitted, observed.numbers.ok_or_else(missing)?))
 }
 
 /// Each strategy at each rate, some of it used.
@@ -32,7 +32,7 @@ async fn begun(bench: &Bench, subject: &mut Subject) -> Check<Vec<Entry>> {
     Ok(entries)
 }
 
-pub(super) async fn a_refusal_changes_nothing(bench: Bench) -> Check {
+pub(super) async fn refusal_changes_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for entry in begun(&bench, &mut subject).await? {
         let left = subject.remaining(&entry).await?;
@@ -49,13 +49,17 @@ pub(super) async fn a_refusal_changes_nothing(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn what_costs_nothing_is_admitted_and_changes_nothing(bench: Bench) -> Check {
+pub(super) async fn cost_of_zero_is_admitted_and_changes_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
         for cost in [0, 1, 0, entry.capacity(), 0, 0] {
-            let told = subject.decide(&[entry.hit(cost)]).await?;
-            ensure(format!("a cost of {cost} of {entry:?}"), true, cost > 0 || told.iter().all(|told| told.admitted))?;
+            let observed = subject.decide(&[entry.hit(cost)]).await?;
+            ensure(
+                format!("a cost of {cost} of {entry:?}"),
+                true,
+                cost > 0 || observed.iter().all(|observed| observed.admitted),
+            )?;
         }
         subject.exhaust(&entry).await?;
         subject.decide(&[entry.hit(0)]).await?;
@@ -64,7 +68,7 @@ pub(super) async fn what_costs_nothing_is_admitted_and_changes_nothing(bench: Be
     Ok(())
 }
 
-pub(super) async fn what_can_never_fit_is_refused_and_changes_nothing(bench: Bench) -> Check {
+pub(super) async fn cost_above_the_capacity_is_refused_and_changes_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for &rate in RATES {
         for strategy in bench.strategies(rate) {
@@ -82,7 +86,7 @@ pub(super) async fn what_can_never_fit_is_refused_and_changes_nothing(bench: Ben
     Ok(())
 }
 
-pub(super) async fn what_is_unlimited_is_admitted_and_changes_nothing(bench: Bench) -> Check {
+pub(super) async fn unlimited_hit_is_admitted_and_changes_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
@@ -92,13 +96,13 @@ pub(super) async fn what_is_unlimited_is_admitted_and_changes_nothing(bench: Ben
         subject.peek(&[unlimited, entry.hit(1)]).await?;
         subject.exhaust(&entry).await?;
         subject.decide(&[unlimited, entry.hit(1)]).await?;
-        let told = subject.decide(&[unlimited]).await?;
-        ensure(format!("{unlimited:?}"), vec![true], told.iter().map(|told| told.admitted).collect())?;
+        let observed = subject.decide(&[unlimited]).await?;
+        ensure(format!("{unlimited:?}"), vec![true], observed.iter().map(|observed| observed.admitted).collect())?;
     }
     Ok(())
 }
 
-pub(super) async fn a_peek_changes_nothing(bench: Bench) -> Check {
+pub(super) async fn peek_changes_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
@@ -112,7 +116,7 @@ pub(super) async fn a_peek_changes_nothing(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn retry_after_is_the_truth(bench: Bench) -> Check {
+pub(super) async fn retry_after_is_exact(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let start = subject.now();
     for begun in begun(&bench, &mut subject).await? {
@@ -135,7 +139,7 @@ pub(super) async fn retry_after_is_the_truth(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn a_limit_is_full_again_at_its_reset_and_not_before(bench: Bench) -> Check {
+pub(super) async fn limit_is_full_again_at_its_reset_and_not_before(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let start = subject.now();
     for entry in begun(&bench, &mut subject).await? {

@@ -20,7 +20,7 @@ fn ensure_closed<T>(call: &str, answer: &Result<T, BackendError>) -> Check {
     Err(Mismatch::new(format!("{call} after `close`"), "`BackendError::Closed`", found))
 }
 
-pub(super) async fn after_close_every_call_is_an_error_that_says_so(bench: Bench) -> Check {
+pub(super) async fn call_after_close_returns_closed(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let entry = subject.entry(&bench.strategy(), RATE);
     subject.decide(&[entry.hit(1)]).await?;
@@ -37,7 +37,7 @@ pub(super) async fn after_close_every_call_is_an_error_that_says_so(bench: Bench
     ensure_closed("a clear", &backend.clear().await)
 }
 
-pub(super) async fn close_can_be_called_twice(bench: Bench) -> Check {
+pub(super) async fn second_close_has_no_effect(bench: Bench) -> Check {
     let subject = bench.subject().await?;
     close(&subject).await?;
     close(&subject).await?;

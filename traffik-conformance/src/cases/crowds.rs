@@ -51,8 +51,9 @@ pub(super) async fn taken(subject: &Subject, entry: &Entry) -> Check<u64> {
     let hits = [entry.hit(1)];
     let decision = subject.backend.peek(&hits).await;
     let decision = decision.map_err(|error| Mismatch::unanswered("a peek", &hits, &error))?;
-    let told = Observed::of(&hits, decision.outcomes());
-    let remaining = told.iter().find_map(|told| told.numbers.as_ref()).map_or(0, |numbers| numbers.remaining);
+    let observed = Observed::of(&hits, decision.outcomes());
+    let remaining =
+        observed.iter().find_map(|observed| observed.numbers.as_ref()).map_or(0, |numbers| numbers.remaining);
     Ok(entry.capacity() - remaining)
 }
 
@@ -62,7 +63,7 @@ fn is_counted(strategy: &AnyStrategy) -> bool {
 }
 
 /// The call starts the work: a caller that keeps an answer without polling it delays no other call.
-pub(super) async fn decision_whose_answer_is_not_polled_is_made(bench: Bench) -> Check {
+pub(super) async fn decision_is_made_if_its_answer_is_not_polled(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
         let entry = subject.entry(&strategy, RATE);
@@ -100,7 +101,7 @@ pub(super) async fn tasks_on_one_limit_are_admitted_exactly(bench: Bench) -> Che
     Ok(())
 }
 
-pub(super) async fn tuples_beside_single_limits_lose_nothing(bench: Bench) -> Check {
+pub(super) async fn tuples_concurrent_with_single_limits_lose_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(is_counted) {
         let one = subject.entry(&strategy, RATE);
@@ -131,7 +132,7 @@ pub(super) async fn tuples_beside_single_limits_lose_nothing(bench: Bench) -> Ch
     Ok(())
 }
 
-pub(super) async fn refunds_beside_decisions_lose_nothing(bench: Bench) -> Check {
+pub(super) async fn refunds_concurrent_with_decisions_lose_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(gives_back_beside_others) {
         let entry = subject.entry(&strategy, RATE);

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Check, Entry, RATE, Subject, ensure};
 
-pub(super) async fn a_reset_is_about_one_limit_of_one_client(bench: Bench) -> Check {
+pub(super) async fn reset_forgets_one_limit_of_one_client(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let [alice, bob] = [subject.entry(&strategy, RATE), subject.entry(&strategy, RATE)];
@@ -58,7 +58,7 @@ async fn all_namespaces(bench: &Bench) -> Check<Vec<(Subject, Entry)>> {
     Ok(all)
 }
 
-pub(super) async fn a_clear_is_about_one_namespace(bench: Bench) -> Check {
+pub(super) async fn clear_forgets_one_namespace(bench: Bench) -> Check {
     let mut all = all_namespaces(&bench).await?;
     for cleared in 0..all.len() {
         if let Some((subject, _)) = all.get_mut(cleared) {
@@ -84,7 +84,7 @@ pub(super) async fn a_clear_is_about_one_namespace(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn namespaces_count_apart(bench: Bench) -> Check {
+pub(super) async fn namespaces_are_counted_separately(bench: Bench) -> Check {
     for ((mut subject, entry), namespace) in all_namespaces(&bench).await?.into_iter().zip(NAMESPACES) {
         ensure("the namespace", *namespace, subject.backend.namespace())?;
         subject.reset(&[entry.hit(1)]).await?;

@@ -9,7 +9,7 @@ use crate::{
 
 /// Peeks and decides, and ensures what is granted.
 async fn ensure_granted(subject: &mut Subject, hits: &[Hit<'_>], expected: &[u64]) -> Check<Vec<Observed>> {
-    let granted = |told: &[Observed]| told.iter().map(|told| told.granted).collect::<Vec<_>>();
+    let granted = |observed: &[Observed]| observed.iter().map(|observed| observed.granted).collect::<Vec<_>>();
     let peeked = subject.peek(hits).await?;
     let decided = subject.decide(hits).await?;
     ensure(format!("what a peek grants of {hits:?}"), expected.to_vec(), granted(&peeked))?;
@@ -33,7 +33,7 @@ fn full(bench: &Bench, subject: &mut Subject) -> Vec<Entry> {
     entries.map(|strategy| subject.entry(&strategy, RATE)).filter(|entry| entry.capacity() >= RATE.limit()).collect()
 }
 
-pub(super) async fn what_fits_is_granted(bench: Bench) -> Check {
+pub(super) async fn grant_is_the_highest_cost_that_fits(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for &rate in RATES {
         for strategy in bench.strategies(rate) {
@@ -52,7 +52,7 @@ pub(super) async fn what_fits_is_granted(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn tuple_is_granted_what_fits_all_of_it(bench: Bench) -> Check {
+pub(super) async fn grant_of_a_tuple_fits_all_of_its_limits(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for first in full(&bench, &mut subject) {
         let entries = with_left(&mut subject, &first, &[5, 3, 4]).await?;
@@ -77,7 +77,7 @@ pub(super) async fn tuple_is_granted_what_fits_all_of_it(bench: Bench) -> Check 
     Ok(())
 }
 
-pub(super) async fn hits_on_one_entry_share_what_fits(bench: Bench) -> Check {
+pub(super) async fn grants_on_one_entry_share_what_fits(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for first in full(&bench, &mut subject) {
         let capacity = first.capacity();
@@ -95,8 +95,8 @@ pub(super) async fn grant_below_the_lowest_cost_is_a_refusal(bench: Bench) -> Ch
     for first in full(&bench, &mut subject) {
         let entries = with_left(&mut subject, &first, &[5, 3]).await?;
         let hits: Vec<_> = entries.iter().map(|entry| entry.hit(9).at_least(4)).collect();
-        let told = ensure_granted(&mut subject, &hits, &[4, 4]).await?;
-        ensure(format!("{hits:?}"), vec![true, false], told.iter().map(|told| told.admitted).collect())?;
+        let observed = ensure_granted(&mut subject, &hits, &[4, 4]).await?;
+        ensure(format!("{hits:?}"), vec![true, false], observed.iter().map(|observed| observed.admitted).collect())?;
         let expected = if first.capacity() < 5 { first.capacity() } else { 5 };
         for (entry, left) in entries.iter().zip([expected, 3]) {
             ensure(format!("what remains of {entry:?}"), left, subject.remaining(entry).await?)?;
@@ -111,8 +111,8 @@ pub(super) async fn hit_that_is_not_enforced_refuses_nothing(bench: Bench) -> Ch
         let entries = with_left(&mut subject, &first, &[5, 0]).await?;
         if let [enforced, dry] = &entries[..] {
             for hits in [[enforced.hit(1), dry.hit(1).not_enforced()], [dry.hit(2).not_enforced(), enforced.hit(1)]] {
-                let told = ensure_granted(&mut subject, &hits, &hits.map(|hit| hit.cost)).await?;
-                let admitted: Vec<_> = told.iter().map(|told| told.admitted).collect();
+                let observed = ensure_granted(&mut subject, &hits, &hits.map(|hit| hit.cost)).await?;
+                let admitted: Vec<_> = observed.iter().map(|observed| observed.admitted).collect();
                 ensure(format!("{hits:?}"), hits.iter().map(|hit| hit.enforced).collect(), admitted)?;
             }
             ensure(format!("what remains of {enforced:?}"), 3, subject.remaining(enforced).await?)?;
@@ -129,8 +129,8 @@ pub(super) async fn hit_that_is_not_enforced_is_charged_if_it_fits(bench: Bench)
         let entries = with_left(&mut subject, &first, &[5, 5]).await?;
         if let [one, other] = &entries[..] {
             let hits = [other.hit(2).not_enforced(), one.hit(1), other.hit(4), other.hit(1).not_enforced()];
-            let told = subject.decide(&hits).await?;
-            let admitted: Vec<_> = told.iter().map(|told| told.admitted).collect();
+            let observed = subject.decide(&hits).await?;
+            let admitted: Vec<_> = observed.iter().map(|observed| observed.admitted).collect();
             ensure(format!("{hits:?}"), vec![false, true, true, true], admitted)?;
             for (entry, left) in [(one, 4), (other, 0)] {
                 ensure(format!("what remains of {entry:?}"), left, subject.remaining(entry).await?)?;

@@ -18,7 +18,7 @@ async fn count_apart(subject: &mut Subject, entries: &[Entry]) -> Check {
     Ok(())
 }
 
-pub(super) async fn clients_that_look_alike_count_apart(bench: Bench) -> Check {
+pub(super) async fn similar_clients_are_counted_separately(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let entry = subject.entry(&bench.strategy(), RATE);
     let (seven, long) = (Ipv4Addr::new(0, 0, 0, 7), "a".repeat(3000));
@@ -64,7 +64,7 @@ pub(super) async fn clients_that_look_alike_count_apart(bench: Bench) -> Check {
     count_apart(&mut subject, &entries).await
 }
 
-pub(super) async fn limits_and_clients_are_not_mixed_up(bench: Bench) -> Check {
+pub(super) async fn names_of_limits_and_clients_are_kept_apart(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let entry = subject.entry(&bench.strategy(), RATE);
     let names = [
@@ -91,7 +91,7 @@ pub(super) async fn limits_and_clients_are_not_mixed_up(bench: Bench) -> Check {
     count_apart(&mut subject, &entries).await
 }
 
-pub(super) async fn any_text_is_a_client(bench: Bench) -> Check {
+pub(super) async fn client_may_have_any_text(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let entry = subject.entry(&bench.strategy(), RATE);
     let texts = [

@@ -13,7 +13,7 @@ pub(super) fn gives_back_beside_others(strategy: &AnyStrategy) -> bool {
     strategy.holding().is_none()
 }
 
-pub(super) async fn a_refund_right_away_undoes_the_charge(bench: Bench) -> Check {
+pub(super) async fn immediate_refund_undoes_the_charge(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for &rate in RATES {
         for strategy in bench.strategies(rate).into_iter().filter(gives_back_beside_others) {
@@ -30,7 +30,7 @@ pub(super) async fn a_refund_right_away_undoes_the_charge(bench: Bench) -> Check
 }
 
 /// At several times, and with another charge in between.
-pub(super) async fn a_refund_gives_back_what_still_counts(bench: Bench) -> Check {
+pub(super) async fn refund_gives_back_the_cost_that_still_counts(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for rate in [Rate::literal("60/min"), Rate::literal("97/10007us"), Rate::literal("999983/7h13m")] {
         for strategy in bench.strategies(rate) {
@@ -52,7 +52,7 @@ pub(super) async fn a_refund_gives_back_what_still_counts(bench: Bench) -> Check
     Ok(())
 }
 
-pub(super) async fn a_refund_never_gives_more_than_there_was(bench: Bench) -> Check {
+pub(super) async fn refund_gives_back_at_most_what_was_charged(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
@@ -67,7 +67,7 @@ pub(super) async fn a_refund_never_gives_more_than_there_was(bench: Bench) -> Ch
     Ok(())
 }
 
-pub(super) async fn a_refund_of_what_is_not_known_is_harmless(bench: Bench) -> Check {
+pub(super) async fn refund_of_an_unknown_charge_changes_nothing(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
@@ -87,7 +87,7 @@ pub(super) async fn a_refund_of_what_is_not_known_is_harmless(bench: Bench) -> C
 }
 
 /// Those of one entry as well, and those of a limit that was unlimited.
-pub(super) async fn several_refunds_in_one_call_are_all_done(bench: Bench) -> Check {
+pub(super) async fn refunds_in_one_call_are_all_made(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE).into_iter().filter(gives_back_beside_others) {
         let entry = subject.entry(&strategy, RATE);

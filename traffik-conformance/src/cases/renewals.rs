@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Again and again, for longer than the charge would have counted.
-pub(super) async fn a_renewal_goes_on_where_the_charge_would_have_ended(bench: Bench) -> Check {
+pub(super) async fn renewal_continues_at_the_end_of_the_charge(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for &rate in RATES {
         for strategy in bench.strategies(rate) {
@@ -34,7 +34,7 @@ pub(super) async fn a_renewal_goes_on_where_the_charge_would_have_ended(bench: B
 }
 
 /// Whether the charge expired, another client has its permit, or it was never made.
-pub(super) async fn what_counts_no_more_is_renewed_if_there_is_room(bench: Bench) -> Check {
+pub(super) async fn ended_charge_is_renewed_if_it_fits(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
@@ -52,7 +52,7 @@ pub(super) async fn what_counts_no_more_is_renewed_if_there_is_room(bench: Bench
 }
 
 /// A limit may be lowered while more are there than it admits from then on: they stay, and are counted.
-pub(super) async fn a_place_that_is_held_is_renewed_whatever_the_limit_is(bench: Bench) -> Check {
+pub(super) async fn held_place_is_renewed_under_a_lower_limit(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
@@ -73,7 +73,7 @@ pub(super) async fn a_place_that_is_held_is_renewed_whatever_the_limit_is(bench:
 }
 
 /// A charge that is not renewed does not stop the others, of the same or of other clients.
-pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
+pub(super) async fn renewals_in_one_call_are_independent(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let [one, full, other] = [(); 3].map(|()| subject.entry(&strategy, RATE));
@@ -104,7 +104,7 @@ pub(super) async fn renewals_are_each_for_itself(bench: Bench) -> Check {
 }
 
 /// All permits are taken and renewed all the time: no other client gets one, and no permit is lost.
-pub(super) async fn renewals_beside_decisions_lose_no_place(bench: Bench) -> Check {
+pub(super) async fn renewals_concurrent_with_decisions_lose_no_place(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     // Of other strategies some comes back with time, and others may take that.
     let is_held = |entry: &Entry| *entry.strategy() == Concurrency.into();

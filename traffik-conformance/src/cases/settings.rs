@@ -20,7 +20,7 @@ async fn set(subject: &mut Subject, name: &str, value: &str) -> Check {
     ensure(format!("whether {name:?} is set"), true, set.is_replaced)
 }
 
-pub(super) async fn settings_are_read_if_their_version_is_another(bench: Bench) -> Check {
+pub(super) async fn settings_are_returned_if_their_version_differs(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let empty = subject.control(ControlRequest::Read { known: 0 }).await?;
     ensure("the version of no settings", 0, empty.version)?;
@@ -37,7 +37,7 @@ pub(super) async fn settings_are_read_if_their_version_is_another(bench: Bench) 
     subject.control(ControlRequest::Read { known: u64::MAX }).await.map(drop)
 }
 
-pub(super) async fn setting_is_replaced_if_it_has_the_expected_value(bench: Bench) -> Check {
+pub(super) async fn setting_with_the_expected_value_is_replaced(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     set(&mut subject, "other", "stays").await?;
     let values = [None, Some("one"), Some("two"), Some(""), Some("One")];
@@ -58,7 +58,7 @@ pub(super) async fn setting_is_replaced_if_it_has_the_expected_value(bench: Benc
     Ok(())
 }
 
-pub(super) async fn any_text_is_a_setting(bench: Bench) -> Check {
+pub(super) async fn setting_may_have_any_text(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let texts = ["a", "A", "a:b", "version", "=", "a\n", " a", "ä", "{a}", "*", "\u{0}", "limit \"a\""];
     for text in texts {

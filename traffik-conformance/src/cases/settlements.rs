@@ -24,7 +24,7 @@ fn has_amounts(strategy: &AnyStrategy) -> bool {
 }
 
 /// At several times, and with another charge in between.
-pub(super) async fn lower_cost_gives_back_what_still_counts(bench: Bench) -> Check {
+pub(super) async fn lower_settlement_gives_back_the_cost_that_still_counts(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for rate in [Rate::literal("60/min"), Rate::literal("97/10007us"), Rate::literal("999983/7h13m")] {
         for strategy in bench.strategies(rate) {
@@ -46,7 +46,7 @@ pub(super) async fn lower_cost_gives_back_what_still_counts(bench: Bench) -> Che
     Ok(())
 }
 
-pub(super) async fn higher_cost_is_charged_whether_it_fits_or_not(bench: Bench) -> Check {
+pub(super) async fn higher_settlement_is_charged_even_if_it_does_not_fit(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for &rate in RATES {
         for strategy in bench.strategies(rate).into_iter().filter(has_amounts) {
@@ -79,15 +79,15 @@ pub(super) async fn overdraft_is_worked_off_at_its_retry_after(bench: Bench) -> 
             subject.decide(&[entry.hit(entry.capacity())]).await?;
             let settled = entry.charge(entry.capacity(), charged_at).settle(entry.capacity() * 3 + 1);
             subject.adjust(&[settled]).await?;
-            let told = subject.decide(&[entry.hit(1)]).await?;
-            let Some(wait) = told.iter().find_map(|told| told.numbers.as_ref()?.retry_after) else {
+            let observed = subject.decide(&[entry.hit(1)]).await?;
+            let Some(wait) = observed.iter().find_map(|observed| observed.numbers.as_ref()?.retry_after) else {
                 return Err(Mismatch::new(format!("a hit on the overdrawn {entry:?}"), "a wait", "none"));
             };
             for (wait, is_admitted) in [(wait.saturating_sub(MICROSECOND), false), (MICROSECOND, true)] {
                 subject.advance(wait);
-                let told = subject.decide(&[entry.hit(1)]).await?;
+                let observed = subject.decide(&[entry.hit(1)]).await?;
                 let asked = format!("a hit on {entry:?} around the end of its wait");
-                ensure(asked, vec![is_admitted], told.iter().map(|told| told.admitted).collect())?;
+                ensure(asked, vec![is_admitted], observed.iter().map(|observed| observed.admitted).collect())?;
             }
         }
     }
@@ -131,8 +131,12 @@ pub(super) async fn settlement_that_fails_changes_nothing(bench: Bench) -> Check
             subject.advance(RATE.period() / 7);
             let left = subject.remaining(&entry).await?;
             for actual in [TOO_MUCH + 1, 1 << 48, u64::MAX] {
-                let told = subject.adjust(&[entry.charge(cost, charged_at).settle(actual)]).await?;
-                ensure(format!("{actual} of {entry:?}"), 1, told.iter().filter(|told| told.is_err()).count())?;
+                let observed = subject.adjust(&[entry.charge(cost, charged_at).settle(actual)]).await?;
+                ensure(
+                    format!("{actual} of {entry:?}"),
+                    1,
+                    observed.iter().filter(|observed| observed.is_err()).count(),
+                )?;
                 ensure(format!("a peek of {entry:?} after that"), left, subject.remaining(&entry).await?)?;
             }
             subject.reset(&[entry.hit(1)]).await?;
@@ -175,7 +179,7 @@ pub(super) async fn settlements_in_one_call_are_independent(bench: Bench) -> Che
 }
 
 /// Some are given back, some get another cost, and all of it is counted.
-pub(super) async fn settlements_next_to_decisions_lose_nothing(bench: Bench) -> Check {
+pub(super) async fn settlements_concurrent_with_decisions_lose_nothing(bench: Bench) -> Check {
     const RATE: Rate = Rate::literal("1000/min");
     let mut subject = bench.subject().await?;
     let is_counted = |entry: &Entry| has_amounts(entry.strategy()) && entry.strategy().holding().is_none();

@@ -7,12 +7,12 @@ use crate::{
     observed::Observed,
 };
 
-fn admitted(told: &[Observed]) -> Vec<bool> {
-    told.iter().map(|told| told.admitted).collect()
+fn admitted(observed: &[Observed]) -> Vec<bool> {
+    observed.iter().map(|observed| observed.admitted).collect()
 }
 
-fn costs(told: &[Observed]) -> Vec<u64> {
-    told.iter().filter_map(|told| told.numbers.as_ref()).map(|numbers| numbers.cost).collect()
+fn costs(observed: &[Observed]) -> Vec<u64> {
+    observed.iter().filter_map(|observed| observed.numbers.as_ref()).map(|numbers| numbers.cost).collect()
 }
 
 /// Limits of one client, with these uids.
@@ -26,7 +26,7 @@ fn all_but(entries: &[Entry], dear: usize) -> Vec<Hit<'_>> {
     entries.iter().enumerate().map(|(at, entry)| entry.hit(cost(at, entry))).collect()
 }
 
-pub(super) async fn all_are_charged_or_none_is(bench: Bench) -> Check {
+pub(super) async fn hits_are_charged_together_or_not_at_all(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
         let entries = limits(&subject.entry(&strategy, RATE), &["one", "two", "three", "four", "five"]);
@@ -34,8 +34,8 @@ pub(super) async fn all_are_charged_or_none_is(bench: Bench) -> Check {
         for round in 0..2 {
             for dear in 0..entries.len() {
                 let hits = all_but(&entries, dear);
-                let told = subject.decide(&hits).await?;
-                ensure(format!("{hits:?}"), false, told.iter().all(|told| told.admitted))?;
+                let observed = subject.decide(&hits).await?;
+                ensure(format!("{hits:?}"), false, observed.iter().all(|observed| observed.admitted))?;
                 for entry in &entries {
                     subject.peek(&[entry.hit(1)]).await?;
                 }
@@ -57,14 +57,14 @@ pub(super) async fn hits_on_one_entry_add_up(bench: Bench) -> Check {
             subject.decide(&[entry.hit(known)]).await?;
 
             let hits = [entry.hit(2), other.hit(1), entry.hit(2), entry.hit(2)];
-            let told = subject.decide(&hits).await?;
-            ensure(format!("{hits:?}"), vec![true, true, true, false], admitted(&told))?;
-            ensure(format!("{hits:?}"), vec![2, 1, 4, 6], costs(&told))?;
+            let observed = subject.decide(&hits).await?;
+            ensure(format!("{hits:?}"), vec![true, true, true, false], admitted(&observed))?;
+            ensure(format!("{hits:?}"), vec![2, 1, 4, 6], costs(&observed))?;
             subject.peek(&hits).await?;
 
             subject.decide(&[entry.hit(3 - known), entry.hit(3)]).await?;
-            let told = subject.decide(&[entry.hit(2 - known), entry.hit(3)]).await?;
-            ensure(format!("5 in all of {entry:?}"), vec![true, true], admitted(&told))?;
+            let observed = subject.decide(&[entry.hit(2 - known), entry.hit(3)]).await?;
+            ensure(format!("5 in all of {entry:?}"), vec![true, true], admitted(&observed))?;
             ensure(format!("a peek of {entry:?}"), 0, subject.remaining(&entry).await?)?;
         }
     }
@@ -76,9 +76,9 @@ pub(super) async fn sums_beyond_64_bits_are_refused(bench: Bench) -> Check {
     for strategy in bench.strategies(RATE) {
         let entry = subject.entry(&strategy, RATE);
         let hits = [entry.hit(1), entry.hit(u64::MAX), entry.hit(u64::MAX), entry.hit(2)];
-        let told = subject.decide(&hits).await?;
+        let observed = subject.decide(&hits).await?;
         let expected = vec![true, false, false, false];
-        ensure(format!("{hits:?}"), expected, admitted(&told))?;
+        ensure(format!("{hits:?}"), expected, admitted(&observed))?;
         subject.decide(&[entry.hit(entry.capacity())]).await?;
     }
     Ok(())
@@ -93,8 +93,8 @@ pub(super) async fn outcomes_are_in_the_order_of_hits(bench: Bench) -> Check {
         let each = [3, 7, 0, 9, 1, 4, 8, 2, 6, 5];
         let hits: Vec<_> = entries.iter().zip(each).map(|(entry, cost)| entry.hit(cost)).collect();
         for _ in 0..2 {
-            let told = subject.decide(&hits).await?;
-            ensure(format!("{hits:?}"), each.to_vec(), costs(&told))?;
+            let observed = subject.decide(&hits).await?;
+            ensure(format!("{hits:?}"), each.to_vec(), costs(&observed))?;
             subject.peek(&hits).await?;
         }
         let fits: Vec<_> = hits.iter().map(|hit| hit.costing(hit.cost.min(1))).collect();
@@ -104,7 +104,7 @@ pub(super) async fn outcomes_are_in_the_order_of_hits(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn no_hits_are_admitted(bench: Bench) -> Check {
+pub(super) async fn decision_about_no_hits_is_admitted(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     ensure("no hits", 0, subject.decide(&[]).await?.len())?;
     ensure("no hits", 0, subject.decide(&[]).await?.len())?;
@@ -136,7 +136,7 @@ pub(super) async fn several_clients_are_one_decision(bench: Bench) -> Check {
     Ok(())
 }
 
-pub(super) async fn strategies_count_apart(bench: Bench) -> Check {
+pub(super) async fn strategies_are_counted_separately(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let entry = subject.entry(&bench.strategy(), RATE);
     for strategy in bench.strategies(RATE) {
@@ -153,16 +153,14 @@ pub(super) async fn strategies_count_apart(bench: Bench) -> Check {
 }
 
 /// What is stored is kept by the name of the strategy, and its settings are no part of that.
-pub(super) async fn the_settings_of_a_strategy_may_change(bench: Bench) -> Check {
+pub(super) async fn changed_settings_of_a_strategy_keep_its_state(bench: Bench) -> Check {
     let mut subject = bench.subject().await?;
     let strategies = bench.strategies(RATE);
-    for (strategy, next) in
-        strategies.iter().zip(strategies.iter().skip(1)).filter(|(one, next)| one.name() == next.name())
-    {
-        for (strategy, next) in [(strategy, next), (next, strategy)] {
+    for strategy in &strategies {
+        for changed in strategies.iter().filter(|changed| changed.name() == strategy.name() && *changed != strategy) {
             let entry = subject.entry(strategy, RATE);
             subject.decide(&[entry.hit(1)]).await?;
-            let entry = entry.with_strategy(next);
+            let entry = entry.with_strategy(changed);
             subject.decide(&[entry.hit(1)]).await?;
             subject.exhaust(&entry).await?;
             subject.decide(&[entry.hit(1)]).await?;

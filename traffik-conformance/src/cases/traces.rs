@@ -88,8 +88,12 @@ impl Trace<'_> {
         // What expired may be gone or may not be, and would count again at a time before that.
         for entry in self.entries.clone() {
             let hit = entry.hit(1);
-            let told = self.subject.peek(&[hit]).await?;
-            if told.iter().filter_map(|told| told.numbers.as_ref()).any(|numbers| numbers.reset_after.is_zero()) {
+            let observed = self.subject.peek(&[hit]).await?;
+            if observed
+                .iter()
+                .filter_map(|observed| observed.numbers.as_ref())
+                .any(|numbers| numbers.reset_after.is_zero())
+            {
                 self.subject.reset(&[hit]).await?;
             }
         }
@@ -121,19 +125,19 @@ impl Trace<'_> {
         if self.random.upto(3) == 0 {
             self.subject.peek(&hits).await?;
         }
-        let told = self.subject.decide(&hits).await?;
-        if hits.iter().zip(&told).all(|(hit, told)| told.admitted || !hit.enforced) {
-            let charged = entries.iter().zip(&told).filter(|(_, told)| told.admitted);
+        let observed = self.subject.decide(&hits).await?;
+        if hits.iter().zip(&observed).all(|(hit, observed)| observed.admitted || !hit.enforced) {
+            let charged = entries.iter().zip(&observed).filter(|(_, observed)| observed.admitted);
             let now = self.subject.now();
-            self.charged.extend(charged.map(|(entry, told)| (entry.clone(), told.granted, now)));
+            self.charged.extend(charged.map(|(entry, observed)| (entry.clone(), observed.granted, now)));
         }
-        self.look_at(&told);
+        self.look_at(&observed);
         Ok(())
     }
 
     /// Where the next steps are to go.
-    fn look_at(&mut self, told: &[Observed]) {
-        for numbers in told.iter().filter_map(|told| told.numbers.as_ref()) {
+    fn look_at(&mut self, observed: &[Observed]) {
+        for numbers in observed.iter().filter_map(|observed| observed.numbers.as_ref()) {
             self.remaining = numbers.remaining;
             let waits = [numbers.retry_after, numbers.more_after, Some(numbers.reset_after)];
             self.turns = waits.into_iter().flatten().collect();
@@ -169,33 +173,33 @@ impl Trace<'_> {
     }
 }
 
-pub(super) async fn one_limit_is_decided_as_in_rust(bench: Bench) -> Check {
+pub(super) async fn decisions_about_one_limit_equal_those_in_rust(bench: Bench) -> Check {
     follow(&bench, 1, Besides::Nothing).await
 }
 
-pub(super) async fn several_limits_are_decided_as_in_rust(bench: Bench) -> Check {
+pub(super) async fn decisions_about_several_limits_equal_those_in_rust(bench: Bench) -> Check {
     follow(&bench, 3, Besides::Nothing).await
 }
 
-pub(super) async fn rates_may_change(bench: Bench) -> Check {
+pub(super) async fn decisions_at_changing_rates_equal_those_in_rust(bench: Bench) -> Check {
     follow(&bench, 2, Besides::RatesChange).await
 }
 
-pub(super) async fn a_clock_that_goes_back_opens_nothing(bench: Bench) -> Check {
+pub(super) async fn clock_that_goes_back_opens_no_limit(bench: Bench) -> Check {
     follow(&bench, 2, Besides::ClockGoesBack).await
 }
 
-pub(super) async fn settlements_are_made_as_in_rust(bench: Bench) -> Check {
+pub(super) async fn settlements_equal_those_in_rust(bench: Bench) -> Check {
     follow(&bench, 2, Besides::Settlements).await
 }
 
-pub(super) async fn grants_are_made_as_in_rust(bench: Bench) -> Check {
+pub(super) async fn grants_equal_those_in_rust(bench: Bench) -> Check {
     follow(&bench, 3, Besides::Grants).await
 }
 
 /// The one thing that a refusal writes: the state is moved back with the clock, or it would last for as long as the clock takes
 /// to come where it was.
-pub(super) async fn a_refusal_notes_that_the_clock_went_back(bench: Bench) -> Check {
+pub(super) async fn refusal_stores_that_the_clock_went_back(bench: Bench) -> Check {
     const HOUR: Duration = Duration::from_secs(3600);
     let mut subject = bench.subject().await?;
     for strategy in bench.strategies(RATE) {
