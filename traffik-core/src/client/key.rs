@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_the_same_on_every_machine() {
+    fn written_key_is_the_same_on_every_machine() {
         let key = Key::from(("ab", 258, Ipv4Addr::new(203, 0, 113, 7), Part::Anonymous));
         let text = b"\x04\x02\0\0\0\0\0\0\0ab";
         let number = b"\x03\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -176,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown() {
+    fn secret_is_not_shown() {
         let shown = format!("{:?} {:?}", Key::secret("hunter2"), crate::Client::secret("hunter2"));
         assert!(!shown.contains("hunter2"), "{shown}");
         assert_eq!(Key::secret("hunter2").parts(), None);
     }
 
     #[test]
-    fn a_client_takes_forty_bytes() {
+    fn client_takes_forty_bytes() {
         assert_eq!([size_of::<Key>(), size_of::<crate::Client>()], [40, 40]);
     }
 
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_shows_its_parts() {
+    fn key_shows_its_parts() {
         assert_eq!(format!("{:?}", Key::from((u128::MAX, *b"\x00\xff"))), format!("{}/00ff", u128::MAX));
         assert_eq!(format!("{:?}", Key::from(("user", 42_u64))), "\"user\"/42");
     }

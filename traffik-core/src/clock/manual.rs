@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_sleeper_wakes_when_its_time_has_come_and_no_sooner() {
+    async fn sleep_ends_at_its_time_and_not_before() {
         let clock = ManualClock::new();
         let sleeper = tokio::spawn({
             let clock = clock.clone();
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_clock_stands_where_weeks_begin() {
+    fn new_clock_starts_at_the_beginning_of_a_week() {
         let week = 7 * 86_400 * 1_000_000;
         assert_eq!(ManualClock::new().now().as_micros() % week, 0);
     }
 
     #[test]
-    fn it_can_be_set_back() {
+    fn clock_can_be_set_back() {
         let clock = ManualClock::new();
         clock.set(Timestamp::from_micros(7));
         assert_eq!(clock.now(), Timestamp::from_micros(7));

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stands_near_the_wall_clock_and_does_not_go_back() {
+    fn system_clock_is_near_the_wall_clock_and_does_not_go_back() {
         let clock = SystemClock::new();
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let first = clock.now();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_as_the_operating_systems_clock_does() {
+    fn system_clock_advances_like_the_clock_of_the_operating_system() {
         let clock = SystemClock::new();
         let (start, first) = (Instant::now(), clock.now());
         let mut last = first;
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn all_clocks_of_a_process_share_one_anchor() {
+    fn clocks_of_one_process_share_an_anchor() {
         assert!(std::ptr::eq(SystemClock::new().ticker, SystemClock::new().ticker));
     }
 }

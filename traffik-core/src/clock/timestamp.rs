@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn every_time_can_be_shown() {
+    fn any_timestamp_can_be_shown() {
         assert_eq!(Timestamp(253_402_300_799_999_999).to_string(), "9999-12-31T23:59:59.999999Z");
         assert_eq!(Timestamp(253_402_300_800_000_000).to_string(), "253402300800000000us after 1970-01-01T00:00:00Z");
         assert!(Timestamp(u64::MAX).to_string().starts_with("18446744073709551615us"));
     }
 
     #[test]
-    fn what_lies_ahead_was_no_time_ago() {
+    fn time_since_a_later_timestamp_is_zero() {
         assert_eq!(Timestamp(5).saturating_since(Timestamp(9)), Duration::ZERO);
         assert_eq!(Timestamp(9).saturating_since(Timestamp(5)), Duration::from_micros(4));
     }

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_parsed_in_every_case() {
+    fn unit_is_parsed_in_any_letter_case() {
         for unit in UNITS {
             for spelling in unit.names {
                 // Each bit of the mask says whether one letter is a capital.

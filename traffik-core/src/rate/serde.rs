@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_a_string() {
+    fn rate_is_serialized_as_a_string() {
         let rate = Rate::literal("100/5m30s");
         assert_eq!(Serialized(rate).to_string(), "100/5m30s");
         let text: StrDeserializer<'_, Error> = "100 per 5m 30s".into_deserializer();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_an_error_that_says_why() {
+    fn text_that_is_no_rate_is_an_error_that_says_why() {
         let text: StrDeserializer<'_, Error> = "100/fortnight".into_deserializer();
         let error = Rate::deserialize(text).unwrap_err();
         assert_eq!(error.to_string(), Rate::parse("100/fortnight").unwrap_err().to_string());

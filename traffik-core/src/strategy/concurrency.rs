@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_says_why() {
+    fn unsupported_rate_is_an_error_that_says_why() {
         let error = |rate: &str| Concurrency.check(rate.parse().unwrap()).map_err(|error| error.to_string());
         assert_eq!((error("65536/30s"), error("1/100ms"), error("10/50d")), (Ok(()), Ok(()), Ok(())));
         assert!(error("65537/30s").unwrap_err().contains("at most 65536"));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_once_its_lease_ends() {
+    fn ended_lease_frees_its_place() {
         let (strategy, rate) = (AnyStrategy::from(Concurrency), Concurrency::at_once(1));
         let held = strategy.decide(None, rate, 1, at(0)).past;
         assert!(!strategy.decide(held.clone(), rate, 1, at(29)).admitted);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_renewed_keeps_its_place_whatever_the_limit_is_by_then() {
+    fn renewed_permit_keeps_its_place_under_a_lower_limit() {
         let (strategy, ten, one) = (AnyStrategy::from(Concurrency), Concurrency::at_once(10), Concurrency::at_once(1));
         let past = (0..10).fold(None, |past, second| strategy.decide(past, ten, 1, at(second)).past);
         let renewed = strategy.renew(past, one, 1, at(3), at(20));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lapsed_holds_nothing_even_if_it_is_stored_still() {
+    fn lapsed_permit_that_is_still_stored_holds_no_place() {
         let (strategy, two, one) = (AnyStrategy::from(Concurrency), Concurrency::at_once(2), Concurrency::at_once(1));
         let past = [0, 20].iter().fold(None, |past, &second| strategy.decide(past, two, 1, at(second)).past);
         assert!(strategy.renew(past.clone(), one, 1, at(0), at(29)).admitted);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lapsed_is_renewed_only_if_there_is_room() {
+    fn lapsed_permit_is_renewed_only_if_a_place_is_free() {
         let (strategy, rate) = (AnyStrategy::from(Concurrency), Concurrency::at_once(1));
         let taken = strategy.decide(None, rate, 1, at(40)).past;
         let refused = strategy.renew(taken.clone(), rate, 1, at(0), at(50));

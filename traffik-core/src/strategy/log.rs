@@ -215,20 +215,20 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_counts_until_its_time_and_not_at_it() {
+    fn charge_counts_until_its_end_and_not_at_it() {
         assert_eq!([0, 9, 10, 19, 20, 39, 40, 99].map(|time| log().counts_at(at(time))), [10, 10, 7, 7, 2, 2, 0, 0]);
         assert_eq!(Log::default().counts_at(at(0)), 0);
     }
 
     #[test]
-    fn the_time_until_which_more_counts() {
+    fn time_until_more_counts_is_the_end_of_the_last_entry_above() {
         let times = [10, 9, 7, 6, 2, 1, 0].map(|most| log().time_until_more_counts_than(most));
         assert_eq!(times, [None, Some(at(10)), Some(at(10)), Some(at(20)), Some(at(20)), Some(at(40)), Some(at(40))]);
         assert_eq!(Log::default().time_until_more_counts_than(0), None);
     }
 
     #[test]
-    fn what_is_forgotten_changes_nothing_that_is_asked_later() {
+    fn forgetting_ended_entries_changes_no_later_count() {
         let mut shorter = log();
         shorter.forget(at(20));
         assert_eq!((shorter.len(), shorter.counts_at(at(20)), shorter.counts_at(at(0))), (1, 2, 2));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_taken_back_than_was_charged() {
+    fn take_back_removes_at_most_what_was_charged() {
         let without = |until, cost| {
             let mut log = log();
             log.take_back(at(until), cost);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_until_a_time_is_that_of_its_entry() {
+    fn charge_until_a_time_is_the_cost_of_its_entry() {
         assert_eq!([9, 10, 20, 30, 40].map(|until| log().charged_until(at(until))), [0, 3, 5, 0, 2]);
     }
 
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_is_2_to_the_64_at_most() {
+    fn sum_of_costs_saturates() {
         let log: Log = [(at(1), u64::MAX - 3), (at(2), 5)].into_iter().collect();
         assert_eq!((log.counts_at(at(0)), log.counts_at(at(1))), (u64::MAX, 3));
     }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_moved_back_to_the_epoch_is_one_entry() {
+    fn entries_moved_back_to_the_epoch_become_one() {
         let mut log = log();
         log.move_back(Duration::from_micros(5));
         assert_eq!(charges(&log), [(at(5), 3), (at(15), 5), (at(35), 2)]);

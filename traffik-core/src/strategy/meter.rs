@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_is_rounded_up_and_time_too() {
+    fn level_and_time_are_rounded_up() {
         let meter = Meter::empty(THIRDS, at(10)).filled(4, at(10));
         assert_eq!((meter.micros, meter.fraction), (11, 1));
         assert_eq!(meter.level(at(11)), 1);
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_filled_can_be_emptied() {
+    fn filled_meter_can_be_emptied() {
         let meter = Meter::empty(THIRDS, at(10)).filled(100, at(10));
         let again = meter.filled(5, at(10)).lowered(5, 0, Duration::ZERO);
         assert_eq!((again.micros, again.fraction), (meter.micros, meter.fraction));
     }
 
     #[test]
-    fn what_has_drained_is_not_given_back_again() {
+    fn refund_gives_back_no_cost_that_has_drained() {
         let minutely = Rate::literal("60/min");
         let second = 1_000_000;
         let meter = Meter::empty(minutely, at(0)).filled(30, at(0));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_stored_words_and_no_cost_make_it_overflow() {
+    fn any_stored_words_and_costs_do_not_overflow() {
         let words = [0, 1, 2, u64::MAX / 2, u64::MAX];
         for [fraction, written, expires, cost, now] in words.iter().flat_map(|&a| words.map(|b| [a, b, a ^ b, b, a])) {
             let past = StoredState { state: State::new(at(expires), [fraction, written]), rate: THIRDS };

@@ -126,7 +126,7 @@ mod tests {
     };
 
     #[test]
-    fn what_cannot_be_exact_is_refused() {
+    fn rate_without_exact_arithmetic_is_refused() {
         let rate = Rate::literal("1/day");
         assert!(TokenBucket::new().burst(36_500).check(rate).is_ok());
         let error = TokenBucket::new().burst(36_501).check(rate).unwrap_err().to_string();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_holds_what_it_says() {
+    fn capacity_is_the_configured_one() {
         let rate = Rate::literal("100/min");
         assert_eq!(TokenBucket::new().capacity(rate), 100);
         assert_eq!(TokenBucket::new().burst(150).debt(50).capacity(rate), 200);

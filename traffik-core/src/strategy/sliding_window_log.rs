@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_that_would_remember_too_much_is_refused() {
+    fn limit_above_the_longest_log_is_refused() {
         assert!(SlidingWindowLog.check(Rate::literal("65536/s")).is_ok());
         let error = SlidingWindowLog.check(Rate::literal("65537/s")).unwrap_err().to_string();
         assert!(error.contains("65536") && error.contains("SlidingWindowCounter"), "{error}");
