@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_many_at_once() {
+    fn number_at_once_is_parsed() {
         let of = |text| count_in(text).map(|count| number(&count));
         for (text, count) in [("10 at once", 10), ("1 AT ONCE", 1), ("  1_000  at\tonce ", 1000), ("10at once", 10)] {
             assert_eq!(of(text), Some(Some(count)), "{text:?}");

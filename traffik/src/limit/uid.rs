@@ -22,7 +22,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_none() {
+    fn empty_or_unprintable_uid_fails_the_build() {
         for uid in ["", "süße", "a\nb", "a\u{7f}", "\0"] {
             assert!(std::panic::catch_unwind(|| check(uid)).is_err(), "{uid:?}");
         }

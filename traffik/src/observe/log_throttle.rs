@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_due_at_once_and_then_after_each_pause() {
+    fn message_is_due_immediately_and_after_each_pause() {
         let often = LogThrottle::default();
         let due = |micros| often.is_due(Timestamp::from_micros(micros));
         assert_eq!(
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_does_not_silence_it() {
+    fn clock_that_goes_back_does_not_silence_messages() {
         let often = LogThrottle::default();
         assert!(often.is_due(Timestamp::from_micros(10_000_000)));
         assert!(often.is_due(Timestamp::from_micros(5)));

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_rfc() {
+    fn examples_of_the_rfc_are_read() {
         assert_eq!(all("for=\"_gazonk\""), ["none"]);
         assert_eq!(all("For=\"[2001:db8:cafe::17]:4711\""), ["2001:db8:cafe::17"]);
         assert_eq!(all("for=192.0.2.60;proto=http;by=203.0.113.43"), ["192.0.2.60"]);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_no_address_and_ends_the_line() {
+    fn malformed_element_is_no_address_and_ends_the_line() {
         for line in [
             "",
             "192.0.2.1",
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_wrote_before_it_changes_no_element() {
+    fn text_of_a_client_changes_no_later_element() {
         for element in ["for=192.0.2.1", "for=\"[::ffff:192.0.2.1]:80\";host=\"a\\\",for=192.0.2.9;\";proto=https"] {
             for client in
                 ["", "for=\"", "for=\"\\", "x=\"a", "\"", "\\", "for=192.0.2.9;", "\",for=192.0.2.9", "\"\"\"=,;"]
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_ends_the_line_unread() {
+    fn element_that_is_too_long_ends_the_line() {
         let long = format!("for=192.0.2.2,x={},for=192.0.2.1", "x".repeat(1_000_000));
         assert_eq!(all(&long), ["192.0.2.1", "none"]);
         let long = format!("for=192.0.2.2,for=\"{}\",for=192.0.2.1", "\\1".repeat(400));

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_ends_the_line_unread() {
+    fn entry_that_is_too_long_ends_the_line() {
         let long = [&[b','; 10][..], &[b'1'; 1_000_000], b",192.0.2.1"].concat();
         assert_eq!(all(&long), ["192.0.2.1", "none"]);
     }

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_mapped_into_ipv6_is_the_ipv4_network() {
+    fn network_mapped_into_ipv6_is_the_ipv4_network() {
         assert!(has(&["::ffff:10.0.0.0/104"], "10.1.2.3") && !has(&["::ffff:10.0.0.0/104"], "11.0.0.0"));
         assert!(has(&["::ffff:10.0.0.1"], "10.0.0.1") && has(&["::ffff:0:0/96"], "10.0.0.1"));
         assert!(!has(&["::/0"], "10.0.0.1") && !has(&["0.0.0.0/0"], "::1"));

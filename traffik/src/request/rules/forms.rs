@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_path_has_one_form_and_is_copied_nowhere() {
+    fn plain_path_has_one_form_without_a_copy() {
         for path in ["/", "/a", "/a/b", "/a.b/..c/.d/e..", "/a/größe", "/~a;b=c,d:e@f!$&'()*+"] {
             assert_eq!(read(path), [""; 0], "{path}");
         }
     }
 
     #[test]
-    fn slashes_are_kept_as_well() {
+    fn one_form_keeps_all_slashes() {
         let kept = |path| forms(path, true);
         assert_eq!(kept("//a/"), ["//a/"]);
         assert_eq!(kept("/.//a/%2e%2E"), ["//a/%2e%2E", "/.//a/%2e%2E", "/", "/.//a/.."]);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_followed_and_are_not() {
+    fn forms_follow_dots_or_keep_them() {
         assert_eq!(read("/a/./b"), ["/a/b", "/a/./b"]);
         assert_eq!(read("/a/../b"), ["/b", "/a/../b"]);
         assert_eq!(read("/../../b/c/.."), ["/b", "/../../b/c/.."]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_decoded_once() {
+    fn path_is_decoded_once() {
         assert_eq!(read("/%61%2fb"), ["/%61%2fb", "/a%2Fb", "/a/b"]);
         assert_eq!(read("/%2561"), ["/%2561", "/%61"]);
         assert_eq!(read("/%C3%A4%ff"), ["/%C3%A4%ff", "/ä%FF"]);
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_percent_sign_without_two_digits_stands_for_itself() {
+    fn percent_sign_without_two_digits_stands_for_itself() {
         for path in ["/%", "/%a", "/a%zz", "/%+1", "/100%/b"] {
             assert_eq!(read(path), [path]);
         }
     }
 
     #[test]
-    fn what_is_no_path_reads_as_one() {
+    fn target_that_is_no_path_is_read_as_one() {
         assert_eq!(read(""), ["/"]);
         assert_eq!(read("*"), ["/*"]);
         assert_eq!(read("a"), ["/a"]);

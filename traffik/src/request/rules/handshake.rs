@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_that_is_complete_does() {
+    fn complete_upgrade_opens_a_websocket() {
         let rest = [("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
         for upgrade in [
             [("upgrade", "websocket"), ("connection", "upgrade")],
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_is_in_doubt() {
+    fn incomplete_upgrade_is_unclear() {
         assert_eq!(opens(&[("upgrade", "websocket")]), None);
         assert_eq!(opens(&[("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-key", "x")]), None);
     }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_shared() {
+    fn response_that_caches_may_store_is_shared() {
         for value in [
             "public",
             "PUBLIC",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not() {
+    fn response_that_no_cache_may_store_is_not_shared() {
         for value in [
             "",
             ",",
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_expiry_counts_where_nothing_else_is_said() {
+    fn expires_counts_without_cache_control() {
         let expires = ("expires", "Thu, 01 Dec 2044 16:00:00 GMT");
         assert!(shared(&[expires]));
         assert!(shared(&[expires, ("cache-control", "no-transform")]));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_told_to_store_shares_what_others_may_not() {
+    fn field_for_one_cache_shares_what_others_may_not_store() {
         assert!(shared(&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")]));
         assert!(shared(&[("cache-control", "public"), ("cdn-cache-control", "no-store")]));
         assert!(!shared(&[("cdn-cache-control", "no-store")]));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_for_no_cache_at_all() {
+    fn refusal_is_stored_by_no_cache() {
         let mut headers = HeaderMap::new();
         for name in ["cdn-cache-control", "surrogate-control", "cloudflare-cdn-cache-control", "x-accel-expires"] {
             headers.append(name, HeaderValue::from_static("max-age=60"));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_is_for_everybody_unless_it_says_otherwise() {
+    fn not_modified_may_be_shared_by_default() {
         let mut headers = HeaderMap::new();
         assert!(is_shared(StatusCode::NOT_MODIFIED, &headers));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
