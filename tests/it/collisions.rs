@@ -32,9 +32,9 @@ fn part() -> impl Strategy<Value = (Part, String)> {
 /// A key, and what distinguishes it from others.
 fn key() -> impl Strategy<Value = (Key, String)> {
     (vec(part(), 1..=4), any::<bool>()).prop_map(|(parts, is_secret)| {
-        let (parts, told): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let (parts, label): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let key = match <[Part; 1]>::try_from(parts) {
-            Ok([one]) if is_secret => return (Key::secret(one), format!("secret {told:?}")),
+            Ok([one]) if is_secret => return (Key::secret(one), format!("secret {label:?}")),
             Ok([one]) => Key::from(one),
             Err(parts) => match <[Part; 2]>::try_from(parts) {
                 Ok([one, two]) => Key::from((one, two)),
@@ -47,15 +47,15 @@ fn key() -> impl Strategy<Value = (Key, String)> {
                 },
             },
         };
-        (key, format!("{told:?}"))
+        (key, format!("{label:?}"))
     })
 }
 
 proptest! {
     #[test]
-    fn keys_are_equal_only_if_all_their_parts_are((one, told) in key(), (other, other_told) in key()) {
-        prop_assert_eq!(one == other, told == other_told);
-        prop_assert_eq!(one.to_bytes() == other.to_bytes(), told == other_told);
+    fn keys_are_equal_only_if_all_their_parts_are((one, label) in key(), (other, other_label) in key()) {
+        prop_assert_eq!(one == other, label == other_label);
+        prop_assert_eq!(one.to_bytes() == other.to_bytes(), label == other_label);
     }
 
     #[test]
@@ -66,7 +66,7 @@ proptest! {
             let hit = Hit::new(limit("collisions", &strategy), key, rate, 1);
             prop_assert!(matches!(backend.decide(&[hit]), MaybeReady::Ready(Ok(_))));
         }
-        let different: HashSet<_> = keys.iter().map(|(_, told)| told).collect();
+        let different: HashSet<_> = keys.iter().map(|(_, label)| label).collect();
         prop_assert_eq!(backend.len(), different.len());
     }
 }

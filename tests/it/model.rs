@@ -46,7 +46,7 @@ pub(crate) fn hit(model: &mut impl Model, cost: u64, at: u64) -> Answer {
     answer(model, admitted, cost, at)
 }
 
-/// What a client is told of a cost that was admitted or not.
+/// Returns the result for a client whose cost was admitted or not.
 pub(crate) fn answer(model: &impl Model, admitted: bool, cost: u64, at: u64) -> Answer {
     let capacity = model.capacity();
     let remaining = first(0..capacity, |more| !model.fits(more + 1, at));

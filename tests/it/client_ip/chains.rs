@@ -106,11 +106,11 @@ proptest! {
         sent in texts::line(),
     ) {
         for header in super::conventions().into_iter().filter(|header| !LISTS.contains(header)) {
-            let told = spelt(client, spelling).into_bytes();
-            prop_assert_eq!(resolved(&header, proxy, std::slice::from_ref(&told)), Some(client));
+            let spelt_client = spelt(client, spelling).into_bytes();
+            prop_assert_eq!(resolved(&header, proxy, std::slice::from_ref(&spelt_client)), Some(client));
             // An edge that appends to the header misuses it, and its clients share a limit.
-            prop_assert_eq!(resolved(&header, proxy, &[sent.clone(), told.clone()]), Some(proxy));
-            let list = [&sent[..], b",", &told].concat();
+            prop_assert_eq!(resolved(&header, proxy, &[sent.clone(), spelt_client.clone()]), Some(proxy));
+            let list = [&sent[..], b",", &spelt_client].concat();
             prop_assert_eq!(resolved(&header, proxy, &[list]), Some(proxy));
         }
     }

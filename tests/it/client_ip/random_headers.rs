@@ -47,10 +47,10 @@ proptest! {
             prop_assert_eq!(behind(ClientIp::behind(["0.0.0.0/0", "::/0"]).unwrap()), None);
             prop_assert_eq!(behind(ClientIp::behind_hops(2)), None);
             // A peer on a Unix socket is believed, as far as its header can be read.
-            let told = behind(ClientIp::behind_unix_socket());
+            let found = behind(ClientIp::behind_unix_socket());
             let peer = std::net::IpAddr::from([10, 0, 0, 1]);
             let first = ClientIp::behind(["10.0.0.1"]).unwrap().max_hops(1).header(header.clone()).resolve(Some(peer), &sent);
-            prop_assert_eq!(told.unwrap_or(peer), first.unwrap_or(peer));
+            prop_assert_eq!(found.unwrap_or(peer), first.unwrap_or(peer));
         }
     }
 

@@ -63,11 +63,11 @@ impl Twins {
         self.clock.set(Timestamp::from_micros(now));
     }
 
-    async fn assert_same(&self, hits: &[Hit<'_>], told: &str) -> Result {
+    async fn assert_same(&self, hits: &[Hit<'_>], context: &str) -> Result {
         for hit in hits {
             let hit = hit.costing(1);
             let [one, other] = [self.subject.peek(&[hit]).await?, self.twin.peek(&[hit]).await?];
-            assert_eq!(one.outcomes(), other.outcomes(), "{told}: {hits:?}");
+            assert_eq!(one.outcomes(), other.outcomes(), "{context}: {hits:?}");
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ async fn granted_cost_is_the_highest_that_fits_all_limits() -> Result {
         let mut twins = Twins::new(seed);
         for step in 0..8 {
             twins.go_on();
-            let told = format!("seed {seed}, step {step}");
+            let context = format!("seed {seed}, step {step}");
             let mut hits = twins.hits().await?;
             for hit in &mut hits {
                 *hit = hit.at_least(twins.random.pick(&[0, 1, hit.cost / 2, hit.cost], 0));
@@ -109,18 +109,18 @@ async fn granted_cost_is_the_highest_that_fits_all_limits() -> Result {
                 let more = twins.twin.peek(&plain(&hits, extra.saturating_add(1))).await?;
                 assert!(
                     extra == most || extra < most && !more.is_admitted(),
-                    "{told}: {extra} is too little, {hits:?}"
+                    "{context}: {extra} is too little, {hits:?}"
                 );
             } else {
                 counts[0] += 1;
-                assert_eq!(extra, 0, "{told}");
+                assert_eq!(extra, 0, "{context}");
             }
             let expected = twins.twin.decide(&plain(&hits, extra)).await?;
-            assert_eq!(decision.outcomes(), expected.outcomes(), "{told}: {extra} of {most}, {hits:?}");
+            assert_eq!(decision.outcomes(), expected.outcomes(), "{context}: {extra} of {most}, {hits:?}");
             let granted = |decision: &Decision| decision.outcomes().iter().map(|outcome| outcome.granted).collect();
             let [peeked, decided]: [Vec<_>; 2] = [granted(&peeked), granted(&decision)];
-            assert_eq!(peeked, decided, "{told}: {hits:?}");
-            twins.assert_same(&hits, &told).await?;
+            assert_eq!(peeked, decided, "{context}: {hits:?}");
+            twins.assert_same(&hits, &context).await?;
         }
     }
     assert!(counts.iter().all(|count| *count > 300), "refused, admitted without and with more: {counts:?}");
@@ -134,7 +134,7 @@ async fn hits_that_are_not_enforced_refuse_nothing_and_are_charged_if_they_fit()
         let mut twins = Twins::new(seed);
         for step in 0..8 {
             twins.go_on();
-            let told = format!("seed {seed}, step {step}");
+            let context = format!("seed {seed}, step {step}");
             let mut hits = twins.hits().await?;
             for hit in &mut hits {
                 *hit = if twins.random.upto(1) == 0 { hit.not_enforced() } else { *hit };
@@ -142,18 +142,18 @@ async fn hits_that_are_not_enforced_refuse_nothing_and_are_charged_if_they_fit()
             let enforced: Vec<_> = hits.iter().filter(|hit| hit.enforced).copied().collect();
             let decision = twins.subject.decide(&hits).await?;
             let expected = twins.twin.decide(&enforced).await?;
-            assert_eq!(decision.is_admitted(), expected.is_admitted(), "{told}: {hits:?}");
+            assert_eq!(decision.is_admitted(), expected.is_admitted(), "{context}: {hits:?}");
             counts[0] += usize::from(!decision.is_admitted());
             for (hit, outcome) in hits.iter().zip(decision.outcomes()).filter(|(hit, _)| !hit.enforced) {
                 assert!(outcome.lets_pass());
                 if decision.is_admitted() {
                     let alone = Hit::new(hit.limit, hit.key, hit.rate, hit.cost);
                     let fits = twins.twin.decide(&[alone]).await?.is_admitted();
-                    assert_eq!(outcome.admitted, fits, "{told}: {hits:?}");
+                    assert_eq!(outcome.admitted, fits, "{context}: {hits:?}");
                     counts[1 + usize::from(fits)] += 1;
                 }
             }
-            twins.assert_same(&hits, &told).await?;
+            twins.assert_same(&hits, &context).await?;
         }
     }
     assert!(counts.iter().all(|count| *count > 300), "refused, not charged and charged: {counts:?}");

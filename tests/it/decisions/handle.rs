@@ -125,7 +125,7 @@ async fn refusal_names_the_limit_and_the_wait() -> Result {
 }
 
 #[tokio::test]
-async fn a_rate_by_hand_has_to_go_with_the_strategy() -> Result {
+async fn rate_that_the_strategy_refuses_is_an_error() -> Result {
     let (traffik, _) = app();
     let tiny = Rate::literal("1/50d");
     match traffik.limiter::<HugeBurst>("alice").rate(tiny).check().await.map(|_| ()) {

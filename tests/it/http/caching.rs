@@ -21,7 +21,7 @@ throttle!(Silent, "silent", "1/min", Settings::new().responder(Answers("no-trans
 throttle!(Public, "public", "1/min", Settings::new().responder(Answers("public, max-age=3600")));
 throttle!(Private, "private", "1/min", Settings::new().responder(Answers("private, max-age=5")));
 
-fn told(reply: &Reply) -> usize {
+fn limit_fields(reply: &Reply) -> usize {
     reply.headers.keys().filter(|name| name.as_str().contains("ratelimit")).count()
 }
 
@@ -62,7 +62,7 @@ async fn response_for_shared_caches_has_no_fields() {
     for (answer, fields) in cases {
         let request = answer.iter().fold(Request::get("/"), |request, line| request.header("x-answer", *line));
         let reply = server.send(request, "").await;
-        assert_eq!(told(&reply), fields, "{answer:?}");
+        assert_eq!(limit_fields(&reply), fields, "{answer:?}");
     }
     let left = traffik.limiter::<Pages>(super::app::HERE).peek().await.unwrap().tightest().remaining();
     assert_eq!(left, 1000 - 12, "they are charged all the same");
@@ -76,7 +76,7 @@ async fn fields_set_by_the_handler_are_kept() {
     let app = Router::new().route("/", get(move |_: Throttled<Pages>| async move { own })).layer(traffik.layer());
 
     let reply = Server::start(app).await.get("/").await;
-    assert_eq!((reply.state(), told(&reply)), (Some(r#""upstream";r=6"#), 2));
+    assert_eq!((reply.state(), limit_fields(&reply)), (Some(r#""upstream";r=6"#), 2));
 }
 
 /// A responder that sets this `Cache-Control` value.
@@ -104,7 +104,7 @@ async fn refusal_by_a_responder_is_not_cacheable() {
         for server in [&layered, &plain] {
             let reply = server.get(path).await;
             assert_eq!((reply.status, reply.header("cache-control")), (429, Some(said)), "{path}");
-            assert_eq!((reply.header("cdn-cache-control"), told(&reply)), (None, 2));
+            assert_eq!((reply.header("cdn-cache-control"), limit_fields(&reply)), (None, 2));
         }
     }
 }
@@ -128,8 +128,8 @@ async fn refusal_under_a_caching_middleware_is_not_cacheable() {
 
     let first = server.get("/").await;
     assert_eq!((first.status, first.header("cache-control")), (200, Some("public, max-age=3600")));
-    assert_eq!(told(&first), 0);
+    assert_eq!(limit_fields(&first), 0);
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.header("cache-control")), (429, Some("no-store")));
-    assert_eq!((refused.retry_after(), told(&refused)), (Some("60"), 2));
+    assert_eq!((refused.retry_after(), limit_fields(&refused)), (Some("60"), 2));
 }

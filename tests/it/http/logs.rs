@@ -106,9 +106,9 @@ fn misconfiguration_is_logged_once_a_second() {
             for _ in 0..200 {
                 assert_eq!(get_from(&app, "203.0.113.7:1", path).await.status, 500);
             }
-            let (told, seconds) = (log.text().matches(line).count(), begun.elapsed().as_secs());
+            let (count, seconds) = (log.text().matches(line).count(), begun.elapsed().as_secs());
             // One more line is from the place that made the layer with the wrong rule.
-            assert!((1..=seconds + 3).contains(&u64::try_from(told).unwrap()), "{told} lines in {seconds} s");
+            assert!((1..=seconds + 3).contains(&u64::try_from(count).unwrap()), "{count} lines in {seconds} s");
         }
         // The log may omit the mistake of a layer within the second, but the response has it.
         let reply = get_from(&app, "203.0.113.7:1", "/layer").await;

@@ -33,17 +33,17 @@ throttle!(Writes, "optional:writes", "1/min", Settings::new().rule(Rule::methods
 throttle!(Free, "optional:free", "1/min", Settings::new().cost_of(|_| 0));
 throttle!(Lenient, "optional:lenient", "1/min", Settings::new().on_error(Allow));
 
-async fn told<T>(permit: Option<Throttled<T>>) -> String {
+async fn describe<T>(permit: Option<Throttled<T>>) -> String {
     permit.map_or_else(|| "not counted".to_owned(), |permit| format!("{} left", permit.tightest().remaining()))
 }
 
 fn app(traffik: &Traffik) -> Router {
     Router::new()
-        .route("/limited", any(told::<Limited>))
-        .route("/writes", any(told::<Writes>))
-        .route("/free", any(told::<Free>))
-        .route("/both", any(told::<(Writes, Free)>))
-        .route("/lenient", any(told::<Lenient>))
+        .route("/limited", any(describe::<Limited>))
+        .route("/writes", any(describe::<Writes>))
+        .route("/free", any(describe::<Free>))
+        .route("/both", any(describe::<(Writes, Free)>))
+        .route("/lenient", any(describe::<Lenient>))
         .layer(traffik.layer())
 }
 

@@ -25,9 +25,10 @@ fn by_real_ip() -> ClientIp {
 }
 
 fn app(traffik: &Traffik) -> Router {
-    let told = |parts: Parts| async move { client_ip(&parts).map_or_else(String::new, |address| address.to_string()) };
+    let resolved =
+        |parts: Parts| async move { client_ip(&parts).map_or_else(String::new, |address| address.to_string()) };
     Router::new()
-        .route("/", get(told))
+        .route("/", get(resolved))
         .layer(throttle_layer::<Search>())
         .route("/direct", get(|_: Throttled<Direct>| async {}))
         .route("/real-ip", get(|_: Throttled<ByRealIp>| async {}))

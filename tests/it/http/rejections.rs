@@ -24,19 +24,19 @@ fn reject_all(_: &Parts) -> Result<Client, StatusCode> {
     Err(StatusCode::UNAUTHORIZED)
 }
 
-async fn told<T>(permit: Result<Throttled<T>, ThrottleRejection>) -> String {
+async fn describe<T>(permit: Result<Throttled<T>, ThrottleRejection>) -> String {
     permit
         .map_or_else(|rejection| format!("{}: {}", rejection.status().as_u16(), rejection.body_text()), |_| "ok".into())
 }
 
 fn app(traffik: &Traffik) -> Router {
     Router::new()
-        .route("/once", get(told::<Once>))
-        .route("/strict", get(told::<Strict>))
-        .route("/by-user", get(told::<ByUser>))
-        .route("/by-size", get(told::<BySize>))
+        .route("/once", get(describe::<Once>))
+        .route("/strict", get(describe::<Strict>))
+        .route("/by-user", get(describe::<ByUser>))
+        .route("/by-size", get(describe::<BySize>))
         .layer(traffik.layer())
-        .route("/no-layer", get(told::<Once>))
+        .route("/no-layer", get(describe::<Once>))
 }
 
 #[tokio::test]

@@ -25,14 +25,14 @@ use super::{
     backends::{Mood, app, store},
 };
 
-async fn told(permit: Throttled<Two>) -> String {
+async fn limits_text(permit: Throttled<Two>) -> String {
     let limits = permit.limits();
     format!("from fallback: {}, unchecked: {}", limits.is_from_fallback(), limits.is_unchecked())
 }
 
 fn routes(traffik: &Traffik) -> Router {
     Router::new()
-        .route("/", get(told))
+        .route("/", get(limits_text))
         .route("/both", get(|_: Throttled<Five>, _: Throttled<Two>| async {}))
         .layer(traffik.layer())
 }
@@ -90,14 +90,14 @@ async fn permit_from_the_fallback_reports_it_and_fields_show_the_share() {
 }
 
 /// Reads a number from a header.
-fn told_by<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+fn header_text<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
 }
 
 throttles! {
     Planned: "on-error:planned", "4/min", Settings::new()
-        .cost_of(|parts| told_by(parts, "x-cost").and_then(|cost| cost.parse().ok()).unwrap_or(1))
-        .rate_of(|parts, _| told_by(parts, "x-rate").and_then(|rate| rate.parse().ok()).unwrap_or(Rate::UNLIMITED));
+        .cost_of(|parts| header_text(parts, "x-cost").and_then(|cost| cost.parse().ok()).unwrap_or(1))
+        .rate_of(|parts, _| header_text(parts, "x-rate").and_then(|rate| rate.parse().ok()).unwrap_or(Rate::UNLIMITED));
 }
 
 #[tokio::test]
@@ -107,8 +107,8 @@ async fn share_applies_to_the_rate_of_the_request_and_caps_its_cost() {
     let send = async |peer: &str, rate: &str, cost: u64| {
         let request = Request::get("/").header("x-rate", rate).header("x-cost", cost).body(Body::empty());
         let Ok(response) = routes.clone().oneshot(request.unwrap_or_default().with_peer(peer)).await;
-        let told = ["ratelimit-policy", "ratelimit"].map(|name| header(&response, name).unwrap_or_default().to_owned());
-        (response.status().as_u16(), told.map(|told| told.replace("\"on-error:planned\";", "")).join(" "))
+        let text = ["ratelimit-policy", "ratelimit"].map(|name| header(&response, name).unwrap_or_default().to_owned());
+        (response.status().as_u16(), text.map(|text| text.replace("\"on-error:planned\";", "")).join(" "))
     };
     let (one, other) = ("203.0.113.7:1", "203.0.113.8:1");
 
@@ -150,7 +150,7 @@ async fn unchecked_request_gets_no_fields() {
 #[tokio::test]
 async fn throttle_met_twice_is_unchecked_once() {
     let (traffik, backend, _) = app(|builder, _| builder.on_error(Allow));
-    let routes = Router::new().route("/", get(told)).layer(throttle_layer::<Two>()).layer(traffik.layer());
+    let routes = Router::new().route("/", get(limits_text)).layer(throttle_layer::<Two>()).layer(traffik.layer());
     backend.is(Mood::Fails);
     let (status, response) = get_from(&routes, "/").await;
     assert_eq!((status, backend.asked()), (200, 1));
@@ -167,15 +167,15 @@ async fn raised_error_is_a_500_that_a_middleware_can_report() {
     let report = |request: Request, next: Next| async {
         let mut response = next.run(request).await;
         if let Some(raised) = response.extensions().get::<web::Raised>() {
-            let told = raised.error().to_string().parse().unwrap_or(axum::http::HeaderValue::from_static("?"));
-            response.headers_mut().insert("x-reported", told);
+            let text = raised.error().to_string().parse().unwrap_or(axum::http::HeaderValue::from_static("?"));
+            response.headers_mut().insert("x-reported", text);
         }
         response
     };
     backend.is(Mood::Fails);
     let (status, response) = get_from(&routes(&traffik).layer(from_fn(report)), "/").await;
     assert_eq!((status, header(&response, "cache-control")), (500, Some("no-store")));
-    assert!(header(&response, "x-reported").is_some_and(|told| told.contains("the connection was lost")));
+    assert!(header(&response, "x-reported").is_some_and(|text| text.contains("the connection was lost")));
     assert!(!body(response).await.contains("connection"), "the response does not contain the error");
 }
 

@@ -102,8 +102,8 @@ async fn policy_of_a_throttle_precedes_the_app_and_the_strictest_applies() {
 
 #[tokio::test]
 async fn error_function_receives_the_failure() {
-    let told: Arc<Mutex<Vec<Failure>>> = Arc::default();
-    let tell = Arc::clone(&told);
+    let failures: Arc<Mutex<Vec<Failure>>> = Arc::default();
+    let tell = Arc::clone(&failures);
     let (traffik, backend, _) = app(|builder, _| {
         builder.on_error(move |failure: Failure| {
             tell.lock().unwrap().push(failure);
@@ -111,12 +111,12 @@ async fn error_function_receives_the_failure() {
         })
     });
     assert_eq!(outcome::<Dear>(&traffik).await, "admitted");
-    assert!(told.lock().unwrap().is_empty());
+    assert!(failures.lock().unwrap().is_empty());
     backend.is(Mood::Fails);
     assert_eq!(outcome::<(Free, Dear)>(&traffik).await, "unchecked", "the function receives the counted throttle");
 
-    let told = told.lock().unwrap();
-    let [failure] = told.as_slice() else { panic!("{told:?}") };
+    let failures = failures.lock().unwrap();
+    let [failure] = failures.as_slice() else { panic!("{failures:?}") };
     assert!(matches!(failure.error(), BackendError::Unavailable(_)));
     assert_eq!((failure.uid(), failure.client(), failure.cost()), ("on-error:dear", &Client::from("alice"), 7));
     assert_eq!(failure.rate(), Rate::literal("20/min"));

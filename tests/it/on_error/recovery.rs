@@ -183,7 +183,7 @@ async fn client_refused_by_the_fallback_stays_refused_without_a_breaker() {
     let asked = backend.asked();
     backend.is(Mood::Answers);
     assert!(!admits::<Two>(&traffik, "alice").await.unwrap());
-    assert!(!traffik.limiter::<Two>("alice").peek().await.unwrap().is_admitted(), "what is told is what holds");
+    assert!(!traffik.limiter::<Two>("alice").peek().await.unwrap().is_admitted(), "the peek agrees with the decision");
     assert_eq!(backend.asked(), asked);
     clock.advance(MINUTE);
     assert!(!traffik.limiter::<Two>("alice").check().await.unwrap().is_from_fallback());

@@ -108,8 +108,8 @@ async fn queue_equals_its_simulation() -> Result {
                 let (answer, expected) = (rig.answer(rate, &outcome), model::hit(&mut line, cost, now));
                 assert_eq!(answer, expected, "seed {seed}, step {step}: {cost} at {now} us, {queue:?} at {rate}");
                 if answer.admitted && cost > 0 {
-                    let told = micros(rig.standing(rate, &outcome).delay());
-                    assert_eq!(told, delay, "seed {seed}, step {step}: {cost} at {now} us, {queue:?} at {rate}");
+                    let found = micros(rig.standing(rate, &outcome).delay());
+                    assert_eq!(found, delay, "seed {seed}, step {step}: {cost} at {now} us, {queue:?} at {rate}");
                     delayed += u64::from(delay > 0);
                 }
                 refused += u64::from(!answer.admitted);

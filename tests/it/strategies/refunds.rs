@@ -40,12 +40,12 @@ async fn immediate_refund_undoes_the_charge() -> Result {
         let mut random = Random::new(seed);
         // A slot in a queue is refunded only if the queue is otherwise empty.
         for strategy in configured_strategies(rate).into_iter().filter(|strategy| strategy.holding().is_none()) {
-            let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
+            let (rig, expected) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
             for _ in 0..20 {
                 let now = random.later(rig.now(), rate, &[0]);
                 let remaining = rig.remaining(rate).await?;
                 let cost = random.cost(remaining, rig.strategy.capacity(rate));
-                for rig in [&rig, &twin] {
+                for rig in [&rig, &expected] {
                     rig.go_to(now);
                     rig.decide(rate, cost).await?;
                 }
@@ -53,7 +53,7 @@ async fn immediate_refund_undoes_the_charge() -> Result {
                 let charged = rig.decide(rate, extra).await?;
                 assert!(charged.admitted);
                 rig.refund(rate, &charged).await?;
-                assert_same(&rig, &twin, rate).await?;
+                assert_same(&rig, &expected, rate).await?;
                 refunds += 1;
             }
         }
@@ -62,7 +62,7 @@ async fn immediate_refund_undoes_the_charge() -> Result {
     Ok(())
 }
 
-/// Charges 10, then 20 after `first`; the 10 are refunded after `then`. The twin is never charged the 10.
+/// Charges 10, then 20 after `first`; the 10 are refunded after `then`. The expected client is never charged the 10.
 pub(super) async fn given_back(
     strategy: impl Into<AnyStrategy>,
     first: u64,
@@ -70,29 +70,29 @@ pub(super) async fn given_back(
 ) -> std::result::Result<[Rig; 2], super::BackendError> {
     let strategy = strategy.into();
     // A minute begins at `START - 20 s`.
-    let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
+    let (rig, expected) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
     let charged = rig.decide(RATE, 10).await?;
-    for rig in [&rig, &twin] {
+    for rig in [&rig, &expected] {
         rig.go_to(START + first);
         rig.decide(RATE, 20).await?;
         rig.go_to(START + first + then);
     }
     rig.refund(RATE, &charged).await?;
-    Ok([rig, twin])
+    Ok([rig, expected])
 }
 
 pub(super) const SECOND: u64 = 1_000_000;
 
 #[tokio::test]
 async fn fixed_window_refunds_all_within_the_window() -> Result {
-    let [rig, twin] = given_back(FixedWindow, 20 * SECOND, 20 * SECOND - 1).await?;
-    assert_same(&rig, &twin, RATE).await
+    let [rig, expected] = given_back(FixedWindow, 20 * SECOND, 20 * SECOND - 1).await?;
+    assert_same(&rig, &expected, RATE).await
 }
 
 #[tokio::test]
 async fn fixed_window_refunds_nothing_after_the_rollover() -> Result {
-    let [rig, twin] = given_back(FixedWindow, 40 * SECOND, 1).await?;
-    assert_same(&rig, &twin, RATE).await?;
+    let [rig, expected] = given_back(FixedWindow, 40 * SECOND, 1).await?;
+    assert_same(&rig, &expected, RATE).await?;
     assert_eq!(rig.remaining(RATE).await?, 40);
     Ok(())
 }
@@ -100,8 +100,8 @@ async fn fixed_window_refunds_nothing_after_the_rollover() -> Result {
 #[tokio::test]
 async fn sliding_window_counter_refunds_all_while_it_counts() -> Result {
     for (first, then) in [(20, 10), (40, 10), (50, 49), (20, 70)] {
-        let [rig, twin] = given_back(SlidingWindowCounter, first * SECOND, then * SECOND).await?;
-        assert_same(&rig, &twin, RATE).await?;
+        let [rig, expected] = given_back(SlidingWindowCounter, first * SECOND, then * SECOND).await?;
+        assert_same(&rig, &expected, RATE).await?;
     }
     Ok(())
 }

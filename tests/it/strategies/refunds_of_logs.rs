@@ -15,8 +15,8 @@ fn rig() -> Rig {
 #[tokio::test]
 async fn stored_charge_is_refunded_completely() -> Result {
     for (first, then) in [(0, 0), (0, 59 * SECOND), (20 * SECOND, 20 * SECOND), (1, 60 * SECOND - 2)] {
-        let [log, twin] = given_back(SlidingWindowLog, first, then).await?;
-        assert_same(&log, &twin, RATE).await?;
+        let [log, expected] = given_back(SlidingWindowLog, first, then).await?;
+        assert_same(&log, &expected, RATE).await?;
     }
     Ok(())
 }
@@ -24,8 +24,8 @@ async fn stored_charge_is_refunded_completely() -> Result {
 #[tokio::test]
 async fn expired_charge_is_not_refunded() -> Result {
     for (first, then) in [(59 * SECOND, SECOND), (60 * SECOND, 0), (90 * SECOND, 0), (1, 60 * SECOND - 1)] {
-        let [log, twin] = given_back(SlidingWindowLog, first, then).await?;
-        assert_same(&log, &twin, RATE).await?;
+        let [log, expected] = given_back(SlidingWindowLog, first, then).await?;
+        assert_same(&log, &expected, RATE).await?;
         assert_eq!(log.remaining(RATE).await?, 40, "only the 20 count");
     }
     Ok(())

@@ -25,7 +25,7 @@ fn divisible(rate: Rate) -> impl Iterator<Item = AnyStrategy> {
     configured_strategies(rate).into_iter().filter(|strategy| *strategy != Concurrency.into())
 }
 
-/// The twin was charged the actual cost in the first place. Both admit the same from then on.
+/// The expected client was charged the actual cost in the first place. Both admit the same from then on.
 #[tokio::test]
 async fn lower_settlement_never_leaves_less_used_than_a_charge_of_the_actual_cost() -> Result {
     let mut lowered = 0;
@@ -33,17 +33,17 @@ async fn lower_settlement_never_leaves_less_used_than_a_charge_of_the_actual_cos
         let mut random = Random::new(seed);
         let rate = random.rate();
         for strategy in divisible(rate) {
-            let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
+            let (rig, expected) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
             let (mut charge, steps) = (None, random.upto(6));
             for step in 0..12 {
                 let now = random.later(rig.now(), rate, &[0]);
-                [&rig, &twin].iter().for_each(|rig| rig.go_to(now));
+                [&rig, &expected].iter().for_each(|rig| rig.go_to(now));
                 let left = rig.remaining(rate).await?;
                 let cost = random.cost(left, rig.strategy.capacity(rate)).min(left);
                 let charged = rig.decide(rate, cost).await?;
                 let is_settled = step == steps && cost > 0;
                 let actual = if is_settled { random.upto(cost - 1) } else { cost };
-                assert!(charged.admitted && twin.decide(rate, actual).await?.admitted);
+                assert!(charged.admitted && expected.decide(rate, actual).await?.admitted);
                 charge = if is_settled { Some((charged, actual)) } else { charge };
                 if random.upto(3) == 0
                     && let Some((charged, actual)) = charge.take()
@@ -51,10 +51,10 @@ async fn lower_settlement_never_leaves_less_used_than_a_charge_of_the_actual_cos
                     rig.settle(rate, &charged, actual).await?.expect("a lower cost can be stored");
                     lowered += 1;
                 }
-                let [after, exact] = [rig.peek(rate, 1).await?, twin.peek(rate, 1).await?];
-                let [after, exact] = [rig.answer(rate, &after), twin.answer(rate, &exact)];
-                let told = format!("seed {seed}, step {step}: {:?} at {rate}: {after:?}, {exact:?}", rig.strategy);
-                assert!(after.remaining <= exact.remaining && after.reset_after >= exact.reset_after, "{told}");
+                let [after, exact] = [rig.peek(rate, 1).await?, expected.peek(rate, 1).await?];
+                let [after, exact] = [rig.answer(rate, &after), expected.answer(rate, &exact)];
+                let context = format!("seed {seed}, step {step}: {:?} at {rate}: {after:?}, {exact:?}", rig.strategy);
+                assert!(after.remaining <= exact.remaining && after.reset_after >= exact.reset_after, "{context}");
             }
         }
     }
@@ -66,13 +66,13 @@ async fn lower_settlement_never_leaves_less_used_than_a_charge_of_the_actual_cos
 async fn settlement_to_the_same_cost_changes_nothing() -> Result {
     for &rate in RATES {
         for strategy in all_strategies(rate) {
-            let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
+            let (rig, expected) = (Rig::new(strategy.clone(), START), Rig::new(strategy, START));
             for wait in [0, rate.period_micros() / 3, rate.period_micros() * 3] {
                 let charged = rig.decide(rate, 1).await?;
-                twin.decide(rate, 1).await?;
-                [&rig, &twin].iter().for_each(|rig| rig.go_to(rig.now() + wait));
+                expected.decide(rate, 1).await?;
+                [&rig, &expected].iter().for_each(|rig| rig.go_to(rig.now() + wait));
                 assert!(rig.settle(rate, &charged, charged.cost).await?.is_ok());
-                assert_same(&rig, &twin, rate).await?;
+                assert_same(&rig, &expected, rate).await?;
             }
         }
     }
@@ -89,10 +89,13 @@ async fn overdraft_blocks_until_it_is_worked_off() -> Result {
                 let charged = rig.decide(rate, capacity).await?;
                 rig.go_to(start + rate.period_micros() * part / 4);
                 let settled = rig.settle(rate, &charged, capacity * 3 + 1).await?.expect("it can be stored");
-                let told = rig.answer(rate, &settled);
+                let context = rig.answer(rate, &settled);
                 let [refused, later] = [rig.decide(rate, 1).await?, rig.decide(rate, capacity).await?];
                 let (one, all) = (rig.answer(rate, &refused), rig.answer(rate, &later));
-                assert_eq!((told.remaining, told.more_after, told.reset_after), (0, one.retry_after, one.reset_after));
+                assert_eq!(
+                    (context.remaining, context.more_after, context.reset_after),
+                    (0, one.retry_after, one.reset_after)
+                );
                 for (cost, answer) in [(1, one), (capacity, all)] {
                     let wait = answer.retry_after.expect("it is refused");
                     rig.go_to(settled.at.as_micros() + micros(wait) - 1);
@@ -149,10 +152,10 @@ async fn part_that_stays_in_a_bucket_drains_first() -> Result {
 async fn settlement_that_fails_changes_nothing() -> Result {
     for &rate in RATES {
         for strategy in configured_strategies(rate) {
-            let (rig, twin) = (Rig::new(strategy.clone(), START), Rig::new(strategy.clone(), START));
+            let (rig, expected) = (Rig::new(strategy.clone(), START), Rig::new(strategy.clone(), START));
             let charged = rig.decide(rate, 1).await?;
-            twin.decide(rate, 1).await?;
-            [&rig, &twin].iter().for_each(|rig| rig.go_to(START + rate.period_micros() / 5));
+            expected.decide(rate, 1).await?;
+            [&rig, &expected].iter().for_each(|rig| rig.go_to(START + rate.period_micros() / 5));
             let failed = rig.settle(rate, &charged, u64::MAX).await?;
             let is_expected = match failed {
                 Err(SettleError::Indivisible { strategy: name }) => name == "concurrency",
@@ -160,7 +163,7 @@ async fn settlement_that_fails_changes_nothing() -> Result {
                 _ => false,
             };
             assert!(is_expected, "{strategy:?} at {rate}: {failed:?}");
-            assert_same(&rig, &twin, rate).await?;
+            assert_same(&rig, &expected, rate).await?;
         }
     }
     Ok(())

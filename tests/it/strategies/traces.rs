@@ -65,10 +65,10 @@ pub(super) async fn follow(
             let actual = actual(&mut random, charge.cost);
             if let Some(is_possible) = model.settle(charge.cost, actual, charge.at.as_micros(), now) {
                 let settled = rig.settle(rate, &charge, actual).await?;
-                let told = settled.as_ref().ok().map(|outcome| rig.answer(rate, outcome));
+                let found = settled.as_ref().ok().map(|outcome| rig.answer(rate, outcome));
                 let expected = is_possible.then(|| model::answer(&model, true, actual, now));
                 assert_eq!(
-                    told, expected,
+                    found, expected,
                     "{trace}, step {step}: {charge:?} settled to {actual} at {now} us, {:?} at {rate}",
                     rig.strategy
                 );

@@ -24,19 +24,19 @@ async fn flood_of_messages_gets_a_bounded_number_of_notifications() {
         sink.send(Message::Ping("done?".into())).await.unwrap();
         sink
     });
-    let (mut admitted, mut told) = (0, 0);
+    let (mut admitted, mut reported) = (0, 0);
     loop {
         match stream.next().await.unwrap().unwrap() {
             Message::Text(text) if text.as_str() == "hello" => admitted += 1,
             Message::Text(text) => {
                 assert_eq!(text.as_str(), too_many(60));
-                told += 1;
+                reported += 1;
             }
             Message::Pong(_) => break,
             other => unreachable!("{other}"),
         }
     }
-    assert_eq!((admitted, told), (3, 100));
+    assert_eq!((admitted, reported), (3, 100));
 
     // The newest notification is sent once, as soon as the clock of the app allows.
     let mut client = Client(flood.await.unwrap().reunite(stream).unwrap());

@@ -14,7 +14,7 @@ use super::{
 async fn handler_charges_a_message_replies_and_continues() {
     let (traffik, clock) = traffik();
     let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |mut socket, messages| {
-        let mut told = Vec::new();
+        let mut throttled = Vec::new();
         while let Some(Ok(Message::Text(text))) = socket.recv().await {
             let answer = match messages.hit().await {
                 Ok(limits) => format!("{text}: {} left", limits.tightest().remaining()).into(),
@@ -24,10 +24,10 @@ async fn handler_charges_a_message_replies_and_continues() {
                 }
                 Err(other) => panic!("{other}"),
             };
-            told.push(messages.is_throttled());
+            throttled.push(messages.is_throttled());
             let _ = socket.send(answer).await;
         }
-        told
+        throttled
     })
     .await;
 

@@ -39,14 +39,14 @@ async fn split_halves_both_write_and_wake_the_writer() {
         }
         sink
     });
-    let (mut binary, mut told) = (0, 0);
+    let (mut binary, mut count) = (0, 0);
     while let Some(Ok(message)) = stream.next().await {
         binary += usize::from(message.is_binary());
-        told += usize::from(message.to_text().is_ok_and(|text| text == too_many(60)));
+        count += usize::from(message.to_text().is_ok_and(|text| text == too_many(60)));
     }
     drop(sending.await.unwrap());
     assert_eq!(binary, MESSAGES);
-    assert!((1..=47).contains(&told), "{told}");
+    assert!((1..=47).contains(&count), "{count}");
     assert_eq!(ended(&mut ends).await, (3, true));
 }
 

@@ -93,8 +93,8 @@ async fn custom_strategy_in_a_tuple_is_charged_with_all_or_none() -> Result {
             for dear in 0..count {
                 let mut hits = hits.clone();
                 hits[dear] = hits[dear].costing(4);
-                let told = backend.decide(&hits).await?;
-                let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
+                let found = backend.decide(&hits).await?;
+                let admitted: Vec<_> = found.outcomes().iter().map(|outcome| outcome.admitted).collect();
                 assert_eq!(admitted, (0..count).map(|place| place != dear).collect::<Vec<_>>());
                 assert_eq!(remaining(&backend, &hits).await?, vec![3; count], "{hits:?}");
             }

@@ -123,12 +123,12 @@ async fn bucket_carries_its_level_and_drains_at_the_slower_rate() -> Result {
 }
 
 /// Fails if any span admitted more than `most` allows for its length.
-fn hold_to(charges: &Charges, most: impl Fn(u64) -> u128, told: impl std::fmt::Display) {
+fn hold_to(charges: &Charges, most: impl Fn(u64) -> u128, context: impl std::fmt::Display) {
     for (place, &(first, ..)) in charges.iter().enumerate() {
         let mut total = 0;
         for &(now, _, cost) in charges.iter().skip(place) {
             total += u128::from(cost);
-            assert!(total <= most(now - first), "{told}: {total} in {} us", now - first);
+            assert!(total <= most(now - first), "{context}: {total} in {} us", now - first);
         }
     }
 }
@@ -183,10 +183,10 @@ async fn windows_at_two_rates_admit_at_most_the_sum_of_both() -> Result {
             let (size, pace) = (rates.map(Rate::limit), rates.map(|rate| pace(rate, time)));
             2 * u128::from(size.into_iter().max().unwrap_or_default()) + pace.into_iter().max().unwrap_or_default()
         };
-        let told = |name| format!("{name}, {rates:?}, seed {seed}");
-        hold_to(&follow(FixedWindow, rates, Count::default(), seed).await?, both, told("window"));
-        hold_to(&follow(SlidingWindowCounter, rates, Fading::default(), seed).await?, larger, told("counter"));
-        hold_to(&follow(SlidingWindowLog, rates, Listed::default(), seed).await?, larger, told("log"));
+        let context = |name| format!("{name}, {rates:?}, seed {seed}");
+        hold_to(&follow(FixedWindow, rates, Count::default(), seed).await?, both, context("window"));
+        hold_to(&follow(SlidingWindowCounter, rates, Fading::default(), seed).await?, larger, context("counter"));
+        hold_to(&follow(SlidingWindowLog, rates, Listed::default(), seed).await?, larger, context("log"));
     }
     Ok(())
 }
