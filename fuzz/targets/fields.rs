@@ -66,7 +66,9 @@ fuzz_target!(|input: Input| {
         if uid.is_empty() {
             continue;
         }
-        let rate = |limit| Rate::new(limit % Rate::MAX_LIMIT + 1, Duration::from_micros(item.period % 4_320_000_000_000 + 1)).unwrap();
+        let rate = |limit| {
+            Rate::new(limit % Rate::MAX_LIMIT + 1, Duration::from_micros(item.period % 4_320_000_000_000 + 1)).unwrap()
+        };
         let written = PolicyItem::new(&uid, rate(item.limit), item.has_window);
         if !states.is_empty() {
             states.extend_from_slice(b", ");

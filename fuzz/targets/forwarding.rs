@@ -34,7 +34,8 @@ fn header(number: u8) -> ForwardedHeader {
 fuzz_target!(|input: &[u8]| {
     let Some((number, text)) = input.split_first() else { return };
     let header = header(*number);
-    let lines: Vec<_> = text.split(|byte| *byte == b'\n').filter(|line| HeaderValue::from_bytes(line).is_ok()).collect();
+    let lines: Vec<_> =
+        text.split(|byte| *byte == b'\n').filter(|line| HeaderValue::from_bytes(line).is_ok()).collect();
     let mut headers = HeaderMap::new();
     for line in &lines {
         headers.append(header.name(), HeaderValue::from_bytes(line).unwrap());
@@ -44,8 +45,11 @@ fuzz_target!(|input: &[u8]| {
     let [proxy, stranger] = [[10, 0, 0, 1], [203, 0, 113, 1]].map(IpAddr::from);
     let behind = |client_ip: ClientIp| client_ip.header(header.clone());
     let proxies = behind(ClientIp::behind(["10.0.0.0/8", "2001:db8:ff::/48"]).unwrap());
-    let expected = reference::resolved(&header, proxy, &lines);
-    assert_eq!(proxies.resolve(Some(proxy), &headers), Some(expected), "{headers:?}");
+    let found = proxies.resolve(Some(proxy), &headers);
+    // Of longer lists only the last 32 entries are read.
+    if lines.iter().map(|line| 1 + line.iter().filter(|byte| **byte == b',').count()).sum::<usize>() <= 32 {
+        assert_eq!(found, Some(reference::resolved(&header, proxy, &lines)), "{headers:?}");
+    }
     assert_eq!(proxies.resolve(Some(stranger), &headers), Some(stranger), "{headers:?}");
     assert_eq!(proxies.resolve(None, &headers), None, "{headers:?}");
     for hops in 0..3 {

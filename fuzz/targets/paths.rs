@@ -46,9 +46,9 @@ fn matches(pattern: &[&str], path: &[&str]) -> bool {
     match pattern {
         [] => path.is_empty(),
         ["**", rest @ ..] => (0..=path.len()).any(|skipped| matches(rest, &path[skipped..])),
-        [first, rest @ ..] => path.split_first().is_some_and(|(name, path)| {
-            matches_segment(first.as_bytes(), name.as_bytes()) && matches(rest, path)
-        }),
+        [first, rest @ ..] => path
+            .split_first()
+            .is_some_and(|(name, path)| matches_segment(first.as_bytes(), name.as_bytes()) && matches(rest, path)),
     }
 }
 

@@ -33,15 +33,29 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    Decide { cost: u64, at_other_rate: bool },
+    Decide {
+        cost: u64,
+        at_other_rate: bool,
+    },
     /// At the boundary of what is available, or next to it.
-    DecideAtBoundary { above: bool },
-    Settle { charge: u8, actual: u64 },
-    Renew { charge: u8 },
-    Forward { micros: u64 },
+    DecideAtBoundary {
+        above: bool,
+    },
+    Settle {
+        charge: u8,
+        actual: u64,
+    },
+    Renew {
+        charge: u8,
+    },
+    Forward {
+        micros: u64,
+    },
     /// Until the wait of the last refusal is over.
     Wait,
-    Back { micros: u64 },
+    Back {
+        micros: u64,
+    },
     Reset,
 }
 
