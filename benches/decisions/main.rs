@@ -1,11 +1,12 @@
 //! The time of one decision: traffik's memory backend, by strategy, compared with governor.
 //!
 //! ```text
-//! cargo bench --package benches --bench decisions              # four minutes
+//! cargo bench --package benches --bench decisions              # five minutes
 //! cargo bench --package benches --bench decisions -- --quick   # half a minute
 //! ```
 
 mod hammer;
+mod others;
 
 use std::net::IpAddr;
 
@@ -34,6 +35,7 @@ fn main() -> Result<()> {
     println!("|---|--:|---|--:|--:|{}", "--:|".repeat(names.len()));
     of_key::<String>(effort);
     of_key::<IpAddr>(effort);
+    others::compare(effort);
     Ok(())
 }
 

@@ -49,7 +49,6 @@ pub(crate) const ALL: &[Step] = &[
     ci("deny", 30, "checks licences, banned crates and sources against deny.toml", deny),
     ci("clippy", 180, "runs clippy, also on tests and examples", clippy),
     ci("test", 540, "runs unit, integration and documentation tests", test),
-    ci("loom", 60, "checks the sequence lock with every order of threads", loom),
     ci("doc", 120, "builds the documentation without warnings", doc),
     ci("api", 60, "compares the public API with docs/api", api::check),
     ci("features", 120, "builds published crates with every combination of features", features::check),
@@ -107,14 +106,6 @@ fn clippy() -> Result<()> {
 fn test() -> Result<()> {
     // Without the variable, tests that need Redis are skipped where it is missing.
     cargo("test --workspace --all-features").env("TRAFFIK_REQUIRE_REDIS", "1").run()
-}
-
-/// Runs tests under the model checker, which tries every order of threads. It builds all crates differently, so it has a
-/// separate folder.
-fn loom() -> Result<()> {
-    cargo("test --target-dir target/loom --package traffik --no-default-features --lib -- seqlock")
-        .env("RUSTFLAGS", "--cfg traffik_loom")
-        .run()
 }
 
 /// Builds twice, because each build hides warnings of the other: a link from a public item to a private one is an error only

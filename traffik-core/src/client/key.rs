@@ -32,6 +32,7 @@ impl Key {
     }
 
     /// Returns the parts, in order, or `None` if the key is secret.
+    #[inline]
     #[must_use]
     pub fn parts(&self) -> Option<&[Part]> {
         (!self.is_secret()).then(|| self.all_parts())
@@ -71,6 +72,7 @@ impl Key {
     }
 
     /// Returns `true` if the key must not be shown or stored.
+    #[inline]
     #[must_use]
     pub const fn is_secret(&self) -> bool {
         matches!(self.0, Parts::Secret(_))

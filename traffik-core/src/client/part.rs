@@ -43,7 +43,7 @@ impl Part {
                 write(&[kind]);
                 write(bytes);
             }
-            Self::Text(text) => write_with_length(4, text.bytes(), write),
+            Self::Text(text) => write_with_length(4, text.as_bytes(), write),
             Self::Bytes(bytes) => write_with_length(5, bytes, write),
         }
     }

@@ -16,7 +16,10 @@ impl Deref for Text {
 }
 
 impl Text {
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// Returns the bytes of the text, in UTF-8.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -40,14 +40,20 @@ impl Decision {
         }
     }
 
+    /// Returns the outcomes, for a backend that decides in place.
+    #[inline]
+    #[must_use]
+    pub fn outcomes_mut(&mut self) -> &mut [Outcome] {
+        match &mut self.0 {
+            Outcomes::One(one) => one,
+            Outcomes::Several(several) => several,
+        }
+    }
+
     /// Takes the outcomes out, in the same order.
     #[inline]
     pub fn take_outcomes(&mut self) -> impl Iterator<Item = Outcome> {
-        let outcomes: &mut [Outcome] = match &mut self.0 {
-            Outcomes::One(one) => one,
-            Outcomes::Several(several) => several,
-        };
-        outcomes.iter_mut().map(|outcome| Outcome { past: outcome.past.take(), ..*outcome })
+        self.outcomes_mut().iter_mut().map(|outcome| Outcome { past: outcome.past.take(), ..*outcome })
     }
 
     /// Returns `true` if every enforced hit fits. All hits that fit were then charged.

@@ -98,6 +98,34 @@ impl AnyStrategy {
         }
     }
 
+    /// Decides like [`decide`](Self::decide), and changes `past` in place to the state after the decision. Returns whether
+    /// `cost` fits.
+    ///
+    /// Calls `store` with a state that must be stored. For the usual strategies, this is faster than moving the states.
+    #[inline]
+    pub fn decide_in_place(
+        &self,
+        past: &mut Option<StoredState>,
+        rate: Rate,
+        cost: u64,
+        now: Timestamp,
+        store: impl FnOnce(&State),
+    ) -> bool {
+        match self {
+            Self::FixedWindow(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
+            Self::SlidingWindowCounter(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
+            Self::TokenBucket(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
+            Self::LeakyBucket(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
+            Self::Gcra(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
+            _ => {
+                let verdict = self.decide(past.take(), rate, cost, now);
+                *past = verdict.past;
+                past.as_ref().filter(|_| verdict.is_new).map(|past| store(&past.state));
+                verdict.admitted
+            }
+        }
+    }
+
     #[inline(never)]
     fn decide_out_of_line(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
         each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))

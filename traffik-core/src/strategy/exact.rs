@@ -11,7 +11,7 @@ pub(super) fn mul_div_ceil(a: u64, b: u64, divisor: u64) -> u64 {
 }
 
 /// Returns `a × b ÷ divisor`, rounded down, and the remainder.
-#[inline]
+#[inline(always)]
 pub(super) fn mul_div_rem(a: u64, b: u64, divisor: u64) -> (u64, u64) {
     let divisor = divisor.max(1);
     // The usual product has 64 bits. Dividing it is many times faster.
@@ -23,7 +23,7 @@ pub(super) fn mul_div_rem(a: u64, b: u64, divisor: u64) -> (u64, u64) {
 }
 
 /// Returns a quotient as 64 bits. It always fits, within the bounds of a rate.
-#[inline]
+#[inline(always)]
 pub(super) fn narrow(quotient: u128) -> u64 {
     u64::try_from(quotient).unwrap_or(u64::MAX)
 }

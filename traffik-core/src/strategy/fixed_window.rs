@@ -1,4 +1,6 @@
-use super::{SettleError, State, StoredState, Strategy, StrategyError, settle::by_count, window::Window};
+use super::{
+    SettleError, State, StoredState, Strategy, StrategyError, settle::by_count, verdict::InPlace, window::Window,
+};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Counts the cost in each window of the clock, and starts at zero in the next window.
@@ -28,13 +30,13 @@ struct Count {
 }
 
 impl Count {
-    #[inline]
+    #[inline(always)]
     fn read(past: &StoredState) -> Self {
         let [start, used] = past.state.words();
         Self { start: Timestamp::from_micros(start), end: past.state.expires(), used }
     }
 
-    #[inline]
+    #[inline(always)]
     const fn write(self) -> State {
         State::new(self.end, [self.start.as_micros(), self.used])
     }
@@ -53,6 +55,7 @@ impl Strategy for FixedWindow {
         rate.limit()
     }
 
+    #[inline(always)]
     fn available(&self, past: Option<&StoredState>, rate: Rate, _now: Timestamp) -> u64 {
         rate.limit().saturating_sub(past.map_or(0, |past| Count::read(past).used))
     }
@@ -64,15 +67,13 @@ impl Strategy for FixedWindow {
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        cost <= self.available(past, rate, now)
+    }
+
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let window = Window::at(now, rate);
-        match past.as_ref().map(Count::read) {
-            Some(count) => {
-                Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count }.write()
-            }
-            None => Count { start: window.start, end: window.end, used: cost }.write(),
-        }
+        self.charged(past.as_ref(), rate, cost, now)
     }
 
     /// Gives back all of the cost in its own window, and nothing later.
@@ -96,12 +97,25 @@ impl Strategy for FixedWindow {
         by_count(self, past, rate, charged, actual, charged_at, now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let count = Count::read(past);
         (now < count.start).then(|| {
             let length = count.end.saturating_since(count.start);
             Count { start: now, end: now.saturating_add(length), ..count }.write()
         })
+    }
+}
+
+impl InPlace for FixedWindow {
+    #[inline(always)]
+    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let window = Window::at(now, rate);
+        match past.map(Count::read) {
+            Some(count) => {
+                Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count }.write()
+            }
+            None => Count { start: window.start, end: window.end, used: cost }.write(),
+        }
     }
 }

@@ -26,12 +26,12 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    #[inline]
+    #[inline(always)]
     pub(super) const fn empty(rate: Rate, now: Timestamp) -> Self {
         Self { rate, written: now, micros: now.as_micros(), fraction: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn stored(past: &StoredState) -> Self {
         let [fraction, written] = past.state.words();
         // A store may return any number, but a fraction is less than one.
@@ -43,20 +43,20 @@ impl Meter {
     /// Reads a meter to count at `rate`.
     ///
     /// If it was written at another rate, it drains at the slower of the two, so a new rate does not drain it sooner.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(past: &StoredState, rate: Rate) -> Self {
         let stored = Self::stored(past);
         if is_slower(rate, past.rate) { stored.at_rate(rate, stored.written) } else { stored }
     }
 
     /// Converts it to another rate. The level at `now` stays the same, rounded up to a whole unit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at_rate(self, rate: Rate, now: Timestamp) -> Self {
         if self.rate == rate { self } else { Self::empty(rate, now).filled(self.level(now), now) }
     }
 
     /// Converts it to another rate. The time at which it has drained stays the same, rounded up to a fraction of that rate.
-    #[inline]
+    #[inline(always)]
     pub(super) fn until_drained(self, rate: Rate) -> Self {
         if self.rate.limit() == rate.limit() {
             return Self { rate, ..self };
@@ -74,13 +74,13 @@ impl Meter {
     }
 
     /// Checks that the level is no higher than `most` at `now`, without a division.
-    #[inline]
+    #[inline(always)]
     pub(super) fn holds_at_most(self, most: u64, now: Timestamp) -> bool {
         let (_, period) = self.terms();
         self.level_times_period(now) <= u128::from(most) * u128::from(period)
     }
 
-    #[inline]
+    #[inline(always)]
     fn level_times_period(self, now: Timestamp) -> u128 {
         let (limit, _) = self.terms();
         let drains_in = self.micros.checked_sub(now.as_micros());
@@ -88,7 +88,7 @@ impl Meter {
     }
 
     /// Checks that it drains within `micros` microseconds from `now`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drains_within(self, micros: u64, now: Timestamp) -> bool {
         (self.micros, self.fraction) <= (now.as_micros().saturating_add(micros), 0)
     }
@@ -101,7 +101,7 @@ impl Meter {
     }
 
     /// Adds `cost`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn filled(self, cost: u64, now: Timestamp) -> Self {
         let from = if self.micros < now.as_micros() { Self::empty(self.rate, now) } else { self };
         let (micros, fraction) = self.time_to_drain(cost);
@@ -135,34 +135,34 @@ impl Meter {
     }
 
     /// Moves it back by as much as the clock went back since the last change. Returns `None` if the clock did not go back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn clamped_to(past: &StoredState, now: Timestamp) -> Option<Self> {
         let stored = Self::stored(past);
         let ahead = stored.written.as_micros().checked_sub(now.as_micros()).filter(|&ahead| ahead > 0)?;
         Some(Self { written: now, micros: stored.micros.saturating_sub(ahead), ..stored })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(self) -> State {
         let expires = self.micros.saturating_add((self.fraction > 0).into());
         State::new(Timestamp::from_micros(expires), [self.fraction, self.written.as_micros()])
     }
 
     /// Returns `cost × period ÷ limit` as whole microseconds and a fraction.
-    #[inline]
+    #[inline(always)]
     fn time_to_drain(self, cost: u64) -> (u64, u64) {
         let (limit, period) = self.terms();
         mul_div_rem(cost, period, limit)
     }
 
-    #[inline]
+    #[inline(always)]
     fn terms(self) -> (u64, u64) {
         (self.rate.limit().max(1), self.rate.period_micros().max(1))
     }
 }
 
 /// Returns `true` if `a` allows less than `b` in the same time.
-#[inline]
+#[inline(always)]
 fn is_slower(a: Rate, b: Rate) -> bool {
     let cross = |one: Rate, other: Rate| u128::from(one.limit()) * u128::from(other.period_micros());
     cross(a, b) < cross(b, a)

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use super::{SettleError, State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter};
+use super::{
+    SettleError, State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter, verdict::InPlace,
+};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The longest time in which a meter may drain.
@@ -71,7 +73,7 @@ impl<M: Metered> Strategy for M {
         self.size(rate).saturating_sub(level)
     }
 
-    #[inline]
+    #[inline(always)]
     fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         let Some(left) = self.size(rate).checked_sub(cost) else { return false };
         past.is_none_or(|past| Meter::read(past, rate).holds_at_most(left, now))
@@ -83,10 +85,8 @@ impl<M: Metered> Strategy for M {
         past.map_or(now, |past| Meter::read(past, rate).drains_to(most).min(past.state.expires()).max(now))
     }
 
-    #[inline]
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let meter = past.as_ref().map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
-        meter.filled(cost, now).write()
+        self.charged(past.as_ref(), rate, cost, now)
     }
 
     /// Gives back the cost, less what may have drained of it since.
@@ -112,9 +112,17 @@ impl<M: Metered> Strategy for M {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         Meter::clamped_to(past, now).map(Meter::write)
+    }
+}
+
+impl<M: Metered> InPlace for M {
+    #[inline(always)]
+    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let meter = past.map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
+        meter.filled(cost, now).write()
     }
 }
 

@@ -2,6 +2,7 @@ use super::{
     SettleError, State, StoredState, Strategy, StrategyError,
     exact::{mul_div_ceil, mul_div_floor},
     settle::by_count,
+    verdict::InPlace,
     window::Window,
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -38,7 +39,7 @@ struct Windows {
 }
 
 impl Windows {
-    #[inline]
+    #[inline(always)]
     fn stored(past: &StoredState) -> Self {
         let [previous, current] = past.state.words();
         let length = past.rate.period_micros();
@@ -47,29 +48,29 @@ impl Windows {
     }
 
     /// Reads the windows at `now`. A current window that has ended becomes the previous one.
-    #[inline]
+    #[inline(always)]
     fn at(past: &StoredState, now: Timestamp) -> Self {
         let stored = Self::stored(past);
         if now < stored.end { stored } else { stored.rolled() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn rolled(self) -> Self {
         Self { previous: self.current, current: 0, end: self.next_end(), length: self.length }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_end(self) -> Timestamp {
         Timestamp::from_micros(self.end.as_micros().saturating_add(self.length))
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(self) -> u64 {
         self.end.as_micros().saturating_sub(self.length)
     }
 
     /// Returns the time for which the current window goes on.
-    #[inline]
+    #[inline(always)]
     fn left(self, now: Timestamp) -> u64 {
         self.end.as_micros().saturating_sub(now.as_micros())
     }
@@ -79,7 +80,7 @@ impl Windows {
     }
 
     /// Checks that no more than `most` is used, without a division.
-    #[inline]
+    #[inline(always)]
     fn holds_at_most(self, most: u64, now: Timestamp) -> bool {
         most.checked_sub(self.current).is_some_and(|most| {
             u128::from(self.previous) * u128::from(self.left(now)) <= u128::from(most) * u128::from(self.length)
@@ -96,7 +97,7 @@ impl Windows {
         Some(Timestamp::from_micros(self.end.as_micros().saturating_sub(still_inside)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(self) -> State {
         State::new(self.next_end(), [self.previous, self.current])
     }
@@ -120,7 +121,7 @@ impl Strategy for SlidingWindowCounter {
         rate.limit().saturating_sub(used)
     }
 
-    #[inline]
+    #[inline(always)]
     fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
         let Some(left) = rate.limit().checked_sub(cost) else { return false };
         past.is_none_or(|past| Windows::at(past, now).holds_at_most(left, now))
@@ -133,21 +134,8 @@ impl Strategy for SlidingWindowCounter {
         fits.unwrap_or(past.state.expires()).max(now)
     }
 
-    #[inline]
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let carried = match past {
-            None => 0,
-            Some(past) => {
-                let windows = Windows::at(&past, now);
-                if rate.period_micros() == windows.length {
-                    return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
-                }
-                // What counts of windows of another length is carried into the current window.
-                windows.used(now)
-            }
-        };
-        let (end, length) = (Window::at(now, rate).end, rate.period_micros());
-        Windows { previous: 0, current: carried.saturating_add(cost), end, length }.write()
+        self.charged(past.as_ref(), rate, cost, now)
     }
 
     /// Gives back all of the cost while it counts in one of the windows, and nothing later.
@@ -175,12 +163,31 @@ impl Strategy for SlidingWindowCounter {
         by_count(self, past, rate, charged, actual, charged_at, now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
         let windows = Windows::stored(past);
         (now.as_micros() < windows.start()).then(|| {
             let end = Timestamp::from_micros(now.as_micros().saturating_add(windows.length));
             Windows { end, ..windows }.write()
         })
+    }
+}
+
+impl InPlace for SlidingWindowCounter {
+    #[inline(always)]
+    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
+        let carried = match past {
+            None => 0,
+            Some(past) => {
+                let windows = Windows::at(past, now);
+                if rate.period_micros() == windows.length {
+                    return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
+                }
+                // What counts of windows of another length is carried into the current window.
+                windows.used(now)
+            }
+        };
+        let (end, length) = (Window::at(now, rate).end, rate.period_micros());
+        Windows { previous: 0, current: carried.saturating_add(cost), end, length }.write()
     }
 }

@@ -1,4 +1,4 @@
-use super::{StoredState, Strategy};
+use super::{State, StoredState, Strategy};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The decision of a strategy about one charge.
@@ -37,6 +37,43 @@ pub(super) fn decide(
     }
     let state = strategy.charge(past, rate, cost, now);
     Verdict { admitted: true, past: Some(StoredState { state, rate }), is_new: true }
+}
+
+/// A strategy whose states have a fixed size and are read by reference.
+pub(super) trait InPlace: Strategy {
+    /// [`Strategy::charge`].
+    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State;
+}
+
+/// Decides like [`decide`]. Moving a state right after its words were written stalls the processor for longer than the
+/// decision takes, so nothing is moved here.
+#[inline(always)]
+pub(super) fn decide_in_place(
+    strategy: &impl InPlace,
+    past: &mut Option<StoredState>,
+    rate: Rate,
+    cost: u64,
+    now: Timestamp,
+    store: impl FnOnce(&State),
+) -> bool {
+    let mut is_rewound = false;
+    if let Some(stored) = past {
+        if let Some(state) = strategy.clamped_to(stored, now) {
+            (stored.state, is_rewound) = (state, true);
+        }
+        if !stored.is_alive(now) {
+            *past = None;
+        }
+    }
+    let admitted = cost == 0 || strategy.fits(past.as_ref(), rate, cost, now);
+    if cost > 0 && admitted {
+        let state = strategy.charged(past.as_ref(), rate, cost, now);
+        store(&state);
+        *past = Some(StoredState { state, rate });
+    } else if let Some(past) = past.as_ref().filter(|_| is_rewound) {
+        store(&past.state);
+    }
+    admitted
 }
 
 pub(super) fn renew(

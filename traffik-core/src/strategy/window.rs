@@ -11,7 +11,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Returns the window that contains `now`. Windows are aligned to the Unix epoch, which was a Thursday.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(now: Timestamp, rate: Rate) -> Self {
         let period = rate.period_micros().max(1);
         let start = now.as_micros() - now.as_micros() % period;

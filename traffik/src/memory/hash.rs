@@ -1,4 +1,4 @@
-//! The hash by which an entry is found. Only its own store can compute it.
+//! The hashes by which an entry is found. Only its own store can compute them.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -6,100 +6,182 @@ use std::{
 };
 
 use siphasher::sip128::{Hasher128, SipHasher13};
-use traffik_core::{client::Part, decision::Hit};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use traffik_core::{
+    client::{Key, Part},
+    decision::LimitId,
+};
 
-/// The hash that identifies an entry in its shard: 96 of 128 bits. The other 32 bits select the shard.
+/// The hash that identifies an entry in its shard: 95 bits. Two of a million entries share all of them with a
+/// probability of less than 10^-16. The keys of the hash are secret, so no client can search for such a pair.
 ///
-/// Two of a million clients share all bits with a probability of less than 10^-17. The seed is secret, and no client can
-/// search for such a pair.
-///
-/// Keys are ordered by the bits that do not determine the position of an entry. So the entries that remain after an
+/// Hashes are ordered by the bits that do not determine the position of an entry. So the entries that remain after an
 /// eviction stay evenly spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyHash {
-    pub(super) high: u32,
-    pub(super) low: u64,
+    /// Never 0.
+    pub(super) tag: u64,
+    /// The position in the shard, as a fraction of 2^32.
+    pub(super) position: u32,
 }
 
-/// The keys of the hash, drawn at random.
+/// The hash of a client. Its limits differ by their salts, so several limits of a client need one hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientHash {
+    tag: u64,
+    position: u32,
+    /// Selects the shard, as a fraction of 2^32.
+    pub(super) shard: u32,
+}
+
+impl ClientHash {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "each half of the hash is wanted")]
+    const fn new(tag: u64, bits: u64) -> Self {
+        Self { tag, position: bits as u32, shard: (bits >> 32) as u32 }
+    }
+
+    /// Returns the hash of the client's entry for a limit.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "each half of the salt is wanted")]
+    pub(super) const fn at(self, limit: &LimitId) -> KeyHash {
+        let salt = limit.salt();
+        KeyHash { tag: (self.tag ^ salt) | 1, position: self.position ^ (salt >> 32) as u32 }
+    }
+}
+
+/// The secret keys of a store's hashes, one for each kind of client.
 pub(super) struct Seed {
-    /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), for texts that clients choose.
-    /// With faster hashes a client can find texts that collide under every key.
-    chosen: SipHasher13,
-    /// XXH3 for addresses: it maps addresses of one kind to distinct hashes. The kinds have unrelated keys.
-    v4: u64,
-    v6: u64,
+    text: [u64; 2],
+    v4: [u64; 2],
+    v6: [u64; 2],
+    other: SipHasher13,
 }
 
 impl Seed {
     pub(super) fn random() -> Self {
         let random = || RandomState::new().hash_one(());
-        let chosen = SipHasher13::new_with_keys(random(), random());
-        Self { chosen, v4: random(), v6: random() }
-    }
-
-    /// Returns the bits that select the shard, and the others.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "each part of the hash is wanted")]
-    pub(super) fn hash(&self, hit: &Hit<'_>) -> (u32, KeyHash) {
-        let hash = match hit.key.parts() {
-            Some([Part::Address(address)]) => self.hash_address(hit, *address),
-            _ => self.hash_message(hit),
-        };
-        ((hash >> 96) as u32, KeyHash { low: hash as u64, high: (hash >> 64) as u32 })
+        let keys = || [random(), random()];
+        let [one, two] = keys();
+        Self { text: keys(), v4: keys(), v6: keys(), other: SipHasher13::new_with_keys(one, two) }
     }
 
     #[inline]
-    fn hash_address(&self, hit: &Hit<'_>, address: IpAddr) -> u128 {
-        match address {
-            IpAddr::V4(address) => xxh3_128_with_seed(&address.octets(), hit.limit.salt() ^ self.v4),
-            IpAddr::V6(address) => xxh3_128_with_seed(&address.octets(), hit.limit.salt() ^ self.v6),
+    pub(super) fn hash(&self, key: &Key) -> ClientHash {
+        match key.parts() {
+            Some([Part::Address(IpAddr::V4(address))]) => hash_v4(self.v4, address.to_bits()),
+            Some([Part::Address(IpAddr::V6(address))]) => sip_hash(self.v6, &address.octets()),
+            Some([Part::Text(text)]) => sip_hash(self.text, text.as_bytes()),
+            _ => self.hash_other(key),
         }
     }
 
     #[inline(never)]
-    fn hash_message(&self, hit: &Hit<'_>) -> u128 {
-        let mut message = self.chosen;
-        message.write_u64(hit.limit.salt());
-        hit.key.write_to(|bytes| message.write(bytes));
-        message.finish128().as_u128()
+    #[expect(clippy::cast_possible_truncation, reason = "each half of the hash is wanted")]
+    fn hash_other(&self, key: &Key) -> ClientHash {
+        let mut message = self.other;
+        key.write_to(|bytes| message.write(bytes));
+        let hash = message.finish128().as_u128();
+        ClientHash::new(hash as u64, (hash >> 64) as u64)
     }
+}
+
+/// Hashes an address by two multiplications with secret keys. There are too few addresses to choose among, and no
+/// client sees a hash.
+#[inline]
+fn hash_v4([one, other]: [u64; 2], address: u32) -> ClientHash {
+    let bits = folded_product(u64::from(address) ^ one, other | 1);
+    ClientHash::new(bits, folded_product(bits ^ other, one | 1))
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "each half of the product is wanted")]
+fn folded_product(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Computes SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012) of bytes that clients choose,
+/// in place. With faster hashes a client can find texts that collide under every key.
+///
+/// The tag is the standard hash. The other bits are the exclusive or of one half of the final state, so whatever
+/// collides in both collides in SipHash.
+#[inline]
+fn sip_hash([k0, k1]: [u64; 2], bytes: &[u8]) -> ClientHash {
+    let mut v = [
+        k0 ^ 0x736f_6d65_7073_6575,
+        k1 ^ 0x646f_7261_6e64_6f6d,
+        k0 ^ 0x6c79_6765_6e65_7261,
+        k1 ^ 0x7465_6462_7974_6573,
+    ];
+    let mut absorb = |word| {
+        v[3] ^= word;
+        sip_round(&mut v);
+        v[0] ^= word;
+    };
+    let words = bytes.chunks_exact(size_of::<u64>());
+    let last = last_word(words.remainder()) | (bytes.len() as u64) << 56;
+    words.for_each(|word| absorb(word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))));
+    absorb(last);
+    v[2] ^= 0xff;
+    (0..3).for_each(|_| sip_round(&mut v));
+    let half = v[0] ^ v[1];
+    ClientHash::new(half ^ v[2] ^ v[3], half)
+}
+
+#[inline]
+const fn sip_round(v: &mut [u64; 4]) {
+    v[0] = v[0].wrapping_add(v[1]);
+    v[2] = v[2].wrapping_add(v[3]);
+    v[1] = v[1].rotate_left(13) ^ v[0];
+    v[3] = v[3].rotate_left(16) ^ v[2];
+    v[0] = v[0].rotate_left(32);
+    v[2] = v[2].wrapping_add(v[1]);
+    v[0] = v[0].wrapping_add(v[3]);
+    v[1] = v[1].rotate_left(17) ^ v[2];
+    v[3] = v[3].rotate_left(21) ^ v[0];
+    v[2] = v[2].rotate_left(32);
+}
+
+/// Returns up to seven bytes as a little-endian number, without a loop.
+#[inline]
+fn last_word(bytes: &[u8]) -> u64 {
+    let length = bytes.len();
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
+    }
+    let (Some(&first), Some(&middle), Some(&last)) = (bytes.first(), bytes.get(length / 2), bytes.last()) else {
+        return 0;
+    };
+    u64::from(first) | u64::from(middle) << (8 * (length / 2)) | u64::from(last) << (8 * (length - 1))
 }
 
 #[cfg(test)]
 mod tests {
     use std::{collections::HashSet, net::Ipv4Addr};
 
+    use siphasher::sip::SipHasher13;
+
     use super::*;
-    use traffik_core::{
-        client::Key,
-        decision::LimitId,
-        rate::Rate,
-        strategy::{AnyStrategy, TokenBucket},
-    };
+    use traffik_core::strategy::{AnyStrategy, TokenBucket};
 
     #[test]
     fn only_the_same_entry_has_the_same_hash() {
         let seed = Seed::random();
         let [fixed, other] = ["a", "b"].map(|uid| LimitId::new(uid, AnyStrategy::default()));
         let bucket = LimitId::new("a", TokenBucket::new());
-        let hash = |limit, key: &Key, cost| seed.hash(&Hit::new(limit, key, Rate::UNLIMITED, cost));
         let key = Key::from("c");
-        let one = hash(&fixed, &key, 1);
-        assert_eq!(one, hash(&fixed, &Key::from("c".to_owned()), 2));
-        assert_ne!(one, hash(&other, &key, 1));
-        assert_ne!(one, hash(&bucket, &key, 1));
-        assert_ne!(one, hash(&fixed, &Key::from("b"), 1));
-        assert_ne!(one, hash(&fixed, &Key::secret("c"), 1));
-        let hit = Hit::new(&fixed, &key, Rate::UNLIMITED, 1);
-        assert_ne!(one.1, Seed::random().hash(&hit).1);
+        let one = seed.hash(&key);
+        assert_eq!(one, seed.hash(&Key::from("c".to_owned())));
+        assert_ne!(one.at(&fixed), one.at(&other));
+        assert_ne!(one.at(&fixed), one.at(&bucket));
+        assert_ne!(one, seed.hash(&Key::from("b")));
+        assert_ne!(one, seed.hash(&Key::secret("c")));
+        assert_ne!(one, Seed::random().hash(&key));
     }
 
     #[test]
     fn keys_of_the_same_bytes_but_of_other_kinds_differ() {
         let seed = Seed::random();
-        let limit = LimitId::new("a", AnyStrategy::default());
         let address = Ipv4Addr::new(97, 98, 99, 100);
         let keys = [
             Key::from("abcd"),
@@ -109,10 +191,32 @@ mod tests {
             Key::secret("abcd"),
             Key::secret(address),
             Key::from(u32::from(address)),
+            Key::from(*b"abcd"),
             Key::anonymous(),
             Key::from(""),
         ];
-        let hash = |key| seed.hash(&Hit::new(&limit, key, Rate::UNLIMITED, 1)).1;
-        assert_eq!(keys.iter().map(|key| hash(key).low).collect::<HashSet<_>>().len(), keys.len());
+        assert_eq!(keys.iter().map(|key| seed.hash(key).tag).collect::<HashSet<_>>().len(), keys.len());
+    }
+
+    #[test]
+    fn texts_of_every_length_have_the_standard_hash() {
+        let bytes: Vec<u8> = (0..64).map(|n| n * 7 + 1).collect();
+        for length in 0..bytes.len() {
+            let mut standard = SipHasher13::new_with_keys(3, 4);
+            standard.write(&bytes[..length]);
+            assert_eq!(sip_hash([3, 4], &bytes[..length]).tag, standard.finish(), "{length} bytes");
+        }
+    }
+
+    /// A shard with many more entries than others would be full too early.
+    #[test]
+    fn addresses_of_a_network_spread_evenly() {
+        let seed = Seed::random();
+        let mut counts = [0_u32; 64];
+        for n in 0..64_000 {
+            let hash = seed.hash(&Key::from(Ipv4Addr::from_bits(0x0a00_0000 | n)));
+            counts[(hash.shard >> 26) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
     }
 }

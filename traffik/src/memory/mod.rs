@@ -1,18 +1,16 @@
 //! The backend that keeps its entries in this process.
 //!
-//! A [`Store`](store::Store) decides about known clients [without a lock](unlocked), and about all others with their
-//! [shards locked](locked).
+//! A [`Store`](store::Store) has shards, each a mutex around a table of entries in place. A [decision](decide) hashes the
+//! client, locks the shard of that hash, reads the time, runs the strategy on the entry, and writes the entry if it
+//! changed. All limits of a client are in one shard.
 
 mod backend;
 mod builder;
 mod control;
+mod decide;
 mod hash;
-mod locked;
-mod seqlock;
 mod shard;
 mod shards;
 mod store;
-mod sync;
-mod unlocked;
 
 pub use self::{backend::MemoryBackend, builder::MemoryBackendBuilder};

@@ -1,53 +1,48 @@
-//! All shards of a store.
+//! All shards of a store, each with its lock.
 
-use traffik_core::decision::Hit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{
-    hash::{KeyHash, Seed},
-    shard::Shard,
-};
+use super::{hash::ClientHash, shard::Shard};
 
-/// The minimum number of entries in a shard, if there are several shards: enough that random keys fill them evenly. A
-/// shard holds fewer than twice this number.
-const MIN_SHARD_ENTRIES: usize = 8192;
+/// The number of entries in a shard, if there are several shards: enough that random keys fill them evenly, and few
+/// enough that a pass over all of them takes less than a millisecond. A shard holds fewer than twice this number.
+const SHARD_ENTRIES: usize = 8192;
 
 pub(super) struct Shards {
-    seed: Seed,
-    shards: Box<[Shard]>,
+    shards: Box<[Aligned]>,
+    /// The maximum number of entries in each.
+    pub(super) max_entries: usize,
 }
 
-/// The location of an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Location {
-    pub(super) shard: usize,
-    pub(super) key: KeyHash,
-}
+/// A shard, alone on its cache lines.
+#[repr(align(128))]
+struct Aligned(Mutex<Shard>);
 
 impl Shards {
     /// Creates shards for `max_entries` in total. A low maximum gives few shards, because a small shard has few
     /// candidates for eviction.
     pub(super) fn new(max_entries: usize) -> Self {
-        let shards = 1 << (max_entries / MIN_SHARD_ENTRIES).max(1).ilog2();
-        Self { seed: Seed::random(), shards: (0..shards).map(|_| Shard::new(max_entries / shards)).collect() }
+        let shards = (max_entries / SHARD_ENTRIES).max(1);
+        let max_entries = max_entries / shards;
+        Self { shards: (0..shards).map(|_| Aligned(Mutex::new(Shard::new(max_entries)))).collect(), max_entries }
     }
 
+    /// Returns the number of the shard that has the entries of a client.
     #[inline]
-    pub(super) fn locate(&self, hit: &Hit<'_>) -> Location {
-        let (number, key) = self.seed.hash(hit);
-        Location { shard: number as usize & (self.shards.len() - 1), key }
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than the number of shards")]
+    pub(super) fn locate(&self, client: ClientHash) -> usize {
+        ((u64::from(client.shard) * self.shards.len() as u64) >> 32) as usize
     }
 
+    /// Waits for a shard and locks it.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "`locate` cuts to the number of shards")]
-    pub(super) fn at(&self, shard: usize) -> &Shard {
-        &self.shards[shard]
+    #[expect(clippy::indexing_slicing, reason = "`locate` returns less than the number of shards")]
+    pub(super) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        // A shard is consistent at any time, also after a panic of a custom strategy.
+        self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(Shard::len).sum()
-    }
-
-    pub(super) fn clear(&self) {
-        self.shards.iter().for_each(|shard| shard.lock().clear());
+    pub(super) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        (0..self.shards.len()).map(|shard| self.lock(shard))
     }
 }

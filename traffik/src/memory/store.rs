@@ -1,16 +1,25 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use traffik_core::{
+    backend::BackendError,
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Charge, Hit, Outcome},
     strategy::Strategy,
 };
 
-use super::{control::ControlSettings, hash::KeyHash, shard::LockedShard, shards::Shards};
+use super::{
+    control::ControlSettings,
+    hash::{KeyHash, Seed},
+    shard::Shard,
+    shards::Shards,
+};
 use crate::warning::Warning;
 
 /// The settings of a store.
@@ -25,94 +34,118 @@ pub(super) struct Settings {
 
 pub(super) struct Store {
     pub(super) settings: Settings,
+    pub(super) seed: Seed,
     pub(super) shards: Shards,
     pub(super) control: ControlSettings,
     pub(super) evictions: AtomicU64,
-    pub(super) closed: AtomicBool,
+    pub(super) is_closed: AtomicBool,
 }
 
 impl Store {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
+            seed: Seed::random(),
             shards: Shards::new(settings.max_entries),
             settings,
             control: ControlSettings::default(),
             evictions: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         }
     }
 
+    #[inline]
     pub(super) fn now(&self) -> Timestamp {
         self.settings.clock.now()
     }
 
+    /// Removes everything. Later calls return an error.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.clear();
+    }
+
+    pub(super) fn clear(&self) {
+        self.shards.all().for_each(|mut shard| shard.clear());
+    }
+
+    /// Returns an error if the store is closed. Call it while a shard is locked: it either sees the store closed, or
+    /// [`close`](Self::close) removes what it writes.
+    #[inline]
+    pub(super) fn check_open(&self) -> Result<(), BackendError> {
+        if self.is_closed.load(Ordering::Relaxed) { Err(BackendError::Closed) } else { Ok(()) }
+    }
+
     /// Adjusts each charge separately. A panic in one custom strategy does not affect the others.
-    pub(super) fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Vec<Adjusted> {
+    pub(super) fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Result<Vec<Adjusted>, BackendError> {
+        self.check_open()?;
         let adjust = |adjustment: &Adjustment<'_>| isolated(&adjustment.charge, || self.adjust_one(adjustment));
         let adjusted: Vec<_> = adjustments.iter().map(adjust).collect();
         adjusted.into_iter().map(|adjusted| adjusted.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     }
 
-    fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Adjusted {
+    fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Result<Adjusted, BackendError> {
         let Adjustment { charge: Charge { hit, at, .. }, actual, .. } = adjustment;
         if hit.rate.is_unlimited() {
-            return Ok(Outcome::new(true, *actual, self.now()));
+            return Ok(Ok(Outcome::new(true, *actual, self.now())));
         }
-        let (mut shard, key) = self.lock_one(hit);
+        let (mut shard, key) = self.lock_one(hit)?;
         let (strategy, now) = (hit.limit.strategy(), self.now());
         // Only a refund cannot fail. Other adjustments use a copy, so that an error changes nothing.
         let stored = if *actual == 0 { shard.take(key, strategy) } else { shard.get(key) };
-        let settled = strategy.settle(stored, hit.rate, hit.cost, *actual, *at, now)?;
+        let settled = match strategy.settle(stored, hit.rate, hit.cost, *actual, *at, now) {
+            Ok(settled) => settled,
+            Err(error) => return Ok(Err(error)),
+        };
         let outcome = Outcome::new(true, *actual, now);
-        let Some(past) = settled.past else { return Ok(outcome) };
+        let Some(past) = settled.past else { return Ok(Ok(outcome)) };
         let told = Some(&past).filter(|past| past.is_alive(now));
         let told = told.map(|past| strategy.summary(past, hit.rate, *actual, now));
         let raised = hit.costing(*actual);
         let charged = Some(&raised).filter(|_| *actual > hit.cost);
-        let arriving = usize::from(charged.is_some() && !shard.holds(key));
-        let evicted = shard.make_room(arriving, now, |_| false);
         if settled.is_new || past.state.log().is_some() {
-            shard.put(key, past, charged);
+            let evicted = shard.put(key, past, charged, now, |_| false);
+            drop(shard);
+            self.count_evictions(evicted);
         }
-        drop(shard);
-        self.count_evictions(evicted);
-        Ok(outcome.with_past(told))
+        Ok(Ok(outcome.with_past(told)))
     }
 
     /// Renews each charge separately. A charge whose custom strategy panics is not renewed.
-    pub(super) fn renew(&self, charges: &[Charge<'_>]) -> Vec<Option<Timestamp>> {
-        let renew = |charge| isolated(charge, || self.renew_one(charge)).unwrap_or_default();
-        charges.iter().map(renew).collect()
+    pub(super) fn renew(&self, charges: &[Charge<'_>]) -> Result<Vec<Option<Timestamp>>, BackendError> {
+        self.check_open()?;
+        charges.iter().map(|charge| isolated(charge, || self.renew_one(charge)).unwrap_or(Ok(None))).collect()
     }
 
-    fn renew_one(&self, Charge { hit, at, .. }: &Charge<'_>) -> Option<Timestamp> {
+    fn renew_one(&self, Charge { hit, at, .. }: &Charge<'_>) -> Result<Option<Timestamp>, BackendError> {
         if hit.rate.is_unlimited() {
-            return Some(self.now());
+            return Ok(Some(self.now()));
         }
-        let (mut shard, key) = self.lock_one(hit);
+        let (mut shard, key) = self.lock_one(hit)?;
         let now = self.now();
         let renewed = hit.limit.strategy().renew(shard.take(key, hit.limit.strategy()), hit.rate, hit.cost, *at, now);
         let charged = Some(hit).filter(|_| renewed.admitted && renewed.is_new);
-        let arriving = usize::from(charged.is_some() && !shard.holds(key));
-        let evicted = shard.make_room(arriving, now, |_| false);
         if let Some(past) = renewed.past {
-            shard.put(key, past, charged);
+            let evicted = shard.put(key, past, charged, now, |_| false);
+            drop(shard);
+            self.count_evictions(evicted);
         }
-        drop(shard);
-        self.count_evictions(evicted);
-        renewed.admitted.then_some(now)
+        Ok(renewed.admitted.then_some(now))
     }
 
-    pub(super) fn reset(&self, hits: &[Hit<'_>]) {
-        for hit in hits {
-            let (mut shard, key) = self.lock_one(hit);
+    pub(super) fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
+        self.check_open()?;
+        hits.iter().try_for_each(|hit| {
+            let (mut shard, key) = self.lock_one(hit)?;
             shard.remove(key);
-        }
+            Ok(())
+        })
     }
 
-    fn lock_one(&self, hit: &Hit<'_>) -> (LockedShard<'_>, KeyHash) {
-        let location = self.shards.locate(hit);
-        (self.shards.at(location.shard).lock(), location.key)
+    fn lock_one(&self, hit: &Hit<'_>) -> Result<(MutexGuard<'_, Shard>, KeyHash), BackendError> {
+        let client = self.seed.hash(hit.key);
+        let shard = self.shards.lock(self.shards.locate(client));
+        self.check_open()?;
+        Ok((shard, client.at(hit.limit)))
     }
 
     /// Counts evictions. Warns about the first, and whenever their number has doubled, so that a flood of clients does

@@ -1,60 +1,224 @@
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
 use super::{super::hash::KeyHash, entry::Entry};
 
-/// The number of entries that are allocated together.
-const SEGMENT: usize = 256;
+/// The entries of a bucket, which is two adjacent cache lines.
+const SLOTS: usize = 3;
 
-/// Entries next to each other, allocated a segment at a time and kept.
+/// The number of buckets of a new table.
+const MIN_BUCKETS: usize = 8;
+
+/// A hash table of entries in place: whatever a decision needs of a client is in one or two adjacent cache lines.
+///
+/// An entry is in the first bucket with room, from the one of its [position](KeyHash::position) on. Buckets are filled
+/// from their first slot, so a bucket whose last slot is vacant ends a search. The table grows by a quarter when four of
+/// five slots are taken. Any number of buckets will do.
 pub(super) struct Entries {
-    segments: Box<[OnceLock<Box<[Entry]>>]>,
-    len: AtomicUsize,
-    pub(super) max: usize,
+    buckets: Vec<Bucket>,
+    len: usize,
+    max: usize,
+}
+
+#[derive(Clone)]
+#[repr(align(128))]
+struct Bucket([Entry; SLOTS]);
+
+/// The location of an entry, until one is added or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Slot {
+    bucket: usize,
+    slot: usize,
 }
 
 impl Entries {
-    pub(super) fn new(max: usize) -> Self {
-        let segments = (0..max.div_ceil(SEGMENT)).map(|_| OnceLock::new()).collect();
-        Self { segments, len: AtomicUsize::new(0), max }
+    /// Creates a table for at most `max` entries, without allocating.
+    pub(super) const fn new(max: usize) -> Self {
+        Self { buckets: Vec::new(), len: 0, max }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.len.load(Relaxed)
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) const fn max(&self) -> usize {
+        self.max
     }
 
     #[inline]
-    pub(super) fn get(&self, position: usize) -> Option<&Entry> {
-        self.segments.get(position / SEGMENT)?.get()?.get(position % SEGMENT)
+    pub(super) fn get(&self, Slot { bucket, slot }: Slot) -> Option<&Entry> {
+        self.buckets.get(bucket)?.0.get(slot).filter(|entry| !entry.is_vacant())
     }
 
-    /// Returns the key of an existing entry.
-    pub(super) fn key_at(&self, position: usize) -> KeyHash {
-        self.get(position).map_or_else(KeyHash::default, Entry::key)
+    #[inline]
+    pub(super) fn get_mut(&mut self, Slot { bucket, slot }: Slot) -> Option<&mut Entry> {
+        self.buckets.get_mut(bucket)?.0.get_mut(slot)
+    }
+
+    #[inline]
+    pub(super) fn find(&self, key: KeyHash) -> Option<Slot> {
+        let mut bucket = self.home(key);
+        loop {
+            let Bucket(entries) = self.buckets.get(bucket)?;
+            if let Some(slot) = entries.iter().position(|entry| entry.is(key)) {
+                return Some(Slot { bucket, slot });
+            }
+            if entries.last().is_none_or(Entry::is_vacant) {
+                return None;
+            }
+            bucket = self.after(bucket);
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.segments.iter().filter_map(OnceLock::get).flatten().take(self.len())
+        self.buckets.iter().flat_map(|bucket| &bucket.0).filter(|entry| !entry.is_vacant())
     }
 
-    /// Adds an entry, and returns it with its position. Returns `None` if there is no room.
-    pub(super) fn push(&self) -> Option<(usize, &Entry)> {
-        let position = self.len();
-        let segment = self.segments.get(position / SEGMENT)?;
-        let length = SEGMENT.min(self.max - position / SEGMENT * SEGMENT);
-        let entry = segment.get_or_init(|| (0..length).map(|_| Entry::default()).collect()).get(position % SEGMENT)?;
-        self.len.store(position + 1, Relaxed);
-        Some((position, entry))
+    /// Returns whether `more` entries need a larger table.
+    pub(super) fn must_grow_for(&self, more: usize) -> bool {
+        (self.len + more) * 5 > self.buckets.len() * SLOTS * 4
     }
 
-    /// Removes the last entry.
-    pub(super) fn pop(&self) {
-        self.len.store(self.len().saturating_sub(1), Relaxed);
+    /// Adds an entry that is not in the table, and returns its slot.
+    pub(super) fn insert(&mut self, entry: Entry) -> Option<Slot> {
+        if self.len == self.max {
+            return None;
+        }
+        if self.must_grow_for(1) {
+            self.grow();
+        }
+        self.len += 1;
+        let mut bucket = self.home(entry.key());
+        loop {
+            let vacant = self.buckets.get_mut(bucket)?.0.iter_mut().enumerate().find(|(_, entry)| entry.is_vacant());
+            if let Some((slot, vacant)) = vacant {
+                *vacant = entry;
+                return Some(Slot { bucket, slot });
+            }
+            bucket = self.after(bucket);
+        }
     }
 
-    pub(super) fn clear(&self) {
-        self.len.store(0, Relaxed);
+    /// Moves all entries to a larger table. Their order stays nearly the same, so this reads and writes in order.
+    pub(super) fn grow(&mut self) {
+        let buckets = (self.buckets.len() * 5 / 4).max(MIN_BUCKETS);
+        // At the maximum, four of five slots are taken.
+        let most = (self.max * 5).div_ceil(4 * SLOTS);
+        let larger = Self { buckets: vec![Bucket([Entry::VACANT; SLOTS]); buckets.min(most)], ..Self::new(self.max) };
+        let smaller = std::mem::replace(self, larger);
+        smaller.iter().for_each(|entry| _ = self.insert(*entry));
+    }
+
+    /// Removes an entry. Entries behind it move forward, so that searches still end at the first vacant slot.
+    pub(super) fn remove(&mut self, Slot { mut bucket, mut slot }: Slot) {
+        self.len -= 1;
+        loop {
+            // The last entry of the bucket takes its place.
+            let Some(Bucket(entries)) = self.buckets.get_mut(bucket) else { return };
+            let was_full = entries.last().is_some_and(|entry| !entry.is_vacant());
+            let last = entries.iter().rposition(|entry| !entry.is_vacant()).unwrap_or_default();
+            entries.swap(slot, last);
+            if let Some(last) = entries.get_mut(last) {
+                *last = Entry::VACANT;
+            }
+            if !was_full {
+                return;
+            }
+            let Some(next) = self.next_that_fits(bucket) else { return };
+            let Some(moved) = self.get(next).copied() else { return };
+            if let Some(vacant) = self.get_mut(Slot { bucket, slot: last }) {
+                *vacant = moved;
+            }
+            Slot { bucket, slot } = next;
+        }
+    }
+
+    /// Returns the next entry that may also be in `bucket`, which has just become vacant.
+    fn next_that_fits(&self, bucket: usize) -> Option<Slot> {
+        let mut other = self.after(bucket);
+        while other != bucket {
+            let Bucket(entries) = self.buckets.get(other)?;
+            let distance = self.distance(bucket, other);
+            let fits = |entry: &Entry| !entry.is_vacant() && self.distance(self.home(entry.key()), other) >= distance;
+            if let Some(slot) = entries.iter().position(fits) {
+                return Some(Slot { bucket: other, slot });
+            }
+            if entries.last().is_none_or(Entry::is_vacant) {
+                return None;
+            }
+            other = self.after(other);
+        }
+        None
+    }
+
+    /// Removes the entries for which `goes` returns `true`.
+    pub(super) fn remove_if(&mut self, mut goes: impl FnMut(&Entry) -> bool) {
+        for bucket in 0..self.buckets.len() {
+            let mut slot = 0;
+            while let Some(entry) = self.get(Slot { bucket, slot }) {
+                // Another entry may take the place of the removed one.
+                if goes(entry) { self.remove(Slot { bucket, slot }) } else { slot += 1 }
+            }
+        }
+    }
+
+    /// Returns the bucket in which a search begins.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than the number of buckets")]
+    fn home(&self, key: KeyHash) -> usize {
+        ((u64::from(key.position) * self.buckets.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn after(&self, bucket: usize) -> usize {
+        if bucket + 1 < self.buckets.len() { bucket + 1 } else { 0 }
+    }
+
+    fn distance(&self, from: usize, to: usize) -> usize {
+        if from <= to { to - from } else { to + self.buckets.len() - from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Numbers below `end`, the same in each run.
+    fn below(seed: &mut u64, end: u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*seed >> 33) % end
+    }
+
+    /// Positions are few and at both ends, so searches pass over several buckets, and from the last to the first.
+    #[test]
+    fn table_holds_exactly_what_was_inserted_and_not_removed() {
+        for max in [16, 40, 200] {
+            let (mut table, mut expected, mut seed) = (Entries::new(max), BTreeSet::new(), 1);
+            for turn in 0..20_000_u64 {
+                let of = below(&mut seed, 300);
+                let position = [0, 3, u32::MAX / 2, u32::MAX - 1, u32::MAX][(of % 5) as usize];
+                let key = KeyHash { tag: of + 1, position };
+                match table.find(key) {
+                    Some(slot) if turn % 3 > 0 => {
+                        table.remove(slot);
+                        expected.remove(&key);
+                    }
+                    Some(slot) => assert_eq!(table.get(slot).map(Entry::key), Some(key)),
+                    None => {
+                        let is_full = expected.len() == max;
+                        assert_eq!(table.insert(Entry::new(key)).is_none(), is_full);
+                        if !is_full {
+                            expected.insert(key);
+                        }
+                    }
+                }
+                if turn % 1000 == 0 {
+                    table.remove_if(|entry| entry.key().tag % 7 == turn / 1000 % 7);
+                    expected.retain(|key| key.tag % 7 != turn / 1000 % 7);
+                }
+                assert_eq!(table.len(), expected.len());
+                assert!(expected.iter().all(|&key| table.find(key).is_some()), "after {turn} of {max}");
+            }
+            assert_eq!(table.iter().map(Entry::key).collect::<BTreeSet<_>>(), expected);
+        }
     }
 }

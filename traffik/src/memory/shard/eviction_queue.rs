@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn key(low: u64) -> KeyHash {
-        KeyHash { high: 0, low }
+        KeyHash { tag: low, position: 0 }
     }
 
     #[test]

@@ -1,80 +1,256 @@
-//! A shard: entries next to each other, an index from their keys to their positions, and a sequence lock.
-//!
-//! The state of an entry at a known rate is read and written through the sequence lock ([`Shard::find`]). Other
-//! operations lock the shard ([`LockedShard`]): adding or removing an entry, changing its rate, and using a log.
+//! A shard: a table of entries, the rates and logs that they refer to, and the next entries to evict.
 
 mod entries;
 mod entry;
 mod eviction_queue;
 mod eviction_rank;
-mod index;
-mod locked;
 mod rate_table;
 
-use slab::Slab;
-use traffik_core::{decision::Hit, strategy::StoredState};
+use std::mem;
 
+use slab::Slab;
+use traffik_core::{
+    clock::Timestamp,
+    decision::Hit,
+    rate::Rate,
+    strategy::{AnyStrategy, State, StoredState},
+};
+
+pub(super) use self::entries::Slot;
 use self::{
     entries::Entries,
-    entry::EntryMeta,
+    entry::{Entry, EntryMeta, RoughCost},
     eviction_queue::EvictionQueue,
-    index::Index,
-    rate_table::{PublishedRates, RateTable},
+    eviction_rank::EvictionRank,
+    rate_table::{RateRow, RateTable},
 };
-pub(super) use self::{entry::Entry, locked::LockedShard};
-use super::{hash::KeyHash, seqlock::SeqLock};
+use super::hash::KeyHash;
 
-/// A shard, alone on its cache lines.
-#[repr(align(128))]
+/// The entries of a shard, at most as many as its maximum, which is less than 2^15.
 pub(super) struct Shard {
-    pub(super) lock: SeqLock<LockedData>,
-    index: Index,
     entries: Entries,
-    rates: PublishedRates,
-}
-
-/// Data that is accessed only under the lock.
-#[derive(Default)]
-pub(super) struct LockedData {
     rates: RateTable,
     /// The states that are logs, and the rate of each.
     logs: Slab<StoredState>,
-    /// The position at which the sweep goes on.
-    sweep_at: usize,
     queue: EvictionQueue,
 }
 
 impl Shard {
-    /// Creates a shard for at most `max_entries`, which is less than 2^15.
-    pub(super) fn new(max_entries: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         Self {
-            lock: SeqLock::default(),
-            index: Index::new(max_entries),
-            entries: Entries::new(max_entries),
-            rates: PublishedRates::default(),
+            entries: Entries::new(max),
+            rates: RateTable::default(),
+            logs: Slab::new(),
+            queue: EvictionQueue::default(),
         }
     }
 
-    pub(super) const fn max_entries(&self) -> usize {
-        self.entries.max
-    }
-
-    pub(super) fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Returns the entry of a hit and its state. Returns `None` if they can be accessed only with the shard locked: the
-    /// entry has another rate than the hit, or is a log.
-    #[inline]
-    pub(super) fn find(&self, key: KeyHash, hit: &Hit<'_>) -> Option<(&Entry, StoredState)> {
-        let entry = self.entries.get(self.position(key)?)?;
-        let EntryMeta { rate, has_log, .. } = entry.meta();
-        let can_be_read = !has_log && self.rates.is(rate, hit.rate);
-        can_be_read.then(|| (entry, StoredState { state: entry.state(), rate: hit.rate }))
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.entries.max());
     }
 
     #[inline]
-    fn position(&self, key: KeyHash) -> Option<usize> {
-        self.index.find(key, |position| self.entries.get(position).is_some_and(|entry| entry.is(key)))
+    pub(super) fn find(&self, key: KeyHash) -> Option<Slot> {
+        self.entries.find(key)
+    }
+
+    /// Returns the state at a slot, and its rate. Returns `None` if it was written at another rate, or is a log.
+    #[inline]
+    pub(super) fn state_at(&self, slot: Slot, rate: Rate) -> Option<StoredState> {
+        let entry = self.entries.get(slot)?;
+        let row = self.rates.get(entry.meta.rate())?;
+        let can_be_read = !entry.meta.has_log() && row.rate == rate;
+        can_be_read.then(|| StoredState { state: entry.state(), rate: row.rate })
+    }
+
+    /// Stores a state, after a decision about the one that [`state_at`](Self::state_at) has returned. It is not a log.
+    #[inline]
+    pub(super) fn update_at(&mut self, slot: Slot, state: &State, charged: u64) {
+        let Some(entry) = self.entries.get_mut(slot) else { return };
+        entry.write_state(state);
+        if charged > 0 {
+            entry.write_cost(charged);
+        }
+    }
+
+    pub(super) fn get(&self, key: KeyHash) -> Option<StoredState> {
+        self.read(self.entry(key)?, |past, _, _| past.clone())
+    }
+
+    /// Returns a state for `strategy` to change. A log is removed, and must be [put](Self::put) back. A custom strategy
+    /// receives a copy, so a panic does not change the entry.
+    pub(super) fn take(&mut self, key: KeyHash, strategy: &AnyStrategy) -> Option<StoredState> {
+        let slot = self.find(key)?;
+        let has_log = self.entries.get(slot)?.meta.has_log();
+        if has_log && !strategy.is_custom() { self.take_log(slot) } else { self.get(key) }
+    }
+
+    /// Stores a state. A charged hit adds a new entry, and evicts others if there is no room. Without a hit it changes
+    /// only an existing entry. Returns the number of entries that were evicted before they expired.
+    pub(super) fn put(
+        &mut self,
+        key: KeyHash,
+        past: StoredState,
+        charged: Option<&Hit<'_>>,
+        now: Timestamp,
+        stays: impl Fn(KeyHash) -> bool,
+    ) -> u64 {
+        let mut evicted = 0;
+        let known = self.find(key);
+        let Some(slot) = known.or_else(|| {
+            charged?;
+            evicted = self.make_room(now, stays);
+            self.queue.push(key);
+            self.entries.insert(Entry::new(key))
+        }) else {
+            return evicted;
+        };
+        self.take_log(slot);
+        let Some(entry) = self.entries.get_mut(slot) else { return evicted };
+        let (mut rate, mut cost) = (entry.meta.rate(), entry.meta.cost());
+        if let Some(hit) = charged {
+            cost = RoughCost::new(hit.cost);
+            if known.is_none() || !self.rates.is(rate, hit.limit.strategy(), past.rate) {
+                known.inspect(|_| self.rates.release(rate));
+                rate = self.rates.acquire(hit.limit.strategy(), past.rate);
+            }
+        }
+        let (expires, has_log) = (past.state.expires(), past.state.log().is_some());
+        let state = if has_log { State::new(expires, [self.logs.insert(past) as u64, 0]) } else { past.state };
+        entry.meta = EntryMeta::new(rate, cost, has_log);
+        entry.write_state(&state);
+        evicted
+    }
+
+    pub(super) fn remove(&mut self, key: KeyHash) {
+        let Some((slot, entry)) = self.find(key).and_then(|slot| Some((slot, *self.entries.get(slot)?))) else {
+            return;
+        };
+        let Self { rates, logs, .. } = self;
+        release(&entry, rates, logs);
+        self.entries.remove(slot);
+    }
+
+    /// Makes room for one more entry. Entries for which `stays` returns `true` are kept.
+    ///
+    /// Expired entries are removed only if the table would have to grow, or to evict others: a client that returns
+    /// finds its entry.
+    fn make_room(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> u64 {
+        let max = self.entries.max();
+        if self.len() < max {
+            if self.entries.must_grow_for(1) {
+                self.sweep(now, stays);
+                // Few are gone: the next sweep would come too soon.
+                if self.entries.must_grow_for(self.len() / 8 + 1) {
+                    self.entries.grow();
+                }
+            }
+            return 0;
+        }
+        if self.queue.is_stale() {
+            self.sweep(now, &stays);
+            self.queue = self.ranked(now);
+        }
+        let mut evicted = 0;
+        while self.len() >= max {
+            let Some((rank, key)) = self.next_to_evict(now, &stays) else { break };
+            self.remove(key);
+            evicted += u64::from(rank != EvictionRank::Expired);
+        }
+        evicted
+    }
+
+    /// Removes expired entries.
+    fn sweep(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) {
+        let Self { entries, rates, logs, .. } = self;
+        entries.remove_if(|entry| {
+            let goes = entry.expires() <= now && !stays(entry.key());
+            if goes {
+                release(entry, rates, logs);
+            }
+            goes
+        });
+    }
+
+    fn next_to_evict(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> Option<(EvictionRank, KeyHash)> {
+        let mut queue = mem::take(&mut self.queue);
+        let rank = |key| self.entry(key).map(|entry| self.rank(entry, now));
+        let queued = if queue.is_stale() { None } else { queue.pop(rank, &stays) };
+        let next = queued.or_else(|| {
+            queue = self.ranked(now);
+            queue.pop(rank, &stays)
+        });
+        self.queue = queue;
+        next
+    }
+
+    fn ranked(&self, now: Timestamp) -> EvictionQueue {
+        EvictionQueue::new(self.entries.iter().map(|entry| (self.rank(entry, now), entry.key())))
+    }
+
+    fn rank(&self, entry: &Entry, now: Timestamp) -> EvictionRank {
+        // An entry that cannot be read counts as expired.
+        let rank = self.read(entry, |past, row, cost| EvictionRank::of(past, row, cost.get(), now));
+        rank.unwrap_or(EvictionRank::Expired)
+    }
+
+    fn read<T>(&self, entry: &Entry, read: impl FnOnce(&StoredState, &RateRow, RoughCost) -> T) -> Option<T> {
+        let row = self.rates.get(entry.meta.rate())?;
+        if entry.meta.has_log() {
+            return self.logs.get(entry.log_number()).map(|past| read(past, row, entry.meta.cost()));
+        }
+        Some(read(&StoredState { state: entry.state(), rate: row.rate }, row, entry.meta.cost()))
+    }
+
+    fn entry(&self, key: KeyHash) -> Option<&Entry> {
+        self.entries.get(self.find(key)?)
+    }
+
+    /// Removes the log of an entry, if it has one. The entry then has no effect.
+    fn take_log(&mut self, slot: Slot) -> Option<StoredState> {
+        let entry = self.entries.get_mut(slot).filter(|entry| entry.meta.has_log())?;
+        let number = entry.log_number();
+        entry.write_state(&State::new(Timestamp::UNIX_EPOCH, [0, 0]));
+        entry.meta = EntryMeta::new(entry.meta.rate(), entry.meta.cost(), false);
+        self.logs.try_remove(number)
+    }
+}
+
+/// Frees what an entry that is removed refers to.
+fn release(entry: &Entry, rates: &mut RateTable, logs: &mut Slab<StoredState>) {
+    rates.release(entry.meta.rate());
+    if entry.meta.has_log() {
+        logs.try_remove(entry.log_number());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use traffik_core::{client::Key, decision::LimitId, strategy::Log};
+
+    #[test]
+    fn overwritten_log_is_dropped() {
+        let (mut shard, key, expires) =
+            (Shard::new(16), KeyHash { tag: 7, position: 0 }, Timestamp::from_micros(60_000_000));
+        let (client, limit, rate) =
+            (Key::from("alice"), LimitId::new("limit", AnyStrategy::default()), Rate::literal("5/min"));
+        let hit = Hit::new(&limit, &client, rate, 1);
+        let past = |log: Log| StoredState { state: State::new(expires, [0; 2]).with_log(log), rate };
+        let mut put = |past, charged| {
+            shard.put(key, past, charged, Timestamp::UNIX_EPOCH, |_| false);
+            (shard.logs.len(), shard.get(key).map(|past| past.state.words()))
+        };
+        for cost in 1..4 {
+            let log: Log = [(expires, cost)].into_iter().collect();
+            assert_eq!(put(past(log.clone()), Some(&hit)), (1, Some([0; 2])));
+            assert_eq!(put(past(log), None), (1, Some([0; 2])));
+        }
+        let without = StoredState { state: State::new(expires, [0; 2]), rate };
+        assert_eq!(put(without, Some(&hit)), (0, Some([0; 2])));
     }
 }

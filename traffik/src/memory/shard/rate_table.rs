@@ -1,10 +1,6 @@
 //! Strategies and rates by number: many entries share few rates.
 
-use std::{
-    array,
-    hash::{BuildHasher, RandomState},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::{HashTable, hash_table};
 use slab::Slab;
@@ -35,6 +31,7 @@ impl RateRow {
 }
 
 impl RateTable {
+    #[inline]
     pub(super) fn get(&self, number: u16) -> Option<&RateRow> {
         self.rows.get(number.into())
     }
@@ -44,9 +41,9 @@ impl RateTable {
     }
 
     /// Returns the number of a row for one more entry.
-    pub(super) fn acquire(&mut self, strategy: &AnyStrategy, rate: Rate, published: &PublishedRates) -> u16 {
+    pub(super) fn acquire(&mut self, strategy: &AnyStrategy, rate: Rate) -> u16 {
         if !self.is(self.last, strategy, rate) {
-            self.last = self.find_or_add(strategy, rate, published);
+            self.last = self.find_or_add(strategy, rate);
         }
         if let Some(row) = self.rows.get_mut(self.last.into()) {
             row.entries += 1;
@@ -54,7 +51,7 @@ impl RateTable {
         self.last
     }
 
-    fn find_or_add(&mut self, strategy: &AnyStrategy, rate: Rate, published: &PublishedRates) -> u16 {
+    fn find_or_add(&mut self, strategy: &AnyStrategy, rate: Rate) -> u16 {
         let Self { rows, by_rate, hasher, .. } = self;
         let row = |number: u16| rows.get(number.into());
         let is_it = |&number: &u16| row(number).is_some_and(|row| row.is(strategy, rate));
@@ -66,7 +63,6 @@ impl RateTable {
                 let number = u16::try_from(rows.vacant_key()).unwrap_or(u16::MAX).min(EntryMeta::MAX_RATE);
                 rows.insert(RateRow { strategy: strategy.clone(), rate, entries: 0 });
                 vacant.insert(number);
-                published.set(number, rate);
                 number
             }
         }
@@ -83,31 +79,5 @@ impl RateTable {
             }
             self.rows.remove(number.into());
         }
-    }
-}
-
-/// The rates of the first rows, for readers without the lock.
-pub(super) struct PublishedRates([[AtomicU64; 2]; 64]);
-
-impl PublishedRates {
-    /// Returns whether the row with this number has this rate. Returns `false` if that is known only under the lock.
-    #[inline]
-    pub(super) fn is(&self, number: u16, rate: Rate) -> bool {
-        self.0.get(usize::from(number)).is_some_and(|[limit, period]| {
-            limit.load(Relaxed) == rate.limit() && period.load(Relaxed) == rate.period_micros()
-        })
-    }
-
-    fn set(&self, number: u16, rate: Rate) {
-        if let Some([limit, period]) = self.0.get(usize::from(number)) {
-            limit.store(rate.limit(), Relaxed);
-            period.store(rate.period_micros(), Relaxed);
-        }
-    }
-}
-
-impl Default for PublishedRates {
-    fn default() -> Self {
-        Self(array::from_fn(|_| Default::default()))
     }
 }
