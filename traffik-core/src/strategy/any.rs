@@ -111,6 +111,10 @@ impl AnyStrategy {
         now: Timestamp,
         store: impl FnOnce(&State),
     ) -> bool {
+        if rate.is_unlimited() {
+            *past = None;
+            return true;
+        }
         match self {
             Self::FixedWindow(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
             Self::SlidingWindowCounter(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
@@ -120,7 +124,9 @@ impl AnyStrategy {
             _ => {
                 let verdict = self.decide(past.take(), rate, cost, now);
                 *past = verdict.past;
-                past.as_ref().filter(|_| verdict.is_new).map(|past| store(&past.state));
+                if let Some(past) = past.as_ref().filter(|_| verdict.is_new) {
+                    store(&past.state);
+                }
                 verdict.admitted
             }
         }

@@ -112,3 +112,46 @@ pub(super) fn current(strategy: &(impl Strategy + ?Sized), past: Option<StoredSt
     };
     CurrentState { past: Some(past).filter(|past| past.is_alive(now)), is_rewound }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, TokenBucket},
+        *,
+    };
+
+    #[test]
+    fn decision_in_place_is_the_same_decision() {
+        let strategies: [AnyStrategy; 6] = [
+            FixedWindow.into(),
+            SlidingWindowCounter.into(),
+            TokenBucket::new().into(),
+            LeakyBucket::new().into(),
+            Gcra::new().burst(3).into(),
+            LeakyBucketWithQueue::new().into(),
+        ];
+        let rates = ["3/us", "7/s", "60/min"].map(Rate::literal);
+        // Times before and after what is stored, in and after its window.
+        let times = [0, 1, 2, 59_999_999, 60_000_000, 60_000_001, 200_000_000].map(Timestamp::from_micros);
+        for (strategy, rate, of) in strategies
+            .iter()
+            .flat_map(|strategy| rates.iter().flat_map(move |rate| rates.map(|of| (strategy, *rate, of))))
+        {
+            for (expires, now, words) in times.iter().flat_map(|&expires| {
+                times
+                    .iter()
+                    .flat_map(move |&now| [[0, 0], [1, 1], [2, 60_000_000], [9, 3]].map(|words| (expires, now, words)))
+            }) {
+                for (cost, is_known) in [(0, true), (1, true), (3, true), (100, true), (1, false), (100, false)] {
+                    let stored = is_known.then(|| StoredState { state: State::new(expires, words), rate: of });
+                    let expected = strategy.decide(stored.clone(), rate, cost, now);
+                    let (mut past, mut written) = (stored, None);
+                    let admitted =
+                        strategy.decide_in_place(&mut past, rate, cost, now, |state| written = Some(state.clone()));
+                    let is_new = expected.past.clone().filter(|_| expected.is_new).map(|past| past.state);
+                    assert_eq!((admitted, past, written), (expected.admitted, expected.past, is_new), "{strategy:?}");
+                }
+            }
+        }
+    }
+}

@@ -44,7 +44,7 @@ impl Store {
     #[inline]
     fn decide_into(&self, hits: &[Hit<'_>], answer: &mut Answer<'_, Decision>) {
         if let ([hit], MaybeReady::Ready(Ok(decision))) = (hits, &mut *answer) {
-            if let Some(outcome) = Decision::outcomes_mut(decision).first_mut() {
+            if let Some(outcome) = decision.outcomes_mut().first_mut() {
                 if self.decide_one(hit, outcome) {
                     return;
                 }

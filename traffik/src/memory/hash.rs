@@ -42,7 +42,6 @@ impl ClientHash {
 
     /// Returns the hash of the client's entry for a limit.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "each half of the salt is wanted")]
     pub(super) const fn at(self, limit: &LimitId) -> KeyHash {
         let salt = limit.salt();
         KeyHash { tag: (self.tag ^ salt) | 1, position: self.position ^ (salt >> 32) as u32 }

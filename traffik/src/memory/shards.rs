@@ -29,7 +29,6 @@ impl Shards {
 
     /// Returns the number of the shard that has the entries of a client.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "it is less than the number of shards")]
     pub(super) fn locate(&self, client: ClientHash) -> usize {
         ((u64::from(client.shard) * self.shards.len() as u64) >> 32) as usize
     }

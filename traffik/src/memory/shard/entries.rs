@@ -161,7 +161,6 @@ impl Entries {
 
     /// Returns the bucket in which a search begins.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "it is less than the number of buckets")]
     fn home(&self, key: KeyHash) -> usize {
         ((u64::from(key.position) * self.buckets.len() as u64) >> 32) as usize
     }
