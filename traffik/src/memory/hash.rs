@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn texts_of_every_length_have_the_standard_hash() {
-        let bytes: Vec<u8> = (0..64).map(|n| n * 7 + 1).collect();
+        let bytes: Vec<u8> = (0..64).map(|n| 200 - 3 * n).collect();
         for length in 0..bytes.len() {
             let mut standard = SipHasher13::new_with_keys(3, 4);
             standard.write(&bytes[..length]);
