@@ -25,19 +25,20 @@ const NEWCOMERS: u32 = 200_000;
 pub(crate) fn compare(effort: Effort) {
     println!("\n| one thread, IpAddr | governor, ns | traffik |");
     println!("|---|--:|--:|");
-    row("two limits, 1000 clients; governor is asked twice", two_limits(effort));
-    row("new clients", newcomers(effort));
+    row("two limits, 1000 clients; governor is asked twice", &two_limits(effort));
+    row("new clients", &newcomers(effort));
     let gcra = AnyStrategy::from(Gcra::new());
-    row("expired states, Gcra at 1000/s, 50 000 clients by turns", returning(effort, 50_000, &gcra, 1000));
+    row("expired states, Gcra at 1000/s, 50 000 clients by turns", &returning(effort, 50_000, &gcra, 1000));
     let bucket = AnyStrategy::from(TokenBucket::new().burst(1));
     row(
         "expired states, TokenBucket at 1 000 000/s, 1000 clients by turns",
-        returning(effort, 1000, &bucket, 1_000_000),
+        &returning(effort, 1000, &bucket, 1_000_000),
     );
 }
 
-fn row(name: &str, samples: Vec<[f64; 2]>) {
-    let [governor, traffik] = [0, 1].map(|side: usize| Spread::of(samples.iter().map(|sample| sample[side])).median);
+fn row(name: &str, samples: &[[f64; 2]]) {
+    let governor = Spread::of(samples.iter().map(|[governor, _]| *governor)).median;
+    let traffik = Spread::of(samples.iter().map(|[_, traffik]| *traffik)).median;
     let ratio = Spread::of(samples.iter().map(|[governor, traffik]| traffik / governor));
     println!("| {name} | {governor:.0} | {ratio}, {traffik:.0} ns |");
 }
