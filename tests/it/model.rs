@@ -336,7 +336,8 @@ impl Model for TokenBucketModel {
         let came_back = i128::from(at - charged_at) * limit;
         let more = if actual < charged { (actual.max(came_back) - charged).min(0) } else { actual - charged };
         let tokens = self.tokens(at) - more;
-        let is_possible = actual <= charged || burst * period - tokens <= i128::from(self.memory()) * limit;
+        let is_stored = actual < (1 << 52) * period && burst * period - tokens <= i128::from(self.memory()) * limit;
+        let is_possible = actual <= charged || is_stored;
         if is_possible {
             (self.tokens, self.since) = (tokens, at);
         }

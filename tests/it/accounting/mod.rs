@@ -3,6 +3,7 @@
 mod bodies;
 mod grants;
 mod later;
+mod messages;
 mod quotas;
 mod refund_if;
 mod settling;

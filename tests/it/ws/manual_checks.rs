@@ -63,7 +63,9 @@ async fn handler_charges_any_cost_for_any_event() {
     let (traffik, _) = traffik();
     let (address, mut ends) = serve::<Dear, _, _>(&traffik, async |_, messages| {
         let messages = messages.cost(|message| if matches!(message, Message::Binary(_)) { 3 } else { 0 });
-        let cost = |limits: Result<traffik::Limits, MessageRejection>| limits.ok().map(|all| all.tightest().cost());
+        let cost = |permit: Result<traffik::Permit<Dear>, MessageRejection>| {
+            permit.ok().map(|permit| permit.tightest().cost())
+        };
         let costs = [
             cost(messages.hit().await),
             cost(messages.hit_costing(2).await),

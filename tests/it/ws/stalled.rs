@@ -10,7 +10,7 @@ use tokio::{
 };
 use tracing::Instrument;
 use traffik::{
-    Limits, Traffik,
+    Traffik,
     backend::{Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
@@ -116,7 +116,7 @@ struct Connection {
     clock: ManualClock,
 }
 
-type HitResult = Result<Limits, MessageRejection>;
+type HitResult = std::result::Result<traffik::Permit<(Chat, Each)>, MessageRejection>;
 
 impl Connection {
     #[expect(clippy::unwrap_used, reason = "a test without a connection fails")]
@@ -153,7 +153,7 @@ impl Connection {
 /// Returns the amounts left of the client's limit and of the connection's.
 fn left(answer: HitResult) -> Option<(u64, u64)> {
     let limits = answer.ok()?;
-    Some((limits.of::<Chat>()?.remaining().units()?, limits.of::<Each>()?.remaining().units()?))
+    Some((limits.of::<Chat>().tightest().remaining().units()?, limits.of::<Each>().tightest().remaining().units()?))
 }
 
 #[tokio::test]

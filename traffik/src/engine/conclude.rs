@@ -80,6 +80,6 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64)
 fn rate(check: &Check<'_>, by: &DecidedBy) -> Rate {
     match by {
         DecidedBy::Fallback(fallback) => fallback.share_of(check.strategy(), check.rate, check.cost).0,
-        DecidedBy::Primary | DecidedBy::Unchecked => check.rate,
+        DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::Connection => check.rate,
     }
 }

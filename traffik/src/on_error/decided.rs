@@ -24,6 +24,8 @@ pub(crate) enum DecidedBy {
     Fallback(Arc<FallbackBackend>),
     /// None: the request passes although no backend answered.
     Unchecked,
+    /// A connection of a WebSocket, which keeps its limits itself.
+    Connection,
 }
 
 /// Why there is no decision.

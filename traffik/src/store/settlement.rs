@@ -37,6 +37,11 @@ pub enum AdjustError {
     /// settled again.
     #[error("the charge was not changed: {0}")]
     Backend(#[source] Arc<BackendError>),
+    /// The limit is one of a single connection, which keeps it itself: see `web::ws::Messages::per_connection`.
+    #[error(
+        "the limits of a single connection cannot be changed after a message was charged: settle limits of the client"
+    )]
+    PerConnection,
     /// Too many changes wait for the backend. The charge stays as it was, and can be settled again.
     #[error("the charge was not changed, because {MAX_PENDING} changes wait for the backend already")]
     QueueFull,

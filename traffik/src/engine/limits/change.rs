@@ -25,9 +25,10 @@ type Adjustments<'a> = SmallVec<[Adjustment<'a>; 1]>;
 impl Limit {
     /// Starts a change of the charge.
     pub(crate) fn change(this: &Shared<Self>, change: Change) -> Adjusting<'_> {
-        let Some(store) = this.store().filter(|_| this.is_counted()) else {
+        if !this.is_counted() {
             return MaybeReady::Ready(Ok(Settlement::NotCounted));
-        };
+        }
+        let Some(store) = this.store() else { return MaybeReady::Ready(Err(AdjustError::PerConnection)) };
         let mut state = this.account.lock();
         if state.changing_to.is_some() || !store.is_immediate() {
             return Self::change_later(this, state, change);

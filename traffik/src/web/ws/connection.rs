@@ -95,7 +95,7 @@ impl StatesGuard {
             }
         }
         let decision = decided.unwrap_or_else(|| decision(&self.states));
-        let limits = Limits::new(checks, Decided { decision, by: DecidedBy::Primary });
+        let limits = Limits::new(checks, Decided { decision, by: DecidedBy::Connection });
         Ok(match client_limits {
             Some(client_limits) => client_limits.with(&limits),
             None => limits,

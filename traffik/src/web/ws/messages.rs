@@ -12,7 +12,7 @@ use super::{
     rejection::MessageRejection,
 };
 use crate::{
-    engine::Limits,
+    engine::Permit,
     web::{
         RequestContext, Site, ThrottleSet,
         rejection::{Misconfigured, ThrottleRejection},
@@ -107,32 +107,33 @@ impl<T> Messages<T> {
         Self { limits: Arc::new(limits), cost, throttles: PhantomData }
     }
 
-    /// Charges a message at the cost of the throttles, and returns the limits.
+    /// Charges a message at the cost of the throttles, and returns its permit, which can [settle](Permit::settle) the charge.
+    /// Limits of a single connection cannot be settled.
     ///
     /// # Errors
     ///
     /// Returns an error if a limit has no room, or if the backend gives no answer and [`on_error`](crate::on_error) does not
     /// admit the message.
-    pub async fn hit(&self) -> Result<Limits, MessageRejection> {
-        self.limits.hit(Ok(None)).await
+    pub async fn hit(&self) -> Result<Permit<T>, MessageRejection> {
+        self.limits.hit(Ok(None)).await.map(Permit::new)
     }
 
-    /// Charges a message at this cost, and returns the limits.
+    /// Charges a message at this cost, and returns its permit.
     ///
     /// # Errors
     ///
     /// See [`hit`](Self::hit).
-    pub async fn hit_costing(&self, cost: u64) -> Result<Limits, MessageRejection> {
-        self.limits.hit(Ok(Some(cost))).await
+    pub async fn hit_costing(&self, cost: u64) -> Result<Permit<T>, MessageRejection> {
+        self.limits.hit(Ok(Some(cost))).await.map(Permit::new)
     }
 
-    /// Charges this message at its own [cost](Self::cost), and returns the limits.
+    /// Charges this message at its own [cost](Self::cost), and returns its permit.
     ///
     /// # Errors
     ///
     /// See [`hit`](Self::hit).
-    pub async fn hit_for(&self, message: &Message) -> Result<Limits, MessageRejection> {
-        self.limits.hit(self.cost_of(message)).await
+    pub async fn hit_for(&self, message: &Message) -> Result<Permit<T>, MessageRejection> {
+        self.limits.hit(self.cost_of(message)).await.map(Permit::new)
     }
 
     /// Returns whether the last message of this connection was not admitted, by [`hit`](Self::hit) or in a
