@@ -136,8 +136,8 @@ impl Settings {
     /// client could avoid the charge by disconnecting. A charge that the handler [settled](crate::Permit::settle) stays as it is.
     ///
     /// It needs `traffik.layer()`: without it, the request is answered with a 500 that says so. It excludes
-    /// [`Concurrency`](crate::strategy::Concurrency), whose permits end by themselves, a
-    /// [queue](crate::strategy::LeakyBucketWithQueue), and messages of WebSockets. A [`Limiter`](crate::Limiter) has no response,
+    /// [`Concurrency`](struct@crate::strategy::Concurrency), whose permits end by themselves, a
+    /// [queue](struct@crate::strategy::LeakyBucketWithQueue), and messages of WebSockets. A [`Limiter`](crate::Limiter) has no response,
     /// and does not evaluate it: refund its [`Permit`](crate::Permit).
     pub fn refund_if(mut self, condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
         self.request.refund_if.add(condition);

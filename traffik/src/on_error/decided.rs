@@ -25,6 +25,7 @@ pub(crate) enum DecidedBy {
     /// None: the request passes although no backend answered.
     Unchecked,
     /// A connection of a WebSocket, which keeps its limits itself.
+    #[cfg_attr(not(feature = "ws"), allow(dead_code, reason = "only WebSockets have such limits"))]
     Connection,
 }
 

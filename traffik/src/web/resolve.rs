@@ -41,10 +41,7 @@ impl RequestContext {
             if cost == 0 {
                 return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition) });
             }
-            let client = match site.known_client(definition.identity) {
-                Some(client) => client,
-                None => resolve!(client::<T, S>(definition, traffik, memo, parts, state))?,
-            };
+            let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state))?;
             resolve!(rated(self.identified(definition, cost, client), traffik, memo, parts))
         }
     }
@@ -71,6 +68,7 @@ fn cost<'p>(definition: &'p Definition, memo: Memo<'_, '_>, parts: &'p Parts) ->
 #[inline]
 fn client<'p, T, S>(
     definition: &'p Definition,
+    site: &Site,
     traffik: &'p Traffik,
     memo: Memo<'_, '_>,
     parts: &'p mut Parts,
@@ -80,7 +78,7 @@ where
     T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
     S: Sync,
 {
-    if let Some(client) = memo.client(definition.identity) {
+    if let Some(client) = site.known_client(definition.identity).or_else(|| memo.client(definition.identity)) {
         return MaybeReady::Ready(Ok(client));
     }
     let client = match &definition.settings.request.identity {

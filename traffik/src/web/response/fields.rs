@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 use traffik_core::{clock::Timestamp, decision::Amount};
 
-use super::X_RATELIMIT_HEADERS;
 use crate::{
     engine::Limit,
     fields::{Text, capped},
@@ -25,7 +24,7 @@ pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_r
         return;
     }
     let is_free = |set: &[HeaderName]| !set.iter().any(|name| headers.contains_key(name));
-    let (is_standard_free, is_x_free) = (is_free(&[POLICY, STATE]), is_free(&X_RATELIMIT_HEADERS));
+    let (is_standard_free, is_x_free) = (is_free(&[POLICY, STATE]), is_free(&[X_LIMIT, X_REMAINING, X_RESET]));
     if is_standard_free {
         add(headers, POLICY, policies(limits));
         add(headers, STATE, states(limits));
