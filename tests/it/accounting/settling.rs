@@ -1,18 +1,27 @@
 //! Settlements and refunds of permits, in a backend that does not wait.
 
-use std::{sync::Arc, thread};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock},
+    thread,
+};
 
 use axum::{Router, routing::get};
+use futures_util::FutureExt;
 use traffik::{
     AdjustError, Client, Concurrency, EXEMPTED, FixedWindow, Gcra, LeakyBucket, MemoryBackend, Rate, Settings,
     Settlement, SlidingWindowCounter, SlidingWindowLog, Throttle, ThrottleRejection, Throttled, TokenBucket, Traffik,
-    strategy::SettleError, test::ManualClock,
+    strategy::{AnyStrategy, SettleError},
+    test::ManualClock,
 };
 
 use super::{Result, remaining};
-use crate::http::{
-    app::{HERE, throttle, traffik},
-    server::Server,
+use crate::{
+    http::{
+        app::{HERE, throttle, traffik},
+        server::Server,
+    },
+    memory::panics::{Fault, Faulty},
 };
 
 throttle!(Fixed, "settling:fixed", "100/min", Settings::new().strategy(FixedWindow));
@@ -24,6 +33,15 @@ throttle!(Even, "settling:even", "100/min", Settings::new().strategy(Gcra::new()
 throttle!(Narrow, "settling:narrow", "1/min");
 throttle!(Held, "settling:held", "2/30s", Settings::new().strategy(Concurrency));
 throttle!(Unlimited, "settling:unlimited", "0/0");
+
+throttle!(
+    Panics,
+    "settling:panics",
+    "100/min",
+    Settings::new().strategy(AnyStrategy::custom(Faulty { inner: FixedWindow.into(), fault: FAULT.clone() }))
+);
+
+static FAULT: LazyLock<Fault> = LazyLock::new(Fault::default);
 
 /// Calls an async function with each strategy that counts amounts.
 macro_rules! each {
@@ -143,9 +161,7 @@ async fn concurrent_settlements_of_one_charge_settle_it_once() -> Result {
     let threads: Vec<_> = (1..=16)
         .map(|actual| {
             let permit = Arc::clone(&permit);
-            thread::spawn(move || {
-                futures_util::FutureExt::now_or_never(permit.settle(actual).into_future()).map(|r| (actual, r.is_ok()))
-            })
+            thread::spawn(move || permit.settle(actual).into_future().now_or_never().map(|r| (actual, r.is_ok())))
         })
         .collect();
     let mut settled = Vec::new();
@@ -164,9 +180,7 @@ async fn concurrent_additions_are_all_charged() -> Result {
     let threads: Vec<_> = (0..8)
         .map(|_| {
             let permit = Arc::clone(&permit);
-            thread::spawn(move || {
-                (0..5).all(|_| futures_util::FutureExt::now_or_never(permit.charge_more(1).into_future()).is_some())
-            })
+            thread::spawn(move || (0..5).all(|_| permit.charge_more(1).into_future().now_or_never().is_some()))
         })
         .collect();
     for thread in threads {
@@ -260,6 +274,19 @@ async fn settlement_of_another_client_is_apart() -> Result {
     let _ = traffik.limiter::<Fixed>(bob.clone()).cost(10).check().await?;
     assert_eq!(permit.refund().await?, Settlement::Done);
     assert_eq!((remaining::<Fixed>(&traffik, alice).await?, remaining::<Fixed>(&traffik, bob).await?), (100, 90));
+    Ok(())
+}
+
+#[tokio::test]
+async fn charge_whose_strategy_panicked_is_settled_and_blocks_nothing() -> Result {
+    let (traffik, _) = traffik();
+    let permit = traffik.limiter::<Panics>("alice").cost(10).check().await?;
+    FAULT.set(Some("refund"));
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(permit.settle(5))));
+    FAULT.set(None);
+    assert!(panicked.is_err());
+    assert!(matches!(permit.settle(5).into_future().now_or_never(), Some(Err(AdjustError::Settled))));
+    assert_eq!(remaining::<Panics>(&traffik, "alice").await?, 90);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::{
     engine::{AdjustError, Change, Limit, Limits, Traffik},
     limit::Definition,
     request::RefundIf,
+    store::within,
     warning::Warning,
 };
 
@@ -197,11 +198,19 @@ impl Ledger {
                 answers.push(Limit::change(limit, Change::GiveBack));
             }
         }
-        for answer in answers {
-            // The limit is then shown as charged, because the result is not known.
-            if let Err(error) = answer.await {
-                tracing::warn!(%error, "the charges of a refused request were not refunded");
+        let Some(store) = charged.first().and_then(|limit| limit.store()) else { return };
+        let all = async {
+            for answer in answers {
+                // The limit is then shown as charged, because the result is not known.
+                if let Err(error) = answer.await {
+                    tracing::warn!(%error, "the charges of a refused request were not refunded");
+                }
             }
+            Ok(())
+        };
+        // What takes longer is made after the response.
+        if let Err(error) = within(store.clock(), store.timeout(), all).await {
+            tracing::warn!(%error, "the charges of a refused request are refunded later");
         }
     }
 

@@ -33,12 +33,15 @@ impl Limit {
         if state.changing_to.is_some() || !store.is_immediate() {
             return Self::change_later(this, state, change);
         }
-        let adjustments = match this.begin(&mut state, change) {
-            Ok(none) if none.is_empty() => return MaybeReady::Ready(Ok(Settlement::Done)),
-            Ok(adjustments) => adjustments,
+        let (adjustments, actual) = match this.begin(&mut state, change) {
+            Ok((none, _)) if none.is_empty() => return MaybeReady::Ready(Ok(Settlement::Done)),
+            Ok(begun) => begun,
             Err(error) => return MaybeReady::Ready(Err(error)),
         };
-        match store.adjust(&adjustments) {
+        // If a custom strategy panics, no change is under way afterwards.
+        let answer = store.adjust(&adjustments);
+        state.changing_to = Some(actual);
+        match answer {
             MaybeReady::Ready(result) => MaybeReady::Ready(this.end(&mut state, change, result)),
             waiting @ MaybeReady::Pending(_) => {
                 let receiver = Receiver { limit: this, change, is_received: false };
@@ -71,9 +74,10 @@ impl Limit {
             }
             let Some((change, reply)) = state.waiting.pop_front() else { return };
             let begun = this.begin(&mut state, change);
+            state.changing_to = begun.as_ref().ok().filter(|(all, _)| !all.is_empty()).map(|(_, actual)| *actual);
             drop(state);
             let result = match (begun, this.store()) {
-                (Ok(adjustments), Some(store)) if !adjustments.is_empty() => {
+                (Ok((adjustments, _)), Some(store)) if !adjustments.is_empty() => {
                     let limit = Shared::clone(this);
                     let done = move |result| {
                         let ended = limit.end(&mut limit.account.lock(), change, result);
@@ -91,12 +95,12 @@ impl Limit {
         }
     }
 
-    /// Returns the adjustments that make a change. There are none if there is nothing to change.
-    fn begin(&self, state: &mut State, change: Change) -> Result<Adjustments<'_>, AdjustError> {
+    /// Returns the adjustments that make a change, and the cost after them. There are none if there is nothing to change.
+    fn begin(&self, state: &mut State, change: Change) -> Result<(Adjustments<'_>, u64), AdjustError> {
         if state.has_ended && change != Change::GiveBack {
             return Err(AdjustError::Settled);
         }
-        let Some(Outcome { granted, at, .. }) = self.outcome else { return Ok(Adjustments::new()) };
+        let Some(Outcome { granted, at, .. }) = self.outcome else { return Ok((Adjustments::new(), 0)) };
         if state.parts.is_empty() {
             state.parts.push(Part { cost: granted, at });
         }
@@ -111,7 +115,7 @@ impl Limit {
         }
         state.has_ended |= ends;
         let renewed_at = match self.lease.as_ref().map(|lease| lease.end()) {
-            Some(None) => return Ok(Adjustments::new()),
+            Some(None) => return Ok((Adjustments::new(), 0)),
             renewed_at => renewed_at.flatten(),
         };
         let adjustment = |Part { cost, at }: Part, actual| {
@@ -122,8 +126,7 @@ impl Limit {
         } else {
             state.shrinking(charged - actual).filter_map(|(part, actual)| adjustment(part, actual)).collect()
         };
-        state.changing_to = Some(actual).filter(|_| !adjustments.is_empty());
-        Ok(adjustments)
+        Ok((adjustments, actual))
     }
 
     fn end(&self, state: &mut State, change: Change, result: AdjustResult) -> Result<Settlement, AdjustError> {
