@@ -3,6 +3,8 @@
 use std::{
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
+    pin::pin,
+    task::{Context, Poll, Waker},
 };
 
 use axum::{
@@ -17,7 +19,7 @@ use benches::{
     limits::Limit,
 };
 use traffik::{
-    ClientIp, ForwardedHeader,
+    ClientIp, DefaultIdentity, ForwardedHeader, Rate, Throttle, Traffik,
     backend::{MemoryBackend, MemoryBackendBuilder},
     client::Key,
     decision::LimitId,
@@ -48,6 +50,8 @@ pub(crate) fn all() -> Vec<Path> {
     paths.extend([
         Path::new("string-key", |times| known::<String>(&Limit::AMPLE, &FixedWindow.into(), times)),
         Path::new("two-limits", two_limits),
+        Path::new("permit", |times| permits(false, times)),
+        Path::new("permit-settled", |times| permits(true, times)),
         Path::new("newcomer", |times| newcomers(MemoryBackendBuilder::DEFAULT_MAX_ENTRIES, 0, times)),
         Path::new("newcomer-at-the-cap", newcomers_at_the_cap),
         Path::new("request", |times| request(&apps::by_argument(), apps::send, times)),
@@ -95,6 +99,34 @@ fn two_limits(times: u32) {
     let hits = [&window, &bucket].map(|id| hit(&key, id, &limit));
     let backend = traffik([], &limit, &window);
     assert!(counted(|| (0..times).all(|_| admits(&backend, &hits))));
+}
+
+struct Tokens;
+
+impl Throttle for Tokens {
+    const UID: &'static str = "benches:tokens";
+    const RATE: Rate = Rate::literal("1000000000000/hour");
+    type Identity = DefaultIdentity;
+}
+
+/// Permits of a known client. Half of what was charged is given back if they are settled.
+fn permits(are_settled: bool, times: u32) {
+    let Ok(traffik) = Traffik::new(MemoryBackend::new("benches")) else { return };
+    let check = || {
+        let permit = ready(traffik.limiter::<Tokens>(Ipv4Addr::LOCALHOST).cost(10).check());
+        let Some(Ok(permit)) = permit else { return false };
+        !are_settled || ready(permit.settle(5)).is_some_and(|settled| settled.is_ok())
+    };
+    assert!(check());
+    assert!(counted(|| (0..times).all(|_| check())));
+}
+
+/// Polls once.
+fn ready<F: IntoFuture>(future: F) -> Option<F::Output> {
+    match pin!(future.into_future()).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
 }
 
 /// New clients, in a store for `room` entries that already holds `known`.
