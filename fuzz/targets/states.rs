@@ -184,6 +184,11 @@ fuzz_target!(|input: Input| {
                 }
             }
             Step::Back { micros } => {
+                // A store may have removed a state that has expired, and may still have it.
+                if stored.as_ref().is_some_and(|past| !past.is_alive(now)) {
+                    ready(backend.reset(&[hit(rate, 1)]));
+                    (stored, charges) = (None, Vec::new());
+                }
                 clock.set(Timestamp::from_micros(now.as_micros().saturating_sub(small_or_large(micros, 1 << 42))));
             }
             Step::Reset => {

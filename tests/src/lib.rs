@@ -121,7 +121,7 @@ pages! {
     requests: "../../docs/requests.md",
     responses: "../../docs/responses.md",
     rules: "../../docs/rules.md",
-    strategies: "../../docs/strategies.md",
+    strategies_page: "../../docs/strategies.md",
     testing: "../../docs/testing.md",
     websockets: "../../docs/websockets.md",
     warnings: "../../docs/warnings.md",
