@@ -48,7 +48,8 @@ pub(crate) enum Change {
 pub(in crate::engine) struct Account {
     /// Whether there is a `latest`. Readers take no lock if there is none.
     has_latest: AtomicBool,
-    state: Mutex<State>,
+    /// `None` until the first change, as most charges stay.
+    state: Mutex<Option<Box<State>>>,
 }
 
 #[derive(Debug, Default)]
@@ -117,7 +118,11 @@ impl State {
 impl Account {
     /// Calls `read` with the outcome of the latest change, if there is one.
     pub(super) fn with_latest<R>(&self, read: impl FnOnce(Option<&Outcome>) -> R) -> R {
-        if self.has_latest.load(Ordering::Acquire) { read(self.lock().latest.as_deref()) } else { read(None) }
+        if self.has_latest.load(Ordering::Acquire) {
+            read(self.lock().as_ref().and_then(|state| state.latest.as_deref()))
+        } else {
+            read(None)
+        }
     }
 
     pub(super) fn set_latest(&self, state: &mut State, outcome: Outcome) {
@@ -125,7 +130,7 @@ impl Account {
         self.has_latest.store(true, Ordering::Release);
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Box<State>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,7 +139,9 @@ impl Account {
 impl Clone for Account {
     fn clone(&self) -> Self {
         let clone = Self::default();
-        self.with_latest(|latest| latest.cloned().map(|outcome| clone.set_latest(&mut clone.lock(), outcome)));
+        self.with_latest(|latest| {
+            latest.cloned().map(|outcome| clone.set_latest(clone.lock().get_or_insert_default(), outcome))
+        });
         clone
     }
 }

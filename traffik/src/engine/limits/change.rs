@@ -1,7 +1,5 @@
 //! Changes a charge after its decision.
 
-use std::sync::MutexGuard;
-
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use traffik_core::{
@@ -29,11 +27,13 @@ impl Limit {
             return MaybeReady::Ready(Ok(Settlement::NotCounted));
         }
         let Some(store) = this.store() else { return MaybeReady::Ready(Err(AdjustError::PerConnection)) };
-        let mut state = this.account.lock();
+        let mut guard = this.account.lock();
+        let state = guard.get_or_insert_default();
         if state.changing_to.is_some() || !store.is_immediate() {
-            return Self::change_later(this, state, change);
+            drop(guard);
+            return Self::change_later(this, change);
         }
-        let (adjustments, actual) = match this.begin(&mut state, change) {
+        let (adjustments, actual) = match this.begin(state, change) {
             Ok((none, _)) if none.is_empty() => return MaybeReady::Ready(Ok(Settlement::Done)),
             Ok(begun) => begun,
             Err(error) => return MaybeReady::Ready(Err(error)),
@@ -42,7 +42,7 @@ impl Limit {
         let answer = store.adjust(&adjustments);
         state.changing_to = Some(actual);
         match answer {
-            MaybeReady::Ready(result) => MaybeReady::Ready(this.end(&mut state, change, result)),
+            MaybeReady::Ready(result) => MaybeReady::Ready(this.end(state, change, result)),
             waiting @ MaybeReady::Pending(_) => {
                 let receiver = Receiver { limit: this, change, is_received: false };
                 MaybeReady::pending(async move { receiver.receive(waiting.await) })
@@ -51,13 +51,15 @@ impl Limit {
     }
 
     /// Has the task of the store make a change.
-    fn change_later<'a>(this: &'a Shared<Self>, mut state: MutexGuard<'_, State>, change: Change) -> Adjusting<'a> {
+    fn change_later(this: &Shared<Self>, change: Change) -> Adjusting<'_> {
+        let mut guard = this.account.lock();
+        let state = guard.get_or_insert_default();
         if state.waiting.len() >= MAX_WAITING {
             return MaybeReady::Ready(Err(AdjustError::QueueFull));
         }
         let (reply, received) = oneshot::channel();
         state.waiting.push_back((change, reply));
-        drop(state);
+        drop(guard);
         Self::start_waiting(this);
         MaybeReady::pending(async move {
             let lost = |_| Err(BackendError::unavailable("the task of the store ended").into());
@@ -68,19 +70,20 @@ impl Limit {
     /// Starts the changes that wait, until one has to wait for the backend.
     fn start_waiting(this: &Shared<Self>) {
         loop {
-            let mut state = this.account.lock();
+            let mut guard = this.account.lock();
+            let state = guard.get_or_insert_default();
             if state.changing_to.is_some() {
                 return;
             }
             let Some((change, reply)) = state.waiting.pop_front() else { return };
-            let begun = this.begin(&mut state, change);
+            let begun = this.begin(state, change);
             state.changing_to = begun.as_ref().ok().filter(|(all, _)| !all.is_empty()).map(|(_, actual)| *actual);
-            drop(state);
+            drop(guard);
             let result = match (begun, this.store()) {
                 (Ok((adjustments, _)), Some(store)) if !adjustments.is_empty() => {
                     let limit = Shared::clone(this);
                     let done = move |result| {
-                        let ended = limit.end(&mut limit.account.lock(), change, result);
+                        let ended = limit.end(limit.account.lock().get_or_insert_default(), change, result);
                         // The caller may not wait for the result.
                         let _ = reply.send(ended);
                         Self::start_waiting(&limit);
@@ -151,7 +154,7 @@ impl Limit {
         let refund =
             |past: StoredState| StoredState { rate: past.rate, state: self.strategy().refund(past, granted, at, at) };
         let refunded = Outcome::new(true, 0, at).with_past(past.map(refund));
-        self.account.set_latest(&mut self.account.lock(), refunded);
+        self.account.set_latest(self.account.lock().get_or_insert_default(), refunded);
     }
 }
 
@@ -165,7 +168,7 @@ struct Receiver<'a> {
 impl Receiver<'_> {
     fn receive(mut self, result: AdjustResult) -> Result<Settlement, AdjustError> {
         self.is_received = true;
-        let ended = self.limit.end(&mut self.limit.account.lock(), self.change, result);
+        let ended = self.limit.end(self.limit.account.lock().get_or_insert_default(), self.change, result);
         Limit::start_waiting(self.limit);
         ended
     }
@@ -175,7 +178,7 @@ impl Drop for Receiver<'_> {
     fn drop(&mut self) {
         if !self.is_received {
             let unknown = BackendError::unavailable("the answer was dropped before it came");
-            let _ = self.limit.end(&mut self.limit.account.lock(), self.change, Err(unknown.into()));
+            let _ = self.limit.end(self.limit.account.lock().get_or_insert_default(), self.change, Err(unknown.into()));
             Limit::start_waiting(self.limit);
         }
     }
