@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 use traffik_core::clock::Timestamp;
 
-use super::Counts;
+use super::{Counts, tasks::Tasks};
 use crate::{
     client::{CallError, Client, Reply, Sent, UnexpectedReply},
     question::Question,
@@ -30,11 +30,13 @@ pub(super) struct Caller {
     pub(super) deadline: Duration,
     pub(super) counts: Counts,
     pub(super) other_calls: Semaphore,
+    pub(super) tasks: Arc<Tasks>,
 }
 
 impl Caller {
     pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        Self { client, time, deadline, counts: Counts::default(), other_calls: Semaphore::new(OTHER_CALLS) }
+        let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
+        Self { client, time, deadline, counts: Counts::default(), other_calls, tasks }
     }
 
     /// Sends questions in one call. Returns the reply to each.

@@ -9,6 +9,7 @@ use super::{
     Count,
     batcher::{Batcher, NotSent, Pending, end},
     caller::Program,
+    tasks::Work,
 };
 use crate::client::{CallError, Sent};
 
@@ -25,12 +26,17 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Begins a call in `runtime`, if questions wait and a slot is free.
+    /// Begins a call in `runtime`, the current runtime, if questions wait and a slot is free.
     pub(super) fn begin(batcher: &Arc<Batcher>, runtime: &Handle) {
-        if let Some(id) = batcher.free_slot() {
-            let (batcher, batch, sent) = (Arc::clone(batcher), Vec::new(), Arc::default());
-            runtime.spawn(Self { batcher, id, runtime: runtime.id(), has_ended: false, batch, sent }.run());
+        if let Some(work) = Self::take_slot(batcher, runtime) {
+            batcher.caller.tasks.begin(work, runtime);
         }
+    }
+
+    fn take_slot(batcher: &Arc<Batcher>, runtime: &Handle) -> Option<Work> {
+        let (id, batcher, runtime) = (batcher.free_slot()?, Arc::clone(batcher), runtime.id());
+        let task = Self { batcher, id, runtime, has_ended: false, batch: Vec::new(), sent: Arc::default() };
+        Some(Box::pin(task.run()))
     }
 
     async fn run(mut self) {
@@ -118,7 +124,9 @@ impl Drop for InFlight {
         drop(queue);
         end(ended, NotSent::RuntimeEnded);
         if let Some(runtime) = runtime {
-            Self::begin(&self.batcher, &runtime);
+            if let Some(work) = Self::take_slot(&self.batcher, &runtime) {
+                self.batcher.caller.tasks.spawn(work, &runtime);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod exchange;
 mod in_flight;
 mod runner;
 mod stats;
+mod tasks;
 
 pub use self::stats::RedisStats;
 pub(crate) use self::{
