@@ -5,12 +5,13 @@ use std::time::Duration;
 use tests::limit;
 use traffik::{
     Rate,
+    backend::Backend,
     client::Key,
-    decision::Hit,
+    decision::{Charge, Hit},
     strategy::{AnyStrategy, TokenBucket},
 };
 
-use super::{admits, store, store_of, strategies};
+use super::{admits, crowd::at_hand, decided, store, store_of, strategies};
 
 #[test]
 fn flood_of_new_clients_stays_within_the_cap() {
@@ -171,6 +172,42 @@ fn store_of_limited_clients_evicts_the_shortest_wait() {
     assert_eq!((backend.len(), backend.evictions()), (16, 1));
     assert!((1..16).all(|client| !admitted(client)));
     assert!(admitted(0), "the first client had the shortest wait");
+}
+
+#[test]
+fn decision_with_many_new_clients_in_a_full_store_charges_each() {
+    let strategy = AnyStrategy::from(TokenBucket::new());
+    for (max_entries, clients) in [(16, 16), (100, 40), (1000, 200)] {
+        let (backend, _) = store_of(max_entries);
+        let rate = Rate::literal("1/hour");
+        for stranger in 0..2 * u64::try_from(max_entries).unwrap() {
+            let key = Key::from(("stranger", stranger));
+            assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, 1)]));
+        }
+        let keys: Vec<Key> = (0..clients).map(Key::from).collect();
+        let hits: Vec<_> = keys.iter().map(|key| Hit::new(limit("limit", &strategy), key, rate, 1)).collect();
+        assert!(admits(&backend, &hits));
+        assert!(!hits.iter().any(|hit| admits(&backend, &[*hit])), "{clients} of {max_entries}");
+    }
+}
+
+#[test]
+fn client_whose_charge_was_settled_to_more_is_evicted_before_refused_ones() {
+    let (strategy, rate) = (AnyStrategy::from(TokenBucket::new()), Rate::literal("10/hour"));
+    let (backend, clock) = store_of(16);
+    let key = |client: u64| Key::from(client);
+    let settled = key(0);
+    let hit = Hit::new(limit("limit", &strategy), &settled, rate, 1);
+    let at = decided(&backend, &[hit]).outcomes()[0].at;
+    // Its next request costs 1, and fits.
+    assert!(at_hand(backend.adjust(&[Charge::new(hit, at).settle(6)])).iter().all(Result::is_ok));
+    for refused in 1..16 {
+        clock.advance(Duration::from_secs(1));
+        assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &key(refused), rate, 10)]));
+    }
+    assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &key(100), rate, 1)]));
+    assert!((1..16).all(|refused| !admits(&backend, &[Hit::new(limit("limit", &strategy), &key(refused), rate, 10)])));
+    assert!(admits(&backend, &[Hit::new(limit("limit", &strategy), &settled, rate, 10)]), "it was evicted");
 }
 
 #[test]

@@ -23,20 +23,22 @@ use super::store::{Settings, Store};
 /// client and limit. Expired entries are removed when their shard would have to grow, or is full. No task is needed.
 ///
 /// A full store evicts within one shard: expired entries first, then clients that are not refused at present, those
-/// with the most remaining first, and last the refused client whose wait ends soonest. [`evictions`](Self::evictions)
-/// counts entries that were evicted before they expired, and a warning is logged.
+/// with the most remaining first, and last the refused client whose wait ends soonest. Entries that expire meanwhile are
+/// found at the next ranking, which comes after one in 32 entries was evicted. [`evictions`](Self::evictions) counts entries
+/// that were evicted before they expired, and a warning is logged.
 ///
-/// An entry takes 40 bytes, and from 53 to 67 with its share of the vacant places. Memory is allocated as clients
-/// arrive, and kept.
+/// An entry takes 40 bytes, and from 53 to 75 with its share of the vacant places. Logs take more. Memory is allocated as
+/// clients arrive, and kept.
 ///
 /// # Privacy
 ///
-/// Clients are stored as digests of 128 bits under a random seed for each store, never as plain text.
+/// Clients are stored as digests of 95 bits under a random seed for each store, never as plain text.
 ///
 /// # Performance
 ///
 /// A decision locks one of the shards, which have about 8000 entries, or one for each of its clients. A decision about
-/// one or two limits of known clients allocates nothing, except for logs. A refusal changes no entry.
+/// one or two limits of known clients allocates nothing, except for logs and where the rate has changed. A refusal changes
+/// no entry, unless the clock went back.
 ///
 /// # Example
 ///

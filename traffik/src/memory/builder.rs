@@ -6,7 +6,7 @@ use crate::warning::Warning;
 /// The limits of the longest tuple, twice.
 const MIN_ENTRIES: usize = 16;
 
-/// This number of entries takes about ten gigabytes.
+/// This number of entries takes about 14 gigabytes.
 const MAX_ENTRIES: usize = 1 << 28;
 
 /// Sets up a [`MemoryBackend`]: see [`MemoryBackend::builder`].

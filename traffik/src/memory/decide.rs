@@ -81,7 +81,7 @@ impl Store {
         let Some(slot) = shard.find(key) else {
             return self.add(shard, key, hit, outcome);
         };
-        outcome.past = shard.state_at(slot, hit.rate);
+        outcome.past = shard.state_at(slot, hit);
         if outcome.past.is_none() {
             return false;
         }
@@ -89,9 +89,12 @@ impl Store {
         outcome.admitted = strategy.decide_in_place(&mut outcome.past, hit.rate, hit.cost, outcome.at, |state| {
             has_log = state.log().is_some();
             if !has_log {
-                shard.update_at(slot, state, hit.cost);
+                shard.update_at(slot, state);
             }
         });
+        if outcome.admitted && !has_log {
+            shard.charged_at(slot, hit.cost);
+        }
         !has_log
     }
 
@@ -136,7 +139,7 @@ impl Store {
                 return Ok(None);
             };
             slots.push((place, slot));
-            outcome.past = shard.state_at(slot, hit.rate);
+            outcome.past = shard.state_at(slot, hit);
             if outcome.past.is_none() {
                 return Ok(None);
             }
@@ -153,13 +156,14 @@ impl Store {
             let Some(shard) = shards.at(place) else { continue };
             if is_admitted && hit.cost > 0 {
                 if let Some(past) = &outcome.past {
-                    shard.update_at(slot, &past.state, hit.cost);
+                    shard.update_at(slot, &past.state);
+                    shard.charged_at(slot, hit.cost);
                 }
             } else {
                 // Nothing is charged, but the clock may have gone back.
-                outcome.past = shard.state_at(slot, hit.rate);
+                outcome.past = shard.state_at(slot, hit);
                 hit.limit.strategy().decide_in_place(&mut outcome.past, hit.rate, 0, now, |state| {
-                    shard.update_at(slot, state, 0);
+                    shard.update_at(slot, state);
                 });
             }
         }

@@ -88,8 +88,8 @@ impl Seed {
 /// client sees a hash.
 #[inline]
 fn hash_v4([one, other]: [u64; 2], address: u32) -> ClientHash {
-    let bits = folded_product(u64::from(address) ^ one, other | 1);
-    ClientHash::new(bits, folded_product(bits ^ other, one | 1))
+    let address = u64::from(address);
+    ClientHash::new(folded_product(address ^ one, other | 1), folded_product(address ^ other, one | 1))
 }
 
 #[inline]

@@ -100,8 +100,7 @@ impl Store {
         let Some(past) = settled.past else { return Ok(Ok(outcome)) };
         let told = Some(&past).filter(|past| past.is_alive(now));
         let told = told.map(|past| strategy.summary(past, hit.rate, *actual, now));
-        let raised = hit.costing(*actual);
-        let charged = Some(&raised).filter(|_| *actual > hit.cost);
+        let charged = Some(hit).filter(|_| *actual > hit.cost);
         if settled.is_new || past.state.log().is_some() {
             let evicted = shard.put(key, past, charged, now, |_| false);
             drop(shard);

@@ -12,7 +12,6 @@ use slab::Slab;
 use traffik_core::{
     clock::Timestamp,
     decision::Hit,
-    rate::Rate,
     strategy::{AnyStrategy, State, StoredState},
 };
 
@@ -58,22 +57,28 @@ impl Shard {
         self.entries.find(key)
     }
 
-    /// Returns the state at a slot, and its rate. Returns `None` if it was written at another rate, or is a log.
+    /// Returns the state at a slot, and its rate. Returns `None` if it was written by another strategy or at another rate, or
+    /// is a log.
     #[inline]
-    pub(super) fn state_at(&self, slot: Slot, rate: Rate) -> Option<StoredState> {
+    pub(super) fn state_at(&self, slot: Slot, hit: &Hit<'_>) -> Option<StoredState> {
         let entry = self.entries.get(slot)?;
-        let row = self.rates.get(entry.meta.rate())?;
-        let can_be_read = !entry.meta.has_log() && row.rate == rate;
-        can_be_read.then(|| StoredState { state: entry.state(), rate: row.rate })
+        let can_be_read = !entry.meta.has_log() && self.rates.is(entry.meta.rate(), hit.limit.strategy(), hit.rate);
+        can_be_read.then(|| StoredState { state: entry.state(), rate: hit.rate })
     }
 
     /// Stores a state, after a decision about the one that [`state_at`](Self::state_at) has returned. It is not a log.
     #[inline]
-    pub(super) fn update_at(&mut self, slot: Slot, state: &State, charged: u64) {
-        let Some(entry) = self.entries.get_mut(slot) else { return };
-        entry.write_state(state);
-        if charged > 0 {
-            entry.write_cost(charged);
+    pub(super) fn update_at(&mut self, slot: Slot, state: &State) {
+        if let Some(entry) = self.entries.get_mut(slot) {
+            entry.write_state(state);
+        }
+    }
+
+    /// Stores the cost of an admitted hit.
+    #[inline]
+    pub(super) fn charged_at(&mut self, slot: Slot, cost: u64) {
+        if let Some(entry) = self.entries.get_mut(slot).filter(|_| cost > 0) {
+            entry.write_cost(cost);
         }
     }
 
@@ -113,7 +118,7 @@ impl Shard {
         let Some(entry) = self.entries.get_mut(slot) else { return evicted };
         let (mut rate, mut cost) = (entry.meta.rate(), entry.meta.cost());
         if let Some(hit) = charged {
-            cost = RoughCost::new(hit.cost);
+            cost = RoughCost::new(hit.least());
             if known.is_none() || !self.rates.is(rate, hit.limit.strategy(), past.rate) {
                 known.inspect(|_| self.rates.release(rate));
                 rate = self.rates.acquire(hit.limit.strategy(), past.rate);
@@ -153,7 +158,7 @@ impl Shard {
         }
         if self.queue.is_stale() {
             self.sweep(now, &stays);
-            self.queue = self.ranked(now);
+            self.queue = self.ranked(now, &stays);
         }
         let mut evicted = 0;
         while self.len() >= max {
@@ -181,15 +186,17 @@ impl Shard {
         let rank = |key| self.entry(key).map(|entry| self.rank(entry, now));
         let queued = if queue.is_stale() { None } else { queue.pop(rank, &stays) };
         let next = queued.or_else(|| {
-            queue = self.ranked(now);
+            queue = self.ranked(now, &stays);
             queue.pop(rank, &stays)
         });
         self.queue = queue;
         next
     }
 
-    fn ranked(&self, now: Timestamp) -> EvictionQueue {
-        EvictionQueue::new(self.entries.iter().map(|entry| (self.rank(entry, now), entry.key())))
+    /// Ranks all entries except those that stay: the queue has room for few.
+    fn ranked(&self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> EvictionQueue {
+        let may_go = self.entries.iter().filter(|entry| !stays(entry.key()));
+        EvictionQueue::new(may_go.map(|entry| (self.rank(entry, now), entry.key())))
     }
 
     fn rank(&self, entry: &Entry, now: Timestamp) -> EvictionRank {
@@ -231,7 +238,7 @@ fn release(entry: &Entry, rates: &mut RateTable, logs: &mut Slab<StoredState>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use traffik_core::{client::Key, decision::LimitId, strategy::Log};
+    use traffik_core::{client::Key, decision::LimitId, rate::Rate, strategy::Log};
 
     #[test]
     fn overwritten_log_is_dropped() {
