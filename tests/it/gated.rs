@@ -34,6 +34,8 @@ pub(crate) struct Gate {
     /// Whether the next call fails, and how.
     pub(crate) does_not_run: AtomicBool,
     pub(crate) panics: AtomicBool,
+    /// Whether calls run, and their answers are lost.
+    pub(crate) loses_answers: AtomicBool,
     /// The number of calls that began, and of those that ended.
     pub(crate) begun: watch::Sender<usize>,
     pub(crate) ended: watch::Sender<usize>,
@@ -46,6 +48,7 @@ impl Gated {
             never_runs: AtomicBool::new(false),
             does_not_run: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            loses_answers: AtomicBool::new(false),
             begun: watch::Sender::new(0),
             ended: watch::Sender::new(0),
         };
@@ -64,7 +67,7 @@ impl Gated {
         &self,
         call: impl Future<Output = std::result::Result<T, BackendError>>,
     ) -> std::result::Result<T, BackendError> {
-        let Gate { is_open, never_runs, does_not_run, panics, begun, ended } = &*self.gate;
+        let Gate { is_open, never_runs, does_not_run, panics, loses_answers, begun, ended } = &*self.gate;
         // Backends with timers or sockets need a runtime, too.
         let _runtime = Handle::current();
         begun.send_modify(|begun| *begun += 1);
@@ -76,6 +79,9 @@ impl Gated {
             call.await
         };
         ended.send_modify(|ended| *ended += 1);
+        if loses_answers.load(Ordering::Relaxed) {
+            return Err(BackendError::unavailable("the connection was lost"));
+        }
         answer
     }
 }

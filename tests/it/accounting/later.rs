@@ -5,16 +5,27 @@ use std::{
     time::Duration,
 };
 
-use traffik::{AdjustError, Amount, Settlement, Traffik, backend::BackendError, test::ManualClock};
+use axum::{RequestPartsExt, Router, extract::Request, routing::get};
+use traffik::{
+    AdjustError, Amount, Concurrency, Settings, Settlement, ThrottleRejection, Throttled, Traffik,
+    backend::BackendError, refund_if, test::ManualClock,
+};
 
 use super::{Result, remaining};
 use crate::{
     gated::{Gated, until},
-    http::app::throttle,
+    http::{
+        app::{HERE, throttle},
+        server::Server,
+    },
 };
 
 throttle!(Tokens, "later:tokens", "1000000/min");
 throttle!(Requests, "later:requests", "1000000/min");
+throttle!(Answers, "later:answers", "1000000/min", Settings::new().cost(1000));
+throttle!(Once, "later:once", "1/min");
+throttle!(Held, "later:held", "5/30s", Settings::new().strategy(Concurrency));
+throttle!(Free, "later:free", "1000000/min", Settings::new().refund_if(refund_if::success));
 
 /// Returns an app and its backend, whose clock stands still.
 fn app() -> Result<(Traffik, Gated)> {
@@ -135,6 +146,56 @@ async fn call_that_may_have_run_is_not_repeated() -> Result {
     assert!(matches!(&failed, Err(AdjustError::Backend(error)) if error.may_have_run()), "{failed:?}");
     assert!(matches!(permit.settle(300).await, Err(AdjustError::Settled)));
     assert_eq!((backend.gate.begun(), remaining::<Tokens>(&traffik, "alice").await?), (1, 999_000));
+    Ok(())
+}
+
+/// Settles its charge, and is then refused by another limit.
+async fn settled_and_refused(request: Request) -> std::result::Result<(), ThrottleRejection> {
+    let (mut parts, _) = request.into_parts();
+    let tokens = parts.extract::<Throttled<Answers>>().await?;
+    let _ = tokens.settle(300).await;
+    parts.extract::<Throttled<Once>>().await.map(drop)
+}
+
+#[tokio::test]
+async fn settlement_whose_answer_is_lost_is_not_given_back_twice() -> Result {
+    let (traffik, backend) = app()?;
+    let others = traffik.limiter::<Answers>(HERE).cost(5000).check().await?;
+    let _ = traffik.limiter::<Once>(HERE).check().await?;
+    let app = Router::new().route("/", get(settled_and_refused)).layer(traffik.layer());
+    backend.gate.loses_answers.store(true, Ordering::Relaxed);
+    assert_eq!(Server::start(app).await.get("/").await.status, 429);
+    // The settlement gave back 700 of 1000, and the refusal at most the rest.
+    assert!(remaining::<Answers>(&traffik, HERE).await? <= 995_000);
+    drop(others);
+    Ok(())
+}
+
+#[tokio::test]
+async fn charge_that_the_handler_settled_is_not_shown_as_refunded() -> Result {
+    async fn handler(tokens: Throttled<Free>) {
+        drop(tokens.settle(300));
+    }
+    let (traffik, backend) = app()?;
+    let app = Router::new().route("/", get(handler)).layer(traffik.layer());
+    let reply = Server::start(app).await.get("/").await;
+    let state = reply.state().ok_or("no field")?;
+    assert!(["r=999999", "r=999700"].iter().any(|remaining| state.contains(remaining)), "{state}");
+    until(&backend.gate.ended, 1).await;
+    assert_eq!(remaining::<Free>(&traffik, HERE).await?, 999_700);
+    Ok(())
+}
+
+#[tokio::test]
+async fn permit_whose_refund_failed_cannot_be_refunded_again() -> Result {
+    let (traffik, backend, clock) = app_with_clock()?;
+    let permit = Arc::new(traffik.limiter::<Held>("alice").check().await?);
+    backend.gate.never_runs.store(true, Ordering::Relaxed);
+    let failing = Arc::clone(&permit);
+    let failed = tokio::spawn(async move { failing.refund().await });
+    pass(&clock, || failed.is_finished()).await?;
+    assert!(matches!(failed.await?, Err(AdjustError::Backend(_))));
+    assert!(matches!(permit.refund().await, Err(AdjustError::Settled)), "its lease has to end");
     Ok(())
 }
 

@@ -94,10 +94,11 @@ impl Store {
 
     /// Starts adjustments. The answer only receives the result of the last one, or the first error.
     pub(crate) fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> MaybeReady<'a, AdjustResult> {
+        let expected = adjustments.len();
         match self.backend.adjust(adjustments) {
-            MaybeReady::Ready(answer) => MaybeReady::Ready(last(answer)),
+            MaybeReady::Ready(answer) => MaybeReady::Ready(last(answer, expected)),
             MaybeReady::Pending(waiting) => {
-                MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await) })
+                MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await, expected) })
             }
         }
     }

@@ -51,11 +51,15 @@ pub enum AdjustError {
 pub(crate) type AdjustResult = Result<Outcome, AdjustError>;
 
 /// Returns the outcome of the last of several adjustments, or the first error.
-pub(super) fn last(answer: Result<impl IntoIterator<Item = Adjusted>, BackendError>) -> AdjustResult {
-    let missing = Err(BackendError::unavailable("the backend returned too few results").into());
-    answer?.into_iter().fold(missing, |last, one| match last {
+pub(super) fn last(
+    answer: Result<impl IntoIterator<Item = Adjusted>, BackendError>,
+    adjustments: usize,
+) -> AdjustResult {
+    let missing = || Err(BackendError::unavailable("the backend returned too few results").into());
+    let mut results = answer?.into_iter();
+    (0..adjustments).fold(missing(), |last, _| match last {
         Err(AdjustError::Strategy(_)) => last,
-        _ => one.map_err(AdjustError::from),
+        _ => results.next().map_or_else(missing, |one| one.map_err(AdjustError::from)),
     })
 }
 
@@ -75,7 +79,7 @@ impl From<BackendError> for AdjustError {
 /// A charge that outlives its request.
 #[derive(Clone, Debug)]
 pub(super) struct HeldCharge {
-    limit: Arc<LimitId>,
+    pub(super) limit: Arc<LimitId>,
     key: Key,
     pub(super) rate: Rate,
     cost: u64,
@@ -116,6 +120,10 @@ impl Settlement {
 
     pub(super) fn uid(&self) -> &str {
         self.charges.first().map_or("", |(held, _)| held.limit.uid())
+    }
+
+    pub(super) fn is_custom(&self) -> bool {
+        self.charges.iter().any(|(held, _)| held.limit.strategy().is_custom())
     }
 
     pub(super) fn finish(mut self, result: AdjustResult) {

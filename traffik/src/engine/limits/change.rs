@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use traffik_core::{
     backend::{BackendError, MaybeReady},
+    clock::Timestamp,
     decision::{Adjustment, Charge, Outcome},
     strategy::{SettleError, StoredState, Strategy},
 };
@@ -29,15 +30,19 @@ impl Limit {
         let Some(store) = this.store() else { return MaybeReady::Ready(Err(AdjustError::PerConnection)) };
         let mut guard = this.account.lock();
         let state = guard.get_or_insert_default();
-        if state.changing_to.is_some() || !store.is_immediate() {
-            drop(guard);
-            return Self::change_later(this, change);
+        if let Err(error) = this.accept(state, change) {
+            return MaybeReady::Ready(Err(error));
         }
-        let (adjustments, actual) = match this.begin(state, change) {
-            Ok((none, _)) if none.is_empty() => return MaybeReady::Ready(Ok(Settlement::Done)),
-            Ok(begun) => begun,
-            Err(error) => return MaybeReady::Ready(Err(error)),
-        };
+        if state.changing_to.is_some() || !store.is_immediate() {
+            let (reply, received) = oneshot::channel();
+            state.waiting.push_back((change, reply));
+            drop(guard);
+            return Self::change_later(this, received);
+        }
+        let (adjustments, actual) = this.begin(state, change);
+        if adjustments.is_empty() {
+            return MaybeReady::Ready(Ok(Settlement::Done));
+        }
         // If a custom strategy panics, no change is under way afterwards.
         let answer = store.adjust(&adjustments);
         state.changing_to = Some(actual);
@@ -50,21 +55,19 @@ impl Limit {
         }
     }
 
-    /// Has the task of the store make a change.
-    fn change_later(this: &Shared<Self>, change: Change) -> Adjusting<'_> {
-        let mut guard = this.account.lock();
-        let state = guard.get_or_insert_default();
-        if state.waiting.len() >= MAX_WAITING {
-            return MaybeReady::Ready(Err(AdjustError::QueueFull));
-        }
-        let (reply, received) = oneshot::channel();
-        state.waiting.push_back((change, reply));
-        drop(guard);
+    /// Has the task of the store make the changes that wait.
+    fn change_later(
+        this: &Shared<Self>,
+        mut received: oneshot::Receiver<Result<Settlement, AdjustError>>,
+    ) -> Adjusting<'_> {
         Self::start_waiting(this);
-        MaybeReady::pending(async move {
-            let lost = |_| Err(BackendError::unavailable("the task of the store ended").into());
-            received.await.unwrap_or_else(lost)
-        })
+        match received.try_recv() {
+            Ok(result) => MaybeReady::Ready(result),
+            Err(_) => MaybeReady::pending(async move {
+                let lost = |_| Err(BackendError::unavailable("the task of the store ended").into());
+                received.await.unwrap_or_else(lost)
+            }),
+        }
     }
 
     /// Starts the changes that wait, until one has to wait for the backend.
@@ -76,11 +79,11 @@ impl Limit {
                 return;
             }
             let Some((change, reply)) = state.waiting.pop_front() else { return };
-            let begun = this.begin(state, change);
-            state.changing_to = begun.as_ref().ok().filter(|(all, _)| !all.is_empty()).map(|(_, actual)| *actual);
-            drop(guard);
-            let result = match (begun, this.store()) {
-                (Ok((adjustments, _)), Some(store)) if !adjustments.is_empty() => {
+            let (adjustments, actual) = this.begin(state, change);
+            match this.store() {
+                Some(store) if !adjustments.is_empty() => {
+                    state.changing_to = Some(actual);
+                    drop(guard);
                     let limit = Shared::clone(this);
                     let done = move |result| {
                         let ended = limit.end(limit.account.lock().get_or_insert_default(), change, result);
@@ -88,48 +91,53 @@ impl Limit {
                         let _ = reply.send(ended);
                         Self::start_waiting(&limit);
                     };
-                    store.settle_later(this.definition.limit(this.is_full), &adjustments, Box::new(done));
-                    return;
+                    return store.settle_later(this.definition.limit(this.is_full), &adjustments, Box::new(done));
                 }
-                (Ok(_), _) => Ok(Settlement::Done),
-                (Err(error), _) => Err(error),
-            };
-            let _ = reply.send(result);
+                _ => _ = reply.send(Ok(Settlement::Done)),
+            }
         }
     }
 
-    /// Returns the adjustments that make a change, and the cost after them. There are none if there is nothing to change.
-    fn begin(&self, state: &mut State, change: Change) -> Result<(Adjustments<'_>, u64), AdjustError> {
+    /// Accepts a change, to be made after those that wait.
+    fn accept(&self, state: &mut State, change: Change) -> Result<(), AdjustError> {
         if state.has_ended && change != Change::GiveBack {
             return Err(AdjustError::Settled);
         }
-        let Some(Outcome { granted, at, .. }) = self.outcome else { return Ok((Adjustments::new(), 0)) };
+        if self.lease.is_some() && !matches!(change, Change::Settle(0) | Change::GiveBack) {
+            return Err(SettleError::Indivisible { strategy: self.strategy().name() }.into());
+        }
+        if state.waiting.len() >= MAX_WAITING {
+            return Err(AdjustError::QueueFull);
+        }
+        state.has_ended |= !matches!(change, Change::More(_));
+        Ok(())
+    }
+
+    /// Returns the adjustments that make a change, and the cost after them. There are none if there is nothing to change.
+    fn begin(&self, state: &mut State, change: Change) -> (Adjustments<'_>, u64) {
+        let Some(Outcome { granted, at, .. }) = self.outcome else { return (Adjustments::new(), 0) };
         if state.parts.is_empty() {
             state.parts.push(Part { cost: granted, at });
         }
         let charged = state.charged();
-        let (actual, ends) = match change {
-            Change::Settle(actual) => (actual, true),
-            Change::More(cost) => (charged.saturating_add(cost), false),
-            Change::GiveBack => (0, true),
+        let actual = match change {
+            Change::Settle(actual) => actual,
+            Change::More(cost) => charged.saturating_add(cost),
+            Change::GiveBack => 0,
         };
-        if self.lease.is_some() && actual > 0 {
-            return Err(SettleError::Indivisible { strategy: self.strategy().name() }.into());
-        }
-        state.has_ended |= ends;
         let renewed_at = match self.lease.as_ref().map(|lease| lease.end()) {
-            Some(None) => return Ok((Adjustments::new(), 0)),
+            Some(None) => return (Adjustments::new(), 0),
             renewed_at => renewed_at.flatten(),
         };
         let adjustment = |Part { cost, at }: Part, actual| {
             Some(Charge::new(self.hit(cost)?, renewed_at.unwrap_or(at)).settle(actual))
         };
-        let adjustments: Adjustments<'_> = if actual > charged {
+        let adjustments = if actual > charged {
             adjustment(Part { cost: charged, at }, actual).into_iter().collect()
         } else {
             state.shrinking(charged - actual).filter_map(|(part, actual)| adjustment(part, actual)).collect()
         };
-        Ok((adjustments, actual))
+        (adjustments, actual)
     }
 
     fn end(&self, state: &mut State, change: Change, result: AdjustResult) -> Result<Settlement, AdjustError> {
@@ -142,19 +150,32 @@ impl Limit {
                 Ok(Settlement::Done)
             }
             Err(error) => {
-                state.has_ended &= error.may_have_run() || !matches!(change, Change::Settle(_));
+                if error.may_have_run() {
+                    // What may have been given back is not given back again.
+                    let charged = state.charged();
+                    let lower = changed_to.map_or(charged, |actual| actual.min(charged));
+                    state.record(lower, self.decided_at().unwrap_or(Timestamp::UNIX_EPOCH));
+                } else if matches!(change, Change::Settle(_)) && self.lease.is_none() && state.waiting.is_empty() {
+                    state.has_ended = false;
+                }
                 Err(error)
             }
         }
     }
 
-    /// Shows the limit as it is after a refund, as far as this process knows.
+    /// Shows the limit as it is after a refund that is under way, as far as this process knows.
     pub(crate) fn show_as_refunded(&self) {
         let Some(Outcome { past, granted, at, .. }) = self.outcome.clone() else { return };
+        let mut guard = self.account.lock();
+        let state = guard.get_or_insert_default();
+        // Otherwise the result has come.
+        if state.changing_to.is_none() && self.lease.is_none() {
+            return;
+        }
         let refund =
             |past: StoredState| StoredState { rate: past.rate, state: self.strategy().refund(past, granted, at, at) };
         let refunded = Outcome::new(true, 0, at).with_past(past.map(refund));
-        self.account.set_latest(self.account.lock().get_or_insert_default(), refunded);
+        self.account.set_latest(state, refunded);
     }
 }
 

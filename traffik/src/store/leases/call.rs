@@ -40,23 +40,36 @@ impl Call {
 
     /// Settles charges. Those for which the call did not run are left for the task, and `false` is returned.
     pub(super) async fn settle(&self, settlements: Vec<Settlement>) -> bool {
+        // A custom strategy that panics fails its own call alone.
+        let (custom, others): (Vec<_>, Vec<_>) = settlements.into_iter().partition(Settlement::is_custom);
+        let mut all_ran = self.settle_together(others).await;
+        for settlement in custom {
+            all_ran &= self.settle_together(vec![settlement]).await;
+        }
+        all_ran
+    }
+
+    async fn settle_together(&self, settlements: Vec<Settlement>) -> bool {
         if settlements.is_empty() {
             return true;
         }
         let adjustments: SmallVec<[Adjustment<'_>; 1]> = settlements.iter().flat_map(Settlement::adjustments).collect();
         let answer = self.receive(async { self.backend.adjust(&adjustments).await }).await;
         drop(adjustments);
-        match answer {
-            Ok(adjusted) => {
-                let mut adjusted = adjusted.into_iter();
-                for settlement in settlements {
-                    let result = last(Ok(adjusted.by_ref().take(settlement.len())));
-                    settlement.finish(result);
-                }
-                true
+        let adjusted = match answer {
+            Ok(adjusted) => adjusted,
+            Err(error) => return self.failed(settlements, error),
+        };
+        let mut adjusted = adjusted.into_iter();
+        for settlement in settlements {
+            let expected = settlement.len();
+            let result = last(Ok(adjusted.by_ref().take(expected)), expected);
+            if let (Err(error), Some(store)) = (&result, self.store.upgrade()) {
+                store.warn_of_settlements(settlement.uid(), 1, error);
             }
-            Err(error) => self.failed(settlements, error),
+            settlement.finish(result);
         }
+        true
     }
 
     /// Leaves settlements that did not run for the task. Finishes the others, and returns whether these are all.
@@ -70,17 +83,11 @@ impl Call {
             }
             _ => settlements,
         };
-        let is_closed = matches!(error, BackendError::Closed);
-        if let Some(first) = lost.first().filter(|_| !is_closed && store.settlement_failures.is_due(now)) {
-            tracing::warn!(
-                backend = store.namespace(),
-                uid = first.uid(),
-                charges = lost.len(),
-                %error,
-                "charges may not have been settled or given back: they count until they end by themselves"
-            );
+        let (lost_all, is_closed) = (lost.len() == all, matches!(error, BackendError::Closed));
+        let error = AdjustError::from(error);
+        if let Some(first) = lost.first().filter(|_| !is_closed) {
+            store.warn_of_settlements(first.uid(), lost.len(), &error);
         }
-        let (lost_all, error) = (lost.len() == all, AdjustError::from(error));
         lost.into_iter().for_each(|settlement| settlement.finish(Err(error.clone())));
         lost_all
     }

@@ -24,20 +24,32 @@ impl Store {
                 self.leases().settle(settlement);
                 wake(self);
             }
-            Err(done) => done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull))),
+            Err(done) => {
+                self.warn_of_settlements(limit.uid(), adjustments.len(), &AdjustError::QueueFull);
+                done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull)));
+            }
         }
     }
 
     /// Leaves a permit to be given back by the task. If too many wait, it is free once its lease ends.
     pub(in crate::store) fn give_back_later(&self, charge: HeldCharge) {
-        let now = self.clock().now();
+        let limit = Arc::clone(&charge.limit);
         match self.pending.settlement(smallvec![(charge, 0)], None) {
             Ok(settlement) => self.leases().settle(settlement),
-            Err(_) if self.settlement_failures.is_due(now) => {
-                let error = AdjustError::QueueFull;
-                tracing::warn!(backend = self.namespace(), %error, "permits are free once their leases end");
-            }
-            Err(_) => {}
+            Err(_) => self.warn_of_settlements(limit.uid(), 1, &AdjustError::QueueFull),
+        }
+    }
+
+    /// Logs that charges were not changed: nobody may wait for the result.
+    pub(super) fn warn_of_settlements(&self, uid: &str, charges: usize, error: &AdjustError) {
+        if self.settlement_failures.is_due(self.clock().now()) {
+            tracing::warn!(
+                backend = self.namespace(),
+                uid,
+                charges,
+                %error,
+                "charges may not have been settled or given back: they count until they end by themselves"
+            );
         }
     }
 }
