@@ -176,7 +176,7 @@ impl Settings {
     /// Sets the cost of a request by an async function. See [`cost_of`](Self::cost_of).
     ///
     /// ```
-    /// use axum::http::{request::Parts, response};
+    /// use axum::http::request::Parts;
     /// use traffik::Settings;
     ///
     /// async fn by_report(parts: &Parts) -> u64 {
@@ -204,7 +204,7 @@ impl Settings {
     /// Without a request, the rate of a [`Limiter`](crate::Limiter) defaults to [`RATE`](crate::Throttle::RATE).
     ///
     /// ```
-    /// use axum::http::{request::Parts, response};
+    /// use axum::http::request::Parts;
     /// use traffik::{Client, Rate, Settings};
     ///
     /// /// Set by the middleware that authenticates the request.

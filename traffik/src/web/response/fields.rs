@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 use smallvec::SmallVec;
 use traffik_core::{clock::Timestamp, decision::Amount};
 
@@ -23,14 +23,16 @@ pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_r
     if limits.is_empty() {
         return;
     }
-    let is_free = |set: &[HeaderName]| !set.iter().any(|name| headers.contains_key(name));
-    let (is_standard_free, is_x_free) = (is_free(&[POLICY, STATE]), is_free(&[X_LIMIT, X_REMAINING, X_RESET]));
-    if is_standard_free {
-        add(headers, POLICY, policies(limits));
-        add(headers, STATE, states(limits));
+    if !headers.contains_key(&STATE) {
+        if let Entry::Vacant(free) = headers.entry(POLICY) {
+            policies(limits).map(|policies| free.insert(policies));
+            add(headers, STATE, states(limits));
+        }
     }
-    if let Some(now) = x_ratelimit.filter(|_| is_x_free) {
-        add_x_ratelimit(headers, limits, now);
+    if let Some(now) = x_ratelimit {
+        if ![X_LIMIT, X_REMAINING, X_RESET].iter().any(|name| headers.contains_key(name)) {
+            add_x_ratelimit(headers, limits, now);
+        }
     }
 }
 
