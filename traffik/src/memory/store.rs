@@ -78,9 +78,17 @@ impl Store {
     /// Adjusts each charge separately. A panic in one custom strategy does not affect the others.
     pub(super) fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Result<Vec<Adjusted>, BackendError> {
         self.check_open()?;
-        let adjust = |adjustment: &Adjustment<'_>| isolated(&adjustment.charge, || self.adjust_one(adjustment));
-        let adjusted: Vec<_> = adjustments.iter().map(adjust).collect();
-        adjusted.into_iter().map(|adjusted| adjusted.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        let (mut all, mut panicked) = (Vec::with_capacity(adjustments.len()), None);
+        for adjustment in adjustments {
+            match isolated(&adjustment.charge, || self.adjust_one(adjustment)) {
+                Ok(adjusted) => all.push(adjusted?),
+                Err(panic) => panicked = Some(panic),
+            }
+        }
+        match panicked {
+            None => Ok(all),
+            Some(panic) => resume_unwind(panic),
+        }
     }
 
     fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Result<Adjusted, BackendError> {

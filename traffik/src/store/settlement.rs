@@ -55,12 +55,13 @@ pub(super) fn last(
     answer: Result<impl IntoIterator<Item = Adjusted>, BackendError>,
     adjustments: usize,
 ) -> AdjustResult {
-    let missing = || Err(BackendError::unavailable("the backend returned too few results").into());
-    let mut results = answer?.into_iter();
-    (0..adjustments).fold(missing(), |last, _| match last {
-        Err(AdjustError::Strategy(_)) => last,
-        _ => results.next().map_or_else(missing, |one| one.map_err(AdjustError::from)),
-    })
+    let results = answer?.into_iter().take(adjustments);
+    let (mut last, mut received) = (None, 0);
+    for one in results {
+        (last, received) = (Some(one?), received + 1);
+    }
+    last.filter(|_| received == adjustments)
+        .ok_or_else(|| BackendError::unavailable("the backend returned too few results").into())
 }
 
 impl AdjustError {

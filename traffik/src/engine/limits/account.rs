@@ -60,7 +60,7 @@ pub(super) struct State {
     /// What was charged, the latest last. Empty until the first change: the charge is then that of the decision.
     pub(super) parts: SmallVec<[Part; 1]>,
     /// The outcome of the latest change.
-    pub(super) latest: Option<Box<Outcome>>,
+    pub(super) latest: Option<Outcome>,
     pub(super) waiting: VecDeque<(Change, Reply)>,
 }
 
@@ -95,7 +95,7 @@ impl State {
         if actual > charged {
             return self.grow(actual - charged, at);
         }
-        let kept: Vec<_> = self.shrinking(charged - actual).collect();
+        let kept: SmallVec<[_; 1]> = self.shrinking(charged - actual).collect();
         for ((_, cost), part) in kept.into_iter().zip(self.parts.iter_mut().rev()) {
             part.cost = cost;
         }
@@ -119,14 +119,14 @@ impl Account {
     /// Calls `read` with the outcome of the latest change, if there is one.
     pub(super) fn with_latest<R>(&self, read: impl FnOnce(Option<&Outcome>) -> R) -> R {
         if self.has_latest.load(Ordering::Acquire) {
-            read(self.lock().as_ref().and_then(|state| state.latest.as_deref()))
+            read(self.lock().as_ref().and_then(|state| state.latest.as_ref()))
         } else {
             read(None)
         }
     }
 
     pub(super) fn set_latest(&self, state: &mut State, outcome: Outcome) {
-        state.latest = Some(Box::new(outcome));
+        state.latest = Some(outcome);
         self.has_latest.store(true, Ordering::Release);
     }
 
