@@ -10,7 +10,7 @@ use tokio::{
 };
 use tracing::Instrument;
 use traffik::{
-    Traffik,
+    Amount, Settlement, Traffik,
     backend::{Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
@@ -226,6 +226,25 @@ async fn message_refused_by_the_client_limit_is_not_charged_to_the_connection() 
     }
     connection.clock.advance(Duration::from_secs(60));
     assert_eq!(left(decide(&mut connection).await), Some((2, 1)));
+}
+
+#[tokio::test]
+async fn message_is_settled_although_another_is_being_decided() {
+    let mut connection = Connection::open().await;
+    let first = connection.hit();
+    connection.question().await.decide();
+    let first = first.await.unwrap().unwrap();
+    let second = connection.hit();
+    let question = connection.question().await;
+    let each = first.of::<Each>();
+    let refund = each.refund();
+    question.decide();
+    assert_eq!(left(second.await.unwrap()), Some((1, 0)));
+    assert!(matches!(refund.await, Ok(Settlement::Done)));
+    assert_eq!(each.tightest().remaining(), Amount::Units(1));
+    let third = connection.hit();
+    connection.question().await.decide();
+    assert_eq!(left(third.await.unwrap()), Some((0, 0)));
 }
 
 /// Once with a backend that waits, and once without.

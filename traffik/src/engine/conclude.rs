@@ -34,12 +34,13 @@ impl Limits {
         let Decided { mut decision, by } = decided;
         let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
         let queued = if delays { queued(&checks, decision.outcomes()) } else { SmallVec::new() };
-        let (mut outcomes, mut queued) = (decision.take_outcomes(), queued.into_iter());
+        let (mut outcomes, mut queued, mut places) = (decision.take_outcomes(), queued.into_iter(), 0..);
         Self::of_all(checks.map_into(|mut check| {
+            let place = places.next().unwrap_or_default();
             let queued = queued.next().unwrap_or_default();
             match check.charged_before.take() {
                 Some(limit) => limit,
-                None if check.is_counted() => Shared::new(limit(check, outcomes.next(), by.clone(), queued)),
+                None if check.is_counted() => Shared::new(limit(check, outcomes.next(), by.at(place), queued)),
                 None => Shared::new(limit(check, None, DecidedBy::Primary, 0)),
             }
         }))
@@ -80,6 +81,6 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64)
 fn rate(check: &Check<'_>, by: &DecidedBy) -> Rate {
     match by {
         DecidedBy::Fallback(fallback) => fallback.share_of(check.strategy(), check.rate, check.cost).0,
-        DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::Connection => check.rate,
+        DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::Connection(..) => check.rate,
     }
 }

@@ -7,6 +7,7 @@ use traffik_core::{
 };
 
 use super::{fallback_backend::FallbackBackend, function::AnyError};
+use crate::store::Settles;
 
 /// A decision, and the backend that made it.
 #[derive(Debug)]
@@ -24,9 +25,20 @@ pub(crate) enum DecidedBy {
     Fallback(Arc<FallbackBackend>),
     /// None: the request passes although no backend answered.
     Unchecked,
-    /// A connection of a WebSocket, which keeps its limits itself.
+    /// A connection of a WebSocket, which stores its limits itself: this one at a place.
     #[cfg_attr(not(feature = "ws"), allow(dead_code, reason = "only WebSockets have such limits"))]
-    Connection,
+    Connection(Arc<dyn Settles>, usize),
+}
+
+impl DecidedBy {
+    /// Returns the same for the limit at a place of the decision.
+    #[inline]
+    pub(crate) fn at(&self, place: usize) -> Self {
+        match self {
+            Self::Connection(states, _) => Self::Connection(Arc::clone(states), place),
+            other => other.clone(),
+        }
+    }
 }
 
 /// Why there is no decision.

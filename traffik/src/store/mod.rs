@@ -9,7 +9,13 @@ mod stores;
 mod tasks;
 
 pub use self::settlement::AdjustError;
-pub(crate) use self::{deadline::within, handle::Store, leases::Lease, settlement::AdjustResult, stores::Stores};
+pub(crate) use self::{
+    deadline::within,
+    handle::Store,
+    leases::Lease,
+    settlement::{AdjustResult, Done, Pending, Settlement, Settles},
+    stores::Stores,
+};
 
 /// The number of hits of one decision that are kept without an allocation.
 pub(crate) const HITS_INLINE: usize = 4;

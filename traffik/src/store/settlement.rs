@@ -37,11 +37,6 @@ pub enum AdjustError {
     /// settled again.
     #[error("the charge was not changed: {0}")]
     Backend(#[source] Arc<BackendError>),
-    /// The limit is one of a single connection, which keeps it itself: see `web::ws::Messages::per_connection`.
-    #[error(
-        "the limits of a single connection cannot be changed after a message was charged: settle limits of the client"
-    )]
-    PerConnection,
     /// Too many changes wait for the backend. The charge stays as it was, and can be settled again.
     #[error("the charge was not changed, because {MAX_PENDING} changes wait for the backend already")]
     QueueFull,
@@ -99,7 +94,7 @@ impl HeldCharge {
 }
 
 /// A charge whose cost is to be replaced. A charge that has grown is several, made one after the other.
-pub(super) struct Settlement {
+pub(crate) struct Settlement {
     charges: SmallVec<[(HeldCharge, u64); 1]>,
     /// The number of calls that did not run.
     pub(super) tries: u32,
@@ -110,8 +105,14 @@ pub(super) struct Settlement {
 /// Receives the result of a settlement.
 pub(crate) type Done = Box<dyn FnOnce(AdjustResult) + Send>;
 
+/// Stores limits outside of a backend, and settles charges to them.
+pub(crate) trait Settles: fmt::Debug + Send + Sync {
+    /// Settles a charge to the limit at a place: immediately, or once the present decision has ended.
+    fn settle(&self, place: usize, limit: &Arc<LimitId>, adjustments: &[Adjustment<'_>], done: Done);
+}
+
 impl Settlement {
-    pub(super) fn adjustments(&self) -> impl Iterator<Item = Adjustment<'_>> {
+    pub(crate) fn adjustments(&self) -> impl Iterator<Item = Adjustment<'_>> {
         self.charges.iter().map(|(held, actual)| held.charge().settle(*actual))
     }
 
@@ -127,7 +128,7 @@ impl Settlement {
         self.charges.iter().any(|(held, _)| held.limit.strategy().is_custom())
     }
 
-    pub(super) fn finish(mut self, result: AdjustResult) {
+    pub(crate) fn finish(mut self, result: AdjustResult) {
         if let Some(done) = self.done.take() {
             done(result);
         }
@@ -152,7 +153,7 @@ impl fmt::Debug for Settlement {
 
 /// The settlements of a store that wait or are under way.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     count: AtomicUsize,
     is_zero: Notify,
 }
@@ -161,6 +162,24 @@ pub(super) struct Pending {
 struct PendingToken(Arc<Pending>);
 
 impl Pending {
+    /// Creates a settlement of what was charged in one decision, and later.
+    ///
+    /// # Errors
+    ///
+    /// Returns `done` if there are too many settlements.
+    pub(crate) fn settlement_of(
+        self: &Arc<Self>,
+        limit: &Arc<LimitId>,
+        adjustments: &[Adjustment<'_>],
+        done: Done,
+    ) -> Result<Settlement, Option<Done>> {
+        let held = |adjustment: &Adjustment<'_>| {
+            let Charge { hit, at, .. } = &adjustment.charge;
+            (HeldCharge::new(limit, hit, *at), adjustment.actual)
+        };
+        self.settlement(adjustments.iter().map(held).collect(), Some(done))
+    }
+
     /// Creates a settlement.
     ///
     /// # Errors

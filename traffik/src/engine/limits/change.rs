@@ -14,7 +14,10 @@ use super::{
     Limit,
     account::{Adjusting, Change, Part, Settlement, State},
 };
-use crate::store::{AdjustError, AdjustResult};
+use crate::{
+    on_error::DecidedBy,
+    store::{AdjustError, AdjustResult, Done},
+};
 
 /// The number of changes of one charge that may wait.
 const MAX_WAITING: usize = 16;
@@ -27,18 +30,18 @@ impl Limit {
         if !this.is_counted() {
             return MaybeReady::Ready(Ok(Settlement::NotCounted));
         }
-        let Some(store) = this.store() else { return MaybeReady::Ready(Err(AdjustError::PerConnection)) };
         let mut guard = this.account.lock();
         let state = guard.get_or_insert_default();
         if let Err(error) = this.accept(state, change) {
             return MaybeReady::Ready(Err(error));
         }
-        if state.changing_to.is_some() || !store.is_immediate() {
+        let is_idle = state.changing_to.is_none();
+        let Some(store) = this.store().filter(|store| is_idle && store.is_immediate()) else {
             let (reply, received) = oneshot::channel();
             state.waiting.push_back((change, reply));
             drop(guard);
             return Self::change_later(this, received);
-        }
+        };
         let (adjustments, actual) = this.begin(state, change);
         if adjustments.is_empty() {
             return MaybeReady::Ready(Ok(Settlement::Done));
@@ -80,21 +83,30 @@ impl Limit {
             }
             let Some((change, reply)) = state.waiting.pop_front() else { return };
             let (adjustments, actual) = this.begin(state, change);
-            match this.store() {
-                Some(store) if !adjustments.is_empty() => {
-                    state.changing_to = Some(actual);
-                    drop(guard);
-                    let limit = Shared::clone(this);
-                    let done = move |result| {
-                        let ended = limit.end(limit.account.lock().get_or_insert_default(), change, result);
-                        // The caller may not wait for the result.
-                        let _ = reply.send(ended);
-                        Self::start_waiting(&limit);
-                    };
-                    return store.settle_later(this.definition.limit(this.is_full), &adjustments, Box::new(done));
-                }
-                _ => _ = reply.send(Ok(Settlement::Done)),
+            if adjustments.is_empty() {
+                let _ = reply.send(Ok(Settlement::Done));
+                continue;
             }
+            state.changing_to = Some(actual);
+            drop(guard);
+            let limit = Shared::clone(this);
+            let done = Box::new(move |result| {
+                let ended = limit.end(limit.account.lock().get_or_insert_default(), change, result);
+                // The caller may not wait for the result.
+                let _ = reply.send(ended);
+                Self::start_waiting(&limit);
+            });
+            return this.settle(&adjustments, done);
+        }
+    }
+
+    /// Has the place where the charge was made settle it.
+    fn settle(&self, adjustments: &[Adjustment<'_>], done: Done) {
+        let limit = self.definition.limit(self.is_full);
+        match (&self.by, self.store()) {
+            (DecidedBy::Connection(states, place), _) => states.settle(*place, limit, adjustments, done),
+            (_, Some(store)) => store.settle_later(limit, adjustments, done),
+            (_, None) => done(Err(BackendError::not_run("the throttle has no backend").into())),
         }
     }
 

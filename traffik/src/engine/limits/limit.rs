@@ -173,7 +173,7 @@ impl Limit {
         match &self.by {
             DecidedBy::Fallback(fallback) => Some(&fallback.store),
             DecidedBy::Primary | DecidedBy::Unchecked => self.definition.store.as_ref(),
-            DecidedBy::Connection => None,
+            DecidedBy::Connection(..) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::smallvec;
-use traffik_core::decision::{Adjustment, Charge, LimitId};
+use traffik_core::decision::{Adjustment, LimitId};
 
 use super::renewal_task::wake;
 use crate::store::{
@@ -14,11 +14,7 @@ use crate::store::{
 impl Store {
     /// Has the task of the store settle a charge. `done` receives the result: immediately, if too many settlements wait.
     pub(crate) fn settle_later(self: &Arc<Self>, limit: &Arc<LimitId>, adjustments: &[Adjustment<'_>], done: Done) {
-        let held = |adjustment: &Adjustment<'_>| {
-            let Charge { hit, at, .. } = &adjustment.charge;
-            (HeldCharge::new(limit, hit, *at), adjustment.actual)
-        };
-        match self.pending.settlement(adjustments.iter().map(held).collect(), Some(done)) {
+        match self.pending.settlement_of(limit, adjustments, done) {
             Ok(settlement) => {
                 self.tasks.remember_runtime();
                 self.leases().settle(settlement);

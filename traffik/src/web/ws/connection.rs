@@ -1,15 +1,17 @@
 //! The limits of one connection. Their states are stored here, not in a backend.
 
 use std::{
-    mem,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 use traffik_core::{
-    clock::Timestamp,
-    decision::{Decision, Outcome},
+    backend::BackendError,
+    clock::{AnyClock, Timestamp},
+    decision::{Adjustment, Charge, Decision, LimitId, Outcome},
     strategy::{StoredState, Strategy},
 };
 
@@ -18,6 +20,7 @@ use crate::{
     engine::{Check, Checks, Error, Limits, decide},
     on_error::{Decided, DecidedBy},
     one_or_more::OneOrMore,
+    store::{AdjustError, AdjustResult, Done, Pending, Settlement, Settles},
 };
 
 /// The state of each limit, in the order of the checks.
@@ -28,14 +31,23 @@ pub(super) type AllChecks = OneOrMore<Arc<MessageChecks>>;
 
 pub(super) struct ConnectionLimits {
     pub(super) checks: AllChecks,
-    /// `None` during a decision.
-    states: Mutex<Option<States>>,
+    clock: AnyClock,
+    stored: Mutex<Stored>,
     returned: Notify,
+    pending: Arc<Pending>,
+}
+
+struct Stored {
+    /// `None` during a decision.
+    states: Option<States>,
+    /// The charges to settle after the decision, and the place of the limit of each.
+    later: Vec<(usize, Settlement)>,
 }
 
 impl ConnectionLimits {
-    pub(super) fn new(checks: AllChecks) -> Arc<Self> {
-        Arc::new(Self { checks, states: Mutex::new(Some(States::new())), returned: Notify::new() })
+    pub(super) fn new(checks: AllChecks, clock: &AnyClock) -> Arc<Self> {
+        let stored = Mutex::new(Stored { states: Some(States::new()), later: Vec::new() });
+        Arc::new(Self { checks, clock: clock.clone(), stored, returned: Notify::new(), pending: Arc::default() })
     }
 
     /// Takes the states, once no other decision has them.
@@ -44,7 +56,7 @@ impl ConnectionLimits {
     pub(super) async fn lock(self: &Arc<Self>) -> StatesGuard {
         loop {
             let returned = self.returned.notified();
-            let states = self.states().take();
+            let states = self.stored().states.take();
             if let Some(states) = states {
                 return StatesGuard { states, limits: Arc::clone(self) };
             }
@@ -52,8 +64,28 @@ impl ConnectionLimits {
         }
     }
 
-    fn states(&self) -> MutexGuard<'_, Option<States>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Settles for ConnectionLimits {
+    fn settle(&self, place: usize, limit: &Arc<LimitId>, adjustments: &[Adjustment<'_>], done: Done) {
+        let settlement = match self.pending.settlement_of(limit, adjustments, done) {
+            Ok(settlement) => settlement,
+            Err(done) => return done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull))),
+        };
+        let mut stored = self.stored();
+        let Some(states) = &mut stored.states else { return stored.later.push((place, settlement)) };
+        let result = settle(states.get_mut(place), &settlement, self.clock.now());
+        drop(stored);
+        settlement.finish(result);
+    }
+}
+
+impl fmt::Debug for ConnectionLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionLimits").finish_non_exhaustive()
     }
 }
 
@@ -95,7 +127,8 @@ impl StatesGuard {
             }
         }
         let decision = decided.unwrap_or_else(|| decision(&self.states));
-        let limits = Limits::new(checks, Decided { decision, by: DecidedBy::Connection });
+        let by = DecidedBy::Connection(Arc::<ConnectionLimits>::clone(&self.limits), 0);
+        let limits = Limits::new(checks, Decided { decision, by });
         Ok(match client_limits {
             Some(client_limits) => client_limits.with(&limits),
             None => limits,
@@ -105,9 +138,35 @@ impl StatesGuard {
 
 impl Drop for StatesGuard {
     fn drop(&mut self) {
-        *self.limits.states() = Some(mem::take(&mut self.states));
-        self.limits.returned.notify_waiters();
+        let (limits, now) = (&self.limits, self.limits.clock.now());
+        let mut stored = limits.stored();
+        let later = mem::take(&mut stored.later);
+        let settle = |(place, settlement): (usize, Settlement)| {
+            (settle(self.states.get_mut(place), &settlement, now), settlement)
+        };
+        let settled: Vec<_> = later.into_iter().map(settle).collect();
+        stored.states = Some(mem::take(&mut self.states));
+        drop(stored);
+        limits.returned.notify_waiters();
+        settled.into_iter().for_each(|(result, settlement)| settlement.finish(result));
     }
+}
+
+/// Settles a charge to a limit. An error, or a panic of a custom strategy, changes nothing.
+fn settle(state: Option<&mut Option<StoredState>>, settlement: &Settlement, now: Timestamp) -> AdjustResult {
+    let Some(state) = state else { return Err(BackendError::not_run("the connection has no such limit").into()) };
+    let (mut past, mut last) = (state.clone(), Outcome::new(true, 0, now));
+    for Adjustment { charge: Charge { hit, at, .. }, actual, .. } in settlement.adjustments() {
+        let strategy = hit.limit.strategy();
+        let settle = || strategy.settle(past.clone(), hit.rate, hit.cost, actual, at, now);
+        let settled = catch_unwind(AssertUnwindSafe(settle));
+        past = settled.map_err(|_| AdjustError::from(BackendError::not_run("the strategy panicked")))??.past;
+        let shown = past.as_ref().filter(|past| past.is_alive(now));
+        let shown = shown.map(|past| strategy.summary(past, hit.rate, actual, now));
+        last = Outcome::new(true, actual, now).with_past(shown);
+    }
+    *state = past;
+    Ok(last)
 }
 
 /// Returns whether a limit has room, and its state after the charge. Removes an expired `state`.

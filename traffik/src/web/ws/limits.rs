@@ -37,19 +37,20 @@ impl MessageLimits {
 
     /// Returns the same limits for one connection.
     pub(super) fn per_connection(&self) -> Self {
-        let limits = ConnectionLimits::new(self.checks());
+        let limits = ConnectionLimits::new(self.checks(), self.traffik.clock());
         Self::new(self.traffik.clone(), Scope::Connection(limits))
     }
 
     /// Returns these limits and those of `other`, the latter for one connection.
     pub(super) fn and_per_connection(&self, other: &Self) -> Self {
+        let clock = self.traffik.clock();
         let with = |own: &ConnectionLimits| {
             let mut checks = own.checks.clone();
             other.checks().iter().for_each(|check| checks.add(Arc::clone(check), |_, _| false));
-            ConnectionLimits::new(checks)
+            ConnectionLimits::new(checks, clock)
         };
         let scope = match &self.scope {
-            Scope::Client(client) => Scope::Both(Arc::clone(client), ConnectionLimits::new(other.checks())),
+            Scope::Client(client) => Scope::Both(Arc::clone(client), ConnectionLimits::new(other.checks(), clock)),
             Scope::Connection(own) => Scope::Connection(with(own)),
             Scope::Both(client, own) => Scope::Both(Arc::clone(client), with(own)),
         };

@@ -108,7 +108,6 @@ impl<T> Messages<T> {
     }
 
     /// Charges a message at the cost of the throttles, and returns its permit, which can [settle](Permit::settle) the charge.
-    /// Limits of a single connection cannot be settled.
     ///
     /// # Errors
     ///
