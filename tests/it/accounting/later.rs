@@ -122,7 +122,7 @@ async fn charge_that_could_not_be_settled_can_be_settled_again() -> Result {
     let failed = tokio::spawn(async move { failing.settle(300).await });
     pass(&clock, || failed.is_finished()).await?;
     let failed = failed.await?;
-    assert_eq!(backend.gate.begun(), 3);
+    assert_eq!((backend.gate.begun(), traffik.lost_settlements()), (3, 1));
     assert!(
         matches!(&failed, Err(AdjustError::Backend(error)) if matches!(**error, BackendError::NotRun(_))),
         "{failed:?}"
@@ -210,6 +210,7 @@ async fn queue_of_settlements_is_bounded() -> Result {
     let mut answers: Vec<_> = permits.iter().map(traffik::Permit::refund).collect();
     let last = answers.pop().ok_or("no answers")?;
     assert!(matches!(last.await, Err(AdjustError::QueueFull)));
+    assert_eq!(traffik.lost_settlements(), 1);
     backend.open(true);
     for answer in answers {
         assert_eq!(answer.await?, Settlement::Done);

@@ -129,6 +129,13 @@ impl Traffik {
         self.app.table.close().await
     }
 
+    /// Returns the number of charges since the start that may not have been settled or given back, because a backend did not
+    /// answer, or too many changes waited. They count until they end by themselves. They are logged, at most once a second for each backend.
+    #[must_use]
+    pub fn lost_settlements(&self) -> u64 {
+        self.app.table.stores.lost_settlements()
+    }
+
     pub(crate) fn definition<T: Throttle>(&self) -> Result<&Arc<Definition>, ConfigError> {
         self.app.table.get::<T>(KnownBy::Met)
     }

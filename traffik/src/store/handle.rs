@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Store {
     pub(super) tasks: Arc<Tasks>,
     pub(super) renewal_failures: LogThrottle,
     pub(super) settlement_failures: LogThrottle,
+    /// The number of charges that may not have been settled. A standby counts to its primary.
+    pub(super) lost_settlements: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -58,12 +60,14 @@ impl Store {
             tasks: Arc::default(),
             renewal_failures: LogThrottle::default(),
             settlement_failures: LogThrottle::default(),
+            lost_settlements: Arc::default(),
         }
     }
 
     /// Returns a handle for a fallback of this backend, with the same clock and timeout.
     pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
-        Self::new(None, backend, self.clock.clone(), self.timeout)
+        let lost_settlements = Arc::clone(&self.lost_settlements);
+        Self { lost_settlements, ..Self::new(None, backend, self.clock.clone(), self.timeout) }
     }
 
     pub(crate) fn clock(&self) -> &AnyClock {
@@ -103,11 +107,6 @@ impl Store {
         }
     }
 
-    /// Waits until no settlement is left, but no longer than the timeout.
-    pub(super) async fn settled(&self) {
-        first_of(self.pending.none(), self.clock.sleep(self.timeout)).await;
-    }
-
     /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.
     pub(crate) fn is_immediate(&self) -> bool {
         self.is_immediate.load(Ordering::Relaxed)
@@ -121,7 +120,9 @@ impl Store {
         self.backend.clear().await
     }
 
+    /// Waits until no settlement is left, but no longer than the timeout, and closes the backend.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
+        first_of(self.pending.none(), self.clock.sleep(self.timeout)).await;
         self.in_time(self.backend.close()).await
     }
 

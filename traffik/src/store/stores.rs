@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use traffik_core::backend::BackendError;
 
@@ -41,10 +41,14 @@ impl Stores {
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let mut all = Ok(());
         for store in self.iter() {
-            store.settled().await;
             all = all.and(store.close().await);
         }
         all
+    }
+
+    /// Returns the number of charges that may not have been settled.
+    pub(crate) fn lost_settlements(&self) -> u64 {
+        self.iter().map(|store| store.lost_settlements.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {

@@ -1,6 +1,6 @@
 //! Settlements that the task of a store makes.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use smallvec::smallvec;
 use traffik_core::decision::{Adjustment, LimitId};
@@ -36,8 +36,9 @@ impl Store {
         }
     }
 
-    /// Logs that charges were not changed: nobody may wait for the result.
+    /// Counts and logs charges that were not changed: nobody may wait for the result.
     pub(super) fn warn_of_settlements(&self, uid: &str, charges: usize, error: &AdjustError) {
+        self.lost_settlements.fetch_add(charges.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         if self.settlement_failures.is_due(self.clock().now()) {
             tracing::warn!(
                 backend = self.namespace(),
