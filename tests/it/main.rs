@@ -25,4 +25,5 @@ mod rate;
 mod rules;
 mod strategies;
 mod traps;
+mod waiting;
 mod ws;

@@ -214,6 +214,7 @@ impl TraffikBuilder {
             nat64: self.nat64.into_iter().collect::<Result<_, _>>()?,
             table: ThrottleTable::new(stores, policies, self.told, self.request.rules.clone()),
             request: self.request,
+            lines: Arc::default(),
         });
         self.throttles.into_iter().try_for_each(|register| register(&traffik))?;
         traffik.app.table.check_declared(self.is_strict)?;
@@ -260,6 +261,7 @@ impl Traffik {
             nat64: Box::default(),
             table: ThrottleTable::default(),
             request: RequestDefaults::default(),
+            lines: Arc::default(),
         })
     }
 }

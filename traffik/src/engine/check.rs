@@ -148,6 +148,19 @@ impl KeptCheck {
         Check { cost: cost.unwrap_or(check.cost), ..check }
     }
 
+    pub(crate) fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns `true` if both charge the same, if they are of one throttle and client.
+    pub(crate) fn costs_the_same(&self, other: &Self) -> bool {
+        (self.rate, self.cost, self.at_least) == (other.rate, other.cost, other.at_least)
+    }
+
     #[cfg(feature = "ws")]
     pub(crate) fn uid(&self) -> &'static str {
         self.definition.uid

@@ -1,8 +1,10 @@
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use traffik_core::{OutOfRange, client::Client, rate::Rate};
 
-use super::{CheckError, Checks, Error, Limits, Permit, Refusal, Traffik, decide::decide, maybe_ready::resolve};
+use super::{
+    CheckError, Checks, Demand, Error, Limits, Permit, Refusal, Traffik, decide::decide, maybe_ready::resolve,
+};
 use crate::limit::{ConfigError, Throttle, Throttles};
 
 /// A throttle, or a tuple of throttles, for one client. [`Traffik::limiter`] creates it.
@@ -15,6 +17,7 @@ pub struct Limiter<'a, T> {
     cost: Option<u64>,
     at_least: Option<u64>,
     rate: Option<Rate>,
+    pub(super) wait: Option<Duration>,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -50,7 +53,15 @@ impl Traffik {
     /// # }
     /// ```
     pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> Limiter<'_, T> {
-        Limiter { traffik: self, client: client.into(), cost: None, at_least: None, rate: None, throttles: PhantomData }
+        Limiter {
+            traffik: self,
+            client: client.into(),
+            cost: None,
+            at_least: None,
+            rate: None,
+            wait: None,
+            throttles: PhantomData,
+        }
     }
 }
 
@@ -98,6 +109,56 @@ impl<'a, T: Throttles> Limiter<'a, T> {
         self.cost(cost)
     }
 
+    /// Lets [`check`](Self::check) wait for its turn: until the limits admit the client, for `max` at most.
+    ///
+    /// Callers that wait for one client and throttle, or tuple of throttles, form a line in their process, and are admitted in the
+    /// order in which they came. A check that does not wait is not held back by the line. With [`at_least`](Self::at_least),
+    /// the caller waits until the lowest cost fits, and then takes what fits.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
+    /// # struct Mails;
+    /// # impl Throttle for Mails {
+    /// #     const UID: &'static str = "limiter:waiting";
+    /// #     const RATE: Rate = Rate::literal("100/s");
+    /// #     type Identity = DefaultIdentity;
+    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+    /// for _mail in 0..150 {
+    ///     let _ = traffik.limiter::<Mails>("smtp").wait(Duration::from_secs(5)).check().await?;
+    ///     // .. and send it.
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A caller joins the line on the first poll. A task takes its permit then, so the permit of a caller that is not polled waits
+    /// for it, and delays no other. A caller that is dropped leaves the line, or gives back its permit. Waiting needs a Tokio
+    /// runtime. A refunded charge, and a permit of [`Concurrency`](crate::strategy::Concurrency) that is dropped, let the next
+    /// caller of the same process pass immediately. Those of other processes are noticed within a second or so for
+    /// `Concurrency`, and otherwise at the time that the refusal named.
+    ///
+    /// Where other processes may wait for the same limit, a turn is up to 10 % later than its time, so that they do not ask
+    /// together. A delay of [`LeakyBucketWithQueue`](struct@crate::strategy::LeakyBucketWithQueue) begins with the admission: see
+    /// [`Limits::delay`].
+    ///
+    /// # Errors
+    ///
+    /// The check is refused without waiting if the cost never fits, if the turn would come after `max`, and if
+    /// [`max_waiters`](crate::Settings::max_waiters) callers wait already. It is refused after `max` otherwise. The
+    /// `retry_after` of a caller that is refused for the line alone is zero.
+    ///
+    /// If the backend does not answer, [`on_error`](crate::on_error) decides about the first in the line, as about a check that
+    /// does not wait, and then about the next. [`Traffik::close`] ends the wait of all callers with
+    /// [`BackendError::Closed`](crate::backend::BackendError::Closed).
+    pub fn wait(self, max: Duration) -> Self {
+        Self { wait: Some(max), ..self }
+    }
+
     /// Charges the client, and returns a permit. A tuple is one decision: all throttles are charged, or none.
     ///
     /// # Errors
@@ -105,7 +166,12 @@ impl<'a, T: Throttles> Limiter<'a, T> {
     /// Returns [`CheckError::Refused`] if a limit refuses the client; then nothing is charged. Returns
     /// [`CheckError::Failed`] if there is no decision, because a throttle is misconfigured or the backend does not answer.
     pub async fn check(self) -> Result<Permit<T>, CheckError> {
-        let limits = resolve!(decide(self.checks().map_err(Error::from)?)).map_err(Error::from)?;
+        let checks = self.checks().map_err(Error::from)?;
+        let decision = match self.wait {
+            None => resolve!(decide(checks)),
+            Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
+        };
+        let limits = decision.map_err(Error::from)?;
         if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
     }
 
@@ -145,12 +211,13 @@ impl<T: Throttle> Limiter<'_, T> {
 
 impl<T> fmt::Debug for Limiter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, cost, at_least, rate, .. } = self;
+        let Self { client, cost, at_least, rate, wait, .. } = self;
         f.debug_struct("Limiter")
             .field("client", client)
             .field("cost", cost)
             .field("at_least", at_least)
             .field("rate", rate)
+            .field("wait", wait)
             .finish_non_exhaustive()
     }
 }

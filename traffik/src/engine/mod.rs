@@ -15,7 +15,10 @@ mod refusal;
 mod request_settings;
 mod task;
 mod traffik;
+mod waiting;
 
+#[cfg(feature = "ws")]
+pub(crate) use self::task::in_a_task;
 pub use self::{
     builder::TraffikBuilder,
     check_error::CheckError,
@@ -27,12 +30,11 @@ pub use self::{
     refusal::Refusal,
     traffik::Traffik,
 };
-#[cfg(feature = "ws")]
-pub(crate) use self::{check::KeptCheck, task::in_a_task};
 pub(crate) use self::{
-    check::{Check, Checks, Resolved},
+    check::{Check, Checks, KeptCheck, Resolved},
     decide::{CheckResult, Failed, decide},
     limits::Change,
     maybe_ready::resolve,
+    waiting::Demand,
 };
 pub use crate::store::AdjustError;

@@ -8,7 +8,7 @@ use traffik_core::{
     decision::Hit,
 };
 
-use super::{Check, Checks, Error, Limits};
+use super::{Check, Checks, Error, Limits, waiting::Lines};
 use crate::{
     limit::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, register},
     on_error::Decided,
@@ -58,6 +58,8 @@ pub(super) struct App {
     pub(super) nat64: Box<[Nat64Prefix]>,
     pub(super) table: ThrottleTable,
     pub(super) request: RequestDefaults,
+    /// The callers that wait for a turn.
+    pub(super) lines: Arc<Lines>,
 }
 
 impl Traffik {
@@ -118,6 +120,8 @@ impl Traffik {
     /// Closes each backend, and each that stands in for another. Every request that meets a limit from then on is answered
     /// with a 503.
     ///
+    /// Callers that [wait](crate::Limiter::wait) are told immediately, with [`BackendError::Closed`].
+    ///
     /// The backends are closed one after the other. Each takes at most
     /// [`backend_timeout`](crate::TraffikBuilder::backend_timeout).
     ///
@@ -126,6 +130,7 @@ impl Traffik {
     /// Returns the first error if a backend cannot be closed, or [`BackendError::Timeout`] if it takes longer. The others are
     /// closed all the same.
     pub async fn close(&self) -> Result<(), BackendError> {
+        self.app.lines.close();
         self.app.table.close().await
     }
 

@@ -7,7 +7,7 @@ use traffik_core::{
     strategy::{AnyStrategy, Strategy},
 };
 
-use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, uid};
+use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, uid, waiters::Waiters};
 use crate::{
     fields::PolicyItem,
     on_error::{ErrorPolicy, Policies},
@@ -35,6 +35,8 @@ pub(crate) struct Definition {
     pub(crate) policy: Option<Arc<ErrorPolicy>>,
     /// The queue of held requests, if the strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
+    /// The callers that wait for a turn.
+    pub(crate) waiters: Waiters,
     /// The source of the client.
     pub(crate) identity: Source,
     /// The items of the RateLimit fields.
@@ -60,6 +62,7 @@ impl Definition {
             rate: const { T::RATE },
             identity: settings.request.identity_source::<T::Identity>(),
             limit: Arc::new(LimitId::new(T::UID, settings.strategy.clone())),
+            waiters: Waiters::up_to(settings.max_waiters),
             settings,
             is_held: false,
             store: stores.own().cloned(),

@@ -14,6 +14,7 @@ mod table;
 mod throttle;
 mod throttle_map;
 mod uid;
+mod waiters;
 
 #[doc(hidden)]
 pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
@@ -22,6 +23,7 @@ pub(crate) use self::{
     known::KnownBy,
     queue::QueueSlot,
     set::{all_the_tuples, register},
+    waiters::WaiterSlot,
 };
 pub use self::{
     error::ConfigError,

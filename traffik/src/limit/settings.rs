@@ -18,6 +18,8 @@ pub struct Settings {
     pub(crate) backend: Option<&'static str>,
     /// What happens when the backend gives no answer. `None` for the app's setting.
     pub(crate) on_error: Option<OnError>,
+    /// The highest number of waiters.
+    pub(crate) max_waiters: usize,
     pub(crate) request: RequestSettings,
 }
 
@@ -30,6 +32,7 @@ impl Settings {
             cost: 1,
             backend: None,
             on_error: None,
+            max_waiters: Self::DEFAULT_MAX_WAITERS,
             request: RequestSettings::default(),
         }
     }
@@ -103,6 +106,21 @@ impl Settings {
     /// ```
     pub fn on_error(self, on_error: impl Into<OnError>) -> Self {
         Self { on_error: Some(on_error.into()), ..self }
+    }
+
+    /// The default of [`max_waiters`](Self::max_waiters): 1 000.
+    pub const DEFAULT_MAX_WAITERS: usize = 1000;
+
+    /// Sets how many callers of this process may [wait](crate::Limiter::wait) for this throttle, for all clients together.
+    /// Defaults to 1 000. A caller beyond that number is refused without waiting. With 0 no caller waits.
+    ///
+    /// ```
+    /// use traffik::Settings;
+    ///
+    /// let settings = Settings::new().max_waiters(50);
+    /// ```
+    pub fn max_waiters(self, waiters: usize) -> Self {
+        Self { max_waiters: waiters, ..self }
     }
 }
 

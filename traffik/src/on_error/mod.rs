@@ -56,6 +56,7 @@ pub(crate) use self::{
     policies::Policies,
     policy::ErrorPolicy,
     policy_hits::PolicyHits,
+    retry::chance,
     start::Started,
 };
 pub use self::{

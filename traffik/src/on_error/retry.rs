@@ -86,7 +86,7 @@ impl Backoff {
 }
 
 /// Returns a random number from 0 to 1: hashers are seeded at random.
-fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     let random = RandomState::new().hash_one(()) >> 32;
     u32::try_from(random).map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX))
 }

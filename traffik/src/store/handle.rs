@@ -18,6 +18,7 @@ use super::{
     lease_table::LeaseTable,
     settlement::{AdjustResult, Pending, last},
     tasks::Tasks,
+    watchers::Watchers,
 };
 use crate::observe::LogThrottle;
 
@@ -36,6 +37,8 @@ pub(crate) struct Store {
     pub(super) pending: Arc<Pending>,
     /// Renew permits and settle charges.
     pub(super) tasks: Arc<Tasks>,
+    /// Those that wait for room in its entries.
+    pub(super) watchers: Watchers,
     pub(super) renewal_failures: LogThrottle,
     pub(super) settlement_failures: LogThrottle,
     /// The number of charges that may not have been settled. A standby counts to its primary.
@@ -58,6 +61,7 @@ impl Store {
             leases: Mutex::default(),
             pending: Arc::default(),
             tasks: Arc::default(),
+            watchers: Watchers::default(),
             renewal_failures: LogThrottle::default(),
             settlement_failures: LogThrottle::default(),
             lost_settlements: Arc::default(),
@@ -100,7 +104,10 @@ impl Store {
     pub(crate) fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> MaybeReady<'a, AdjustResult> {
         let expected = adjustments.len();
         match self.backend.adjust(adjustments) {
-            MaybeReady::Ready(answer) => MaybeReady::Ready(last(answer, expected)),
+            MaybeReady::Ready(answer) => {
+                self.watchers.adjusted(adjustments.iter().copied());
+                MaybeReady::Ready(last(answer, expected))
+            }
             MaybeReady::Pending(waiting) => {
                 MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await, expected) })
             }
@@ -113,11 +120,15 @@ impl Store {
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        self.in_time(self.backend.reset(hits)).await
+        self.in_time(self.backend.reset(hits)).await?;
+        self.watchers.reset(hits);
+        Ok(())
     }
 
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        self.backend.clear().await
+        self.backend.clear().await?;
+        self.watchers.clear();
+        Ok(())
     }
 
     /// Waits until no settlement is left, but no longer than the timeout, and closes the backend.

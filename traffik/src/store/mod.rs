@@ -7,14 +7,16 @@ mod leases;
 mod settlement;
 mod stores;
 mod tasks;
+mod watchers;
 
 pub use self::settlement::AdjustError;
 pub(crate) use self::{
-    deadline::within,
+    deadline::{first_of, within},
     handle::Store,
     leases::Lease,
     settlement::{AdjustResult, Done, Pending, Settlement, Settles},
     stores::Stores,
+    watchers::{Signal, Watch},
 };
 
 /// The number of hits of one decision that are kept without an allocation.

@@ -60,6 +60,9 @@ impl Call {
             Ok(adjusted) => adjusted,
             Err(error) => return self.failed(settlements, error),
         };
+        if let Some(store) = self.store.upgrade() {
+            store.watchers.adjusted(settlements.iter().flat_map(Settlement::adjustments));
+        }
         let mut adjusted = adjusted.into_iter();
         for settlement in settlements {
             let expected = settlement.len();

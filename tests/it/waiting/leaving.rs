@@ -1,0 +1,121 @@
+//! Callers that go away, and callers that are not polled.
+
+use tests::admits;
+
+use super::{Even, LONG, MINUTE, One, Result, Two, decided, exhaust, started, traffik, waits};
+use crate::on_error::backends::{Mood, app, settle};
+use std::time::Duration;
+
+#[tokio::test]
+async fn dropped_waiter_lets_those_behind_go_on() -> Result {
+    let (traffik, clock) = traffik()?;
+    exhaust::<One>(&traffik).await?;
+    let (head, middle, last) =
+        (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
+    drop((head, middle));
+    clock.advance(MINUTE);
+    assert!(last.await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn permit_of_a_waiter_that_is_not_polled_waits_for_it() -> Result {
+    let (traffik, clock) = traffik()?;
+    exhaust::<One>(&traffik).await?;
+    let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
+    clock.advance(MINUTE);
+    settle().await;
+    clock.advance(MINUTE);
+    // The first was not polled, and has its permit since.
+    assert!(second.await.is_ok());
+    clock.advance(MINUTE * 10);
+    let permit = first.await?;
+    let at = permit.tightest().decided_at().ok_or("it was not counted")?;
+    assert_eq!(traffik.clock().now().saturating_since(at), MINUTE * 11);
+    Ok(())
+}
+
+#[tokio::test]
+async fn permit_that_is_not_received_is_given_back_to_the_next() -> Result {
+    let (traffik, clock) = traffik()?;
+    exhaust::<One>(&traffik).await?;
+    let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
+    clock.advance(MINUTE);
+    settle().await;
+    drop(first);
+    let permit = second.await?;
+    assert_eq!(permit.tightest().decided_at(), Some(traffik.clock().now()));
+    assert!(!admits::<One>(&traffik, "alice").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn permit_that_is_not_received_is_given_back_if_nobody_waits() -> Result {
+    let (traffik, clock) = traffik()?;
+    exhaust::<Two>(&traffik).await?;
+    let waiting = started::<Two>(&traffik, |limiter| limiter.cost(2).wait(LONG));
+    clock.advance(MINUTE);
+    settle().await;
+    assert!(!admits::<Two>(&traffik, "alice").await?);
+    drop(waiting);
+    assert!(admits::<Two>(&traffik, "alice").await? && admits::<Two>(&traffik, "alice").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn permit_of_a_waiting_backend_is_given_back_to_the_next() -> Result {
+    let (traffik, _, clock) = app(|builder, _| builder);
+    exhaust::<One>(&traffik).await?;
+    let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
+    settle().await;
+    clock.advance(MINUTE * 11 / 10);
+    settle().await;
+    drop(first);
+    let permit = second.await?;
+    assert_eq!(permit.tightest().decided_at(), Some(traffik.clock().now()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn waiter_that_is_dropped_during_its_question_gives_the_charge_back() -> Result {
+    let (traffik, backend, clock) = app(|builder, _| builder);
+    backend.is(Mood::ChargesAndIsSlow);
+    let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
+    settle().await;
+    drop(first);
+    for _ in 0..4 {
+        clock.advance(Duration::from_millis(10));
+        settle().await;
+    }
+    let permit = second.await?;
+    assert!(permit.tightest().is_counted());
+    Ok(())
+}
+
+#[tokio::test]
+async fn refund_lets_the_first_waiter_pass() -> Result {
+    let (traffik, _) = traffik()?;
+    let permit = traffik.limiter::<Two>("alice").cost(2).check().await?;
+    let mut line = [waits::<Two>(&traffik, LONG), waits::<Two>(&traffik, LONG)];
+    permit.settle(1).await?;
+    let states = decided(&mut line).await;
+    assert!(matches!(states.as_slice(), [Some(Ok(_)), None]), "{states:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn callers_that_come_and_go_leave_nothing_behind() -> Result {
+    let (traffik, clock) = traffik()?;
+    for _ in 0..3000 {
+        exhaust::<Even>(&traffik).await?;
+        let waiting = waits::<Even>(&traffik, LONG);
+        drop(waiting);
+        clock.advance(Duration::from_secs(1));
+    }
+    // More than may wait have come and gone.
+    exhaust::<Even>(&traffik).await?;
+    let waiting = waits::<Even>(&traffik, LONG);
+    clock.advance(Duration::from_secs(1));
+    assert!(waiting.await.is_ok());
+    Ok(())
+}

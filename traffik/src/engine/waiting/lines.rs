@@ -1,0 +1,182 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use smallvec::SmallVec;
+use tokio::{runtime::Handle, sync::oneshot};
+use tracing::Span;
+use traffik_core::{backend::BackendError, client::Client, clock::Timestamp};
+
+use super::{
+    demand::Demand,
+    driver::Driver,
+    line::{Entry, Line},
+    turn::{HeldBack, Room, Turn},
+    waiter::Waiter,
+};
+use crate::{engine::KeptCheck, limit::WaiterSlot, store::Store};
+
+/// The number of lines that can be held back. Beyond it, the one that is held back for the shortest time goes on.
+const MAX_HELD_BACK: usize = 10_000;
+
+/// The lines of an app.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The lines that have waiters.
+    lines: HashMap<LineKey, Arc<Line>>,
+    held_back: HashMap<LineKey, Timestamp>,
+    is_closed: bool,
+}
+
+/// The throttles and the client of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LineKey {
+    parts: SmallVec<[Part; 1]>,
+    is_outgoing: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    uid: Box<str>,
+    client: Client,
+}
+
+/// The place that a caller wants.
+pub(super) struct Place {
+    pub(super) key: LineKey,
+    pub(super) deadline: Timestamp,
+}
+
+/// Why a caller does not wait.
+pub(super) enum NotJoined {
+    /// Too many wait, or the turn of the caller would come too late.
+    NoRoom,
+    /// Too many wait, but none in this line.
+    NoSlot,
+    HeldBack(HeldBack),
+    Failed(BackendError),
+}
+
+impl LineKey {
+    pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
+        let part = |check: &KeptCheck| Part { uid: check.definition().uid.into(), client: check.client().clone() };
+        Self { parts: demand.kept().map(part).collect(), is_outgoing }
+    }
+}
+
+impl Lines {
+    /// Returns `true` if a caller has to join the line: others wait in it, or it is held back.
+    pub(super) fn has(&self, key: &LineKey, now: Timestamp) -> bool {
+        let state = self.lock();
+        state.lines.contains_key(key) || state.held_back.get(key).is_some_and(|until| *until > now)
+    }
+
+    /// Joins a line. If it was empty, its head is asked for when there is `room`, or immediately.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        Place { key, deadline }: Place,
+        demand: &Arc<Demand>,
+        store: &Arc<Store>,
+        room: Option<Room>,
+    ) -> Result<Waiter, NotJoined> {
+        if Handle::try_current().is_err() {
+            let error = "waiting needs a Tokio runtime: call it within one";
+            return Err(NotJoined::Failed(BackendError::not_run(error)));
+        }
+        let now = store.clock().now();
+        let slots = slots(demand, now);
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(NotJoined::Failed(BackendError::Closed));
+        }
+        let held_back = state.held_back.get(&key).copied().filter(|until| *until > now);
+        if let Some(until) = held_back.filter(|until| *until > deadline) {
+            return Err(NotJoined::HeldBack(HeldBack { until, now }));
+        }
+        let is_new = !state.lines.contains_key(&key);
+        let Some(slots) = slots else { return Err(if is_new { NotJoined::NoSlot } else { NotJoined::NoRoom }) };
+        let line = Arc::clone(state.lines.entry(key.clone()).or_insert_with(|| Line::new(key, demand, store)));
+        if is_new {
+            line.begin(now, room, held_back);
+        }
+        let (sender, turn) = oneshot::channel::<Turn>();
+        let entry = Entry { demand: Arc::clone(demand), deadline, sender, span: Span::current(), _slots: slots };
+        let Some(place) = line.join(entry) else { return Err(NotJoined::NoRoom) };
+        drop(state);
+        self.drive_here(&line);
+        Ok(Waiter { lines: Arc::clone(self), line, place, turn })
+    }
+
+    /// Drives a line on the runtime of the caller, too, if it has one.
+    pub(super) fn drive_here(self: &Arc<Self>, line: &Arc<Line>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if line.add_driver(runtime.id()) {
+            let driver = Driver { lines: Arc::clone(self), line: Arc::clone(line), runtime: runtime.id() };
+            // A runtime that ends drops it here.
+            drop(runtime.spawn(driver.run()));
+        }
+    }
+
+    /// Forgets a line without waiters. Returns `true` if it has ended.
+    pub(super) fn remove_if_empty(&self, line: &Arc<Line>) -> bool {
+        let mut state = self.lock();
+        let has_ended = line.end_if_empty();
+        if has_ended && state.lines.get(line.key()).is_some_and(|known| Arc::ptr_eq(known, line)) {
+            state.lines.remove(line.key());
+        }
+        has_ended
+    }
+
+    /// Holds a line back: until then no waiter gets a turn.
+    pub(super) fn hold_back(&self, key: LineKey, until: Timestamp, now: Timestamp) {
+        let mut state = self.lock();
+        if state.held_back.len() >= MAX_HELD_BACK && !state.held_back.contains_key(&key) {
+            state.held_back.retain(|_, until| *until > now);
+            if state.held_back.len() >= MAX_HELD_BACK {
+                let soonest = state.held_back.iter().min_by_key(|(_, until)| **until).map(|(key, _)| key.clone());
+                soonest.and_then(|key| state.held_back.remove(&key));
+            }
+        }
+        let line = state.lines.get(&key).cloned();
+        let held = state.held_back.entry(key).or_insert(until);
+        *held = until.max(*held);
+        let until = *held;
+        drop(state);
+        if let Some(line) = line {
+            line.hold_back(until, now);
+        }
+    }
+
+    /// Tells all waiters that the app is closed, and those that come later.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let lines = std::mem::take(&mut state.lines);
+        drop(state);
+        lines.into_values().for_each(|line| line.close());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a slot of each throttle, or none.
+fn slots(demand: &Demand, now: Timestamp) -> Option<SmallVec<[WaiterSlot; 1]>> {
+    let slot = |check: &KeptCheck| {
+        let (definition, slot) = (check.definition(), WaiterSlot::reserve(check.definition()));
+        if slot.is_none() && definition.waiters.full.is_due(now) {
+            tracing::warn!(
+                uid = definition.uid,
+                max_waiters = definition.waiters.max(),
+                "too many callers wait for this throttle: others are refused without waiting"
+            );
+        }
+        slot
+    };
+    demand.kept().map(slot).collect()
+}

@@ -1,0 +1,129 @@
+//! Waiting for a turn: one line of waiters for each throttle, or tuple of throttles, and client of a process.
+//!
+//! A caller that finds no room [joins](Lines) the [`Line`](line::Line) of its throttles and its client. The line asks the store
+//! for its head alone, when the head may have room, and hands the decision over. Tasks do that, one on each runtime that has
+//! waiters of the line, so a waiter that is not polled, or whose runtime ends or stands still, delays no other.
+//!
+//! - A decision is handed over by the channel of its waiter. A permit that is not received is given back.
+//! - The head is asked for again as soon as this process gives back a charge of its client.
+//! - Nothing here runs for a check that does not wait.
+
+mod demand;
+mod driver;
+mod line;
+mod lines;
+mod turn;
+mod waiter;
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::runtime::Handle;
+use traffik_core::backend::{BackendError, MaybeReady};
+
+pub(crate) use self::{demand::Demand, lines::Lines, turn::HeldBack};
+use self::{
+    lines::{LineKey, NotJoined, Place},
+    turn::{Room, Turn, until_room},
+};
+use super::{CheckResult, Traffik};
+use crate::store::Store;
+
+/// The decision of a waiter, unless its line is held back for longer than it waits.
+pub(crate) type Waited = Result<CheckResult, HeldBack>;
+
+impl Traffik {
+    /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
+    pub(crate) fn wait(&self, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
+        let definitions = demand.definitions();
+        // Only the lines of outgoing calls are held back.
+        let decision = |waited: Waited| {
+            waited.unwrap_or_else(|_| Err(demand::failed(BackendError::not_run("the line is held back"), definitions)))
+        };
+        match self.start_waiting(demand, false, max) {
+            MaybeReady::Ready(waited) => MaybeReady::Ready(decision(waited)),
+            MaybeReady::Pending(waiting) => MaybeReady::pending(async move { decision(waiting.await) }),
+        }
+    }
+
+    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back).
+    pub(crate) fn wait_outgoing(&self, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
+        self.start_waiting(demand, true, max)
+    }
+
+    /// Holds a line of outgoing calls back for a time.
+    pub(crate) fn hold_back(&self, demand: &Demand, time: Duration) {
+        let Ok(Some(store)) = demand.store() else { return };
+        let now = store.clock().now();
+        self.app.lines.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
+    }
+
+    fn start_waiting(&self, demand: Demand, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
+        let (demand, lines) = (Arc::new(demand), Arc::clone(&self.app.lines));
+        let Ok(Some(store)) = demand.store() else { return waited(demand.ask()) };
+        let now = store.clock().now();
+        let deadline = now.saturating_add(max);
+        let joining =
+            Joining { place: Place { key: LineKey::new(&demand, is_outgoing), deadline }, demand, lines, store };
+        // A store that does not wait is asked here, unless others are in the line. Without a runtime there is no line.
+        if joining.lines.has(&joining.place.key, now) || !joining.store.is_immediate() && Handle::try_current().is_ok()
+        {
+            return joining.join(None);
+        }
+        let mut first = joining.demand.ask();
+        match first.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(decision) => joining.join_if_refused(decision),
+            Poll::Pending => MaybeReady::pending(async move { joining.join_if_refused(first.await).await }),
+        }
+    }
+}
+
+fn waited(answer: impl Future<Output = CheckResult> + Send + 'static) -> MaybeReady<'static, Waited> {
+    MaybeReady::pending(async move { Ok(answer.await) })
+}
+
+/// A caller on its way into a line.
+struct Joining {
+    lines: Arc<Lines>,
+    place: Place,
+    demand: Arc<Demand>,
+    store: Arc<Store>,
+}
+
+impl Joining {
+    /// Joins the line of a caller that was refused, if there may be room in time.
+    fn join_if_refused(self, decision: CheckResult) -> MaybeReady<'static, Waited> {
+        let Ok(limits) = &decision else { return MaybeReady::Ready(Ok(decision)) };
+        if limits.is_admitted() {
+            return MaybeReady::Ready(Ok(decision));
+        }
+        let now = self.store.clock().now();
+        match until_room(limits).filter(|room| now.saturating_add(room.not_before) <= self.place.deadline) {
+            Some(room) => self.join(Some(room)),
+            None => MaybeReady::Ready(Ok(decision)),
+        }
+    }
+
+    /// Joins the line. If it was empty, the head is asked for when there is `room`, or immediately.
+    fn join(self, room: Option<Room>) -> MaybeReady<'static, Waited> {
+        let Self { lines, place, demand, store } = self;
+        match lines.join(place, &demand, &store, room) {
+            Ok(waiter) => MaybeReady::pending(async move {
+                match waiter.await {
+                    Turn::Decided(decision) => Ok(decision.receive()),
+                    Turn::TooLate => Ok(demand.refuse().await),
+                    Turn::Over => Ok(demand.ask().await),
+                    Turn::HeldBack(held_back) => Err(held_back),
+                    Turn::Panicked(panic) => std::panic::resume_unwind(panic),
+                }
+            }),
+            Err(NotJoined::NoRoom) => waited(async move { demand.refuse().await }),
+            Err(NotJoined::NoSlot) => waited(demand.ask()),
+            Err(NotJoined::HeldBack(held_back)) => MaybeReady::Ready(Err(held_back)),
+            Err(NotJoined::Failed(error)) => MaybeReady::Ready(Ok(Err(demand::failed(error, demand.definitions())))),
+        }
+    }
+}

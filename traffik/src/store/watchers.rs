@@ -1,0 +1,121 @@
+//! Wakes those that wait for room in an entry when this process gives back a charge of it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{Notify, futures::Notified};
+use traffik_core::{
+    client::Key,
+    decision::{Adjustment, Hit, LimitId},
+};
+
+use super::handle::Store;
+
+/// Wakes tasks when something changes.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    is_freed: AtomicBool,
+    changed: Notify,
+}
+
+impl Signal {
+    /// Waits for the next [`wake`](Self::wake).
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Wakes all tasks that wait.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Returns `true` if a charge was given back since the last call.
+    pub(crate) fn take_freed(&self) -> bool {
+        self.is_freed.swap(false, Ordering::AcqRel)
+    }
+
+    fn free(&self) {
+        self.is_freed.store(true, Ordering::Release);
+        self.wake();
+    }
+}
+
+/// The signals of those that wait, by entry. Without any, a charge that is given back costs one load.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    count: AtomicUsize,
+    by_key: Mutex<HashMap<Key, Vec<(Arc<LimitId>, Arc<Signal>)>>>,
+}
+
+/// Watches an entry until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    store: Arc<Store>,
+    key: Key,
+    signal: Arc<Signal>,
+}
+
+impl Watch {
+    pub(crate) fn new(store: &Arc<Store>, limit: &Arc<LimitId>, key: &Key, signal: &Arc<Signal>) -> Self {
+        let watchers = &store.watchers;
+        watchers.lock().entry(key.clone()).or_default().push((Arc::clone(limit), Arc::clone(signal)));
+        watchers.count.fetch_add(1, Ordering::AcqRel);
+        Self { store: Arc::clone(store), key: key.clone(), signal: Arc::clone(signal) }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let watchers = &self.store.watchers;
+        let mut by_key = watchers.lock();
+        if let Some(signals) = by_key.get_mut(&self.key) {
+            // A line that watches several limits of one key drops all of its watches.
+            if let Some(place) = signals.iter().position(|(_, signal)| Arc::ptr_eq(signal, &self.signal)) {
+                signals.swap_remove(place);
+                watchers.count.fetch_sub(1, Ordering::AcqRel);
+            }
+            if signals.is_empty() {
+                by_key.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl Watchers {
+    /// Wakes those that wait for the entries of charges that were lowered.
+    pub(super) fn adjusted<'a>(&self, adjustments: impl IntoIterator<Item = Adjustment<'a>>) {
+        if self.count.load(Ordering::Acquire) > 0 {
+            let lowered = adjustments.into_iter().filter(|adjustment| adjustment.actual < adjustment.charge.hit.cost);
+            self.wake(lowered.map(|adjustment| adjustment.charge.hit));
+        }
+    }
+
+    /// Wakes those that wait for these entries.
+    pub(super) fn reset(&self, hits: &[Hit<'_>]) {
+        if self.count.load(Ordering::Acquire) > 0 {
+            self.wake(hits.iter().copied());
+        }
+    }
+
+    /// Wakes all that wait.
+    pub(super) fn clear(&self) {
+        self.lock().values().flatten().for_each(|(_, signal)| signal.free());
+    }
+
+    fn wake<'a>(&self, entries: impl Iterator<Item = Hit<'a>>) {
+        let by_key = self.lock();
+        for hit in entries {
+            let signals = by_key.get(hit.key).into_iter().flatten();
+            signals.filter(|(limit, _)| limit.uid() == hit.limit.uid()).for_each(|(_, signal)| signal.free());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<(Arc<LimitId>, Arc<Signal>)>>> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
