@@ -13,6 +13,7 @@ mod conformance;
 mod decisions;
 mod gated;
 mod http;
+mod limiter;
 mod memory;
 mod model;
 mod on_error;

@@ -120,14 +120,14 @@ pub use traffik_macros::{Throttle, throttled};
 pub use self::request::refund_if;
 pub use self::{
     engine::{
-        AdjustError, CheckError, Error, Limit, Limiter, Limits, Permit, Quota, Refusal, Settlement, Traffik,
+        AdjustError, CheckError, ClientLimiter, Error, Limit, Limits, Permit, Quota, Refusal, Settlement, Traffik,
         TraffikBuilder,
     },
     limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     memory::MemoryBackend,
     on_error::breaker,
     web::{
-        Bypass, ClientIp, ForwardedHeader, Limited, ProxyError, Responder, Rule, ThrottleLayer, ThrottleRejection,
-        Throttled, TraffikLayer, client_ip, throttle_layer,
+        Bypass, ClientIp, ForwardedHeader, Limited, Limiter, Peek, ProxyError, Responder, Rule, ThrottleLayer,
+        ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
     },
 };

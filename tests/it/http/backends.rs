@@ -18,7 +18,7 @@ use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 
 /// A backend that can be made to fail, or never to answer.
 #[derive(Clone, Debug)]
-pub(super) struct Unsteady {
+pub(crate) struct Unsteady {
     inner: MemoryBackend,
     shared: Arc<Shared>,
 }
@@ -36,7 +36,7 @@ const REFUNDS_FAIL: usize = 3;
 const REFUNDS_HANG: usize = 4;
 
 impl Unsteady {
-    pub(super) fn new(inner: MemoryBackend) -> Self {
+    pub(crate) fn new(inner: MemoryBackend) -> Self {
         Self { inner, shared: Arc::default() }
     }
 
@@ -44,7 +44,7 @@ impl Unsteady {
         self.shared.mood.store(ANSWERS, Ordering::SeqCst);
     }
 
-    pub(super) fn fails(&self) {
+    pub(crate) fn fails(&self) {
         self.shared.mood.store(FAILS, Ordering::SeqCst);
     }
 

@@ -1,7 +1,7 @@
 //! Limits over HTTP, seen by a client on a socket.
 
 pub(crate) mod app;
-mod backends;
+pub(crate) mod backends;
 mod body_streams;
 mod caching;
 mod cors;

@@ -17,7 +17,7 @@ use std::{
 };
 
 use traffik::{
-    CheckError, DefaultIdentity, Limiter, Permit, Rate, Settings, Throttle, Throttles, Traffik,
+    CheckError, ClientLimiter, DefaultIdentity, Permit, Rate, Settings, Throttle, Throttles, Traffik,
     backend::MemoryBackend,
     on_error,
     strategy::{Concurrency, Gcra, SlidingWindowLog, TokenBucket},
@@ -62,7 +62,7 @@ fn waits<T: Throttles>(traffik: &Traffik, max: Duration) -> Waiting<T> {
 /// Starts a check of alice, by polling it once. It has to wait.
 fn started<T: Throttles>(
     traffik: &Traffik,
-    set_up: impl FnOnce(Limiter<'_, T>) -> Limiter<'_, T> + Send + 'static,
+    set_up: impl FnOnce(ClientLimiter<'_, T>) -> ClientLimiter<'_, T> + Send + 'static,
 ) -> Waiting<T> {
     let traffik = traffik.clone();
     let mut waiting: Waiting<T> = Box::pin(async move { set_up(traffik.limiter::<T>("alice")).check().await });

@@ -52,6 +52,7 @@ pub(crate) struct KeptCheck {
     cost: u64,
     at_least: u64,
     charged_before: Option<Shared<Limit>>,
+    resolved: Resolved,
     is_full: bool,
 }
 
@@ -75,13 +76,13 @@ impl<'a> Check<'a> {
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
-        let Self { definition, client, rate, cost, at_least, charged_before, is_full, .. } = self.clone();
-        KeptCheck { definition: Arc::clone(definition), client, rate, cost, at_least, charged_before, is_full }
+        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full } = self.clone();
+        let definition = Arc::clone(definition);
+        KeptCheck { definition, client, rate, cost, at_least, charged_before, resolved, is_full }
     }
 
-    /// Returns the same for the messages of a connection, whose handshake may have been charged.
-    #[cfg(feature = "ws")]
-    pub(crate) fn for_messages(&self) -> KeptCheck {
+    /// Returns the same for other charges than that of the request, which may have been charged.
+    pub(crate) fn kept_uncharged(&self) -> KeptCheck {
         KeptCheck { charged_before: None, is_full: false, ..self.kept() }
     }
 
@@ -130,12 +131,13 @@ impl<'a> Check<'a> {
 
 impl KeptCheck {
     pub(crate) fn check(&self) -> Check<'_> {
-        let Self { definition, client, rate, cost, at_least, charged_before, is_full } = self;
+        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full } = self;
         let (client, charged_before) = (client.clone(), charged_before.clone());
         Check {
             charged_before,
             rate: *rate,
             at_least: *at_least,
+            resolved: *resolved,
             is_full: *is_full,
             ..Check::new(definition, *cost, client)
         }

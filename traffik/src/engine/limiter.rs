@@ -1,23 +1,22 @@
 use std::{fmt, marker::PhantomData, time::Duration};
 
-use traffik_core::{OutOfRange, client::Client, rate::Rate};
+use traffik_core::{client::Client, rate::Rate};
 
 use super::{
-    CheckError, Checks, Demand, Error, Limits, Permit, Refusal, Traffik, decide::decide, maybe_ready::resolve,
+    CheckError, Checks, Demand, Error, LimiterOptions, Limits, Permit, Refusal, Traffik, decide::decide,
+    maybe_ready::resolve,
 };
 use crate::limit::{ConfigError, Throttle, Throttles};
 
-/// A throttle, or a tuple of throttles, for one client. [`Traffik::limiter`] creates it.
+/// A throttle, or a tuple of throttles, for one client. [`Traffik::limiter`] creates it, outside of requests. In a handler,
+/// take a [`Limiter`](crate::Limiter) as an argument.
 ///
 /// The cost defaults to [`Settings::cost`](crate::Settings::cost), the rate to [`Throttle::RATE`].
 #[must_use = "a limiter does nothing until `check` or `peek` is called and awaited"]
-pub struct Limiter<'a, T> {
+pub struct ClientLimiter<'a, T> {
     pub(super) traffik: &'a Traffik,
     client: Client,
-    cost: Option<u64>,
-    at_least: Option<u64>,
-    rate: Option<Rate>,
-    pub(super) wait: Option<Duration>,
+    options: LimiterOptions,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -52,23 +51,16 @@ impl Traffik {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> Limiter<'_, T> {
-        Limiter {
-            traffik: self,
-            client: client.into(),
-            cost: None,
-            at_least: None,
-            rate: None,
-            wait: None,
-            throttles: PhantomData,
-        }
+    pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> ClientLimiter<'_, T> {
+        let options = LimiterOptions::default();
+        ClientLimiter { traffik: self, client: client.into(), options, throttles: PhantomData }
     }
 }
 
-impl<'a, T: Throttles> Limiter<'a, T> {
+impl<'a, T: Throttles> ClientLimiter<'a, T> {
     /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
     pub fn cost(self, cost: u64) -> Self {
-        Self { cost: Some(cost), ..self }
+        Self { options: LimiterOptions { cost: Some(cost), ..self.options }, ..self }
     }
 
     /// Sets the lowest and the highest cost. A check then charges what fits between both, and refuses if less fits.
@@ -101,7 +93,7 @@ impl<'a, T: Throttles> Limiter<'a, T> {
     ///
     /// A lowest cost above the highest is an error of [`check`](Self::check) and [`peek`](Self::peek).
     pub fn at_least(self, cost: u64) -> Self {
-        Self { at_least: Some(cost), ..self }
+        Self { options: LimiterOptions { at_least: Some(cost), ..self.options }, ..self }
     }
 
     /// Sets the highest cost, for [`at_least`](Self::at_least). Without a lowest cost, it is the same as [`cost`](Self::cost).
@@ -156,7 +148,7 @@ impl<'a, T: Throttles> Limiter<'a, T> {
     /// does not wait, and then about the next. [`Traffik::close`] ends the wait of all callers with
     /// [`BackendError::Closed`](crate::backend::BackendError::Closed).
     pub fn wait(self, max: Duration) -> Self {
-        Self { wait: Some(max), ..self }
+        Self { options: LimiterOptions { wait: Some(max), ..self.options }, ..self }
     }
 
     /// Charges the client, and returns a permit. A tuple is one decision: all throttles are charged, or none.
@@ -167,7 +159,7 @@ impl<'a, T: Throttles> Limiter<'a, T> {
     /// [`CheckError::Failed`] if there is no decision, because a throttle is misconfigured or the backend does not answer.
     pub async fn check(self) -> Result<Permit<T>, CheckError> {
         let checks = self.checks().map_err(Error::from)?;
-        let decision = match self.wait {
+        let decision = match self.options.wait {
             None => resolve!(decide(checks)),
             Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
         };
@@ -186,38 +178,22 @@ impl<'a, T: Throttles> Limiter<'a, T> {
 
     pub(super) fn checks(&self) -> Result<Checks<'a>, ConfigError> {
         let mut checks = self.traffik.checks::<T>(self.client.clone())?;
-        for check in checks.iter_mut() {
-            check.cost = self.cost.unwrap_or(check.cost);
-            if let Some(at_least) = self.at_least {
-                OutOfRange::check("Limiter::at_least", at_least, 0..=check.cost)?;
-                check.at_least = at_least;
-            }
-            if let Some(rate) = self.rate {
-                check.definition.check_rate(rate)?;
-                check.rate = rate;
-            }
-        }
+        self.options.apply(&mut checks)?;
         Ok(checks)
     }
 }
 
 /// A limiter of one throttle. The throttles of a tuple keep their own rates.
-impl<T: Throttle> Limiter<'_, T> {
+impl<T: Throttle> ClientLimiter<'_, T> {
     /// Sets the rate.
     pub fn rate(self, rate: Rate) -> Self {
-        Self { rate: Some(rate), ..self }
+        Self { options: LimiterOptions { rate: Some(rate), ..self.options }, ..self }
     }
 }
 
-impl<T> fmt::Debug for Limiter<'_, T> {
+impl<T> fmt::Debug for ClientLimiter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, cost, at_least, rate, wait, .. } = self;
-        f.debug_struct("Limiter")
-            .field("client", client)
-            .field("cost", cost)
-            .field("at_least", at_least)
-            .field("rate", rate)
-            .field("wait", wait)
-            .finish_non_exhaustive()
+        let Self { client, options, .. } = self;
+        f.debug_struct("ClientLimiter").field("client", client).field("options", options).finish_non_exhaustive()
     }
 }

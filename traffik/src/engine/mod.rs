@@ -7,6 +7,7 @@ mod conclude;
 mod decide;
 mod error;
 mod limiter;
+mod limiter_options;
 mod limits;
 mod maybe_ready;
 mod permit;
@@ -23,7 +24,7 @@ pub use self::{
     builder::TraffikBuilder,
     check_error::CheckError,
     error::Error,
-    limiter::Limiter,
+    limiter::ClientLimiter,
     limits::{Adjusting, Limit, Limits, Settlement},
     permit::Permit,
     quota::{Quota, QuotaPart},
@@ -33,6 +34,7 @@ pub use self::{
 pub(crate) use self::{
     check::{Check, Checks, KeptCheck, Resolved},
     decide::{CheckResult, Failed, decide},
+    limiter_options::LimiterOptions,
     limits::Change,
     maybe_ready::resolve,
     waiting::Demand,

@@ -1,7 +1,7 @@
 use std::{fmt, marker::PhantomData, ops::Range};
 
 use super::{
-    CheckError, Checks, Error, Limiter, Limits, Permit, Refusal, Traffik,
+    CheckError, Checks, ClientLimiter, Error, Limits, Permit, Refusal, Traffik,
     check::{Check, KeptCheck},
     decide::decide,
     maybe_ready::resolve,
@@ -79,7 +79,7 @@ impl Quota {
     /// A throttle that is misconfigured, and a limiter of another app, are errors of [`check`](Self::check) and
     /// [`peek`](Self::peek).
     #[expect(clippy::needless_pass_by_value, reason = "a limiter is used once")]
-    pub fn add<T: Throttles>(&mut self, limiter: Limiter<'_, T>) -> QuotaPart<T> {
+    pub fn add<T: Throttles>(&mut self, limiter: ClientLimiter<'_, T>) -> QuotaPart<T> {
         let places = self.try_add(&limiter).unwrap_or_else(|error| {
             self.checks = Err(error);
             0..0
@@ -87,7 +87,7 @@ impl Quota {
         QuotaPart { places, throttles: PhantomData }
     }
 
-    fn try_add<T: Throttles>(&mut self, limiter: &Limiter<'_, T>) -> Result<Range<usize>, ConfigError> {
+    fn try_add<T: Throttles>(&mut self, limiter: &ClientLimiter<'_, T>) -> Result<Range<usize>, ConfigError> {
         let checks = self.checks.as_mut().map_err(|error| error.clone())?;
         if !limiter.traffik.is(&self.traffik) {
             return Err(ConfigError::OtherApp);

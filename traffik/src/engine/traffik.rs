@@ -166,7 +166,7 @@ impl Traffik {
     }
 
     /// Returns the limits of a client, and charges nothing.
-    pub(super) async fn look(&self, checks: Checks<'_>) -> Result<Limits, Error> {
+    pub(crate) async fn look(&self, checks: Checks<'_>) -> Result<Limits, Error> {
         let decided = match checks.store()? {
             Some(store) => checks.hits().as_ref().peek(store).await?,
             None => Decided::nothing(),

@@ -8,7 +8,9 @@ mod context;
 mod default_identity;
 mod handle;
 mod ledger;
+mod limiter;
 mod memo;
+mod peek;
 mod peer;
 mod record;
 mod rejection;
@@ -27,6 +29,8 @@ pub mod ws;
 
 use self::{context::RequestContext, site::Site};
 pub use self::{
+    limiter::Limiter,
+    peek::Peek,
     peer::client_ip,
     rejection::{Declined, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},

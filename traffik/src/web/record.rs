@@ -23,6 +23,16 @@ impl RequestContext {
         if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
     }
 
+    /// Returns the limits of checks, and charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request about which the backend gives no answer.
+    pub(super) async fn peek(&self, checks: Checks<'_>) -> Result<Limits, ThrottleRejection> {
+        let definitions = checks.iter().map(|check| Arc::clone(check.definition)).collect();
+        self.traffik().look(checks).await.map_err(|error| self.reject(Failed { error, definitions }))
+    }
+
     /// Checks whether the response can refund the throttles that it may have to.
     ///
     /// # Errors

@@ -38,11 +38,14 @@ impl RequestContext {
                 return Ok(Check::skipped(definition));
             }
             let cost = resolve!(cost(definition, memo, parts))?;
-            if cost == 0 {
+            if cost == 0 && !site.is_limiter() {
                 return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition) });
             }
-            let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state))?;
-            resolve!(rated(self.identified(definition, cost, client), traffik, memo, parts))
+            let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state));
+            let client = client.or_else(|rejection| site.keep(rejection))?;
+            let check = self.identified(definition, cost, client);
+            // A limiter asks for the rate of each check.
+            if site.is_limiter() { Ok(check) } else { resolve!(rated(check, traffik, memo, parts)) }
         }
     }
 
@@ -113,7 +116,7 @@ fn identity_of<'p>(identity: &'p Identity, traffik: &'p Traffik, parts: &'p Part
 
 /// Resolves the client's rate. The function is not called for a request that is not counted at any rate.
 #[inline]
-fn rated<'p, 'a: 'p>(
+pub(super) fn rated<'p, 'a: 'p>(
     check: Check<'a>,
     traffik: &'p Traffik,
     memo: Memo<'_, '_>,

@@ -3,12 +3,16 @@
 
 use std::{
     any::{TypeId, type_name},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::http::{request::Parts, response};
-use traffik_core::{backend::MaybeReady, client::Client};
+use axum::{
+    http::{request::Parts, response},
+    response::IntoResponse,
+};
+use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 
+use super::rejection::{ThrottleRejection, Unidentified};
 use crate::{
     engine::Traffik,
     limit::{ConfigError, Definition, Throttle, Throttles},
@@ -25,7 +29,14 @@ pub(crate) enum Site {
     /// In an open WebSocket, whose clients are known by their source.
     #[cfg(feature = "ws")]
     Messages(Arc<[(Source, Client)]>),
+    /// In a [`Limiter`](super::Limiter) of a handler, which may set the client and the cost itself. Keeps why the client is not
+    /// known.
+    Limiter(KeptRejection),
 }
+
+/// Why a limiter has no client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptRejection(Arc<Mutex<Option<ThrottleRejection>>>);
 
 impl Site {
     /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. Rules that need
@@ -42,6 +53,7 @@ impl Site {
             Self::Handler => own.to(parts),
             #[cfg(feature = "ws")]
             Self::Messages(_) => own.to(parts),
+            Self::Limiter(_) => own.to(parts),
             Self::Layer(rules) => match rules.apply(definition, traffik, parts) {
                 // The throttle's own functions are not called for requests that the layer excludes.
                 MaybeReady::Ready(false) => MaybeReady::Ready(false),
@@ -70,6 +82,20 @@ impl Site {
         }
     }
 
+    /// Returns whether the cost and the client may be set later.
+    #[inline]
+    pub(super) fn is_limiter(&self) -> bool {
+        matches!(self, Self::Limiter(_))
+    }
+
+    /// Keeps the rejection of an identity, and returns the client until another one is set. Elsewhere it is an error.
+    #[cold]
+    pub(super) fn keep(&self, rejection: ThrottleRejection) -> Result<Client, ThrottleRejection> {
+        let Self::Limiter(kept) = self else { return Err(rejection) };
+        kept.lock().get_or_insert(rejection);
+        Ok(EXEMPTED)
+    }
+
     /// Returns the conditions under which this place refunds a throttle, if it has any.
     pub(super) fn refund_if(&self, definition: &Definition) -> Option<&RefundIf> {
         let Self::Layer(rules) = self else { return None };
@@ -88,6 +114,19 @@ impl Site {
             Self::Layer(LayerRules(Some(layer))) => layer.error.clone().map_or(Ok(()), Err),
             _ => Ok(()),
         }
+    }
+}
+
+impl KeptRejection {
+    /// Returns the rejection. A clone that asks later receives one with the same status.
+    pub(super) fn take(&self) -> Option<ThrottleRejection> {
+        let mut kept = self.lock();
+        let status = kept.as_ref()?.status();
+        kept.replace(Unidentified::new(status.into_response()).into())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<ThrottleRejection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -139,7 +139,7 @@ where
 /// Reserves slots and starts the decision.
 ///
 /// This is separate from the future above, which would keep the checks until the decision is made.
-fn begin<'a>(
+pub(super) fn begin<'a>(
     mut checks: Checks<'a>,
     context: &RequestContext,
     site: &Site,

@@ -112,5 +112,5 @@ where
 fn kept(checks: &Checks<'_>) -> (OneOrMore<KeptCheck>, KnownClients) {
     let identified = checks.iter().filter(|check| check.resolved >= Resolved::Client);
     let clients = identified.map(|check| (check.definition.identity, check.client.clone())).collect();
-    (checks.map(Check::for_messages), clients)
+    (checks.map(Check::kept_uncharged), clients)
 }

@@ -1,0 +1,261 @@
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use traffik_core::{client::Client, rate::Rate};
+
+use super::{
+    RequestContext, Site, ThrottleRejection, ThrottleSet, memo::Memo, rejection::Misconfigured, resolve::rated,
+    site::KeptRejection, throttled::begin,
+};
+use crate::{
+    engine::{Check, Checks, Demand, KeptCheck, LimiterOptions, Limits, Permit, Resolved, resolve},
+    limit::{Throttle, Throttles},
+    one_or_more::OneOrMore,
+};
+
+/// Extractor of a throttle, or a tuple of throttles, that a handler checks itself.
+///
+/// Some costs and clients are known only inside of a handler: by a field of the body, by the query of a GraphQL request, by the
+/// rows of a batch. The extractor resolves the rules, the cost, the client and the rate as the throttle says, and charges
+/// nothing. [`check`](Self::check) charges, and its rejection is the same response as that of
+/// [`Throttled`](crate::Throttled), so `?` refuses the request:
+///
+/// ```
+/// use axum::{Json, Router, routing::post};
+/// use traffik::{DefaultIdentity, Limiter, MemoryBackend, Rate, Throttle, ThrottleRejection, Traffik};
+///
+/// struct Rows;
+///
+/// impl Throttle for Rows {
+///     const UID: &'static str = "limiter:rows";
+///     const RATE: Rate = Rate::literal("10000/min");
+///     type Identity = DefaultIdentity;
+/// }
+///
+/// async fn insert(rows: Limiter<Rows>, Json(batch): Json<Vec<String>>) -> Result<String, ThrottleRejection> {
+///     let permit = rows.cost(batch.len() as u64).check().await?;
+///     Ok(format!("{} rows left", permit.tightest().remaining()))
+/// }
+///
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+/// let app: Router = Router::new().route("/rows", post(insert)).layer(traffik.layer());
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+///
+/// Each `check` charges what it says, also if the request was charged for the same throttle before. The response has the
+/// RateLimit fields, a later refusal gives the charge back, and [`Settings::refund_if`](crate::Settings::refund_if) applies, if
+/// the check is made before the response. `T` is a [`Throttle`], or a tuple of up to sixteen, which are one
+/// decision.
+///
+/// A throttle that does [not apply](crate::Settings::rule) to the request is not charged, whatever the handler sets.
+///
+/// # A client of the body
+///
+/// [`client`](Self::client) replaces the client. An identity that rejects the request is no error until then: only
+/// [`check`](Self::check) and [`peek`](Self::peek) return its response, unless there is another client.
+///
+/// ```
+/// use axum::{Json, http::StatusCode};
+/// use traffik::{DefaultIdentity, Limiter, Rate, Settings, Throttle, ThrottleRejection, refund_if};
+///
+/// /// Ten wrong passwords an hour for each account.
+/// struct Account;
+///
+/// impl Throttle for Account {
+///     const UID: &'static str = "limiter:account";
+///     const RATE: Rate = Rate::literal("10/hour");
+///     type Identity = DefaultIdentity;
+///
+///     fn settings() -> Settings {
+///         Settings::new().refund_if(refund_if::success)
+///     }
+/// }
+///
+/// # type Login = std::collections::HashMap<String, String>;
+/// async fn login(account: Limiter<Account>, Json(login): Json<Login>) -> Result<StatusCode, ThrottleRejection> {
+///     let _ = account.client(login["name"].clone()).check().await?;
+///     Ok(if login["password"] == "secret" { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED })
+/// }
+/// ```
+///
+/// # Without a router
+///
+/// A service of tower extracts it from the parts of its request, which pass [`Traffik::layer`](crate::Traffik::layer) before, or
+/// carry the [`Traffik`](crate::Traffik) as an extension:
+///
+/// ```
+/// use axum::{extract::FromRequestParts, http::request::Parts};
+/// use traffik::{Limiter, Permit, Throttle, ThrottleRejection, web::ThrottleSet};
+///
+/// async fn admit<T: ThrottleSet<()>>(parts: &mut Parts) -> Result<Permit<T>, ThrottleRejection> {
+///     Limiter::<T>::from_request_parts(parts, &()).await?.check().await
+/// }
+/// ```
+#[must_use = "a limiter does nothing until `check` or `peek` is called and awaited"]
+pub struct Limiter<T> {
+    context: RequestContext,
+    checks: OneOrMore<KeptCheck>,
+    /// Why the throttle has no client.
+    unidentified: KeptRejection,
+    client: Option<Client>,
+    options: LimiterOptions,
+    /// The request, if a throttle has a function for the rate. It is called for each check.
+    parts: Option<Arc<Parts>>,
+    throttles: PhantomData<fn() -> T>,
+}
+
+impl<T: Throttles> Limiter<T> {
+    /// Sets the client, in place of that of the throttle. For a tuple it applies to every throttle. The function for the
+    /// [rate](crate::Settings::rate_of) is called for it.
+    pub fn client(self, client: impl Into<Client>) -> Self {
+        let client = self.context.traffik().counted_as(client.into());
+        Self { client: Some(client), ..self }
+    }
+
+    /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
+    pub fn cost(mut self, cost: u64) -> Self {
+        self.options.cost = Some(cost);
+        self
+    }
+
+    /// Sets the lowest cost: a check charges what fits between it and [`at_most`](Self::at_most), and refuses if less fits. See
+    /// [`ClientLimiter::at_least`](crate::ClientLimiter::at_least).
+    ///
+    /// # Errors
+    ///
+    /// A lowest cost above the highest is an error of [`check`](Self::check) and [`peek`](Self::peek).
+    pub fn at_least(mut self, cost: u64) -> Self {
+        self.options.at_least = Some(cost);
+        self
+    }
+
+    /// Sets the highest cost, for [`at_least`](Self::at_least). Without a lowest cost, it is the same as [`cost`](Self::cost).
+    pub fn at_most(self, cost: u64) -> Self {
+        self.cost(cost)
+    }
+
+    /// Lets [`check`](Self::check) wait for its turn: until the limits admit the client, for `max` at most. See
+    /// [`ClientLimiter::wait`](crate::ClientLimiter::wait).
+    pub fn wait(mut self, max: Duration) -> Self {
+        self.options.wait = Some(max);
+        self
+    }
+
+    /// Charges the client, and returns a permit. A tuple is one decision: all throttles are charged, or none.
+    ///
+    /// A request that its limit [delays](crate::LeakyBucketWithQueue) waits for its turn here, unless [`wait`](Self::wait) is set:
+    /// see [`Limits::delay`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a client that is over a limit, and of a request that could not be decided. It is the same
+    /// response as that of [`Throttled`](crate::Throttled), to be returned from the handler.
+    pub async fn check(self) -> Result<Permit<T>, ThrottleRejection> {
+        let (context, site) = (&self.context, Site::Handler);
+        let checks = self.checks().await?;
+        let (slots, decided) = match self.options.wait {
+            None => begin(checks, context, &site)?,
+            Some(max) => {
+                context.check_refunds(&checks, &site)?;
+                (None, context.traffik().wait(Demand::new(&checks), max))
+            }
+        };
+        let limits = context.record(resolve!(decided), &site)?;
+        if let Some(slots) = slots {
+            slots.turn(&limits, context.traffik().clock()).await;
+        }
+        Ok(Permit::new(limits))
+    }
+
+    /// Returns the limits of the client, and charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request whose client is not known, or about which the backend gives no answer.
+    pub async fn peek(self) -> Result<Limits, ThrottleRejection> {
+        self.context.peek(self.checks().await?).await
+    }
+
+    /// Returns the checks as the handler has set them.
+    async fn checks(&self) -> Result<Checks<'_>, ThrottleRejection> {
+        let mut checks = self.checks.map(KeptCheck::check);
+        self.options.apply(&mut checks).map_err(Misconfigured::from)?;
+        for check in checks.iter_mut() {
+            if check.resolved == Resolved::Nothing {
+                // The throttle does not apply.
+                check.cost = 0;
+            } else if let Some(client) = &self.client {
+                check.client = client.clone();
+            }
+        }
+        if self.client.is_none() && checks.iter().any(|check| check.cost > 0) {
+            self.unidentified.take().map_or(Ok(()), Err)?;
+        }
+        match self.parts.as_deref().filter(|_| self.options.rate.is_none()) {
+            Some(parts) => self.rated(&checks, parts).await,
+            None => Ok(checks),
+        }
+    }
+
+    /// Returns the checks at the rates of their clients.
+    async fn rated<'a>(&'a self, checks: &Checks<'a>, parts: &Parts) -> Result<Checks<'a>, ThrottleRejection> {
+        let traffik = self.context.traffik();
+        let mut all = Checks::new(rated(checks.first().clone(), traffik, Memo(None), parts).await?);
+        for check in checks.iter().skip(1) {
+            let check = rated(check.clone(), traffik, Memo(Some(&all)), parts).await?;
+            all.add(check, |_, _| false);
+        }
+        Ok(all)
+    }
+}
+
+/// A limiter of one throttle. The throttles of a tuple keep their own rates.
+impl<T: Throttle> Limiter<T> {
+    /// Sets the rate, in place of that of the throttle and of its function for the rate.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.options.rate = Some(rate);
+        self
+    }
+}
+
+impl<T, S> FromRequestParts<S> for Limiter<T>
+where
+    T: ThrottleSet<S>,
+    S: Send + Sync,
+{
+    type Rejection = ThrottleRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
+        let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
+        let unidentified = KeptRejection::default();
+        let site = Site::Limiter(unidentified.clone());
+        let checks = T::checks(&context, &site, parts, state).await?;
+        let has_rates = checks.iter().any(|check| check.definition.settings.request.rate.is_some());
+        let parts = has_rates.then(|| Arc::new(parts.clone()));
+        let checks = checks.map(Check::kept_uncharged);
+        let (client, options, throttles) = (None, LimiterOptions::default(), PhantomData);
+        Ok(Self { context, checks, unidentified, client, options, parts, throttles })
+    }
+}
+
+/// A clone checks the same.
+impl<T> Clone for Limiter<T> {
+    fn clone(&self) -> Self {
+        Self {
+            context: self.context.clone(),
+            checks: self.checks.map(Clone::clone),
+            unidentified: self.unidentified.clone(),
+            client: self.client.clone(),
+            options: self.options,
+            parts: self.parts.clone(),
+            throttles: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Limiter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, options, .. } = self;
+        f.debug_struct("Limiter").field("client", client).field("options", options).finish_non_exhaustive()
+    }
+}
