@@ -113,6 +113,7 @@ pages! {
     browsers: "../../docs/browsers.md",
     concurrency: "../../docs/concurrency.md",
     design: "../../docs/design.md",
+    handlers: "../../docs/handlers.md",
     identities: "../../docs/identities.md",
     outages: "../../docs/outages.md",
     quickstart: "../../docs/quickstart.md",
