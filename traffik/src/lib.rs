@@ -68,6 +68,7 @@
 //! | [`on_error`] | what happens while a backend does not answer |
 //! | [`warning`] | what is probably set up wrong, by name |
 //! | [`clock`] | the clock that decisions and deadlines go by |
+//! | [`outgoing`] | limits on the calls that this app makes |
 //! | [`web`] | extractors, layers, rules, clients behind proxies, and responses |
 //! | `web::ws` | limits on the messages of WebSockets |
 //! | [`test`](mod@test) | a clock that is moved by hand, and requests with an address |
@@ -99,6 +100,7 @@ mod memory;
 mod observe;
 pub mod on_error;
 mod one_or_more;
+pub mod outgoing;
 mod request;
 mod store;
 pub mod test;

@@ -37,6 +37,6 @@ pub(crate) use self::{
     limiter_options::LimiterOptions,
     limits::Change,
     maybe_ready::resolve,
-    waiting::Demand,
+    waiting::{Demand, HeldBack},
 };
 pub use crate::store::AdjustError;

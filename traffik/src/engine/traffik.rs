@@ -1,14 +1,17 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use traffik_core::{
-    backend::BackendError,
+    backend::{BackendError, MaybeReady},
     client::{Client, Nat64Prefix},
     clock::AnyClock,
     decision::Hit,
 };
 
-use super::{Check, Checks, Error, Limits, waiting::Lines};
+use super::{
+    Check, CheckResult, Checks, Demand, Error, Limits,
+    waiting::{self, Lines, Waited},
+};
 use crate::{
     limit::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, register},
     on_error::Decided,
@@ -174,7 +177,22 @@ impl Traffik {
         Ok(Limits::peeked(checks, decided))
     }
 
-    pub(super) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {
+    /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
+    pub(crate) fn wait(&self, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
+        waiting::wait(&self.app.lines, demand, max)
+    }
+
+    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back).
+    pub(crate) fn wait_outgoing(&self, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
+        waiting::wait_outgoing(&self.app.lines, demand, max)
+    }
+
+    /// Holds a line of outgoing calls back for a time.
+    pub(crate) fn hold_back(&self, demand: &Demand, time: Duration) {
+        waiting::hold_back(&self.app.lines, demand, time);
+    }
+
+    pub(crate) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {
         let client = self.counted_as(client);
         let check = |definition| Check::new(definition, definition.settings.cost, client.clone());
         Ok(T::define(&self.app.table, KnownBy::Met)?.map_into(check))

@@ -36,7 +36,7 @@ pub(crate) struct Definition {
     /// The queue of held requests, if the strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
     /// The callers that wait for a turn.
-    pub(crate) waiters: Waiters,
+    pub(crate) waiters: Arc<Waiters>,
     /// The source of the client.
     pub(crate) identity: Source,
     /// The items of the RateLimit fields.

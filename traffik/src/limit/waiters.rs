@@ -3,7 +3,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::Definition;
 use crate::observe::LogThrottle;
 
 /// The number of callers that wait for a throttle.
@@ -17,11 +16,11 @@ pub(crate) struct Waiters {
 
 /// The slot of one waiter, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct WaiterSlot(Arc<Definition>);
+pub(crate) struct WaiterSlot(Arc<Waiters>);
 
 impl Waiters {
-    pub(super) fn up_to(max: usize) -> Self {
-        Self { max, count: AtomicUsize::new(0), full: LogThrottle::default() }
+    pub(super) fn up_to(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, count: AtomicUsize::new(0), full: LogThrottle::default() })
     }
 
     pub(crate) fn max(&self) -> usize {
@@ -31,16 +30,16 @@ impl Waiters {
 
 impl WaiterSlot {
     /// Takes a slot. Returns `None` if all slots are taken.
-    pub(crate) fn reserve(definition: &Arc<Definition>) -> Option<Self> {
-        let Waiters { max, count, .. } = &definition.waiters;
+    pub(crate) fn reserve(waiters: &Arc<Waiters>) -> Option<Self> {
+        let Waiters { max, count, .. } = &**waiters;
         let one_more = |waiting: usize| (waiting < *max).then_some(waiting + 1);
         count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
-        Some(Self(Arc::clone(definition)))
+        Some(Self(Arc::clone(waiters)))
     }
 }
 
 impl Drop for WaiterSlot {
     fn drop(&mut self) {
-        self.0.waiters.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -9,8 +9,9 @@ use std::{
 
 use traffik_core::{
     backend::{Answer, Backend, BackendError, MaybeReady},
+    client::Key,
     clock::AnyClock,
-    decision::{Adjustment, Decision, Hit},
+    decision::{Adjustment, Decision, Hit, LimitId},
 };
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     lease_table::LeaseTable,
     settlement::{AdjustResult, Pending, last},
     tasks::Tasks,
-    watchers::Watchers,
+    watchers::{Signal, Watch, Watchers},
 };
 use crate::observe::LogThrottle;
 
@@ -38,7 +39,7 @@ pub(crate) struct Store {
     /// Renew permits and settle charges.
     pub(super) tasks: Arc<Tasks>,
     /// Those that wait for room in its entries.
-    pub(super) watchers: Watchers,
+    pub(super) watchers: Arc<Watchers>,
     pub(super) renewal_failures: LogThrottle,
     pub(super) settlement_failures: LogThrottle,
     /// The number of charges that may not have been settled. A standby counts to its primary.
@@ -61,7 +62,7 @@ impl Store {
             leases: Mutex::default(),
             pending: Arc::default(),
             tasks: Arc::default(),
-            watchers: Watchers::default(),
+            watchers: Arc::default(),
             renewal_failures: LogThrottle::default(),
             settlement_failures: LogThrottle::default(),
             lost_settlements: Arc::default(),
@@ -112,6 +113,11 @@ impl Store {
                 MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await, expected) })
             }
         }
+    }
+
+    /// Wakes `signal` when this process gives back a charge of an entry, as long as the returned value lives.
+    pub(crate) fn watch(&self, limit: &Arc<LimitId>, key: &Key, signal: &Arc<Signal>) -> Watch {
+        self.watchers.watch(limit, key, signal)
     }
 
     /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.

@@ -14,8 +14,6 @@ use traffik_core::{
     decision::{Adjustment, Hit, LimitId},
 };
 
-use super::handle::Store;
-
 /// Wakes tasks when something changes.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
@@ -55,23 +53,14 @@ pub(super) struct Watchers {
 /// Watches an entry until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    store: Arc<Store>,
+    watchers: Arc<Watchers>,
     key: Key,
     signal: Arc<Signal>,
 }
 
-impl Watch {
-    pub(crate) fn new(store: &Arc<Store>, limit: &Arc<LimitId>, key: &Key, signal: &Arc<Signal>) -> Self {
-        let watchers = &store.watchers;
-        watchers.lock().entry(key.clone()).or_default().push((Arc::clone(limit), Arc::clone(signal)));
-        watchers.count.fetch_add(1, Ordering::AcqRel);
-        Self { store: Arc::clone(store), key: key.clone(), signal: Arc::clone(signal) }
-    }
-}
-
 impl Drop for Watch {
     fn drop(&mut self) {
-        let watchers = &self.store.watchers;
+        let watchers = &self.watchers;
         let mut by_key = watchers.lock();
         if let Some(signals) = by_key.get_mut(&self.key) {
             // A line that watches several limits of one key drops all of its watches.
@@ -87,6 +76,13 @@ impl Drop for Watch {
 }
 
 impl Watchers {
+    /// Watches an entry.
+    pub(super) fn watch(self: &Arc<Self>, limit: &Arc<LimitId>, key: &Key, signal: &Arc<Signal>) -> Watch {
+        self.lock().entry(key.clone()).or_default().push((Arc::clone(limit), Arc::clone(signal)));
+        self.count.fetch_add(1, Ordering::AcqRel);
+        Watch { watchers: Arc::clone(self), key: key.clone(), signal: Arc::clone(signal) }
+    }
+
     /// Wakes those that wait for the entries of charges that were lowered.
     pub(super) fn adjusted<'a>(&self, adjustments: impl IntoIterator<Item = Adjustment<'a>>) {
         if self.count.load(Ordering::Acquire) > 0 {

@@ -45,6 +45,12 @@ impl Demand {
         self.kept().map(|check| Arc::clone(check.definition())).collect()
     }
 
+    /// Returns `true` if a store is asked about the checks.
+    #[cfg(feature = "ws")]
+    pub(crate) fn is_counted(&self) -> bool {
+        self.checks().iter().any(Check::is_counted)
+    }
+
     pub(super) fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
         Ok(self.checks().store()?.cloned())
     }

@@ -6,7 +6,7 @@ use std::{
     task::Poll,
 };
 
-use tokio::runtime::Id;
+use tokio::runtime::{Handle, Id};
 use tracing::Instrument;
 
 use super::{
@@ -19,13 +19,24 @@ use crate::store::first_of;
 ///
 /// It sleeps without a timer of the runtime.
 pub(super) struct Driver {
-    pub(super) lines: Arc<Lines>,
-    pub(super) line: Arc<Line>,
-    pub(super) runtime: Id,
+    lines: Arc<Lines>,
+    line: Arc<Line>,
+    runtime: Id,
 }
 
 impl Driver {
-    pub(super) async fn run(self) {
+    /// Drives a line on the runtime of the caller, too, if it has one.
+    pub(super) fn start(lines: &Arc<Lines>, line: &Arc<Line>) {
+        let Ok(handle) = Handle::try_current() else { return };
+        let runtime = handle.id();
+        if line.add_driver(runtime) {
+            let driver = Self { lines: Arc::clone(lines), line: Arc::clone(line), runtime };
+            // A runtime that ends drops it here.
+            drop(handle.spawn(driver.run()));
+        }
+    }
+
+    async fn run(self) {
         let clock = self.line.clock().clone();
         loop {
             let mut changed = pin!(self.line.changed());

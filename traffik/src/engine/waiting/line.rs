@@ -18,7 +18,7 @@ use traffik_core::clock::{AnyClock, Timestamp};
 
 use super::{
     demand::Demand,
-    lines::LineKey,
+    key::LineKey,
     turn::{Handover, HeldBack, Room, Turn, until_room},
 };
 use crate::{
@@ -98,8 +98,7 @@ type Told = Vec<(Entry, Turn)>;
 impl Line {
     pub(super) fn new(key: LineKey, demand: &Demand, store: &Arc<Store>) -> Arc<Self> {
         let signal = Arc::<Signal>::default();
-        let watch =
-            |check: &KeptCheck| Some(Watch::new(store, &check.definition().limit, check.client().key()?, &signal));
+        let watch = |check: &KeptCheck| Some(store.watch(&check.definition().limit, check.client().key()?, &signal));
         let watches = demand.kept().filter_map(watch).collect();
         Arc::new(Self { key, store: Arc::clone(store), state: Mutex::new(State::new()), _watches: watches, signal })
     }

@@ -4,16 +4,15 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::sync::oneshot;
 use tracing::Span;
-use traffik_core::{backend::BackendError, client::Client, clock::Timestamp};
+use traffik_core::{backend::BackendError, clock::Timestamp};
 
 use super::{
     demand::Demand,
-    driver::Driver,
+    key::LineKey,
     line::{Entry, Line},
     turn::{HeldBack, Room, Turn},
-    waiter::Waiter,
 };
 use crate::{engine::KeptCheck, limit::WaiterSlot, store::Store};
 
@@ -32,23 +31,17 @@ struct State {
     is_closed: bool,
 }
 
-/// The throttles and the client of a line.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct LineKey {
-    parts: SmallVec<[Part; 1]>,
-    is_outgoing: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Part {
-    uid: Box<str>,
-    client: Client,
-}
-
 /// The place that a caller wants.
 pub(super) struct Place {
     pub(super) key: LineKey,
     pub(super) deadline: Timestamp,
+}
+
+/// A place in a line.
+pub(super) struct Joined {
+    pub(super) line: Arc<Line>,
+    pub(super) place: u64,
+    pub(super) turn: oneshot::Receiver<Turn>,
 }
 
 /// Why a caller does not wait.
@@ -61,13 +54,6 @@ pub(super) enum NotJoined {
     Failed(BackendError),
 }
 
-impl LineKey {
-    pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
-        let part = |check: &KeptCheck| Part { uid: check.definition().uid.into(), client: check.client().clone() };
-        Self { parts: demand.kept().map(part).collect(), is_outgoing }
-    }
-}
-
 impl Lines {
     /// Returns `true` if a caller has to join the line: others wait in it, or it is held back.
     pub(super) fn has(&self, key: &LineKey, now: Timestamp) -> bool {
@@ -77,16 +63,12 @@ impl Lines {
 
     /// Joins a line. If it was empty, its head is asked for when there is `room`, or immediately.
     pub(super) fn join(
-        self: &Arc<Self>,
+        &self,
         Place { key, deadline }: Place,
         demand: &Arc<Demand>,
         store: &Arc<Store>,
         room: Option<Room>,
-    ) -> Result<Waiter, NotJoined> {
-        if Handle::try_current().is_err() {
-            let error = "waiting needs a Tokio runtime: call it within one";
-            return Err(NotJoined::Failed(BackendError::not_run(error)));
-        }
+    ) -> Result<Joined, NotJoined> {
         let now = store.clock().now();
         let slots = slots(demand, now);
         let mut state = self.lock();
@@ -103,22 +85,10 @@ impl Lines {
         if is_new {
             line.begin(now, room, held_back);
         }
-        let (sender, turn) = oneshot::channel::<Turn>();
+        let (sender, turn) = oneshot::channel();
         let entry = Entry { demand: Arc::clone(demand), deadline, sender, span: Span::current(), _slots: slots };
         let Some(place) = line.join(entry) else { return Err(NotJoined::NoRoom) };
-        drop(state);
-        self.drive_here(&line);
-        Ok(Waiter { lines: Arc::clone(self), line, place, turn })
-    }
-
-    /// Drives a line on the runtime of the caller, too, if it has one.
-    pub(super) fn drive_here(self: &Arc<Self>, line: &Arc<Line>) {
-        let Ok(runtime) = Handle::try_current() else { return };
-        if line.add_driver(runtime.id()) {
-            let driver = Driver { lines: Arc::clone(self), line: Arc::clone(line), runtime: runtime.id() };
-            // A runtime that ends drops it here.
-            drop(runtime.spawn(driver.run()));
-        }
+        Ok(Joined { line, place, turn })
     }
 
     /// Forgets a line without waiters. Returns `true` if it has ended.
@@ -168,7 +138,7 @@ impl Lines {
 /// Takes a slot of each throttle, or none.
 fn slots(demand: &Demand, now: Timestamp) -> Option<SmallVec<[WaiterSlot; 1]>> {
     let slot = |check: &KeptCheck| {
-        let (definition, slot) = (check.definition(), WaiterSlot::reserve(check.definition()));
+        let (definition, slot) = (check.definition(), WaiterSlot::reserve(&check.definition().waiters));
         if slot.is_none() && definition.waiters.full.is_due(now) {
             tracing::warn!(
                 uid = definition.uid,

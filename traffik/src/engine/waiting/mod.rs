@@ -10,6 +10,7 @@
 
 mod demand;
 mod driver;
+mod key;
 mod line;
 mod lines;
 mod turn;
@@ -26,58 +27,57 @@ use traffik_core::backend::{BackendError, MaybeReady};
 
 pub(crate) use self::{demand::Demand, lines::Lines, turn::HeldBack};
 use self::{
-    lines::{LineKey, NotJoined, Place},
+    key::LineKey,
+    lines::{NotJoined, Place},
     turn::{Room, Turn, until_room},
+    waiter::Waiter,
 };
-use super::{CheckResult, Traffik};
+use super::CheckResult;
 use crate::store::Store;
 
 /// The decision of a waiter, unless its line is held back for longer than it waits.
 pub(crate) type Waited = Result<CheckResult, HeldBack>;
 
-impl Traffik {
-    /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
-    pub(crate) fn wait(&self, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
-        let definitions = demand.definitions();
-        // Only the lines of outgoing calls are held back.
-        let decision = |waited: Waited| {
-            waited.unwrap_or_else(|_| Err(demand::failed(BackendError::not_run("the line is held back"), definitions)))
-        };
-        match self.start_waiting(demand, false, max) {
-            MaybeReady::Ready(waited) => MaybeReady::Ready(decision(waited)),
-            MaybeReady::Pending(waiting) => MaybeReady::pending(async move { decision(waiting.await) }),
-        }
+/// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
+pub(super) fn wait(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
+    let definitions = demand.definitions();
+    // Only the lines of outgoing calls are held back.
+    let decision = |waited: Waited| {
+        waited.unwrap_or_else(|_| Err(demand::failed(BackendError::not_run("the line is held back"), definitions)))
+    };
+    match start(lines, demand, false, max) {
+        MaybeReady::Ready(waited) => MaybeReady::Ready(decision(waited)),
+        MaybeReady::Pending(waiting) => MaybeReady::pending(async move { decision(waiting.await) }),
     }
+}
 
-    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back).
-    pub(crate) fn wait_outgoing(&self, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
-        self.start_waiting(demand, true, max)
+/// Starts to wait for the turn of an outgoing call. Its line can be [held back](hold_back).
+pub(super) fn wait_outgoing(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
+    start(lines, demand, true, max)
+}
+
+/// Holds a line of outgoing calls back for a time.
+pub(super) fn hold_back(lines: &Lines, demand: &Demand, time: Duration) {
+    let Ok(Some(store)) = demand.store() else { return };
+    let now = store.clock().now();
+    lines.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
+}
+
+fn start(lines: &Arc<Lines>, demand: Demand, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
+    let (demand, lines) = (Arc::new(demand), Arc::clone(lines));
+    let Ok(Some(store)) = demand.store() else { return waited(demand.ask()) };
+    let now = store.clock().now();
+    let deadline = now.saturating_add(max);
+    let joining = Joining { place: Place { key: LineKey::new(&demand, is_outgoing), deadline }, demand, lines, store };
+    // A store that does not wait is asked here, unless others are in the line. Without a runtime there is no line.
+    let is_asked_here = joining.store.is_immediate() || Handle::try_current().is_err();
+    if !is_asked_here || joining.lines.has(&joining.place.key, now) {
+        return joining.join(None);
     }
-
-    /// Holds a line of outgoing calls back for a time.
-    pub(crate) fn hold_back(&self, demand: &Demand, time: Duration) {
-        let Ok(Some(store)) = demand.store() else { return };
-        let now = store.clock().now();
-        self.app.lines.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
-    }
-
-    fn start_waiting(&self, demand: Demand, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
-        let (demand, lines) = (Arc::new(demand), Arc::clone(&self.app.lines));
-        let Ok(Some(store)) = demand.store() else { return waited(demand.ask()) };
-        let now = store.clock().now();
-        let deadline = now.saturating_add(max);
-        let joining =
-            Joining { place: Place { key: LineKey::new(&demand, is_outgoing), deadline }, demand, lines, store };
-        // A store that does not wait is asked here, unless others are in the line. Without a runtime there is no line.
-        if joining.lines.has(&joining.place.key, now) || !joining.store.is_immediate() && Handle::try_current().is_ok()
-        {
-            return joining.join(None);
-        }
-        let mut first = joining.demand.ask();
-        match first.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(decision) => joining.join_if_refused(decision),
-            Poll::Pending => MaybeReady::pending(async move { joining.join_if_refused(first.await).await }),
-        }
+    let mut first = joining.demand.ask();
+    match first.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(decision) => joining.join_if_refused(decision),
+        Poll::Pending => MaybeReady::pending(async move { joining.join_if_refused(first.await).await }),
     }
 }
 
@@ -110,7 +110,7 @@ impl Joining {
     /// Joins the line. If it was empty, the head is asked for when there is `room`, or immediately.
     fn join(self, room: Option<Room>) -> MaybeReady<'static, Waited> {
         let Self { lines, place, demand, store } = self;
-        match lines.join(place, &demand, &store, room) {
+        match Waiter::join(lines, place, &demand, &store, room) {
             Ok(waiter) => MaybeReady::pending(async move {
                 match waiter.await {
                     Turn::Decided(decision) => Ok(decision.receive()),

@@ -1,8 +1,8 @@
 use std::{any::Any, time::Duration};
 
-use traffik_core::clock::Timestamp;
+use traffik_core::{backend::BackendError, clock::Timestamp};
 
-use crate::engine::{Change, CheckResult, Limit, Limits};
+use crate::engine::{Change, CheckResult, Error, Limit, Limits};
 
 /// How often the head is asked for while it may have room at any time, because another process gives back a permit.
 const POLL: Duration = Duration::from_millis(250);
@@ -36,9 +36,7 @@ impl Handover {
 
     pub(super) fn receive(mut self) -> CheckResult {
         // It is received once.
-        self.0
-            .take()
-            .unwrap_or_else(|| Err(super::demand::failed(traffik_core::backend::BackendError::Closed, Vec::new())))
+        self.0.take().unwrap_or_else(|| Err(Error::from(BackendError::Closed).into()))
     }
 }
 

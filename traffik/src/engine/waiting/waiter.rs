@@ -1,42 +1,64 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
+use traffik_core::backend::BackendError;
 
-use super::{line::Line, lines::Lines, turn::Turn};
+use super::{
+    demand::Demand,
+    driver::Driver,
+    lines::{Joined, Lines, NotJoined, Place},
+    turn::{Room, Turn},
+};
+use crate::store::Store;
 
-/// A place in a line. Dropping it leaves the line.
+/// A caller in a line. Dropping it leaves the line.
 pub(super) struct Waiter {
-    pub(super) lines: Arc<Lines>,
-    pub(super) line: Arc<Line>,
-    pub(super) place: u64,
-    pub(super) turn: oneshot::Receiver<Turn>,
+    lines: Arc<Lines>,
+    joined: Joined,
+}
+
+impl Waiter {
+    /// Joins a line. If it was empty, its head is asked for when there is `room`, or immediately.
+    pub(super) fn join(
+        lines: Arc<Lines>,
+        place: Place,
+        demand: &Arc<Demand>,
+        store: &Arc<Store>,
+        room: Option<Room>,
+    ) -> Result<Self, NotJoined> {
+        if Handle::try_current().is_err() {
+            let error = "waiting needs a Tokio runtime: call it within one";
+            return Err(NotJoined::Failed(BackendError::not_run(error)));
+        }
+        let joined = lines.join(place, demand, store, room)?;
+        Driver::start(&lines, &joined.line);
+        Ok(Self { lines, joined })
+    }
 }
 
 impl Future for Waiter {
     type Output = Turn;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
-        let turn = match Pin::new(&mut self.turn).poll(cx) {
-            Poll::Pending => {
-                // The runtime on which it waits now may not be the one on which it joined.
-                self.lines.drive_here(&self.line);
-                ready!(Pin::new(&mut self.turn).poll(cx))
-            }
-            Poll::Ready(turn) => turn,
-        };
+        let polled = Pin::new(&mut self.joined.turn).poll(cx);
+        if polled.is_pending() {
+            // The runtime on which it waits now may not be the one on which it joined.
+            Driver::start(&self.lines, &self.joined.line);
+        }
         // The line drops no waiter that it has not told.
-        Poll::Ready(turn.unwrap_or(Turn::Over))
+        polled.map(|turn| turn.unwrap_or(Turn::Over))
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        if self.line.leave(self.place) {
-            self.lines.remove_if_empty(&self.line);
+        let Joined { line, place, .. } = &self.joined;
+        if line.leave(*place) {
+            self.lines.remove_if_empty(line);
         }
     }
 }

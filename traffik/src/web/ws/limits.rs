@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use traffik_core::{OutOfRange, clock::Timestamp};
@@ -8,10 +11,10 @@ use traffik_core::{OutOfRange, clock::Timestamp};
 use super::{
     checks::MessageChecks,
     connection::{AllChecks, ConnectionLimits},
-    rejection::MessageRejection,
+    rejection::{MessageRejection, retry_after},
 };
 use crate::{
-    engine::{Checks, Error, KeptCheck, Limits, Traffik, decide, in_a_task, resolve},
+    engine::{CheckResult, Checks, Demand, Error, Failed, KeptCheck, Limits, Traffik, decide, in_a_task, resolve},
     limit::ConfigError,
     one_or_more::OneOrMore,
 };
@@ -80,9 +83,13 @@ impl MessageLimits {
         self.is_throttled.load(Ordering::Relaxed)
     }
 
-    /// Charges a message. `None` is the cost of the throttles.
-    pub(super) async fn hit(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, MessageRejection> {
-        let answer = match self.decide(cost).await {
+    /// Charges a message. `None` is the cost of the throttles. With `wait`, the message waits for its turn.
+    pub(super) async fn hit(
+        &self,
+        cost: Result<Option<u64>, OutOfRange>,
+        wait: Option<Duration>,
+    ) -> Result<Limits, MessageRejection> {
+        let answer = match self.decide(cost, wait).await {
             Ok(limits) if !limits.is_admitted() => Err(MessageRejection::Limited(limits)),
             answer => answer,
         };
@@ -90,30 +97,51 @@ impl MessageLimits {
         answer
     }
 
-    async fn decide(&self, cost: Result<Option<u64>, OutOfRange>) -> Result<Limits, MessageRejection> {
+    async fn decide(
+        &self,
+        cost: Result<Option<u64>, OutOfRange>,
+        wait: Option<Duration>,
+    ) -> Result<Limits, MessageRejection> {
         let cost = cost.map_err(ConfigError::from)?;
         let clock = self.traffik.clock();
-        let decided = match &self.scope {
-            Scope::Client(client) => {
-                let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
-                resolve!(decide(client.map(|check| check.costing(cost)))).map_err(Error::from)
+        let deadline = wait.map(|max| clock.now().saturating_add(max));
+        loop {
+            // No other connection waits for limits of this connection alone, so there is no line of them.
+            let (decided, has_line) = match &self.scope {
+                Scope::Client(client) => {
+                    let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
+                    let checks = client.map(|check| check.costing(cost));
+                    let decision = match wait {
+                        None => resolve!(decide(checks)),
+                        Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
+                    };
+                    (decision.map_err(Error::from), true)
+                }
+                Scope::Connection(connection) => {
+                    let own = at(connection, clock.now()).await?;
+                    (connection.lock().await.decide(clock.now(), costing(&own, cost), None).await, false)
+                }
+                Scope::Both(client, connection) => {
+                    let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
+                    let both = Both { client, own: at(connection, clock.now()).await?, connection, cost };
+                    let demand = wait.map(|max| (both.demand(&self.traffik), max));
+                    match demand.filter(|(demand, _)| demand.is_counted()) {
+                        None => (both.decide(&self.traffik).await, false),
+                        Some((demand, max)) => (resolve!(self.traffik.wait(demand, max)).map_err(Error::from), true),
+                    }
+                }
+            };
+            let limits = decided.map_err(|error| self.unchecked(error))?;
+            let deadline = deadline.filter(|_| !has_line && !limits.is_admitted());
+            let pause = deadline.and_then(|deadline| {
+                let wait = retry_after(&limits)?.max(Duration::from_micros(1));
+                Some(wait).filter(|wait| clock.now().saturating_add(*wait) <= deadline)
+            });
+            match pause {
+                Some(pause) => Box::pin(clock.sleep(pause)).await,
+                None => return Ok(limits),
             }
-            Scope::Connection(connection) => {
-                let own = at(connection, clock.now()).await?;
-                connection.lock().await.decide(clock.now(), costing(&own, cost), None).await
-            }
-            Scope::Both(client, connection) => {
-                let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
-                let own = at(connection, clock.now()).await?;
-                let (states, now) = (connection.lock().await, clock.now());
-                in_a_task(async move {
-                    let client = client.map(|check| check.costing(cost));
-                    states.decide(now, costing(&own, cost), Some(client)).await
-                })
-                .await
-            }
-        };
-        decided.map_err(|error| self.unchecked(error))
+        }
     }
 
     /// Logs at most once a second that a message could not be checked.
@@ -124,6 +152,41 @@ impl MessageLimits {
             tracing::error!(?uids, %error, "messages are refused, because their limits cannot be checked");
         }
         MessageRejection::new(error)
+    }
+}
+
+/// The limits of the client and of the connection, for one message.
+struct Both<'a> {
+    client: Arc<OneOrMore<KeptCheck>>,
+    own: ConnectionChecks,
+    connection: &'a Arc<ConnectionLimits>,
+    cost: Option<u64>,
+}
+
+impl Both<'_> {
+    /// Decides in a task, which returns the states of the connection even if the caller has gone.
+    fn decide(&self, traffik: &Traffik) -> impl Future<Output = Result<Limits, Error>> + Send + 'static + use<> {
+        let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
+        let (connection, clock) = (Arc::clone(self.connection), traffik.clock().clone());
+        async move {
+            let (states, now) = (connection.lock().await, clock.now());
+            in_a_task(async move {
+                let client = client.map(|check| check.costing(cost));
+                states.decide(now, costing(&own, cost), Some(client)).await
+            })
+            .await
+        }
+    }
+
+    /// Waits in the line of the client.
+    fn demand(&self, traffik: &Traffik) -> Demand {
+        let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
+        let (connection, traffik) = (Arc::clone(self.connection), traffik.clone());
+        Demand::new(&self.client.map(|check| check.costing(cost))).asking(move || {
+            let both = Both { client: Arc::clone(&client), own: own.clone(), connection: &connection, cost };
+            let decision = both.decide(&traffik);
+            async move { CheckResult::from(decision.await.map_err(Box::<Failed>::from)) }
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, ws::Message},
@@ -97,14 +97,15 @@ use crate::{
 pub struct Messages<T> {
     pub(super) limits: Arc<MessageLimits>,
     cost: Option<Cost>,
+    wait: Option<Duration>,
     throttles: PhantomData<fn() -> T>,
 }
 
 type Cost = Arc<dyn Fn(&Message) -> Result<u64, OutOfRange> + Send + Sync>;
 
 impl<T> Messages<T> {
-    fn new(limits: MessageLimits, cost: Option<Cost>) -> Self {
-        Self { limits: Arc::new(limits), cost, throttles: PhantomData }
+    fn new(limits: MessageLimits) -> Self {
+        Self { limits: Arc::new(limits), cost: None, wait: None, throttles: PhantomData }
     }
 
     /// Charges a message at the cost of the throttles, and returns its permit, which can [settle](Permit::settle) the charge.
@@ -114,7 +115,7 @@ impl<T> Messages<T> {
     /// Returns an error if a limit has no room, or if the backend gives no answer and [`on_error`](crate::on_error) does not
     /// admit the message.
     pub async fn hit(&self) -> Result<Permit<T>, MessageRejection> {
-        self.limits.hit(Ok(None)).await.map(Permit::new)
+        self.limits.hit(Ok(None), self.wait).await.map(Permit::new)
     }
 
     /// Charges a message at this cost, and returns its permit.
@@ -123,7 +124,7 @@ impl<T> Messages<T> {
     ///
     /// See [`hit`](Self::hit).
     pub async fn hit_costing(&self, cost: u64) -> Result<Permit<T>, MessageRejection> {
-        self.limits.hit(Ok(Some(cost))).await.map(Permit::new)
+        self.limits.hit(Ok(Some(cost)), self.wait).await.map(Permit::new)
     }
 
     /// Charges this message at its own [cost](Self::cost), and returns its permit.
@@ -132,7 +133,37 @@ impl<T> Messages<T> {
     ///
     /// See [`hit`](Self::hit).
     pub async fn hit_for(&self, message: &Message) -> Result<Permit<T>, MessageRejection> {
-        self.limits.hit(self.cost_of(message)).await.map(Permit::new)
+        self.limits.hit(self.cost_of(message), self.wait).await.map(Permit::new)
+    }
+
+    /// Lets [`hit`](Self::hit), [`hit_costing`](Self::hit_costing) and [`hit_for`](Self::hit_for) wait until the limits admit the
+    /// message, for `max` at most. Messages of all connections of a client are admitted in the order in which they came: see
+    /// [`Limiter::wait`](crate::Limiter::wait).
+    ///
+    /// A [`ThrottledSocket`](super::ThrottledSocket) waits by [`over_limit::Wait`](super::over_limit::Wait) instead. For limits of
+    /// a single connection, of which one task usually reads, messages of several tasks are admitted in any order.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use axum::extract::ws::WebSocket;
+    /// use traffik::{Throttle, web::ws::Messages};
+    ///
+    /// async fn chat<T: Throttle>(mut socket: WebSocket, messages: Messages<T>) {
+    ///     let messages = messages.wait(Duration::from_secs(5));
+    ///     while let Some(Ok(message)) = socket.recv().await {
+    ///         let answer = match messages.hit().await {
+    ///             Ok(_) => message,
+    ///             Err(rejection) => rejection.notification(),
+    ///         };
+    ///         if socket.send(answer).await.is_err() {
+    ///             return;
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn wait(self, max: Duration) -> Self {
+        Self { wait: Some(max), ..self }
     }
 
     /// Returns whether the last message of this connection was not admitted, by [`hit`](Self::hit) or in a
@@ -176,7 +207,7 @@ impl<T> Messages<T> {
     /// client can reconnect to reset them, so limit handshakes as well.
     #[must_use]
     pub fn per_connection(self) -> Self {
-        Self::new(self.limits.per_connection(), self.cost)
+        Self { limits: Arc::new(self.limits.per_connection()), ..self }
     }
 
     /// Adds limits for each connection separately. They are checked first, and the client's limits only if they have
@@ -203,7 +234,8 @@ impl<T> Messages<T> {
     /// ```
     #[must_use]
     pub fn and_per_connection<U>(self, each: &Messages<U>) -> Messages<(T, U)> {
-        Messages::new(self.limits.and_per_connection(&each.limits), self.cost)
+        let limits = Arc::new(self.limits.and_per_connection(&each.limits));
+        Messages { limits, cost: self.cost, wait: self.wait, throttles: PhantomData }
     }
 
     pub(super) fn cost_of(&self, message: &Message) -> Result<Option<u64>, OutOfRange> {
@@ -212,7 +244,7 @@ impl<T> Messages<T> {
 
     /// Changes only the type parameter.
     pub(super) fn retyped<U>(self) -> Messages<U> {
-        Messages { limits: self.limits, cost: self.cost, throttles: PhantomData }
+        Messages { limits: self.limits, cost: self.cost, wait: self.wait, throttles: PhantomData }
     }
 }
 
@@ -246,14 +278,14 @@ where
         }
         checks.store().map_err(Misconfigured::from)?;
         let client = Scope::Client(MessageChecks::new::<T, S>(&checks, context.traffik(), parts, state));
-        Ok(Self::new(MessageLimits::new(context.traffik().clone(), client), None))
+        Ok(Self::new(MessageLimits::new(context.traffik().clone(), client)))
     }
 }
 
 /// A clone charges the same limits, including those of the connection.
 impl<T> Clone for Messages<T> {
     fn clone(&self) -> Self {
-        Self { limits: Arc::clone(&self.limits), cost: self.cost.clone(), throttles: PhantomData }
+        Self { limits: Arc::clone(&self.limits), cost: self.cost.clone(), wait: self.wait, throttles: PhantomData }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-/// Holds the message until there is room, and then passes it on.
+/// Holds the message until there is room, and then passes it on. The messages of all connections of a client are passed on in the
+/// order in which they came: see [`Limiter::wait`](crate::Limiter::wait).
 ///
 /// While it holds a message, the socket reads at most one more, so TCP slows the client down. Pings are still answered, and
 /// the end of the connection is noticed. A message that would wait too long, or that can never be admitted, is treated as with

@@ -20,7 +20,7 @@ use futures_util::{
 use super::{
     ThrottledSocket,
     shared::{Read, Side},
-    stage::{Case, Stage, sleep},
+    stage::{Boxed, Case, Stage, sleep},
 };
 use crate::{
     engine::Limits,
@@ -103,6 +103,13 @@ impl ThrottledSocket {
                     ready!(self.poll_ahead(is_admitted, cx))
                 }
             },
+            Stage::Waiting(mut turn) => match turn.as_mut().poll(cx) {
+                Poll::Ready((case, answer)) => self.conclude_wait(case, answer),
+                Poll::Pending => {
+                    self.stage = Stage::Waiting(turn);
+                    ready!(self.poll_ahead(false, cx))
+                }
+            },
             closing @ Stage::Closing(..) => {
                 self.stage = closing;
                 ready!(self.poll_closing(cx))
@@ -131,12 +138,26 @@ impl ThrottledSocket {
     }
 
     fn decide(&mut self, case: Case) -> Step {
+        self.stage = Stage::Deciding(self.hit(case, None));
+        Step::Again
+    }
+
+    fn hit(&self, case: Case, wait: Option<Duration>) -> Boxed<(Case, Result<Limits, MessageRejection>)> {
         let kind = self.kinds.iter().find(|(is_it, _)| is_it(&case.message));
         let messages = kind.map_or(&self.messages, |(_, messages)| messages);
         let cost = self.over_limit.check().and_then(|()| messages.cost_of(&case.message));
         let limits = Arc::clone(&messages.limits);
-        self.stage = Stage::Deciding(Box::pin(async move { (case, limits.hit(cost).await) }));
-        Step::Again
+        Box::pin(async move { (case, limits.hit(cost, wait).await) })
+    }
+
+    /// A message whose turn did not come in time is not held again.
+    fn conclude_wait(&mut self, case: Case, answer: Result<Limits, MessageRejection>) -> Step {
+        match answer {
+            Err(rejection @ MessageRejection::Limited(_)) => {
+                self.act(case, rejection.notice(self.clock.now()), Action::Notify)
+            }
+            answer => self.conclude(case, answer),
+        }
     }
 
     fn conclude(&mut self, case: Case, answer: Result<Limits, MessageRejection>) -> Step {
@@ -157,8 +178,7 @@ impl ThrottledSocket {
             }
             (Kind::Skip, _) => Action::Skip,
             (Kind::Wait(wait), _) => {
-                let (longest, soonest) = (wait.longest, if is_violation { Duration::ZERO } else { SOONEST });
-                return self.wait(case, notice, retry_after.map(|wait| wait.max(soonest)), longest);
+                return self.wait(case, notice, retry_after, wait.longest, is_violation);
             }
             (Kind::Close(close), MessageRejection::Limited(_)) => close.action(self.violations),
             (Kind::Function(function), MessageRejection::Limited(limits)) => {
@@ -195,12 +215,26 @@ impl ThrottledSocket {
         Step::Again
     }
 
-    /// Holds a message until it may be admitted, if that is soon enough.
-    fn wait(&mut self, case: Case, notice: Notice, retry_after: Option<Duration>, longest: Duration) -> Step {
+    /// Holds a message until its turn, or until its limits can be checked, if that is soon enough.
+    fn wait(
+        &mut self,
+        case: Case,
+        notice: Notice,
+        retry_after: Option<Duration>,
+        longest: Duration,
+        is_limited: bool,
+    ) -> Step {
         let now = self.clock.now();
         let held_until = case.held_until.unwrap_or_else(|| now.saturating_add(longest));
-        match retry_after.filter(|wait| now.saturating_add(*wait) <= held_until) {
-            Some(wait) => self.hold(Case { held_until: Some(held_until), ..case }, wait, false),
+        let soonest = if is_limited { Duration::ZERO } else { SOONEST };
+        let wait = retry_after.map(|wait| wait.max(soonest));
+        let case = Case { held_until: Some(held_until), ..case };
+        match wait.filter(|wait| now.saturating_add(*wait) <= held_until) {
+            Some(_) if is_limited => {
+                self.stage = Stage::Waiting(self.hit(case, Some(held_until.saturating_since(now))));
+                Step::Again
+            }
+            Some(wait) => self.hold(case, wait, false),
             None => self.act(case, notice, Action::Notify),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     web::ws::{notice::Notice, over_limit::Action, rejection::MessageRejection},
 };
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(super) type Sleep = Boxed<()>;
 
@@ -30,6 +30,8 @@ pub(super) enum Stage {
     Asking(Boxed<(Case, Notice, Action)>),
     /// A message is held: it was admitted with a delay, or its limits are checked again later.
     Holding { held: Boxed<Case>, is_admitted: bool },
+    /// A message waits in the line of its client.
+    Waiting(Boxed<(Case, Result<Limits, MessageRejection>)>),
     /// The connection is being closed: the frame, until it is written, and the maximum time.
     Closing(Option<CloseFrame>, Sleep),
     /// The connection has ended.

@@ -1,0 +1,25 @@
+use smallvec::SmallVec;
+use traffik_core::client::Client;
+
+use super::demand::Demand;
+use crate::engine::KeptCheck;
+
+/// The throttles and the client of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LineKey {
+    parts: SmallVec<[Part; 1]>,
+    is_outgoing: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    uid: Box<str>,
+    client: Client,
+}
+
+impl LineKey {
+    pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
+        let part = |check: &KeptCheck| Part { uid: check.definition().uid.into(), client: check.client().clone() };
+        Self { parts: demand.kept().map(part).collect(), is_outgoing }
+    }
+}
