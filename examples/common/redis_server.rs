@@ -23,9 +23,8 @@ The demo starts a Redis server, and `redis-server` is not installed. Install it 
   apt install redis-server    on Debian, Ubuntu and similar systems
   brew install redis          on macOS
 
-and elsewhere with the package `redis`. Without `--demo` the program uses the server that REDIS_URL names:
-
-  REDIS_URL=redis://host:6379/0 cargo run --example redis";
+and elsewhere with the package `redis`. Without `--demo` the program uses the server that REDIS_URL names, for instance
+redis://host:6379/0.";
 
 pub(crate) struct Redis {
     port: u16,

@@ -18,6 +18,7 @@ mod memory;
 mod model;
 mod on_error;
 mod out_of_range;
+mod outgoing;
 #[path = "../../traffik-redis/src/owned.rs"]
 mod owned;
 mod patience;

@@ -79,6 +79,11 @@ async fn quota_that_cannot_be_decided_is_an_error_that_says_why() -> Result {
     let failed = quota.check().await;
     assert!(matches!(failed, Err(CheckError::Failed(Error::Config(ConfigError::OtherApp)))), "{failed:?}");
 
+    let mut quota = traffik.quota();
+    quota.add(traffik.limiter::<Reports>("alice").wait(std::time::Duration::ZERO));
+    let failed = quota.check().await;
+    assert!(matches!(failed, Err(CheckError::Failed(Error::Config(ConfigError::WaitingQuota)))), "{failed:?}");
+
     let backend = MemoryBackend::with_clock("test", clock);
     let local = MemoryBackend::with_clock("local", ManualClock::new());
     let traffik = Traffik::builder(backend).backend("local", local).build()?;

@@ -1,10 +1,10 @@
 //! Messages that are held until there is room.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::extract::ws;
 use tokio_tungstenite::tungstenite::Message;
-use traffik::web::ws::over_limit::Wait;
+use traffik::{test::ManualClock, web::ws::over_limit::Wait};
 
 use super::{
     Dear, Each, Queue,
@@ -89,6 +89,92 @@ async fn closed_connection_ends_the_wait() {
     assert!(goes_on(&mut ends).await);
     drop(client);
     assert_eq!(ended(&mut ends).await, 2);
+}
+
+#[tokio::test]
+async fn held_messages_of_several_connections_are_passed_on_in_order() {
+    let (traffik, clock) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(600));
+    let (address, _) =
+        echoing::<Each>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+    passed_on_in_order(address, &clock).await;
+}
+
+#[tokio::test]
+async fn messages_that_a_handler_checks_wait_in_order() {
+    let (traffik, clock) = traffik();
+    let (address, _) = serve::<Each, _, _>(&traffik, async |mut socket, messages| {
+        let messages = messages.wait(Duration::from_secs(600));
+        while let Some(Ok(message)) = socket.recv().await {
+            if messages.hit().await.is_ok() {
+                let _ = socket.send(message).await;
+            }
+        }
+    })
+    .await;
+    passed_on_in_order(address, &clock).await;
+}
+
+/// Two messages a minute are passed on, of four connections.
+async fn passed_on_in_order(address: SocketAddr, clock: &ManualClock) {
+    let mut first = Client::connect(address).await;
+    assert_eq!((first.ask("one").await, first.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(address).await;
+        client.send("held").await;
+        assert!(client.hears_nothing().await);
+        clients.push(client);
+    }
+    for pair in clients.chunks_mut(2) {
+        for client in &mut *pair {
+            assert!(client.hears_nothing().await);
+        }
+        clock.advance(Duration::from_secs(60));
+        for client in pair {
+            assert_eq!(client.text().await, "held");
+        }
+    }
+}
+
+#[tokio::test]
+async fn messages_wait_for_limits_of_their_connection() {
+    for has_client in [false, true] {
+        let (traffik, clock) = traffik();
+        let (address, mut ends) = serve::<Each, _, _>(&traffik, move |_, messages| async move {
+            let both = messages.clone().and_per_connection(&messages).wait(Duration::from_secs(60));
+            let own = messages.per_connection().wait(Duration::from_secs(60));
+            let mut admitted = Vec::new();
+            for _ in 0..3 {
+                let hit = if has_client { both.hit().await.is_ok() } else { own.hit().await.is_ok() };
+                admitted.push(hit);
+            }
+            admitted
+        })
+        .await;
+        let _client = Client::connect(address).await;
+        assert!(goes_on(&mut ends).await);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(ended(&mut ends).await, [true; 3]);
+    }
+}
+
+#[tokio::test]
+async fn message_whose_turn_would_come_too_late_is_refused() {
+    let (traffik, _) = traffik();
+    let (address, mut ends) = serve::<Each, _, _>(&traffik, async |_, messages| {
+        let messages = messages.wait(Duration::from_secs(59));
+        let both = messages.clone().and_per_connection(&messages);
+        let own = messages.clone().per_connection();
+        for _ in 0..2 {
+            let _ = (messages.hit().await, own.hit().await);
+        }
+        [messages.hit().await.err(), own.hit().await.err(), both.hit().await.err()]
+            .map(|rejection| rejection.and_then(|rejection| rejection.retry_after()))
+    })
+    .await;
+    let _client = Client::connect(address).await;
+    assert_eq!(ended(&mut ends).await, [Some(Duration::from_secs(60)); 3]);
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Quota {
     /// Adds a charge: the throttles, the client, the cost and the rate of a limiter. Charges of one throttle to one client add
     /// up.
     ///
-    /// A throttle that is misconfigured, and a limiter of another app, are errors of [`check`](Self::check) and
+    /// A throttle that is misconfigured, a limiter of another app, and one that [waits](Limiter::wait), are errors of [`check`](Self::check) and
     /// [`peek`](Self::peek).
     #[expect(clippy::needless_pass_by_value, reason = "a limiter is used once")]
     pub fn add<T: Throttles>(&mut self, limiter: ClientLimiter<'_, T>) -> QuotaPart<T> {
@@ -91,6 +91,9 @@ impl Quota {
         let checks = self.checks.as_mut().map_err(|error| error.clone())?;
         if !limiter.traffik.is(&self.traffik) {
             return Err(ConfigError::OtherApp);
+        }
+        if limiter.wait.is_some() {
+            return Err(ConfigError::WaitingQuota);
         }
         let start = checks.len();
         checks.extend(limiter.checks()?.iter().map(Check::kept));

@@ -130,6 +130,9 @@ pub enum ConfigError {
     /// A limiter of another app was added to a quota.
     #[error("a limiter of another `Traffik` was added to the quota: a decision is made in one app")]
     OtherApp,
+    /// A limiter that waits was added to a quota.
+    #[error("a limiter that waits was added to the quota, which does not wait: remove `wait` from the limiter")]
+    WaitingQuota,
     /// A throttle names a backend that the app does not have.
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) uses the backend {backend:?}, which this app does not have{}: add it with \

@@ -1,6 +1,6 @@
 //! Limits on calls that this app makes: a [tower](https://docs.rs/tower) layer for HTTP clients.
 //!
-//! A third-party API allows so and so many requests, and all processes of an app share its limit. The [`OutgoingLayer`] wraps a
+//! A third-party API has a limit, which all processes of an app share. The [`OutgoingLayer`] wraps a
 //! client, such as that of `hyper-util`, a channel of `tonic`, or `reqwest`. Each call waits for its turn, in the order in which
 //! the calls of a process came. With a backend such as Redis, the processes share the limit.
 //!
@@ -8,7 +8,7 @@
 //! use std::{convert::Infallible, time::Duration};
 //!
 //! use axum::{body::Body, http::{Request, Response}};
-//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower::{Layer, ServiceExt, service_fn};
 //! use traffik::{DefaultIdentity, Gcra, MemoryBackend, Rate, Settings, Throttle, Traffik};
 //!
 //! /// What the API allows, evenly spaced.
@@ -28,9 +28,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let client = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
 //! let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
-//! let client = ServiceBuilder::new()
-//!     .layer(traffik.outgoing::<Geocoding>().wait(Duration::from_secs(10)))
-//!     .service(client);
+//! let client = traffik.outgoing::<Geocoding>().wait(Duration::from_secs(10)).layer(client);
 //!
 //! let request = Request::get("https://api.example.com/places?q=Rome").body(Body::empty())?;
 //! let response = client.oneshot(request).await?;
