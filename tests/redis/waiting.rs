@@ -2,6 +2,10 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Waker},
     time::{Duration, Instant},
 };
@@ -177,16 +181,17 @@ async fn permit_that_another_app_drops_is_noticed_soon() -> Result {
 async fn permits_go_around_between_apps() -> Result {
     let server = Server::start()?;
     let mut tasks = tokio::task::JoinSet::new();
-    let running = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    for _ in 0..3 {
-        let traffik = app(&server).await?;
+    let running = Arc::new(AtomicUsize::new(0));
+    // Kept until the end: an app that is dropped gives back nothing more.
+    let apps = [app(&server).await?, app(&server).await?, app(&server).await?];
+    for traffik in &apps {
         for _ in 0..3 {
-            let (waiting, running) = (waits::<Reports>(&traffik, LONG), std::sync::Arc::clone(&running));
+            let (waiting, running) = (waits::<Reports>(traffik, LONG), Arc::clone(&running));
             tasks.spawn(async move {
                 let permit = waiting.await.map_err(|error| error.to_string())?;
-                assert_eq!(running.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two reports run");
+                assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two reports run");
                 sleep(Duration::from_millis(5)).await;
-                running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                running.fetch_sub(1, Ordering::SeqCst);
                 drop(permit);
                 std::result::Result::<(), String>::Ok(())
             });

@@ -124,6 +124,7 @@ pages! {
     rules: "../../docs/rules.md",
     strategies_page: "../../docs/strategies.md",
     testing: "../../docs/testing.md",
+    waiting: "../../docs/waiting.md",
     websockets: "../../docs/websockets.md",
     warnings: "../../docs/warnings.md",
 }

@@ -23,6 +23,7 @@ const NAMES: &[&str] = &[
     "responder",
     "backend",
     "on_error",
+    "max_waiters",
     "settings",
     "crate",
 ];
@@ -116,6 +117,6 @@ mod tests {
         let other = message("colour");
         assert!(!other.contains("did you mean"), "{other}");
         assert!(other.contains("`colour`. There are `strategy`, `identity`, "), "{other}");
-        assert!(other.ends_with("`on_error`, `settings` and `crate`"), "{other}");
+        assert!(other.ends_with("`max_waiters`, `settings` and `crate`"), "{other}");
     }
 }

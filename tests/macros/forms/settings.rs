@@ -131,7 +131,7 @@ fn three_at_once(settings: Settings) -> Settings {
 struct Derived;
 
 #[derive(Throttle)]
-#[limit("settings:on-error", "1/min", on_error = on_error::Allow)]
+#[limit("settings:on-error", "1/min", on_error = on_error::Allow, max_waiters = 50)]
 struct Lenient;
 
 #[derive(Throttle)]
@@ -215,6 +215,11 @@ async fn backend_option_selects_the_backend() {
 #[test]
 fn on_error_option_sets_the_policy() {
     assert!(format!("{:?}", Lenient::settings()).contains("Allow"));
+}
+
+#[test]
+fn max_waiters_option_sets_the_number_of_waiters() {
+    assert!(format!("{:?}", Lenient::settings()).contains("max_waiters: 50"));
 }
 
 #[tokio::test]
