@@ -18,6 +18,7 @@ const NAMES: &[&str] = &[
     "async_rate_of",
     "rule",
     "bypass",
+    "deny_networks",
     "refund_if",
     "charge_preflights",
     "responder",
@@ -32,7 +33,7 @@ const NAMES: &[&str] = &[
 const NOT_METHODS: &[&str] = &["settings", "crate"];
 
 /// The options that may be repeated.
-const LISTS: &[&str] = &["rule", "bypass", "refund_if"];
+const LISTS: &[&str] = &["rule", "bypass", "deny_networks", "refund_if"];
 
 /// Options that exclude each other.
 const ALTERNATIVES: &[&[&str]] =

@@ -68,6 +68,7 @@
 //! | [`on_error`] | what happens while a backend does not answer |
 //! | [`warning`] | what is probably set up wrong, by name |
 //! | [`clock`] | the clock that decisions and deadlines go by |
+//! | [`identity`] | ready identities: everyone, a header, an API key, a bearer token, a cookie, an extension |
 //! | [`outgoing`] | limits on the calls that this app makes |
 //! | [`web`] | extractors, layers, rules, clients behind proxies, and responses |
 //! | `web::ws` | limits on the messages of WebSockets |
@@ -119,7 +120,6 @@ pub use traffik_core::{
 #[cfg(feature = "macros")]
 pub use traffik_macros::{Throttle, throttled};
 
-pub use self::request::refund_if;
 pub use self::{
     engine::{
         AdjustError, CheckError, ClientLimiter, Error, Limit, Limits, Permit, Quota, Refusal, Settlement, Traffik,
@@ -133,3 +133,4 @@ pub use self::{
         ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
     },
 };
+pub use self::{request::refund_if, web::identity};

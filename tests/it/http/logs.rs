@@ -58,7 +58,7 @@ impl Write for Log {
 
 /// Runs a test on a new thread, where no rate-limited log line has been written yet.
 #[expect(clippy::unwrap_used, reason = "a test that cannot be run fails")]
-fn on_a_thread_of_its_own<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'static) {
+pub(crate) fn on_a_thread_of_its_own<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'static) {
     let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
     std::thread::spawn(run).join().unwrap();
 }

@@ -6,7 +6,7 @@ use axum::{
     http::{StatusCode, request::Parts},
     routing::get,
 };
-use traffik::{Client, EXEMPTED, Limiter, Rate, Settings, Throttle, ThrottleRejection, Throttled};
+use traffik::{Client, EXEMPTED, Limiter, Rate, Settings, ThrottleRejection, Throttled};
 
 use super::{Result, remaining};
 use crate::http::{

@@ -8,8 +8,11 @@ use axum::{
 };
 use reqwest::Method;
 use traffik::{
-    Bypass, Client, ClientIp, ForwardedHeader, Limited, Rate, Rule, Settings, Throttle, Throttled, on_error,
-    strategy::TokenBucket, throttle_layer, throttled,
+    Bypass, Client, ClientIp, ForwardedHeader, Limited, Rate, Rule, Settings, Throttle, Throttled,
+    identity::{self, ByApiKey, Everyone, Named, by_header},
+    on_error,
+    strategy::TokenBucket,
+    throttle_layer, throttled,
 };
 
 use crate::server::Server;
@@ -52,6 +55,31 @@ async fn identity_closure() {}
 
 #[throttled("settings:identity:async", "1/min", async_identity = by_async_function)]
 async fn async_identity() {}
+
+#[throttled("settings:identity:everyone", "1/min", identity = Everyone)]
+async fn everyone() {}
+
+#[throttled("settings:identity:header", "1/min", identity = by_header("x-name"))]
+async fn ready_header() {}
+
+#[throttled("settings:identity:token", "1/min", identity = identity::by_bearer_token)]
+async fn ready_token() {}
+
+struct Name;
+
+impl Named for Name {
+    const NAME: &'static str = "x-name";
+}
+
+#[derive(Throttle)]
+#[limit("settings:identity:key", "1/min", identity = ByApiKey<Name>)]
+struct OfKey;
+
+#[throttled("settings:denied", "9/min", deny_networks = ["192.0.2.0/24"], deny_networks = ["127.0.0.0/8"])]
+async fn denied() {}
+
+#[throttled("settings:bypass:network", "1/min", bypass = Bypass::networks(["127.0.0.1"]))]
+async fn office() {}
 
 #[throttled("settings:client-ip", "1/min", client_ip = ClientIp::behind_hops(1).header(ForwardedHeader::XRealIp))]
 async fn address() {}
@@ -146,6 +174,12 @@ fn routes() -> Router {
     Router::new()
         .route("/strategy", get(strategy))
         .route("/identity", get(identity))
+        .route("/everyone", get(everyone))
+        .route("/ready_header", get(ready_header))
+        .route("/ready_token", get(ready_token))
+        .route("/ready_key", get(async |_: Throttled<OfKey>| {}))
+        .route("/denied", get(denied))
+        .route("/office", get(office))
         .route("/identity_function", get(identity_function))
         .route("/identity_closure", get(identity_closure))
         .route("/async_identity", get(async_identity))
@@ -189,6 +223,29 @@ async fn repeated_rules_and_bypasses_are_combined() {
     assert_eq!(server.statuses("/rules/limited", 2).await, [200, 429]);
     assert_eq!(server.statuses("/rules/free", 2).await, [200, 200]);
     assert_eq!(server.statuses("/rules/open", 2).await, [200, 200]);
+}
+
+#[tokio::test]
+async fn ready_identities_are_options() {
+    let server = Server::start(routes()).await;
+    let status = async |path: &'static str, name: &'static str, value: &'static str| {
+        server.request(Method::GET, path).header(name, value).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(server.statuses("/everyone", 2).await, [200, 429]);
+    for (path, missing, name) in
+        [("/ready_header", 400, "x-name"), ("/ready_key", 401, "x-name"), ("/ready_token", 401, "authorization")]
+    {
+        assert_eq!(server.statuses(path, 1).await, [missing], "{path}");
+        let both = [status(path, name, "Bearer a").await, status(path, name, "Bearer b").await];
+        assert_eq!((both, status(path, name, "Bearer a").await), ([200, 200], 429), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn networks_are_denied_and_exempt() {
+    let server = Server::start(routes()).await;
+    assert_eq!(server.statuses("/denied", 2).await, [403, 403]);
+    assert_eq!(server.statuses("/office", 2).await, [200, 200]);
 }
 
 #[tokio::test]

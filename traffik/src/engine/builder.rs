@@ -189,6 +189,7 @@ impl TraffikBuilder {
     ///   throttles of a registered tuple are kept in different backends. For throttles that are only declared this is a
     ///   [warning](crate::warning), unless the app is [strict](Self::strict);
     /// - rules are added to a uid that no throttle has;
+    /// - a network to [deny](Self::deny_networks) is neither an address nor a network;
     /// - two backends have one name;
     /// - a setting is out of its range.
     pub fn build(self) -> Result<Traffik, ConfigError> {
@@ -197,6 +198,7 @@ impl TraffikBuilder {
         if let Some(on_error) = &self.on_error {
             on_error.check()?;
         }
+        self.request.throttles.denied.check()?;
         if let Some(client_ip) = &self.request.client_ip {
             warn_of_trust(client_ip, None, &self.told);
         }
@@ -212,7 +214,7 @@ impl TraffikBuilder {
             clock: self.clock.unwrap_or(self.backends_clock),
             ipv6_prefix: self.ipv6_prefix,
             nat64: self.nat64.into_iter().collect::<Result<_, _>>()?,
-            table: ThrottleTable::new(stores, policies, self.told, self.request.rules.clone()),
+            table: ThrottleTable::new(stores, policies, self.told, self.request.throttles.clone()),
             request: self.request,
             lines: Arc::default(),
         });

@@ -16,7 +16,7 @@ use crate::limit::{ConfigError, Throttle, Throttles};
 pub struct ClientLimiter<'a, T> {
     pub(super) traffik: &'a Traffik,
     client: Client,
-    options: LimiterOptions,
+    pub(super) options: LimiterOptions,
     throttles: PhantomData<fn() -> T>,
 }
 

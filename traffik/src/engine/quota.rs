@@ -92,7 +92,7 @@ impl Quota {
         if !limiter.traffik.is(&self.traffik) {
             return Err(ConfigError::OtherApp);
         }
-        if limiter.wait.is_some() {
+        if limiter.options.wait.is_some() {
             return Err(ConfigError::WaitingQuota);
         }
         let start = checks.len();

@@ -15,14 +15,14 @@ impl Refusal {
 
     /// Returns the limits that refuse.
     pub fn exceeded(&self) -> impl Iterator<Item = &Limit> + Clone {
-        self.iter().filter(|limit| !limit.is_admitted())
+        self.0.exceeded()
     }
 
     /// Returns the time until the same check would be admitted, if the client is charged nothing until then. Returns `None` if
     /// it never will be, because it costs more than the capacity of a limit.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.exceeded().map(Limit::retry_after).try_fold(Duration::ZERO, |longest, wait| Some(longest.max(wait?)))
+        self.0.retry_after()
     }
 }
 

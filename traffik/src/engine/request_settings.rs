@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::http::request::Parts;
 use tokio::sync::Semaphore;
@@ -52,7 +52,7 @@ impl TraffikBuilder {
     /// Adds `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds since the Unix epoch), of the
     /// tightest limit, in addition to the standard fields.
     pub fn x_ratelimit_fields(mut self) -> Self {
-        self.request.x_ratelimit = true;
+        self.request.throttles.responses.x_ratelimit = true;
         self
     }
 
@@ -83,13 +83,31 @@ impl TraffikBuilder {
     /// A uid that no throttle has is a [`ConfigError::UnknownUid`](crate::ConfigError::UnknownUid). Throttles that macros
     /// declare are known; one whose `impl Throttle` is written by hand is when it is [registered](Self::register).
     pub fn rule(mut self, uid: &str, rule: Rule) -> Self {
-        self.request.rules.add_rule(uid, rule);
+        self.request.throttles.rules.add_rule(uid, rule);
         self
     }
 
     /// Adds a bypass to the throttle with this uid, which may be another module's. See [`Bypass`].
     pub fn bypass(mut self, uid: &str, bypass: Bypass) -> Self {
-        self.request.rules.add_bypass(uid, bypass);
+        self.request.throttles.rules.add_bypass(uid, bypass);
+        self
+    }
+
+    /// Denies requests from these networks wherever they meet a throttle. See
+    /// [`Settings::deny_networks`](crate::Settings::deny_networks).
+    ///
+    /// ```
+    /// use traffik::{MemoryBackend, Traffik};
+    ///
+    /// let listed = "192.0.2.0/24\n2001:db8:bad::/48\n";
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).deny_networks(listed.lines()).build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    ///
+    /// Requests that meet no throttle are not affected. An item that is neither an address nor a network is a
+    /// [`ConfigError::Network`](crate::ConfigError::Network).
+    pub fn deny_networks(mut self, networks: impl IntoIterator<Item: fmt::Display>) -> Self {
+        self.request.throttles.denied.add(networks);
         self
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     limit::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, register},
     on_error::Decided,
-    request::RequestDefaults,
+    request::{ClientAddress, Identity, RequestDefaults},
     store::HITS_INLINE,
     warning::WarningLog,
 };
@@ -150,6 +150,12 @@ impl Traffik {
 
     pub(crate) fn requests(&self) -> &RequestDefaults {
         &self.app.request
+    }
+
+    /// Returns how the address of a client is found, for a throttle that may have proxies of its own.
+    pub(crate) fn address_by<'a>(&'a self, definition: &'a Definition) -> ClientAddress<'a> {
+        let own = definition.settings.request.identity.as_ref().and_then(Identity::client_ip);
+        ClientAddress { proxies: own.or(self.app.request.client_ip.as_ref()), nat64: &self.app.nat64 }
     }
 
     /// What it was warned of.

@@ -11,7 +11,7 @@ use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, uid,
 use crate::{
     fields::PolicyItem,
     on_error::{ErrorPolicy, Policies},
-    request::Source,
+    request::{RuleError, Source},
     store::{Store, Stores},
     warning::{Warning, WarningLog},
 };
@@ -148,7 +148,8 @@ impl Definition {
         if !request.refund_if.is_never() {
             self.check_refunds()?;
         }
-        request.applies.check().map_err(|source| ConfigError::Rule {
+        let denied = request.denied.check().map_err(RuleError::from);
+        denied.and_then(|()| request.applies.check()).map_err(|source| ConfigError::Rule {
             uid: self.uid.into(),
             throttle: self.name.into(),
             source,

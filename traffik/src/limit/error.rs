@@ -4,7 +4,7 @@ use thiserror::Error;
 use traffik_core::{OutOfRange, client::Nat64PrefixError, rate::Rate, strategy::StrategyError};
 
 use crate::{
-    request::{ProxyError, RuleError},
+    request::{NetworkError, ProxyError, RuleError},
     warning::Warning,
 };
 
@@ -162,6 +162,9 @@ pub enum ConfigError {
     /// A trusted proxy is neither an address nor a network.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
+    /// A network to deny is neither an address nor a network.
+    #[error("a network to deny: {0}")]
+    Network(#[from] NetworkError),
     /// A NAT64 prefix is not one.
     #[error(transparent)]
     Nat64Prefix(#[from] Nat64PrefixError),

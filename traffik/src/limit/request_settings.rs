@@ -1,3 +1,5 @@
+use std::fmt;
+
 use axum::http::{request::Parts, response};
 use traffik_core::client::Client;
 
@@ -9,7 +11,8 @@ use crate::request::{
 
 /// Settings that depend on the request.
 impl Settings {
-    /// Sets a function of the request that identifies the client.
+    /// Sets a function of the request that identifies the client. [`identity`](crate::identity) has functions for headers, API
+    /// keys, tokens, cookies and extensions.
     ///
     /// ```
     /// use traffik::{Client, EXEMPTED, Settings};
@@ -90,6 +93,39 @@ impl Settings {
     /// Adds a bypass: the throttle does not apply to requests that match it, whatever the rules are. See [`Bypass`].
     pub fn bypass(mut self, bypass: Bypass) -> Self {
         self.request.applies.add_bypass(bypass);
+        self
+    }
+
+    /// Denies requests from these networks: they get a 403, before any rule, identity or limit. May be called several times.
+    ///
+    /// ```
+    /// use traffik::{DefaultIdentity, Rate, Settings, Throttle};
+    ///
+    /// struct SignUp;
+    ///
+    /// impl Throttle for SignUp {
+    ///     const UID: &'static str = "accounts:sign-up";
+    ///     const RATE: Rate = Rate::literal("10/hour");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().deny_networks(["192.0.2.0/24", "198.51.100.7", "2001:db8:bad::/48"])
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// The client is the one at the address of the peer, or at the address behind the proxies of the app or of
+    /// [the throttle](Self::client_ip), whatever the throttle's identity is. An IPv6 address that
+    /// [embeds](crate::Client::by_ipv6_network) an IPv4 address is compared by both. A long list takes a binary search.
+    ///
+    /// A request without a known address is not denied. Neither is a [`Limiter`](crate::Limiter) without a request. A
+    /// [disabled](crate::Traffik::disabled) app denies nothing. A denied request charges nothing, and keeps the charges of
+    /// throttles that it met before.
+    ///
+    /// To deny a network in the whole app, use [`TraffikBuilder::deny_networks`](crate::TraffikBuilder::deny_networks). An item
+    /// that is neither an address nor a network is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.
+    pub fn deny_networks(mut self, networks: impl IntoIterator<Item: fmt::Display>) -> Self {
+        self.request.denied.add(networks);
         self
     }
 

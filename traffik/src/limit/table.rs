@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     on_error::{ErrorPolicy, Policies},
-    request::ByUid,
+    request::ThrottleDefaults,
     store::Stores,
     warning::WarningLog,
 };
@@ -25,15 +25,15 @@ pub struct ThrottleTable {
     pub(crate) stores: Stores,
     policies: Policies,
     pub(crate) told: WarningLog,
-    /// The rules that the app adds to throttles.
-    rules: ByUid,
+    /// What the app adds to each throttle.
+    defaults: ThrottleDefaults,
     known: ThrottleMap,
     writing: Mutex<()>,
 }
 
 impl ThrottleTable {
-    pub(crate) fn new(stores: Stores, policies: Policies, told: WarningLog, rules: ByUid) -> Self {
-        Self { stores, policies, told, rules, ..Self::default() }
+    pub(crate) fn new(stores: Stores, policies: Policies, told: WarningLog, defaults: ThrottleDefaults) -> Self {
+        Self { stores, policies, told, defaults, ..Self::default() }
     }
 
     /// Checks every throttle that a macro declares, anywhere in the program.
@@ -64,7 +64,7 @@ impl ThrottleTable {
     /// Checks that every throttle that rules are added to is known.
     pub(crate) fn check_rules(&self) -> Result<(), ConfigError> {
         let known: Vec<_> = self.known.iter().map(|known| known.uid).collect();
-        match self.rules.uid_not_of(&known) {
+        match self.defaults.rules.uid_not_of(&known) {
             Some(uid) => Err(ConfigError::unknown_uid(uid, &known)),
             None => Ok(()),
         }
@@ -101,7 +101,7 @@ impl ThrottleTable {
     /// Evaluates the settings, once for each throttle. No lock of the table is held, since this runs code of the app.
     fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
-        self.rules.add_to(T::UID, &mut settings.request.applies);
+        self.defaults.add_to(T::UID, &mut settings.request);
         Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told)
     }
 

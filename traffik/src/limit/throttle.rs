@@ -52,7 +52,8 @@ pub trait Throttle: Send + Sync + 'static {
     /// The rate.
     const RATE: Rate;
 
-    /// The source of the client: any extractor that converts into a [`Client`], or [`DefaultIdentity`].
+    /// The source of the client: any extractor that converts into a [`Client`], such as those of
+    /// [`identity`](crate::identity), or [`DefaultIdentity`].
     type Identity: 'static;
 
     /// Returns the other settings.

@@ -2,8 +2,7 @@ use super::{
     client_ip::{ClientIp, HeaderWatch},
     drain::Drain,
     identity::Identity,
-    rules::ByUid,
-    settings::ErasedResponder,
+    throttle_defaults::ThrottleDefaults,
 };
 use crate::observe::LogThrottle;
 
@@ -13,8 +12,6 @@ pub(crate) struct RequestDefaults {
     pub(crate) identity: Option<Identity>,
     pub(crate) client_ip: Option<ClientIp>,
     pub(crate) share_anonymous: bool,
-    pub(crate) responder: Option<ErasedResponder>,
-    pub(crate) x_ratelimit: bool,
     pub(crate) drain: Drain,
     pub(crate) outages: LogThrottle,
     pub(crate) strangers: LogThrottle,
@@ -22,6 +19,5 @@ pub(crate) struct RequestDefaults {
     pub(crate) unworkable: LogThrottle,
     pub(crate) watch: HeaderWatch,
     pub(crate) charge_preflights: bool,
-    /// The rules that the app adds to throttles.
-    pub(crate) rules: ByUid,
+    pub(crate) throttles: ThrottleDefaults,
 }

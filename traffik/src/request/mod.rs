@@ -5,6 +5,7 @@
 mod client_ip;
 mod cost;
 mod defaults;
+mod denied;
 mod drain;
 mod function;
 mod identity;
@@ -12,16 +13,10 @@ mod rate;
 pub mod refund_if;
 mod rules;
 mod settings;
+mod throttle_defaults;
 
-pub use self::{
-    client_ip::{ClientIp, ForwardedHeader, ProxyError},
-    cost::{AsyncCost, IntoCost},
-    identity::{AsyncIdentity, IntoIdentity},
-    rate::{AsyncRate, IntoRate},
-    rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
-};
 pub(crate) use self::{
-    client_ip::{peer_ip, warn_of_trust},
+    client_ip::{ClientAddress, peer_ip, warn_of_trust},
     cost::CostOf,
     defaults::RequestDefaults,
     drain::Drain,
@@ -29,6 +24,14 @@ pub(crate) use self::{
     identity::Identity,
     rate::{RateKind, RateOf},
     refund_if::RefundIf,
-    rules::{Applies, ByUid, is_preflight},
+    rules::{Applies, is_preflight},
     settings::{ErasedResponder, RequestSettings},
+    throttle_defaults::ThrottleDefaults,
+};
+pub use self::{
+    client_ip::{ClientIp, ForwardedHeader, NetworkError, ProxyError},
+    cost::{AsyncCost, IntoCost},
+    identity::{AsyncIdentity, IntoIdentity},
+    rate::{AsyncRate, IntoRate},
+    rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},
 };

@@ -1,8 +1,8 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use super::{
-    client_ip::warn_of_trust, cost::CostOf, function::Source, identity::Identity, rate::RateOf, refund_if::RefundIf,
-    rules::Applies,
+    client_ip::warn_of_trust, cost::CostOf, denied::Denied, function::Source, identity::Identity, rate::RateOf,
+    refund_if::RefundIf, rules::Applies,
 };
 use crate::warning::WarningLog;
 
@@ -16,6 +16,16 @@ pub(crate) struct RequestSettings {
     pub(crate) charge_preflights: bool,
     pub(crate) applies: Applies,
     pub(crate) refund_if: RefundIf,
+    pub(crate) denied: Denied,
+    /// How the app responds, where the throttle has no responder.
+    pub(crate) responses: Responses,
+}
+
+/// How an app responds to requests that it rejects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Responses {
+    pub(crate) responder: Option<ErasedResponder>,
+    pub(crate) x_ratelimit: bool,
 }
 
 /// A responder, whose type only the module `web` knows.

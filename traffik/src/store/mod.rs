@@ -14,10 +14,13 @@ pub(crate) use self::{
     deadline::{first_of, within},
     handle::Store,
     leases::Lease,
-    settlement::{AdjustResult, Done, Pending, Settlement, Settles},
+    settlement::{AdjustResult, Done, Settles},
     stores::Stores,
     watchers::{Signal, Watch},
 };
+
+#[cfg(feature = "ws")]
+pub(crate) use self::settlement::{Pending, Settlement};
 
 /// The number of hits of one decision that are kept without an allocation.
 pub(crate) const HITS_INLINE: usize = 4;

@@ -4,7 +4,7 @@ use axum::http::{Extensions, request::Parts};
 use triomphe::Arc;
 
 use super::ledger::Ledger;
-use crate::engine::Traffik;
+use crate::engine::{Limits, Traffik};
 
 /// The extension that a request carries: the handle, and the limits that the request met so far.
 #[derive(Clone, Debug)]
@@ -16,7 +16,16 @@ pub(crate) struct RequestContext {
 
 impl RequestContext {
     /// Puts the handle of a layer into a request. Returns the ledger to the outermost layer, which completes the response.
-    pub(super) fn enter(extensions: &mut Extensions, traffik: &Traffik) -> Option<Arc<Ledger>> {
+    pub(super) fn enter(extensions: &mut Extensions, traffik: &Traffik, exposes: bool) -> Option<Arc<Ledger>> {
+        let ledger = Self::enter_ledger(extensions, traffik);
+        if exposes {
+            Self::expose(extensions);
+        }
+        ledger
+    }
+
+    #[inline]
+    fn enter_ledger(extensions: &mut Extensions, traffik: &Traffik) -> Option<Arc<Ledger>> {
         if let Some(context) = extensions.get_mut::<Self>() {
             context.set_handle(traffik);
             return context.ledger.watch().then(|| Arc::clone(&context.ledger));
@@ -24,6 +33,18 @@ impl RequestContext {
         let ledger = Arc::new(Ledger::new(traffik.clone(), true));
         extensions.insert(Self { ledger: Arc::clone(&ledger), inner: None });
         Some(ledger)
+    }
+
+    #[cold]
+    fn expose(extensions: &Extensions) {
+        if let Some(context) = extensions.get::<Self>() {
+            context.ledger.expose();
+        }
+    }
+
+    /// Returns the limits that a request met, if there are any.
+    pub(super) fn limits(extensions: &Extensions) -> Option<Limits> {
+        extensions.get::<Self>()?.ledger.snapshot()
     }
 
     /// Returns the context of a request. Without a layer, the handle comes from an `Extension`. Returns `None` if there

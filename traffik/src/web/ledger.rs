@@ -30,6 +30,8 @@ pub(super) struct Ledger {
     has_entries: AtomicBool,
     /// Whether the response may refund an entry.
     may_refund: AtomicBool,
+    /// Whether the response carries the limits in its extensions.
+    is_exposed: AtomicBool,
     entries: Mutex<Entries>,
 }
 
@@ -79,6 +81,7 @@ impl Ledger {
             is_watched: AtomicBool::new(is_watched),
             has_entries: AtomicBool::new(false),
             may_refund: AtomicBool::new(false),
+            is_exposed: AtomicBool::new(false),
             entries: Mutex::default(),
         }
     }
@@ -117,6 +120,36 @@ impl Ledger {
             entries.push(new);
         }
         self.has_entries.store(true, Ordering::Release);
+    }
+
+    /// Records the limits that refuse the request, except those that it met.
+    #[cold]
+    pub(super) fn record_others(&self, limits: &Limits) {
+        let mut entries = self.lock();
+        for limit in limits.shared() {
+            let is_same = |met: &LedgerEntry| {
+                Arc::ptr_eq(met.limit.definition(), limit.definition()) && met.limit.client() == limit.client()
+            };
+            if !entries.iter().any(is_same) {
+                entries.push(LedgerEntry { limit: Shared::clone(limit), charged: false, refund_if: None });
+            }
+        }
+    }
+
+    /// Returns the limits that the request met, once each, as they stand now. `None` if none counted the request.
+    pub(super) fn snapshot(&self) -> Option<Limits> {
+        let entries = self.lock();
+        let counts = |limit: &Limit| limit.is_counted() || limit.is_unchecked();
+        Limits::snapshot_of(last_of_each(&entries, counts).into_iter())
+    }
+
+    /// Marks the limits as exposed in the extensions of the response.
+    pub(super) fn expose(&self) {
+        self.is_exposed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_exposed(&self) -> bool {
+        self.is_exposed.load(Ordering::Relaxed)
     }
 
     /// Returns the limit as it was when this throttle was charged for the same client earlier in the request.
@@ -174,12 +207,12 @@ impl Ledger {
 
     /// Passes the latest state of every limit to `show`, once each.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
-        show(&last_of_each(&self.lock()));
+        show(&last_of_each(&self.lock(), Limit::is_counted));
     }
 
     /// Does the same without the lock.
     pub(super) fn show_mut(&mut self, show: impl FnOnce(&[&Limit])) {
-        show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner)));
+        show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner), Limit::is_counted));
     }
 
     /// Refunds all charges of the request, as far as the backends answer: the request is refused in any case.
@@ -246,9 +279,9 @@ impl Ledger {
     }
 }
 
-fn last_of_each(entries: &[LedgerEntry]) -> SmallVec<[&Limit; 4]> {
+fn last_of_each(entries: &[LedgerEntry], counts: impl Fn(&Limit) -> bool) -> SmallVec<[&Limit; 4]> {
     let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
-    for LedgerEntry { limit, .. } in entries.iter().filter(|entry| entry.limit.is_counted()) {
+    for LedgerEntry { limit, .. } in entries.iter().filter(|entry| counts(&entry.limit)) {
         match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
             Some(earlier) => *earlier = limit,
             None => limits.push(limit),

@@ -7,8 +7,10 @@
 mod context;
 mod default_identity;
 mod handle;
+pub mod identity;
 mod ledger;
 mod limiter;
+mod limits;
 mod memo;
 mod peek;
 mod peer;
@@ -32,7 +34,7 @@ pub use self::{
     limiter::Limiter,
     peek::Peek,
     peer::client_ip,
-    rejection::{Declined, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
+    rejection::{Declined, Denied, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     throttle_set::ThrottleSet,
@@ -41,5 +43,5 @@ pub use self::{
 };
 pub use crate::request::{
     AsyncCost, AsyncIdentity, AsyncPredicate, AsyncRate, Bypass, ClientIp, ForwardedHeader, IntoCost, IntoIdentity,
-    IntoRate, PatternError, ProxyError, Rule, RuleError,
+    IntoRate, NetworkError, PatternError, ProxyError, Rule, RuleError,
 };

@@ -7,10 +7,11 @@ use traffik_core::client::{Client, Key};
 
 use super::{
     RequestContext,
-    rejection::{Misconfigured, ThrottleRejection},
+    rejection::{Denied, Misconfigured, ThrottleRejection},
 };
 use crate::{
     engine::Traffik,
+    limit::Definition,
     request::{ClientIp, peer_ip},
 };
 
@@ -35,6 +36,20 @@ pub fn client_ip(parts: &Parts) -> Option<IpAddr> {
     match RequestContext::handle(&parts.extensions).and_then(|traffik| traffik.requests().client_ip.as_ref()) {
         Some(client_ip) => client_ip.of(parts),
         None => peer_ip(parts),
+    }
+}
+
+impl Traffik {
+    /// # Errors
+    ///
+    /// Returns the rejection of a request from a denied network.
+    #[inline]
+    pub(super) fn check_network(&self, definition: &Definition, parts: &Parts) -> Result<(), ThrottleRejection> {
+        let denied = &definition.settings.request.denied;
+        if denied.is_empty() || !denied.has_client(parts, &self.address_by(definition)) {
+            return Ok(());
+        }
+        Err(Denied::new().into())
     }
 }
 

@@ -34,7 +34,11 @@ impl RequestContext {
         async move {
             let traffik = self.traffik();
             let definition = traffik.definition::<T>().map_err(Misconfigured::from)?;
-            if traffik.is_disabled() || !resolve!(site.applies(definition, traffik, parts)) {
+            if traffik.is_disabled() {
+                return Ok(Check::skipped(definition));
+            }
+            traffik.check_network(definition, parts)?;
+            if !resolve!(site.applies(definition, traffik, parts)) {
                 return Ok(Check::skipped(definition));
             }
             let cost = resolve!(cost(definition, memo, parts))?;

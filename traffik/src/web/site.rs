@@ -45,20 +45,20 @@ impl Site {
     pub(super) fn applies<'p>(
         &'p self,
         definition: &'p Definition,
-        traffik: &Traffik,
+        traffik: &'p Traffik,
         parts: &'p Parts,
     ) -> MaybeReady<'p, bool> {
-        let own = &definition.settings.request.applies;
+        let own = || definition.settings.request.applies.to(parts, || traffik.address_by(definition));
         match self {
-            Self::Handler => own.to(parts),
+            Self::Handler => own(),
             #[cfg(feature = "ws")]
-            Self::Messages(_) => own.to(parts),
-            Self::Limiter(_) => own.to(parts),
+            Self::Messages(_) => own(),
+            Self::Limiter(_) => own(),
             Self::Layer(rules) => match rules.apply(definition, traffik, parts) {
                 // The throttle's own functions are not called for requests that the layer excludes.
                 MaybeReady::Ready(false) => MaybeReady::Ready(false),
-                MaybeReady::Ready(true) => own.to(parts),
-                here => match own.to(parts) {
+                MaybeReady::Ready(true) => own(),
+                here => match own() {
                     MaybeReady::Ready(false) => MaybeReady::Ready(false),
                     MaybeReady::Ready(true) => here,
                     own => MaybeReady::pending(async move { here.await && own.await }),
@@ -196,13 +196,14 @@ impl LayerRules {
     }
 
     /// Returns whether a throttle applies by the rules of its layer.
-    fn apply<'p>(&'p self, definition: &Definition, traffik: &Traffik, parts: &'p Parts) -> MaybeReady<'p, bool> {
+    fn apply<'p>(&'p self, definition: &'p Definition, traffik: &'p Traffik, parts: &'p Parts) -> MaybeReady<'p, bool> {
         if is_preflight(parts)
             && !definition.settings.request.charge_preflights
             && !traffik.requests().charge_preflights
         {
             return MaybeReady::Ready(false);
         }
-        self.of(definition.type_id).map_or(MaybeReady::Ready(true), |rules| rules.applies.to(parts))
+        self.of(definition.type_id)
+            .map_or(MaybeReady::Ready(true), |rules| rules.applies.to(parts, || traffik.address_by(definition)))
     }
 }

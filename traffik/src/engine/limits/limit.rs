@@ -217,6 +217,11 @@ impl Limit {
         self.lease.as_ref().is_some_and(|lease| Arc::strong_count(lease) == 1)
     }
 
+    /// Returns a copy that holds no permit, and does not change with the charge.
+    pub(super) fn snapshot(&self) -> Self {
+        Self { lease: None, ..self.clone() }
+    }
+
     /// Gives the permit back, even if clones hold it too. Returns `true` if there was one.
     pub(crate) fn leave(&self) -> bool {
         self.lease.as_ref().inspect(|lease| lease.give_back()).is_some()

@@ -3,6 +3,8 @@
 mod account;
 mod change;
 mod limit;
+#[cfg(feature = "serde")]
+mod serialize;
 
 use std::{any::TypeId, ops::Range, time::Duration};
 
@@ -16,7 +18,8 @@ pub use self::{
 };
 use crate::{limit::Throttle, one_or_more::OneOrMore};
 
-/// The limits of one decision: those of a throttle, or of a tuple of them, in the order written.
+/// The limits of one decision: those of a throttle, or of a tuple of them, in the order written. Also those that a request
+/// [met](Self::met_by), which may come from several decisions.
 ///
 /// See [`Traffik`](crate::Traffik) for an example.
 #[derive(Clone, Debug)]
@@ -49,6 +52,20 @@ impl Limits {
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         self.iter().all(Limit::is_admitted)
+    }
+
+    /// Returns the limits that refuse.
+    pub fn exceeded(&self) -> impl Iterator<Item = &Limit> + Clone {
+        self.iter().filter(|limit| !limit.is_admitted())
+    }
+
+    /// Returns how long until all of them would admit the same cost, if the client sends no other request until then. Returns
+    /// `None` if all of them admit, or if one never will, because the cost is above its capacity.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let mut waits = self.exceeded().map(Limit::retry_after);
+        let first = waits.next()??;
+        waits.try_fold(first, |longest, wait| Some(longest.max(wait?)))
     }
 
     /// Whether another backend decided than the throttles' own, which gave no answer: see [`on_error`](crate::on_error).
@@ -98,6 +115,18 @@ impl Limits {
     #[must_use]
     pub fn delay(&self) -> Duration {
         self.iter().map(Limit::delay).max().unwrap_or_default()
+    }
+
+    /// Returns copies of limits as they stand now, which hold no permits. `None` if there are none.
+    pub(crate) fn snapshot_of<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> Option<Self> {
+        let mut all = OneOrMore::new(Shared::new(limits.next()?.snapshot()));
+        limits.for_each(|limit| all.add(Shared::new(limit.snapshot()), |_, _| false));
+        Some(Self::of_all(all))
+    }
+
+    /// Returns a copy of the limits as they stand now, which holds no permits.
+    pub(crate) fn snapshot(&self) -> Self {
+        Self::of_all(self.all.map(|limit| Shared::new(limit.snapshot())))
     }
 
     /// Each limit.

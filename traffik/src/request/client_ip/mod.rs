@@ -9,9 +9,15 @@ mod forwarded;
 mod header;
 mod list;
 mod network;
+mod networks;
 mod peer;
 mod walk;
 mod watch;
 
-pub use self::{believed::ClientIp, header::ForwardedHeader, network::ProxyError};
-pub(crate) use self::{believed::warn_of_trust, peer::peer_ip, watch::HeaderWatch};
+pub use self::{believed::ClientIp, header::ForwardedHeader, network::ProxyError, networks::NetworkError};
+pub(crate) use self::{
+    believed::warn_of_trust,
+    networks::{ClientAddress, Networks},
+    peer::peer_ip,
+    watch::HeaderWatch,
+};

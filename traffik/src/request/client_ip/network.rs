@@ -18,9 +18,12 @@ pub struct ProxyError {
 /// Parses a network or an address. If it is mapped into IPv6 it becomes IPv4, like the addresses that are compared with
 /// it.
 pub(super) fn parse(text: &str) -> Result<IpNet, ProxyError> {
+    read(text).ok_or_else(|| ProxyError { proxy: text.trim().into() })
+}
+
+pub(super) fn read(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    let network = text.parse().ok().or_else(|| address::bare(text).map(IpNet::from));
-    network.map(canonical).ok_or_else(|| ProxyError { proxy: text.into() })
+    text.parse().ok().or_else(|| address::bare(text).map(IpNet::from)).map(canonical)
 }
 
 fn canonical(network: IpNet) -> IpNet {

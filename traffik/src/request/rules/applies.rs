@@ -8,6 +8,7 @@ use super::{
     condition::{Condition, settled_by},
     error::RuleError,
 };
+use crate::request::client_ip::ClientAddress;
 
 /// The requests that a throttle applies to: rules expect their condition to be true, bypasses to be false. Cheap ones
 /// are first.
@@ -41,11 +42,11 @@ impl Applies {
     /// Checks whether the throttle applies to a request. Async functions are called only if the other rules do not
     /// decide, and only once the result is awaited.
     #[inline]
-    pub(crate) fn to<'a>(&'a self, parts: &'a Parts) -> MaybeReady<'a, bool> {
+    pub(crate) fn to<'a>(&'a self, parts: &'a Parts, by: impl FnOnce() -> ClientAddress<'a>) -> MaybeReady<'a, bool> {
         if self.0.is_empty() {
             return MaybeReady::Ready(true);
         }
-        let input = RuleInput::new(parts);
+        let input = RuleInput::new(parts, by());
         settled_by(false, self.0.iter().map(|(expected, condition)| condition.may_be(*expected, &input)))
     }
 

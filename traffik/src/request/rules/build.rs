@@ -64,7 +64,7 @@ pub struct Bypass(pub(super) Condition);
 
 /// Defines the constructors of both. They differ in how they treat unclear requests, and in how a regex matches.
 macro_rules! made_of_conditions {
-    ($name:ident, whole_regex: $whole_regex:literal) => {
+    ($name:ident, whole_regex: $whole_regex:literal, no_networks: $no_networks:literal) => {
         impl $name {
             /// Matches a path. `*` stands for anything within a segment, `**` for any number of segments.
             ///
@@ -131,6 +131,30 @@ macro_rules! made_of_conditions {
                 Self(Condition::OpensWebSocket(false))
             }
 
+            /// Matches a client in one of these networks, which are written as `192.0.2.7`, `10.0.0.0/8` or `2001:db8::/32`.
+            ///
+            /// ```
+            /// use traffik::{Bypass, Rule, Settings};
+            ///
+            /// // The office is not limited. Clients of a hosting provider have a limit of their own.
+            /// let own = Settings::new().bypass(Bypass::networks(["192.0.2.0/24", "2001:db8:1::/48"]));
+            /// let hosted = Settings::new().rule(Rule::networks(["198.51.100.0/24"]));
+            /// ```
+            ///
+            /// The client is the one at the address that the throttle counts by default: the peer, or the address
+            /// behind the proxies of the app or of [the throttle](crate::Settings::client_ip). A long list takes a
+            /// binary search.
+            ///
+            /// If the address is not known, the result is unclear: a [`Rule`] matches, and a [`Bypass`] does not. A
+            /// [`Rule`] also matches an IPv6 address that [embeds](crate::Client::by_ipv6_network) an IPv4 address of
+            /// these networks; a [`Bypass`] does not.
+            ///
+            /// An item that is neither an address nor a network is a [`ConfigError::Rule`](crate::ConfigError::Rule)
+            /// when the app is built. So is an empty list in a [`Rule`].
+            pub fn networks(networks: impl IntoIterator<Item: fmt::Display>) -> Self {
+                Self(Condition::networks(networks, $no_networks))
+            }
+
             /// Matches if a function of the request returns `true`. The function may run more than once for a request.
             /// It sees the URI at the position of the throttle, not the readings of the other conditions.
             pub fn when(predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
@@ -177,5 +201,5 @@ macro_rules! made_of_conditions {
     };
 }
 
-made_of_conditions!(Rule, whole_regex: false);
-made_of_conditions!(Bypass, whole_regex: true);
+made_of_conditions!(Rule, whole_regex: false, no_networks: false);
+made_of_conditions!(Bypass, whole_regex: true, no_networks: true);

@@ -1,6 +1,6 @@
 //! Conditions of a request, with a third result for unclear requests.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::http::{Method, request::Parts};
 use traffik_core::backend::MaybeReady;
@@ -11,6 +11,7 @@ use super::{
     glob::Glob,
     handshake::opens_websocket,
 };
+use crate::request::client_ip::Networks;
 
 /// An async function of the request's parts that returns a `bool`: `async fn(&Parts) -> bool`.
 pub trait AsyncPredicate<'a>: Send + Sync {
@@ -39,6 +40,7 @@ pub(super) enum Condition {
     Methods(Vec<Method>),
     /// Whether the request opens a WebSocket, or does not.
     OpensWebSocket(bool),
+    Networks(Arc<Networks>),
     Path(Glob),
     #[cfg(feature = "regex")]
     Regex(regex::Regex),
@@ -80,6 +82,15 @@ impl Condition {
         if methods.is_empty() { Self::Wrong(RuleError::NoMethods) } else { Self::Methods(methods) }
     }
 
+    /// The networks of clients. An empty list is an error where it would disable a throttle.
+    pub(super) fn networks(networks: impl IntoIterator<Item: fmt::Display>, may_be_empty: bool) -> Self {
+        match Networks::parse(networks) {
+            Ok(networks) if networks.is_empty() && !may_be_empty => Self::Wrong(RuleError::NoNetworks),
+            Ok(networks) => Self::Networks(Arc::new(networks)),
+            Err(error) => Self::Wrong(error.into()),
+        }
+    }
+
     pub(super) fn when(predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         Self::When(Arc::new(predicate))
     }
@@ -107,6 +118,7 @@ impl Condition {
             Self::OpensWebSocket(opens) => {
                 opens_websocket(input.parts).is_none_or(|answer| (answer == *opens) == expected)
             }
+            Self::Networks(networks) => input.address().is_none_or(|address| is_in(networks, address, expected, input)),
             // A bypass is compared with all slashes of the path.
             Self::Path(glob) => input.path().any(|form, has_slashes| match has_slashes && !expected {
                 true => glob.matches_exactly(form) == expected,
@@ -132,11 +144,12 @@ impl Condition {
         match self {
             Self::Methods(_) | Self::Wrong(_) => 0,
             Self::OpensWebSocket(_) => 1,
-            Self::Path(_) => 2,
+            Self::Networks(_) => 2,
+            Self::Path(_) => 3,
             #[cfg(feature = "regex")]
-            Self::Regex(_) => 3,
-            Self::When(_) => 4,
-            Self::AsyncWhen(_) => 5,
+            Self::Regex(_) => 4,
+            Self::When(_) => 5,
+            Self::AsyncWhen(_) => 6,
             Self::Several { of, .. } => of.iter().map(Self::effort).max().unwrap_or(0),
         }
     }
@@ -183,6 +196,12 @@ fn is_one_of(method: &Method, methods: &[Method], in_doubt: bool) -> bool {
     methods.contains(method) || (in_doubt && method == Method::HEAD && methods.contains(&Method::GET))
 }
 
+/// Checks whether the result may be `expected`. An address that embeds an IPv4 address is unclear: rules compare both, and
+/// bypasses only the address itself.
+fn is_in(networks: &Networks, address: IpAddr, expected: bool, input: &RuleInput<'_>) -> bool {
+    if expected { networks.may_contain(address, &input.by) } else { !networks.contain(address) }
+}
+
 /// Returns `decisive` if it is one of the results. Async results are awaited only if no other decides.
 pub(super) fn settled_by<'a>(
     decisive: bool,
@@ -215,6 +234,7 @@ impl fmt::Debug for Condition {
             Self::Methods(methods) => write!(f, "the methods {methods:?}"),
             Self::OpensWebSocket(true) => f.write_str("the handshake of a WebSocket"),
             Self::OpensWebSocket(false) => f.write_str("no handshake of a WebSocket"),
+            Self::Networks(networks) => write!(f, "the networks {networks:?}"),
             Self::Path(glob) => write!(f, "the path {glob:?}"),
             #[cfg(feature = "regex")]
             Self::Regex(regex) => write!(f, "the path {:?}", regex.as_str()),

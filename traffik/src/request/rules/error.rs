@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::request::client_ip::NetworkError;
+
 /// An error in a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -10,6 +12,12 @@ pub enum RuleError {
     /// A rule lists no methods.
     #[error("a rule has an empty list of methods, so it would never match: list at least one")]
     NoMethods,
+    /// A rule or a bypass lists a text that is neither an address nor a network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A rule lists no networks.
+    #[error("a rule has an empty list of networks, so it would never match: list at least one")]
+    NoNetworks,
     /// No request matches all conditions.
     #[error(
         "no request matches both {one} and {other}, so the throttle would never apply. All rules of a throttle must \

@@ -18,12 +18,13 @@ pub struct Limited(Box<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     refusal: Refusal,
-    context: RequestContext,
+    /// The request, if the decision was made for it.
+    context: Option<RequestContext>,
 }
 
 impl Limited {
     pub(in crate::web) fn new(limits: Limits, context: RequestContext) -> Self {
-        Self(Box::new(Inner { refusal: Refusal::new(limits), context }))
+        Self(Box::new(Inner { refusal: Refusal::new(limits), context: Some(context) }))
     }
 
     /// Returns the limits of the decision, including those that had room.
@@ -44,8 +45,15 @@ impl Limited {
         self.0.refusal.retry_after()
     }
 
-    pub(in crate::web) fn context(&self) -> &RequestContext {
-        &self.0.context
+    pub(in crate::web) fn context(&self) -> Option<&RequestContext> {
+        self.0.context.as_ref()
+    }
+}
+
+/// Makes the rejection of a request from a refusal that was found without it.
+impl From<Refusal> for Limited {
+    fn from(refusal: Refusal) -> Self {
+        Self(Box::new(Inner { refusal, context: None }))
     }
 }
 

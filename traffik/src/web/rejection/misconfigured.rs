@@ -42,6 +42,17 @@ enum Cause {
          `Traffik::builder(..).share_anonymous_clients()`"
     )]
     NoForwardedAddress(HeaderName),
+    #[error(
+        "traffik: a throttle identifies clients by the extension `{0}`, and the request has none. Add the middleware that inserts \
+         it after the layers that throttle: layers that are added later run earlier. If some requests may have none, use \
+         `Settings::identity` with a function that says which client they are"
+    )]
+    NoExtension(&'static str),
+    #[error(
+        "traffik: a throttle identifies clients by the header {0:?}, which is not the name of a header: correct the name in \
+         `by_header` or `by_api_key`"
+    )]
+    HeaderName(Box<str>),
     #[cfg(feature = "ws")]
     #[error(
         "traffik: the throttle `{throttle}` (uid {uid:?}) limits concurrent requests, so `Messages` cannot use it. To limit \
@@ -67,6 +78,16 @@ thread_local! {
 impl Misconfigured {
     pub(in crate::web) fn no_state() -> Self {
         Self::logged(Cause::NoState)
+    }
+
+    /// Creates the error for a request without the extension that identifies its client.
+    pub(in crate::web) fn no_extension(type_name: &'static str) -> Self {
+        Self::logged(Cause::NoExtension(type_name))
+    }
+
+    /// Creates the error for a header that no request can have.
+    pub(in crate::web) fn header_name(name: &str) -> Self {
+        Self::logged(Cause::HeaderName(name.into()))
     }
 
     /// Creates the error for a limit on concurrent requests that is used for messages.

@@ -1,6 +1,7 @@
 //! The reasons why a request is rejected.
 
 mod declined;
+mod denied;
 mod limited;
 mod misconfigured;
 mod own_response;
@@ -16,9 +17,11 @@ use axum::{
 use thiserror::Error;
 
 pub use self::{
-    declined::Declined, limited::Limited, misconfigured::Misconfigured, raised::Raised, unavailable::Unavailable,
-    unidentified::Unidentified,
+    declined::Declined, denied::Denied, limited::Limited, misconfigured::Misconfigured, raised::Raised,
+    unavailable::Unavailable, unidentified::Unidentified,
 };
+
+use crate::engine::Refusal;
 
 /// Marks a response that rejects the request without being a refusal: nothing is refunded, and the body is drained.
 #[derive(Clone, Copy, Debug)]
@@ -63,12 +66,23 @@ pub enum ThrottleRejection {
     /// The app is set up wrong: 500.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
+    /// The client is in a denied network: 403.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// An identity rejected the request, with a response of its own.
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
     /// A function for the cost or the rate rejected the request, with a response of its own.
     #[error(transparent)]
     Declined(#[from] Declined),
+}
+
+/// Makes the rejection of a request from a refusal of [`Limiter::check`](crate::Limiter::check). It is the same response as that
+/// of a throttle: see [`Limits::or_refuse`](crate::Limits::or_refuse).
+impl From<Refusal> for ThrottleRejection {
+    fn from(refusal: Refusal) -> Self {
+        Self::Limited(refusal.into())
+    }
 }
 
 /// Implements the methods that axum's rejections have.
@@ -123,6 +137,7 @@ rejections! {
     Unavailable: |_| StatusCode::SERVICE_UNAVAILABLE, Self::to_string;
     Raised: |_| StatusCode::INTERNAL_SERVER_ERROR, |_| "the limits of this request cannot be checked".to_owned();
     Misconfigured: |_| StatusCode::INTERNAL_SERVER_ERROR, Self::to_string;
+    Denied: |_| StatusCode::FORBIDDEN, Self::to_string;
     Unidentified: |this| this.0.status(), Self::to_string;
     Declined: |this| this.0.status(), Self::to_string;
 }

@@ -17,23 +17,48 @@ pub(super) const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limi
 pub(super) const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(super) const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
+/// The sets of fields that were added to a response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::web) struct AddedFields {
+    standard: bool,
+    x_ratelimit: bool,
+}
+
+impl AddedFields {
+    pub(super) fn remove(self, headers: &mut HeaderMap) {
+        let standard = [POLICY, STATE].into_iter().filter(|_| self.standard);
+        let x_ratelimit = [X_LIMIT, X_REMAINING, X_RESET].into_iter().filter(|_| self.x_ratelimit);
+        standard.chain(x_ratelimit).for_each(|name| {
+            headers.remove(name);
+        });
+    }
+}
+
 /// Adds the fields for `limits`, and the older ones if `x_ratelimit` has the time of day. A set of which the response
 /// has a field stays as it is.
-pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], x_ratelimit: Option<Timestamp>) {
+pub(in crate::web) fn add_fields(
+    headers: &mut HeaderMap,
+    limits: &[&Limit],
+    x_ratelimit: Option<Timestamp>,
+) -> AddedFields {
     if limits.is_empty() {
-        return;
+        return AddedFields::default();
     }
+    let mut added = AddedFields::default();
     if !headers.contains_key(&STATE) {
         if let Entry::Vacant(free) = headers.entry(POLICY) {
             policies(limits).map(|policies| free.insert(policies));
             add(headers, STATE, states(limits));
+            added.standard = true;
         }
     }
     if let Some(now) = x_ratelimit {
         if ![X_LIMIT, X_REMAINING, X_RESET].iter().any(|name| headers.contains_key(name)) {
             add_x_ratelimit(headers, limits, now);
+            added.x_ratelimit = true;
         }
     }
+    added
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {

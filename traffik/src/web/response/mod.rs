@@ -13,6 +13,7 @@ pub(super) use self::{
     caching::{is_shared, keep_from_sharing},
     fields::add_fields,
     refusal::Refused,
+    responder::plain_problem,
 };
 pub use self::{
     exposed::{EXPOSED_HEADERS, X_RATELIMIT_HEADERS},

@@ -78,7 +78,7 @@ impl Settings {
 impl TraffikBuilder {
     /// Sets the response for rejected requests. Defaults to [`ProblemDetails`].
     pub fn responder(mut self, responder: impl Responder) -> Self {
-        self.request.responder = Some(erased(responder));
+        self.request.throttles.responses.responder = Some(erased(responder));
         self
     }
 }
@@ -114,6 +114,11 @@ impl Responder for ProblemDetails {
     }
 }
 
+/// Returns problem details that say no more than their status and `detail`.
+pub(in crate::web) fn plain_problem(status: StatusCode, detail: &str) -> Response {
+    problem(status, "about:blank", detail, &[])
+}
+
 /// Problem details, in an order for human readers.
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -122,7 +127,7 @@ struct Problem<'a> {
     title: Option<&'static str>,
     status: u16,
     detail: &'a str,
-    #[serde(rename = "violated-policies")]
+    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
     violated_policies: &'a [&'a str],
 }
 

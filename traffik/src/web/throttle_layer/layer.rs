@@ -14,6 +14,7 @@ use crate::{
 #[must_use]
 pub struct ThrottleLayer<T> {
     rules: LayerRules,
+    marks: bool,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -72,7 +73,7 @@ impl<T> ThrottleLayer<T> {
     where
         T: ThrottleSet<()>,
     {
-        Self { rules: LayerRules::default(), throttles: PhantomData }
+        Self { rules: LayerRules::default(), marks: false, throttles: PhantomData }
     }
 }
 
@@ -136,6 +137,57 @@ impl<T: Throttles> ThrottleLayer<T> {
         self
     }
 
+    /// Lets requests over a limit pass. The handler reads the limits of the request, and decides:
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use traffik::{DefaultIdentity, Limits, MemoryBackend, Rate, Throttle, ThrottleRejection, Traffik, throttle_layer};
+    ///
+    /// struct Search;
+    ///
+    /// impl Throttle for Search {
+    ///     const UID: &'static str = "search:fresh";
+    ///     const RATE: Rate = Rate::literal("30/min");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    ///
+    /// async fn search(limits: Option<Limits>) -> &'static str {
+    ///     match limits {
+    ///         Some(limits) if !limits.is_admitted() => "what is in the cache",
+    ///         _ => "fresh results",
+    ///     }
+    /// }
+    ///
+    /// async fn export(limits: Option<Limits>) -> Result<&'static str, ThrottleRejection> {
+    ///     limits.map(Limits::or_refuse).transpose()?; // the same 429 as without `mark`
+    ///     Ok("an export")
+    /// }
+    ///
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+    /// let app: Router = Router::new()
+    ///     .route("/search", get(search))
+    ///     .route("/export", get(export))
+    ///     .route_layer(throttle_layer::<Search>().mark())
+    ///     .layer(traffik.layer());
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    ///
+    /// - A request within the limits is charged, as without `mark`. A request over a limit charges none of the layer's limits,
+    ///   so the response refunds none of them.
+    /// - The RateLimit fields show the limits as they stand. A response that is not a refusal has no `Retry-After`.
+    /// - Other layers and throttles keep their charges, unless the handler refuses by [`Limits::or_refuse`].
+    /// - A throttle further inside decides for itself. The same throttle is asked again if it was over its limit, so
+    ///   `Throttled<Search>` in a handler enforces what this layer marks.
+    /// - No permit of a [`Concurrency`](struct@crate::strategy::Concurrency) limit is held for a request over it, and a request over
+    ///   the limit of a [queue](struct@crate::strategy::LeakyBucketWithQueue) does not wait.
+    ///
+    /// Only refusals are marked. A request that cannot be decided is rejected as [`on_error`](crate::on_error) says, and one whose
+    /// identity fails, or whose network is denied, is rejected too.
+    pub fn mark(mut self) -> Self {
+        self.marks = true;
+        self
+    }
+
     /// Adds a bypass for the throttle `U`, which is `T` or in the tuple: in this layer it does not apply to requests
     /// that match. See [`Bypass`].
     pub fn bypass<U: Throttle>(mut self, bypass: Bypass) -> Self {
@@ -154,13 +206,13 @@ impl<S, T> Layer<S> for ThrottleLayer<T> {
     type Service = ThrottleService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ThrottleService { inner, rules: self.rules.clone(), throttles: PhantomData }
+        ThrottleService { inner, rules: self.rules.clone(), marks: self.marks, throttles: PhantomData }
     }
 }
 
 impl<T> Clone for ThrottleLayer<T> {
     fn clone(&self) -> Self {
-        Self { rules: self.rules.clone(), throttles: PhantomData }
+        Self { rules: self.rules.clone(), marks: self.marks, throttles: PhantomData }
     }
 }
 

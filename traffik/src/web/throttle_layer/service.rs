@@ -13,12 +13,16 @@ use axum::{
 use tower_service::Service;
 
 use super::hold::hold;
-use crate::web::{Site, ThrottleSet, site::LayerRules, throttled::check_request, uploads::drain_unread};
+use crate::{
+    engine::Limits,
+    web::{Site, ThrottleRejection, ThrottleSet, site::LayerRules, throttled::check_request, uploads::drain_unread},
+};
 
 /// The service of a [`ThrottleLayer`](super::ThrottleLayer).
 pub struct ThrottleService<S, T> {
     pub(super) inner: S,
     pub(super) rules: LayerRules,
+    pub(super) marks: bool,
     pub(super) throttles: PhantomData<fn() -> T>,
 }
 
@@ -41,26 +45,30 @@ where
         // `poll_ready` was called on this service. Its clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let site = Site::Layer(self.rules.clone());
+        let (site, marks) = (Site::Layer(self.rules.clone()), self.marks);
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match check_request::<T, ()>(&mut parts, &(), &site).await {
-                Ok(limits) => {
-                    let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
-                    Ok(if limits.is_held() { hold(response, limits) } else { response })
-                }
+            let held = match check_request::<T, ()>(&mut parts, &(), &site).await {
+                Ok(limits) => Some(limits).filter(Limits::is_held),
+                // The ledger has the limits that refuse.
+                Err(ThrottleRejection::Limited(_)) if marks => None,
                 Err(rejection) => {
                     drain_unread(&parts, body);
-                    Ok(rejection.into_response())
+                    return Ok(rejection.into_response());
                 }
-            }
+            };
+            let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
+            Ok(match held {
+                Some(limits) => hold(response, limits),
+                None => response,
+            })
         })
     }
 }
 
 impl<S: Clone, T> Clone for ThrottleService<S, T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), rules: self.rules.clone(), throttles: PhantomData }
+        Self { inner: self.inner.clone(), rules: self.rules.clone(), marks: self.marks, throttles: PhantomData }
     }
 }
 

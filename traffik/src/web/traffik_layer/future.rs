@@ -60,7 +60,11 @@ where
         if this.giving_back.is_none() {
             let mut response = ready!(this.inner.poll(cx))?;
             let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
-            let is_refused = response.extensions_mut().remove::<Refused>().is_some();
+            let refused = response.extensions_mut().remove::<Refused>();
+            let is_refused = refused.is_some();
+            if let Some(refused) = refused {
+                refused.record(ledger, response.headers_mut());
+            }
             if let Some(what) = goes_on(&response) {
                 ledger.warn_of_ending_permits(what);
             }
@@ -120,6 +124,16 @@ fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, x_ratelim
     match Arc::get_mut(ledger) {
         Some(ledger) => ledger.show_mut(add),
         None => ledger.show(add),
+    }
+    if ledger.is_exposed() {
+        expose(response, ledger);
+    }
+}
+
+#[cold]
+fn expose<B>(response: &mut Response<B>, ledger: &Ledger) {
+    if let Some(limits) = ledger.snapshot() {
+        response.extensions_mut().insert(limits);
     }
 }
 

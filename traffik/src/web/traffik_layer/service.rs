@@ -14,6 +14,7 @@ use crate::{
 pub struct TraffikService<S> {
     pub(super) inner: S,
     pub(super) traffik: Traffik,
+    pub(super) exposes: bool,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TraffikService<S>
@@ -31,8 +32,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik);
+        let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik, self.exposes);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
-        ResponseFuture::new(self.inner.call(request), ledger, watch, self.traffik.requests().x_ratelimit)
+        ResponseFuture::new(
+            self.inner.call(request),
+            ledger,
+            watch,
+            self.traffik.requests().throttles.responses.x_ratelimit,
+        )
     }
 }

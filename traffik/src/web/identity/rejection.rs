@@ -1,0 +1,129 @@
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    response::{IntoResponse, Response},
+};
+use thiserror::Error;
+
+use crate::web::{rejection::Misconfigured, response::plain_problem};
+
+/// The reason why an identity of this module rejects a request.
+///
+/// As a response it has problem details:
+///
+/// | request | status |
+/// |---|---|
+/// | without the header | 400 |
+/// | with several different values, or one that is not text | 400 |
+/// | without the API key, the token or the cookie | 401, with the scheme in `WWW-Authenticate` |
+/// | without the extension | 500, which names the type and what to change, and is logged |
+///
+/// A rejected request is not charged.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct IdentityRejection(Reason);
+
+#[derive(Debug, Error)]
+enum Reason {
+    #[error("the header `{0}` is missing")]
+    NoHeader(HeaderName),
+    #[error("the header `{0}` occurs more than once")]
+    SeveralHeaders(HeaderName),
+    #[error("the header `{0}` is not text")]
+    UnreadableHeader(HeaderName),
+    #[error("the header `{0}` with an API key is missing")]
+    NoApiKey(HeaderName),
+    #[error("the header `authorization` with a bearer token is missing")]
+    NoToken,
+    #[error("the cookie `{0}` is missing")]
+    NoCookie(Cow<'static, str>),
+    #[error("the cookie `{0}` occurs with different values")]
+    SeveralCookies(Cow<'static, str>),
+    #[error(transparent)]
+    Misconfigured(Misconfigured),
+}
+
+impl IdentityRejection {
+    pub(super) fn misconfigured(error: Misconfigured) -> Self {
+        Self(Reason::Misconfigured(error))
+    }
+
+    pub(super) fn no_header(name: &HeaderName) -> Self {
+        Self(Reason::NoHeader(name.clone()))
+    }
+
+    pub(super) fn several_headers(name: &HeaderName) -> Self {
+        Self(Reason::SeveralHeaders(name.clone()))
+    }
+
+    pub(super) fn unreadable_header(name: &HeaderName) -> Self {
+        Self(Reason::UnreadableHeader(name.clone()))
+    }
+
+    pub(super) fn no_token() -> Self {
+        Self(Reason::NoToken)
+    }
+
+    pub(super) fn no_cookie(name: impl Into<Cow<'static, str>>) -> Self {
+        Self(Reason::NoCookie(name.into()))
+    }
+
+    pub(super) fn several_cookies(name: impl Into<Cow<'static, str>>) -> Self {
+        Self(Reason::SeveralCookies(name.into()))
+    }
+
+    /// Makes the missing header one with credentials.
+    pub(super) fn of_api_key(self) -> Self {
+        match self.0 {
+            Reason::NoHeader(name) => Self(Reason::NoApiKey(name)),
+            other => Self(other),
+        }
+    }
+
+    /// Returns the status of the response.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.0 {
+            Reason::NoHeader(_)
+            | Reason::SeveralHeaders(_)
+            | Reason::UnreadableHeader(_)
+            | Reason::SeveralCookies(_) => StatusCode::BAD_REQUEST,
+            Reason::NoApiKey(_) | Reason::NoToken | Reason::NoCookie(_) => StatusCode::UNAUTHORIZED,
+            Reason::Misconfigured(error) => error.status(),
+        }
+    }
+
+    /// Returns the reason as a text that a client may see. It shows no value that the client sent.
+    #[must_use]
+    pub fn body_text(&self) -> String {
+        self.to_string()
+    }
+
+    /// Returns the scheme that the client has to authenticate by.
+    fn challenge(&self) -> Option<&'static str> {
+        match &self.0 {
+            Reason::NoApiKey(_) => Some("ApiKey"),
+            Reason::NoToken => Some("Bearer"),
+            Reason::NoCookie(_) => Some("Cookie"),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for IdentityRejection {
+    fn into_response(self) -> Response {
+        let challenge = self.challenge();
+        let mut response = match self.0 {
+            Reason::Misconfigured(error) => return error.into_response(),
+            reason => {
+                let rejection = Self(reason);
+                plain_problem(rejection.status(), &rejection.body_text())
+            }
+        };
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}

@@ -1,0 +1,88 @@
+//! The limits of a request, and refusals made from limits.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::OptionalFromRequestParts,
+    http::{Extensions, request::Parts},
+};
+
+use super::{RequestContext, ThrottleRejection, rejection::Limited};
+use crate::engine::{Limits, Refusal};
+
+impl Limits {
+    /// Returns the limits that a request met so far: in layers around it, and in earlier arguments of its handler. Returns
+    /// `None` if none of them counted the request. A handler extracts them as an argument `Option<Limits>`.
+    ///
+    /// For middleware between a throttle and its handler:
+    ///
+    /// ```
+    /// use axum::{extract::Request, middleware::Next, response::Response};
+    /// use traffik::Limits;
+    ///
+    /// async fn trace(request: Request, next: Next) -> Response {
+    ///     if let Some(limits) = Limits::met_by(request.extensions()) {
+    ///         println!("{} left", limits.tightest().remaining());
+    ///     }
+    ///     next.run(request).await
+    /// }
+    /// # let _ = axum::Router::<()>::new().layer(axum::middleware::from_fn(trace));
+    /// ```
+    ///
+    /// Each limit is there once, as it stands at the time of the call: a copy that holds no permit, and does not change with
+    /// later charges and settlements. Limits that were [not checked](crate::Limit::is_unchecked), because no backend answered,
+    /// are included. They may come from several decisions, so some may be charged although another one refuses, which a
+    /// [marking layer](crate::ThrottleLayer::mark) lets pass.
+    ///
+    /// To read them outside of `traffik.layer()`, see [`TraffikLayer::expose`](crate::TraffikLayer::expose).
+    #[must_use]
+    pub fn met_by(request: &Extensions) -> Option<Self> {
+        RequestContext::limits(request)
+    }
+
+    /// Returns the limits if all of them admit, or the rejection of a request that they refuse: the same 429 as that of a
+    /// throttle.
+    ///
+    /// A handler that decides by a peek, which charges nothing:
+    ///
+    /// ```
+    /// use axum::{Router, extract::Path, routing::get};
+    /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, ThrottleRejection, Traffik};
+    ///
+    /// struct Exports;
+    ///
+    /// impl Throttle for Exports {
+    ///     const UID: &'static str = "exports:rows";
+    ///     const RATE: Rate = Rate::literal("10000/hour");
+    ///     type Identity = DefaultIdentity;
+    /// }
+    ///
+    /// async fn preview(traffik: Traffik, Path(account): Path<u64>) -> Result<&'static str, ThrottleRejection> {
+    ///     if let Ok(limits) = traffik.limiter::<Exports>(("account", account)).peek().await {
+    ///         limits.or_refuse()?;
+    ///     }
+    ///     Ok("a preview")
+    /// }
+    /// # let _: Router = Router::new().route("/preview/{account}", get(preview));
+    /// ```
+    ///
+    /// The response is made by the responder of the throttle or of the app. Within `traffik.layer()` its fields show all limits
+    /// of the request, and all charges of the request are refunded. For an error of [`Limiter::check`](crate::Limiter::check),
+    /// convert its [`Refusal`]: `Err(refusal.into())`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ThrottleRejection::Limited`] if one of the limits refuses.
+    pub fn or_refuse(self) -> Result<Self, ThrottleRejection> {
+        if self.is_admitted() { Ok(self) } else { Err(Limited::from(Refusal::new(self)).into()) }
+    }
+}
+
+/// Extracts the limits that the request met before: see [`Limits::met_by`].
+impl<S: Sync> OptionalFromRequestParts<S> for Limits {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(Self::met_by(&parts.extensions))
+    }
+}
