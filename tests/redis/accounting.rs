@@ -200,7 +200,7 @@ async fn right_password_is_given_back_in_the_background() -> Result {
         assert!(field.starts_with(r#""accounting:login";r=5"#), "{field}");
         // The refund is made after the response.
         let begun = std::time::Instant::now();
-        while traffik.limiter::<Login>([127, 0, 0, 1]).peek().await?.tightest().remaining() != 5 {
+        while traffik.limiter::<Login>(std::net::Ipv4Addr::LOCALHOST).peek().await?.tightest().remaining() != 5 {
             assert!(begun.elapsed() < PLENTY, "it is not refunded");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -225,20 +225,35 @@ async fn queue_of_settlements_is_bounded() -> Result {
 }
 
 #[tokio::test]
-async fn changes_of_one_charge_that_wait_are_bounded() -> Result {
+async fn additions_that_wait_become_one_change() -> Result {
     let (traffik, backend) = app()?;
     let permit = traffik.limiter::<Tokens>("alice").check().await?;
     backend.open(false);
-    let answers: Vec<_> = (0..18).map(|_| permit.charge_more(1)).collect();
+    let answers: Vec<_> = (0..100).map(|_| permit.charge_more(1)).collect();
+    let settled = permit.settle(50);
     backend.open(true);
-    let mut charged = 1;
     for answer in answers {
-        match answer.await {
-            Ok(_) => charged += 1,
-            Err(error) => assert!(matches!(error, AdjustError::QueueFull), "{error}"),
-        }
+        assert_eq!(answer.await?, Settlement::Done);
     }
-    assert_eq!((charged, permit.granted()), (18, 18), "one is under way, and 16 wait");
+    assert_eq!(settled.await?, Settlement::Done);
+    assert_eq!((backend.gate.begun(), permit.granted()), (3, 50), "the first, the others together, and the settlement");
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 999_950);
+    Ok(())
+}
+
+/// The first answer of a backend that decides at once is kept, and not polled.
+#[tokio::test]
+async fn change_of_a_backend_that_adjusts_later_is_made_by_the_task() -> Result {
+    let clock = ManualClock::new();
+    let backend = Gated { decides_now: true, ..Gated::with_clock(&clock) };
+    let traffik = Traffik::new(backend.clone())?;
+    let first = traffik.limiter::<Tokens>("alice").cost(10).check().await?;
+    assert_eq!(first.settle(5).await?, Settlement::Done);
+    let second = traffik.limiter::<Tokens>("alice").cost(10).check().await?;
+    let kept = second.charge_more(1);
+    assert_eq!(second.settle(3).await?, Settlement::Done);
+    assert_eq!(kept.await?, Settlement::Done);
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 999_992);
     Ok(())
 }
 

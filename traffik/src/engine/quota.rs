@@ -1,5 +1,7 @@
 use std::{fmt, marker::PhantomData, ops::Range};
 
+use traffik_core::client::Client;
+
 use super::{
     CheckError, Checks, ClientLimiter, Error, Limits, Permit, Refusal, Traffik,
     check::{Check, KeptCheck},
@@ -62,6 +64,7 @@ pub struct Quota {
 /// The place of a charge in its quota. [`Quota::add`] returns it, and [`Permit::part`] finds the permit by it.
 pub struct QuotaPart<T> {
     places: Range<usize>,
+    client: Option<Client>,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -84,7 +87,9 @@ impl Quota {
             self.checks = Err(error);
             0..0
         });
-        QuotaPart { places, throttles: PhantomData }
+        let first = self.checks.as_ref().ok().and_then(|checks| checks.get(places.start));
+        let client = first.map(|check| check.client().clone());
+        QuotaPart { places, client, throttles: PhantomData }
     }
 
     fn try_add<T: Throttles>(&mut self, limiter: &ClientLimiter<'_, T>) -> Result<Range<usize>, ConfigError> {
@@ -130,10 +135,13 @@ impl Quota {
 }
 
 impl Permit<Quota> {
-    /// Returns the permit of a part. Returns `None` if the part is of another quota.
+    /// Returns the permit of a part. Returns `None` if the part is of another quota, which has another throttle or another
+    /// client at its place.
     #[must_use]
     pub fn part<T: Throttles>(&self, part: &QuotaPart<T>) -> Option<Permit<T>> {
-        self.limits().part(part.places.clone(), T::include).map(Permit::new)
+        let limits = self.limits().part(part.places.clone(), T::include)?;
+        let is_same = part.client.as_ref().is_some_and(|client| limits.iter().all(|limit| limit.client() == client));
+        is_same.then(|| Permit::new(limits))
     }
 }
 

@@ -173,8 +173,8 @@ impl Settings {
     ///
     /// It needs `traffik.layer()`: without it, the request is answered with a 500 that says so. It excludes
     /// [`Concurrency`](struct@crate::strategy::Concurrency), whose permits end by themselves, a
-    /// [queue](struct@crate::strategy::LeakyBucketWithQueue), and messages of WebSockets. A [`Limiter`](crate::Limiter) has no response,
-    /// and does not evaluate it: refund its [`Permit`](crate::Permit).
+    /// [queue](struct@crate::strategy::LeakyBucketWithQueue), and messages of WebSockets. Outside of a request, a
+    /// [`ClientLimiter`](crate::ClientLimiter) has no response, and does not evaluate it: refund its [`Permit`](crate::Permit).
     pub fn refund_if(mut self, condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
         self.request.refund_if.add(condition);
         self

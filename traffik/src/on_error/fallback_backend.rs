@@ -66,6 +66,11 @@ impl FallbackBackend {
         hits.iter().map(share).collect()
     }
 
+    /// Returns `true` if each process has a part of the limits.
+    pub(crate) fn has_share(&self) -> bool {
+        self.share > 1
+    }
+
     /// Returns the share of a rate, and the cost under it. A cost above the share becomes all of the share, unless it exceeds
     /// the whole rate, which refuses it for good.
     pub(crate) fn share_of(&self, strategy: &AnyStrategy, rate: Rate, cost: u64) -> (Rate, u64) {

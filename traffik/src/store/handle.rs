@@ -33,6 +33,8 @@ pub(crate) struct Store {
     timeout: Duration,
     /// Whether it has admitted a request without waiting.
     is_immediate: AtomicBool,
+    /// Whether an adjustment had to wait. The task then makes those that follow.
+    adjusts_later: AtomicBool,
     leases: Mutex<LeaseTable>,
     /// The settlements that wait or are under way.
     pub(super) pending: Arc<Pending>,
@@ -59,6 +61,7 @@ impl Store {
             clock,
             timeout,
             is_immediate: AtomicBool::new(false),
+            adjusts_later: AtomicBool::new(false),
             leases: Mutex::default(),
             pending: Arc::default(),
             tasks: Arc::default(),
@@ -110,6 +113,7 @@ impl Store {
                 MaybeReady::Ready(last(answer, expected))
             }
             MaybeReady::Pending(waiting) => {
+                self.adjusts_later.store(true, Ordering::Relaxed);
                 MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await, expected) })
             }
         }
@@ -123,6 +127,11 @@ impl Store {
     /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.
     pub(crate) fn is_immediate(&self) -> bool {
         self.is_immediate.load(Ordering::Relaxed)
+    }
+
+    /// Returns `true` if it is likely to adjust without waiting.
+    pub(crate) fn adjusts_at_once(&self) -> bool {
+        self.is_immediate() && !self.adjusts_later.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

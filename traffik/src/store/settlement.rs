@@ -34,7 +34,7 @@ pub enum AdjustError {
     #[error(transparent)]
     Strategy(#[from] SettleError),
     /// The backend gave no answer. If the call [did not run](BackendError::may_have_run), the charge stays as it was, and can be
-    /// settled again.
+    /// settled again. A permit of [`Concurrency`](crate::Concurrency) cannot: it is free once its lease ends.
     #[error("the charge was not changed: {0}")]
     Backend(#[source] Arc<BackendError>),
     /// Too many changes wait for the backend. The charge stays as it was, and can be settled again.

@@ -256,6 +256,9 @@ impl Ledger {
     /// learn of it later.
     pub(super) fn refund_by(&self, response: &Parts) {
         for entry in self.lock().iter_mut().filter(|entry| entry.charged && entry.is_refunded_by(response)) {
+            if entry.limit.is_left_to_body() {
+                continue;
+            }
             match Limit::change(&entry.limit, Change::Settle(0)) {
                 // The handler has settled the charge.
                 MaybeReady::Ready(Err(AdjustError::Settled)) => continue,
@@ -283,6 +286,8 @@ fn last_of_each(entries: &[LedgerEntry], counts: impl Fn(&Limit) -> bool) -> Sma
     let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
     for LedgerEntry { limit, .. } in entries.iter().filter(|entry| counts(&entry.limit)) {
         match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
+            // A charge that was settled since shows how the client stands.
+            Some(earlier) if earlier.changed_at() > limit.changed_at() => {}
             Some(earlier) => *earlier = limit,
             None => limits.push(limit),
         }

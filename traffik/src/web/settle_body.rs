@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use traffik_core::backend::MaybeReady;
 
 use crate::{
-    engine::{AdjustError, Permit},
+    engine::{AdjustError, Limit, Permit},
     limit::Throttle,
 };
 
@@ -21,7 +21,8 @@ impl<T: Throttle> Permit<T> {
     /// Returns a body that [settles](Self::settle) the charge when it ends, or is dropped. `cost` returns the actual cost for the
     /// number of bytes that were read from it.
     ///
-    /// The body holds the permit. A client that disconnects is charged for what was sent until then.
+    /// The body holds the permit. A client that disconnects is charged for what was sent until then. A
+    /// [`refund_if`](crate::Settings::refund_if) of the throttle does not apply: the body has the last word.
     ///
     /// ```
     /// use axum::{body::Body, response::Response};
@@ -38,6 +39,7 @@ impl<T: Throttle> Permit<T> {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        self.limits().iter().for_each(Limit::leave_to_body);
         let (permit, cost) = (self.clone(), Box::new(cost));
         Body::new(SettledBody { body: Body::new(body), bytes: 0, settle: Some(Settle { permit, cost }) })
     }

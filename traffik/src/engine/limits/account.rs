@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 use traffik_core::{backend::MaybeReady, clock::Timestamp, decision::Outcome};
 
@@ -55,13 +55,16 @@ pub(in crate::engine) struct Account {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) has_ended: bool,
+    /// Whether a body settles the charge, and the head of its response does not.
+    pub(super) is_left_to_body: bool,
     /// The cost after the change that waits for the backend, if there is one.
     pub(super) changing_to: Option<u64>,
     /// What was charged, the latest last. Empty until the first change: the charge is then that of the decision.
     pub(super) parts: SmallVec<[Part; 1]>,
     /// The outcome of the latest change.
     pub(super) latest: Option<Outcome>,
-    pub(super) waiting: VecDeque<(Change, Reply)>,
+    /// Changes that wait, at most three: later additions join the last one.
+    pub(super) waiting: VecDeque<Waiting>,
 }
 
 /// A part of a charge, and when it was charged.
@@ -71,12 +74,31 @@ pub(super) struct Part {
     pub(super) at: Timestamp,
 }
 
+/// A change that waits for the one before, and those who wait for its result.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) change: Change,
+    pub(super) replies: SmallVec<[Reply; 1]>,
+}
+
 pub(super) type Reply = oneshot::Sender<Result<Settlement, AdjustError>>;
 
 impl State {
     /// Returns what is charged in total.
     pub(super) fn charged(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.cost))
+    }
+
+    /// Adds a change that waits. Additions that follow each other are one change.
+    pub(super) fn wait(&mut self, change: Change, reply: Reply) {
+        match (self.waiting.back_mut(), change) {
+            (Some(Waiting { change: Change::More(sum), replies }), Change::More(more)) => {
+                *sum = sum.saturating_add(more);
+                replies.retain(|reply| !reply.is_closed());
+                replies.push(reply);
+            }
+            _ => self.waiting.push_back(Waiting { change, replies: smallvec![reply] }),
+        }
     }
 
     /// Returns the parts to change so that `less` is given back, the latest first, and the new cost of each.

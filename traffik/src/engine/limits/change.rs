@@ -12,15 +12,12 @@ use triomphe::Arc as Shared;
 
 use super::{
     Limit,
-    account::{Adjusting, Change, Part, Settlement, State},
+    account::{Adjusting, Change, Part, Settlement, State, Waiting},
 };
 use crate::{
     on_error::DecidedBy,
     store::{AdjustError, AdjustResult, Done},
 };
-
-/// The number of changes of one charge that may wait.
-const MAX_WAITING: usize = 16;
 
 type Adjustments<'a> = SmallVec<[Adjustment<'a>; 1]>;
 
@@ -35,10 +32,10 @@ impl Limit {
         if let Err(error) = this.accept(state, change) {
             return MaybeReady::Ready(Err(error));
         }
-        let is_idle = state.changing_to.is_none();
-        let Some(store) = this.store().filter(|store| is_idle && store.is_immediate()) else {
+        let is_idle = state.changing_to.is_none() && state.waiting.is_empty();
+        let Some(store) = this.store().filter(|store| is_idle && store.adjusts_at_once()) else {
             let (reply, received) = oneshot::channel();
-            state.waiting.push_back((change, reply));
+            state.wait(change, reply);
             drop(guard);
             return Self::change_later(this, received);
         };
@@ -81,19 +78,21 @@ impl Limit {
             if state.changing_to.is_some() {
                 return;
             }
-            let Some((change, reply)) = state.waiting.pop_front() else { return };
+            let Some(Waiting { change, replies }) = state.waiting.pop_front() else { return };
+            // A caller may not wait for the result.
+            let tell = move |result: Result<Settlement, AdjustError>| {
+                replies.into_iter().for_each(|reply| _ = reply.send(result.clone()));
+            };
             let (adjustments, actual) = this.begin(state, change);
             if adjustments.is_empty() {
-                let _ = reply.send(Ok(Settlement::Done));
+                tell(Ok(Settlement::Done));
                 continue;
             }
             state.changing_to = Some(actual);
             drop(guard);
             let limit = Shared::clone(this);
             let done = Box::new(move |result| {
-                let ended = limit.end(limit.account.lock().get_or_insert_default(), change, result);
-                // The caller may not wait for the result.
-                let _ = reply.send(ended);
+                tell(limit.end(limit.account.lock().get_or_insert_default(), change, result));
                 Self::start_waiting(&limit);
             });
             return this.settle(&adjustments, done);
@@ -118,9 +117,6 @@ impl Limit {
         if self.lease.is_some() && !matches!(change, Change::Settle(0) | Change::GiveBack) {
             return Err(SettleError::Indivisible { strategy: self.strategy().name() }.into());
         }
-        if state.waiting.len() >= MAX_WAITING {
-            return Err(AdjustError::QueueFull);
-        }
         state.has_ended |= !matches!(change, Change::More(_));
         Ok(())
     }
@@ -137,6 +133,7 @@ impl Limit {
             Change::More(cost) => charged.saturating_add(cost),
             Change::GiveBack => 0,
         };
+        let actual = self.capped(actual, charged);
         let renewed_at = match self.lease.as_ref().map(|lease| lease.end()) {
             Some(None) => return (Adjustments::new(), 0),
             renewed_at => renewed_at.flatten(),
@@ -150,6 +147,16 @@ impl Limit {
             state.shrinking(charged - actual).filter_map(|(part, actual)| adjustment(part, actual)).collect()
         };
         (adjustments, actual)
+    }
+
+    /// Returns what a cost takes of the share of a fallback: at most all of it.
+    fn capped(&self, actual: u64, charged: u64) -> u64 {
+        match &self.by {
+            DecidedBy::Fallback(fallback) if fallback.has_share() => {
+                actual.min(self.strategy().capacity(self.rate)).max(charged.min(actual))
+            }
+            _ => actual,
+        }
     }
 
     fn end(&self, state: &mut State, change: Change, result: AdjustResult) -> Result<Settlement, AdjustError> {
@@ -173,6 +180,15 @@ impl Limit {
                 Err(error)
             }
         }
+    }
+
+    /// Leaves the charge to a body: the head of the response does not refund it.
+    pub(crate) fn leave_to_body(&self) {
+        self.account.lock().get_or_insert_default().is_left_to_body = true;
+    }
+
+    pub(crate) fn is_left_to_body(&self) -> bool {
+        self.account.lock().as_ref().is_some_and(|state| state.is_left_to_body)
     }
 
     /// Shows the limit as it is after a refund that is under way, as far as this process knows.

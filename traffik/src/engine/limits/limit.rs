@@ -164,6 +164,12 @@ impl Limit {
         self.outcome.as_ref().map(|outcome| outcome.at)
     }
 
+    /// Returns the time of the decision, or of the latest change of the charge, and whether there was a change.
+    pub(crate) fn changed_at(&self) -> Option<(Timestamp, bool)> {
+        let decided = self.outcome.as_ref()?;
+        Some(self.account.with_latest(|latest| latest.map_or((decided.at, false), |latest| (latest.at, true))))
+    }
+
     pub(super) fn is_of<T: Throttle>(&self) -> bool {
         self.definition.type_id == TypeId::of::<T>()
     }

@@ -66,7 +66,8 @@ impl Call {
         let mut adjusted = adjusted.into_iter();
         for settlement in settlements {
             let expected = settlement.len();
-            let result = last(Ok(adjusted.by_ref().take(expected)), expected);
+            let own: SmallVec<[_; 1]> = adjusted.by_ref().take(expected).collect();
+            let result = last(Ok(own), expected);
             if let (Err(error), Some(store)) = (&result, self.store.upgrade()) {
                 store.warn_of_settlements(settlement.uid(), 1, error);
             }
@@ -86,9 +87,8 @@ impl Call {
             }
             _ => settlements,
         };
-        let (lost_all, is_closed) = (lost.len() == all, matches!(error, BackendError::Closed));
-        let error = AdjustError::from(error);
-        if let Some(first) = lost.first().filter(|_| !is_closed) {
+        let (lost_all, error) = (lost.len() == all, AdjustError::from(error));
+        if let Some(first) = lost.first() {
             store.warn_of_settlements(first.uid(), lost.len(), &error);
         }
         lost.into_iter().for_each(|settlement| settlement.finish(Err(error.clone())));

@@ -21,7 +21,7 @@ impl Store {
                 wake(self);
             }
             Err(done) => {
-                self.warn_of_settlements(limit.uid(), adjustments.len(), &AdjustError::QueueFull);
+                self.warn_of_settlements(limit.uid(), 1, &AdjustError::QueueFull);
                 done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull)));
             }
         }
@@ -38,14 +38,17 @@ impl Store {
 
     /// Counts and logs charges that were not changed: nobody may wait for the result.
     pub(super) fn warn_of_settlements(&self, uid: &str, charges: usize, error: &AdjustError) {
-        self.lost_settlements.fetch_add(charges.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        // What a strategy cannot store is an error of the caller.
+        if !matches!(error, AdjustError::Strategy(_)) {
+            self.lost_settlements.fetch_add(charges.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
         if self.settlement_failures.is_due(self.clock().now()) {
             tracing::warn!(
                 backend = self.namespace(),
                 uid,
                 charges,
                 %error,
-                "charges may not have been settled or given back: they count until they end by themselves"
+                "charges may not have been settled or given back: they stay as they are until they end by themselves"
             );
         }
     }

@@ -158,12 +158,14 @@ fn settle(state: Option<&mut Option<StoredState>>, settlement: &Settlement, now:
     let (mut past, mut last) = (state.clone(), Outcome::new(true, 0, now));
     for Adjustment { charge: Charge { hit, at, .. }, actual, .. } in settlement.adjustments() {
         let strategy = hit.limit.strategy();
-        let settle = || strategy.settle(past.clone(), hit.rate, hit.cost, actual, at, now);
+        let settle = || {
+            let settled = strategy.settle(past.clone(), hit.rate, hit.cost, actual, at, now)?.past;
+            let shown = settled.as_ref().filter(|past| past.is_alive(now));
+            let shown = shown.map(|past| strategy.summary(past, hit.rate, actual, now));
+            Ok::<_, AdjustError>((settled, Outcome::new(true, actual, now).with_past(shown)))
+        };
         let settled = catch_unwind(AssertUnwindSafe(settle));
-        past = settled.map_err(|_| AdjustError::from(BackendError::not_run("the strategy panicked")))??.past;
-        let shown = past.as_ref().filter(|past| past.is_alive(now));
-        let shown = shown.map(|past| strategy.summary(past, hit.rate, actual, now));
-        last = Outcome::new(true, actual, now).with_past(shown);
+        (past, last) = settled.map_err(|_| AdjustError::from(BackendError::not_run("the strategy panicked")))??;
     }
     *state = past;
     Ok(last)
