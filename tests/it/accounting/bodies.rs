@@ -10,7 +10,7 @@ use axum::{
 use futures_util::stream;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use traffik::{Settings, SlidingWindowCounter, Throttled, Traffik, test::RequestExt};
+use traffik::{Settings, SlidingWindowCounter, Throttled, Traffik, refund_if, test::RequestExt};
 
 use super::{Result, remaining};
 use crate::http::{
@@ -19,6 +19,13 @@ use crate::http::{
 };
 
 throttle!(Kilobytes, "bodies:kilobytes", "1000/min", Settings::new().strategy(SlidingWindowCounter).cost(100));
+
+throttle!(
+    Refunded,
+    "bodies:refunded",
+    "1000/min",
+    Settings::new().strategy(SlidingWindowCounter).cost(100).refund_if(refund_if::success)
+);
 
 /// Serves a stream of seven pieces of 500 bytes.
 fn app(traffik: &Traffik) -> Router {
@@ -67,5 +74,15 @@ async fn body_of_a_settled_charge_changes_nothing() -> Result {
     permit.settle(50).await?;
     assert_eq!(body.collect().await?.to_bytes().len(), 10);
     assert_eq!(remaining::<Kilobytes>(&traffik, "alice").await?, 950);
+    Ok(())
+}
+
+#[tokio::test]
+async fn body_that_settles_a_charge_has_the_last_word() -> Result {
+    let (traffik, _) = traffik();
+    let handler = |permit: Throttled<Refunded>| async move { permit.settle_body(Body::from("12345"), |bytes| bytes) };
+    let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
+    assert_eq!(server.get("/").await.state(), Some(r#""bodies:refunded";r=900;t=61"#));
+    assert_eq!(remaining::<Refunded>(&traffik, HERE).await?, 995);
     Ok(())
 }

@@ -9,8 +9,9 @@ use std::{
 use axum::{Router, routing::get};
 use futures_util::FutureExt;
 use traffik::{
-    AdjustError, Client, Concurrency, EXEMPTED, FixedWindow, Gcra, LeakyBucket, MemoryBackend, Rate, Settings,
+    AdjustError, Client, Concurrency, EXEMPTED, FixedWindow, Gcra, LeakyBucket, Limiter, MemoryBackend, Rate, Settings,
     Settlement, SlidingWindowCounter, SlidingWindowLog, Throttle, ThrottleRejection, Throttled, TokenBucket, Traffik,
+    on_error::Fallback,
     strategy::{AnyStrategy, SettleError},
     test::ManualClock,
 };
@@ -19,6 +20,7 @@ use super::{Result, remaining};
 use crate::{
     http::{
         app::{HERE, throttle, traffik},
+        backends::Unsteady,
         server::Server,
     },
     memory::panics::{Fault, Faulty},
@@ -323,5 +325,34 @@ async fn refused_request_gets_back_what_the_charge_stands_at() -> Result {
         let left = (remaining::<Fixed>(&traffik, HERE).await?, remaining::<Counter>(&traffik, HERE).await?);
         assert_eq!(left, (70, 90));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn settlement_under_a_share_of_a_fallback_costs_at_most_the_share() -> Result {
+    let clock = ManualClock::new();
+    let away = Unsteady::new(MemoryBackend::with_clock("away", clock.clone()));
+    away.fails();
+    let fallback = Fallback::to(MemoryBackend::with_clock("fallback", clock.clone())).share(20);
+    let traffik = Traffik::builder(away).on_error(fallback).build()?;
+    let permit = traffik.limiter::<Bucket>("alice").cost(50).check().await?;
+    assert_eq!(permit.granted(), 5, "the share of 100");
+    assert_eq!(permit.settle(50).await?, Settlement::Done);
+    assert_eq!(permit.tightest().remaining(), 0);
+    clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(remaining::<Bucket>(&traffik, "alice").await?, 5, "nothing is overdrawn");
+    Ok(())
+}
+
+#[tokio::test]
+async fn fields_show_the_charge_that_changed_last() -> Result {
+    async fn handler(first: Throttled<Fixed>, second: Limiter<Fixed>) -> std::result::Result<(), ThrottleRejection> {
+        let _ = second.cost(10).check().await?;
+        let _ = first.settle(5).await;
+        Ok(())
+    }
+    let (traffik, _) = traffik();
+    let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
+    assert_eq!(server.get("/").await.state(), Some(r#""settling:fixed";r=85;t=60"#));
     Ok(())
 }
