@@ -245,12 +245,15 @@ fn line_goes_on_when_a_runtime_ends_during_its_question() -> Result {
     let traffik = stays.block_on(app(&server))?;
     server.hang()?;
     // Joined in the runtime that ends, and kept.
-    let first = ends.block_on(async {
-        let first = waits::<Slow>(&traffik, LONG);
-        sleep(Duration::from_millis(50)).await;
-        first
-    });
-    let second = stays.block_on(async { tokio::spawn(waits::<Slow>(&traffik, LONG)) });
+    let first = {
+        let _entered = ends.enter();
+        waits::<Slow>(&traffik, LONG)
+    };
+    ends.block_on(sleep(Duration::from_millis(50)));
+    let second = {
+        let _entered = stays.enter();
+        stays.spawn(waits::<Slow>(&traffik, LONG))
+    };
     ends.shutdown_timeout(PLENTY);
     server.go_on()?;
     stays.block_on(async {

@@ -29,7 +29,9 @@ async fn assert_held_back(api: &Api, client: &Client, clock: &ManualClock) -> Re
     let third = waits(client, URI)?;
     assert_eq!(api.calls(), 1);
     clock.advance(Duration::from_micros(1));
-    (first.await?, second.await?, third.await?);
+    for waiting in [first, second, third] {
+        waiting.await?;
+    }
     call(client, URI)?.await?;
     assert_eq!(api.calls(), 5);
     Ok(())

@@ -22,7 +22,8 @@ async fn calls_wait_for_their_turns_in_order() -> Result {
     let [first, second, third] = [waits(&client, URI)?, waits(&client, URI)?, waits(&client, URI)?];
     assert_eq!(api.calls(), 2);
     clock.advance(MINUTE);
-    (first.await?, second.await?);
+    first.await?;
+    second.await?;
     assert_eq!(api.calls(), 4);
     clock.advance(MINUTE);
     third.await?;

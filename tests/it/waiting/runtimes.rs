@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use traffik::{Traffik, backend::MemoryBackend};
+use traffik::{Throttles, Traffik, backend::MemoryBackend};
 
-use super::{Even, LONG, MINUTE, One, Permits, Result, exhaust, traffik, waits};
-use crate::on_error::backends::{Mood, app};
+use super::{Even, LONG, MINUTE, One, Permits, Result, Waiting, exhaust, traffik, waits};
+use crate::on_error::backends::{Mood, app, settle};
+
+/// Starts a check on a runtime. It has to wait.
+fn joined<T: Throttles>(runtime: &Runtime, traffik: &Traffik) -> Waiting<T> {
+    let _entered = runtime.enter();
+    waits::<T>(traffik, LONG)
+}
 
 fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
@@ -18,8 +24,8 @@ fn line_goes_on_when_the_runtime_of_its_task_ends() -> Result {
     let (ends, stays) = (runtime()?, runtime()?);
     ends.block_on(exhaust::<One>(&traffik))?;
     // Its task, and that of the line, are dropped with it.
-    let first = ends.block_on(async { tokio::spawn(waits::<One>(&traffik, LONG)) });
-    let second = stays.block_on(async { waits::<One>(&traffik, LONG) });
+    let first = ends.spawn(joined::<One>(&ends, &traffik));
+    let second = joined::<One>(&stays, &traffik);
     drop(ends);
     clock.advance(MINUTE);
     assert!(stays.block_on(first).is_err());
@@ -32,7 +38,7 @@ fn waiter_that_joined_on_a_runtime_that_ended_is_admitted_on_another() -> Result
     let (traffik, clock) = traffik()?;
     let (ends, stays) = (runtime()?, runtime()?);
     ends.block_on(exhaust::<One>(&traffik))?;
-    let waiting = ends.block_on(async { waits::<One>(&traffik, LONG) });
+    let waiting = joined::<One>(&ends, &traffik);
     drop(ends);
     clock.advance(MINUTE);
     assert!(stays.block_on(waiting).is_ok());
@@ -44,18 +50,15 @@ fn question_that_ends_with_its_runtime_is_asked_again() -> Result {
     let (traffik, backend, clock) = app(|builder, _| builder);
     let (ends, stays) = (runtime()?, runtime()?);
     backend.is(Mood::Hangs);
-    let first = ends.block_on(async {
-        let first = waits::<One>(&traffik, LONG);
-        crate::on_error::backends::settle().await;
-        first
-    });
+    let first = joined::<One>(&ends, &traffik);
+    ends.block_on(settle());
     assert_eq!(backend.asked(), 1);
-    let second = stays.block_on(async { waits::<One>(&traffik, LONG) });
+    let second = joined::<One>(&stays, &traffik);
     backend.is(Mood::Answers);
     drop(ends);
     stays.block_on(async {
         assert!(first.await.is_ok());
-        crate::on_error::backends::settle().await;
+        settle().await;
         clock.advance(MINUTE * 11 / 10);
         assert!(second.await.is_ok());
     });
@@ -67,19 +70,16 @@ fn runtime_that_stands_still_during_a_question_delays_no_other() -> Result {
     let (traffik, backend, clock) = app(|builder, _| builder);
     let (still, driven) = (runtime()?, runtime()?);
     backend.is(Mood::Hangs);
-    let first = still.block_on(async {
-        let first = waits::<One>(&traffik, LONG);
-        crate::on_error::backends::settle().await;
-        first
-    });
+    let first = joined::<One>(&still, &traffik);
+    still.block_on(settle());
     assert_eq!(backend.asked(), 1);
     backend.is(Mood::Answers);
     driven.block_on(async {
         let second = waits::<One>(&traffik, LONG);
-        crate::on_error::backends::settle().await;
+        settle().await;
         // Twice the timeout of a question.
         clock.advance(Duration::from_millis(200));
-        crate::on_error::backends::settle().await;
+        settle().await;
         clock.advance(MINUTE * 11 / 10);
         assert!(second.await.is_ok());
         assert!(first.await.is_ok());
@@ -94,12 +94,7 @@ fn runtimes_share_a_line_in_order() -> Result {
     let runtimes = [runtime()?, runtime()?, runtime()?];
     let [first, ..] = &runtimes;
     first.block_on(exhaust::<Even>(&traffik))?;
-    let line: Vec<_> = runtimes
-        .iter()
-        .cycle()
-        .take(12)
-        .map(|runtime| runtime.block_on(async { waits::<Even>(&traffik, LONG) }))
-        .collect();
+    let line: Vec<_> = runtimes.iter().cycle().take(12).map(|runtime| joined::<Even>(runtime, &traffik)).collect();
     let mut last = None;
     for (waiting, runtime) in line.into_iter().zip(runtimes.iter().cycle()) {
         clock.advance(Duration::from_secs(1));

@@ -5,7 +5,7 @@ use traffik::{CheckError, Error, backend::BackendError};
 use super::{Checked, LONG, One, Permits, Result, exhaust, traffik, waits};
 use crate::on_error::backends::{Mood, app, settle};
 
-fn is_closed<T>(checked: Checked<T>) -> bool {
+fn is_closed<T>(checked: &Checked<T>) -> bool {
     matches!(checked, Err(CheckError::Failed(Error::Backend(BackendError::Closed))))
 }
 
@@ -18,10 +18,10 @@ async fn closed_app_tells_all_waiters_immediately() -> Result {
     let permit = waits::<Permits>(&traffik, LONG);
     traffik.close().await?;
     for one in waiting {
-        assert!(is_closed(one.await));
+        assert!(is_closed(&one.await));
     }
-    assert!(is_closed(permit.await));
-    assert!(is_closed(traffik.limiter::<One>("alice").wait(LONG).check().await));
+    assert!(is_closed(&permit.await));
+    assert!(is_closed(&traffik.limiter::<One>("alice").wait(LONG).check().await));
     Ok(())
 }
 
@@ -33,7 +33,7 @@ async fn waiter_whose_question_is_under_way_is_told_when_the_app_is_closed() -> 
     settle().await;
     assert_eq!(backend.asked(), 1);
     traffik.close().await?;
-    assert!(is_closed(waiting.await));
-    assert!(is_closed(traffik.limiter::<One>("alice").wait(LONG).check().await));
+    assert!(is_closed(&waiting.await));
+    assert!(is_closed(&traffik.limiter::<One>("alice").wait(LONG).check().await));
     Ok(())
 }
