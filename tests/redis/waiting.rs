@@ -249,7 +249,7 @@ fn line_goes_on_when_a_runtime_ends_during_its_question() -> Result {
         let _entered = ends.enter();
         waits::<Slow>(&traffik, LONG)
     };
-    ends.block_on(sleep(Duration::from_millis(50)));
+    ends.block_on(async { sleep(Duration::from_millis(50)).await });
     let second = {
         let _entered = stays.enter();
         stays.spawn(waits::<Slow>(&traffik, LONG))

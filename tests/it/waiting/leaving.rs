@@ -1,10 +1,13 @@
 //! Callers that go away, and callers that are not polled.
 
-use tests::admits;
+use std::time::{Duration, Instant};
 
-use super::{Even, LONG, MINUTE, One, Result, Two, decided, exhaust, started, traffik, waits};
+use tests::admits;
+use tokio::{task::JoinSet, time::timeout};
+use traffik::{Traffik, backend::MemoryBackend};
+
+use super::{Even, Fast, LONG, MINUTE, One, Result, Two, decided, exhaust, started, traffik, waits};
 use crate::on_error::backends::{Mood, app, settle};
-use std::time::Duration;
 
 #[tokio::test]
 async fn dropped_waiter_lets_those_behind_go_on() -> Result {
@@ -117,5 +120,32 @@ async fn callers_that_come_and_go_leave_nothing_behind() -> Result {
     let waiting = waits::<Even>(&traffik, LONG);
     clock.advance(Duration::from_secs(1));
     assert!(waiting.await.is_ok());
+    Ok(())
+}
+
+/// On threads and in real time: callers leave at any moment, with and without their permits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_that_leave_at_any_moment_neither_stop_the_line_nor_exceed_the_limit() -> Result {
+    let traffik = Traffik::new(MemoryBackend::new("test"))?;
+    let (began, mut tasks) = (Instant::now(), JoinSet::new());
+    for task in 0..16_u64 {
+        let traffik = traffik.clone();
+        tasks.spawn(async move {
+            let mut admitted = 0_u32;
+            for round in 0..50 {
+                let patience = Duration::from_micros((task * 131 + round * 977) % 9000);
+                let check = traffik.limiter::<Fast>("alice").wait(LONG).check();
+                admitted += u32::from(timeout(patience, check).await.is_ok_and(|checked| checked.is_ok()));
+            }
+            admitted
+        });
+    }
+    let mut admitted = 0;
+    while let Some(of_task) = tasks.join_next().await {
+        admitted += of_task?;
+    }
+    let _ = timeout(Duration::from_secs(30), traffik.limiter::<Fast>("alice").wait(LONG).check()).await??;
+    let most = began.elapsed().as_secs_f64() * 2000.0 + 2.0;
+    assert!(admitted > 0 && f64::from(admitted) <= most, "{admitted} in {:?}", began.elapsed());
     Ok(())
 }

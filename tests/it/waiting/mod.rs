@@ -32,6 +32,7 @@ throttles! {
     Three: "waiting:three", "3/min", Settings::new();
     Ten: "waiting:ten", "10/min", Settings::new().strategy(TokenBucket::new());
     Even: "waiting:even", "60/min", Settings::new().strategy(Gcra::new());
+    Fast: "waiting:fast", "2000/s", Settings::new().strategy(Gcra::new());
     Logged: "waiting:logged", "2/min", Settings::new().strategy(SlidingWindowLog);
     Permits: "waiting:permits", "2/30s", Settings::new().strategy(Concurrency);
     Few: "waiting:few", "1/min", Settings::new().max_waiters(2);
