@@ -2,6 +2,7 @@
 
 #[path = "../../traffik-conformance/src/strategies.rs"]
 mod strategies;
+mod waiting;
 
 use std::cell::RefCell;
 
@@ -12,7 +13,10 @@ use traffik_core::{
     strategy::{AnyStrategy, Strategy},
 };
 
-pub use self::strategies::{configured_strategies, each_strategy};
+pub use self::{
+    strategies::{configured_strategies, each_strategy},
+    waiting::{until, until_idle},
+};
 
 /// Returns the limit of a uid and a strategy. The limit is never freed, and the same thread gets the same one again.
 #[must_use]

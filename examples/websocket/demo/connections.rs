@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use tokio::{task::yield_now, time::timeout};
+use tokio::time::timeout;
 
 use super::{PATIENCE, check, visitor::Visitor};
 
@@ -43,7 +43,7 @@ async fn refused(url: &str, which: &str, uid: &str, retry_after: &str) -> Result
             match Visitor::connect(url).await? {
                 Ok(_) => return Err(format!("{which}: was not refused").into()),
                 Err(refusal) if refusal.is_over(uid) => return Ok::<_, Box<dyn Error>>(refusal),
-                Err(_) => yield_now().await,
+                Err(_) => {}
             }
         }
     });
@@ -58,7 +58,7 @@ async fn connect_when_admitted(url: &str) -> Result<Visitor, Box<dyn Error>> {
         loop {
             match Visitor::connect(url).await? {
                 Ok(visitor) => return Ok(visitor),
-                Err(refusal) if refusal.is_over("ws:open") => yield_now().await,
+                Err(refusal) if refusal.is_over("ws:open") => {}
                 Err(refusal) => return Err(refusal.into()),
             }
         }

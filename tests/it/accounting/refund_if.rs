@@ -12,6 +12,7 @@ use axum::{
     routing::{any, get, post},
 };
 use futures_util::{future::join_all, stream};
+use tests::until_idle;
 use tower::ServiceExt;
 use traffik::{
     Concurrency, ConfigError, LeakyBucketWithQueue, MemoryBackend, Settings, Throttle, Throttled, Traffik, refund_if,
@@ -120,9 +121,7 @@ async fn request_without_a_response_head_keeps_its_charge() -> Result {
 
     // A client that disconnects, and a timeout outside, drop the future.
     let hanging = tokio::spawn(app.clone().oneshot(request("/hang")?));
-    while remaining::<Errors>(&traffik, HERE).await? == 5 {
-        tokio::task::yield_now().await;
-    }
+    until_idle().await;
     hanging.abort();
     assert!(hanging.await.is_err());
     assert_eq!(remaining::<Errors>(&traffik, HERE).await?, 4);

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use tokio::sync::watch;
 use traffik_conformance::{Failures, Suite};
 
 use super::faulty::{AllSettings, Entries, Fault, Faulty};
@@ -13,7 +14,7 @@ fn suite(fault: Fault) -> Suite {
     let (entries, settings) = (Entries::default(), AllSettings::default());
     Suite::new(move |namespace, clock| {
         let (entries, settings, closed) = (Arc::clone(&entries), Arc::clone(&settings), Mutex::default());
-        let faulty = Faulty { namespace, clock, fault, entries, settings, closed };
+        let faulty = Faulty { namespace, clock, fault, entries, settings, closed, begun: watch::Sender::default() };
         async move { Ok::<_, Infallible>(faulty) }
     })
 }

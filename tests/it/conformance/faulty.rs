@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::{sync::watch, time::timeout};
 use traffik::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::{Key, Part},
@@ -160,6 +161,8 @@ pub(super) struct Faulty {
     pub(super) entries: Entries,
     pub(super) settings: AllSettings,
     pub(super) closed: Mutex<bool>,
+    /// Changes when a call begins.
+    pub(super) begun: watch::Sender<()>,
 }
 
 impl Faulty {
@@ -406,13 +409,6 @@ fn joined(key: &Key) -> String {
     parts.collect::<Vec<_>>().join(":")
 }
 
-/// Waits several times, since the first poll happens when the call starts.
-async fn let_others_run() {
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-}
-
 fn store(entries: &mut HashMap<Name, StoredState>, changes: Vec<(Name, Option<StoredState>)>) {
     entries.extend(changes.into_iter().filter_map(|(name, past)| past.map(|past| (name, past))));
 }
@@ -431,7 +427,7 @@ impl Backend for Faulty {
             }
             if self.has(Fault::WritesLate) {
                 let (decision, changes) = self.decide_by(&*self.open()?, hits);
-                let_others_run().await;
+                self.let_another_begin().await;
                 store(&mut *self.open()?, changes);
                 return Ok(decision);
             }
@@ -468,7 +464,7 @@ impl Backend for Faulty {
             let mut before = None;
             if self.has(Fault::SettlesLate) {
                 before = Some(self.open()?.clone());
-                let_others_run().await;
+                self.let_another_begin().await;
             }
             let (mut entries, mut adjusted) = (self.open()?, Vec::new());
             for (place, adjustment) in adjustments.iter().enumerate() {
@@ -497,7 +493,7 @@ impl Backend for Faulty {
             let charges = &charges_of(&owned)[..];
             if self.has(Fault::RenewsInTwoSteps) {
                 self.adjust(&charges.iter().map(|charge| charge.refund()).collect::<Vec<_>>()).await?;
-                let_others_run().await;
+                self.let_another_begin().await;
                 let hits: Vec<_> = charges.iter().map(|charge| charge.hit).collect();
                 let mut renewed = Vec::new();
                 for hit in hits {
@@ -538,7 +534,7 @@ impl Backend for Faulty {
             let mut before = None;
             if self.has(Fault::ReplacesLate) {
                 before = all().get(namespace).map(|(_, settings)| settings.clone());
-                let_others_run().await;
+                self.let_another_begin().await;
             }
             let mut all = all();
             let (version, settings) = all.entry(namespace.to_owned()).or_default();
@@ -597,8 +593,15 @@ impl Backend for Faulty {
 }
 
 impl Faulty {
+    /// Waits until another call begins: a fault shows only next to another call. A call that is alone continues.
+    async fn let_another_begin(&self) {
+        let mut begun = self.begun.subscribe();
+        let _ = timeout(Duration::from_millis(1), begun.changed()).await;
+    }
+
     /// Starts a call and polls it once.
     fn begun<'a, T>(&self, call: impl Future<Output = Result<T, BackendError>> + Send + 'a) -> Answer<'a, T> {
+        self.begun.send_replace(());
         let mut call: Pin<Box<dyn Future<Output = _> + Send + 'a>> = Box::pin(call);
         if self.has(Fault::WaitsToBePolled) {
             return MaybeReady::Pending(call);

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Barrier, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -24,8 +24,6 @@ static MISPLACED: AtomicUsize = AtomicUsize::new(0);
 
 fn counted(times: &AtomicUsize) -> Settings {
     times.fetch_add(1, Ordering::Relaxed);
-    // The other threads arrive in the meantime.
-    thread::yield_now();
     Settings::new()
 }
 
@@ -47,9 +45,13 @@ async fn settings_that_use_their_app_do_not_lock_it() -> Result<(), Box<dyn std:
 async fn settings_are_evaluated_once_per_app() -> Result<(), Box<dyn std::error::Error>> {
     for apps in 1..=2 {
         let traffik = Traffik::new(MemoryBackend::new("test"))?;
+        let together = Barrier::new(8);
         thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| traffik.register::<(Counted, Counted)>().unwrap());
+                scope.spawn(|| {
+                    together.wait();
+                    traffik.register::<(Counted, Counted)>().unwrap();
+                });
             }
         });
         let _ = traffik.limiter::<Counted>("alice").check().await?;

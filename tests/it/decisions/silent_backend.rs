@@ -2,7 +2,7 @@
 
 use std::{future::pending, time::Duration};
 
-use tests::admits;
+use tests::{admits, until_idle};
 use traffik::{
     CheckError, Error, Traffik,
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
@@ -66,9 +66,9 @@ async fn assert_ends_at<T: Send + 'static>(
     call: impl Future<Output = Result<T, CheckError>> + Send + 'static,
 ) {
     let call = tokio::spawn(call);
-    tokio::task::yield_now().await;
+    until_idle().await;
     clock.advance(deadline - Duration::from_micros(1));
-    tokio::task::yield_now().await;
+    until_idle().await;
     assert!(!call.is_finished());
     clock.advance(Duration::from_micros(1));
     let answer = call.await;
@@ -115,7 +115,7 @@ async fn timeout_error_states_the_deadline() {
     let clock = ManualClock::new();
     let traffik = Traffik::new(Silent(clock.clone())).unwrap();
     let call = tokio::spawn(async move { traffik.limiter::<One>("alice").check().await });
-    tokio::task::yield_now().await;
+    until_idle().await;
     clock.advance(Duration::from_secs(1));
     assert_eq!(call.await.unwrap().unwrap_err().to_string(), "the backend did not answer within 100ms");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::admits;
+use tests::{admits, until_idle};
 use traffik::{
     CheckError, ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
@@ -260,11 +260,11 @@ async fn deadline_follows_the_clock_of_its_backend_or_the_app() {
         let traffik = builder.build().unwrap();
         let call = tokio::spawn(async move { traffik.limiter::<Local>("alice").check().await.map(drop) });
         let deadline = traffik::TraffikBuilder::DEFAULT_BACKEND_TIMEOUT;
-        tokio::task::yield_now().await;
+        until_idle().await;
         let (moves, other) = if own_clock { (&apps, &locals) } else { (&locals, &apps) };
         for clock in [&owns, other] {
             clock.advance(deadline);
-            tokio::task::yield_now().await;
+            until_idle().await;
             assert!(!call.is_finished());
         }
         moves.advance(deadline);

@@ -8,13 +8,17 @@ use std::{
     },
 };
 
+use tokio::sync::watch;
 use traffik::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
     decision::{Adjusted, Adjustment, Charge, Decision, Hit},
 };
 
-use crate::owned::{adjustments_of, charges_of, hits_of, owned};
+use crate::{
+    gated::until,
+    owned::{adjustments_of, charges_of, hits_of, owned},
+};
 
 /// A backend that can be made to fail, or never to answer.
 #[derive(Clone, Debug)]
@@ -26,7 +30,7 @@ pub(crate) struct Unsteady {
 #[derive(Debug, Default)]
 struct Shared {
     mood: AtomicUsize,
-    asked: AtomicUsize,
+    asked: watch::Sender<usize>,
 }
 
 const ANSWERS: usize = 0;
@@ -69,13 +73,7 @@ impl Unsteady {
 
     /// Waits until it received this many calls in all: decisions, and refunds that hang.
     pub(super) async fn asked(&self, times: usize) {
-        for _ in 0..1_000_000 {
-            if self.shared.asked.load(Ordering::SeqCst) >= times {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(self.shared.asked.load(Ordering::SeqCst), times, "the backend received no call");
+        until(&self.shared.asked, times).await;
     }
 
     fn mood(&self) -> usize {
@@ -108,7 +106,7 @@ impl Backend for Unsteady {
         let owned = owned(hits);
         MaybeReady::pending(async move {
             let hits = &hits_of(&owned)[..];
-            self.shared.asked.fetch_add(1, Ordering::SeqCst);
+            self.shared.asked.send_modify(|asked| *asked += 1);
             self.answer(async { self.inner.decide(hits).await }).await
         })
     }
@@ -128,7 +126,7 @@ impl Backend for Unsteady {
             match self.mood() {
                 REFUNDS_FAIL => Err(lost()),
                 REFUNDS_HANG => {
-                    self.shared.asked.fetch_add(1, Ordering::SeqCst);
+                    self.shared.asked.send_modify(|asked| *asked += 1);
                     pending().await
                 }
                 _ => self.answer(async { self.inner.adjust(adjustments).await }).await,

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{Extension, Router, extract::Path, http::Request, routing::get};
 use futures_util::FutureExt;
-use tests::admits;
+use tests::{admits, until, until_idle};
 use tokio::task::JoinHandle;
 use traffik::{
     Settings, Throttle, Throttled, Traffik,
@@ -67,26 +67,15 @@ impl Departures {
         self.settled().await
     }
 
-    /// Returns the requests that continued, once no more do: every task had many chances to run.
+    /// Returns the requests that continued, once no more do.
     async fn settled(&self) -> Vec<(u32, Duration)> {
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
-        }
+        until_idle().await;
         self.seen()
     }
 
     async fn until(&self, count: usize) -> Vec<(u32, Duration)> {
-        eventually(|| self.seen().len() >= count).await;
+        until(&format!("{count} requests continued"), async || self.seen().len() >= count).await;
         self.seen()
-    }
-}
-
-/// Waits for the progress of other tasks, as long as a socket needs, and not for the clock.
-async fn eventually(is_so: impl Fn() -> bool) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(tokio::time::Instant::now() < patience, "the condition did not become true in time");
-        tokio::time::sleep(ms(1)).await;
     }
 }
 
@@ -101,11 +90,7 @@ async fn queued<T: Throttle>(traffik: &Traffik) -> u64 {
 
 /// Waits until this cost of a limit is taken.
 async fn until_queued<T: Throttle>(traffik: &Traffik, most: u64) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
-    while queued::<T>(traffik).await != most {
-        assert!(tokio::time::Instant::now() < patience, "{} are queued", queued::<T>(traffik).await);
-        tokio::time::sleep(ms(1)).await;
-    }
+    until(&format!("{most} are queued"), async || queued::<T>(traffik).await == most).await;
 }
 
 /// Returns an app with a route for each way to check a throttle.
@@ -313,17 +298,16 @@ async fn request_beyond_max_held_is_refused_and_not_charged() {
 
     // A disconnected client frees its slot among the held requests.
     drop(gone);
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
-    let held = loop {
+    let held = Mutex::new(None);
+    until("a slot is free", async || {
         let asked = ask(&server, "/one/4".into());
-        while !asked.is_finished() && queued::<One>(&traffik).await != 3 {
-            tokio::time::sleep(ms(1)).await;
-        }
-        if !asked.is_finished() {
-            break asked;
-        }
-        assert!(asked.await.unwrap().status == 429 && tokio::time::Instant::now() < patience);
-    };
+        until("it is decided", async || asked.is_finished() || queued::<One>(&traffik).await == 3).await;
+        let is_held = !asked.is_finished();
+        *held.lock().unwrap() = Some(asked);
+        is_held
+    })
+    .await;
+    let held = held.into_inner().unwrap().unwrap();
     clock.advance(ms(2000));
     assert_eq!(held.await.unwrap().status, 200);
 }
@@ -486,9 +470,9 @@ async fn delay_follows_the_clock_of_the_app() {
     let app = app(&traffik, &Departures::new(&clock));
     assert_eq!(get_from(&app, "203.0.113.7:1", "/one/0").await.status, 200);
     let second = tokio::spawn(async move { get_from(&app, "203.0.113.7:1", "/one/1").await.status });
-    tokio::task::yield_now().await;
+    until_idle().await;
     clock.advance(ms(60_000));
-    tokio::task::yield_now().await;
+    until_idle().await;
     assert!(!second.is_finished());
     own.advance(ms(1000));
     assert_eq!(second.await.unwrap(), 200);
@@ -503,7 +487,7 @@ async fn extension_without_a_layer_holds_requests() {
     use tower::ServiceExt;
     assert_eq!(app.clone().oneshot(request()).await.unwrap().status(), 200);
     let second = tokio::spawn(app.clone().oneshot(request()));
-    tokio::task::yield_now().await;
+    until_idle().await;
     assert!(!second.is_finished());
     assert_eq!(app.oneshot(request()).await.unwrap().status(), 429);
     clock.advance(ms(1000));

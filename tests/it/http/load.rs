@@ -1,12 +1,9 @@
 //! Many concurrent clients, and clients that disconnect.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{Router, routing::get};
-use tokio::task::{JoinSet, yield_now};
+use tokio::{sync::watch, task::JoinSet};
 use traffik::{Throttle, Throttled, Traffik};
 
 use super::{
@@ -72,22 +69,22 @@ async fn refusals_under_load_refund_all_charges_of_earlier_arguments() {
 }
 
 /// Counts the handlers that run.
-struct Running(Arc<AtomicUsize>);
+struct Running(Arc<watch::Sender<usize>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.send_modify(|running| *running -= 1);
     }
 }
 
 #[tokio::test]
 async fn disconnected_client_stays_charged_and_breaks_nothing() {
     let (traffik, _) = traffik();
-    let running = Arc::new(AtomicUsize::new(0));
+    let running = Arc::new(watch::Sender::new(0_usize));
     let forever = {
         let running = Arc::clone(&running);
         move |_: Throttled<Slow>| async move {
-            running.fetch_add(1, Ordering::SeqCst);
+            running.send_modify(|running| *running += 1);
             let _running = Running(running);
             std::future::pending::<()>().await;
         }
@@ -99,13 +96,9 @@ async fn disconnected_client_stays_charged_and_breaks_nothing() {
     let server = Server::start(app).await;
 
     let stream = server.open("GET /forever HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    while running.load(Ordering::SeqCst) == 0 {
-        yield_now().await;
-    }
+    running.subscribe().wait_for(|running| *running == 1).await.unwrap();
     drop(stream);
-    while running.load(Ordering::SeqCst) == 1 {
-        yield_now().await;
-    }
+    running.subscribe().wait_for(|running| *running == 0).await.unwrap();
 
     assert_eq!(server.get("/").await.state(), Some(r#""slow";r=1;t=3600"#));
     assert_eq!(server.get("/").await.state(), Some(r#""slow";r=0;t=3600"#));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use serde_json::json;
+use tests::until_idle;
 use traffik::{ThrottleRejection, Throttled, Traffik, TraffikBuilder, backend::MemoryBackend, test::ManualClock};
 
 use super::{
@@ -65,9 +66,7 @@ async fn hanging_backend_is_a_503_after_the_timeout() {
     let request = tokio::spawn(async move { server.get("/").await });
     backend.asked(1).await;
     clock.advance(Duration::from_millis(49));
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    until_idle().await;
     assert!(!request.is_finished());
     clock.advance(Duration::from_millis(1));
 

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tests::until_idle;
 use traffik::{
     Traffik, TraffikBuilder,
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
@@ -158,15 +159,9 @@ pub(crate) fn app(
     (builder.build().unwrap_or_else(|_| Traffik::disabled()), backend, clock)
 }
 
-/// Lets every task run that can, after the clock was moved.
+/// Moves the clock while no task can run, and waits until the woken tasks have run.
 pub(crate) async fn advance(clock: &ManualClock, duration: Duration) {
-    settle().await;
+    until_idle().await;
     clock.advance(duration);
-    settle().await;
-}
-
-pub(crate) async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
+    until_idle().await;
 }

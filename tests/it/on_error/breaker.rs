@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tests::until_idle;
 use traffik::{
     breaker::{BreakerState, Broken, CircuitBreaker, CircuitBreakerBuilder},
     clock::Clock,
@@ -291,14 +292,13 @@ async fn state_changes_wake_their_waiters() {
         }
         told
     });
-    let pause = tokio::task::yield_now;
     fail(&breaker, 3);
-    pause().await;
+    until_idle().await;
     clock.advance(MINUTE);
     let trial = breaker.enter();
-    pause().await;
+    until_idle().await;
     trial.unwrap().succeeded();
-    pause().await;
+    until_idle().await;
     drop(breaker);
     assert_eq!(told.await.unwrap(), [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]);
 }
@@ -313,7 +313,7 @@ async fn cancelled_call_leaves_no_trial() {
         let breaker = breaker.clone();
         async move { breaker.call(std::future::pending::<Result<(), ()>>()).await }
     });
-    tokio::task::yield_now().await;
+    until_idle().await;
     assert_eq!(breaker.status().trials, 1);
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());

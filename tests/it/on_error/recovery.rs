@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use futures_util::FutureExt;
-use tests::{admits, refused};
+use tests::{admits, refused, until_idle};
 use traffik::{
     DefaultIdentity, Rate, Settings, Throttle, Traffik,
     backend::MemoryBackend,
@@ -14,7 +14,7 @@ use traffik::{
 
 use super::{
     Five, Raised, Two,
-    backends::{Mood, Moody, advance, app, settle, store},
+    backends::{Mood, Moody, advance, app, store},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ async fn trials_use_the_primary_while_the_fallback_decides_the_rest() {
             tokio::spawn(async move { is_from_fallback(&traffik, client).await })
         })
         .collect();
-    settle().await;
+    until_idle().await;
     assert_eq!(
         calls.iter().filter(|call| !call.is_finished()).count(),
         2,
@@ -101,7 +101,7 @@ async fn trial_of_a_cancelled_request_is_made_by_another() {
     for client in 0..5 {
         let app = traffik.clone();
         let call = tokio::spawn(async move { is_from_fallback(&app, client).await });
-        settle().await;
+        until_idle().await;
         assert_eq!(breaker.status().trials, 1);
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::until_idle;
 use traffik::{
     CheckError, Error,
     backend::{BackendError, MemoryBackend},
@@ -11,7 +12,7 @@ use traffik::{
 
 use super::{
     Five,
-    backends::{Mood, advance, app, settle},
+    backends::{Mood, advance, app},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -40,7 +41,7 @@ async fn retried_request_is_charged_once() {
     let (traffik, backend, clock) = app(|builder, _| builder.on_error(retry(2, 10 * MS)));
     backend.is(Mood::IsAway);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await });
-    settle().await;
+    until_idle().await;
     backend.is(Mood::Answers);
     advance(&clock, 10 * MS).await;
     let permit = call.await.unwrap().unwrap();
@@ -76,7 +77,7 @@ async fn retries_and_pauses_end_at_the_timeout() {
     let (traffik, backend, clock) = app(|builder, _| builder.backend_timeout(50 * MS).on_error(retry(1, 20 * MS)));
     backend.is(Mood::IsAway);
     let call = tokio::spawn(async move { traffik.limiter::<Five>("alice").check().await.map(drop) });
-    settle().await;
+    until_idle().await;
     backend.is(Mood::Hangs);
     advance(&clock, 20 * MS).await;
     assert_eq!(backend.asked(), 2);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tests::until_idle;
 use traffik::{
     CheckError,
     breaker::{BreakerState, CircuitBreaker},
@@ -12,7 +13,7 @@ use traffik::{
 
 use super::{
     Five,
-    backends::{Mood, advance, app, settle, store},
+    backends::{Mood, advance, app, store},
 };
 use crate::{patience::times, strategies::random::Random};
 
@@ -48,7 +49,7 @@ async fn random_backend_failures_are_answered_in_time() {
                 (!matches!(answer, Err(CheckError::Failed(_))), by.now().saturating_since(asked))
             });
             if random.upto(7) == 0 {
-                settle().await;
+                until_idle().await;
                 call.abort();
             } else {
                 calls.push(call);

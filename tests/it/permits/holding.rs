@@ -1,6 +1,6 @@
 //! Permits outside of a request.
 
-use tests::{admits, refused};
+use tests::{admits, refused, until_idle};
 use traffik::{Limits, Rate, Traffik, backend::MemoryBackend, strategy::Concurrency};
 
 use super::{Result, free, places};
@@ -99,7 +99,7 @@ async fn permit_of_a_panicked_or_aborted_task_is_released() -> Result {
         let _held = permit;
         std::future::pending::<()>().await;
     });
-    super::settle().await;
+    until_idle().await;
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     stuck.abort();
     assert!(stuck.await.is_err_and(|error| error.is_cancelled()));
@@ -135,11 +135,11 @@ fn permit_without_a_runtime_is_held_for_a_lease() -> Result {
 async fn reset_frees_all_permits_and_renewals_take_them_again() -> Result {
     let (traffik, clock) = traffik();
     let held = traffik.limiter::<Two>("alice").check().await?;
-    super::settle().await;
+    until_idle().await;
     traffik.reset::<Two>("alice").await?;
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
     clock.advance(Concurrency::LEASE / 3);
-    super::settle().await;
+    until_idle().await;
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     drop(held);
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);

@@ -11,8 +11,6 @@ mod renewals;
 mod sockets;
 mod timerless;
 
-use std::time::Duration;
-
 use traffik::{Throttle, Traffik};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -40,21 +38,9 @@ async fn free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::Client>
         .map_or(u64::MAX, |limits| limits.tightest().remaining().units().unwrap_or(u64::MAX))
 }
 
-/// Waits until this many permits are free, in real time: the release happens in another task.
+/// Waits until this many permits are free: a socket or another task releases them.
 async fn until_free<T: Throttle>(traffik: &Traffik, client: impl Into<traffik::Client>, places: u64) {
     let client = client.into();
-    for _ in 0..2000 {
-        if free::<T>(traffik, client.clone()).await == places {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(free::<T>(traffik, client).await, places, "after ten seconds");
-}
-
-/// Lets other tasks run as long as they have work.
-async fn settle() {
-    for _ in 0..50 {
-        tokio::task::yield_now().await;
-    }
+    let what = format!("{places} permits are free");
+    tests::until(&what, async || free::<T>(traffik, client.clone()).await == places).await;
 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use tests::admits;
+use tests::{admits, until_idle};
 use tracing::Instrument;
 use traffik::{
     Traffik,
@@ -12,7 +12,7 @@ use traffik::{
     test::ManualClock,
 };
 
-use super::{Result, free, places, settle};
+use super::{Result, free, places};
 use crate::{
     http::logs::Log,
     on_error::backends::{Mood, Moody},
@@ -33,7 +33,7 @@ fn app() -> (Traffik, Moody, ManualClock) {
 async fn pass(clock: &ManualClock, time: Duration) {
     for _ in 0..time.as_millis() / 500 {
         clock.advance(Duration::from_millis(500));
-        settle().await;
+        until_idle().await;
     }
 }
 
@@ -42,7 +42,7 @@ async fn outage_within_the_lease_keeps_the_permit() -> Result {
     for mood in [Mood::IsAway, Mood::Fails, Mood::Hangs, Mood::ChargesAndHangs] {
         let (traffik, moody, clock) = app();
         let held = traffik.limiter::<Two>("alice").check().await?;
-        settle().await;
+        until_idle().await;
         for _ in 0..5 {
             moody.is(mood);
             pass(&clock, THIRD + THIRD / 2).await;
@@ -61,7 +61,7 @@ async fn outage_within_the_lease_keeps_the_permit() -> Result {
 async fn outage_beyond_the_lease_takes_a_permit_again_once_one_is_free() -> Result {
     let (traffik, moody, clock) = app();
     let held = traffik.limiter::<Two>("alice").check().await?;
-    settle().await;
+    until_idle().await;
     moody.is(Mood::IsAway);
     pass(&clock, THIRD * 4).await;
     moody.is(Mood::Answers);
@@ -83,10 +83,10 @@ async fn failed_release_is_retried_if_it_did_not_run_and_else_ends_with_the_leas
     let (traffik, moody, clock) = app();
     for (mood, then) in [(Mood::IsAway, 2), (Mood::Fails, 1)] {
         let held = traffik.limiter::<Two>("alice").check().await?;
-        settle().await;
+        until_idle().await;
         moody.is(mood);
         drop(held);
-        settle().await;
+        until_idle().await;
         moody.is(Mood::Answers);
         pass(&clock, Duration::from_millis(500)).await;
         assert_eq!(free::<Two>(&traffik, "alice").await, then, "{mood:?}");
@@ -164,13 +164,13 @@ async fn cancelled_caller_holds_no_permit() -> Result {
     moody.is(Mood::ChargesAndIsSlow);
     let asking = traffik.clone();
     let impatient = tokio::spawn(async move { asking.limiter::<Two>("alice").check().await.is_ok() });
-    settle().await;
+    until_idle().await;
     impatient.abort();
     assert!(impatient.await.is_err_and(|error| error.is_cancelled()));
     moody.is(Mood::Answers);
     assert_eq!(free::<Two>(&traffik, "alice").await, 1);
     clock.advance(Duration::from_millis(10));
-    settle().await;
+    until_idle().await;
     assert_eq!(free::<Two>(&traffik, "alice").await, 2);
     Ok(())
 }
@@ -194,11 +194,11 @@ async fn panic_in_an_error_function_reaches_the_caller() -> Result {
 async fn closed_store_keeps_no_permits() -> Result {
     let (traffik, _, clock) = app();
     let held = traffik.limiter::<Two>("alice").check().await?;
-    settle().await;
+    until_idle().await;
     traffik.close().await?;
     pass(&clock, THIRD * 8).await;
     drop(held);
-    settle().await;
+    until_idle().await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
     Ok(())
 }

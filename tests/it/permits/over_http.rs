@@ -8,10 +8,11 @@ use axum::{
     extract::Request,
     routing::{get, post},
 };
+use tests::until_idle;
 use tokio::sync::Semaphore;
 use traffik::{Throttled, Traffik, throttle_layer};
 
-use super::{Result, free, places, settle, until_free};
+use super::{Result, free, places, until_free};
 use crate::http::{
     app::{HERE, throttle, traffik},
     server::{Server, read_to_end},
@@ -93,7 +94,7 @@ async fn layer_holds_the_permit_until_a_streamed_body_ends_or_is_dropped() -> Re
     for stream in [&one, &other] {
         stream.readable().await?;
     }
-    settle().await;
+    until_idle().await;
     assert_eq!(free::<Reports>(&traffik, HERE).await, 0, "the responses have begun and continue");
     assert_eq!(server.send(Request::post("/"), "another").await.status, 429);
     drop(one);

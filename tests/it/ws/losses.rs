@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tests::until_idle;
+use tokio::sync::watch;
 use tokio_tungstenite::{MaybeTlsStream, tungstenite::Message};
 use traffik::web::ws::{
     Messages,
@@ -81,24 +83,31 @@ async fn reset_while_closing_or_waiting_ends_the_handler() {
 #[tokio::test]
 async fn cancelled_receive_loses_no_message() {
     let (traffik, _) = traffik();
-    let (address, mut ends) = serve::<Chat, _, _>(&traffik, async |socket, messages: Messages<Chat>| {
-        let (mut socket, mut seen) = (messages.throttle(socket), 0);
-        loop {
-            tokio::select! {
-                biased;
-                received = socket.recv() => match received {
-                    Some(Ok(message)) => seen += usize::from(message.to_text().is_ok_and(|text| text == "hello")),
-                    _ => return seen,
-                },
-                () = tokio::task::yield_now() => {}
+    let (cancel, cancelled) = watch::channel(());
+    let (address, mut ends) = serve::<Chat, _, _>(&traffik, move |socket, messages: Messages<Chat>| {
+        let mut cancelled = cancelled.clone();
+        async move {
+            let (mut socket, mut seen) = (messages.throttle(socket), 0);
+            loop {
+                tokio::select! {
+                    biased;
+                    Ok(()) = cancelled.changed() => {}
+                    received = socket.recv() => match received {
+                        Some(Ok(message)) => seen += usize::from(message.to_text().is_ok_and(|text| text == "hello")),
+                        _ => return seen,
+                    },
+                }
             }
         }
     })
     .await;
     let mut client = Client::connect(address).await;
+    // A receive is cancelled while it waits, and again with a message on the way.
     for _ in 0..3 {
+        until_idle().await;
+        cancel.send_replace(());
         client.send("hello").await;
-        tokio::task::yield_now().await;
+        cancel.send_replace(());
     }
     client.0.close(None).await.unwrap();
     assert_eq!(ended(&mut ends).await, 3);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, extract::WebSocketUpgrade, response::Response, routing::any};
+use tests::until;
 use tokio_tungstenite::tungstenite::Error;
 use traffik::{Throttled, Traffik, web::ws::Messages};
 
@@ -93,9 +94,8 @@ async fn permits_rates_and_messages_are_limited_independently() {
 
     // A free permit or room in the rate alone is not enough.
     drop(second);
-    while traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("a permit is free", async || traffik.limiter::<Open>(HERE).peek().await.unwrap().tightest().remaining() == 1)
+        .await;
     assert!(Client::try_connect(address, "/").await.is_err());
     clock.advance(Duration::from_secs(20));
     assert!(Client::try_connect(address, "/").await.is_err());

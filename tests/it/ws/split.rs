@@ -2,6 +2,7 @@
 
 use axum::extract::ws;
 use futures_util::{SinkExt, StreamExt};
+use tests::until;
 use traffik::web::ws::over_limit::Close;
 
 use super::{
@@ -35,7 +36,6 @@ async fn split_halves_both_write_and_wake_the_writer() {
     let sending = tokio::spawn(async move {
         for _ in 0..50 {
             sink.send("hello".into()).await.unwrap();
-            tokio::task::yield_now().await;
         }
         sink
     });
@@ -69,10 +69,11 @@ async fn waiting_writer_ends_when_the_connection_is_closed() {
     client.send("over").await;
     // The peer reads nothing and gets no close frame. The connection ends after five seconds.
     let ended = tokio::spawn(async move { ended(&mut ends).await });
-    while !ended.is_finished() {
+    until("the connection ends", async || {
         clock.advance(std::time::Duration::from_secs(1));
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+        ended.is_finished()
+    })
+    .await;
     assert_eq!(ended.await.unwrap(), (true, true));
     drop(client);
 }

@@ -73,23 +73,30 @@ impl From<ManualClock> for AnyClock {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
     use super::*;
 
-    #[tokio::test]
-    async fn sleep_ends_at_its_time_and_not_before() {
+    #[test]
+    fn sleep_ends_at_its_time_and_not_before() {
         let clock = ManualClock::new();
-        let sleeper = tokio::spawn({
-            let clock = clock.clone();
-            async move { clock.sleep(Duration::from_secs(10)).await }
-        });
-        tokio::task::yield_now().await;
-
+        let mut sleep = pin!(clock.sleep(Duration::from_secs(10)));
+        let mut is_over = || sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(!is_over());
         clock.advance(Duration::from_micros(9_999_999));
-        tokio::task::yield_now().await;
-        assert!(!sleeper.is_finished());
-
+        assert!(!is_over());
         clock.advance(Duration::from_micros(1));
-        sleeper.await.unwrap();
+        assert!(is_over());
+    }
+
+    #[tokio::test]
+    async fn moving_the_clock_wakes_a_sleeping_task() {
+        let clock = ManualClock::new();
+        let sleep = clock.sleep(Duration::from_secs(10));
+        tokio::join!(biased; sleep, async { clock.advance(Duration::from_secs(10)) });
     }
 
     #[test]

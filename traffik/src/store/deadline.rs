@@ -26,24 +26,25 @@ pub(crate) async fn first_of<T>(one: impl Future<Output = T>, other: impl Future
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{
+        future::pending,
+        task::{Context, Waker},
+    };
 
     use super::*;
     use traffik_core::clock::ManualClock;
 
-    #[tokio::test]
-    async fn call_without_an_answer_ends_at_the_deadline() {
+    #[test]
+    fn call_without_an_answer_ends_at_the_deadline() {
         let manual = ManualClock::new();
         let (clock, deadline) = (AnyClock::new(manual.clone()), Duration::from_millis(50));
-        let call = tokio::spawn(async move { within(&clock, deadline, pending::<Result<(), _>>()).await });
-        tokio::task::yield_now().await;
-
+        let mut call = pin!(within(&clock, deadline, pending::<Result<(), _>>()));
+        let mut poll = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_pending());
         manual.advance(Duration::from_millis(49));
-        tokio::task::yield_now().await;
-        assert!(!call.is_finished());
-
+        assert!(poll().is_pending());
         manual.advance(Duration::from_millis(1));
-        assert!(matches!(call.await.unwrap(), Err(BackendError::Timeout(d)) if d == deadline));
+        assert!(matches!(poll(), Poll::Ready(Err(BackendError::Timeout(after))) if after == deadline));
     }
 
     #[tokio::test]

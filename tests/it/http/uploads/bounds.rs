@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tests::{until, until_idle};
 use traffik::TraffikBuilder;
 
 use super::{
@@ -21,13 +22,6 @@ async fn refusing(builder: TraffikBuilder) -> Server {
     let server = Server::start(uploads().layer(traffik.layer())).await;
     drop(traffik.limiter::<Uploads>(HERE).check().await.expect("a permit"));
     server
-}
-
-/// Lets every task run that can.
-async fn settle() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]
@@ -71,15 +65,12 @@ async fn trickling_body_holds_its_connection_until_the_time_bound() {
             client.announce(path, framing, 8 * MIB, "").await.unwrap();
             assert_eq!(client.read().await.unwrap().status, 429);
             let closed = tokio::spawn(async move { client.closed().await });
-            // The time runs from the start of draining, which is about now.
-            settle().await;
+            // The time runs from the start of draining.
+            until_idle().await;
             clock.advance(Duration::from_millis(4999));
-            settle().await;
+            until_idle().await;
             assert!(!closed.is_finished(), "{path}");
-            while !closed.is_finished() {
-                clock.advance(Duration::from_millis(1));
-                settle().await;
-            }
+            clock.advance(Duration::from_millis(1));
             closed.await.unwrap();
         }
     }
@@ -100,7 +91,7 @@ async fn concurrent_drains_are_bounded() {
     first.write(Framing::ContentLength, 8 * MIB).await.unwrap();
     drop(second);
     // There is room again once the server notices.
-    while begin().await.write(Framing::ContentLength, 8 * MIB).await.is_err() {}
+    until("there is room", async || begin().await.write(Framing::ContentLength, 8 * MIB).await.is_ok()).await;
 }
 
 #[tokio::test]
