@@ -118,6 +118,19 @@ impl Server {
         Ok(())
     }
 
+    /// Makes the server, which has no slots, a cluster of its own, and waits until it serves.
+    pub(crate) fn serve_all_slots(&self) -> Result {
+        let (mut raw, started) = (self.raw()?, Instant::now());
+        raw.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
+        while !raw.call(&["CLUSTER", "INFO"])?.text().contains("cluster_state:ok") {
+            if started.elapsed() > Duration::from_secs(20) {
+                return Err("the cluster does not come up".into());
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     fn answers(&self) -> Result {
         match self.raw()?.call(&["PING"]) {
             // The server runs and requires a password.

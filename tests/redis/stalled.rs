@@ -363,7 +363,7 @@ fn runtime_that_stands_still(backend: &RedisBackend, operation: Operation) -> Re
             // On a busy machine the server may answer earlier, since another runtime drives the connection.
             let is_pending = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
             calls.extend(is_pending.then_some(call));
-            tokio::task::yield_now().await;
+            tests::until_idle().await;
         }
         calls
     });

@@ -251,12 +251,12 @@ async fn overdrawn_states_are_stored_in_the_form_of_all_others() -> Result {
         assert_eq!(raw.call(&["GET", &key])?, Reply::Bytes(stored.clone()), "{:?}", client.strategy);
 
         // It says the same to a process that finds it.
-        let told = backend.peek(&[client.hit(1)]).await?;
+        let before = backend.peek(&[client.hit(1)]).await?;
         backend.reset(&[client.hit(1)]).await?;
         raw.call(&[b"SET", key.as_bytes(), &stored, b"EX", b"3600"])?;
         let found = backend.peek(&[client.hit(1)]).await?;
         assert!(!found.is_admitted());
-        assert_eq!(found.outcomes(), told.outcomes());
+        assert_eq!(found.outcomes(), before.outcomes());
         backend.reset(&[client.hit(1)]).await?;
     }
     Ok(())

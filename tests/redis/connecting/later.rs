@@ -54,7 +54,7 @@ async fn cluster_started_after_the_app_is_connected() -> Result {
     assert!(error.to_string().contains("refused"), "{error}");
 
     server.start_again()?;
-    server.raw()?.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
+    server.serve_all_slots()?;
     let back = Instant::now();
     while alice()?.decide(&backend, 1).await.is_err() {
         assert!(back.elapsed() < Duration::from_secs(10), "the backend did not connect");

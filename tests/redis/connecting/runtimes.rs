@@ -37,10 +37,6 @@ fn backend_of_a_server_outlives_its_runtime() -> Result {
 fn backend_of_a_cluster_outlives_its_runtime() -> Result {
     let bus = free_port()?.to_string();
     let server = Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus])?;
-    let mut raw = server.raw()?;
-    raw.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
-    while !raw.call(&["CLUSTER", "INFO"])?.text().contains("cluster_state:ok") {
-        std::thread::yield_now();
-    }
+    server.serve_all_slots()?;
     outlives(server.url().replace("redis://", "redis-cluster://"))
 }

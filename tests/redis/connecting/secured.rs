@@ -118,11 +118,7 @@ async fn cluster_over_tls_connects() -> Result {
     let bus = free_port()?.to_string();
     let arguments = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"];
     let (server, port) = ours.start("127.0.0.1", &arguments)?;
-    let mut raw = server.raw()?;
-    raw.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
-    while !raw.call(&["CLUSTER", "INFO"])?.text().contains("cluster_state:ok") {
-        tokio::task::yield_now().await;
-    }
+    server.serve_all_slots()?;
     let hosts = || ServerConfig::new_clustered(vec![("127.0.0.1".to_owned(), port)]);
     decides(&trusting(&ours, hosts())?.connect().await?).await?;
     refused(trusting(&other, hosts())?, "TLS handshake failed").await
