@@ -1,5 +1,5 @@
 //! Known mistakes of other rate limiters, one test each. The race of a count and its window at the rollover is in
-//! `memory::rollover`, since it needs threads.
+//! `memory::rollover`, since it needs threads. Those that need a server are in `tests/redis/traps.rs`.
 
 use std::time::Duration;
 
@@ -160,4 +160,28 @@ fn inactive_clients_are_removed() {
         }
         assert!(story.backend.len() < 2000, "{strategy:?}: {}", story.backend.len());
     }
+}
+
+#[test]
+fn one_decision_sweeps_a_small_part_of_a_large_store() {
+    const EXPIRED: u64 = 200_000;
+    let (rate, strategy, story) = (Rate::literal("5/min"), AnyStrategy::default(), Story::new());
+    let arrive = |number: u64| {
+        let key = Key::from(number);
+        assert!(story.admits(&[Hit::new(limit("limit", &strategy), &key, rate, 1)]));
+    };
+    (0..EXPIRED).for_each(arrive);
+    story.clock.advance(Duration::from_secs(120));
+    let (mut swept, mut before) = (0, story.backend.len());
+    for number in EXPIRED..2 * EXPIRED {
+        arrive(number);
+        let after = story.backend.len();
+        let by_this = before + 1 - after;
+        assert!(by_this <= 10_000, "{by_this} of {before}");
+        (swept, before) = (swept + by_this, after);
+        if swept > 50_000 {
+            return;
+        }
+    }
+    panic!("{swept} were removed");
 }

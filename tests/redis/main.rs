@@ -34,6 +34,7 @@ mod sentinels;
 mod server;
 mod stalled;
 mod storage;
+mod traps;
 mod waiting;
 
 use std::time::Duration;

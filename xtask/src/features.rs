@@ -1,4 +1,4 @@
-//! Checks that published crates build with every combination of features, and that the core has no web dependency.
+//! Checks that published crates build with combinations of features, and that the core has no web dependency.
 
 use anyhow::{Result, ensure};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The maximum number of features for which every combination is built.
-const EXHAUSTIVE_UP_TO: usize = 4;
+const EXHAUSTIVE_UP_TO: usize = 3;
 
 /// The crate without web dependencies, and the crates that it must not depend on.
 const CORE: &str = "traffik-core";
@@ -73,14 +73,14 @@ mod tests {
     fn few_features_are_combined_in_every_way() {
         let expected: [&[&str]; 4] = [&[], &["a"], &["b"], &["a", "b"]];
         assert_eq!(combinations(&["a", "b"]), expected);
-        assert_eq!(combinations(&["a", "b", "c", "d"]).len(), 16);
+        assert_eq!(combinations(&["a", "b", "c"]).len(), 8);
     }
 
     #[test]
     fn many_features_are_built_with_none_all_and_each_alone() {
-        let features = ["a", "b", "c", "d", "e"];
+        let features = ["a", "b", "c", "d"];
         let combinations = combinations(&features);
-        assert_eq!(combinations.len(), 7);
+        assert_eq!(combinations.len(), 6);
         assert!(combinations.contains(&vec![]) && combinations.contains(&features.to_vec()));
     }
 

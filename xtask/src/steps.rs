@@ -51,7 +51,7 @@ pub(crate) const ALL: &[Step] = &[
     ci("test", 540, "runs unit, integration and documentation tests", test),
     ci("doc", 120, "builds the documentation without warnings", doc),
     ci("api", 60, "compares the public API with docs/api", api::check),
-    ci("features", 120, "builds published crates with every combination of features", features::check),
+    ci("features", 140, "builds published crates with combinations of features", features::check),
     ci("msrv", 90, "builds published crates on the oldest Rust that they support", msrv::check),
     ci("instructions", 100, "prints the instructions of the hot paths and how they changed", instructions::report),
     long("random", "runs random tests a hundred times as often, and 10 million addresses", long::random_tests),

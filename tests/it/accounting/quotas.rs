@@ -1,6 +1,8 @@
 //! Quotas: charges to several throttles and clients as one decision.
 
-use traffik::{CheckError, ConfigError, Error, MemoryBackend, Settings, Settlement, Traffik, test::ManualClock};
+use traffik::{
+    CheckError, ConfigError, Error, Limits, MemoryBackend, Settings, Settlement, Traffik, test::ManualClock,
+};
 
 use super::{Result, remaining};
 use crate::http::app::{throttle, traffik};
@@ -35,6 +37,20 @@ async fn charges_of_one_throttle_to_one_client_add_up() -> Result {
     assert_eq!((remaining::<Reports>(&traffik, "alice").await?, remaining::<Reports>(&traffik, "bob").await?), (1, 2));
     assert_eq!(permit.refund().await?, Settlement::Done);
     assert_eq!((remaining::<Reports>(&traffik, "alice").await?, remaining::<Reports>(&traffik, "bob").await?), (3, 3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_limit_of_a_quota_has_its_own_cost_though_both_share_an_entry() -> Result {
+    let (traffik, _) = traffik();
+    let mut quota = traffik.quota();
+    quota.add(traffik.limiter::<Rows>("acme").cost(200));
+    quota.add(traffik.limiter::<Rows>("acme").cost(50));
+    let costs = |limits: &Limits| limits.iter().map(traffik::Limit::cost).collect::<Vec<_>>();
+    assert_eq!(costs(&quota.peek().await?), [200, 50]);
+    let permit = quota.check().await?;
+    assert_eq!(costs(&permit), [200, 50]);
+    assert_eq!(remaining::<Rows>(&traffik, "acme").await?, 750);
     Ok(())
 }
 

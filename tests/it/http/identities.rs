@@ -42,6 +42,7 @@ fn by_key(parts: &Parts) -> Client {
 
 throttle!(ByAddress, "by-address", "1/min");
 throttle!(ByUser, "by-user", "1/min", Settings::new().identity(by_user));
+throttle!(Everyone, "everyone", "2/min", Settings::new().identity(|_: &Parts| Client::from("everyone")));
 throttle!(BySession, "by-session", "1/min", Settings::new().async_identity(by_session));
 throttle!(ByKey, "by-key", "1/min", Settings::new().identity(by_key));
 throttle!(App, "app", "1/min");
@@ -74,6 +75,18 @@ async fn identity_function_of_the_throttle_identifies_the_client() {
         assert_eq!(with(&server, "/", "x-user", user).await.status, status, "{user}");
     }
     assert_eq!([server.get("/").await.status, server.get("/").await.status], [200, 429]);
+}
+
+#[tokio::test]
+async fn identity_that_returns_one_key_is_one_limit_for_all_clients() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<Everyone>| async {})).layer(traffik.layer());
+    let server = Server::start(app).await;
+
+    let peers = [2, 3, 4].map(|last| server.from([127, 0, 0, last].into()));
+    for (peer, status) in peers.iter().zip([200, 200, 429]) {
+        assert_eq!(peer.get("/").await.status, status);
+    }
 }
 
 #[tokio::test]

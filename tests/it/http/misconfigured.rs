@@ -1,7 +1,21 @@
 //! A misconfigured app responds with the line to add.
 
-use axum::{Router, routing::get};
-use traffik::{Client, ClientIp, ForwardedHeader, Settings, ThrottleRejection, Throttled, Traffik, throttle_layer};
+use std::net::IpAddr;
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, connect_info::Connected},
+    http::request::Parts,
+    routing::get,
+    serve::IncomingStream,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UnixListener, UnixStream},
+};
+use traffik::{
+    Client, ClientIp, EXEMPTED, ForwardedHeader, Settings, ThrottleRejection, Throttled, Traffik, throttle_layer,
+};
 
 use super::{
     app::{builder, throttle, traffik},
@@ -9,6 +23,7 @@ use super::{
 };
 
 throttle!(Search, "search", "5/min");
+throttle!(Once, "once", "1/min");
 throttle!(Twin, "search", "7/min");
 throttle!(TwoNames, "two-names", "5/min", Settings::new().identity(|_| Client::from("anybody")), AnyUser);
 
@@ -73,6 +88,53 @@ async fn missing_peer_address_is_a_500_that_names_the_serve_call() {
         assert!(reply.body.contains(part), "{}", reply.body);
     }
     assert_eq!(server.get("/open").await.status, 200);
+}
+
+#[derive(Clone)]
+struct Peer(IpAddr);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(stream.remote_addr().ip())
+    }
+}
+
+#[tokio::test]
+async fn connected_type_of_the_app_is_a_500_until_an_identity_reads_it() {
+    let app = |traffik: &Traffik| Router::new().route("/", get(|_: Throttled<Once>| async {})).layer(traffik.layer());
+    let server = Server::start_with_connect_info::<Peer>(app(&traffik().0)).await;
+    let reply = server.get("/").await;
+    assert_eq!(reply.status, 500);
+    for part in ["your own `Connected` type", "from the extensions of the request", "Traffik::builder(..).identity(..)"]
+    {
+        assert!(reply.body.contains(part), "{}", reply.body);
+    }
+
+    let by_peer = |parts: &Parts| parts.extensions.get().map_or(EXEMPTED, |ConnectInfo(Peer(ip))| Client::from(*ip));
+    let traffik = builder().0.identity(by_peer).build().unwrap();
+    let server = Server::start_with_connect_info::<Peer>(app(&traffik)).await;
+    let another = server.from([127, 0, 0, 2].into());
+    let statuses = [server.get("/").await.status, server.get("/").await.status, another.get("/").await.status];
+    assert_eq!(statuses, [200, 429, 200]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn request_over_unix_socket_is_a_500_that_names_the_setting_for_it() {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
+    let path = std::env::temp_dir().join(format!("traffik-test-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 500 "), "{reply}");
+    for part in ["On a Unix socket", "Traffik::builder(..).client_ip(ClientIp::behind_unix_socket())"] {
+        assert!(reply.contains(part), "{reply}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ use axum::{
     Extension, Json, Router,
     body::Body,
     extract::Request,
+    middleware::map_response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde_json::Value;
@@ -173,6 +175,30 @@ async fn handler_that_returns_a_caught_refusal_refunds() {
     assert_eq!((refused.status, refused.retry_after()), (429, Some("60")));
     assert_eq!(refused.state(), Some(r#""wide";r=8;t=60, "narrow";r=0;t=60"#));
     assert_eq!(remaining::<Wide>(&traffik).await, 8);
+}
+
+#[tokio::test]
+async fn middleware_that_replaces_a_refusal_must_copy_its_extensions_for_a_refund() {
+    async fn replaced(response: Response) -> Response {
+        let mut page = "later".into_response();
+        *page.status_mut() = response.status();
+        page
+    }
+    async fn copied(response: Response) -> Response {
+        let extensions = response.extensions().clone();
+        let mut page = replaced(response).await;
+        *page.extensions_mut() = extensions;
+        page
+    }
+    let (traffik, _) = traffik();
+    let routes = || Router::new().route("/", get(|_: Throttled<Wide>, _: Throttled<Narrow>| async {}));
+    let replacing = Server::start(routes().layer(map_response(replaced)).layer(traffik.layer())).await;
+    let copying = Server::start(routes().layer(map_response(copied)).layer(traffik.layer())).await;
+    for (server, status, remains) in [(&copying, 200, 8), (&copying, 429, 8), (&replacing, 429, 7)] {
+        let reply = server.get("/").await;
+        assert_eq!((reply.status, reply.body.as_str()), (status, "later"));
+        assert_eq!(remaining::<Wide>(&traffik).await, remains);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     Router,
     body::Body,
+    extract::connect_info::Connected,
     http::{HeaderMap, Request, Uri, uri::PathAndQuery},
+    serve::IncomingStream,
 };
 use http_body_util::BodyExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,8 +27,16 @@ pub(crate) struct Server {
 impl Server {
     /// Serves `app` as documented, with the peer's address.
     pub(crate) async fn start(app: Router) -> Self {
+        Self::start_with_connect_info::<SocketAddr>(app).await
+    }
+
+    /// Serves `app` with what `C` keeps of a connection.
+    pub(crate) async fn start_with_connect_info<C>(app: Router) -> Self
+    where
+        C: for<'a> Connected<IncomingStream<'a, TcpListener>>,
+    {
         let (listener, server) = Self::bind("127.0.0.1:0").await.expect("a port to listen on");
-        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let app = app.into_make_service_with_connect_info::<C>();
         tokio::spawn(async move { axum::serve(listener, app).await });
         server
     }
