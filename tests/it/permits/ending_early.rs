@@ -6,12 +6,14 @@ use axum::{
     Router,
     body::Body,
     extract::ws::WebSocketUpgrade,
-    http::header::CONTENT_ENCODING,
+    http::{Request, header::CONTENT_ENCODING},
     middleware::from_extractor,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, any, get},
 };
 use futures_util::stream;
+use hyper::{client::conn::http2, ext::Protocol};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::client_async;
 use traffik::{Throttled, TraffikBuilder, throttle_layer, warning::Warning};
@@ -66,6 +68,25 @@ async fn socket_that_outlives_its_permit_is_warned_of() -> Result {
     let kept =
         |permit: Throttled<Open>, upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| async { drop(permit) }) };
     assert_eq!(warnings_of_socket(get(kept)).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn socket_over_http_2_that_outlives_its_permit_is_warned_of() -> Result {
+    let (log, _guard) = Log::begin();
+    let socket = |_: Throttled<Open>, upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| async {}) };
+    let app = Router::new().route("/", any(socket)).route("/plain", get(|_: Throttled<Open>| async {}));
+    let server = Server::start(app.layer(builder().0.build()?.layer())).await;
+    let stream = TokioIo::new(TcpStream::connect(server.address).await?);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+    tokio::spawn(connection);
+    let url = |path| format!("http://{}{path}", server.address);
+    // The answer shows that the settings of the server have arrived.
+    assert_eq!(sender.send_request(Request::get(url("/plain")).body(String::new())?).await?.status(), 200);
+    let head = Request::connect(url("/")).extension(Protocol::from_static("websocket"));
+    let handshake = head.header("sec-websocket-version", "13").body(String::new())?;
+    assert_eq!(sender.send_request(handshake).await?.status(), 200);
+    assert_eq!(log.text().matches("warning=\"permit-ends-early\"").count(), 1, "{}", log.text());
     Ok(())
 }
 

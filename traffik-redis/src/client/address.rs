@@ -12,6 +12,7 @@ const NO_TLS: &str =
 
 const DATABASE: &str = "db";
 const NODE: &str = "node";
+const SERVICE: &str = "sentinelServiceName";
 
 #[cfg(unix)]
 const UNIX: &str = "it is not a Unix socket URL: write unix:///run/redis.sock, with ?db=3 at the end for another database, and \
@@ -44,31 +45,37 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
         "cluster" => ("redis-cluster://user:password@host:6379?node=host:port&node=host:port", &[NODE][..]),
         "sentinel" => (
             "redis-sentinel://host:26379/0?sentinelServiceName=mymaster&node=host:port",
-            &[DATABASE, NODE, "sentinelServiceName", "sentinelUsername", "sentinelPassword"][..],
+            &[DATABASE, NODE, SERVICE, "sentinelUsername", "sentinelPassword"][..],
         ),
         _ => return wrong("it does not have a Redis scheme: write redis://host:6379/0"),
     };
+    let no_url = || format!("it is not a URL of this kind: write {form}");
     // The client library would set up TLS by itself, and ignore what it does not know.
     let text = format!("redis://{rest}");
+    let url = Url::parse(&text).or_else(|_| wrong(&no_url()))?;
+    let database = database(&url, database_in_path(&url, parameters)?, parameters)?;
     let parsed = match kind {
         "cluster" => Config::from_url_clustered(&text),
         "sentinel" => Config::from_url_sentinel(&text),
         _ => Config::from_url_centralized(&text),
     };
-    let (Ok(url), Ok(config)) = (Url::parse(&text), parsed) else {
-        return wrong(&format!("it is not a URL of this kind: write {form}"));
-    };
-    let config = Config { database: database(&url, config.database, parameters)?, ..config };
+    let config = Config { database, ..parsed.or_else(|_| wrong(&no_url()))? };
     if tls { secured(config) } else { Ok(config) }
+}
+
+fn database_in_path(url: &Url, parameters: &[&str]) -> Result<Option<u8>, Error> {
+    match url.path().strip_prefix('/').unwrap_or_default() {
+        "" => Ok(None),
+        "0" if !parameters.contains(&DATABASE) => Ok(None),
+        _ if !parameters.contains(&DATABASE) => wrong("a cluster has database 0 only: remove the path"),
+        path => path.parse().map(Some).or_else(|_| wrong("its path is not a database from 0 to 255: write /3")),
+    }
 }
 
 /// Returns the database. Returns an error for a parameter or another part that has no meaning.
 fn database(url: &Url, in_path: Option<u8>, parameters: &[&str]) -> Result<Option<u8>, Error> {
     if url.fragment().is_some() {
         return wrong("nothing may follow a `#`: remove it, or percent-encode it as `%23`");
-    }
-    if !parameters.contains(&DATABASE) && !["", "/", "/0"].contains(&url.path()) {
-        return wrong("a cluster has database 0 only: remove the path");
     }
     let (mut database, mut seen) = (in_path, Vec::new());
     for (name, value) in url.query_pairs() {
@@ -81,6 +88,14 @@ fn database(url: &Url, in_path: Option<u8>, parameters: &[&str]) -> Result<Optio
         if name != NODE && (seen.contains(&name) || (name == DATABASE && in_path.is_some())) {
             return wrong(&format!("it has {name:?} twice: remove one"));
         }
+        if name == SERVICE && value.is_empty() {
+            return wrong("its `sentinelServiceName` is empty: write the name that the sentinels have for the server");
+        }
+        if name == NODE
+            && !value.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
+        {
+            return wrong("one `node` is not a host and a port: write node=host:port");
+        }
         if name == DATABASE {
             let number = value.parse().or_else(|_| wrong("its `db` is not a number from 0 to 255: write ?db=3"))?;
             database = Some(number);
@@ -88,6 +103,11 @@ fn database(url: &Url, in_path: Option<u8>, parameters: &[&str]) -> Result<Optio
         seen.push(name);
     }
     Ok(database)
+}
+
+/// Returns whether the client library takes the host of a `node`: it takes no IPv6 address.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && !text.contains([':', '/'])
 }
 
 /// Returns whether an `@` comes after the host: the text before it was meant for the password. Credentials of sentinels
@@ -114,17 +134,15 @@ fn wrong<T>(reason: &str) -> Result<T, Error> {
     Err(Error::Address(reason.into()))
 }
 
-/// Parses `/run/redis.sock`, with an optional `?db=3`.
+/// Parses `/run/redis.sock`, with an optional `?db=3`. As elsewhere, `%23` in the path is a `#`.
 #[cfg(unix)]
 fn unix(rest: &str) -> Result<Config, Error> {
-    let Some((path, url)) = rest.split('?').next().zip(Url::parse(&format!("unix://{rest}")).ok()) else {
+    let url = Url::parse(&format!("file://{rest}")).ok().filter(|_| rest.starts_with('/'));
+    let Some((url, path)) = url.and_then(|url| url.to_file_path().ok().map(|path| (url, path))) else {
         return wrong(UNIX);
     };
-    if !path.starts_with('/') {
-        return wrong(UNIX);
-    }
-    let server = ServerConfig::Unix { path: path.into() };
-    Ok(Config { server, database: database(&url, None, &[DATABASE])?, ..Config::default() })
+    let database = database(&url, None, &[DATABASE])?;
+    Ok(Config { server: ServerConfig::Unix { path }, database, ..Config::default() })
 }
 
 #[cfg(not(unix))]
@@ -177,6 +195,9 @@ mod tests {
         }
         assert_eq!(parse("unix:///r?db=3").unwrap().database, Some(3));
         assert_eq!(parse("unix:///r").unwrap().database, None);
+        for (address, path) in [("unix:///a b.sock", "/a b.sock"), ("unix:///%231%.sock?db=3", "/#1%.sock")] {
+            assert_eq!(parse(address).unwrap().server, ServerConfig::Unix { path: path.into() });
+        }
     }
 
     #[test]
@@ -195,6 +216,15 @@ mod tests {
             ("redis://h?protocol=resp3", "\"protocol\""),
             ("redis://h?node=b:7001", "\"node\""),
             ("redis://h#3", "`#`"),
+            ("redis://h/x", "its path"),
+            ("redis://h/300", "its path"),
+            ("redis://h/1/2", "its path"),
+            ("redis-cluster://a:7000?node=b", "`node`"),
+            ("redis-cluster://a:7000?node=b:x", "`node`"),
+            ("redis-cluster://a:7000?node=", "`node`"),
+            ("redis-sentinel://a/x?sentinelServiceName=main", "its path"),
+            ("redis-sentinel://a?sentinelServiceName=main&node=b:70000", "`node`"),
+            ("redis-sentinel://a?sentinelServiceName=", "`sentinelServiceName`"),
             ("redis-cluster://a:7000?db=3", "\"db\""),
             ("redis-cluster://a:7000/3", "database 0 only"),
             ("redis-cluster://a:7000?nodes=b:7001", "\"nodes\""),
@@ -220,7 +250,6 @@ mod tests {
         assert!(reason("redis-bloom://localhost").contains("scheme"));
         assert!(reason("localhost:6379").contains("redis://"));
         assert!(reason("redis-sentinel://localhost:26379").contains("sentinelServiceName"));
-        assert!(reason("redis://localhost/300").contains("redis://"));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pin_project! {
         ledger: Option<Arc<Ledger>>,
         // Dropped after the future, so that it receives the body that the future leaves unread.
         watch: Option<Watch>,
+        // Whether the request opens a tunnel if it succeeds: a WebSocket over HTTP/2.
+        is_connect: bool,
         x_ratelimit: bool,
         // Boxed, because it is rare and this future is moved often.
         giving_back: Option<Box<GivingBack<B>>>,
@@ -43,8 +45,18 @@ struct GivingBack<B> {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, ledger: Option<Arc<Ledger>>, watch: Option<Watch>, x_ratelimit: bool) -> Self {
-        Self { inner, ledger, watch, x_ratelimit, giving_back: None }
+    pub(super) fn new(inner: F, ledger: Option<Arc<Ledger>>, watch: Option<Watch>) -> Self {
+        Self { inner, ledger, watch, is_connect: false, x_ratelimit: false, giving_back: None }
+    }
+
+    /// Sets whether the method of the request is CONNECT.
+    pub(super) fn connects(self, is_connect: bool) -> Self {
+        Self { is_connect, ..self }
+    }
+
+    /// Sets whether the response gets the `X-RateLimit` fields.
+    pub(super) fn x_ratelimit(self, x_ratelimit: bool) -> Self {
+        Self { x_ratelimit, ..self }
     }
 }
 
@@ -65,7 +77,7 @@ where
             if let Some(refused) = refused {
                 refused.record(ledger, response.headers_mut());
             }
-            if let Some(what) = goes_on(&response) {
+            if let Some(what) = goes_on(&response, *this.is_connect) {
                 ledger.warn_of_ending_permits(what);
             }
             if is_refused {
@@ -103,8 +115,9 @@ where
 
 /// Returns a name for what goes on after the head of a response: a WebSocket, or a body of unknown length. A body that
 /// a layer encodes has no length either, and is excluded.
-fn goes_on<B: 'static>(response: &Response<B>) -> Option<&'static str> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+fn goes_on<B: 'static>(response: &Response<B>, is_connect: bool) -> Option<&'static str> {
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
         return Some("a WebSocket");
     }
     let body = (response.body() as &dyn Any).downcast_ref::<Body>()?;

@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use axum::http::{Request, Response};
+use axum::http::{Method, Request, Response};
 use tower_service::Service;
 
 use super::ResponseFuture;
@@ -34,11 +34,8 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik, self.exposes);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
-        ResponseFuture::new(
-            self.inner.call(request),
-            ledger,
-            watch,
-            self.traffik.requests().throttles.responses.x_ratelimit,
-        )
+        let is_connect = request.method() == Method::CONNECT;
+        let future = ResponseFuture::new(self.inner.call(request), ledger, watch);
+        future.connects(is_connect).x_ratelimit(self.traffik.requests().throttles.responses.x_ratelimit)
     }
 }
