@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{limit, refunds};
+use tests::{each_strategy, limit, refunds};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -17,7 +17,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use crate::{Client, PLENTY, Result, builder, log::Log, own::Leases, server::Server};
+use crate::{Client, PLENTY, Result, builder, log::Log, own::Leases, raw::Reply, server::Server};
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
@@ -190,6 +190,41 @@ async fn empty_string_under_a_key_is_an_error_that_names_the_key() -> Result {
         server.raw()?.call(&["SET", &key, ""])?;
         let error = client.decide(&backend, 1).await.err().ok_or("it was read")?.to_string();
         assert!(error.contains(&format!("the key {key} holds an empty string")), "{error}");
+        backend.clear().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn value_that_is_no_state_is_an_error_that_names_the_key() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    for strategy in each_strategy(5).into_iter().chain([AnyStrategy::custom(Leases)]) {
+        let client = Client::new("alice", strategy, "5/30d")?;
+        let charged_at = client.decide(&backend, 1).await?.at;
+        let mut raw = server.raw()?;
+        let key = raw.keys()?.pop().ok_or("no key")?;
+        let Reply::Bytes(state) = raw.call(&["GET", &key])? else { return Err("no state".into()) };
+        for length in [None, Some(1), Some(state.len() / 2), Some(state.len() - 1)] {
+            raw.call(&["DEL", &key])?;
+            match length.and_then(|length| state.get(..length)) {
+                Some(cut_off) => raw.call(&[b"SET", key.as_bytes(), cut_off])?,
+                None => raw.call(&["RPUSH", &key, "a list"])?,
+            };
+            let settlement = [Charge::new(client.hit(1), charged_at).settle(0)];
+            let errors = [
+                client.decide(&backend, 1).await.err(),
+                backend.peek(&[client.hit(1)]).await.err(),
+                backend.adjust(&settlement).await.err(),
+            ];
+            for error in errors {
+                let error = error.ok_or("it was read")?.to_string();
+                assert!(error.contains(&format!("the key {key} holds ")), "{length:?}: {error}");
+                assert!(error.contains("delete the key") || error.contains("reset the limit"), "{error}");
+            }
+        }
+        backend.reset(&[client.hit(1)]).await?;
+        assert!(client.decide(&backend, 1).await?.admitted, "a reset repairs it");
         backend.clear().await?;
     }
     Ok(())

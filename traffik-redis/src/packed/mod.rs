@@ -26,8 +26,8 @@ const LOG: u8 = 3;
 pub(crate) enum Unpackable {
     #[error("a state of version {0}, which this version of traffik-redis cannot read: upgrade it, or reset the limit")]
     Version(u8),
-    #[error("a state that is too short: reset the limit")]
-    TooShort,
+    #[error("a state of the wrong length: reset the limit")]
+    WrongLength,
     #[error("a state without a rate: reset the limit")]
     NoRate,
     #[error("a state whose numbers are too large to store")]
@@ -102,7 +102,7 @@ struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn take(&mut self, width: usize) -> Result<u64, Unpackable> {
-        let (number, rest) = self.0.split_at_checked(width).ok_or(Unpackable::TooShort)?;
+        let (number, rest) = self.0.split_at_checked(width).ok_or(Unpackable::WrongLength)?;
         self.0 = rest;
         Ok(number.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }

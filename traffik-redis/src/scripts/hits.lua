@@ -204,20 +204,33 @@ local function tell(hits, entries, extra)
   return answer
 end
 
+-- Returns the text of an error about some keys. An error of this program, or of the type of a value, shows that a key
+-- does not hold a state, and gets the names of the keys.
+local function text_of(failed, first, last)
+  -- The error of a server command is a table, or a string on old servers.
+  local text = tostring(type(failed) == 'table' and failed.err or failed)
+  -- A replica writes nothing. The caller has to find the primary.
+  if string.find(text, 'READONLY', 1, true) then
+    error(text, 0)
+  end
+  if string.find(text, 'WRONGTYPE', 1, true) or string.find(text, 'user_script', 1, true) == 1 then
+    local keys = table.concat(KEYS, ' or ', first, last)
+    return 'traffik: the key ' .. keys .. ' holds what is not a state (' .. text .. '): delete the key'
+  end
+  return text
+end
+
 -- Returns the time, and the answer to each question. If a question fails, its answer is the error, and the others get
 -- theirs.
 local function answer_each(answer)
   local answers, keys_before, hits = { now }, 0, nil
   for question = 1, QUESTIONS do
+    local first, is_done = keys_before + 1, nil
     hits, keys_before = read_hits(ARGV[question], keys_before)
-    local _, said = pcall(answer, hits)
-    -- The error of a server command is a table, or a string on old servers.
-    said = type(said) == 'table' and said.err or said
-    -- A replica writes nothing. The caller has to find the primary.
-    if type(said) == 'string' and string.find(said, 'READONLY', 1, true) then
-      error(said, 0)
+    is_done, answers[question + 1] = pcall(answer, hits)
+    if not is_done then
+      answers[question + 1] = text_of(answers[question + 1], first, keys_before)
     end
-    answers[question + 1] = said
   end
   return answers
 end

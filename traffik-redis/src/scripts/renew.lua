@@ -55,12 +55,7 @@ end
 for i, hit in ipairs(hits) do
   local failed = entries[hit.entry].failed
   if failed then
-    local reason = tostring(type(failed) == 'table' and failed.err or failed)
-    -- A replica writes nothing. The caller has to find the primary.
-    if string.find(reason, 'READONLY', 1, true) then
-      error(reason, 0)
-    end
-    renewed[i + 1] = reason
+    renewed[i + 1] = text_of(failed, hit.entry, hit.entry)
   end
 end
 return renewed
