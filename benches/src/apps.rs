@@ -247,11 +247,11 @@ mod tests {
 
     #[test]
     fn apps_with_a_limit_add_its_fields() {
-        let told = all().unwrap().map(|(_, app)| {
+        let fields = all().unwrap().map(|(_, app)| {
             let response = send(&app);
-            let told = response.headers().keys().filter(|name| name.as_str().contains("ratelimit"));
-            told.count()
+            let fields = response.headers().keys().filter(|name| name.as_str().contains("ratelimit"));
+            fields.count()
         });
-        assert_eq!(told, [0, 2, 2, 2]);
+        assert_eq!(fields, [0, 2, 2, 2]);
     }
 }

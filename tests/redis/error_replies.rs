@@ -33,7 +33,7 @@ fn alice() -> Result<Client> {
 }
 
 /// Makes calls, each of which fails within the deadline, until one has this error.
-async fn until_told(backend: &RedisBackend, words: &str) -> Result {
+async fn until_error(backend: &RedisBackend, words: &str) -> Result {
     let began = Instant::now();
     loop {
         let error = error(backend).await?;
@@ -159,10 +159,10 @@ async fn loading_server_is_an_error_and_connected_afterwards() -> Result {
 
     server.kill()?;
     server.spawn_with(&LOADS_SLOWLY)?;
-    until_told(&backend, "loading").await?;
+    until_error(&backend, "loading").await?;
     // One backend that connects in the background, and one that requires a connection.
     let newcomer = builder.clone().connect_lazy()?;
-    until_told(&newcomer, "loading").await?;
+    until_error(&newcomer, "loading").await?;
     let error = builder.connect().await.err().ok_or("it was connected to")?.to_string();
     assert!(error.contains("loading"), "{error}");
 
@@ -187,10 +187,10 @@ async fn wrong_password_after_a_restart_is_logged_once_and_recovers() -> Result 
         server.kill()?;
         server.spawn_with(&["--requirepass", "another"])?;
         server.wait_until_it_answers()?;
-        until_told(&backend, words).await?;
+        until_error(&backend, words).await?;
         // Long enough for several attempts.
-        let told = Instant::now();
-        while told.elapsed() < Duration::from_secs(1) {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(1) {
             let error = error(&backend).await?;
             assert!(error.contains(words) && !error.contains("right"), "{error}");
             sleep(Duration::from_millis(2)).await;
@@ -217,7 +217,7 @@ async fn demoted_server_is_an_error_until_it_is_primary_again() -> Result {
     server.raw()?.call(&["REPLICAOF", "127.0.0.1", &free_port()?.to_string()])?;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(1) {
-        until_told(&backend, "a replica").await?;
+        until_error(&backend, "a replica").await?;
     }
     // Another server may have its address by now, so the backend reconnects.
     assert!(backend.stats().given_up > 0 && log.text().lines().count() < 10, "{}", log.text());

@@ -19,8 +19,8 @@ pub(crate) fn known_user() -> Result<Vec<String>> {
 #[test]
 fn guide_and_documentation_have_the_same_rules() -> Result {
     let guide = include_str!("../../docs/redis.md").replace("myapp:prod", "test:redis").replace(">password", ">secret");
-    let (_, told) = guide.split_once("ACL SETUSER traffik ").ok_or("the guide has no rules")?;
-    let (told, _) = told.split_once("```").ok_or("it does not end")?;
-    assert_eq!(told.split_whitespace().collect::<Vec<_>>(), rules()?);
+    let (_, documented) = guide.split_once("ACL SETUSER traffik ").ok_or("the guide has no rules")?;
+    let (documented, _) = documented.split_once("```").ok_or("it does not end")?;
+    assert_eq!(documented.split_whitespace().collect::<Vec<_>>(), rules()?);
     Ok(())
 }

@@ -108,9 +108,9 @@ async fn costs_of_any_size_are_decided_as_in_memory() -> Result {
     for cost in [11, u64::from(u32::MAX), 1 << 53, (1 << 53) + 1, u64::MAX] {
         assert_eq!(send(&app, "ann", "10/10d", cost).await?, (429, "10".to_owned()), "{cost}");
     }
-    for (cost, told) in [(4, (200, "6")), (7, (429, "6")), (0, (200, "")), (6, (200, "0")), (1, (429, "0"))] {
+    for (cost, expected) in [(4, (200, "6")), (7, (429, "6")), (0, (200, "")), (6, (200, "0")), (1, (429, "0"))] {
         let (status, remaining) = send(&app, "ann", "10/10d", cost).await?;
-        assert_eq!((status, remaining.as_str()), told, "{cost}");
+        assert_eq!((status, remaining.as_str()), expected, "{cost}");
     }
     Ok(())
 }

@@ -64,8 +64,8 @@ async fn concurrent_requests_get_distinct_turns() -> Result {
         turns.sort();
         let (_, first) = *turns.first().ok_or("no request was admitted")?;
         let due = |turn: u64| Duration::from_micros((turn * RATE.period_micros()).div_ceil(RATE.limit()));
-        let told: Vec<_> = turns.iter().map(|(_, leaves)| leaves.saturating_since(first)).collect();
-        assert_eq!(told, (0..30).map(due).collect::<Vec<_>>(), "{beside_own:?}");
+        let delays: Vec<_> = turns.iter().map(|(_, leaves)| leaves.saturating_since(first)).collect();
+        assert_eq!(delays, (0..30).map(due).collect::<Vec<_>>(), "{beside_own:?}");
         assert_eq!(turns.first().map(|(came, leaves)| came == leaves), Some(true));
     }
     Ok(())

@@ -7,8 +7,8 @@ use quote::quote;
 pub(crate) struct Root(TokenStream);
 
 impl Root {
-    pub(crate) fn new(told: Option<TokenStream>) -> Self {
-        Self(told.unwrap_or_else(|| quote!(::traffik)))
+    pub(crate) fn new(named: Option<TokenStream>) -> Self {
+        Self(named.unwrap_or_else(|| quote!(::traffik)))
     }
 
     /// Returns the path with the location `span`, where the compiler reports errors.

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_shows_neither_password_nor_secret() {
+    fn debug_output_shows_neither_password_nor_secret() {
         let builder = RedisBackend::builder("redis://:hunter2@localhost").namespace("myapp").secret(*b"hunter2");
         let builder = builder.username("hunter2").password("hunter2");
         let shown = format!("{builder:?}");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_namespace_has_to_be_given() {
+    async fn missing_namespace_is_an_error() {
         let error = RedisBackend::builder("redis://localhost").connect().await.unwrap_err().to_string();
         assert!(error.contains(".namespace("), "{error}");
     }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn connecting_later_takes_a_runtime() {
+    fn lazy_connection_outside_of_a_runtime_is_an_error() {
         let error = RedisBackend::builder("redis://localhost").namespace("m").connect_lazy().unwrap_err().to_string();
         assert!(error.contains("tokio::main"), "{error}");
     }

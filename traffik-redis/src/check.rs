@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_servers_are_refused_and_others_taken() {
+    fn old_servers_are_errors_and_others_are_accepted() {
         for version in ["6.2.0", "7.0.15", "8.0.0-rc1", "10.0.1"] {
             assert!(check_version(&format!("# Server\r\nredis_version:{version}\r\n")).is_ok(), "{version}");
         }
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_allows_what_errors_name() {
+    fn permissions_named_in_errors_are_documented() {
         let documentation = include_str!("lib.rs").replace("\n//!    ", "");
         assert!(ALLOW.split(' ').all(|word| documentation.contains(&format!(" {word}"))));
     }
 
     #[test]
-    fn a_field_is_read_by_its_whole_name() {
+    fn field_is_found_by_its_whole_name() {
         let info = "maxmemory:100\r\nmaxmemory_human:100B\r\nmaxmemory_policy:allkeys-lru\r\n";
         assert_eq!(field(info, "maxmemory"), Some("100"));
         assert_eq!(field(info, "maxmemory_policy"), Some("allkeys-lru"));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_may_not_do_is_told_with_the_remedy() {
+    fn missing_permission_is_an_error_with_its_remedy() {
         for reason in [
             "NOPERM User limits has no permissions to run the 'evalsha' command",
             "ERR The user executing the script can't run this command or subcommand script: on @user_script:2.",

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_exact_is_an_error() {
+    fn cost_that_cannot_be_sent_exactly_is_an_error() {
         let bucket = TokenBucket::new().burst(u64::MAX);
         assert!(question(bucket, &[Rate::literal("5/min")], 1).is_err());
         assert!(question(SlidingWindowLog, &[Rate::literal("65537/min")], 1).is_err());

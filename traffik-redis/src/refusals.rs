@@ -73,7 +73,7 @@ impl Refusals {
                 outcomes.push(None);
                 continue;
             };
-            let known = self.get(places.keys.get(place)?, now).filter(|known| known.tells_of(hit))?;
+            let known = self.get(places.keys.get(place)?, now).filter(|known| known.applies_to(hit))?;
             let admitted = !known.refuses(hit, now);
             is_refused |= !admitted;
             outcomes.push(Some(known.outcome(hit, admitted, now)));
@@ -158,7 +158,7 @@ impl Remembered {
     ///
     /// The summary of a log applies only to the hit it was made for, and so does the state of a custom strategy. A hit
     /// with a higher cost may fit long before the whole log has ended, which is what a summary would say.
-    fn tells_of(&self, hit: &Hit<'_>) -> bool {
+    fn applies_to(&self, hit: &Hit<'_>) -> bool {
         match LuaStrategy::of(hit.limit.strategy()) {
             None | Some(LuaStrategy::SlidingWindowLog) => hit.rate == self.rate && hit.cost == self.cost,
             Some(_) => true,
@@ -242,21 +242,21 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_holds_until_redis_may_admit_at_the_earliest() {
+    fn known_refusal_ends_before_redis_may_admit() {
         let rig = Rig::new(Duration::from_secs(1));
         assert!(rig.find(1, ASKED.0 + WAIT - 1).is_some());
         assert!(rig.find(1, ASKED.0 + WAIT).is_none());
     }
 
     #[test]
-    fn its_wait_is_told_until_redis_admits_at_the_latest() {
+    fn known_refusal_waits_until_redis_admits_at_the_latest() {
         let rig = Rig::new(Duration::from_secs(1));
-        let told = rig.find(1, HEARD.0 + 100_000).unwrap();
-        assert_eq!(told.outcomes().first().map(|told| told.at.as_micros()), Some(AT + 100_000));
+        let known = rig.find(1, HEARD.0 + 100_000).unwrap();
+        assert_eq!(known.outcomes().first().map(|outcome| outcome.at.as_micros()), Some(AT + 100_000));
     }
 
     #[test]
-    fn it_holds_for_its_age_at_most_and_for_none_if_that_is_zero() {
+    fn known_refusal_ends_at_its_maximum_age() {
         let rig = Rig::new(Duration::from_micros(50_000));
         assert!(rig.find(1, ASKED.0 + 49_999).is_some());
         assert!(rig.find(1, ASKED.0 + 50_000).is_none());
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_since_it_was_asked_for_is_not_known() {
+    fn refusal_that_changed_during_the_call_is_not_remembered() {
         let rig = Rig::new(Duration::from_secs(1));
         let (_, places) = rig.ask(1);
         rig.refusals.forget(&places.keys, Moment(ASKED.0 - 1));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_nothing_is_not_refused_and_another_strategy_is_another_entry() {
+    fn known_refusal_applies_neither_to_free_hits_nor_to_another_strategy() {
         let rig = Rig::new(Duration::from_secs(1));
         assert!(rig.find(0, HEARD.0).is_none());
         let other = Rig { limit: LimitId::new("u", Gcra::new()), ..rig };
@@ -287,7 +287,7 @@ mod tests {
     /// Counts an entry, its reference counts, and a key of the longest length that is not digested. The table itself
     /// comes in addition.
     #[test]
-    fn a_refusal_takes_some_300_bytes() {
+    fn known_refusal_takes_about_300_bytes() {
         let key = format!("{{myapp:prod|text={}}}|uploads:sustained|sliding-window-counter", "x".repeat(60));
         let bytes =
             size_of::<Remembered>() + 2 * size_of::<usize>() + size_of::<(Box<str>, Arc<Remembered>)>() + key.len();

@@ -71,9 +71,9 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        let (store, told) = (Arc::clone(self), self.calls.decide(Arc::clone(&question))?);
+        let (store, said) = (Arc::clone(self), self.calls.decide(Arc::clone(&question))?);
         Ok(MaybeReady::pending(async move {
-            let decision = answer::decision(told.await?, &question.places)?;
+            let decision = answer::decision(said.await?, &question.places)?;
             store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
             Ok(decision)
         }))
@@ -239,8 +239,8 @@ impl Store {
         if question.strategies.is_none() {
             return Ok(answer::all_unlimited(&question.places));
         }
-        let told = exchange.ask(|programs| &programs.peek, &question, None).await?;
-        answer::decision(told.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
+        let said = exchange.ask(|programs| &programs.peek, &question, None).await?;
+        answer::decision(said.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
     /// Adjusts the charges of custom strategies entry by entry, and all others in one call per slot. If a custom
@@ -315,7 +315,7 @@ impl Store {
         };
         let sent: Vec<_> = adjustments.iter().filter(|adjustment| is_sent(adjustment)).copied().collect();
         let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
-        let mut told = Vec::new();
+        let mut said = Vec::new();
         if question.strategies.is_some() {
             let asked = exchange
                 .ask(
@@ -325,9 +325,9 @@ impl Store {
                 )
                 .await;
             self.refusals.forget(&question.places.keys, Moment::now());
-            told = asked?;
+            said = asked?;
         }
-        let mut adjusted = answer::adjustments(told, &question, &sent)?.into_iter();
+        let mut adjusted = answer::adjustments(said, &question, &sent)?.into_iter();
         let all = adjustments.iter().map(|adjustment| {
             let adjusted = if is_sent(adjustment) { adjusted.next() } else { None };
             adjusted.unwrap_or_else(|| Err(answer::not_settled(adjustment)))
@@ -380,10 +380,10 @@ impl Store {
             let now = AnyClock::system().now();
             return Ok(vec![Some(now); charges.len()]);
         }
-        let told = exchange
+        let said = exchange
             .ask(|programs| &programs.renew, &question, Some(packed(charges.iter().map(|charge| (charge, None)))))
             .await?;
-        answer::renewals(&told, &question)
+        answer::renewals(&said, &question)
     }
 
     pub(crate) fn control(self: &Arc<Self>, request: ControlRequest<'_>) -> Answer<'static, Control> {

@@ -53,7 +53,7 @@ async fn pass(clock: &ManualClock, is_done: impl Fn() -> bool) -> Result {
 }
 
 #[tokio::test]
-async fn settlement_is_made_although_nobody_awaits_it() -> Result {
+async fn settlement_is_made_without_being_awaited() -> Result {
     let (traffik, backend) = app()?;
     let permit = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
     drop(permit.settle(300));
@@ -64,7 +64,7 @@ async fn settlement_is_made_although_nobody_awaits_it() -> Result {
 }
 
 #[tokio::test]
-async fn answer_tells_the_result_and_the_permit_shows_it() -> Result {
+async fn answer_has_the_result_and_the_permit_shows_it() -> Result {
     let (traffik, backend) = app()?;
     let permit = traffik.limiter::<(Tokens, Requests)>("alice").cost(1000).check().await?;
     backend.open(false);

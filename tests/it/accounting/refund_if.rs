@@ -192,7 +192,7 @@ async fn settled_charge_is_not_refunded_by_the_response() -> Result {
 }
 
 #[tokio::test]
-async fn backend_that_waits_is_told_later_and_the_response_does_not_wait() -> Result {
+async fn backend_that_waits_is_refunded_after_the_response() -> Result {
     let backend = Gated::new(MemoryBackend::with_clock("test", ManualClock::new()));
     let traffik = Traffik::new(backend.clone())?;
     let server = Server::start(Router::new().route("/", post(login)).layer(traffik.layer())).await;

@@ -21,24 +21,24 @@ fn reject_all(_: &Parts) -> Result<Client, (StatusCode, &'static str)> {
 }
 
 /// Reads the cost from a header. Defaults to 1.
-fn told(parts: &Parts) -> u64 {
+fn stated(parts: &Parts) -> u64 {
     parts.headers.get("x-cost").and_then(|cost| cost.to_str().ok()?.parse().ok()).unwrap_or(1)
 }
 
-async fn told_later(parts: &Parts) -> Result<u64, (StatusCode, &'static str)> {
+async fn stated_later(parts: &Parts) -> Result<u64, (StatusCode, &'static str)> {
     tokio::task::yield_now().await;
     match parts.headers.get("x-cost") {
-        Some(_) => Ok(told(parts)),
+        Some(_) => Ok(stated(parts)),
         None => Err((StatusCode::PAYMENT_REQUIRED, "what is it worth?")),
     }
 }
 
 throttle!(Free, "free", "1/min", Settings::new().cost(0).identity(reject_all));
 throttle!(Paid, "paid", "3/min");
-throttle!(Told, "told", "10/min", Settings::new().cost_of(told));
-throttle!(ToldLater, "told-later", "10/min", Settings::new().async_cost_of(told_later));
+throttle!(Stated, "stated", "10/min", Settings::new().cost_of(stated));
+throttle!(StatedLater, "stated-later", "10/min", Settings::new().async_cost_of(stated_later));
 throttle!(FreeForAll, "free-for-all", "1/min", Settings::new().cost_of(|_| 0).identity(reject_all));
-throttle!(Bucket, "bucket", "10/min", Settings::new().strategy(TokenBucket::new().burst(5)).cost_of(told));
+throttle!(Bucket, "bucket", "10/min", Settings::new().strategy(TokenBucket::new().burst(5)).cost_of(stated));
 throttle!(Refusing, "refusing", "1/hour");
 
 async fn at(server: &Server, path: &str, cost: u64) -> Reply {
@@ -74,8 +74,8 @@ async fn free_request_calls_no_identity_and_no_backend() {
 async fn cost_function_sets_the_cost() {
     let (traffik, _) = traffik();
     let app = Router::new()
-        .route("/", get(|permit: Throttled<Told>| async move { permit.tightest().cost().to_string() }))
-        .route("/later", get(|permit: Throttled<ToldLater>| async move { permit.tightest().cost().to_string() }))
+        .route("/", get(|permit: Throttled<Stated>| async move { permit.tightest().cost().to_string() }))
+        .route("/later", get(|permit: Throttled<StatedLater>| async move { permit.tightest().cost().to_string() }))
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
@@ -100,14 +100,14 @@ async fn cost_function_sets_the_cost() {
 async fn cost_above_the_limit_is_refused_without_retry_after() {
     let (traffik, _) = traffik();
     let app = Router::new()
-        .route("/", get(|_: Throttled<Told>| async {}))
+        .route("/", get(|_: Throttled<Stated>| async {}))
         .route("/bucket", get(|_: Throttled<Bucket>| async {}))
-        .route("/both", get(|_: Throttled<(Told, Bucket)>| async {}))
+        .route("/both", get(|_: Throttled<(Stated, Bucket)>| async {}))
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
     for (path, cost, uid) in
-        [("/", 11, "told"), ("/", u64::MAX, "told"), ("/bucket", 6, "bucket"), ("/both", 8, "bucket")]
+        [("/", 11, "stated"), ("/", u64::MAX, "stated"), ("/bucket", 6, "bucket"), ("/both", 8, "bucket")]
     {
         let reply = at(&server, path, cost).await;
         assert_eq!((reply.status, reply.retry_after()), (429, None), "{path}, {cost}");
@@ -125,7 +125,7 @@ async fn cost_above_the_limit_is_refused_without_retry_after() {
 async fn refund_returns_the_charged_cost() {
     let (traffik, _) = traffik();
     let app = Router::new()
-        .route("/", get(|_: Throttled<Refusing>| async {}).route_layer(throttle_layer::<Told>()))
+        .route("/", get(|_: Throttled<Refusing>| async {}).route_layer(throttle_layer::<Stated>()))
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
@@ -133,9 +133,9 @@ async fn refund_returns_the_charged_cost() {
     for cost in [8, 3, 1] {
         let reply = at(&server, "/", cost).await;
         assert_eq!(reply.status, 429);
-        assert!(reply.state().unwrap().starts_with(r#""told";r=8;t=60, "refusing";r=0"#), "{reply:?}");
+        assert!(reply.state().unwrap().starts_with(r#""stated";r=8;t=60, "refusing";r=0"#), "{reply:?}");
     }
-    assert_eq!(traffik.limiter::<Told>(HERE).peek().await.unwrap().tightest().remaining(), 8);
+    assert_eq!(traffik.limiter::<Stated>(HERE).peek().await.unwrap().tightest().remaining(), 8);
 }
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -184,29 +184,29 @@ async fn throttle_met_twice_charges_its_first_cost() {
     }
     let (traffik, _) = traffik();
     let app = Router::new()
-        .route("/", get(|permit: Throttled<Told>| async move { permit.tightest().cost().to_string() }))
+        .route("/", get(|permit: Throttled<Stated>| async move { permit.tightest().cost().to_string() }))
         .route_layer(axum::middleware::from_fn(raise))
-        .route_layer(throttle_layer::<Told>())
+        .route_layer(throttle_layer::<Stated>())
         .layer(traffik.layer());
     let server = Server::start(app).await;
 
     let reply = at(&server, "/", 2).await;
-    assert_eq!((reply.body.as_str(), reply.state()), ("2", Some(r#""told";r=8;t=60"#)));
+    assert_eq!((reply.body.as_str(), reply.state()), ("2", Some(r#""stated";r=8;t=60"#)));
     // A throttle that was free in the layer is charged when its cost is above 0 in the handler.
     let reply = at(&server, "/", 0).await;
-    assert_eq!((reply.body.as_str(), reply.state()), ("5", Some(r#""told";r=3;t=60"#)));
+    assert_eq!((reply.body.as_str(), reply.state()), ("5", Some(r#""stated";r=3;t=60"#)));
 }
 
 #[tokio::test]
 async fn handler_gets_the_rejection_of_a_cost_function() {
-    let handler = |permit: Result<Throttled<ToldLater>, ThrottleRejection>| async move {
+    let handler = |permit: Result<Throttled<StatedLater>, ThrottleRejection>| async move {
         match permit {
             Err(ThrottleRejection::Declined(declined)) => format!("{declined:?}: {declined}"),
             other => format!("{other:?}"),
         }
     };
     let (builder, _) = builder();
-    let traffik = builder.register::<ToldLater>().build().unwrap();
+    let traffik = builder.register::<StatedLater>().build().unwrap();
     let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
     assert_eq!(server.get("/").await.body, "Declined(402): a function of the throttle rejected the request");
 }

@@ -176,8 +176,8 @@ async fn response_without_a_limit_has_no_fields() {
 
     for path in ["/open", "/unlimited", "/free", "/unlimited", "/free", "/nowhere"] {
         let reply = server.get(path).await;
-        let told = reply.headers.keys().filter(|name| name.as_str().contains("ratelimit")).count();
-        assert_eq!(told, 0, "{reply:?}");
+        let count = reply.headers.keys().filter(|name| name.as_str().contains("ratelimit")).count();
+        assert_eq!(count, 0, "{reply:?}");
     }
     assert_eq!(server.get("/one").await.policy(), Some(r#""search";q=5;w=60"#));
 }

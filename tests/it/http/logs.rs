@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, routing::get};
 use traffik::{
     Client, Rate, Rule, Settings, Throttled, Traffik, backend::MemoryBackend, breaker::CircuitBreaker,
-    on_error::Failover, strategy::SlidingWindowLog, test::ManualClock, throttle_layer,
+    on_error::Failover, strategy::SlidingWindowLog, test::ManualClock, throttle_layer, warning::Warning,
 };
 
 use super::{
@@ -43,6 +43,13 @@ impl Log {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// Returns how often a warning was logged, each time with its page of the guide.
+    pub(crate) fn warnings(&self, warning: Warning) -> usize {
+        let (text, name) = (self.text(), format!("warning=\"{warning}\""));
+        let lines = text.lines().filter(|line| line.contains(&name));
+        lines.inspect(|line| assert!(line.contains(warning.docs()), "{line}")).count()
     }
 }
 

@@ -112,10 +112,10 @@ fn every_entry_holds_what_was_charged_to_it(backend: &MemoryBackend) {
     let held: Vec<_> = (0..8)
         .flat_map(|place| {
             let hit = table.hit(place, 1);
-            let told = at_hand(backend.peek(&[hit]));
+            let seen = at_hand(backend.peek(&[hit]));
             let left =
                 |outcome| LimitStatus::new(hit.limit.strategy(), RATE, outcome).remaining().units().unwrap_or(u64::MAX);
-            told.outcomes().iter().map(|outcome| RATE.limit() - left(outcome)).collect::<Vec<_>>()
+            seen.outcomes().iter().map(|outcome| RATE.limit() - left(outcome)).collect::<Vec<_>>()
         })
         .collect();
     assert_eq!(held, kept, "each entry holds its charges");

@@ -285,12 +285,12 @@ async fn state_changes_wake_their_waiters() {
     let clock = ManualClock::new();
     let breaker = builder(&clock).success_threshold(1).build().unwrap();
     let mut changes = breaker.changes();
-    let told = tokio::spawn(async move {
-        let mut told = Vec::new();
+    let seen = tokio::spawn(async move {
+        let mut seen = Vec::new();
         while let Some(state) = changes.next().await {
-            told.push(state);
+            seen.push(state);
         }
-        told
+        seen
     });
     fail(&breaker, 3);
     until_idle().await;
@@ -300,7 +300,7 @@ async fn state_changes_wake_their_waiters() {
     trial.unwrap().succeeded();
     until_idle().await;
     drop(breaker);
-    assert_eq!(told.await.unwrap(), [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]);
+    assert_eq!(seen.await.unwrap(), [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]);
 }
 
 #[tokio::test]

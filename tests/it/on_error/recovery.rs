@@ -80,7 +80,7 @@ async fn trials_use_the_primary_while_the_fallback_decides_the_rest() {
         "two calls are trials, and no other call waits"
     );
     assert_eq!((backend.asked(), breaker.status().trials), (3, 2));
-    assert!(traffik.limiter::<Five>(0_u64).peek().await.unwrap().is_from_fallback(), "nobody waits who only looks");
+    assert!(traffik.limiter::<Five>(0_u64).peek().await.unwrap().is_from_fallback(), "a peek does not wait");
 
     advance(&clock, Duration::from_millis(75)).await;
     for call in calls {

@@ -22,12 +22,12 @@ places!(Timerless, "places:timerless", "1/200ms");
 
 /// A backend that reports each renewal and makes its callers wait, like a server.
 #[derive(Debug)]
-struct Told {
+struct Reporting {
     inner: MemoryBackend,
     renewals: UnboundedSender<()>,
 }
 
-impl Backend for Told {
+impl Backend for Reporting {
     fn namespace(&self) -> &str {
         self.inner.namespace()
     }
@@ -75,7 +75,7 @@ impl Backend for Told {
 /// Uses the system's clock, and leaves time for a busy machine.
 fn app() -> std::result::Result<(Traffik, UnboundedReceiver<()>), traffik::ConfigError> {
     let (renewals, renewed) = mpsc::unbounded_channel();
-    let backend = Told { inner: MemoryBackend::new("test"), renewals };
+    let backend = Reporting { inner: MemoryBackend::new("test"), renewals };
     let traffik = Traffik::builder(backend).backend_timeout(Duration::from_secs(60)).build()?;
     Ok((traffik, renewed))
 }

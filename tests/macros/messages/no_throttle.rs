@@ -6,9 +6,9 @@ struct Burst;
 #[throttled(Burst)]
 async fn search() {}
 
-#[throttled("no-throttle:beside", "5/min", Burst)]
-async fn beside() {}
+#[throttled("no-throttle:only", "5/min", Burst)]
+async fn only() {}
 
 fn main() {
-    let _ = (search, beside);
+    let _ = (search, only);
 }

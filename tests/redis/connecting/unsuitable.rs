@@ -30,7 +30,7 @@ async fn reason(address: impl Into<String>) -> Result<String> {
 }
 
 /// Returns the address of a listener that sends the same text to each client.
-fn somebody_who_says(words: &'static [u8]) -> Result<String> {
+fn server_that_says(words: &'static [u8]) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("redis://{}", listener.local_addr()?);
     thread::spawn(move || {
@@ -60,7 +60,7 @@ async fn missing_or_wrong_password_is_named_in_the_error() -> Result {
 #[tokio::test]
 async fn server_that_is_no_redis_is_an_error() -> Result {
     for words in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x03\x00\x02\x02\x28", b""] {
-        let reason = reason(somebody_who_says(words)?).await?;
+        let reason = reason(server_that_says(words)?).await?;
         assert!(reason.contains("check that a Redis server listens"), "{reason}");
     }
     let port = crate::server::free_port()?;
@@ -79,8 +79,8 @@ async fn cluster_address_of_a_plain_server_is_an_error() -> Result {
     assert!(password.contains("rejected the username"), "{password}");
     let password = reason(format!("redis-cluster://{cluster}")).await?;
     assert!(password.contains("requires a password"), "{password}");
-    let nobody = reason(format!("redis-cluster://127.0.0.1:{}", crate::server::free_port()?)).await?;
-    assert!(nobody.contains("no server listens"), "{nobody}");
+    let absent = reason(format!("redis-cluster://127.0.0.1:{}", crate::server::free_port()?)).await?;
+    assert!(absent.contains("no server listens"), "{absent}");
 
     let node =
         Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &crate::server::free_port()?.to_string()])?;

@@ -143,8 +143,8 @@ async fn custom_strategy_in_a_tuple_is_charged_with_all_or_none() -> Result {
     for dear in 0..hits.len() {
         let mut hits = hits.clone();
         hits[dear] = hits[dear].costing(4);
-        let told = backend.decide(&hits).await?;
-        let admitted: Vec<_> = told.outcomes().iter().map(|outcome| outcome.admitted).collect();
+        let decision = backend.decide(&hits).await?;
+        let admitted: Vec<_> = decision.outcomes().iter().map(|outcome| outcome.admitted).collect();
         assert_eq!(admitted, (0..hits.len()).map(|place| place != dear).collect::<Vec<_>>());
         // Strategies with a Lua program give the same answers alone, decided in Lua.
         for hit in &hits {

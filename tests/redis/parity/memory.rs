@@ -30,7 +30,7 @@ fn strategies(rate: Rate) -> Vec<AnyStrategy> {
 }
 
 /// The visible part of a decision, without the stored state.
-fn told(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
+fn shown(hit: &Hit<'_>, outcome: &Outcome) -> impl PartialEq + std::fmt::Debug {
     let standing = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome);
     let waits = (standing.retry_after(), standing.more_after(), standing.reset_after());
     (outcome.admitted, outcome.at, standing.remaining(), standing.delay(), waits)
@@ -65,7 +65,7 @@ async fn follow(redis: &RedisBackend, seed: u64) -> Result<u64> {
         let says = format!("seed {seed}, step {step}: {hits:?} at {:?}", clock.now());
         assert_eq!(found.outcomes(), expected.outcomes(), "{says}");
         for ((hit, found), expected) in hits.iter().zip(found.outcomes()).zip(expected.outcomes()) {
-            assert_eq!(told(hit, found), told(hit, expected), "{says}");
+            assert_eq!(shown(hit, found), shown(hit, expected), "{says}");
             let standing = LimitStatus::new(hit.limit.strategy(), rate, expected);
             let waits = [standing.retry_after(), standing.more_after(), Some(standing.reset_after())];
             turns = waits.into_iter().flatten().filter_map(|wait| u64::try_from(wait.as_micros()).ok()).collect();

@@ -204,14 +204,14 @@ async fn settlement_around_a_bound_is_the_same_in_memory() -> Result {
                     let charge = entry.charge(1).await?;
                     memory.decide(&[entry.hit(1)]).await?;
                     let in_memory = memory.adjust(&[charge.settle(actual)]).await?.pop().ok_or("no answer")?;
-                    let told = |adjusted: Adjusted| {
+                    let shown = |adjusted: Adjusted| {
                         adjusted.map(|outcome| {
                             let status = LimitStatus::new(&strategy, entry.rate, &outcome);
                             (status.remaining(), status.reset_after())
                         })
                     };
                     let in_redis = entry.settle(charge, actual).await?;
-                    assert_eq!(told(in_redis), told(in_memory), "{actual} of {strategy:?} at {rate}");
+                    assert_eq!(shown(in_redis), shown(in_memory), "{actual} of {strategy:?} at {rate}");
                 }
             }
         }

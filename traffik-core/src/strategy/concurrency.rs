@@ -75,7 +75,7 @@ impl Concurrency {
         assert!(places <= Self::MAX_PLACES, "at most 65536 can be there at once: each of them is remembered");
         match Rate::new(places, Self::LEASE) {
             Ok(rate) => rate,
-            Err(_) => panic!("with no place nobody is ever admitted: \"1 at once\" is the lowest limit"),
+            Err(_) => panic!("a limit of 0 admits no request: \"1 at once\" is the lowest limit"),
         }
     }
 }

@@ -66,7 +66,7 @@ impl Caller {
         mut args: Vec<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Reply, CallError> {
-        args.extend(self.time.to_tell());
+        args.extend(self.time.time_argument());
         self.client.run(script, keys, &args, sent).await
     }
 }

@@ -66,10 +66,10 @@ impl InFlight {
         let decide: Program = |programs| &programs.decide;
         let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), None, &sent);
         match self.watch(call).await {
-            Some(Ok(told)) => {
+            Some(Ok(said)) => {
                 let late = questions.len() - self.batch.len();
-                let answers = self.batch.drain(..).zip(told.into_iter().skip(late));
-                let unheard = answers.filter_map(|(pending, told)| pending.answer.send(Ok(told)).err()).count();
+                let answers = self.batch.drain(..).zip(said.into_iter().skip(late));
+                let unheard = answers.filter_map(|(pending, said)| pending.answer.send(Ok(said)).err()).count();
                 counts.add(Count::Late, late + unheard);
             }
             Some(Err(error)) => {

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_taken() {
+    fn addresses_of_servers_are_parsed() {
         for address in [
             "redis://localhost",
             "redis://localhost:6379/0",
@@ -180,7 +180,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn unix_sockets_are_taken() {
+    fn addresses_of_unix_sockets_are_parsed() {
         for address in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock", "valkey+unix:///r@s.sock?db=3"] {
             assert!(parse(address).is_ok(), "{address}");
         }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_used_or_refused_by_name() {
+    fn every_part_of_an_address_is_used_or_an_error_that_names_it() {
         let database = |address| parse(address).unwrap().database;
         assert_eq!(database("redis://127.0.0.1:6379?db=3"), Some(3));
         assert_eq!(database("redis://127.0.0.1:6379/?db=3"), Some(3));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused_in_plain_words() {
+    fn other_addresses_are_errors_that_show_the_form() {
         assert!(reason("http://localhost").contains("scheme"));
         assert!(reason("redis-bloom://localhost").contains("scheme"));
         assert!(reason("localhost:6379").contains("redis://"));

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_surely_did_not_run_is_told_so() {
+    fn only_calls_that_surely_did_not_run_are_reported_so() {
         let refused = |reason: &str| CallError::Refused(reason.to_owned());
         for error in [
             CallError::NotRun("there is no connection".into()),

@@ -105,15 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_refuses_is_told_in_plain_words_and_in_its_own() {
+    fn refusal_of_a_server_is_explained_and_repeated() {
         for (said, words) in [
             ("OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:9.", "out of memory"),
             ("ERR Error running script (call to f_1f): @user_script:9: -OOM command not allowed", "out of memory"),
             ("READONLY You can't write against a read only replica.", "a replica"),
             ("LOADING Redis is loading the dataset in memory", "loading"),
         ] {
-            let told = of_refusal(said);
-            assert!(told.contains(words) && told.contains(said), "{told}");
+            let reason = of_refusal(said);
+            assert!(reason.contains(words) && reason.contains(said), "{reason}");
         }
         assert_eq!(of_refusal("ERR syntax error"), "ERR syntax error");
     }

@@ -28,14 +28,14 @@ mod tests {
     }
 
     #[test]
-    fn what_people_call_things_stays_readable() {
+    fn usual_names_stay_readable() {
         for name in ["myapp:prod", "uploads:burst", "alice@example.com", "a-b_c.d/e", ""] {
             assert_eq!(escaped(name), name);
         }
     }
 
     #[test]
-    fn what_has_a_meaning_in_a_key_or_a_pattern_does_not_come_through() {
+    fn characters_with_a_meaning_in_keys_or_patterns_are_escaped() {
         assert_eq!(escaped("a}|{b"), "a%7D%7C%7Bb");
         assert_eq!(escaped("*?[a]\\^"), "%2A%3F%5Ba%5D%5C%5E");
         assert_eq!(escaped("a,text=b"), "a%2Ctext%3Db");
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_escaped_is_escaped_again() {
+    fn text_that_looks_escaped_is_escaped_again() {
         assert_eq!(escaped("%7D"), "%257D");
     }
 }

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_can_be_read() {
+    fn key_is_readable() {
         let address: IpAddr = "203.0.113.7".parse().unwrap();
         assert_eq!(key("myapp:prod", address, "api:search"), "{myapp:prod|ip=203.0.113.7}|api:search|fixed-window");
         assert_eq!(key("m", ("user", 42_u64), "u"), "{m|text=user,number=42}|u|fixed-window");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_ends_the_tag_or_becomes_somebody_else() {
+    fn client_cannot_end_the_tag_or_become_another_client() {
         let hostile =
             ["", "}", "{", "{}", "a}|b", "a|b", "a", "b", "text=a", "a,text=b", "a%2Cb", "a,b", "*", "\0", "}{", "ü"];
         let mut all = HashSet::new();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_digested_under_the_users_key_or_an_error() {
+    fn secret_is_a_digest_under_the_configured_key_or_an_error() {
         let (limit, client) = (LimitId::new("u", AnyStrategy::default()), Key::secret("sk_live_hunter2"));
         let hit = Hit::new(&limit, &client, Rate::literal("1/s"), 1);
         let error = Keys::new("n", None).of(&hit).unwrap_err().to_string();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_has_no_meaning_but_its_end() {
+    fn pattern_matches_only_the_keys_of_its_namespace() {
         assert_eq!(Keys::new("my*app?", None).pattern(), "{my%2Aapp%3F|*");
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_twin_is_packed_as_the_twins_do() {
+    fn state_of_a_lua_strategy_is_packed_as_lua_packs_it() {
         let mut packed = vec![1];
         for (number, bytes) in [(1_760_000_000_000_001_u64, 7), (3, 7), (1 << 50, 7), (100, 6), (60_000_000, 6)] {
             packed.extend(number.to_le_bytes().into_iter().take(bytes));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_none_keeps_every_digit_and_a_log() {
+    fn state_of_a_custom_strategy_keeps_every_digit_and_its_log() {
         let at = Timestamp::from_micros;
         let log: Log = [(at(5), 3), (at(7), u64::MAX - 3)].into_iter().collect();
         for log in [None, Some(log)] {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_with_a_twin_keeps_the_low_bits_of_times_and_sums() {
+    fn log_of_a_lua_strategy_keeps_the_low_bits_of_times_and_sums() {
         let start = 1_760_000_000_000_000;
         let charges = [(start + 1, 3), (start + 4_320_000_000_000, 65_533)];
         for count in 1..=charges.len() {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_log_in_lua_the_entries_that_ended_and_those_behind_the_last_are_none() {
+    fn unpacked_log_omits_ended_entries_and_those_after_its_count() {
         let mut bytes = Writer(vec![LOG]);
         let (start, period) = (1_760_000_000_000_000, 60_000_000);
         let header = [(start + 9, 7), (start, 7), (100, 6), (period, 6), (1, 3), (3, 3), (65_535, 2)];
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_make_it_panic() {
+    fn unpacking_any_bytes_does_not_panic() {
         for version in 0..=4 {
             for (length, fill) in (0..200).flat_map(|length| [0, 1, 0x7f, 0xff].map(|fill| (length, fill))) {
                 let mut packed = vec![version];
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_state_is_an_error() {
+    fn bytes_that_are_not_a_state_are_an_error() {
         for packed in [&[127; 34][..], &[1; 33], &[1], &[2; 36], &[2; 40], &[3; 30], &[3; 60]] {
             assert!(unpack(packed).is_err(), "{packed:?}");
         }

@@ -24,7 +24,7 @@ local function adjust()
       settle(entry, entry.known)
     end
     if settled or not failed then
-      local packed = entry.known and (hit.strategy.tell and hit.strategy.tell(entry.known, hit, actual) or entry.packed)
+      local packed = entry.known and (hit.strategy.show and hit.strategy.show(entry.known, hit, actual) or entry.packed)
       adjusted[i + 1] = packed or ''
     else
       adjusted[i + 1] = failed

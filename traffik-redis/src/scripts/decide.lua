@@ -9,7 +9,7 @@ local function decide(hits)
       settle(entry, entry.before)
     end
   end
-  local answer = tell(hits, entries, extra)
+  local answer = show(hits, entries, extra)
   store(entries)
   return answer
 end

@@ -48,9 +48,9 @@ local function read_hits(packed, keys_before)
 end
 
 -- Returns the entry of a key. `before` is its unexpired state before any hit, and `known` the state with the hits that
--- fit. The answer contains `packed`, unless the strategy has its own `tell`, `read` and `write`.
+-- fit. The answer contains `packed`, unless the strategy has its own `show`, `read` and `write`.
 local function read_entry(key, strategy)
-  local entry = { key = key, strategy = strategy, packed = '', before = nil, known = nil, told = nil }
+  local entry = { key = key, strategy = strategy, packed = '', before = nil, known = nil, shown = nil }
   local state, packed
   if strategy.read then
     state = strategy.read(key)
@@ -69,14 +69,14 @@ local function read_entry(key, strategy)
     packed = packed and pack(moved)
   end
   if state.expires > now then
-    entry.before, entry.packed, entry.known, entry.told = state, packed, state, state
+    entry.before, entry.packed, entry.known, entry.shown = state, packed, state, state
   end
   return entry
 end
 
 -- Replaces the state of an entry in the answer, and marks it to be stored.
 local function settle(entry, state)
-  entry.told, entry.is_new = state, true
+  entry.shown, entry.is_new = state, true
   if not entry.strategy.write then
     entry.packed = pack(state)
   end
@@ -87,9 +87,9 @@ local function store(entries)
   for _, entry in pairs(entries) do
     if entry.is_new then
       if entry.strategy.write then
-        entry.strategy.write(entry.key, entry.told)
+        entry.strategy.write(entry.key, entry.shown)
       else
-        put(entry.key, entry.told, entry.packed, not entry.is_rewound and entry.before)
+        put(entry.key, entry.shown, entry.packed, not entry.is_rewound and entry.before)
       end
     end
   end
@@ -182,13 +182,13 @@ end
 
 -- Returns for each hit whether it fits and the stored state of its client, and then the granted amount of `try_hits`,
 -- if any.
-local function tell(hits, entries, extra)
+local function show(hits, entries, extra)
   local answer = {}
   for i = 1, #hits do
     local hit = hits[i]
     local entry = entries[hit.entry]
     local packed = entry.packed
-    if hit.strategy.tell then
+    if hit.strategy.show then
       local cost = (entry.cost or 0) + hit.cost
       if not hit.is_loose then
         entry.cost = cost
@@ -196,7 +196,7 @@ local function tell(hits, entries, extra)
         cost = cost + (entry.loose_cost or 0)
         entry.loose_cost = (entry.loose_cost or 0) + (hit.fits and hit.cost or 0)
       end
-      packed = entry.told and hit.strategy.tell(entry.told, hit, cost) or ''
+      packed = entry.shown and hit.strategy.show(entry.shown, hit, cost) or ''
     end
     answer[2 * i - 1], answer[2 * i] = hit.fits and 1 or 0, packed
   end

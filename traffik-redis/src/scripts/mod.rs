@@ -48,13 +48,13 @@ impl Time {
 
     /// Returns the argument with the time, if the scripts need one.
     #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
+    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
         self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
     }
 
     #[cfg(not(feature = "unstable-manual-clock"))]
     #[expect(clippy::unused_self, reason = "with a manual clock it uses the clock")]
-    pub(crate) fn to_tell(&self) -> Option<Vec<u8>> {
+    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
         None
     }
 }

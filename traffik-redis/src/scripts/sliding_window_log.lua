@@ -320,21 +320,21 @@ local function last_of(log, first, used, most)
 end
 
 -- Returns the part of the log that the answer needs, in the form of a state of any strategy.
-function sliding_window_log.tell(log, hit, cost)
+function sliding_window_log.show(log, hit, cost)
   local first, before, used = counted(log)
   local left = max(0, hit.limit - used)
   local near = last_of(log, first, used, max(0, hit.limit - left - 1))
   local far = last_of(log, first, used, max(0, hit.limit - cost))
   local places = { min(near, far), max(near, far), log.count - 1 }
-  local told = { struct.pack('<BI8I8I8I6I6', 2, log.expires, log.written, 0, log.limit, log.period) }
+  local shown = { struct.pack('<BI8I8I8I6I6', 2, log.expires, log.written, 0, log.limit, log.period) }
   for i, place in ipairs(places) do
     if place ~= places[i - 1] then
       local time, sum = entry_at(log, place)
-      told[#told + 1] = struct.pack('<I8I8', log.expires - before_end(log, time), between(sum, before))
+      shown[#shown + 1] = struct.pack('<I8I8', log.expires - before_end(log, time), between(sum, before))
       before = sum
     end
   end
-  return table.concat(told)
+  return table.concat(shown)
 end
 
 STRATEGIES[4] = sliding_window_log

@@ -93,7 +93,7 @@ mod tests {
         let server = |host, port| {
             Reply::Items(vec![host, Reply::Integer(port), Reply::Bytes("id".into()), Reply::Items(vec![])])
         };
-        let told = Reply::Items(vec![Reply::Items(vec![
+        let reported = Reply::Items(vec![Reply::Items(vec![
             Reply::Integer(0),
             Reply::Integer(5460),
             server(Reply::Bytes("10.0.0.1".into()), 7000),
@@ -103,19 +103,19 @@ mod tests {
         ])]);
         let servers = vec![Server::new("10.0.0.1", 7000), Server::new("seed", 7001), Server::new("seed", 7002)];
         let asked = Server::new("seed", 6379);
-        assert_eq!(Share::read_all(told, &asked), Some(vec![Share { slots: 0..=5460, servers }]));
+        assert_eq!(Share::read_all(reported, &asked), Some(vec![Share { slots: 0..=5460, servers }]));
     }
 
     #[test]
     fn unreadable_reply_is_none() {
-        for told in [
+        for reported in [
             Reply::Nothing,
             Reply::Items(vec![]),
             Reply::Items(vec![Reply::Integer(1)]),
             Reply::Items(vec![Reply::Items(vec![Reply::Integer(0), Reply::Integer(1)])]),
             Reply::Items(vec![Reply::Items(vec![Reply::Integer(0), Reply::Integer(1 << 20)])]),
         ] {
-            assert_eq!(Share::read_all(told, &Server::new("seed", 6379)), None);
+            assert_eq!(Share::read_all(reported, &Server::new("seed", 6379)), None);
         }
     }
 }
