@@ -69,7 +69,7 @@ async fn response_for_shared_caches_has_no_fields() {
 }
 
 #[tokio::test]
-async fn fields_set_by_the_handler_are_kept() {
+async fn own_fields_of_a_response_for_shared_caches_are_kept() {
     let (traffik, _) = traffik();
     let own =
         [("cache-control", "public"), ("ratelimit-policy", r#""upstream";q=7"#), ("ratelimit", r#""upstream";r=6"#)];

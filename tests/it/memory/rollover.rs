@@ -1,7 +1,10 @@
 //! Many threads at the moment when room comes back: one of them advances the clock while the others check.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,24 +35,30 @@ fn comes_back(strategy: &AnyStrategy) -> (Duration, u64) {
     }
 }
 
-/// Returns how many are admitted before the clock moves to `turn`, and how many at that time. Each thread checks until
-/// it is refused there.
+/// Returns how many are admitted before the clock moves to `turn`, and how many at that time. One thread moves it after its
+/// first check. Each thread checks until it is refused, waits for the turn, and checks until it is refused there.
 fn admitted_around(
     turn: Timestamp,
     clock: &traffik::test::ManualClock,
     decide: impl Fn() -> (bool, Timestamp) + Sync,
 ) -> [u64; 2] {
-    let before = AtomicU64::new(0);
+    let (before, has_turned, turned) = (AtomicU64::new(0), Mutex::new(false), Condvar::new());
+    let lock = || has_turned.lock().unwrap_or_else(PoisonError::into_inner);
     let then = at_once(|thread| {
-        if thread == 0 {
-            clock.set(turn);
-        }
-        let mut then = 0;
+        let (mut then, mut moves) = (0, thread == 0);
         loop {
-            match decide() {
+            let decision = decide();
+            if std::mem::take(&mut moves) {
+                clock.set(turn);
+                *lock() = true;
+                turned.notify_all();
+            }
+            match decision {
                 (true, at) if at < turn => _ = before.fetch_add(1, Ordering::Relaxed),
                 (true, _) => then += 1,
-                (false, at) if at < turn => {}
+                (false, at) if at < turn => {
+                    drop(turned.wait_while(lock(), |has_turned| !*has_turned).unwrap_or_else(PoisonError::into_inner));
+                }
                 (false, _) => return then,
             }
         }
