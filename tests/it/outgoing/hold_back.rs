@@ -25,7 +25,7 @@ async fn answered(status: StatusCode, retry_after: &str) -> Result<(Api, Client,
 async fn assert_held_back(api: &Api, client: &Client, clock: &ManualClock) -> Result {
     let (first, second) = (waits(client, URI)?, waits(client, URI)?);
     clock.advance(120 * SECOND - Duration::from_micros(1));
-    crate::on_error::backends::settle().await;
+    tests::until_idle().await;
     let third = waits(client, URI)?;
     assert_eq!(api.calls(), 1);
     clock.advance(Duration::from_micros(1));

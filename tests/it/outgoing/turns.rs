@@ -51,7 +51,7 @@ async fn dropped_call_gives_its_turn_to_the_next() -> Result {
     call(&client, URI)?.await?;
     let (first, second) = (waits(&client, URI)?, waits(&client, URI)?);
     clock.advance(MINUTE);
-    crate::on_error::backends::settle().await;
+    tests::until_idle().await;
     drop(first);
     second.await?;
     assert_eq!(api.calls(), 2);

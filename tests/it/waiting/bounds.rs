@@ -16,7 +16,7 @@ async fn caller_after_a_thousand_waiters_is_refused_without_waiting() -> Result 
     assert_eq!(refusal.retry_after(), Some(Duration::from_secs(1)));
     // A slot is free when the turn of its waiter has come, whether or not it is polled.
     clock.advance(Duration::from_secs(1));
-    crate::on_error::backends::settle().await;
+    tests::until_idle().await;
     line.push(waits::<Even>(&traffik, LONG));
     let _ = refused(traffik.limiter::<Even>("alice").wait(LONG).check().await);
     for waiting in line {
@@ -38,7 +38,7 @@ async fn slots_are_those_of_all_clients_of_a_throttle() -> Result {
     drop(second);
     let owned = traffik.clone();
     let bob = tokio::spawn(async move { owned.limiter::<Few>("bob").wait(LONG).check().await.is_ok() });
-    crate::on_error::backends::settle().await;
+    tests::until_idle().await;
     let _ = refused(traffik.limiter::<Few>("bob").wait(LONG).check().await);
     clock.advance(MINUTE);
     assert!(first.await.is_ok() && bob.await?);
@@ -138,7 +138,7 @@ async fn jitter_does_not_let_a_waiter_miss_its_time() -> Result {
     exhaust::<One>(&traffik).await?;
     for _ in 0..20 {
         let waiting = waits::<One>(&traffik, MINUTE);
-        crate::on_error::backends::settle().await;
+        tests::until_idle().await;
         clock.advance(MINUTE);
         assert!(waiting.await.is_ok());
     }

@@ -6,7 +6,7 @@ use tests::refused;
 use traffik::{Traffik, backend::MemoryBackend, test::ManualClock};
 
 use super::{LONG, Permits, Result, decided, traffik, waits};
-use crate::on_error::backends::{app, settle};
+use crate::on_error::backends::app;
 
 #[tokio::test]
 async fn dropped_permit_lets_the_first_waiter_pass() -> Result {
@@ -35,7 +35,7 @@ async fn permit_of_a_waiter_that_is_not_polled_is_given_back_when_it_is_dropped(
     let held = limiter().check().await?;
     let (first, second) = (waits::<Permits>(&traffik, LONG), waits::<(Permits,)>(&traffik, LONG));
     drop(held);
-    settle().await;
+    tests::until_idle().await;
     drop((first, second));
     assert!(limiter().check().await.is_ok());
     Ok(())
@@ -63,7 +63,7 @@ async fn permit_dropped_behind_a_waiting_backend_lets_the_first_waiter_pass() ->
     let (traffik, _, _clock) = app(|builder, _| builder);
     let held = traffik.limiter::<Permits>("alice").cost(2).check().await?;
     let waiting = waits::<Permits>(&traffik, LONG);
-    settle().await;
+    tests::until_idle().await;
     drop(held);
     assert!(waiting.await.is_ok());
     Ok(())
@@ -76,7 +76,7 @@ async fn permit_dropped_elsewhere_is_noticed_within_a_moment() -> Result {
     let (here, elsewhere) = (Traffik::new(backend.clone())?, Traffik::new(backend)?);
     let held = elsewhere.limiter::<Permits>("alice").cost(2).check().await?;
     let waiting = waits::<Permits>(&here, LONG);
-    settle().await;
+    tests::until_idle().await;
     drop(held);
     clock.advance(Duration::from_millis(275));
     assert!(waiting.await.is_ok());

@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::timeout};
 use traffik::{Traffik, backend::MemoryBackend};
 
 use super::{Even, Fast, LONG, MINUTE, One, Result, Two, decided, exhaust, started, traffik, waits};
-use crate::on_error::backends::{Mood, app, settle};
+use crate::on_error::backends::{Mood, app};
 
 #[tokio::test]
 async fn dropped_waiter_lets_those_behind_go_on() -> Result {
@@ -27,7 +27,7 @@ async fn permit_of_a_waiter_that_is_not_polled_waits_for_it() -> Result {
     exhaust::<One>(&traffik).await?;
     let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
     clock.advance(MINUTE);
-    settle().await;
+    tests::until_idle().await;
     clock.advance(MINUTE);
     // The first was not polled, and has its permit since.
     assert!(second.await.is_ok());
@@ -44,7 +44,7 @@ async fn permit_that_is_not_received_is_given_back_to_the_next() -> Result {
     exhaust::<One>(&traffik).await?;
     let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
     clock.advance(MINUTE);
-    settle().await;
+    tests::until_idle().await;
     drop(first);
     let permit = second.await?;
     assert_eq!(permit.tightest().decided_at(), Some(traffik.clock().now()));
@@ -58,7 +58,7 @@ async fn permit_that_is_not_received_is_given_back_if_nobody_waits() -> Result {
     exhaust::<Two>(&traffik).await?;
     let waiting = started::<Two>(&traffik, |limiter| limiter.cost(2).wait(LONG));
     clock.advance(MINUTE);
-    settle().await;
+    tests::until_idle().await;
     assert!(!admits::<Two>(&traffik, "alice").await?);
     drop(waiting);
     assert!(admits::<Two>(&traffik, "alice").await? && admits::<Two>(&traffik, "alice").await?);
@@ -70,9 +70,9 @@ async fn permit_of_a_waiting_backend_is_given_back_to_the_next() -> Result {
     let (traffik, _, clock) = app(|builder, _| builder);
     exhaust::<One>(&traffik).await?;
     let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
-    settle().await;
+    tests::until_idle().await;
     clock.advance(MINUTE * 11 / 10);
-    settle().await;
+    tests::until_idle().await;
     drop(first);
     let permit = second.await?;
     assert_eq!(permit.tightest().decided_at(), Some(traffik.clock().now()));
@@ -84,11 +84,11 @@ async fn waiter_that_is_dropped_during_its_question_gives_the_charge_back() -> R
     let (traffik, backend, clock) = app(|builder, _| builder);
     backend.is(Mood::ChargesAndIsSlow);
     let (first, second) = (waits::<One>(&traffik, LONG), waits::<One>(&traffik, LONG));
-    settle().await;
+    tests::until_idle().await;
     drop(first);
     for _ in 0..4 {
         clock.advance(Duration::from_millis(10));
-        settle().await;
+        tests::until_idle().await;
     }
     let permit = second.await?;
     assert!(permit.tightest().is_counted());

@@ -83,7 +83,7 @@ async fn exhaust<T: Throttle>(traffik: &Traffik) -> Result {
 
 /// Returns how many of the callers have been decided. The others still wait.
 async fn decided<T>(waiting: &mut [Waiting<T>]) -> Vec<Option<Checked<T>>> {
-    crate::on_error::backends::settle().await;
+    tests::until_idle().await;
     waiting
         .iter_mut()
         .map(|one| match one.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 use traffik::{Throttles, Traffik, backend::MemoryBackend};
 
 use super::{Even, LONG, MINUTE, One, Permits, Result, Waiting, exhaust, traffik, waits};
-use crate::on_error::backends::{Mood, app, settle};
+use crate::on_error::backends::{Mood, app};
 
 /// Starts a check on a runtime. It has to wait.
 fn joined<T: Throttles>(runtime: &Runtime, traffik: &Traffik) -> Waiting<T> {
@@ -51,14 +51,14 @@ fn question_that_ends_with_its_runtime_is_asked_again() -> Result {
     let (ends, stays) = (runtime()?, runtime()?);
     backend.is(Mood::Hangs);
     let first = joined::<One>(&ends, &traffik);
-    ends.block_on(settle());
+    ends.block_on(tests::until_idle());
     assert_eq!(backend.asked(), 1);
     let second = joined::<One>(&stays, &traffik);
     backend.is(Mood::Answers);
     drop(ends);
     stays.block_on(async {
         assert!(first.await.is_ok());
-        settle().await;
+        tests::until_idle().await;
         clock.advance(MINUTE * 11 / 10);
         assert!(second.await.is_ok());
     });
@@ -71,15 +71,15 @@ fn runtime_that_stands_still_during_a_question_delays_no_other() -> Result {
     let (still, driven) = (runtime()?, runtime()?);
     backend.is(Mood::Hangs);
     let first = joined::<One>(&still, &traffik);
-    still.block_on(settle());
+    still.block_on(tests::until_idle());
     assert_eq!(backend.asked(), 1);
     backend.is(Mood::Answers);
     driven.block_on(async {
         let second = waits::<One>(&traffik, LONG);
-        settle().await;
+        tests::until_idle().await;
         // Twice the timeout of a question.
         clock.advance(Duration::from_millis(200));
-        settle().await;
+        tests::until_idle().await;
         clock.advance(MINUTE * 11 / 10);
         assert!(second.await.is_ok());
         assert!(first.await.is_ok());

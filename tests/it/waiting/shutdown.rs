@@ -3,7 +3,7 @@
 use traffik::{CheckError, Error, backend::BackendError};
 
 use super::{Checked, LONG, One, Permits, Result, exhaust, traffik, waits};
-use crate::on_error::backends::{Mood, app, settle};
+use crate::on_error::backends::{Mood, app};
 
 fn is_closed<T>(checked: &Checked<T>) -> bool {
     matches!(checked, Err(CheckError::Failed(Error::Backend(BackendError::Closed))))
@@ -30,7 +30,7 @@ async fn waiter_whose_question_is_under_way_is_told_when_the_app_is_closed() -> 
     let (traffik, backend, _) = app(|builder, _| builder);
     backend.is(Mood::Hangs);
     let waiting = waits::<One>(&traffik, LONG);
-    settle().await;
+    tests::until_idle().await;
     assert_eq!(backend.asked(), 1);
     traffik.close().await?;
     assert!(is_closed(&waiting.await));

@@ -6,7 +6,7 @@
 //!
 //! | client | function | type | missing |
 //! |---|---|---|---|
-//! | all of them, as one | [`everyone`] | [`Everyone`] | |
+//! | all of them, as one | [`everyone()`] | [`Everyone`] | |
 //! | by a header | [`by_header`] | [`ByHeader`] | 400 |
 //! | by an API key in a header | [`by_api_key`] | [`ByApiKey`] | 401 |
 //! | by the token in `Authorization: Bearer ..` | [`by_bearer_token`] | [`ByBearerToken`] | 401 |
