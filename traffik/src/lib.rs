@@ -129,7 +129,7 @@ pub use self::{
     memory::MemoryBackend,
     on_error::breaker,
     web::{
-        Bypass, ClientIp, ForwardedHeader, Limited, Limiter, Peek, ProxyError, Responder, Rule, ThrottleLayer,
+        Bypass, ClientIp, Fields, ForwardedHeader, Limited, Limiter, Peek, ProxyError, Responder, Rule, ThrottleLayer,
         ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
     },
 };

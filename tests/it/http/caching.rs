@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use traffik::{Limited, Responder, Settings, Throttled, throttle_layer};
+use traffik::{Fields, Limited, Responder, Settings, Throttled, throttle_layer};
 
 use super::{
     app::{builder, throttle, traffik},
@@ -42,7 +42,7 @@ async fn answers(_: Throttled<Pages>, request: Request) -> Response {
 #[tokio::test]
 async fn response_for_shared_caches_has_no_fields() {
     let (builder, _) = builder();
-    let traffik = builder.x_ratelimit_fields().build().unwrap();
+    let traffik = builder.fields(Fields::both()).build().unwrap();
     let server = Server::start(Router::new().route("/", get(answers)).layer(traffik.layer())).await;
 
     let cases: [(&[&str], usize); 12] = [

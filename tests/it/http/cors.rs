@@ -7,7 +7,7 @@ use axum::{
 };
 use tower_http::cors::{CorsLayer, ExposeHeaders};
 use traffik::{
-    Throttled, Traffik, throttle_layer,
+    Fields, Throttled, Traffik, throttle_layer,
     web::{EXPOSED_HEADERS, X_RATELIMIT_HEADERS},
 };
 
@@ -151,7 +151,7 @@ async fn preflights_are_charged_if_configured() {
 #[tokio::test]
 async fn x_ratelimit_fields_have_their_own_expose_list() {
     let (builder, _) = builder();
-    let traffik = builder.x_ratelimit_fields().build().unwrap();
+    let traffik = builder.fields(Fields::both()).build().unwrap();
     let all = EXPOSED_HEADERS.into_iter().chain(X_RATELIMIT_HEADERS);
     let app = routes().layer(traffik.layer()).layer(cors().expose_headers(ExposeHeaders::list(all)));
     let server = Server::start(app).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use traffik::{
-    Rate, Settings, Throttled,
+    Fields, Rate, Settings, Throttled,
     clock::Timestamp,
     strategy::{
         AnyStrategy, Gcra, LeakyBucket, LeakyBucketWithQueue, State, StoredState, Strategy, StrategyError, TokenBucket,
@@ -117,7 +117,7 @@ async fn quota_is_the_most_at_once_and_window_is_the_time_in_which_it_comes_back
         .route("/even-fast", get(|_: Throttled<EvenFast>| async {}))
         .route("/queued", get(|_: Throttled<Queued>| async {}))
         .route("/delayed", get(|_: Throttled<Delayed>| async {}))
-        .layer(builder.x_ratelimit_fields().build().unwrap().layer());
+        .layer(builder.fields(Fields::both()).build().unwrap().layer());
     let server = Server::start(app).await;
 
     for (name, quota, window) in [
@@ -183,7 +183,7 @@ async fn numbers_above_fifteen_digits_are_capped() {
     let (builder, _) = builder();
     let app = Router::new()
         .route("/", get(|_: Throttled<Most>| async {}))
-        .layer(builder.x_ratelimit_fields().build().unwrap().layer());
+        .layer(builder.fields(Fields::both()).build().unwrap().layer());
     let reply = Server::start(app).await.get("/").await;
 
     assert_eq!(reply.policy(), Some(r#""most";q=999999999999999;w=18446744073710"#));

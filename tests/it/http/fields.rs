@@ -10,7 +10,7 @@ use axum::{
 };
 use tower::ServiceExt;
 use traffik::{
-    MemoryBackend, Settings, Throttled, Traffik,
+    Fields, MemoryBackend, Settings, Throttled, Traffik,
     clock::{AnyClock, Clock, Timestamp},
     test::{ManualClock, RequestExt},
     throttle_layer,
@@ -93,7 +93,7 @@ async fn fields_set_by_the_handler_are_unchanged() {
     ];
     let app = Router::new()
         .route("/", get(move |_: Throttled<Search>| async move { own }))
-        .layer(builder.x_ratelimit_fields().build().unwrap().layer());
+        .layer(builder.fields(Fields::both()).build().unwrap().layer());
     let reply = Server::start(app).await.get("/").await;
 
     for (name, value) in own {
@@ -116,7 +116,7 @@ async fn set_of_which_the_handler_has_one_field_is_unchanged() {
     for (name, value) in own {
         app = app.route(&format!("/{name}"), with(name, value));
     }
-    let app = app.layer(builder.x_ratelimit_fields().build().unwrap().layer());
+    let app = app.layer(builder.fields(Fields::both()).build().unwrap().layer());
 
     for (name, value) in own {
         let request = Request::get(format!("/{name}")).body(Body::empty()).unwrap().with_peer("203.0.113.7:50000");
@@ -152,11 +152,11 @@ impl Clock for SetAhead {
 async fn x_ratelimit_reset_is_by_the_wall_clock_after_it_was_set() {
     let backend = MemoryBackend::with_clock("test", AnyClock::new(SetAhead(ManualClock::new())));
     let app = |traffik: &Traffik| Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
-    let set_ahead = Traffik::builder(backend).x_ratelimit_fields().build().unwrap();
+    let set_ahead = Traffik::builder(backend).fields(Fields::both()).build().unwrap();
     let reply = Server::start(app(&set_ahead)).await.get("/").await;
     assert_eq!(reply.header("x-ratelimit-reset"), Some("1735812060"));
 
-    let system = Traffik::builder(MemoryBackend::new("test")).x_ratelimit_fields().build().unwrap();
+    let system = Traffik::builder(MemoryBackend::new("test")).fields(Fields::both()).build().unwrap();
     let reply = Server::start(app(&system)).await.get("/").await;
     let reset: u64 = reply.header("x-ratelimit-reset").unwrap().parse().unwrap();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -171,7 +171,7 @@ async fn response_without_a_limit_has_no_fields() {
         .route("/unlimited", get(|_: Throttled<Unlimited>| async {}))
         .route("/free", get(|_: Throttled<Free>| async {}))
         .route("/one", get(|_: Throttled<(Free, Search, Unlimited)>| async {}))
-        .layer(builder.x_ratelimit_fields().build().unwrap().layer());
+        .layer(builder.fields(Fields::both()).build().unwrap().layer());
     let server = Server::start(app).await;
 
     for path in ["/open", "/unlimited", "/free", "/unlimited", "/free", "/nowhere"] {
@@ -201,7 +201,7 @@ async fn nested_layers_report_each_limit_once() {
 #[tokio::test]
 async fn x_ratelimit_fields_report_the_tightest_limit_if_configured() {
     let (builder, clock) = builder();
-    let traffik = builder.x_ratelimit_fields().build().unwrap();
+    let traffik = builder.fields(Fields::both()).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<(Site, Search)>| async {})).layer(traffik.layer());
     let server = Server::start(app).await;
     clock.advance(Duration::from_micros(1));

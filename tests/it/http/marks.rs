@@ -10,8 +10,8 @@ use axum::{
     routing::get,
 };
 use traffik::{
-    CheckError, Limited, Limits, MemoryBackend, Settings, Throttle, ThrottleRejection, Throttled, Traffik, refund_if,
-    strategy::Concurrency, throttle_layer,
+    CheckError, Fields, Limited, Limits, MemoryBackend, Settings, Throttle, ThrottleRejection, Throttled, Traffik,
+    refund_if, strategy::Concurrency, throttle_layer,
 };
 
 use super::{
@@ -76,7 +76,7 @@ async fn marked_request_reaches_the_handler_and_is_not_charged() {
 #[tokio::test]
 async fn handler_refuses_a_marked_request_with_the_same_response() {
     let (builder, _) = builder();
-    let traffik = builder.x_ratelimit_fields().build().unwrap();
+    let traffik = builder.fields(Fields::both()).build().unwrap();
     let app = Router::new()
         .route("/marked", get(refuse).route_layer(throttle_layer::<(Wide, Narrow, Hourly)>().mark()))
         .route("/plain", get(|| async { "done" }).route_layer(throttle_layer::<(Wide, Narrow, Hourly)>()))
@@ -209,7 +209,7 @@ async fn by_peek(_: Throttled<Wide>, traffik: Traffik) -> Result<&'static str, T
 #[tokio::test]
 async fn refusal_without_the_request_refunds_its_charges_and_shows_all_limits() {
     let (builder, _) = builder();
-    let traffik = builder.x_ratelimit_fields().build().unwrap();
+    let traffik = builder.fields(Fields::both()).build().unwrap();
     let app = Router::new().route("/", get(by_account)).route("/peek", get(by_peek)).layer(traffik.layer());
     let server = Server::start(app).await;
 

@@ -3,13 +3,18 @@
 use axum::{
     Router,
     http::{
-        StatusCode,
+        Request, StatusCode,
         header::{CACHE_CONTROL, RETRY_AFTER},
     },
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use traffik::{Limited, Responder, Settings, Throttled, backend::MemoryBackend, web::Unavailable};
+use traffik::{
+    Limited, Limiter, Responder, Settings, ThrottleRejection, Throttled,
+    backend::MemoryBackend,
+    test::ManualClock,
+    web::{DefaultResponder, ResponseFormat, Unavailable},
+};
 
 use super::{
     app::{builder, throttle, traffik},
@@ -129,4 +134,90 @@ async fn responder_answers_for_an_unavailable_backend() {
     assert_eq!(reply.status, 502);
     assert_eq!(reply.body, r#"["plain"]: the backend is unavailable: 10.0.0.7:6379 refused the connection"#);
     assert_eq!((reply.retry_after(), reply.header("cache-control")), (Some("1"), Some("no-store")));
+}
+
+/// Shows what a responder finds of its request.
+fn shown(request: Option<&Request<()>>) -> String {
+    request.map_or_else(String::new, |request| {
+        format!("{} {} {:?}", request.method(), request.uri(), request.headers().get("x-name"))
+    })
+}
+
+struct Shows;
+
+impl Responder for Shows {
+    fn limited(&self, rejection: &Limited) -> Response {
+        (rejection.status(), shown(rejection.request())).into_response()
+    }
+
+    fn unavailable(&self, rejection: &Unavailable) -> Response {
+        (rejection.status(), shown(rejection.request())).into_response()
+    }
+}
+
+throttle!(Shown, "shown", "1/min", Settings::new().responder(Shows));
+
+async fn checked(plain: Limiter<Shown>) -> Result<(), ThrottleRejection> {
+    plain.check().await.map(drop)
+}
+
+#[tokio::test]
+async fn responder_sees_method_uri_and_headers() {
+    let backend = Unsteady::new(MemoryBackend::with_clock("test", ManualClock::new()));
+    let of_app = traffik::Traffik::builder(backend.clone()).responder(Shows).build().unwrap();
+    let of_throttle = traffik::Traffik::new(backend.clone()).unwrap();
+    for (app, traffik) in [
+        (Router::new().route("/a", get(|_: Throttled<Plain>| async {})), of_app),
+        (Router::new().route("/a", get(|_: Throttled<(Shown, Plain)>| async {})), of_throttle.clone()),
+        (Router::new().route("/a", get(|| async {})).layer(traffik::throttle_layer::<Shown>()), of_throttle.clone()),
+        (Router::new().route("/a", get(checked)), of_throttle),
+    ] {
+        traffik.clear().await.unwrap();
+        let server = Server::start(app.layer(traffik.layer())).await;
+        server.get("/a").await;
+        for status in [429, 503] {
+            let reply = server.send(Request::get("/a?b=c").header("x-name", "alice"), "").await;
+            assert_eq!((reply.status, reply.body.as_str()), (status, r#"GET /a?b=c Some("alice")"#));
+            backend.fails();
+        }
+        backend.answers();
+    }
+}
+
+#[tokio::test]
+async fn request_is_kept_only_for_a_responder() {
+    let handler = |permit: Result<Throttled<Plain>, ThrottleRejection>| async move {
+        match permit {
+            Err(ThrottleRejection::Limited(limited)) => format!("{:?}", limited.request().map(Request::uri)),
+            other => format!("{other:?}"),
+        }
+    };
+    for (has_responder, kept) in [(false, "None"), (true, "Some(/)")] {
+        let (mut builder, _) = builder();
+        if has_responder {
+            builder = builder.responder(Shows);
+        }
+        let app = Router::new().route("/", get(handler)).layer(builder.build().unwrap().layer());
+        let server = Server::start(app).await;
+        server.get("/").await;
+        assert_eq!(server.get("/").await.body, kept);
+    }
+}
+
+#[tokio::test]
+async fn responder_leaves_other_formats_to_the_default() {
+    let (builder, _) = builder();
+    let page = |limited: &Limited| match limited.format() {
+        ResponseFormat::Html => (limited.status(), "a page").into_response(),
+        _ => DefaultResponder.limited(limited),
+    };
+    let traffik = builder.responder(page).build().unwrap();
+    let app = Router::new().route("/", get(|_: Throttled<Plain>| async {})).layer(traffik.layer());
+    let server = Server::start(app).await;
+    server.get("/").await;
+
+    assert_eq!(server.send(Request::get("/").header("accept", "text/html"), "").await.body, "a page");
+    assert_eq!(server.get("/").await.problem("status"), 429);
+    let grpc = server.send(Request::get("/").header("content-type", "application/grpc"), "").await;
+    assert_eq!((grpc.status, grpc.header("grpc-status")), (200, Some("8")));
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use tests::until_idle;
 use tokio::sync::Semaphore;
-use traffik::{Throttled, Traffik, throttle_layer};
+use traffik::{Fields, Throttled, Traffik, throttle_layer};
 
 use super::{Result, free, places, until_free};
 use crate::http::{
@@ -142,7 +142,7 @@ async fn extension_without_a_layer_holds_the_permit_in_the_handler() -> Result {
 #[tokio::test]
 async fn x_ratelimit_fields_of_a_concurrency_limit_have_no_reset() -> Result {
     let (builder, _) = crate::http::app::builder();
-    let traffik = builder.x_ratelimit_fields().build()?;
+    let traffik = builder.fields(Fields::both()).build()?;
     let app = Router::new().route("/", get(|_: Throttled<Reports>| async {})).layer(traffik.layer());
     let reply = Server::start(app).await.get("/").await;
     assert_eq!((reply.header("x-ratelimit-limit"), reply.header("x-ratelimit-remaining")), (Some("2"), Some("1")));

@@ -8,14 +8,14 @@ use axum::{
 };
 use reqwest::Method;
 use traffik::{
-    Bypass, Client, ClientIp, ForwardedHeader, Limited, Rate, Rule, Settings, Throttle, Throttled,
+    Bypass, Client, ClientIp, Fields, ForwardedHeader, Limited, Rate, Rule, Settings, Throttle, Throttled,
     identity::{self, ByApiKey, Everyone, Named, by_header},
     on_error,
     strategy::TokenBucket,
     throttle_layer, throttled,
 };
 
-use crate::server::Server;
+use crate::server::{Server, field};
 
 /// The client that the request names.
 struct ByName(String);
@@ -96,6 +96,10 @@ async fn rules() {}
 
 #[throttled("settings:responder", "1/min", responder = |_: &Limited| StatusCode::IM_A_TEAPOT)]
 async fn responder() {}
+
+#[throttled("settings:fields", "5/min", fields = Fields::x_ratelimit())]
+#[throttled("settings:hidden", "1/min", hidden, refuse_with_503)]
+async fn fields() {}
 
 #[derive(Throttle)]
 #[limit("settings:charge-preflights", "1/min", charge_preflights)]
@@ -186,6 +190,7 @@ fn routes() -> Router {
         .route("/address", get(address))
         .route("/rules/{name}", get(rules))
         .route("/responder", get(responder))
+        .route("/fields", get(fields))
         .route("/unit", get(unit))
         .route("/preflights", get(async || {}).options(async || {}).route_layer(throttle_layer::<Preflights>()))
         .route("/cost", get(cost))
@@ -255,6 +260,16 @@ async fn flag_without_a_value_is_set() {
         let preflight = server.request(Method::OPTIONS, "/preflights").header("origin", "https://example.com");
         let preflight = preflight.header("access-control-request-method", "GET");
         assert_eq!(preflight.send().await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
+async fn field_options_select_the_fields_and_the_status() {
+    let server = Server::start(routes()).await;
+    for status in [200, 503] {
+        let response = server.get("/fields").await;
+        assert_eq!((response.status().as_u16(), field(&response, "x-ratelimit-limit")), (status, "5".to_owned()));
+        assert_eq!(field(&response, "ratelimit"), "");
     }
 }
 

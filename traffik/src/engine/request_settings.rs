@@ -4,7 +4,7 @@ use axum::http::request::Parts;
 use tokio::sync::Semaphore;
 
 use super::TraffikBuilder;
-use crate::request::{AsyncIdentity, Bypass, ClientIp, Drain, Identity, IntoIdentity, Rule};
+use crate::request::{AsyncIdentity, Bypass, ClientIp, Drain, Fields, Identity, IntoIdentity, Rule};
 
 /// What an app does with requests.
 impl TraffikBuilder {
@@ -49,10 +49,17 @@ impl TraffikBuilder {
         self
     }
 
-    /// Adds `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds since the Unix epoch), of the
-    /// tightest limit, in addition to the standard fields.
-    pub fn x_ratelimit_fields(mut self) -> Self {
-        self.request.throttles.responses.x_ratelimit = true;
+    /// Sets the fields that show clients their limits, and the responses that have them. Defaults to
+    /// [`Fields::standard`] in every response. A throttle can have [its own](crate::Settings::fields).
+    ///
+    /// ```
+    /// use traffik::{Fields, MemoryBackend, Traffik};
+    ///
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).fields(Fields::both().on_refusal()).build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.request.throttles.responses.fields = fields;
         self
     }
 

@@ -5,8 +5,8 @@ use traffik_core::client::Client;
 
 use super::Settings;
 use crate::request::{
-    AsyncCost, AsyncIdentity, AsyncRate, Bypass, ClientIp, CostOf, Identity, IntoCost, IntoIdentity, IntoRate, RateOf,
-    Rule,
+    AsyncCost, AsyncIdentity, AsyncRate, Bypass, ClientIp, CostOf, Fields, Identity, IntoCost, IntoIdentity, IntoRate,
+    RateOf, Rule,
 };
 
 /// Settings that depend on the request.
@@ -177,6 +177,60 @@ impl Settings {
     /// [`ClientLimiter`](crate::ClientLimiter) has no response, and does not evaluate it: refund its [`Permit`](crate::Permit).
     pub fn refund_if(mut self, condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
         self.request.refund_if.add(condition);
+        self
+    }
+
+    /// Sets the fields that show this limit, and the responses that have them. Defaults to the setting of the
+    /// [app](crate::TraffikBuilder::fields).
+    ///
+    /// In a response to a request that met several limits, the standard fields name those limits whose setting includes them. The
+    /// `X-RateLimit` fields show the tightest limit of those whose setting includes these.
+    ///
+    /// ```
+    /// use traffik::{Fields, Settings};
+    ///
+    /// let settings = Settings::new().fields(Fields::standard().on_refusal());
+    /// ```
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.request.fields = Some(fields);
+        self
+    }
+
+    /// Hides the limit from clients. It refuses like others, with a status and `Retry-After`, but no field, `detail` or
+    /// `violated-policies` names it. It precedes [`fields`](Self::fields).
+    ///
+    /// For example a limit of the whole service, whose state is of no concern to a client:
+    ///
+    /// ```
+    /// use traffik::{Client, DefaultIdentity, Rate, Settings, Throttle};
+    ///
+    /// struct Service;
+    ///
+    /// impl Throttle for Service {
+    ///     const UID: &'static str = "hidden:service";
+    ///     const RATE: Rate = Rate::literal("5000/s");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().identity(|_| Client::from("everyone")).hidden().refuse_with_503()
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// The application still sees it: in [`Limits`](crate::Limits), in logs, and in a [`Responder`](crate::Responder) of its
+    /// own, which finds out by [`Limit::is_hidden`](crate::Limit::is_hidden).
+    pub fn hidden(mut self) -> Self {
+        self.request.is_hidden = true;
+        self
+    }
+
+    /// Makes the refusal a 503 instead of a 429, and status 14 (`UNAVAILABLE`) instead of 8 for gRPC. For a limit of the whole
+    /// service, which a client may meet without having done anything wrong.
+    ///
+    /// If another limit without this setting refuses the same request, the response is a 429. A
+    /// [`Responder`](crate::Responder) of your own finds the status in [`Limited::status`](crate::Limited::status).
+    pub fn refuse_with_503(mut self) -> Self {
+        self.request.refuses_with_503 = true;
         self
     }
 

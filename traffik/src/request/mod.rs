@@ -7,6 +7,7 @@ mod cost;
 mod defaults;
 mod denied;
 mod drain;
+mod fields;
 mod function;
 mod identity;
 mod rate;
@@ -31,6 +32,7 @@ pub(crate) use self::{
 pub use self::{
     client_ip::{ClientIp, ForwardedHeader, NetworkError, ProxyError},
     cost::{AsyncCost, IntoCost},
+    fields::Fields,
     identity::{AsyncIdentity, IntoIdentity},
     rate::{AsyncRate, IntoRate},
     rules::{AsyncPredicate, Bypass, PatternError, Rule, RuleError},

@@ -1,8 +1,8 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use super::{
-    client_ip::warn_of_trust, cost::CostOf, denied::Denied, function::Source, identity::Identity, rate::RateOf,
-    refund_if::RefundIf, rules::Applies,
+    client_ip::warn_of_trust, cost::CostOf, denied::Denied, fields::Fields, function::Source, identity::Identity,
+    rate::RateOf, refund_if::RefundIf, rules::Applies,
 };
 use crate::warning::WarningLog;
 
@@ -17,15 +17,20 @@ pub(crate) struct RequestSettings {
     pub(crate) applies: Applies,
     pub(crate) refund_if: RefundIf,
     pub(crate) denied: Denied,
-    /// How the app responds, where the throttle has no responder.
+    /// The fields that show the limit. `None` for the app's setting.
+    pub(crate) fields: Option<Fields>,
+    /// Whether no response shows the limit.
+    pub(crate) is_hidden: bool,
+    pub(crate) refuses_with_503: bool,
+    /// How the app responds. Its fields are those of the throttle, if it has its own.
     pub(crate) responses: Responses,
 }
 
-/// How an app responds to requests that it rejects.
+/// How an app responds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Responses {
     pub(crate) responder: Option<ErasedResponder>,
-    pub(crate) x_ratelimit: bool,
+    pub(crate) fields: Fields,
 }
 
 /// A responder, whose type only the module `web` knows.

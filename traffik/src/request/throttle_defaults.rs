@@ -2,6 +2,7 @@
 
 use super::{
     denied::Denied,
+    fields::Fields,
     rules::ByUid,
     settings::{RequestSettings, Responses},
 };
@@ -20,5 +21,11 @@ impl ThrottleDefaults {
         self.rules.add_to(uid, &mut settings.applies);
         settings.denied.add_all(&self.denied);
         settings.responses = self.responses.clone();
+        if let Some(own) = settings.fields {
+            settings.responses.fields = own;
+        }
+        if settings.is_hidden {
+            settings.responses.fields = Fields::never();
+        }
     }
 }

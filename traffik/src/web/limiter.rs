@@ -4,8 +4,13 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use traffik_core::{client::Client, rate::Rate};
 
 use super::{
-    RequestContext, Site, ThrottleRejection, ThrottleSet, memo::Memo, rejection::Misconfigured, resolve::rated,
-    site::KeptRejection, throttled::begin,
+    RequestContext, Site, ThrottleRejection, ThrottleSet,
+    memo::Memo,
+    rejection::{Misconfigured, has_responder},
+    request_head::RequestHead,
+    resolve::rated,
+    site::KeptRejection,
+    throttled::begin,
 };
 use crate::{
     engine::{Check, Checks, Demand, KeptCheck, LimiterOptions, Limits, Permit, Resolved, resolve},
@@ -101,6 +106,8 @@ pub struct Limiter<T> {
     options: LimiterOptions,
     /// The request, if a throttle has a function for the rate. It is called for each check.
     parts: Option<Arc<Parts>>,
+    /// What a rejection keeps of the request.
+    head: RequestHead,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -151,6 +158,10 @@ impl<T: Throttles> Limiter<T> {
     /// Returns the rejection of a client that is over a limit, and of a request that could not be decided. It is the same
     /// response as that of [`Throttled`](crate::Throttled), to be returned from the handler.
     pub async fn check(self) -> Result<Permit<T>, ThrottleRejection> {
+        self.decide().await.map_err(|rejection| rejection.with_head(self.head))
+    }
+
+    async fn decide(&self) -> Result<Permit<T>, ThrottleRejection> {
         let (context, site) = (&self.context, Site::Handler);
         let checks = self.checks().await?;
         let (slots, decided) = match self.options.wait {
@@ -173,7 +184,8 @@ impl<T: Throttles> Limiter<T> {
     ///
     /// Returns the rejection of a request whose client is not known, or about which the backend gives no answer.
     pub async fn peek(self) -> Result<Limits, ThrottleRejection> {
-        self.context.peek(self.checks().await?).await
+        let looked = async { self.context.peek(self.checks().await?).await };
+        looked.await.map_err(|rejection| rejection.with_head(self.head.clone()))
     }
 
     /// Returns the checks as the handler has set them.
@@ -226,15 +238,17 @@ where
     type Rejection = ThrottleRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
-        let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
+        let context = RequestContext::of(parts);
+        let context = context.ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state()).of(parts))?;
         let unidentified = KeptRejection::default();
         let site = Site::Limiter(unidentified.clone());
-        let checks = T::checks(&context, &site, parts, state).await?;
+        let checks = T::checks(&context, &site, parts, state).await.map_err(|rejection| rejection.of(parts))?;
+        let head = RequestHead::of(parts, checks.iter().any(|check| has_responder(check.definition)));
         let has_rates = checks.iter().any(|check| check.definition.settings.request.rate.is_some());
         let parts = has_rates.then(|| Arc::new(parts.clone()));
         let checks = checks.map(Check::kept_uncharged);
         let (client, options, throttles) = (None, LimiterOptions::default(), PhantomData);
-        Ok(Self { context, checks, unidentified, client, options, parts, throttles })
+        Ok(Self { context, checks, unidentified, client, options, parts, head, throttles })
     }
 }
 
@@ -248,6 +262,7 @@ impl<T> Clone for Limiter<T> {
             client: self.client.clone(),
             options: self.options,
             parts: self.parts.clone(),
+            head: self.head.clone(),
             throttles: PhantomData,
         }
     }

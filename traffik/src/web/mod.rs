@@ -16,6 +16,7 @@ mod peek;
 mod peer;
 mod record;
 mod rejection;
+mod request_head;
 mod resolve;
 mod response;
 mod settle_body;
@@ -25,6 +26,7 @@ mod throttle_set;
 mod throttled;
 mod traffik_layer;
 mod turn;
+mod unquoted;
 mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
@@ -35,13 +37,14 @@ pub use self::{
     peek::Peek,
     peer::client_ip,
     rejection::{Declined, Denied, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
-    response::{EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS},
+    request_head::ResponseFormat,
+    response::{DefaultResponder, EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS, set_fields},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     throttle_set::ThrottleSet,
     throttled::Throttled,
     traffik_layer::{ResponseFuture, TraffikLayer, TraffikService},
 };
 pub use crate::request::{
-    AsyncCost, AsyncIdentity, AsyncPredicate, AsyncRate, Bypass, ClientIp, ForwardedHeader, IntoCost, IntoIdentity,
-    IntoRate, NetworkError, PatternError, ProxyError, Rule, RuleError,
+    AsyncCost, AsyncIdentity, AsyncPredicate, AsyncRate, Bypass, ClientIp, Fields, ForwardedHeader, IntoCost,
+    IntoIdentity, IntoRate, NetworkError, PatternError, ProxyError, Rule, RuleError,
 };

@@ -125,10 +125,15 @@ where
     S: Send + Sync,
 {
     async move {
-        site.check().map_err(Misconfigured::from)?;
-        let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
-        let (slots, decided) = begin(T::checks(&context, site, parts, state).await?, &context, site)?;
-        let limits = context.record(resolve!(decided), site)?;
+        let begun = match site.check() {
+            Ok(()) => RequestContext::of(parts).ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state())),
+            Err(error) => Err(Misconfigured::from(error).into()),
+        };
+        let context = begun.map_err(|rejection| rejection.of(parts))?;
+        let checks = T::checks(&context, site, parts, state).await;
+        let begun = checks.and_then(|checks| begin(checks, &context, site));
+        let (slots, decided) = begun.map_err(|rejection| rejection.of(parts))?;
+        let limits = context.record(resolve!(decided), site).map_err(|rejection| rejection.of(parts))?;
         if let Some(slots) = slots {
             slots.turn(&limits, context.traffik().clock()).await;
         }

@@ -86,6 +86,12 @@ impl Limit {
         matches!(self.by, DecidedBy::Unchecked)
     }
 
+    /// Returns `true` if no response shows the limit to clients: see [`Settings::hidden`](crate::Settings::hidden).
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.definition.settings.request.is_hidden
+    }
+
     /// Returns the highest cost that a single request can have: the limit of the rate, or the size of a bucket.
     #[must_use]
     pub fn capacity(&self) -> Amount {

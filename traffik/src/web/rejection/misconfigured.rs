@@ -1,14 +1,12 @@
-use axum::{
-    Extension,
-    http::HeaderName,
-    response::{IntoResponse, Response},
-};
+use axum::http::HeaderName;
 use thiserror::Error;
 use traffik_core::clock::AnyClock;
 
 #[cfg(feature = "ws")]
 use crate::limit::Definition;
-use crate::{engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::rejection::Unwanted};
+use crate::{
+    engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::request_head::RequestHead,
+};
 
 /// The app is set up wrong. The error says what to change.
 ///
@@ -16,7 +14,14 @@ use crate::{engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::
 /// the app, for instance because the app is missing, each thread logs it at most once a second.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct Misconfigured(Box<Cause>);
+pub struct Misconfigured(Box<Inner>);
+
+#[derive(Debug, Error)]
+#[error("{cause}")]
+struct Inner {
+    cause: Cause,
+    head: RequestHead,
+}
 
 #[derive(Debug, Error)]
 enum Cause {
@@ -76,6 +81,10 @@ thread_local! {
 }
 
 impl Misconfigured {
+    fn new(cause: Cause) -> Self {
+        Self(Box::new(Inner { cause, head: RequestHead::default() }))
+    }
+
     pub(in crate::web) fn no_state() -> Self {
         Self::logged(Cause::NoState)
     }
@@ -104,7 +113,7 @@ impl Misconfigured {
         if !traffik.warnings().is_silenced(warning) && traffik.requests().strangers.is_due(traffik.clock().now()) {
             tracing::error!(warning = warning.name(), docs = warning.docs(), "{cause}");
         }
-        Self(Box::new(cause))
+        Self::new(cause)
     }
 
     /// Creates the error for a request that cannot be decided, and logs it at most once a second.
@@ -113,7 +122,15 @@ impl Misconfigured {
         if traffik.requests().unworkable.is_due(traffik.clock().now()) {
             tracing::error!("{cause}");
         }
-        Self(Box::new(cause))
+        Self::new(cause)
+    }
+
+    pub(in crate::web) fn head(&self) -> &RequestHead {
+        &self.0.head
+    }
+
+    pub(super) fn head_mut(&mut self) -> &mut RequestHead {
+        &mut self.0.head
     }
 
     /// Logs the error once a second for each thread: without an app there is no shared clock.
@@ -124,18 +141,12 @@ impl Misconfigured {
                 tracing::error!("{cause}");
             }
         });
-        Self(Box::new(cause))
+        Self::new(cause)
     }
 }
 
 impl From<ConfigError> for Misconfigured {
     fn from(error: ConfigError) -> Self {
         Self::logged(Cause::Config(error))
-    }
-}
-
-impl IntoResponse for Misconfigured {
-    fn into_response(self) -> Response {
-        (self.status(), Extension(Unwanted), self.body_text()).into_response()
     }
 }

@@ -6,6 +6,7 @@ mod limited;
 mod misconfigured;
 mod own_response;
 mod raised;
+mod request;
 mod unavailable;
 mod unidentified;
 mod words;
@@ -16,6 +17,7 @@ use axum::{
 };
 use thiserror::Error;
 
+pub(super) use self::request::has_responder;
 pub use self::{
     declined::Declined, denied::Denied, limited::Limited, misconfigured::Misconfigured, raised::Raised,
     unavailable::Unavailable, unidentified::Unidentified,
@@ -133,7 +135,7 @@ macro_rules! rejections {
 }
 
 rejections! {
-    Limited: |_| StatusCode::TOO_MANY_REQUESTS, Self::to_string;
+    Limited: Self::refused_with, Self::to_string;
     Unavailable: |_| StatusCode::SERVICE_UNAVAILABLE, Self::to_string;
     Raised: |_| StatusCode::INTERNAL_SERVER_ERROR, |_| "the limits of this request cannot be checked".to_owned();
     Misconfigured: |_| StatusCode::INTERNAL_SERVER_ERROR, Self::to_string;

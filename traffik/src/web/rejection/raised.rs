@@ -2,7 +2,7 @@ use std::{error::Error, sync::Arc};
 
 use thiserror::Error;
 
-use crate::web::RequestContext;
+use crate::web::{RequestContext, request_head::RequestHead};
 
 /// The backend gave no answer, and [`on_error`](crate::on_error) raises an error then.
 ///
@@ -30,11 +30,12 @@ pub struct Raised(Arc<Inner>);
 struct Inner {
     source: Box<dyn Error + Send + Sync>,
     context: RequestContext,
+    head: RequestHead,
 }
 
 impl Raised {
     pub(in crate::web) fn new(source: Box<dyn Error + Send + Sync>, context: RequestContext) -> Self {
-        Self(Arc::new(Inner { source, context }))
+        Self(Arc::new(Inner { source, context, head: RequestHead::default() }))
     }
 
     /// Returns the error of the backend, or of your function.
@@ -45,5 +46,14 @@ impl Raised {
 
     pub(in crate::web) fn context(&self) -> &RequestContext {
         &self.0.context
+    }
+
+    pub(in crate::web) fn head(&self) -> &RequestHead {
+        &self.0.head
+    }
+
+    /// Returns `None` if it was cloned.
+    pub(super) fn head_mut(&mut self) -> Option<&mut RequestHead> {
+        Arc::get_mut(&mut self.0).map(|inner| &mut inner.head)
     }
 }

@@ -1,9 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
+use axum::http::Request;
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use crate::{limit::Definition, web::RequestContext};
+use crate::{
+    limit::Definition,
+    web::{
+        RequestContext,
+        request_head::{RequestHead, ResponseFormat},
+    },
+};
 
 /// The backend gave no answer, so it is not known whether the client is over a limit.
 ///
@@ -20,6 +27,7 @@ struct Inner {
     retry_after: Duration,
     definitions: Vec<Arc<Definition>>,
     context: RequestContext,
+    head: RequestHead,
 }
 
 impl Unavailable {
@@ -32,7 +40,8 @@ impl Unavailable {
         definitions: Vec<Arc<Definition>>,
         context: RequestContext,
     ) -> Self {
-        let rejection = Self(Box::new(Inner { source, retry_after, definitions, context }));
+        let head = RequestHead::default();
+        let rejection = Self(Box::new(Inner { source, retry_after, definitions, context, head }));
         rejection.log();
         rejection
     }
@@ -51,7 +60,7 @@ impl Unavailable {
         &self.0.source
     }
 
-    /// Returns the uids of the throttles that could not be checked.
+    /// Returns the uids of the throttles that could not be checked, including [hidden](crate::Settings::hidden) ones.
     pub fn uids(&self) -> impl Iterator<Item = &str> {
         self.0.definitions.iter().map(|definition| definition.uid)
     }
@@ -67,7 +76,29 @@ impl Unavailable {
         self.0.retry_after
     }
 
+    /// Returns the method, the URI and the headers of the request, without its extensions.
+    ///
+    /// Returns `None` if neither the app nor a throttle of the decision has a responder: the request is copied only for one.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request<()>> {
+        self.0.head.request()
+    }
+
+    /// Returns the format of the default response.
+    #[must_use]
+    pub fn format(&self) -> ResponseFormat {
+        self.0.head.format()
+    }
+
     pub(in crate::web) fn context(&self) -> &RequestContext {
         &self.0.context
+    }
+
+    pub(in crate::web) fn head(&self) -> &RequestHead {
+        &self.0.head
+    }
+
+    pub(super) fn head_mut(&mut self) -> &mut RequestHead {
+        &mut self.0.head
     }
 }

@@ -5,6 +5,8 @@ use axum::http::{
     header::{CACHE_CONTROL, EXPIRES},
 };
 
+use crate::web::unquoted::split_unquoted;
+
 /// Sets how long nginx may store a response. It overrides the other fields.
 const X_ACCEL_EXPIRES: &str = "x-accel-expires";
 
@@ -64,7 +66,7 @@ pub(in crate::web) fn keep_from_sharing(headers: &mut HeaderMap) {
 
 fn says(headers: &HeaderMap, name: &HeaderName) -> Option<Says> {
     let lines = headers.get_all(name).into_iter();
-    lines.flat_map(|line| directives(line.as_bytes())).filter_map(said_by).min()
+    lines.flat_map(|line| split_unquoted(line.as_bytes(), b',')).filter_map(said_by).min()
 }
 
 fn said_by(directive: &[u8]) -> Option<Says> {
@@ -81,21 +83,6 @@ fn said_by(directive: &[u8]) -> Option<Says> {
         Some(_) if is("no-store") => Some(Says::Keep),
         _ => None,
     }
-}
-
-/// Returns the texts between commas that are not within quotes.
-fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    line.split(move |&byte| {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_quoted => is_escaped = true,
-            b'"' => is_quoted = !is_quoted,
-            b',' => return !is_quoted,
-            _ => {}
-        }
-        false
-    })
 }
 
 /// Returns whether the text has only zeros. A text that is not a number is not zero, because caches differ.

@@ -24,7 +24,7 @@ use super::fields::{POLICY, STATE, X_LIMIT, X_REMAINING, X_RESET};
 pub const EXPOSED_HEADERS: [HeaderName; 3] = [POLICY, STATE, RETRY_AFTER];
 
 /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, for apps that [send
-/// them](crate::TraffikBuilder::x_ratelimit_fields).
+/// them](crate::Fields::x_ratelimit).
 ///
 /// ```
 /// use tower_http::cors::{CorsLayer, ExposeHeaders};

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 use smallvec::SmallVec;
-use traffik_core::{clock::Timestamp, decision::Amount};
+use traffik_core::decision::Amount;
 
 use crate::{
     engine::Limit,
     fields::{Text, capped},
+    request::Fields,
 };
 
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -34,31 +35,36 @@ impl AddedFields {
     }
 }
 
-/// Adds the fields for `limits`, and the older ones if `x_ratelimit` has the time of day. A set of which the response
-/// has a field stays as it is.
-pub(in crate::web) fn add_fields(
-    headers: &mut HeaderMap,
-    limits: &[&Limit],
-    x_ratelimit: Option<Timestamp>,
-) -> AddedFields {
-    if limits.is_empty() {
-        return AddedFields::default();
+/// Adds the fields of each limit. A set of which the response has a field stays as it is.
+pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], is_refusal: bool) -> AddedFields {
+    let is_standard = |limit: &Limit| fields_of(limit).has_standard(is_refusal);
+    let is_x = |limit: &Limit| fields_of(limit).has_x_ratelimit(is_refusal);
+    // As a rule all are shown, by the standard fields alone.
+    let standard = if limits.iter().all(|limit| is_standard(limit)) {
+        add_standard(headers, limits)
+    } else {
+        let shown: SmallVec<[_; 4]> = limits.iter().copied().filter(|limit| is_standard(limit)).collect();
+        add_standard(headers, &shown)
+    };
+    let shown = limits.iter().copied().filter(|limit| is_x(limit));
+    let tightest = shown.reduce(|tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
+    let x_ratelimit = tightest.is_some_and(|tightest| add_x_ratelimit(headers, tightest));
+    AddedFields { standard, x_ratelimit }
+}
+
+fn fields_of(limit: &Limit) -> Fields {
+    limit.definition().settings.request.responses.fields
+}
+
+/// Returns whether they were added.
+fn add_standard(headers: &mut HeaderMap, limits: &[&Limit]) -> bool {
+    if limits.is_empty() || headers.contains_key(&STATE) {
+        return false;
     }
-    let mut added = AddedFields::default();
-    if !headers.contains_key(&STATE) {
-        if let Entry::Vacant(free) = headers.entry(POLICY) {
-            policies(limits).map(|policies| free.insert(policies));
-            add(headers, STATE, states(limits));
-            added.standard = true;
-        }
-    }
-    if let Some(now) = x_ratelimit {
-        if ![X_LIMIT, X_REMAINING, X_RESET].iter().any(|name| headers.contains_key(name)) {
-            add_x_ratelimit(headers, limits, now);
-            added.x_ratelimit = true;
-        }
-    }
-    added
+    let Entry::Vacant(free) = headers.entry(POLICY) else { return false };
+    policies(limits).map(|policies| free.insert(policies));
+    add(headers, STATE, states(limits));
+    true
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
@@ -99,17 +105,17 @@ fn list<T>(items: impl Iterator<Item = T>, write: impl Fn(T, &mut Text)) -> Opti
     HeaderValue::from_bytes(&text).ok()
 }
 
-/// Adds the older fields, for the tightest limit alone.
-fn add_x_ratelimit(headers: &mut HeaderMap, limits: &[&Limit], now: Timestamp) {
-    let mut limits = limits.iter().copied();
-    let Some(first) = limits.next() else { return };
-    let tightest = limits.fold(first, |tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
-    let reset = now.saturating_add(tightest.reset_after());
+/// Adds the older fields. Returns whether they were added.
+fn add_x_ratelimit(headers: &mut HeaderMap, tightest: &Limit) -> bool {
+    if [X_LIMIT, X_REMAINING, X_RESET].iter().any(|name| headers.contains_key(name)) {
+        return false;
+    }
     let integer = |amount: Amount| amount.units().map(|units| capped(units).into());
     add(headers, X_LIMIT, integer(tightest.capacity()));
     add(headers, X_REMAINING, integer(tightest.remaining()));
-    if tightest.definition().is_held {
-        return;
+    if let (false, Some(store)) = (tightest.definition().is_held, &tightest.definition().store) {
+        let reset = store.clock().wall_clock().saturating_add(tightest.reset_after());
+        add(headers, X_RESET, Some(reset.as_micros().div_ceil(1_000_000).into()));
     }
-    add(headers, X_RESET, Some(reset.as_micros().div_ceil(1_000_000).into()));
+    true
 }

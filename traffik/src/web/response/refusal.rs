@@ -3,28 +3,35 @@
 use std::time::Duration;
 
 use axum::{
+    Extension,
+    body::{Body, HttpBody},
     http::{
         HeaderMap, HeaderValue,
-        header::{Entry, RETRY_AFTER},
+        header::{CONTENT_LENGTH, Entry, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
 };
 
 use smallvec::SmallVec;
-use traffik_core::clock::AnyClock;
 
 use super::{
+    by_format::text_in,
     fields::{AddedFields, add_fields},
+    grpc::Code,
     keep_from_sharing,
-    responder::{first_of, plain_problem},
+    problem::plain_problem,
+    responder::first_of,
 };
 use crate::{
     engine::{Limit, Limits},
     fields::whole_seconds,
+    limit::Definition,
+    request::ErasedResponder,
     web::{
         RequestContext,
         ledger::Ledger,
-        rejection::{Denied, Limited, Raised, Unavailable, Unwanted},
+        rejection::{Denied, Limited, Misconfigured, Raised, Unavailable, Unwanted},
+        request_head::RequestHead,
     },
 };
 
@@ -51,18 +58,15 @@ impl Refused {
 
 impl IntoResponse for Limited {
     fn into_response(self) -> Response {
-        let limit = self.limits().tightest();
-        let request = &limit.definition().settings.request;
-        let responder = first_of([request.responder.as_ref(), request.responses.responder.as_ref()]);
+        let definition = self.limits().tightest().definition();
+        let responder = first_of([own(definition), app(definition)]);
         let response = responder.limited(&self);
         if let Some(context) = self.context() {
-            return turn_away(response, self.retry_after(), context);
+            return turn_away(response, self.retry_after(), context, self.head());
         }
         let mut response = refused(response, self.retry_after());
-        let clock = limit.store().map(|store| store.clock());
-        let x_ratelimit = clock.filter(|_| request.responses.x_ratelimit).map(AnyClock::wall_clock);
         let shown: SmallVec<[&Limit; 4]> = self.limits().iter().filter(|limit| limit.is_counted()).collect();
-        let fields = add_fields(response.headers_mut(), &shown, x_ratelimit);
+        let fields = add_fields(response.headers_mut(), &shown, true);
         let unrecorded = Unrecorded { limits: self.limits().snapshot(), fields };
         response.extensions_mut().insert(Refused(Some(Box::new(unrecorded))));
         response
@@ -71,44 +75,65 @@ impl IntoResponse for Limited {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let mut response = plain_problem(self.status(), &self.body_text());
-        response.extensions_mut().insert(Unwanted);
-        response
+        let (status, text) = (self.status(), self.body_text());
+        let response = text_in(self.head().format(), status, Code::PermissionDenied, &text);
+        let response = response.unwrap_or_else(|| plain_problem(status, &text));
+        (Extension(Unwanted), for_head(response, self.head())).into_response()
     }
 }
 
 impl IntoResponse for Unavailable {
     fn into_response(self) -> Response {
-        let context = self.context();
-        let own = self.definitions().iter().map(|definition| definition.settings.request.responder.as_ref());
-        let app = &context.traffik().requests().throttles.responses;
-        let responder = first_of(own.chain([app.responder.as_ref()]));
-        turn_away(responder.unavailable(&self), Some(self.retry_after()), context)
+        let definitions = || self.definitions().iter().map(|definition| &**definition);
+        let responder = first_of(definitions().map(own).chain(definitions().map(app)));
+        turn_away(responder.unavailable(&self), Some(self.retry_after()), self.context(), self.head())
     }
 }
 
 /// The response carries the error, which a middleware may report.
 impl IntoResponse for Raised {
     fn into_response(self) -> Response {
-        let response = (self.status(), self.body_text()).into_response();
-        let mut response = turn_away(response, None, self.context());
+        let text = self.body_text();
+        let response = text_in(self.head().format(), self.status(), Code::Internal, &text);
+        let response = response.unwrap_or_else(|| (self.status(), text).into_response());
+        let mut response = turn_away(response, None, self.context(), self.head());
         response.extensions_mut().insert(self);
         response
     }
 }
 
-fn turn_away(response: Response, retry_after: Option<Duration>, context: &RequestContext) -> Response {
+impl IntoResponse for Misconfigured {
+    fn into_response(self) -> Response {
+        let text = self.body_text();
+        let response = text_in(self.head().format(), self.status(), Code::Internal, &text);
+        let response = response.unwrap_or_else(|| (self.status(), text).into_response());
+        (Extension(Unwanted), for_head(response, self.head())).into_response()
+    }
+}
+
+fn own(definition: &Definition) -> Option<&ErasedResponder> {
+    definition.settings.request.responder.as_ref()
+}
+
+fn app(definition: &Definition) -> Option<&ErasedResponder> {
+    definition.settings.request.responses.responder.as_ref()
+}
+
+fn turn_away(
+    response: Response,
+    retry_after: Option<Duration>,
+    context: &RequestContext,
+    head: &RequestHead,
+) -> Response {
     let mut response = refused(response, retry_after);
     let headers = response.headers_mut();
     // A layer that waits for the response adds them once all limits of the request are known.
     if !context.ledger().is_watched() {
-        let traffik = context.traffik();
-        let x_ratelimit = traffik.requests().throttles.responses.x_ratelimit.then(|| traffik.clock().wall_clock());
         context.ledger().show(|limits| {
-            add_fields(headers, limits, x_ratelimit);
+            add_fields(headers, limits, true);
         });
     }
-    response
+    for_head(response, head)
 }
 
 /// Marks a response as a refusal, and adds what every refusal needs.
@@ -119,5 +144,17 @@ fn refused(mut response: Response, retry_after: Option<Duration>) -> Response {
     }
     keep_from_sharing(headers);
     response.extensions_mut().insert(Refused(None));
+    response
+}
+
+/// Removes the body of the response to a HEAD request, and keeps its length as a field.
+fn for_head(mut response: Response, head: &RequestHead) -> Response {
+    if head.is_head() {
+        let length = response.body().size_hint().exact();
+        if let (Entry::Vacant(vacant), Some(length)) = (response.headers_mut().entry(CONTENT_LENGTH), length) {
+            vacant.insert(length.into());
+        }
+        *response.body_mut() = Body::empty();
+    }
     response
 }

@@ -1,14 +1,10 @@
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
-use serde::Serialize;
+use axum::response::{IntoResponse, Response};
 
+use super::{by_format, problem};
 use crate::{
-    engine::{Limit, TraffikBuilder},
+    engine::TraffikBuilder,
     limit::Settings,
     request::ErasedResponder,
     web::rejection::{Limited, Unavailable},
@@ -28,6 +24,26 @@ use crate::{
 /// # Ok::<(), traffik::ConfigError>(())
 /// ```
 ///
+/// The closure receives the requests of all clients: of browsers, of programs, and of gRPC. It finds the method, the URI and the
+/// headers in [`Limited::request`], and what the client accepts in [`Limited::format`]. It can leave the rest to
+/// [`DefaultResponder`]:
+///
+/// ```
+/// use axum::response::{IntoResponse, Redirect};
+/// use traffik::{Limited, MemoryBackend, Responder, Traffik, web::{DefaultResponder, ResponseFormat}};
+///
+/// fn to_pricing(limited: &Limited) -> axum::response::Response {
+///     let is_report = limited.request().is_some_and(|request| request.uri().path().starts_with("/reports"));
+///     match limited.format() {
+///         ResponseFormat::Html if is_report => Redirect::to("/pricing").into_response(),
+///         _ => DefaultResponder.limited(limited),
+///     }
+/// }
+///
+/// let traffik = Traffik::builder(MemoryBackend::new("myapp")).responder(to_pricing).build()?;
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+///
 /// `Retry-After`, `Cache-Control: no-store` and the RateLimit fields are added to the response if they are absent. A
 /// `Cache-Control` other than `no-store`, `private` or `no-cache` is replaced, because a cache would serve the refusal
 /// to clients that are within their limits.
@@ -35,9 +51,9 @@ pub trait Responder: Send + Sync + 'static {
     /// Returns the response to a client that is over a limit.
     fn limited(&self, rejection: &Limited) -> Response;
 
-    /// Returns the response when the backend gave no answer. Defaults to [`ProblemDetails`].
+    /// Returns the response when the backend gave no answer. Defaults to that of [`DefaultResponder`].
     fn unavailable(&self, rejection: &Unavailable) -> Response {
-        ProblemDetails.unavailable(rejection)
+        by_format::unavailable(rejection)
     }
 }
 
@@ -63,7 +79,7 @@ fn erased(responder: impl Responder) -> ErasedResponder {
 pub(super) fn first_of<'a>(responders: impl IntoIterator<Item = Option<&'a ErasedResponder>>) -> &'a dyn Responder {
     let mut responders = responders.into_iter().flatten();
     let shared = responders.find_map(|ErasedResponder(responder)| responder.downcast_ref::<Shared>());
-    shared.map_or(&ProblemDetails, |responder| &**responder)
+    shared.map_or(&DefaultResponder, |responder| &**responder)
 }
 
 impl Settings {
@@ -76,66 +92,49 @@ impl Settings {
 }
 
 impl TraffikBuilder {
-    /// Sets the response for rejected requests. Defaults to [`ProblemDetails`].
+    /// Sets the response for rejected requests. Defaults to [`DefaultResponder`].
     pub fn responder(mut self, responder: impl Responder) -> Self {
         self.request.throttles.responses.responder = Some(erased(responder));
         self
     }
 }
 
-/// Responds with problem details (RFC 9457), of the types that the draft of the RateLimit fields registers.
+/// The default [`Responder`], which responds by what the client accepts.
+///
+/// | request | response |
+/// |---|---|
+/// | the content type begins with `application/grpc` | status 200 with `grpc-status` 8 (`RESOURCE_EXHAUSTED`), or 14 (`UNAVAILABLE`) in place of a 503; trailers only |
+/// | `Accept` prefers `text/html` over JSON, as browsers do | a small page, without external resources |
+/// | any other | [`ProblemDetails`] |
+///
+/// A responder can leave requests to it: see [`ResponseFormat`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultResponder;
+
+impl Responder for DefaultResponder {
+    fn limited(&self, rejection: &Limited) -> Response {
+        by_format::limited(rejection)
+    }
+}
+
+/// Responds with problem details (RFC 9457), of the types that the draft of the RateLimit fields registers, whatever the client
+/// accepts.
 ///
 /// ```json
 /// {"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Too Many Requests","status":429,
 ///  "detail":"\"search:burst\" allows 5 requests per minute; try again in 12s","violated-policies":["search:burst"]}
 /// ```
+///
+/// The type of a 503 ends with `temporary-reduced-capacity`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProblemDetails;
 
 impl Responder for ProblemDetails {
     fn limited(&self, rejection: &Limited) -> Response {
-        let uids: Vec<_> = rejection.exceeded().map(Limit::uid).collect();
-        problem(
-            rejection.status(),
-            "https://iana.org/assignments/http-problem-types#quota-exceeded",
-            &rejection.body_text(),
-            &uids,
-        )
+        problem::limited(rejection)
     }
 
     fn unavailable(&self, rejection: &Unavailable) -> Response {
-        let uids: Vec<_> = rejection.uids().collect();
-        problem(
-            rejection.status(),
-            "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
-            &rejection.body_text(),
-            &uids,
-        )
+        problem::unavailable(rejection)
     }
-}
-
-/// Returns problem details that say no more than their status and `detail`.
-pub(in crate::web) fn plain_problem(status: StatusCode, detail: &str) -> Response {
-    problem(status, "about:blank", detail, &[])
-}
-
-/// Problem details, in an order for human readers.
-#[derive(Serialize)]
-struct Problem<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    title: Option<&'static str>,
-    status: u16,
-    detail: &'a str,
-    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
-    violated_policies: &'a [&'a str],
-}
-
-fn problem(status: StatusCode, kind: &str, detail: &str, violated_policies: &[&str]) -> Response {
-    let body = Problem { kind, title: status.canonical_reason(), status: status.as_u16(), detail, violated_policies };
-    // Texts and numbers can always be written as JSON.
-    let mut response = Response::new(Body::from(serde_json::to_string(&body).unwrap_or_default()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    response
 }

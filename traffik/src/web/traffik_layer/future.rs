@@ -32,7 +32,6 @@ pin_project! {
         watch: Option<Watch>,
         // Whether the request opens a tunnel if it succeeds: a WebSocket over HTTP/2.
         is_connect: bool,
-        x_ratelimit: bool,
         // Boxed, because it is rare and this future is moved often.
         giving_back: Option<Box<GivingBack<B>>>,
     }
@@ -46,17 +45,12 @@ struct GivingBack<B> {
 
 impl<F, B> ResponseFuture<F, B> {
     pub(super) fn new(inner: F, ledger: Option<Arc<Ledger>>, watch: Option<Watch>) -> Self {
-        Self { inner, ledger, watch, is_connect: false, x_ratelimit: false, giving_back: None }
+        Self { inner, ledger, watch, is_connect: false, giving_back: None }
     }
 
     /// Sets whether the method of the request is CONNECT.
     pub(super) fn connects(self, is_connect: bool) -> Self {
         Self { is_connect, ..self }
-    }
-
-    /// Sets whether the response gets the `X-RateLimit` fields.
-    pub(super) fn x_ratelimit(self, x_ratelimit: bool) -> Self {
-        Self { x_ratelimit, ..self }
     }
 }
 
@@ -93,7 +87,7 @@ where
                 response = Response::from_parts(parts, body);
             }
             if !(is_refused && ledger.has_charges()) {
-                add_limits(&mut response, ledger, *this.x_ratelimit);
+                add_limits(&mut response, ledger, is_refused);
                 return Poll::Ready(Ok(response));
             }
             let charged = Arc::clone(ledger);
@@ -105,7 +99,7 @@ where
         }
         match (this.giving_back.take(), this.ledger) {
             (Some(mut given_back), Some(ledger)) => {
-                add_limits(&mut given_back.response, ledger, *this.x_ratelimit);
+                add_limits(&mut given_back.response, ledger, true);
                 Poll::Ready(Ok(given_back.response))
             }
             _ => Poll::Pending,
@@ -126,11 +120,10 @@ fn goes_on<B: 'static>(response: &Response<B>, is_connect: bool) -> Option<&'sta
 }
 
 /// Adds the fields for all limits that the request met, unless a cache may serve the response to another client.
-fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, x_ratelimit: bool) {
-    let x_ratelimit = x_ratelimit.then(|| ledger.traffik().clock().wall_clock());
+fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, is_refused: bool) {
     let add = |limits: &[&Limit]| {
         if !(limits.is_empty() || is_shared(response.status(), response.headers())) {
-            add_fields(response.headers_mut(), limits, x_ratelimit);
+            add_fields(response.headers_mut(), limits, is_refused);
         }
     };
     // The request is dropped by now, unless the application kept its extensions.

@@ -35,7 +35,6 @@ where
         let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik, self.exposes);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
         let is_connect = request.method() == Method::CONNECT;
-        let future = ResponseFuture::new(self.inner.call(request), ledger, watch);
-        future.connects(is_connect).x_ratelimit(self.traffik.requests().throttles.responses.x_ratelimit)
+        ResponseFuture::new(self.inner.call(request), ledger, watch).connects(is_connect)
     }
 }
