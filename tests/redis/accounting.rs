@@ -72,7 +72,8 @@ async fn settle<T: Throttle>(traffik: &Traffik) -> Result {
     assert_eq!(permit.charge_more(5).await?, Settlement::Done, "{}", T::UID);
     assert_eq!(remaining::<T>(traffik, "alice").await?, 65, "{}", T::UID);
     assert_eq!(permit.refund().await?, Settlement::Done, "{}", T::UID);
-    assert_eq!(remaining::<T>(traffik, "alice").await?, 80, "{}", T::UID);
+    // Each part of a charge to a meter keeps what has drained meanwhile.
+    assert!((79..=80).contains(&remaining::<T>(traffik, "alice").await?), "{}", T::UID);
     assert!(matches!(permit.settle(1).await, Err(AdjustError::Settled)), "{}", T::UID);
 
     let permit = traffik.limiter::<T>("alice").cost(10).check().await?;
