@@ -89,6 +89,30 @@ fn runtime_that_stands_still_during_a_question_delays_no_other() -> Result {
 }
 
 #[test]
+fn refund_during_a_question_of_another_runtime_is_noticed() -> Result {
+    let (traffik, backend, clock) = app(|builder, _| builder);
+    let (asks, other) = (runtime()?, runtime()?);
+    let permit = other.block_on(traffik.limiter::<One>("alice").check())?;
+    backend.is(Mood::ChargesAndIsSlow);
+    let mut first = joined::<One>(&asks, &traffik);
+    asks.block_on(settle());
+    backend.is(Mood::Answers);
+    let _second = joined::<One>(&other, &traffik);
+    // The question is refused, and its answer is on its way.
+    other.block_on(async {
+        settle().await;
+        permit.refund().await?;
+        settle().await;
+        Result::Ok(())
+    })?;
+    clock.advance(Duration::from_millis(10));
+    asks.block_on(settle());
+    let _entered = asks.enter();
+    assert!(!super::is_pending(&mut first), "it waits although there is room");
+    Ok(())
+}
+
+#[test]
 fn runtimes_share_a_line_in_order() -> Result {
     let (traffik, clock) = traffik()?;
     let runtimes = [runtime()?, runtime()?, runtime()?];

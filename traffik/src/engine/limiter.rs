@@ -142,7 +142,8 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
     ///
     /// The check is refused without waiting if the cost never fits, if the turn would come after `max`, and if
     /// [`max_waiters`](crate::Settings::max_waiters) callers wait already. It is refused after `max` otherwise. The
-    /// `retry_after` of a caller that is refused for the line alone is zero.
+    /// `retry_after` of a caller that is refused for the line alone is zero. A question that is under way after `max` is waited for,
+    /// for [`backend_timeout`](crate::TraffikBuilder::backend_timeout) at most.
     ///
     /// If the backend does not answer, [`on_error`](crate::on_error) decides about the first in the line, as about a check that
     /// does not wait, and then about the next. [`Traffik::close`] ends the wait of all callers with

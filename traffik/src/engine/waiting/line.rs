@@ -179,17 +179,17 @@ impl Line {
     }
 
     pub(super) fn next(&self, now: Timestamp) -> Step {
-        let is_freed = self.signal.take_freed();
         let mut state = self.lock();
-        if is_freed {
-            state.ask_now();
-        }
         let Some(head) = state.head() else { return Step::End };
         if let Some(InFlight { until, .. }) = &state.in_flight {
             if now < *until {
                 return Step::Sleep(until.saturating_since(now));
             }
             state.in_flight = None;
+        }
+        // What is given back during a question counts after it.
+        if self.signal.take_freed() {
+            state.ask_now();
         }
         let first_deadline = state.deadlines.first().map_or(state.ask_at, |(deadline, _)| *deadline);
         let due = state.ask_at.min(first_deadline).max(state.held_back_until);
