@@ -26,7 +26,7 @@ pub enum OutgoingError {
     NoHost,
     /// The error of the client that was called.
     #[error(transparent)]
-    Client(Box<dyn Error + Send + Sync>),
+    Inner(Box<dyn Error + Send + Sync>),
 }
 
 impl OutgoingError {
@@ -36,7 +36,7 @@ impl OutgoingError {
         match self {
             Self::NotAdmitted(CheckError::Refused(refusal)) => refusal.retry_after(),
             Self::HeldBack { retry_after } => Some(*retry_after),
-            Self::NotAdmitted(CheckError::Failed(_)) | Self::NoHost | Self::Client(_) => None,
+            Self::NotAdmitted(CheckError::Failed(_)) | Self::NoHost | Self::Inner(_) => None,
         }
     }
 }

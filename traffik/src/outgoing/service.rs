@@ -49,7 +49,7 @@ where
             let (parts, body) = request.into_parts();
             let key = options.key.of(&parts).ok_or(OutgoingError::NoHost)?;
             let permit = turn::<T>(&options, key.clone()).await?;
-            let client = |error: S::Error| OutgoingError::Client(error.into());
+            let client = |error: S::Error| OutgoingError::Inner(error.into());
             poll_fn(|cx| inner.poll_ready(cx)).await.map_err(client)?;
             let mut response = inner.call(Request::from_parts(parts, body)).await.map_err(client)?;
             let wall_clock = options.traffik.clock().wall_clock();
