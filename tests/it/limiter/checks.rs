@@ -200,3 +200,43 @@ async fn check_waits_in_the_queue_of_its_limit() -> Result {
     assert!(second.await.is_ok());
     Ok(())
 }
+
+#[tokio::test]
+async fn permit_that_the_handler_drops_is_free_before_the_response() -> Result {
+    async fn hold(at_once: Limiter<AtOnce>) -> Checked<()> {
+        for _ in 0..5 {
+            let both = (at_once.clone().check().await?, at_once.clone().check().await?);
+            drop(both);
+        }
+        Ok(())
+    }
+    let (traffik, _) = traffik();
+    let server = Server::start(Router::new().route("/", get(hold)).layer(traffik.layer())).await;
+    let reply = server.get("/").await;
+    assert_eq!((reply.status, reply.state()), (200, Some(r#""limiter:at_once";r=0"#)), "as the last check found it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn task_that_outlives_the_response_holds_no_permit_of_its_arguments() -> Result {
+    let (traffik, _) = traffik();
+    let (sender, mut limiters) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Throttled<AtOnce>, search: Limiter<Search>| async move {
+        let _ = sender.send(search);
+    };
+    let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
+    assert_eq!(server.get("/").await.status, 200);
+    let search = limiters.recv().await.ok_or("no limiter")?;
+    assert_eq!(remaining::<AtOnce>(&traffik, HERE).await?, 2);
+    assert!(search.check().await.is_ok(), "it goes on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn lowest_cost_of_a_throttle_that_does_not_apply_is_no_error() -> Result {
+    let (traffik, _) = traffik();
+    let handler = |writes: Limiter<Writes>| async { writes.at_least(1).check().await.map(drop) };
+    let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
+    assert_eq!(server.get("/").await.status, 200);
+    Ok(())
+}

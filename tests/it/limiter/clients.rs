@@ -32,6 +32,8 @@ impl From<Nobody> for Client {
     }
 }
 
+throttle!(Gratis, "clients:gratis", "10/min", Settings::new().cost_of(|_| 0), Nobody);
+
 /// Premium clients have more.
 fn plan(_: &Parts, client: &Client) -> Rate {
     if *client == Client::from("premium") { Rate::literal("100/min") } else { Rate::literal("10/min") }
@@ -123,5 +125,17 @@ async fn addresses_that_the_handler_sets_are_counted_by_network() -> Result {
     assert_eq!(server.get("/").await.status, 200);
     let other: std::net::IpAddr = [0x2001, 0xdb8, 0, 1, 0, 0, 0, 2].into();
     assert_eq!(remaining::<Address>(&traffik, other).await?, 9);
+    Ok(())
+}
+
+#[tokio::test]
+async fn identity_of_a_throttle_without_a_cost_rejects_nobody() -> Result {
+    async fn both(both: Limiter<(Gratis, Address)>) -> Checked<()> {
+        both.check().await.map(drop)
+    }
+    let (traffik, _) = traffik();
+    let server = Server::start(Router::new().route("/", get(both)).layer(traffik.layer())).await;
+    assert_eq!(server.get("/").await.status, 200);
+    assert_eq!(remaining::<Address>(&traffik, HERE).await?, 9);
     Ok(())
 }

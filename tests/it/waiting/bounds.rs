@@ -144,3 +144,32 @@ async fn jitter_does_not_let_a_waiter_miss_its_time() -> Result {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn caller_that_never_fits_is_refused_alone() -> Result {
+    let (traffik, clock) = traffik()?;
+    exhaust::<Two>(&traffik).await?;
+    let first = waits::<Two>(&traffik, LONG);
+    let never = started::<Two>(&traffik, |limiter| limiter.cost(3).wait(LONG));
+    let last = waits::<Two>(&traffik, LONG);
+    clock.advance(MINUTE);
+    assert!(first.await.is_ok());
+    assert!(never.await.is_err());
+    assert!(last.await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn caller_whose_turn_is_too_late_leaves_those_who_fit_earlier() -> Result {
+    let (traffik, clock) = traffik()?;
+    exhaust::<Ten>(&traffik).await?;
+    let first = waits::<Ten>(&traffik, LONG);
+    let large = started::<Ten>(&traffik, |limiter| limiter.cost(10).wait(MINUTE / 2));
+    let small = waits::<Ten>(&traffik, MINUTE / 3);
+    clock.advance(MINUTE / 10);
+    assert!(first.await.is_ok());
+    assert!(large.await.is_err());
+    clock.advance(MINUTE / 10);
+    assert!(small.await.is_ok());
+    Ok(())
+}

@@ -95,18 +95,18 @@ fn refund_during_a_question_of_another_runtime_is_noticed() -> Result {
     let permit = other.block_on(traffik.limiter::<One>("alice").check())?;
     backend.is(Mood::ChargesAndIsSlow);
     let mut first = joined::<One>(&asks, &traffik);
-    asks.block_on(settle());
+    asks.block_on(tests::until_idle());
     backend.is(Mood::Answers);
     let _second = joined::<One>(&other, &traffik);
     // The question is refused, and its answer is on its way.
     other.block_on(async {
-        settle().await;
+        tests::until_idle().await;
         permit.refund().await?;
-        settle().await;
+        tests::until_idle().await;
         Result::Ok(())
     })?;
     clock.advance(Duration::from_millis(10));
-    asks.block_on(settle());
+    asks.block_on(tests::until_idle());
     let _entered = asks.enter();
     assert!(!super::is_pending(&mut first), "it waits although there is room");
     Ok(())

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use traffik_core::{OutOfRange, rate::Rate};
 
-use super::Checks;
+use super::{Check, Checks};
 use crate::limit::ConfigError;
 
 /// What a caller sets of its checks in place of what the throttles say.
@@ -17,17 +17,19 @@ pub(crate) struct LimiterOptions {
 
 impl LimiterOptions {
     pub(crate) fn apply(&self, checks: &mut Checks<'_>) -> Result<(), ConfigError> {
-        checks.iter_mut().try_for_each(|check| {
-            check.cost = self.cost.unwrap_or(check.cost);
-            if let Some(at_least) = self.at_least {
-                OutOfRange::check("Limiter::at_least", at_least, 0..=check.cost)?;
-                check.at_least = at_least;
-            }
-            if let Some(rate) = self.rate {
-                check.definition.check_rate(rate)?;
-                check.rate = rate;
-            }
-            Ok(())
-        })
+        checks.iter_mut().try_for_each(|check| self.apply_to(check))
+    }
+
+    pub(crate) fn apply_to(&self, check: &mut Check<'_>) -> Result<(), ConfigError> {
+        check.cost = self.cost.unwrap_or(check.cost);
+        if let Some(at_least) = self.at_least {
+            OutOfRange::check("Limiter::at_least", at_least, 0..=check.cost)?;
+            check.at_least = at_least;
+        }
+        if let Some(rate) = self.rate {
+            check.definition.check_rate(rate)?;
+            check.rate = rate;
+        }
+        Ok(())
     }
 }

@@ -74,8 +74,8 @@ impl Store {
 
     /// Returns a handle for a fallback of this backend, with the same clock and timeout.
     pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
-        let lost_settlements = Arc::clone(&self.lost_settlements);
-        Self { lost_settlements, ..Self::new(None, backend, self.clock.clone(), self.timeout) }
+        let (lost_settlements, watchers) = (Arc::clone(&self.lost_settlements), Arc::clone(&self.watchers));
+        Self { lost_settlements, watchers, ..Self::new(None, backend, self.clock.clone(), self.timeout) }
     }
 
     pub(crate) fn clock(&self) -> &AnyClock {

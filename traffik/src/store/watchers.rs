@@ -37,6 +37,11 @@ impl Signal {
         self.is_freed.swap(false, Ordering::AcqRel)
     }
 
+    /// Returns `true` if a charge was given back since the last [`take_freed`](Self::take_freed).
+    pub(crate) fn is_freed(&self) -> bool {
+        self.is_freed.load(Ordering::Acquire)
+    }
+
     fn free(&self) {
         self.is_freed.store(true, Ordering::Release);
         self.wake();

@@ -10,7 +10,6 @@ use smallvec::SmallVec;
 use traffik_core::{backend::MaybeReady, client::Client};
 use triomphe::Arc as Shared;
 
-use super::Site;
 use crate::{
     engine::{AdjustError, Change, Limit, Limits, Traffik},
     limit::Definition,
@@ -32,6 +31,8 @@ pub(super) struct Ledger {
     may_refund: AtomicBool,
     /// Whether the response carries the limits in its extensions.
     is_exposed: AtomicBool,
+    /// Whether the response has its fields.
+    has_ended: AtomicBool,
     entries: Mutex<Entries>,
 }
 
@@ -82,6 +83,7 @@ impl Ledger {
             has_entries: AtomicBool::new(false),
             may_refund: AtomicBool::new(false),
             is_exposed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             entries: Mutex::default(),
         }
     }
@@ -100,7 +102,9 @@ impl Ledger {
     }
 
     /// Records the limits of one decision, except those that were charged before.
-    pub(super) fn record(&self, limits: &Limits, site: &Site) {
+    ///
+    /// `refund_if` returns the conditions of the place for a throttle.
+    pub(super) fn record<'r>(&self, limits: &Limits, refund_if: impl Fn(&Definition) -> Option<&'r RefundIf>) {
         let is_charged = limits.is_admitted();
         let mut entries = self.lock();
         let before = entries.len();
@@ -108,18 +112,51 @@ impl Ledger {
             if entries.iter().take(before).any(|earlier| Shared::ptr_eq(&earlier.limit, limit)) {
                 continue;
             }
-            let refund_if = site.refund_if(limit.definition()).cloned();
-            let charged = is_charged && limit.is_counted();
-            if charged && site.may_refund(limit.definition()) {
-                self.may_refund.store(true, Ordering::Relaxed);
-            }
-            let new = LedgerEntry { limit: Shared::clone(limit), charged, refund_if };
+            let refund_if = refund_if(limit.definition()).cloned();
+            let new = self.entry(limit, is_charged, refund_if);
             if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(&new)) {
                 self.warn_of_duplicate(earlier, &new);
             }
             entries.push(new);
         }
         self.has_entries.store(true, Ordering::Release);
+    }
+
+    /// Records the limits of a check that a handler made, which holds the permits itself. Once the response has its fields,
+    /// nobody reads them: a task of the handler may check as long as it likes.
+    pub(super) fn record_check(&self, limits: &Limits) {
+        let mut entries = self.lock();
+        if self.has_ended.load(Ordering::Relaxed) {
+            return;
+        }
+        for limit in limits.shared() {
+            let entry = if limit.definition().is_held {
+                LedgerEntry { limit: Shared::new(limit.snapshot()), charged: false, refund_if: None }
+            } else {
+                self.entry(limit, limits.is_admitted(), None)
+            };
+            entries.push(entry);
+        }
+        self.has_entries.store(true, Ordering::Release);
+    }
+
+    fn entry(&self, limit: &Shared<Limit>, is_charged: bool, refund_if: Option<RefundIf>) -> LedgerEntry {
+        let charged = is_charged && limit.is_counted();
+        let may_refund = refund_if.is_some() || !limit.definition().settings.request.refund_if.is_never();
+        if charged && may_refund {
+            self.may_refund.store(true, Ordering::Relaxed);
+        }
+        LedgerEntry { limit: Shared::clone(limit), charged, refund_if }
+    }
+
+    /// Forgets the limits, once the response has its fields.
+    pub(super) fn end(&self) {
+        let mut entries = self.lock();
+        self.has_ended.store(true, Ordering::Relaxed);
+        let ended = std::mem::take(&mut *entries);
+        drop(entries);
+        // Permits are given back without the lock.
+        drop(ended);
     }
 
     /// Records the limits that refuse the request, except those that it met.

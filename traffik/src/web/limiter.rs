@@ -171,7 +171,7 @@ impl<T: Throttles> Limiter<T> {
                 (None, context.traffik().wait(Demand::new(&checks), max))
             }
         };
-        let limits = context.record(resolve!(decided), &site)?;
+        let limits = context.record_check(resolve!(decided))?;
         if let Some(slots) = slots {
             slots.turn(&limits, context.traffik().clock()).await;
         }
@@ -191,17 +191,14 @@ impl<T: Throttles> Limiter<T> {
     /// Returns the checks as the handler has set them.
     async fn checks(&self) -> Result<Checks<'_>, ThrottleRejection> {
         let mut checks = self.checks.map(KeptCheck::check);
-        self.options.apply(&mut checks).map_err(Misconfigured::from)?;
-        for check in checks.iter_mut() {
-            if check.resolved == Resolved::Nothing {
-                // The throttle does not apply.
-                check.cost = 0;
-            } else if let Some(client) = &self.client {
-                check.client = client.clone();
+        // What does not apply stays free.
+        for check in checks.iter_mut().filter(|check| check.resolved > Resolved::Nothing) {
+            self.options.apply_to(check).map_err(Misconfigured::from)?;
+            match &self.client {
+                Some(client) => check.client = client.clone(),
+                None if check.cost > 0 => self.unidentified.take(check.definition.identity).map_or(Ok(()), Err)?,
+                None => {}
             }
-        }
-        if self.client.is_none() && checks.iter().any(|check| check.cost > 0) {
-            self.unidentified.take().map_or(Ok(()), Err)?;
         }
         match self.parts.as_deref().filter(|_| self.options.rate.is_none()) {
             Some(parts) => self.rated(&checks, parts).await,

@@ -66,7 +66,8 @@ impl Limits {
     /// # let _: Router = Router::new().route("/preview/{account}", get(preview));
     /// ```
     ///
-    /// The response is made by the responder of the throttle or of the app. Within `traffik.layer()` its fields show all limits
+    /// The response is made by the responder of the throttle or of the app. Without one it is problem details, or what the
+    /// request accepts if it is told [for which request](ThrottleRejection::for_request). Within `traffik.layer()` its fields show all limits
     /// of the request, and all charges of the request are refunded. For an error of [`Limiter::check`](crate::Limiter::check),
     /// convert its [`Refusal`]: `Err(refusal.into())`.
     ///

@@ -19,7 +19,22 @@ impl RequestContext {
     /// Returns the rejection of a request that was refused or could not be decided.
     pub(super) fn record(&self, decided: CheckResult, site: &Site) -> Result<Limits, ThrottleRejection> {
         let limits = decided.map_err(|failed| self.reject(*failed))?;
-        self.ledger().record(&limits, site);
+        self.ledger().record(&limits, |definition| site.refund_if(definition));
+        self.admitted(limits)
+    }
+
+    /// Records the limits of a check that a handler made.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request that was refused or could not be decided.
+    pub(super) fn record_check(&self, decided: CheckResult) -> Result<Limits, ThrottleRejection> {
+        let limits = decided.map_err(|failed| self.reject(*failed))?;
+        self.ledger().record_check(&limits);
+        self.admitted(limits)
+    }
+
+    fn admitted(&self, limits: Limits) -> Result<Limits, ThrottleRejection> {
         if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
     }
 

@@ -46,7 +46,7 @@ impl RequestContext {
                 return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition) });
             }
             let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state));
-            let client = client.or_else(|rejection| site.keep(rejection))?;
+            let client = client.or_else(|rejection| site.keep(definition.identity, rejection))?;
             let check = self.identified(definition, cost, client);
             // A limiter asks for the rate of each check.
             if site.is_limiter() { Ok(check) } else { resolve!(rated(check, traffik, memo, parts)) }

@@ -34,9 +34,9 @@ pub(crate) enum Site {
     Limiter(KeptRejection),
 }
 
-/// Why a limiter has no client.
+/// Why a limiter has no client, for each identity.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KeptRejection(Arc<Mutex<Option<ThrottleRejection>>>);
+pub(crate) struct KeptRejection(Arc<Mutex<Vec<(Source, ThrottleRejection)>>>);
 
 impl Site {
     /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. Rules that need
@@ -90,9 +90,9 @@ impl Site {
 
     /// Keeps the rejection of an identity, and returns the client until another one is set. Elsewhere it is an error.
     #[cold]
-    pub(super) fn keep(&self, rejection: ThrottleRejection) -> Result<Client, ThrottleRejection> {
+    pub(super) fn keep(&self, identity: Source, rejection: ThrottleRejection) -> Result<Client, ThrottleRejection> {
         let Self::Limiter(kept) = self else { return Err(rejection) };
-        kept.lock().get_or_insert(rejection);
+        kept.lock().push((identity, rejection));
         Ok(EXEMPTED)
     }
 
@@ -118,14 +118,15 @@ impl Site {
 }
 
 impl KeptRejection {
-    /// Returns the rejection. A clone that asks later receives one with the same status.
-    pub(super) fn take(&self) -> Option<ThrottleRejection> {
+    /// Returns the rejection by an identity. A clone that asks later receives one with the same status.
+    pub(super) fn take(&self, identity: Source) -> Option<ThrottleRejection> {
         let mut kept = self.lock();
-        let status = kept.as_ref()?.status();
-        kept.replace(Unidentified::new(status.into_response()).into())
+        let (_, rejection) = kept.iter_mut().find(|(by, _)| *by == identity)?;
+        let status = rejection.status();
+        Some(std::mem::replace(rejection, Unidentified::new(status.into_response()).into()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<ThrottleRejection>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Source, ThrottleRejection)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

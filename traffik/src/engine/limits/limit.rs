@@ -230,7 +230,7 @@ impl Limit {
     }
 
     /// Returns a copy that holds no permit, and does not change with the charge.
-    pub(super) fn snapshot(&self) -> Self {
+    pub(crate) fn snapshot(&self) -> Self {
         Self { lease: None, ..self.clone() }
     }
 

@@ -78,6 +78,10 @@ impl Demand {
             Ok(None) => return decide(checks).await,
             Err(error) => Err(error.into()),
         };
+        if matches!(&peeked, Err(Error::Backend(error)) if !matches!(error, BackendError::Closed)) {
+            // The error policy decides, as about a check that does not wait.
+            return decide(self.checks()).await;
+        }
         let mut decided = peeked.map_err(|error| failed(error, self.definitions()))?;
         if decided.decision.is_admitted() {
             // There is room, which is for those in the line.

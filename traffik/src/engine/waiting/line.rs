@@ -4,6 +4,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -129,7 +130,8 @@ impl Line {
     /// Adds a waiter. Returns its place, or `None` if its turn would come too late.
     pub(super) fn join(&self, entry: Entry) -> Option<u64> {
         let mut state = self.lock();
-        if !state.queue.is_empty() && entry.deadline < state.not_before {
+        // After a charge was given back, there may be room earlier than is known.
+        if !state.queue.is_empty() && entry.deadline < state.not_before && !self.signal.is_freed() {
             return None;
         }
         state.last_place += 1;
@@ -249,21 +251,27 @@ impl Line {
     fn refused(&self, state: &mut State, place: u64, limits: &Limits, now: Timestamp, told: &mut Told) {
         let Some(head) = state.queue.get(&place) else { return };
         let (demand, deadline) = (Arc::clone(&head.demand), head.deadline);
-        let room = until_room(limits);
+        // A custom strategy may panic: the head learns of it, and the others go on.
+        let room = match catch_unwind(AssertUnwindSafe(|| until_room(limits))) {
+            Ok(room) => room,
+            Err(panic) => return told.extend(state.take(place).map(|head| (head, Turn::Panicked(panic)))),
+        };
         let is_in_time = |deadline: Timestamp| {
             room.is_some_and(|room| now < deadline && now.saturating_add(room.not_before) <= deadline)
         };
-        if let Some(room) = room.filter(|_| is_in_time(deadline)) {
+        let stays = is_in_time(deadline);
+        if let Some(room) = room.filter(|_| stays) {
             state.not_before = now.saturating_add(room.not_before);
             state.ask_at = now.saturating_add(self.with_jitter(room.ask_in)).min(deadline);
         }
-        // What refuses the head refuses all that want the same.
-        let late = |entry: &Entry| {
-            let is_like = Arc::ptr_eq(&entry.demand, &demand) || entry.demand.is_like(&demand);
-            if is_like { Turn::Decided(Handover::new(Ok(limits.clone()))) } else { Turn::TooLate }
-        };
-        // Those behind the head come after it.
-        state.take_while(|deadline| !is_in_time(deadline), late, told);
+        // What refuses the head refuses all that want the same. Others come after a head that stays, and are asked for once it
+        // has gone.
+        let is_like = |entry: &Entry| Arc::ptr_eq(&entry.demand, &demand) || entry.demand.is_like(&demand);
+        let late = state.places_while(|deadline| !is_in_time(deadline));
+        for entry in late.into_iter().filter_map(|place| state.take_if(place, |entry| stays || is_like(entry))) {
+            let same = is_like(&entry).then(|| Turn::Decided(Handover::new(Ok(limits.clone()))));
+            told.push((entry, same.unwrap_or(Turn::TooLate)));
+        }
     }
 
     /// In memory no other process waits.
@@ -285,6 +293,7 @@ impl Line {
     /// Asks nothing until then. Waiters whose time is over before are told.
     pub(super) fn hold_back(&self, until: Timestamp, now: Timestamp) {
         let mut state = self.lock();
+        let until = until.max(state.held_back_until);
         state.held_back_until = until;
         let mut told = Told::new();
         let held_back = |_: &Entry| Turn::HeldBack(HeldBack { until, now });
@@ -358,11 +367,18 @@ impl State {
         Some(entry)
     }
 
+    fn take_if(&mut self, place: u64, is_taken: impl FnOnce(&Entry) -> bool) -> Option<Entry> {
+        if self.queue.get(&place).is_some_and(is_taken) { self.take(place) } else { None }
+    }
+
+    /// Returns the places of the waiters whose deadlines are such, the earliest first.
+    fn places_while(&self, is_such: impl Fn(Timestamp) -> bool) -> Vec<u64> {
+        self.deadlines.iter().take_while(|(deadline, _)| is_such(*deadline)).map(|(_, place)| *place).collect()
+    }
+
     /// Takes the waiters whose deadlines are such, the earliest first. `turn` returns what they are told.
     fn take_while(&mut self, is_such: impl Fn(Timestamp) -> bool, turn: impl Fn(&Entry) -> Turn, told: &mut Told) {
-        let such: Vec<u64> =
-            self.deadlines.iter().take_while(|(deadline, _)| is_such(*deadline)).map(|(_, place)| *place).collect();
-        for place in such {
+        for place in self.places_while(is_such) {
             let entry = self.take(place);
             told.extend(entry.map(|entry| {
                 let turn = turn(&entry);

@@ -76,7 +76,8 @@ impl Lines {
             return Err(NotJoined::Failed(BackendError::Closed));
         }
         let held_back = state.held_back.get(&key).copied().filter(|until| *until > now);
-        if let Some(until) = held_back.filter(|until| *until > deadline) {
+        // Without a slot the caller would not wait.
+        if let Some(until) = held_back.filter(|until| *until > deadline || slots.is_none()) {
             return Err(NotJoined::HeldBack(HeldBack { until, now }));
         }
         let is_new = !state.lines.contains_key(&key);

@@ -1,4 +1,8 @@
-use std::{any::Any, time::Duration};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
@@ -45,7 +49,9 @@ impl Drop for Handover {
         if let Some(Ok(limits)) = self.0.take() {
             if limits.is_admitted() {
                 // It has started, and no caller waits for the result.
-                limits.shared().for_each(|limit| drop(Limit::change(limit, Change::GiveBack)));
+                // A panic of a custom strategy is not one of the line.
+                let give_back = || limits.shared().for_each(|limit| drop(Limit::change(limit, Change::GiveBack)));
+                let _ = catch_unwind(AssertUnwindSafe(give_back));
             }
         }
     }

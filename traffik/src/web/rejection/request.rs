@@ -6,6 +6,23 @@ use super::{Limited, ThrottleRejection, Unavailable};
 use crate::{limit::Definition, web::request_head::RequestHead};
 
 impl ThrottleRejection {
+    /// Returns the rejection of this request, for one that was made without it, by [`Limits::or_refuse`](crate::Limits::or_refuse) or
+    /// of a [`Refusal`](crate::Refusal): the default response is in a format that the request accepts, and a
+    /// [`Responder`](crate::Responder) sees the request.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use traffik::{Limits, ThrottleRejection};
+    ///
+    /// fn refuse(limits: Limits, parts: &Parts) -> Result<Limits, ThrottleRejection> {
+    ///     limits.or_refuse().map_err(|refusal| refusal.for_request(parts))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn for_request(self, parts: &Parts) -> Self {
+        self.of(parts)
+    }
+
     /// Sets the request that is rejected.
     #[cold]
     pub(in crate::web) fn of(self, parts: &Parts) -> Self {

@@ -134,6 +134,10 @@ fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, is_refuse
     if ledger.is_exposed() {
         expose(response, ledger);
     }
+    // Whoever still holds the request, for instance a task with a `Limiter`, keeps no permit by it.
+    if Arc::strong_count(ledger) > 1 {
+        ledger.end();
+    }
 }
 
 #[cold]
