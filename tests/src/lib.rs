@@ -128,7 +128,7 @@ pages! {
     rules: "../../docs/rules.md",
     strategies_page: "../../docs/strategies.md",
     testing: "../../docs/testing.md",
-    waiting: "../../docs/waiting.md",
+    waiting_page: "../../docs/waiting.md",
     websockets: "../../docs/websockets.md",
     warnings: "../../docs/warnings.md",
 }

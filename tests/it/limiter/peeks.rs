@@ -1,6 +1,6 @@
 //! Looking without charging.
 
-use axum::{Router, routing::get};
+use axum::{Json, Router, routing::get};
 use traffik::{MemoryBackend, Peek, Rate, Rule, Settings, Throttled, Traffik, on_error::Fallback, test::ManualClock};
 
 use super::{Result, remaining};
@@ -11,6 +11,7 @@ use crate::http::{
 };
 
 throttle!(Search, "peeks:search", "10/min");
+throttle!(Service, "peeks:service", "1000/min", Settings::new().hidden());
 throttle!(Export, "peeks:export", "5/min");
 throttle!(Costly, "peeks:costly", "10/min", Settings::new().cost(4).rate_of(|_, _| Rate::literal("6/min")));
 throttle!(Writes, "peeks:writes", "10/min", Settings::new().rule(Rule::methods([axum::http::Method::POST])));
@@ -37,6 +38,17 @@ async fn peek_shows_what_the_next_request_meets_and_charges_nothing() -> Result 
         assert_eq!(reply.state(), None);
     }
     assert_eq!(remaining::<Search>(&traffik, HERE).await?, 9);
+    Ok(())
+}
+
+#[tokio::test]
+async fn peek_is_a_route_in_one_line() -> Result {
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|usage: Peek<(Service, Search)>| async { Json(usage.into_limits()) }));
+    let usage = Server::start(app.layer(traffik.layer())).await.get("/").await;
+    let limits = usage.problem("limits");
+    assert_eq!(limits.pointer("/0/remaining"), Some(&serde_json::json!(10)), "{}", usage.body);
+    assert_eq!(limits.as_array().map(Vec::len), Some(1), "a hidden limit is not shown");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{Limit, Limits};
 /// |---|---|---|
 /// | `admitted` | boolean | [`is_admitted`](Self::is_admitted) |
 /// | `retry_after_ms` | integer, or null | the longest `retry_after_ms` of the limits. Null if all admit, or if one never will |
-/// | `limits` | array | each [`Limit`], in order |
+/// | `limits` | array | each [`Limit`] that is not [hidden](Limit::is_hidden), in order |
 ///
 /// A route that shows clients what they have left:
 ///
@@ -90,7 +90,7 @@ struct Each<'a>(&'a Limits);
 
 impl Serialize for Each<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter())
+        serializer.collect_seq(self.0.iter().filter(|limit| !limit.is_hidden()))
     }
 }
 
