@@ -119,7 +119,7 @@ impl fmt::Debug for Key {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, net::Ipv4Addr};
+    use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
 
     use super::*;
 
@@ -201,6 +201,10 @@ mod tests {
         for text in ["", "short", "longer than what fits in place"] {
             let (owned, shown) = (text.to_owned(), format!("{text:?}"));
             assert_eq!([Key::from(&owned), Key::from(owned.clone())], [Key::from(text), Key::from(text)]);
+            assert_eq!(
+                [Key::from(Box::<str>::from(text)), Key::from(Arc::<str>::from(text))],
+                [Key::from(text), Key::from(text)]
+            );
             assert_eq!(format!("{:?}", Key::from(text)), shown);
         }
     }

@@ -2,6 +2,7 @@ use std::{
     borrow::Cow,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use super::{Bytes, Number, Text};
@@ -77,6 +78,8 @@ part_of! {
     number: isize => Self::from(i64::try_from(number).unwrap_or(i64::MAX));
     text: &str, String, Cow<'_, str> => Self::Text(text.into());
     text: &String => Self::Text(text.as_str().into());
+    text: Box<str> => Self::Text(String::from(text).into());
+    text: Arc<str> => Self::Text((*text).into());
 }
 
 impl<const N: usize> From<[u8; N]> for Part {

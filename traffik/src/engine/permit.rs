@@ -12,7 +12,7 @@ use crate::{
     store::HITS_INLINE,
 };
 
-/// The permit of an admitted client, for a throttle or a tuple of throttles. [`Limiter::check`](super::Limiter::check) returns
+/// The permit of an admitted client, for a throttle or a tuple of throttles. [`Limiter::check`](crate::Limiter::check) returns
 /// it, and [`Throttled`](crate::Throttled) holds one.
 ///
 /// It dereferences to the [`Limits`] that were charged. It holds a permit of each [`Concurrency`] limit among them until it, and

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use axum::{
@@ -48,6 +49,7 @@ macro_rules! names_a_client {
 }
 
 names_a_client!(Client, Key, IpAddr, Ipv4Addr, Ipv6Addr, String, Cow<'static, str>, &'static str);
+names_a_client!(Box<str>, Arc<str>);
 names_a_client!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
 #[cfg(feature = "uuid")]
 names_a_client!(uuid::Uuid);

@@ -107,7 +107,7 @@ impl TraffikBuilder {
 /// | `Accept` prefers `text/html` over JSON, as browsers do | a small page, without external resources |
 /// | any other | [`ProblemDetails`] |
 ///
-/// A responder can leave requests to it: see [`ResponseFormat`].
+/// A responder can leave requests to it: see [`ResponseFormat`](crate::web::ResponseFormat).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultResponder;
 
