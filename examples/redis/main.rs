@@ -13,6 +13,8 @@ mod options;
 mod redis_server;
 #[path = "../common/shutdown.rs"]
 mod shutdown;
+#[path = "../common/this_program.rs"]
+mod this_program;
 
 use std::{
     error::Error,

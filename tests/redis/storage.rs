@@ -218,7 +218,7 @@ async fn clients_with_any_names_have_separate_entries() -> Result {
     Ok(())
 }
 
-/// Each number in so many bytes, the lowest first.
+/// Each number in the given number of bytes, the lowest first.
 fn packed(numbers: &[(u64, usize)]) -> Vec<u8> {
     numbers.iter().flat_map(|&(number, width)| number.to_le_bytes().into_iter().take(width)).collect()
 }

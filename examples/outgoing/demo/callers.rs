@@ -1,13 +1,13 @@
 //! Starts this program as another process that calls the API.
 
-use std::{error::Error, io, process::Stdio};
+use std::{error::Error, process::Stdio};
 
-use tokio::{
-    process::{Child, Command},
-    time::timeout,
+use tokio::{process::Child, time::timeout};
+
+use crate::{
+    redis_server::{PLENTY, Redis},
+    this_program::this_program,
 };
-
-use crate::redis_server::{PLENTY, Redis};
 
 pub(super) struct Caller {
     pub(super) process: u32,
@@ -16,7 +16,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn start(redis: &Redis, url: &str, calls: usize) -> Result<Self, Box<dyn Error>> {
-        let child = this_program(&[url, "--calls", &calls.to_string()])?
+        let child = this_program(&[url, "--calls", &calls.to_string()], TEST, ARGUMENTS)?
             .env("REDIS_URL", redis.url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -34,30 +34,16 @@ impl Caller {
     }
 }
 
-#[cfg(not(test))]
-fn this_program(args: &[&str]) -> io::Result<Command> {
-    let mut program = Command::new(std::env::current_exe()?);
-    program.args(args);
-    Ok(program)
-}
-
-/// When the demo runs as a test, the executable contains tests. One of them is the caller.
-#[cfg(test)]
-fn this_program(args: &[&str]) -> io::Result<Command> {
-    let mut program = Command::new(std::env::current_exe()?);
-    program.args(["--exact", "demo::callers::tests::a_caller", "--nocapture"]).env(tests::ARGUMENTS, args.join(" "));
-    Ok(program)
-}
+/// The test that is this program when the demo runs as a test, and the environment variable with its arguments.
+const TEST: &str = "demo::callers::tests::a_caller";
+const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_OUTGOING";
 
 #[cfg(test)]
 mod tests {
-    /// The environment variable with the caller's arguments, because the process arguments belong to the test runner.
-    pub(super) const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_OUTGOING";
-
     /// Calls the API in a process that the demo started. In any other process it does nothing.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_caller() {
-        if let Ok(arguments) = std::env::var(ARGUMENTS) {
+        if let Ok(arguments) = std::env::var(super::ARGUMENTS) {
             let options = crate::Options::read(arguments.split(' ').map(str::to_owned)).unwrap();
             crate::caller::run(options).await.unwrap();
         }

@@ -1,6 +1,6 @@
 //! Starts this program as another process that serves.
 
-use std::{error::Error, io, process::Stdio};
+use std::{error::Error, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{COMMAND_TIMEOUT, PLENTY, Redis, expect};
+use crate::this_program::this_program;
 
 pub(super) struct App {
     pub(super) url: String,
@@ -22,7 +23,7 @@ impl App {
     /// Starts an app on a free port, and waits until it listens.
     pub(super) async fn start(redis: &Redis) -> Result<Self, Box<dyn Error>> {
         let command_timeout = COMMAND_TIMEOUT.as_millis().to_string();
-        let mut child = this_program(&[&redis.url(), "--port", "0", "--timeout", &command_timeout])?
+        let mut child = this_program(&[&redis.url(), "--port", "0", "--timeout", &command_timeout], TEST, ARGUMENTS)?
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -53,30 +54,16 @@ async fn read_url(output: &mut Lines<BufReader<ChildStdout>>) -> Result<String, 
     Err("an app ended before it listened".into())
 }
 
-#[cfg(not(test))]
-fn this_program(args: &[&str]) -> io::Result<Command> {
-    let mut program = Command::new(std::env::current_exe()?);
-    program.args(args);
-    Ok(program)
-}
-
-/// When the demo runs as a test, the executable contains tests. One of them is the app.
-#[cfg(test)]
-fn this_program(args: &[&str]) -> io::Result<Command> {
-    let mut program = Command::new(std::env::current_exe()?);
-    program.args(["--exact", "demo::apps::tests::an_app", "--nocapture"]).env(tests::ARGUMENTS, args.join(" "));
-    Ok(program)
-}
+/// The test that is this program when the demo runs as a test, and the environment variable with its arguments.
+const TEST: &str = "demo::apps::tests::an_app";
+const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_REDIS";
 
 #[cfg(test)]
 mod tests {
-    /// The environment variable with the app's arguments, because the process arguments belong to the test runner.
-    pub(super) const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_REDIS";
-
     /// Serves in a process that the demo started. In any other process it does nothing.
     #[tokio::test(flavor = "multi_thread")]
     async fn an_app() {
-        if let Ok(arguments) = std::env::var(ARGUMENTS) {
+        if let Ok(arguments) = std::env::var(super::ARGUMENTS) {
             let options = crate::Options::read(arguments.split(' ').map(str::to_owned)).unwrap();
             crate::run(options).await.unwrap();
         }

@@ -49,7 +49,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A change starts when the method is called. Awaiting the answer only tells the result, so a change can be made where nothing
+/// A change starts when the method is called. Awaiting the answer only receives the result, so a change can be made where nothing
 /// can be awaited: in [`Drop`], or in the `poll_frame` of a body. A backend that does not wait makes it in the call. Elsewhere a
 /// task makes it: in a queue of at most 10 000 changes for each backend, repeated as long as the call surely did not run, up to
 /// three times. [`Traffik::close`](crate::Traffik::close) waits for the queue.

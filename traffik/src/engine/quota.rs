@@ -16,7 +16,7 @@ use crate::{
 /// Charges to several throttles and clients, which are one decision. [`Traffik::quota`] creates it.
 ///
 /// Charges are collected while a request is worked on, and made all together, or not at all. A quota that is dropped has no
-/// effect. There is no charge on drop: it could be refused with nobody to tell.
+/// effect. There is no charge on drop: it could be refused, and no caller would learn of it.
 ///
 /// ```
 /// use traffik::{CheckError, DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};

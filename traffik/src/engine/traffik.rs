@@ -123,7 +123,7 @@ impl Traffik {
     /// Closes each backend, and each that stands in for another. Every request that meets a limit from then on is answered
     /// with a 503.
     ///
-    /// Callers that [wait](crate::Limiter::wait) are told immediately, with [`BackendError::Closed`].
+    /// Callers that [wait](crate::Limiter::wait) receive [`BackendError::Closed`] immediately.
     ///
     /// The backends are closed one after the other. Each takes at most
     /// [`backend_timeout`](crate::TraffikBuilder::backend_timeout).

@@ -118,7 +118,7 @@ impl Settings {
     /// [the throttle](Self::client_ip), whatever the throttle's identity is. An IPv6 address that
     /// [embeds](crate::Client::by_ipv6_network) an IPv4 address is compared by both. A long list takes a binary search.
     ///
-    /// A request without a known address is not denied. Neither is a [`Limiter`](crate::Limiter) without a request. A
+    /// A request without a known address is not denied. Neither is a [`ClientLimiter`](crate::ClientLimiter), which has no request. A
     /// [disabled](crate::Traffik::disabled) app denies nothing. A denied request charges nothing, and keeps the charges of
     /// throttles that it met before.
     ///
@@ -239,7 +239,7 @@ impl Settings {
     /// The function runs first, once for each decision. A cost of 0 skips the identity and the backend. A request that
     /// costs more than the limit can hold is refused for good: its 429 has no `Retry-After`, and the body says so.
     ///
-    /// Without a request, the cost of a [`Limiter`](crate::Limiter) defaults to [`cost`](Self::cost).
+    /// The cost of a [`ClientLimiter`](crate::ClientLimiter), which has no request, defaults to [`cost`](Self::cost).
     ///
     /// ```
     /// use axum::http::{StatusCode, header::CONTENT_LENGTH, request::Parts};
@@ -291,7 +291,7 @@ impl Settings {
     /// `docs/strategies.md#when-the-rate-changes`. A rate that the strategy does not support is answered with a 500,
     /// and logged.
     ///
-    /// Without a request, the rate of a [`Limiter`](crate::Limiter) defaults to [`RATE`](crate::Throttle::RATE).
+    /// The rate of a [`ClientLimiter`](crate::ClientLimiter), which has no request, defaults to [`RATE`](crate::Throttle::RATE).
     ///
     /// ```
     /// use axum::http::request::Parts;

@@ -5,7 +5,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use super::{Limiter, ThrottleRejection, ThrottleSet};
 use crate::engine::Limits;
 
-/// Extractor of the limits that the next request of the client would meet. It charges nothing, and refuses nobody.
+/// Extractor of the limits that the next request of the client would meet. It charges nothing, and refuses no request.
 ///
 /// The throttle resolves its rules, the cost, the client and the rate as for a charge. The result is what remains after
 /// whatever this request was charged. `T` is a [`Throttle`](crate::Throttle), or a tuple of up to sixteen.

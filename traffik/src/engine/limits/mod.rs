@@ -84,7 +84,7 @@ impl Limits {
     /// Zero, unless one of them [delays](struct@crate::strategy::LeakyBucketWithQueue) and all of them had room.
     ///
     /// `Throttled`, `throttle_layer` and the attribute have waited by the time a handler runs. After
-    /// [`Limiter::check`](crate::Limiter::check) the caller waits:
+    /// [`ClientLimiter::check`](crate::ClientLimiter::check) the caller waits:
     ///
     /// ```
     /// # use traffik::{DefaultIdentity, LeakyBucketWithQueue, MemoryBackend, Rate, Settings, Throttle, Traffik};

@@ -93,8 +93,8 @@ pub(super) enum Asked {
     Panicked(Box<dyn Any + Send>),
 }
 
-/// What waiters are told once the lock is released: code of the user may run then.
-type Told = Vec<(Entry, Turn)>;
+/// The results for waiters. They are sent without the lock, because code of the user may run then.
+type Results = Vec<(Entry, Turn)>;
 
 impl Line {
     pub(super) fn new(key: LineKey, demand: &Demand, store: &Arc<Store>) -> Arc<Self> {
@@ -225,36 +225,36 @@ impl Line {
         state.in_flight = None;
         // Whatever the answer, the next head is asked for immediately, unless this one stays.
         state.ask_now();
-        let mut told = Told::new();
+        let mut results = Results::new();
         let mut unreceived = None;
         match asked {
             Asked::Decided(Ok(limits)) if !limits.is_admitted() => {
-                self.refused(&mut state, place, &limits, now, &mut told);
+                self.refused(&mut state, place, &limits, now, &mut results);
             }
             asked => {
                 let head = state.take(place);
                 if matches!(asked, Asked::Decided(Err(_))) {
-                    state.take_while(|deadline| deadline <= now, |_| Turn::Over, &mut told);
+                    state.take_while(|deadline| deadline <= now, |_| Turn::Over, &mut results);
                 }
                 match head {
-                    Some(head) => told.push((head, turn(asked))),
+                    Some(head) => results.push((head, turn(asked))),
                     None => unreceived = Some(turn(asked)),
                 }
             }
         }
         drop(state);
         drop(unreceived);
-        tell(told);
+        send(results);
     }
 
     /// The head does not fit. It stays if there may be room in time.
-    fn refused(&self, state: &mut State, place: u64, limits: &Limits, now: Timestamp, told: &mut Told) {
+    fn refused(&self, state: &mut State, place: u64, limits: &Limits, now: Timestamp, results: &mut Results) {
         let Some(head) = state.queue.get(&place) else { return };
         let (demand, deadline) = (Arc::clone(&head.demand), head.deadline);
         // A custom strategy may panic: the head learns of it, and the others go on.
         let room = match catch_unwind(AssertUnwindSafe(|| until_room(limits))) {
             Ok(room) => room,
-            Err(panic) => return told.extend(state.take(place).map(|head| (head, Turn::Panicked(panic)))),
+            Err(panic) => return results.extend(state.take(place).map(|head| (head, Turn::Panicked(panic)))),
         };
         let is_in_time = |deadline: Timestamp| {
             room.is_some_and(|room| now < deadline && now.saturating_add(room.not_before) <= deadline)
@@ -270,7 +270,7 @@ impl Line {
         let late = state.places_while(|deadline| !is_in_time(deadline));
         for entry in late.into_iter().filter_map(|place| state.take_if(place, |entry| stays || is_like(entry))) {
             let same = is_like(&entry).then(|| Turn::Decided(Handover::new(Ok(limits.clone()))));
-            told.push((entry, same.unwrap_or(Turn::TooLate)));
+            results.push((entry, same.unwrap_or(Turn::TooLate)));
         }
     }
 
@@ -290,20 +290,20 @@ impl Line {
         }
     }
 
-    /// Asks nothing until then. Waiters whose time is over before are told.
+    /// Asks nothing until then. Waiters whose time is over before receive that.
     pub(super) fn hold_back(&self, until: Timestamp, now: Timestamp) {
         let mut state = self.lock();
         let until = until.max(state.held_back_until);
         state.held_back_until = until;
-        let mut told = Told::new();
+        let mut results = Results::new();
         let held_back = |_: &Entry| Turn::HeldBack(HeldBack { until, now });
-        state.take_while(|deadline| deadline < until, held_back, &mut told);
+        state.take_while(|deadline| deadline < until, held_back, &mut results);
         drop(state);
-        tell(told);
+        send(results);
         self.signal.wake();
     }
 
-    /// Tells all waiters that the app is closed.
+    /// Ends the wait of all waiters: the app is closed.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.has_ended = true;
@@ -314,7 +314,7 @@ impl Line {
             let turn = Turn::Decided(Handover::new(entry.demand.closed()));
             (entry, turn)
         };
-        tell(all.map(closed).collect());
+        send(all.map(closed).collect());
         self.signal.wake();
     }
 
@@ -331,8 +331,8 @@ fn turn(asked: Asked) -> Turn {
 }
 
 /// Called without the lock. What a waiter that has gone does not receive is given back.
-fn tell(told: Told) {
-    for (Entry { sender, .. }, turn) in told {
+fn send(results: Results) {
+    for (Entry { sender, .. }, turn) in results {
         let _ = sender.send(turn);
     }
 }
@@ -371,16 +371,21 @@ impl State {
         if self.queue.get(&place).is_some_and(is_taken) { self.take(place) } else { None }
     }
 
-    /// Returns the places of the waiters whose deadlines are such, the earliest first.
+    /// Returns the places of the waiters with such deadlines, the earliest first.
     fn places_while(&self, is_such: impl Fn(Timestamp) -> bool) -> Vec<u64> {
         self.deadlines.iter().take_while(|(deadline, _)| is_such(*deadline)).map(|(_, place)| *place).collect()
     }
 
-    /// Takes the waiters whose deadlines are such, the earliest first. `turn` returns what they are told.
-    fn take_while(&mut self, is_such: impl Fn(Timestamp) -> bool, turn: impl Fn(&Entry) -> Turn, told: &mut Told) {
+    /// Takes the waiters with such deadlines, the earliest first. `turn` returns the result of each.
+    fn take_while(
+        &mut self,
+        is_such: impl Fn(Timestamp) -> bool,
+        turn: impl Fn(&Entry) -> Turn,
+        results: &mut Results,
+    ) {
         for place in self.places_while(is_such) {
             let entry = self.take(place);
-            told.extend(entry.map(|entry| {
+            results.extend(entry.map(|entry| {
                 let turn = turn(&entry);
                 (entry, turn)
             }));

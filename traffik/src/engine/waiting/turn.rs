@@ -11,7 +11,7 @@ use crate::engine::{Change, CheckResult, Error, Limit, Limits};
 /// How often the head is asked for while it may have room at any time, because another process gives back a permit.
 const POLL: Duration = Duration::from_millis(250);
 
-/// What a waiter is told when its time has come.
+/// The result for a waiter.
 pub(super) enum Turn {
     Decided(Handover),
     /// Its turn would come too late.
@@ -26,7 +26,7 @@ pub(super) enum Turn {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldBack {
     pub(crate) until: Timestamp,
-    /// When the caller was told.
+    /// When the caller learned of it.
     pub(crate) now: Timestamp,
 }
 

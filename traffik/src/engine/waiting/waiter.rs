@@ -49,7 +49,7 @@ impl Future for Waiter {
             // The runtime on which it waits now may not be the one on which it joined.
             Driver::start(&self.lines, &self.joined.line);
         }
-        // The line drops no waiter that it has not told.
+        // The line drops no waiter without a result.
         polled.map(|turn| turn.unwrap_or(Turn::Over))
     }
 }
