@@ -3,10 +3,10 @@
 mod builder;
 mod check;
 mod check_error;
+mod client_limiter;
 mod conclude;
 mod decide;
 mod error;
-mod limiter;
 mod limiter_options;
 mod limits;
 mod maybe_ready;
@@ -23,8 +23,8 @@ pub(crate) use self::task::in_a_task;
 pub use self::{
     builder::TraffikBuilder,
     check_error::CheckError,
+    client_limiter::ClientLimiter,
     error::Error,
-    limiter::ClientLimiter,
     limits::{Adjusting, Limit, Limits, Settlement},
     permit::Permit,
     quota::{Quota, QuotaPart},

@@ -5,11 +5,11 @@ use traffik_core::{client::Client, rate::Rate};
 
 use super::{
     RequestContext, Site, ThrottleRejection, ThrottleSet,
+    kept_rejection::KeptRejection,
     memo::Memo,
     rejection::{Misconfigured, has_responder},
     request_head::RequestHead,
     resolve::rated,
-    site::KeptRejection,
     throttled::begin,
 };
 use crate::{

@@ -8,6 +8,7 @@ mod context;
 mod default_identity;
 mod handle;
 pub mod identity;
+mod kept_rejection;
 mod ledger;
 mod limiter;
 mod limits;

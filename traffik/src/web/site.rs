@@ -3,16 +3,13 @@
 
 use std::{
     any::{TypeId, type_name},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
-use axum::{
-    http::{request::Parts, response},
-    response::IntoResponse,
-};
+use axum::http::{request::Parts, response};
 use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 
-use super::rejection::{ThrottleRejection, Unidentified};
+use super::{kept_rejection::KeptRejection, rejection::ThrottleRejection};
 use crate::{
     engine::Traffik,
     limit::{ConfigError, Definition, Throttle, Throttles},
@@ -33,10 +30,6 @@ pub(crate) enum Site {
     /// known.
     Limiter(KeptRejection),
 }
-
-/// Why a limiter has no client, for each identity.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeptRejection(Arc<Mutex<Vec<(Source, ThrottleRejection)>>>);
 
 impl Site {
     /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. Rules that need
@@ -92,7 +85,7 @@ impl Site {
     #[cold]
     pub(super) fn keep(&self, identity: Source, rejection: ThrottleRejection) -> Result<Client, ThrottleRejection> {
         let Self::Limiter(kept) = self else { return Err(rejection) };
-        kept.lock().push((identity, rejection));
+        kept.keep(identity, rejection);
         Ok(EXEMPTED)
     }
 
@@ -114,20 +107,6 @@ impl Site {
             Self::Layer(LayerRules(Some(layer))) => layer.error.clone().map_or(Ok(()), Err),
             _ => Ok(()),
         }
-    }
-}
-
-impl KeptRejection {
-    /// Returns the rejection by an identity. A clone that asks later receives one with the same status.
-    pub(super) fn take(&self, identity: Source) -> Option<ThrottleRejection> {
-        let mut kept = self.lock();
-        let (_, rejection) = kept.iter_mut().find(|(by, _)| *by == identity)?;
-        let status = rejection.status();
-        Some(std::mem::replace(rejection, Unidentified::new(status.into_response()).into()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Source, ThrottleRejection)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
