@@ -65,6 +65,7 @@
 //! | [`limit`] | throttles and their settings |
 //! | [`engine`] | the handle of an app, and checks without a request at hand |
 //! | [`backend`] | the stores that decisions are made in |
+//! | [`observe`] | events: what limits decide, for a hook |
 //! | [`on_error`] | what happens while a backend does not answer |
 //! | [`warning`] | what is probably set up wrong, by name |
 //! | [`clock`] | the clock that decisions and deadlines go by |
@@ -98,7 +99,7 @@ pub mod engine;
 mod fields;
 pub mod limit;
 mod memory;
-mod observe;
+pub mod observe;
 pub mod on_error;
 mod one_or_more;
 pub mod outgoing;

@@ -10,6 +10,7 @@ use traffik_core::{
 use super::traffik::{App, Traffik};
 use crate::{
     limit::{ConfigError, ThrottleTable, Throttles},
+    observe::Observers,
     on_error::{OnError, Policies},
     request::{RequestDefaults, warn_of_trust},
     store::{Store, Stores},
@@ -41,6 +42,7 @@ pub struct TraffikBuilder {
     is_strict: bool,
     told: WarningLog,
     throttles: Vec<Registration>,
+    pub(super) observers: Observers,
     pub(crate) request: RequestDefaults,
 }
 
@@ -75,6 +77,7 @@ impl TraffikBuilder {
             is_strict: false,
             told: WarningLog::default(),
             throttles: Vec::new(),
+            observers: Observers::default(),
             request: RequestDefaults::default(),
         }
     }
@@ -190,7 +193,7 @@ impl TraffikBuilder {
     ///   [warning](crate::warning), unless the app is [strict](Self::strict);
     /// - rules are added to a uid that no throttle has;
     /// - a network to [deny](Self::deny_networks) is neither an address nor a network;
-    /// - two backends have one name;
+    /// - two backends have one name, or one is named `default`, which is the app's own;
     /// - a setting is out of its range.
     pub fn build(self) -> Result<Traffik, ConfigError> {
         self.check_names()?;
@@ -214,7 +217,7 @@ impl TraffikBuilder {
             clock: self.clock.unwrap_or(self.backends_clock),
             ipv6_prefix: self.ipv6_prefix,
             nat64: self.nat64.into_iter().collect::<Result<_, _>>()?,
-            table: ThrottleTable::new(stores, policies, self.told, self.request.throttles.clone()),
+            table: ThrottleTable::new(stores, policies, self.told, self.request.throttles.clone(), self.observers),
             request: self.request,
             lines: Arc::default(),
         });
@@ -225,7 +228,7 @@ impl TraffikBuilder {
     }
 
     fn check_names(&self) -> Result<(), ConfigError> {
-        let mut names = HashSet::new();
+        let mut names = HashSet::from([Store::OWN]);
         match self.named.iter().find(|named| !names.insert(named.name)) {
             Some(Named { name, .. }) => Err(ConfigError::DuplicateBackend { name: (*name).into() }),
             None => Ok(()),

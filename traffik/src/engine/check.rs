@@ -9,6 +9,7 @@ use triomphe::Arc as Shared;
 use super::Limit;
 use crate::{
     limit::{ConfigError, Definition},
+    observe::EventOutcome,
     on_error::{ErrorPolicy, PolicyHits},
     one_or_more::OneOrMore,
     store::{HITS_INLINE, Store},
@@ -29,6 +30,10 @@ pub(crate) struct Check<'a> {
     pub(crate) resolved: Resolved,
     /// Whether all slots of the queue are taken, so that only what need not wait is admitted.
     pub(crate) is_full: bool,
+    /// Whether it may refuse the decision.
+    pub(crate) enforced: bool,
+    /// What its event says if it was skipped for a reason that the others do not show.
+    pub(crate) skipped: Option<EventOutcome>,
 }
 
 /// What of a check was resolved for its request, and may be used for other throttles of the decision.
@@ -54,6 +59,8 @@ pub(crate) struct KeptCheck {
     charged_before: Option<Shared<Limit>>,
     resolved: Resolved,
     is_full: bool,
+    enforced: bool,
+    skipped: Option<EventOutcome>,
 }
 
 impl<'a> Check<'a> {
@@ -67,18 +74,21 @@ impl<'a> Check<'a> {
             charged_before: None,
             resolved: Resolved::Nothing,
             is_full: false,
+            enforced: definition.is_enforced(),
+            skipped: None,
         }
     }
 
-    /// A throttle that does not apply to the request.
-    pub(crate) fn skipped(definition: &'a Arc<Definition>) -> Self {
-        Self::new(definition, 0, EXEMPTED)
+    /// A throttle that counts nothing. Its event has this outcome.
+    pub(crate) fn skipped(definition: &'a Arc<Definition>, outcome: EventOutcome) -> Self {
+        Self { skipped: Some(outcome), ..Self::new(definition, 0, EXEMPTED) }
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
-        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full } = self.clone();
+        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full, enforced, skipped } =
+            self.clone();
         let definition = Arc::clone(definition);
-        KeptCheck { definition, client, rate, cost, at_least, charged_before, resolved, is_full }
+        KeptCheck { definition, client, rate, cost, at_least, charged_before, resolved, is_full, enforced, skipped }
     }
 
     /// Returns the same for other charges than that of the request, which may have been charged.
@@ -101,6 +111,18 @@ impl<'a> Check<'a> {
         self.cost > 0 && !self.client.is_exempt() && self.charged_before.is_none()
     }
 
+    /// Returns what is decided about it if it is not counted.
+    #[cold]
+    pub(crate) fn uncounted(&self) -> EventOutcome {
+        match self.skipped {
+            Some(outcome) => outcome,
+            None if self.definition.store.is_none() => EventOutcome::Disabled,
+            None if self.cost == 0 => EventOutcome::NotApplied,
+            None if self.client.is_exempt() => EventOutcome::Exempt,
+            None => EventOutcome::Unlimited,
+        }
+    }
+
     /// Returns the same at another rate.
     ///
     /// # Errors
@@ -118,7 +140,9 @@ impl<'a> Check<'a> {
     /// Returns the entry of the client, which an exempted client does not have.
     pub(crate) fn entry(&self) -> Option<Hit<'_>> {
         let limit = self.definition.limit(self.is_full);
-        self.client.key().map(|key| Hit::new(limit, key, self.rate, self.cost).at_least(self.at_least))
+        let key = self.client.key()?;
+        let hit = Hit::new(limit, key, self.rate, self.cost).at_least(self.at_least);
+        Some(if self.enforced { hit } else { hit.not_enforced() })
     }
 
     fn hit(&self) -> Option<(Hit<'_>, &'a ErrorPolicy)> {
@@ -131,7 +155,8 @@ impl<'a> Check<'a> {
 
 impl KeptCheck {
     pub(crate) fn check(&self) -> Check<'_> {
-        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full } = self;
+        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full, enforced, skipped } =
+            self;
         let (client, charged_before) = (client.clone(), charged_before.clone());
         Check {
             charged_before,
@@ -139,6 +164,8 @@ impl KeptCheck {
             at_least: *at_least,
             resolved: *resolved,
             is_full: *is_full,
+            enforced: *enforced,
+            skipped: *skipped,
             ..Check::new(definition, *cost, client)
         }
     }

@@ -164,7 +164,8 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
             None => resolve!(decide(checks)),
             Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
         };
-        let limits = decision.map_err(Error::from)?;
+        let limits = decision.map_err(|failed| failed.observed(None))?;
+        limits.observe(None);
         if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
     }
 

@@ -8,6 +8,7 @@ use triomphe::Arc as Shared;
 
 use super::{Check, Checks, Limit, Limits, limits::Account};
 use crate::{
+    observe::{EventFacts, EventOutcome, Took},
     on_error::{Decided, DecidedBy},
     store::HITS_INLINE,
 };
@@ -15,9 +16,9 @@ use crate::{
 /// Checks become limits.
 impl Limits {
     /// Returns the limits of a decision. Its outcomes are those of the counted checks, in order.
-    pub(crate) fn new(checks: Checks<'_>, decided: Decided) -> Self {
+    pub(crate) fn new(checks: Checks<'_>, decided: Decided, took: Took) -> Self {
         let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
-        let mut limits = Self::build(checks, decided, is_charged);
+        let mut limits = Self::build(checks, decided, is_charged, took);
         if is_charged && are_held {
             limits.hold();
         }
@@ -26,11 +27,11 @@ impl Limits {
 
     /// Returns the limits of a decision that charged nothing.
     pub(crate) fn peeked(checks: Checks<'_>, decided: Decided) -> Self {
-        Self::build(checks, decided, false)
+        Self::build(checks, decided, false, Took::default())
     }
 
     #[inline]
-    fn build(checks: Checks<'_>, decided: Decided, is_charged: bool) -> Self {
+    fn build(checks: Checks<'_>, decided: Decided, is_charged: bool, took: Took) -> Self {
         let Decided { mut decision, by } = decided;
         let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
         let queued = if delays { queued(&checks, decision.outcomes()) } else { SmallVec::new() };
@@ -40,8 +41,8 @@ impl Limits {
             let queued = queued.next().unwrap_or_default();
             match check.charged_before.take() {
                 Some(limit) => limit,
-                None if check.is_counted() => Shared::new(limit(check, outcomes.next(), by.at(place), queued)),
-                None => Shared::new(limit(check, None, DecidedBy::Primary, 0)),
+                None if check.is_counted() => Shared::new(limit(check, outcomes.next(), by.at(place), queued, took)),
+                None => Shared::new(limit(check, None, DecidedBy::Primary, 0, Took::default())),
             }
         }))
     }
@@ -61,7 +62,12 @@ fn queued(checks: &Checks<'_>, outcomes: &[Outcome]) -> SmallVec<[u64; HITS_INLI
 
 /// `queued` is what the decision charged to the entry in all, if the strategy delays.
 #[inline]
-fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64) -> Limit {
+fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64, took: Took) -> Limit {
+    let uncounted = match (&outcome, &by) {
+        (Some(_), _) | (None, DecidedBy::Unchecked) => EventOutcome::Unchecked,
+        (None, _) => check.uncounted(),
+    };
+    let facts = EventFacts::new(uncounted, check.enforced, took);
     let rate = if outcome.is_some() { rate(&check, &by) } else { check.rate };
     let Check { definition, client, is_full, .. } = check;
     Limit {
@@ -74,6 +80,7 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64)
         by,
         lease: None,
         account: Account::default(),
+        facts,
     }
 }
 

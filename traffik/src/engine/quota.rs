@@ -122,7 +122,8 @@ impl Quota {
     /// decision: because nothing was added, a throttle is misconfigured, the throttles are in several backends, or the backend
     /// does not answer.
     pub async fn check(self) -> Result<Permit<Self>, CheckError> {
-        let limits = resolve!(decide(self.checks().map_err(Error::from)?)).map_err(Error::from)?;
+        let limits = resolve!(decide(self.checks().map_err(Error::from)?)).map_err(|failed| failed.observed(None))?;
+        limits.observe(None);
         if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
     }
 

@@ -7,9 +7,10 @@ use traffik_core::{
     strategy::{AnyStrategy, Strategy},
 };
 
-use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, uid, waiters::Waiters};
+use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, share::Share, uid, waiters::Waiters};
 use crate::{
     fields::PolicyItem,
+    observe::Observers,
     on_error::{ErrorPolicy, Policies},
     request::{RuleError, Source},
     store::{Store, Stores},
@@ -43,6 +44,8 @@ pub(crate) struct Definition {
     pub(crate) items: PolicyItem,
     /// Whether a request met this limit after another one that differs only in its uid.
     pub(crate) is_second: AtomicBool,
+    /// What observes the app.
+    pub(crate) observers: Arc<Observers>,
 }
 
 impl Definition {
@@ -52,6 +55,7 @@ impl Definition {
         stores: &Stores,
         policies: &Policies,
         warnings: &WarningLog,
+        observers: &Arc<Observers>,
     ) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
@@ -70,6 +74,7 @@ impl Definition {
             queue: None,
             items: PolicyItem::new(T::UID, T::RATE),
             is_second: AtomicBool::new(false),
+            observers: Arc::clone(observers),
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
@@ -90,6 +95,21 @@ impl Definition {
             Some(queue) if is_full => queue.when_full(),
             _ => &self.limit,
         }
+    }
+
+    /// Returns whether the throttle may reject requests: it is in no dry run.
+    pub(crate) fn is_enforced(&self) -> bool {
+        !self.settings.request.is_dry_run
+    }
+
+    /// Returns the name for metrics and logs, of which an app has few.
+    pub(crate) fn label(&self) -> &str {
+        self.uid
+    }
+
+    /// Returns the name of the backend in events.
+    pub(crate) fn backend(&self) -> &str {
+        self.store.as_ref().map_or(Store::OWN, |store| store.label())
     }
 
     /// Returns the store of several throttles that are one decision. They must share a store, because only one backend
@@ -181,6 +201,9 @@ impl Definition {
                 throttle: throttle.into(),
                 source,
             })?;
+        }
+        if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
+            return Err(ConfigError::WarnAt { uid: self.uid.into(), throttle: self.name.into(), share });
         }
         if self.rate.is_unlimited() {
             return Ok(());

@@ -64,6 +64,20 @@ pub enum ConfigError {
         /// The setting and its range.
         source: OutOfRange,
     },
+    /// The share of a limit to warn at is out of range.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) has `warn_at` {share}: set it to a share of the limit above 0 and at most 1, such \
+         as 0.8"
+    )]
+    #[non_exhaustive]
+    WarnAt {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+        /// The share.
+        share: f64,
+    },
     /// A throttle sets its identity twice.
     #[error(
         "the throttle `{throttle}` (uid {uid:?}) has two identities: its type `Identity`, and an identity in its settings. Set \

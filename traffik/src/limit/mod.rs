@@ -10,6 +10,7 @@ mod queue;
 mod request_settings;
 mod set;
 mod settings;
+mod share;
 mod table;
 mod throttle;
 mod throttle_map;

@@ -1,5 +1,6 @@
 use traffik_core::strategy::AnyStrategy;
 
+use super::share::Share;
 use crate::{on_error::OnError, request::RequestSettings};
 
 /// The settings of a throttle: everything except its uid and its rate.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub(crate) on_error: Option<OnError>,
     /// The highest number of waiters.
     pub(crate) max_waiters: usize,
+    /// The share of the limit from which on events are near-limit events.
+    pub(crate) warn_at: Option<Share>,
     pub(crate) request: RequestSettings,
 }
 
@@ -33,6 +36,7 @@ impl Settings {
             backend: None,
             on_error: None,
             max_waiters: Self::DEFAULT_MAX_WAITERS,
+            warn_at: None,
             request: RequestSettings::default(),
         }
     }
@@ -121,6 +125,52 @@ impl Settings {
     /// ```
     pub fn max_waiters(self, waiters: usize) -> Self {
         Self { max_waiters: waiters, ..self }
+    }
+
+    /// Sets the share of the limit from which on the events of admitted requests are
+    /// [near-limit events](crate::observe::Event::is_near): above 0, and at most 1. Defaults to none.
+    ///
+    /// ```
+    /// use traffik::Settings;
+    ///
+    /// // A client that has used 80 of 100 is near the limit.
+    /// let settings = Settings::new().warn_at(0.8);
+    /// ```
+    ///
+    /// The share is of the [capacity](crate::Limit::capacity), and exact to a millionth. A request that leaves the client at
+    /// that share or above is near, whatever its own cost. A share out of range is a
+    /// [`ConfigError::WarnAt`](crate::ConfigError::WarnAt) when the app is built.
+    pub fn warn_at(self, share: f64) -> Self {
+        Self { warn_at: Some(Share::new(share)), ..self }
+    }
+
+    /// Puts the throttle into a dry run: it counts requests, and never rejects one. See the guide, `docs/rolling-out.md`.
+    ///
+    /// ```
+    /// use traffik::Settings;
+    ///
+    /// let settings = Settings::new().dry_run();
+    /// ```
+    ///
+    /// A request over the limit passes, without a charge, and its [event](crate::observe::Event) is
+    /// [`WouldRefuse`](crate::observe::EventOutcome::WouldRefuse). The entries are those of the enforced limit: once the dry run
+    /// ends, clients stand where they would stand.
+    ///
+    /// - In a tuple, the other throttles are enforced, and the request is charged for all that fit.
+    /// - While the backend does not answer, the request passes, whatever [`on_error`](Self::on_error) says. So it does if the
+    ///   identity, or a function for the cost or the rate, rejects it. A network that is [denied](Self::deny_networks) stays
+    ///   denied.
+    /// - No response shows the limit: it is in no field, no `detail` and no `violated-policies`, and never the
+    ///   [tightest](crate::Limits::tightest) one, unless all limits are in a dry run.
+    /// - Nothing waits for it: neither a request in a [queue](struct@crate::strategy::LeakyBucketWithQueue), nor a caller that
+    ///   [waits](crate::Limiter::wait) for its turn. A [`Concurrency`](struct@crate::strategy::Concurrency) limit holds a permit if
+    ///   there is one.
+    ///
+    /// An error in the setup, such as a backend that the app does not have, is an error as always. For all throttles of an app
+    /// see [`TraffikBuilder::dry_run`](crate::TraffikBuilder::dry_run).
+    pub fn dry_run(mut self) -> Self {
+        self.request.is_dry_run = true;
+        self
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     throttle_map::ThrottleMap,
 };
 use crate::{
+    observe::Observers,
     on_error::{ErrorPolicy, Policies},
     request::ThrottleDefaults,
     store::Stores,
@@ -27,13 +28,20 @@ pub struct ThrottleTable {
     pub(crate) told: WarningLog,
     /// What the app adds to each throttle.
     defaults: ThrottleDefaults,
+    observers: Arc<Observers>,
     known: ThrottleMap,
     writing: Mutex<()>,
 }
 
 impl ThrottleTable {
-    pub(crate) fn new(stores: Stores, policies: Policies, told: WarningLog, defaults: ThrottleDefaults) -> Self {
-        Self { stores, policies, told, defaults, ..Self::default() }
+    pub(crate) fn new(
+        stores: Stores,
+        policies: Policies,
+        told: WarningLog,
+        defaults: ThrottleDefaults,
+        observers: Observers,
+    ) -> Self {
+        Self { stores, policies, told, defaults, observers: Arc::new(observers), ..Self::default() }
     }
 
     /// Checks every throttle that a macro declares, anywhere in the program.
@@ -102,7 +110,7 @@ impl ThrottleTable {
     fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
         self.defaults.add_to(T::UID, &mut settings.request);
-        Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told)
+        Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told, &self.observers)
     }
 
     /// Records the first use of a throttle.

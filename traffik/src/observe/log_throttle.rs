@@ -15,10 +15,15 @@ pub(crate) struct LogThrottle {
 impl LogThrottle {
     const PAUSE: Duration = Duration::from_secs(1);
 
-    /// Returns whether the line is due. Of several concurrent callers, one receives `true`.
+    /// Returns whether the line is due, a second after the one before. Of several concurrent callers, one receives `true`.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.is_due_after(Self::PAUSE, now)
+    }
+
+    /// Returns whether the line is due, this long after the one before.
+    pub(crate) fn is_due_after(&self, pause: Duration, now: Timestamp) -> bool {
         let last = self.last.load(Ordering::Relaxed);
-        let is_due = last == 0 || Duration::from_micros(now.as_micros().abs_diff(last)) >= Self::PAUSE;
+        let is_due = last == 0 || Duration::from_micros(now.as_micros().abs_diff(last)) >= pause;
         is_due && self.last.compare_exchange(last, now.as_micros().max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

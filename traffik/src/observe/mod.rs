@@ -1,5 +1,48 @@
-//! Log lines at a bounded rate.
+//! Seeing what limits decide: events, and a hook that receives them.
+//!
+//! Each limit of a decision is one [`Event`]: what was decided, by which backend, and how the client stands. A hook receives
+//! the events of an app:
+//!
+//! ```
+//! use traffik::{MemoryBackend, Traffik, observe::EventOutcome};
+//!
+//! let traffik = Traffik::builder(MemoryBackend::new("myapp"))
+//!     .on_event(|event| {
+//!         if event.outcome() == EventOutcome::Refused {
+//!             let path = event.parts().map_or("", |parts| parts.uri.path());
+//!             println!("{} refused {path}, for {:?}", event.uid(), event.retry_after());
+//!         }
+//!     })
+//!     .build()?;
+//! # Ok::<(), traffik::ConfigError>(())
+//! ```
+//!
+//! # Which decisions have events
+//!
+//! All decisions that are made for a request, a message, an outgoing call or a caller: by [`Throttled`](crate::Throttled),
+//! layers, attributes, [`Limiter`](crate::Limiter), [`Traffik::limiter`](crate::Traffik::limiter), [`Quota`](crate::Quota), the
+//! messages of WebSockets, and [`outgoing`](crate::outgoing) calls. A caller that waits for its turn has one event for each
+//! limit, once its wait is decided. Nothing has events that charges nothing: peeks, refunds and settlements.
+//!
+//! A limit that was charged earlier in the same request is not charged again, and has no second event. A caller that goes away
+//! before it learns of the decision has no event.
+//!
+//! Without anything that observes, an event costs one load.
 
+// What observes an app implements `Observer`, and is added to the `Observers` of the `TraffikBuilder`. `Observers::emit` is the
+// one place that passes events on, and `Limits::observe` and `Failed::observe` in `engine/events.rs` are the places that make
+// them.
+
+mod event;
+mod facts;
+mod hook;
 mod log_throttle;
+mod observers;
 
-pub(crate) use self::log_throttle::LogThrottle;
+pub use self::event::{Decider, Event, EventOutcome};
+pub(crate) use self::{
+    facts::{EventFacts, Stopwatch, Took},
+    hook::Hook,
+    log_throttle::LogThrottle,
+    observers::{Observer, Observers},
+};

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, request::Parts};
 use tower_service::Service;
 use traffik_core::client::Client;
 
 use super::{error::OutgoingError, options::Options, retry_after::retry_after};
 use crate::{
-    engine::{CheckError, Demand, Error, HeldBack, Permit, Refusal, resolve},
+    engine::{CheckError, Demand, HeldBack, Permit, Refusal, resolve},
     limit::Throttles,
 };
 
@@ -48,7 +48,7 @@ where
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let key = options.key.of(&parts).ok_or(OutgoingError::NoHost)?;
-            let permit = turn::<T>(&options, key.clone()).await?;
+            let permit = turn::<T>(&options, key.clone(), &parts).await?;
             let client = |error: S::Error| OutgoingError::Inner(error.into());
             poll_fn(|cx| inner.poll_ready(cx)).await.map_err(client)?;
             let mut response = inner.call(Request::from_parts(parts, body)).await.map_err(client)?;
@@ -62,14 +62,15 @@ where
     }
 }
 
-async fn turn<T: Throttles>(options: &Options, key: Client) -> Result<Permit<T>, OutgoingError> {
+async fn turn<T: Throttles>(options: &Options, key: Client, parts: &Parts) -> Result<Permit<T>, OutgoingError> {
     let Options { traffik, wait, .. } = options;
     let failed = |error| OutgoingError::NotAdmitted(CheckError::Failed(error));
     let demand = Demand::new(&traffik.checks::<T>(key).map_err(|error| failed(error.into()))?);
     let decision = resolve!(traffik.wait_outgoing(demand, *wait));
     let decision = decision
         .map_err(|HeldBack { until, now }| OutgoingError::HeldBack { retry_after: until.saturating_since(now) })?;
-    let limits = decision.map_err(|error| failed(Error::from(error)))?;
+    let limits = decision.map_err(|error| failed(error.observed(Some(parts))))?;
+    limits.observe(Some(parts));
     if !limits.is_admitted() {
         return Err(OutgoingError::NotAdmitted(Refusal::new(limits).into()));
     }

@@ -22,6 +22,8 @@ pub(crate) struct RequestSettings {
     /// Whether no response shows the limit.
     pub(crate) is_hidden: bool,
     pub(crate) refuses_with_503: bool,
+    /// Whether the throttle counts requests and rejects none.
+    pub(crate) is_dry_run: bool,
     /// How the app responds. Its fields are those of the throttle, if it has its own.
     pub(crate) responses: Responses,
 }

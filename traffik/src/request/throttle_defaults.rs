@@ -13,6 +13,7 @@ pub(crate) struct ThrottleDefaults {
     pub(crate) rules: ByUid,
     pub(crate) denied: Denied,
     pub(crate) responses: Responses,
+    pub(crate) is_dry_run: bool,
 }
 
 impl ThrottleDefaults {
@@ -20,6 +21,7 @@ impl ThrottleDefaults {
     pub(crate) fn add_to(&self, uid: &str, settings: &mut RequestSettings) {
         self.rules.add_to(uid, &mut settings.applies);
         settings.denied.add_all(&self.denied);
+        settings.is_dry_run |= self.is_dry_run;
         settings.responses = self.responses.clone();
         if let Some(own) = settings.fields {
             settings.responses.fields = own;

@@ -27,6 +27,8 @@ use crate::observe::LogThrottle;
 pub(crate) struct Store {
     /// The name by which throttles select it. `None` for the app's own.
     pub(super) name: Option<&'static str>,
+    /// The name in events and in the health of the app.
+    label: Box<str>,
     pub(super) backend: Arc<dyn Backend>,
     /// Measures the deadlines.
     clock: AnyClock,
@@ -49,6 +51,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// The label of the app's own backend.
+    pub(crate) const OWN: &'static str = "default";
+
     pub(crate) fn new(
         name: Option<&'static str>,
         backend: Arc<dyn Backend>,
@@ -57,6 +62,7 @@ impl Store {
     ) -> Self {
         Self {
             name,
+            label: name.unwrap_or(Self::OWN).into(),
             backend,
             clock,
             timeout,
@@ -75,7 +81,13 @@ impl Store {
     /// Returns a handle for a fallback of this backend, with the same clock and timeout.
     pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
         let (lost_settlements, watchers) = (Arc::clone(&self.lost_settlements), Arc::clone(&self.watchers));
-        Self { lost_settlements, watchers, ..Self::new(None, backend, self.clock.clone(), self.timeout) }
+        let label = format!("{}:fallback", self.label).into();
+        Self { lost_settlements, watchers, label, ..Self::new(None, backend, self.clock.clone(), self.timeout) }
+    }
+
+    /// Returns the name in events and in the health of the app.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
     }
 
     pub(crate) fn clock(&self) -> &AnyClock {

@@ -104,7 +104,7 @@ pub struct Limiter<T> {
     unidentified: KeptRejection,
     client: Option<Client>,
     options: LimiterOptions,
-    /// The request, if a throttle has a function for the rate. It is called for each check.
+    /// The request, if a throttle has a function for the rate, which is called for each check, or if an observer reads it.
     parts: Option<Arc<Parts>>,
     /// What a rejection keeps of the request.
     head: RequestHead,
@@ -171,7 +171,7 @@ impl<T: Throttles> Limiter<T> {
                 (None, context.traffik().wait(Demand::new(&checks), max))
             }
         };
-        let limits = context.record_check(resolve!(decided))?;
+        let limits = context.record_check(resolve!(decided), self.parts.as_deref())?;
         if let Some(slots) = slots {
             slots.turn(&limits, context.traffik().clock()).await;
         }
@@ -241,8 +241,10 @@ where
         let site = Site::Limiter(unidentified.clone());
         let checks = T::checks(&context, &site, parts, state).await.map_err(|rejection| rejection.of(parts))?;
         let head = RequestHead::of(parts, checks.iter().any(|check| has_responder(check.definition)));
-        let has_rates = checks.iter().any(|check| check.definition.settings.request.rate.is_some());
-        let parts = has_rates.then(|| Arc::new(parts.clone()));
+        let reads_parts = |check: &Check<'_>| {
+            check.definition.settings.request.rate.is_some() || check.definition.observers.read_parts()
+        };
+        let parts = checks.iter().any(reads_parts).then(|| Arc::new(parts.clone()));
         let checks = checks.map(Check::kept_uncharged);
         let (client, options, throttles) = (None, LimiterOptions::default(), PhantomData);
         Ok(Self { context, checks, unidentified, client, options, parts, head, throttles })

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
+
 use super::{
     RequestContext, Site,
     rejection::{Limited, Misconfigured, Raised, ThrottleRejection, Unavailable},
@@ -17,9 +19,10 @@ impl RequestContext {
     /// # Errors
     ///
     /// Returns the rejection of a request that was refused or could not be decided.
-    pub(super) fn record(&self, decided: CheckResult, site: &Site) -> Result<Limits, ThrottleRejection> {
-        let limits = decided.map_err(|failed| self.reject(*failed))?;
+    pub(super) fn record(&self, decided: CheckResult, site: &Site, parts: &Parts) -> Result<Limits, ThrottleRejection> {
+        let limits = decided.map_err(|failed| self.failed(failed, Some(parts)))?;
         self.ledger().record(&limits, |definition| site.refund_if(definition));
+        limits.observe(Some(parts));
         self.admitted(limits)
     }
 
@@ -28,9 +31,14 @@ impl RequestContext {
     /// # Errors
     ///
     /// Returns the rejection of a request that was refused or could not be decided.
-    pub(super) fn record_check(&self, decided: CheckResult) -> Result<Limits, ThrottleRejection> {
-        let limits = decided.map_err(|failed| self.reject(*failed))?;
+    pub(super) fn record_check(
+        &self,
+        decided: CheckResult,
+        parts: Option<&Parts>,
+    ) -> Result<Limits, ThrottleRejection> {
+        let limits = decided.map_err(|failed| self.failed(failed, parts))?;
         self.ledger().record_check(&limits);
+        limits.observe(parts);
         self.admitted(limits)
     }
 
@@ -45,7 +53,7 @@ impl RequestContext {
     /// Returns the rejection of a request about which the backend gives no answer.
     pub(super) async fn peek(&self, checks: Checks<'_>) -> Result<Limits, ThrottleRejection> {
         let definitions = checks.iter().map(|check| Arc::clone(check.definition)).collect();
-        self.traffik().look(checks).await.map_err(|error| self.reject(Failed { error, definitions }))
+        self.traffik().look(checks).await.map_err(|error| self.reject(error, definitions))
     }
 
     /// Checks whether the response can refund the throttles that it may have to.
@@ -71,7 +79,14 @@ impl RequestContext {
     }
 
     #[cold]
-    fn reject(&self, Failed { error, definitions }: Failed) -> ThrottleRejection {
+    fn failed(&self, failed: Box<Failed>, parts: Option<&Parts>) -> ThrottleRejection {
+        failed.observe(parts);
+        let definitions = failed.definitions();
+        self.reject(failed.error, definitions)
+    }
+
+    #[cold]
+    fn reject(&self, error: Error, definitions: Vec<Arc<Definition>>) -> ThrottleRejection {
         let (error, retry_after) = match error {
             Error::Config(error) => return Misconfigured::from(error).into(),
             Error::Raised(error) => return Raised::new(error, self.clone()).into(),

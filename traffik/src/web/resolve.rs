@@ -14,6 +14,7 @@ use super::{
 use crate::{
     engine::{Check, Resolved, Traffik, resolve},
     limit::{DefaultIdentity, Definition, Throttle},
+    observe::EventOutcome,
     request::{Answer, Identity, RateKind},
 };
 
@@ -35,15 +36,15 @@ impl RequestContext {
             let traffik = self.traffik();
             let definition = traffik.definition::<T>().map_err(Misconfigured::from)?;
             if traffik.is_disabled() {
-                return Ok(Check::skipped(definition));
+                return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
             traffik.check_network(definition, parts)?;
             if !resolve!(site.applies(definition, traffik, parts)) {
-                return Ok(Check::skipped(definition));
+                return Ok(Check::skipped(definition, EventOutcome::NotApplied));
             }
             let cost = resolve!(cost(definition, memo, parts))?;
             if cost == 0 && !site.is_limiter() {
-                return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition) });
+                return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition, EventOutcome::NotApplied) });
             }
             let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state));
             let client = client.or_else(|rejection| site.keep(definition.identity, rejection))?;

@@ -133,7 +133,7 @@ where
         let checks = T::checks(&context, site, parts, state).await;
         let begun = checks.and_then(|checks| begin(checks, &context, site));
         let (slots, decided) = begun.map_err(|rejection| rejection.of(parts))?;
-        let limits = context.record(resolve!(decided), site).map_err(|rejection| rejection.of(parts))?;
+        let limits = context.record(resolve!(decided), site, parts).map_err(|rejection| rejection.of(parts))?;
         if let Some(slots) = slots {
             slots.turn(&limits, context.traffik().clock()).await;
         }

@@ -11,6 +11,7 @@ use traffik_core::{
 use super::account::Account;
 use crate::{
     limit::{Definition, Throttle},
+    observe::EventFacts,
     on_error::DecidedBy,
     store::{Lease, Store},
 };
@@ -33,6 +34,7 @@ pub struct Limit {
     /// The permit that it holds, if the strategy is `Concurrency`. The last clone gives it back.
     pub(in crate::engine) lease: Option<Arc<Lease>>,
     pub(in crate::engine) account: Account,
+    pub(in crate::engine) facts: EventFacts,
 }
 
 impl Limit {

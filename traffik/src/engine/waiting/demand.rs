@@ -4,7 +4,7 @@ use traffik_core::{backend::BackendError, decision::Outcome};
 
 use crate::{
     engine::{Check, CheckResult, Checks, Error, Failed, KeptCheck, Limits, decide},
-    limit::{ConfigError, Definition},
+    limit::ConfigError,
     one_or_more::OneOrMore,
     store::Store,
 };
@@ -41,8 +41,9 @@ impl Demand {
         self.checks.iter()
     }
 
-    pub(super) fn definitions(&self) -> Vec<Arc<Definition>> {
-        self.kept().map(|check| Arc::clone(check.definition())).collect()
+    /// Returns the failure of a decision about it.
+    pub(super) fn failed(&self, error: impl Into<Error>) -> Box<Failed> {
+        Failed::new(error, &self.checks())
     }
 
     /// Returns `true` if a store is asked about the checks.
@@ -82,7 +83,7 @@ impl Demand {
             // The error policy decides, as about a check that does not wait.
             return decide(self.checks()).await;
         }
-        let mut decided = peeked.map_err(|error| failed(error, self.definitions()))?;
+        let mut decided = peeked.map_err(|error| self.failed(error))?;
         if decided.decision.is_admitted() {
             // There is room, which is for those in the line.
             let refused = |outcome: Outcome| {
@@ -96,13 +97,9 @@ impl Demand {
     }
 }
 
-pub(super) fn failed(error: impl Into<Error>, definitions: Vec<Arc<Definition>>) -> Box<Failed> {
-    Box::new(Failed { error: error.into(), definitions })
-}
-
 impl Demand {
     /// The decision about it once the app is closed.
     pub(super) fn closed(&self) -> CheckResult {
-        Err(failed(BackendError::Closed, self.definitions()))
+        Err(self.failed(BackendError::Closed))
     }
 }

@@ -269,7 +269,7 @@ impl Line {
         let is_like = |entry: &Entry| Arc::ptr_eq(&entry.demand, &demand) || entry.demand.is_like(&demand);
         let late = state.places_while(|deadline| !is_in_time(deadline));
         for entry in late.into_iter().filter_map(|place| state.take_if(place, |entry| stays || is_like(entry))) {
-            let same = is_like(&entry).then(|| Turn::Decided(Handover::new(Ok(limits.clone()))));
+            let same = is_like(&entry).then(|| Turn::Decided(Handover::new(Ok(limits.snapshot()))));
             results.push((entry, same.unwrap_or(Turn::TooLate)));
         }
     }

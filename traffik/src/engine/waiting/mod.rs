@@ -40,12 +40,13 @@ pub(crate) type Waited = Result<CheckResult, HeldBack>;
 
 /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
 pub(super) fn wait(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
-    let definitions = demand.definitions();
+    let demand = Arc::new(demand);
+    let waiting = start(lines, Arc::clone(&demand), false, max);
     // Only the lines of outgoing calls are held back.
-    let decision = |waited: Waited| {
-        waited.unwrap_or_else(|_| Err(demand::failed(BackendError::not_run("the line is held back"), definitions)))
+    let decision = move |waited: Waited| {
+        waited.unwrap_or_else(|_| Err(demand.failed(BackendError::not_run("the line is held back"))))
     };
-    match start(lines, demand, false, max) {
+    match waiting {
         MaybeReady::Ready(waited) => MaybeReady::Ready(decision(waited)),
         MaybeReady::Pending(waiting) => MaybeReady::pending(async move { decision(waiting.await) }),
     }
@@ -53,7 +54,7 @@ pub(super) fn wait(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeRe
 
 /// Starts to wait for the turn of an outgoing call. Its line can be [held back](hold_back).
 pub(super) fn wait_outgoing(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
-    start(lines, demand, true, max)
+    start(lines, Arc::new(demand), true, max)
 }
 
 /// Holds a line of outgoing calls back for a time.
@@ -63,8 +64,8 @@ pub(super) fn hold_back(lines: &Lines, demand: &Demand, time: Duration) {
     lines.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
 }
 
-fn start(lines: &Arc<Lines>, demand: Demand, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
-    let (demand, lines) = (Arc::new(demand), Arc::clone(lines));
+fn start(lines: &Arc<Lines>, demand: Arc<Demand>, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
+    let lines = Arc::clone(lines);
     let Ok(Some(store)) = demand.store() else { return waited(demand.ask()) };
     let now = store.clock().now();
     let deadline = now.saturating_add(max);
@@ -123,7 +124,7 @@ impl Joining {
             Err(NotJoined::NoRoom) => waited(async move { demand.refuse().await }),
             Err(NotJoined::NoSlot) => waited(demand.ask()),
             Err(NotJoined::HeldBack(held_back)) => MaybeReady::Ready(Err(held_back)),
-            Err(NotJoined::Failed(error)) => MaybeReady::Ready(Ok(Err(demand::failed(error, demand.definitions())))),
+            Err(NotJoined::Failed(error)) => MaybeReady::Ready(Ok(Err(demand.failed(error)))),
         }
     }
 }

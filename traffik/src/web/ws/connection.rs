@@ -17,7 +17,8 @@ use traffik_core::{
 
 use super::checks::MessageChecks;
 use crate::{
-    engine::{Check, Checks, Error, Limits, decide},
+    engine::{Check, CheckResult, Checks, Limits, decide},
+    observe::Took,
     on_error::{Decided, DecidedBy},
     one_or_more::OneOrMore,
     store::{AdjustError, AdjustResult, Done, Pending, Settlement, Settles},
@@ -105,7 +106,7 @@ impl StatesGuard {
         now: Timestamp,
         checks: Checks<'_>,
         client: Option<Checks<'_>>,
-    ) -> Result<Limits, Error> {
+    ) -> CheckResult {
         self.states.resize(checks.iter().count(), None);
         let verdicts = checks.iter().zip(&mut self.states).map(|(check, state)| verdict(check, state, now));
         let (fits, charged): (SmallVec<[bool; 2]>, States) = verdicts.unzip();
@@ -115,11 +116,11 @@ impl StatesGuard {
         };
         let mut decided = None;
         let mut client_limits = None;
-        if fits.iter().all(|fits| *fits) {
+        if checks.iter().zip(&fits).all(|(check, fits)| *fits || !check.enforced) {
             // Computed before anything is charged, because a custom strategy may panic.
             let charged_decision = decision(&charged);
             if let Some(client) = client {
-                client_limits = Some(decide(client).await?);
+                client_limits = Some(decide(client).await.map_err(|failed| failed.and_about(&checks))?);
             }
             if client_limits.as_ref().is_none_or(Limits::is_admitted) {
                 self.states = charged;
@@ -128,7 +129,7 @@ impl StatesGuard {
         }
         let decision = decided.unwrap_or_else(|| decision(&self.states));
         let by = DecidedBy::Connection(Arc::<ConnectionLimits>::clone(&self.limits), 0);
-        let limits = Limits::new(checks, Decided { decision, by });
+        let limits = Limits::new(checks, Decided { decision, by }, Took::default());
         Ok(match client_limits {
             Some(client_limits) => client_limits.with(&limits),
             None => limits,
@@ -184,5 +185,9 @@ fn verdict(check: &Check<'_>, state: &mut Option<StoredState>, now: Timestamp) -
 
 fn outcome(check: &Check<'_>, state: Option<&StoredState>, admitted: bool, now: Timestamp) -> Option<Outcome> {
     let past = || state.map(|past| check.strategy().summary(past, check.rate, check.cost, now));
-    check.is_counted().then(|| Outcome::new(admitted, check.cost, now).with_past(past()))
+    check.is_counted().then(|| {
+        let mut outcome = Outcome::new(admitted, check.cost, now).with_past(past());
+        outcome.enforced = check.enforced;
+        outcome
+    })
 }

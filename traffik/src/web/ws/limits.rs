@@ -115,7 +115,7 @@ impl MessageLimits {
                         None => resolve!(decide(checks)),
                         Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
                     };
-                    (decision.map_err(Error::from), true)
+                    (decision, true)
                 }
                 Scope::Connection(connection) => {
                     let own = at(connection, clock.now()).await?;
@@ -127,11 +127,11 @@ impl MessageLimits {
                     let demand = wait.map(|max| (both.demand(&self.traffik), max));
                     match demand.filter(|(demand, _)| demand.is_counted()) {
                         None => (both.decide(&self.traffik).await, false),
-                        Some((demand, max)) => (resolve!(self.traffik.wait(demand, max)).map_err(Error::from), true),
+                        Some((demand, max)) => (resolve!(self.traffik.wait(demand, max)), true),
                     }
                 }
             };
-            let limits = decided.map_err(|error| self.unchecked(error))?;
+            let limits = decided.map_err(|failed| self.unchecked(failed.observed(None)))?;
             let deadline = deadline.filter(|_| !has_line && !limits.is_admitted());
             let pause = deadline.and_then(|deadline| {
                 let wait = retry_after(&limits)?.max(Duration::from_micros(1));
@@ -139,7 +139,10 @@ impl MessageLimits {
             });
             match pause {
                 Some(pause) => Box::pin(clock.sleep(pause)).await,
-                None => return Ok(limits),
+                None => {
+                    limits.observe(None);
+                    return Ok(limits);
+                }
             }
         }
     }
@@ -165,16 +168,20 @@ struct Both<'a> {
 
 impl Both<'_> {
     /// Decides in a task, which returns the states of the connection even if the caller has gone.
-    fn decide(&self, traffik: &Traffik) -> impl Future<Output = Result<Limits, Error>> + Send + 'static + use<> {
+    fn decide(&self, traffik: &Traffik) -> impl Future<Output = CheckResult> + Send + 'static + use<> {
         let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
         let (connection, clock) = (Arc::clone(self.connection), traffik.clock().clone());
         async move {
             let (states, now) = (connection.lock().await, clock.now());
-            in_a_task(async move {
+            let about = (Arc::clone(&client), own.clone());
+            let decision = in_a_task(async move {
                 let client = client.map(|check| check.costing(cost));
                 states.decide(now, costing(&own, cost), Some(client)).await
+            });
+            decision.await.map_err(|failed: Box<Failed>| {
+                let (client, own) = about;
+                failed.about(client.iter().chain(own.iter().flat_map(|checks| checks.iter())).cloned())
             })
-            .await
         }
     }
 
@@ -185,7 +192,7 @@ impl Both<'_> {
         Demand::new(&self.client.map(|check| check.costing(cost))).asking(move || {
             let both = Both { client: Arc::clone(&client), own: own.clone(), connection: &connection, cost };
             let decision = both.decide(&traffik);
-            async move { CheckResult::from(decision.await.map_err(Box::<Failed>::from)) }
+            decision
         })
     }
 }

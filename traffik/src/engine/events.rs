@@ -1,0 +1,142 @@
+//! Counts decisions, and reports them to what observes the app.
+
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use traffik_core::decision::Amount;
+
+use super::{Error, Failed, Limit, Limits};
+use crate::{
+    limit::Definition,
+    observe::{Decider, Event, EventOutcome},
+    on_error::DecidedBy,
+};
+
+impl Limits {
+    /// Makes the events of a decision, which its caller has received. Limits that were charged before have had theirs.
+    #[inline]
+    pub(crate) fn observe(&self, parts: Option<&Parts>) {
+        let is_admitted = self.is_admitted();
+        self.iter().for_each(|limit| limit.observe(is_admitted, parts));
+    }
+}
+
+impl Limit {
+    #[inline]
+    fn observe(&self, is_decision_admitted: bool, parts: Option<&Parts>) {
+        if !self.facts.is_first_event() {
+            return;
+        }
+        let outcome = self.event_outcome(is_decision_admitted);
+        if self.definition.observers.is_on() {
+            self.emit(outcome, parts);
+        }
+    }
+
+    #[inline]
+    fn event_outcome(&self, is_decision_admitted: bool) -> EventOutcome {
+        match &self.outcome {
+            None => self.facts.uncounted,
+            Some(outcome) if !outcome.admitted && outcome.enforced => EventOutcome::Refused,
+            Some(outcome) if !outcome.admitted => EventOutcome::WouldRefuse,
+            Some(_) if is_decision_admitted => EventOutcome::Admitted,
+            Some(_) => EventOutcome::HadRoom,
+        }
+    }
+
+    #[cold]
+    fn emit(&self, outcome: EventOutcome, parts: Option<&Parts>) {
+        let definition = &self.definition;
+        let event = Event {
+            decided_by: self.decider(),
+            backend: self.backend(),
+            rate: self.rate,
+            cost: self.cost(),
+            remaining: self.remaining(),
+            retry_after: self.retry_after(),
+            duration: self.facts.took.duration(),
+            is_enforced: self.facts.is_enforced,
+            is_near: outcome == EventOutcome::Admitted && self.is_near(),
+            client: Some(&self.client).filter(|client| !client.is_exempt()),
+            ..definition.event(outcome, parts)
+        };
+        definition.emit(&event);
+    }
+
+    fn decider(&self) -> Decider {
+        match (&self.by, &self.outcome) {
+            (_, None) | (DecidedBy::Unchecked, _) => Decider::Nobody,
+            (DecidedBy::Fallback(_), _) => Decider::Fallback,
+            (DecidedBy::Primary | DecidedBy::Connection(..), _) => Decider::Primary,
+        }
+    }
+
+    fn backend(&self) -> &str {
+        match &self.by {
+            DecidedBy::Connection(..) => "connection",
+            DecidedBy::Fallback(fallback) => fallback.store.label(),
+            DecidedBy::Primary | DecidedBy::Unchecked => self.definition.backend(),
+        }
+    }
+
+    /// Returns whether the client has used the share of the limit from which on its throttle warns.
+    fn is_near(&self) -> bool {
+        let (Some(share), Some(capacity)) = (self.definition.settings.warn_at, self.capacity().units()) else {
+            return false;
+        };
+        share.is_used(self.remaining().units().unwrap_or(capacity), capacity)
+    }
+}
+
+impl Failed {
+    /// Returns the error of a decision outside of requests, after its events were made.
+    #[expect(clippy::boxed_local, reason = "as the result of a check has it")]
+    pub(crate) fn observed(self: Box<Self>, parts: Option<&Parts>) -> Error {
+        self.observe(parts);
+        self.error
+    }
+
+    /// Makes the events of a decision that could not be made.
+    #[cold]
+    pub(crate) fn observe(&self, parts: Option<&Parts>) {
+        for check in self.checks.iter().map(|check| check.check()).filter(|check| check.charged_before.is_none()) {
+            let outcome = if check.is_counted() { EventOutcome::Error } else { check.uncounted() };
+            let event = Event {
+                rate: check.rate,
+                cost: if check.is_counted() { check.cost } else { 0 },
+                duration: self.took.duration(),
+                is_enforced: check.enforced,
+                client: Some(&check.client).filter(|client| !client.is_exempt()),
+                ..check.definition.event(outcome, parts)
+            };
+            check.definition.emit(&event);
+        }
+    }
+}
+
+impl Definition {
+    /// Returns the event of a limit about which no backend decided.
+    fn event<'a>(&'a self, outcome: EventOutcome, parts: Option<&'a Parts>) -> Event<'a> {
+        Event {
+            uid: self.uid,
+            label: self.label(),
+            outcome,
+            decided_by: Decider::Nobody,
+            backend: self.backend(),
+            rate: self.rate,
+            cost: 0,
+            remaining: Amount::Unlimited,
+            retry_after: None,
+            duration: Duration::ZERO,
+            is_enforced: true,
+            is_near: false,
+            client: None,
+            parts,
+        }
+    }
+
+    fn emit(&self, event: &Event<'_>) {
+        let clock = self.store.as_ref().map(|store| store.clock());
+        self.observers.emit(event, clock);
+    }
+}

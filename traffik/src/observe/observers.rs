@@ -1,0 +1,69 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use traffik_core::clock::AnyClock;
+
+use super::{Event, LogThrottle};
+
+/// Receives the events of an app: a hook, metrics, or logs.
+pub(crate) trait Observer: Send + Sync + 'static {
+    /// Receives the decision about one limit. It is called on the path of the request, without a lock.
+    fn event(&self, event: &Event<'_>);
+
+    /// Returns whether it reads the head of the request. If no observer does, nothing is copied for it.
+    fn reads_parts(&self) -> bool {
+        true
+    }
+}
+
+/// What observes an app, in the order in which it was added.
+#[derive(Default)]
+pub(crate) struct Observers {
+    all: Vec<Box<dyn Observer>>,
+    panics: LogThrottle,
+}
+
+impl Observers {
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    pub(crate) fn add(&mut self, observer: impl Observer) {
+        self.all.push(Box::new(observer));
+    }
+
+    /// Returns whether anything observes the app. If not, no event is made.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        !self.all.is_empty()
+    }
+
+    /// Returns whether events have the head of their request. Where a handler checks, it is copied for that.
+    pub(crate) fn read_parts(&self) -> bool {
+        self.all.iter().any(|observer| observer.reads_parts())
+    }
+
+    /// Passes an event to each observer. One that panics does not keep it from others, nor from the request.
+    ///
+    /// `clock` bounds the log lines about panics. Defaults to the system's.
+    pub(crate) fn emit(&self, event: &Event<'_>, clock: Option<&AnyClock>) {
+        for observer in &self.all {
+            let observed = catch_unwind(AssertUnwindSafe(|| observer.event(event)));
+            if observed.is_err()
+                && self.panics.is_due_after(Self::PAUSE, clock.map_or_else(|| AnyClock::system().now(), AnyClock::now))
+            {
+                tracing::error!(
+                    uid = event.uid,
+                    "a function that observes limits panicked: correct the function that `on_event` received"
+                );
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observers").field("count", &self.all.len()).finish_non_exhaustive()
+    }
+}
