@@ -81,7 +81,8 @@ impl Refusals {
         let at = outcomes.iter().flatten().next()?.at;
         let outcomes = outcomes.into_iter().zip(hits);
         is_refused.then(|| {
-            outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| Outcome::new(true, hit.cost, at))).collect()
+            let unlimited = |hit: &Hit<'_>| Outcome::new(true, hit.cost, at);
+            outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| unlimited(hit)).as_repeated()).collect()
         })
     }
 

@@ -11,6 +11,8 @@ pub struct Outcome {
     pub admitted: bool,
     /// Whether the hit could refuse the decision: [`Hit::enforced`](super::Hit::enforced).
     pub enforced: bool,
+    /// Whether the backend repeats what it knows of an earlier refusal, without a call to its store.
+    pub repeated: bool,
     /// What is stored for the client after the decision, as far as it is needed for the numbers.
     pub past: Option<StoredState>,
     /// The cost of the hit and of those before it on the same entry. A hit that takes what fits counts with the granted cost.
@@ -26,7 +28,7 @@ impl Outcome {
     #[inline]
     #[must_use]
     pub const fn new(admitted: bool, cost: u64, at: Timestamp) -> Self {
-        Self { admitted, enforced: true, past: None, cost, granted: cost, at }
+        Self { admitted, enforced: true, repeated: false, past: None, cost, granted: cost, at }
     }
 
     /// Sets what is stored for the client after the decision.
@@ -41,6 +43,12 @@ impl Outcome {
     #[must_use]
     pub fn with_granted(self, granted: u64) -> Self {
         Self { granted, ..self }
+    }
+
+    /// Marks the outcome as one that the backend repeats.
+    #[must_use]
+    pub fn as_repeated(self) -> Self {
+        Self { repeated: true, ..self }
     }
 
     /// Returns `true` unless the hit refuses the decision.

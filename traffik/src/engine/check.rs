@@ -10,7 +10,7 @@ use super::Limit;
 use crate::{
     limit::{ConfigError, Definition},
     observe::EventOutcome,
-    on_error::{ErrorPolicy, PolicyHits},
+    on_error::{ErrorPolicy, PolicyHits, Undecided},
     one_or_more::OneOrMore,
     store::{HITS_INLINE, Store},
 };
@@ -177,6 +177,10 @@ impl KeptCheck {
         Check { cost: cost.unwrap_or(check.cost), ..check }
     }
 
+    pub(crate) fn is_enforced(&self) -> bool {
+        self.enforced
+    }
+
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
@@ -228,6 +232,22 @@ impl<'a> Checks<'a> {
         ask(self.hits().as_ref())
     }
 
+    /// Returns `true` if none of those that are counted may refuse the decision.
+    pub(crate) fn are_in_dry_run(&self) -> bool {
+        self.iter().all(|check| !(check.enforced && check.is_counted()))
+    }
+
+    /// Logs at most once a second that a dry run could not be decided.
+    #[cold]
+    pub(super) fn log_dry_run(&self, error: &Undecided) {
+        let now = self.iter().find_map(|check| check.definition.store.as_ref()).map(|store| store.clock().now());
+        let counted = || self.iter().filter(|check| check.is_counted()).map(|check| check.definition);
+        if counted().next().zip(now).is_some_and(|(definition, now)| definition.undecided.is_due(now)) {
+            let uids: Vec<_> = counted().map(|definition| definition.uid).collect();
+            tracing::error!(?uids, %error, "no decision: requests pass uncounted, because these throttles are in a dry run");
+        }
+    }
+
     pub(crate) fn hits(&self) -> Hits<'_, 'a> {
         let (hits, policies) = self.iter().filter_map(Check::hit).unzip();
         let idle = self.iter().filter(|check| !check.is_counted());
@@ -240,10 +260,10 @@ impl<'a> Checks<'a> {
         self.iter().any(|check| check.definition.is_held)
     }
 
-    /// Returns what the decision charged to the entry of `check` in total, if its strategy delays. `granted` has the cost of each
+    /// Returns what the decision charged to the entry of `check` in total, if its strategy delays the request. `granted` has the cost of each
     /// check.
     pub(crate) fn queued(&self, check: &Check<'_>, granted: &[u64]) -> u64 {
-        if check.definition.queue.is_none() {
+        if check.definition.queue.is_none() || !check.enforced {
             return 0;
         }
         let is_same =

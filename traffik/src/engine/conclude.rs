@@ -65,6 +65,7 @@ fn queued(checks: &Checks<'_>, outcomes: &[Outcome]) -> SmallVec<[u64; HITS_INLI
 fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64, took: Took) -> Limit {
     let uncounted = match (&outcome, &by) {
         (Some(_), _) | (None, DecidedBy::Unchecked) => EventOutcome::Unchecked,
+        (None, DecidedBy::DryRun) => EventOutcome::WouldRefuse,
         (None, _) => check.uncounted(),
     };
     let facts = EventFacts::new(uncounted, check.enforced, took);
@@ -88,6 +89,6 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64,
 fn rate(check: &Check<'_>, by: &DecidedBy) -> Rate {
     match by {
         DecidedBy::Fallback(fallback) => fallback.share_of(check.strategy(), check.rate, check.cost).0,
-        DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::Connection(..) => check.rate,
+        DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun | DecidedBy::Connection(..) => check.rate,
     }
 }

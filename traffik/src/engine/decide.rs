@@ -55,6 +55,10 @@ fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwatch:
     let took = stopwatch.stop();
     match decided {
         Ok(decided) => Ok(Limits::new(checks, decided, took)),
+        Err(error) if checks.are_in_dry_run() => {
+            checks.log_dry_run(&error);
+            Ok(Limits::new(checks, Decided::dry_run(), took))
+        }
         Err(error) => Err(Box::new(Failed { took, ..*Failed::new(error, &checks) })),
     }
 }
@@ -105,9 +109,9 @@ impl Failed {
         Box::new(Self { error: error.into(), checks: checks.iter().map(Check::kept).collect(), took: Took::default() })
     }
 
-    /// Returns the throttles that the decision would have been about.
+    /// Returns the throttles that the decision would have been about, except for those in a dry run.
     pub(crate) fn definitions(&self) -> Vec<Arc<Definition>> {
-        self.checks.iter().map(|check| Arc::clone(check.definition())).collect()
+        self.checks.iter().filter(|check| check.is_enforced()).map(|check| Arc::clone(check.definition())).collect()
     }
 }
 

@@ -28,6 +28,7 @@ impl Limit {
             return;
         }
         let outcome = self.event_outcome(is_decision_admitted);
+        self.definition.counters.add(outcome);
         if self.definition.observers.is_on() {
             self.emit(outcome, parts);
         }
@@ -65,7 +66,8 @@ impl Limit {
 
     fn decider(&self) -> Decider {
         match (&self.by, &self.outcome) {
-            (_, None) | (DecidedBy::Unchecked, _) => Decider::Nobody,
+            (_, None) | (DecidedBy::Unchecked | DecidedBy::DryRun, _) => Decider::Nobody,
+            (_, Some(outcome)) if outcome.repeated => Decider::LocalRefusal,
             (DecidedBy::Fallback(_), _) => Decider::Fallback,
             (DecidedBy::Primary | DecidedBy::Connection(..), _) => Decider::Primary,
         }
@@ -75,7 +77,7 @@ impl Limit {
         match &self.by {
             DecidedBy::Connection(..) => "connection",
             DecidedBy::Fallback(fallback) => fallback.store.label(),
-            DecidedBy::Primary | DecidedBy::Unchecked => self.definition.backend(),
+            DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun => self.definition.backend(),
         }
     }
 
@@ -101,6 +103,10 @@ impl Failed {
     pub(crate) fn observe(&self, parts: Option<&Parts>) {
         for check in self.checks.iter().map(|check| check.check()).filter(|check| check.charged_before.is_none()) {
             let outcome = if check.is_counted() { EventOutcome::Error } else { check.uncounted() };
+            check.definition.counters.add(outcome);
+            if !check.definition.observers.is_on() {
+                continue;
+            }
             let event = Event {
                 rate: check.rate,
                 cost: if check.is_counted() { check.cost } else { 0 },
@@ -115,6 +121,15 @@ impl Failed {
 }
 
 impl Definition {
+    /// Makes the event of a request that was rejected before the decision.
+    #[cold]
+    pub(crate) fn observe(&self, outcome: EventOutcome, parts: &Parts) {
+        self.counters.add(outcome);
+        if self.observers.is_on() {
+            self.emit(&self.event(outcome, Some(parts)));
+        }
+    }
+
     /// Returns the event of a limit about which no backend decided.
     fn event<'a>(&'a self, outcome: EventOutcome, parts: Option<&'a Parts>) -> Event<'a> {
         Event {

@@ -1,5 +1,5 @@
-use super::TraffikBuilder;
-use crate::observe::{Event, Hook};
+use super::{Traffik, TraffikBuilder};
+use crate::observe::{Counts, Event, Hook};
 
 impl TraffikBuilder {
     /// Puts all throttles of the app into a dry run: they count requests, and reject none. See
@@ -42,5 +42,35 @@ impl TraffikBuilder {
     pub fn on_event(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.observers.add(Hook(hook));
         self
+    }
+}
+
+impl Traffik {
+    /// Returns the decisions about each limit since the start of the app, by uid. They need no crate for metrics.
+    ///
+    /// ```
+    /// use traffik::{MemoryBackend, Traffik};
+    ///
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+    /// for (uid, counts) in traffik.counts() {
+    ///     println!("{uid}: {} admitted, {} refused", counts.admitted, counts.refused);
+    /// }
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    ///
+    /// They are those of this process, of all throttles that the app registered or used. With the feature `serde`, a
+    /// [`Counts`] can be serialized.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&str, Counts)> {
+        let mut all: Vec<_> = self.app.table.used().map(|limit| (limit.uid, limit.counters.read())).collect();
+        all.sort_unstable_by_key(|(uid, _)| *uid);
+        all
+    }
+
+    /// Returns the decisions about one limit since the start of the app. Returns `None` if the app has registered and used no
+    /// throttle with this uid.
+    #[must_use]
+    pub fn counts_of(&self, uid: &str) -> Option<Counts> {
+        self.app.table.used().find(|limit| limit.uid == uid).map(|limit| limit.counters.read())
     }
 }

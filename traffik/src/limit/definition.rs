@@ -10,7 +10,7 @@ use traffik_core::{
 use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, share::Share, uid, waiters::Waiters};
 use crate::{
     fields::PolicyItem,
-    observe::Observers,
+    observe::{Counters, LogThrottle, Observers},
     on_error::{ErrorPolicy, Policies},
     request::{RuleError, Source},
     store::{Store, Stores},
@@ -44,6 +44,10 @@ pub(crate) struct Definition {
     pub(crate) items: PolicyItem,
     /// Whether a request met this limit after another one that differs only in its uid.
     pub(crate) is_second: AtomicBool,
+    /// The decisions since the start.
+    pub(crate) counters: Counters,
+    /// Bounds the log lines about decisions of a dry run that could not be made.
+    pub(crate) undecided: LogThrottle,
     /// What observes the app.
     pub(crate) observers: Arc<Observers>,
 }
@@ -74,6 +78,8 @@ impl Definition {
             queue: None,
             items: PolicyItem::new(T::UID, T::RATE),
             is_second: AtomicBool::new(false),
+            counters: Counters::default(),
+            undecided: LogThrottle::default(),
             observers: Arc::clone(observers),
         };
         definition.check(warnings)?;

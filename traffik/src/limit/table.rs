@@ -129,6 +129,11 @@ impl ThrottleTable {
         Ok(())
     }
 
+    /// Returns the definitions of the throttles that the app registered or used.
+    pub(crate) fn used(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.known.iter().filter(|known| known.is_used()).filter_map(|known| known.definition()?.ok())
+    }
+
     fn lock(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,8 +159,7 @@ impl ThrottleTable {
     /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
     /// only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
-        let used = self.known.iter().filter(|known| known.is_used());
-        self.policies.iter().chain(used.filter_map(|known| known.definition()?.ok()?.policy.as_ref()))
+        self.policies.iter().chain(self.used().filter_map(|definition| definition.policy.as_ref()))
     }
 }
 

@@ -33,16 +33,21 @@
 // one place that passes events on, and `Limits::observe` and `Failed::observe` in `engine/events.rs` are the places that make
 // them.
 
+mod counts;
 mod event;
 mod facts;
 mod hook;
 mod log_throttle;
 mod observers;
 
-pub use self::event::{Decider, Event, EventOutcome};
 pub(crate) use self::{
+    counts::Counters,
     facts::{EventFacts, Stopwatch, Took},
     hook::Hook,
     log_throttle::LogThrottle,
     observers::{Observer, Observers},
+};
+pub use self::{
+    counts::Counts,
+    event::{Decider, Event, EventOutcome},
 };

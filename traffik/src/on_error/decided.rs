@@ -25,6 +25,8 @@ pub(crate) enum DecidedBy {
     Fallback(Arc<FallbackBackend>),
     /// None: the request passes although no backend answered.
     Unchecked,
+    /// None: the request passes because all of its throttles are in a dry run. Otherwise it would have been rejected.
+    DryRun,
     /// A connection of a WebSocket, which stores its limits itself: this one at a place.
     #[cfg_attr(not(feature = "ws"), allow(dead_code, reason = "only WebSockets have such limits"))]
     Connection(Arc<dyn Settles>, usize),
@@ -74,5 +76,10 @@ impl Decided {
 
     pub(super) fn unchecked() -> Self {
         Self { by: DecidedBy::Unchecked, ..Self::nothing() }
+    }
+
+    /// A decision that could not be made in a dry run.
+    pub(crate) fn dry_run() -> Self {
+        Self { by: DecidedBy::DryRun, ..Self::nothing() }
     }
 }

@@ -35,6 +35,11 @@
 //!
 //! A call that timed out may still run in the first backend, and is charged there. A refund goes to the backend that
 //! charged. Once an app is [closed](crate::Traffik::close), every request is refused with a 503, whatever is set here.
+//!
+//! # Dry runs
+//!
+//! A throttle in a [dry run](crate::Settings::dry_run) rejects no request, whatever is set here, and its setting does not count
+//! where other throttles are part of the decision. Its fallback decides as always. Without one, the request passes.
 
 pub mod breaker;
 mod budget;

@@ -24,16 +24,20 @@ pub(crate) struct PolicyHits<'h, 'p> {
 }
 
 impl<'h, 'p> PolicyHits<'h, 'p> {
-    /// Returns the strictest policy, and of equally strict ones the first. `None` if there are no hits.
+    /// Returns the strictest policy, and of equally strict ones the first. Those of hits that are not enforced apply only if
+    /// there are no others. `None` if there are no hits.
     #[inline]
     pub(super) fn strictest(self) -> Option<&'p ErrorPolicy> {
-        self.policies.iter().copied().reduce(|one, other| if other.kind > one.kind { other } else { one })
+        let rank = |(hit, policy): (&Hit<'_>, &'p ErrorPolicy)| (hit.enforced, policy.kind);
+        let both = self.hits.iter().zip(self.policies.iter().copied());
+        both.reduce(|one, other| if rank(other) > rank(one) { other } else { one }).map(|(_, policy)| policy)
     }
 
-    /// Returns the first hit whose throttle has this policy.
+    /// Returns the first hit whose throttle has this policy, and an enforced one if there is one.
     pub(super) fn hit_of(self, policy: &ErrorPolicy) -> Option<&'h Hit<'h>> {
-        let mut both = self.hits.iter().zip(self.policies);
-        both.find_map(|(hit, own)| std::ptr::eq(*own, policy).then_some(hit))
+        let mut own = self.hits.iter().zip(self.policies).filter(|(_, own)| std::ptr::eq(**own, policy));
+        let first = own.clone().next();
+        own.find(|(hit, _)| hit.enforced).or(first).map(|(hit, _)| hit)
     }
 
     /// Takes a decision of the primary.

@@ -85,6 +85,9 @@ fn hold_back<T: Throttles>(options: &Options, key: Client, time: Duration) {
     let Options { traffik, max_hold_back, .. } = options;
     // The call was checked with the same.
     if let Ok(checks) = traffik.checks::<T>(key) {
+        if checks.are_in_dry_run() {
+            return;
+        }
         traffik.hold_back(&Demand::new(&checks), time.min(*max_hold_back));
     }
 }

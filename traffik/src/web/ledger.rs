@@ -43,16 +43,17 @@ type Entries = SmallVec<[LedgerEntry; 1]>;
 #[derive(Clone, Debug)]
 struct LedgerEntry {
     limit: Shared<Limit>,
-    /// Whether it was charged. Otherwise a refused decision only checked it.
+    /// Whether it was charged. Otherwise a refused decision only checked it, or it is over a limit in a dry run.
     charged: bool,
+    /// Whether the request passed it. It is not checked again then.
+    passed: bool,
     /// The conditions of the layer that charged it, in addition to those of the throttle.
     refund_if: Option<RefundIf>,
 }
 
 impl LedgerEntry {
-    /// Returns whether it was charged, or admitted without a charge.
-    fn passed(&self) -> bool {
-        self.charged || self.limit.is_unchecked()
+    fn uncharged(limit: Shared<Limit>) -> Self {
+        Self { limit, charged: false, passed: false, refund_if: None }
     }
 
     /// Returns whether both count the same requests of the same client, so that one of them is redundant.
@@ -131,7 +132,7 @@ impl Ledger {
         }
         for limit in limits.shared() {
             let entry = if limit.definition().is_held {
-                LedgerEntry { limit: Shared::new(limit.snapshot()), charged: false, refund_if: None }
+                LedgerEntry { passed: limit.is_unchecked(), ..LedgerEntry::uncharged(Shared::new(limit.snapshot())) }
             } else {
                 self.entry(limit, limits.is_admitted(), None)
             };
@@ -141,12 +142,13 @@ impl Ledger {
     }
 
     fn entry(&self, limit: &Shared<Limit>, is_charged: bool, refund_if: Option<RefundIf>) -> LedgerEntry {
-        let charged = is_charged && limit.is_counted();
+        let charged = is_charged && limit.is_chargeable();
+        let passed = is_charged && (limit.is_counted() || limit.is_unchecked());
         let may_refund = refund_if.is_some() || !limit.definition().settings.request.refund_if.is_never();
         if charged && may_refund {
             self.may_refund.store(true, Ordering::Relaxed);
         }
-        LedgerEntry { limit: Shared::clone(limit), charged, refund_if }
+        LedgerEntry { limit: Shared::clone(limit), charged, passed, refund_if }
     }
 
     /// Forgets the limits, once the response has its fields.
@@ -168,7 +170,7 @@ impl Ledger {
                 Arc::ptr_eq(met.limit.definition(), limit.definition()) && met.limit.client() == limit.client()
             };
             if !entries.iter().any(is_same) {
-                entries.push(LedgerEntry { limit: Shared::clone(limit), charged: false, refund_if: None });
+                entries.push(LedgerEntry::uncharged(Shared::clone(limit)));
             }
         }
     }
@@ -199,7 +201,7 @@ impl Ledger {
         }
         // A definition belongs to one handle. Another app has another definition of the same throttle type.
         let is_it = |entry: &&LedgerEntry| {
-            entry.passed() && Arc::ptr_eq(entry.limit.definition(), definition) && entry.limit.client() == client
+            entry.passed && Arc::ptr_eq(entry.limit.definition(), definition) && entry.limit.client() == client
         };
         self.lock().iter().rev().find(is_it).map(|entry| Shared::clone(&entry.limit))
     }
@@ -244,12 +246,12 @@ impl Ledger {
 
     /// Passes the latest state of every limit to `show`, once each.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
-        show(&last_of_each(&self.lock(), Limit::is_counted));
+        show(&last_of_each(&self.lock(), Limit::is_shown));
     }
 
     /// Does the same without the lock.
     pub(super) fn show_mut(&mut self, show: impl FnOnce(&[&Limit])) {
-        show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner), Limit::is_counted));
+        show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner), Limit::is_shown));
     }
 
     /// Refunds all charges of the request, as far as the backends answer: the request is refused in any case.

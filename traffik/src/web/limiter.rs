@@ -9,7 +9,7 @@ use super::{
     memo::Memo,
     rejection::{Misconfigured, has_responder},
     request_head::RequestHead,
-    resolve::rated,
+    resolve::{rated, unless_in_dry_run},
     throttled::begin,
 };
 use crate::{
@@ -194,10 +194,12 @@ impl<T: Throttles> Limiter<T> {
         // What does not apply stays free.
         for check in checks.iter_mut().filter(|check| check.resolved > Resolved::Nothing) {
             self.options.apply_to(check).map_err(Misconfigured::from)?;
-            match &self.client {
-                Some(client) => check.client = client.clone(),
-                None if check.cost > 0 => self.unidentified.take(check.definition.identity).map_or(Ok(()), Err)?,
-                None => {}
+            if let Some(client) = &self.client {
+                check.client = client.clone();
+            } else if check.cost > 0 {
+                if let Some(rejection) = self.unidentified.take(check.definition.identity) {
+                    *check = unless_in_dry_run(check.definition, rejection)?;
+                }
             }
         }
         match self.parts.as_deref().filter(|_| self.options.rate.is_none()) {
@@ -209,9 +211,13 @@ impl<T: Throttles> Limiter<T> {
     /// Returns the checks at the rates of their clients.
     async fn rated<'a>(&'a self, checks: &Checks<'a>, parts: &Parts) -> Result<Checks<'a>, ThrottleRejection> {
         let traffik = self.context.traffik();
-        let mut all = Checks::new(rated(checks.first().clone(), traffik, Memo(None), parts).await?);
+        let tolerated = |check: &Check<'a>, rated: Result<_, _>| {
+            rated.or_else(|rejection| unless_in_dry_run(check.definition, rejection))
+        };
+        let first = checks.first();
+        let mut all = Checks::new(tolerated(first, rated(first.clone(), traffik, Memo(None), parts).await)?);
         for check in checks.iter().skip(1) {
-            let check = rated(check.clone(), traffik, Memo(Some(&all)), parts).await?;
+            let check = tolerated(check, rated(check.clone(), traffik, Memo(Some(&all)), parts).await)?;
             all.add(check, |_, _| false);
         }
         Ok(all)

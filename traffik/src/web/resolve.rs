@@ -38,19 +38,31 @@ impl RequestContext {
             if traffik.is_disabled() {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
-            traffik.check_network(definition, parts)?;
+            if let Err(denied) = traffik.check_network(definition, parts) {
+                definition.observe(EventOutcome::Blocked, parts);
+                return Err(denied);
+            }
             if !resolve!(site.applies(definition, traffik, parts)) {
                 return Ok(Check::skipped(definition, EventOutcome::NotApplied));
             }
-            let cost = resolve!(cost(definition, memo, parts))?;
+            let cost = match resolve!(cost(definition, memo, parts)) {
+                Ok(cost) => cost,
+                Err(rejection) => return unless_in_dry_run(definition, rejection),
+            };
             if cost == 0 && !site.is_limiter() {
                 return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition, EventOutcome::NotApplied) });
             }
             let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state));
-            let client = client.or_else(|rejection| site.keep(definition.identity, rejection))?;
+            let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
+                Ok(client) => client,
+                Err(rejection) => return unless_in_dry_run(definition, rejection),
+            };
             let check = self.identified(definition, cost, client);
             // A limiter asks for the rate of each check.
-            if site.is_limiter() { Ok(check) } else { resolve!(rated(check, traffik, memo, parts)) }
+            if site.is_limiter() {
+                return Ok(check);
+            }
+            resolve!(rated(check, traffik, memo, parts)).or_else(|rejection| unless_in_dry_run(definition, rejection))
         }
     }
 
@@ -59,6 +71,15 @@ impl RequestContext {
         let charged_before = self.ledger().charged_before(definition, &client);
         Check { charged_before, resolved: Resolved::Client, ..Check::new(definition, cost, client) }
     }
+}
+
+/// Returns the rejection of a request. In a dry run the request passes, and its event says that it would have been rejected.
+#[cold]
+pub(super) fn unless_in_dry_run(
+    definition: &Arc<Definition>,
+    rejection: ThrottleRejection,
+) -> Result<Check<'_>, ThrottleRejection> {
+    if definition.is_enforced() { Err(rejection) } else { Ok(Check::skipped(definition, EventOutcome::WouldRefuse)) }
 }
 
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;

@@ -43,7 +43,7 @@ impl QueueSlots {
 
 #[cold]
 fn reserve_slot(check: &mut Check<'_>, clock: &AnyClock) -> Option<Arc<QueueSlot>> {
-    let queue = check.definition.queue.as_ref().filter(|_| check.is_counted() && !check.is_full)?;
+    let queue = check.definition.queue.as_ref().filter(|_| check.is_counted() && check.enforced && !check.is_full)?;
     // The backend decides within its timeout, or the decision fails.
     let timeout = check.definition.store.as_ref().map_or(Duration::ZERO, |store| store.timeout());
     let now = clock.now();

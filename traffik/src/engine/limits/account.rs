@@ -25,7 +25,8 @@ pub enum Settlement {
     /// The charge has the new cost.
     Done,
     /// There was no charge: the client is exempt, the cost was 0, the rate is unlimited, limits are
-    /// [disabled](crate::Traffik::disabled), or no backend answered and [`on_error`](crate::on_error) admitted the client.
+    /// [disabled](crate::Traffik::disabled), no backend answered and [`on_error`](crate::on_error) admitted the client, or the
+    /// client is over a limit in a [dry run](crate::Settings::dry_run).
     NotCounted,
 }
 

@@ -24,7 +24,7 @@ type Adjustments<'a> = SmallVec<[Adjustment<'a>; 1]>;
 impl Limit {
     /// Starts a change of the charge.
     pub(crate) fn change(this: &Shared<Self>, change: Change) -> Adjusting<'_> {
-        if !this.is_counted() {
+        if !this.is_chargeable() {
             return MaybeReady::Ready(Ok(Settlement::NotCounted));
         }
         let mut guard = this.account.lock();

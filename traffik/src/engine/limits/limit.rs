@@ -11,7 +11,7 @@ use traffik_core::{
 use super::account::Account;
 use crate::{
     limit::{Definition, Throttle},
-    observe::EventFacts,
+    observe::{EventFacts, EventOutcome},
     on_error::DecidedBy,
     store::{Lease, Store},
 };
@@ -41,7 +41,7 @@ impl Limit {
     /// Holds the permit that was charged until the last clone is dropped.
     #[cold]
     pub(in crate::engine) fn hold(&mut self) {
-        let Some(outcome) = &self.outcome else { return };
+        let Some(outcome) = self.outcome.as_ref().filter(|outcome| outcome.admitted) else { return };
         if let (Some(store), Some(hit)) = (self.store(), self.hit(outcome.granted)) {
             self.lease = Some(Arc::new(Lease::new(store, &self.definition.limit, &hit, outcome.at)));
         }
@@ -63,10 +63,35 @@ impl Limit {
         self.rate
     }
 
-    /// Returns `true` if the cost fits, or if nothing was counted.
+    /// Returns `true` if the cost fits, if nothing was counted, or if the throttle is in a [dry run](crate::Settings::dry_run).
     #[must_use]
     pub fn is_admitted(&self) -> bool {
-        self.outcome.as_ref().is_none_or(|outcome| outcome.admitted)
+        self.outcome.as_ref().is_none_or(Outcome::lets_pass)
+    }
+
+    /// Returns `false` if the throttle is in a [dry run](crate::Settings::dry_run): it counts requests, and rejects none.
+    #[must_use]
+    pub fn is_enforced(&self) -> bool {
+        self.facts.is_enforced
+    }
+
+    /// Returns `true` if the throttle would have rejected the request, were it not in a [dry run](crate::Settings::dry_run).
+    #[must_use]
+    pub fn would_refuse(&self) -> bool {
+        match &self.outcome {
+            Some(outcome) => !outcome.admitted && !outcome.enforced,
+            None => self.facts.uncounted == EventOutcome::WouldRefuse,
+        }
+    }
+
+    /// Returns `true` if an admitted decision charged it. A limit in a dry run is charged only if the cost fits.
+    pub(crate) fn is_chargeable(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.admitted)
+    }
+
+    /// Returns `true` if responses may show it to clients.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.enforced)
     }
 
     /// Returns `true` if the request was counted.
@@ -85,13 +110,14 @@ impl Limit {
     /// Returns `true` if the request was admitted without an answer of a backend: see [`on_error`](crate::on_error).
     #[must_use]
     pub fn is_unchecked(&self) -> bool {
-        matches!(self.by, DecidedBy::Unchecked)
+        matches!(self.by, DecidedBy::Unchecked | DecidedBy::DryRun)
     }
 
-    /// Returns `true` if no response shows the limit to clients: see [`Settings::hidden`](crate::Settings::hidden).
+    /// Returns `true` if no response shows the limit to clients: it is [hidden](crate::Settings::hidden), or in a
+    /// [dry run](crate::Settings::dry_run).
     #[must_use]
     pub fn is_hidden(&self) -> bool {
-        self.definition.settings.request.is_hidden
+        self.definition.settings.request.is_hidden || !self.is_enforced()
     }
 
     /// Returns the highest cost that a single request can have: the limit of the rate, or the size of a bucket.
@@ -119,9 +145,10 @@ impl Limit {
         self.with_outcome(|outcome| outcome.granted).unwrap_or_default()
     }
 
-    /// Returns how long until the refused request would be admitted, if the client sends no other request until then.
+    /// Returns how long until the refused request would be admitted, if the client sends no other request until then. In a
+    /// [dry run](crate::Settings::dry_run), it is the wait of a request that would have been refused.
     ///
-    /// Returns `None` if the request was admitted, or if it [can never fit](Self::is_never_possible).
+    /// Returns `None` if the limit had room, or if the cost [can never fit](Self::is_never_possible).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.with_status(|status| status.retry_after())?
@@ -186,7 +213,7 @@ impl Limit {
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
         match &self.by {
             DecidedBy::Fallback(fallback) => Some(&fallback.store),
-            DecidedBy::Primary | DecidedBy::Unchecked => self.definition.store.as_ref(),
+            DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun => self.definition.store.as_ref(),
             DecidedBy::Connection(..) => None,
         }
     }
@@ -194,7 +221,8 @@ impl Limit {
     pub(crate) fn is_tighter_than(&self, other: &Self) -> bool {
         let tightness = |limit: &Self| {
             let wait = if limit.is_never_possible() { Some(Duration::MAX) } else { limit.retry_after() };
-            (Reverse(wait), limit.remaining(), Reverse(limit.more_after()))
+            // A dry run limits no request.
+            (Reverse(limit.is_enforced()), Reverse(wait), limit.remaining(), Reverse(limit.more_after()))
         };
         tightness(self) < tightness(other)
     }

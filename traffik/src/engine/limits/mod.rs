@@ -167,7 +167,7 @@ impl Limits {
     }
 
     /// Returns the limit that refuses longest, or the one with least remaining if none refuses. Where nothing is counted, all of
-    /// it remains.
+    /// it remains. A limit in a [dry run](crate::Settings::dry_run) is returned only if there is no other.
     #[must_use]
     pub fn tightest(&self) -> &Limit {
         self.iter()

@@ -12,7 +12,7 @@ use super::{Limit, Limits};
 /// |---|---|---|
 /// | `admitted` | boolean | [`is_admitted`](Self::is_admitted) |
 /// | `retry_after_ms` | integer, or null | the longest `retry_after_ms` of the limits. Null if all admit, or if one never will |
-/// | `limits` | array | each [`Limit`] that is not [hidden](Limit::is_hidden), in order |
+/// | `limits` | array | each [`Limit`] that is not [hidden](Limit::is_hidden) and in no dry run, in order |
 ///
 /// A route that shows clients what they have left:
 ///

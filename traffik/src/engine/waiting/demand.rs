@@ -52,8 +52,10 @@ impl Demand {
         self.checks().iter().any(Check::is_counted)
     }
 
+    /// Returns the store to wait for. `None` if nothing is waited for: nothing is counted, or all of it is in a dry run.
     pub(super) fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
-        Ok(self.checks().store()?.cloned())
+        let checks = self.checks();
+        Ok(checks.store()?.filter(|_| !checks.are_in_dry_run()).cloned())
     }
 
     /// Returns `true` if a refusal of one is a refusal of the other.
@@ -88,7 +90,7 @@ impl Demand {
             // There is room, which is for those in the line.
             let refused = |outcome: Outcome| {
                 let mut outcome = outcome;
-                outcome.admitted = false;
+                outcome.admitted &= !outcome.enforced;
                 outcome
             };
             decided.decision = decided.decision.take_outcomes().map(refused).collect();

@@ -149,5 +149,5 @@ fn slots(demand: &Demand, now: Timestamp) -> Option<SmallVec<[WaiterSlot; 1]>> {
         }
         slot
     };
-    demand.kept().map(slot).collect()
+    demand.kept().filter(|check| check.is_enforced()).map(slot).collect()
 }

@@ -40,7 +40,7 @@ pub fn set_fields<B>(response: &mut Response<B>, limits: &Limits) {
         response.headers_mut().remove(name);
     }
     if !is_shared(response.status(), response.headers()) {
-        let counted: SmallVec<[&Limit; 4]> = limits.iter().filter(|limit| limit.is_counted()).collect();
+        let counted: SmallVec<[&Limit; 4]> = limits.iter().filter(|limit| limit.is_shown()).collect();
         add_fields(response.headers_mut(), &counted, !limits.is_admitted());
     }
 }
