@@ -16,6 +16,7 @@ mod http;
 mod limiter;
 mod memory;
 mod model;
+mod observe;
 mod on_error;
 mod out_of_range;
 mod outgoing;

@@ -18,6 +18,7 @@ mod messages;
 #[path = "../it/model.rs"]
 #[allow(dead_code, reason = "the shared strategies use a part of it")]
 mod model;
+mod observe;
 mod own;
 mod parity;
 mod permissions;

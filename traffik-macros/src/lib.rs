@@ -6,6 +6,7 @@ mod expand;
 mod options;
 mod parse;
 mod root;
+mod share;
 mod validate;
 
 use proc_macro2::TokenStream;

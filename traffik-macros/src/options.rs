@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Ident;
 
-use crate::{errors::Errors, parse::Setting};
+use crate::{errors::Errors, parse::Setting, share};
 
 const NAMES: &[&str] = &[
     "strategy",
@@ -28,6 +28,8 @@ const NAMES: &[&str] = &[
     "backend",
     "on_error",
     "max_waiters",
+    "warn_at",
+    "dry_run",
     "settings",
     "crate",
 ];
@@ -59,6 +61,9 @@ impl Options {
         } else if name == "crate" {
             *krate = Some(value.clone());
         } else {
+            if name == "warn_at" {
+                share::check(value, errors);
+            }
             self.0.push(setting);
         }
     }
@@ -121,6 +126,6 @@ mod tests {
         let other = message("colour");
         assert!(!other.contains("did you mean"), "{other}");
         assert!(other.contains("`colour`. There are `strategy`, `identity`, "), "{other}");
-        assert!(other.ends_with("`max_waiters`, `settings` and `crate`"), "{other}");
+        assert!(other.ends_with("`dry_run`, `settings` and `crate`"), "{other}");
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Setting {
 }
 
 /// The options without a value.
-const FLAGS: &[&str] = &["charge_preflights", "hidden", "refuse_with_503"];
+const FLAGS: &[&str] = &["charge_preflights", "dry_run", "hidden", "refuse_with_503"];
 
 /// Parses the function under an attribute. Removes its inner `#[throttled(..)]`, because all of them are one decision.
 pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Handler> {

@@ -64,6 +64,7 @@
 //! | [`client`] | the client that a limit counts; `Settings::identity` names it, and so does any extractor |
 //! | [`limit`] | throttles and their settings |
 //! | [`engine`] | the handle of an app, and checks without a request at hand |
+//! | [`health`] | health checks: whether the backends answer, and what decides now |
 //! | [`backend`] | the stores that decisions are made in |
 //! | [`observe`] | events: what limits decide, for a hook |
 //! | [`on_error`] | what happens while a backend does not answer |
@@ -121,6 +122,7 @@ pub use traffik_core::{
 #[cfg(feature = "macros")]
 pub use traffik_macros::{Throttle, throttled};
 
+pub use self::{engine::health, request::refund_if, web::identity};
 pub use self::{
     engine::{
         AdjustError, CheckError, ClientLimiter, Error, Limit, Limits, Permit, Quota, Refusal, Settlement, Traffik,
@@ -134,4 +136,3 @@ pub use self::{
         ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
     },
 };
-pub use self::{request::refund_if, web::identity};

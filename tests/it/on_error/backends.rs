@@ -125,7 +125,12 @@ impl Backend for Moody {
     }
 
     fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
-        self.store.control(request)
+        match request {
+            ControlRequest::Read { known } => MaybeReady::pending(async move {
+                self.answer(async { self.store.control(ControlRequest::Read { known }).await }).await
+            }),
+            other => self.store.control(other),
+        }
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {

@@ -12,7 +12,7 @@ mod notifications;
 mod outages;
 mod over_limit;
 mod permits;
-mod rig;
+pub(crate) mod rig;
 mod scopes;
 mod slow_peers;
 mod split;

@@ -34,16 +34,16 @@ const A_WHILE: Duration = Duration::from_millis(100);
 
 /// Returns a handle on a clock that the test moves.
 #[expect(clippy::unwrap_used, reason = "a test without an app fails")]
-pub(super) fn traffik() -> (Traffik, ManualClock) {
+pub(crate) fn traffik() -> (Traffik, ManualClock) {
     let clock = ManualClock::new();
     (Traffik::new(MemoryBackend::with_clock("test", clock.clone())).unwrap(), clock)
 }
 
 /// The results of handlers whose connections ended.
-pub(super) type Ends<T> = mpsc::UnboundedReceiver<T>;
+pub(crate) type Ends<T> = mpsc::UnboundedReceiver<T>;
 
 /// Serves a WebSocket at `/` with the limits `T`. The result of the handler is sent when its connection ends.
-pub(super) async fn serve<T, F, Fut>(traffik: &Traffik, handler: F) -> (SocketAddr, Ends<Fut::Output>)
+pub(crate) async fn serve<T, F, Fut>(traffik: &Traffik, handler: F) -> (SocketAddr, Ends<Fut::Output>)
 where
     T: 'static,
     Messages<T>: axum::extract::FromRequestParts<(), Rejection = traffik::ThrottleRejection>,
@@ -62,7 +62,7 @@ where
     (start(Router::new().route("/", any(route)).layer(traffik.layer())).await, ends)
 }
 
-pub(super) async fn start(app: Router) -> SocketAddr {
+pub(crate) async fn start(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port to listen on");
     let address = listener.local_addr().expect("its address");
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -71,7 +71,7 @@ pub(super) async fn start(app: Router) -> SocketAddr {
 }
 
 /// Same as `serve`, with a socket that `set_up` configures and an echo handler. The result is the number of messages.
-pub(super) async fn echoing<T>(
+pub(crate) async fn echoing<T>(
     traffik: &Traffik,
     set_up: impl Fn(ws::WebSocket, Messages<T>) -> ThrottledSocket + Copy + Send + Sync + 'static,
 ) -> (SocketAddr, Ends<usize>)
@@ -83,7 +83,7 @@ where
 }
 
 /// Echoes each text and each binary message until the end, and returns their number.
-pub(super) async fn echo(mut socket: ThrottledSocket) -> usize {
+pub(crate) async fn echo(mut socket: ThrottledSocket) -> usize {
     let mut echoed = 0;
     while let Some(Ok(message)) = socket.recv().await {
         if matches!(message, ws::Message::Text(_) | ws::Message::Binary(_)) {
@@ -97,25 +97,25 @@ pub(super) async fn echo(mut socket: ThrottledSocket) -> usize {
 }
 
 /// Waits for the result of a connection that ends.
-pub(super) async fn ended<T>(ends: &mut Ends<T>) -> T {
+pub(crate) async fn ended<T>(ends: &mut Ends<T>) -> T {
     timeout(PATIENCE, ends.recv()).await.expect("a connection that ends").expect("a handler that returns")
 }
 
 /// Returns whether no connection ends for a while.
-pub(super) async fn goes_on<T>(ends: &mut Ends<T>) -> bool {
+pub(crate) async fn goes_on<T>(ends: &mut Ends<T>) -> bool {
     timeout(A_WHILE, ends.recv()).await.is_err()
 }
 
 /// A connected client.
 #[derive(Debug)]
-pub(super) struct Client(pub(super) WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Client(pub(super) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
-    pub(super) async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address, "/").await.expect("an upgrade").0
     }
 
-    pub(super) async fn try_connect(
+    pub(crate) async fn try_connect(
         address: SocketAddr,
         path: &str,
     ) -> tungstenite::Result<(Self, tungstenite::handshake::client::Response)> {
@@ -123,30 +123,30 @@ impl Client {
         Ok((Self(socket), response))
     }
 
-    pub(super) async fn send(&mut self, message: impl Into<Message>) {
+    pub(crate) async fn send(&mut self, message: impl Into<Message>) {
         self.0.send(message.into()).await.expect("a message that is sent");
     }
 
-    pub(super) async fn next(&mut self) -> Option<tungstenite::Result<Message>> {
+    pub(crate) async fn next(&mut self) -> Option<tungstenite::Result<Message>> {
         timeout(PATIENCE, self.0.next()).await.expect("something that comes")
     }
 
-    pub(super) async fn message(&mut self) -> Message {
+    pub(crate) async fn message(&mut self) -> Message {
         self.next().await.expect("no end").expect("no error")
     }
 
-    pub(super) async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         self.message().await.into_text().expect("a text").to_string()
     }
 
     /// Sends a text and returns the reply.
-    pub(super) async fn ask(&mut self, text: &str) -> String {
+    pub(crate) async fn ask(&mut self, text: &str) -> String {
         self.send(text).await;
         self.text().await
     }
 
     /// Returns the next close frame, after which the stream must end.
-    pub(super) async fn closed(&mut self) -> (u16, String) {
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
         let Message::Close(Some(CloseFrame { code, reason })) = self.message().await else {
             return (0, "no close frame".to_owned());
         };
@@ -155,17 +155,17 @@ impl Client {
     }
 
     /// Returns whether nothing arrives for a while.
-    pub(super) async fn hears_nothing(&mut self) -> bool {
+    pub(crate) async fn hears_nothing(&mut self) -> bool {
         timeout(A_WHILE, self.0.next()).await.is_err()
     }
 }
 
 /// Returns the notification for a message over the limit.
-pub(super) fn too_many(retry_after: u64) -> String {
+pub(crate) fn too_many(retry_after: u64) -> String {
     format!(r#"{{"type":"rate_limit","error":"Too many messages","retry_after":{retry_after}}}"#)
 }
 
 /// Returns the notification for a message whose limits could not be checked.
-pub(super) fn unchecked(retry_after: u64) -> String {
+pub(crate) fn unchecked(retry_after: u64) -> String {
     format!(r#"{{"type":"rate_limit","error":"Limits cannot be checked","retry_after":{retry_after}}}"#)
 }

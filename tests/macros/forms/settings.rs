@@ -101,6 +101,9 @@ async fn responder() {}
 #[throttled("settings:hidden", "1/min", hidden, refuse_with_503)]
 async fn fields() {}
 
+#[throttled("settings:dry-run", "1/min", dry_run, warn_at = 0.5)]
+async fn dry_run() {}
+
 #[derive(Throttle)]
 #[limit("settings:charge-preflights", "1/min", charge_preflights)]
 struct Preflights;

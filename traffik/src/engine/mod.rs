@@ -8,6 +8,7 @@ mod conclude;
 mod decide;
 mod error;
 mod events;
+pub mod health;
 mod limiter_options;
 mod limits;
 mod maybe_ready;

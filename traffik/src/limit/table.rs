@@ -14,7 +14,7 @@ use crate::{
     observe::Observers,
     on_error::{ErrorPolicy, Policies},
     request::ThrottleDefaults,
-    store::Stores,
+    store::{Store, Stores},
     warning::WarningLog,
 };
 
@@ -159,7 +159,17 @@ impl ThrottleTable {
     /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
     /// only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
-        self.policies.iter().chain(self.used().filter_map(|definition| definition.policy.as_ref()))
+        let of_app = self.policies.iter().map(|(_, policy)| policy);
+        of_app.chain(self.used().filter_map(|definition| definition.policy.as_ref()))
+    }
+
+    /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (Option<&str>, &Arc<Store>, &Arc<ErrorPolicy>)> {
+        let of_app = self.policies.iter().map(|(store, policy)| (None, store, policy));
+        let own = self.used().filter(|definition| definition.settings.on_error.is_some());
+        of_app.chain(own.filter_map(|definition| {
+            Some((Some(definition.uid), definition.store.as_ref()?, definition.policy.as_ref()?))
+        }))
     }
 }
 

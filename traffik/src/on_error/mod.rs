@@ -44,6 +44,7 @@
 pub mod breaker;
 mod budget;
 mod decided;
+mod deciding;
 mod fallback;
 mod fallback_backend;
 mod function;
@@ -58,6 +59,7 @@ mod waiting;
 
 pub(crate) use self::{
     decided::{Decided, DecidedBy, Undecided},
+    deciding::Probe,
     policies::Policies,
     policy::ErrorPolicy,
     policy_hits::PolicyHits,
@@ -65,6 +67,7 @@ pub(crate) use self::{
     start::Started,
 };
 pub use self::{
+    deciding::Deciding,
     fallback::{Failover, Fallback},
     function::{Failure, Resolution},
     options::{Allow, OnError, Raise, Refuse},

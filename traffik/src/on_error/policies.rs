@@ -25,7 +25,8 @@ impl Policies {
         self.0.iter().find(|(own, _)| Arc::ptr_eq(own, store)).map(|(_, policy)| policy)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
-        self.0.iter().map(|(_, policy)| policy)
+    /// Returns the policy of each backend.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Store>, &Arc<ErrorPolicy>)> {
+        self.0.iter().map(|(store, policy)| (store, policy))
     }
 }

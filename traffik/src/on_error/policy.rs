@@ -45,6 +45,10 @@ impl ErrorPolicy {
         }
     }
 
+    pub(super) fn breaker(&self) -> Option<&CircuitBreaker> {
+        self.breaker.as_ref()
+    }
+
     /// Returns `true` if the fallback decides about most requests. While the breaker is half-open, only trials ask the primary.
     pub(super) fn fails_over(&self) -> bool {
         self.breaker.as_ref().is_some_and(|breaker| breaker.state() != BreakerState::Closed)

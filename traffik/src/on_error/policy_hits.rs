@@ -52,6 +52,7 @@ impl<'h, 'p> PolicyHits<'h, 'p> {
         decision: Decision,
     ) -> Result<Decided, BackendError> {
         let decided = Decided::new(self.hits, decision, DecidedBy::Fallback(Arc::clone(fallback)))?;
+        fallback.store.answered();
         fallback.decided(self.hits, &decided.decision);
         Ok(decided)
     }
@@ -63,7 +64,8 @@ impl<'h, 'p> PolicyHits<'h, 'p> {
         answer: Answer<'_, Decision>,
         budget: Budget<'_>,
     ) -> Result<Decided, BackendError> {
-        self.by_fallback(fallback, budget.hold(answer).await?)
+        let decision = budget.hold(answer).await.inspect_err(|error| fallback.store.failed(error))?;
+        self.by_fallback(fallback, decision)
     }
 
     /// Returns what the fallback would decide.

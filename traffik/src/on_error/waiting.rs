@@ -69,28 +69,39 @@ impl Waiting<'_> {
                 Ok(decided)
             }
             // No failure of the store.
-            Err(error @ (BackendError::Closed | BackendError::Misconfigured(_))) => Err(error.into()),
+            Err(error @ (BackendError::Closed | BackendError::Misconfigured(_))) => {
+                store.failed(&error);
+                Err(error.into())
+            }
             Err(error) => {
-                if attempt.is_some_and(Attempt::opens) {
-                    tracing::error!(
-                        backend = store.namespace(),
-                        %error,
-                        "the backend failed too often, so the circuit breaker opened: the fallback decides"
-                    );
-                }
+                failed(attempt, store, &error);
                 asking.resolve(error).await
             }
         }
     }
 }
 
-/// Reports to the breaker that the primary answered.
+/// Records that the primary answered, and reports it to the breaker.
 #[inline]
 pub(super) fn succeeded(attempt: Option<Attempt<'_>>, store: &Store) {
+    store.answered();
     if attempt.is_some_and(Attempt::closes) {
         tracing::info!(
             backend = store.namespace(),
             "the backend answers again, so the circuit breaker closed: the backend decides"
+        );
+    }
+}
+
+/// Records that the primary did not answer, and reports it to the breaker.
+#[cold]
+pub(super) fn failed(attempt: Option<Attempt<'_>>, store: &Store, error: &BackendError) {
+    store.failed(error);
+    if attempt.is_some_and(Attempt::opens) {
+        tracing::error!(
+            backend = store.namespace(),
+            %error,
+            "the backend failed too often, so the circuit breaker opened: the fallback decides"
         );
     }
 }

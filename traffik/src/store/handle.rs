@@ -8,13 +8,14 @@ use std::{
 };
 
 use traffik_core::{
-    backend::{Answer, Backend, BackendError, MaybeReady},
+    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::Key,
     clock::AnyClock,
     decision::{Adjustment, Decision, Hit, LimitId},
 };
 
 use super::{
+    availability::{Availability, AvailabilityState},
     deadline::{first_of, within},
     lease_table::LeaseTable,
     settlement::{AdjustResult, Pending, last},
@@ -40,6 +41,7 @@ pub(crate) struct Store {
     leases: Mutex<LeaseTable>,
     /// The settlements that wait or are under way.
     pub(super) pending: Arc<Pending>,
+    availability: Availability,
     /// Renew permits and settle charges.
     pub(super) tasks: Arc<Tasks>,
     /// Those that wait for room in its entries.
@@ -70,6 +72,7 @@ impl Store {
             adjusts_later: AtomicBool::new(false),
             leases: Mutex::default(),
             pending: Arc::default(),
+            availability: Availability::default(),
             tasks: Arc::default(),
             watchers: Arc::default(),
             renewal_failures: LogThrottle::default(),
@@ -114,6 +117,28 @@ impl Store {
     /// Starts a peek.
     pub(crate) fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
         self.backend.peek(hits)
+    }
+
+    /// Starts a call that changes nothing, to find out whether the backend answers.
+    pub(crate) fn probe(&self) -> Answer<'_, Control> {
+        self.backend.control(ControlRequest::Read { known: 0 })
+    }
+
+    /// Records that the backend answered.
+    #[inline]
+    pub(crate) fn answered(&self) {
+        self.availability.answered(&self.clock);
+    }
+
+    /// Records that the backend did not answer.
+    #[cold]
+    pub(crate) fn failed(&self, error: &BackendError) {
+        self.availability.failed(error, self.clock.now());
+    }
+
+    /// Returns whether the backend answers.
+    pub(crate) fn availability(&self) -> AvailabilityState {
+        self.availability.state()
     }
 
     /// Starts adjustments. The answer only receives the result of the last one, or the first error.

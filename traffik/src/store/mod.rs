@@ -1,5 +1,6 @@
 //! The backends of an app: their deadlines, the permits that are held in them, and the charges that are settled later.
 
+mod availability;
 mod deadline;
 mod handle;
 mod lease_table;
@@ -11,6 +12,7 @@ mod watchers;
 
 pub use self::settlement::AdjustError;
 pub(crate) use self::{
+    availability::AvailabilityState,
     deadline::{first_of, within},
     handle::Store,
     leases::Lease,

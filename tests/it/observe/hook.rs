@@ -1,0 +1,92 @@
+//! The hook that receives events.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, routing::get};
+use traffik::{Client, Limits, Throttled, Traffik};
+
+use super::{Five, Result, app};
+use crate::http::{logs::Log, server::get_from};
+
+#[tokio::test]
+async fn panic_in_a_hook_is_logged_once_a_minute_and_affects_nothing_else() -> Result {
+    let (log, _guard) = Log::begin();
+    let (traffik, events, clock) =
+        app(|builder| builder.on_event(|_| assert!(Five::is_odd(), "this panic is intended")))?;
+    for (pause, logged) in [(0, 1), (59_999, 1), (1, 2), (0, 2)] {
+        clock.advance(Duration::from_millis(pause));
+        let _ = traffik.limiter::<Five>(("client", pause)).check().await?;
+        assert_eq!(log.text().matches("that observes limits panicked").count(), logged, "{}", log.text());
+    }
+    assert_eq!(events.take().len(), 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn hooks_run_in_order_and_also_after_one_that_panics() -> Result {
+    let received = Arc::new(AtomicUsize::new(0));
+    let last = Arc::clone(&received);
+    let (traffik, events, _) = app(|builder| {
+        let builder = builder.on_event(|_| assert!(Five::is_odd(), "this panic is intended"));
+        builder.on_event(move |_| _ = last.fetch_add(1, Ordering::Relaxed))
+    })?;
+    let _ = traffik.limiter::<Five>("alice").check().await?;
+    assert_eq!((events.take().len(), received.load(Ordering::Relaxed)), (1, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn hook_may_read_the_limits_of_its_request() -> Result {
+    let met = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&met);
+    let (traffik, ..) = app(|builder| {
+        builder.on_event(move |event| {
+            let limits = event.parts().and_then(|parts| Limits::met_by(&parts.extensions));
+            seen.fetch_add(limits.map_or(0, |limits| limits.iter().count()), Ordering::Relaxed);
+        })
+    })?;
+    let app = Router::new().route("/", get(|_: Throttled<Five>| async {})).layer(traffik.layer());
+    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 200);
+    assert_eq!(met.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+#[test]
+fn event_shows_neither_client_nor_request() -> Result {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let shown = Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = Arc::clone(&shown);
+    let (traffik, ..) = app(|builder| {
+        builder.on_event(move |event| {
+            if let Ok(mut seen) = seen.lock() {
+                seen.push_str(&format!("{event:?}"));
+            }
+        })
+    })?;
+    runtime.block_on(async {
+        let _ = traffik.limiter::<Five>(Client::from("alice")).check().await;
+    });
+    let shown = shown.lock().map_err(|_| "poisoned")?;
+    assert!(shown.contains("observe:five") && !shown.contains("alice"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn backend_cannot_have_the_name_of_the_apps_own() {
+    let builder = Traffik::builder(traffik::MemoryBackend::new("test"));
+    let error = builder.backend("default", traffik::MemoryBackend::new("other")).build().unwrap_err();
+    assert!(error.to_string().contains("\"default\""), "{error}");
+}
+
+impl Five {
+    /// Returns `false`, which the compiler does not know.
+    fn is_odd() -> bool {
+        std::hint::black_box(false)
+    }
+}
