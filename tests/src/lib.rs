@@ -125,6 +125,7 @@ pages! {
     redis: "../../docs/redis.md",
     requests: "../../docs/requests.md",
     responses: "../../docs/responses.md",
+    rolling_out: "../../docs/rolling-out.md",
     rules: "../../docs/rules.md",
     strategies_page: "../../docs/strategies.md",
     testing: "../../docs/testing.md",

@@ -19,7 +19,6 @@ use crate::{
 
 /// Whether the backends of an app answer. [`Traffik::health`] and [`Traffik::check_health`] return it.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Health {
     backends: Vec<BackendHealth>,
 }
@@ -147,6 +146,7 @@ impl Traffik {
     /// assert_eq!(health.backends()[0].deciding(), Some(Deciding::Backend));
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
+    #[must_use]
     pub fn health(&self) -> Health {
         let of = |(throttle, store, policy): (Option<&str>, &Arc<Store>, &Arc<ErrorPolicy>)| {
             let (deciding, breaker) = (Some(policy.deciding(store)), policy.breaker_status());
