@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -10,9 +10,10 @@ use std::{
 
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 use traffik::{
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    client::Key,
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
     test::ManualClock,
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Gate {
     pub(crate) is_open: watch::Sender<bool>,
     /// Whether no call runs.
     pub(crate) never_runs: AtomicBool,
+    /// The client whose charges the next call does not adjust, as if its server was away.
+    pub(crate) away: Mutex<Option<Key>>,
     /// Whether the next call fails, and how.
     pub(crate) does_not_run: AtomicBool,
     pub(crate) panics: AtomicBool,
@@ -46,6 +49,7 @@ impl Gated {
         let gate = Gate {
             is_open: watch::Sender::new(true),
             never_runs: AtomicBool::new(false),
+            away: Mutex::default(),
             does_not_run: AtomicBool::new(false),
             panics: AtomicBool::new(false),
             loses_answers: AtomicBool::new(false),
@@ -63,11 +67,25 @@ impl Gated {
         self.gate.is_open.send_replace(is_open);
     }
 
+    async fn adjust_those_at_hand(
+        &self,
+        adjustments: &[Adjustment<'_>],
+    ) -> std::result::Result<Vec<Adjusted>, BackendError> {
+        let away = self.gate.away.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let is_away = |adjustment: &Adjustment<'_>| away.as_ref() == Some(adjustment.charge.hit.key);
+        let at_hand: Vec<_> = adjustments.iter().filter(|adjustment| !is_away(adjustment)).copied().collect();
+        let mut adjusted = self.inner.adjust(&at_hand).await?.into_iter();
+        let all = adjustments.iter().filter_map(|adjustment| {
+            if is_away(adjustment) { Some(Err(BackendError::not_run("it is away").into())) } else { adjusted.next() }
+        });
+        Ok(all.collect())
+    }
+
     async fn pass<T>(
         &self,
         call: impl Future<Output = std::result::Result<T, BackendError>>,
     ) -> std::result::Result<T, BackendError> {
-        let Gate { is_open, never_runs, does_not_run, panics, loses_answers, begun, ended } = &*self.gate;
+        let Gate { is_open, never_runs, does_not_run, panics, loses_answers, begun, ended, .. } = &*self.gate;
         // Backends with timers or sockets need a runtime, too.
         let _runtime = Handle::current();
         begun.send_modify(|begun| *begun += 1);
@@ -122,7 +140,7 @@ impl Backend for Gated {
         let owned = owned(adjustments);
         MaybeReady::pending(async move {
             let adjustments = &adjustments_of(&owned)[..];
-            self.pass(async { self.inner.adjust(adjustments).await }).await
+            self.pass(self.adjust_those_at_hand(adjustments)).await
         })
     }
 

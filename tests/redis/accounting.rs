@@ -9,7 +9,7 @@ use traffik::{
     refund_if, strategy::AnyStrategy, test::ManualClock,
 };
 
-use crate::{PLENTY, Result, builder, cluster::Cluster, own::RollOver, server::Server};
+use crate::{PLENTY, Result, builder, cluster::Cluster, own::RollOver, raw::Raw, server::Server};
 
 /// Throttles with uids, rates and settings. Periods are so long that nothing comes back during a test.
 macro_rules! throttles {
@@ -135,6 +135,91 @@ async fn clients_in_several_slots_of_a_cluster_are_settled() -> Result {
         assert_eq!(remaining::<Held>(&traffik, client).await?, 5, "{client}");
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn settlement_of_an_entry_that_cannot_be_read_fails_alone() -> Result {
+    let server = Server::start()?;
+    let traffik = app(builder(&server).connect().await?)?;
+    let clients = ["alice", "bob", "carol"];
+    let mut permits = Vec::new();
+    for client in clients {
+        permits.push(traffik.limiter::<Fixed>(client).cost(50).check().await?);
+    }
+    let mut raw = server.raw()?;
+    let key = raw.keys()?.into_iter().find(|key| key.contains("bob")).ok_or("no key of bob")?;
+    raw.call(&["SET", &key, "garbage"])?;
+    let calls = |raw: &mut Raw| -> Result<u64> {
+        Ok(raw
+            .commands_run()?
+            .iter()
+            .filter(|(name, _)| name == "eval" || name == "evalsha")
+            .map(|(_, calls)| calls)
+            .sum())
+    };
+    // The server learns the program first.
+    let first = traffik.limiter::<Fixed>("dave").check().await?;
+    first.refund().await?;
+    let before = calls(&mut raw)?;
+
+    let answers: Vec<_> = permits.iter().map(|permit| permit.settle(20)).collect();
+    let mut settled = Vec::new();
+    for answer in answers {
+        settled.push(answer.await);
+    }
+    let [Ok(Settlement::Done), Err(AdjustError::Backend(error)), Ok(Settlement::Done)] = &settled[..] else {
+        return Err(format!("{settled:?}").into());
+    };
+    assert!(error.to_string().contains(&format!("the key {key} holds ")), "{error}");
+    assert_eq!(calls(&mut raw)? - before, 1, "all three are one call");
+    assert_eq!(traffik.lost_settlements(), 1);
+    for client in ["alice", "carol"] {
+        assert_eq!(remaining::<Fixed>(&traffik, client).await?, 80, "{client}");
+    }
+    assert_eq!(raw.call(&["GET", &key])?.text(), "garbage");
+    Ok(())
+}
+
+#[tokio::test]
+async fn settlement_in_the_slot_of_a_dead_server_fails_alone() -> Result {
+    let mut cluster = Cluster::start()?;
+    let redis = cluster.builder().command_timeout(Duration::from_millis(500)).connect().await?;
+    let traffik = app(redis)?;
+    let [dead, alive] = [client_on(&cluster, 0)?, client_on(&cluster, 1)?];
+    let of_dead = traffik.limiter::<Fixed>(dead).cost(50).check().await?;
+    let of_alive = traffik.limiter::<Fixed>(alive).cost(50).check().await?;
+    cluster.kill(0)?;
+    // Until the connection is known to be lost.
+    while !matches!(traffik.limiter::<Fixed>(dead).peek().await, Err(error) if error.to_string().contains("not asked"))
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (failed, settled) = (of_dead.settle(20), of_alive.settle(20));
+    assert_eq!(settled.await?, Settlement::Done);
+    let left = traffik.limiter::<Fixed>(alive).peek().await?;
+    assert_eq!(left.tightest().remaining(), 80);
+    let failed = failed.await;
+    assert!(matches!(&failed, Err(AdjustError::Backend(error)) if !error.may_have_run()), "{failed:?}");
+    assert_eq!(traffik.lost_settlements(), 1);
+
+    // The replica takes over, and the charge can still be settled.
+    let began = std::time::Instant::now();
+    while of_dead.settle(20).await.is_err() {
+        assert!(began.elapsed() < 2 * PLENTY, "no replica took over");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(of_dead.granted(), 20);
+    Ok(())
+}
+
+/// Returns a client whose entry starts on a primary.
+fn client_on(cluster: &Cluster, primary: usize) -> Result<u64> {
+    for number in 0.. {
+        if Cluster::home(cluster.slot(&format!("{{test:redis|number={number}}}"))?) == primary {
+            return Ok(number);
+        }
+    }
+    Err("no client".into())
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ impl fmt::Debug for Entry {
 pub(super) struct Subject {
     pub(super) backend: Arc<dyn Backend>,
     clock: ManualClock,
-    reference: Reference,
+    pub(super) reference: Reference,
     entries: u64,
     /// The version of the settings.
     version: u64,

@@ -9,6 +9,9 @@ use traffik_core::{
 #[derive(Debug)]
 pub(super) struct CoolDown;
 
+/// A refund of this cost panics, as in a strategy with a bug.
+pub(super) const FATAL: u64 = u64::MAX - 1;
+
 fn used(past: Option<&StoredState>) -> u64 {
     past.map_or(0, |past| {
         let [used, _] = past.state.words();
@@ -45,6 +48,7 @@ impl Strategy for CoolDown {
     }
 
     fn refund(&self, past: StoredState, cost: u64, _: Timestamp, _: Timestamp) -> State {
+        assert_ne!(cost, FATAL, "this panic is intended: the backend has to catch it");
         let [used, written] = past.state.words();
         State::new(past.state.expires(), [used.saturating_sub(cost), written])
     }

@@ -26,7 +26,7 @@
 //!   when the clock goes back.
 //! - `retry_after` is exact: the same cost is admitted then, and refused a microsecond earlier.
 //! - A settlement or refund does what the strategy says, at any time, in any order, and more than once. One that fails changes
-//!   nothing. A reset is about one limit of one client, and [`clear`](Backend::clear) about one namespace.
+//!   nothing, and does not stop the others of its call. A reset is about one limit of one client, and [`clear`](Backend::clear) about one namespace.
 //! - Hits that take what fits get the highest amount that all of them can have. Hits that are not enforced refuse nothing.
 //! - [Settings](Backend::control) are read by their version, replaced only if they are as expected, and survive a clear.
 //! - A [renewal](Backend::renew) is one step. Several renewals are independent, and no other client can take a place that is

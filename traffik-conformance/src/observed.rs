@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use traffik_core::{
+    backend::{Adjusted, AdjustmentError},
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Hit, LimitStatus, Outcome},
+    decision::{Adjustment, Hit, LimitStatus, Outcome},
     strategy::SettleError,
 };
 
@@ -49,8 +50,9 @@ pub(super) fn adjustments(adjustments: &[Adjustment<'_>], adjusted: &[Adjusted])
     let hits = adjustments.iter().map(|adjustment| Some(&adjustment.charge.hit)).chain(std::iter::repeat(None));
     let observed = adjusted.iter().zip(hits).map(|(adjusted, hit)| match adjusted {
         Ok(outcome) => Ok(Observed::one(hit, outcome)),
-        Err(SettleError::TooMuch { .. }) => Err("too much"),
-        Err(SettleError::Indivisible { .. }) => Err("indivisible"),
+        Err(AdjustmentError::Strategy(SettleError::TooMuch { .. })) => Err("too much"),
+        Err(AdjustmentError::Strategy(SettleError::Indivisible { .. })) => Err("indivisible"),
+        Err(AdjustmentError::Backend(_)) => Err("an error of the backend"),
         Err(_) => Err("another error"),
     });
     observed.collect()

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 #[cfg(doc)]
 use traffik_core::strategy::AnyStrategy;
 use traffik_core::{
-    backend::ControlRequest,
+    backend::{Adjusted, ControlRequest},
     client::Key,
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Hit, Outcome},
+    decision::{Adjustment, Charge, Hit, Outcome},
     strategy::{StoredState, Strategy},
 };
 

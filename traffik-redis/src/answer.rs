@@ -1,9 +1,9 @@
 //! Turns the replies of scripts into outcomes. All numbers are computed in Rust, from the stored states.
 
 use traffik_core::{
-    backend::BackendError,
+    backend::{Adjusted, BackendError},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Decision, Outcome},
+    decision::{Adjustment, Decision, Outcome},
     strategy::{SettleError, Strategy},
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, B
 }
 
 /// Returns the outcome of each adjustment, from the reply of the script about each one that was sent: the stored state,
-/// or the number of an error.
+/// the number of an error, or the text of an error about its entry.
 pub(crate) fn adjustments(
     replies: Vec<TimedReply>,
     question: &Question,
@@ -63,15 +63,23 @@ pub(crate) fn adjustments(
             continue;
         }
         let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
-        if reply.integer().is_some() {
-            adjusted.push(Err(not_settled(adjustment)));
-            continue;
-        }
-        let stored = reply.bytes().ok_or(UnexpectedReply("no state"))?;
-        let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
-        adjusted.push(Ok(Outcome::new(true, adjustment.actual, at).with_past(past)));
+        adjusted.push(if reply.integer().is_some() {
+            Err(not_settled(adjustment).into())
+        } else if let Some(error) = of_entry(&reply) {
+            Err(BackendError::from(error).into())
+        } else {
+            let past = packed::unpack(reply.bytes().ok_or(UnexpectedReply("no state"))?);
+            let adjusted = past.map(|past| Outcome::new(true, adjustment.actual, at).with_past(past));
+            adjusted.map_err(|error| BackendError::unavailable(error).into())
+        });
     }
     Ok(adjusted)
+}
+
+/// Returns the error that a script reports about the entry of a charge.
+fn of_entry(reply: &Reply) -> Option<CallError> {
+    let Reply::Items(items) = reply else { return None };
+    items.first().and_then(Reply::text).map(CallError::Refused)
 }
 
 /// Returns the error of an adjustment that the script or this process refuses: that of the strategy in Rust.
@@ -93,8 +101,7 @@ pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Ve
             continue;
         }
         let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
-        if let Some(reason) = reply.text() {
-            let error = CallError::Refused(reason);
+        if let Some(error) = of_entry(reply) {
             tracing::warn!(%error, "a permit cannot be renewed");
             renewed.push(None);
             continue;

@@ -3,9 +3,9 @@ use std::{fmt, sync::Arc, time::Duration};
 #[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 use traffik_core::{
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{

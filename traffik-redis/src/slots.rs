@@ -1,9 +1,6 @@
 //! Splits decisions about several clients in a cluster by slot. One call cannot decide about several slots.
 
-use traffik_core::{
-    backend::BackendError,
-    decision::{Adjustment, Charge, Decision, Hit},
-};
+use traffik_core::decision::{Adjustment, Charge, Decision, Hit};
 
 use crate::{client::slot_of, keys::Keys};
 
@@ -13,13 +10,13 @@ pub(crate) struct Slots(Vec<Vec<usize>>);
 
 impl Slots {
     /// Splits hits by slot. Hits on one client are in the same slot.
-    pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Result<Self, BackendError> {
-        let slot = |hit: &Hit<'_>| keys.of(hit).map(|key| slot_of(&key)).map_err(BackendError::misconfigured);
-        let slots = hits.iter().map(|hit| if hit.rate.is_unlimited() { Ok(None) } else { slot(hit).map(Some) });
-        let slots = slots.collect::<Result<Vec<_>, _>>()?;
-        // A hit at an unlimited rate has no entry, and goes with the first that has one.
+    pub(crate) fn of(hits: &[Hit<'_>], keys: &Keys) -> Self {
+        let slot = |hit: &Hit<'_>| keys.of(hit).map(|key| slot_of(&key)).ok();
+        let slots: Vec<_> = hits.iter().map(|hit| if hit.rate.is_unlimited() { None } else { slot(hit) }).collect();
+        // A hit at an unlimited rate has no entry, and goes with the first that has one. So does a hit that cannot have a
+        // key, which is an error later.
         let first = slots.iter().flatten().next();
-        Ok(Self(groups(0..hits.len(), |place| slots.get(place).and_then(Option::as_ref).or(first))))
+        Self(groups(0..hits.len(), |place| slots.get(place).and_then(Option::as_ref).or(first)))
     }
 
     /// Puts all hits in one part.

@@ -9,9 +9,9 @@ use futures_util::{FutureExt, future::join_all};
 use thiserror::Error;
 use tokio::time::Instant;
 use traffik_core::{
-    backend::{Answer, BackendError, Control, ControlRequest, MaybeReady},
+    backend::{Adjusted, AdjustmentError, Answer, BackendError, Control, ControlRequest, MaybeReady},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{
@@ -50,8 +50,8 @@ impl Store {
         self.client.is_cluster() && hits.iter().any(|hit| Some(hit.key) != hits.first().map(|first| first.key))
     }
 
-    fn slots(&self, hits: &[Hit<'_>]) -> Result<Slots, BackendError> {
-        if self.are_apart(hits) { Slots::of(hits, &self.keys) } else { Ok(Slots::one(hits.len())) }
+    fn slots(&self, hits: &[Hit<'_>]) -> Slots {
+        if self.are_apart(hits) { Slots::of(hits, &self.keys) } else { Slots::one(hits.len()) }
     }
 
     pub(crate) fn decide(self: &Arc<Self>, hits: &[Hit<'_>]) -> Answer<'static, Decision> {
@@ -104,7 +104,7 @@ impl Store {
     /// Decides slot by slot, in a task. If the caller is dropped in between, the task still completes the whole
     /// decision.
     fn decide_apart(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
-        let slots = self.slots(hits)?;
+        let slots = self.slots(hits);
         // Checked before anything is charged: constant refunds would take capacity from other clients.
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
@@ -183,7 +183,10 @@ impl Store {
 
     async fn give_back(self: &Arc<Self>, parts: &[Vec<Hit<'_>>], charged: &[Decision]) {
         for (hits, decision) in parts.iter().zip(charged) {
-            if let Err(error) = self.adjust(&refunds(hits, decision)).await {
+            let adjusted = self.adjust(&refunds(hits, decision)).await;
+            let failed =
+                adjusted.map_or_else(|error| Some(error.into()), |adjusted| adjusted.into_iter().find_map(Result::err));
+            if let Some(error) = failed {
                 tracing::warn!(%error, "the refund of a refused request failed: it stays charged in another slot");
             }
         }
@@ -227,8 +230,7 @@ impl Store {
             let answers = join_all(parts.iter().map(|part| store.peek_in_one(&exchange, part))).await;
             Ok(slots.join(&answers.into_iter().collect::<Result<Vec<_>, _>>()?))
         };
-        let start = |slots| self.calls.start(|exchange| peek(slots, exchange));
-        answer_or_error(self.slots(hits).and_then(start))
+        answer_or_error(self.calls.start(|exchange| peek(self.slots(hits), exchange)))
     }
 
     async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
@@ -243,30 +245,23 @@ impl Store {
         answer::decision(said.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
-    /// Adjusts the charges of custom strategies entry by entry, and all others in one call per slot. If a custom
-    /// strategy panics, the other entries are adjusted nevertheless.
+    /// Adjusts the charges of custom strategies entry by entry, and all others in one call per slot. If a call fails, or
+    /// a custom strategy panics, the other charges are adjusted nevertheless.
     pub(crate) fn adjust(self: &Arc<Self>, adjustments: &[Adjustment<'_>]) -> Answer<'static, Vec<Adjusted>> {
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.adjust_in_one(&exchange, &adjustments_of(&owned)).await
         };
-        answer_or_error(self.start_parts(&owned(adjustments), first_on_entry, work).map(|(slots, parts)| {
-            MaybeReady::pending(async move {
-                let (mut adjusted, mut failed) = (Vec::new(), Vec::new());
-                for part in parts.await {
-                    match part {
-                        Ok(part) => adjusted.push(part),
-                        Err(error) => failed.push(error),
-                    }
-                }
-                match gravest(failed) {
-                    None => Ok(slots.in_order(adjusted)),
-                    Some(error) if !adjusted.is_empty() && !error.may_have_run() => {
-                        Err(BackendError::unavailable(error))
-                    }
-                    Some(error) => Err(error),
-                }
-            })
-        }))
+        let (slots, parts) = self.start_parts(&owned(adjustments), first_on_entry, work);
+        MaybeReady::pending(async move {
+            let mut parts = parts.await;
+            if let [_] = parts[..] {
+                return parts.remove(0);
+            }
+            let each = |(length, part): (usize, Result<_, _>)| {
+                part.unwrap_or_else(|error| vec![Err(AdjustmentError::from(error)); length])
+            };
+            Ok(slots.in_order(slots.lengths().zip(parts).map(each)))
+        })
     }
 
     /// Starts some work for each group of charges of custom strategies, and for all other charges of a slot together.
@@ -276,14 +271,14 @@ impl Store {
         charges: &[Owned],
         group_of: fn(&[Hit<'_>], usize) -> usize,
         work: F,
-    ) -> Result<(Slots, impl Future<Output = Vec<Result<T, BackendError>>> + Send + use<T, F, W>), BackendError>
+    ) -> (Slots, impl Future<Output = Vec<Result<T, BackendError>>> + Send + use<T, F, W>)
     where
         T: Send + 'static,
         F: Fn(Arc<Self>, Arc<Exchange>, Vec<Owned>) -> W,
         W: Future<Output = Result<T, BackendError>> + Send + 'static,
     {
         let hits = hits_of(charges);
-        let slots = self.slots(&hits)?.grouped(|place| {
+        let slots = self.slots(&hits).grouped(|place| {
             let is_own = hits.get(place).is_some_and(Places::is_own);
             is_own.then(|| group_of(&hits, place))
         });
@@ -295,7 +290,7 @@ impl Store {
             caught.map(|done| done.unwrap_or_else(|_| Err(BackendError::unavailable("a custom strategy panicked"))))
         };
         let parts = join_all(slots.split(charges).into_iter().map(start).collect::<Vec<_>>());
-        Ok((slots, parts))
+        (slots, parts)
     }
 
     async fn adjust_in_one(
@@ -310,10 +305,9 @@ impl Store {
             self.refusals.forget(&places.keys, Moment::now());
             return adjusted;
         }
-        let is_sent = |adjustment: &Adjustment<'_>| {
-            is_sent(&adjustment.charge.hit, adjustment.charge.hit.cost.max(adjustment.actual))
-        };
-        let sent: Vec<_> = adjustments.iter().filter(|adjustment| is_sent(adjustment)).copied().collect();
+        let refused: Vec<_> = adjustments.iter().map(|adjustment| self.refused(adjustment)).collect();
+        let sent = adjustments.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
+        let sent: Vec<_> = sent.map(|(adjustment, _)| *adjustment).collect();
         let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
         let mut said = Vec::new();
         if question.strategies.is_some() {
@@ -328,11 +322,19 @@ impl Store {
             said = asked?;
         }
         let mut adjusted = answer::adjustments(said, &question, &sent)?.into_iter();
-        let all = adjustments.iter().map(|adjustment| {
-            let adjusted = if is_sent(adjustment) { adjusted.next() } else { None };
-            adjusted.unwrap_or_else(|| Err(answer::not_settled(adjustment)))
-        });
-        Ok(all.collect())
+        Ok(refused
+            .into_iter()
+            .filter_map(|refused| refused.map_or_else(|| adjusted.next(), |error| Some(Err(error))))
+            .collect())
+    }
+
+    /// Returns the error of an adjustment that cannot be sent.
+    fn refused(&self, adjustment: &Adjustment<'_>) -> Option<AdjustmentError> {
+        let hit = adjustment.charge.hit;
+        if !is_sent(&hit, hit.cost.max(adjustment.actual)) {
+            return Some(answer::not_settled(adjustment).into());
+        }
+        Places::of(&[hit], &self.keys).err().map(AdjustmentError::from)
     }
 
     /// Renews each charge separately. Reports a charge whose renewal is uncertain as not renewed. Returns an error if
@@ -341,24 +343,23 @@ impl Store {
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.renew_in_one(&exchange, &charges_of(&owned)).await
         };
-        answer_or_error(self.start_parts(&owned(charges), |_, place| place, work).map(|(slots, parts)| {
-            MaybeReady::pending(async move {
-                let mut failed = Vec::new();
-                let not_renewed = |(length, part): (usize, Result<_, _>)| {
-                    part.unwrap_or_else(|error| {
-                        failed.push(error);
-                        vec![None; length]
-                    })
-                };
-                let renewed: Vec<_> = slots.lengths().zip(parts.await).map(not_renewed).collect();
-                match gravest(failed) {
-                    Some(error) if renewed.iter().flatten().all(Option::is_none) => return Err(error),
-                    Some(error) => tracing::warn!(%error, "some charges may not have been renewed"),
-                    None => {}
-                }
-                Ok(slots.in_order(renewed))
-            })
-        }))
+        let (slots, parts) = self.start_parts(&owned(charges), |_, place| place, work);
+        MaybeReady::pending(async move {
+            let mut failed = Vec::new();
+            let not_renewed = |(length, part): (usize, Result<_, _>)| {
+                part.unwrap_or_else(|error| {
+                    failed.push(error);
+                    vec![None; length]
+                })
+            };
+            let renewed: Vec<_> = slots.lengths().zip(parts.await).map(not_renewed).collect();
+            match gravest(failed) {
+                Some(error) if renewed.iter().flatten().all(Option::is_none) => return Err(error),
+                Some(error) => tracing::warn!(%error, "some charges may not have been renewed"),
+                None => {}
+            }
+            Ok(slots.in_order(renewed))
+        })
     }
 
     async fn renew_in_one(

@@ -1,7 +1,7 @@
 //! Settlements in a backend that waits: the task of the store makes them.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -9,7 +9,7 @@ use axum::{RequestPartsExt, Router, extract::Request, routing::get};
 use tests::until_idle;
 use traffik::{
     AdjustError, Amount, Concurrency, Settings, Settlement, ThrottleRejection, Throttled, Traffik,
-    backend::BackendError, refund_if, test::ManualClock,
+    backend::BackendError, client::Key, refund_if, test::ManualClock,
 };
 
 use super::{Result, remaining};
@@ -112,6 +112,42 @@ async fn call_that_did_not_run_is_repeated() -> Result {
     pass(&clock, || settled.is_finished()).await?;
     assert_eq!(settled.await??, Settlement::Done);
     assert_eq!((backend.gate.begun(), remaining::<Tokens>(&traffik, "alice").await?), (2, 999_700));
+    Ok(())
+}
+
+#[tokio::test]
+async fn settlement_that_did_not_run_is_repeated_alone() -> Result {
+    let (traffik, backend, clock) = app_with_clock()?;
+    let others = traffik.limiter::<Tokens>("alice").cost(5000).check().await?;
+    let of_alice = traffik.limiter::<Tokens>("alice").cost(1000).check().await?;
+    let of_bob = traffik.limiter::<Tokens>("bob").cost(1000).check().await?;
+    *backend.gate.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(Key::from("bob"));
+    let (alice, bob) = (of_alice.settle(300), of_bob.settle(300));
+    assert_eq!(alice.await?, Settlement::Done, "it does not wait for the other");
+    assert_eq!((backend.gate.begun(), remaining::<Tokens>(&traffik, "bob").await?), (1, 999_000));
+
+    clock.advance(Duration::from_millis(50));
+    assert_eq!(bob.await?, Settlement::Done);
+    assert_eq!((backend.gate.begun(), remaining::<Tokens>(&traffik, "bob").await?), (2, 999_700));
+    // The settlement that ran is not repeated, which would give back what other requests took.
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 994_700);
+    drop(others);
+    Ok(())
+}
+
+#[tokio::test]
+async fn settlement_that_waits_for_a_repetition_delays_no_other() -> Result {
+    let (traffik, backend, clock) = app_with_clock()?;
+    let [one, other] = ["alice", "bob"].map(|client| traffik.limiter::<Tokens>(client).cost(1000));
+    let (one, other) = (one.check().await?, other.check().await?);
+    backend.gate.does_not_run.store(true, Ordering::Relaxed);
+    let waiting = one.settle(300);
+    until(&backend.gate.ended, 1).await;
+    // The clock stands still.
+    assert_eq!(other.settle(300).await?, Settlement::Done);
+    assert_eq!(remaining::<Tokens>(&traffik, "alice").await?, 999_000);
+    clock.advance(Duration::from_millis(50));
+    assert_eq!(waiting.await?, Settlement::Done);
     Ok(())
 }
 

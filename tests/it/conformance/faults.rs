@@ -122,6 +122,7 @@ faults! {
     higher_costs_that_are_charged_in_the_past: ChargesInThePast in settlement_after_the_window_gives_back_nothing;
     failures_that_are_kept: KeepsFailures in settlement_that_fails_changes_nothing;
     settlements_that_fail_together: SettlesTogether in settlements_in_one_call_are_independent;
+    settlements_that_panic_together: PanicsTogether in settlement_that_panics_fails_alone;
     settlements_that_race: SettlesLate in settlements_concurrent_with_decisions_lose_nothing;
 
     lowest_costs_that_are_ignored: IgnoresTheLowest in grant_is_the_highest_cost_that_fits, grants_equal_those_in_rust;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -10,10 +11,10 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 use traffik::{
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::{Key, Part},
     clock::{Clock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit, HitTally, Outcome},
+    decision::{Adjustment, Charge, Decision, Hit, HitTally, Outcome},
     strategy::{SettleError, StoredState, Strategy},
     test::ManualClock,
 };
@@ -110,6 +111,8 @@ pub(super) enum Fault {
     KeepsFailures,
     /// One settlement that fails ends the call.
     SettlesTogether,
+    /// One custom strategy that panics ends the call.
+    PanicsTogether,
     /// A settlement reads, and writes what it read some time later.
     SettlesLate,
     /// What fits is the highest cost or nothing.
@@ -373,9 +376,9 @@ impl Faulty {
                 (Ok(outcome.with_past(alive)), settled.past.filter(|_| settled.is_new))
             }
             Err(error) if self.has(Fault::KeepsFailures) => {
-                (Err(error), strategy.decide(stored, hit.rate, 1, now).past)
+                (Err(error.into()), strategy.decide(stored, hit.rate, 1, now).past)
             }
-            Err(error) => (Err(error), None),
+            Err(error) => (Err(error.into()), None),
         };
         (outcome, past.map(|past| (self.name(hit), Some(past))))
     }
@@ -476,7 +479,12 @@ impl Backend for Faulty {
                 if self.has(Fault::NeedsCharges) && stored.is_none() {
                     return Err(BackendError::unavailable("no charge"));
                 }
-                let (outcome, change) = self.settle(stored, adjustment);
+                let settle = AssertUnwindSafe(|| self.settle(stored, adjustment));
+                let (outcome, change) = match catch_unwind(settle) {
+                    Ok(settled) => settled,
+                    Err(_) if self.has(Fault::PanicsTogether) => return Err(BackendError::unavailable("it panicked")),
+                    Err(_) => (Err(BackendError::not_run("it panicked").into()), None),
+                };
                 store(&mut entries, change.into_iter().collect());
                 if outcome.is_err() && self.has(Fault::SettlesTogether) {
                     return Err(BackendError::unavailable("one of several failed"));

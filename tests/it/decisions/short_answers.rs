@@ -2,8 +2,8 @@
 
 use traffik::{
     CheckError, Error, Traffik,
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::owned::{hits_of, owned};

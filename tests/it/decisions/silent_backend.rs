@@ -5,9 +5,9 @@ use std::{future::pending, time::Duration};
 use tests::{admits, until_idle};
 use traffik::{
     CheckError, Error, Traffik,
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
     on_error::Fallback,
     test::ManualClock,
 };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tests::{admits, until_idle};
 use traffik::{
     CheckError, ConfigError, DefaultIdentity, Error, Limits, Rate, Settings, Throttle, Traffik,
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
     test::ManualClock,
 };
 

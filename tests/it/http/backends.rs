@@ -10,9 +10,9 @@ use std::{
 
 use tokio::sync::watch;
 use traffik::{
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{

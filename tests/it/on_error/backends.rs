@@ -9,9 +9,9 @@ use std::{
 use tests::until_idle;
 use traffik::{
     Traffik, TraffikBuilder,
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
     test::ManualClock,
 };
 

@@ -9,9 +9,9 @@ use tokio::{
 };
 use traffik::{
     Traffik,
-    backend::{Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::owned::{charges_of, owned};

@@ -3,11 +3,11 @@
 use tests::limit;
 use traffik::{
     Rate,
-    backend::{Backend, BackendError, MemoryBackend},
+    backend::{AdjustmentError, Backend, BackendError, MemoryBackend},
     client::Key,
     clock::{Clock, Timestamp},
-    decision::{Adjusted, Charge, Decision, Hit, LimitStatus, Outcome},
-    strategy::AnyStrategy,
+    decision::{Charge, Decision, Hit, LimitStatus, Outcome},
+    strategy::{AnyStrategy, SettleError},
     test::ManualClock,
 };
 
@@ -54,10 +54,19 @@ impl Rig {
         self.settle(rate, charged, 0).await.map(drop)
     }
 
-    pub(super) async fn settle(&self, rate: Rate, charged: &Outcome, actual: u64) -> Result<Adjusted> {
+    pub(super) async fn settle(
+        &self,
+        rate: Rate,
+        charged: &Outcome,
+        actual: u64,
+    ) -> Result<std::result::Result<Outcome, SettleError>> {
         let charge = Charge::new(self.hit(rate, charged.cost), charged.at);
-        let mut adjusted = self.backend.adjust(&[charge.settle(actual)]).await?;
-        adjusted.pop().ok_or_else(|| BackendError::unavailable("no outcome of an adjustment"))
+        match self.backend.adjust(&[charge.settle(actual)]).await?.pop() {
+            Some(Ok(outcome)) => Ok(Ok(outcome)),
+            Some(Err(AdjustmentError::Strategy(error))) => Ok(Err(error)),
+            Some(Err(error)) => Err(BackendError::unavailable(error)),
+            None => Err(BackendError::unavailable("no outcome of an adjustment")),
+        }
     }
 
     /// Returns the time of the renewed charge.

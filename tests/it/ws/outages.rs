@@ -13,9 +13,9 @@ use std::{
 use axum::extract::ws::Message;
 use traffik::{
     Traffik, TraffikBuilder,
-    backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
     on_error::{Allow, Failover, Failure, Raise, Resolution},
     test::ManualClock,
     web::ws::{

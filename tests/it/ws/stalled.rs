@@ -11,9 +11,9 @@ use tokio::{
 use tracing::Instrument;
 use traffik::{
     Amount, Settlement, Traffik,
-    backend::{Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
+    backend::{Adjusted, Answer, Backend, Control, ControlRequest, MaybeReady, MemoryBackend},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
     test::{ManualClock, RequestExt},
     web::ws::{MessageRejection, Messages},
 };

@@ -7,8 +7,9 @@ mod store;
 use std::mem;
 
 use traffik::{
+    backend::{Adjusted, AdjustmentError},
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Hit, Outcome},
+    decision::{Adjustment, Charge, Hit, Outcome},
     strategy::Strategy,
 };
 
@@ -49,10 +50,15 @@ fn with_summary(hit: &Hit<'_>, mut outcome: Outcome) -> Outcome {
     outcome.with_past(past)
 }
 
-/// Checks that adjustments have the same results. The words of an error may differ.
+/// Checks that adjustments have the same results, or errors of the same kind of their strategies. The words of an error may
+/// differ.
 pub(super) fn assert_same(found: &[Adjusted], expected: &[Adjusted], says: &str) {
+    let kind = |error: &AdjustmentError| match error {
+        AdjustmentError::Strategy(error) => Ok(mem::discriminant(error)),
+        other => Err(other.to_string()),
+    };
     let kinds = |adjusted: &[Adjusted]| -> Vec<_> {
-        adjusted.iter().map(|adjusted| adjusted.as_ref().map_err(mem::discriminant).cloned()).collect()
+        adjusted.iter().map(|adjusted| adjusted.as_ref().map_err(kind).cloned()).collect()
     };
     assert_eq!(kinds(found), kinds(expected), "{says}");
 }

@@ -86,6 +86,7 @@ cases! {
         settlement_after_the_window_gives_back_nothing,
         settlement_that_fails_changes_nothing,
         settlements_in_one_call_are_independent,
+        settlement_that_panics_fails_alone,
         settlements_concurrent_with_decisions_lose_nothing;
     grants:
         grant_is_the_highest_cost_that_fits,

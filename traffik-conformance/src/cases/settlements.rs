@@ -12,6 +12,7 @@ use traffik_core::{
 use super::crowds::{TASKS, at_once, decide, taken};
 use crate::{
     bench::{Bench, Check, Entry, RATE, RATES, ensure},
+    cool_down::{CoolDown, FATAL},
     failure::Mismatch,
 };
 
@@ -174,6 +175,32 @@ pub(super) async fn settlements_in_one_call_are_independent(bench: Bench) -> Che
             subject.decide(&[entry.hit(1)]).await?;
         }
         subject.adjust(&[]).await?;
+    }
+    Ok(())
+}
+
+/// The only failure of a single entry that the suite can cause. A store has more, such as an entry that cannot be read.
+pub(super) async fn settlement_that_panics_fails_alone(bench: Bench) -> Check {
+    let (mut subject, custom) = (bench.subject().await?, AnyStrategy::custom(CoolDown));
+    if !(bench.supports)(&custom) {
+        return Ok(());
+    }
+    for strategy in bench.strategies(RATE) {
+        let [one, fatal, other] = [&strategy, &custom, &strategy].map(|strategy| subject.entry(strategy, RATE));
+        let charged_at = subject.now();
+        for entry in [&one, &fatal, &other] {
+            subject.decide(&[entry.hit(1)]).await?;
+        }
+        let [one_refund, other_refund] = [&one, &other].map(|entry| entry.charge(1, charged_at).refund());
+        let adjustments = [one_refund, fatal.charge(FATAL, charged_at).refund(), other_refund];
+        let asked = format!("whether each is made of {adjustments:?}, the second of which panics");
+        let found = subject.backend.adjust(&adjustments).await;
+        let found = found.map_err(|error| Mismatch::unanswered_at_all(&asked, &error))?;
+        ensure(asked, vec![true, false, true], found.iter().map(Result::is_ok).collect())?;
+        subject.reference.adjust(&[one_refund, other_refund], charged_at);
+        for entry in [&one, &fatal, &other] {
+            subject.decide(&[entry.hit(1)]).await?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! A [`Backend`] does not know HTTP. One call decides about several [`Hit`]s and charges all of them or none. `traffik`
 //! contains a backend in memory, and `traffik-redis` one for Redis.
 
+mod adjusted;
 mod answer;
 mod control;
 mod error;
@@ -10,13 +11,14 @@ mod error;
 use std::{fmt, sync::Arc};
 
 pub use self::{
+    adjusted::{Adjusted, AdjustmentError},
     answer::{Answer, MaybeReady, Receive},
     control::{Control, ControlRequest},
     error::BackendError,
 };
 use crate::{
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 /// A store of limits, and the place where they are decided.
@@ -60,16 +62,17 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Returns an error if the store gave no answer.
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision>;
 
-    /// Replaces charged costs by actual ones: settles, refunds, overdraws. Returns the outcome of each adjustment.
+    /// Replaces charged costs by actual ones: settles, refunds, overdraws. Returns the result of each adjustment.
     ///
     /// Each adjustment is one step, as [`AnyStrategy::settle`](crate::strategy::AnyStrategy::settle) decides it. The charges may
-    /// be of many clients, and each is adjusted by itself. If an entry cannot be read, the whole call may be an error. The
-    /// [`cost`](crate::decision::Outcome::cost) of an outcome is the actual cost.
+    /// be of many clients, and each is adjusted by itself: an entry that cannot be read, a custom strategy that panics, or a
+    /// server of several that does not answer is an [`AdjustmentError`] of the adjustments that it concerns, and the others are
+    /// made. The [`cost`](crate::decision::Outcome::cost) of an outcome is the actual cost.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store gave no answer. Whether anything was adjusted is then unknown, unless the error says that
-    /// the call [did not run](BackendError::NotRun).
+    /// Returns an error if the store gave no answer at all. Whether anything was adjusted is then unknown, unless the error says
+    /// that the call [did not run](BackendError::NotRun). The same holds for the error of an adjustment.
     fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>>;
 
     /// Replaces charges by new ones, for what must keep counting, such as the permits of a

@@ -1,5 +1,5 @@
-use super::{LimitId, Outcome};
-use crate::{client::Key, clock::Timestamp, rate::Rate, strategy::SettleError};
+use super::LimitId;
+use crate::{client::Key, clock::Timestamp, rate::Rate};
 
 /// A charge that a decision is asked for: the limit, the client, and the cost.
 ///
@@ -125,6 +125,3 @@ pub struct Adjustment<'a> {
     /// The cost that replaces the charged one.
     pub actual: u64,
 }
-
-/// The result of an [`Adjustment`]. The [`cost`](Outcome::cost) of the outcome is the actual cost.
-pub type Adjusted = Result<Outcome, SettleError>;

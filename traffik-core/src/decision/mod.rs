@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 pub use self::{
     amount::Amount,
-    hit::{Adjusted, Adjustment, Charge, Hit},
+    hit::{Adjustment, Charge, Hit},
     limit_id::LimitId,
     limit_status::LimitStatus,
     outcome::Outcome,

@@ -12,9 +12,9 @@ mod turns;
 use thiserror::Error;
 use tokio::time::timeout_at;
 use traffik_core::{
-    backend::BackendError,
+    backend::{Adjusted, BackendError},
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 pub(crate) use self::turns::Turns;

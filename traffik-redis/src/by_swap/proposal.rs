@@ -1,9 +1,9 @@
 //! Computes an answer and its changes from the stored states, with the functions of the strategies.
 
 use traffik_core::{
-    backend::BackendError,
+    backend::{Adjusted, BackendError},
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit, HitTally, Outcome},
+    decision::{Adjustment, Charge, Decision, Hit, HitTally, Outcome},
     strategy::Strategy,
 };
 
@@ -81,7 +81,7 @@ pub(super) fn adjust(
                         .map(|past| strategy.summary(past, hit.rate, *actual, at)),
                 ))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         });
     }
     Ok(Proposal { answer, changes })

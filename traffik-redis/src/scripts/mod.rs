@@ -183,8 +183,8 @@ impl Programs {
         Self {
             decide: script(include_str!("decide.lua")),
             peek: script(include_str!("peek.lua")),
-            adjust: script(include_str!("adjust.lua")),
-            renew: script(include_str!("renew.lua")),
+            adjust: script(concat!(include_str!("charges.lua"), include_str!("adjust.lua"))),
+            renew: script(concat!(include_str!("charges.lua"), include_str!("renew.lua"))),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::{
 };
 
 use traffik_core::{
-    backend::{Answer, Backend, Control, ControlRequest, MaybeReady},
+    backend::{Adjusted, Answer, Backend, Control, ControlRequest, MaybeReady},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use super::store::{Settings, Store};

@@ -1,6 +1,6 @@
 use std::{
     any::Any,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -8,9 +8,9 @@ use std::{
 };
 
 use traffik_core::{
-    backend::BackendError,
+    backend::{Adjusted, BackendError},
     clock::{AnyClock, Timestamp},
-    decision::{Adjusted, Adjustment, Charge, Hit, Outcome},
+    decision::{Adjustment, Charge, Hit, Outcome},
     strategy::Strategy,
 };
 
@@ -75,37 +75,28 @@ impl Store {
         if self.is_closed.load(Ordering::Relaxed) { Err(BackendError::Closed) } else { Ok(()) }
     }
 
-    /// Adjusts each charge separately. A panic in one custom strategy does not affect the others.
+    /// Adjusts each charge separately. A charge whose custom strategy panics is not adjusted.
     pub(super) fn adjust(&self, adjustments: &[Adjustment<'_>]) -> Result<Vec<Adjusted>, BackendError> {
         self.check_open()?;
-        let (mut all, mut panicked) = (Vec::with_capacity(adjustments.len()), None);
-        for adjustment in adjustments {
-            match isolated(&adjustment.charge, || self.adjust_one(adjustment)) {
-                Ok(adjusted) => all.push(adjusted?),
-                Err(panic) => panicked = Some(panic),
-            }
-        }
-        match panicked {
-            None => Ok(all),
-            Some(panic) => resume_unwind(panic),
-        }
+        let adjust = |adjustment: &Adjustment<'_>| {
+            let adjusted = isolated(&adjustment.charge, || self.adjust_one(adjustment));
+            adjusted.unwrap_or_else(|_| Err(BackendError::not_run("a custom strategy panicked").into()))
+        };
+        Ok(adjustments.iter().map(adjust).collect())
     }
 
-    fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Result<Adjusted, BackendError> {
+    fn adjust_one(&self, adjustment: &Adjustment<'_>) -> Adjusted {
         let Adjustment { charge: Charge { hit, at, .. }, actual, .. } = adjustment;
         if hit.rate.is_unlimited() {
-            return Ok(Ok(Outcome::new(true, *actual, self.now())));
+            return Ok(Outcome::new(true, *actual, self.now()));
         }
         let (mut shard, key) = self.lock_one(hit)?;
         let (strategy, now) = (hit.limit.strategy(), self.now());
         // Only a refund cannot fail. Other adjustments use a copy, so that an error changes nothing.
         let stored = if *actual == 0 { shard.take(key, strategy) } else { shard.get(key) };
-        let settled = match strategy.settle(stored, hit.rate, hit.cost, *actual, *at, now) {
-            Ok(settled) => settled,
-            Err(error) => return Ok(Err(error)),
-        };
+        let settled = strategy.settle(stored, hit.rate, hit.cost, *actual, *at, now)?;
         let outcome = Outcome::new(true, *actual, now);
-        let Some(past) = settled.past else { return Ok(Ok(outcome)) };
+        let Some(past) = settled.past else { return Ok(outcome) };
         let told = Some(&past).filter(|past| past.is_alive(now));
         let told = told.map(|past| strategy.summary(past, hit.rate, *actual, now));
         let charged = Some(hit).filter(|_| *actual > hit.cost);
@@ -114,7 +105,7 @@ impl Store {
             drop(shard);
             self.count_evictions(evicted);
         }
-        Ok(Ok(outcome.with_past(told)))
+        Ok(outcome.with_past(told))
     }
 
     /// Renews each charge separately. A charge whose custom strategy panics is not renewed.

@@ -141,17 +141,19 @@ impl Store {
         self.availability.state()
     }
 
-    /// Starts adjustments. The answer only receives the result of the last one, or the first error.
+    /// Starts adjustments. The answer only receives the result of the last one, or an error.
     pub(crate) fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> MaybeReady<'a, AdjustResult> {
         let expected = adjustments.len();
         match self.backend.adjust(adjustments) {
             MaybeReady::Ready(answer) => {
                 self.watchers.adjusted(adjustments.iter().copied());
-                MaybeReady::Ready(last(answer, expected))
+                MaybeReady::Ready(answer.map_err(Into::into).and_then(|all| last(&mut all.into_iter(), expected)))
             }
             MaybeReady::Pending(waiting) => {
                 self.adjusts_later.store(true, Ordering::Relaxed);
-                MaybeReady::pending(async move { last(self.in_time(MaybeReady::Pending(waiting)).await, expected) })
+                MaybeReady::pending(async move {
+                    last(&mut self.in_time(MaybeReady::Pending(waiting)).await?.into_iter(), expected)
+                })
             }
         }
     }

@@ -35,8 +35,8 @@ pub(super) struct LeaseTable {
     /// When each permit has to be renewed. A permit that is being renewed has no entry.
     due: BTreeSet<(Timestamp, u64)>,
     settlements: VecDeque<Settlement>,
-    /// Until when no charge is settled, because the store did not run the last call.
-    paused_until: Option<Timestamp>,
+    /// The settlements that did not run, and when each is tried again.
+    again: VecDeque<(Timestamp, Settlement)>,
     /// Wakes the task that does all of this. The task owns it, and ends if there is nothing left to do.
     task: Weak<Notify>,
     asleep_until: Option<Timestamp>,
@@ -83,11 +83,10 @@ impl LeaseTable {
     /// Has the task settle a charge again, after a pause. Returns the settlement if that was tried often enough.
     pub(super) fn try_again(&mut self, mut settlement: Settlement, now: Timestamp) -> Option<Settlement> {
         settlement.tries += 1;
-        self.paused_until = Some(now.saturating_add(PAUSE));
         if settlement.tries == TRIES {
             return Some(settlement);
         }
-        self.settlements.push_back(settlement);
+        self.again.push_back((now.saturating_add(PAUSE), settlement));
         None
     }
 
@@ -108,8 +107,10 @@ impl LeaseTable {
 
     pub(super) fn next(&mut self, now: Timestamp) -> Action {
         self.asleep_until = None;
+        let due = self.again.iter().take_while(|(at, _)| *at <= now).count();
+        self.settlements.extend(self.again.drain(..due).map(|(_, settlement)| settlement));
         let renewal = self.due.first().map(|(due, _)| *due);
-        let settlement = self.settlements.front().map(|_| self.paused_until.unwrap_or(now));
+        let settlement = self.settlements.front().map(|_| now).or(self.again.front().map(|(at, _)| *at));
         let Some(next) = renewal.into_iter().chain(settlement).min() else {
             self.task = Weak::new();
             return Action::End;
@@ -118,9 +119,8 @@ impl LeaseTable {
             self.asleep_until = Some(next);
             return Action::Wait(next.saturating_since(now));
         }
-        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let ready = if is_due(settlement) { self.settlements.len().min(BATCH) } else { 0 };
-        let renew = if is_due(renewal) { self.take_due(now) } else { Vec::new() };
+        let renew = if renewal.is_some_and(|at| at <= now) { self.take_due(now) } else { Vec::new() };
+        let ready = self.settlements.len().min(BATCH);
         Action::Call { settle: self.settlements.drain(..ready).collect(), renew }
     }
 

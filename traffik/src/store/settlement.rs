@@ -12,10 +12,10 @@ use smallvec::SmallVec;
 use thiserror::Error;
 use tokio::sync::Notify;
 use traffik_core::{
-    backend::BackendError,
+    backend::{Adjusted, AdjustmentError, BackendError},
     client::Key,
     clock::Timestamp,
-    decision::{Adjusted, Adjustment, Charge, Hit, LimitId, Outcome},
+    decision::{Adjustment, Charge, Hit, LimitId, Outcome},
     rate::Rate,
     strategy::SettleError,
 };
@@ -45,21 +45,34 @@ pub enum AdjustError {
 /// The outcome of the last adjustment of a change.
 pub(crate) type AdjustResult = Result<Outcome, AdjustError>;
 
-/// Returns the outcome of the last of several adjustments, or the first error.
-pub(super) fn last(
-    answer: Result<impl IntoIterator<Item = Adjusted>, BackendError>,
-    adjustments: usize,
-) -> AdjustResult {
-    let results = answer?.into_iter().take(adjustments);
-    let (mut last, mut received) = (None, 0);
-    for one in results {
-        (last, received) = (Some(one?), received + 1);
+/// Takes the results of some adjustments, and returns the outcome of the last, or an error if one of them failed.
+pub(super) fn last(results: &mut impl Iterator<Item = Adjusted>, adjustments: usize) -> AdjustResult {
+    let (mut last, mut failed, mut received) = (None, None::<AdjustError>, 0);
+    for one in results.take(adjustments) {
+        received += 1;
+        match one {
+            Ok(outcome) => last = Some(outcome),
+            Err(error) if failed.as_ref().is_none_or(|failed| !failed.may_have_run()) => failed = Some(error.into()),
+            Err(_) => {}
+        }
     }
-    last.filter(|_| received == adjustments)
-        .ok_or_else(|| BackendError::unavailable("the backend returned too few results").into())
+    match failed {
+        _ if received < adjustments => Err(BackendError::unavailable("the backend returned too few results").into()),
+        // Repeating them would repeat those that ran.
+        Some(AdjustError::Backend(error)) if last.is_some() && !error.may_have_run() => {
+            Err(BackendError::unavailable(error).into())
+        }
+        Some(error) => Err(error),
+        None => last.ok_or_else(|| BackendError::not_run("there is nothing to adjust").into()),
+    }
 }
 
 impl AdjustError {
+    /// Returns `true` if the charge stays as it was, and the same change can be made again.
+    pub(super) fn can_be_repeated(&self) -> bool {
+        matches!(self, Self::Backend(error) if matches!(**error, BackendError::NotRun(_)))
+    }
+
     /// Returns `true` if the charge may have changed all the same.
     pub(crate) fn may_have_run(&self) -> bool {
         matches!(self, Self::Backend(error) if error.may_have_run())
@@ -69,6 +82,16 @@ impl AdjustError {
 impl From<BackendError> for AdjustError {
     fn from(error: BackendError) -> Self {
         Self::Backend(Arc::new(error))
+    }
+}
+
+impl From<AdjustmentError> for AdjustError {
+    fn from(error: AdjustmentError) -> Self {
+        match error {
+            AdjustmentError::Strategy(error) => Self::Strategy(error),
+            AdjustmentError::Backend(error) => Self::Backend(error),
+            other => BackendError::unavailable(other).into(),
+        }
     }
 }
 
@@ -96,7 +119,7 @@ impl HeldCharge {
 /// A charge whose cost is to be replaced. A charge that has grown is several, made one after the other.
 pub(crate) struct Settlement {
     charges: SmallVec<[(HeldCharge, u64); 1]>,
-    /// The number of calls that did not run.
+    /// The number of times that it did not run.
     pub(super) tries: u32,
     done: Option<Done>,
     _pending: PendingToken,
@@ -122,10 +145,6 @@ impl Settlement {
 
     pub(super) fn uid(&self) -> &str {
         self.charges.first().map_or("", |(held, _)| held.limit.uid())
-    }
-
-    pub(super) fn is_custom(&self) -> bool {
-        self.charges.iter().any(|(held, _)| held.limit.strategy().is_custom())
     }
 
     pub(crate) fn finish(mut self, result: AdjustResult) {

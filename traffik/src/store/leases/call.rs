@@ -17,7 +17,7 @@ use traffik_core::{
 use crate::store::{
     deadline::first_of,
     handle::Store,
-    settlement::{AdjustError, HeldCharge, Settlement, last},
+    settlement::{AdjustError, AdjustResult, HeldCharge, Settlement, last},
 };
 
 /// Makes the calls of a store that no request waits for. It does not keep the store alive.
@@ -38,61 +38,45 @@ impl Call {
         }
     }
 
-    /// Settles charges. Those for which the call did not run are left for the task, and `false` is returned.
+    /// Settles charges. Those that did not run are left for the task, and `false` is returned.
     pub(super) async fn settle(&self, settlements: Vec<Settlement>) -> bool {
-        // A custom strategy that panics fails its own call alone.
-        let (custom, others): (Vec<_>, Vec<_>) = settlements.into_iter().partition(Settlement::is_custom);
-        let mut all_ran = self.settle_together(others).await;
-        for settlement in custom {
-            all_ran &= self.settle_together(vec![settlement]).await;
-        }
-        all_ran
-    }
-
-    async fn settle_together(&self, settlements: Vec<Settlement>) -> bool {
         if settlements.is_empty() {
             return true;
         }
         let adjustments: SmallVec<[Adjustment<'_>; 1]> = settlements.iter().flat_map(Settlement::adjustments).collect();
         let answer = self.receive(async { self.backend.adjust(&adjustments).await }).await;
         drop(adjustments);
-        let adjusted = match answer {
-            Ok(adjusted) => adjusted,
-            Err(error) => return self.failed(settlements, error),
+        let mut answer = answer.map(Vec::into_iter).map_err(AdjustError::from);
+        let result = |settlement: &Settlement| match &mut answer {
+            Ok(adjusted) => last(adjusted, settlement.len()),
+            Err(error) => Err(error.clone()),
         };
-        if let Some(store) = self.store.upgrade() {
-            store.watchers.adjusted(settlements.iter().flat_map(Settlement::adjustments));
-        }
-        let mut adjusted = adjusted.into_iter();
-        for settlement in settlements {
-            let expected = settlement.len();
-            let own: SmallVec<[_; 1]> = adjusted.by_ref().take(expected).collect();
-            let result = last(Ok(own), expected);
-            if let (Err(error), Some(store)) = (&result, self.store.upgrade()) {
-                store.warn_of_settlements(settlement.uid(), 1, error);
-            }
-            settlement.finish(result);
-        }
-        true
+        let results: Vec<_> = settlements.iter().map(result).collect();
+        self.finish(settlements.into_iter().zip(results).collect())
     }
 
     /// Leaves settlements that did not run for the task. Finishes the others, and returns whether these are all.
-    fn failed(&self, settlements: Vec<Settlement>, error: BackendError) -> bool {
-        let Some(store) = self.store.upgrade() else { return true };
-        let (now, all) = (store.clock().now(), settlements.len());
-        let lost: Vec<Settlement> = match error {
-            BackendError::NotRun(_) => {
-                let mut leases = store.leases();
-                settlements.into_iter().filter_map(|settlement| leases.try_again(settlement, now)).collect()
-            }
-            _ => settlements,
+    fn finish(&self, settled: Vec<(Settlement, AdjustResult)>) -> bool {
+        let Some(store) = self.store.upgrade() else {
+            settled.into_iter().for_each(|(settlement, result)| settlement.finish(result));
+            return true;
         };
-        let (lost_all, error) = (lost.len() == all, AdjustError::from(error));
-        if let Some(first) = lost.first() {
-            store.warn_of_settlements(first.uid(), lost.len(), &error);
-        }
-        lost.into_iter().for_each(|settlement| settlement.finish(Err(error.clone())));
-        lost_all
+        let done = settled.iter().filter(|(_, result)| result.is_ok());
+        store.watchers.adjusted(done.flat_map(|(settlement, _)| settlement.adjustments()));
+        let (now, all) = (store.clock().now(), settled.len());
+        let ended = |(settlement, result): (Settlement, AdjustResult)| match result {
+            Err(error) if error.can_be_repeated() => {
+                store.leases().try_again(settlement, now).map(|settlement| (settlement, Err(error)))
+            }
+            result => Some((settlement, result)),
+        };
+        let ended: Vec<_> = settled.into_iter().filter_map(ended).collect();
+        store.warn_of_settlements(
+            ended.iter().filter_map(|(settlement, result)| Some((settlement.uid(), result.as_ref().err()?))),
+        );
+        let ended_all = ended.len() == all;
+        ended.into_iter().for_each(|(settlement, result)| settlement.finish(result));
+        ended_all
     }
 
     /// Renews permits.

@@ -21,7 +21,7 @@ impl Store {
                 wake(self);
             }
             Err(done) => {
-                self.warn_of_settlements(limit.uid(), 1, &AdjustError::QueueFull);
+                self.warn_of_settlements([(limit.uid(), &AdjustError::QueueFull)]);
                 done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull)));
             }
         }
@@ -32,16 +32,22 @@ impl Store {
         let limit = Arc::clone(&charge.limit);
         match self.pending.settlement(smallvec![(charge, 0)], None) {
             Ok(settlement) => self.leases().settle(settlement),
-            Err(_) => self.warn_of_settlements(limit.uid(), 1, &AdjustError::QueueFull),
+            Err(_) => self.warn_of_settlements([(limit.uid(), &AdjustError::QueueFull)]),
         }
     }
 
-    /// Counts and logs charges that were not changed: nobody may wait for the result.
-    pub(super) fn warn_of_settlements(&self, uid: &str, charges: usize, error: &AdjustError) {
-        // What a strategy cannot store is an error of the caller.
-        if !matches!(error, AdjustError::Strategy(_)) {
-            self.lost_settlements.fetch_add(charges.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Counts and logs charges that were not changed, with their uids: it may be that no caller waits for the result.
+    pub(super) fn warn_of_settlements<'a>(&self, failed: impl IntoIterator<Item = (&'a str, &'a AdjustError)>) {
+        let (mut first, mut charges) = (None, 0);
+        for (uid, error) in failed {
+            // What a strategy cannot store is an error of the caller.
+            if !matches!(error, AdjustError::Strategy(_)) {
+                self.lost_settlements.fetch_add(1, Ordering::Relaxed);
+            }
+            first = first.or(Some((uid, error)));
+            charges += 1;
         }
+        let Some((uid, error)) = first else { return };
         if self.settlement_failures.is_due(self.clock().now()) {
             tracing::warn!(
                 backend = self.namespace(),
