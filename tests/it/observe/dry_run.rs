@@ -44,8 +44,7 @@ async fn dry_run_of_the_app_applies_to_every_throttle() -> Result {
 
 #[tokio::test]
 async fn enforcing_after_a_dry_run_needs_no_fresh_start() -> Result {
-    let (clock, backend) = (ManualClock::new(), MemoryBackend::with_clock("test", ManualClock::new()));
-    drop(clock);
+    let backend = MemoryBackend::with_clock("test", ManualClock::new());
     let dry = Traffik::builder(backend.clone()).dry_run().build()?;
     for _ in 0..7 {
         let _ = dry.limiter::<Five>("alice").check().await?;

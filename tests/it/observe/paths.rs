@@ -20,7 +20,7 @@ use crate::http::server::{Server, get_from};
 
 throttles! {
     Ruled: "observe:ruled", "5/min", Settings::new().rule(Rule::path("/other"));
-    Bypassed: "observe:bypassed", "5/min", Settings::new().bypass(Bypass::path("/{*rest}"));
+    Bypassed: "observe:bypassed", "5/min", Settings::new().bypass(Bypass::path("/**"));
     Exempted: "observe:exempted", "5/min", Settings::new().identity(|_| traffik::EXEMPTED);
     Costless: "observe:costless", "5/min", Settings::new().cost_of(|_| 0_u64);
     Boundless: "observe:boundless", "5/min", Settings::new().rate_of(|_, _| Rate::UNLIMITED);

@@ -92,7 +92,6 @@ impl Limit {
 
 impl Failed {
     /// Returns the error of a decision outside of requests, after its events were made.
-    #[expect(clippy::boxed_local, reason = "as the result of a check has it")]
     pub(crate) fn observed(self: Box<Self>, parts: Option<&Parts>) -> Error {
         self.observe(parts);
         self.error

@@ -1,4 +1,4 @@
-//! Seeing what limits decide: events, and a hook that receives them.
+//! Seeing what limits decide: events, a hook that receives them, and counters.
 //!
 //! Each limit of a decision is one [`Event`]: what was decided, by which backend, and how the client stands. A hook receives
 //! the events of an app:
@@ -27,7 +27,9 @@
 //! A limit that was charged earlier in the same request is not charged again, and has no second event. A caller that goes away
 //! before it learns of the decision has no event.
 //!
-//! Without anything that observes, an event costs one load.
+//! Without anything that observes, no event is made. [`Traffik::counts`](crate::Traffik::counts) counts all the same.
+//!
+//! The guide shows how to roll a limit out by a [dry run](crate::Settings::dry_run) and its events, in `docs/rolling-out.md`.
 
 // What observes an app implements `Observer`, and is added to the `Observers` of the `TraffikBuilder`. `Observers::emit` is the
 // one place that passes events on, and `Limits::observe` and `Failed::observe` in `engine/events.rs` are the places that make

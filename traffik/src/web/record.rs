@@ -20,7 +20,7 @@ impl RequestContext {
     ///
     /// Returns the rejection of a request that was refused or could not be decided.
     pub(super) fn record(&self, decided: CheckResult, site: &Site, parts: &Parts) -> Result<Limits, ThrottleRejection> {
-        let limits = decided.map_err(|failed| self.failed(failed, Some(parts)))?;
+        let limits = decided.map_err(|failed| self.failed(*failed, Some(parts)))?;
         self.ledger().record(&limits, |definition| site.refund_if(definition));
         limits.observe(Some(parts));
         self.admitted(limits)
@@ -36,7 +36,7 @@ impl RequestContext {
         decided: CheckResult,
         parts: Option<&Parts>,
     ) -> Result<Limits, ThrottleRejection> {
-        let limits = decided.map_err(|failed| self.failed(failed, parts))?;
+        let limits = decided.map_err(|failed| self.failed(*failed, parts))?;
         self.ledger().record_check(&limits);
         limits.observe(parts);
         self.admitted(limits)
@@ -79,7 +79,7 @@ impl RequestContext {
     }
 
     #[cold]
-    fn failed(&self, failed: Box<Failed>, parts: Option<&Parts>) -> ThrottleRejection {
+    fn failed(&self, failed: Failed, parts: Option<&Parts>) -> ThrottleRejection {
         failed.observe(parts);
         let definitions = failed.definitions();
         self.reject(failed.error, definitions)
