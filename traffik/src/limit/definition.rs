@@ -10,7 +10,7 @@ use traffik_core::{
 use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, share::Share, uid, waiters::Waiters};
 use crate::{
     fields::PolicyItem,
-    observe::{Counters, LogThrottle, Observers},
+    observe::{Counters, LimitInstruments, LogThrottle, Observers},
     on_error::{ErrorPolicy, Policies},
     request::{RuleError, Source},
     store::{Store, Stores},
@@ -50,6 +50,7 @@ pub(crate) struct Definition {
     pub(crate) undecided: LogThrottle,
     /// What observes the app.
     pub(crate) observers: Arc<Observers>,
+    pub(crate) instruments: LimitInstruments,
 }
 
 impl Definition {
@@ -70,7 +71,7 @@ impl Definition {
             rate: const { T::RATE },
             identity: settings.request.identity_source::<T::Identity>(),
             limit: Arc::new(LimitId::new(T::UID, settings.strategy.clone())),
-            waiters: Waiters::up_to(settings.max_waiters),
+            waiters: Waiters::new(T::UID, settings.max_waiters),
             settings,
             is_held: false,
             store: stores.own().cloned(),
@@ -81,6 +82,7 @@ impl Definition {
             counters: Counters::default(),
             undecided: LogThrottle::default(),
             observers: Arc::clone(observers),
+            instruments: LimitInstruments::default(),
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));

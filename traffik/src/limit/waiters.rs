@@ -3,13 +3,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::observe::LogThrottle;
+use crate::observe::{Gauge, LogThrottle, metric};
 
 /// The number of callers that wait for a throttle.
 #[derive(Debug)]
 pub(crate) struct Waiters {
+    label: &'static str,
     max: usize,
     count: AtomicUsize,
+    gauge: Gauge,
     /// Bounds the log lines about too many waiters.
     pub(crate) full: LogThrottle,
 }
@@ -19,12 +21,17 @@ pub(crate) struct Waiters {
 pub(crate) struct WaiterSlot(Arc<Waiters>);
 
 impl Waiters {
-    pub(super) fn up_to(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, count: AtomicUsize::new(0), full: LogThrottle::default() })
+    pub(super) fn new(label: &'static str, max: usize) -> Arc<Self> {
+        let (gauge, full) = (Gauge::default(), LogThrottle::default());
+        Arc::new(Self { label, max, count: AtomicUsize::new(0), gauge, full })
     }
 
     pub(crate) fn max(&self) -> usize {
         self.max
+    }
+
+    fn show(&self, change: f64) {
+        self.gauge.add(&metric::WAITING_CALLERS, &[self.label], change);
     }
 }
 
@@ -34,6 +41,7 @@ impl WaiterSlot {
         let Waiters { max, count, .. } = &**waiters;
         let one_more = |waiting: usize| (waiting < *max).then_some(waiting + 1);
         count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        waiters.show(1.0);
         Some(Self(Arc::clone(waiters)))
     }
 }
@@ -41,5 +49,6 @@ impl WaiterSlot {
 impl Drop for WaiterSlot {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.show(-1.0);
     }
 }

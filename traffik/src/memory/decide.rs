@@ -112,7 +112,9 @@ impl Store {
             return false;
         }
         if let Some(past) = past.as_ref().filter(|_| is_new) {
+            let before = shard.len();
             let evicted = shard.put(key, past.clone(), Some(hit), *now, |_| false);
+            self.usage.resized(before, shard.len());
             drop(shard);
             self.count_evictions(evicted);
         }
@@ -271,7 +273,9 @@ impl LockedTally<'_> {
             let has_log = entry.past().is_some_and(|past| past.state.log().is_some());
             let past = if entry.is_new() || has_log { entry.take_past() } else { None };
             if let (Some(shard), Some(past)) = (shards.at(place), past) {
+                let before = shard.len();
                 evicted += shard.put(key, past, charged, *now, |key| keys.contains(&(place, key)));
+                store.usage.resized(before, shard.len());
             }
         }
         shards.0.clear();

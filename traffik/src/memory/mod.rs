@@ -12,5 +12,6 @@ mod hash;
 mod shard;
 mod shards;
 mod store;
+mod usage;
 
 pub use self::{backend::MemoryBackend, builder::MemoryBackendBuilder};

@@ -19,6 +19,7 @@ use super::{
     hash::{KeyHash, Seed},
     shard::Shard,
     shards::Shards,
+    usage::Usage,
 };
 use crate::warning::Warning;
 
@@ -38,6 +39,7 @@ pub(super) struct Store {
     pub(super) shards: Shards,
     pub(super) control: ControlSettings,
     pub(super) evictions: AtomicU64,
+    pub(super) usage: Usage,
     pub(super) is_closed: AtomicBool,
 }
 
@@ -46,6 +48,7 @@ impl Store {
         Self {
             seed: Seed::random(),
             shards: Shards::new(settings.max_entries),
+            usage: Usage::of(&settings.namespace),
             settings,
             control: ControlSettings::default(),
             evictions: AtomicU64::new(0),
@@ -65,7 +68,10 @@ impl Store {
     }
 
     pub(super) fn clear(&self) {
-        self.shards.all().for_each(|mut shard| shard.clear());
+        for mut shard in self.shards.all() {
+            self.usage.resized(shard.len(), 0);
+            shard.clear();
+        }
     }
 
     /// Returns an error if the store is closed. Call it while a shard is locked: it either sees the store closed, or
@@ -101,7 +107,9 @@ impl Store {
         let told = told.map(|past| strategy.summary(past, hit.rate, *actual, now));
         let charged = Some(hit).filter(|_| *actual > hit.cost);
         if settled.is_new || past.state.log().is_some() {
+            let before = shard.len();
             let evicted = shard.put(key, past, charged, now, |_| false);
+            self.usage.resized(before, shard.len());
             drop(shard);
             self.count_evictions(evicted);
         }
@@ -123,7 +131,9 @@ impl Store {
         let renewed = hit.limit.strategy().renew(shard.take(key, hit.limit.strategy()), hit.rate, hit.cost, *at, now);
         let charged = Some(hit).filter(|_| renewed.admitted && renewed.is_new);
         if let Some(past) = renewed.past {
+            let before = shard.len();
             let evicted = shard.put(key, past, charged, now, |_| false);
+            self.usage.resized(before, shard.len());
             drop(shard);
             self.count_evictions(evicted);
         }
@@ -134,7 +144,9 @@ impl Store {
         self.check_open()?;
         hits.iter().try_for_each(|hit| {
             let (mut shard, key) = self.lock_one(hit)?;
+            let before = shard.len();
             shard.remove(key);
+            self.usage.resized(before, shard.len());
             Ok(())
         })
     }
@@ -152,6 +164,7 @@ impl Store {
         if evicted == 0 {
             return;
         }
+        self.usage.evicted(evicted);
         let before = self.evictions.fetch_add(evicted, Ordering::Relaxed);
         let total = before.saturating_add(evicted);
         if !self.settings.is_silent && (before == 0 || before.ilog2() != total.ilog2()) {
@@ -165,6 +178,14 @@ impl Store {
                  check whether an attacker uses many addresses"
             );
         }
+    }
+}
+
+impl Drop for Store {
+    /// Metrics of other stores of this namespace go on.
+    fn drop(&mut self) {
+        let entries = self.shards.all().map(|shard| shard.len()).sum();
+        self.usage.resized(entries, 0);
     }
 }
 

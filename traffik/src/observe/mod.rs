@@ -39,13 +39,19 @@ mod counts;
 mod event;
 mod facts;
 mod hook;
+mod instruments;
 mod log_throttle;
 mod observers;
 
+#[cfg(feature = "ws")]
+pub(crate) use self::instruments::MessageInstruments;
 pub(crate) use self::{
     counts::Counters,
     facts::{EventFacts, Stopwatch, Took},
     hook::Hook,
+    instruments::{
+        BreakerInstruments, ChangeKind, ChangeResult, Counter, Gauge, Held, LimitInstruments, table as metric,
+    },
     log_throttle::LogThrottle,
     observers::{Observer, Observers},
 };

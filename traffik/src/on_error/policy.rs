@@ -33,6 +33,9 @@ impl ErrorPolicy {
     pub(crate) fn new(on_error: OnError, primary: &Store) -> Self {
         let OnError { kind, retry, breaker, fallback, function } = on_error;
         let fallback = fallback.map(|fallback| Arc::new(FallbackBackend::new(fallback, primary)));
+        if let Some(breaker) = &breaker {
+            breaker.name(primary.label());
+        }
         Self { kind, retry, fallback, function, breaker, failures: LogThrottle::default() }
     }
 

@@ -5,6 +5,8 @@ use super::{
     throttle_defaults::ThrottleDefaults,
 };
 use crate::observe::LogThrottle;
+#[cfg(feature = "ws")]
+use crate::observe::MessageInstruments;
 
 /// The settings of an app for requests, which a throttle can override.
 #[derive(Debug, Default)]
@@ -20,4 +22,6 @@ pub(crate) struct RequestDefaults {
     pub(crate) watch: HeaderWatch,
     pub(crate) charge_preflights: bool,
     pub(crate) throttles: ThrottleDefaults,
+    #[cfg(feature = "ws")]
+    pub(crate) messages: MessageInstruments,
 }

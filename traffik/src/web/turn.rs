@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 use traffik_core::clock::AnyClock;
 
 use crate::{
-    engine::{Check, Checks, Limits},
+    engine::{Check, Checks, Limit, Limits},
     limit::QueueSlot,
+    observe::Held,
 };
 
 /// The slots of a request in the queues of its throttles, each with the index of its check.
@@ -37,7 +38,14 @@ impl QueueSlots {
         let Some(longest) = self.0.iter().map(|(place, _)| delay(*place)).max() else { return };
         let turn = clock.now().saturating_add(longest);
         self.0.iter().for_each(|(_, slot)| slot.keep_until(turn));
-        Box::pin(clock.sleep(longest)).await;
+        let queued = |limit: &Limit| limit.definition().instruments.queued(limit.definition().label());
+        let held: Box<[Held]> = self.0.iter().filter_map(|(place, _)| limits.iter().nth(*place).map(queued)).collect();
+        let sleep = clock.sleep(longest);
+        Box::pin(async move {
+            sleep.await;
+            drop(held);
+        })
+        .await;
     }
 }
 

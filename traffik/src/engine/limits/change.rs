@@ -15,6 +15,7 @@ use super::{
     account::{Adjusting, Change, Part, Settlement, State, Waiting},
 };
 use crate::{
+    observe::{ChangeKind, ChangeResult},
     on_error::DecidedBy,
     store::{AdjustError, AdjustResult, Done},
 };
@@ -30,6 +31,7 @@ impl Limit {
         let mut guard = this.account.lock();
         let state = guard.get_or_insert_default();
         if let Err(error) = this.accept(state, change) {
+            this.count(change, Err(&error));
             return MaybeReady::Ready(Err(error));
         }
         let is_idle = state.changing_to.is_none() && state.waiting.is_empty();
@@ -41,6 +43,7 @@ impl Limit {
         };
         let (adjustments, actual) = this.begin(state, change);
         if adjustments.is_empty() {
+            this.count(change, Ok(()));
             return MaybeReady::Ready(Ok(Settlement::Done));
         }
         // If a custom strategy panics, no change is under way afterwards.
@@ -85,6 +88,7 @@ impl Limit {
             };
             let (adjustments, actual) = this.begin(state, change);
             if adjustments.is_empty() {
+                this.count(change, Ok(()));
                 tell(Ok(Settlement::Done));
                 continue;
             }
@@ -161,9 +165,13 @@ impl Limit {
 
     fn end(&self, state: &mut State, change: Change, result: AdjustResult) -> Result<Settlement, AdjustError> {
         let changed_to = state.changing_to.take();
+        self.count(change, result.as_ref().map(drop));
         match result {
             Ok(outcome) => {
                 let actual = changed_to.unwrap_or(outcome.granted);
+                if let Some(more) = actual.checked_sub(state.charged()).filter(|more| *more > 0) {
+                    self.definition.instruments.overdrawn(self.definition.label(), more);
+                }
                 state.record(actual, outcome.at);
                 self.account.set_latest(state, outcome.with_granted(actual));
                 Ok(Settlement::Done)
@@ -180,6 +188,24 @@ impl Limit {
                 Err(error)
             }
         }
+    }
+
+    /// Counts a change for metrics.
+    fn count(&self, change: Change, result: Result<(), &AdjustError>) {
+        let kind = match change {
+            Change::Settle(0) | Change::GiveBack => ChangeKind::Refund,
+            Change::Settle(_) => ChangeKind::Settle,
+            Change::More(_) => ChangeKind::ChargeMore,
+        };
+        let result = match result {
+            Ok(()) => ChangeResult::Done,
+            Err(AdjustError::Settled) => ChangeResult::Ended,
+            Err(AdjustError::Strategy(_)) => ChangeResult::Impossible,
+            Err(AdjustError::QueueFull) => ChangeResult::QueueFull,
+            Err(error @ AdjustError::Backend(_)) if error.may_have_run() => ChangeResult::InDoubt,
+            Err(AdjustError::Backend(_)) => ChangeResult::NotRun,
+        };
+        self.definition.instruments.changed(self.definition.label(), kind, result);
     }
 
     /// Leaves the charge to a body: the head of the response does not refund it.

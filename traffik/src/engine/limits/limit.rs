@@ -43,7 +43,9 @@ impl Limit {
     pub(in crate::engine) fn hold(&mut self) {
         let Some(outcome) = self.outcome.as_ref().filter(|outcome| outcome.admitted) else { return };
         if let (Some(store), Some(hit)) = (self.store(), self.hit(outcome.granted)) {
-            self.lease = Some(Arc::new(Lease::new(store, &self.definition.limit, &hit, outcome.at)));
+            let is_fallback = self.is_from_fallback();
+            let held = self.definition.instruments.permit(self.definition.label(), store.label(), is_fallback);
+            self.lease = Some(Arc::new(Lease::new(store, &self.definition.limit, &hit, outcome.at, held)));
         }
     }
 

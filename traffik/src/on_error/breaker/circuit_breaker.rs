@@ -113,8 +113,15 @@ impl CircuitBreaker {
         Changes(self.gate.state.subscribe())
     }
 
+    /// Shows it in metrics as the breaker in front of a backend, unless it is in front of another.
+    pub(crate) fn name(&self, backend: &str) {
+        self.gate.name(backend);
+    }
+
     /// Starts an attempt, by this clock.
+    #[inline]
     pub(crate) fn enter_by<'a>(&'a self, clock: &'a AnyClock) -> Option<Attempt<'a>> {
+        self.gate.show_first();
         Attempt::start(&self.gate, clock)
     }
 

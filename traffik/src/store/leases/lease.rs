@@ -7,7 +7,10 @@ use traffik_core::{
 };
 
 use super::renewal_task::{settle_now, wake};
-use crate::store::{handle::Store, settlement::HeldCharge};
+use crate::{
+    observe::Held,
+    store::{handle::Store, settlement::HeldCharge},
+};
 
 /// A permit that is held. It is given back when it is dropped.
 ///
@@ -17,29 +20,38 @@ use crate::store::{handle::Store, settlement::HeldCharge};
 pub(crate) struct Lease {
     store: Arc<Store>,
     number: u64,
+    held: Held,
 }
 
 impl Lease {
     /// Holds a permit that was just charged. The runtime of the caller renews it, if there is one.
-    pub(crate) fn new(store: &Arc<Store>, limit: &Arc<LimitId>, hit: &Hit<'_>, charged_at: Timestamp) -> Self {
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        limit: &Arc<LimitId>,
+        hit: &Hit<'_>,
+        charged_at: Timestamp,
+        held: Held,
+    ) -> Self {
         let now = store.clock().now();
         let (number, must_wake) = store.leases().add(HeldCharge::new(limit, hit, charged_at), now);
         store.tasks.remember_runtime();
         if must_wake {
             wake(store);
         }
-        Self { store: Arc::clone(store), number }
+        Self { store: Arc::clone(store), number, held }
     }
 
     /// Ends the lease of a caller that gives the permit back itself. Returns when the permit was charged.
     ///
     /// Returns `None` if the lease has ended before, and if the permit is being renewed: the renewal task then gives it back.
     pub(crate) fn end(&self) -> Option<Timestamp> {
+        self.held.end();
         self.store.leases().remove(self.number).map(|charge| charge.charged_at)
     }
 
     /// Gives the permit back, unless that was done before. The caller does not have to wait until it is done.
     pub(crate) fn give_back(&self) {
+        self.held.end();
         let Some(charge) = self.store.leases().remove(self.number) else { return };
         self.store.tasks.remember_runtime();
         if !self.store.is_immediate() {

@@ -94,6 +94,12 @@ impl MessageLimits {
             answer => answer,
         };
         self.is_throttled.store(answer.is_err(), Ordering::Relaxed);
+        let admitted = match &answer {
+            Ok(_) => Some(true),
+            Err(MessageRejection::Limited(_)) => Some(false),
+            Err(_) => None,
+        };
+        self.traffik.requests().messages.checked(admitted);
         answer
     }
 
