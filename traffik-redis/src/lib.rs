@@ -189,6 +189,7 @@ mod check;
 mod client;
 mod control;
 mod error;
+mod instruments;
 mod keys;
 mod owned;
 mod packed;

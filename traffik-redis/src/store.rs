@@ -17,9 +17,10 @@ use traffik_core::{
 use crate::{
     answer,
     by_swap::{self, Turns},
-    calls::{Calls, Count, Exchange},
+    calls::{Calls, Exchange},
     client::{Client, UnexpectedReply},
     control,
+    instruments::Count,
     keys::Keys,
     owned::{Owned, adjustments_of, charges_of, hits_of, owned},
     places::{Amount, Places},

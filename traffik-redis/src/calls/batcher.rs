@@ -15,8 +15,8 @@ use std::{
 use thiserror::Error;
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
-use super::{Count, TimedReply, caller::Caller};
-use crate::{client::CallError, question::Question};
+use super::{TimedReply, caller::Caller};
+use crate::{client::CallError, instruments::Count, question::Question};
 
 /// The maximum number of calls in flight per connection.
 const MAX_IN_FLIGHT: usize = 2;

@@ -36,7 +36,7 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
         let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
-        Self { client, time, deadline, counts: Counts::default(), other_calls, tasks }
+        Self { counts: Counts::new(client.instruments()), client, time, deadline, other_calls, tasks }
     }
 
     /// Sends questions in one call. Returns the reply to each.

@@ -7,12 +7,12 @@ use tokio::{
 use traffik_core::backend::BackendError;
 
 use super::{
-    Count,
     batcher::NotSent,
     caller::{Caller, Program, TimedReply},
 };
 use crate::{
     client::{CallError, Reply, Sent},
+    instruments::Count,
     question::Question,
     script::Script,
     scripts::Scripts,

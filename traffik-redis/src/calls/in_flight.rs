@@ -6,12 +6,14 @@ use tokio::{
 };
 
 use super::{
-    Count,
     batcher::{Batcher, NotSent, Pending, end},
     caller::Program,
     tasks::Work,
 };
-use crate::client::{CallError, Sent};
+use crate::{
+    client::{CallError, Sent},
+    instruments::Count,
+};
 
 /// The task of a slot. It makes one call after the other while questions wait.
 pub(super) struct InFlight {

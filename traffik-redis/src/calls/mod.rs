@@ -12,9 +12,4 @@ mod stats;
 mod tasks;
 
 pub use self::stats::RedisStats;
-pub(crate) use self::{
-    caller::TimedReply,
-    exchange::Exchange,
-    runner::Calls,
-    stats::{Count, Counts},
-};
+pub(crate) use self::{caller::TimedReply, exchange::Exchange, runner::Calls, stats::Counts};

@@ -11,9 +11,10 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 
-use super::{Count, Counts, Exchange, RedisStats, TimedReply, batcher::Batcher, caller::Caller, in_flight::InFlight};
+use super::{Counts, Exchange, RedisStats, TimedReply, batcher::Batcher, caller::Caller, in_flight::InFlight};
 use crate::{
     client::{CallError, Client},
+    instruments::Count,
     question::Question,
     scripts::Time,
 };

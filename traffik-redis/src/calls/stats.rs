@@ -1,9 +1,12 @@
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::client::{CallError, Health, OutageLog};
+use crate::{
+    client::{CallError, Health, OutageLog},
+    instruments::{Count, Instruments},
+};
 
 /// Counts of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,28 +33,24 @@ pub struct RedisStats {
     pub connected: usize,
 }
 
-/// A counter of [`RedisStats`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Count {
-    Calls,
-    Decisions,
-    RefusedHere,
-    TimedOut,
-    Late,
-    InDoubt,
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counts {
-    counts: [AtomicU64; 6],
+    counts: [AtomicU64; Count::ALL],
+    instruments: Arc<Instruments>,
     log: Mutex<OutageLog>,
 }
 
 impl Counts {
+    pub(super) fn new(instruments: &Arc<Instruments>) -> Self {
+        Self { counts: Default::default(), instruments: Arc::clone(instruments), log: Mutex::default() }
+    }
+
     pub(crate) fn add(&self, count: Count, more: usize) {
+        let add = more.try_into().unwrap_or(u64::MAX);
         if let Some(number) = self.counts.get(count as usize) {
-            number.fetch_add(more.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+            number.fetch_add(add, Ordering::Relaxed);
         }
+        self.instruments.add(count, add);
         if matches!(count, Count::Late | Count::InDoubt) && more > 0 {
             self.log_unheard();
         }

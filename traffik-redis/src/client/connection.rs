@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use futures_util::future::BoxFuture;
@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{
     CallError, Reply, Sent,
     command::Command,
+    connection_counts::ConnectionCounts,
     reasons::Reason,
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
@@ -43,16 +44,16 @@ pub(super) struct Connection {
 struct Watched {
     link: Arc<dyn Link>,
     watchdog: Watchdog,
+    counts: Arc<ConnectionCounts>,
     /// Set once a connection has worked.
     has_worked: AtomicBool,
 }
 
 impl Connection {
-    /// Creates a connection that connects once it is started. `given_up` counts connections that the system considered
-    /// alive.
-    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Self {
-        let watchdog = Watchdog::new(timeouts, Arc::clone(given_up));
-        let watched = Arc::new(Watched { link, watchdog, has_worked: AtomicBool::new(false) });
+    /// Creates a connection that connects once it is started.
+    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
+        let (watchdog, counts) = (Watchdog::new(timeouts, Arc::clone(counts)), Arc::clone(counts));
+        let watched = Arc::new(Watched { link, watchdog, counts, has_worked: AtomicBool::new(false) });
         Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched, timeouts }
     }
 
@@ -97,7 +98,9 @@ impl Supervised for Watched {
                 if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
             })?;
             self.has_worked.store(true, Ordering::Relaxed);
+            let up = self.counts.connected();
             let watched = async move {
+                let _up = up;
                 let why = tokio::select! {
                     why = driver => why,
                     why = self.watchdog.fails() => why.to_owned(),

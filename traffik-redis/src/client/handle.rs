@@ -2,7 +2,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -10,10 +10,10 @@ use futures_util::future::join_all;
 use tokio::{runtime::Handle, sync::watch, time::sleep};
 
 use super::{
-    CallError, Reply, Sent, Settings, backoff::Backoff, command::Command, connection::Connection, servers::Servers,
-    slot_of, supervisor::Phase,
+    CallError, Reply, Sent, Settings, backoff::Backoff, command::Command, connection::Connection,
+    connection_counts::ConnectionCounts, servers::Servers, slot_of, supervisor::Phase,
 };
-use crate::{Error, script::Script};
+use crate::{Error, instruments::Instruments, script::Script};
 
 /// The approximate number of keys that the server examines per page of a scan.
 const PAGE: &str = "1000";
@@ -27,7 +27,7 @@ pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
-    given_up: Arc<AtomicU64>,
+    counts: Arc<ConnectionCounts>,
     closed: AtomicBool,
 }
 
@@ -59,11 +59,15 @@ impl Reachable {
 
 impl Client {
     /// Creates a client without connecting.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
-        let given_up = Arc::default();
-        let servers = Servers::new(settings, &given_up)?;
+    pub(crate) fn new(settings: &Settings, instruments: &Arc<Instruments>) -> Result<Self, Error> {
+        let counts = Arc::new(ConnectionCounts::new(instruments));
+        let servers = Servers::new(settings, &counts)?;
         Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        Ok(Self(Arc::new(Inner { servers, given_up, closed: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { servers, counts, closed: AtomicBool::new(false) })))
+    }
+
+    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
+        self.0.counts.instruments()
     }
 
     /// Connects, and keeps connected.
@@ -170,7 +174,7 @@ impl Client {
     pub(crate) fn health(&self) -> Health {
         let all = self.0.servers.connections();
         let connected = all.iter().filter(|connection| connection.is_up()).count();
-        Health { connected, connections: all.len(), given_up: self.0.given_up.load(Ordering::Relaxed) }
+        Health { connected, connections: all.len(), given_up: self.0.counts.given_up() }
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -8,6 +8,7 @@ mod backoff;
 mod cluster;
 mod command;
 mod connection;
+mod connection_counts;
 mod error;
 mod fred_link;
 mod handle;

@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -11,8 +11,8 @@ use fred::types::config::Config;
 #[cfg(feature = "cluster")]
 use super::cluster::Cluster;
 use super::{
-    CallError, Reply, Sent, address, command::Command, connection::Connection, fred_link::FredLink,
-    supervisor::Supervisor, timeouts::Timeouts,
+    CallError, Reply, Sent, address, command::Command, connection::Connection, connection_counts::ConnectionCounts,
+    fred_link::FredLink, supervisor::Supervisor, timeouts::Timeouts,
 };
 use crate::Error;
 
@@ -51,10 +51,10 @@ pub(super) enum Servers {
 }
 
 impl Servers {
-    /// Creates the servers without connecting. `given_up` counts connections that the system considered alive.
-    pub(super) fn new(settings: &Settings, given_up: &Arc<AtomicU64>) -> Result<Self, Error> {
+    /// Creates the servers without connecting.
+    pub(super) fn new(settings: &Settings, counts: &Arc<ConnectionCounts>) -> Result<Self, Error> {
         let timeouts = Timeouts::new(settings.command_timeout);
-        let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, given_up));
+        let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, counts));
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
             #[cfg(feature = "fred-10")]
@@ -63,6 +63,7 @@ impl Servers {
             Origin::Client(client) => {
                 let first = connection(FredLink::of_user(client)?);
                 first.supervisor().leave_to_user();
+                counts.instruments().leave_connections_to_user();
                 return Ok(Self::Single { first, others: Vec::new(), turn: AtomicUsize::new(0) });
             }
         };
@@ -71,7 +72,7 @@ impl Servers {
         let config = Config { username, password, ..config };
         if config.server.is_clustered() {
             #[cfg(feature = "cluster")]
-            return Ok(Self::Cluster(Cluster::new(config, timeouts, given_up)));
+            return Ok(Self::Cluster(Cluster::new(config, timeouts, counts)));
             #[cfg(not(feature = "cluster"))]
             return Err(Error::Address(
                 "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),

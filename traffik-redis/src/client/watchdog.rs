@@ -1,20 +1,17 @@
 //! Detects a dead connection before the system does: calls wait, and none is answered.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use tokio::{sync::Notify, time::sleep};
 
-use super::{CallError, Reply, timeouts::Timeouts};
+use super::{CallError, Reply, connection_counts::ConnectionCounts, timeouts::Timeouts};
 
 pub(super) struct Watchdog {
     timeouts: Timeouts,
-    given_up: Arc<AtomicU64>,
+    counts: Arc<ConnectionCounts>,
     calls: Mutex<Calls>,
     /// Notified when a call begins.
     began: Notify,
@@ -38,10 +35,10 @@ pub(super) struct Waiting<'a> {
 }
 
 impl Watchdog {
-    pub(super) fn new(timeouts: Timeouts, given_up: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(timeouts: Timeouts, counts: Arc<ConnectionCounts>) -> Self {
         let now = Instant::now();
         let calls = Mutex::new(Calls { last: (0, now), last_ended: 0, since: now });
-        Self { timeouts, given_up, calls, began: Notify::new(), demoted: Notify::new() }
+        Self { timeouts, counts, calls, began: Notify::new(), demoted: Notify::new() }
     }
 
     pub(super) fn wait(&self) -> Waiting<'_> {
@@ -60,7 +57,7 @@ impl Watchdog {
             () = self.silent() => "the server stopped answering calls",
             () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
         };
-        self.given_up.fetch_add(1, Ordering::Relaxed);
+        self.counts.give_up();
         why
     }
 
@@ -120,12 +117,14 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::instruments::Instruments;
 
     const SILENCE: Duration = Duration::from_millis(100);
 
     fn watchdog() -> Watchdog {
         let answer = Duration::from_secs(10);
-        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Arc::default())
+        let counts = ConnectionCounts::new(&Instruments::new("test"));
+        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Arc::new(counts))
     }
 
     async fn fails(watchdog: &Watchdog) -> bool {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,7 @@ use crate::client::{
     CallError, Reply, Sent,
     command::Command,
     connection::{Connection, Link},
+    connection_counts::ConnectionCounts,
     reasons::{self, Reason},
     supervisor::Driver,
     timeouts::Timeouts,
@@ -33,7 +34,7 @@ const BUFFER: usize = 1024;
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) timeouts: Timeouts,
-    pub(super) given_up: Arc<AtomicU64>,
+    pub(super) counts: Arc<ConnectionCounts>,
     /// Notified when the slot map is out of date, or a connection is lost.
     pub(super) stale: Notify,
 }
@@ -55,7 +56,7 @@ impl Node {
     /// Connects to a server in the background.
     pub(super) fn new(server: &Server, shared: &Arc<Shared>) -> Self {
         let link = RedisLink { server: server.clone(), shared: Arc::clone(shared), connection: Mutex::default() };
-        let connection = Arc::new(Connection::new(Arc::new(link), shared.timeouts, &shared.given_up));
+        let connection = Arc::new(Connection::new(Arc::new(link), shared.timeouts, &shared.counts));
         connection.supervisor().start();
         Self { server: server.clone(), connection, was_asked: AtomicBool::new(false) }
     }

@@ -1,4 +1,4 @@
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 
 use fred::types::config::Config;
 use tokio::{
@@ -8,8 +8,8 @@ use tokio::{
 
 use super::{node::Shared, slot_map::SlotMap, topology::Redirect};
 use crate::client::{
-    CallError, Reply, Sent, backoff::Backoff, command::Command, connection::Connection, supervisor::Supervisor,
-    timeouts::Timeouts,
+    CallError, Reply, Sent, backoff::Backoff, command::Command, connection::Connection,
+    connection_counts::ConnectionCounts, supervisor::Supervisor, timeouts::Timeouts,
 };
 
 /// The maximum number of redirects and retries of a command, none of which ran it.
@@ -22,9 +22,9 @@ pub(in crate::client) struct Cluster {
 }
 
 impl Cluster {
-    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, given_up: &Arc<AtomicU64>) -> Self {
-        let given_up = Arc::clone(given_up);
-        let map = Arc::new(SlotMap::new(Shared { config, timeouts, given_up, stale: Notify::new() }));
+    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
+        let counts = Arc::clone(counts);
+        let map = Arc::new(SlotMap::new(Shared { config, timeouts, counts, stale: Notify::new() }));
         Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
     }
 
