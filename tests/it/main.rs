@@ -15,6 +15,7 @@ mod gated;
 mod http;
 mod limiter;
 mod memory;
+mod metrics;
 mod model;
 mod observe;
 mod on_error;

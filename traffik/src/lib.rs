@@ -90,6 +90,9 @@
 //! - `serde`: a [`Rate`] as a string in configuration files.
 //! - `uuid`: a [`Client`] from a `uuid::Uuid`.
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
+//! - `metrics`: [metrics](https://docs.rs/metrics) of limits, for the recorder that the app installs. The guide lists them:
+//!   `docs/metrics-and-logs.md`. Install the recorder before the first request: a series registers itself when it is first
+//!   used.
 //! - `http2`: `Rule::websocket` and its kin tell handshakes over HTTP/2 from other requests, as axum's feature of that name
 //!   takes them.
 

@@ -8,6 +8,7 @@ mod kinds;
 mod live;
 mod losses;
 mod manual_checks;
+mod metrics;
 mod notifications;
 mod outages;
 mod over_limit;

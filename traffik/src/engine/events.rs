@@ -8,7 +8,7 @@ use traffik_core::decision::Amount;
 use super::{Error, Failed, Limit, Limits};
 use crate::{
     limit::Definition,
-    observe::{Decider, Event, EventOutcome},
+    observe::{Decider, Decision, Event, EventOutcome},
     on_error::DecidedBy,
 };
 
@@ -29,6 +29,14 @@ impl Limit {
         }
         let outcome = self.event_outcome(is_decision_admitted);
         self.definition.counters.add(outcome);
+        self.definition.instruments.decided(Decision {
+            limit: self.definition.label(),
+            outcome,
+            by: self.decider(),
+            backend: self.backend(),
+            is_of_connection: matches!(self.by, DecidedBy::Connection(..)),
+            took: (self.outcome.is_some() || self.is_unchecked()).then(|| self.facts.took.duration()),
+        });
         if self.definition.observers.is_on() {
             self.emit(outcome, parts);
         }
@@ -102,19 +110,20 @@ impl Failed {
     pub(crate) fn observe(&self, parts: Option<&Parts>) {
         for check in self.checks.iter().map(|check| check.check()).filter(|check| check.charged_before.is_none()) {
             let outcome = if check.is_counted() { EventOutcome::Error } else { check.uncounted() };
-            check.definition.counters.add(outcome);
-            if !check.definition.observers.is_on() {
+            let (definition, took) = (check.definition, self.took.duration());
+            definition.count(outcome, Some(took).filter(|_| check.is_counted()));
+            if !definition.observers.is_on() {
                 continue;
             }
             let event = Event {
                 rate: check.rate,
                 cost: if check.is_counted() { check.cost } else { 0 },
-                duration: self.took.duration(),
+                duration: took,
                 is_enforced: check.enforced,
                 client: Some(&check.client).filter(|client| !client.is_exempt()),
-                ..check.definition.event(outcome, parts)
+                ..definition.event(outcome, parts)
             };
-            check.definition.emit(&event);
+            definition.emit(&event);
         }
     }
 }
@@ -123,10 +132,23 @@ impl Definition {
     /// Makes the event of a request that was rejected before the decision.
     #[cold]
     pub(crate) fn observe(&self, outcome: EventOutcome, parts: &Parts) {
-        self.counters.add(outcome);
+        self.count(outcome, None);
         if self.observers.is_on() {
             self.emit(&self.event(outcome, Some(parts)));
         }
+    }
+
+    /// Counts a limit about which no backend decided.
+    fn count(&self, outcome: EventOutcome, took: Option<Duration>) {
+        self.counters.add(outcome);
+        self.instruments.decided(Decision {
+            limit: self.label(),
+            outcome,
+            by: Decider::Nobody,
+            backend: self.backend(),
+            is_of_connection: false,
+            took,
+        });
     }
 
     /// Returns the event of a limit about which no backend decided.

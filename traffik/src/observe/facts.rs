@@ -29,7 +29,7 @@ pub(crate) struct Stopwatch<'a>(Option<(&'a AnyClock, Timestamp)>);
 impl<'a> Stopwatch<'a> {
     #[inline]
     pub(crate) fn start(observers: &Observers, clock: &'a AnyClock) -> Self {
-        Self(observers.is_on().then(|| (clock, clock.now())))
+        Self(observers.measure().then(|| (clock, clock.now())))
     }
 
     #[inline]

@@ -50,7 +50,7 @@ pub(crate) use self::{
     facts::{EventFacts, Stopwatch, Took},
     hook::Hook,
     instruments::{
-        BreakerInstruments, ChangeKind, ChangeResult, Counter, Gauge, Held, LimitInstruments, table as metric,
+        BreakerInstruments, ChangeKind, ChangeResult, Counter, Decision, Gauge, Held, LimitInstruments, table as metric,
     },
     log_throttle::LogThrottle,
     observers::{Observer, Observers},

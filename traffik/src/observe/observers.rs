@@ -39,6 +39,12 @@ impl Observers {
         !self.all.is_empty()
     }
 
+    /// Returns whether the time of a decision is measured.
+    #[inline]
+    pub(crate) fn measure(&self) -> bool {
+        cfg!(feature = "metrics") || self.is_on()
+    }
+
     /// Returns whether events have the head of their request. Where a handler checks, it is copied for that.
     pub(crate) fn read_parts(&self) -> bool {
         self.all.iter().any(|observer| observer.reads_parts())
@@ -48,11 +54,10 @@ impl Observers {
     ///
     /// `clock` bounds the log lines about panics. Defaults to the system's.
     pub(crate) fn emit(&self, event: &Event<'_>, clock: Option<&AnyClock>) {
+        let now = || clock.map_or_else(|| AnyClock::system().now(), AnyClock::now);
         for observer in &self.all {
             let observed = catch_unwind(AssertUnwindSafe(|| observer.event(event)));
-            if observed.is_err()
-                && self.panics.is_due_after(Self::PAUSE, clock.map_or_else(|| AnyClock::system().now(), AnyClock::now))
-            {
+            if observed.is_err() && self.panics.is_due_after(Self::PAUSE, now()) {
                 tracing::error!(
                     uid = event.uid,
                     "a function that observes limits panicked: correct the function that `on_event` received"

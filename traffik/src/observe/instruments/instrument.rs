@@ -1,10 +1,11 @@
-#![cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "instruments are empty"))]
+#![cfg_attr(not(feature = "metrics"), allow(unused_variables, clippy::unused_self, reason = "instruments are empty"))]
 
 #[cfg(feature = "metrics")]
 use std::sync::{
     OnceLock,
     atomic::{AtomicBool, Ordering},
 };
+use std::time::Duration;
 
 use super::table::Metric;
 
@@ -59,9 +60,8 @@ impl Gauge {
 }
 
 impl Histogram {
-    /// Records a number, such as seconds.
     #[inline]
-    pub(crate) fn record(&self, metric: &'static Metric, labels: Values<'_>, value: f64) {
+    pub(crate) fn record(&self, metric: &'static Metric, labels: Values<'_>, value: Duration) {
         #[cfg(feature = "metrics")]
         self.handle.get_or_init(|| metric.histogram(labels)).record(value);
     }

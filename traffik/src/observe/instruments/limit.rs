@@ -1,13 +1,40 @@
-use super::{Counter, Gauge, Held, table as metric};
+use std::time::Duration;
+
+use super::{Counter, Gauge, Held, Histogram, table as metric};
+use crate::observe::{Decider, EventOutcome};
 
 /// The instruments of a limit.
 #[derive(Debug, Default)]
 pub(crate) struct LimitInstruments {
+    decisions: [DecisionInstruments; PLACES],
     /// Those in the limit's own backend, and in its fallback.
     permits: [Gauge; 2],
     queued: Gauge,
     settlements: [[Counter; ChangeResult::ALL.len()]; ChangeKind::ALL.len()],
     overdraft: Counter,
+}
+
+/// The places in which a decision is made: those of [`Decider`], and a connection.
+const PLACES: usize = Decider::ALL.len() + 1;
+
+/// The instruments of decisions that are made in one place.
+#[derive(Debug, Default)]
+struct DecisionInstruments {
+    counts: [Counter; EventOutcome::ALL.len()],
+    duration: Histogram,
+}
+
+/// A decision about a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decision<'a> {
+    pub(crate) limit: &'a str,
+    pub(crate) outcome: EventOutcome,
+    pub(crate) by: Decider,
+    pub(crate) backend: &'a str,
+    /// Whether a connection keeps the limit.
+    pub(crate) is_of_connection: bool,
+    /// How long it took. `None` if no backend was asked.
+    pub(crate) took: Option<Duration>,
 }
 
 /// A kind of change of a charge.
@@ -61,6 +88,20 @@ impl ChangeResult {
 }
 
 impl LimitInstruments {
+    /// Counts a decision.
+    #[inline]
+    pub(crate) fn decided(&self, decision: Decision<'_>) {
+        let Decision { limit, outcome, by, backend, is_of_connection, took } = decision;
+        let place = if is_of_connection { PLACES - 1 } else { by as usize };
+        let Some(DecisionInstruments { counts, duration }) = self.decisions.get(place) else { return };
+        if let Some(count) = counts.get(outcome as usize) {
+            count.add(&metric::DECISIONS, &[limit, outcome.as_str(), backend, by.as_str()], 1);
+        }
+        if let Some(took) = took {
+            duration.record(&metric::DECISION_DURATION, &[backend, by.as_str()], took);
+        }
+    }
+
     /// Counts a permit until the returned value ends.
     pub(crate) fn permit(&self, limit: &str, backend: &str, is_fallback: bool) -> Held {
         let [own, fallback] = &self.permits;

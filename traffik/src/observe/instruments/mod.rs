@@ -15,5 +15,5 @@ pub(crate) use self::messages::MessageInstruments;
 pub(crate) use self::{
     breaker::BreakerInstruments,
     instrument::{Counter, Gauge, Held, Histogram},
-    limit::{ChangeKind, ChangeResult, LimitInstruments},
+    limit::{ChangeKind, ChangeResult, Decision, LimitInstruments},
 };

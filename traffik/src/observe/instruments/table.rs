@@ -55,9 +55,9 @@ metrics! {
         "Changes of a charge after its decision";
     OVERDRAFT = Counter "traffik.overdraft" "{unit}" ["limit"]
         "Cost that was charged after the decision, whether it fitted or not";
-    MEMORY_ENTRIES = Gauge "traffik.memory.entries" "{entry}" ["backend"]
+    MEMORY_ENTRIES = Gauge "traffik.memory.entries" "{entry}" ["namespace"]
         "Entries in memory backends, including expired ones that were not removed yet";
-    MEMORY_EVICTIONS = Counter "traffik.memory.evictions" "{entry}" ["backend"]
+    MEMORY_EVICTIONS = Counter "traffik.memory.evictions" "{entry}" ["namespace"]
         "Entries that a full memory backend evicted before they expired";
     BREAKERS = Gauge "traffik.breakers" "{breaker}" ["backend", "state"]
         "Circuit breakers in a state";
