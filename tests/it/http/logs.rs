@@ -124,23 +124,29 @@ fn misconfiguration_is_logged_once_a_second() {
 }
 
 #[tokio::test]
-async fn outage_is_logged_once_a_second() {
+async fn outage_and_its_end_are_logged_once() {
     let (log, _guard) = Log::begin();
     let clock = ManualClock::new();
     let backend = Unsteady::new(MemoryBackend::with_clock("test", clock.clone()));
     let traffik = Traffik::builder(backend.clone()).clock(clock.clone()).build().unwrap();
     let app = Router::new().route("/", get(|_: Throttled<Search>| async {})).layer(traffik.layer());
+    let count = |words: &str| log.text().matches(words).count();
 
-    backend.fails();
-    for _ in 0..10 {
-        assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
+    for _outage in 0..2 {
+        backend.fails();
+        for _ in 0..10 {
+            assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
+            clock.advance(Duration::from_secs(1));
+        }
+        backend.answers();
+        for status in [200, 429] {
+            assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, status);
+        }
+        clock.advance(Duration::from_secs(60));
     }
-    assert_eq!(log.text().matches("the backend gives no answer").count(), 1, "{}", log.text());
-
-    clock.advance(Duration::from_secs(1));
-    assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 503);
-    assert_eq!(log.text().matches("the backend gives no answer").count(), 2, "{}", log.text());
-    assert!(log.text().contains("logs:search"), "{}", log.text());
+    assert_eq!(count("a backend gives no answer: requests are refused"), 2, "{}", log.text());
+    assert_eq!(count("the backend answers again"), 2, "{}", log.text());
+    assert!(log.text().contains("logs:search") && log.text().contains("lasted=10s failures=10"), "{}", log.text());
 }
 
 #[tokio::test]

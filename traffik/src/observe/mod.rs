@@ -42,6 +42,7 @@ mod hook;
 mod instruments;
 mod log_throttle;
 mod observers;
+mod outage_log;
 
 #[cfg(feature = "ws")]
 pub(crate) use self::instruments::MessageInstruments;
@@ -54,6 +55,7 @@ pub(crate) use self::{
     },
     log_throttle::LogThrottle,
     observers::{Observer, Observers},
+    outage_log::{Outage, OutageLog},
 };
 pub use self::{
     counts::Counts,

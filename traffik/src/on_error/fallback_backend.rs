@@ -46,6 +46,16 @@ impl FallbackBackend {
         tracing::debug!(fallback = self.store.namespace(), admitted, "the fallback decided");
     }
 
+    /// Records that it did not answer, and logs the start of its outage.
+    #[cold]
+    pub(super) fn failed(&self, error: &BackendError) {
+        self.store.failed(error);
+        self.store.log_outage(|| {
+            let (backend, namespace) = (self.store.label(), self.store.namespace());
+            tracing::error!(backend, namespace, %error, "a fallback gives no answer: requests are refused");
+        });
+    }
+
     /// Returns `true` if it refused any of the clients lately.
     pub(super) fn may_refuse(&self, hits: &[Hit<'_>]) -> bool {
         self.refusals.concern(hits, self.store.clock())

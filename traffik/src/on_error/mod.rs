@@ -28,8 +28,8 @@
 //! # What an app sees
 //!
 //! [`Limit::is_from_fallback`](crate::Limit::is_from_fallback) and [`Limit::is_unchecked`](crate::Limit::is_unchecked)
-//! return how a request was admitted. Failures are logged at most once a second. Each opening and closing of a breaker is
-//! logged.
+//! return how a request was admitted. The start and the end of each outage are logged, and each opening and closing of a
+//! breaker.
 //!
 //! # What is charged
 //!

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use traffik_core::{
-    backend::BackendError,
-    clock::{AnyClock, Timestamp},
-    decision::Hit,
-};
+use traffik_core::{backend::BackendError, clock::AnyClock, decision::Hit};
 
 use super::{
     breaker::{Attempt, BreakerState, CircuitBreaker},
@@ -16,7 +12,7 @@ use super::{
     options::{OnError, PolicyKind},
     retry::Retry,
 };
-use crate::{observe::LogThrottle, store::Store};
+use crate::store::Store;
 
 /// What happens while one backend, the primary, does not answer.
 #[derive(Debug)]
@@ -26,7 +22,6 @@ pub(crate) struct ErrorPolicy {
     pub(super) fallback: Option<Arc<FallbackBackend>>,
     pub(super) function: Option<Function>,
     breaker: Option<CircuitBreaker>,
-    failures: LogThrottle,
 }
 
 impl ErrorPolicy {
@@ -36,7 +31,7 @@ impl ErrorPolicy {
         if let Some(breaker) = &breaker {
             breaker.name(primary.label());
         }
-        Self { kind, retry, fallback, function, breaker, failures: LogThrottle::default() }
+        Self { kind, retry, fallback, function, breaker }
     }
 
     /// Starts an attempt at the primary, if a breaker counts attempts. Returns the fallback instead if the breaker is open.
@@ -63,19 +58,20 @@ impl ErrorPolicy {
         if is_last { budget } else { budget.but_a_quarter() }
     }
 
-    /// Logs a failure, at most once a second. Refusals are logged where the response is made.
-    pub(super) fn log(&self, hits: &[Hit<'_>], error: &BackendError, now: Timestamp) {
+    /// Logs the start of an outage of the primary.
+    pub(super) fn log(&self, hits: &[Hit<'_>], error: &BackendError, primary: &Store) {
         let effect = match self.kind {
             PolicyKind::Allow => "requests pass uncounted",
             PolicyKind::Function => "a function decides about requests",
             PolicyKind::Fallback | PolicyKind::Failover => "the fallback decides",
-            PolicyKind::Retry | PolicyKind::Refuse => return,
+            PolicyKind::Retry | PolicyKind::Refuse => "requests are refused",
             PolicyKind::Raise => "requests are answered with a 500",
         };
-        if self.failures.is_due(now) {
+        primary.log_outage(|| {
             let uids: Vec<_> = hits.iter().map(|hit| hit.limit.uid()).collect();
-            tracing::error!(?uids, %error, "a backend gives no answer: {effect}");
-        }
+            let (backend, namespace) = (primary.label(), primary.namespace());
+            tracing::error!(backend, namespace, ?uids, %error, "a backend gives no answer: {effect}");
+        });
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

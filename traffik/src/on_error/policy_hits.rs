@@ -64,7 +64,7 @@ impl<'h, 'p> PolicyHits<'h, 'p> {
         answer: Answer<'_, Decision>,
         budget: Budget<'_>,
     ) -> Result<Decided, BackendError> {
-        let decision = budget.hold(answer).await.inspect_err(|error| fallback.store.failed(error))?;
+        let decision = budget.hold(answer).await.inspect_err(|error| fallback.failed(error))?;
         self.by_fallback(fallback, decision)
     }
 

@@ -131,7 +131,7 @@ impl Asking<'_> {
     /// Does what the policy says about an error of the primary.
     async fn resolve(self, error: BackendError) -> Result<Decided, Undecided> {
         let Self { asked, policy, budget, .. } = self;
-        policy.log(asked.hits, &error, budget.clock.now());
+        policy.log(asked.hits, &error, self.store);
         if let Some(fallback) = &policy.fallback {
             return Ok(asked.receive(fallback, fallback.decide(asked.hits), budget).await?);
         }

@@ -22,7 +22,7 @@ use super::{
     tasks::Tasks,
     watchers::{Signal, Watch, Watchers},
 };
-use crate::observe::LogThrottle;
+use crate::observe::{LogThrottle, Outage, OutageLog};
 
 /// A backend of an app, with a deadline for its answers.
 pub(crate) struct Store {
@@ -48,6 +48,7 @@ pub(crate) struct Store {
     pub(super) watchers: Arc<Watchers>,
     pub(super) renewal_failures: LogThrottle,
     pub(super) settlement_failures: LogThrottle,
+    outage: OutageLog,
     /// The number of charges that may not have been settled. A standby counts to its primary.
     pub(super) lost_settlements: Arc<AtomicU64>,
 }
@@ -77,6 +78,7 @@ impl Store {
             watchers: Arc::default(),
             renewal_failures: LogThrottle::default(),
             settlement_failures: LogThrottle::default(),
+            outage: OutageLog::default(),
             lost_settlements: Arc::default(),
         }
     }
@@ -124,10 +126,33 @@ impl Store {
         self.backend.control(ControlRequest::Read { known: 0 })
     }
 
-    /// Records that the backend answered.
+    /// Records that the backend answered, and logs the end of an outage.
     #[inline]
     pub(crate) fn answered(&self) {
         self.availability.answered(&self.clock);
+        if self.outage.is_out() {
+            self.log_end();
+        }
+    }
+
+    /// Records a decision without an answer. `log` logs the start of an outage.
+    pub(crate) fn log_outage(&self, log: impl FnOnce()) {
+        if self.outage.failed(self.clock.now()) {
+            log();
+        }
+    }
+
+    #[cold]
+    fn log_end(&self) {
+        if let Some(Outage { lasted, failures }) = self.outage.answered(self.clock.now()) {
+            let (backend, namespace) = (self.label(), self.namespace());
+            tracing::info!(backend, namespace, ?lasted, failures, "the backend answers again: the outage is over");
+        }
+    }
+
+    /// Returns whether there is an outage, which is then in the log.
+    pub(crate) fn is_out(&self) -> bool {
+        self.outage.is_out()
     }
 
     /// Records that the backend did not answer.

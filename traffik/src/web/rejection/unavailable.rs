@@ -46,8 +46,12 @@ impl Unavailable {
         rejection
     }
 
-    /// Logs at most once a second.
+    /// Logs at most once a second, unless the outage is in the log.
     fn log(&self) {
+        let stores = self.0.definitions.iter().filter_map(|definition| definition.store.as_ref());
+        if stores.into_iter().any(|store| store.is_out()) {
+            return;
+        }
         if self.0.context.traffik().requests().outages.is_due(self.0.context.traffik().clock().now()) {
             let (uids, error) = (self.uids().collect::<Vec<_>>(), &self.0.source);
             tracing::error!(?uids, %error, "requests are refused, because the backend gives no answer");

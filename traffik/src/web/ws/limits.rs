@@ -153,10 +153,12 @@ impl MessageLimits {
         }
     }
 
-    /// Logs at most once a second that a message could not be checked.
+    /// Logs at most once a second that a message could not be checked, unless the outage is in the log.
     #[cold]
     fn unchecked(&self, error: Error) -> MessageRejection {
-        if self.traffik.requests().outages.is_due(self.traffik.clock().now()) {
+        let is_out = |check: &KeptCheck| check.definition().store.as_ref().is_some_and(|store| store.is_out());
+        let is_known = self.checks().iter().any(|checks| checks.latest().iter().any(is_out));
+        if !is_known && self.traffik.requests().outages.is_due(self.traffik.clock().now()) {
             let uids = self.uids();
             tracing::error!(?uids, %error, "messages are refused, because their limits cannot be checked");
         }
