@@ -15,6 +15,7 @@ mod log;
 mod logs;
 mod lost_answers;
 mod messages;
+mod metrics;
 #[path = "../it/model.rs"]
 #[allow(dead_code, reason = "the shared strategies use a part of it")]
 mod model;
@@ -31,6 +32,9 @@ mod refusal_cache;
 #[path = "../it/ws/rig.rs"]
 #[allow(dead_code, reason = "a part of it is needed here")]
 mod rig;
+#[path = "../it/metrics/scrape.rs"]
+#[allow(dead_code, reason = "a part of it is needed here")]
+mod scrape;
 mod sentinels;
 mod server;
 mod stalled;
