@@ -90,6 +90,7 @@
 //! - `serde`: a [`Rate`] as a string in configuration files.
 //! - `uuid`: a [`Client`] from a `uuid::Uuid`.
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
+//! - `matched-path`, on by default: the path of the route in the log of refusals, as axum's feature of that name has it.
 //! - `metrics`: [metrics](https://docs.rs/metrics) of limits, for the recorder that the app installs. The guide lists them:
 //!   `docs/metrics-and-logs.md`. Install the recorder before the first request: a series registers itself when it is first
 //!   used.

@@ -32,6 +32,7 @@ mod proxies;
 mod rates;
 mod ready_identities;
 mod refunds;
+mod refusal_logs;
 mod refusals;
 mod rejections;
 mod request_limits;

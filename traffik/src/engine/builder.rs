@@ -43,6 +43,8 @@ pub struct TraffikBuilder {
     told: WarningLog,
     throttles: Vec<Registration>,
     pub(super) observers: Observers,
+    /// The number of bytes of the secret for digests in logs.
+    pub(super) log_secret: Option<usize>,
     pub(crate) request: RequestDefaults,
 }
 
@@ -78,6 +80,7 @@ impl TraffikBuilder {
             told: WarningLog::default(),
             throttles: Vec::new(),
             observers: Observers::default(),
+            log_secret: None,
             request: RequestDefaults::default(),
         }
     }
@@ -198,6 +201,10 @@ impl TraffikBuilder {
     pub fn build(self) -> Result<Traffik, ConfigError> {
         self.check_names()?;
         OutOfRange::check("TraffikBuilder::ipv6_prefix", self.ipv6_prefix.into(), 0..=128)?;
+        if let Some(bytes) = self.log_secret {
+            let range = Self::LOG_SECRET as u64..=u64::MAX;
+            OutOfRange::check("the number of bytes of TraffikBuilder::log_secret", bytes as u64, range)?;
+        }
         if let Some(on_error) = &self.on_error {
             on_error.check()?;
         }

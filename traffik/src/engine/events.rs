@@ -37,7 +37,7 @@ impl Limit {
             is_of_connection: matches!(self.by, DecidedBy::Connection(..)),
             took: (self.outcome.is_some() || self.is_unchecked()).then(|| self.facts.took.duration()),
         });
-        if self.definition.observers.is_on() {
+        if self.definition.observers.want(outcome) {
             self.emit(outcome, parts);
         }
     }
@@ -112,7 +112,7 @@ impl Failed {
             let outcome = if check.is_counted() { EventOutcome::Error } else { check.uncounted() };
             let (definition, took) = (check.definition, self.took.duration());
             definition.count(outcome, Some(took).filter(|_| check.is_counted()));
-            if !definition.observers.is_on() {
+            if !definition.observers.want(outcome) {
                 continue;
             }
             let event = Event {
@@ -133,7 +133,7 @@ impl Definition {
     #[cold]
     pub(crate) fn observe(&self, outcome: EventOutcome, parts: &Parts) {
         self.count(outcome, None);
-        if self.observers.is_on() {
+        if self.observers.want(outcome) {
             self.emit(&self.event(outcome, Some(parts)));
         }
     }
@@ -173,6 +173,6 @@ impl Definition {
 
     fn emit(&self, event: &Event<'_>) {
         let clock = self.store.as_ref().map(|store| store.clock());
-        self.observers.emit(event, clock);
+        self.observers.emit(event, &self.refusals, clock);
     }
 }

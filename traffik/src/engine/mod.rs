@@ -11,6 +11,7 @@ mod events;
 pub mod health;
 mod limiter_options;
 mod limits;
+mod logging;
 mod maybe_ready;
 mod observing;
 mod permit;

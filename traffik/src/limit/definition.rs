@@ -10,7 +10,7 @@ use traffik_core::{
 use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, share::Share, uid, waiters::Waiters};
 use crate::{
     fields::PolicyItem,
-    observe::{Counters, LimitInstruments, LogThrottle, Observers},
+    observe::{Counters, LimitInstruments, LogThrottle, Observers, RefusalSample},
     on_error::{ErrorPolicy, Policies},
     request::{RuleError, Source},
     store::{Store, Stores},
@@ -51,6 +51,8 @@ pub(crate) struct Definition {
     /// What observes the app.
     pub(crate) observers: Arc<Observers>,
     pub(crate) instruments: LimitInstruments,
+    /// Its refusals in the log.
+    pub(crate) refusals: RefusalSample,
 }
 
 impl Definition {
@@ -83,6 +85,7 @@ impl Definition {
             undecided: LogThrottle::default(),
             observers: Arc::clone(observers),
             instruments: LimitInstruments::default(),
+            refusals: RefusalSample::default(),
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));

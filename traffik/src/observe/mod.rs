@@ -35,18 +35,22 @@
 // one place that passes events on, and `Limits::observe` and `Failed::observe` in `engine/events.rs` are the places that make
 // them.
 
+mod client_digest;
 mod counts;
 mod event;
 mod facts;
 mod hook;
 mod instruments;
+mod log_level;
 mod log_throttle;
 mod observers;
 mod outage_log;
+mod refusal_log;
 
 #[cfg(feature = "ws")]
 pub(crate) use self::instruments::MessageInstruments;
 pub(crate) use self::{
+    client_digest::ClientDigest,
     counts::Counters,
     facts::{EventFacts, Stopwatch, Took},
     hook::Hook,
@@ -56,8 +60,10 @@ pub(crate) use self::{
     log_throttle::LogThrottle,
     observers::{Observer, Observers},
     outage_log::{Outage, OutageLog},
+    refusal_log::RefusalSample,
 };
 pub use self::{
     counts::Counts,
     event::{Decider, Event, EventOutcome},
+    log_level::LogLevel,
 };

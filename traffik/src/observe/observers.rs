@@ -6,7 +6,10 @@ use std::{
 
 use traffik_core::clock::AnyClock;
 
-use super::{Event, LogThrottle};
+use super::{
+    Event, EventOutcome, LogThrottle,
+    refusal_log::{RefusalLog, RefusalSample},
+};
 
 /// Receives the events of an app: a hook, metrics, or logs.
 pub(crate) trait Observer: Send + Sync + 'static {
@@ -23,6 +26,7 @@ pub(crate) trait Observer: Send + Sync + 'static {
 #[derive(Default)]
 pub(crate) struct Observers {
     all: Vec<Box<dyn Observer>>,
+    pub(crate) refusals: RefusalLog,
     panics: LogThrottle,
 }
 
@@ -39,6 +43,12 @@ impl Observers {
         !self.all.is_empty()
     }
 
+    /// Returns whether an event with this outcome is read.
+    #[inline]
+    pub(crate) fn want(&self, outcome: EventOutcome) -> bool {
+        self.is_on() || self.refusals.wants(outcome)
+    }
+
     /// Returns whether the time of a decision is measured.
     #[inline]
     pub(crate) fn measure(&self) -> bool {
@@ -47,14 +57,17 @@ impl Observers {
 
     /// Returns whether events have the head of their request. Where a handler checks, it is copied for that.
     pub(crate) fn read_parts(&self) -> bool {
-        self.all.iter().any(|observer| observer.reads_parts())
+        self.all.iter().any(|observer| observer.reads_parts()) || self.refusals.is_on()
     }
 
-    /// Passes an event to each observer. One that panics does not keep it from others, nor from the request.
+    /// Logs a refusal, and passes the event to each observer. One that panics does not keep it from others, nor from the request.
     ///
-    /// `clock` bounds the log lines about panics. Defaults to the system's.
-    pub(crate) fn emit(&self, event: &Event<'_>, clock: Option<&AnyClock>) {
+    /// `clock` bounds the log lines. Defaults to the system's.
+    pub(crate) fn emit(&self, event: &Event<'_>, sample: &RefusalSample, clock: Option<&AnyClock>) {
         let now = || clock.map_or_else(|| AnyClock::system().now(), AnyClock::now);
+        if self.refusals.wants(event.outcome) {
+            self.refusals.log(event, sample, now);
+        }
         for observer in &self.all {
             let observed = catch_unwind(AssertUnwindSafe(|| observer.event(event)));
             if observed.is_err() && self.panics.is_due_after(Self::PAUSE, now()) {
