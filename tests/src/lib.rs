@@ -119,6 +119,7 @@ pages! {
     design: "../../docs/design.md",
     handlers: "../../docs/handlers.md",
     identities: "../../docs/identities.md",
+    metrics_and_logs: "../../docs/metrics-and-logs.md",
     outages: "../../docs/outages.md",
     quickstart: "../../docs/quickstart.md",
     rates: "../../docs/rates.md",

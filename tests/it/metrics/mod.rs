@@ -3,8 +3,13 @@
 mod backends;
 mod charges;
 mod decisions;
+mod guide;
 mod queues;
+#[path = "../../../traffik-redis/src/instruments/table.rs"]
+mod redis_table;
 pub(crate) mod scrape;
+#[path = "../../../traffik/src/observe/instruments/table.rs"]
+mod table;
 
 use traffik::{
     DefaultIdentity, LeakyBucketWithQueue, Rate, Settings, Throttle, TraffikBuilder,
