@@ -1,6 +1,7 @@
 //! Checks that published crates build on the `rust-version` that they state.
 //!
-//! It leaves out dev-dependencies, which may require a newer release without effect on users.
+//! It leaves out dev-dependencies, which may require a newer release without effect on users, and the features that a
+//! crate lists in `package.metadata.msrv`, because their dependencies require one.
 
 use std::path::Path;
 
@@ -23,7 +24,8 @@ fn builds_on_its_oldest_rust(package: &Package, target: &Path) -> Result<()> {
     let name = &package.name;
     let version = package.rust_version.as_deref();
     let version = version.with_context(|| format!("{name} states no rust-version"))?;
-    let args = format!("check --package {name} --lib --all-features");
+    let features = package.features_of_its_oldest_rust().collect::<Vec<_>>().join(",");
+    let args = format!("check --package {name} --lib --no-default-features --features={features}");
     // A separate directory keeps two compilers from overwriting each other's output.
     cargo_of(version, &args)?.env("CARGO_TARGET_DIR", target.join("msrv")).run()
 }

@@ -23,10 +23,24 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) rust_version: Option<String>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
+    /// `null` without a table `package.metadata`.
+    metadata: Option<Metadata>,
     /// The registries to which it may be published: absent means any, empty means none.
     publish: Option<Vec<String>>,
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
+}
+
+/// The part of `package.metadata` that the steps use.
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    msrv: Msrv,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Msrv {
+    newer: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +62,13 @@ impl Package {
         self.publish.as_ref().is_none_or(|registries| !registries.is_empty())
     }
 
+    /// Returns the features that build on the `rust-version` of the crate.
+    pub(crate) fn features_of_its_oldest_rust(&self) -> impl Iterator<Item = &str> {
+        let newer = self.metadata.as_ref().map_or(&[][..], |metadata| &metadata.msrv.newer);
+        let names = self.features.keys().map(String::as_str);
+        names.filter(|name| newer.iter().all(|newer| newer != name))
+    }
+
     /// Returns the crates of the workspace that the library depends on.
     pub(crate) fn dependencies(&self) -> impl Iterator<Item = &String> {
         let own = self.dependencies.iter().filter(|dependency| dependency.kind.is_none() && dependency.path.is_some());
@@ -64,5 +85,28 @@ impl Workspace {
     /// Returns the published crates.
     pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| package.is_published())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn features_that_need_a_newer_rust_are_left_out() {
+        let package = |metadata| {
+            let package = json!({
+                "name": "one", "rust_version": null, "features": { "a": [], "b": [], "default": ["a"] }, "publish": null,
+                "manifest_path": "one/Cargo.toml", "dependencies": [], "metadata": metadata,
+            });
+            serde_json::from_value::<Package>(package).unwrap()
+        };
+        let features =
+            |metadata| package(metadata).features_of_its_oldest_rust().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(features(json!(null)), ["a", "b", "default"]);
+        assert_eq!(features(json!({ "docs": {} })), ["a", "b", "default"]);
+        assert_eq!(features(json!({ "msrv": { "newer": ["b"] } })), ["a", "default"]);
     }
 }
