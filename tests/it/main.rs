@@ -19,6 +19,7 @@ mod metrics;
 mod model;
 mod observe;
 mod on_error;
+mod openapi;
 mod out_of_range;
 mod outgoing;
 #[path = "../../traffik-redis/src/owned.rs"]

@@ -4,6 +4,8 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, DeriveInput, Ident, LitStr, Visibility, ext::IdentExt, parse_quote, spanned::Spanned};
 
+#[cfg(feature = "utoipa")]
+use crate::openapi;
 use crate::{
     parse::Function,
     root::Root,
@@ -48,8 +50,11 @@ pub(crate) fn handler(handler: Handler) -> TokenStream {
     if function.sig.inputs.len() == CLIPPYS_MOST_ARGUMENTS {
         function.attrs.push(parse_quote!(#[allow(clippy::too_many_arguments)]));
     }
+    let permit = quote!(#traffik::__private::Permit<#asked>);
+    #[cfg(feature = "utoipa")]
+    openapi::add_responses(&mut function, &permit);
     // The first argument, so that no other extractor runs for a request that is refused.
-    function.sig.inputs.insert(0, parse_quote!(_: #traffik::__private::Permit<#asked>));
+    function.sig.inputs.insert(0, parse_quote!(_: #permit));
     quote!(#function #declarations)
 }
 

@@ -3,6 +3,8 @@
 mod at_once;
 mod errors;
 mod expand;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod options;
 mod parse;
 mod root;

@@ -96,6 +96,9 @@
 //!   used.
 //! - `http2`: `Rule::websocket` and its kin tell handshakes over HTTP/2 from other requests, as axum's feature of that name
 //!   takes them.
+//! - `aide`, `utoipa`: the 429 and the 503 in OpenAPI documents, with the uids and the rates of the limits. aide finds them in
+//!   the arguments of a handler. For utoipa the attribute `throttled` adds them, or `Throttled<T>` is among the responses of a
+//!   handler. `utoipa` requires Rust 1.88.
 
 #[doc(hidden)]
 pub mod __private;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod at_once;
+mod openapi;
 mod places;
 mod server;
 mod settings;

@@ -3,6 +3,8 @@
 //! A [`Throttle`] is a type with a uid and a rate, both checked at compile time, and [`Settings`] for everything else.
 //! To share a limit, use the same type in several places.
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+mod declaration;
 mod definition;
 mod error;
 mod known;
@@ -17,6 +19,8 @@ mod throttle_map;
 mod uid;
 mod waiters;
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub(crate) use self::declaration::Declaration;
 #[doc(hidden)]
 pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
 pub(crate) use self::{

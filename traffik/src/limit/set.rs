@@ -1,5 +1,7 @@
 use std::{any::TypeId, sync::Arc};
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+use super::Declaration;
 use super::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable};
 use crate::one_or_more::OneOrMore;
 
@@ -20,6 +22,9 @@ pub(crate) trait Define {
     fn define(table: &ThrottleTable, known_by: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError>;
 
     fn include(throttle: TypeId) -> bool;
+
+    #[cfg(any(feature = "aide", feature = "utoipa"))]
+    fn declarations() -> Vec<Declaration>;
 }
 
 impl<T: Throttle> Throttles for T {}
@@ -33,6 +38,11 @@ impl<T: Throttle> Define for T {
 
     fn include(throttle: TypeId) -> bool {
         throttle == TypeId::of::<T>()
+    }
+
+    #[cfg(any(feature = "aide", feature = "utoipa"))]
+    fn declarations() -> Vec<Declaration> {
+        vec![Declaration::of::<T>()]
     }
 }
 
@@ -80,6 +90,11 @@ macro_rules! tuple_of_throttles {
 
             fn include(throttle: TypeId) -> bool {
                 throttle == TypeId::of::<$first>() $(|| throttle == TypeId::of::<$throttle>())*
+            }
+
+            #[cfg(any(feature = "aide", feature = "utoipa"))]
+            fn declarations() -> Vec<Declaration> {
+                vec![Declaration::of::<$first>() $(, Declaration::of::<$throttle>())*]
             }
         }
     };

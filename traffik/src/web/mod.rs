@@ -13,6 +13,8 @@ mod ledger;
 mod limiter;
 mod limits;
 mod memo;
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+mod openapi;
 mod peek;
 mod peer;
 mod record;

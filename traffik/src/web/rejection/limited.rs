@@ -98,7 +98,10 @@ impl fmt::Display for Limited {
         let shown = self.exceeded().filter(|limit| !limit.is_hidden());
         let tightest = shown.reduce(|tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
         match tightest {
-            Some(limit) => write!(f, "{:?} allows {}", limit.uid(), InWords::new(limit))?,
+            Some(limit) => {
+                let allowed = InWords::new(limit.rate(), limit.definition().is_held);
+                write!(f, "{:?} allows {allowed}", limit.uid())?;
+            }
             None => f.write_str("too many requests")?,
         }
         match (self.retry_after(), tightest) {

@@ -18,6 +18,8 @@ use axum::{
 use thiserror::Error;
 
 pub(super) use self::request::has_responder;
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub(super) use self::words::InWords;
 pub use self::{
     declined::Declined, denied::Denied, limited::Limited, misconfigured::Misconfigured, raised::Raised,
     unavailable::Unavailable, unidentified::Unidentified,

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use traffik_core::rate::Rate;
 
-use crate::{engine::Limit, fields::whole_seconds};
+use crate::fields::whole_seconds;
 
 /// The text of a limit for clients: `5 requests per minute`, `10 at once`.
 pub(in crate::web) struct InWords {
@@ -11,8 +11,8 @@ pub(in crate::web) struct InWords {
 }
 
 impl InWords {
-    pub(in crate::web) fn new(limit: &Limit) -> Self {
-        Self { rate: limit.rate(), is_concurrency: limit.definition().is_held }
+    pub(in crate::web) fn new(rate: Rate, is_concurrency: bool) -> Self {
+        Self { rate, is_concurrency }
     }
 }
 
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn rates_in_words() {
-        let in_words = |rate: &str, is_concurrency| InWords { rate: rate.parse().unwrap(), is_concurrency }.to_string();
+        let in_words = |rate: &str, is_concurrency| InWords::new(rate.parse().unwrap(), is_concurrency).to_string();
         let words = |rate: &str| in_words(rate, false);
         assert_eq!(in_words("10/30s", true), "10 at once");
         assert_eq!(words("5/min"), "5 requests per minute");

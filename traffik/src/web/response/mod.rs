@@ -14,6 +14,8 @@ mod refusal;
 mod responder;
 mod set_fields;
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub(super) use self::problem::problem_schema;
 pub(super) use self::{
     caching::{is_shared, keep_from_sharing},
     fields::add_fields,

@@ -48,6 +48,32 @@ struct Problem<'a> {
     violated_policies: Option<&'a [&'a str]>,
 }
 
+/// Returns the JSON schema of a [`Problem`] about limits.
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub(in crate::web) fn problem_schema() -> serde_json::Value {
+    serde_json::json!({
+        "type": "object",
+        "description": "Problem details (RFC 9457) about limits.",
+        "required": ["type", "title", "status", "detail", "violated-policies"],
+        "properties": {
+            "type": {
+                "type": "string",
+                "format": "uri",
+                "description": "The kind of problem: a limit of the client, or of the service.",
+                "enum": [QUOTA_EXCEEDED, REDUCED_CAPACITY],
+            },
+            "title": { "type": "string", "description": "The name of the status." },
+            "status": { "type": "integer", "description": "The status of the response." },
+            "detail": { "type": "string", "description": "The limit and the wait, for people." },
+            "violated-policies": {
+                "type": "array",
+                "description": "The names of the limits, as in `RateLimit-Policy`.",
+                "items": { "type": "string" },
+            },
+        },
+    })
+}
+
 fn problem(status: StatusCode, kind: &str, detail: &str, violated_policies: Option<&[&str]>) -> Response {
     let body = Problem { kind, title: status.canonical_reason(), status: status.as_u16(), detail, violated_policies };
     // Texts and numbers can always be written as JSON.
