@@ -120,6 +120,7 @@ pages! {
     handlers: "../../docs/handlers.md",
     identities: "../../docs/identities.md",
     metrics_and_logs: "../../docs/metrics-and-logs.md",
+    openapi: "../../docs/openapi.md",
     outages: "../../docs/outages.md",
     quickstart: "../../docs/quickstart.md",
     rates: "../../docs/rates.md",
