@@ -100,7 +100,7 @@ impl Limit {
 
 impl Failed {
     /// Returns the error of a decision outside of requests, after its events were made.
-    pub(crate) fn observed(self: Box<Self>, parts: Option<&Parts>) -> Error {
+    pub(crate) fn observed(self, parts: Option<&Parts>) -> Error {
         self.observe(parts);
         self.error
     }

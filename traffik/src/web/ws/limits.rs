@@ -143,13 +143,11 @@ impl MessageLimits {
                 let wait = retry_after(&limits)?.max(Duration::from_micros(1));
                 Some(wait).filter(|wait| clock.now().saturating_add(*wait) <= deadline)
             });
-            match pause {
-                Some(pause) => Box::pin(clock.sleep(pause)).await,
-                None => {
-                    limits.observe(None);
-                    return Ok(limits);
-                }
-            }
+            let Some(pause) = pause else {
+                limits.observe(None);
+                return Ok(limits);
+            };
+            Box::pin(clock.sleep(pause)).await;
         }
     }
 
@@ -199,8 +197,7 @@ impl Both<'_> {
         let (connection, traffik) = (Arc::clone(self.connection), traffik.clone());
         Demand::new(&self.client.map(|check| check.costing(cost))).asking(move || {
             let both = Both { client: Arc::clone(&client), own: own.clone(), connection: &connection, cost };
-            let decision = both.decide(&traffik);
-            decision
+            both.decide(&traffik)
         })
     }
 }
