@@ -16,9 +16,9 @@ use crate::{
 /// Checks become limits.
 impl Limits {
     /// Returns the limits of a decision. Its outcomes are those of the counted checks, in order.
-    pub(crate) fn new(checks: Checks<'_>, decided: Decided, took: Took) -> Self {
+    pub(crate) fn new(checks: Checks<'_>, mut decided: Decided, took: Took) -> Self {
         let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
-        let mut limits = Self::build(checks, decided, is_charged, took);
+        let mut limits = Self::build(checks, &mut decided, is_charged, took);
         if is_charged && are_held {
             limits.hold();
         }
@@ -26,13 +26,12 @@ impl Limits {
     }
 
     /// Returns the limits of a decision that charged nothing.
-    pub(crate) fn peeked(checks: Checks<'_>, decided: Decided) -> Self {
-        Self::build(checks, decided, false, Took::default())
+    pub(crate) fn peeked(checks: Checks<'_>, mut decided: Decided) -> Self {
+        Self::build(checks, &mut decided, false, Took::default())
     }
 
     #[inline]
-    fn build(checks: Checks<'_>, decided: Decided, is_charged: bool, took: Took) -> Self {
-        let Decided { mut decision, by } = decided;
+    fn build(checks: Checks<'_>, Decided { decision, by }: &mut Decided, is_charged: bool, took: Took) -> Self {
         let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
         let queued = if delays { queued(&checks, decision.outcomes()) } else { SmallVec::new() };
         let (mut outcomes, mut queued, mut places) = (decision.take_outcomes(), queued.into_iter(), 0..);

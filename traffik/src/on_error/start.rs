@@ -4,7 +4,7 @@ use traffik_core::backend::{BackendError, MaybeReady};
 
 use super::{
     budget::Budget,
-    decided::{Decided, Undecided},
+    decided::{Decided, DecidedBy, Undecided},
     policy_hits::PolicyHits,
     waiting::{Step, Waiting, succeeded},
 };
@@ -38,13 +38,11 @@ impl<'p> PolicyHits<'_, 'p> {
             return waiting(Step::Refusals(attempt));
         }
         match store.decide(self.hits) {
-            MaybeReady::Ready(Ok(decision)) => match self.by_primary(decision) {
-                Ok(decided) => {
-                    succeeded(attempt, store);
-                    Started::Ready(Ok(decided))
-                }
-                Err(error) => waiting(Step::Primary(attempt, MaybeReady::Ready(Err(error)))),
-            },
+            // A decision is large, so it is moved once.
+            MaybeReady::Ready(Ok(decision)) if decision.outcomes().len() == self.hits.len() => {
+                succeeded(attempt, store);
+                Started::Ready(Ok(Decided { decision, by: DecidedBy::Primary }))
+            }
             answer => waiting(Step::Primary(attempt, answer)),
         }
     }
