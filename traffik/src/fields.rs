@@ -53,16 +53,16 @@ impl PolicyItem {
         policy(&self.name, rate, strategy).map(Cow::Owned)
     }
 
-    /// Writes `"search";r=4;t=12`: the remaining cost, and the seconds until more remains.
-    pub(crate) fn write_state(&self, text: &mut Text, remaining: u64, more_after: Option<Duration>) {
-        let mut digits = itoa::Buffer::new();
-        let mut write = |piece: &str| text.extend_from_slice(piece.as_bytes());
-        write(&self.name);
-        write(";r=");
-        write(digits.format(capped(remaining)));
-        if let Some(more_after) = more_after {
-            write(";t=");
-            write(digits.format(capped(whole_seconds(more_after))));
+    /// Passes the pieces of `"search";r=4;t=12` to `write`: the remaining cost, and the seconds until more remains.
+    pub(crate) fn state<R>(&self, remaining: u64, more_after: Option<Duration>, write: impl FnOnce(&[&str]) -> R) -> R {
+        let (mut remaining_digits, mut more_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let remaining = remaining_digits.format(capped(remaining));
+        match more_after {
+            Some(more_after) => {
+                let more_after = more_digits.format(capped(whole_seconds(more_after)));
+                write(&[&self.name, ";r=", remaining, ";t=", more_after])
+            }
+            None => write(&[&self.name, ";r=", remaining]),
         }
     }
 }

@@ -58,13 +58,23 @@ fn fields_of(limit: &Limit) -> Fields {
 
 /// Returns whether they were added.
 fn add_standard(headers: &mut HeaderMap, limits: &[&Limit]) -> bool {
-    if limits.is_empty() || headers.contains_key(&STATE) {
+    if limits.is_empty() {
         return false;
     }
     let Entry::Vacant(free) = headers.entry(POLICY) else { return false };
-    policies(limits).map(|policies| free.insert(policies));
-    add(headers, STATE, states(limits));
-    true
+    let is_added = policies(limits).map(|policies| free.insert(policies)).is_some();
+    match headers.entry(STATE) {
+        Entry::Vacant(free) => {
+            states(limits).map(|states| free.insert(states));
+            true
+        }
+        Entry::Occupied(_) => {
+            if is_added {
+                headers.remove(POLICY);
+            }
+            false
+        }
+    }
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
@@ -87,10 +97,17 @@ fn policy(limit: &Limit) -> Option<Cow<'_, HeaderValue>> {
 }
 
 fn states(limits: &[&Limit]) -> Option<HeaderValue> {
+    if let [limit] = limits {
+        return HeaderValue::try_from(state(limit, |pieces| pieces.concat())).ok();
+    }
     list(limits.iter(), |limit, text| {
-        let (remaining, more_after) = limit.state();
-        limit.definition().items.write_state(text, remaining.units().unwrap_or(u64::MAX), more_after);
+        state(limit, |pieces| pieces.iter().for_each(|piece| text.extend_from_slice(piece.as_bytes())));
     })
+}
+
+fn state<R>(limit: &Limit, write: impl FnOnce(&[&str]) -> R) -> R {
+    let (remaining, more_after) = limit.state();
+    limit.definition().items.state(remaining.units().unwrap_or(u64::MAX), more_after, write)
 }
 
 /// Writes a structured-field list.
