@@ -246,12 +246,12 @@ impl Ledger {
 
     /// Passes the latest state of every limit to `show`, once each.
     pub(super) fn show(&self, show: impl FnOnce(&[&Limit])) {
-        show(&last_of_each(&self.lock(), Limit::is_shown));
+        show_last_of_each(&self.lock(), show);
     }
 
     /// Does the same without the lock.
     pub(super) fn show_mut(&mut self, show: impl FnOnce(&[&Limit])) {
-        show(&last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner), Limit::is_shown));
+        show_last_of_each(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner), show);
     }
 
     /// Refunds all charges of the request, as far as the backends answer: the request is refused in any case.
@@ -318,6 +318,13 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn show_last_of_each(entries: &[LedgerEntry], show: impl FnOnce(&[&Limit])) {
+    match entries {
+        [only] if only.limit.is_shown() => show(&[&*only.limit]),
+        _ => show(&last_of_each(entries, Limit::is_shown)),
     }
 }
 

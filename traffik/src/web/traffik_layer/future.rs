@@ -44,13 +44,8 @@ struct GivingBack<B> {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, ledger: Option<Arc<Ledger>>, watch: Option<Watch>) -> Self {
-        Self { inner, ledger, watch, is_connect: false, giving_back: None }
-    }
-
-    /// Sets whether the method of the request is CONNECT.
-    pub(super) fn connects(self, is_connect: bool) -> Self {
-        Self { is_connect, ..self }
+    pub(super) fn new(inner: F, ledger: Option<Arc<Ledger>>, watch: Option<Watch>, is_connect: bool) -> Self {
+        Self { inner, ledger, watch, is_connect, giving_back: None }
     }
 }
 

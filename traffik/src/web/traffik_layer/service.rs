@@ -35,6 +35,6 @@ where
         let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik, self.exposes);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
         let is_connect = request.method() == Method::CONNECT;
-        ResponseFuture::new(self.inner.call(request), ledger, watch).connects(is_connect)
+        ResponseFuture::new(self.inner.call(request), ledger, watch, is_connect)
     }
 }
