@@ -30,7 +30,11 @@ struct Tokens;
 
 /// Streams an answer. The stream settles the charge when it ends, or when the client disconnects.
 async fn complete(permit: Throttled<Tokens>, prompt: String) -> Result<Response, StatusCode> {
-    let length = prompt.trim().parse().map_err(|_| StatusCode::BAD_REQUEST)?;
+    let Ok(length) = prompt.trim().parse::<u64>() else {
+        // Nothing was written, so nothing counts.
+        drop(permit.refund());
+        return Err(StatusCode::BAD_REQUEST);
+    };
     Ok(Response::new(Body::from_stream(model::Answer::new(length, permit))))
 }
 
