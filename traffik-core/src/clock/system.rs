@@ -36,6 +36,8 @@ pub struct SystemClock {
 #[derive(Debug)]
 struct Ticker {
     counter: quanta::Clock,
+    /// The microseconds of one step of the counter, as a share of 2^64.
+    scale: u64,
     started_at: Instant,
     started_at_wall: Timestamp,
     /// The time of the last reading, or [`NO_ANCHOR`] while `ahead` changes or the counter must not be used.
@@ -52,9 +54,8 @@ const READ_EVERY: u64 = 10_000;
 /// A time that the counter is never near: the year is 294 247.
 const NO_ANCHOR: u64 = 1 << 63;
 
-/// Microseconds of 1000 nanoseconds and a four-thousandth of that, by which the counter runs slow: in a nanosecond, as a
-/// share of 2^64.
-const MICROS_IN_A_NANO: u64 = (1 << 63) / 1000 * 2 / 4097 * 4096;
+/// The nanoseconds of a microsecond on the counter, which runs slow by a four-thousandth: times 4096.
+const NANOS_IN_A_MICRO: u128 = 1000 * 4097;
 
 impl SystemClock {
     /// Returns the clock of this process.
@@ -68,6 +69,7 @@ impl SystemClock {
 impl Ticker {
     fn new(counter: quanta::Clock) -> Self {
         Self {
+            scale: scale(&counter),
             counter,
             started_at: Instant::now(),
             started_at_wall: wall_clock(),
@@ -92,7 +94,7 @@ impl Ticker {
     #[inline]
     fn by_counter(&self) -> Option<u64> {
         let anchor = self.anchor.load(Acquire);
-        let now = self.ahead.load(Acquire).wrapping_add(micros_on(&self.counter));
+        let now = self.ahead.load(Acquire).wrapping_add(self.micros());
         // A counter that went back is far from the anchor as well.
         let is_near = now.wrapping_sub(anchor) < READ_EVERY;
         (is_near && self.anchor.load(Relaxed) == anchor).then_some(now)
@@ -108,7 +110,7 @@ impl Ticker {
         }
         // The counter is read last: the time in between puts this clock behind, and not ahead.
         let system = system();
-        let micros = micros_on(&self.counter);
+        let micros = self.micros();
         self.anchor.store(NO_ANCHOR, Relaxed);
         if system < *latest {
             // The counter jumped or is too fast.
@@ -121,13 +123,19 @@ impl Ticker {
         *latest = system + (READ_EVERY - 1);
         system
     }
+
+    /// Returns the microseconds on the counter.
+    #[inline]
+    fn micros(&self) -> u64 {
+        ((u128::from(self.counter.raw()) * u128::from(self.scale)) >> 64) as u64
+    }
 }
 
-/// Returns the microseconds on the counter.
-#[inline]
-fn micros_on(counter: &quanta::Clock) -> u64 {
-    let nanos = counter.delta_as_nanos(0, counter.raw());
-    ((u128::from(nanos) * u128::from(MICROS_IN_A_NANO)) >> 64) as u64
+/// Returns the microseconds of one step of a counter, as a share of 2^64. A step takes no longer than a microsecond.
+fn scale(counter: &quanta::Clock) -> u64 {
+    const STEPS: u32 = 40;
+    let nanos = u128::from(counter.delta_as_nanos(0, 1 << STEPS));
+    u64::try_from((nanos << (64 - STEPS)) * 4096 / NANOS_IN_A_MICRO).unwrap_or(u64::MAX)
 }
 
 /// Returns the time of day. A wall clock before 1970 is read as 1970: windows are then aligned to the start of the process.
