@@ -211,6 +211,58 @@ fn client_whose_charge_was_settled_to_more_is_evicted_before_refused_ones() {
 }
 
 #[test]
+fn client_that_took_what_fits_is_evicted_before_refused_ones() {
+    let (strategy, rate) = (AnyStrategy::from(TokenBucket::new()), Rate::literal("10/hour"));
+    let (backend, clock) = store_of(16);
+    let hit = |client: &'static str, cost| (Key::from(client), cost);
+    let admitted = |(key, cost): (Key, u64), least| {
+        admits(&backend, &[Hit::new(limit("limit", &strategy), &key, rate, cost).at_least(least)])
+    };
+    // It took 6 of 10. Another such hit would take 4, and is not refused.
+    assert!(admitted(hit("modest", 6), 1));
+    for refused in 1..16_u64 {
+        clock.advance(Duration::from_secs(1));
+        assert!(admitted((Key::from(refused), 10), 10));
+    }
+    assert!(admitted(hit("new", 1), 1));
+    assert!((1..16_u64).all(|refused| !admitted((Key::from(refused), 10), 10)));
+    assert!(admitted(hit("modest", 10), 10), "it was evicted");
+}
+
+#[test]
+fn client_is_ranked_by_the_settings_of_its_last_decision() {
+    let rate = Rate::literal("60/hour");
+    let [large, small] = [10, 3].map(|burst| AnyStrategy::from(TokenBucket::new().burst(burst)));
+    let (backend, _) = store_of(16);
+    let admitted = |client: u64, strategy, cost| {
+        let key = Key::from(client);
+        admits(&backend, &[Hit::new(limit("limit", strategy), &key, rate, cost)])
+    };
+    // It has used the least, but all that the smaller bucket holds.
+    assert!(admitted(0, &large, 2) && admitted(0, &small, 1));
+    assert!((1..16).all(|client| admitted(client, &large, 4)));
+    assert!((100..110).all(|newcomer| admitted(newcomer, &large, 4)));
+    assert!(!admitted(0, &small, 1), "a limited client was forgotten");
+}
+
+#[test]
+fn clients_that_return_after_their_state_expired_keep_their_entries() {
+    let rate = Rate::literal("5/s");
+    for strategy in strategies(rate) {
+        let (backend, clock) = store_of(10_000);
+        for _ in 0..3 {
+            for client in 0..5000_u64 {
+                let key = Key::from(client);
+                let hits = ["a", "b"].map(|uid| Hit::new(limit(uid, &strategy), &key, rate, 1));
+                assert!(admits(&backend, &hits[..1]) && admits(&backend, &hits));
+            }
+            clock.advance(Duration::from_secs(10));
+        }
+        assert!(backend.len() > 9500 && backend.evictions() < 500, "{} {}", backend.len(), backend.evictions());
+    }
+}
+
+#[test]
 fn store_of_unlimited_clients_evicts_the_one_with_most_left() {
     let strategy = AnyStrategy::default();
     let (backend, _) = store_of(16);

@@ -1,6 +1,9 @@
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::strategy::{AnyStrategy, Strategy};
@@ -19,6 +22,7 @@ pub struct LimitId {
     uid: Box<str>,
     strategy: AnyStrategy,
     salt: u64,
+    number: u64,
 }
 
 impl LimitId {
@@ -27,9 +31,10 @@ impl LimitId {
     pub fn new(uid: impl Into<Box<str>>, strategy: impl Into<AnyStrategy>) -> Self {
         /// Drawn at random, so that no client can search for two limits with one salt.
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let (uid, strategy) = (uid.into(), strategy.into());
         let salt = KEYS.hash_one((strategy.name(), &uid));
-        Self { uid, strategy, salt }
+        Self { uid, strategy, salt, number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Returns the unique id.
@@ -53,6 +58,15 @@ impl LimitId {
     #[must_use]
     pub const fn salt(&self) -> u64 {
         self.salt
+    }
+
+    /// Returns a number that this value shares only with its clones. It is never 0.
+    ///
+    /// A store in memory can recognise the strategy and its settings by it.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 }
 

@@ -22,11 +22,12 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct Decision(Outcomes);
 
-/// Most decisions have one outcome, which is the fastest to create. Two need no allocation either.
+/// Most decisions have one or two outcomes, which are the fastest to create. Up to four need no allocation.
 #[derive(Clone, Debug)]
 enum Outcomes {
     One([Outcome; 1]),
-    Several(SmallVec<[Outcome; 2]>),
+    Two([Outcome; 2]),
+    Several(SmallVec<[Outcome; 4]>),
 }
 
 impl Decision {
@@ -36,6 +37,7 @@ impl Decision {
     pub fn outcomes(&self) -> &[Outcome] {
         match &self.0 {
             Outcomes::One(one) => one,
+            Outcomes::Two(two) => two,
             Outcomes::Several(several) => several,
         }
     }
@@ -46,6 +48,7 @@ impl Decision {
     pub fn outcomes_mut(&mut self) -> &mut [Outcome] {
         match &mut self.0 {
             Outcomes::One(one) => one,
+            Outcomes::Two(two) => two,
             Outcomes::Several(several) => several,
         }
     }
@@ -68,6 +71,13 @@ impl From<Outcome> for Decision {
     #[inline]
     fn from(outcome: Outcome) -> Self {
         Self(Outcomes::One([outcome]))
+    }
+}
+
+impl From<[Outcome; 2]> for Decision {
+    #[inline]
+    fn from(outcomes: [Outcome; 2]) -> Self {
+        Self(Outcomes::Two(outcomes))
     }
 }
 

@@ -66,7 +66,7 @@ pub struct HitTally<'a, K> {
     entries: Inline<TalliedEntry<'a, K>>,
     /// The hits, each with the place of its entry. A hit at an unlimited rate has none.
     hits: Inline<(&'a Hit<'a>, Option<usize>)>,
-    outcomes: SmallVec<[Outcome; 2]>,
+    outcomes: SmallVec<[Outcome; 4]>,
     /// Whether all hits are enforced and take exactly their costs.
     is_plain: bool,
 }

@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SettleError, SlidingWindowCounter,
-    SlidingWindowLog, State, StoredState, Strategy, StrategyError, TokenBucket, Verdict,
+    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, PlainState, PlainVerdict, SettleError,
+    SlidingWindowCounter, SlidingWindowLog, State, StoredState, Strategy, StrategyError, TokenBucket, Verdict,
     verdict::{self, CurrentState},
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -43,6 +43,7 @@ macro_rules! strategies {
 
         /// Custom strategies are equal if they are the same object.
         impl PartialEq for AnyStrategy {
+            #[inline]
             fn eq(&self, other: &Self) -> bool {
                 match (self, other) {
                     $((Self::$name(one), Self::$name(other)) => one == other,)+
@@ -81,60 +82,40 @@ impl AnyStrategy {
     /// Decides whether `cost` fits at `now`, and what to store.
     ///
     /// This is the whole decision about one limit. A backend adds only the place where the state is stored.
-    #[inline]
     #[must_use]
     pub fn decide(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
         if rate.is_unlimited() {
             return Verdict { admitted: true, past: None, is_new: false };
         }
-        match self {
-            // The usual strategies are inlined here.
-            Self::FixedWindow(strategy) => verdict::decide(strategy, past, rate, cost, now),
-            Self::SlidingWindowCounter(strategy) => verdict::decide(strategy, past, rate, cost, now),
-            Self::TokenBucket(strategy) => verdict::decide(strategy, past, rate, cost, now),
-            Self::LeakyBucket(strategy) => verdict::decide(strategy, past, rate, cost, now),
-            Self::Gcra(strategy) => verdict::decide(strategy, past, rate, cost, now),
-            _ => self.decide_out_of_line(past, rate, cost, now),
-        }
+        each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
     }
 
-    /// Decides like [`decide`](Self::decide), and changes `past` in place to the state after the decision. Returns whether
-    /// `cost` fits.
+    /// Decides like [`decide`](Self::decide) about a state that has no log and was written at `rate`. This takes less time.
     ///
-    /// Calls `store` with a state that must be stored. For the usual strategies, this is faster than moving the states.
+    /// Returns `None` where only [`decide`](Self::decide) can decide: for strategies with logs and custom ones, at an
+    /// unlimited rate, and if the clock went back.
     #[inline]
-    pub fn decide_in_place(
+    #[must_use]
+    pub fn decide_plain(
         &self,
-        past: &mut Option<StoredState>,
+        past: Option<&PlainState>,
         rate: Rate,
         cost: u64,
         now: Timestamp,
-        store: impl FnOnce(&State),
-    ) -> bool {
+    ) -> Option<PlainVerdict> {
         if rate.is_unlimited() {
-            *past = None;
-            return true;
+            return None;
         }
         match self {
-            Self::FixedWindow(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
-            Self::SlidingWindowCounter(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
-            Self::TokenBucket(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
-            Self::LeakyBucket(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
-            Self::Gcra(strategy) => verdict::decide_in_place(strategy, past, rate, cost, now, store),
-            _ => {
-                let verdict = self.decide(past.take(), rate, cost, now);
-                *past = verdict.past;
-                if let Some(past) = past.as_ref().filter(|_| verdict.is_new) {
-                    store(&past.state);
-                }
-                verdict.admitted
-            }
+            // The usual strategies are inlined here.
+            Self::FixedWindow(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),
+            Self::SlidingWindowCounter(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),
+            Self::TokenBucket(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),
+            Self::LeakyBucket(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),
+            Self::Gcra(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),
+            Self::LeakyBucketWithQueue(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),
+            Self::SlidingWindowLog(_) | Self::Concurrency(_) | Self::Custom(_) => None,
         }
-    }
-
-    #[inline(never)]
-    fn decide_out_of_line(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Verdict {
-        each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
     }
 
     /// Decides whether a `cost` that was charged at `charged_at` is replaced by a charge at `now`.

@@ -1,5 +1,6 @@
 use super::{
-    SettleError, State, StoredState, Strategy, StrategyError, settle::by_count, verdict::InPlace, window::Window,
+    SettleError, State, StoredState, Strategy, StrategyError, settle::by_count, state::Written, verdict::Plain,
+    window::Window,
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -31,14 +32,18 @@ struct Count {
 
 impl Count {
     #[inline(always)]
-    fn read(past: &StoredState) -> Self {
-        let [start, used] = past.state.words();
-        Self { start: Timestamp::from_micros(start), end: past.state.expires(), used }
+    const fn read(past: Written) -> Self {
+        let [start, used] = past.words;
+        Self { start: Timestamp::from_micros(start), end: past.expires, used }
     }
 
     #[inline(always)]
+    const fn words(self) -> [u64; 2] {
+        [self.start.as_micros(), self.used]
+    }
+
     const fn write(self) -> State {
-        State::new(self.end, [self.start.as_micros(), self.used])
+        State::new(self.end, self.words())
     }
 }
 
@@ -55,9 +60,8 @@ impl Strategy for FixedWindow {
         rate.limit()
     }
 
-    #[inline(always)]
     fn available(&self, past: Option<&StoredState>, rate: Rate, _now: Timestamp) -> u64 {
-        rate.limit().saturating_sub(past.map_or(0, |past| Count::read(past).used))
+        available(past.map(StoredState::written), rate)
     }
 
     fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
@@ -67,18 +71,13 @@ impl Strategy for FixedWindow {
         }
     }
 
-    #[inline(always)]
-    fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
-        cost <= self.available(past, rate, now)
-    }
-
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref(), rate, cost, now)
+        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
     }
 
     /// Gives back all of the cost in its own window, and nothing later.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
-        let count = Count::read(&past);
+        let count = Count::read(past.written());
         if charged_at < count.start {
             return past.state;
         }
@@ -97,9 +96,8 @@ impl Strategy for FixedWindow {
         by_count(self, past, rate, charged, actual, charged_at, now)
     }
 
-    #[inline(always)]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        let count = Count::read(past);
+        let count = Count::read(past.written());
         (now < count.start).then(|| {
             let length = count.end.saturating_since(count.start);
             Count { start: now, end: now.saturating_add(length), ..count }.write()
@@ -107,15 +105,29 @@ impl Strategy for FixedWindow {
     }
 }
 
-impl InPlace for FixedWindow {
+impl Plain for FixedWindow {
     #[inline(always)]
-    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let window = Window::at(now, rate);
-        match past.map(Count::read) {
-            Some(count) => {
-                Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count }.write()
-            }
-            None => Count { start: window.start, end: window.end, used: cost }.write(),
-        }
+    fn is_later(&self, past: Written, now: Timestamp) -> bool {
+        now < Count::read(past).start
     }
+
+    #[inline(always)]
+    fn fits_plainly(&self, past: Option<Written>, rate: Rate, cost: u64, _now: Timestamp) -> bool {
+        cost <= available(past, rate)
+    }
+
+    #[inline(always)]
+    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+        let window = Window::at(now, rate);
+        let count = match past.map(Count::read) {
+            Some(count) => Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count },
+            None => Count { start: window.start, end: window.end, used: cost },
+        };
+        Written::new(count.end, count.words(), rate)
+    }
+}
+
+#[inline(always)]
+fn available(past: Option<Written>, rate: Rate) -> u64 {
+    rate.limit().saturating_sub(past.map_or(0, |past| Count::read(past).used))
 }

@@ -4,6 +4,8 @@ use super::{
     Holding, LeakyBucketWithQueue, SettleError, State, StoredState, Strategy, StrategyError,
     meter::Meter,
     metered::{check_size, overdraw},
+    state::Written,
+    verdict::Plain,
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -27,24 +29,19 @@ impl Strategy for LeakyBucketWithQueue {
     fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
         let size = self.size(rate);
         past.map_or(size, |past| {
-            let meter = Meter::read(past, rate);
+            let meter = Meter::read(past.written(), rate);
             if self.is_in_time(meter, now) { size.saturating_sub(meter.level(now)) } else { 0 }
         })
     }
 
-    #[inline]
     fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
-        let Some(left) = self.size(rate).checked_sub(cost) else { return false };
-        past.is_none_or(|past| {
-            let meter = Meter::read(past, rate);
-            meter.holds_at_most(left, now) && self.is_in_time(meter, now)
-        })
+        self.fits_plainly(past.map(StoredState::written), rate, cost, now)
     }
 
     fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.size(rate).saturating_sub(cost);
         past.map_or(now, |past| {
-            let meter = Meter::read(past, rate);
+            let meter = Meter::read(past.written(), rate);
             let in_time =
                 self.longest_micros().map_or(0, |longest| meter.drains_to(0).as_micros().saturating_sub(longest));
             // At a slower rate the meter would drain for longer than it is stored.
@@ -53,10 +50,8 @@ impl Strategy for LeakyBucketWithQueue {
     }
 
     /// Another rate does not change when the waiting requests leave.
-    #[inline]
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let meter = past.as_ref().map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).until_drained(rate));
-        meter.filled(cost, now).write()
+        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
     }
 
     /// Gives back all of it if no other request is in the queue. Requests that came later keep their time to leave.
@@ -80,14 +75,13 @@ impl Strategy for LeakyBucketWithQueue {
         }
     }
 
-    #[inline]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        Meter::clamped_to(past, now).map(Meter::write)
+        Meter::clamped_to(past.written(), now).map(|meter| meter.write().into())
     }
 
     /// Returns the time until what was there before has drained.
     fn delay(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Duration {
-        past.map_or(Duration::ZERO, |past| Meter::read(past, rate).drains_to(cost).saturating_since(now))
+        past.map_or(Duration::ZERO, |past| Meter::read(past.written(), rate).drains_to(cost).saturating_since(now))
     }
 
     fn holding(&self) -> Option<Holding> {
@@ -95,12 +89,34 @@ impl Strategy for LeakyBucketWithQueue {
     }
 }
 
+impl Plain for LeakyBucketWithQueue {
+    #[inline]
+    fn is_later(&self, past: Written, now: Timestamp) -> bool {
+        Meter::is_later(past, now)
+    }
+
+    #[inline]
+    fn fits_plainly(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        let Some(left) = self.size(rate).checked_sub(cost) else { return false };
+        past.is_none_or(|past| {
+            let meter = Meter::read(past, rate);
+            meter.holds_at_most(left, now) && self.is_in_time(meter, now)
+        })
+    }
+
+    #[inline]
+    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+        let meter = past.map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).until_drained(rate));
+        meter.filled(cost, now).write()
+    }
+}
+
 /// Lowers a charge if no other request is in the queue.
 fn lowered(past: StoredState, charged: u64, actual: u64, charged_at: Timestamp) -> State {
     let alone = |cost| Meter::empty(past.rate, charged_at).filled(cost, charged_at).write();
-    let before: State = alone(charged);
-    if past.state.expires() == before.expires() && past.state.words().first() == before.words().first() {
-        return alone(actual);
+    let before = alone(charged);
+    if past.state.expires() == before.expires && past.state.words().first() == before.words.first() {
+        return alone(actual).into();
     }
     past.state
 }

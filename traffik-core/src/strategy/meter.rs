@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use super::{
-    State, StoredState,
     exact::{mul_div_ceil, mul_div_rem, narrow},
+    state::Written,
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -32,11 +32,11 @@ impl Meter {
     }
 
     #[inline(always)]
-    fn stored(past: &StoredState) -> Self {
-        let [fraction, written] = past.state.words();
+    fn stored(past: Written) -> Self {
+        let [fraction, written] = past.words;
         // A store may return any number, but a fraction is less than one.
         let fraction = fraction.min(past.rate.limit().saturating_sub(1));
-        let micros = past.state.expires().as_micros().saturating_sub((fraction > 0).into());
+        let micros = past.expires.as_micros().saturating_sub((fraction > 0).into());
         Self { rate: past.rate, written: Timestamp::from_micros(written), micros, fraction }
     }
 
@@ -44,7 +44,7 @@ impl Meter {
     ///
     /// If it was written at another rate, it drains at the slower of the two, so a new rate does not drain it sooner.
     #[inline(always)]
-    pub(super) fn read(past: &StoredState, rate: Rate) -> Self {
+    pub(super) fn read(past: Written, rate: Rate) -> Self {
         let stored = Self::stored(past);
         if is_slower(rate, past.rate) { stored.at_rate(rate, stored.written) } else { stored }
     }
@@ -135,17 +135,23 @@ impl Meter {
     }
 
     /// Moves it back by as much as the clock went back since the last change. Returns `None` if the clock did not go back.
-    #[inline(always)]
-    pub(super) fn clamped_to(past: &StoredState, now: Timestamp) -> Option<Self> {
+    pub(super) fn clamped_to(past: Written, now: Timestamp) -> Option<Self> {
         let stored = Self::stored(past);
         let ahead = stored.written.as_micros().checked_sub(now.as_micros()).filter(|&ahead| ahead > 0)?;
         Some(Self { written: now, micros: stored.micros.saturating_sub(ahead), ..stored })
     }
 
+    /// Returns whether a meter was changed later than `now`.
     #[inline(always)]
-    pub(super) fn write(self) -> State {
+    pub(super) const fn is_later(past: Written, now: Timestamp) -> bool {
+        let [_, written] = past.words;
+        now.as_micros() < written
+    }
+
+    #[inline(always)]
+    pub(super) fn write(self) -> Written {
         let expires = self.micros.saturating_add((self.fraction > 0).into());
-        State::new(Timestamp::from_micros(expires), [self.fraction, self.written.as_micros()])
+        Written::new(Timestamp::from_micros(expires), [self.fraction, self.written.as_micros()], self.rate)
     }
 
     /// Returns `cost × period ÷ limit` as whole microseconds and a fraction.
@@ -221,8 +227,9 @@ mod tests {
     fn any_stored_words_and_costs_do_not_overflow() {
         let words = [0, 1, 2, u64::MAX / 2, u64::MAX];
         for [fraction, written, expires, cost, now] in words.iter().flat_map(|&a| words.map(|b| [a, b, a ^ b, b, a])) {
-            let past = StoredState { state: State::new(at(expires), [fraction, written]), rate: THIRDS };
-            let meter = Meter::clamped_to(&past, at(now)).unwrap_or(Meter::stored(&past));
+            let past = Written::new(at(expires), [fraction, written], THIRDS);
+            let meter = Meter::clamped_to(past, at(now)).unwrap_or(Meter::stored(past));
+            assert_eq!(Meter::is_later(past, at(now)), Meter::clamped_to(past, at(now)).is_some());
             let filled = meter.filled(cost, at(now));
             assert!(filled.fraction < 3 && meter.lowered(cost, 0, Duration::ZERO).fraction < 3);
             assert!(filled.drains_to(filled.level(at(now))) <= filled.drains_to(0));
@@ -233,7 +240,7 @@ mod tests {
     fn stored_and_read_again_it_is_the_same() {
         for cost in 0..10 {
             let meter = Meter::empty(THIRDS, at(10)).filled(cost, at(10));
-            let read = Meter::stored(&StoredState { state: meter.write(), rate: THIRDS });
+            let read = Meter::stored(meter.write());
             assert_eq!((read.micros, read.fraction), (meter.micros, meter.fraction));
         }
     }
@@ -243,11 +250,11 @@ mod tests {
         let (fast, slow) = (Rate::literal("60/min"), Rate::literal("6/min"));
         let later = at(0).saturating_add(Duration::from_secs(5));
 
-        let written_fast = StoredState { state: Meter::empty(fast, at(0)).filled(6, at(0)).write(), rate: fast };
-        assert_eq!(Meter::read(&written_fast, fast).level(later), 1);
-        assert_eq!(Meter::read(&written_fast, slow).level(later), 6);
+        let written_fast = Meter::empty(fast, at(0)).filled(6, at(0)).write();
+        assert_eq!(Meter::read(written_fast, fast).level(later), 1);
+        assert_eq!(Meter::read(written_fast, slow).level(later), 6);
 
-        let written_slow = StoredState { state: Meter::empty(slow, at(0)).filled(6, at(0)).write(), rate: slow };
-        assert_eq!(Meter::read(&written_slow, fast).level(later), 6);
+        let written_slow = Meter::empty(slow, at(0)).filled(6, at(0)).write();
+        assert_eq!(Meter::read(written_slow, fast).level(later), 6);
     }
 }

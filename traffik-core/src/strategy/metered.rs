@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    SettleError, State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter, verdict::InPlace,
+    SettleError, State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter, state::Written,
+    verdict::Plain,
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -69,29 +70,27 @@ impl<M: Metered> Strategy for M {
     }
 
     fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
-        let level = past.map_or(0, |past| Meter::read(past, rate).level(now));
+        let level = past.map_or(0, |past| Meter::read(past.written(), rate).level(now));
         self.size(rate).saturating_sub(level)
     }
 
-    #[inline(always)]
     fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
-        let Some(left) = self.size(rate).checked_sub(cost) else { return false };
-        past.is_none_or(|past| Meter::read(past, rate).holds_at_most(left, now))
+        self.fits_plainly(past.map(StoredState::written), rate, cost, now)
     }
 
     fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let most = self.size(rate).saturating_sub(cost);
         // At a slower rate the meter would drain for longer than it is stored.
-        past.map_or(now, |past| Meter::read(past, rate).drains_to(most).min(past.state.expires()).max(now))
+        past.map_or(now, |past| Meter::read(past.written(), rate).drains_to(most).min(past.state.expires()).max(now))
     }
 
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref(), rate, cost, now)
+        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
     }
 
     /// Gives back the cost, less what may have drained of it since.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        Meter::read(&past, past.rate).lowered(cost, 0, now.saturating_since(charged_at)).write()
+        Meter::read(past.written(), past.rate).lowered(cost, 0, now.saturating_since(charged_at)).write().into()
     }
 
     fn settle(
@@ -106,22 +105,38 @@ impl<M: Metered> Strategy for M {
         match past {
             Some(past) if actual < charged => {
                 let since = now.saturating_since(charged_at);
-                Ok(Meter::read(&past, past.rate).lowered(charged, actual, since).write())
+                Ok(Meter::read(past.written(), past.rate).lowered(charged, actual, since).write().into())
             }
             past => overdraw(self, past, rate, charged, actual, now),
         }
     }
 
-    #[inline(always)]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        Meter::clamped_to(past, now).map(Meter::write)
+        Meter::clamped_to(past.written(), now).map(|meter| meter.write().into())
     }
 }
 
-impl<M: Metered> InPlace for M {
+impl<M: Metered> Plain for M {
     #[inline(always)]
-    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let meter = past.map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).at_rate(rate, now));
+    fn is_later(&self, past: Written, now: Timestamp) -> bool {
+        Meter::is_later(past, now)
+    }
+
+    #[inline(always)]
+    fn fits_plainly(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        let Some(left) = self.size(rate).checked_sub(cost) else { return false };
+        match past {
+            Some(past) => Meter::read(past, rate).holds_at_most(left, now),
+            None => true,
+        }
+    }
+
+    #[inline(always)]
+    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+        let meter = match past {
+            Some(past) => Meter::read(past, rate).at_rate(rate, now),
+            None => Meter::empty(rate, now),
+        };
         meter.filled(cost, now).write()
     }
 }

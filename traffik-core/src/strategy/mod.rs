@@ -65,9 +65,9 @@ pub use self::{
     settle::SettleError,
     sliding_window_counter::SlidingWindowCounter,
     sliding_window_log::SlidingWindowLog,
-    state::{State, StoredState},
+    state::{PlainState, State, StoredState},
     token_bucket::TokenBucket,
-    verdict::{CurrentState, Verdict},
+    verdict::{CurrentState, PlainVerdict, Verdict},
 };
 use crate::{clock::Timestamp, rate::Rate};
 

@@ -2,7 +2,8 @@ use super::{
     SettleError, State, StoredState, Strategy, StrategyError,
     exact::{mul_div_ceil, mul_div_floor},
     settle::by_count,
-    verdict::InPlace,
+    state::Written,
+    verdict::Plain,
     window::Window,
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -40,16 +41,16 @@ struct Windows {
 
 impl Windows {
     #[inline(always)]
-    fn stored(past: &StoredState) -> Self {
-        let [previous, current] = past.state.words();
+    fn stored(past: Written) -> Self {
+        let [previous, current] = past.words;
         let length = past.rate.period_micros();
-        let end = Timestamp::from_micros(past.state.expires().as_micros().saturating_sub(length));
+        let end = Timestamp::from_micros(past.expires.as_micros().saturating_sub(length));
         Self { previous, current, end, length }
     }
 
     /// Reads the windows at `now`. A current window that has ended becomes the previous one.
     #[inline(always)]
-    fn at(past: &StoredState, now: Timestamp) -> Self {
+    fn at(past: Written, now: Timestamp) -> Self {
         let stored = Self::stored(past);
         if now < stored.end { stored } else { stored.rolled() }
     }
@@ -98,8 +99,12 @@ impl Windows {
     }
 
     #[inline(always)]
+    const fn words(self) -> [u64; 2] {
+        [self.previous, self.current]
+    }
+
     fn write(self) -> State {
-        State::new(self.next_end(), [self.previous, self.current])
+        State::new(self.next_end(), self.words())
     }
 }
 
@@ -117,30 +122,28 @@ impl Strategy for SlidingWindowCounter {
     }
 
     fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
-        let used = past.map_or(0, |past| Windows::at(past, now).used(now));
+        let used = past.map_or(0, |past| Windows::at(past.written(), now).used(now));
         rate.limit().saturating_sub(used)
     }
 
-    #[inline(always)]
     fn fits(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> bool {
-        let Some(left) = rate.limit().checked_sub(cost) else { return false };
-        past.is_none_or(|past| Windows::at(past, now).holds_at_most(left, now))
+        self.fits_plainly(past.map(StoredState::written), rate, cost, now)
     }
 
     fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
         let (Some(past), Some(most)) = (past, rate.limit().checked_sub(cost)) else { return now };
-        let windows = Windows::at(past, now);
+        let windows = Windows::at(past.written(), now);
         let fits = windows.fades_to(most).or_else(|| windows.rolled().fades_to(most));
         fits.unwrap_or(past.state.expires()).max(now)
     }
 
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref(), rate, cost, now)
+        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
     }
 
     /// Gives back all of the cost while it counts in one of the windows, and nothing later.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
-        let windows = Windows::stored(&past);
+        let windows = Windows::stored(past.written());
         let charged_at = charged_at.as_micros();
         if charged_at >= windows.start() {
             Windows { current: windows.current.saturating_sub(cost), ..windows }.write()
@@ -163,9 +166,8 @@ impl Strategy for SlidingWindowCounter {
         by_count(self, past, rate, charged, actual, charged_at, now)
     }
 
-    #[inline(always)]
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        let windows = Windows::stored(past);
+        let windows = Windows::stored(past.written());
         (now.as_micros() < windows.start()).then(|| {
             let end = Timestamp::from_micros(now.as_micros().saturating_add(windows.length));
             Windows { end, ..windows }.write()
@@ -173,21 +175,33 @@ impl Strategy for SlidingWindowCounter {
     }
 }
 
-impl InPlace for SlidingWindowCounter {
+impl Plain for SlidingWindowCounter {
     #[inline(always)]
-    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        let carried = match past {
-            None => 0,
-            Some(past) => {
-                let windows = Windows::at(past, now);
-                if rate.period_micros() == windows.length {
-                    return Windows { current: windows.current.saturating_add(cost), ..windows }.write();
-                }
-                // What counts of windows of another length is carried into the current window.
-                windows.used(now)
+    fn is_later(&self, past: Written, now: Timestamp) -> bool {
+        now.as_micros() < Windows::stored(past).start()
+    }
+
+    #[inline(always)]
+    fn fits_plainly(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> bool {
+        let Some(left) = rate.limit().checked_sub(cost) else { return false };
+        match past {
+            Some(past) => Windows::at(past, now).holds_at_most(left, now),
+            None => true,
+        }
+    }
+
+    #[inline(always)]
+    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+        let length = rate.period_micros();
+        let windows = match past {
+            Some(past) if past.rate.period_micros() == length => Windows::at(past, now),
+            // What counts of windows of another length is carried into the current window.
+            past => {
+                let current = past.map_or(0, |past| Windows::at(past, now).used(now));
+                Windows { previous: 0, current, end: Window::at(now, rate).end, length }
             }
         };
-        let (end, length) = (Window::at(now, rate).end, rate.period_micros());
-        Windows { previous: 0, current: carried.saturating_add(cost), end, length }.write()
+        let windows = Windows { current: windows.current.saturating_add(cost), ..windows };
+        Written::new(windows.next_end(), windows.words(), rate)
     }
 }

@@ -69,4 +69,63 @@ impl StoredState {
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.state.expires > now
     }
+
+    /// Returns it without the log.
+    #[inline]
+    pub(super) const fn written(&self) -> Written {
+        Written::new(self.state.expires, self.state.words, self.rate)
+    }
+}
+
+/// A [`State`] without a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlainState {
+    /// The time of expiry: see [`State::expires`].
+    pub expires: Timestamp,
+    /// The integers.
+    pub words: [u64; 2],
+}
+
+impl PlainState {
+    /// Creates a state of two integers that expires at `expires`.
+    #[inline]
+    #[must_use]
+    pub const fn new(expires: Timestamp, words: [u64; 2]) -> Self {
+        Self { expires, words }
+    }
+}
+
+impl From<PlainState> for State {
+    #[inline]
+    fn from(PlainState { expires, words }: PlainState) -> Self {
+        Self::new(expires, words)
+    }
+}
+
+/// A [`StoredState`] without a log, to compute with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) expires: Timestamp,
+    pub(super) words: [u64; 2],
+    pub(super) rate: Rate,
+}
+
+impl Written {
+    #[inline(always)]
+    pub(super) const fn new(expires: Timestamp, [first, second]: [u64; 2], rate: Rate) -> Self {
+        Self { expires, words: [first, second], rate }
+    }
+
+    #[inline(always)]
+    pub(super) const fn plain(self) -> PlainState {
+        PlainState::new(self.expires, self.words)
+    }
+}
+
+impl From<Written> for State {
+    #[inline]
+    fn from(Written { expires, words, .. }: Written) -> Self {
+        Self::new(expires, words)
+    }
 }

@@ -1,4 +1,4 @@
-use super::{State, StoredState, Strategy};
+use super::{PlainState, StoredState, Strategy, state::Written};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// The decision of a strategy about one charge.
@@ -10,6 +10,18 @@ pub struct Verdict {
     /// The state of the client after the decision, with the cost charged if it fits.
     pub past: Option<StoredState>,
     /// Whether that state must be stored: after a charge, and after the clock went back.
+    pub is_new: bool,
+}
+
+/// The decision of a strategy about one charge, where no state has a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlainVerdict {
+    /// Whether the cost fits.
+    pub admitted: bool,
+    /// The state of the client after the decision, with the cost charged if it fits.
+    pub state: Option<PlainState>,
+    /// Whether that state must be stored, because the cost was charged.
     pub is_new: bool,
 }
 
@@ -39,41 +51,41 @@ pub(super) fn decide(
     Verdict { admitted: true, past: Some(StoredState { state, rate }), is_new: true }
 }
 
-/// A strategy whose states have a fixed size and are read by reference.
-pub(super) trait InPlace: Strategy {
+/// A strategy whose states are plain. Its functions are those of [`Strategy`], by value.
+pub(super) trait Plain: Strategy {
+    /// Returns whether a state was written later than `now`: [`Strategy::clamped_to`] returns another one then.
+    fn is_later(&self, past: Written, now: Timestamp) -> bool;
+
+    /// [`Strategy::fits`].
+    fn fits_plainly(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> bool;
+
     /// [`Strategy::charge`].
-    fn charged(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State;
+    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written;
 }
 
-/// Decides like [`decide`]. Moving a state right after its words were written stalls the processor for longer than the
-/// decision takes, so nothing is moved here.
+/// Decides like [`decide`] about a state that was written at `rate`. Returns `None` if the clock went back.
 #[inline(always)]
-pub(super) fn decide_in_place(
-    strategy: &impl InPlace,
-    past: &mut Option<StoredState>,
+pub(super) fn decide_plain(
+    strategy: &impl Plain,
+    past: Option<&PlainState>,
     rate: Rate,
     cost: u64,
     now: Timestamp,
-    store: impl FnOnce(&State),
-) -> bool {
-    let mut is_rewound = false;
-    if let Some(stored) = past {
-        if let Some(state) = strategy.clamped_to(stored, now) {
-            (stored.state, is_rewound) = (state, true);
-        }
-        if !stored.is_alive(now) {
-            *past = None;
-        }
+) -> Option<PlainVerdict> {
+    // Each case by itself, so that all numbers stay in registers.
+    match past.map(|past| Written::new(past.expires, past.words, rate)) {
+        Some(past) if strategy.is_later(past, now) => None,
+        Some(past) if past.expires > now => Some(decide_alive(strategy, Some(past), rate, cost, now)),
+        _ => Some(decide_alive(strategy, None, rate, cost, now)),
     }
-    let admitted = cost == 0 || strategy.fits(past.as_ref(), rate, cost, now);
-    if cost > 0 && admitted {
-        let state = strategy.charged(past.as_ref(), rate, cost, now);
-        store(&state);
-        *past = Some(StoredState { state, rate });
-    } else if let Some(past) = past.as_ref().filter(|_| is_rewound) {
-        store(&past.state);
-    }
-    admitted
+}
+
+#[inline(always)]
+fn decide_alive(strategy: &impl Plain, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> PlainVerdict {
+    let admitted = cost == 0 || strategy.fits_plainly(past, rate, cost, now);
+    let is_new = cost > 0 && admitted;
+    let state = if is_new { Some(strategy.charged(past, rate, cost, now)) } else { past };
+    PlainVerdict { admitted, state: state.map(Written::plain), is_new }
 }
 
 pub(super) fn renew(
@@ -116,12 +128,15 @@ pub(super) fn current(strategy: &(impl Strategy + ?Sized), past: Option<StoredSt
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter, TokenBucket},
+        super::{
+            AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
+            SlidingWindowLog, TokenBucket,
+        },
         *,
     };
 
     #[test]
-    fn decision_in_place_is_the_same_decision() {
+    fn plain_decision_is_the_same_decision() {
         let strategies: [AnyStrategy; 6] = [
             FixedWindow.into(),
             SlidingWindowCounter.into(),
@@ -133,25 +148,35 @@ mod tests {
         let rates = ["3/us", "7/s", "60/min"].map(Rate::literal);
         // Times before and after what is stored, in and after its window.
         let times = [0, 1, 2, 59_999_999, 60_000_000, 60_000_001, 200_000_000].map(Timestamp::from_micros);
-        for (strategy, rate, of) in strategies
-            .iter()
-            .flat_map(|strategy| rates.iter().flat_map(move |rate| rates.map(|of| (strategy, *rate, of))))
-        {
-            for (expires, now, words) in times.iter().flat_map(|&expires| {
-                times
-                    .iter()
-                    .flat_map(move |&now| [[0, 0], [1, 1], [2, 60_000_000], [9, 3]].map(|words| (expires, now, words)))
-            }) {
-                for (cost, is_known) in [(0, true), (1, true), (3, true), (100, true), (1, false), (100, false)] {
-                    let stored = is_known.then(|| StoredState { state: State::new(expires, words), rate: of });
+        let words = [[0, 0], [1, 1], [2, 60_000_000], [9, 3]];
+        let states = times.iter().flat_map(|&expires| words.map(|words| Some(PlainState::new(expires, words))));
+        let states: Vec<Option<PlainState>> = states.chain([None]).collect();
+        let mut plain = 0;
+        for (strategy, rate) in strategies.iter().flat_map(|strategy| rates.map(|rate| (strategy, rate))) {
+            for (past, now) in states.iter().flat_map(|&past| times.map(|now| (past, now))) {
+                for cost in [0, 1, 3, 100] {
+                    let stored = past.map(|past| StoredState { state: past.into(), rate });
                     let expected = strategy.decide(stored.clone(), rate, cost, now);
-                    let (mut past, mut written) = (stored, None);
-                    let admitted =
-                        strategy.decide_in_place(&mut past, rate, cost, now, |state| written = Some(state.clone()));
-                    let is_new = expected.past.clone().filter(|_| expected.is_new).map(|past| past.state);
-                    assert_eq!((admitted, past, written), (expected.admitted, expected.past, is_new), "{strategy:?}");
+                    match strategy.decide_plain(past.as_ref(), rate, cost, now) {
+                        Some(PlainVerdict { admitted, state, is_new }) => {
+                            plain += 1;
+                            let past = state.map(|state| StoredState { state: state.into(), rate });
+                            assert_eq!(Verdict { admitted, past, is_new }, expected, "{strategy:?}");
+                        }
+                        None => assert!(strategy.current(stored, now).is_rewound, "{strategy:?}"),
+                    }
                 }
             }
         }
+        assert!(plain > 5000, "{plain}");
+    }
+
+    #[test]
+    fn state_that_may_have_a_log_is_not_decided_plainly() {
+        let (rate, now) = (Rate::literal("5/min"), Timestamp::UNIX_EPOCH);
+        for strategy in [SlidingWindowLog.into(), Concurrency.into(), AnyStrategy::custom(FixedWindow)] {
+            assert_eq!(strategy.decide_plain(None, rate, 1, now), None, "{strategy:?}");
+        }
+        assert_eq!(AnyStrategy::default().decide_plain(None, Rate::UNLIMITED, 1, now), None);
     }
 }

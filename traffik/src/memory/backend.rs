@@ -37,7 +37,7 @@ use super::store::{Settings, Store};
 /// # Performance
 ///
 /// A decision locks one of the shards, which have about 8000 entries, or one for each of its clients. A decision about
-/// one or two limits of known clients allocates nothing, except for logs and where the rate has changed. A refusal changes
+/// up to four limits of known clients allocates nothing, except for logs and where the rate has changed. A refusal changes
 /// no entry, unless the clock went back.
 ///
 /// # Example

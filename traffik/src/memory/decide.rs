@@ -1,13 +1,14 @@
 //! Decisions: with all shards locked that have entries of the hits.
 
-use std::sync::MutexGuard;
+use std::{slice, sync::MutexGuard};
 
 use smallvec::SmallVec;
 use traffik_core::{
     backend::{Answer, BackendError, MaybeReady},
+    client::Key,
     clock::Timestamp,
     decision::{Decision, Hit, HitTally, Outcome},
-    strategy::StoredState,
+    strategy::{PlainVerdict, StoredState},
 };
 
 use super::{
@@ -19,9 +20,6 @@ use super::{
 /// Holds the hits of most decisions without an allocation.
 type Inline<T> = SmallVec<[T; 4]>;
 
-/// The maximum number of hits that are decided without a tally.
-const FEW: usize = 4;
-
 /// The location of an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Location {
@@ -30,147 +28,153 @@ struct Location {
 }
 
 /// The locked shards, each with its number, in ascending order.
-struct LockedShards<'a>(Inline<(usize, MutexGuard<'a, Shard>)>);
+struct LockedShards<'a> {
+    numbers: Inline<usize>,
+    shards: Inline<MutexGuard<'a, Shard>>,
+}
 
 impl Store {
     #[inline]
     pub(super) fn decide<'a>(&self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        // Changed in place, because moving a decision takes longer than making it.
-        let mut answer = MaybeReady::Ready(Ok(Outcome::new(true, 0, Timestamp::UNIX_EPOCH).into()));
-        self.decide_into(hits, &mut answer);
-        answer
-    }
-
-    #[inline]
-    fn decide_into(&self, hits: &[Hit<'_>], answer: &mut Answer<'_, Decision>) {
-        if let ([hit], MaybeReady::Ready(Ok(decision))) = (hits, &mut *answer) {
-            if let Some(outcome) = decision.outcomes_mut().first_mut() {
-                if self.decide_one(hit, outcome) {
-                    return;
-                }
-            }
-        }
-        *answer = MaybeReady::Ready(self.decide_several(hits));
-    }
-
-    #[inline(never)]
-    fn decide_several(&self, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        match self.decide_few(hits)? {
-            Some(decision) => Ok(decision),
-            None => self.decide_by_tally(hits),
-        }
-    }
-
-    /// Decides about one hit. Returns `false` for a new rate, a log, a custom strategy, a hit that is not plain, and if
-    /// the store is closed.
-    #[inline]
-    fn decide_one(&self, hit: &Hit<'_>, outcome: &mut Outcome) -> bool {
-        if !is_simple(hit) {
-            return false;
+        let [hit] = hits else { return self.decide_several(hits) };
+        if !hit.is_plain() {
+            return MaybeReady::Ready(self.decide_by_tally(hits));
         }
         let client = self.seed.hash(hit.key);
         let key = client.at(hit.limit);
         let mut shard = self.shards.lock(self.shards.locate(client));
-        if self.check_open().is_err() {
-            return false;
-        }
-        (outcome.cost, outcome.granted) = (hit.cost, hit.cost);
         // Read under the lock: a later decision about the same entry sees a later time.
-        outcome.at = self.now();
-        let strategy = hit.limit.strategy();
-        let Some(slot) = shard.find(key) else {
-            return self.add(shard, key, hit, outcome);
-        };
-        outcome.past = shard.state_at(slot, hit);
-        if outcome.past.is_none() {
-            return false;
-        }
-        let mut has_log = false;
-        outcome.admitted = strategy.decide_in_place(&mut outcome.past, hit.rate, hit.cost, outcome.at, |state| {
-            has_log = state.log().is_some();
-            if !has_log {
-                shard.update_at(slot, state);
+        let now = self.now();
+        let Some(slot) = shard.find(key) else { return self.add(shard, key, hit, now) };
+        if let Some(entry) = shard.plain(slot, hit) {
+            let strategy = hit.limit.strategy();
+            if let Some(verdict) = strategy.decide_plain(Some(entry.state()), hit.rate, hit.cost, now) {
+                if let Some(state) = verdict.state.filter(|_| verdict.is_new) {
+                    entry.charge(state, hit.cost);
+                }
+                return ready(hit, verdict, now);
             }
-        });
-        if outcome.admitted && !has_log {
-            shard.charged_at(slot, hit.cost);
         }
-        !has_log
+        drop(shard);
+        MaybeReady::Ready(self.decide_by_tally(hits))
     }
 
-    /// Decides about a new client. Returns `false` for a log.
+    /// Decides about a new client.
     #[inline(never)]
-    fn add(&self, mut shard: MutexGuard<'_, Shard>, key: KeyHash, hit: &Hit<'_>, outcome: &mut Outcome) -> bool {
-        let Outcome { past, at: now, .. } = outcome;
-        let mut is_new = false;
-        outcome.admitted = hit
-            .limit
-            .strategy()
-            .decide_in_place(past, hit.rate, hit.cost, *now, |state| is_new = state.log().is_none());
-        if past.as_ref().is_some_and(|past| past.state.log().is_some()) {
-            *past = None;
-            return false;
-        }
-        if let Some(past) = past.as_ref().filter(|_| is_new) {
+    fn add<'a>(
+        &self,
+        mut shard: MutexGuard<'_, Shard>,
+        key: KeyHash,
+        hit: &Hit<'_>,
+        now: Timestamp,
+    ) -> Answer<'a, Decision> {
+        let verdict = hit.limit.strategy().decide_plain(None, hit.rate, hit.cost, now);
+        let Some(verdict) = verdict.filter(|_| self.check_open().is_ok()) else {
+            drop(shard);
+            return MaybeReady::Ready(self.decide_by_tally(slice::from_ref(hit)));
+        };
+        if let Some(state) = verdict.state {
+            let past = StoredState { state: state.into(), rate: hit.rate };
             let before = shard.len();
-            let evicted = shard.put(key, past.clone(), Some(hit), *now, |_| false);
+            let evicted = shard.put(key, past, Some(hit), now, |_| false);
             self.usage.resized(before, shard.len());
             drop(shard);
             self.count_evictions(evicted);
         }
-        true
+        ready(hit, verdict, now)
     }
 
-    /// Decides about a few known clients. Returns `None` for new clients, new rates, logs, custom strategies, hits that are
-    /// not plain, and several hits on one entry.
     #[inline(never)]
-    fn decide_few(&self, hits: &[Hit<'_>]) -> Result<Option<Decision>, BackendError> {
-        if !(2..=FEW).contains(&hits.len()) || !hits.iter().all(is_simple) {
-            return Ok(None);
-        }
-        let locations = self.locate_all(hits);
-        let mut shards = self.lock_all(&locations);
-        self.check_open()?;
-        let now = self.now();
-        let mut slots: Inline<(usize, Slot)> = SmallVec::new();
-        let mut decision: Decision = hits.iter().map(|hit| Outcome::new(true, hit.cost, now)).collect();
-        for ((hit, location), outcome) in hits.iter().zip(&locations).zip(decision.outcomes_mut()) {
-            let place = shards.place_of(location.shard);
-            let Some(shard) = shards.at(place) else { return Ok(None) };
-            let Some(slot) = shard.find(location.key).filter(|&slot| !slots.contains(&(place, slot))) else {
-                return Ok(None);
-            };
-            slots.push((place, slot));
-            outcome.past = shard.state_at(slot, hit);
-            if outcome.past.is_none() {
-                return Ok(None);
-            }
-            let strategy = hit.limit.strategy();
-            let mut has_log = false;
-            outcome.admitted = strategy
-                .decide_in_place(&mut outcome.past, hit.rate, hit.cost, now, |state| has_log = state.log().is_some());
-            if has_log {
-                return Ok(None);
+    fn decide_several<'a>(&self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        if let Ok(two) = <&[Hit<'_>; 2]>::try_from(hits) {
+            let mut verdicts = [None; 2];
+            if let (Some(now), [Some(one), Some(other)]) = (self.decide_known(two, &mut verdicts), verdicts) {
+                let [hit, of_other] = two;
+                return MaybeReady::Ready(Ok([outcome(hit, one, now), outcome(of_other, other, now)].into()));
             }
         }
-        let is_admitted = decision.is_admitted();
-        for ((hit, &(place, slot)), outcome) in hits.iter().zip(&slots).zip(decision.outcomes_mut()) {
-            let Some(shard) = shards.at(place) else { continue };
-            if is_admitted && hit.cost > 0 {
-                if let Some(past) = &outcome.past {
-                    shard.update_at(slot, &past.state);
-                    shard.charged_at(slot, hit.cost);
-                }
+        let few = <&[Hit<'_>; 3]>::try_from(hits).ok().and_then(|three| self.decide_few(three));
+        let few = few.or_else(|| <&[Hit<'_>; 4]>::try_from(hits).ok().and_then(|four| self.decide_few(four)));
+        MaybeReady::Ready(few.map_or_else(|| self.decide_by_tally(hits), Ok))
+    }
+
+    fn decide_few<const N: usize>(&self, hits: &[Hit<'_>; N]) -> Option<Decision> {
+        let mut verdicts = [None; N];
+        let now = self.decide_known(hits, &mut verdicts)?;
+        Some(hits.iter().zip(verdicts).filter_map(|(hit, verdict)| Some(outcome(hit, verdict?, now))).collect())
+    }
+
+    /// Decides about several hits on entries of known clients, and returns the time of the decision. Returns `None` for
+    /// what only the tally decides, for new clients, and for several hits on one entry.
+    #[inline]
+    fn decide_known<const N: usize>(
+        &self,
+        hits: &[Hit<'_>; N],
+        verdicts: &mut [Option<PlainVerdict>; N],
+    ) -> Option<Timestamp> {
+        if !hits.iter().all(Hit::is_plain) {
+            return None;
+        }
+        let locations = self.locate(hits);
+        let [Location { shard, .. }, ..] = *locations.as_slice() else { return None };
+        if locations.iter().all(|location| location.shard == shard) {
+            // As of all limits of one client.
+            let keys = locations.map(|location| (0, location.key));
+            return self.decide_in(hits, &keys, verdicts, &mut [self.shards.lock(shard)]);
+        }
+        let mut locked = self.lock_all(&locations);
+        let keys = locations.map(|location| (locked.place_of(location.shard), location.key));
+        self.decide_in(hits, &keys, verdicts, &mut locked.shards)
+    }
+
+    /// Decides about hits on entries. Each has the place of its shard among the locked ones.
+    #[inline]
+    fn decide_in<const N: usize>(
+        &self,
+        hits: &[Hit<'_>; N],
+        keys: &[(usize, KeyHash); N],
+        verdicts: &mut [Option<PlainVerdict>; N],
+        shards: &mut [MutexGuard<'_, Shard>],
+    ) -> Option<Timestamp> {
+        let (now, mut is_admitted, mut slots) = (self.now(), true, [Slot::default(); N]);
+        for (n, hit) in hits.iter().enumerate() {
+            let (place, key) = *keys.get(n)?;
+            if keys.iter().take(n).any(|other| *other == (place, key)) {
+                return None;
+            }
+            let shard = shards.get_mut(place)?;
+            let slot = shard.find(key)?;
+            let state = shard.plain(slot, hit)?.state();
+            let verdict = hit.limit.strategy().decide_plain(Some(state), hit.rate, hit.cost, now)?;
+            is_admitted &= verdict.admitted;
+            (*slots.get_mut(n)?, *verdicts.get_mut(n)?) = (slot, Some(verdict));
+        }
+        for (n, hit) in hits.iter().enumerate() {
+            let (verdict, (place, _)) = (verdicts.get_mut(n)?.as_mut()?, keys.get(n)?);
+            let Some(state) = verdict.state.filter(|_| verdict.is_new) else { continue };
+            let entry = shards.get_mut(*place)?.entry_at(*slots.get(n)?)?;
+            if is_admitted {
+                entry.charge(state, hit.cost);
             } else {
-                // Nothing is charged, but the clock may have gone back.
-                outcome.past = shard.state_at(slot, hit);
-                hit.limit.strategy().decide_in_place(&mut outcome.past, hit.rate, 0, now, |state| {
-                    shard.update_at(slot, state);
-                });
+                // It fits, but is not charged.
+                verdict.state = Some(*entry.state()).filter(|before| before.expires > now);
             }
         }
-        drop(shards);
-        Ok(Some(decision))
+        Some(now)
+    }
+
+    #[inline]
+    fn locate<const N: usize>(&self, hits: &[Hit<'_>; N]) -> [Location; N] {
+        let mut last: Option<(&Key, ClientHash)> = None;
+        hits.each_ref().map(|hit| {
+            let client = match last {
+                // The limits of a decision are often about one client.
+                Some((key, client)) if std::ptr::eq(key, hit.key) => client,
+                _ => self.seed.hash(hit.key),
+            };
+            last = Some((hit.key, client));
+            Location { shard: self.shards.locate(client), key: client.at(hit.limit) }
+        })
     }
 
     #[inline(never)]
@@ -214,13 +218,9 @@ impl Store {
         Ok(locked)
     }
 
-    fn locate_all<'h>(&self, hits: &'h [Hit<'_>]) -> Inline<Location> {
-        let mut last: Option<(&'h Hit<'_>, ClientHash)> = None;
-        let locate = |hit: &'h Hit<'_>| {
-            // The limits of a decision are often about one client.
-            let known = last.filter(|(other, _)| std::ptr::eq(other.key, hit.key));
-            let client = known.map_or_else(|| self.seed.hash(hit.key), |(_, client)| client);
-            last = Some((hit, client));
+    fn locate_all(&self, hits: &[Hit<'_>]) -> Inline<Location> {
+        let locate = |hit: &Hit<'_>| {
+            let client = self.seed.hash(hit.key);
             Location { shard: self.shards.locate(client), key: client.at(hit.limit) }
         };
         hits.iter().map(locate).collect()
@@ -228,28 +228,35 @@ impl Store {
 
     /// Locks the shards in ascending order, which prevents deadlocks.
     fn lock_all(&self, locations: &[Location]) -> LockedShards<'_> {
-        let mut locked = SmallVec::new();
+        let mut locked = LockedShards { numbers: SmallVec::new(), shards: SmallVec::new() };
         let mut next = locations.iter().map(|location| location.shard).min();
         while let Some(shard) = next {
-            locked.push((shard, self.shards.lock(shard)));
+            locked.numbers.push(shard);
+            locked.shards.push(self.shards.lock(shard));
             next = locations.iter().map(|location| location.shard).filter(|&other| other > shard).min();
         }
-        LockedShards(locked)
+        locked
     }
 }
 
-/// Returns whether a hit is plain, and its strategy cannot panic.
-fn is_simple(hit: &Hit<'_>) -> bool {
-    hit.is_plain() && !hit.rate.is_unlimited() && !hit.limit.strategy().is_custom()
+#[inline]
+fn ready<'a>(hit: &Hit<'_>, verdict: PlainVerdict, now: Timestamp) -> Answer<'a, Decision> {
+    MaybeReady::Ready(Ok(outcome(hit, verdict, now).into()))
+}
+
+#[inline]
+fn outcome(hit: &Hit<'_>, verdict: PlainVerdict, now: Timestamp) -> Outcome {
+    Outcome::new(verdict.admitted, hit.cost, now)
+        .with_past(verdict.state.map(|state| StoredState { state: state.into(), rate: hit.rate }))
 }
 
 impl LockedShards<'_> {
     fn place_of(&self, shard: usize) -> usize {
-        self.0.iter().position(|(number, _)| *number == shard).unwrap_or_default()
+        self.numbers.iter().position(|number| *number == shard).unwrap_or_default()
     }
 
     fn at(&mut self, place: usize) -> Option<&mut Shard> {
-        self.0.get_mut(place).map(|(_, shard)| &mut **shard)
+        self.shards.get_mut(place).map(|shard| &mut **shard)
     }
 }
 
@@ -278,7 +285,7 @@ impl LockedTally<'_> {
                 store.usage.resized(before, shard.len());
             }
         }
-        shards.0.clear();
+        shards.shards.clear();
         store.count_evictions(evicted);
     }
 }

@@ -28,23 +28,23 @@ pub(super) struct KeyHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientHash {
     tag: u64,
-    position: u32,
-    /// Selects the shard, as a fraction of 2^32.
-    pub(super) shard: u32,
+    /// The upper half selects the shard, the lower half the position in it.
+    bits: u64,
 }
 
 impl ClientHash {
+    /// Returns what selects the shard, as a fraction of 2^32.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "each half of the hash is wanted")]
-    const fn new(tag: u64, bits: u64) -> Self {
-        Self { tag, position: bits as u32, shard: (bits >> 32) as u32 }
+    pub(super) const fn shard(self) -> u64 {
+        self.bits >> 32
     }
 
     /// Returns the hash of the client's entry for a limit.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half of the hash is wanted")]
     pub(super) const fn at(self, limit: &LimitId) -> KeyHash {
         let salt = limit.salt();
-        KeyHash { tag: (self.tag ^ salt) | 1, position: self.position ^ (salt >> 32) as u32 }
+        KeyHash { tag: (self.tag ^ salt) | 1, position: self.bits as u32 ^ (salt >> 32) as u32 }
     }
 }
 
@@ -80,7 +80,7 @@ impl Seed {
         let mut message = self.other;
         key.write_to(|bytes| message.write(bytes));
         let hash = message.finish128().as_u128();
-        ClientHash::new(hash as u64, (hash >> 64) as u64)
+        ClientHash { tag: hash as u64, bits: (hash >> 64) as u64 }
     }
 }
 
@@ -89,7 +89,7 @@ impl Seed {
 #[inline]
 fn hash_v4([one, other]: [u64; 2], address: u32) -> ClientHash {
     let address = u64::from(address);
-    ClientHash::new(folded_product(address ^ one, other | 1), folded_product(address ^ other, one | 1))
+    ClientHash { tag: folded_product(address ^ one, other | 1), bits: folded_product(address ^ other, one | 1) }
 }
 
 #[inline]
@@ -124,7 +124,7 @@ fn sip_hash([k0, k1]: [u64; 2], bytes: &[u8]) -> ClientHash {
     v[2] ^= 0xff;
     (0..3).for_each(|_| sip_round(&mut v));
     let half = v[0] ^ v[1];
-    ClientHash::new(half ^ v[2] ^ v[3], half)
+    ClientHash { tag: half ^ v[2] ^ v[3], bits: half }
 }
 
 #[inline]
@@ -214,7 +214,7 @@ mod tests {
         let mut counts = [0_u32; 64];
         for n in 0..64_000 {
             let hash = seed.hash(&Key::from(Ipv4Addr::from_bits(0x0a00_0000 | n)));
-            counts[(hash.shard >> 26) as usize] += 1;
+            counts[usize::try_from(hash.shard() >> 26).unwrap()] += 1;
         }
         assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
     }

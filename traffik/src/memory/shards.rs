@@ -30,7 +30,7 @@ impl Shards {
     /// Returns the number of the shard that has the entries of a client.
     #[inline]
     pub(super) fn locate(&self, client: ClientHash) -> usize {
-        ((u64::from(client.shard) * self.shards.len() as u64) >> 32) as usize
+        ((client.shard() * self.shards.len() as u64) >> 32) as usize
     }
 
     /// Waits for a shard and locks it.

@@ -11,10 +11,11 @@ const MIN_BUCKETS: usize = 8;
 /// An entry is in the first bucket with room, from the one of its [position](KeyHash::position) on. Buckets are filled
 /// from their first slot, so a bucket whose last slot is vacant ends a search. The table grows by a quarter when four of
 /// five slots are taken. Any number of buckets will do.
+#[repr(C)]
 pub(super) struct Entries {
-    buckets: Vec<Bucket>,
-    len: usize,
-    max: usize,
+    buckets: Box<[Bucket]>,
+    len: u32,
+    max: u32,
 }
 
 #[derive(Clone)]
@@ -22,7 +23,7 @@ pub(super) struct Entries {
 struct Bucket([Entry; SLOTS]);
 
 /// The location of an entry, until one is added or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Slot {
     bucket: usize,
     slot: usize,
@@ -30,16 +31,16 @@ pub(in super::super) struct Slot {
 
 impl Entries {
     /// Creates a table for at most `max` entries, without allocating.
-    pub(super) const fn new(max: usize) -> Self {
-        Self { buckets: Vec::new(), len: 0, max }
+    pub(super) fn new(max: usize) -> Self {
+        Self { buckets: Box::default(), len: 0, max: u32::try_from(max).unwrap_or(u32::MAX) }
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(super) const fn max(&self) -> usize {
-        self.max
+        self.max as usize
     }
 
     #[inline]
@@ -57,6 +58,12 @@ impl Entries {
         let mut bucket = self.home(key);
         loop {
             let Bucket(entries) = self.buckets.get(bucket)?;
+            // The processor cannot predict which entry it is, so there is no branch for each.
+            let [_, second, third] = entries.each_ref().map(|entry| usize::from(entry.has_tag_of(key)));
+            let slot = second + 2 * third;
+            if entries.get(slot).is_some_and(|entry| entry.is(key)) {
+                return Some(Slot { bucket, slot });
+            }
             if let Some(slot) = entries.iter().position(|entry| entry.is(key)) {
                 return Some(Slot { bucket, slot });
             }
@@ -73,7 +80,7 @@ impl Entries {
 
     /// Returns whether `more` entries need a larger table.
     pub(super) fn must_grow_for(&self, more: usize) -> bool {
-        (self.len + more) * 5 > self.buckets.len() * SLOTS * 4
+        (self.len() + more) * 5 > self.buckets.len() * SLOTS * 4
     }
 
     /// Adds an entry that is not in the table, and returns its slot.
@@ -100,8 +107,9 @@ impl Entries {
     pub(super) fn grow(&mut self) {
         let buckets = (self.buckets.len() * 5 / 4).max(MIN_BUCKETS);
         // At the maximum, four of five slots are taken.
-        let most = (self.max * 5).div_ceil(4 * SLOTS);
-        let larger = Self { buckets: vec![Bucket([Entry::VACANT; SLOTS]); buckets.min(most)], ..Self::new(self.max) };
+        let most = (self.max() * 5).div_ceil(4 * SLOTS);
+        let larger =
+            Self { buckets: vec![Bucket([Entry::VACANT; SLOTS]); buckets.min(most)].into(), ..Self::new(self.max()) };
         let smaller = std::mem::replace(self, larger);
         smaller.iter().for_each(|entry| _ = self.insert(*entry));
     }

@@ -1,6 +1,6 @@
 #![expect(clippy::cast_possible_truncation, reason = "fields are packed into bits, and cut out of them")]
 
-use traffik_core::{clock::Timestamp, strategy::State};
+use traffik_core::{clock::Timestamp, strategy::PlainState};
 
 use super::super::hash::KeyHash;
 
@@ -11,8 +11,7 @@ pub(in super::super) struct Entry {
     tag: u64,
     position: u32,
     pub(super) meta: EntryMeta,
-    expires: Timestamp,
-    words: [u64; 2],
+    state: PlainState,
 }
 
 /// What is stored next to a state.
@@ -68,7 +67,7 @@ impl RoughCost {
 
 impl Entry {
     pub(super) const VACANT: Self =
-        Self { tag: 0, position: 0, meta: EntryMeta(0), expires: Timestamp::UNIX_EPOCH, words: [0; 2] };
+        Self { tag: 0, position: 0, meta: EntryMeta(0), state: PlainState::new(Timestamp::UNIX_EPOCH, [0; 2]) };
 
     pub(super) const fn new(key: KeyHash) -> Self {
         Self { tag: key.tag, position: key.position, ..Self::VACANT }
@@ -77,6 +76,11 @@ impl Entry {
     #[inline]
     pub(super) const fn is(&self, key: KeyHash) -> bool {
         self.tag == key.tag && self.position == key.position
+    }
+
+    #[inline]
+    pub(super) const fn has_tag_of(&self, key: KeyHash) -> bool {
+        self.tag == key.tag
     }
 
     #[inline]
@@ -90,29 +94,29 @@ impl Entry {
 
     #[inline]
     pub(super) const fn expires(&self) -> Timestamp {
-        self.expires
+        self.state.expires
     }
 
     /// Returns the state, unless it is a log.
     #[inline]
-    pub(super) const fn state(&self) -> State {
-        State::new(self.expires, self.words)
+    pub(in super::super) const fn state(&self) -> &PlainState {
+        &self.state
     }
 
-    #[inline]
-    pub(super) const fn write_state(&mut self, state: &State) {
-        (self.expires, self.words) = (state.expires(), state.words());
+    pub(super) const fn write_state(&mut self, state: PlainState) {
+        self.state = state;
     }
 
-    /// Stores the cost of the last charge.
+    /// Stores the state after a charge.
     #[inline]
-    pub(super) const fn write_cost(&mut self, cost: u64) {
+    pub(in super::super) const fn charge(&mut self, state: PlainState, cost: u64) {
+        self.state = state;
         self.meta = EntryMeta(self.meta.0 >> 16 << 16 | RoughCost::new(cost).0 as u32);
     }
 
     /// Returns the number of the log, if the state is a log.
     pub(super) fn log_number(&self) -> usize {
-        usize::try_from(self.words[0]).unwrap_or(usize::MAX)
+        usize::try_from(self.state.words[0]).unwrap_or(usize::MAX)
     }
 }
 
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!((meta.rate(), meta.cost(), meta.has_log()), (EntryMeta::MAX_RATE, RoughCost::new(1 << 40), true));
         let mut entry = Entry::new(KeyHash { tag: 1, position: 2 });
         entry.meta = meta;
-        entry.write_cost(3);
+        entry.charge(PlainState::new(Timestamp::from_micros(5), [6, 7]), 3);
         assert_eq!(entry.meta, EntryMeta::new(EntryMeta::MAX_RATE, RoughCost::new(3), true));
         assert_eq!(size_of::<Entry>(), 40);
     }

@@ -12,7 +12,7 @@ use slab::Slab;
 use traffik_core::{
     clock::Timestamp,
     decision::Hit,
-    strategy::{AnyStrategy, State, StoredState},
+    strategy::{AnyStrategy, PlainState, StoredState},
 };
 
 pub(super) use self::entries::Slot;
@@ -26,6 +26,9 @@ use self::{
 use super::hash::KeyHash;
 
 /// The entries of a shard, at most as many as its maximum, which is less than 2^15.
+///
+/// A decision about a known client reads only what is first.
+#[repr(C)]
 pub(super) struct Shard {
     entries: Entries,
     rates: RateTable,
@@ -57,29 +60,17 @@ impl Shard {
         self.entries.find(key)
     }
 
-    /// Returns the state at a slot, and its rate. Returns `None` if it was written by another strategy or at another rate, or
-    /// is a log.
+    /// Returns the entry at a slot. Returns `None` if its state is a log, or was written by another strategy or at another
+    /// rate.
     #[inline]
-    pub(super) fn state_at(&self, slot: Slot, hit: &Hit<'_>) -> Option<StoredState> {
-        let entry = self.entries.get(slot)?;
-        let can_be_read = !entry.meta.has_log() && self.rates.is(entry.meta.rate(), hit.limit.strategy(), hit.rate);
-        can_be_read.then(|| StoredState { state: entry.state(), rate: hit.rate })
+    pub(super) fn plain(&mut self, slot: Slot, hit: &Hit<'_>) -> Option<&mut Entry> {
+        let Self { entries, rates, .. } = self;
+        entries.get_mut(slot).filter(|entry| !entry.meta.has_log() && rates.is_of(entry.meta.rate(), hit))
     }
 
-    /// Stores a state, after a decision about the one that [`state_at`](Self::state_at) has returned. It is not a log.
     #[inline]
-    pub(super) fn update_at(&mut self, slot: Slot, state: &State) {
-        if let Some(entry) = self.entries.get_mut(slot) {
-            entry.write_state(state);
-        }
-    }
-
-    /// Stores the cost of an admitted hit.
-    #[inline]
-    pub(super) fn charged_at(&mut self, slot: Slot, cost: u64) {
-        if let Some(entry) = self.entries.get_mut(slot).filter(|_| cost > 0) {
-            entry.write_cost(cost);
-        }
+    pub(super) fn entry_at(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries.get_mut(slot)
     }
 
     pub(super) fn get(&self, key: KeyHash) -> Option<StoredState> {
@@ -125,9 +116,9 @@ impl Shard {
             }
         }
         let (expires, has_log) = (past.state.expires(), past.state.log().is_some());
-        let state = if has_log { State::new(expires, [self.logs.insert(past) as u64, 0]) } else { past.state };
+        let words = if has_log { [self.logs.insert(past) as u64, 0] } else { past.state.words() };
         entry.meta = EntryMeta::new(rate, cost, has_log);
-        entry.write_state(&state);
+        entry.write_state(PlainState::new(expires, words));
         evicted
     }
 
@@ -210,7 +201,8 @@ impl Shard {
         if entry.meta.has_log() {
             return self.logs.get(entry.log_number()).map(|past| read(past, row, entry.meta.cost()));
         }
-        Some(read(&StoredState { state: entry.state(), rate: row.rate }, row, entry.meta.cost()))
+        let past = StoredState { state: (*entry.state()).into(), rate: row.rate };
+        Some(read(&past, row, entry.meta.cost()))
     }
 
     fn entry(&self, key: KeyHash) -> Option<&Entry> {
@@ -221,7 +213,7 @@ impl Shard {
     fn take_log(&mut self, slot: Slot) -> Option<StoredState> {
         let entry = self.entries.get_mut(slot).filter(|entry| entry.meta.has_log())?;
         let number = entry.log_number();
-        entry.write_state(&State::new(Timestamp::UNIX_EPOCH, [0, 0]));
+        entry.write_state(PlainState::new(Timestamp::UNIX_EPOCH, [0, 0]));
         entry.meta = EntryMeta::new(entry.meta.rate(), entry.meta.cost(), false);
         self.logs.try_remove(number)
     }
@@ -238,7 +230,12 @@ fn release(entry: &Entry, rates: &mut RateTable, logs: &mut Slab<StoredState>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use traffik_core::{client::Key, decision::LimitId, rate::Rate, strategy::Log};
+    use traffik_core::{
+        client::Key,
+        decision::LimitId,
+        rate::Rate,
+        strategy::{Log, State},
+    };
 
     #[test]
     fn overwritten_log_is_dropped() {
