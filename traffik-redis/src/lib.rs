@@ -173,6 +173,8 @@
 //! # Features
 //!
 //! - `cluster`: clusters, for `redis-cluster://`.
+//! - `metrics`: the counts of [`RedisStats`] and the connections as [metrics](https://docs.rs/metrics), for the recorder that
+//!   the app installs. `docs/metrics-and-logs.md` lists them.
 //! - `rustls`: TLS, for `rediss://`.
 //! - `fred-10`: `RedisBackend::from_config` and `RedisBackend::from_client`, and a re-export of [fred] 10, the client
 //!   library. The public API then names types of fred. Its next major version will be another feature.
