@@ -10,6 +10,7 @@ mod accounting;
 mod client_ip;
 mod collisions;
 mod conformance;
+mod control;
 mod decisions;
 mod gated;
 mod http;

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod batching;
+mod changes;
 mod cluster;
 mod conformance;
 mod connecting;

@@ -115,6 +115,7 @@ pages! {
     readme: "../../README.md",
     accounting: "../../docs/accounting.md",
     browsers: "../../docs/browsers.md",
+    changing_limits: "../../docs/changing-limits.md",
     concurrency: "../../docs/concurrency.md",
     design: "../../docs/design.md",
     handlers: "../../docs/handlers.md",

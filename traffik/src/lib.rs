@@ -65,6 +65,7 @@
 //! | [`limit`] | throttles and their settings |
 //! | [`engine`] | the handle of an app, and checks without a request at hand |
 //! | [`health`] | health checks: whether the backends answer, and what decides now |
+//! | [`control`] | changes of limits while the app runs |
 //! | [`backend`] | the stores that decisions are made in |
 //! | [`observe`] | events: what limits decide, for a hook |
 //! | [`on_error`] | what happens while a backend does not answer |
@@ -103,6 +104,7 @@
 #[doc(hidden)]
 pub mod __private;
 pub mod backend;
+pub mod control;
 pub mod engine;
 mod fields;
 pub mod limit;

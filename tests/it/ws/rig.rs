@@ -108,7 +108,7 @@ pub(crate) async fn goes_on<T>(ends: &mut Ends<T>) -> bool {
 
 /// A connected client.
 #[derive(Debug)]
-pub(crate) struct Client(pub(super) WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Client(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {

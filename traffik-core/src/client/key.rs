@@ -55,6 +55,15 @@ impl Key {
         }
     }
 
+    /// Creates a key of several parts, or of one. Without parts it is that of unknown clients.
+    pub(super) fn of_parts(parts: Vec<Part>) -> Self {
+        match <[Part; 1]>::try_from(parts) {
+            Ok([part]) => part.into(),
+            Err(parts) if parts.is_empty() => Self::anonymous(),
+            Err(parts) => Self(Parts::Several(parts.into())),
+        }
+    }
+
     #[inline]
     fn all_parts(&self) -> &[Part] {
         match &self.0 {

@@ -18,6 +18,7 @@
 
 mod bytes;
 mod embedded;
+mod in_words;
 mod key;
 mod networks;
 mod number;
@@ -27,6 +28,7 @@ mod text;
 pub use self::{
     bytes::Bytes,
     embedded::{Nat64Prefix, Nat64PrefixError},
+    in_words::KeyTextError,
     key::Key,
     number::Number,
     part::Part,

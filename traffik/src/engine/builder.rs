@@ -7,9 +7,12 @@ use traffik_core::{
     clock::AnyClock,
 };
 
-use super::traffik::{App, Traffik};
+use super::{
+    shared_state::SharedChanges,
+    traffik::{App, Traffik},
+};
 use crate::{
-    limit::{ConfigError, ThrottleTable, Throttles},
+    limit::{ConfigError, ThrottleTable, Throttles, changes::Changes},
     observe::Observers,
     on_error::{OnError, Policies},
     request::{RequestDefaults, warn_of_trust},
@@ -220,17 +223,28 @@ impl TraffikBuilder {
         let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
         let stores = Stores::new(own, named);
         let policies = Policies::new(self.on_error, &stores);
+        let clock = self.clock.unwrap_or(self.backends_clock);
+        let changes = Changes::new(clock.clone());
         let traffik = Traffik::from(App {
-            clock: self.clock.unwrap_or(self.backends_clock),
+            clock,
             ipv6_prefix: self.ipv6_prefix,
             nat64: self.nat64.into_iter().collect::<Result<_, _>>()?,
-            table: ThrottleTable::new(stores, policies, self.told, self.request.throttles.clone(), self.observers),
+            table: ThrottleTable::new(
+                stores,
+                policies,
+                self.told,
+                self.request.throttles.clone(),
+                self.observers,
+                changes,
+            ),
             request: self.request,
             lines: Arc::default(),
+            shared: SharedChanges::default(),
         });
         self.throttles.into_iter().try_for_each(|register| register(&traffik))?;
         traffik.app.table.check_declared(self.is_strict)?;
         traffik.app.table.check_rules()?;
+        traffik.watch_shared();
         Ok(traffik)
     }
 
@@ -274,6 +288,7 @@ impl Traffik {
             table: ThrottleTable::default(),
             request: RequestDefaults::default(),
             lines: Arc::default(),
+            shared: SharedChanges::default(),
         })
     }
 }

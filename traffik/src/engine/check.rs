@@ -28,12 +28,21 @@ pub(crate) struct Check<'a> {
     pub(crate) charged_before: Option<Shared<Limit>>,
     /// How far the request was asked.
     pub(crate) resolved: Resolved,
+    /// What the check sets itself, in place of the throttle.
+    pub(crate) own: Own,
     /// Whether all slots of the queue are taken, so that only what need not wait is admitted.
     pub(crate) is_full: bool,
     /// Whether it may refuse the decision.
     pub(crate) enforced: bool,
     /// What its event says if it was skipped for a reason that the others do not show.
     pub(crate) skipped: Option<EventOutcome>,
+}
+
+/// The values that a function or the caller of a check sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) cost: bool,
+    pub(crate) rate: bool,
 }
 
 /// What of a check was resolved for its request, and may be used for other throttles of the decision.
@@ -58,21 +67,24 @@ pub(crate) struct KeptCheck {
     at_least: u64,
     charged_before: Option<Shared<Limit>>,
     resolved: Resolved,
+    own: Own,
     is_full: bool,
     enforced: bool,
     skipped: Option<EventOutcome>,
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(definition: &'a Arc<Definition>, cost: u64, client: Client) -> Self {
+    /// Creates the check of a client as the throttle is declared.
+    pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         Self {
             definition,
             client,
             rate: definition.rate,
-            cost,
+            cost: definition.settings.cost,
             at_least: u64::MAX,
             charged_before: None,
-            resolved: Resolved::Nothing,
+            resolved: Resolved::Client,
+            own: Own::default(),
             is_full: false,
             enforced: definition.is_enforced(),
             skipped: None,
@@ -81,14 +93,37 @@ impl<'a> Check<'a> {
 
     /// A throttle that counts nothing. Its event has this outcome.
     pub(crate) fn skipped(definition: &'a Arc<Definition>, outcome: EventOutcome) -> Self {
-        Self { skipped: Some(outcome), ..Self::new(definition, 0, EXEMPTED) }
+        Self { cost: 0, resolved: Resolved::Nothing, skipped: Some(outcome), ..Self::new(definition, EXEMPTED) }
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
-        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full, enforced, skipped } =
-            self.clone();
+        let Self {
+            definition,
+            client,
+            rate,
+            cost,
+            at_least,
+            charged_before,
+            resolved,
+            own,
+            is_full,
+            enforced,
+            skipped,
+        } = self.clone();
         let definition = Arc::clone(definition);
-        KeptCheck { definition, client, rate, cost, at_least, charged_before, resolved, is_full, enforced, skipped }
+        KeptCheck {
+            definition,
+            client,
+            rate,
+            cost,
+            at_least,
+            charged_before,
+            resolved,
+            own,
+            is_full,
+            enforced,
+            skipped,
+        }
     }
 
     /// Returns the same for other charges than that of the request, which may have been charged.
@@ -130,7 +165,8 @@ impl<'a> Check<'a> {
     /// Returns an error if the strategy does not work at the rate.
     pub(crate) fn at_rate(self, rate: Rate) -> Result<Self, ConfigError> {
         self.definition.check_rate(rate)?;
-        Ok(Self { rate, ..self })
+        let own = Own { rate: true, ..self.own };
+        Ok(Self { rate, own, ..self })
     }
 
     pub(crate) fn strategy(&self) -> &'a AnyStrategy {
@@ -155,18 +191,31 @@ impl<'a> Check<'a> {
 
 impl KeptCheck {
     pub(crate) fn check(&self) -> Check<'_> {
-        let Self { definition, client, rate, cost, at_least, charged_before, resolved, is_full, enforced, skipped } =
-            self;
+        let Self {
+            definition,
+            client,
+            rate,
+            cost,
+            at_least,
+            charged_before,
+            resolved,
+            own,
+            is_full,
+            enforced,
+            skipped,
+        } = self;
         let (client, charged_before) = (client.clone(), charged_before.clone());
         Check {
             charged_before,
             rate: *rate,
+            cost: *cost,
             at_least: *at_least,
             resolved: *resolved,
+            own: *own,
             is_full: *is_full,
             enforced: *enforced,
             skipped: *skipped,
-            ..Check::new(definition, *cost, client)
+            ..Check::new(definition, client)
         }
     }
 
@@ -174,7 +223,8 @@ impl KeptCheck {
     #[cfg(feature = "ws")]
     pub(crate) fn costing(&self, cost: Option<u64>) -> Check<'_> {
         let check = self.check();
-        Check { cost: cost.unwrap_or(check.cost), ..check }
+        let own = Own { cost: check.own.cost || cost.is_some(), ..check.own };
+        Check { cost: cost.unwrap_or(check.cost), own, ..check }
     }
 
     pub(crate) fn is_enforced(&self) -> bool {

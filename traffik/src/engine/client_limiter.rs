@@ -3,7 +3,7 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use traffik_core::{client::Client, rate::Rate};
 
 use super::{
-    CheckError, Checks, Demand, Error, LimiterOptions, Limits, Permit, Refusal, Traffik, decide::decide,
+    CheckError, Checks, Demand, Error, LimiterOptions, Limits, Permit, Refusal, Traffik, in_force::decide_in_force,
     maybe_ready::resolve,
 };
 use crate::limit::{ConfigError, Throttle, Throttles};
@@ -161,8 +161,8 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
     pub async fn check(self) -> Result<Permit<T>, CheckError> {
         let checks = self.checks().map_err(Error::from)?;
         let decision = match self.options.wait {
-            None => resolve!(decide(checks)),
-            Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
+            None => resolve!(decide_in_force(self.traffik.changes(), checks)),
+            Some(max) => resolve!(self.traffik.wait(Demand::new(&checks, self.traffik.changes()), max)),
         };
         let limits = decision.map_err(|failed| failed.observed(None))?;
         limits.observe(None);

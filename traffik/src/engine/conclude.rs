@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use traffik_core::{decision::Outcome, rate::Rate};
+use traffik_core::{clock::Timestamp, decision::Outcome, rate::Rate};
 use triomphe::Arc as Shared;
 
-use super::{Check, Checks, Limit, Limits, limits::Account};
+use super::{Check, Checks, Limit, Limits, in_force::Blocks, limits::Account};
 use crate::{
     observe::{EventFacts, EventOutcome, Took},
     on_error::{Decided, DecidedBy},
@@ -45,6 +45,28 @@ impl Limits {
             }
         }))
     }
+
+    /// Returns the limits of a decision that is refused because a client is blocked. No backend is asked.
+    #[cold]
+    pub(super) fn blocked(checks: Checks<'_>, blocks: Blocks, now: Timestamp) -> Self {
+        let mut blocks = blocks.into_iter();
+        Self::of_all(checks.map_into(|mut check| match (check.charged_before.take(), blocks.next().flatten()) {
+            (Some(limit), _) => limit,
+            (None, Some(block)) => {
+                // A block is stronger than a dry run.
+                let outcome = Some(Outcome::new(false, check.cost, now));
+                let check = Check { enforced: true, ..check };
+                Shared::new(Limit {
+                    block: Some(block),
+                    ..limit(check, outcome, DecidedBy::Primary, 0, Took::default())
+                })
+            }
+            (None, None) => {
+                let check = Check { skipped: check.skipped.or(Some(EventOutcome::NotApplied)), ..check };
+                Shared::new(limit(check, None, DecidedBy::Primary, 0, Took::default()))
+            }
+        }))
+    }
 }
 
 /// Returns what the decision charged to the entry of each check.
@@ -78,6 +100,7 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64,
         is_full,
         outcome,
         by,
+        block: None,
         lease: None,
         account: Account::default(),
         facts,

@@ -1,13 +1,13 @@
 //! Counts decisions, and reports them to what observes the app.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::request::Parts;
 use traffik_core::decision::Amount;
 
 use super::{Error, Failed, Limit, Limits};
 use crate::{
-    limit::Definition,
+    limit::{Definition, Penalties},
     observe::{Decider, Decision, Event, EventOutcome},
     on_error::DecidedBy,
 };
@@ -29,6 +29,9 @@ impl Limit {
         }
         let outcome = self.event_outcome(is_decision_admitted);
         self.definition.counters.add(outcome);
+        if let Some(penalties) = &self.definition.penalties {
+            self.count_refusal(outcome, penalties);
+        }
         self.definition.instruments.decided(Decision {
             limit: self.definition.label(),
             outcome,
@@ -42,10 +45,21 @@ impl Limit {
         }
     }
 
+    /// Counts a refusal of this limit, or ends the row of its client.
+    fn count_refusal(&self, outcome: EventOutcome, penalties: &Arc<Penalties>) {
+        let Some(client) = self.client.key() else { return };
+        match outcome {
+            EventOutcome::Refused => penalties.refused(client, self.retry_after()),
+            EventOutcome::Admitted => penalties.forget(client),
+            _ => {}
+        }
+    }
+
     #[inline]
     fn event_outcome(&self, is_decision_admitted: bool) -> EventOutcome {
         match &self.outcome {
             None => self.facts.uncounted,
+            Some(_) if self.is_blocked() => EventOutcome::Blocked,
             Some(outcome) if !outcome.admitted && outcome.enforced => EventOutcome::Refused,
             Some(outcome) if !outcome.admitted => EventOutcome::WouldRefuse,
             Some(_) if is_decision_admitted => EventOutcome::Admitted,
@@ -75,6 +89,7 @@ impl Limit {
     fn decider(&self) -> Decider {
         match (&self.by, &self.outcome) {
             (_, None) | (DecidedBy::Unchecked | DecidedBy::DryRun, _) => Decider::Nobody,
+            _ if self.is_blocked() => Decider::Nobody,
             (_, Some(outcome)) if outcome.repeated => Decider::LocalRefusal,
             (DecidedBy::Fallback(_), _) => Decider::Fallback,
             (DecidedBy::Primary | DecidedBy::Connection(..), _) => Decider::Primary,

@@ -21,14 +21,16 @@ impl LimiterOptions {
     }
 
     pub(crate) fn apply_to(&self, check: &mut Check<'_>) -> Result<(), ConfigError> {
-        check.cost = self.cost.unwrap_or(check.cost);
+        if let Some(cost) = self.cost {
+            (check.cost, check.own.cost) = (cost, true);
+        }
         if let Some(at_least) = self.at_least {
             OutOfRange::check("Limiter::at_least", at_least, 0..=check.cost)?;
             check.at_least = at_least;
         }
         if let Some(rate) = self.rate {
             check.definition.check_rate(rate)?;
-            check.rate = rate;
+            (check.rate, check.own.rate) = (rate, true);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod decide;
 mod error;
 mod events;
 pub mod health;
+mod in_force;
 mod limiter_options;
 mod limits;
 mod logging;
@@ -18,12 +19,12 @@ mod permit;
 mod quota;
 mod refusal;
 mod request_settings;
+mod shared;
+mod shared_state;
 mod task;
 mod traffik;
 mod waiting;
 
-#[cfg(feature = "ws")]
-pub(crate) use self::task::in_a_task;
 pub use self::{
     builder::TraffikBuilder,
     check_error::CheckError,
@@ -36,11 +37,14 @@ pub use self::{
     traffik::Traffik,
 };
 pub(crate) use self::{
-    check::{Check, Checks, KeptCheck, Resolved},
+    check::{Check, Checks, KeptCheck, Own, Resolved},
     decide::{CheckResult, Failed, decide},
+    in_force::put_in_force,
     limiter_options::LimiterOptions,
     limits::Change,
     maybe_ready::resolve,
     waiting::{Demand, HeldBack},
 };
+#[cfg(feature = "ws")]
+pub(crate) use self::{in_force::decide_in_force, task::in_a_task};
 pub use crate::store::AdjustError;

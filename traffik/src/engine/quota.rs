@@ -5,7 +5,7 @@ use traffik_core::client::Client;
 use super::{
     CheckError, Checks, ClientLimiter, Error, Limits, Permit, Refusal, Traffik,
     check::{Check, KeptCheck},
-    decide::decide,
+    in_force::decide_in_force,
     maybe_ready::resolve,
 };
 use crate::{
@@ -122,7 +122,9 @@ impl Quota {
     /// decision: because nothing was added, a throttle is misconfigured, the throttles are in several backends, or the backend
     /// does not answer.
     pub async fn check(self) -> Result<Permit<Self>, CheckError> {
-        let limits = resolve!(decide(self.checks().map_err(Error::from)?)).map_err(|failed| failed.observed(None))?;
+        let checks = self.checks().map_err(Error::from)?;
+        let limits =
+            resolve!(decide_in_force(self.traffik.changes(), checks)).map_err(|failed| failed.observed(None))?;
         limits.observe(None);
         if limits.is_admitted() { Ok(Permit::new(limits)) } else { Err(Refusal::new(limits).into()) }
     }

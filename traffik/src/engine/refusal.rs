@@ -46,6 +46,10 @@ impl fmt::Display for Refusal {
         let limit = self.tightest();
         write!(f, "limit `{}` refuses: ", limit.uid())?;
         match limit.retry_after() {
+            Some(wait) if limit.is_blocked() => {
+                write!(f, "the client is blocked, retry after {}", humantime::format_duration(wait))
+            }
+            None if limit.is_blocked() => f.write_str("the client is blocked"),
             Some(wait) => write!(f, "retry after {}", humantime::format_duration(wait)),
             None => write!(f, "a cost of {} exceeds its capacity of {}", limit.cost(), limit.capacity()),
         }

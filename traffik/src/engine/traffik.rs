@@ -10,10 +10,16 @@ use traffik_core::{
 
 use super::{
     Check, CheckResult, Checks, Demand, Error, Limits,
+    in_force::put_in_force,
+    shared_state::SharedChanges,
     waiting::{self, Lines, Waited},
 };
 use crate::{
-    limit::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, register},
+    limit::{
+        ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles,
+        changes::{Changes, Live},
+        register,
+    },
     on_error::Decided,
     request::{ClientAddress, Identity, RequestDefaults},
     store::HITS_INLINE,
@@ -63,6 +69,8 @@ pub(super) struct App {
     pub(super) request: RequestDefaults,
     /// The callers that wait for a turn.
     pub(super) lines: Arc<Lines>,
+    /// What is known of the changes that other processes see too.
+    pub(super) shared: SharedChanges,
 }
 
 impl Traffik {
@@ -99,7 +107,11 @@ impl Traffik {
     ///
     /// Returns an error if a throttle cannot work, or if the backend does not answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
-        let checks = self.checks::<T>(client.into())?;
+        self.reset_all(self.checks::<T>(client.into())?).await
+    }
+
+    /// Deletes what is stored for each of the checks.
+    pub(crate) async fn reset_all(&self, checks: Checks<'_>) -> Result<(), Error> {
         let entries: SmallVec<[Hit<'_>; HITS_INLINE]> = checks.iter().filter_map(Check::entry).collect();
         let mut all = match Definition::store_of_all(checks.iter().map(|check| check.definition))? {
             Some(store) => store.reset(&entries).await,
@@ -107,6 +119,9 @@ impl Traffik {
         };
         for policy in checks.iter().filter_map(|check| check.definition.policy.as_ref()) {
             all = all.and(policy.reset(&entries).await);
+        }
+        for check in checks.iter() {
+            self.end_penalty(check).await?;
         }
         Ok(all?)
     }
@@ -163,6 +178,24 @@ impl Traffik {
         &self.app.table.told
     }
 
+    /// Returns the throttles of the app.
+    pub(crate) fn table(&self) -> &ThrottleTable {
+        &self.app.table
+    }
+
+    /// Makes a change, unless it is an error. Decisions that start afterwards see it, and callers that wait are asked for again.
+    pub(crate) fn change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
+        let result = self.app.table.changes.try_change(change)?;
+        self.app.lines.ask_again();
+        Ok(result)
+    }
+
+    /// Returns the changes since the start.
+    #[inline]
+    pub(crate) fn changes(&self) -> &Arc<Changes> {
+        &self.app.table.changes
+    }
+
     /// Returns `true` if both are handles of one app.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.app, &other.app)
@@ -175,7 +208,11 @@ impl Traffik {
     }
 
     /// Returns the limits of a client, and charges nothing.
-    pub(crate) async fn look(&self, checks: Checks<'_>) -> Result<Limits, Error> {
+    pub(crate) async fn look(&self, mut checks: Checks<'_>) -> Result<Limits, Error> {
+        let changes = self.changes();
+        if let Some(refusal) = changes.live().and_then(|live| put_in_force(&live, changes, &mut checks)) {
+            return Ok(refusal);
+        }
         let decided = match checks.store()? {
             Some(store) => checks.hits().as_ref().peek(store).await?,
             None => Decided::nothing(),
@@ -200,8 +237,7 @@ impl Traffik {
 
     pub(crate) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {
         let client = self.counted_as(client);
-        let check = |definition| Check::new(definition, definition.settings.cost, client.clone());
-        Ok(T::define(&self.app.table, KnownBy::Met)?.map_into(check))
+        Ok(T::define(&self.app.table, KnownBy::Met)?.map_into(|definition| Check::new(definition, client.clone())))
     }
 }
 

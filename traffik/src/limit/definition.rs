@@ -7,12 +7,15 @@ use traffik_core::{
     strategy::{AnyStrategy, Strategy},
 };
 
-use super::{ConfigError, DefaultIdentity, Settings, Throttle, queue::Queue, share::Share, uid, waiters::Waiters};
+use super::{
+    ConfigError, DefaultIdentity, Settings, Throttle, changes::Changes, penalty::Penalties, queue::Queue, share::Share,
+    uid, waiters::Waiters,
+};
 use crate::{
     fields::PolicyItem,
     observe::{Counters, LimitInstruments, LogThrottle, Observers, RefusalSample},
     on_error::{ErrorPolicy, Policies},
-    request::{RuleError, Source},
+    request::{Applies, RuleError, Source},
     store::{Store, Stores},
     warning::{Warning, WarningLog},
 };
@@ -53,6 +56,8 @@ pub(crate) struct Definition {
     pub(crate) instruments: LimitInstruments,
     /// Its refusals in the log.
     pub(crate) refusals: RefusalSample,
+    /// Counts refusals, if the throttle has a penalty.
+    pub(crate) penalties: Option<Arc<Penalties>>,
 }
 
 impl Definition {
@@ -63,6 +68,7 @@ impl Definition {
         policies: &Policies,
         warnings: &WarningLog,
         observers: &Arc<Observers>,
+        changes: &Arc<Changes>,
     ) -> Result<Self, ConfigError> {
         const { uid::check(T::UID) };
         let type_id = TypeId::of::<T>();
@@ -86,6 +92,7 @@ impl Definition {
             observers: Arc::clone(observers),
             instruments: LimitInstruments::default(),
             refusals: RefusalSample::default(),
+            penalties: None,
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
@@ -96,6 +103,8 @@ impl Definition {
             Some(own) => Some(Arc::new(ErrorPolicy::new(own.clone(), store))),
             None => policies.of(store).cloned(),
         });
+        let penalty = definition.settings.penalty.zip(definition.store.as_ref());
+        definition.penalties = penalty.map(|(settings, store)| Penalties::new(settings, T::UID, store, changes));
         Ok(definition)
     }
 
@@ -170,6 +179,27 @@ impl Definition {
         })
     }
 
+    /// Checks whether the strategy supports a rate that replaces the throttle's own.
+    pub(crate) fn check_changed_rate(&self, rate: Rate) -> Result<(), ConfigError> {
+        if rate.is_unlimited() {
+            return Ok(());
+        }
+        let check = self.settings.strategy.check(rate);
+        check.map_err(|source| ConfigError::ChangedRate {
+            uid: self.uid.into(),
+            throttle: self.name.into(),
+            rate,
+            source,
+        })
+    }
+
+    /// Checks rules that are added to those of the throttle.
+    pub(crate) fn check_rules(&self, added: &Applies) -> Result<(), ConfigError> {
+        let mut all = self.settings.request.applies.clone();
+        all.add_all(added);
+        all.check().map_err(|source| ConfigError::Rule { uid: self.uid.into(), throttle: self.name.into(), source })
+    }
+
     fn check_request<T: Throttle>(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         let request = &self.settings.request;
         if request.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
@@ -205,14 +235,13 @@ impl Definition {
     }
 
     fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
-        if let Some(on_error) = &self.settings.on_error {
-            let (uid, throttle) = (self.uid, self.name);
-            on_error.check().map_err(|source| ConfigError::Setting {
-                uid: uid.into(),
-                throttle: throttle.into(),
-                source,
-            })?;
-        }
+        let on_error = self.settings.on_error.as_ref().map_or(Ok(()), |on_error| on_error.check());
+        let penalty = || self.settings.penalty.map_or(Ok(()), |penalty| penalty.check());
+        on_error.and_then(|()| penalty()).map_err(|source| ConfigError::Setting {
+            uid: self.uid.into(),
+            throttle: self.name.into(),
+            source,
+        })?;
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
             return Err(ConfigError::WarnAt { uid: self.uid.into(), throttle: self.name.into(), share });
         }
@@ -225,7 +254,16 @@ impl Definition {
             throttle: self.name.into(),
             source,
         })?;
-        let (cost, capacity) = (self.settings.cost, strategy.capacity(self.rate));
+        self.warn_of_cost(self.rate, self.settings.cost, warnings);
+        Ok(())
+    }
+
+    /// Warns of a cost that the limit never admits.
+    pub(crate) fn warn_of_cost(&self, rate: Rate, cost: u64, warnings: &WarningLog) {
+        if rate.is_unlimited() {
+            return;
+        }
+        let capacity = self.settings.strategy.capacity(rate);
         let warning = Warning::CostNeverFits;
         if cost > capacity && warnings.is_first(warning, Some(self.uid)) {
             tracing::warn!(
@@ -238,6 +276,5 @@ impl Definition {
                  raise the rate"
             );
         }
-        Ok(())
     }
 }

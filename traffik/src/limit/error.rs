@@ -50,6 +50,19 @@ pub enum ConfigError {
         /// The value that is out of bounds.
         source: StrategyError,
     },
+    /// The strategy of a throttle does not support the rate of a change.
+    #[error("the throttle `{throttle}` (uid {uid:?}) cannot be changed to the rate {rate}: {source}")]
+    #[non_exhaustive]
+    ChangedRate {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+        /// The rate.
+        rate: Rate,
+        /// The value that is out of bounds.
+        source: StrategyError,
+    },
     /// A setting of the app has a value that is out of its range.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
@@ -101,10 +114,10 @@ pub enum ConfigError {
         /// The error in the rule.
         source: RuleError,
     },
-    /// Rules are added to a throttle that the app does not know.
+    /// A throttle is named that the app does not know.
     #[error(
-        "rules are added to the uid {uid:?}, but no known throttle has it{}: correct the uid, or register a throttle whose \
-         `impl Throttle` is written by hand with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
+        "no throttle that this app knows has the uid {uid:?}{}: correct the uid, or register a throttle whose `impl Throttle` is \
+         written by hand with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
     )]
     #[non_exhaustive]
     UnknownUid {
@@ -112,6 +125,37 @@ pub enum ConfigError {
         uid: Box<str>,
         /// Similar uids of throttles that the app knows.
         near: Box<[Box<str>]>,
+    },
+    /// A change is for a client without limits.
+    #[error(
+        "the throttle {uid:?} has nothing to change for an exempt client, because it has no key: name a client with a key"
+    )]
+    #[non_exhaustive]
+    ExemptClient {
+        /// The uid.
+        uid: Box<str>,
+    },
+    /// A shared change is for a secret client.
+    #[error(
+        "the throttle {uid:?} cannot share a change for a secret client, because the backend would store the secret: make the \
+         change in each process with `Traffik::limit`, or identify clients by something that is not secret"
+    )]
+    #[non_exhaustive]
+    SecretClient {
+        /// The uid.
+        uid: Box<str>,
+    },
+    /// Too many clients have changes.
+    #[error(
+        "the throttle {uid:?} cannot have a change for another client, because {max} clients have one: remove changes that are \
+         no longer needed, or give them an end"
+    )]
+    #[non_exhaustive]
+    TooManyClients {
+        /// The uid.
+        uid: Box<str>,
+        /// The highest number of clients with changes in an app.
+        max: usize,
     },
     /// A layer has rules for a throttle that is not one of its own.
     #[error(

@@ -7,7 +7,9 @@ use super::{ConfigError, Definition, Throttle};
 
 /// How an app came to know a throttle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KnownBy {
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum KnownBy {
     /// A macro declares it, anywhere in the program. The app may not use it.
     Declared,
     /// The app registered it.

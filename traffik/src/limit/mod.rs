@@ -3,11 +3,13 @@
 //! A [`Throttle`] is a type with a uid and a rate, both checked at compile time, and [`Settings`] for everything else.
 //! To share a limit, use the same type in several places.
 
+pub(crate) mod changes;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 mod declaration;
 mod definition;
 mod error;
 mod known;
+mod penalty;
 mod queue;
 mod request_settings;
 mod set;
@@ -25,13 +27,14 @@ pub(crate) use self::declaration::Declaration;
 pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
 pub(crate) use self::{
     definition::Definition,
-    known::KnownBy,
+    penalty::Penalties,
     queue::QueueSlot,
     set::{all_the_tuples, register},
     waiters::WaiterSlot,
 };
 pub use self::{
     error::ConfigError,
+    known::KnownBy,
     set::Throttles,
     settings::Settings,
     throttle::{DefaultIdentity, Throttle},

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use traffik_core::strategy::AnyStrategy;
 
-use super::share::Share;
+use super::{penalty::PenaltySettings, share::Share};
 use crate::{on_error::OnError, request::RequestSettings};
 
 /// The settings of a throttle: everything except its uid and its rate.
@@ -23,6 +25,8 @@ pub struct Settings {
     pub(crate) max_waiters: usize,
     /// The share of the limit from which on events are near-limit events.
     pub(crate) warn_at: Option<Share>,
+    /// The penalty of clients that go on after refusals, if there is one.
+    pub(super) penalty: Option<PenaltySettings>,
     pub(crate) request: RequestSettings,
 }
 
@@ -36,6 +40,7 @@ impl Settings {
             backend: None,
             on_error: None,
             max_waiters: Self::DEFAULT_MAX_WAITERS,
+            penalty: None,
             warn_at: None,
             request: RequestSettings::default(),
         }
@@ -142,6 +147,46 @@ impl Settings {
     /// [`ConfigError::WarnAt`](crate::ConfigError::WarnAt) when the app is built.
     pub fn warn_at(self, share: f64) -> Self {
         Self { warn_at: Some(Share::new(share)), ..self }
+    }
+
+    /// Refuses a client for a time after a number of refusals in a row, which is at least 1. Defaults to none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use traffik::Settings;
+    ///
+    /// // A minute after 20 refusals in a row.
+    /// let settings = Settings::new().penalty(20, Duration::from_secs(60));
+    /// ```
+    ///
+    /// A penalty is a [block](crate::control::LimitHandle::block): the backend is not asked, nothing is charged, and `retry_after` is
+    /// the time until its end. It holds in all processes within two seconds.
+    ///
+    /// - Each process counts the refusals that it returned, whichever backend decided. An admission ends the row, and so does the
+    ///   time at which the client might have been admitted.
+    /// - Refusals by a dry run, by a block, or by another limit of a tuple do not count.
+    /// - A penalty does not hold while the limit is disabled or in a dry run, and not for exempt clients.
+    /// - [`Traffik::reset`](crate::Traffik::reset) ends it.
+    /// - At most 10 000 clients of an app have penalties and other changes, and the refusals of at most 10 000 clients of a limit
+    ///   are counted.
+    ///
+    /// A number or a time of 0 is a [`ConfigError::Setting`](crate::ConfigError::Setting).
+    pub fn penalty(self, refusals: u32, time: Duration) -> Self {
+        Self { penalty: Some(PenaltySettings { after: refusals, time, up_to: None }), ..self }
+    }
+
+    /// Sets a [`penalty`](Self::penalty) that is twice as long each time, up to `longest`. It is forgotten when no other follows for
+    /// `longest`, which is at least `time`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use traffik::Settings;
+    ///
+    /// // A minute, two, four, and at most an hour.
+    /// let settings = Settings::new().doubling_penalty(20, Duration::from_secs(60), Duration::from_secs(3600));
+    /// ```
+    pub fn doubling_penalty(self, refusals: u32, time: Duration, longest: Duration) -> Self {
+        Self { penalty: Some(PenaltySettings { after: refusals, time, up_to: Some(longest) }), ..self }
     }
 
     /// Puts the throttle into a dry run: it counts requests, and never rejects one. See the guide, `docs/rolling-out.md`.

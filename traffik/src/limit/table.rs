@@ -7,6 +7,7 @@ use traffik_core::backend::BackendError;
 
 use super::{
     ConfigError, Definition, Throttle,
+    changes::Changes,
     known::{KnownBy, KnownThrottle},
     throttle_map::ThrottleMap,
 };
@@ -29,6 +30,8 @@ pub struct ThrottleTable {
     /// What the app adds to each throttle.
     defaults: ThrottleDefaults,
     observers: Arc<Observers>,
+    /// The changes since the start.
+    pub(crate) changes: Arc<Changes>,
     known: ThrottleMap,
     writing: Mutex<()>,
 }
@@ -40,8 +43,10 @@ impl ThrottleTable {
         told: WarningLog,
         defaults: ThrottleDefaults,
         observers: Observers,
+        changes: Changes,
     ) -> Self {
-        Self { stores, policies, told, defaults, observers: Arc::new(observers), ..Self::default() }
+        let (observers, changes) = (Arc::new(observers), Arc::new(changes));
+        Self { stores, policies, told, defaults, observers, changes, ..Self::default() }
     }
 
     /// Checks every throttle that a macro declares, anywhere in the program.
@@ -78,6 +83,29 @@ impl ThrottleTable {
         }
     }
 
+    /// Returns the throttle with this uid, and how the app came to know it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app knows no such throttle, or if it cannot work.
+    pub(crate) fn by_uid(&self, uid: &str) -> Result<(&Arc<Definition>, KnownBy), ConfigError> {
+        let same = || self.known.iter().filter(|known| known.uid == uid);
+        let known = same().find(|known| known.is_used()).or_else(|| same().next());
+        match known.and_then(|known| Some((known, known.definition()?))) {
+            Some((known, Ok(definition))) => Ok((definition, known.known_by())),
+            Some((_, Err(error))) => Err(error.clone()),
+            None => Err(ConfigError::unknown_uid(uid, &self.known.iter().map(|known| known.uid).collect::<Vec<_>>())),
+        }
+    }
+
+    /// Returns the throttles that can work, each uid once, in the order of the uids.
+    pub(crate) fn all(&self) -> Vec<(&Arc<Definition>, KnownBy)> {
+        let mut uids: Vec<_> = self.known.iter().map(|known| known.uid).collect();
+        uids.sort_unstable();
+        uids.dedup();
+        uids.into_iter().filter_map(|uid| self.by_uid(uid).ok()).collect()
+    }
+
     /// Returns the definition of `T`, which the app uses from now on.
     pub(crate) fn get<T: Throttle>(&self, known_by: KnownBy) -> Result<&Arc<Definition>, ConfigError> {
         let known = self.find::<T>();
@@ -110,7 +138,7 @@ impl ThrottleTable {
     fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
         self.defaults.add_to(T::UID, &mut settings.request);
-        Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told, &self.observers)
+        Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told, &self.observers, &self.changes)
     }
 
     /// Records the first use of a throttle.

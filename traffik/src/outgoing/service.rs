@@ -65,7 +65,8 @@ where
 async fn turn<T: Throttles>(options: &Options, key: Client, parts: &Parts) -> Result<Permit<T>, OutgoingError> {
     let Options { traffik, wait, .. } = options;
     let failed = |error| OutgoingError::NotAdmitted(CheckError::Failed(error));
-    let demand = Demand::new(&traffik.checks::<T>(key).map_err(|error| failed(error.into()))?);
+    let checks = traffik.checks::<T>(key).map_err(|error| failed(error.into()))?;
+    let demand = Demand::new(&checks, traffik.changes());
     let decision = resolve!(traffik.wait_outgoing(demand, *wait));
     let decision = decision
         .map_err(|HeldBack { until, now }| OutgoingError::HeldBack { retry_after: until.saturating_since(now) })?;
@@ -88,7 +89,7 @@ fn hold_back<T: Throttles>(options: &Options, key: Client, time: Duration) {
         if checks.are_in_dry_run() {
             return;
         }
-        traffik.hold_back(&Demand::new(&checks), time.min(*max_hold_back));
+        traffik.hold_back(&Demand::new(&checks, traffik.changes()), time.min(*max_hold_back));
     }
 }
 

@@ -14,6 +14,16 @@ pub(crate) async fn within<T>(
     answer.unwrap_or(Err(BackendError::Timeout(deadline)))
 }
 
+/// Does the same without the timers of a runtime, for a task that may move to another one.
+pub(crate) async fn within_on_any_runtime<T>(
+    clock: &AnyClock,
+    deadline: Duration,
+    call: impl IntoFuture<Output = Result<T, BackendError>>,
+) -> Result<T, BackendError> {
+    let answer = first_of(call.into_future(), clock.sleep_on_any_runtime(deadline)).await;
+    answer.unwrap_or(Err(BackendError::Timeout(deadline)))
+}
+
 /// Returns the output of `one`, or `None` if `other` ends first.
 pub(crate) async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = ()>) -> Option<T> {
     let (mut one, mut other) = (pin!(one), pin!(other));

@@ -110,8 +110,13 @@ impl Store {
     /// Starts a decision.
     pub(crate) fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
         let answer = self.backend.decide(hits);
-        if !self.is_immediate() && matches!(&answer, MaybeReady::Ready(Ok(decision)) if decision.is_admitted()) {
-            self.is_immediate.store(true, Ordering::Relaxed);
+        if !self.is_immediate() {
+            if self.tasks.has_waiting() {
+                self.tasks.remember_runtime();
+            }
+            if matches!(&answer, MaybeReady::Ready(Ok(decision)) if decision.is_admitted()) {
+                self.is_immediate.store(true, Ordering::Relaxed);
+            }
         }
         answer
     }
@@ -196,6 +201,17 @@ impl Store {
     /// Returns `true` if it is likely to adjust without waiting.
     pub(crate) fn adjusts_at_once(&self) -> bool {
         self.is_immediate() && !self.adjusts_later.load(Ordering::Relaxed)
+    }
+
+    /// Starts a request to the settings that all processes share.
+    pub(crate) fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
+        self.backend.control(request)
+    }
+
+    /// Starts a task, which must not use resources of its runtime. Without a runtime it waits for the first decision in one.
+    pub(crate) fn start_task(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.remember_runtime();
+        self.tasks.start(Box::pin(task));
     }
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {

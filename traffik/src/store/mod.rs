@@ -13,7 +13,7 @@ mod watchers;
 pub use self::settlement::AdjustError;
 pub(crate) use self::{
     availability::AvailabilityState,
-    deadline::{first_of, within},
+    deadline::{first_of, within, within_on_any_runtime},
     handle::Store,
     leases::Lease,
     settlement::{AdjustResult, Done, Settles},

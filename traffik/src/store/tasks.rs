@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -21,7 +24,10 @@ pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// Tasks must not use resources of a runtime, such as its timers.
 #[derive(Default)]
-pub(super) struct Tasks(Mutex<State>);
+pub(super) struct Tasks {
+    state: Mutex<State>,
+    has_waiting: AtomicBool,
+}
 
 #[derive(Default)]
 struct State {
@@ -39,6 +45,7 @@ impl Tasks {
             known.runtimes.retain(|other| other.id() != runtime.id());
             known.runtimes.truncate(RUNTIMES - 1);
             known.runtimes.push_front(runtime);
+            self.has_waiting.store(false, Ordering::Relaxed);
             std::mem::take(&mut known.waiting)
         };
         waiting.into_iter().for_each(|task| self.spawn(task));
@@ -50,6 +57,7 @@ impl Tasks {
             let mut known = self.lock();
             if known.waiting.len() < WAITING {
                 known.waiting.push(task);
+                self.has_waiting.store(true, Ordering::Relaxed);
             }
             return;
         };
@@ -73,8 +81,13 @@ impl Tasks {
         self.lock().runtimes.front().cloned()
     }
 
+    /// Returns `true` if a task waits for a runtime.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.has_waiting.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -42,7 +42,8 @@ impl Signal {
         self.is_freed.load(Ordering::Acquire)
     }
 
-    fn free(&self) {
+    /// Wakes all tasks that wait, because there may be room.
+    pub(crate) fn free(&self) {
         self.is_freed.store(true, Ordering::Release);
         self.wake();
     }

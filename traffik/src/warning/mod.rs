@@ -73,6 +73,9 @@ warnings! {
     /// A WebSocket or a streaming response goes on, and the permit of a limit on concurrent requests ended with the handler.
     /// Logged once for each throttle.
     PermitEndsEarly = "permit-ends-early",
+    /// A shared change has no effect in this process: a newer release made it, or the strategy does not support the rate. Logged
+    /// once.
+    UnknownSharedChange = "unknown-shared-change",
     /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
     /// [`MemoryBackendBuilder::silence`](crate::backend::MemoryBackendBuilder::silence).
     MemoryFull = "memory-full",

@@ -165,10 +165,10 @@ impl<T: Throttles> Limiter<T> {
         let (context, site) = (&self.context, Site::Handler);
         let checks = self.checks().await?;
         let (slots, decided) = match self.options.wait {
-            None => begin(checks, context, &site)?,
+            None => begin(checks, context.traffik().changes().live().as_deref(), context, &site)?,
             Some(max) => {
                 context.check_refunds(&checks, &site)?;
-                (None, context.traffik().wait(Demand::new(&checks), max))
+                (None, context.traffik().wait(Demand::new(&checks, context.traffik().changes()), max))
             }
         };
         let limits = context.record_check(resolve!(decided), self.parts.as_deref())?;
@@ -191,6 +191,7 @@ impl<T: Throttles> Limiter<T> {
     /// Returns the checks as the handler has set them.
     async fn checks(&self) -> Result<Checks<'_>, ThrottleRejection> {
         let mut checks = self.checks.map(KeptCheck::check);
+        let live = self.context.traffik().changes().live();
         // What does not apply stays free.
         for check in checks.iter_mut().filter(|check| check.resolved > Resolved::Nothing) {
             self.options.apply_to(check).map_err(Misconfigured::from)?;
@@ -198,7 +199,8 @@ impl<T: Throttles> Limiter<T> {
                 check.client = client.clone();
             } else if check.cost > 0 {
                 if let Some(rejection) = self.unidentified.take(check.definition.identity) {
-                    *check = unless_in_dry_run(check.definition, rejection)?;
+                    let live = live.as_deref().map(|live| live.of(check.definition.uid));
+                    *check = unless_in_dry_run(check.definition, live, rejection)?;
                 }
             }
         }
@@ -211,8 +213,10 @@ impl<T: Throttles> Limiter<T> {
     /// Returns the checks at the rates of their clients.
     async fn rated<'a>(&'a self, checks: &Checks<'a>, parts: &Parts) -> Result<Checks<'a>, ThrottleRejection> {
         let traffik = self.context.traffik();
+        let live = traffik.changes().live();
         let tolerated = |check: &Check<'a>, rated: Result<_, _>| {
-            rated.or_else(|rejection| unless_in_dry_run(check.definition, rejection))
+            let live = live.as_deref().map(|live| live.of(check.definition.uid));
+            rated.or_else(|rejection| unless_in_dry_run(check.definition, live, rejection))
         };
         let first = checks.first();
         let mut all = Checks::new(tolerated(first, rated(first.clone(), traffik, Memo(None), parts).await)?);
@@ -245,7 +249,9 @@ where
         let context = context.ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state()).of(parts))?;
         let unidentified = KeptRejection::default();
         let site = Site::Limiter(unidentified.clone());
-        let checks = T::checks(&context, &site, parts, state).await.map_err(|rejection| rejection.of(parts))?;
+        let live = context.traffik().changes().live();
+        let checks = T::checks(&context, live.as_deref(), &site, parts, state).await;
+        let checks = checks.map_err(|rejection| rejection.of(parts))?;
         let head = RequestHead::of(parts, checks.iter().any(|check| has_responder(check.definition)));
         let reads_parts = |check: &Check<'_>| {
             check.definition.settings.request.rate.is_some() || check.definition.observers.read_parts()

@@ -12,17 +12,22 @@ use super::{
     rejection::{Declined, Misconfigured, ThrottleRejection, Unidentified},
 };
 use crate::{
-    engine::{Check, Resolved, Traffik, resolve},
-    limit::{DefaultIdentity, Definition, Throttle},
+    engine::{Check, Own, Resolved, Traffik, resolve},
+    limit::{
+        DefaultIdentity, Definition, Throttle,
+        changes::{Live, LiveLimit},
+    },
     observe::EventOutcome,
     request::{Answer, Identity, RateKind},
 };
 
 impl RequestContext {
-    /// Resolves one throttle. `memo` has the earlier throttles of its tuple.
+    /// Resolves one throttle, as it is without the changes of the app, except for those that say whether it applies. `memo` has
+    /// the earlier throttles of its tuple.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
     pub(super) fn check<'a, T, S>(
         &'a self,
+        live: Option<&Live>,
         site: &Site,
         memo: Memo<'_, 'a>,
         parts: &mut Parts,
@@ -42,55 +47,75 @@ impl RequestContext {
                 definition.observe(EventOutcome::Blocked, parts);
                 return Err(denied);
             }
-            if !resolve!(site.applies(definition, traffik, parts)) {
+            let live = live.map(|live| live.of(definition.uid));
+            let is_off = live.is_some_and(|live| live.is_off() && !site.is_limiter());
+            // A block holds even if the limit is off.
+            if is_off && !live.is_some_and(LiveLimit::may_block) {
+                return Ok(Check::skipped(definition, EventOutcome::Disabled));
+            }
+            if !resolve!(site.applies(definition, live, traffik, parts)) {
                 return Ok(Check::skipped(definition, EventOutcome::NotApplied));
             }
-            let cost = match resolve!(cost(definition, memo, parts)) {
+            let (cost, own) = match resolve!(cost(definition, live, memo, parts)) {
                 Ok(cost) => cost,
-                Err(rejection) => return unless_in_dry_run(definition, rejection),
+                Err(rejection) => return unless_in_dry_run(definition, live, rejection),
             };
             if cost == 0 && !site.is_limiter() {
-                return Ok(Check { resolved: Resolved::Cost, ..Check::skipped(definition, EventOutcome::NotApplied) });
+                let skipped = Check::skipped(definition, EventOutcome::NotApplied);
+                return Ok(Check { resolved: Resolved::Cost, own, ..skipped });
             }
             let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
-                Err(rejection) => return unless_in_dry_run(definition, rejection),
+                Err(_) if is_off => return Ok(Check::skipped(definition, EventOutcome::Disabled)),
+                Err(rejection) => return unless_in_dry_run(definition, live, rejection),
             };
-            let check = self.identified(definition, cost, client);
+            let check = self.identified(definition, cost, own, client);
             // A limiter asks for the rate of each check.
             if site.is_limiter() {
                 return Ok(check);
             }
-            resolve!(rated(check, traffik, memo, parts)).or_else(|rejection| unless_in_dry_run(definition, rejection))
+            let rated = resolve!(rated(check, traffik, memo, parts));
+            rated.or_else(|rejection| unless_in_dry_run(definition, live, rejection))
         }
     }
 
     #[inline]
-    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, client: Client) -> Check<'a> {
+    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, own: Own, client: Client) -> Check<'a> {
         let charged_before = self.ledger().charged_before(definition, &client);
-        Check { charged_before, resolved: Resolved::Client, ..Check::new(definition, cost, client) }
+        Check { charged_before, cost, own, ..Check::new(definition, client) }
     }
 }
 
 /// Returns the rejection of a request. In a dry run the request passes, and its event says that it would have been rejected.
 #[cold]
-pub(super) fn unless_in_dry_run(
-    definition: &Arc<Definition>,
+pub(super) fn unless_in_dry_run<'a>(
+    definition: &'a Arc<Definition>,
+    live: Option<&LiveLimit>,
     rejection: ThrottleRejection,
-) -> Result<Check<'_>, ThrottleRejection> {
-    if definition.is_enforced() { Err(rejection) } else { Ok(Check::skipped(definition, EventOutcome::WouldRefuse)) }
+) -> Result<Check<'a>, ThrottleRejection> {
+    let is_enforced = live.and_then(LiveLimit::dry_run).map_or(definition.is_enforced(), |dry_run| !dry_run);
+    if is_enforced { Err(rejection) } else { Ok(Check::skipped(definition, EventOutcome::WouldRefuse)) }
 }
 
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;
 
-fn cost<'p>(definition: &'p Definition, memo: Memo<'_, '_>, parts: &'p Parts) -> Resolving<'p, u64> {
+/// Returns the cost, and whether a function says so.
+#[inline]
+fn cost<'p>(
+    definition: &'p Definition,
+    live: Option<&LiveLimit>,
+    memo: Memo<'_, '_>,
+    parts: &'p Parts,
+) -> Resolving<'p, (u64, Own)> {
     let Some(function) = &definition.settings.request.cost else {
-        return MaybeReady::Ready(Ok(definition.settings.cost));
+        let changed = live.and_then(|live| live.cost().or(live.base_cost()));
+        return MaybeReady::Ready(Ok((changed.unwrap_or(definition.settings.cost), Own::default())));
     };
+    let own = Own { cost: true, rate: false };
     match memo.cost(function.source()) {
-        Some(cost) => MaybeReady::Ready(Ok(cost)),
-        None => function.ask(parts).map(declined),
+        Some(cost) => MaybeReady::Ready(Ok((cost, own))),
+        None => function.ask(parts).map(move |cost| Ok((declined(cost)?, own))),
     }
 }
 
@@ -168,7 +193,7 @@ pub(super) fn rated<'p, 'a: 'p>(
 }
 
 fn at_rate<'a>(mut check: Check<'a>, rate: Answer<Rate>, traffik: &Traffik) -> Result<Check<'a>, ThrottleRejection> {
-    check.resolved = Resolved::Rate;
+    (check.resolved, check.own.rate) = (Resolved::Rate, true);
     let rate = declined(rate)?;
     if rate == check.rate {
         return Ok(check);

@@ -12,7 +12,7 @@ use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 use super::{kept_rejection::KeptRejection, rejection::ThrottleRejection};
 use crate::{
     engine::Traffik,
-    limit::{ConfigError, Definition, Throttle, Throttles},
+    limit::{ConfigError, Definition, Throttle, Throttles, changes::LiveLimit},
     request::{Applies, Bypass, RefundIf, Rule, Source, is_preflight},
 };
 
@@ -32,31 +32,29 @@ pub(crate) enum Site {
 }
 
 impl Site {
-    /// Returns whether a throttle applies to a request here, by the rules of the layer and by its own. Rules that need
-    /// no waiting decide if they can.
+    /// Returns whether a throttle applies to a request here, by the rules of the layer, by its own, and by those that were added
+    /// since. Rules that need no waiting decide if they can.
     #[inline]
     pub(super) fn applies<'p>(
         &'p self,
         definition: &'p Definition,
+        live: Option<&'p LiveLimit>,
         traffik: &'p Traffik,
         parts: &'p Parts,
     ) -> MaybeReady<'p, bool> {
-        let own = || definition.settings.request.applies.to(parts, || traffik.address_by(definition));
+        let by = || traffik.address_by(definition);
+        let declared = || definition.settings.request.applies.to(parts, by);
+        let own = || match live.and_then(LiveLimit::rules) {
+            Some(added) => both(added.to(parts, by), declared),
+            None => declared(),
+        };
         match self {
             Self::Handler => own(),
             #[cfg(feature = "ws")]
             Self::Messages(_) => own(),
             Self::Limiter(_) => own(),
-            Self::Layer(rules) => match rules.apply(definition, traffik, parts) {
-                // The throttle's own functions are not called for requests that the layer excludes.
-                MaybeReady::Ready(false) => MaybeReady::Ready(false),
-                MaybeReady::Ready(true) => own(),
-                here => match own() {
-                    MaybeReady::Ready(false) => MaybeReady::Ready(false),
-                    MaybeReady::Ready(true) => here,
-                    own => MaybeReady::pending(async move { here.await && own.await }),
-                },
-            },
+            // The throttle's own functions are not called for requests that the layer excludes.
+            Self::Layer(rules) => both(rules.apply(definition, traffik, parts), own),
         }
     }
 
@@ -107,6 +105,20 @@ impl Site {
             Self::Layer(LayerRules(Some(layer))) => layer.error.clone().map_or(Ok(()), Err),
             _ => Ok(()),
         }
+    }
+}
+
+/// Returns whether both are true. The second one is evaluated only if it may decide.
+#[inline]
+fn both<'p>(one: MaybeReady<'p, bool>, other: impl FnOnce() -> MaybeReady<'p, bool>) -> MaybeReady<'p, bool> {
+    match one {
+        MaybeReady::Ready(false) => MaybeReady::Ready(false),
+        MaybeReady::Ready(true) => other(),
+        one => match other() {
+            MaybeReady::Ready(false) => MaybeReady::Ready(false),
+            MaybeReady::Ready(true) => one,
+            other => MaybeReady::pending(async move { one.await && other.await }),
+        },
     }
 }
 

@@ -10,7 +10,7 @@ use traffik_core::{
 
 use super::account::Account;
 use crate::{
-    limit::{Definition, Throttle},
+    limit::{Definition, Throttle, changes::Block},
     observe::{EventFacts, EventOutcome},
     on_error::DecidedBy,
     store::{Lease, Store},
@@ -31,6 +31,8 @@ pub struct Limit {
     pub(in crate::engine) is_full: bool,
     pub(in crate::engine) outcome: Option<Outcome>,
     pub(in crate::engine) by: DecidedBy,
+    /// The block of the client that refuses, if one does. No backend was asked then.
+    pub(in crate::engine) block: Option<Arc<Block>>,
     /// The permit that it holds, if the strategy is `Concurrency`. The last clone gives it back.
     pub(in crate::engine) lease: Option<Arc<Lease>>,
     pub(in crate::engine) account: Account,
@@ -96,6 +98,18 @@ impl Limit {
         self.outcome.as_ref().is_some_and(|outcome| outcome.enforced)
     }
 
+    /// Returns `true` if the client is [blocked](crate::control::LimitHandle::block), which refuses without asking the backend.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// Returns the reason of the block, if the client is blocked. No response shows it.
+    #[must_use]
+    pub fn block_reason(&self) -> Option<&str> {
+        self.block.as_ref().map(|block| &*block.reason)
+    }
+
     /// Returns `true` if the request was counted.
     #[must_use]
     pub fn is_counted(&self) -> bool {
@@ -137,6 +151,9 @@ impl Limit {
     /// It shows as a number or as `unlimited`: `format!("{} left", limit.remaining())`.
     #[must_use]
     pub fn remaining(&self) -> Amount {
+        if self.is_blocked() {
+            return Amount::Units(0);
+        }
         self.with_status(|status| status.remaining()).unwrap_or(Amount::Unlimited)
     }
 
@@ -150,9 +167,13 @@ impl Limit {
     /// Returns how long until the refused request would be admitted, if the client sends no other request until then. In a
     /// [dry run](crate::Settings::dry_run), it is the wait of a request that would have been refused.
     ///
-    /// Returns `None` if the limit had room, or if the cost [can never fit](Self::is_never_possible).
+    /// Returns `None` if the limit had room, or if the cost [can never fit](Self::is_never_possible). For a client that is
+    /// [blocked](Self::is_blocked), it is the time until the end of the block, or `None` if the block has no end.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
+        if let Some(block) = &self.block {
+            return block.until.zip(self.decided_at()).map(|(until, at)| until.saturating_since(at));
+        }
         self.with_status(|status| status.retry_after())?
     }
 
@@ -168,20 +189,30 @@ impl Limit {
         }
     }
 
-    /// Returns `true` if the cost is above the [capacity](Self::capacity), so that no wait helps.
+    /// Returns `true` if no wait helps: the cost is above the [capacity](Self::capacity), or the client is
+    /// [blocked](Self::is_blocked) without an end.
     #[must_use]
     pub fn is_never_possible(&self) -> bool {
+        if let Some(block) = &self.block {
+            return block.until.is_none();
+        }
         self.with_status(|status| status.is_never_possible()).unwrap_or_default()
     }
 
     /// Returns how long until more remains than now, or `None` if nothing is used.
     #[must_use]
     pub fn more_after(&self) -> Option<Duration> {
+        if self.is_blocked() {
+            return self.retry_after();
+        }
         self.with_status(|status| status.more_after())?
     }
 
     /// Returns what remains, and how long until more does. The time at which a permit is dropped is unknown.
     pub(crate) fn state(&self) -> (Amount, Option<Duration>) {
+        if self.is_blocked() {
+            return (Amount::Units(0), self.retry_after());
+        }
         let state = self.with_status(|status| {
             let remaining = status.remaining();
             (remaining, if self.definition.is_held { None } else { status.more_after_than(remaining) })
@@ -192,6 +223,9 @@ impl Limit {
     /// Returns how long until nothing is used any more.
     #[must_use]
     pub fn reset_after(&self) -> Duration {
+        if self.is_blocked() {
+            return self.retry_after().unwrap_or_default();
+        }
         self.with_status(|status| status.reset_after()).unwrap_or_default()
     }
 

@@ -3,8 +3,8 @@ use std::{pin::Pin, sync::Arc};
 use traffik_core::{backend::BackendError, decision::Outcome};
 
 use crate::{
-    engine::{Check, CheckResult, Checks, Error, Failed, KeptCheck, Limits, decide},
-    limit::ConfigError,
+    engine::{Check, CheckResult, Checks, Error, Failed, KeptCheck, Limits, decide, put_in_force},
+    limit::{ConfigError, changes::Changes},
     one_or_more::OneOrMore,
     store::Store,
 };
@@ -13,14 +13,16 @@ type Asking = Pin<Box<dyn Future<Output = CheckResult> + Send>>;
 
 /// What a waiter waits for.
 pub(crate) struct Demand {
+    /// As they are without the changes of the app.
     checks: OneOrMore<KeptCheck>,
+    changes: Arc<Changes>,
     /// Asks about more than the checks, if there is more.
     ask: Option<Box<dyn Fn() -> Asking + Send + Sync>>,
 }
 
 impl Demand {
-    pub(crate) fn new(checks: &Checks<'_>) -> Self {
-        Self { checks: checks.map(Check::kept), ask: None }
+    pub(crate) fn new(checks: &Checks<'_>, changes: &Arc<Changes>) -> Self {
+        Self { checks: checks.map(Check::kept), changes: Arc::clone(changes), ask: None }
     }
 
     /// Sets a function that asks about the checks and about more.
@@ -33,8 +35,11 @@ impl Demand {
         Self { ask: Some(Box::new(move || Box::pin(ask()))), ..self }
     }
 
-    pub(crate) fn checks(&self) -> Checks<'_> {
-        self.checks.map(KeptCheck::check)
+    /// Returns the checks with the changes that are in force now, or the refusal of a client that is blocked.
+    fn checks(&self) -> Result<Checks<'_>, Limits> {
+        let mut checks = self.checks.map(KeptCheck::check);
+        let live = self.changes.live();
+        live.and_then(|live| put_in_force(&live, &self.changes, &mut checks)).map_or(Ok(checks), Err)
     }
 
     pub(super) fn kept(&self) -> impl Iterator<Item = &KeptCheck> {
@@ -43,18 +48,19 @@ impl Demand {
 
     /// Returns the failure of a decision about it.
     pub(super) fn failed(&self, error: impl Into<Error>) -> Box<Failed> {
-        Failed::new(error, &self.checks())
+        Failed::new(error, &self.checks.map(KeptCheck::check))
     }
 
     /// Returns `true` if a store is asked about the checks.
     #[cfg(feature = "ws")]
     pub(crate) fn is_counted(&self) -> bool {
-        self.checks().iter().any(Check::is_counted)
+        self.checks().is_ok_and(|checks| checks.iter().any(Check::is_counted))
     }
 
-    /// Returns the store to wait for. `None` if nothing is waited for: nothing is counted, or all of it is in a dry run.
+    /// Returns the store to wait for. `None` if nothing is waited for: the client is blocked, nothing is counted, or all of it is
+    /// in a dry run.
     pub(super) fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
-        let checks = self.checks();
+        let Ok(checks) = self.checks() else { return Ok(None) };
         Ok(checks.store()?.filter(|_| !checks.are_in_dry_run()).cloned())
     }
 
@@ -70,12 +76,22 @@ impl Demand {
             return ask();
         }
         let demand = Arc::clone(self);
-        Box::pin(async move { decide(demand.checks()).await })
+        Box::pin(async move { demand.decide().await })
+    }
+
+    async fn decide(&self) -> CheckResult {
+        match self.checks() {
+            Ok(checks) => decide(checks).await,
+            Err(refusal) => Ok(refusal),
+        }
     }
 
     /// Refuses a caller that finds no place in the line, as the limits stand. Nothing is charged.
     pub(super) async fn refuse(&self) -> CheckResult {
-        let checks = self.checks();
+        let checks = match self.checks() {
+            Ok(checks) => checks,
+            Err(refusal) => return Ok(refusal),
+        };
         let peeked = match checks.store() {
             Ok(Some(store)) => checks.hits().as_ref().peek(store).await.map_err(Error::from),
             Ok(None) => return decide(checks).await,
@@ -83,7 +99,7 @@ impl Demand {
         };
         if matches!(&peeked, Err(Error::Backend(error)) if !matches!(error, BackendError::Closed)) {
             // The error policy decides, as about a check that does not wait.
-            return decide(self.checks()).await;
+            return self.decide().await;
         }
         let mut decided = peeked.map_err(|error| self.failed(error))?;
         if decided.decision.is_admitted() {

@@ -290,6 +290,11 @@ impl Line {
         }
     }
 
+    /// Asks for the head again, as soon as no question is under way.
+    pub(super) fn ask_again(&self) {
+        self.signal.free();
+    }
+
     /// Asks nothing until then. Waiters whose time is over before receive that.
     pub(super) fn hold_back(&self, until: Timestamp, now: Timestamp) {
         let mut state = self.lock();

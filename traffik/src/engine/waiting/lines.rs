@@ -122,6 +122,12 @@ impl Lines {
         }
     }
 
+    /// Asks for the head of each line again, because a limit was changed.
+    pub(crate) fn ask_again(&self) {
+        let lines: Vec<_> = self.lock().lines.values().cloned().collect();
+        lines.iter().for_each(|line| line.ask_again());
+    }
+
     /// Tells all waiters that the app is closed, and those that come later.
     pub(crate) fn close(&self) {
         let mut state = self.lock();

@@ -25,7 +25,7 @@ impl Applies {
     }
 
     /// Adds all of `others`.
-    pub(super) fn add_all(&mut self, others: &Self) {
+    pub(crate) fn add_all(&mut self, others: &Self) {
         self.add(others.0.iter().cloned());
     }
 
@@ -34,7 +34,10 @@ impl Applies {
         self.0.sort_by_key(|(_, condition)| condition.effort());
     }
 
-    #[cfg(feature = "ws")]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -98,6 +98,7 @@ impl fmt::Display for Limited {
         let shown = self.exceeded().filter(|limit| !limit.is_hidden());
         let tightest = shown.reduce(|tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
         match tightest {
+            Some(limit) if limit.is_blocked() => write!(f, "{:?} refuses this client", limit.uid())?,
             Some(limit) => {
                 let allowed = InWords::new(limit.rate(), limit.definition().is_held);
                 write!(f, "{:?} allows {allowed}", limit.uid())?;
@@ -106,6 +107,7 @@ impl fmt::Display for Limited {
         }
         match (self.retry_after(), tightest) {
             (Some(wait), _) => write!(f, "; try again in {}", in_seconds(wait)),
+            (None, Some(limit)) if limit.is_blocked() => Ok(()),
             (None, Some(limit)) if limit.is_never_possible() => {
                 write!(f, "; a request that costs {} is never admitted", limit.cost())
             }

@@ -19,15 +19,18 @@ use crate::{
 /// The time after which the functions of a throttle are called again.
 const VALID: Duration = Duration::from_secs(1);
 
-/// The checks that a handshake resolved, which are resolved again if a throttle has functions of the request.
+/// The checks that a handshake resolved. They are resolved again when a limit was changed, and after a time if a throttle has
+/// functions of the request.
 pub(super) struct MessageChecks {
     latest: Mutex<Latest>,
-    /// `None` if no throttle has functions of the request.
-    resolve: Option<Resolve>,
+    has_functions: bool,
+    resolve: Resolve,
 }
 
 struct Latest {
     resolved_at: Timestamp,
+    /// The version of the changes that they were resolved with.
+    version: u64,
     checks: Arc<OneOrMore<KeptCheck>>,
     /// The clients that were identified. They stay the same for the connection.
     clients: KnownClients,
@@ -40,17 +43,18 @@ type Resolve = Box<dyn Fn(KnownClients) -> Resolving + Send + Sync>;
 type Resolving = Pin<Box<dyn Future<Output = Result<(OneOrMore<KeptCheck>, KnownClients), ThrottleRejection>> + Send>>;
 
 impl MessageChecks {
-    /// Creates the checks of a handshake. Copies the request only if a throttle has functions of it.
-    pub(super) fn new<T, S>(checks: &Checks<'_>, traffik: &Traffik, parts: &Parts, state: &S) -> Arc<Self>
+    /// Creates the checks of a handshake.
+    pub(super) fn new<T, S>(checks: &Checks<'_>, version: u64, traffik: &Traffik, parts: &Parts, state: &S) -> Arc<Self>
     where
         T: ThrottleSet<S>,
         S: Clone + Send + Sync + 'static,
     {
         let has_functions = checks.iter().any(|check| check.definition.settings.request.has_functions());
         let (kept, clients) = kept(checks);
-        let latest = Latest { resolved_at: traffik.clock().now(), checks: Arc::new(kept), clients, rejection: None };
-        let resolve = has_functions.then(|| resolver::<T, S>(traffik, parts, state));
-        Arc::new(Self { latest: Mutex::new(latest), resolve })
+        let (resolved_at, checks) = (traffik.clock().now(), Arc::new(kept));
+        let latest = Latest { resolved_at, version, checks, clients, rejection: None };
+        let resolve = resolver::<T, S>(traffik, parts, state);
+        Arc::new(Self { latest: Mutex::new(latest), has_functions, resolve })
     }
 
     /// Returns the checks as they were resolved last.
@@ -59,13 +63,16 @@ impl MessageChecks {
     }
 
     /// Returns the checks for a message at `now`. They are at most a second old, unless another message resolves them.
-    pub(super) async fn at(&self, now: Timestamp) -> Result<Arc<OneOrMore<KeptCheck>>, Arc<ThrottleRejection>> {
-        let Some((resolve, clients)) = self.resolve.as_ref().and_then(|resolve| Some((resolve, self.claim(now)?)))
-        else {
+    pub(super) async fn at(
+        &self,
+        now: Timestamp,
+        version: u64,
+    ) -> Result<Arc<OneOrMore<KeptCheck>>, Arc<ThrottleRejection>> {
+        let Some(clients) = self.claim(now, version) else {
             let latest = self.lock();
             return latest.rejection.clone().map_or_else(|| Ok(Arc::clone(&latest.checks)), Err);
         };
-        let resolved = resolve(clients).await;
+        let resolved = (self.resolve)(clients).await;
         let mut latest = self.lock();
         match resolved {
             Ok((checks, clients)) => {
@@ -76,12 +83,13 @@ impl MessageChecks {
         }
     }
 
-    /// Returns the known clients if the checks have to be resolved again. One message a second does it.
-    fn claim(&self, now: Timestamp) -> Option<KnownClients> {
+    /// Returns the known clients if the checks have to be resolved again. One message does it.
+    fn claim(&self, now: Timestamp, version: u64) -> Option<KnownClients> {
         let mut latest = self.lock();
-        let is_due = now < latest.resolved_at || now.saturating_since(latest.resolved_at) >= VALID;
+        let is_old = now < latest.resolved_at || now.saturating_since(latest.resolved_at) >= VALID;
+        let is_due = latest.version != version || (self.has_functions && is_old);
         is_due.then(|| {
-            latest.resolved_at = now;
+            (latest.resolved_at, latest.version) = (now, version);
             Arc::clone(&latest.clients)
         })
     }
@@ -103,7 +111,8 @@ where
         let (context, mut parts, state) = (context.clone(), parts.clone(), state.clone());
         Box::pin(async move {
             let site = Site::Messages(clients);
-            let checks = T::checks(&context, &site, &mut parts, &state).await?;
+            let live = context.traffik().changes().live();
+            let checks = T::checks(&context, live.as_deref(), &site, &mut parts, &state).await?;
             Ok(kept(&checks))
         })
     })

@@ -10,12 +10,15 @@ use traffik_core::{OutOfRange, clock::Timestamp};
 
 use super::{
     checks::MessageChecks,
-    connection::{AllChecks, ConnectionLimits},
+    connection::{AllChecks, ConnectionLimits, StatesGuard},
     rejection::{MessageRejection, retry_after},
 };
 use crate::{
-    engine::{CheckResult, Checks, Demand, Error, Failed, KeptCheck, Limits, Traffik, decide, in_a_task, resolve},
-    limit::ConfigError,
+    engine::{
+        CheckResult, Checks, Demand, Error, Failed, KeptCheck, Limits, Traffik, decide_in_force, in_a_task,
+        put_in_force, resolve,
+    },
+    limit::{ConfigError, changes::Changes},
     one_or_more::OneOrMore,
 };
 
@@ -109,27 +112,30 @@ impl MessageLimits {
         wait: Option<Duration>,
     ) -> Result<Limits, MessageRejection> {
         let cost = cost.map_err(ConfigError::from)?;
-        let clock = self.traffik.clock();
+        let (clock, changes) = (self.traffik.clock(), self.traffik.changes());
         let deadline = wait.map(|max| clock.now().saturating_add(max));
         loop {
             // No other connection waits for limits of this connection alone, so there is no line of them.
             let (decided, has_line) = match &self.scope {
                 Scope::Client(client) => {
-                    let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
+                    let client = client.at(clock.now(), changes.version()).await;
+                    let client = client.map_err(MessageRejection::Rejected)?;
                     let checks = client.map(|check| check.costing(cost));
                     let decision = match wait {
-                        None => resolve!(decide(checks)),
-                        Some(max) => resolve!(self.traffik.wait(Demand::new(&checks), max)),
+                        None => resolve!(decide_in_force(changes, checks)),
+                        Some(max) => resolve!(self.traffik.wait(Demand::new(&checks, changes), max)),
                     };
                     (decision, true)
                 }
                 Scope::Connection(connection) => {
-                    let own = at(connection, clock.now()).await?;
-                    (connection.lock().await.decide(clock.now(), costing(&own, cost), None).await, false)
+                    let own = at(connection, clock.now(), changes.version()).await?;
+                    let states = connection.lock().await;
+                    (decide_together(changes, states, clock.now(), costing(&own, cost), None).await, false)
                 }
                 Scope::Both(client, connection) => {
-                    let client = client.at(clock.now()).await.map_err(MessageRejection::Rejected)?;
-                    let both = Both { client, own: at(connection, clock.now()).await?, connection, cost };
+                    let version = changes.version();
+                    let client = client.at(clock.now(), version).await.map_err(MessageRejection::Rejected)?;
+                    let both = Both { client, own: at(connection, clock.now(), version).await?, connection, cost };
                     let demand = wait.map(|max| (both.demand(&self.traffik), max));
                     match demand.filter(|(demand, _)| demand.is_counted()) {
                         None => (both.decide(&self.traffik).await, false),
@@ -177,12 +183,13 @@ impl Both<'_> {
     fn decide(&self, traffik: &Traffik) -> impl Future<Output = CheckResult> + Send + 'static + use<> {
         let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
         let (connection, clock) = (Arc::clone(self.connection), traffik.clock().clone());
+        let changes = Arc::clone(traffik.changes());
         async move {
             let (states, now) = (connection.lock().await, clock.now());
             let about = (Arc::clone(&client), own.clone());
             let decision = in_a_task(async move {
                 let client = client.map(|check| check.costing(cost));
-                states.decide(now, costing(&own, cost), Some(client)).await
+                decide_together(&changes, states, now, costing(&own, cost), Some(client)).await
             });
             decision.await.map_err(|failed: Box<Failed>| {
                 let (client, own) = about;
@@ -195,7 +202,8 @@ impl Both<'_> {
     fn demand(&self, traffik: &Traffik) -> Demand {
         let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
         let (connection, traffik) = (Arc::clone(self.connection), traffik.clone());
-        Demand::new(&self.client.map(|check| check.costing(cost))).asking(move || {
+        let client_checks = self.client.map(|check| check.costing(cost));
+        Demand::new(&client_checks, traffik.changes()).asking(move || {
             let both = Both { client: Arc::clone(&client), own: own.clone(), connection: &connection, cost };
             both.decide(&traffik)
         })
@@ -205,13 +213,32 @@ impl Both<'_> {
 /// The checks of a connection for one message.
 type ConnectionChecks = OneOrMore<Arc<OneOrMore<KeptCheck>>>;
 
-/// Returns the checks of a connection for a message at `now`.
-async fn at(connection: &ConnectionLimits, now: Timestamp) -> Result<ConnectionChecks, MessageRejection> {
-    let mut all = ConnectionChecks::new(connection.checks.first().at(now).await.map_err(MessageRejection::Rejected)?);
+/// Returns the checks of a connection for a message at `now`, by this version of the changes.
+async fn at(connection: &ConnectionLimits, now: Timestamp, version: u64) -> Result<ConnectionChecks, MessageRejection> {
+    let first = connection.checks.first().at(now, version).await;
+    let mut all = ConnectionChecks::new(first.map_err(MessageRejection::Rejected)?);
     for checks in connection.checks.iter().skip(1) {
-        all.add(checks.at(now).await.map_err(MessageRejection::Rejected)?, |_, _| false);
+        all.add(checks.at(now, version).await.map_err(MessageRejection::Rejected)?, |_, _| false);
     }
     Ok(all)
+}
+
+/// Puts one snapshot of the changes in force for the connection and the client, and decides.
+async fn decide_together(
+    changes: &Changes,
+    states: StatesGuard,
+    now: Timestamp,
+    mut own: Checks<'_>,
+    mut client: Option<Checks<'_>>,
+) -> CheckResult {
+    let refusal = changes.live().and_then(|live| {
+        let of_client = client.as_mut().and_then(|client| put_in_force(&live, changes, client));
+        of_client.or_else(|| put_in_force(&live, changes, &mut own))
+    });
+    match refusal {
+        Some(refusal) => Ok(refusal),
+        None => states.decide(now, own, client).await,
+    }
 }
 
 /// Returns all of the checks at this cost, if one is given.

@@ -267,7 +267,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
         let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
-        let checks = T::checks(&context, &Site::Handler, parts, state).await?;
+        let live = context.traffik().changes().live();
+        let checks = T::checks(&context, live.as_deref(), &Site::Handler, parts, state).await?;
         if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
             return Err(Misconfigured::concurrency_of_messages(held.definition).into());
         }
@@ -277,7 +278,8 @@ where
             return Err(Misconfigured::from(error).into());
         }
         checks.store().map_err(Misconfigured::from)?;
-        let client = Scope::Client(MessageChecks::new::<T, S>(&checks, context.traffik(), parts, state));
+        let version = live.map_or(0, |live| live.version);
+        let client = Scope::Client(MessageChecks::new::<T, S>(&checks, version, context.traffik(), parts, state));
         Ok(Self::new(MessageLimits::new(context.traffik().clone(), client)))
     }
 }

@@ -1,0 +1,229 @@
+//! Changes that all processes on a backend share.
+//!
+//! The backend stores them as texts with one version. A task for each backend reads them once a second, if they may change: the
+//! answer is short as long as the version is the known one. A change is a compare-and-swap of one text, so that changes of other
+//! processes are kept.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use traffik_core::{
+    backend::{BackendError, Control, ControlRequest, MaybeReady},
+    clock::AnyClock,
+};
+
+use super::{Check, Error, Traffik, shared_state::Known, traffik::App};
+use crate::{
+    limit::changes::{ClientSetting, Live, Name, SharedValue},
+    store::{Store, within_on_any_runtime},
+    warning::Warning,
+};
+
+/// How often the changes are read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a change is tried while other processes change the same setting.
+const ATTEMPTS: usize = 32;
+
+/// The number of texts that have ended and are removed together.
+const REMOVED: usize = 8;
+
+/// Some texts that have ended are removed with one of this number of reads.
+const CLEANED_EACH: u32 = 8;
+
+impl Traffik {
+    /// Starts to read the changes of each backend. Tasks go on where there may be any.
+    pub(super) fn watch_shared(&self) {
+        for place in 0..self.app.table.stores.iter().count() {
+            self.watch_in(place);
+        }
+    }
+
+    /// Reads the changes of all backends from now on.
+    pub(crate) fn use_shared(&self) {
+        for place in 0..self.app.table.stores.iter().count() {
+            self.app.shared.with(place, |known| known.is_used = true);
+            self.watch_in(place);
+        }
+    }
+
+    fn watch_in(&self, place: usize) {
+        let Some(store) = self.app.table.stores.iter().nth(place) else { return };
+        if !self.app.shared.with(place, |known| std::mem::replace(&mut known.is_watched, true)) {
+            store.start_task(watch(Arc::downgrade(&self.app), Arc::downgrade(store), place));
+        }
+    }
+
+    /// Reads the changes of all backends now.
+    pub(crate) async fn read_shared(&self) -> Result<(), BackendError> {
+        let mut all = Ok(());
+        for (place, store) in self.app.table.stores.iter().enumerate() {
+            let known = self.app.shared.with(place, |known| known.version);
+            let answer = store.control(ControlRequest::Read { known });
+            let read = within_on_any_runtime(store.clock(), store.timeout(), answer).await;
+            all = all.and(read.map(|control| self.receive(place, known, control)));
+        }
+        all
+    }
+
+    /// Sets or removes a shared text of a backend.
+    pub(crate) async fn share(&self, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
+        let Some(place) = self.app.table.stores.iter().position(|other| Arc::ptr_eq(other, store)) else {
+            return Ok(());
+        };
+        for _ in 0..ATTEMPTS {
+            let (version, known) = self.app.shared.with(place, |known| (known.version, known.texts.get(name).cloned()));
+            let request = ControlRequest::Replace { name, expected: known.as_deref(), value };
+            let control = within_on_any_runtime(store.clock(), store.timeout(), store.control(request)).await?;
+            let is_replaced = control.is_replaced;
+            self.receive(place, version, control);
+            if is_replaced {
+                return Ok(());
+            }
+        }
+        Err(BackendError::not_run("other processes change the same setting all the time: try again").into())
+    }
+
+    /// Returns the shared texts of a backend whose names `is_one` accepts, as this process knows them.
+    pub(crate) fn shared_texts(&self, store: &Arc<Store>, is_one: impl Fn(&Name<'_>) -> bool) -> Vec<(String, String)> {
+        let Some(place) = self.app.table.stores.iter().position(|other| Arc::ptr_eq(other, store)) else {
+            return Vec::new();
+        };
+        self.app.shared.with(place, |known| {
+            let texts = known.texts.iter().filter(|(name, _)| Name::parse(name).is_some_and(|name| is_one(&name)));
+            texts.map(|(name, value)| (name.clone(), value.clone())).collect()
+        })
+    }
+
+    /// Removes some of the shared texts that have ended. A failure does no harm.
+    pub(crate) async fn remove_ended(&self, store: &Arc<Store>) {
+        let wall_clock = self.clock().wall_clock();
+        let has_ended = |(name, value): &(String, String)| {
+            let value = Name::parse(name).and_then(|name| SharedValue::parse(&name, value));
+            value.is_some_and(|value| value.has_ended(wall_clock))
+        };
+        let ended = self.shared_texts(store, |_| true).into_iter().filter(has_ended).take(REMOVED);
+        for (name, _) in ended.collect::<Vec<_>>() {
+            let _ = self.share(store, &name, None).await;
+        }
+    }
+
+    /// Ends the penalty of a client in all processes, and forgets its refusals in this one.
+    pub(super) async fn end_penalty(&self, check: &Check<'_>) -> Result<(), Error> {
+        let definition = check.definition;
+        let (Some(penalties), Some(store), Some(client)) =
+            (&definition.penalties, &definition.store, check.client.key())
+        else {
+            return Ok(());
+        };
+        penalties.forget(client);
+        let has_penalty =
+            |live: &Live| live.of(definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
+        if !has_penalty(&self.changes().latest()) {
+            return Ok(());
+        }
+        let ended = self.change(|live| {
+            let limit = live.of_mut(definition.uid);
+            limit.clients.iter_mut().for_each(|clients| clients.change(client.clone(), |client| client.penalty = None));
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let Ok(()) = ended;
+        let name = Name::Client(ClientSetting::Penalty, definition.uid, client.clone());
+        for (name, _) in self.shared_texts(store, |known| *known == name) {
+            self.share(store, &name, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an answer in force, which was asked for when `version` was known.
+    fn receive(&self, place: usize, version: u64, control: Control) {
+        let Control { version: latest, settings: Some(settings), .. } = control else { return };
+        // The lock orders the answers. A later one may have come before.
+        let mut of = self.app.shared.lock();
+        let Some(known) = of.get_mut(place) else { return };
+        if known.version != version && latest <= known.version {
+            return;
+        }
+        (known.version, known.texts) = (latest, settings.into_iter().collect());
+        let texts = of.iter().flat_map(|known| &known.texts).map(|(name, value)| (name.as_str(), value.as_str()));
+        let (usable, invalid): (Vec<_>, Vec<_>) = texts.partition(|(name, value)| self.is_usable(name, value));
+        let clock: &AnyClock = self.clock();
+        let changed = self.change(|live| {
+            live.set_shared(usable.into_iter(), clock);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let Ok(()) = changed;
+        self.warn_of_unknown(invalid.iter().map(|(name, _)| *name));
+    }
+
+    /// Returns `true` if this release understands a text, and the limit supports it.
+    fn is_usable(&self, name: &str, value: &str) -> bool {
+        let Some(name) = Name::parse(name) else { return false };
+        let Some(value) = SharedValue::parse(&name, value) else { return false };
+        let (Some(uid), SharedValue::Rate(rate) | SharedValue::ClientRate(_, rate)) = (name.uid(), value) else {
+            return true;
+        };
+        // A limit that is met later checks the rate then.
+        self.app.table.by_uid(uid).map_or(true, |(definition, _)| definition.check_changed_rate(rate).is_ok())
+    }
+
+    fn warn_of_unknown<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        let names: Vec<_> = names.map(|name| name.replace('\n', " ")).collect();
+        let warning = Warning::UnknownSharedChange;
+        if !names.is_empty() && self.warnings().is_first(warning, None) {
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                ?names,
+                "these shared changes have no effect in this process: a newer release made them, or the strategy does not \
+                 support the rate"
+            );
+        }
+    }
+}
+
+/// Reads the changes of a backend, as long as there may be any. It keeps neither the app nor the backend alive.
+async fn watch(app: Weak<App>, store: Weak<Store>, place: usize) {
+    let mut reads = 0_u32;
+    loop {
+        let (Some(this), Some(store)) = (app.upgrade(), store.upgrade()) else { return };
+        let known = this.shared.with(place, |known| known.version);
+        drop(this);
+        let answer = store.control(ControlRequest::Read { known });
+        // A backend that answers immediately belongs to this process.
+        let is_immediate = matches!(answer, MaybeReady::Ready(_));
+        let answer = within_on_any_runtime(store.clock(), store.timeout(), answer).await;
+        let Some(this) = app.upgrade().map(|app| Traffik { app }) else { return };
+        match answer {
+            Ok(control) => this.receive(place, known, control),
+            Err(BackendError::Closed) => return,
+            Err(error) => this.could_not_read(place, &error, store.clock()),
+        }
+        reads += 1;
+        if reads % CLEANED_EACH == 0 {
+            this.remove_ended(&store).await;
+        }
+        let ends = |known: &mut Known| {
+            known.is_watched = !is_immediate || known.is_used || known.version > 0;
+            !known.is_watched
+        };
+        if this.app.shared.with(place, ends) {
+            return;
+        }
+        let clock = store.clock().clone();
+        drop((this, store));
+        clock.sleep_on_any_runtime(PAUSE).await;
+    }
+}
+
+impl Traffik {
+    /// Logs at most once a second that the changes stay as they are, if there are any.
+    fn could_not_read(&self, place: usize, error: &BackendError, clock: &AnyClock) {
+        let matters = self.app.shared.with(place, |known| known.is_used || known.version > 0);
+        if matters && self.app.shared.failures.is_due(clock.now()) {
+            tracing::warn!(%error, "shared changes cannot be read: limits stay as they are");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Penalties: clients that go on after refusals are refused for longer.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use traffik_core::{
+    OutOfRange,
+    backend::{BackendError, ControlRequest},
+    client::Key,
+    clock::Timestamp,
+};
+
+use super::changes::{Block, Changes, ClientSetting, Name, Penalty, SharedValue};
+use crate::store::{Store, within_on_any_runtime};
+
+/// The number of clients of a limit whose refusals are counted.
+const MAX_COUNTED: usize = 10_000;
+
+/// The number of clients with penalties in an app.
+const MAX_PENALTIES: usize = 10_000;
+
+/// How often a penalty is tried to be shared.
+const ATTEMPTS: usize = 4;
+
+/// When a client gets a penalty, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PenaltySettings {
+    pub(super) after: u32,
+    pub(super) time: Duration,
+    /// The highest length of a repeated penalty, if they become longer.
+    pub(super) up_to: Option<Duration>,
+}
+
+impl PenaltySettings {
+    pub(super) fn check(&self) -> Result<(), OutOfRange> {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        OutOfRange::check("Settings::penalty: refusals", self.after.into(), 1..=u32::MAX.into())?;
+        OutOfRange::check("Settings::penalty: microseconds", micros(self.time), 1..=u64::MAX)?;
+        match self.up_to {
+            Some(up_to) => OutOfRange::check(
+                "Settings::doubling_penalty: microseconds",
+                micros(up_to),
+                micros(self.time)..=u64::MAX,
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Counts the refusals in a row of each client of a limit, in this process.
+pub(crate) struct Penalties {
+    settings: PenaltySettings,
+    uid: &'static str,
+    store: Arc<Store>,
+    changes: Arc<Changes>,
+    /// The number of clients that are counted. Admissions take no lock if there are none.
+    counted: AtomicUsize,
+    refusals: Mutex<HashMap<Key, Refusals>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refusals {
+    count: u32,
+    /// The client may be admitted then, so refusals after it are not in the same row.
+    end: Timestamp,
+}
+
+impl Penalties {
+    pub(super) fn new(
+        settings: PenaltySettings,
+        uid: &'static str,
+        store: &Arc<Store>,
+        changes: &Arc<Changes>,
+    ) -> Arc<Self> {
+        let (store, changes, counted) = (Arc::clone(store), Arc::clone(changes), AtomicUsize::new(0));
+        Arc::new(Self { settings, uid, store, changes, counted, refusals: Mutex::default() })
+    }
+
+    /// Forgets the refusals of a client.
+    pub(crate) fn forget(&self, client: &Key) {
+        if self.counted.load(Ordering::Relaxed) > 0 {
+            let mut refusals = self.lock();
+            refusals.remove(client);
+            self.counted.store(refusals.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a refusal. `wait` is the time until the client may be admitted, if there is one.
+    #[cold]
+    pub(crate) fn refused(self: &Arc<Self>, client: &Key, wait: Option<Duration>) {
+        let now = self.changes.clock().now();
+        let mut refusals = self.lock();
+        if refusals.len() >= MAX_COUNTED && !refusals.contains_key(client) {
+            refusals.retain(|_, refusals| now < refusals.end);
+            if refusals.len() >= MAX_COUNTED {
+                return;
+            }
+        }
+        let end = now.saturating_add(wait.unwrap_or(self.settings.time));
+        let row = refusals.entry(client.clone()).or_insert(Refusals { count: 0, end });
+        let before = if now < row.end { row.count } else { 0 };
+        *row = Refusals { count: before.saturating_add(1), end: row.end.max(end) };
+        let is_due = row.count >= self.settings.after;
+        if is_due {
+            refusals.remove(client);
+        }
+        self.counted.store(refusals.len(), Ordering::Relaxed);
+        drop(refusals);
+        if is_due {
+            self.punish(client, now);
+        }
+    }
+
+    fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) {
+        let PenaltySettings { after, time, up_to } = self.settings;
+        let penalty = self.changes.change(|live| {
+            if live.clients(|clients| &clients.local) >= MAX_PENALTIES {
+                live.for_each(|limit| limit.clients.local.expire(now));
+            }
+            if live.clients(|clients| &clients.local) >= MAX_PENALTIES {
+                return None;
+            }
+            let limit = live.of_mut(self.uid);
+            let last = limit.last_penalty(client, now);
+            let length = match (last, up_to) {
+                (Some(last), Some(up_to)) => last.saturating_mul(2).min(up_to),
+                _ => time,
+            };
+            let until = now.saturating_add(length);
+            let reason = format!("{after} refusals in a row").into();
+            let block = Arc::new(Block { until: Some(until), reason });
+            let penalty = Penalty { block, length, forgotten_at: until.saturating_add(up_to.unwrap_or_default()) };
+            limit.clients.local.change(client.clone(), |client| client.penalty = Some(penalty.clone()));
+            Some(penalty)
+        });
+        if let Some(penalty) = penalty.filter(|_| !self.store.is_immediate()) {
+            self.share(client, &penalty);
+        }
+    }
+
+    /// Starts to share a penalty with the other processes. A failure is no error: it holds in this one.
+    fn share(&self, client: &Key, penalty: &Penalty) {
+        let clock = self.changes.clock();
+        let (now, wall_clock) = (clock.now(), clock.wall_clock());
+        let of_day = |time: Timestamp| wall_clock.saturating_add(time.saturating_since(now));
+        let Some(until) = penalty.block.until.map(of_day) else { return };
+        let value = SharedValue::Penalty { until, length: penalty.length, forgotten_at: of_day(penalty.forgotten_at) };
+        let Some(name) = Name::Client(ClientSetting::Penalty, self.uid, client.clone()).to_text() else { return };
+        if self.changes.latest().clients(|clients| &clients.shared) >= MAX_PENALTIES {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        self.store.start_task(async move {
+            let result = replace(&store, &name, &value.to_text()).await;
+            if let Err(error) = result {
+                tracing::debug!(%error, "a penalty holds in this process alone");
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Refusals>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Replaces a text, whatever it is.
+async fn replace(store: &Store, name: &str, value: &str) -> Result<(), BackendError> {
+    let mut expected: Option<String> = None;
+    for _ in 0..ATTEMPTS {
+        let request = ControlRequest::Replace { name, expected: expected.as_deref(), value: Some(value) };
+        let control = within_on_any_runtime(store.clock(), store.timeout(), store.control(request)).await?;
+        if control.is_replaced {
+            return Ok(());
+        }
+        let settings = control.settings.unwrap_or_default();
+        expected = settings.into_iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    }
+    Err(BackendError::not_run("other processes change the same penalty all the time"))
+}
+
+/// Shows no clients.
+impl fmt::Debug for Penalties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Penalties")
+            .field("settings", &self.settings)
+            .field("counted", &self.counted)
+            .finish_non_exhaustive()
+    }
+}
