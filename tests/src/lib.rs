@@ -120,6 +120,7 @@ pages! {
     design: "../../docs/design.md",
     handlers: "../../docs/handlers.md",
     identities: "../../docs/identities.md",
+    limits_file: "../../docs/limits-file.md",
     metrics_and_logs: "../../docs/metrics-and-logs.md",
     openapi: "../../docs/openapi.md",
     outages: "../../docs/outages.md",

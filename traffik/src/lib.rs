@@ -89,6 +89,7 @@
 //!   in its root.
 //! - `ws`: the module `web::ws`, limits on the messages of WebSockets.
 //! - `serde`: a [`Rate`] as a string in configuration files.
+//! - `file`: [`TraffikBuilder::limits_file`], limits from a TOML file. It includes `serde`.
 //! - `uuid`: a [`Client`] from a `uuid::Uuid`.
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
 //! - `matched-path`, on by default: the path of the route in the log of refusals, as axum's feature of that name has it.

@@ -1,6 +1,7 @@
 //! Changes of limits while the app runs.
 
 mod clients;
+mod file;
 mod lines;
 mod list;
 mod local;

@@ -16,7 +16,7 @@ use crate::limit::{
 
 impl LimitHandle {
     /// The highest number of clients with local changes in an app: 10 000.
-    pub const MAX_CLIENTS: usize = 10_000;
+    pub const MAX_CLIENTS: usize = ClientMap::MAX;
 
     /// Refuses all requests of a client until then, without asking the backend.
     ///

@@ -131,7 +131,7 @@ impl LimitHandle {
     pub fn add_rule(&self, rule: Rule) -> Result<(), ConfigError> {
         self.try_local(|limit| {
             limit.rules.add_rule(rule);
-            self.definition.check_rules(&limit.rules)
+            self.definition.check_rules(&limit.added_rules())
         })
     }
 
@@ -143,7 +143,7 @@ impl LimitHandle {
     pub fn add_bypass(&self, bypass: Bypass) -> Result<(), ConfigError> {
         self.try_local(|limit| {
             limit.rules.add_bypass(bypass);
-            self.definition.check_rules(&limit.rules)
+            self.definition.check_rules(&limit.added_rules())
         })
     }
 

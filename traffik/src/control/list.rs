@@ -3,11 +3,14 @@ use std::sync::Arc;
 use traffik_core::{rate::Rate, strategy::Strategy};
 
 use super::{KnownBy, Source};
-use crate::limit::{
-    Definition,
-    changes::{BySource, Live, Values},
-};
 use crate::observe::Counts;
+use crate::{
+    limit::{
+        Definition,
+        changes::{BySource, Live, Values},
+    },
+    request::Applies,
+};
 
 /// A limit that an app knows, as it is now. [`Traffik::limits`](crate::Traffik::limits) returns it.
 ///
@@ -90,7 +93,7 @@ impl LimitInfo {
             ),
             enabled: SettingInfo::new(enabled, false, true),
             dry_run: SettingInfo::new(limit.values.map(|values| values.dry_run), false, !definition.is_enforced()),
-            added_rules: limit.rules.len(),
+            added_rules: limit.rules().map_or(0, Applies::len),
             clients: limit.clients.iter().map(|clients| clients.len()).sum(),
             counts: definition.counters.read(),
         }

@@ -63,3 +63,8 @@ pub use crate::limit::{
     KnownBy,
     changes::{Change, Setting, Source, Until},
 };
+#[cfg(feature = "file")]
+pub use crate::{
+    engine::LimitsFileStatus,
+    limit::{LimitsFileError, file::WithoutEffect},
+};

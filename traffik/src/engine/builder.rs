@@ -7,6 +7,8 @@ use traffik_core::{
     clock::AnyClock,
 };
 
+#[cfg(feature = "file")]
+use super::limits_file::StartFile;
 use super::{
     shared_state::SharedChanges,
     traffik::{App, Traffik},
@@ -49,6 +51,8 @@ pub struct TraffikBuilder {
     /// The number of bytes of the secret for digests in logs.
     pub(super) log_secret: Option<usize>,
     pub(crate) request: RequestDefaults,
+    #[cfg(feature = "file")]
+    pub(super) limits_file: Option<Arc<std::path::Path>>,
 }
 
 /// A backend that throttles name, and its clock.
@@ -85,6 +89,8 @@ impl TraffikBuilder {
             observers: Observers::default(),
             log_secret: None,
             request: RequestDefaults::default(),
+            #[cfg(feature = "file")]
+            limits_file: None,
         }
     }
 
@@ -200,8 +206,18 @@ impl TraffikBuilder {
     /// - rules are added to a uid that no throttle has;
     /// - a network to [deny](Self::deny_networks) is neither an address nor a network;
     /// - two backends have one name, or one is named `default`, which is the app's own;
-    /// - a setting is out of its range.
+    /// - a setting is out of its range;
+    /// - the limits file, if there is one, is missing or invalid.
     pub fn build(self) -> Result<Traffik, ConfigError> {
+        let traffik = self.build_unwatched()?;
+        traffik.watch_shared();
+        #[cfg(feature = "file")]
+        traffik.watch_limits();
+        Ok(traffik)
+    }
+
+    /// Starts nothing that goes on.
+    pub(super) fn build_unwatched(self) -> Result<Traffik, ConfigError> {
         self.check_names()?;
         OutOfRange::check("TraffikBuilder::ipv6_prefix", self.ipv6_prefix.into(), 0..=128)?;
         if let Some(bytes) = self.log_secret {
@@ -215,6 +231,8 @@ impl TraffikBuilder {
         if let Some(client_ip) = &self.request.client_ip {
             warn_of_trust(client_ip, None, &self.told);
         }
+        #[cfg(feature = "file")]
+        let start = self.limits_file.as_ref().map(StartFile::read).transpose()?;
         let store = |name, backend, clock: &AnyClock| {
             let clock = self.clock.as_ref().unwrap_or(clock).clone();
             Store::new(name, backend, clock, self.backend_timeout)
@@ -225,26 +243,33 @@ impl TraffikBuilder {
         let policies = Policies::new(self.on_error, &stores);
         let clock = self.clock.unwrap_or(self.backends_clock);
         let changes = Changes::new(clock.clone());
+        let table =
+            ThrottleTable::new(stores, policies, self.told, self.request.throttles.clone(), self.observers, changes);
+        #[cfg(feature = "file")]
+        let (table, start, limits_file) = match start {
+            Some(StartFile { state, file, text }) => {
+                (table.with_start_settings(file.start_settings()), Some((file, text)), Some(state))
+            }
+            None => (table, None, None),
+        };
         let traffik = Traffik::from(App {
             clock,
             ipv6_prefix: self.ipv6_prefix,
             nat64: self.nat64.into_iter().collect::<Result<_, _>>()?,
-            table: ThrottleTable::new(
-                stores,
-                policies,
-                self.told,
-                self.request.throttles.clone(),
-                self.observers,
-                changes,
-            ),
+            table,
             request: self.request,
             lines: Arc::default(),
             shared: SharedChanges::default(),
+            #[cfg(feature = "file")]
+            limits_file,
         });
         self.throttles.into_iter().try_for_each(|register| register(&traffik))?;
         traffik.app.table.check_declared(self.is_strict)?;
         traffik.app.table.check_rules()?;
-        traffik.watch_shared();
+        #[cfg(feature = "file")]
+        if let Some((file, text)) = start {
+            traffik.start_limits(&file, text)?;
+        }
         Ok(traffik)
     }
 
@@ -289,6 +314,8 @@ impl Traffik {
             request: RequestDefaults::default(),
             lines: Arc::default(),
             shared: SharedChanges::default(),
+            #[cfg(feature = "file")]
+            limits_file: None,
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     observe::EventOutcome,
     on_error::{ErrorPolicy, PolicyHits, Undecided},
     one_or_more::OneOrMore,
+    request::Fields,
     store::{HITS_INLINE, Store},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Check<'a> {
     pub(crate) enforced: bool,
     /// What its event says if it was skipped for a reason that the others do not show.
     pub(crate) skipped: Option<EventOutcome>,
+    /// The fields that show the limit.
+    pub(crate) fields: Fields,
 }
 
 /// The values that a function or the caller of a check sets.
@@ -71,6 +74,7 @@ pub(crate) struct KeptCheck {
     is_full: bool,
     enforced: bool,
     skipped: Option<EventOutcome>,
+    fields: Fields,
 }
 
 impl<'a> Check<'a> {
@@ -88,6 +92,7 @@ impl<'a> Check<'a> {
             is_full: false,
             enforced: definition.is_enforced(),
             skipped: None,
+            fields: definition.settings.request.responses.fields,
         }
     }
 
@@ -109,6 +114,7 @@ impl<'a> Check<'a> {
             is_full,
             enforced,
             skipped,
+            fields,
         } = self.clone();
         let definition = Arc::clone(definition);
         KeptCheck {
@@ -123,6 +129,7 @@ impl<'a> Check<'a> {
             is_full,
             enforced,
             skipped,
+            fields,
         }
     }
 
@@ -203,6 +210,7 @@ impl KeptCheck {
             is_full,
             enforced,
             skipped,
+            fields,
         } = self;
         let (client, charged_before) = (client.clone(), charged_before.clone());
         Check {
@@ -215,6 +223,7 @@ impl KeptCheck {
             is_full: *is_full,
             enforced: *enforced,
             skipped: *skipped,
+            fields: *fields,
             ..Check::new(definition, client)
         }
     }

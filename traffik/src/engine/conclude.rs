@@ -91,13 +91,14 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64,
     };
     let facts = EventFacts::new(uncounted, check.enforced, took);
     let rate = if outcome.is_some() { rate(&check, &by) } else { check.rate };
-    let Check { definition, client, is_full, .. } = check;
+    let Check { definition, client, is_full, fields, .. } = check;
     Limit {
         definition: Arc::clone(definition),
         client,
         rate,
         queued,
         is_full,
+        fields,
         outcome,
         by,
         block: None,

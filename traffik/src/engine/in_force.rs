@@ -39,6 +39,9 @@ impl Check<'_> {
         // What was charged before stays, and what does not apply stays free.
         let client = self.client.key().filter(|_| self.charged_before.is_none())?;
         let limit = live.of(self.definition.uid);
+        if let Some(fields) = limit.fields().filter(|_| !self.definition.settings.request.is_hidden) {
+            self.fields = fields;
+        }
         if let Some(block) = limit.block(client, now) {
             return Some(Arc::clone(block));
         }

@@ -12,6 +12,10 @@ pub mod health;
 mod in_force;
 mod limiter_options;
 mod limits;
+#[cfg(feature = "file")]
+mod limits_file;
+#[cfg(feature = "file")]
+mod limits_reload;
 mod logging;
 mod maybe_ready;
 mod observing;
@@ -25,6 +29,8 @@ mod task;
 mod traffik;
 mod waiting;
 
+#[cfg(feature = "file")]
+pub use self::limits_file::LimitsFileStatus;
 pub use self::{
     builder::TraffikBuilder,
     check_error::CheckError,

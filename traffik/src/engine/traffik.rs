@@ -8,6 +8,8 @@ use traffik_core::{
     decision::Hit,
 };
 
+#[cfg(feature = "file")]
+use super::limits_file::FileState;
 use super::{
     Check, CheckResult, Checks, Demand, Error, Limits,
     in_force::put_in_force,
@@ -71,6 +73,8 @@ pub(super) struct App {
     pub(super) lines: Arc<Lines>,
     /// What is known of the changes that other processes see too.
     pub(super) shared: SharedChanges,
+    #[cfg(feature = "file")]
+    pub(super) limits_file: Option<FileState>,
 }
 
 impl Traffik {

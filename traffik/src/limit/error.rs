@@ -3,6 +3,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use traffik_core::{OutOfRange, client::Nat64PrefixError, rate::Rate, strategy::StrategyError};
 
+#[cfg(feature = "file")]
+use super::limits_file_error::LimitsFileError;
 use crate::{
     request::{NetworkError, ProxyError, RuleError},
     warning::Warning,
@@ -126,6 +128,14 @@ pub enum ConfigError {
         /// Similar uids of throttles that the app knows.
         near: Box<[Box<str>]>,
     },
+    /// A limits file cannot be used.
+    #[cfg(feature = "file")]
+    #[error(transparent)]
+    LimitsFile(#[from] LimitsFileError),
+    /// An app without a limits file is to load it.
+    #[cfg(feature = "file")]
+    #[error("this app has no limits file: name it with `Traffik::builder(..).limits_file(\"limits.toml\")`")]
+    NoLimitsFile,
     /// A change is for a client without limits.
     #[error(
         "the throttle {uid:?} has nothing to change for an exempt client, because it has no key: name a client with a key"

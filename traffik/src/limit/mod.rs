@@ -8,13 +8,19 @@ pub(crate) mod changes;
 mod declaration;
 mod definition;
 mod error;
+#[cfg(feature = "file")]
+pub(crate) mod file;
 mod known;
+#[cfg(feature = "file")]
+mod limits_file_error;
 mod penalty;
 mod queue;
 mod request_settings;
 mod set;
 mod settings;
 mod share;
+#[cfg(feature = "file")]
+mod start_settings;
 mod table;
 mod throttle;
 mod throttle_map;
@@ -23,6 +29,10 @@ mod waiters;
 
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 pub(crate) use self::declaration::Declaration;
+#[cfg(feature = "file")]
+pub use self::limits_file_error::LimitsFileError;
+#[cfg(feature = "file")]
+pub(crate) use self::limits_file_error::Place;
 #[doc(hidden)]
 pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
 pub(crate) use self::{

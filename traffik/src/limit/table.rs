@@ -5,6 +5,8 @@ use std::{
 
 use traffik_core::backend::BackendError;
 
+#[cfg(feature = "file")]
+use super::start_settings::StartSettings;
 use super::{
     ConfigError, Definition, Throttle,
     changes::Changes,
@@ -34,6 +36,9 @@ pub struct ThrottleTable {
     pub(crate) changes: Arc<Changes>,
     known: ThrottleMap,
     writing: Mutex<()>,
+    /// What of the limits file holds from the start.
+    #[cfg(feature = "file")]
+    pub(super) start_settings: StartSettings,
 }
 
 impl ThrottleTable {
@@ -47,6 +52,12 @@ impl ThrottleTable {
     ) -> Self {
         let (observers, changes) = (Arc::new(observers), Arc::new(changes));
         Self { stores, policies, told, defaults, observers, changes, ..Self::default() }
+    }
+
+    /// Sets what of the limits file holds from the start.
+    #[cfg(feature = "file")]
+    pub(crate) fn with_start_settings(self, start_settings: StartSettings) -> Self {
+        Self { start_settings, ..self }
     }
 
     /// Checks every throttle that a macro declares, anywhere in the program.
@@ -138,7 +149,13 @@ impl ThrottleTable {
     fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
         self.defaults.add_to(T::UID, &mut settings.request);
-        Definition::of::<T>(name, settings, &self.stores, &self.policies, &self.told, &self.observers, &self.changes)
+        #[cfg(feature = "file")]
+        self.start_settings.add_to(T::UID, &mut settings);
+        let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
+        let defined = Definition::of::<T>(name, settings, stores, policies, told, &self.observers, &self.changes);
+        #[cfg(feature = "file")]
+        let defined = defined.map_err(|error| self.start_settings.error(T::UID, error));
+        defined
     }
 
     /// Records the first use of a throttle.

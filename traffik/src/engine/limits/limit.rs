@@ -13,6 +13,7 @@ use crate::{
     limit::{Definition, Throttle, changes::Block},
     observe::{EventFacts, EventOutcome},
     on_error::DecidedBy,
+    request::Fields,
     store::{Lease, Store},
 };
 
@@ -29,6 +30,8 @@ pub struct Limit {
     pub(in crate::engine) queued: u64,
     /// Whether the queue was full, so that only a request that need not wait was admitted.
     pub(in crate::engine) is_full: bool,
+    /// The fields that show it.
+    pub(in crate::engine) fields: Fields,
     pub(in crate::engine) outcome: Option<Outcome>,
     pub(in crate::engine) by: DecidedBy,
     /// The block of the client that refuses, if one does. No backend was asked then.
@@ -53,6 +56,10 @@ impl Limit {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(crate) fn fields(&self) -> Fields {
+        self.fields
     }
 
     /// Returns the unique id of the throttle.

@@ -22,6 +22,9 @@ pub(crate) struct ClientMap {
 }
 
 impl ClientMap {
+    /// The highest number of clients with changes of one source.
+    pub(crate) const MAX: usize = 10_000;
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

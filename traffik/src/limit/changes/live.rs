@@ -9,7 +9,7 @@ use super::{
     source::BySource,
     values::{Switch, Values},
 };
-use crate::request::Applies;
+use crate::request::{Applies, Fields};
 
 /// One snapshot of all changes. A decision uses one.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,11 @@ pub(crate) struct LiveLimit {
     pub(crate) values: BySource<Values>,
     /// Whether the limit applies, by the first source that says so.
     switch: Option<(Switch, Source)>,
+    /// The local rules.
     pub(crate) rules: Applies,
+    pub(crate) file_rules: Applies,
+    /// The rules of all sources.
+    all_rules: Applies,
     pub(crate) clients: BySource<ClientMap>,
 }
 
@@ -88,6 +92,7 @@ impl Live {
                 file: values.file.switch.or(self.all.file),
             };
             limit.switch = switch.first(|switch| *switch);
+            limit.all_rules = limit.added_rules();
         }
         self.limits.retain(|_, limit| !limit.is_empty());
         self.others.switch = self.all.first(|switch| *switch);
@@ -100,7 +105,7 @@ impl Live {
 impl LiveLimit {
     fn is_empty(&self) -> bool {
         let has_values = self.values.iter().any(|values| *values != Values::default());
-        !has_values && self.rules.is_empty() && self.clients.iter().all(|clients| clients.is_empty())
+        !has_values && self.all_rules.is_empty() && self.clients.iter().all(|clients| clients.is_empty())
     }
 
     /// Removes the local values and rules.
@@ -120,7 +125,14 @@ impl LiveLimit {
 
     /// Returns the rules to apply in addition to those of the throttle, if there are any.
     pub(crate) fn rules(&self) -> Option<&Applies> {
-        Some(&self.rules).filter(|rules| !rules.is_empty())
+        Some(&self.all_rules).filter(|rules| !rules.is_empty())
+    }
+
+    /// Returns the rules of all sources, also those that were added to this value since it was a part of a snapshot.
+    pub(crate) fn added_rules(&self) -> Applies {
+        let mut all = self.rules.clone();
+        all.add_all(&self.file_rules);
+        all
     }
 
     /// Returns `true` if a client may be blocked.
@@ -185,6 +197,11 @@ impl LiveLimit {
     /// Returns whether the limit rejects no request, if a change says so.
     pub(crate) fn dry_run(&self) -> Option<bool> {
         self.values.first(|values| values.dry_run).map(|(dry_run, _)| dry_run)
+    }
+
+    /// Returns the fields that show the limit, if a change says which.
+    pub(crate) fn fields(&self) -> Option<Fields> {
+        self.values.first(|values| values.fields).map(|(fields, _)| fields)
     }
 
     fn client<'a, V>(&'a self, client: &Key, read: impl Fn(&'a ClientChange) -> Option<V>) -> Option<V> {

@@ -1,6 +1,7 @@
 use traffik_core::{clock::Timestamp, rate::Rate};
 
 use super::Change;
+use crate::request::Fields;
 
 /// A setting of a limit that can change while the app runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,7 @@ pub(crate) struct Values {
     pub(crate) cost: Option<u64>,
     pub(crate) switch: Option<Switch>,
     pub(crate) dry_run: Option<bool>,
+    pub(crate) fields: Option<Fields>,
 }
 
 /// Whether a limit applies.

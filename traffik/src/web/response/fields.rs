@@ -9,7 +9,6 @@ use traffik_core::decision::Amount;
 use crate::{
     engine::Limit,
     fields::{Text, capped},
-    request::Fields,
 };
 
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -37,8 +36,8 @@ impl AddedFields {
 
 /// Adds the fields of each limit. A set of which the response has a field stays as it is.
 pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], is_refusal: bool) -> AddedFields {
-    let is_standard = |limit: &Limit| fields_of(limit).has_standard(is_refusal);
-    let is_x = |limit: &Limit| fields_of(limit).has_x_ratelimit(is_refusal);
+    let is_standard = |limit: &Limit| limit.fields().has_standard(is_refusal);
+    let is_x = |limit: &Limit| limit.fields().has_x_ratelimit(is_refusal);
     // As a rule all are shown, by the standard fields alone.
     let standard = if limits.iter().all(|limit| is_standard(limit)) {
         add_standard(headers, limits)
@@ -50,10 +49,6 @@ pub(in crate::web) fn add_fields(headers: &mut HeaderMap, limits: &[&Limit], is_
     let tightest = shown.reduce(|tightest, limit| if limit.is_tighter_than(tightest) { limit } else { tightest });
     let x_ratelimit = tightest.is_some_and(|tightest| add_x_ratelimit(headers, tightest));
     AddedFields { standard, x_ratelimit }
-}
-
-fn fields_of(limit: &Limit) -> Fields {
-    limit.definition().settings.request.responses.fields
 }
 
 /// Returns whether they were added.

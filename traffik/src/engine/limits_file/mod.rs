@@ -1,0 +1,59 @@
+//! The limits file of an app: it is loaded at the start, on request, and when it changes.
+
+mod status;
+mod watch;
+mod watched;
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    path::Path,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+pub use self::status::LimitsFileStatus;
+pub(super) use self::watch::{Watch, current_dispatch, with_dispatch};
+use crate::limit::{LimitsFileError, Place, file::LimitsFile};
+
+/// The limits file of an app.
+pub(super) struct FileState {
+    pub(super) path: Arc<Path>,
+    pub(super) hasher: RandomState,
+    /// The hash of what was read last. Held while the file is loaded.
+    pub(super) last: Mutex<Option<u64>>,
+    pub(super) status: Mutex<LimitsFileStatus>,
+    pub(super) watch: OnceLock<Watch>,
+}
+
+impl FileState {
+    pub(super) fn new(path: &Arc<Path>) -> Self {
+        Self {
+            path: Arc::clone(path),
+            hasher: RandomState::new(),
+            last: Mutex::default(),
+            status: Mutex::new(LimitsFileStatus::new(path)),
+            watch: OnceLock::new(),
+        }
+    }
+}
+
+/// The limits file that an app is built with.
+pub(super) struct StartFile {
+    pub(super) state: FileState,
+    pub(super) file: LimitsFile,
+    pub(super) text: u64,
+}
+
+impl StartFile {
+    pub(super) fn read(path: &Arc<Path>) -> Result<Self, LimitsFileError> {
+        let state = FileState::new(path);
+        let text = LimitsFile::read(path);
+        let hash = state.hasher.hash_one(&text);
+        Ok(Self { state, file: LimitsFile::parse(path, text?)?, text: hash })
+    }
+}
+
+impl FileState {
+    pub(super) fn file_error(&self, error: impl std::fmt::Display) -> LimitsFileError {
+        Place::file(&self.path).error(error)
+    }
+}

@@ -1,0 +1,217 @@
+//! Loads the limits file of an app: at the start, on request, and when it changes.
+
+use std::{
+    hash::BuildHasher,
+    path::Path,
+    sync::{Arc, PoisonError},
+};
+
+use super::{
+    builder::TraffikBuilder,
+    limits_file::{FileState, LimitsFileStatus, Watch, current_dispatch, with_dispatch},
+    traffik::Traffik,
+};
+use crate::{
+    limit::{
+        ConfigError, LimitsFileError,
+        file::{FileLimits, LimitsFile, WithoutEffect},
+    },
+    warning::Warning,
+};
+
+impl TraffikBuilder {
+    /// Changes limits by a file, which is read again whenever it changes. Requires the feature `file`. See the guide,
+    /// `docs/limits-file.md`.
+    ///
+    /// ```no_run
+    /// use traffik::{MemoryBackend, Traffik};
+    ///
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).limits_file("limits.toml").build()?;
+    /// # Ok::<(), traffik::ConfigError>(())
+    /// ```
+    ///
+    /// ```toml
+    /// [limit."api:search"]
+    /// rate = "20/min"
+    ///
+    /// [[limit."api:search".block]]
+    /// client = "203.0.113.7"
+    /// reason = "scrapes"
+    /// ```
+    ///
+    /// [`build`](Self::build) returns a [`ConfigError::LimitsFile`] if the file is missing or invalid. Later, an invalid file
+    /// changes nothing: the last valid one stays in force. That is logged as the warning
+    /// [`LimitsFileInvalid`](Warning::LimitsFileInvalid), and [`Traffik::limits_file_status`] shows it.
+    ///
+    /// A thread waits for changes of the file until the last [`Traffik`] of the app is dropped. It also sees a symbolic link that
+    /// is replaced, as Kubernetes does with a `ConfigMap`.
+    pub fn limits_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.limits_file = Some(path.as_ref().into());
+        self
+    }
+
+    /// Checks a limits file against the throttles of the app, and returns what [`build`](Self::build) would load.
+    ///
+    /// For a test, or for a flag of the app. No backend is called, so the builder may have a
+    /// [`MemoryBackend`](crate::MemoryBackend) in place of the app's own.
+    ///
+    /// ```
+    /// use traffik::{ConfigError, MemoryBackend, Traffik};
+    ///
+    /// let checked = Traffik::builder(MemoryBackend::new("check")).check_limits_file("no such file");
+    /// assert!(matches!(checked, Err(ConfigError::LimitsFile(_))));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The same as [`build`](Self::build).
+    pub fn check_limits_file(self, path: impl AsRef<Path>) -> Result<LimitsFileStatus, ConfigError> {
+        let traffik = self.limits_file(path).build_unwatched()?;
+        traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile)
+    }
+}
+
+impl Traffik {
+    /// Loads the [limits file](TraffikBuilder::limits_file) now. It is also loaded when it changes.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no limits file, or if the file is missing or invalid. Then the last valid one stays in
+    /// force.
+    pub async fn reload_limits(&self) -> Result<(), ConfigError> {
+        let (traffik, dispatch) = (self.clone(), current_dispatch());
+        let load = move || with_dispatch(&dispatch, || traffik.load_limits(true));
+        // Reading blocks.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => match runtime.spawn_blocking(load).await {
+                Ok(loaded) => loaded,
+                Err(error) => Err(self.file_state()?.file_error(error).into()),
+            },
+            Err(_) => load(),
+        }
+    }
+
+    /// Returns the state of the [limits file](TraffikBuilder::limits_file). `None` if the app has none.
+    #[must_use]
+    pub fn limits_file_status(&self) -> Option<LimitsFileStatus> {
+        let status = self.app.limits_file.as_ref()?.status.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(status.clone())
+    }
+
+    /// Puts the file that the app is built with in force.
+    pub(super) fn start_limits(&self, file: &LimitsFile, text: u64) -> Result<(), ConfigError> {
+        let state = self.file_state()?;
+        *state.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        let without_effect = self.put_in_force(file)?;
+        self.report(state, Ok(without_effect));
+        Ok(())
+    }
+
+    /// Starts to wait for changes of the file.
+    pub(super) fn watch_limits(&self) {
+        let Some(state) = &self.app.limits_file else { return };
+        let app = Arc::downgrade(&self.app);
+        let load_if_changed = move || {
+            let Some(app) = app.upgrade() else { return false };
+            // Errors are logged and counted.
+            let _ = Self { app }.load_limits(false);
+            true
+        };
+        match Watch::start(&state.path, load_if_changed) {
+            Ok((watch, problem)) => {
+                let _ = state.watch.set(watch);
+                if let Some(problem) = problem {
+                    self.warn_unwatched(state, &problem);
+                }
+            }
+            Err(error) => self.warn_unwatched(state, &error),
+        }
+    }
+
+    /// Loads the file. With `always` also if it is as it was.
+    fn load_limits(&self, always: bool) -> Result<(), ConfigError> {
+        let state = self.file_state()?;
+        let mut last = state.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = LimitsFile::read(&state.path);
+        let hash = state.hasher.hash_one(&text);
+        if last.replace(hash) == Some(hash) && !always {
+            return Ok(());
+        }
+        let file = text.and_then(|text| LimitsFile::parse(&state.path, text));
+        let loaded = file.and_then(|file| self.put_in_force(&file));
+        let error = loaded.as_ref().err().cloned();
+        self.report(state, loaded);
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Puts a file in force. Returns the values that other sources replace.
+    fn put_in_force(&self, file: &LimitsFile) -> Result<Vec<WithoutEffect>, LimitsFileError> {
+        let limits = FileLimits::new(file, self.table(), |client| self.counted_as(client), self.clock())?;
+        let Ok(live) = self
+            .change(|live| {
+                limits.put_into(live);
+                Ok::<_, std::convert::Infallible>(())
+            })
+            .map(|()| self.changes().latest());
+        limits.warn_of_costs(&live, self.warnings());
+        Ok(limits.without_effect(&live))
+    }
+
+    fn report(&self, state: &FileState, loaded: Result<Vec<WithoutEffect>, LimitsFileError>) {
+        let mut status = state.status.lock().unwrap_or_else(PoisonError::into_inner);
+        match loaded {
+            Ok(without_effect) => {
+                if !without_effect.is_empty() && without_effect != status.without_effect {
+                    self.warn_without_effect(state, &without_effect);
+                }
+                status.loaded(without_effect);
+            }
+            Err(error) => {
+                let warning = Warning::LimitsFileInvalid;
+                if !self.warnings().is_silenced(warning) {
+                    tracing::warn!(
+                        warning = warning.name(),
+                        docs = warning.docs(),
+                        %error,
+                        "the limits file cannot be used, so the last valid one stays in force: correct the file"
+                    );
+                }
+                status.failed(error);
+            }
+        }
+    }
+
+    fn warn_without_effect(&self, state: &FileState, values: &[WithoutEffect]) {
+        /// The highest number of values in a log line.
+        const SHOWN: usize = 10;
+        let warning = Warning::LimitsFileWithoutEffect;
+        if !self.warnings().is_silenced(warning) {
+            let shown: Vec<_> = values.iter().take(SHOWN).map(ToString::to_string).collect();
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                path = %state.path.display(),
+                values = shown.join(", "),
+                more = values.len() - shown.len(),
+                "values of the limits file are not in force, because other sources replace them: remove either"
+            );
+        }
+    }
+
+    fn warn_unwatched(&self, state: &FileState, error: &dyn std::fmt::Display) {
+        let warning = Warning::LimitsFileUnwatched;
+        if !self.warnings().is_silenced(warning) {
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                path = %state.path.display(),
+                %error,
+                "the system does not report changes of the limits file"
+            );
+        }
+    }
+
+    fn file_state(&self) -> Result<&FileState, ConfigError> {
+        self.app.limits_file.as_ref().ok_or(ConfigError::NoLimitsFile)
+    }
+}

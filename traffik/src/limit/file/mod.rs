@@ -1,0 +1,16 @@
+//! Limits from a file: its text becomes [`Tables`](tables::Tables), and these become values of the source
+//! [`File`](super::changes::Source::File) once they are checked against the limits of an app.
+
+mod conditions;
+mod effect;
+mod file_limits;
+mod limits_file;
+mod numbers;
+mod penalty;
+mod strategy;
+mod tables;
+mod texts;
+mod until;
+
+pub use self::effect::WithoutEffect;
+pub(crate) use self::{file_limits::FileLimits, limits_file::LimitsFile};

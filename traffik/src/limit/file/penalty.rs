@@ -1,0 +1,23 @@
+use serde::Deserialize;
+
+use super::numbers::{Time, Whole};
+use crate::limit::penalty::PenaltySettings;
+
+/// The penalty of a limit. With `longest` it is twice as long each time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `refusals`, `time` and perhaps `longest`")]
+pub(super) struct PenaltyTable {
+    refusals: Whole,
+    time: Time,
+    longest: Option<Time>,
+}
+
+impl PenaltyTable {
+    pub(super) fn settings(&self) -> PenaltySettings {
+        PenaltySettings {
+            after: u32::try_from(self.refusals.0).unwrap_or(u32::MAX),
+            time: self.time.0,
+            up_to: self.longest.map(|longest| longest.0),
+        }
+    }
+}

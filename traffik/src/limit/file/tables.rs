@@ -1,0 +1,86 @@
+//! The tables of a limits file, as serde reads them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::IgnoredAny};
+use toml::{Spanned, value::Datetime};
+use traffik_core::rate::Rate;
+
+use super::{conditions::ConditionTable, numbers::Whole, penalty::PenaltyTable, strategy::StrategyTable};
+use crate::request::Fields;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tables {
+    pub(super) enabled: Option<bool>,
+    pub(super) limit: BTreeMap<Spanned<String>, LimitTable>,
+    pub(super) new: BTreeMap<Spanned<String>, IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table of settings such as `rate` and `cost`")]
+pub(super) struct LimitTable {
+    pub(super) rate: Option<Spanned<Rate>>,
+    pub(super) cost: Option<Whole>,
+    pub(super) enabled: Option<bool>,
+    pub(super) dry_run: Option<bool>,
+    pub(super) strategy: Option<Spanned<StrategyTable>>,
+    pub(super) penalty: Option<Spanned<PenaltyTable>>,
+    pub(super) fields: Option<FieldsName>,
+    pub(super) rule: Vec<Spanned<ConditionTable>>,
+    pub(super) bypass: Vec<Spanned<ConditionTable>>,
+    #[serde(rename = "override")]
+    pub(super) overrides: Vec<Spanned<OverrideTable>>,
+    pub(super) block: Vec<Spanned<BlockTable>>,
+    pub(super) exempt: Vec<Spanned<ExemptTable>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `client`, `rate` and perhaps `until`")]
+pub(super) struct OverrideTable {
+    pub(super) client: Spanned<String>,
+    pub(super) rate: Spanned<Rate>,
+    pub(super) until: Option<Spanned<Datetime>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `client` and perhaps `until` and `reason`")]
+pub(super) struct BlockTable {
+    pub(super) client: Spanned<String>,
+    pub(super) until: Option<Spanned<Datetime>>,
+    #[serde(default)]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `client` and perhaps `until`")]
+pub(super) struct ExemptTable {
+    pub(super) client: Spanned<String>,
+    pub(super) until: Option<Spanned<Datetime>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FieldsName {
+    Standard,
+    XRatelimit,
+    Both,
+    Never,
+    StandardOnRefusal,
+    XRatelimitOnRefusal,
+    BothOnRefusal,
+}
+
+impl From<FieldsName> for Fields {
+    fn from(name: FieldsName) -> Self {
+        match name {
+            FieldsName::Standard => Self::standard(),
+            FieldsName::XRatelimit => Self::x_ratelimit(),
+            FieldsName::Both => Self::both(),
+            FieldsName::Never => Self::never(),
+            FieldsName::StandardOnRefusal => Self::standard().on_refusal(),
+            FieldsName::XRatelimitOnRefusal => Self::x_ratelimit().on_refusal(),
+            FieldsName::BothOnRefusal => Self::both().on_refusal(),
+        }
+    }
+}
