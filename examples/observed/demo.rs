@@ -75,7 +75,7 @@ fn sorted(scrape: &str) -> String {
     metrics.join("\n")
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Box<dyn Error>> {
+fn expect<T: Copy + PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Box<dyn Error>> {
     if found == expected { Ok(()) } else { Err(format!("found {found:?}, expected {expected:?}").into()) }
 }
 
