@@ -243,6 +243,10 @@ fn guide_has_a_section_and_a_row_for_each_warning() {
         "duplicate-uid",
         "two-backends",
         "permit-ends-early",
+        "unknown-shared-change",
+        "limits-file-invalid",
+        "limits-file-without-effect",
+        "limits-file-unwatched",
         "memory-full",
     ];
     assert_eq!(names, known);

@@ -173,13 +173,13 @@ async fn client_is_identified_once_for_a_connection_when_the_limit_first_applies
 }
 
 #[tokio::test]
-async fn only_throttles_with_functions_keep_a_copy_of_the_request() {
+async fn socket_keeps_a_copy_of_its_request_until_it_ends() {
     let (traffik, _) = traffik();
     let extension = Arc::new(());
     let plain = opened::<Chat>(&traffik, Arc::clone(&extension)).await;
-    assert_eq!(Arc::strong_count(&extension), 1);
-    let with_rules = opened::<Switched>(&traffik, Arc::clone(&extension)).await;
     assert_eq!(Arc::strong_count(&extension), 2);
+    let with_rules = opened::<Switched>(&traffik, Arc::clone(&extension)).await;
+    assert_eq!(Arc::strong_count(&extension), 3);
     drop((plain, with_rules));
     assert_eq!(Arc::strong_count(&extension), 1);
 }

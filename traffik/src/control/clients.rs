@@ -69,7 +69,6 @@ impl LimitHandle {
     }
 
     /// Removes the local block of a client. Returns `true` if there was one.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn unblock(&self, client: impl Into<Client>) -> bool {
         self.remove(client, |client| client.block.take().is_some())
     }
@@ -85,7 +84,6 @@ impl LimitHandle {
     }
 
     /// Removes the local exemption of a client. Returns `true` if there was one.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn end_exemption(&self, client: impl Into<Client>) -> bool {
         self.remove(client, |client| client.exempt.take().is_some())
     }
@@ -108,7 +106,6 @@ impl LimitHandle {
     }
 
     /// Removes the local rate of a client. Returns `true` if there was one.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn end_override(&self, client: impl Into<Client>) -> bool {
         self.remove(client, |client| client.rate.take().is_some())
     }

@@ -4,7 +4,13 @@ use axum::http::{Extensions, request::Parts};
 use triomphe::Arc;
 
 use super::ledger::Ledger;
-use crate::engine::{Limits, Traffik};
+use crate::{
+    engine::{Limits, Traffik},
+    limit::{
+        Definition,
+        changes::{Live, LiveLimit},
+    },
+};
 
 /// The extension that a request carries: the handle, and the limits that the request met so far.
 #[derive(Clone, Debug)]
@@ -12,6 +18,8 @@ pub(crate) struct RequestContext {
     ledger: Arc<Ledger>,
     /// The handle, if it differs from the ledger's.
     inner: Option<Traffik>,
+    /// The changes of the app that a decision uses. `None` if nothing is changed, and in the extension.
+    live: Option<std::sync::Arc<Live>>,
 }
 
 impl RequestContext {
@@ -31,7 +39,7 @@ impl RequestContext {
             return context.ledger.watch().then(|| Arc::clone(&context.ledger));
         }
         let ledger = Arc::new(Ledger::new(traffik.clone(), true));
-        extensions.insert(Self { ledger: Arc::clone(&ledger), inner: None });
+        extensions.insert(Self { ledger: Arc::clone(&ledger), inner: None, live: None });
         Some(ledger)
     }
 
@@ -55,19 +63,19 @@ impl RequestContext {
             if let (false, Some(traffik)) = (context.ledger.is_watched(), parts.extensions.get::<Traffik>()) {
                 context.set_handle(traffik);
             }
-            return Some(context);
+            return Some(context.with_latest_changes());
         }
         let traffik = parts.extensions.get::<Traffik>()?;
-        let context = Self { ledger: Arc::new(Ledger::new(traffik.clone(), false)), inner: None };
+        let context = Self { ledger: Arc::new(Ledger::new(traffik.clone(), false)), inner: None, live: None };
         parts.extensions.insert(context.clone());
-        Some(context)
+        Some(context.with_latest_changes())
     }
 
     /// Returns a context of its own for a copy of a request, and the copy, which outlives the request.
     #[cfg(feature = "ws")]
     pub(super) fn of_copy(parts: &Parts, traffik: &Traffik) -> (Self, Parts) {
         let mut parts = parts.clone();
-        let context = Self { ledger: Arc::new(Ledger::new(traffik.clone(), true)), inner: None };
+        let context = Self { ledger: Arc::new(Ledger::new(traffik.clone(), true)), inner: None, live: None };
         parts.extensions.insert(context.clone());
         (context, parts)
     }
@@ -93,5 +101,24 @@ impl RequestContext {
 
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Takes one snapshot of the changes of the app, for one decision.
+    #[inline]
+    pub(super) fn with_latest_changes(mut self) -> Self {
+        self.live = self.traffik().changes().live();
+        self
+    }
+
+    /// Returns the snapshot of the changes. `None` if nothing is changed.
+    #[inline]
+    pub(super) fn live(&self) -> Option<&Live> {
+        self.live.as_deref()
+    }
+
+    /// Returns what is changed of a throttle.
+    #[inline]
+    pub(super) fn live_of(&self, definition: &Definition) -> Option<&LiveLimit> {
+        self.live().map(|live| live.of(definition.uid))
     }
 }

@@ -162,10 +162,11 @@ impl<T: Throttles> Limiter<T> {
     }
 
     async fn decide(&self) -> Result<Permit<T>, ThrottleRejection> {
-        let (context, site) = (&self.context, Site::Handler);
+        let site = Site::Handler;
         let checks = self.checks().await?;
+        let context = &self.context.clone().with_latest_changes();
         let (slots, decided) = match self.options.wait {
-            None => begin(checks, context.traffik().changes().live().as_deref(), context, &site)?,
+            None => begin(checks, context, &site)?,
             Some(max) => {
                 context.check_refunds(&checks, &site)?;
                 (None, context.traffik().wait(Demand::new(&checks, context.traffik().changes()), max))
@@ -249,8 +250,7 @@ where
         let context = context.ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state()).of(parts))?;
         let unidentified = KeptRejection::default();
         let site = Site::Limiter(unidentified.clone());
-        let live = context.traffik().changes().live();
-        let checks = T::checks(&context, live.as_deref(), &site, parts, state).await;
+        let checks = T::checks(&context, &site, parts, state).await;
         let checks = checks.map_err(|rejection| rejection.of(parts))?;
         let head = RequestHead::of(parts, checks.iter().any(|check| has_responder(check.definition)));
         let reads_parts = |check: &Check<'_>| {

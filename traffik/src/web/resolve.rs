@@ -15,7 +15,7 @@ use crate::{
     engine::{Check, Own, Resolved, Traffik, resolve},
     limit::{
         DefaultIdentity, Definition, Throttle,
-        changes::{Live, LiveLimit},
+        changes::LiveLimit,
     },
     observe::EventOutcome,
     request::{Answer, Identity, RateKind},
@@ -27,7 +27,6 @@ impl RequestContext {
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
     pub(super) fn check<'a, T, S>(
         &'a self,
-        live: Option<&Live>,
         site: &Site,
         memo: Memo<'_, 'a>,
         parts: &mut Parts,
@@ -38,52 +37,54 @@ impl RequestContext {
         S: Sync,
     {
         async move {
-            let traffik = self.traffik();
-            let definition = traffik.definition::<T>().map_err(Misconfigured::from)?;
-            if traffik.is_disabled() {
+            let definition = self.traffik().definition::<T>().map_err(Misconfigured::from)?;
+            if self.traffik().is_disabled() {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
-            if let Err(denied) = traffik.check_network(definition, parts) {
+            if let Err(denied) = self.traffik().check_network(definition, parts) {
                 definition.observe(EventOutcome::Blocked, parts);
                 return Err(denied);
             }
-            let live = live.map(|live| live.of(definition.uid));
-            let is_off = live.is_some_and(|live| live.is_off() && !site.is_limiter());
             // A block holds even if the limit is off.
-            if is_off && !live.is_some_and(LiveLimit::may_block) {
+            if self.is_off(definition, site) && !self.live_of(definition).is_some_and(LiveLimit::may_block) {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
-            if !resolve!(site.applies(definition, live, traffik, parts)) {
+            if !resolve!(site.applies(definition, self.live_of(definition), self.traffik(), parts)) {
                 return Ok(Check::skipped(definition, EventOutcome::NotApplied));
             }
-            let (cost, own) = match resolve!(cost(definition, live, memo, parts)) {
+            let cost = match resolve!(cost(definition, self.live_of(definition), memo, parts)) {
                 Ok(cost) => cost,
-                Err(rejection) => return unless_in_dry_run(definition, live, rejection),
+                Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
             if cost == 0 && !site.is_limiter() {
                 let skipped = Check::skipped(definition, EventOutcome::NotApplied);
-                return Ok(Check { resolved: Resolved::Cost, own, ..skipped });
+                return Ok(Check { resolved: Resolved::Cost, own: own(definition), ..skipped });
             }
-            let client = resolve!(client::<T, S>(definition, site, traffik, memo, parts, state));
+            let client = resolve!(client::<T, S>(definition, site, self.traffik(), memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
-                Err(_) if is_off => return Ok(Check::skipped(definition, EventOutcome::Disabled)),
-                Err(rejection) => return unless_in_dry_run(definition, live, rejection),
+                Err(_) if self.is_off(definition, site) => return Ok(Check::skipped(definition, EventOutcome::Disabled)),
+                Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
-            let check = self.identified(definition, cost, own, client);
+            let check = self.identified(definition, cost, client);
             // A limiter asks for the rate of each check.
             if site.is_limiter() {
                 return Ok(check);
             }
-            let rated = resolve!(rated(check, traffik, memo, parts));
-            rated.or_else(|rejection| unless_in_dry_run(definition, live, rejection))
+            let rated = resolve!(rated(check, self.traffik(), memo, parts));
+            rated.or_else(|rejection| unless_in_dry_run(definition, self.live_of(definition), rejection))
         }
     }
 
+    /// Returns whether the limit is disabled. A limiter finds out when it checks.
+    fn is_off(&self, definition: &Definition, site: &Site) -> bool {
+        self.live_of(definition).is_some_and(|live| live.is_off() && !site.is_limiter())
+    }
+
     #[inline]
-    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, own: Own, client: Client) -> Check<'a> {
+    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, client: Client) -> Check<'a> {
         let charged_before = self.ledger().charged_before(definition, &client);
-        Check { charged_before, cost, own, ..Check::new(definition, client) }
+        Check { charged_before, cost, own: own(definition), ..Check::new(definition, client) }
     }
 }
 
@@ -100,22 +101,25 @@ pub(super) fn unless_in_dry_run<'a>(
 
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;
 
-/// Returns the cost, and whether a function says so.
+/// Returns whether a function of the request says what it costs.
+fn own(definition: &Definition) -> Own {
+    Own { cost: definition.settings.request.cost.is_some(), rate: false }
+}
+
 #[inline]
 fn cost<'p>(
     definition: &'p Definition,
     live: Option<&LiveLimit>,
     memo: Memo<'_, '_>,
     parts: &'p Parts,
-) -> Resolving<'p, (u64, Own)> {
+) -> Resolving<'p, u64> {
     let Some(function) = &definition.settings.request.cost else {
         let changed = live.and_then(|live| live.cost().or(live.base_cost()));
-        return MaybeReady::Ready(Ok((changed.unwrap_or(definition.settings.cost), Own::default())));
+        return MaybeReady::Ready(Ok(changed.unwrap_or(definition.settings.cost)));
     };
-    let own = Own { cost: true, rate: false };
     match memo.cost(function.source()) {
-        Some(cost) => MaybeReady::Ready(Ok((cost, own))),
-        None => function.ask(parts).map(move |cost| Ok((declined(cost)?, own))),
+        Some(cost) => MaybeReady::Ready(Ok(cost)),
+        None => function.ask(parts).map(declined),
     }
 }
 

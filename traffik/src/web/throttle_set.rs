@@ -4,7 +4,7 @@ use traffik_core::client::Client;
 use super::{RequestContext, Site, ThrottleRejection, memo::Memo};
 use crate::{
     engine::{Check, Checks},
-    limit::{Throttle, Throttles, all_the_tuples, changes::Live},
+    limit::{Throttle, Throttles, all_the_tuples},
 };
 
 /// A [`Throttle`], or a tuple of up to sixteen, whose clients can be identified in an app with the state `S`.
@@ -37,7 +37,6 @@ pub(super) trait Resolve<S>: Throttles {
     /// Resolves each throttle.
     fn checks<'a>(
         context: &'a RequestContext,
-        live: Option<&Live>,
         site: &Site,
         parts: &mut Parts,
         state: &S,
@@ -52,12 +51,11 @@ where
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
     fn checks<'a>(
         context: &'a RequestContext,
-        live: Option<&Live>,
         site: &Site,
         parts: &mut Parts,
         state: &S,
     ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
-        async move { context.check::<T, S>(live, site, Memo(None), parts, state).await.map(Checks::new) }
+        async move { context.check::<T, S>(site, Memo(None), parts, state).await.map(Checks::new) }
     }
 }
 
@@ -71,17 +69,16 @@ macro_rules! tuple_of_throttles {
         {
             fn checks<'a>(
                 context: &'a RequestContext,
-                live: Option<&Live>,
-                site: &Site,
+                        site: &Site,
                 parts: &mut Parts,
                 state: &S,
             ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
                 async move {
                     #[allow(unused_mut)]
                     let mut checks =
-                        Checks::new(context.check::<$first, S>(live, site, Memo(None), parts, state).await?);
+                        Checks::new(context.check::<$first, S>(site, Memo(None), parts, state).await?);
                     $(
-                        let check = context.check::<$throttle, S>(live, site, Memo(Some(&checks)), parts, state).await?;
+                        let check = context.check::<$throttle, S>(site, Memo(Some(&checks)), parts, state).await?;
                         checks.add(check, Check::is_same);
                     )*
                     Ok(checks)

@@ -11,7 +11,6 @@ use traffik_core::backend::MaybeReady;
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
 use crate::{
     engine::{CheckResult, Checks, Limits, Permit, decide, put_in_force, resolve},
-    limit::changes::Live,
 };
 
 /// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
@@ -133,10 +132,8 @@ where
             Err(error) => Err(Misconfigured::from(error).into()),
         };
         let context = begun.map_err(|rejection| rejection.of(parts))?;
-        // The decision uses one snapshot of the changes.
-        let live = context.traffik().changes().live();
-        let checks = T::checks(&context, live.as_deref(), site, parts, state).await;
-        let begun = checks.and_then(|checks| begin(checks, live.as_deref(), &context, site));
+        let checks = T::checks(&context, site, parts, state).await;
+        let begun = checks.and_then(|checks| begin(checks, &context, site));
         let (slots, decided) = begun.map_err(|rejection| rejection.of(parts))?;
         let limits = context.record(resolve!(decided), site, parts).map_err(|rejection| rejection.of(parts))?;
         if let Some(slots) = slots {
@@ -151,13 +148,12 @@ where
 /// This is separate from the future above, which would keep the checks until the decision is made.
 pub(super) fn begin<'a>(
     mut checks: Checks<'a>,
-    live: Option<&Live>,
     context: &RequestContext,
     site: &Site,
 ) -> Result<(Option<QueueSlots>, MaybeReady<'a, CheckResult>), ThrottleRejection> {
     context.check_refunds(&checks, site)?;
     let changes = context.traffik().changes();
-    if let Some(refusal) = live.and_then(|live| put_in_force(live, changes, &mut checks)) {
+    if let Some(refusal) = context.live().and_then(|live| put_in_force(live, changes, &mut checks)) {
         return Ok((None, MaybeReady::Ready(Ok(refusal))));
     }
     let slots = QueueSlots::reserve(&mut checks, context.traffik().clock());

@@ -108,11 +108,10 @@ where
     let (context, parts) = RequestContext::of_copy(parts, traffik);
     let state = state.clone();
     Box::new(move |clients| {
-        let (context, mut parts, state) = (context.clone(), parts.clone(), state.clone());
+        let (context, mut parts, state) = (context.clone().with_latest_changes(), parts.clone(), state.clone());
         Box::pin(async move {
             let site = Site::Messages(clients);
-            let live = context.traffik().changes().live();
-            let checks = T::checks(&context, live.as_deref(), &site, &mut parts, &state).await?;
+            let checks = T::checks(&context, &site, &mut parts, &state).await?;
             Ok(kept(&checks))
         })
     })

@@ -91,9 +91,10 @@ use crate::{
 /// All connections of a client share its limits, unless they are [per connection](Self::per_connection). The client is that of
 /// the request. [`cost`](Self::cost) sets the cost of a message in place of the throttle's.
 ///
-/// If a throttle has rules, or a cost or a rate by function, the socket keeps a copy of the request's parts. A message that
+/// The socket keeps a copy of the request's parts. If a throttle has rules, or a cost or a rate by function, a message that
 /// comes a second or more after the last evaluation evaluates them again. So a limit that is switched on, or another rate,
-/// holds for open connections within a second. Until an identity has returned a client, it is evaluated again as well.
+/// holds for open connections within a second. Until an identity has returned a client, it is evaluated again as well. A
+/// [change](crate::control) of the limit holds for the next message.
 pub struct Messages<T> {
     pub(super) limits: Arc<MessageLimits>,
     cost: Option<Cost>,
@@ -267,8 +268,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
         let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
-        let live = context.traffik().changes().live();
-        let checks = T::checks(&context, live.as_deref(), &Site::Handler, parts, state).await?;
+        let checks = T::checks(&context, &Site::Handler, parts, state).await?;
         if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
             return Err(Misconfigured::concurrency_of_messages(held.definition).into());
         }
@@ -278,7 +278,7 @@ where
             return Err(Misconfigured::from(error).into());
         }
         checks.store().map_err(Misconfigured::from)?;
-        let version = live.map_or(0, |live| live.version);
+        let version = context.live().map_or(0, |live| live.version);
         let client = Scope::Client(MessageChecks::new::<T, S>(&checks, version, context.traffik(), parts, state));
         Ok(Self::new(MessageLimits::new(context.traffik().clone(), client)))
     }
