@@ -13,10 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Check, Own, Resolved, Traffik, resolve},
-    limit::{
-        DefaultIdentity, Definition, Throttle,
-        changes::LiveLimit,
-    },
+    limit::{DefaultIdentity, Definition, Throttle, changes::LiveLimit},
     observe::EventOutcome,
     request::{Answer, Identity, RateKind},
 };
@@ -63,7 +60,9 @@ impl RequestContext {
             let client = resolve!(client::<T, S>(definition, site, self.traffik(), memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
-                Err(_) if self.is_off(definition, site) => return Ok(Check::skipped(definition, EventOutcome::Disabled)),
+                Err(_) if self.is_off(definition, site) => {
+                    return Ok(Check::skipped(definition, EventOutcome::Disabled));
+                }
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
             let check = self.identified(definition, cost, client);

@@ -9,9 +9,7 @@ use axum::{
 use traffik_core::backend::MaybeReady;
 
 use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
-use crate::{
-    engine::{CheckResult, Checks, Limits, Permit, decide, put_in_force, resolve},
-};
+use crate::engine::{CheckResult, Checks, Limits, Permit, decide, put_in_force, resolve};
 
 /// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
 ///
