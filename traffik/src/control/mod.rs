@@ -1,6 +1,6 @@
 //! Changes of limits while the app runs.
 //!
-//! [`Traffik::limits`] lists the limits that an app knows, and [`Traffik::limit`] changes one of them:
+//! [`Traffik::limits`](crate::Traffik::limits) lists the limits that an app knows, and [`Traffik::limit`](crate::Traffik::limit) changes one of them:
 //!
 //! ```
 //! use std::time::Duration;
