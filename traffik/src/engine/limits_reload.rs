@@ -80,7 +80,7 @@ impl Traffik {
     /// force.
     pub async fn reload_limits(&self) -> Result<(), ConfigError> {
         let (traffik, dispatch) = (self.clone(), current_dispatch());
-        let load = move || with_dispatch(&dispatch, || traffik.load_limits(true));
+        let load = move || with_dispatch(dispatch.as_ref(), || traffik.load_limits(true));
         // Reading blocks.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => match runtime.spawn_blocking(load).await {

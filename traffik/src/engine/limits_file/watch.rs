@@ -39,7 +39,7 @@ impl Watch {
         let (mut watched, problem) = Watched::new(path, sender.clone());
         let dispatch = current_dispatch();
         let run = move || {
-            with_dispatch(&dispatch, || {
+            with_dispatch(dispatch.as_ref(), || {
                 // It may have changed since it was read.
                 while load() && wait(&receiver) {
                     watched.update();
@@ -81,7 +81,7 @@ pub(in crate::engine) fn current_dispatch() -> Option<Dispatch> {
     Some(dispatch).filter(|dispatch| !dispatch.is::<NoSubscriber>())
 }
 
-pub(in crate::engine) fn with_dispatch<R>(dispatch: &Option<Dispatch>, run: impl FnOnce() -> R) -> R {
+pub(in crate::engine) fn with_dispatch<R>(dispatch: Option<&Dispatch>, run: impl FnOnce() -> R) -> R {
     match dispatch {
         Some(dispatch) => dispatcher::with_default(dispatch, run),
         None => run(),

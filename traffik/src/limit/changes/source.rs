@@ -31,7 +31,7 @@ impl fmt::Display for Source {
 }
 
 /// A value for each source that changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BySource<T> {
     pub(crate) local: T,
     pub(crate) shared: T,
