@@ -35,7 +35,7 @@ pub struct BackendHealth {
 }
 
 impl Health {
-    /// Returns `true` if no request is turned away for an outage: for each backend, the backend decides, or what
+    /// Returns `true` if no outage rejects requests: for each backend, the backend decides, or what
     /// [`on_error`](crate::on_error) lets decide in its place. A backend that was not asked yet counts as one that answers.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -17,14 +17,11 @@ use traffik_core::{
     clock::Timestamp,
 };
 
-use super::changes::{Block, Changes, ClientSetting, Name, Penalty, SharedValue};
+use super::changes::{Block, Changes, ClientMap, ClientSetting, Name, Penalty, SharedValue};
 use crate::store::{Store, within_on_any_runtime};
 
 /// The number of clients of a limit whose refusals are counted.
 const MAX_COUNTED: usize = 10_000;
-
-/// The number of clients with penalties in an app.
-const MAX_PENALTIES: usize = 10_000;
 
 /// How often a penalty is tried to be shared.
 const ATTEMPTS: usize = 4;
@@ -121,10 +118,10 @@ impl Penalties {
     fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {
-            if live.clients(|clients| &clients.local) >= MAX_PENALTIES {
+            if live.clients(|clients| &clients.local) >= ClientMap::MAX {
                 live.for_each(|limit| limit.clients.local.expire(now));
             }
-            if live.clients(|clients| &clients.local) >= MAX_PENALTIES {
+            if live.clients(|clients| &clients.local) >= ClientMap::MAX {
                 return None;
             }
             let limit = live.of_mut(self.uid);
@@ -153,7 +150,7 @@ impl Penalties {
         let Some(until) = penalty.block.until.map(of_day) else { return };
         let value = SharedValue::Penalty { until, length: penalty.length, forgotten_at: of_day(penalty.forgotten_at) };
         let Some(name) = Name::Client(ClientSetting::Penalty, self.uid, client.clone()).to_text() else { return };
-        if self.changes.latest().clients(|clients| &clients.shared) >= MAX_PENALTIES {
+        if self.changes.latest().clients(|clients| &clients.shared) >= ClientMap::MAX {
             return;
         }
         let store = Arc::clone(&self.store);
