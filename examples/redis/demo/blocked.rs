@@ -20,7 +20,9 @@ pub(super) async fn show(visitor: &Visitor, redis: &Redis) -> Result<(), Box<dyn
     let each: Vec<_> = commands.iter().map(|(name, calls)| format!("{name} {calls}")).collect();
     println!("  {:>5} requests, refused by app 1 {by_one} times and by app 2 {by_other} times", by_one + by_other);
     println!("  {programs:>5} programs ran in Redis, whose commands were: {}\n", each.join(", "));
-    println!("Each process repeats a refusal of Redis for up to a second, without asking again, and reads once a second");
+    println!(
+        "Each process repeats a refusal of Redis for up to a second, without asking again, and reads once a second"
+    );
     println!("whether limits were changed.");
     // Each of the two processes asks about the client and about changes.
     expect_at_most("programs that ran in Redis", &programs, &(4 * (took.as_secs() + 1)))
