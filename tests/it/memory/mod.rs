@@ -4,6 +4,7 @@ mod cap;
 mod crowd;
 mod evictions;
 mod flood;
+mod late;
 mod mixed;
 pub(crate) mod panics;
 mod rollover;

@@ -1,7 +1,7 @@
 //! The clock for decisions, deadlines and delays.
 //!
-//! A strategy never reads a clock: the time is an argument. The memory backend reads its [`Clock`] once per decision, while it
-//! holds the state of that decision, so threads cannot see times in different orders.
+//! A strategy never reads a clock: the time is an argument. The memory backend reads its [`Clock`] once per decision. If another
+//! thread has decided about the client at a later time before it is its turn, it reads the clock again.
 //!
 //! Use [`SystemClock`] in production. In tests, use [`ManualClock`]: it moves only when the test moves it, and everything that
 //! waits waits by it.

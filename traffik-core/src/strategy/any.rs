@@ -94,7 +94,7 @@ impl AnyStrategy {
     ///
     /// Returns `None` where only [`decide`](Self::decide) can decide: for strategies with logs and custom ones, at an
     /// unlimited rate, and if the clock went back.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn decide_plain(
         &self,

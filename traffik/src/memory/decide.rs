@@ -42,21 +42,25 @@ impl Store {
         }
         let client = self.seed.hash(hit.key);
         let key = client.at(hit.limit);
-        let mut shard = self.shards.lock(self.shards.locate(client));
-        // Read under the lock: a later decision about the same entry sees a later time.
+        // Before the lock, so that the processor does both at once.
         let now = self.now();
+        let mut shard = self.shards.lock(self.shards.locate(client));
         let Some(slot) = shard.find(key) else { return self.add(shard, key, hit, now) };
-        if let Some(entry) = shard.plain(slot, hit) {
-            let strategy = hit.limit.strategy();
-            if let Some(verdict) = strategy.decide_plain(Some(entry.state()), hit.rate, hit.cost, now) {
-                if let Some(state) = verdict.state.filter(|_| verdict.is_new) {
-                    entry.charge(state, hit.cost);
-                }
-                return ready(hit, verdict, now);
-            }
+        match shard.decide(slot, hit, now) {
+            Some(verdict) => ready(hit, verdict, now),
+            None => self.decide_later(shard, slot, hit),
+        }
+    }
+
+    /// Decides where another thread may have decided at a later time before the shard was locked.
+    #[inline(never)]
+    fn decide_later<'a>(&self, mut shard: MutexGuard<'_, Shard>, slot: Slot, hit: &Hit<'_>) -> Answer<'a, Decision> {
+        let now = self.now();
+        if let Some(verdict) = shard.decide(slot, hit, now) {
+            return ready(hit, verdict, now);
         }
         drop(shard);
-        MaybeReady::Ready(self.decide_by_tally(hits))
+        MaybeReady::Ready(self.decide_by_tally(slice::from_ref(hit)))
     }
 
     /// Decides about a new client.
@@ -68,15 +72,16 @@ impl Store {
         hit: &Hit<'_>,
         now: Timestamp,
     ) -> Answer<'a, Decision> {
+        // Since the clock was read, the entry may have expired, and been removed.
+        let now = if now < shard.removed_at() { self.now() } else { now };
         let verdict = hit.limit.strategy().decide_plain(None, hit.rate, hit.cost, now);
         let Some(verdict) = verdict.filter(|_| self.check_open().is_ok()) else {
             drop(shard);
             return MaybeReady::Ready(self.decide_by_tally(slice::from_ref(hit)));
         };
         if let Some(state) = verdict.state {
-            let past = StoredState { state: state.into(), rate: hit.rate };
             let before = shard.len();
-            let evicted = shard.put(key, past, Some(hit), now, |_| false);
+            let evicted = shard.add(key, state, hit, now);
             self.usage.resized(before, shard.len());
             drop(shard);
             self.count_evictions(evicted);
@@ -105,7 +110,7 @@ impl Store {
     }
 
     /// Decides about several hits on entries of known clients, and returns the time of the decision. Returns `None` for
-    /// what only the tally decides, for new clients, and for several hits on one entry.
+    /// what only the tally decides, for new clients, for several hits on one entry, and if others decided at a later time.
     #[inline]
     fn decide_known<const N: usize>(
         &self,
@@ -117,26 +122,27 @@ impl Store {
         }
         let locations = self.locate(hits);
         let [Location { shard, .. }, ..] = *locations.as_slice() else { return None };
+        let now = self.now();
         if locations.iter().all(|location| location.shard == shard) {
             // As of all limits of one client.
             let keys = locations.map(|location| (0, location.key));
-            return self.decide_in(hits, &keys, verdicts, &mut [self.shards.lock(shard)]);
+            return Self::decide_in(hits, &keys, now, verdicts, &mut [self.shards.lock(shard)]);
         }
         let mut locked = self.lock_all(&locations);
         let keys = locations.map(|location| (locked.place_of(location.shard), location.key));
-        self.decide_in(hits, &keys, verdicts, &mut locked.shards)
+        Self::decide_in(hits, &keys, now, verdicts, &mut locked.shards)
     }
 
     /// Decides about hits on entries. Each has the place of its shard among the locked ones.
     #[inline]
     fn decide_in<const N: usize>(
-        &self,
         hits: &[Hit<'_>; N],
         keys: &[(usize, KeyHash); N],
+        now: Timestamp,
         verdicts: &mut [Option<PlainVerdict>; N],
         shards: &mut [MutexGuard<'_, Shard>],
     ) -> Option<Timestamp> {
-        let (now, mut is_admitted, mut slots) = (self.now(), true, [Slot::default(); N]);
+        let (mut is_admitted, mut slots) = (true, [Slot::default(); N]);
         for (n, hit) in hits.iter().enumerate() {
             let (place, key) = *keys.get(n)?;
             if keys.iter().take(n).any(|other| *other == (place, key)) {
@@ -239,12 +245,12 @@ impl Store {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn ready<'a>(hit: &Hit<'_>, verdict: PlainVerdict, now: Timestamp) -> Answer<'a, Decision> {
     MaybeReady::Ready(Ok(outcome(hit, verdict, now).into()))
 }
 
-#[inline]
+#[inline(always)]
 fn outcome(hit: &Hit<'_>, verdict: PlainVerdict, now: Timestamp) -> Outcome {
     Outcome::new(verdict.admitted, hit.cost, now)
         .with_past(verdict.state.map(|state| StoredState { state: state.into(), rate: hit.rate }))

@@ -1,3 +1,5 @@
+use traffik_core::clock::Timestamp;
+
 use super::{super::hash::KeyHash, entry::Entry};
 
 /// The entries of a bucket, which is two adjacent cache lines.
@@ -9,7 +11,7 @@ const MIN_BUCKETS: usize = 8;
 /// A hash table of entries in place: whatever a decision needs of a client is in one or two adjacent cache lines.
 ///
 /// An entry is in the first bucket with room, from the one of its [position](KeyHash::position) on. Buckets are filled
-/// from their first slot, so a bucket whose last slot is vacant ends a search. The table grows by a quarter when four of
+/// from their first slot, so a bucket whose last slot is vacant ends a search. The table grows by half when four of
 /// five slots are taken. Any number of buckets will do.
 #[repr(C)]
 pub(super) struct Entries {
@@ -78,6 +80,13 @@ impl Entries {
         self.buckets.iter().flat_map(|bucket| &bucket.0).filter(|entry| !entry.is_vacant())
     }
 
+    /// Returns an expired entry of the first bucket for a key. An entry of that key may take its place.
+    #[inline]
+    pub(super) fn expired_at_home(&mut self, key: KeyHash, now: Timestamp) -> Option<&mut Entry> {
+        let home = self.home(key);
+        self.buckets.get_mut(home)?.0.iter_mut().find(|entry| entry.expires() <= now && !entry.is_vacant())
+    }
+
     /// Returns whether `more` entries need a larger table.
     pub(super) fn must_grow_for(&self, more: usize) -> bool {
         (self.len() + more) * 5 > self.buckets.len() * SLOTS * 4
@@ -92,11 +101,17 @@ impl Entries {
             self.grow();
         }
         self.len += 1;
+        self.place(entry)
+    }
+
+    /// Writes an entry to its slot.
+    #[inline]
+    fn place(&mut self, entry: Entry) -> Option<Slot> {
         let mut bucket = self.home(entry.key());
         loop {
-            let vacant = self.buckets.get_mut(bucket)?.0.iter_mut().enumerate().find(|(_, entry)| entry.is_vacant());
-            if let Some((slot, vacant)) = vacant {
-                *vacant = entry;
+            let entries = &mut self.buckets.get_mut(bucket)?.0;
+            if let Some(slot) = entries.iter().position(Entry::is_vacant) {
+                *entries.get_mut(slot)? = entry;
                 return Some(Slot { bucket, slot });
             }
             bucket = self.after(bucket);
@@ -105,13 +120,13 @@ impl Entries {
 
     /// Moves all entries to a larger table. Their order stays nearly the same, so this reads and writes in order.
     pub(super) fn grow(&mut self) {
-        let buckets = (self.buckets.len() * 5 / 4).max(MIN_BUCKETS);
+        let buckets = (self.buckets.len() * 3 / 2).max(MIN_BUCKETS);
         // At the maximum, four of five slots are taken.
         let most = (self.max() * 5).div_ceil(4 * SLOTS);
-        let larger =
-            Self { buckets: vec![Bucket([Entry::VACANT; SLOTS]); buckets.min(most)].into(), ..Self::new(self.max()) };
-        let smaller = std::mem::replace(self, larger);
-        smaller.iter().for_each(|entry| _ = self.insert(*entry));
+        let larger = vec![Bucket([Entry::VACANT; SLOTS]); buckets.min(most)].into();
+        let smaller = std::mem::replace(&mut self.buckets, larger);
+        let entries = smaller.iter().flat_map(|bucket| &bucket.0).filter(|entry| !entry.is_vacant());
+        entries.for_each(|entry| _ = self.place(*entry));
     }
 
     /// Removes an entry. Entries behind it move forward, so that searches still end at the first vacant slot.
@@ -212,7 +227,7 @@ mod tests {
                     Some(slot) => assert_eq!(table.get(slot).map(Entry::key), Some(key)),
                     None => {
                         let is_full = expected.len() == max;
-                        assert_eq!(table.insert(Entry::new(key)).is_none(), is_full);
+                        assert_eq!(table.insert(Entry::empty(key)).is_none(), is_full);
                         if !is_full {
                             expected.insert(key);
                         }

@@ -69,7 +69,12 @@ impl Entry {
     pub(super) const VACANT: Self =
         Self { tag: 0, position: 0, meta: EntryMeta(0), state: PlainState::new(Timestamp::UNIX_EPOCH, [0; 2]) };
 
-    pub(super) const fn new(key: KeyHash) -> Self {
+    pub(super) const fn new(key: KeyHash, meta: EntryMeta, state: PlainState) -> Self {
+        Self { tag: key.tag, position: key.position, meta, state }
+    }
+
+    /// Creates an entry without a state.
+    pub(super) const fn empty(key: KeyHash) -> Self {
         Self { tag: key.tag, position: key.position, ..Self::VACANT }
     }
 
@@ -137,8 +142,8 @@ mod tests {
     fn packed_fields_keep_their_values() {
         let meta = EntryMeta::new(EntryMeta::MAX_RATE, RoughCost::new(1 << 40), true);
         assert_eq!((meta.rate(), meta.cost(), meta.has_log()), (EntryMeta::MAX_RATE, RoughCost::new(1 << 40), true));
-        let mut entry = Entry::new(KeyHash { tag: 1, position: 2 });
-        entry.meta = meta;
+        let state = PlainState::new(Timestamp::UNIX_EPOCH, [0; 2]);
+        let mut entry = Entry::new(KeyHash { tag: 1, position: 2 }, meta, state);
         entry.charge(PlainState::new(Timestamp::from_micros(5), [6, 7]), 3);
         assert_eq!(entry.meta, EntryMeta::new(EntryMeta::MAX_RATE, RoughCost::new(3), true));
         assert_eq!(size_of::<Entry>(), 40);

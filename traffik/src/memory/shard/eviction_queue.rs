@@ -38,7 +38,11 @@ impl EvictionQueue {
     }
 
     /// Adds a new entry. It is ranked when its turn comes.
+    #[inline]
     pub(super) fn push(&mut self, key: KeyHash) {
+        if self.is_stale() {
+            return;
+        }
         if self.heap.len() < self.capacity {
             self.heap.push(Reverse((EvictionRank::Expired, key)));
         } else {

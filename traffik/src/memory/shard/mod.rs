@@ -12,7 +12,7 @@ use slab::Slab;
 use traffik_core::{
     clock::Timestamp,
     decision::Hit,
-    strategy::{AnyStrategy, PlainState, StoredState},
+    strategy::{AnyStrategy, PlainState, PlainVerdict, StoredState},
 };
 
 pub(super) use self::entries::Slot;
@@ -35,6 +35,8 @@ pub(super) struct Shard {
     /// The states that are logs, and the rate of each.
     logs: Slab<StoredState>,
     queue: EvictionQueue,
+    /// The latest time at which entries were removed because they had expired.
+    removed_at: Timestamp,
 }
 
 impl Shard {
@@ -44,6 +46,7 @@ impl Shard {
             rates: RateTable::default(),
             logs: Slab::new(),
             queue: EvictionQueue::default(),
+            removed_at: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -68,6 +71,18 @@ impl Shard {
         entries.get_mut(slot).filter(|entry| !entry.meta.has_log() && rates.is_of(entry.meta.rate(), hit))
     }
 
+    /// Decides about a hit on the entry at a slot, and charges what fits. Returns `None` for an entry that is not
+    /// [plain](Self::plain), and if it was written after `now`.
+    #[inline(always)]
+    pub(super) fn decide(&mut self, slot: Slot, hit: &Hit<'_>, now: Timestamp) -> Option<PlainVerdict> {
+        let entry = self.plain(slot, hit)?;
+        let verdict = hit.limit.strategy().decide_plain(Some(entry.state()), hit.rate, hit.cost, now)?;
+        if let Some(state) = verdict.state.filter(|_| verdict.is_new) {
+            entry.charge(state, hit.cost);
+        }
+        Some(verdict)
+    }
+
     #[inline]
     pub(super) fn entry_at(&mut self, slot: Slot) -> Option<&mut Entry> {
         self.entries.get_mut(slot)
@@ -83,6 +98,33 @@ impl Shard {
         let slot = self.find(key)?;
         let has_log = self.entries.get(slot)?.meta.has_log();
         if has_log && !strategy.is_custom() { self.take_log(slot) } else { self.get(key) }
+    }
+
+    /// Adds the entry of a new client, and evicts others if there is no room. Returns the number of entries that were evicted
+    /// before they expired.
+    pub(super) fn add(&mut self, key: KeyHash, state: PlainState, hit: &Hit<'_>, now: Timestamp) -> u64 {
+        let rate = self.rates.acquire_of(hit);
+        let added = Entry::new(key, EntryMeta::new(rate, RoughCost::new(hit.least()), false), state);
+        let Self { entries, rates, logs, .. } = self;
+        let mut evicted = 0;
+        if let Some(expired) = entries.expired_at_home(key, now) {
+            release(expired, rates, logs);
+            *expired = added;
+            self.removed_at = self.removed_at.max(now);
+        } else {
+            evicted = self.make_room(now, |_| false);
+            if self.entries.insert(added).is_none() {
+                self.rates.release(rate);
+            }
+        }
+        self.queue.push(key);
+        evicted
+    }
+
+    /// Returns the time from which on a missing entry was not removed as expired.
+    #[inline]
+    pub(super) const fn removed_at(&self) -> Timestamp {
+        self.removed_at
     }
 
     /// Stores a state. A charged hit adds a new entry, and evicts others if there is no room. Without a hit it changes
@@ -101,7 +143,7 @@ impl Shard {
             charged?;
             evicted = self.make_room(now, stays);
             self.queue.push(key);
-            self.entries.insert(Entry::new(key))
+            self.entries.insert(Entry::empty(key))
         }) else {
             return evicted;
         };
@@ -154,6 +196,7 @@ impl Shard {
         let mut evicted = 0;
         while self.len() >= max {
             let Some((rank, key)) = self.next_to_evict(now, &stays) else { break };
+            self.removed_at = self.removed_at.max(now);
             self.remove(key);
             evicted += u64::from(rank != EvictionRank::Expired);
         }
@@ -162,6 +205,7 @@ impl Shard {
 
     /// Removes expired entries.
     fn sweep(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) {
+        self.removed_at = self.removed_at.max(now);
         let Self { entries, rates, logs, .. } = self;
         entries.remove_if(|entry| {
             let goes = entry.expires() <= now && !stays(entry.key());

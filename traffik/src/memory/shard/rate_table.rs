@@ -77,11 +77,22 @@ impl RateTable {
         is_it
     }
 
+    /// Returns the number of the row of a hit for one more entry.
+    #[inline]
+    pub(super) fn acquire_of(&mut self, hit: &Hit<'_>) -> u16 {
+        if self.is_of(self.last, hit) { self.retain_last() } else { self.acquire(hit.limit.strategy(), hit.rate) }
+    }
+
     /// Returns the number of a row for one more entry.
     pub(super) fn acquire(&mut self, strategy: &AnyStrategy, rate: Rate) -> u16 {
         if !self.is(self.last, strategy, rate) {
             self.last = self.find_or_add(strategy, rate);
         }
+        self.retain_last()
+    }
+
+    #[inline]
+    fn retain_last(&mut self) -> u16 {
         if let Some(row) = self.rows.get_mut(self.last.into()) {
             row.entries += 1;
         }
