@@ -16,6 +16,7 @@ use crate::{
 /// Checks become limits.
 impl Limits {
     /// Returns the limits of a decision. Its outcomes are those of the counted checks, in order.
+    #[inline(always)]
     pub(crate) fn new(checks: Checks<'_>, mut decided: Decided, took: Took) -> Self {
         let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
         let mut limits = Self::build(checks, &mut decided, is_charged, took);

@@ -51,6 +51,7 @@ fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, Ch
     }
 }
 
+#[inline(always)]
 fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwatch: Stopwatch<'_>) -> CheckResult {
     let took = stopwatch.stop();
     match decided {

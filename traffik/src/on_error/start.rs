@@ -20,6 +20,7 @@ impl<'p> PolicyHits<'_, 'p> {
     /// Starts a decision.
     ///
     /// While the breaker is open, the fallback decides. It knows which clients it refused.
+    #[inline(always)]
     pub(crate) fn start(self, store: &'p Store) -> Started<'p> {
         let Some(policy) = self.strictest() else { return Started::Ready(Ok(Decided::nothing())) };
         let waiting = |step| Started::Waiting(Waiting { policy, store, step });

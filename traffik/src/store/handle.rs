@@ -109,14 +109,18 @@ impl Store {
 
     /// Starts a decision.
     pub(crate) fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        if self.is_immediate() { self.backend.decide(hits) } else { self.decide_first(hits) }
+    }
+
+    /// Starts a decision of a backend that has not admitted a request without waiting so far.
+    #[inline(never)]
+    fn decide_first<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
         let answer = self.backend.decide(hits);
-        if !self.is_immediate() {
-            if self.tasks.has_waiting() {
-                self.tasks.remember_runtime();
-            }
-            if matches!(&answer, MaybeReady::Ready(Ok(decision)) if decision.is_admitted()) {
-                self.is_immediate.store(true, Ordering::Relaxed);
-            }
+        if self.tasks.has_waiting() {
+            self.tasks.remember_runtime();
+        }
+        if matches!(&answer, MaybeReady::Ready(Ok(decision)) if decision.is_admitted()) {
+            self.is_immediate.store(true, Ordering::Relaxed);
         }
         answer
     }
