@@ -25,7 +25,7 @@ use super::store::{Settings, Store};
 ///
 /// A full store evicts within one shard: expired entries first, then clients that are not refused at present, those
 /// with the most remaining first, and last the refused client whose wait ends soonest. Entries that expire meanwhile are
-/// found at the next ranking, which comes after one in 32 entries was evicted. [`evictions`](Self::evictions) counts entries
+/// found at the next ranking, which comes after one in eight entries was evicted. [`evictions`](Self::evictions) counts entries
 /// that were evicted before they expired, and a warning is logged.
 ///
 /// An entry takes 40 bytes, and from 53 to 80 with its share of the vacant places. Logs take more. Memory is allocated as

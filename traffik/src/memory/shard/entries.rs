@@ -76,7 +76,7 @@ impl Entries {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.buckets.iter().flat_map(|bucket| &bucket.0).filter(|entry| !entry.is_vacant())
     }
 

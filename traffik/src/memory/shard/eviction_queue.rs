@@ -1,12 +1,15 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{super::hash::KeyHash, eviction_rank::EvictionRank};
+use super::{super::hash::KeyHash, entry::Entry, eviction_rank::EvictionRank};
+
+/// The number of entries whose ranks estimate those of all.
+const SAMPLE: usize = 256;
 
 /// The entries that are evicted next.
 ///
-/// From time to time every entry is ranked, and those of the lowest ranks are queued. New entries join them. If the
-/// rank of an entry has risen when its turn comes, the entry is queued again. So each evicted entry has the lowest
-/// rank, except for ranks that fell since the last ranking.
+/// From time to time every entry is ranked, and those of the lowest ranks are queued. New entries of such ranks join them. If
+/// the rank of an entry has risen when its turn comes, the entry is queued again. So each evicted entry has the lowest rank,
+/// except for ranks that fell since the last ranking.
 #[derive(Default)]
 pub(super) struct EvictionQueue {
     heap: BinaryHeap<Reverse<(EvictionRank, KeyHash)>>,
@@ -18,18 +21,27 @@ pub(super) struct EvictionQueue {
 }
 
 impl EvictionQueue {
-    /// Queues one in 32 of all entries, and a few more, so that a flood of clients causes few rankings.
-    pub(super) fn new(entries: impl Iterator<Item = (EvictionRank, KeyHash)>) -> Self {
-        let mut ranked: Vec<_> = entries.map(Reverse).collect();
-        let batch = ranked.len() / 32 + 16;
-        let mut lowest_outside = None;
-        if batch < ranked.len() {
-            let (_, &mut Reverse((rank, _)), _) = ranked.select_nth_unstable_by_key(batch, |&Reverse(ranked)| ranked);
-            lowest_outside = Some(rank);
-            ranked.truncate(batch);
-            ranked.shrink_to_fit();
+    /// Queues about one in eight of `len` entries, and a few more, so that a flood of clients causes few rankings.
+    pub(super) fn new<'e>(
+        len: usize,
+        entries: impl Iterator<Item = &'e Entry> + Clone,
+        rank: impl Fn(&Entry) -> EvictionRank,
+    ) -> Self {
+        let batch = len / 8 + 16;
+        // Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
+        let ranked = |entry: &Entry| (rank(entry), entry.key());
+        let mut sample: Vec<_> = entries.clone().step_by(len.div_ceil(SAMPLE).max(1)).map(ranked).collect();
+        let place = sample.len() * batch / len.max(1);
+        let highest = if place < sample.len() { Some(*sample.select_nth_unstable(place).1) } else { None };
+        let (mut queued, mut lowest_outside) = (Vec::with_capacity(batch), None);
+        for ranked @ (rank, _) in entries.map(ranked) {
+            if highest.is_none_or(|highest| ranked <= highest) {
+                queued.push(Reverse(ranked));
+            } else {
+                lowest_outside = Some(lowest_outside.map_or(rank, |lowest: EvictionRank| lowest.min(rank)));
+            }
         }
-        Self { heap: ranked.into(), remaining: batch, lowest_outside, capacity: 2 * batch }
+        Self { capacity: queued.len() + batch, heap: queued.into(), remaining: batch, lowest_outside }
     }
 
     /// Returns whether every entry must be ranked again.
@@ -37,14 +49,13 @@ impl EvictionQueue {
         self.remaining == 0
     }
 
-    /// Adds a new entry. It is ranked when its turn comes.
-    #[inline]
-    pub(super) fn push(&mut self, key: KeyHash) {
-        if self.is_stale() {
+    /// Adds a new entry, unless others are evicted before it.
+    pub(super) fn push(&mut self, rank: EvictionRank, key: KeyHash) {
+        if self.lowest_outside.is_some_and(|outside| rank > outside) {
             return;
         }
         if self.heap.len() < self.capacity {
-            self.heap.push(Reverse((EvictionRank::Expired, key)));
+            self.heap.push(Reverse((rank, key)));
         } else {
             // Many entries arrived and few were evicted: there is room, and the ranks are out of date.
             *self = Self::default();
@@ -83,20 +94,34 @@ mod tests {
         KeyHash { tag: low, position: 0 }
     }
 
+    /// The queue of a hundred entries, of which each has used one more than the one before.
+    fn queue() -> EvictionQueue {
+        let entries: Vec<Entry> = (0..100).map(|low| Entry::empty(key(low))).collect();
+        EvictionQueue::new(entries.len(), entries.iter(), |entry| EvictionRank::open(entry.key().tag, 1000))
+    }
+
     #[test]
     fn newcomers_do_not_grow_the_queue_above_its_capacity() {
-        let mut queue = EvictionQueue::new((0..100).map(|low| (EvictionRank::Open { used_share: low }, key(low))));
+        let mut queue = queue();
         for low in 100..100_000 {
-            queue.push(key(low));
+            queue.push(EvictionRank::EXPIRED, key(low));
             assert!(queue.heap.len() <= queue.capacity);
         }
         assert!(queue.is_stale(), "all are ranked when the next is evicted");
     }
 
     #[test]
+    fn newcomer_with_less_remaining_than_others_does_not_join() {
+        let mut queue = queue();
+        let before = queue.heap.len();
+        queue.push(EvictionRank::open(99, 1000), key(1000));
+        assert_eq!(queue.heap.len(), before);
+    }
+
+    #[test]
     fn entry_that_rose_above_those_outside_the_queue_is_not_next() {
-        let mut queue = EvictionQueue::new((0..100).map(|low| (EvictionRank::Open { used_share: low }, key(low))));
-        let risen = |_| Some(EvictionRank::Open { used_share: 1000 });
+        let mut queue = queue();
+        let risen = |_| Some(EvictionRank::open(1000, 1000));
         assert_eq!(queue.pop(risen, |_| false), None);
         assert!(queue.is_stale());
     }

@@ -117,7 +117,7 @@ impl Shard {
                 self.rates.release(rate);
             }
         }
-        self.queue.push(key);
+        self.queue_new(&added, now);
         evicted
     }
 
@@ -142,7 +142,6 @@ impl Shard {
         let Some(slot) = known.or_else(|| {
             charged?;
             evicted = self.make_room(now, stays);
-            self.queue.push(key);
             self.entries.insert(Entry::empty(key))
         }) else {
             return evicted;
@@ -161,7 +160,20 @@ impl Shard {
         let words = if has_log { [self.logs.insert(past) as u64, 0] } else { past.state.words() };
         entry.meta = EntryMeta::new(rate, cost, has_log);
         entry.write_state(PlainState::new(expires, words));
+        if known.is_none() {
+            let added = *entry;
+            self.queue_new(&added, now);
+        }
         evicted
+    }
+
+    /// Queues a new entry for eviction, if others are queued.
+    #[inline]
+    fn queue_new(&mut self, entry: &Entry, now: Timestamp) {
+        if !self.queue.is_stale() {
+            let rank = self.rank(entry, now);
+            self.queue.push(rank, entry.key());
+        }
     }
 
     pub(super) fn remove(&mut self, key: KeyHash) {
@@ -198,7 +210,7 @@ impl Shard {
             let Some((rank, key)) = self.next_to_evict(now, &stays) else { break };
             self.removed_at = self.removed_at.max(now);
             self.remove(key);
-            evicted += u64::from(rank != EvictionRank::Expired);
+            evicted += u64::from(rank != EvictionRank::EXPIRED);
         }
         evicted
     }
@@ -231,13 +243,13 @@ impl Shard {
     /// Ranks all entries except those that stay: the queue has room for few.
     fn ranked(&self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> EvictionQueue {
         let may_go = self.entries.iter().filter(|entry| !stays(entry.key()));
-        EvictionQueue::new(may_go.map(|entry| (self.rank(entry, now), entry.key())))
+        EvictionQueue::new(self.len(), may_go, |entry| self.rank(entry, now))
     }
 
     fn rank(&self, entry: &Entry, now: Timestamp) -> EvictionRank {
         // An entry that cannot be read counts as expired.
         let rank = self.read(entry, |past, row, cost| EvictionRank::of(past, row, cost.get(), now));
-        rank.unwrap_or(EvictionRank::Expired)
+        rank.unwrap_or(EvictionRank::EXPIRED)
     }
 
     fn read<T>(&self, entry: &Entry, read: impl FnOnce(&StoredState, &RateRow, RoughCost) -> T) -> Option<T> {
