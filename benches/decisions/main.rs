@@ -5,6 +5,7 @@
 //! cargo bench --package benches --bench decisions -- --quick   # half a minute
 //! ```
 
+mod full;
 mod hammer;
 mod others;
 
@@ -36,6 +37,7 @@ fn main() -> Result<()> {
     of_key::<String>(effort);
     of_key::<IpAddr>(effort);
     others::compare(effort);
+    full::compare(effort);
     Ok(())
 }
 

@@ -90,15 +90,26 @@ impl Contender for Traffik<'_> {
     }
 }
 
-/// Returns a store with entries for these keys.
-#[expect(clippy::expect_used, reason = "the number of entries is in range")]
+/// Returns a store with entries for these keys, of which no shard is full.
 pub fn traffik(keys: impl IntoIterator<Item = Key>, limit: &Limit, id: &LimitId) -> MemoryBackend {
     // With a maximum of a million entries, some shards would be full. A tenth more avoids evictions.
-    let backend = MemoryBackend::builder("benches").max_entries(1_100_000).build().expect("the maximum is in range");
+    let backend = traffik_of(keys, 1_100_000, limit, id);
+    assert_eq!(backend.evictions(), 0, "no entry was evicted");
+    backend
+}
+
+/// Returns a store with room for `max_entries`, with entries for these keys.
+#[expect(clippy::expect_used, reason = "the number of entries is in range")]
+pub fn traffik_of(
+    keys: impl IntoIterator<Item = Key>,
+    max_entries: usize,
+    limit: &Limit,
+    id: &LimitId,
+) -> MemoryBackend {
+    let backend = MemoryBackend::builder("benches").max_entries(max_entries).build().expect("the maximum is in range");
     for key in keys {
         meet(&backend, &key, limit, id);
     }
-    assert_eq!(backend.evictions(), 0, "no entry was evicted");
     backend
 }
 
