@@ -142,7 +142,7 @@ pub use self::{
     memory::MemoryBackend,
     on_error::breaker,
     web::{
-        Bypass, ClientIp, Fields, ForwardedHeader, Limited, Limiter, Peek, ProxyError, Responder, Rule, ThrottleLayer,
-        ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
+        Bypass, ClientIp, Fields, ForwardedHeader, Limited, Limiter, Peek, ProxyError, RequestQuota, Responder, Rule,
+        ThrottleLayer, ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
     },
 };

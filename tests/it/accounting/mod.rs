@@ -2,10 +2,12 @@
 
 mod bodies;
 mod grants;
+mod hang_ups;
 mod later;
 mod messages;
 mod quotas;
 mod refund_if;
+mod request_quotas;
 mod settling;
 
 use traffik::{Client, Throttle, Traffik};

@@ -13,7 +13,8 @@ use crate::{
     one_or_more::OneOrMore,
 };
 
-/// Charges to several throttles and clients, which are one decision. [`Traffik::quota`] creates it.
+/// Charges to several throttles and clients, which are one decision. [`Traffik::quota`] creates it, outside of requests. In a
+/// handler, collect limiters in a [`RequestQuota`](crate::RequestQuota).
 ///
 /// Charges are collected while a request is worked on, and made all together, or not at all. A quota that is dropped has no
 /// effect. There is no charge on drop: it could be refused, and no caller would learn of it.
@@ -89,7 +90,7 @@ impl Quota {
         });
         let first = self.checks.as_ref().ok().and_then(|checks| checks.get(places.start));
         let client = first.map(|check| check.client().clone());
-        QuotaPart { places, client, throttles: PhantomData }
+        QuotaPart::new(places, client)
     }
 
     fn try_add<T: Throttles>(&mut self, limiter: &ClientLimiter<'_, T>) -> Result<Range<usize>, ConfigError> {
@@ -137,13 +138,21 @@ impl Quota {
     }
 }
 
+impl<T> QuotaPart<T> {
+    pub(crate) fn new(places: Range<usize>, client: Option<Client>) -> Self {
+        Self { places, client, throttles: PhantomData }
+    }
+}
+
 impl Permit<Quota> {
     /// Returns the permit of a part. Returns `None` if the part is of another quota, which has another throttle or another
     /// client at its place.
     #[must_use]
     pub fn part<T: Throttles>(&self, part: &QuotaPart<T>) -> Option<Permit<T>> {
         let limits = self.limits().part(part.places.clone(), T::include)?;
-        let is_same = part.client.as_ref().is_some_and(|client| limits.iter().all(|limit| limit.client() == client));
+        // A client that the decision did not count has no other name than that.
+        let is_same = |client| limits.iter().all(|limit| limit.client() == client || limit.client().is_exempt());
+        let is_same = part.client.as_ref().is_some_and(is_same);
         is_same.then(|| Permit::new(limits))
     }
 }

@@ -1,4 +1,4 @@
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use traffik_core::{client::Client, rate::Rate};
@@ -6,16 +6,12 @@ use traffik_core::{client::Client, rate::Rate};
 use super::{
     RequestContext, Site, ThrottleRejection, ThrottleSet,
     kept_rejection::KeptRejection,
-    memo::Memo,
-    rejection::{Misconfigured, has_responder},
-    request_head::RequestHead,
-    resolve::{rated, unless_in_dry_run},
-    throttled::begin,
+    limiter_checks::{LimiterChecks, decide, peek},
+    rejection::Misconfigured,
 };
 use crate::{
-    engine::{Check, Checks, Demand, KeptCheck, LimiterOptions, Limits, Permit, Resolved, resolve},
+    engine::{Limits, Permit},
     limit::{Throttle, Throttles},
-    one_or_more::OneOrMore,
 };
 
 /// Extractor of a throttle, or a tuple of throttles, that a handler checks itself.
@@ -98,30 +94,21 @@ use crate::{
 /// ```
 #[must_use = "a limiter does nothing until `check` or `peek` is called and awaited"]
 pub struct Limiter<T> {
-    context: RequestContext,
-    checks: OneOrMore<KeptCheck>,
-    /// Why the throttle has no client.
-    unidentified: KeptRejection,
-    client: Option<Client>,
-    options: LimiterOptions,
-    /// The request, if a throttle has a function for the rate, which is called for each check, or if an observer reads it.
-    parts: Option<Arc<Parts>>,
-    /// What a rejection keeps of the request.
-    head: RequestHead,
+    checks: LimiterChecks,
     throttles: PhantomData<fn() -> T>,
 }
 
 impl<T: Throttles> Limiter<T> {
     /// Sets the client, in place of that of the throttle. For a tuple it applies to every throttle. The function for the
     /// [rate](crate::Settings::rate_of) is called for it.
-    pub fn client(self, client: impl Into<Client>) -> Self {
-        let client = self.context.traffik().counted_as(client.into());
-        Self { client: Some(client), ..self }
+    pub fn client(mut self, client: impl Into<Client>) -> Self {
+        self.checks.client = Some(self.checks.context.traffik().counted_as(client.into()));
+        self
     }
 
     /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
     pub fn cost(mut self, cost: u64) -> Self {
-        self.options.cost = Some(cost);
+        self.checks.options.cost = Some(cost);
         self
     }
 
@@ -132,7 +119,7 @@ impl<T: Throttles> Limiter<T> {
     ///
     /// A lowest cost above the highest is an error of [`check`](Self::check) and [`peek`](Self::peek).
     pub fn at_least(mut self, cost: u64) -> Self {
-        self.options.at_least = Some(cost);
+        self.checks.options.at_least = Some(cost);
         self
     }
 
@@ -144,7 +131,7 @@ impl<T: Throttles> Limiter<T> {
     /// Lets [`check`](Self::check) wait for its turn: until the limits admit the client, for `max` at most. See
     /// [`ClientLimiter::wait`](crate::ClientLimiter::wait).
     pub fn wait(mut self, max: Duration) -> Self {
-        self.options.wait = Some(max);
+        self.checks.options.wait = Some(max);
         self
     }
 
@@ -158,25 +145,7 @@ impl<T: Throttles> Limiter<T> {
     /// Returns the rejection of a client that is over a limit, and of a request that could not be decided. It is the same
     /// response as that of [`Throttled`](crate::Throttled), to be returned from the handler.
     pub async fn check(self) -> Result<Permit<T>, ThrottleRejection> {
-        self.decide().await.map_err(|rejection| rejection.with_head(self.head))
-    }
-
-    async fn decide(&self) -> Result<Permit<T>, ThrottleRejection> {
-        let site = Site::Handler;
-        let checks = self.checks().await?;
-        let context = &self.context.clone().with_latest_changes();
-        let (slots, decided) = match self.options.wait {
-            None => begin(checks, context, &site)?,
-            Some(max) => {
-                context.check_refunds(&checks, &site)?;
-                (None, context.traffik().wait(Demand::new(&checks, context.traffik().changes()), max))
-            }
-        };
-        let limits = context.record_check(resolve!(decided), self.parts.as_deref())?;
-        if let Some(slots) = slots {
-            slots.turn(&limits, context.traffik().clock()).await;
-        }
-        Ok(Permit::new(limits))
+        decide(&[self.checks]).await.map(Permit::new)
     }
 
     /// Returns the limits of the client, and charges nothing.
@@ -185,47 +154,12 @@ impl<T: Throttles> Limiter<T> {
     ///
     /// Returns the rejection of a request whose client is not known, or about which the backend gives no answer.
     pub async fn peek(self) -> Result<Limits, ThrottleRejection> {
-        let looked = async { self.context.peek(self.checks().await?).await };
-        looked.await.map_err(|rejection| rejection.with_head(self.head.clone()))
+        peek(&[self.checks]).await
     }
 
-    /// Returns the checks as the handler has set them.
-    async fn checks(&self) -> Result<Checks<'_>, ThrottleRejection> {
-        let mut checks = self.checks.map(KeptCheck::check);
-        let live = self.context.traffik().changes().live();
-        // What does not apply stays free.
-        for check in checks.iter_mut().filter(|check| check.resolved > Resolved::Nothing) {
-            self.options.apply_to(check).map_err(Misconfigured::from)?;
-            if let Some(client) = &self.client {
-                check.client = client.clone();
-            } else if check.cost > 0 {
-                if let Some(rejection) = self.unidentified.take(check.definition.identity) {
-                    let live = live.as_deref().map(|live| live.of(check.definition.uid));
-                    *check = unless_in_dry_run(check.definition, live, rejection)?;
-                }
-            }
-        }
-        match self.parts.as_deref().filter(|_| self.options.rate.is_none()) {
-            Some(parts) => self.rated(&checks, parts).await,
-            None => Ok(checks),
-        }
-    }
-
-    /// Returns the checks at the rates of their clients.
-    async fn rated<'a>(&'a self, checks: &Checks<'a>, parts: &Parts) -> Result<Checks<'a>, ThrottleRejection> {
-        let traffik = self.context.traffik();
-        let live = traffik.changes().live();
-        let tolerated = |check: &Check<'a>, rated: Result<_, _>| {
-            let live = live.as_deref().map(|live| live.of(check.definition.uid));
-            rated.or_else(|rejection| unless_in_dry_run(check.definition, live, rejection))
-        };
-        let first = checks.first();
-        let mut all = Checks::new(tolerated(first, rated(first.clone(), traffik, Memo(None), parts).await)?);
-        for check in checks.iter().skip(1) {
-            let check = tolerated(check, rated(check.clone(), traffik, Memo(Some(&all)), parts).await)?;
-            all.add(check, |_, _| false);
-        }
-        Ok(all)
+    /// Returns its checks, for a quota.
+    pub(super) fn into_checks(self) -> LimiterChecks {
+        self.checks
     }
 }
 
@@ -233,7 +167,7 @@ impl<T: Throttles> Limiter<T> {
 impl<T: Throttle> Limiter<T> {
     /// Sets the rate, in place of that of the throttle and of its function for the rate.
     pub fn rate(mut self, rate: Rate) -> Self {
-        self.options.rate = Some(rate);
+        self.checks.options.rate = Some(rate);
         self
     }
 }
@@ -252,36 +186,21 @@ where
         let site = Site::Limiter(unidentified.clone());
         let checks = T::checks(&context, &site, parts, state).await;
         let checks = checks.map_err(|rejection| rejection.of(parts))?;
-        let head = RequestHead::of(parts, checks.iter().any(|check| has_responder(check.definition)));
-        let reads_parts = |check: &Check<'_>| {
-            check.definition.settings.request.rate.is_some() || check.definition.observers.read_parts()
-        };
-        let parts = checks.iter().any(reads_parts).then(|| Arc::new(parts.clone()));
-        let checks = checks.map(Check::kept_uncharged);
-        let (client, options, throttles) = (None, LimiterOptions::default(), PhantomData);
-        Ok(Self { context, checks, unidentified, client, options, parts, head, throttles })
+        let checks = LimiterChecks::new(&context, &checks, unidentified, parts);
+        Ok(Self { checks, throttles: PhantomData })
     }
 }
 
 /// A clone checks the same.
 impl<T> Clone for Limiter<T> {
     fn clone(&self) -> Self {
-        Self {
-            context: self.context.clone(),
-            checks: self.checks.map(Clone::clone),
-            unidentified: self.unidentified.clone(),
-            client: self.client.clone(),
-            options: self.options,
-            parts: self.parts.clone(),
-            head: self.head.clone(),
-            throttles: PhantomData,
-        }
+        Self { checks: self.checks.clone(), throttles: PhantomData }
     }
 }
 
 impl<T> fmt::Debug for Limiter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, options, .. } = self;
+        let LimiterChecks { client, options, .. } = &self.checks;
         f.debug_struct("Limiter").field("client", client).field("options", options).finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ pub mod identity;
 mod kept_rejection;
 mod ledger;
 mod limiter;
+mod limiter_checks;
 mod limits;
 mod memo;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
@@ -20,6 +21,7 @@ mod peer;
 mod record;
 mod rejection;
 mod request_head;
+mod request_quota;
 mod resolve;
 mod response;
 mod settle_body;
@@ -41,6 +43,7 @@ pub use self::{
     peer::client_ip,
     rejection::{Declined, Denied, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},
     request_head::ResponseFormat,
+    request_quota::RequestQuota,
     response::{DefaultResponder, EXPOSED_HEADERS, ProblemDetails, Responder, X_RATELIMIT_HEADERS, set_fields},
     throttle_layer::{ThrottleLayer, ThrottleService, throttle_layer},
     throttle_set::ThrottleSet,
