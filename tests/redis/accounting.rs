@@ -1,6 +1,11 @@
 //! Charges that are settled, refunded by the response, and collected in quotas, on real servers.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use axum::{Router, http::StatusCode, routing::post};
 use traffik::{
@@ -9,7 +14,12 @@ use traffik::{
     refund_if, strategy::AnyStrategy, test::ManualClock,
 };
 
-use crate::{PLENTY, Result, builder, cluster::Cluster, own::RollOver, raw::Raw, server::Server};
+use traffik_redis::RedisBackend;
+
+use crate::{PLENTY, Result, builder, cluster::Cluster, link::Link, own::RollOver, raw::Raw, server::Server};
+
+/// The environment variable with the server address for the child process that settles a charge.
+const CHILD: &str = "TRAFFIK_TEST_SETTLES";
 
 /// Throttles with uids, rates and settings. Periods are so long that nothing comes back during a test.
 macro_rules! throttles {
@@ -291,5 +301,43 @@ async fn right_password_is_given_back_in_the_background() -> Result {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn charge_of_a_process_that_is_killed_before_its_settlement_arrives_stays() -> Result {
+    let server = Server::start()?;
+    let link = Link::to(server.port()).await?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--exact", "accounting::child_process_settles_a_charge", "--nocapture"])
+        .env(CHILD, link.url())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let (mut input, output) = (child.stdin.take().ok_or("its input")?, child.stdout.take().ok_or("its output")?);
+    let mut lines = BufReader::new(output).lines();
+    let mut says = |what: &str| lines.any(|line| line.is_ok_and(|line| line.contains(what)));
+    assert!(says("it is charged"));
+    link.cut();
+    input.write_all(b"settle\n")?;
+    assert!(says("the settlement has begun"));
+    child.kill()?;
+    child.wait()?;
+    let traffik = app(builder(&server).connect().await?)?;
+    assert_eq!(remaining::<Fixed>(&traffik, "alice").await?, 50);
+    Ok(())
+}
+
+/// The child process. Does nothing in any other run of the tests.
+#[tokio::test]
+async fn child_process_settles_a_charge() -> Result {
+    let Ok(url) = std::env::var(CHILD) else { return Ok(()) };
+    let traffik = app(RedisBackend::builder(url).namespace("test:redis").command_timeout(PLENTY).connect().await?)?;
+    let permit = traffik.limiter::<Fixed>("alice").cost(50).check().await?;
+    println!("it is charged");
+    std::io::stdin().read_line(&mut String::new())?;
+    let settled = permit.settle(20);
+    println!("the settlement has begun");
+    assert_eq!(settled.await?, Settlement::Done);
     Ok(())
 }

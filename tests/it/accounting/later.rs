@@ -17,6 +17,7 @@ use crate::{
     gated::{Gated, until},
     http::{
         app::{HERE, throttle},
+        logs::{Log, on_a_thread_of_its_own},
         server::Server,
     },
 };
@@ -322,4 +323,31 @@ async fn close_gives_up_on_settlements_at_the_deadline() -> Result {
     let _ = closed.await?;
     assert!(matches!(settled.await?, Err(AdjustError::Backend(error)) if error.may_have_run()));
     Ok(())
+}
+
+#[test]
+fn lost_settlements_are_logged_once_a_second_with_the_uid_of_the_first() {
+    on_a_thread_of_its_own(|| async {
+        let (log, _guard) = Log::begin();
+        let lost = async || -> Result<u64> {
+            let (traffik, backend, clock) = app_with_clock()?;
+            backend.gate.loses_answers.store(true, Ordering::Relaxed);
+            for after in [0, 10, 1000] {
+                clock.advance(Duration::from_millis(after));
+                let permit = traffik.limiter::<(Tokens, Requests)>("alice@example.com").cost(10).check().await?;
+                drop(permit.refund());
+                drop(permit);
+                until_idle().await;
+            }
+            Ok(traffik.lost_settlements())
+        };
+        assert_eq!(lost().await.ok(), Some(6));
+        let text = log.text();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("may not have been settled")).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        for line in lines {
+            assert!(line.contains("later:tokens") && line.contains("charges=2"), "{line}");
+            assert!(line.contains("the connection was lost") && !line.contains("alice"), "{line}");
+        }
+    });
 }

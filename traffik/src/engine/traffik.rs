@@ -144,8 +144,8 @@ impl Traffik {
     ///
     /// Callers that [wait](crate::Limiter::wait) receive [`BackendError::Closed`] immediately.
     ///
-    /// The backends are closed one after the other. Each takes at most
-    /// [`backend_timeout`](crate::TraffikBuilder::backend_timeout).
+    /// The backends are closed one after the other. Each has [`backend_timeout`](crate::TraffikBuilder::backend_timeout) for the
+    /// changes of charges that wait, and as much again to close.
     ///
     /// # Errors
     ///
