@@ -81,6 +81,29 @@ async fn concurrent_grants_add_up_to_the_limit() -> Result {
 }
 
 #[tokio::test]
+async fn concurrent_grants_of_a_tuple_add_up_to_its_lowest_limit() -> Result {
+    let (traffik, _) = traffik();
+    let granted: u64 = thread::scope(|scope| {
+        let take = || {
+            let take = || traffik.limiter::<(Fixed, Bucket)>("alice").at_least(2).at_most(7).check().now_or_never();
+            let mut granted = 0;
+            while let Some(Ok(permit)) = take() {
+                assert_eq!(permit.of::<Fixed>().granted(), permit.of::<Bucket>().granted());
+                granted += permit.granted();
+            }
+            granted
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
+    });
+    // One may be left, which is less than the lowest amount.
+    assert!((39..=40).contains(&granted), "{granted}");
+    let left = (remaining::<Fixed>(&traffik, "alice").await?, remaining::<Bucket>(&traffik, "alice").await?);
+    assert_eq!(left, (100 - granted, 40 - granted));
+    Ok(())
+}
+
+#[tokio::test]
 async fn grant_is_settled_from_what_was_granted() -> Result {
     let (traffik, _) = traffik();
     let _ = traffik.limiter::<Fixed>("alice").cost(60).check().await?;

@@ -15,7 +15,8 @@ use futures_util::{future::join_all, stream};
 use tests::until_idle;
 use tower::ServiceExt;
 use traffik::{
-    Concurrency, ConfigError, LeakyBucketWithQueue, MemoryBackend, Settings, Throttle, Throttled, Traffik, refund_if,
+    Concurrency, ConfigError, LeakyBucketWithQueue, Limits, MemoryBackend, Settings, Throttle, Throttled, Traffik,
+    refund_if,
     test::{ManualClock, RequestExt},
     throttle_layer,
     web::ws::Messages,
@@ -203,6 +204,65 @@ async fn backend_that_waits_is_refunded_after_the_response() -> Result {
     backend.open(true);
     until(&backend.gate.ended, 1).await;
     assert_eq!(remaining::<Login>(&traffik, HERE).await?, 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn condition_may_read_the_limits_of_the_request() -> Result {
+    throttle!(Last, "refund_if:last", "2/min", Settings::new().refund_if(was_the_last));
+    fn was_the_last(response: &response::Parts) -> bool {
+        Limits::met_by(&response.extensions).is_some_and(|limits| limits.tightest().remaining() == 0)
+    }
+    // A middleware that hands the extensions of the request on to the response.
+    async fn hand_on(request: axum::extract::Request, next: Next) -> Response {
+        let extensions = request.extensions().clone();
+        let mut response = next.run(request).await;
+        response.extensions_mut().extend(extensions);
+        response
+    }
+    let (traffik, _) = traffik();
+    let app = Router::new()
+        .route("/", get(|_: Throttled<Last>| async {}))
+        .layer(middleware::from_fn(hand_on))
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+    for state in ["r=1;t=60", "r=1;t=60", "r=1;t=60"] {
+        let state = format!(r#""refund_if:last";{state}"#);
+        assert_eq!(server.get("/").await.state(), Some(&*state));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn charge_that_grew_is_refunded_as_a_whole() -> Result {
+    let grow = |permit: Throttled<Login>| async move {
+        drop(permit.charge_more(3));
+        drop(permit.charge_more(4));
+        StatusCode::OK
+    };
+    let backend = Gated::new(MemoryBackend::with_clock("test", ManualClock::new()));
+    for traffik in [traffik().0, Traffik::new(backend)?] {
+        let server = Server::start(Router::new().route("/", get(grow)).layer(traffik.layer())).await;
+        assert_eq!(server.get("/").await.status, 200);
+        tests::until("it is refunded", async || remaining::<Login>(&traffik, HERE).await.is_ok_and(|left| left == 5))
+            .await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusal_that_meets_a_condition_is_given_back_once() -> Result {
+    throttle!(Busy, "refund_if:busy", "5/min", Settings::new().refund_if(|response| response.status == 429));
+    throttle!(Once, "refund_if:once", "1/min");
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/", get(|_: Throttled<Busy>, _: Throttled<Once>| async {})).layer(traffik.layer());
+    let server = Server::start(app).await;
+    let _ = traffik.limiter::<Busy>(HERE).cost(2).check().await?;
+    assert_eq!(server.get("/").await.status, 200);
+    for _ in 0..3 {
+        assert_eq!(server.get("/").await.status, 429);
+        assert_eq!(remaining::<Busy>(&traffik, HERE).await?, 2);
+    }
     Ok(())
 }
 

@@ -68,6 +68,21 @@ impl LedgerEntry {
         by_layer || self.limit.definition().settings.request.refund_if.is(response)
     }
 
+    /// Starts to refund the charge. Returns whether it has.
+    fn refund(&self) -> bool {
+        match Limit::change(&self.limit, Change::Settle(0)) {
+            // The handler has settled the charge.
+            MaybeReady::Ready(Err(AdjustError::Settled)) => return false,
+            MaybeReady::Ready(Err(error)) => {
+                tracing::warn!(uid = self.limit.uid(), %error, "the charge of a response was not refunded");
+                return false;
+            }
+            MaybeReady::Ready(Ok(_)) => {}
+            MaybeReady::Pending(_) => self.limit.show_as_refunded(),
+        }
+        true
+    }
+
     fn is_another_of(&self, other: &Self) -> bool {
         let (one, two) = (self.limit.definition(), other.limit.definition());
         one.uid != two.uid
@@ -293,22 +308,14 @@ impl Ledger {
 
     /// Starts to refund the charges whose conditions the response meets. They are shown as refunded, although a backend may
     /// learn of it later.
+    ///
+    /// Conditions and strategies of the application run without the lock: they may read the limits of the request.
     pub(super) fn refund_by(&self, response: &Parts) {
-        for entry in self.lock().iter_mut().filter(|entry| entry.charged && entry.is_refunded_by(response)) {
-            if entry.limit.is_left_to_body() {
-                continue;
+        let entries = self.lock().clone();
+        for (place, entry) in entries.iter().enumerate() {
+            if entry.charged && entry.is_refunded_by(response) && !entry.limit.is_left_to_body() && entry.refund() {
+                self.lock().get_mut(place).into_iter().for_each(|entry| entry.charged = false);
             }
-            match Limit::change(&entry.limit, Change::Settle(0)) {
-                // The handler has settled the charge.
-                MaybeReady::Ready(Err(AdjustError::Settled)) => continue,
-                MaybeReady::Ready(Err(error)) => {
-                    tracing::warn!(uid = entry.limit.uid(), %error, "the charge of a response was not refunded");
-                    continue;
-                }
-                MaybeReady::Ready(Ok(_)) => {}
-                MaybeReady::Pending(_) => entry.limit.show_as_refunded(),
-            }
-            entry.charged = false;
         }
     }
 
