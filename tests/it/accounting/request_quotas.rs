@@ -10,7 +10,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use traffik::{
-    Client, Concurrency, EXEMPTED, LeakyBucketWithQueue, Limiter, MemoryBackend, Rate, RequestQuota, Settings,
+    Client, Concurrency, EXEMPTED, LeakyBucketWithQueue, Limited, Limiter, MemoryBackend, Rate, RequestQuota, Settings,
     Settlement, Throttle, ThrottleRejection, Throttled, Traffik, control::Until, refund_if, test::ManualClock,
     throttle_layer,
 };
@@ -108,6 +108,33 @@ async fn later_refusal_gives_back_what_the_quota_stands_at() -> Result {
     let state = refused.state().ok_or("no field")?;
     assert!(state.contains(r#"reports";r=3"#) && state.contains(r#"rows";r=950"#), "{state}");
     assert_eq!((remaining::<Reports>(&traffik, HERE).await?, remaining::<Rows>(&traffik, "acme").await?), (3, 950));
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusal_of_a_quota_is_made_by_the_responder_and_in_the_format_of_the_client() -> Result {
+    throttle!(Own, "request_quotas:own", "1/week", Settings::new().responder(own));
+    fn own(limited: &Limited) -> String {
+        let uri = limited.request().map(|request| request.uri().to_string());
+        format!("{} of {uri:?}", limited.exceeded().count())
+    }
+    async fn handler(once: Limiter<Once>, own: Limiter<Own>, Path(cost): Path<u64>) -> Checked<()> {
+        let mut quota = RequestQuota::new();
+        quota.add(once.cost(cost));
+        quota.add(own.cost(cost));
+        quota.check().await.map(drop)
+    }
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/{cost}", get(handler)).route("/rows/{cost}", get(report)).layer(traffik.layer());
+    let server = Server::start(app).await;
+    assert_eq!(server.get("/1").await.status, 200);
+    assert_eq!(server.get("/1").await.body, r#"2 of Some("/1")"#, "the one that refuses longest answers");
+    let accepts = axum::http::Request::get("/rows/2000").header("accept", "text/html");
+    let page = server.send(accepts, "").await;
+    assert_eq!((page.status, page.header("content-type")), (429, Some("text/html; charset=utf-8")));
+    let grpc = axum::http::Request::get("/rows/2000").header("content-type", "application/grpc");
+    let status = server.send(grpc, "").await;
+    assert_eq!((status.status, status.header("grpc-status")), (200, Some("8")));
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use traffik::observe::{Decider, EventOutcome};
+
 use super::{Result, redis_table, table};
 
 const PAGE: &str = include_str!("../../../docs/metrics-and-logs.md");
@@ -69,6 +71,20 @@ fn guide_lists_every_metric() {
     let listed = PAGE.get(start..).unwrap_or_default().lines().filter(|line| line.starts_with("| `traffik."));
     let rows: Vec<_> = metrics().iter().map(Metric::row).collect();
     assert_eq!(listed.collect::<Vec<_>>(), rows);
+}
+
+#[test]
+fn guide_lists_every_value_of_the_labels_of_decisions() -> Result {
+    let row = |label| PAGE.lines().find(|line| line.starts_with(&format!("| `{label}` |"))).ok_or(label);
+    let (outcomes, deciders) = (row("outcome")?, row("decided_by")?);
+    let of_decisions = outcomes.split("Of a message").next().unwrap_or_default();
+    for outcome in EventOutcome::ALL {
+        assert!(of_decisions.contains(&format!("`{outcome}`")), "{outcome}");
+    }
+    for decider in Decider::ALL {
+        assert!(deciders.contains(&format!("`{decider}`")), "{decider}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -2,17 +2,20 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use axum::{Router, routing::get};
-use traffik::{Client, Limits, Throttled, Traffik};
+use traffik::{Client, Limiter, Limits, RequestQuota, Throttled, Traffik, observe::EventOutcome};
 
-use super::{Five, Result, app};
-use crate::http::{logs::Log, server::get_from};
+use super::{Five, MINUTE, One, Result, Two, app};
+use crate::{
+    http::{logs::Log, server::get_from},
+    ws::rig::{self as ws, echoing},
+};
 
 #[tokio::test]
 async fn panic_in_a_hook_is_logged_once_a_minute_and_affects_nothing_else() -> Result {
@@ -45,6 +48,61 @@ async fn hook_may_read_the_limits_of_its_request() -> Result {
     let app = Router::new().route("/", get(|_: Throttled<Five>| async {})).layer(traffik.layer());
     assert_eq!(get_from(&app, "203.0.113.7:1", "/").await.status, 200);
     assert_eq!(met.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+/// The function holds no lock of the app when it runs.
+#[tokio::test]
+async fn hook_may_change_limits_wherever_the_event_comes_from() -> Result {
+    let handle = Arc::new(OnceLock::<Traffik>::new());
+    let traffik = Arc::clone(&handle);
+    let (traffik, events, _) = app(|builder| {
+        builder.on_event(move |event| {
+            let (Some(traffik), Some(client), true) =
+                (traffik.get(), event.client(), event.outcome() == EventOutcome::Refused)
+            else {
+                return;
+            };
+            let Ok(limit) = traffik.limit(event.uid()) else { return };
+            let _ = limit.block(client.clone(), MINUTE, "by the hook");
+            assert!(traffik.counts_of(event.uid()).is_some() && !limit.clients().is_empty());
+            assert!(!traffik.limits().is_empty() && !traffik.health().backends().is_empty());
+        })
+    })?;
+    handle.set(traffik.clone()).map_err(|_| "it is set")?;
+
+    let limiter = |one: Limiter<One>| async { one.client("limiter").check().await.map(drop) };
+    let quota = |one: Limiter<One>| async {
+        let mut quota = RequestQuota::new();
+        quota.add(one.client("request quota"));
+        quota.check().await.map(drop)
+    };
+    let app = Router::new()
+        .route("/argument", get(|_: Throttled<One>| async {}))
+        .route("/limiter", get(limiter))
+        .route("/quota", get(quota))
+        .layer(traffik.layer());
+    for path in ["/argument", "/limiter", "/quota"] {
+        for status in [200, 429, 429] {
+            assert_eq!(get_from(&app, "203.0.113.7:1", path).await.status, status, "{path}");
+        }
+    }
+    for _ in 0..3 {
+        let _ = traffik.limiter::<One>("check").check().await;
+        let _ = traffik.limiter::<One>("wait").wait(Duration::ZERO).check().await;
+        let mut quota = traffik.quota();
+        quota.add(traffik.limiter::<One>("quota"));
+        let _ = quota.check().await;
+    }
+    let (address, _) = echoing::<Two>(&traffik, |socket, messages| messages.throttle(socket)).await;
+    let mut client = ws::Client::connect(address).await;
+    for _ in 0..4 {
+        client.ask("hello").await;
+    }
+    let outcomes: Vec<_> = events.take().into_iter().map(|event| event.outcome).collect();
+    let count = |outcome| outcomes.iter().filter(|one| **one == outcome).count();
+    let found = (count(EventOutcome::Admitted), count(EventOutcome::Refused), count(EventOutcome::Blocked));
+    assert_eq!(found, (8, 7, 7), "{outcomes:?}");
     Ok(())
 }
 

@@ -10,8 +10,9 @@ use axum::{
 };
 use tower::{Layer, ServiceExt, service_fn};
 use traffik::{
-    Bypass, Client, DefaultIdentity, Limiter, Rate, Rule, Settings, Throttle, ThrottleRejection, Throttled,
-    observe::EventOutcome::{Admitted, Blocked, Exempt, NotApplied, Refused, Unlimited},
+    Bypass, Client, DefaultIdentity, Limiter, Rate, RequestQuota, Rule, Settings, Throttle, ThrottleRejection,
+    Throttled,
+    observe::EventOutcome::{Admitted, Blocked, Exempt, HadRoom, NotApplied, Refused, Unlimited},
     throttle_layer, throttled,
 };
 
@@ -138,6 +139,24 @@ async fn quota_has_one_event_for_each_charge() -> Result {
     }
     let _ = traffik.limiter::<Five>("alice").peek().await?;
     assert_eq!(events.outcomes(), [], "a peek has none");
+    Ok(())
+}
+
+#[tokio::test]
+async fn quota_of_a_request_has_one_event_for_each_charge_with_its_parts() -> Result {
+    async fn handler(one: Limiter<One>, five: Limiter<Five>) -> std::result::Result<(), ThrottleRejection> {
+        let mut quota = RequestQuota::new();
+        quota.add(five.client("bob"));
+        quota.add(one);
+        quota.check().await.map(drop)
+    }
+    let (traffik, events, _) = app(|builder| builder)?;
+    let app = Router::new().route("/quota", get(handler)).layer(traffik.layer());
+    let at = |uid: &str, outcome| (uid.to_owned(), outcome, Some("/quota".to_owned()));
+    for (status, five, one) in [(200, Admitted, Admitted), (429, HadRoom, Refused)] {
+        assert_eq!(get_from(&app, "203.0.113.7:1", "/quota").await.status, status);
+        assert_eq!(outcomes(&events), [at("observe:five", five), at("observe:one", one)]);
+    }
     Ok(())
 }
 
