@@ -24,9 +24,6 @@ use crate::{
 /// How often the changes are read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a change is tried while other processes change the same setting.
-const ATTEMPTS: usize = 32;
-
 /// The number of texts that have ended and are removed together.
 const REMOVED: usize = 8;
 
@@ -73,17 +70,12 @@ impl Traffik {
         let Some(place) = self.app.table.stores.iter().position(|other| Arc::ptr_eq(other, store)) else {
             return Ok(());
         };
-        for _ in 0..ATTEMPTS {
-            let (version, known) = self.app.shared.with(place, |known| (known.version, known.texts.get(name).cloned()));
-            let request = ControlRequest::Replace { name, expected: known.as_deref(), value };
-            let control = within_on_any_runtime(store.clock(), store.timeout(), store.control(request)).await?;
-            let is_replaced = control.is_replaced;
+        let (mut version, known) = self.app.shared.with(place, |known| (known.version, known.texts.get(name).cloned()));
+        let received = |control| {
             self.receive(place, version, control);
-            if is_replaced {
-                return Ok(());
-            }
-        }
-        Err(BackendError::not_run("other processes change the same setting all the time: try again").into())
+            version = self.app.shared.with(place, |known| known.version);
+        };
+        Ok(store.replace_text(name, known, value, received).await?)
     }
 
     /// Returns the shared texts of a backend whose names `is_one` accepts, as this process knows them.

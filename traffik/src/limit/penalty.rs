@@ -10,21 +10,13 @@ use std::{
     time::Duration,
 };
 
-use traffik_core::{
-    OutOfRange,
-    backend::{BackendError, ControlRequest},
-    client::Key,
-    clock::Timestamp,
-};
+use traffik_core::{OutOfRange, client::Key, clock::Timestamp};
 
 use super::changes::{Block, Changes, ClientMap, ClientSetting, Name, Penalty, SharedValue};
-use crate::store::{Store, within_on_any_runtime};
+use crate::store::Store;
 
 /// The number of clients of a limit whose refusals are counted.
 const MAX_COUNTED: usize = 10_000;
-
-/// How often a penalty is tried to be shared.
-const ATTEMPTS: usize = 4;
 
 /// When a client gets a penalty, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,8 +147,7 @@ impl Penalties {
         }
         let store = Arc::clone(&self.store);
         self.store.start_task(async move {
-            let result = replace(&store, &name, &value.to_text()).await;
-            if let Err(error) = result {
+            if let Err(error) = store.replace_text(&name, None, Some(&value.to_text()), drop).await {
                 tracing::debug!(%error, "a penalty holds in this process alone");
             }
         });
@@ -165,21 +156,6 @@ impl Penalties {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Refusals>> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Replaces a text, whatever it is.
-async fn replace(store: &Store, name: &str, value: &str) -> Result<(), BackendError> {
-    let mut expected: Option<String> = None;
-    for _ in 0..ATTEMPTS {
-        let request = ControlRequest::Replace { name, expected: expected.as_deref(), value: Some(value) };
-        let control = within_on_any_runtime(store.clock(), store.timeout(), store.control(request)).await?;
-        if control.is_replaced {
-            return Ok(());
-        }
-        let settings = control.settings.unwrap_or_default();
-        expected = settings.into_iter().find(|(known, _)| known == name).map(|(_, value)| value);
-    }
-    Err(BackendError::not_run("other processes change the same penalty all the time"))
 }
 
 /// Shows no clients.

@@ -6,6 +6,7 @@ mod handle;
 mod lease_table;
 mod leases;
 mod settlement;
+mod shared_text;
 mod stores;
 mod tasks;
 mod watchers;
