@@ -6,6 +6,7 @@ mod lines;
 mod list;
 mod local;
 mod observed;
+mod own_strategy;
 mod penalties;
 mod shared;
 mod snapshots;

@@ -131,22 +131,18 @@ impl Traffik {
 
     /// Puts an answer in force, which was asked for when `version` was known.
     fn receive(&self, place: usize, version: u64, control: Control) {
-        let Control { version: latest, settings: Some(settings), .. } = control else { return };
-        // The lock orders the answers. A later one may have come before.
-        let mut of = self.app.shared.lock();
-        let Some(known) = of.get_mut(place) else { return };
-        if known.version != version && latest <= known.version {
-            return;
-        }
-        (known.version, known.texts) = (latest, settings.into_iter().collect());
-        let texts = of.iter().flat_map(|known| &known.texts).map(|(name, value)| (name.as_str(), value.as_str()));
-        let (usable, invalid): (Vec<_>, Vec<_>) = texts.partition(|(name, value)| self.is_usable(name, value));
+        let Some(texts) = self.app.shared.record(place, version, control) else { return };
+        // Strategies of the application check rates, so there is no lock.
+        let all = texts.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let (usable, invalid): (Vec<_>, Vec<_>) = all.partition(|(name, value)| self.is_usable(name, value));
         let clock: &AnyClock = self.clock();
-        let changed = self.change(|live| {
-            live.set_shared(usable.into_iter(), clock);
-            Ok::<_, std::convert::Infallible>(())
+        self.app.shared.put_in_force(&texts, || {
+            let changed = self.change(|live| {
+                live.set_shared(usable.into_iter(), clock);
+                Ok::<_, std::convert::Infallible>(())
+            });
+            let Ok(()) = changed;
         });
-        let Ok(()) = changed;
         self.warn_of_unknown(invalid.iter().map(|(name, _)| *name));
     }
 

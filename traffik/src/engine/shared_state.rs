@@ -2,8 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use traffik_core::backend::Control;
 
 use crate::observe::LogThrottle;
 
@@ -11,6 +14,8 @@ use crate::observe::LogThrottle;
 #[derive(Debug, Default)]
 pub(super) struct SharedChanges {
     of: Mutex<Vec<Known>>,
+    /// The number of the texts that are in force.
+    in_force: Mutex<u64>,
     pub(super) failures: LogThrottle,
 }
 
@@ -18,17 +23,22 @@ pub(super) struct SharedChanges {
 pub(super) struct Known {
     pub(super) version: u64,
     pub(super) texts: BTreeMap<String, String>,
+    /// The number of answers that changed them.
+    answers: u64,
     /// Whether a task reads them.
     pub(super) is_watched: bool,
     /// Whether this process made or asked for shared changes.
     pub(super) is_used: bool,
 }
 
-impl SharedChanges {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The texts of all backends.
+pub(super) struct Texts {
+    /// A higher one belongs to later texts.
+    number: u64,
+    texts: Vec<(String, String)>,
+}
 
+impl SharedChanges {
     pub(super) fn with<R>(&self, place: usize, with: impl FnOnce(&mut Known) -> R) -> R {
         let mut of = self.lock();
         if of.len() <= place {
@@ -38,5 +48,38 @@ impl SharedChanges {
             Some(known) => with(known),
             None => with(&mut Known::default()),
         }
+    }
+
+    /// Records an answer that was asked for when `version` was known. Returns the texts of all backends, or `None` if a later
+    /// answer came before.
+    pub(super) fn record(&self, place: usize, version: u64, control: Control) -> Option<Texts> {
+        let Control { version: latest, settings: Some(settings), .. } = control else { return None };
+        let mut of = self.lock();
+        let known = of.get_mut(place).filter(|known| known.version == version || latest > known.version)?;
+        (known.version, known.texts) = (latest, settings.into_iter().collect());
+        known.answers += 1;
+        let texts = of.iter().flat_map(|known| &known.texts).map(|(name, value)| (name.clone(), value.clone()));
+        Some(Texts { number: of.iter().map(|known| known.answers).sum(), texts: texts.collect() })
+    }
+
+    /// Puts texts in force, unless later ones are.
+    pub(super) fn put_in_force(&self, texts: &Texts, put_in_force: impl FnOnce()) {
+        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.number > *in_force {
+            *in_force = texts.number;
+            put_in_force();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Texts {
+    type Target = [(String, String)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.texts
     }
 }
