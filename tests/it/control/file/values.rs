@@ -2,7 +2,7 @@
 
 use axum::{Router, routing::get};
 use tests::admits;
-use traffik::{CheckError, ConfigError, Rate, Settings, Throttled, TokenBucket, control::Source};
+use traffik::{CheckError, ConfigError, Rate, Settings, Throttled, TokenBucket, control::Source, strategy::Strategy};
 
 use super::{Folder, Result, status};
 use crate::http::{
@@ -150,5 +150,17 @@ fn strategy_that_does_not_support_the_rate_of_the_code_is_an_error() -> Result {
     // Without the file it is fine.
     builder().0.register::<Wide>().build()?;
 
+    Ok(())
+}
+
+#[tokio::test]
+async fn file_knows_every_strategy_by_its_name() -> Result {
+    for strategy in tests::each_strategy(3) {
+        let name = strategy.name();
+        let folder = Folder::new(name, &format!("[limit.\"file:plain\"]\nstrategy = \"{name}\"\n"))?;
+        let (traffik, _) = folder.app::<Plain>()?;
+        let info = traffik.limit("file:plain")?.info()?;
+        assert_eq!(info.strategy(), name);
+    }
     Ok(())
 }
