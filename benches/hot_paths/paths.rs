@@ -16,10 +16,10 @@ use benches::{
     apps,
     clients::{self, ClientKey},
     contenders::{admits, hit, meet, traffik},
-    limits::Limit,
+    limits::{Limit, Tokens},
 };
 use traffik::{
-    ClientIp, DefaultIdentity, ForwardedHeader, Rate, Throttle, Traffik,
+    ClientIp, ForwardedHeader, Traffik,
     backend::{MemoryBackend, MemoryBackendBuilder},
     client::Key,
     decision::LimitId,
@@ -99,14 +99,6 @@ fn two_limits(times: u32) {
     let hits = [&window, &bucket].map(|id| hit(&key, id, &limit));
     let backend = traffik([], &limit, &window);
     assert!(counted(|| (0..times).all(|_| admits(&backend, &hits))));
-}
-
-struct Tokens;
-
-impl Throttle for Tokens {
-    const UID: &'static str = "benches:tokens";
-    const RATE: Rate = Rate::literal("1000000000000/hour");
-    type Identity = DefaultIdentity;
 }
 
 /// Permits of a known client. Half of what was charged is given back if they are settled.

@@ -18,18 +18,11 @@ use std::{
 use anyhow::{Result, ensure};
 use benches::{
     effort::Effort,
+    limits::Tokens,
     rounds::{Spread, rounds},
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
-
-struct Pages;
-
-impl Throttle for Pages {
-    const UID: &'static str = "benches:pages";
-    const RATE: Rate = Rate::literal("1000000000000/hour");
-    type Identity = DefaultIdentity;
-}
+use traffik::{MemoryBackend, Throttle, Traffik};
 
 /// The number of operations for a first estimate of the time.
 const TRIAL: usize = 10_000;
@@ -40,7 +33,7 @@ fn main() -> Result<()> {
     let handle = recorder.handle();
     ensure!(metrics::set_global_recorder(recorder).is_ok(), "there is a recorder");
     let traffik = Traffik::new(MemoryBackend::new("benches"))?;
-    let bare = || metrics::counter!("benches.bare", "limit" => "benches:pages", "outcome" => "admitted").increment(1);
+    let bare = || metrics::counter!("benches.bare", "limit" => Tokens::UID, "outcome" => "admitted").increment(1);
     let decision = || assert!(is_admitted(&traffik));
     let [_, trial] = [TRIAL; 2].map(|times| time(&handle, times, decision));
     let times = effort.times(trial);
@@ -66,7 +59,7 @@ fn main() -> Result<()> {
 
 /// Checks a known client in memory, without a runtime.
 fn is_admitted(traffik: &Traffik) -> bool {
-    let check = pin!(traffik.limiter::<Pages>(Ipv4Addr::LOCALHOST).check());
+    let check = pin!(traffik.limiter::<Tokens>(Ipv4Addr::LOCALHOST).check());
     matches!(check.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_)))
 }
 

@@ -7,9 +7,14 @@ use std::num::NonZeroU32;
 
 use governor::Quota;
 use traffik::{
-    Rate,
+    Rate, Throttle,
     strategy::{AnyStrategy, FixedWindow, Gcra, LeakyBucket, SlidingWindowCounter, TokenBucket},
 };
+
+/// A throttle that admits every check.
+#[derive(Debug, Throttle)]
+#[limit("benches:tokens", "1000000000000/hour")]
+pub struct Tokens;
 
 /// A limit with a burst of its whole capacity.
 #[derive(Clone, Copy, Debug)]

@@ -21,23 +21,7 @@ use crate::{PLENTY, Result, builder, cluster::Cluster, link::Link, own::RollOver
 /// The environment variable with the server address for the child process that settles a charge.
 const CHILD: &str = "TRAFFIK_TEST_SETTLES";
 
-/// Throttles with uids, rates and settings. Periods are so long that nothing comes back during a test.
-macro_rules! throttles {
-    ($($name:ident: $uid:literal, $rate:literal, $settings:expr;)+) => {
-        $(struct $name;
-
-        impl Throttle for $name {
-            const UID: &'static str = $uid;
-            const RATE: Rate = Rate::literal($rate);
-            type Identity = DefaultIdentity;
-
-            fn settings() -> Settings {
-                $settings
-            }
-        })+
-    };
-}
-
+// Periods are so long that nothing comes back during a test.
 throttles! {
     Fixed: "accounting:fixed", "100/30d", Settings::new().strategy(FixedWindow);
     Counter: "accounting:counter", "100/30d", Settings::new().strategy(SlidingWindowCounter);

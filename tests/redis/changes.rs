@@ -9,29 +9,10 @@ use traffik_redis::RedisBackend;
 
 use crate::{PLENTY, Result, builder, cluster::Cluster, permissions::known_user, server::Server};
 
-struct Search;
-
-impl Throttle for Search {
-    const UID: &'static str = "changes:search";
-    const RATE: Rate = Rate::literal("3/hour");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new()
-    }
-}
-
-/// A client that is refused twice is refused for a minute.
-struct Login;
-
-impl Throttle for Login {
-    const UID: &'static str = "changes:login";
-    const RATE: Rate = Rate::literal("1/hour");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().penalty(2, MINUTE)
-    }
+throttles! {
+    Search: "changes:search", "3/hour", Settings::new();
+    // A client that is refused twice is refused for a minute.
+    Login: "changes:login", "1/hour", Settings::new().penalty(2, MINUTE);
 }
 
 const FIVE: Rate = Rate::literal("5/hour");

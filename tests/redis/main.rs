@@ -1,5 +1,9 @@
 //! Tests of the Redis backend with real servers, which the tests start and stop.
 
+#[macro_use]
+#[path = "../it/throttles.rs"]
+mod throttles;
+
 mod accounting;
 mod batching;
 mod changes;

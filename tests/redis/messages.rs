@@ -14,26 +14,10 @@ use crate::{
     server::Server,
 };
 
-/// Throttles with uids and rates. A log has no windows, so no test runs at the edge of one.
-macro_rules! throttles {
-    ($($name:ident: $uid:literal, $rate:literal;)+) => {
-        $(struct $name;
-
-        impl Throttle for $name {
-            const UID: &'static str = $uid;
-            const RATE: Rate = Rate::literal($rate);
-            type Identity = DefaultIdentity;
-
-            fn settings() -> Settings {
-                Settings::new().strategy(SlidingWindowLog)
-            }
-        })+
-    };
-}
-
+// A log has no windows, so no test runs at the edge of one.
 throttles! {
-    Few: "messages:few", "3/1h";
-    Many: "messages:many", "50/1h";
+    Few: "messages:few", "3/1h", Settings::new().strategy(SlidingWindowLog);
+    Many: "messages:many", "50/1h", Settings::new().strategy(SlidingWindowLog);
 }
 
 /// The deadline of a call that gets no answer: a call at the moment of the loss waits that long.

@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use tests::until;
-use traffik::{DefaultIdentity, Rate, Throttle, Traffik, backend::Backend, strategy::FixedWindow};
+use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, backend::Backend, strategy::FixedWindow};
 use traffik_redis::RedisBackend;
 
 use crate::{Client, PLENTY, Result, builder, link::Link, log::Log, scrape::Recorded, server::Server};
 
-struct Pages;
-
-impl Throttle for Pages {
-    const UID: &'static str = "metrics:pages";
-    const RATE: Rate = Rate::literal("1000/min");
-    type Identity = DefaultIdentity;
+throttles! {
+    Pages: "metrics:pages", "1000/min", Settings::new();
 }
 
 fn redis(recorded: &Recorded, metric: &str) -> Option<f64> {

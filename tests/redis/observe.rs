@@ -20,44 +20,11 @@ use traffik::{
 
 use crate::{PLENTY, Result, builder, server::Server};
 
-struct One;
-
-impl Throttle for One {
-    const UID: &'static str = "observe:one";
-    const RATE: Rate = Rate::literal("1/30d");
-    type Identity = DefaultIdentity;
-}
-
-struct Five;
-
-impl Throttle for Five {
-    const UID: &'static str = "observe:five";
-    const RATE: Rate = Rate::literal("5/30d");
-    type Identity = DefaultIdentity;
-}
-
-struct Dry;
-
-impl Throttle for Dry {
-    const UID: &'static str = "observe:dry";
-    const RATE: Rate = Rate::literal("1/30d");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().dry_run()
-    }
-}
-
-struct DryPermits;
-
-impl Throttle for DryPermits {
-    const UID: &'static str = "observe:dry-permits";
-    const RATE: Rate = Rate::literal("1/30s");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().strategy(Concurrency).dry_run()
-    }
+throttles! {
+    One: "observe:one", "1/30d", Settings::new();
+    Five: "observe:five", "5/30d", Settings::new();
+    Dry: "observe:dry", "1/30d", Settings::new().dry_run();
+    DryPermits: "observe:dry-permits", "1/30s", Settings::new().strategy(Concurrency).dry_run();
 }
 
 type Seen = Arc<Mutex<Vec<(EventOutcome, Decider)>>>;

@@ -24,29 +24,12 @@ use crate::{PLENTY, Result, builder, cluster::Cluster, server::Server};
 /// The environment variable with the server address for the child process that takes permits.
 const CHILD: &str = "TRAFFIK_TEST_PLACES";
 
-/// Throttles with uids and rates.
-macro_rules! places {
-    ($($name:ident: $uid:literal, $rate:literal;)+) => {
-        $(struct $name;
-
-        impl Throttle for $name {
-            const UID: &'static str = $uid;
-            const RATE: Rate = Rate::literal($rate);
-            type Identity = DefaultIdentity;
-
-            fn settings() -> Settings {
-                Settings::new().strategy(Concurrency)
-            }
-        })+
-    };
-}
-
-places! {
-    One: "places:one", "1/1h";
-    Ten: "places:ten", "10/1h";
-    Many: "places:many", "5000/1h";
-    Brief: "places:brief", "5/1500ms";
-    Five: "places:five", "5/30s";
+throttles! {
+    One: "places:one", "1/1h", Settings::new().strategy(Concurrency);
+    Ten: "places:ten", "10/1h", Settings::new().strategy(Concurrency);
+    Many: "places:many", "5000/1h", Settings::new().strategy(Concurrency);
+    Brief: "places:brief", "5/1500ms", Settings::new().strategy(Concurrency);
+    Five: "places:five", "5/30s", Settings::new().strategy(Concurrency);
 }
 
 fn app(backend: impl Backend) -> Traffik {

@@ -19,29 +19,13 @@ fn planned() -> Settings {
         .rate_of(move |parts, _| header(parts, "x-plan").and_then(|rate| rate.parse().ok()).unwrap_or(Rate::UNLIMITED))
 }
 
-macro_rules! planned {
-    ($($name:ident: $uid:literal, $strategy:expr;)+) => {$(
-        struct $name;
-
-        impl Throttle for $name {
-            const UID: &'static str = $uid;
-            const RATE: Rate = Rate::literal("1/s");
-            type Identity = DefaultIdentity;
-
-            fn settings() -> Settings {
-                planned().strategy($strategy)
-            }
-        }
-    )+};
-}
-
-planned! {
-    InFixedWindow: "plans:fixed-window", FixedWindow;
-    InSlidingWindow: "plans:sliding-window", SlidingWindowCounter;
-    InLog: "plans:log", SlidingWindowLog;
-    InTokenBucket: "plans:token-bucket", TokenBucket::new();
-    InLeakyBucket: "plans:leaky-bucket", LeakyBucket::new();
-    InGcra: "plans:gcra", Gcra::new().burst(5);
+throttles! {
+    InFixedWindow: "plans:fixed-window", "1/s", planned().strategy(FixedWindow);
+    InSlidingWindow: "plans:sliding-window", "1/s", planned().strategy(SlidingWindowCounter);
+    InLog: "plans:log", "1/s", planned().strategy(SlidingWindowLog);
+    InTokenBucket: "plans:token-bucket", "1/s", planned().strategy(TokenBucket::new());
+    InLeakyBucket: "plans:leaky-bucket", "1/s", planned().strategy(LeakyBucket::new());
+    InGcra: "plans:gcra", "1/s", planned().strategy(Gcra::new().burst(5));
 }
 
 /// Requests with a user, a plan and a cost, and returns the status and the remaining amount.

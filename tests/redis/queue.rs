@@ -94,16 +94,8 @@ async fn refusal_of_a_request_that_may_not_wait_does_not_refuse_others() -> Resu
     Ok(())
 }
 
-struct Shaped;
-
-impl Throttle for Shaped {
-    const UID: &'static str = "shaped";
-    const RATE: Rate = Rate::literal("20/s");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().strategy(LeakyBucketWithQueue::new().queue(11))
-    }
+throttles! {
+    Shaped: "shaped", "20/s", Settings::new().strategy(LeakyBucketWithQueue::new().queue(11));
 }
 
 /// Acts like two processes, on their real clocks.

@@ -17,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use traffik::{
-    DefaultIdentity, Rate, Throttle, Traffik,
+    DefaultIdentity, Rate, Settings, Throttle, Traffik,
     backend::{Backend, BackendError, MemoryBackend},
     breaker::{BreakerState, CircuitBreaker},
     clock::Timestamp,
@@ -29,12 +29,8 @@ use traffik_redis::RedisBackend;
 
 use crate::{Client, PLENTY, Result, builder, cluster::Cluster, link::Link, own::Leases, rig, server::Server};
 
-struct Mails;
-
-impl Throttle for Mails {
-    const UID: &'static str = "kept:mails";
-    const RATE: Rate = Rate::literal("100000/30d");
-    type Identity = DefaultIdentity;
+throttles! {
+    Mails: "kept:mails", "100000/30d", Settings::new();
 }
 
 /// Longer than a call takes on a busy machine. A call that waits for a kept call takes this long.

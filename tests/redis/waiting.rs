@@ -19,48 +19,11 @@ use traffik::{
 
 use crate::{PLENTY, Result, builder, server::Server};
 
-struct Calls;
-
-impl Throttle for Calls {
-    const UID: &'static str = "waiting:calls";
-    const RATE: Rate = Rate::literal("40/s");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().strategy(Gcra::new())
-    }
-}
-
-struct Slow;
-
-impl Throttle for Slow {
-    const UID: &'static str = "waiting:slow";
-    const RATE: Rate = Rate::literal("2/s");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().strategy(Gcra::new())
-    }
-}
-
-struct Daily;
-
-impl Throttle for Daily {
-    const UID: &'static str = "waiting:daily";
-    const RATE: Rate = Rate::literal("1/30d");
-    type Identity = DefaultIdentity;
-}
-
-struct Allowed;
-
-impl Throttle for Allowed {
-    const UID: &'static str = "waiting:allowed";
-    const RATE: Rate = Rate::literal("1/30d");
-    type Identity = DefaultIdentity;
-
-    fn settings() -> Settings {
-        Settings::new().on_error(on_error::Allow)
-    }
+throttles! {
+    Calls: "waiting:calls", "40/s", Settings::new().strategy(Gcra::new());
+    Slow: "waiting:slow", "2/s", Settings::new().strategy(Gcra::new());
+    Daily: "waiting:daily", "1/30d", Settings::new();
+    Allowed: "waiting:allowed", "1/30d", Settings::new().on_error(on_error::Allow);
 }
 
 struct Reports;
