@@ -1,6 +1,7 @@
 //! Changes of limits while the app runs.
 //!
-//! [`Traffik::limits`](crate::Traffik::limits) lists the limits that an app knows, and [`Traffik::limit`](crate::Traffik::limit) changes one of them:
+//! [`Traffik::limits`](crate::Traffik::limits) lists the limits that an app knows, and
+//! [`Traffik::limit`](crate::Traffik::limit) changes one of them:
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,9 +29,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The next decision sees a change: in layers and handlers, in a [`Limiter`](crate::Limiter), in jobs, in open WebSockets, and in
-//! the lines of callers that wait. A decision uses one snapshot of all changes, so a request never meets half of a change. What was
-//! counted stays counted, and permits are kept.
+//! The next decision sees a change: in layers and handlers, in a [`Limiter`](crate::Limiter), in jobs, in open WebSockets, and
+//! in the lines of callers that wait. A decision uses one snapshot of all changes, so a request never meets half of a change.
+//! What was counted stays counted, and permits are kept.
 //!
 //! # Sources
 //!
