@@ -19,8 +19,8 @@ pub struct KeyTextError {
 impl Key {
     /// Returns a text from which the key can be [parsed](Self::from_str), or `None` if the key is secret.
     ///
-    /// Addresses and numbers are as usual, texts in quotes, bytes in hexadecimal, and an unknown client is `anonymous`. Several parts
-    /// have a slash between them.
+    /// Addresses and numbers are as usual, texts in quotes, bytes in hexadecimal, and an unknown client is `anonymous`. Several
+    /// parts have a slash between them.
     ///
     /// ```
     /// use traffik::client::Key;

@@ -120,8 +120,8 @@ impl AnyStrategy {
 
     /// Decides whether a `cost` that was charged at `charged_at` is replaced by a charge at `now`.
     ///
-    /// It is replaced if all of it still [counts](Strategy::still_counts), or if it fits after a [refund](Strategy::refund). A backend
-    /// adds only the place where the state is stored.
+    /// It is replaced if all of it still [counts](Strategy::still_counts), or if it fits after a [refund](Strategy::refund). A
+    /// backend adds only the place where the state is stored.
     #[must_use]
     pub fn renew(
         &self,

@@ -114,7 +114,8 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
     /// For the strategies of this crate, this is a [settlement](Self::settle) to 0.
     fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State;
 
-    /// Replaces a cost of `charged`, which was charged at `charged_at`, by `actual`, which differs from it. Returns what to store.
+    /// Replaces a cost of `charged`, which was charged at `charged_at`, by `actual`, which differs from it. Returns what to
+    /// store.
     ///
     /// If `actual` is lower, the strategy gives back the difference, but never more than would leave what a charge of `actual` at
     /// `charged_at` would have left. `past` is then not `None`, and `rate` is the rate of `past`. The strategies of this

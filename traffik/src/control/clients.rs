@@ -164,8 +164,8 @@ impl LimitHandle {
 
 /// A client that has changes of its own for a limit.
 ///
-/// With the feature `serde` it serializes as an object with the fields `client`, `source`, `block`, `exempt`, `rate` and `penalty`.
-/// The last four are null, or objects with `ends_in_ms`, which is null without an end, and `reason` or `value`.
+/// With the feature `serde` it serializes as an object with the fields `client`, `source`, `block`, `exempt`, `rate` and
+/// `penalty`. The last four are null, or objects with `ends_in_ms`, which is null without an end, and `reason` or `value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ClientInfo {

@@ -147,8 +147,8 @@ impl TraffikBuilder {
     /// or 96 bits. May be called several times.
     ///
     /// It is for the prefixes of operators and for `64:ff9b:1::/48`, of which each network chooses a part. Other forms, such
-    /// as `64:ff9b::/96` and 6to4, [need no setting](crate::Client::by_ipv6_network). A text that is not such a prefix is an error
-    /// of [`build`](Self::build).
+    /// as `64:ff9b::/96` and 6to4, [need no setting](crate::Client::by_ipv6_network). A text that is not such a prefix is an
+    /// error of [`build`](Self::build).
     ///
     /// ```
     /// use traffik::{MemoryBackend, Traffik};

@@ -319,8 +319,8 @@ impl<'a> Checks<'a> {
         self.iter().any(|check| check.definition.is_held)
     }
 
-    /// Returns what the decision charged to the entry of `check` in total, if its strategy delays the request. `granted` has the cost of each
-    /// check.
+    /// Returns what the decision charged to the entry of `check` in total, if its strategy delays the request. `granted` has the
+    /// cost of each check.
     pub(crate) fn queued(&self, check: &Check<'_>, granted: &[u64]) -> u64 {
         if check.definition.queue.is_none() || !check.enforced {
             return 0;

@@ -103,8 +103,8 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
 
     /// Lets [`check`](Self::check) wait for its turn: until the limits admit the client, for `max` at most.
     ///
-    /// Callers that wait for one client and throttle, or tuple of throttles, form a line in their process, and are admitted in the
-    /// order in which they came. A check that does not wait is not held back by the line. With [`at_least`](Self::at_least),
+    /// Callers that wait for one client and throttle, or tuple of throttles, form a line in their process, and are admitted in
+    /// the order in which they came. A check that does not wait is not held back by the line. With [`at_least`](Self::at_least),
     /// the caller waits until the lowest cost fits, and then takes what fits.
     ///
     /// ```
@@ -128,10 +128,10 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
     /// # }
     /// ```
     ///
-    /// A caller joins the line on the first poll. A task takes its permit then, so the permit of a caller that is not polled waits
-    /// for it, and delays no other. A caller that is dropped leaves the line, or gives back its permit. Waiting needs a Tokio
-    /// runtime. A refunded charge, and a permit of [`Concurrency`](crate::strategy::Concurrency) that is dropped, let the next
-    /// caller of the same process pass immediately. Those of other processes are noticed within a second or so for
+    /// A caller joins the line on the first poll. A task takes its permit then, so the permit of a caller that is not polled
+    /// waits for it, and delays no other. A caller that is dropped leaves the line, or gives back its permit. Waiting needs a
+    /// Tokio runtime. A refunded charge, and a permit of [`Concurrency`](crate::strategy::Concurrency) that is dropped, let the
+    /// next caller of the same process pass immediately. Those of other processes are noticed within a second or so for
     /// `Concurrency`, and otherwise at the time that the refusal named.
     ///
     /// Where other processes may wait for the same limit, a turn is up to 10 % later than its time, so that they do not ask
@@ -142,8 +142,8 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
     ///
     /// The check is refused without waiting if the cost never fits, if the turn would come after `max`, and if
     /// [`max_waiters`](crate::Settings::max_waiters) callers wait already. It is refused after `max` otherwise. The
-    /// `retry_after` of a caller that is refused for the line alone is zero. A question that is under way after `max` is waited for,
-    /// for [`backend_timeout`](crate::TraffikBuilder::backend_timeout) at most.
+    /// `retry_after` of a caller that is refused for the line alone is zero. A question that is under way after `max` is waited
+    /// for, for [`backend_timeout`](crate::TraffikBuilder::backend_timeout) at most.
     ///
     /// If the backend does not answer, [`on_error`](crate::on_error) decides about the first in the line, as about a check that
     /// does not wait, and then about the next. [`Traffik::close`] ends the wait of all callers with

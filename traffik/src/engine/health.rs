@@ -60,7 +60,8 @@ impl Health {
 
 impl BackendHealth {
     /// Returns the name: `default` for the app's own backend, that of
-    /// [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) for others, and the same followed by `:fallback` for a fallback.
+    /// [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) for others, and the same followed by `:fallback` for a
+    /// fallback.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -159,10 +160,10 @@ impl Traffik {
 
     /// Asks each backend and each fallback whether it answers, and returns the same as [`health`](Self::health).
     ///
-    /// For a readiness probe: an app without traffic notices an outage, and its end. The call changes nothing, and takes no longer
-    /// than [`backend_timeout`](crate::TraffikBuilder::backend_timeout). A circuit breaker counts it like a request: while the
-    /// breaker is half-open, each call is a trial. While it is open, the result is reported, and the breaker stays open until its
-    /// recovery timeout has passed.
+    /// For a readiness probe: an app without traffic notices an outage, and its end. The call changes nothing, and takes no
+    /// longer than [`backend_timeout`](crate::TraffikBuilder::backend_timeout). A circuit breaker counts it like a request: while
+    /// the breaker is half-open, each call is a trial. While it is open, the result is reported, and the breaker stays open until
+    /// its recovery timeout has passed.
     pub async fn check_health(&self) -> Health {
         let all: Vec<_> = self.app.table.policies().collect();
         let policies = |store: &Arc<Store>| {

@@ -75,8 +75,8 @@ impl<T> Permit<T> {
         &self.limits
     }
 
-    /// Returns the cost that was charged: what was asked for, or [what fitted](crate::Limiter::at_least). Returns 0 if nothing was
-    /// counted.
+    /// Returns the cost that was charged: what was asked for, or [what fitted](crate::Limiter::at_least). Returns 0 if nothing
+    /// was counted.
     #[must_use]
     pub fn granted(&self) -> u64 {
         self.limits.iter().map(Limit::cost).max().unwrap_or_default()

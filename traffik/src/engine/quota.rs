@@ -80,8 +80,8 @@ impl Quota {
     /// Adds a charge: the throttles, the client, the cost and the rate of a limiter. Charges of one throttle to one client add
     /// up.
     ///
-    /// A throttle that is misconfigured, a limiter of another app, and one that [waits](ClientLimiter::wait), are errors of [`check`](Self::check) and
-    /// [`peek`](Self::peek).
+    /// A throttle that is misconfigured, a limiter of another app, and one that [waits](ClientLimiter::wait), are errors of
+    /// [`check`](Self::check) and [`peek`](Self::peek).
     #[expect(clippy::needless_pass_by_value, reason = "a limiter is used once")]
     pub fn add<T: Throttles>(&mut self, limiter: ClientLimiter<'_, T>) -> QuotaPart<T> {
         let places = self.try_add(&limiter).unwrap_or_else(|error| {

@@ -157,7 +157,8 @@ impl Traffik {
     }
 
     /// Returns the number of charges since the start that may not have been settled or given back, because a backend did not
-    /// answer, or too many changes waited. They count until they end by themselves. They are logged, at most once a second for each backend.
+    /// answer, or too many changes waited. They count until they end by themselves. They are logged, at most once a second for
+    /// each backend.
     #[must_use]
     pub fn lost_settlements(&self) -> u64 {
         self.app.table.stores.lost_settlements()

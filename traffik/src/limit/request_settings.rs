@@ -118,9 +118,9 @@ impl Settings {
     /// [the throttle](Self::client_ip), whatever the throttle's identity is. An IPv6 address that
     /// [embeds](crate::Client::by_ipv6_network) an IPv4 address is compared by both. A long list takes a binary search.
     ///
-    /// A request without a known address is not denied. Neither is a [`ClientLimiter`](crate::ClientLimiter), which has no request. A
-    /// [disabled](crate::Traffik::disabled) app denies nothing. A denied request charges nothing, and keeps the charges of
-    /// throttles that it met before.
+    /// A request without a known address is not denied. Neither is a [`ClientLimiter`](crate::ClientLimiter), which has no
+    /// request. A [disabled](crate::Traffik::disabled) app denies nothing. A denied request charges nothing, and keeps the
+    /// charges of throttles that it met before.
     ///
     /// To deny a network in the whole app, use [`TraffikBuilder::deny_networks`](crate::TraffikBuilder::deny_networks). An item
     /// that is neither an address nor a network is a [`ConfigError::Rule`](crate::ConfigError::Rule) when the app is built.

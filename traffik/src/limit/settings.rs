@@ -159,8 +159,8 @@ impl Settings {
     /// let settings = Settings::new().penalty(20, Duration::from_secs(60));
     /// ```
     ///
-    /// A penalty is a [block](crate::control::LimitHandle::block): the backend is not asked, nothing is charged, and `retry_after` is
-    /// the time until its end. It holds in all processes within two seconds.
+    /// A penalty is a [block](crate::control::LimitHandle::block): the backend is not asked, nothing is charged, and
+    /// `retry_after` is the time until its end. It holds in all processes within two seconds.
     ///
     /// - Each process counts the refusals that it returned, whichever backend decided. An admission ends the row, and so does the
     ///   time at which the client might have been admitted.
@@ -175,8 +175,8 @@ impl Settings {
         Self { penalty: Some(PenaltySettings { after: refusals, time, up_to: None }), ..self }
     }
 
-    /// Sets a [`penalty`](Self::penalty) that is twice as long each time, up to `longest`. It is forgotten when no other follows for
-    /// `longest`, which is at least `time`.
+    /// Sets a [`penalty`](Self::penalty) that is twice as long each time, up to `longest`. It is forgotten when no other follows
+    /// for `longest`, which is at least `time`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -208,8 +208,8 @@ impl Settings {
     /// - No response shows the limit: it is in no field, no `detail` and no `violated-policies`, and never the
     ///   [tightest](crate::Limits::tightest) one, unless all limits are in a dry run.
     /// - Nothing waits for it: neither a request in a [queue](struct@crate::strategy::LeakyBucketWithQueue), nor a caller that
-    ///   [waits](crate::Limiter::wait) for its turn. A [`Concurrency`](struct@crate::strategy::Concurrency) limit holds a permit if
-    ///   there is one.
+    ///   [waits](crate::Limiter::wait) for its turn. A [`Concurrency`](struct@crate::strategy::Concurrency) limit holds a permit
+    ///   if there is one.
     ///
     /// An error in the setup, such as a backend that the app does not have, is an error as always. For all throttles of an app
     /// see [`TraffikBuilder::dry_run`](crate::TraffikBuilder::dry_run).

@@ -48,14 +48,14 @@
 //! # Retry-After
 //!
 //! A response with the status 429 or 503 and a `Retry-After`, in seconds or as a date, holds the calls with its key back until
-//! then, in this process. The response itself is returned as it is: the layer repeats no call. A layer for retries goes around this
-//! one, so that each attempt waits for its turn.
+//! then, in this process. The response itself is returned as it is: the layer repeats no call. A layer for retries goes around
+//! this one, so that each attempt waits for its turn.
 //!
 //! # What a call is charged
 //!
 //! A call is charged when its turn has come, whatever its response is. The extensions of the response hold the
-//! [`Permit`](crate::Permit), which can refund or settle the charge. Without a turn in time nothing is charged, and the error is an
-//! [`OutgoingError`].
+//! [`Permit`](crate::Permit), which can refund or settle the charge. Without a turn in time nothing is charged, and the error is
+//! an [`OutgoingError`].
 
 mod error;
 mod key;

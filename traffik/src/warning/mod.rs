@@ -78,10 +78,11 @@ warnings! {
     UnknownSharedChange = "unknown-shared-change",
     /// A limits file was changed and cannot be used, so the last valid one stays in force. Logged each time.
     LimitsFileInvalid = "limits-file-invalid",
-    /// Values of a limits file are not in force, because other sources replace them. Logged when the file is loaded and the values
-    /// are others than before.
+    /// Values of a limits file are not in force, because other sources replace them. Logged when the file is loaded and the
+    /// values are others than before.
     LimitsFileWithoutEffect = "limits-file-without-effect",
-    /// The system does not report changes of a limits file, which is read every ten seconds instead. Logged when the app is built.
+    /// The system does not report changes of a limits file, which is read every ten seconds instead. Logged when the app is
+    /// built.
     LimitsFileUnwatched = "limits-file-unwatched",
     /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
     /// [`MemoryBackendBuilder::silence`](crate::backend::MemoryBackendBuilder::silence).

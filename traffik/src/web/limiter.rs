@@ -137,8 +137,8 @@ impl<T: Throttles> Limiter<T> {
 
     /// Charges the client, and returns a permit. A tuple is one decision: all throttles are charged, or none.
     ///
-    /// A request that its limit [delays](struct@crate::LeakyBucketWithQueue) waits for its turn here, unless [`wait`](Self::wait) is set:
-    /// see [`Limits::delay`].
+    /// A request that its limit [delays](struct@crate::LeakyBucketWithQueue) waits for its turn here, unless [`wait`](Self::wait)
+    /// is set: see [`Limits::delay`].
     ///
     /// # Errors
     ///

@@ -68,8 +68,8 @@ impl Limits {
     ///
     /// The response is made by the responder of the throttle or of the app. Without one it is problem details, or what the
     /// request accepts: see [`for_request`](ThrottleRejection::for_request). Within `traffik.layer()` its fields show all limits
-    /// of the request, and all charges of the request are refunded. For an error of [`ClientLimiter::check`](crate::ClientLimiter::check),
-    /// convert its [`Refusal`]: `Err(refusal.into())`.
+    /// of the request, and all charges of the request are refunded. For an error of
+    /// [`ClientLimiter::check`](crate::ClientLimiter::check), convert its [`Refusal`]: `Err(refusal.into())`.
     ///
     /// # Errors
     ///

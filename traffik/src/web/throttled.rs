@@ -62,8 +62,8 @@ use crate::engine::{CheckResult, Checks, Limits, Permit, decide, put_in_force, r
 /// It dereferences to its [`Permit`], which dereferences to the [`Limits`] and can [settle](Permit::settle) the charge. As an
 /// `Option` it is `None` if the throttle does not count the request.
 ///
-/// It finds the [`Traffik`](crate::Traffik) handle in the request: add [`Traffik::layer`](crate::Traffik::layer) after the routes. With
-/// only `axum::Extension(traffik)`, responses of handlers have no RateLimit fields, and nothing is refunded when a
+/// It finds the [`Traffik`](crate::Traffik) handle in the request: add [`Traffik::layer`](crate::Traffik::layer) after the
+/// routes. With only `axum::Extension(traffik)`, responses of handlers have no RateLimit fields, and nothing is refunded when a
 /// later limit refuses.
 pub struct Throttled<T> {
     permit: Permit<T>,

@@ -14,8 +14,8 @@ use crate::{
 
 /// Changes a limit in all processes. [`Shared::limit`](super::Shared::limit) creates it.
 ///
-/// Each method returns once the backend has stored the change, which is then in force in this process. The errors are those of the
-/// backend, and those of the same methods of [`LimitHandle`]. After a timeout the change may be in force or not: repeat it.
+/// Each method returns once the backend has stored the change, which is then in force in this process. The errors are those of
+/// the backend, and those of the same methods of [`LimitHandle`]. After a timeout the change may be in force or not: repeat it.
 #[derive(Clone)]
 pub struct SharedLimit {
     pub(super) limit: LimitHandle,

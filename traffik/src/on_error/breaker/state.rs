@@ -10,7 +10,8 @@ pub enum BreakerState {
     Closed,
     /// No calls, until the [recovery timeout](super::CircuitBreakerBuilder::recovery_timeout) has passed.
     Open,
-    /// As many trials as have to [succeed](super::CircuitBreakerBuilder::success_threshold), to find out whether calls work again.
+    /// As many trials as have to [succeed](super::CircuitBreakerBuilder::success_threshold), to find out whether calls work
+    /// again.
     ///
     /// These trials are a round. If all of them are under way and the
     /// [recovery timeout](super::CircuitBreakerBuilder::recovery_timeout) passes without a result, the next call starts a new

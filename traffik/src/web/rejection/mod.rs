@@ -81,8 +81,8 @@ pub enum ThrottleRejection {
     Declined(#[from] Declined),
 }
 
-/// Makes the rejection of a request from a refusal of [`ClientLimiter::check`](crate::ClientLimiter::check). It is the same response as that
-/// of a throttle: see [`Limits::or_refuse`](crate::Limits::or_refuse).
+/// Makes the rejection of a request from a refusal of [`ClientLimiter::check`](crate::ClientLimiter::check). It is the same
+/// response as that of a throttle: see [`Limits::or_refuse`](crate::Limits::or_refuse).
 impl From<Refusal> for ThrottleRejection {
     fn from(refusal: Refusal) -> Self {
         Self::Limited(refusal.into())

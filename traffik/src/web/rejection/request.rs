@@ -6,9 +6,9 @@ use super::{Limited, ThrottleRejection, Unavailable};
 use crate::{limit::Definition, web::request_head::RequestHead};
 
 impl ThrottleRejection {
-    /// Returns the rejection of this request, for one that was made without it, by [`Limits::or_refuse`](crate::Limits::or_refuse) or
-    /// of a [`Refusal`](crate::Refusal): the default response is in a format that the request accepts, and a
-    /// [`Responder`](crate::Responder) sees the request.
+    /// Returns the rejection of this request, for one that was made without it, by
+    /// [`Limits::or_refuse`](crate::Limits::or_refuse) or of a [`Refusal`](crate::Refusal): the default response is in a format
+    /// that the request accepts, and a [`Responder`](crate::Responder) sees the request.
     ///
     /// ```
     /// use axum::http::request::Parts;

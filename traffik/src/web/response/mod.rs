@@ -1,7 +1,8 @@
 //! Responses: the fields that show the client its limits, and the responses to rejected requests.
 //!
-//! The fields are those of [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/),
-//! written as structured fields (RFC 9651); the bodies are problem details (RFC 9457), pages, or statuses of gRPC.
+//! The fields are those of
+//! [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), written as
+//! structured fields (RFC 9651); the bodies are problem details (RFC 9457), pages, or statuses of gRPC.
 
 mod by_format;
 mod caching;

@@ -175,14 +175,15 @@ impl<T: Throttles> ThrottleLayer<T> {
     /// - A request within the limits is charged, as without `mark`. A request over a limit charges none of the layer's limits,
     ///   so the response refunds none of them.
     /// - The RateLimit fields show the limits as they stand. A response that is not a refusal has no `Retry-After`.
-    /// - Other layers and throttles keep their charges, unless the handler refuses by [`Limits::or_refuse`](crate::Limits::or_refuse).
+    /// - Other layers and throttles keep their charges, unless the handler refuses by
+    ///   [`Limits::or_refuse`](crate::Limits::or_refuse).
     /// - A throttle further inside decides for itself. The same throttle is asked again if it was over its limit, so
     ///   `Throttled<Search>` in a handler enforces what this layer marks.
-    /// - No permit of a [`Concurrency`](struct@crate::strategy::Concurrency) limit is held for a request over it, and a request over
-    ///   the limit of a [queue](struct@crate::strategy::LeakyBucketWithQueue) does not wait.
+    /// - No permit of a [`Concurrency`](struct@crate::strategy::Concurrency) limit is held for a request over it, and a request
+    ///   over the limit of a [queue](struct@crate::strategy::LeakyBucketWithQueue) does not wait.
     ///
-    /// Only refusals are marked. A request that cannot be decided is rejected as [`on_error`](crate::on_error) says, and one whose
-    /// identity fails, or whose network is denied, is rejected too.
+    /// Only refusals are marked. A request that cannot be decided is rejected as [`on_error`](crate::on_error) says, and one
+    /// whose identity fails, or whose network is denied, is rejected too.
     pub fn mark(mut self) -> Self {
         self.marks = true;
         self

@@ -141,8 +141,8 @@ impl<T> Messages<T> {
     /// message, for `max` at most. Messages of all connections of a client are admitted in the order in which they came: see
     /// [`Limiter::wait`](crate::Limiter::wait).
     ///
-    /// A [`ThrottledSocket`](super::ThrottledSocket) waits by [`over_limit::Wait`](super::over_limit::Wait) instead. For limits of
-    /// a single connection, of which one task usually reads, messages of several tasks are admitted in any order.
+    /// A [`ThrottledSocket`](super::ThrottledSocket) waits by [`over_limit::Wait`](super::over_limit::Wait) instead. For limits
+    /// of a single connection, of which one task usually reads, messages of several tasks are admitted in any order.
     ///
     /// ```
     /// use std::time::Duration;
