@@ -74,7 +74,7 @@ impl Shared {
     }
 
     /// Disables all limits in all processes on the app's own backend, except for limits that a process enables locally. See
-    /// [`LimitHandle::disable`].
+    /// [`LimitHandle::disable`](crate::control::LimitHandle::disable).
     ///
     /// # Errors
     ///
