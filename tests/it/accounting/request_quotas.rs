@@ -10,9 +10,9 @@ use axum::{
 };
 use futures_util::FutureExt;
 use traffik::{
-    Client, Concurrency, EXEMPTED, LeakyBucketWithQueue, Limited, Limiter, MemoryBackend, Rate, RequestQuota, Settings,
-    Settlement, Throttle, ThrottleRejection, Throttled, Traffik, control::Until, refund_if, test::ManualClock,
-    throttle_layer,
+    CheckError, Client, Concurrency, EXEMPTED, LeakyBucketWithQueue, Limited, Limiter, MemoryBackend, Rate,
+    RequestQuota, Settings, Settlement, Throttle, ThrottleRejection, Throttled, Traffik, control::Until, refund_if,
+    test::ManualClock, throttle_layer, web::set_fields,
 };
 
 use super::{Result, remaining};
@@ -189,6 +189,47 @@ async fn charges_of_one_throttle_to_one_client_add_up() -> Result {
     assert_eq!(server.get("/").await.state(), Some(r#""request_quotas:rows";r=399;t=86400"#));
     assert_eq!(server.get("/").await.status, 429);
     assert_eq!(remaining::<Rows>(&traffik, HERE).await?, 399);
+    Ok(())
+}
+
+#[tokio::test]
+async fn throttle_of_several_clients_is_named_once_by_its_tightest_limit() -> Result {
+    async fn own(reports: Limiter<Reports>) -> Checked<()> {
+        let mut quota = RequestQuota::new();
+        for (client, cost) in [("alice", 2), ("bob", 1), ("carol", 2)] {
+            quota.add(reports.clone().client(client).cost(cost));
+        }
+        quota.check().await.map(drop)
+    }
+    async fn without_a_request(traffik: Traffik) -> Checked<()> {
+        let mut quota = traffik.quota();
+        for (client, cost) in [("alice", 2), ("bob", 1), ("carol", 2)] {
+            quota.add(traffik.limiter::<Reports>(client).cost(cost));
+        }
+        match quota.check().await {
+            Err(CheckError::Refused(refusal)) => Err(refusal.into()),
+            _ => Ok(()),
+        }
+    }
+    let (traffik, _) = traffik();
+    let app = Router::new().route("/own", get(own)).route("/without", get(without_a_request));
+    let with_layer = Server::start(app.clone().layer(traffik.layer())).await;
+    assert_eq!(with_layer.get("/own").await.state(), Some(r#""request_quotas:reports";r=1;t=3600"#));
+    let without_layer = Server::start(app.layer(axum::Extension(traffik.clone()))).await;
+    for (server, path) in [(&with_layer, "/own"), (&with_layer, "/without"), (&without_layer, "/without")] {
+        let refused = server.get(path).await;
+        assert_eq!((refused.status, refused.retry_after()), (429, Some("3600")), "{path}");
+        // Of the clients that refuse, not of bob, who has two left.
+        assert_eq!(refused.state(), Some(r#""request_quotas:reports";r=1;t=3600"#), "{path}");
+        assert_eq!(refused.problem("violated-policies"), serde_json::json!(["request_quotas:reports"]), "{path}");
+    }
+
+    let mut quota = traffik.quota();
+    quota.add(traffik.limiter::<Reports>("alice"));
+    quota.add(traffik.limiter::<Reports>("bob"));
+    let mut response = axum::response::Response::new(());
+    set_fields(&mut response, &quota.peek().await?);
+    assert_eq!(response.headers()["ratelimit"], r#""request_quotas:reports";r=1;t=3600"#);
     Ok(())
 }
 

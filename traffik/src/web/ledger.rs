@@ -193,8 +193,9 @@ impl Ledger {
     /// Returns the limits that the request met, once each, as they stand now. `None` if none counted the request.
     pub(super) fn snapshot(&self) -> Option<Limits> {
         let entries = self.lock();
-        let counts = |limit: &Limit| limit.is_counted() || limit.is_unchecked();
-        Limits::snapshot_of(last_of_each(&entries, counts).into_iter())
+        let limits = entries.iter().map(|entry| &*entry.limit);
+        let counted = limits.filter(|limit| limit.is_counted() || limit.is_unchecked());
+        Limits::snapshot_of(last_of_each(counted).into_iter())
     }
 
     /// Marks the limits as exposed in the extensions of the response.
@@ -331,19 +332,25 @@ impl Ledger {
 fn show_last_of_each(entries: &[LedgerEntry], show: impl FnOnce(&[&Limit])) {
     match entries {
         [only] if only.limit.is_shown() => show(&[&*only.limit]),
-        _ => show(&last_of_each(entries, Limit::is_shown)),
+        _ => show(&last_of_each(entries.iter().map(|entry| &*entry.limit).filter(|limit| limit.is_shown()))),
     }
 }
 
-fn last_of_each(entries: &[LedgerEntry], counts: impl Fn(&Limit) -> bool) -> SmallVec<[&Limit; 4]> {
+/// Returns each throttle once, as it stood last. Of several clients in one decision, the tightest limit is returned.
+pub(super) fn last_of_each<'l>(all: impl Iterator<Item = &'l Limit>) -> SmallVec<[&'l Limit; 4]> {
     let mut limits: SmallVec<[&Limit; 4]> = SmallVec::new();
-    for LedgerEntry { limit, .. } in entries.iter().filter(|entry| counts(&entry.limit)) {
+    for limit in all {
         match limits.iter_mut().find(|earlier| earlier.uid() == limit.uid()) {
             // A charge that was settled since shows how the client stands.
             Some(earlier) if earlier.changed_at() > limit.changed_at() => {}
+            Some(earlier) if is_of_one_decision(earlier, limit) && earlier.is_tighter_than(limit) => {}
             Some(earlier) => *earlier = limit,
             None => limits.push(limit),
         }
     }
     limits
+}
+
+fn is_of_one_decision(one: &Limit, other: &Limit) -> bool {
+    one.changed_at() == other.changed_at() && one.client() != other.client()
 }

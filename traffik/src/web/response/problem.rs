@@ -18,7 +18,7 @@ const REDUCED_CAPACITY: &str = "https://iana.org/assignments/http-problem-types#
 /// Returns problem details about limits without room.
 pub(super) fn limited(rejection: &Limited) -> Response {
     let shown = rejection.exceeded().filter(|limit| !limit.is_hidden());
-    let uids: Vec<_> = shown.map(Limit::uid).collect();
+    let uids = each_once(shown.map(Limit::uid));
     let status = rejection.status();
     let kind = if status == StatusCode::SERVICE_UNAVAILABLE { REDUCED_CAPACITY } else { QUOTA_EXCEEDED };
     problem(status, kind, &rejection.body_text(), Some(&uids))
@@ -27,13 +27,23 @@ pub(super) fn limited(rejection: &Limited) -> Response {
 /// Returns problem details about limits that cannot be checked.
 pub(super) fn unavailable(rejection: &Unavailable) -> Response {
     let shown = rejection.definitions().iter().filter(|definition| !definition.settings.request.is_hidden);
-    let uids: Vec<_> = shown.map(|definition| definition.uid).collect();
+    let uids = each_once(shown.map(|definition| definition.uid));
     problem(rejection.status(), REDUCED_CAPACITY, &rejection.body_text(), Some(&uids))
 }
 
 /// Returns problem details that say no more than their status and `detail`.
 pub(in crate::web) fn plain_problem(status: StatusCode, detail: &str) -> Response {
     problem(status, "about:blank", detail, None)
+}
+
+/// A throttle may refuse several clients of a quota.
+fn each_once<'u>(uids: impl Iterator<Item = &'u str>) -> Vec<&'u str> {
+    uids.fold(Vec::new(), |mut all, uid| {
+        if !all.contains(&uid) {
+            all.push(uid);
+        }
+        all
+    })
 }
 
 /// Problem details, in an order for human readers.

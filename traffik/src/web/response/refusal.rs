@@ -12,8 +12,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use smallvec::SmallVec;
-
 use super::{
     by_format::text_in,
     fields::{AddedFields, add_fields},
@@ -23,13 +21,13 @@ use super::{
     responder::first_of,
 };
 use crate::{
-    engine::{Limit, Limits},
+    engine::Limits,
     fields::whole_seconds,
     limit::Definition,
     request::ErasedResponder,
     web::{
         RequestContext,
-        ledger::Ledger,
+        ledger::{Ledger, last_of_each},
         rejection::{Denied, Limited, Misconfigured, Raised, Unavailable, Unwanted},
         request_head::RequestHead,
     },
@@ -65,7 +63,7 @@ impl IntoResponse for Limited {
             return turn_away(response, self.retry_after(), context, self.head());
         }
         let mut response = refused(response, self.retry_after());
-        let shown: SmallVec<[&Limit; 4]> = self.limits().iter().filter(|limit| limit.is_counted()).collect();
+        let shown = last_of_each(self.limits().iter().filter(|limit| limit.is_counted()));
         let fields = add_fields(response.headers_mut(), &shown, true);
         let unrecorded = Unrecorded { limits: self.limits().snapshot(), fields };
         response.extensions_mut().insert(Refused(Some(Box::new(unrecorded))));

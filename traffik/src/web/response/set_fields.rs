@@ -1,12 +1,11 @@
 use axum::http::Response;
-use smallvec::SmallVec;
 
 use super::{
     add_fields,
     fields::{POLICY, STATE, X_LIMIT, X_REMAINING, X_RESET},
     is_shared,
 };
-use crate::engine::{Limit, Limits};
+use crate::{engine::Limits, web::ledger::last_of_each};
 
 /// Sets the fields that show `limits`, in a response that passes no [`traffik.layer()`](crate::Traffik::layer): that of a tower
 /// service, or of a handler with a check of its own in an app without the layer.
@@ -31,6 +30,9 @@ use crate::engine::{Limit, Limits};
 /// }
 /// ```
 ///
+/// Each throttle is named once. If `limits` has several clients of it, as those of a [`Quota`](crate::Quota), the tightest one
+/// is shown.
+///
 /// The fields are those that the [settings](crate::Fields) of each limit say; they are fields of a refusal if `limits` do not
 /// admit. They replace the RateLimit and `X-RateLimit` fields that the response has, such as those of another server. Inside of
 /// `traffik.layer()`, the layer then adds none of its own. A response that a shared cache may store gets no fields, because
@@ -40,7 +42,7 @@ pub fn set_fields<B>(response: &mut Response<B>, limits: &Limits) {
         response.headers_mut().remove(name);
     }
     if !is_shared(response.status(), response.headers()) {
-        let counted: SmallVec<[&Limit; 4]> = limits.iter().filter(|limit| limit.is_shown()).collect();
-        add_fields(response.headers_mut(), &counted, !limits.is_admitted());
+        let shown = last_of_each(limits.iter().filter(|limit| limit.is_shown()));
+        add_fields(response.headers_mut(), &shown, !limits.is_admitted());
     }
 }
