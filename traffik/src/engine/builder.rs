@@ -8,7 +8,7 @@ use traffik_core::{
 };
 
 #[cfg(feature = "file")]
-use super::limits_file::StartFile;
+use super::limits_file::{FileHooks, StartFile};
 use super::{
     shared_state::SharedChanges,
     traffik::{App, Traffik},
@@ -53,6 +53,8 @@ pub struct TraffikBuilder {
     pub(crate) request: RequestDefaults,
     #[cfg(feature = "file")]
     pub(super) limits_file: Option<Arc<std::path::Path>>,
+    #[cfg(feature = "file")]
+    pub(super) file_hooks: FileHooks,
 }
 
 /// A backend that throttles name, and its clock.
@@ -91,6 +93,8 @@ impl TraffikBuilder {
             request: RequestDefaults::default(),
             #[cfg(feature = "file")]
             limits_file: None,
+            #[cfg(feature = "file")]
+            file_hooks: FileHooks::default(),
         }
     }
 
@@ -232,7 +236,7 @@ impl TraffikBuilder {
             warn_of_trust(client_ip, None, &self.told);
         }
         #[cfg(feature = "file")]
-        let start = self.limits_file.as_ref().map(StartFile::read).transpose()?;
+        let start = self.limits_file.as_ref().map(|path| StartFile::read(path, self.file_hooks)).transpose()?;
         let store = |name, backend, clock: &AnyClock| {
             let clock = self.clock.as_ref().unwrap_or(clock).clone();
             Store::new(name, backend, clock, self.backend_timeout)

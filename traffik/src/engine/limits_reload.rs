@@ -50,6 +50,27 @@ impl TraffikBuilder {
         self
     }
 
+    /// Adds a function that receives the state of the [limits file](Self::limits_file) each time that the file was read: in
+    /// [`build`](Self::build), on request, and when it changed. [`LimitsFileStatus::error`] says whether it is in force.
+    /// Requires the feature `file`.
+    ///
+    /// ```
+    /// use traffik::{MemoryBackend, Traffik};
+    ///
+    /// let builder = Traffik::builder(MemoryBackend::new("myapp")).on_limits_file(|status| {
+    ///     if let Some(error) = status.error() {
+    ///         eprintln!("call the operator: {error}");
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// It may be called several times: each function receives every state. A function runs on the thread that read the file, and
+    /// no other load begins until it returns, so it must not load the file itself. A panic is logged.
+    pub fn on_limits_file(mut self, hook: impl Fn(&LimitsFileStatus) + Send + Sync + 'static) -> Self {
+        self.file_hooks.add(hook);
+        self
+    }
+
     /// Checks a limits file against the throttles of the app, and returns what [`build`](Self::build) would load.
     ///
     /// For a test, or for a flag of the app. No backend is called, so the builder may have a
@@ -140,6 +161,7 @@ impl Traffik {
         let file = text.and_then(|text| LimitsFile::parse(&state.path, text));
         let loaded = file.and_then(|file| self.put_in_force(&file));
         let error = loaded.as_ref().err().cloned();
+        state.instruments.read(error.is_none());
         self.report(state, loaded);
         error.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -158,6 +180,12 @@ impl Traffik {
     }
 
     fn report(&self, state: &FileState, loaded: Result<Vec<WithoutEffect>, LimitsFileError>) {
+        let status = self.record(state, loaded);
+        state.hooks.call(&status);
+    }
+
+    /// Logs what is wrong, and returns the new state.
+    fn record(&self, state: &FileState, loaded: Result<Vec<WithoutEffect>, LimitsFileError>) -> LimitsFileStatus {
         let mut status = state.status.lock().unwrap_or_else(PoisonError::into_inner);
         match loaded {
             Ok(without_effect) => {
@@ -179,6 +207,7 @@ impl Traffik {
                 status.failed(error);
             }
         }
+        status.clone()
     }
 
     fn warn_without_effect(&self, state: &FileState, values: &[WithoutEffect]) {

@@ -47,6 +47,8 @@ mod observers;
 mod outage_log;
 mod refusal_log;
 
+#[cfg(feature = "file")]
+pub(crate) use self::instruments::LimitsFileInstruments;
 #[cfg(feature = "ws")]
 pub(crate) use self::instruments::MessageInstruments;
 pub(crate) use self::{

@@ -2,6 +2,7 @@
 
 mod clients;
 mod errors;
+mod hooks;
 mod reloading;
 mod values;
 mod watching;

@@ -1,5 +1,6 @@
 //! The limits file of an app: it is loaded at the start, on request, and when it changes.
 
+mod hooks;
 mod status;
 mod watch;
 mod watched;
@@ -11,8 +12,14 @@ use std::{
 };
 
 pub use self::status::LimitsFileStatus;
-pub(super) use self::watch::{Watch, current_dispatch, with_dispatch};
-use crate::limit::{LimitsFileError, Place, file::LimitsFile};
+pub(super) use self::{
+    hooks::FileHooks,
+    watch::{Watch, current_dispatch, with_dispatch},
+};
+use crate::{
+    limit::{LimitsFileError, Place, file::LimitsFile},
+    observe::LimitsFileInstruments,
+};
 
 /// The limits file of an app.
 pub(super) struct FileState {
@@ -22,16 +29,20 @@ pub(super) struct FileState {
     pub(super) last: Mutex<Option<u64>>,
     pub(super) status: Mutex<LimitsFileStatus>,
     pub(super) watch: OnceLock<Watch>,
+    pub(super) hooks: FileHooks,
+    pub(super) instruments: LimitsFileInstruments,
 }
 
 impl FileState {
-    pub(super) fn new(path: &Arc<Path>) -> Self {
+    fn new(path: &Arc<Path>, hooks: FileHooks) -> Self {
         Self {
             path: Arc::clone(path),
             hasher: RandomState::new(),
             last: Mutex::default(),
             status: Mutex::new(LimitsFileStatus::new(path)),
             watch: OnceLock::new(),
+            hooks,
+            instruments: LimitsFileInstruments::default(),
         }
     }
 }
@@ -44,8 +55,8 @@ pub(super) struct StartFile {
 }
 
 impl StartFile {
-    pub(super) fn read(path: &Arc<Path>) -> Result<Self, LimitsFileError> {
-        let state = FileState::new(path);
+    pub(super) fn read(path: &Arc<Path>, hooks: FileHooks) -> Result<Self, LimitsFileError> {
+        let state = FileState::new(path, hooks);
         let text = LimitsFile::read(path);
         let hash = state.hasher.hash_one(&text);
         Ok(Self { state, file: LimitsFile::parse(path, text?)?, text: hash })

@@ -6,10 +6,14 @@
 mod breaker;
 mod instrument;
 mod limit;
+#[cfg(feature = "file")]
+mod limits_file;
 #[cfg(feature = "ws")]
 mod messages;
 pub(crate) mod table;
 
+#[cfg(feature = "file")]
+pub(crate) use self::limits_file::LimitsFileInstruments;
 #[cfg(feature = "ws")]
 pub(crate) use self::messages::MessageInstruments;
 pub(crate) use self::{

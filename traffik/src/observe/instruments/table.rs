@@ -63,4 +63,8 @@ metrics! {
         "Circuit breakers in a state";
     BREAKER_CHANGES = Counter "traffik.breaker.changes" "{change}" ["backend", "state"]
         "Changes of circuit breakers to a state";
+    LIMITS_FILE_LOADS = Counter "traffik.limits_file.loads" "{load}" ["result"]
+        "Loads of the limits file after the start of the app";
+    LIMITS_FILE_INVALID = Gauge "traffik.limits_file.invalid" "{file}" []
+        "Limits files that are missing or invalid, so that the last valid one is in force";
 }
