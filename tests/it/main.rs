@@ -7,6 +7,7 @@
 mod throttles;
 
 mod accounting;
+mod admin;
 mod client_ip;
 mod collisions;
 mod conformance;

@@ -5,6 +5,7 @@
 mod throttles;
 
 mod accounting;
+mod admin;
 mod batching;
 mod changes;
 mod cluster;

@@ -114,6 +114,7 @@ macro_rules! pages {
 pages! {
     readme: "../../README.md",
     accounting: "../../docs/accounting.md",
+    admin: "../../docs/admin.md",
     browsers: "../../docs/browsers.md",
     changing_limits: "../../docs/changing-limits.md",
     concurrency: "../../docs/concurrency.md",

@@ -66,6 +66,7 @@
 //! | [`engine`] | the handle of an app, and checks without a request at hand |
 //! | [`health`] | health checks: whether the backends answer, and what decides now |
 //! | [`control`] | changes of limits while the app runs |
+//! | `admin` | changes of limits over HTTP |
 //! | [`backend`] | the stores that decisions are made in |
 //! | [`observe`] | events: what limits decide, for a hook |
 //! | [`on_error`] | what happens while a backend does not answer |
@@ -90,6 +91,7 @@
 //! - `ws`: the module `web::ws`, limits on the messages of WebSockets.
 //! - `serde`: a [`Rate`] as a string in configuration files.
 //! - `file`: [`TraffikBuilder::limits_file`], limits from a TOML file. It includes `serde`.
+//! - `admin`: the module `admin`, changes of limits over HTTP. It includes `serde`.
 //! - `uuid`: a [`Client`] from a `uuid::Uuid`.
 //! - `regex`: `Rule::regex` and `Bypass::regex`, by the crate of that name.
 //! - `matched-path`, on by default: the path of the route in the log of refusals, as axum's feature of that name has it.
@@ -104,6 +106,8 @@
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod backend;
 pub mod control;
 pub mod engine;

@@ -9,9 +9,12 @@ use traffik_core::{
 };
 
 use super::{LimitHandle, Source, Until};
-use crate::limit::{
-    ConfigError,
-    changes::{Block, ClientChange, ClientMap, Lasting, Live},
+use crate::{
+    limit::{
+        ConfigError,
+        changes::{Block, ClientChange, ClientMap, Lasting, Live},
+    },
+    observe::ClientDigest,
 };
 
 impl LimitHandle {
@@ -113,14 +116,36 @@ impl LimitHandle {
     /// Returns the clients that have changes, with one entry for each source.
     #[must_use]
     pub fn clients(&self) -> Vec<ClientInfo> {
+        self.infos(None)
+    }
+
+    /// Returns the changes of one client, with one entry for each source.
+    #[cfg(feature = "admin")]
+    pub(crate) fn client(&self, client: &Client) -> Vec<ClientInfo> {
+        self.key(client.clone()).map(|key| self.infos(Some(&key))).unwrap_or_default()
+    }
+
+    /// Returns the digest of a client in logs. `None` if it is exempt.
+    #[cfg(feature = "admin")]
+    pub(crate) fn digest(&self, client: &Client) -> Option<String> {
+        self.key(client.clone()).ok().map(|key| self.definition.observers.refusals.digest.of(&key))
+    }
+
+    /// Returns the changes of one client, or of all.
+    fn infos(&self, only: Option<&Key>) -> Vec<ClientInfo> {
         let (live, now) = (self.traffik.changes().latest(), self.traffik.clock().now());
         let clients = &live.of(self.uid()).clients;
-        let of = |source: Source, clients: &ClientMap| -> Vec<_> {
-            clients.iter().filter_map(|(key, change)| ClientInfo::new(source, key, change, now)).collect()
-        };
+        let digest = self.definition.observers.refusals.digest;
         let sources =
             [(Source::Local, &clients.local), (Source::Shared, &clients.shared), (Source::File, &clients.file)];
-        sources.into_iter().flat_map(|(source, clients)| of(source, clients)).collect()
+        let of = |(source, clients): (Source, &ClientMap)| -> Vec<_> {
+            let info = |(key, change): (&Key, &ClientChange)| ClientInfo::new(source, key, change, now, digest);
+            match only {
+                Some(key) => clients.get(key).and_then(|change| info((key, change))).into_iter().collect(),
+                None => clients.iter().filter_map(info).collect(),
+            }
+        };
+        sources.into_iter().flat_map(of).collect()
     }
 
     fn end(&self, until: impl Into<Until>) -> Option<Timestamp> {
@@ -164,12 +189,13 @@ impl LimitHandle {
 
 /// A client that has changes of its own for a limit.
 ///
-/// With the feature `serde` it serializes as an object with the fields `client`, `source`, `block`, `exempt`, `rate` and
+/// With the feature `serde` it serializes as an object with the fields `client`, `digest`, `source`, `block`, `exempt`, `rate` and
 /// `penalty`. The last four are null, or objects with `ends_in_ms`, which is null without an end, and `reason` or `value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ClientInfo {
     client: Box<str>,
+    digest: Box<str>,
     source: Source,
     block: Option<BlockInfo>,
     exempt: Option<ExemptInfo>,
@@ -202,7 +228,7 @@ struct RateInfo {
 
 impl ClientInfo {
     /// Returns `None` if everything has ended.
-    fn new(source: Source, key: &Key, change: &ClientChange, now: Timestamp) -> Option<Self> {
+    fn new(source: Source, key: &Key, change: &ClientChange, now: Timestamp, digest: ClientDigest) -> Option<Self> {
         let change = change.lasting(now);
         let penalty = change.penalty(now).cloned();
         if change.block.is_none() && change.exempt.is_none() && change.rate.is_none() && penalty.is_none() {
@@ -211,6 +237,7 @@ impl ClientInfo {
         let ends_in = |until: Option<Timestamp>| until.map(|until| until.saturating_since(now));
         Some(Self {
             client: format!("{key:?}").into(),
+            digest: digest.of(key).into(),
             source,
             block: change.block.map(|block| BlockInfo { reason: block.reason.clone(), ends_in: ends_in(block.until) }),
             exempt: change.exempt.map(|exempt| ExemptInfo { ends_in: ends_in(exempt.until) }),
@@ -224,6 +251,12 @@ impl ClientInfo {
     #[must_use]
     pub fn client(&self) -> &str {
         &self.client
+    }
+
+    /// Returns the digest of the client, as in the [log of refusals](crate::TraffikBuilder::log_secret).
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Returns the source of the changes.

@@ -181,6 +181,8 @@ impl Traffik {
 
     fn report(&self, state: &FileState, loaded: Result<Vec<WithoutEffect>, LimitsFileError>) {
         let status = self.record(state, loaded);
+        #[cfg(feature = "admin")]
+        self.table().observers().streams.other("limits_file", || serde_json::to_string(&status).unwrap_or_default());
         state.hooks.call(&status);
     }
 

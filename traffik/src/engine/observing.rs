@@ -46,6 +46,15 @@ impl TraffikBuilder {
 }
 
 impl Traffik {
+    /// Ends the streams of events that [`admin`](crate::admin) serves. Requires the feature `admin`.
+    ///
+    /// [`close`](Self::close) does the same. Call this when the app begins to shut down: a graceful shutdown of a server waits for
+    /// its responses, and a stream ends only with the client or here.
+    #[cfg(feature = "admin")]
+    pub fn close_event_streams(&self) {
+        self.app.table.observers().streams.end();
+    }
+
     /// Returns the decisions about each limit since the start of the app, by uid. They need no crate for metrics.
     ///
     /// ```

@@ -153,6 +153,8 @@ impl Traffik {
     /// closed all the same.
     pub async fn close(&self) -> Result<(), BackendError> {
         self.app.lines.close();
+        #[cfg(feature = "admin")]
+        self.close_event_streams();
         self.app.table.close().await
     }
 

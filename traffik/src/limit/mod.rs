@@ -24,6 +24,8 @@ mod start_settings;
 mod table;
 mod throttle;
 mod throttle_map;
+#[cfg(any(feature = "admin", feature = "file"))]
+pub(crate) mod time_texts;
 mod uid;
 mod waiters;
 

@@ -94,6 +94,12 @@ impl ThrottleTable {
         }
     }
 
+    /// Returns what observes the app.
+    #[cfg(feature = "admin")]
+    pub(crate) fn observers(&self) -> &Arc<Observers> {
+        &self.observers
+    }
+
     /// Returns the throttle with this uid, and how the app came to know it.
     ///
     /// # Errors

@@ -38,6 +38,8 @@
 mod client_digest;
 mod counts;
 mod event;
+#[cfg(feature = "admin")]
+mod event_streams;
 mod facts;
 mod hook;
 mod instruments;
@@ -47,6 +49,8 @@ mod observers;
 mod outage_log;
 mod refusal_log;
 
+#[cfg(feature = "admin")]
+pub(crate) use self::event_streams::{Listener, Message, Received};
 #[cfg(feature = "file")]
 pub(crate) use self::instruments::LimitsFileInstruments;
 #[cfg(feature = "ws")]

@@ -6,6 +6,8 @@ use std::{
 
 use traffik_core::clock::AnyClock;
 
+#[cfg(feature = "admin")]
+use super::event_streams::EventStreams;
 use super::{
     Event, EventOutcome, LogThrottle,
     refusal_log::{RefusalLog, RefusalSample},
@@ -28,6 +30,8 @@ pub(crate) struct Observers {
     all: Vec<Box<dyn Observer>>,
     pub(crate) refusals: RefusalLog,
     panics: LogThrottle,
+    #[cfg(feature = "admin")]
+    pub(crate) streams: std::sync::Arc<EventStreams>,
 }
 
 impl Observers {
@@ -40,7 +44,20 @@ impl Observers {
     /// Returns whether anything observes the app. If not, no event is made.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        !self.all.is_empty()
+        !self.all.is_empty() || self.has_listeners()
+    }
+
+    /// Returns whether anything reads a stream of the events.
+    #[cfg(feature = "admin")]
+    #[inline]
+    fn has_listeners(&self) -> bool {
+        self.streams.is_on()
+    }
+
+    #[cfg(not(feature = "admin"))]
+    #[expect(clippy::unused_self, reason = "there are no streams")]
+    fn has_listeners(&self) -> bool {
+        false
     }
 
     /// Returns whether an event with this outcome is read.
@@ -67,6 +84,11 @@ impl Observers {
         let now = || clock.map_or_else(|| AnyClock::system().now(), AnyClock::now);
         if self.refusals.wants(event.outcome) {
             self.refusals.log(event, sample, now);
+        }
+        #[cfg(feature = "admin")]
+        if self.has_listeners() {
+            let at = clock.map_or_else(|| AnyClock::system().wall_clock(), AnyClock::wall_clock);
+            self.streams.decided(event, at, self.refusals.digest);
         }
         for observer in &self.all {
             let observed = catch_unwind(AssertUnwindSafe(|| observer.event(event)));

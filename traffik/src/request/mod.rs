@@ -16,6 +16,8 @@ mod rules;
 mod settings;
 mod throttle_defaults;
 
+#[cfg(feature = "admin")]
+pub(crate) use self::function::OfParts;
 pub(crate) use self::{
     client_ip::{ClientAddress, peer_ip, warn_of_trust},
     cost::CostOf,

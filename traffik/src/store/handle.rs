@@ -36,6 +36,8 @@ pub(crate) struct Store {
     timeout: Duration,
     /// Whether it has admitted a request without waiting.
     is_immediate: AtomicBool,
+    /// Whether it has answered about shared settings without waiting.
+    is_in_process: AtomicBool,
     /// Whether an adjustment had to wait. The task then makes those that follow.
     adjusts_later: AtomicBool,
     leases: Mutex<LeaseTable>,
@@ -70,6 +72,7 @@ impl Store {
             clock,
             timeout,
             is_immediate: AtomicBool::new(false),
+            is_in_process: AtomicBool::new(false),
             adjusts_later: AtomicBool::new(false),
             leases: Mutex::default(),
             pending: Arc::default(),
@@ -209,7 +212,17 @@ impl Store {
 
     /// Starts a request to the settings that all processes share.
     pub(crate) fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
-        self.backend.control(request)
+        let answer = self.backend.control(request);
+        if matches!(answer, MaybeReady::Ready(Ok(_))) {
+            self.is_in_process.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Returns `true` if the backend has answered without waiting about shared settings. It belongs to this process then.
+    #[cfg(feature = "admin")]
+    pub(crate) fn is_in_process(&self) -> bool {
+        self.is_in_process.load(Ordering::Relaxed)
     }
 
     /// Starts a task, which must not use resources of its runtime. Without a runtime it waits for the first decision in one.

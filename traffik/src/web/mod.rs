@@ -36,6 +36,8 @@ mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
 
+#[cfg(feature = "admin")]
+pub(crate) use self::response::plain_problem;
 use self::{context::RequestContext, site::Site};
 pub use self::{
     limiter::Limiter,

@@ -101,6 +101,12 @@ impl Shared {
         Ok(self.traffik.read_shared().await?)
     }
 
+    /// Returns `true` if the changes of all limits outlive a restart of this process.
+    #[cfg(feature = "admin")]
+    pub(crate) fn outlives_restart(&self) -> bool {
+        self.traffik.table().stores.own().is_some_and(|store| !store.is_in_process())
+    }
+
     async fn switch_all(&self, switch: Option<Switch>) -> Result<(), Error> {
         let Some(store) = self.traffik.table().stores.own() else { return Ok(()) };
         let value = switch.map(|switch| SharedValue::Switch(switch).to_text());

@@ -21,9 +21,24 @@ pub struct SharedLimit {
     pub(super) limit: LimitHandle,
 }
 
+impl LimitHandle {
+    /// Returns a handle that changes the limit in all processes.
+    #[cfg(feature = "admin")]
+    pub(crate) fn shared(&self) -> SharedLimit {
+        self.traffik.use_shared();
+        SharedLimit::new(self.clone())
+    }
+}
+
 impl SharedLimit {
     pub(super) fn new(limit: LimitHandle) -> Self {
         Self { limit }
+    }
+
+    /// Returns `true` if its changes outlive a restart of this process.
+    #[cfg(feature = "admin")]
+    pub(crate) fn outlives_restart(&self) -> bool {
+        self.store().is_some_and(|store| !store.is_in_process())
     }
 
     /// Returns the uid of the limit.

@@ -1,9 +1,11 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Unexpected, Visitor},
 };
+
+pub(super) use crate::limit::time_texts::Time;
 
 /// A number of something.
 #[derive(Clone, Copy, Debug)]
@@ -26,20 +28,5 @@ impl Visitor<'_> for WholeVisitor {
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
         u64::try_from(number).map(Whole).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
-    }
-}
-
-/// A text such as `"5s"`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Time(pub(super) Duration);
-
-impl TryFrom<String> for Time {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        humantime::parse_duration(&text)
-            .map(Self)
-            .map_err(|_| format!("{text:?} is no time: write one such as \"5s\" or \"500ms\""))
     }
 }

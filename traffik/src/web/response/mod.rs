@@ -15,12 +15,12 @@ mod refusal;
 mod responder;
 mod set_fields;
 
+pub(crate) use self::problem::plain_problem;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 pub(super) use self::problem::problem_schema;
 pub(super) use self::{
     caching::{is_shared, keep_from_sharing},
     fields::add_fields,
-    problem::plain_problem,
     refusal::Refused,
 };
 pub use self::{

@@ -32,7 +32,7 @@ pub(super) fn unavailable(rejection: &Unavailable) -> Response {
 }
 
 /// Returns problem details that say no more than their status and `detail`.
-pub(in crate::web) fn plain_problem(status: StatusCode, detail: &str) -> Response {
+pub(crate) fn plain_problem(status: StatusCode, detail: &str) -> Response {
     problem(status, "about:blank", detail, None)
 }
 

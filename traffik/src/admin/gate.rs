@@ -1,0 +1,81 @@
+//! What each request passes before its handler, and each response after it.
+
+use std::{panic::resume_unwind, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{
+        HeaderValue, Method, StatusCode,
+        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+        request::Parts,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tracing::Instrument;
+
+use super::{Admin, TARGET, problem::Problem};
+
+/// The header that a change must have if the guard reads what browsers add.
+const OWN_HEADER: &str = "x-traffik-admin";
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+pub(super) async fn gate(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match admit(&admin, parts).await {
+        Ok(parts) => run(Request::from_parts(parts, body), next).await,
+        Err(response) => {
+            admin.log_rejection(response.status());
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Adds the operator to the request.
+async fn admit(admin: &Admin, mut parts: Parts) -> Result<Parts, Response> {
+    let admitted = admin.guard.admit(&parts).await?;
+    if admitted.checks_origin && !is_safe(&parts.method) && !is_of_own_page(&parts) {
+        let detail = "a request that another site may have caused makes no change: send it from a page of the same origin with \
+                      the header `X-Traffik-Admin: 1`. Programs use a bearer token, or a guard with `accept_any_origin`";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response());
+    }
+    parts.extensions.insert(admitted.operator);
+    Ok(parts)
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn is_of_own_page(parts: &Parts) -> bool {
+    let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter();
+    let is_same_origin = sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none();
+    is_same_origin && parts.headers.contains_key(OWN_HEADER)
+}
+
+/// Runs the handler. A change is made and logged also if the client does not wait for it.
+async fn run(request: Request<Body>, next: Next) -> Response {
+    if is_safe(request.method()) {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(error) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+impl Admin {
+    /// Logs at most once a second that a request was not let in.
+    fn log_rejection(&self, status: StatusCode) {
+        let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if is_refusal && self.rejections.is_due(self.traffik.clock().now()) {
+            tracing::warn!(target: TARGET, status = status.as_u16(), "the guard did not let a request in");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Limits and their settings.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::request::Parts};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Admin, Operator,
+    extract::{Body, Changer, Named, Scope},
+    log::Entry,
+    problem::Problem,
+};
+use crate::{
+    control::{Change, ClientInfo, LimitHandle, LimitInfo, Setting},
+    engine::Error,
+    limit::time_texts::Time,
+};
+
+/// The limit after a change.
+#[derive(Debug, Serialize)]
+pub(super) struct Changed {
+    scope: Scope,
+    outlives_restart: bool,
+    limit: LimitInfo,
+}
+
+/// The limits after a change of all of them.
+#[derive(Debug, Serialize)]
+pub(super) struct ChangedAll {
+    scope: Scope,
+    outlives_restart: bool,
+    limits: Vec<LimitInfo>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DisableBody {
+    #[serde(rename = "for")]
+    time: Option<Time>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClearBody {
+    setting: Option<Setting>,
+}
+
+/// A body without anything.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<Vec<LimitInfo>> {
+    Json(admin.traffik.limits())
+}
+
+pub(super) async fn one(Named(limit): Named) -> Answer<LimitInfo> {
+    Ok(Json(limit.info()?))
+}
+
+pub(super) async fn clients(Named(limit): Named) -> Json<Vec<ClientInfo>> {
+    Json(limit.clients())
+}
+
+pub(super) async fn change(
+    Changer(operator): Changer,
+    scope: Scope,
+    Named(limit): Named,
+    Body(change): Body<Change>,
+) -> Answer<Changed> {
+    let requested: Vec<_> = [
+        (Setting::Rate, change.rate.map(|rate| rate.to_string())),
+        (Setting::Cost, change.cost.map(|cost| cost.to_string())),
+        (Setting::Enabled, change.enabled.map(|enabled| enabled.to_string())),
+        (Setting::DryRun, change.dry_run.map(|dry_run| dry_run.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(setting, value)| Some((setting, value?)))
+    .collect();
+    if requested.is_empty() {
+        return Err(Problem::invalid("the change is empty: set at least one of `rate`, `cost`, `enabled`, `dry_run`"));
+    }
+    let changing = Changing::new(operator, scope, limit, requested)?;
+    let changed = match scope {
+        Scope::Local => changing.limit.apply(change).map_err(Error::from),
+        Scope::Shared => changing.limit.shared().apply(change).await,
+    };
+    changing.finish(changed)
+}
+
+pub(super) async fn disable(
+    Changer(operator): Changer,
+    scope: Scope,
+    Named(limit): Named,
+    Body(DisableBody { time }): Body<DisableBody>,
+) -> Answer<Changed> {
+    let value =
+        time.map_or_else(|| "false".to_owned(), |Time(time)| format!("false for {}", humantime::format_duration(time)));
+    let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, value)])?;
+    let changed = match (scope, time) {
+        (Scope::Local, Some(Time(time))) => {
+            changing.limit.disable_for(time);
+            Ok(())
+        }
+        (Scope::Local, None) => {
+            changing.limit.disable();
+            Ok(())
+        }
+        (Scope::Shared, Some(Time(time))) => changing.limit.shared().disable_for(time).await,
+        (Scope::Shared, None) => changing.limit.shared().disable().await,
+    };
+    changing.finish(changed)
+}
+
+pub(super) async fn enable(
+    Changer(operator): Changer,
+    scope: Scope,
+    Named(limit): Named,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Changed> {
+    let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, "true".to_owned())])?;
+    let changed = match scope {
+        Scope::Local => {
+            changing.limit.enable();
+            Ok(())
+        }
+        Scope::Shared => changing.limit.shared().enable().await,
+    };
+    changing.finish(changed)
+}
+
+pub(super) async fn clear(
+    Changer(operator): Changer,
+    scope: Scope,
+    Named(limit): Named,
+    Body(ClearBody { setting }): Body<ClearBody>,
+) -> Answer<Changed> {
+    let cleared = match setting {
+        Some(Setting::Rules) if scope == Scope::Shared => {
+            return Err(Problem::invalid("rules are never shared: clear those of this process with `scope=local`"));
+        }
+        Some(setting) => vec![setting],
+        None => [Setting::Rate, Setting::Cost, Setting::Enabled, Setting::DryRun]
+            .into_iter()
+            .chain((scope == Scope::Local).then_some(Setting::Rules))
+            .collect(),
+    };
+    let requested = cleared.into_iter().map(|setting| (setting, "cleared".to_owned())).collect();
+    let changing = Changing::new(operator, scope, limit, requested)?;
+    let changed = match (scope, setting) {
+        (Scope::Local, Some(setting)) => {
+            changing.limit.clear_setting(setting);
+            Ok(())
+        }
+        (Scope::Local, None) => {
+            changing.limit.clear();
+            Ok(())
+        }
+        (Scope::Shared, Some(setting)) => changing.limit.shared().clear_setting(setting).await,
+        (Scope::Shared, None) => changing.limit.shared().clear().await,
+    };
+    changing.finish(changed)
+}
+
+/// A change of some settings of a limit that an operator makes.
+struct Changing {
+    operator: Operator,
+    scope: Scope,
+    limit: LimitHandle,
+    /// Each setting and its new value.
+    requested: Vec<(Setting, String)>,
+    before: LimitInfo,
+}
+
+impl Changing {
+    fn new(
+        operator: Operator,
+        scope: Scope,
+        limit: LimitHandle,
+        requested: Vec<(Setting, String)>,
+    ) -> Result<Self, Problem> {
+        let before = limit.info()?;
+        Ok(Self { operator, scope, limit, requested, before })
+    }
+
+    /// Logs the change, and returns the limit as it is now.
+    fn finish(self, changed: Result<(), Error>) -> Answer<Changed> {
+        let after = self.limit.info()?;
+        for (setting, value) in &self.requested {
+            let entry = Entry {
+                operator: &self.operator,
+                scope: Some(self.scope),
+                uid: Some(self.limit.uid()),
+                change: name(*setting),
+                value,
+                client: None,
+                from: Some(&in_force(&self.before, *setting)),
+                to: Some(&in_force(&after, *setting)),
+            };
+            entry.log(changed.as_ref().err().map(|error| error as _));
+        }
+        changed?;
+        let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
+        Ok(Json(Changed { scope: self.scope, outlives_restart, limit: after }))
+    }
+}
+
+fn name(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Rate => "rate",
+        Setting::Cost => "cost",
+        Setting::Enabled => "enabled",
+        Setting::DryRun => "dry_run",
+        Setting::Rules => "rules",
+    }
+}
+
+fn in_force(limit: &LimitInfo, setting: Setting) -> String {
+    match setting {
+        Setting::Rate => limit.rate().value().to_string(),
+        Setting::Cost => limit.cost().value().to_string(),
+        Setting::Enabled => limit.enabled().value().to_string(),
+        Setting::DryRun => limit.dry_run().value().to_string(),
+        Setting::Rules => limit.added_rules().to_string(),
+    }
+}
+
+pub(super) async fn disable_all(
+    State(admin): State<Arc<Admin>>,
+    Changer(operator): Changer,
+    scope: Scope,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<ChangedAll> {
+    let before = admin.traffik.limits();
+    let changed = match scope {
+        Scope::Local => {
+            admin.traffik.disable_all();
+            Ok(())
+        }
+        Scope::Shared => admin.traffik.shared().disable_all().await,
+    };
+    admin.finish_all(&operator, scope, "disabled", &before, changed)
+}
+
+pub(super) async fn enable_all(
+    State(admin): State<Arc<Admin>>,
+    Changer(operator): Changer,
+    scope: Scope,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<ChangedAll> {
+    let before = admin.traffik.limits();
+    let changed = match scope {
+        Scope::Local => {
+            admin.traffik.enable_all();
+            Ok(())
+        }
+        Scope::Shared => admin.traffik.shared().enable_all().await,
+    };
+    admin.finish_all(&operator, scope, "enabled", &before, changed)
+}
+
+pub(super) async fn clear_changes(
+    State(admin): State<Arc<Admin>>,
+    Changer(operator): Changer,
+    parts: Parts,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<ChangedAll> {
+    super::extract::query::<Nothing>(&parts)?;
+    let before = admin.traffik.limits();
+    admin.traffik.clear_changes();
+    admin.finish_all(&operator, Scope::Local, "cleared", &before, Ok(()))
+}
+
+impl Admin {
+    /// Logs a change of all limits, and returns them as they are now.
+    fn finish_all(
+        &self,
+        operator: &Operator,
+        scope: Scope,
+        value: &str,
+        before: &[LimitInfo],
+        changed: Result<(), Error>,
+    ) -> Answer<ChangedAll> {
+        let limits = self.traffik.limits();
+        let enabled = |limits: &[LimitInfo]| {
+            let count = limits.iter().filter(|limit| limit.enabled().value()).count();
+            format!("{count} of {} enabled", limits.len())
+        };
+        let entry = Entry {
+            operator,
+            scope: Some(scope),
+            uid: None,
+            change: "all",
+            value,
+            client: None,
+            from: Some(&enabled(before)),
+            to: Some(&enabled(&limits)),
+        };
+        entry.log(changed.as_ref().err().map(|error| error as _));
+        changed?;
+        let outlives_restart = scope == Scope::Shared && self.traffik.shared().outlives_restart();
+        Ok(Json(ChangedAll { scope, outlives_restart, limits }))
+    }
+}

@@ -1,0 +1,45 @@
+//! The limits file of an app.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+
+use super::{
+    Admin,
+    extract::{Body, Changer},
+    limits::Nothing,
+    log::Entry,
+    problem::Problem,
+};
+use crate::{control::LimitsFileStatus, limit::ConfigError};
+
+pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Result<Json<LimitsFileStatus>, Problem> {
+    Ok(Json(admin.traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile)?))
+}
+
+pub(super) async fn reload(
+    State(admin): State<Arc<Admin>>,
+    Changer(operator): Changer,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Json<LimitsFileStatus>, Problem> {
+    let state = || admin.traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile);
+    let shown = |status: &LimitsFileStatus| {
+        status.error().map_or_else(|| "in force".to_owned(), |error| format!("invalid: {error}"))
+    };
+    let before = state()?;
+    let loaded = admin.traffik.reload_limits().await;
+    let after = state()?;
+    let entry = Entry {
+        operator: &operator,
+        scope: None,
+        uid: None,
+        change: "limits_file",
+        value: "reloaded",
+        client: None,
+        from: Some(&shown(&before)),
+        to: Some(&shown(&after)),
+    };
+    entry.log(loaded.as_ref().err().map(|error| error as _));
+    loaded?;
+    Ok(Json(after))
+}
