@@ -77,6 +77,12 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// Returns a folder that is removed with the server.
+    #[allow(dead_code, reason = "an example needs it")]
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder.0
+    }
+
     /// Sends a command, and returns the raw reply.
     pub(crate) async fn ask(&self, command: &str) -> Result<String, Box<dyn Error>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;

@@ -7,6 +7,8 @@
 //! cargo run --example redis -- --demo                      # starts Redis and two apps, shows what they do, and stops
 //! ```
 
+#[path = "../common/app.rs"]
+mod app;
 mod demo;
 mod options;
 #[path = "../common/redis_server.rs"]

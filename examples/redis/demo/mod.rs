@@ -1,7 +1,6 @@
 //! Starts a Redis server and two apps as processes, sends requests to the apps over TCP, prints the responses, and returns an
 //! error if one differs.
 
-mod apps;
 mod blocked;
 mod commands;
 mod concurrent;
@@ -11,8 +10,12 @@ mod visitor;
 
 use std::{error::Error, fmt::Debug, time::Duration};
 
-use self::{apps::App, visitor::Visitor};
-use crate::redis_server::{PLENTY, Redis};
+use self::visitor::Visitor;
+use crate::{
+    app::App,
+    redis_server::{PLENTY, Redis},
+    this_program::this_program,
+};
 
 /// The `command_timeout` of the apps. It is long enough for a busy machine, so no call times out by chance.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,7 +33,7 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
 async fn show() -> Result<(), Box<dyn Error>> {
     let mut redis = Redis::new()?;
     redis.start().await?;
-    let apps = [App::start(&redis).await?, App::start(&redis).await?];
+    let apps = [start(&redis).await?, start(&redis).await?];
     println!("A Redis server runs at {}, and two apps keep their limits there:\n", redis.url());
     for (number, app) in (1..).zip(&apps) {
         println!("  app {number}  {}  process {}", app.url, app.process);
@@ -53,6 +56,16 @@ async fn show() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Starts an app on a free port.
+async fn start(redis: &Redis) -> Result<App, Box<dyn Error>> {
+    let command_timeout = COMMAND_TIMEOUT.as_millis().to_string();
+    App::start(this_program(&[&redis.url(), "--port", "0", "--timeout", &command_timeout], TEST, ARGUMENTS)?).await
+}
+
+/// The test that is this program when the demo runs as a test, and the environment variable with its arguments.
+const TEST: &str = "demo::tests::an_app";
+const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_REDIS";
+
 fn heading(text: &str) {
     println!("\n{text}\n{}\n", "-".repeat(text.len()));
 }
@@ -67,6 +80,15 @@ fn expect_at_most<T: PartialOrd + Debug>(what: &str, found: &T, most: &T) -> Res
 
 #[cfg(test)]
 mod tests {
+    /// Serves in a process that the demo started. In any other process it does nothing.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_app() {
+        if let Ok(arguments) = std::env::var(super::ARGUMENTS) {
+            let options = crate::Options::read(arguments.split(' ').map(str::to_owned)).unwrap();
+            crate::run(options).await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn demo_of_the_program_succeeds() {
         super::run().await.unwrap();
