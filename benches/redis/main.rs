@@ -1,12 +1,13 @@
-//! The server time of a decision, the server memory of a client, and the throughput when many processes decide about
-//! one client. Prints tables in Markdown.
+//! The server time of a decision, the server memory of a client, the throughput when many processes decide about one client,
+//! and what changes of limits cost. Prints tables in Markdown.
 //!
 //! ```text
 //! cargo bench --package benches --bench redis              # all of it, on servers of its own
-//! cargo bench --package benches --bench redis -- effort    # or one of: effort, memory, contention
+//! cargo bench --package benches --bench redis -- effort    # or one of: effort, memory, contention, control
 //! ```
 
 mod contention;
+mod control;
 mod effort;
 mod memory;
 mod own;
@@ -16,6 +17,8 @@ mod raw;
 #[path = "../../tests/redis/server.rs"]
 #[allow(dead_code, reason = "tests need more of it")]
 mod server;
+#[path = "../redis_load/usage.rs"]
+mod usage;
 
 use std::time::Duration;
 
@@ -44,6 +47,9 @@ async fn main() -> Result {
     }
     if is_asked("contention") {
         contention::run().await?;
+    }
+    if is_asked("control") {
+        control::run().await?;
     }
     Ok(())
 }
