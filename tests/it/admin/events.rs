@@ -88,6 +88,7 @@ async fn decisions_are_streamed_without_the_client() -> Result {
     assert!(admits::<Seen>(&traffik, Client::secret("hunter2")).await?);
     assert!(!reader.now().await?.1.to_string().contains("hunter2"));
     traffik.limit("admin:seen")?.block("mallory", traffik::control::Until::Removed, "")?;
+    assert_eq!(reader.now().await?, ("changed".to_owned(), json!({})));
     assert!(!admits::<Seen>(&traffik, "mallory").await?);
     let blocked = reader.now().await?.1;
     assert_eq!((&blocked["outcome"], &blocked["client"]), (&json!("blocked"), &data["client"]));
@@ -113,6 +114,20 @@ async fn stream_is_limited_to_a_limit_and_an_outcome() -> Result {
     let (_, data) = refused.now().await?;
     assert_eq!((&data["outcome"], &data["retry_after_ms"]), (&json!("refused"), &json!(3_600_000)));
     assert!(!of_limit.has_next() && !refused.has_next());
+    Ok(())
+}
+
+#[tokio::test]
+async fn changes_by_any_source_are_events() -> Result {
+    let (traffik, api, _) = knowing::<Seen>()?;
+    let mut reader = listen(&api, "?outcome=refused").await?;
+    let changed = ("changed".to_owned(), json!({}));
+    api.patch("/limits/admin:seen", r#"{"rate": "3/hour"}"#).await?;
+    assert_eq!(reader.now().await?, changed);
+    traffik.limit("admin:seen")?.set_cost(2);
+    assert_eq!(reader.now().await?, changed);
+    assert_eq!(api.patch("/limits/admin:seen?scope=local", r#"{"rate": "70000"}"#).await?.status, 422);
+    assert!(!reader.has_next());
     Ok(())
 }
 

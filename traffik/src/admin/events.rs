@@ -75,7 +75,6 @@ impl Reader {
                         // Texts and numbers can always be written as JSON.
                         ("decision", serde_json::to_string(decision).unwrap_or_default())
                     }
-                    #[cfg(feature = "file")]
                     Message::Other(name, data) => (*name, data.clone()),
                 },
             };

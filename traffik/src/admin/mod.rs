@@ -53,6 +53,8 @@
 //! A uid in a path is percent-encoded where it has a `/`, `?`, `#` or `%`. A body is JSON with `Content-Type: application/json`
 //! and at most 16 KiB. An unknown key is an error. All answers are JSON with `Cache-Control: no-store`.
 //!
+//! Operators who may not make changes can use all `GET`, and `peek`, `refresh` and `health/check`.
+//!
 //! # Changes
 //!
 //! `?scope=shared`, the default, changes a limit in [all processes](crate::control::Shared), whichever of them the request
@@ -117,6 +119,7 @@
 //! | event | data |
 //! |---|---|
 //! | `decision` | an [event](crate::observe::Event): `at`, `uid`, `outcome`, `decided_by`, `backend`, `rate`, `cost`, `remaining`, `retry_after_ms`, `duration_us`, `enforced`, `near`, `client` |
+//! | `changed` | an empty object, after limits or clients were changed by any source: list them again |
 //! | `limits_file` | the state of the limits file, after it was read |
 //! | `lost` | `count`: the number of events that the client did not read in time |
 //!

@@ -194,6 +194,8 @@ impl Traffik {
     pub(crate) fn change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         let result = self.app.table.changes.try_change(change)?;
         self.app.lines.ask_again();
+        #[cfg(feature = "admin")]
+        self.app.table.observers().streams.other("changed", || "{}".to_owned());
         Ok(result)
     }
 

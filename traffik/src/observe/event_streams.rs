@@ -36,7 +36,6 @@ struct State {
 pub(crate) enum Message {
     Decision(DecisionMessage),
     /// The name of the event, and its data in JSON.
-    #[cfg(feature = "file")]
     Other(&'static str, String),
 }
 
@@ -120,7 +119,6 @@ impl EventStreams {
     }
 
     /// Passes another event on, with its data in JSON.
-    #[cfg(feature = "file")]
     pub(crate) fn other(&self, name: &'static str, data: impl FnOnce() -> String) {
         if self.is_on() {
             self.send(Message::Other(name, data()));
