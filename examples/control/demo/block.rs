@@ -14,7 +14,7 @@ pub(super) async fn show(operator: &Operator) -> Result<(), Box<dyn Error>> {
     heading("A block: the client of this demo is blocked for a minute, and unblocked before");
     let body = r#"{"client": "127.0.0.1", "for": "1m", "reason": "scrapes"}"#;
     operator.change(2, Method::POST, "/admin/limits/search/block", body).await?;
-    let clients = async |app| operator.show(app, "/admin/limits/search/clients").await;
+    let clients = async |app| operator.show(app, "/admin/limits/search/clients", "").await;
     let is_blocked = async || Ok::<_, Box<dyn Error>>(clients(1).await? != json!([]));
     println!("  app 1 lists the block after {:.1?}", until("app 1 has the block", is_blocked).await?);
     for app in [1, 2] {

@@ -34,21 +34,23 @@ async fn change(operator: &Operator, file: &Path) -> Result<(), Box<dyn Error>> 
 
     write(file, "[limit.\"reports\"]\nrate = \"900000 an hour\"\n")?;
     for app in [1, 2] {
-        let is_invalid =
-            async || Ok::<_, Box<dyn Error>>(operator.show(app, "/admin/limits-file").await?["error"].is_string());
-        until("the file is found invalid", is_invalid).await?;
-        let status = operator.show(app, "/admin/limits-file").await?;
-        println!("  app {app} keeps the last valid file: {}", status["error"].as_str().unwrap_or_default());
+        until("the file is found invalid", async || Ok::<_, Box<dyn Error>>(error(operator, app).await?.is_string()))
+            .await?;
+        println!("  app {app} keeps the last valid file: {}", error(operator, app).await?);
         expect("the rate in force", &rate(operator, app).await?, &"500000/hour".into())?;
     }
 
     write(file, "[limit.\"reports\"]\nrate = \"900000/hour\"\n")?;
     in_force(operator, "900000/hour").await?;
     for app in [1, 2] {
-        let status = operator.show(app, "/admin/limits-file").await?;
-        expect("the error of the mended file", &status["error"], &Value::Null)?;
+        expect("the error of the mended file", &error(operator, app).await?, &Value::Null)?;
     }
     Ok(())
+}
+
+/// Returns the error of the limits file of an app.
+async fn error(operator: &Operator, app: usize) -> Result<Value, Box<dyn Error>> {
+    operator.show(app, "/admin/limits-file", "/error").await
 }
 
 /// Replaces the file in one step, so that the apps never read half of it.
@@ -71,7 +73,7 @@ async fn in_force(operator: &Operator, expected: &str) -> Result<(), Box<dyn Err
 }
 
 async fn rate(operator: &Operator, app: usize) -> Result<Value, Box<dyn Error>> {
-    Ok(operator.show(app, "/admin/limits/reports").await?["rate"]["value"].clone())
+    operator.show(app, "/admin/limits/reports", "/rate/value").await
 }
 
 /// Sends requests one after the other, which must all be admitted, and returns their number.

@@ -44,10 +44,11 @@ impl Operator {
         })
     }
 
-    /// Shows something of an app to the operator.
-    pub(super) async fn show(&self, app: usize, path: &str) -> Result<Value, Box<dyn Error>> {
+    /// Returns a member of what an app shows to the operator, by its pointer (RFC 6901).
+    pub(super) async fn show(&self, app: usize, path: &str, pointer: &str) -> Result<Value, Box<dyn Error>> {
         let response = self.send(app, Method::GET, path, "").await?;
-        Ok(serde_json::from_str(&response.text().await?)?)
+        let shown: Value = serde_json::from_str(&response.text().await?)?;
+        Ok(shown.pointer(pointer).ok_or_else(|| format!("there is no {pointer} at {path}"))?.clone())
     }
 
     /// Makes a change through an app.
