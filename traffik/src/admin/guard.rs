@@ -32,9 +32,9 @@ use crate::{
 /// # Browsers
 ///
 /// A browser adds cookies, client certificates and HTTP Basic credentials also to requests that another site makes. So a guard by
-/// a function accepts a request other than `GET` and `HEAD` only with the header `X-Traffik-Admin`, of any value, and
-/// `Sec-Fetch-Site: same-origin`, which browsers set themselves. Other requests are a 403. A bearer token needs neither, because no
-/// browser adds it. [`accept_any_origin`](Self::accept_any_origin) ends this for a function that reads no such credentials.
+/// a function accepts a request other than `GET` and `HEAD` only with two headers: `X-Traffik-Admin`, of any value, and
+/// `Sec-Fetch-Site: same-origin`, which browsers set themselves. Other requests are a 403. A bearer token needs neither, because
+/// no browser adds it. [`accept_any_origin`](Self::accept_any_origin) ends this for a function that reads no such credentials.
 #[derive(Debug)]
 #[must_use]
 pub struct Guard {

@@ -94,8 +94,8 @@
 //! The address of a client becomes the network that the app counts by. A secret client cannot be written. Lists show it as
 //! `[secret]`, with its digest.
 //!
-//! In answers a duration is an integer, with its unit in the name: `ends_in_ms`, `retry_after_ms`, `duration_us`. Moments are texts
-//! in UTC.
+//! In answers a duration is an integer, with its unit in the name: `ends_in_ms`, `retry_after_ms`, `duration_us`. Moments are
+//! texts in UTC.
 //!
 //! # The first answer
 //!
@@ -126,9 +126,9 @@
 //! The client of a decision is the digest of the [log of refusals](crate::TraffikBuilder::log_secret), or null. `?limit=` selects
 //! the decisions of one uid, and `?outcome=` those of one outcome, such as `refused`.
 //!
-//! Events are those of this process. No decision waits for a client: one that is more than 1024 events behind loses the oldest. At
-//! most 16 streams are open in an app. A comment is sent every 15 seconds. While no stream is open, no event is made for them. A
-//! stream ends when the client disconnects and with [`Traffik::close_event_streams`].
+//! Events are those of this process. No decision waits for a client: one that is more than 1024 events behind loses the oldest.
+//! At most 16 streams are open in an app. A comment is sent every 15 seconds. While no stream is open, no event is made for them.
+//! A stream ends when the client disconnects and with [`Traffik::close_event_streams`].
 //!
 //! # Errors
 //!
@@ -147,9 +147,9 @@
 //!
 //! # Log
 //!
-//! Each change is a line with the target `traffik::admin`: at `INFO`, or at `WARN` if it failed. Its fields are `operator`, `uid`,
-//! `change`, `value` (what the operator set), `scope`, `client` (a digest), and `from` and `to`, which were in force before and
-//! after. Reasons of blocks are not logged. Requests that the guard does not let in are at most one `WARN` a second.
+//! Each change is a line with the target `traffik::admin`: at `INFO`, or at `WARN` if it failed. Its fields are `operator`,
+//! `uid`, `change`, `value` (what the operator set), `scope`, `client` (a digest), and `from` and `to`, which were in force before
+//! and after. Reasons of blocks are not logged. Requests that the guard does not let in are at most one `WARN` a second.
 
 mod app;
 mod clients;
