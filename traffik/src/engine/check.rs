@@ -16,10 +16,10 @@ use crate::{
     store::{HITS_INLINE, Store},
 };
 
-/// One throttle to be checked for one client. The check becomes a [`Limit`].
+/// One throttle to be checked for one client. The check becomes a [`Limit`]. `D` holds the definition of the throttle.
 #[derive(Clone, Debug)]
-pub(crate) struct Check<'a> {
-    pub(crate) definition: &'a Arc<Definition>,
+pub(crate) struct CheckOf<D> {
+    pub(crate) definition: D,
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
@@ -41,6 +41,12 @@ pub(crate) struct Check<'a> {
     pub(crate) fields: Fields,
 }
 
+/// A check on the path of a request, which copies no `Arc` of its definition.
+pub(crate) type Check<'a> = CheckOf<&'a Arc<Definition>>;
+
+/// A check for a task, or for all messages of a connection.
+pub(crate) type KeptCheck = CheckOf<Arc<Definition>>;
+
 /// The values that a function or the caller of a check sets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Own {
@@ -60,21 +66,24 @@ pub(crate) enum Resolved {
 /// The checks of one decision.
 pub(crate) type Checks<'a> = OneOrMore<Check<'a>>;
 
-/// A [`Check`] for a task, or for all messages of a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct KeptCheck {
-    definition: Arc<Definition>,
-    client: Client,
-    rate: Rate,
-    cost: u64,
-    at_least: u64,
-    charged_before: Option<Shared<Limit>>,
-    resolved: Resolved,
-    own: Own,
-    is_full: bool,
-    enforced: bool,
-    skipped: Option<EventOutcome>,
-    fields: Fields,
+impl<D> CheckOf<D> {
+    /// Returns the same with its definition held in another way.
+    fn with<E>(&self, definition: E) -> CheckOf<E> {
+        CheckOf {
+            definition,
+            client: self.client.clone(),
+            rate: self.rate,
+            cost: self.cost,
+            at_least: self.at_least,
+            charged_before: self.charged_before.clone(),
+            resolved: self.resolved,
+            own: self.own,
+            is_full: self.is_full,
+            enforced: self.enforced,
+            skipped: self.skipped,
+            fields: self.fields,
+        }
+    }
 }
 
 impl<'a> Check<'a> {
@@ -102,35 +111,7 @@ impl<'a> Check<'a> {
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
-        let Self {
-            definition,
-            client,
-            rate,
-            cost,
-            at_least,
-            charged_before,
-            resolved,
-            own,
-            is_full,
-            enforced,
-            skipped,
-            fields,
-        } = self.clone();
-        let definition = Arc::clone(definition);
-        KeptCheck {
-            definition,
-            client,
-            rate,
-            cost,
-            at_least,
-            charged_before,
-            resolved,
-            own,
-            is_full,
-            enforced,
-            skipped,
-            fields,
-        }
+        self.with(Arc::clone(self.definition))
     }
 
     /// Returns the same for other charges than that of the request, which may have been charged.
@@ -198,34 +179,7 @@ impl<'a> Check<'a> {
 
 impl KeptCheck {
     pub(crate) fn check(&self) -> Check<'_> {
-        let Self {
-            definition,
-            client,
-            rate,
-            cost,
-            at_least,
-            charged_before,
-            resolved,
-            own,
-            is_full,
-            enforced,
-            skipped,
-            fields,
-        } = self;
-        let (client, charged_before) = (client.clone(), charged_before.clone());
-        Check {
-            charged_before,
-            rate: *rate,
-            cost: *cost,
-            at_least: *at_least,
-            resolved: *resolved,
-            own: *own,
-            is_full: *is_full,
-            enforced: *enforced,
-            skipped: *skipped,
-            fields: *fields,
-            ..Check::new(definition, client)
-        }
+        self.with(&self.definition)
     }
 
     /// Returns the same at another cost, if one is given.
@@ -236,26 +190,9 @@ impl KeptCheck {
         Check { cost: cost.unwrap_or(check.cost), own, ..check }
     }
 
-    pub(crate) fn is_enforced(&self) -> bool {
-        self.enforced
-    }
-
-    pub(crate) fn definition(&self) -> &Arc<Definition> {
-        &self.definition
-    }
-
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Returns `true` if both charge the same, if they are of one throttle and client.
     pub(crate) fn costs_the_same(&self, other: &Self) -> bool {
         (self.rate, self.cost, self.at_least) == (other.rate, other.cost, other.at_least)
-    }
-
-    #[cfg(feature = "ws")]
-    pub(crate) fn uid(&self) -> &'static str {
-        self.definition.uid
     }
 }
 

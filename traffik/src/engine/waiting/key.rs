@@ -19,7 +19,7 @@ struct Part {
 
 impl LineKey {
     pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
-        let part = |check: &KeptCheck| Part { uid: check.definition().uid.into(), client: check.client().clone() };
+        let part = |check: &KeptCheck| Part { uid: check.definition.uid.into(), client: check.client.clone() };
         Self { parts: demand.kept().map(part).collect(), is_outgoing }
     }
 }
