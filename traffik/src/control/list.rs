@@ -19,7 +19,7 @@ use crate::{
 /// | field | contents |
 /// |---|---|
 /// | `uid` | the uid |
-/// | `known_by` | `"declared"`, `"registered"` or `"met"` |
+/// | `known_by` | `"declared"`, `"registered"`, `"met"` or `"added"` |
 /// | `strategy` | the name of the strategy |
 /// | `backend` | the name of the backend, or null for the app's own |
 /// | `rate`, `cost`, `enabled`, `dry_run` | each a [`SettingInfo`] |
@@ -66,7 +66,7 @@ struct SourceInfo<T> {
 
 impl LimitInfo {
     pub(super) fn new(definition: &Arc<Definition>, known_by: KnownBy, live: &Live) -> Self {
-        let limit = live.of(definition.uid);
+        let limit = live.of(&definition.uid);
         let settings = &definition.settings;
         let values = |read: fn(&Values) -> Option<bool>| limit.values.map(read);
         let enabled = values(|values| values.switch.map(|switch| !switch.is_off()));
@@ -77,7 +77,7 @@ impl LimitInfo {
             file: enabled.file.or(all.file),
         };
         Self {
-            uid: definition.uid.into(),
+            uid: Box::from(&*definition.uid),
             known_by,
             strategy: settings.strategy.name(),
             backend: settings.backend.map(Into::into),

@@ -191,7 +191,7 @@ impl SharedLimit {
     /// Returns an error if the strategy does not support the rate, which changes nothing, or if the backend does not answer.
     pub async fn apply(&self, change: Change) -> Result<(), Error> {
         if let Some(rate) = change.rate {
-            self.limit.definition.check_changed_rate(rate)?;
+            self.limit.definition()?.check_changed_rate(rate)?;
         }
         let values = [
             (Setting::Rate, change.rate.map(SharedValue::Rate)),
@@ -284,7 +284,7 @@ impl SharedLimit {
         rate: Rate,
         until: impl Into<Until>,
     ) -> Result<(), Error> {
-        self.limit.definition.check_changed_rate(rate)?;
+        self.limit.definition()?.check_changed_rate(rate)?;
         let value = SharedValue::ClientRate(self.end(until), rate);
         self.set_client(ClientSetting::Rate, client.into(), Some(&value)).await
     }
@@ -304,8 +304,8 @@ impl SharedLimit {
         Some(clock.wall_clock().saturating_add(end.saturating_since(clock.now())))
     }
 
-    fn store(&self) -> Option<&Arc<Store>> {
-        self.limit.definition.store.as_ref()
+    fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
+        Ok(self.limit.definition()?.store.clone())
     }
 
     async fn set(&self, setting: Setting, value: Option<&SharedValue>) -> Result<(), Error> {
@@ -319,9 +319,9 @@ impl SharedLimit {
         value: Option<&SharedValue>,
     ) -> Result<(), Error> {
         let key = self.limit.key(client)?;
-        if let (Some(store), true) = (self.store(), value.is_some()) {
-            self.limit.traffik.remove_ended(store).await;
-            self.check_room(store, &key)?;
+        if let (Some(store), true) = (self.store()?, value.is_some()) {
+            self.limit.traffik.remove_ended(&store).await;
+            self.check_room(&store, &key)?;
         }
         self.share(&Name::Client(setting, self.uid(), key), value).await
     }
@@ -339,10 +339,10 @@ impl SharedLimit {
     }
 
     async fn share(&self, name: &Name<'_>, value: Option<&SharedValue>) -> Result<(), Error> {
-        let Some(store) = self.store() else { return Ok(()) };
+        let Some(store) = self.store()? else { return Ok(()) };
         let name = name.to_text().ok_or_else(|| ConfigError::SecretClient { uid: self.uid().into() })?;
         let value = value.map(SharedValue::to_text);
-        self.limit.traffik.share(store, &name, value.as_deref()).await
+        self.limit.traffik.share(&store, &name, value.as_deref()).await
     }
 }
 

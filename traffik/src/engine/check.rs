@@ -239,7 +239,7 @@ impl<'a> Checks<'a> {
         let now = self.iter().find_map(|check| check.definition.store.as_ref()).map(|store| store.clock().now());
         let counted = || self.iter().filter(|check| check.is_counted()).map(|check| check.definition);
         if counted().next().zip(now).is_some_and(|(definition, now)| definition.undecided.is_due(now)) {
-            let uids: Vec<_> = counted().map(|definition| definition.uid).collect();
+            let uids: Vec<_> = counted().map(|definition| &*definition.uid).collect();
             tracing::error!(?uids, %error, "no decision: requests pass uncounted, because these throttles are in a dry run");
         }
     }

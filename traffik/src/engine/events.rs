@@ -169,7 +169,7 @@ impl Definition {
     /// Returns the event of a limit about which no backend decided.
     fn event<'a>(&'a self, outcome: EventOutcome, parts: Option<&'a Parts>) -> Event<'a> {
         Event {
-            uid: self.uid,
+            uid: &self.uid,
             label: self.label(),
             outcome,
             decided_by: Decider::Nobody,

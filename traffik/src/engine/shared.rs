@@ -120,17 +120,17 @@ impl Traffik {
         };
         penalties.forget(client);
         let has_penalty =
-            |live: &Live| live.of(definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
+            |live: &Live| live.of(&definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
         if !has_penalty(&self.changes().latest()) {
             return Ok(());
         }
         let ended = self.change(|live| {
-            let limit = live.of_mut(definition.uid);
+            let limit = live.of_mut(&definition.uid);
             limit.clients.iter_mut().for_each(|clients| clients.change(client.clone(), |client| client.penalty = None));
             Ok::<_, std::convert::Infallible>(())
         });
         let Ok(()) = ended;
-        let name = Name::Client(ClientSetting::Penalty, definition.uid, client.clone());
+        let name = Name::Client(ClientSetting::Penalty, &definition.uid, client.clone());
         for (name, _) in self.shared_texts(store, |known| *known == name) {
             self.share(store, &name, None).await?;
         }

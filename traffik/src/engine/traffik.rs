@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     limit::{
-        ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles,
+        ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, assert_types,
         changes::{Changes, Live},
         register,
     },
@@ -102,6 +102,7 @@ impl Traffik {
     ///
     /// Returns an error if one cannot work, has the uid of another, or the throttles of a tuple are in different backends.
     pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
+        const { assert_types::<T>() };
         register::<T>(&self.app.table)
     }
 
@@ -111,6 +112,7 @@ impl Traffik {
     ///
     /// Returns an error if a throttle cannot work, or if the backend does not answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
+        const { assert_types::<T>() };
         self.reset_all(self.checks::<T>(client.into())?).await
     }
 

@@ -1,5 +1,9 @@
-use std::sync::atomic::AtomicBool;
-use std::{any::TypeId, sync::Arc};
+use std::{
+    any::TypeId,
+    borrow::Cow,
+    panic::Location,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use traffik_core::{
     decision::LimitId,
@@ -8,8 +12,8 @@ use traffik_core::{
 };
 
 use super::{
-    ConfigError, DefaultIdentity, Settings, Throttle, changes::Changes, penalty::Penalties, queue::Queue, share::Share,
-    uid, waiters::Waiters,
+    ByUid, ConfigError, DefaultIdentity, Settings, Throttle, changes::Changes, penalty::Penalties, queue::Queue,
+    share::Share, uid, waiters::Waiters,
 };
 use crate::{
     fields::PolicyItem,
@@ -23,10 +27,13 @@ use crate::{
 /// A throttle as values, checked.
 #[derive(Debug)]
 pub(crate) struct Definition {
+    /// The throttle, or [`ByUid`] if the limit is a value.
     pub(crate) type_id: TypeId,
     /// The name in errors.
-    pub(crate) name: &'static str,
-    pub(crate) uid: &'static str,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) uid: Arc<str>,
+    /// The name in metrics and logs.
+    label: Arc<str>,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
     /// The limit in its store.
@@ -60,32 +67,81 @@ pub(crate) struct Definition {
     pub(crate) penalties: Option<Arc<Penalties>>,
 }
 
+/// A limit that is not checked yet.
+#[derive(Debug)]
+pub(crate) struct NewLimit {
+    pub(super) type_id: TypeId,
+    pub(super) name: Cow<'static, str>,
+    pub(super) uid: Arc<str>,
+    pub(super) rate: Rate,
+    pub(super) settings: Settings,
+    pub(super) identity: Source,
+    /// Whether its type identifies clients.
+    pub(super) has_identity: bool,
+}
+
+impl NewLimit {
+    /// Creates the limit of a type.
+    pub(super) fn of<T: Throttle>(name: &'static str, settings: Settings) -> Self {
+        const { uid::check(T::UID) };
+        Self {
+            type_id: TypeId::of::<T>(),
+            name: name.into(),
+            uid: T::UID.into(),
+            rate: const { T::RATE },
+            identity: settings.request.identity_source::<T::Identity>(),
+            has_identity: TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>(),
+            settings,
+        }
+    }
+
+    /// Creates a limit that the caller adds as a value.
+    #[track_caller]
+    pub(crate) fn added(uid: Arc<str>, rate: Rate, settings: Settings) -> Self {
+        Self::value(format!("limit added at {}", Location::caller()), uid, rate, settings)
+    }
+
+    /// Creates a limit that is a value. `name` says where it was made.
+    pub(crate) fn value(name: String, uid: Arc<str>, rate: Rate, settings: Settings) -> Self {
+        Self {
+            type_id: TypeId::of::<ByUid>(),
+            name: name.into(),
+            uid,
+            rate,
+            identity: settings.request.identity_source::<DefaultIdentity>(),
+            has_identity: false,
+            settings,
+        }
+    }
+}
+
 impl Definition {
-    pub(crate) fn of<T: Throttle>(
-        name: &'static str,
-        settings: Settings,
+    pub(crate) fn new(
+        new: NewLimit,
         stores: &Stores,
         policies: &Policies,
         warnings: &WarningLog,
         observers: &Arc<Observers>,
         changes: &Arc<Changes>,
     ) -> Result<Self, ConfigError> {
-        const { uid::check(T::UID) };
-        let type_id = TypeId::of::<T>();
+        let NewLimit { type_id, name, uid, rate, settings, identity, has_identity } = new;
+        let own_label = if type_id == TypeId::of::<ByUid>() { uid::prefix(&uid) } else { &uid };
+        let label = settings.label.clone().unwrap_or_else(|| own_label.into());
         let mut definition = Self {
             type_id,
             name,
-            uid: T::UID,
-            rate: const { T::RATE },
-            identity: settings.request.identity_source::<T::Identity>(),
-            limit: Arc::new(LimitId::new(T::UID, settings.strategy.clone())),
-            waiters: Waiters::new(T::UID, settings.max_waiters),
+            rate,
+            identity,
+            limit: Arc::new(LimitId::new(&*uid, settings.strategy.clone())),
+            waiters: Waiters::new(&label, settings.max_waiters),
+            label,
             settings,
             is_held: false,
             store: stores.own().cloned(),
             policy: None,
             queue: None,
-            items: PolicyItem::new(T::UID, T::RATE),
+            items: PolicyItem::new(&uid, rate),
+            uid,
             is_second: AtomicBool::new(false),
             counters: Counters::default(),
             undecided: LogThrottle::default(),
@@ -96,7 +152,7 @@ impl Definition {
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
-        definition.check_request::<T>(warnings)?;
+        definition.check_request(has_identity, warnings)?;
         definition.find_store(stores)?;
         definition.queue = Queue::by(&definition.limit);
         definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
@@ -104,7 +160,8 @@ impl Definition {
             None => policies.of(store).cloned(),
         });
         let penalty = definition.settings.penalty.zip(definition.store.as_ref());
-        definition.penalties = penalty.map(|(settings, store)| Penalties::new(settings, T::UID, store, changes));
+        definition.penalties =
+            penalty.map(|(settings, store)| Penalties::new(settings, &definition.uid, store, changes));
         Ok(definition)
     }
 
@@ -122,9 +179,14 @@ impl Definition {
         !self.settings.request.is_dry_run
     }
 
+    /// Returns whether the limit is a value, and no type.
+    pub(crate) fn is_value(&self) -> bool {
+        self.type_id == TypeId::of::<ByUid>()
+    }
+
     /// Returns the name for metrics and logs, of which an app has few.
     pub(crate) fn label(&self) -> &str {
-        self.uid
+        &self.label
     }
 
     /// Returns the name of the backend in events.
@@ -142,9 +204,9 @@ impl Definition {
         match definitions.find(|definition| address(definition) != address(first)) {
             None => Ok(first.store.as_ref()),
             Some(second) => Err(ConfigError::TwoBackends {
-                first: first.uid.into(),
+                first: Box::from(&*first.uid),
                 first_backend: first.settings.backend.map(Into::into),
-                second: second.uid.into(),
+                second: Box::from(&*second.uid),
                 second_backend: second.settings.backend.map(Into::into),
             }),
         }
@@ -154,8 +216,8 @@ impl Definition {
     fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
         if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
             let named = stores.named(name).cloned().ok_or_else(|| ConfigError::NoBackend {
-                uid: self.uid.into(),
-                throttle: self.name.into(),
+                uid: Box::from(&*self.uid),
+                throttle: Box::from(&*self.name),
                 backend: name.into(),
                 has: stores.names().map(Into::into).collect(),
             });
@@ -172,8 +234,8 @@ impl Definition {
             return Ok(());
         }
         self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             rate,
             source,
         })
@@ -186,8 +248,8 @@ impl Definition {
         }
         let check = self.settings.strategy.check(rate);
         check.map_err(|source| ConfigError::ChangedRate {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             rate,
             source,
         })
@@ -197,22 +259,27 @@ impl Definition {
     pub(crate) fn check_rules(&self, added: &Applies) -> Result<(), ConfigError> {
         let mut all = self.settings.request.applies.clone();
         all.add_all(added);
-        all.check().map_err(|source| ConfigError::Rule { uid: self.uid.into(), throttle: self.name.into(), source })
+        all.check().map_err(|source| ConfigError::Rule {
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
+            source,
+        })
     }
 
-    fn check_request<T: Throttle>(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
+    /// `has_identity` says whether the type identifies clients.
+    fn check_request(&self, has_identity: bool, warnings: &WarningLog) -> Result<(), ConfigError> {
         let request = &self.settings.request;
-        if request.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
-            return Err(ConfigError::TwoIdentities { uid: self.uid.into(), throttle: self.name.into() });
+        if request.identity.is_some() && has_identity {
+            return Err(ConfigError::TwoIdentities { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
         }
-        request.warn(self.uid, warnings);
+        request.warn(&self.uid, warnings);
         if !request.refund_if.is_never() {
             self.check_refunds()?;
         }
         let denied = request.denied.check().map_err(RuleError::from);
         denied.and_then(|()| request.applies.check()).map_err(|source| ConfigError::Rule {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             source,
         })
     }
@@ -231,27 +298,27 @@ impl Definition {
     }
 
     pub(crate) fn refund_if(&self, reason: &'static str) -> ConfigError {
-        ConfigError::RefundIf { uid: self.uid.into(), throttle: self.name.into(), reason }
+        ConfigError::RefundIf { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), reason }
     }
 
     fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         let on_error = self.settings.on_error.as_ref().map_or(Ok(()), |on_error| on_error.check());
         let penalty = || self.settings.penalty.map_or(Ok(()), |penalty| penalty.check());
         on_error.and_then(|()| penalty()).map_err(|source| ConfigError::Setting {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             source,
         })?;
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
-            return Err(ConfigError::WarnAt { uid: self.uid.into(), throttle: self.name.into(), share });
+            return Err(ConfigError::WarnAt { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), share });
         }
         if self.rate.is_unlimited() {
             return Ok(());
         }
         let strategy = &self.settings.strategy;
         strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             source,
         })?;
         self.warn_of_cost(self.rate, self.settings.cost, warnings);
@@ -265,11 +332,11 @@ impl Definition {
         }
         let capacity = self.settings.strategy.capacity(rate);
         let warning = Warning::CostNeverFits;
-        if cost > capacity && warnings.is_first(warning, Some(self.uid)) {
+        if cost > capacity && warnings.is_first(warning, Some(&self.uid)) {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),
-                uid = self.uid,
+                uid = &*self.uid,
                 cost,
                 capacity,
                 "the cost of this throttle is higher than its capacity, so every request is refused: lower the cost, or \

@@ -8,10 +8,13 @@ use traffik_core::backend::BackendError;
 #[cfg(feature = "file")]
 use super::start_settings::StartSettings;
 use super::{
-    ConfigError, Definition, Throttle,
+    ConfigError, Definition, Settings, Throttle,
     changes::Changes,
+    definition::NewLimit,
     known::{KnownBy, KnownThrottle},
+    limit_map::{self, LimitMap},
     throttle_map::ThrottleMap,
+    uid,
 };
 use crate::{
     observe::Observers,
@@ -35,6 +38,8 @@ pub struct ThrottleTable {
     /// The changes since the start.
     pub(crate) changes: Arc<Changes>,
     known: ThrottleMap,
+    /// The limits that are values. None has the uid of a throttle in `known` that is used.
+    values: LimitMap,
     writing: Mutex<()>,
     /// What of the limits file holds from the start.
     #[cfg(feature = "file")]
@@ -87,34 +92,145 @@ impl ThrottleTable {
 
     /// Checks that every throttle that rules are added to is known.
     pub(crate) fn check_rules(&self) -> Result<(), ConfigError> {
-        let known: Vec<_> = self.known.iter().map(|known| known.uid).collect();
-        match self.defaults.rules.uid_not_of(&known) {
-            Some(uid) => Err(ConfigError::unknown_uid(uid, &known)),
+        let is_known = |uid: &str| self.values.get(uid).is_some() || self.known.iter().any(|known| known.uid == uid);
+        match self.defaults.rules.uids().find(|uid| !is_known(uid)) {
+            Some(uid) => Err(self.unknown_uid(uid)),
             None => Ok(()),
         }
     }
 
-    /// Returns the throttle with this uid, and how the app came to know it.
+    /// Returns the limit with this uid, and how the app came to know it.
     ///
     /// # Errors
     ///
-    /// Returns an error if the app knows no such throttle, or if it cannot work.
-    pub(crate) fn by_uid(&self, uid: &str) -> Result<(&Arc<Definition>, KnownBy), ConfigError> {
+    /// Returns an error if the app knows no such limit, or if it cannot work.
+    pub(crate) fn by_uid(&self, uid: &str) -> Result<limit_map::Known, ConfigError> {
+        if let Some(value) = self.values.get(uid) {
+            return Ok(value);
+        }
         let same = || self.known.iter().filter(|known| known.uid == uid);
         let known = same().find(|known| known.is_used()).or_else(|| same().next());
         match known.and_then(|known| Some((known, known.definition()?))) {
-            Some((known, Ok(definition))) => Ok((definition, known.known_by())),
+            Some((known, Ok(definition))) => Ok((Arc::clone(definition), known.known_by())),
             Some((_, Err(error))) => Err(error.clone()),
-            None => Err(ConfigError::unknown_uid(uid, &self.known.iter().map(|known| known.uid).collect::<Vec<_>>())),
+            None => Err(self.unknown_uid(uid)),
         }
     }
 
-    /// Returns the throttles that can work, each uid once, in the order of the uids.
-    pub(crate) fn all(&self) -> Vec<(&Arc<Definition>, KnownBy)> {
+    #[cold]
+    fn unknown_uid(&self, uid: &str) -> ConfigError {
+        /// Comparing uids takes a while, so only some of many are compared.
+        const COMPARED: usize = 1000;
+        let values = self.values.all();
+        let values = values.iter().take(COMPARED).map(|(definition, _)| &*definition.uid);
+        ConfigError::unknown_uid(uid, self.known.iter().map(|known| known.uid).chain(values))
+    }
+
+    /// Returns the limits that can work, each uid once, in the order of the uids.
+    pub(crate) fn all(&self) -> Vec<limit_map::Known> {
+        let mut all = self.values.all();
         let mut uids: Vec<_> = self.known.iter().map(|known| known.uid).collect();
         uids.sort_unstable();
         uids.dedup();
-        uids.into_iter().filter_map(|uid| self.by_uid(uid).ok()).collect()
+        let types = uids.into_iter().filter_map(|uid| self.by_uid(uid).ok());
+        all.extend(types.filter(|(definition, _)| !definition.is_value()));
+        all.sort_unstable_by(|(one, _), (other, _)| one.uid.cmp(&other.uid));
+        all
+    }
+
+    /// Returns the limit with this uid that is a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such limit. Requests may cause it, so it names no similar uids.
+    pub(crate) fn value(&self, uid: &str) -> Result<Arc<Definition>, ConfigError> {
+        self.values.get(uid).map(|(definition, _)| definition).ok_or_else(|| self.not_a_value(uid))
+    }
+
+    #[cold]
+    fn not_a_value(&self, uid: &str) -> ConfigError {
+        match self.known.iter().find(|known| known.uid == uid) {
+            Some(known) => ConfigError::NotAValue { uid: uid.into(), throttle: known.name.into() },
+            None => ConfigError::unknown_uid(uid, std::iter::empty()),
+        }
+    }
+
+    /// Returns whether `definition` belongs to a limit that the app still has.
+    pub(crate) fn has(&self, definition: &Definition) -> bool {
+        !definition.is_value() || self.values.get(&definition.uid).is_some()
+    }
+
+    /// Adds a limit that is a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the limit cannot work, or if the app knows another one of its uid.
+    pub(crate) fn add(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
+        let new = Arc::new(self.define_value(new)?);
+        let _writing = self.lock();
+        self.check_uid(&new)?;
+        if let Some((first, _)) = self.values.get(&new.uid) {
+            return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
+        }
+        self.values.insert(Arc::clone(&new), known_by);
+        Ok(new)
+    }
+
+    /// Adds a limit that is a value, in place of the one that has its uid.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the limit cannot work, or if its uid is that of a type or of a limit that the app knows otherwise.
+    pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
+        let new = self.define_value(new)?;
+        let _writing = self.lock();
+        self.check_uid(&new)?;
+        match self.values.get(&new.uid) {
+            Some((first, by)) if by != known_by => {
+                return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
+            }
+            Some((first, _)) => new.counters.continue_from(&first.counters),
+            None => {}
+        }
+        let new = Arc::new(new);
+        self.values.insert(Arc::clone(&new), known_by);
+        Ok(new)
+    }
+
+    /// Removes a limit that is a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such limit, or knows it otherwise.
+    pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<(), ConfigError> {
+        let _writing = self.lock();
+        match self.values.get(uid) {
+            Some((_, by)) if by == known_by => {
+                self.values.remove(uid);
+                self.told.forget(uid);
+                Ok(())
+            }
+            Some((definition, _)) => {
+                Err(ConfigError::NotAValue { uid: uid.into(), throttle: Box::from(&*definition.name) })
+            }
+            None => Err(self.not_a_value(uid)),
+        }
+    }
+
+    fn define_value(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
+        if !uid::is_valid(&new.uid) {
+            return Err(ConfigError::Uid { uid: Box::from(&*new.uid) });
+        }
+        self.add_defaults(&new.uid, &mut new.settings);
+        self.checked(new)
+    }
+
+    /// Checks that no type has the uid of a value.
+    fn check_uid(&self, new: &Definition) -> Result<(), ConfigError> {
+        match self.known.iter().find(|known| known.uid == &*new.uid) {
+            Some(first) => Err(ConfigError::duplicate(&new.uid, first.name, &new.name)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the definition of `T`, which the app uses from now on.
@@ -148,13 +264,24 @@ impl ThrottleTable {
     /// Evaluates the settings, once for each throttle. No lock of the table is held, since this runs code of the app.
     fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
-        self.defaults.add_to(T::UID, &mut settings.request);
+        self.add_defaults(T::UID, &mut settings);
+        self.checked(NewLimit::of::<T>(name, settings))
+    }
+
+    /// Adds what the app, and what its file from the start, say of a limit.
+    fn add_defaults(&self, uid: &str, settings: &mut Settings) {
+        self.defaults.add_to(uid, &mut settings.request);
         #[cfg(feature = "file")]
-        self.start_settings.add_to(T::UID, &mut settings);
+        self.start_settings.add_to(uid, settings);
+    }
+
+    fn checked(&self, new: NewLimit) -> Result<Definition, ConfigError> {
+        #[cfg(feature = "file")]
+        let uid = Arc::clone(&new.uid);
         let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
-        let defined = Definition::of::<T>(name, settings, stores, policies, told, &self.observers, &self.changes);
+        let defined = Definition::new(new, stores, policies, told, &self.observers, &self.changes);
         #[cfg(feature = "file")]
-        let defined = defined.map_err(|error| self.start_settings.error(T::UID, error));
+        let defined = defined.map_err(|error| self.start_settings.error(&uid, error));
         defined
     }
 
@@ -162,7 +289,7 @@ impl ThrottleTable {
     ///
     /// # Errors
     ///
-    /// Returns an error if the app uses another throttle of the same uid.
+    /// Returns an error if the app uses another limit of the same uid.
     fn take_uid(&self, known: &KnownThrottle, known_by: KnownBy) -> Result<(), ConfigError> {
         let _writing = self.lock();
         let is_another =
@@ -170,13 +297,17 @@ impl ThrottleTable {
         if let Some(first) = self.known.iter().find(is_another) {
             return Err(ConfigError::duplicate(known.uid, first.name, known.name));
         }
+        if let Some((first, _)) = self.values.get(known.uid) {
+            return Err(ConfigError::duplicate(known.uid, &first.name, known.name));
+        }
         known.set_used(known_by);
         Ok(())
     }
 
-    /// Returns the definitions of the throttles that the app registered or used.
-    pub(crate) fn used(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.known.iter().filter(|known| known.is_used()).filter_map(|known| known.definition()?.ok())
+    /// Returns the limits that the app registered, used or added.
+    pub(crate) fn used(&self) -> impl Iterator<Item = Arc<Definition>> {
+        let used = self.known.iter().filter(|known| known.is_used()).filter_map(|known| known.definition()?.ok());
+        used.cloned().chain(self.values.all().into_iter().map(|(definition, _)| definition))
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -203,17 +334,16 @@ impl ThrottleTable {
 
     /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
     /// only declared may belong to another app.
-    fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
-        let of_app = self.policies.iter().map(|(_, policy)| policy);
-        of_app.chain(self.used().filter_map(|definition| definition.policy.as_ref()))
+    fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
+        self.policies().map(|(.., policy)| policy)
     }
 
     /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = (Option<&str>, &Arc<Store>, &Arc<ErrorPolicy>)> {
-        let of_app = self.policies.iter().map(|(store, policy)| (None, store, policy));
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (Option<Arc<str>>, Arc<Store>, Arc<ErrorPolicy>)> {
+        let of_app = self.policies.iter().map(|(store, policy)| (None, Arc::clone(store), Arc::clone(policy)));
         let own = self.used().filter(|definition| definition.settings.on_error.is_some());
         of_app.chain(own.filter_map(|definition| {
-            Some((Some(definition.uid), definition.store.as_ref()?, definition.policy.as_ref()?))
+            Some((Some(Arc::clone(&definition.uid)), definition.store.clone()?, definition.policy.clone()?))
         }))
     }
 }

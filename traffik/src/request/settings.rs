@@ -52,7 +52,7 @@ impl RequestSettings {
     }
 
     /// Warns about an identity that trusts every address.
-    pub(crate) fn warn(&self, uid: &'static str, warnings: &WarningLog) {
+    pub(crate) fn warn(&self, uid: &str, warnings: &WarningLog) {
         if let Some(client_ip) = self.identity.as_ref().and_then(Identity::client_ip) {
             warn_of_trust(client_ip, Some(uid), warnings);
         }

@@ -212,13 +212,13 @@ impl Ledger {
         let (first, second) = (first.limit.definition(), second.limit.definition());
         let warning = Warning::LimitedTwice;
         if !second.is_second.swap(true, Ordering::Relaxed)
-            && self.traffik.warnings().is_first(warning, Some(second.uid))
+            && self.traffik.warnings().is_first(warning, Some(&second.uid))
         {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),
-                first = first.uid,
-                second = second.uid,
+                first = &*first.uid,
+                second = &*second.uid,
                 "a request met two limits that differ only in their uids, for instance in a layer and on a handler, and was \
                  charged twice: to charge it once, use the same throttle in both places"
             );
@@ -231,7 +231,7 @@ impl Ledger {
         let warning = Warning::PermitEndsEarly;
         for LedgerEntry { limit, .. } in self.lock().iter() {
             let ends = limit.is_held_alone() && Shared::strong_count(limit) == 1;
-            if ends && self.traffik.warnings().is_first(warning, Some(limit.definition().uid)) {
+            if ends && self.traffik.warnings().is_first(warning, Some(limit.uid())) {
                 tracing::warn!(
                     warning = warning.name(),
                     docs = warning.docs(),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     engine::{Check, Checks, Demand, KeptCheck, LimiterOptions, Limits, Permit, Resolved, resolve},
-    limit::{Throttle, Throttles},
+    limit::{ByUid, Throttle, Throttles},
     one_or_more::OneOrMore,
 };
 
@@ -200,7 +200,7 @@ impl<T: Throttles> Limiter<T> {
                 check.client = client.clone();
             } else if check.cost > 0 {
                 if let Some(rejection) = self.unidentified.take(check.definition.identity) {
-                    let live = live.as_deref().map(|live| live.of(check.definition.uid));
+                    let live = live.as_deref().map(|live| live.of(&check.definition.uid));
                     *check = unless_in_dry_run(check.definition, live, rejection)?;
                 }
             }
@@ -216,7 +216,7 @@ impl<T: Throttles> Limiter<T> {
         let traffik = self.context.traffik();
         let live = traffik.changes().live();
         let tolerated = |check: &Check<'a>, rated: Result<_, _>| {
-            let live = live.as_deref().map(|live| live.of(check.definition.uid));
+            let live = live.as_deref().map(|live| live.of(&check.definition.uid));
             rated.or_else(|rejection| unless_in_dry_run(check.definition, live, rejection))
         };
         let first = checks.first();
@@ -238,6 +238,14 @@ impl<T: Throttle> Limiter<T> {
     }
 }
 
+impl Limiter<ByUid> {
+    /// Sets the rate, in place of that of the limit and of its function for the rate.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.options.rate = Some(rate);
+        self
+    }
+}
+
 impl<T, S> FromRequestParts<S> for Limiter<T>
 where
     T: ThrottleSet<S>,
@@ -252,14 +260,37 @@ where
         let site = Site::Limiter(unidentified.clone());
         let checks = T::checks(&context, &site, parts, state).await;
         let checks = checks.map_err(|rejection| rejection.of(parts))?;
+        let (checks, request) = (checks.map(Check::kept_uncharged), Request::of(&checks, parts));
+        Ok(Self::new(context, checks, unidentified, request))
+    }
+}
+
+/// What a limiter keeps of its request.
+pub(super) struct Request {
+    head: RequestHead,
+    parts: Option<Arc<Parts>>,
+}
+
+impl Request {
+    pub(super) fn of(checks: &Checks<'_>, parts: &Parts) -> Self {
         let head = RequestHead::of(parts, checks.iter().any(|check| has_responder(check.definition)));
         let reads_parts = |check: &Check<'_>| {
             check.definition.settings.request.rate.is_some() || check.definition.observers.read_parts()
         };
         let parts = checks.iter().any(reads_parts).then(|| Arc::new(parts.clone()));
-        let checks = checks.map(Check::kept_uncharged);
+        Self { head, parts }
+    }
+}
+
+impl<T> Limiter<T> {
+    pub(super) fn new(
+        context: RequestContext,
+        checks: OneOrMore<KeptCheck>,
+        unidentified: KeptRejection,
+        Request { head, parts }: Request,
+    ) -> Self {
         let (client, options, throttles) = (None, LimiterOptions::default(), PhantomData);
-        Ok(Self { context, checks, unidentified, client, options, parts, head, throttles })
+        Self { context, checks, unidentified, client, options, parts, head, throttles }
     }
 }
 

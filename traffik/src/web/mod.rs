@@ -10,7 +10,10 @@ mod handle;
 pub mod identity;
 mod kept_rejection;
 mod ledger;
+mod limit_layer;
+mod limit_set;
 mod limiter;
+mod limiters;
 mod limits;
 mod memo;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
@@ -36,7 +39,9 @@ pub mod ws;
 
 use self::{context::RequestContext, site::Site};
 pub use self::{
+    limit_layer::{LimitLayer, LimitService, limit_layer, limit_layer_of},
     limiter::Limiter,
+    limiters::Limiters,
     peek::Peek,
     peer::client_ip,
     rejection::{Declined, Denied, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},

@@ -13,28 +13,28 @@ use super::{
 };
 use crate::{
     engine::{Check, Own, Resolved, Traffik, resolve},
-    limit::{DefaultIdentity, Definition, Throttle, changes::LiveLimit},
+    limit::{DefaultIdentity, Definition, changes::LiveLimit},
     observe::EventOutcome,
     request::{Answer, Identity, RateKind},
 };
 
 impl RequestContext {
-    /// Resolves one throttle, as it is without the changes of the app, except for those that say whether it applies. `memo` has
-    /// the earlier throttles of its tuple.
+    /// Resolves one throttle, as it is without the changes of the app, except for those that say whether it applies. `I` is its
+    /// identity, and `memo` has the earlier throttles of its tuple.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
-    pub(super) fn check<'a, T, S>(
+    pub(super) fn check<'a, I, S>(
         &'a self,
+        definition: &'a Arc<Definition>,
         site: &Site,
         memo: Memo<'_, 'a>,
         parts: &mut Parts,
         state: &S,
     ) -> impl Future<Output = Result<Check<'a>, ThrottleRejection>> + Send
     where
-        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+        I: FromRequestParts<S> + Into<Client> + 'static,
         S: Sync,
     {
         async move {
-            let definition = self.traffik().definition::<T>().map_err(Misconfigured::from)?;
             if self.traffik().is_disabled() {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
@@ -57,7 +57,7 @@ impl RequestContext {
                 let skipped = Check::skipped(definition, EventOutcome::NotApplied);
                 return Ok(Check { resolved: Resolved::Cost, own: own(definition), ..skipped });
             }
-            let client = resolve!(client::<T, S>(definition, site, self.traffik(), memo, parts, state));
+            let client = resolve!(client::<I, S>(definition, site, self.traffik(), memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
                 Err(_) if self.is_off(definition, site) => {
@@ -123,7 +123,7 @@ fn cost<'p>(
 }
 
 #[inline]
-fn client<'p, T, S>(
+fn client<'p, I, S>(
     definition: &'p Definition,
     site: &Site,
     traffik: &'p Traffik,
@@ -132,7 +132,7 @@ fn client<'p, T, S>(
     state: &'p S,
 ) -> Resolving<'p, Client>
 where
-    T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+    I: FromRequestParts<S> + Into<Client> + 'static,
     S: Sync,
 {
     if let Some(client) = site.known_client(definition.identity).or_else(|| memo.client(definition.identity)) {
@@ -140,9 +140,9 @@ where
     }
     let client = match &definition.settings.request.identity {
         Some(identity) => identity_of(identity, traffik, parts),
-        None if TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>() => default_client(traffik, parts),
+        None if TypeId::of::<I>() == TypeId::of::<DefaultIdentity>() => default_client(traffik, parts),
         None => MaybeReady::pending(async move {
-            match T::Identity::from_request_parts(parts, state).await {
+            match I::from_request_parts(parts, state).await {
                 Ok(identity) => Ok(identity.into()),
                 Err(rejection) => Err(Unidentified::new(rejection.into_response()).into()),
             }

@@ -59,7 +59,7 @@ fn reserve_slot(check: &mut Check<'_>, clock: &AnyClock) -> Option<Arc<QueueSlot
     check.is_full = slot.is_none();
     if check.is_full && queue.full.is_due(now) {
         tracing::warn!(
-            uid = check.definition.uid,
+            uid = &*check.definition.uid,
             max_held = queue.max(),
             "the queue of this throttle is full: requests that would have to wait are refused"
         );

@@ -70,7 +70,7 @@ enabled = "yes"
         r#"[limit."file:search2"]
 cost = 2
 "#,
-        r#":1: limit."file:search2": no throttle that this app knows has the uid "file:search2" (did you mean one of ["file:search"]?): correct the uid, or register a throttle whose `impl Throttle` is written by hand with `Traffik::builder(..).register::<T>()`"#,
+        r#":1: limit."file:search2": no limit that this app knows has the uid "file:search2" (did you mean one of ["file:search"]?): correct the uid, add the limit with `Traffik::add_limit(..)`, or register a throttle whose `impl Throttle` is written by hand with `Traffik::builder(..).register::<T>()`"#,
     ),
     (
         r#"[limit."file:log"]

@@ -65,7 +65,7 @@ impl Limit {
     /// Returns the unique id of the throttle.
     #[must_use]
     pub fn uid(&self) -> &str {
-        self.definition.uid
+        &self.definition.uid
     }
 
     /// Returns the rate of the decision.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 use traffik_core::client::Client;
 
@@ -13,13 +15,13 @@ pub(super) struct LineKey {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Part {
-    uid: Box<str>,
+    uid: Arc<str>,
     client: Client,
 }
 
 impl LineKey {
     pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
-        let part = |check: &KeptCheck| Part { uid: check.definition.uid.into(), client: check.client.clone() };
+        let part = |check: &KeptCheck| Part { uid: Arc::clone(&check.definition.uid), client: check.client.clone() };
         Self { parts: demand.kept().map(part).collect(), is_outgoing }
     }
 }

@@ -148,7 +148,7 @@ fn slots(demand: &Demand, now: Timestamp) -> Option<SmallVec<[WaiterSlot; 1]>> {
         let (definition, slot) = (&check.definition, WaiterSlot::reserve(&check.definition.waiters));
         if slot.is_none() && definition.waiters.full.is_due(now) {
             tracing::warn!(
-                uid = definition.uid,
+                uid = &*definition.uid,
                 max_waiters = definition.waiters.max(),
                 "too many callers wait for this throttle: others are refused without waiting"
             );

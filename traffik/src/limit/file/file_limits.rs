@@ -66,7 +66,7 @@ impl FileLimits {
             limit.clients.file = ClientMap::default();
         });
         for limit in &self.limits {
-            let of = live.of_mut(limit.definition.uid);
+            let of = live.of_mut(&limit.definition.uid);
             of.values.file = limit.values.clone();
             of.file_rules = limit.rules.clone();
             of.clients.file = limit.clients.clone();
@@ -84,7 +84,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn limit(&self, uid: &Spanned<String>, limit: &LimitTable) -> Result<FileLimit, LimitsFileError> {
         let found = self.table.by_uid(uid.get_ref());
-        let (definition, _) = found.map_err(|error| self.file.place(uid).error(error))?;
+        let (definition, _) = &found.map_err(|error| self.file.place(uid).error(error))?;
         let (start, settings) = (self.file.start_of(limit), &definition.settings);
         let changed = [
             start.strategy.filter(|(strategy, _)| *strategy != settings.strategy).map(|(_, place)| place),

@@ -66,7 +66,7 @@ impl Unavailable {
 
     /// Returns the uids of the throttles that could not be checked, including [hidden](crate::Settings::hidden) ones.
     pub fn uids(&self) -> impl Iterator<Item = &str> {
-        self.0.definitions.iter().map(|definition| definition.uid)
+        self.0.definitions.iter().map(|definition| &*definition.uid)
     }
 
     pub(in crate::web) fn definitions(&self) -> &[Arc<Definition>] {

@@ -71,14 +71,15 @@ impl MessageLimits {
         }
     }
 
-    pub(super) fn uids(&self) -> Vec<&'static str> {
+    pub(super) fn uids(&self) -> Vec<Arc<str>> {
         let connection = match &self.scope {
             Scope::Both(_, connection) => Some(connection.checks.clone()),
             Scope::Client(_) | Scope::Connection(_) => None,
         };
         let all: Vec<_> = connection.into_iter().chain([self.checks()]).collect();
         let all = all.iter().flat_map(AllChecks::iter).map(|checks| checks.latest());
-        all.flat_map(|checks| checks.iter().map(|check| check.definition.uid).collect::<Vec<_>>()).collect()
+        all.flat_map(|checks| checks.iter().map(|check| Arc::clone(&check.definition.uid)).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Returns whether the last message was not admitted.
