@@ -1,6 +1,6 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use traffik_core::{client::Client, rate::Rate};
+use traffik_core::{EXEMPTED, client::Client, rate::Rate};
 
 use super::{Change, LimitInfo, Setting};
 use crate::{
@@ -45,11 +45,13 @@ pub struct LimitHandle {
     pub(super) traffik: Traffik,
     /// The limit as it was found. It may have been removed or replaced since.
     found: Arc<Definition>,
+    /// The backend to reset and to peek in, if requests choose it.
+    backend: Option<Box<str>>,
 }
 
 impl LimitHandle {
     pub(super) fn new(traffik: &Traffik, definition: &Arc<Definition>) -> Self {
-        Self { traffik: traffik.clone(), found: Arc::clone(definition) }
+        Self { traffik: traffik.clone(), found: Arc::clone(definition), backend: None }
     }
 
     /// Returns the uid of the limit.
@@ -172,26 +174,46 @@ impl LimitHandle {
         });
     }
 
+    /// Returns the same handle for one backend of a limit whose requests [choose](crate::Settings::backend_of) one: its
+    /// [`reset`](Self::reset) and [`peek`](Self::peek) act there. `"default"` is the app's own. Changes are those of the limit, in
+    /// all of its backends.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such backend, or if the limit was removed.
+    pub fn in_backend(&self, name: &str) -> Result<Self, ConfigError> {
+        Check::new(&self.definition()?, EXEMPTED).choose(name)?;
+        Ok(Self { backend: Some(name.into()), ..self.clone() })
+    }
+
     /// Deletes what is stored for a client, which starts fresh. Blocks, exemptions and rates of the client stay.
+    ///
+    /// A limit whose requests [choose](crate::Settings::backend_of) a backend is reset in all of them, unless the handle is
+    /// [of one](Self::in_backend).
     ///
     /// # Errors
     ///
     /// Returns an error if the backend does not answer.
     pub async fn reset(&self, client: impl Into<Client>) -> Result<(), Error> {
-        self.traffik.reset_all(self.checks(&self.definition()?, client.into())).await
+        self.traffik.reset_all(self.checks(&self.definition()?, client.into())?).await
     }
 
     /// Returns the limit of a client, and charges nothing. Functions for the cost and the rate are not called.
     ///
     /// # Errors
     ///
-    /// Returns an error if the backend does not answer.
+    /// Returns an error if the backend does not answer, or if requests [choose](crate::Settings::backend_of) the backend and the
+    /// handle is not [of one](Self::in_backend).
     pub async fn peek(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        self.traffik.look(self.checks(&self.definition()?, client.into())).await
+        self.traffik.look(self.checks(&self.definition()?, client.into())?).await
     }
 
-    fn checks<'a>(&self, definition: &'a Arc<Definition>, client: Client) -> Checks<'a> {
-        Checks::new(Check::new(definition, self.traffik.counted_as(client)))
+    fn checks<'a>(&self, definition: &'a Arc<Definition>, client: Client) -> Result<Checks<'a>, ConfigError> {
+        let mut check = Check::new(definition, self.traffik.counted_as(client));
+        if let Some(name) = &self.backend {
+            check.choose(name)?;
+        }
+        Ok(Checks::new(check))
     }
 
     fn set(&self, set: impl FnOnce(&mut Values)) {

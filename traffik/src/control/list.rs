@@ -22,6 +22,7 @@ use crate::{
 /// | `known_by` | `"declared"`, `"registered"`, `"met"` or `"added"` |
 /// | `strategy` | the name of the strategy |
 /// | `backend` | the name of the backend, or null for the app's own |
+/// | `backend_by_request` | whether requests choose the backend, so that `backend` is null |
 /// | `rate`, `cost`, `enabled`, `dry_run` | each a [`SettingInfo`] |
 /// | `added_rules` | the number of rules and bypasses that were added |
 /// | `clients` | the number of clients with changes |
@@ -35,6 +36,7 @@ pub struct LimitInfo {
     known_by: KnownBy,
     strategy: &'static str,
     backend: Option<Box<str>>,
+    backend_by_request: bool,
     rate: SettingInfo<Rate>,
     cost: SettingInfo<u64>,
     enabled: SettingInfo<bool>,
@@ -81,6 +83,7 @@ impl LimitInfo {
             known_by,
             strategy: settings.strategy.name(),
             backend: settings.backend.map(Into::into),
+            backend_by_request: settings.request.backend.is_some(),
             rate: SettingInfo::new(
                 limit.values.map(|values| values.rate),
                 settings.request.rate.is_some(),
@@ -121,6 +124,12 @@ impl LimitInfo {
     #[must_use]
     pub fn backend(&self) -> Option<&str> {
         self.backend.as_deref()
+    }
+
+    /// Returns `true` if requests [choose](crate::Settings::backend_of) the backend.
+    #[must_use]
+    pub fn has_backend_by_request(&self) -> bool {
+        self.backend_by_request
     }
 
     /// Returns the rate.

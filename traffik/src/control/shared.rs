@@ -305,7 +305,8 @@ impl SharedLimit {
     }
 
     fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
-        Ok(self.limit.definition()?.store.clone())
+        let definition = self.limit.definition()?;
+        Ok(definition.backends.iter().next().map(|backend| Arc::clone(&backend.store)))
     }
 
     async fn set(&self, setting: Setting, value: Option<&SharedValue>) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use triomphe::Arc as Shared;
 
 use super::Limit;
 use crate::{
-    limit::{ConfigError, Definition},
+    limit::{BackendIndex, ConfigError, Definition, LimitBackend},
     observe::EventOutcome,
     on_error::{ErrorPolicy, PolicyHits, Undecided},
     one_or_more::OneOrMore,
@@ -20,6 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct CheckOf<D> {
     pub(crate) definition: D,
+    pub(crate) backend: BackendIndex,
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
@@ -71,6 +72,7 @@ impl<D> CheckOf<D> {
     fn with<E>(&self, definition: E) -> CheckOf<E> {
         CheckOf {
             definition,
+            backend: self.backend,
             client: self.client.clone(),
             rate: self.rate,
             cost: self.cost,
@@ -91,6 +93,7 @@ impl<'a> Check<'a> {
     pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         Self {
             definition,
+            backend: definition.backend,
             client,
             rate: definition.rate,
             cost: definition.settings.cost,
@@ -121,7 +124,7 @@ impl<'a> Check<'a> {
 
     /// Returns `true` if it checks the same throttle for the same client.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client
+        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client && self.backend == other.backend
     }
 
     /// Whether the backend is asked. It is not for exempted clients, unlimited rates, a cost of 0, and what was charged before.
@@ -139,11 +142,23 @@ impl<'a> Check<'a> {
     pub(crate) fn uncounted(&self) -> EventOutcome {
         match self.skipped {
             Some(outcome) => outcome,
-            None if self.definition.store.is_none() => EventOutcome::Disabled,
+            None if self.definition.is_disabled() => EventOutcome::Disabled,
             None if self.cost == 0 => EventOutcome::NotApplied,
             None if self.client.is_exempt() => EventOutcome::Exempt,
             None => EventOutcome::Unlimited,
         }
+    }
+
+    /// Chooses the backend with this name, if requests choose it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such backend.
+    pub(crate) fn choose(&mut self, name: &str) -> Result<(), ConfigError> {
+        if self.definition.settings.request.backend.is_some() && !self.definition.is_disabled() {
+            self.backend = self.definition.choose(name)?;
+        }
+        Ok(())
     }
 
     /// Returns the same at another rate.
@@ -155,6 +170,16 @@ impl<'a> Check<'a> {
         self.definition.check_rate(rate)?;
         let own = Own { rate: true, ..self.own };
         Ok(Self { rate, own, ..self })
+    }
+
+    /// Returns the backend. `None` if everything is admitted, or if no request chose one.
+    #[inline]
+    pub(crate) fn limit_backend(&self) -> Option<&'a LimitBackend> {
+        self.definition.backends.get(self.backend)
+    }
+
+    pub(crate) fn store(&self) -> Option<&'a Arc<Store>> {
+        self.limit_backend().map(|backend| &backend.store)
     }
 
     pub(crate) fn strategy(&self) -> &'a AnyStrategy {
@@ -173,7 +198,7 @@ impl<'a> Check<'a> {
         if !self.is_counted() {
             return None;
         }
-        self.entry().zip(self.definition.policy.as_deref())
+        Some((self.entry()?, &*self.limit_backend()?.policy))
     }
 }
 
@@ -212,8 +237,26 @@ impl<'a> Hits<'_, 'a> {
 impl<'a> Checks<'a> {
     /// Returns the store that all of them are kept in. `None` if nothing is counted.
     pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
-        let store = Definition::store_of_all(self.iter().map(|check| check.definition))?;
+        let store = self.store_of_all()?;
         Ok(store.filter(|_| self.iter().any(Check::is_counted)))
+    }
+
+    /// Returns the store of all of them, also if nothing is counted.
+    pub(crate) fn store_of_all(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        let mut first = None;
+        for check in self.iter() {
+            match (check.limit_backend(), first) {
+                (None, _) if check.backend.is_none() && check.is_counted() => return Err(check.definition.no_choice()),
+                (None, _) => {}
+                (Some(backend), None) => first = Some((check.definition, &backend.store)),
+                (Some(backend), Some((_, store))) if Arc::ptr_eq(&backend.store, store) => {}
+                (Some(backend), Some((definition, store))) => {
+                    let second = (&**check.definition, &backend.store);
+                    return Err(Definition::two_backends((definition, store), second));
+                }
+            }
+        }
+        Ok(first.map(|(_, store)| store))
     }
 
     /// Calls `ask` with a hit for each check that is counted. One hit, as most decisions have, is moved nowhere.
@@ -236,7 +279,7 @@ impl<'a> Checks<'a> {
     /// Logs at most once a second that a dry run could not be decided.
     #[cold]
     pub(super) fn log_dry_run(&self, error: &Undecided) {
-        let now = self.iter().find_map(|check| check.definition.store.as_ref()).map(|store| store.clock().now());
+        let now = self.iter().find_map(Check::store).map(|store| store.clock().now());
         let counted = || self.iter().filter(|check| check.is_counted()).map(|check| check.definition);
         if counted().next().zip(now).is_some_and(|(definition, now)| definition.undecided.is_due(now)) {
             let uids: Vec<_> = counted().map(|definition| &*definition.uid).collect();
@@ -247,7 +290,11 @@ impl<'a> Checks<'a> {
     pub(crate) fn hits(&self) -> Hits<'_, 'a> {
         let (hits, policies) = self.iter().filter_map(Check::hit).unzip();
         let idle = self.iter().filter(|check| !check.is_counted());
-        Hits { hits, policies, others: idle.filter_map(|check| check.definition.policy.as_deref()).collect() }
+        Hits {
+            hits,
+            policies,
+            others: idle.filter_map(|check| check.limit_backend().map(|backend| &*backend.policy)).collect(),
+        }
     }
 
     /// Returns `true` if any of the throttles has permits that are held for as long as the client stays.

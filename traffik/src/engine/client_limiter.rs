@@ -19,6 +19,8 @@ pub struct ClientLimiter<'a, T> {
     pub(super) options: LimiterOptions,
     /// The limit, if it is a value.
     value: Option<Result<Arc<Definition>, Box<ConfigError>>>,
+    /// The name of the backend, if the caller names it.
+    backend: Option<Box<str>>,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -56,7 +58,8 @@ impl Traffik {
     pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> ClientLimiter<'_, T> {
         const { assert_types::<T>() };
         let options = LimiterOptions::default();
-        ClientLimiter { traffik: self, client: client.into(), options, value: None, throttles: PhantomData }
+        let (value, backend) = (None, None);
+        ClientLimiter { traffik: self, client: client.into(), options, value, backend, throttles: PhantomData }
     }
 
     /// Creates a limiter of a client for a limit that was [added](Self::add_limit), which is found by its uid.
@@ -79,7 +82,8 @@ impl Traffik {
     /// after this call is still checked. A [`Quota`](crate::Quota) makes several such limits one decision.
     pub fn limiter_of(&self, uid: &str, client: impl Into<Client>) -> ClientLimiter<'_, ByUid> {
         let (options, value) = (LimiterOptions::default(), Some(self.app.table.value(uid).map_err(Box::new)));
-        ClientLimiter { traffik: self, client: client.into(), options, value, throttles: PhantomData }
+        let backend = None;
+        ClientLimiter { traffik: self, client: client.into(), options, value, backend, throttles: PhantomData }
     }
 }
 
@@ -87,6 +91,17 @@ impl<T: Throttles> ClientLimiter<'_, T> {
     /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
     pub fn cost(self, cost: u64) -> Self {
         Self { options: LimiterOptions { cost: Some(cost), ..self.options }, ..self }
+    }
+
+    /// Names the backend, for throttles whose requests [choose](crate::Settings::backend_of) one. `"default"` is the app's own. It
+    /// applies to these throttles of a tuple alone.
+    ///
+    /// # Errors
+    ///
+    /// A backend that the app does not have is an error of [`check`](Self::check) and [`peek`](Self::peek). So is a throttle that
+    /// chooses its backend by the request, if no backend is named.
+    pub fn backend(self, name: impl Into<Box<str>>) -> Self {
+        Self { backend: Some(name.into()), ..self }
     }
 
     /// Sets the lowest and the highest cost. A check then charges what fits between both, and refuses if less fits.
@@ -210,6 +225,9 @@ impl<T: Throttles> ClientLimiter<'_, T> {
             Some(Ok(definition)) => Checks::new(Check::new(definition, self.traffik.counted_as(self.client.clone()))),
             Some(Err(error)) => return Err(ConfigError::clone(error)),
         };
+        if let Some(name) = &self.backend {
+            checks.iter_mut().try_for_each(|check| check.choose(name))?;
+        }
         self.options.apply(&mut checks)?;
         Ok(checks)
     }

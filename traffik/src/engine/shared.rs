@@ -113,11 +113,8 @@ impl Traffik {
     /// Ends the penalty of a client in all processes, and forgets its refusals in this one.
     pub(super) async fn end_penalty(&self, check: &Check<'_>) -> Result<(), Error> {
         let definition = check.definition;
-        let (Some(penalties), Some(store), Some(client)) =
-            (&definition.penalties, &definition.store, check.client.key())
-        else {
-            return Ok(());
-        };
+        let backend = check.limit_backend().and_then(|backend| Some((backend.penalties.as_ref()?, &backend.store)));
+        let Some(((penalties, store), client)) = backend.zip(check.client.key()) else { return Ok(()) };
         penalties.forget(client);
         let has_penalty =
             |live: &Live| live.of(&definition.uid).clients.iter().any(|clients| clients.has_penalty(client));

@@ -12,8 +12,14 @@ use traffik_core::{
 };
 
 use super::{
-    ByUid, ConfigError, DefaultIdentity, Settings, Throttle, changes::Changes, penalty::Penalties, queue::Queue,
-    share::Share, uid, waiters::Waiters,
+    ByUid, ConfigError, DefaultIdentity, Settings, Throttle,
+    changes::Changes,
+    limit_backend::{BackendIndex, LimitBackend, LimitBackends},
+    penalty::Penalties,
+    queue::Queue,
+    share::Share,
+    uid,
+    waiters::Waiters,
 };
 use crate::{
     fields::PolicyItem,
@@ -40,10 +46,9 @@ pub(crate) struct Definition {
     pub(crate) limit: Arc<LimitId>,
     /// Whether the limit is on concurrent requests, so that permits are held.
     pub(crate) is_held: bool,
-    /// The store of the limit. `None` if everything is admitted.
-    pub(crate) store: Option<Arc<Store>>,
-    /// The error policy. `None` if there is no store.
-    pub(crate) policy: Option<Arc<ErrorPolicy>>,
+    pub(crate) backends: LimitBackends,
+    /// The backend of a check before a request chooses one.
+    pub(crate) backend: BackendIndex,
     /// The queue of held requests, if the strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
     /// The callers that wait for a turn.
@@ -63,8 +68,6 @@ pub(crate) struct Definition {
     pub(crate) instruments: LimitInstruments,
     /// Its refusals in the log.
     pub(crate) refusals: RefusalSample,
-    /// Counts refusals, if the throttle has a penalty.
-    pub(crate) penalties: Option<Arc<Penalties>>,
 }
 
 /// A limit that is not checked yet.
@@ -137,8 +140,8 @@ impl Definition {
             label,
             settings,
             is_held: false,
-            store: stores.own().cloned(),
-            policy: None,
+            backends: LimitBackends::default(),
+            backend: BackendIndex::FIRST,
             queue: None,
             items: PolicyItem::new(&uid, rate),
             uid,
@@ -148,20 +151,12 @@ impl Definition {
             observers: Arc::clone(observers),
             instruments: LimitInstruments::default(),
             refusals: RefusalSample::default(),
-            penalties: None,
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
         definition.check_request(has_identity, warnings)?;
-        definition.find_store(stores)?;
         definition.queue = Queue::by(&definition.limit);
-        definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
-            Some(own) => Some(Arc::new(ErrorPolicy::new(own.clone(), store))),
-            None => policies.of(store).cloned(),
-        });
-        let penalty = definition.settings.penalty.zip(definition.store.as_ref());
-        definition.penalties =
-            penalty.map(|(settings, store)| Penalties::new(settings, &definition.uid, store, changes));
+        definition.find_backends(stores, policies, changes)?;
         Ok(definition)
     }
 
@@ -179,6 +174,11 @@ impl Definition {
         !self.settings.request.is_dry_run
     }
 
+    /// Returns whether the app admits everything.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.backends.first.is_none()
+    }
+
     /// Returns whether the limit is a value, and no type.
     pub(crate) fn is_value(&self) -> bool {
         self.type_id == TypeId::of::<ByUid>()
@@ -189,39 +189,97 @@ impl Definition {
         &self.label
     }
 
-    /// Returns the name of the backend in events.
-    pub(crate) fn backend(&self) -> &str {
-        self.store.as_ref().map_or(Store::OWN, |store| store.label())
+    /// Returns the name of a backend in events.
+    pub(crate) fn backend_label(&self, index: BackendIndex) -> &str {
+        self.backends.get(index).map_or(Store::OWN, |backend| backend.store.label())
     }
 
-    /// Returns the store of several throttles that are one decision. They must share a store, because only one backend
-    /// can charge all of them or none.
-    pub(crate) fn store_of_all<'a>(
-        mut definitions: impl Iterator<Item = &'a Arc<Self>>,
-    ) -> Result<Option<&'a Arc<Store>>, ConfigError> {
-        let Some(first) = definitions.next() else { return Ok(None) };
-        let address = |definition: &Self| definition.store.as_ref().map(Arc::as_ptr);
-        match definitions.find(|definition| address(definition) != address(first)) {
-            None => Ok(first.store.as_ref()),
-            Some(second) => Err(ConfigError::TwoBackends {
-                first: Box::from(&*first.uid),
-                first_backend: first.settings.backend.map(Into::into),
-                second: Box::from(&*second.uid),
-                second_backend: second.settings.backend.map(Into::into),
-            }),
+    /// Returns the place of the backend with this name, for a request that chooses one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such backend.
+    pub(crate) fn choose(&self, name: &str) -> Result<BackendIndex, ConfigError> {
+        self.backends
+            .find(name)
+            .ok_or_else(|| self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())))
+    }
+
+    #[cold]
+    fn no_backend<'s>(&self, name: &str, has: impl Iterator<Item = &'s str>) -> ConfigError {
+        ConfigError::NoBackend {
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
+            backend: name.into(),
+            has: has.map(Into::into).collect(),
         }
     }
 
-    /// Finds the backend that the settings name. Does nothing if everything is admitted.
-    fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
-        if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
-            let named = stores.named(name).cloned().ok_or_else(|| ConfigError::NoBackend {
-                uid: Box::from(&*self.uid),
-                throttle: Box::from(&*self.name),
-                backend: name.into(),
-                has: stores.names().map(Into::into).collect(),
-            });
-            self.store = Some(named?);
+    /// Returns the error of a check for which no request chose a backend.
+    #[cold]
+    pub(crate) fn no_choice(&self) -> ConfigError {
+        ConfigError::NoBackendChosen { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) }
+    }
+
+    /// Checks that several throttles can be one decision. They must share a backend, because only one can charge all of them or
+    /// none. Those whose requests choose it are checked for each decision.
+    pub(crate) fn check_together<'a>(definitions: impl Iterator<Item = &'a Arc<Self>>) -> Result<(), ConfigError> {
+        let mut fixed = definitions.filter_map(|definition| Some((definition, definition.fixed_backend()?)));
+        let Some((first, one)) = fixed.next() else { return Ok(()) };
+        match fixed.find(|(_, other)| !Arc::ptr_eq(&one.store, &other.store)) {
+            None => Ok(()),
+            Some((second, other)) => Err(Self::two_backends((first, &one.store), (second, &other.store))),
+        }
+    }
+
+    fn fixed_backend(&self) -> Option<&LimitBackend> {
+        self.backends.get(self.backend)
+    }
+
+    #[cold]
+    pub(crate) fn two_backends(
+        (first, one): (&Self, &Arc<Store>),
+        (second, other): (&Self, &Arc<Store>),
+    ) -> ConfigError {
+        let name = |store: &Store| Some(store.label()).filter(|label| *label != Store::OWN).map(Into::into);
+        ConfigError::TwoBackends {
+            first: Box::from(&*first.uid),
+            first_backend: name(one),
+            second: Box::from(&*second.uid),
+            second_backend: name(other),
+        }
+    }
+
+    /// Finds the backends. There is none if everything is admitted, one as a rule, and all of the app if requests choose one.
+    fn find_backends(
+        &mut self,
+        stores: &Stores,
+        policies: &Policies,
+        changes: &Arc<Changes>,
+    ) -> Result<(), ConfigError> {
+        let Some(own) = stores.own() else { return Ok(()) };
+        let is_chosen = self.settings.request.backend.is_some();
+        if is_chosen && self.settings.backend.is_some() {
+            return Err(ConfigError::BackendTwice { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
+        }
+        let first = match self.settings.backend {
+            None => own,
+            Some(name) => stores.named(name).ok_or_else(|| self.no_backend(name, stores.names()))?,
+        };
+        let backend = |store: &Arc<Store>, is_first| {
+            let policy = match &self.settings.on_error {
+                Some(own) if is_first => Arc::new(ErrorPolicy::new(own.clone(), store)),
+                Some(own) => Arc::new(ErrorPolicy::new(own.with_own_breaker(), store)),
+                None => Arc::clone(policies.of(store)?),
+            };
+            let penalty = self.settings.penalty;
+            let penalties = penalty.map(|settings| Penalties::new(settings, &self.uid, store, changes));
+            Some(LimitBackend { store: Arc::clone(store), policy, penalties })
+        };
+        let others = stores.iter().skip(1).filter(|_| is_chosen).filter_map(|store| backend(store, false)).collect();
+        self.backends = LimitBackends { first: backend(first, true), others };
+        if is_chosen {
+            self.backend = BackendIndex::NONE;
         }
         Ok(())
     }

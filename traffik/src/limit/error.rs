@@ -240,6 +240,30 @@ pub enum ConfigError {
         /// The names of the additional backends of the app.
         has: Box<[Box<str>]>,
     },
+    /// A throttle names a backend, and has a function that chooses one.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) has a backend, and a function that chooses one: remove `backend` or `backend_of` \
+         from its settings"
+    )]
+    #[non_exhaustive]
+    BackendTwice {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+    },
+    /// A throttle chooses its backend by the request, and a check has none.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) chooses its backend by the request (`backend_of`), and this check has no request: \
+         name the backend with `traffik.limiter(..).backend(\"..\")`, or with `traffik.limit(..)?.in_backend(\"..\")?`"
+    )]
+    #[non_exhaustive]
+    NoBackendChosen {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+    },
     /// A backend is set up wrong, for instance without a required setting.
     #[error("{0}")]
     Backend(#[source] Arc<dyn std::error::Error + Send + Sync>),

@@ -12,6 +12,7 @@ mod error;
 #[cfg(feature = "file")]
 pub(crate) mod file;
 mod known;
+mod limit_backend;
 mod limit_map;
 #[cfg(feature = "file")]
 mod limits_file_error;
@@ -47,6 +48,7 @@ pub use self::{
 };
 pub(crate) use self::{
     definition::{Definition, NewLimit},
+    limit_backend::{BackendIndex, LimitBackend},
     penalty::Penalties,
     queue::QueueSlot,
     set::{all_the_tuples, assert_types, register},

@@ -73,7 +73,7 @@ pub(crate) const fn assert_types<T: Throttles>() {
 
 /// Checks a throttle, or each of a tuple and that they can be one decision.
 pub(crate) fn register<T: Throttles>(table: &ThrottleTable) -> Result<(), ConfigError> {
-    Definition::store_of_all(T::define(table, KnownBy::Registered)?.iter().copied()).map(drop)
+    Definition::check_together(T::define(table, KnownBy::Registered)?.iter().copied())
 }
 
 /// Calls a macro with the names of each length of tuple.

@@ -12,6 +12,7 @@ use super::{
     changes::Changes,
     definition::NewLimit,
     known::{KnownBy, KnownThrottle},
+    limit_backend::LimitBackend,
     limit_map::{self, LimitMap},
     throttle_map::ThrottleMap,
     uid,
@@ -342,8 +343,12 @@ impl ThrottleTable {
     pub(crate) fn policies(&self) -> impl Iterator<Item = (Option<Arc<str>>, Arc<Store>, Arc<ErrorPolicy>)> {
         let of_app = self.policies.iter().map(|(store, policy)| (None, Arc::clone(store), Arc::clone(policy)));
         let own = self.used().filter(|definition| definition.settings.on_error.is_some());
-        of_app.chain(own.filter_map(|definition| {
-            Some((Some(Arc::clone(&definition.uid)), definition.store.clone()?, definition.policy.clone()?))
+        of_app.chain(own.flat_map(|definition| {
+            let backends = definition.backends.iter();
+            let of = |backend: &LimitBackend| {
+                (Some(Arc::clone(&definition.uid)), Arc::clone(&backend.store), Arc::clone(&backend.policy))
+            };
+            backends.map(of).collect::<Vec<_>>()
         }))
     }
 }
@@ -404,7 +409,7 @@ impl SameBackend {
             let known: Vec<_> = handler.0.iter().map(|find| find(table)).collect();
             // A throttle without a definition has an error of its own.
             let definitions: Vec<_> = known.iter().filter_map(|known| known.definition()?.ok()).collect();
-            Definition::store_of_all(definitions.into_iter()).err()
+            Definition::check_together(definitions.into_iter()).err()
         })
     }
 }

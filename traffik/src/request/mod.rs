@@ -2,6 +2,7 @@
 //!
 //! `web` calls them.
 
+mod backend;
 mod client_ip;
 mod cost;
 mod defaults;
@@ -17,6 +18,7 @@ mod settings;
 mod throttle_defaults;
 
 pub(crate) use self::{
+    backend::BackendOf,
     client_ip::{ClientAddress, peer_ip, warn_of_trust},
     cost::CostOf,
     defaults::RequestDefaults,

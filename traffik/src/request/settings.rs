@@ -1,8 +1,8 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use super::{
-    client_ip::warn_of_trust, cost::CostOf, denied::Denied, fields::Fields, function::Source, identity::Identity,
-    rate::RateOf, refund_if::RefundIf, rules::Applies,
+    backend::BackendOf, client_ip::warn_of_trust, cost::CostOf, denied::Denied, fields::Fields, function::Source,
+    identity::Identity, rate::RateOf, refund_if::RefundIf, rules::Applies,
 };
 use crate::warning::WarningLog;
 
@@ -12,6 +12,7 @@ pub(crate) struct RequestSettings {
     pub(crate) cost: Option<CostOf>,
     pub(crate) identity: Option<Identity>,
     pub(crate) rate: Option<RateOf>,
+    pub(crate) backend: Option<BackendOf>,
     pub(crate) responder: Option<ErasedResponder>,
     pub(crate) charge_preflights: bool,
     pub(crate) applies: Applies,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Check, Own, Resolved, Traffik, resolve},
-    limit::{DefaultIdentity, Definition, changes::LiveLimit},
+    limit::{BackendIndex, ConfigError, DefaultIdentity, Definition, changes::LiveLimit},
     observe::EventOutcome,
     request::{Answer, Identity, RateKind},
 };
@@ -65,7 +65,9 @@ impl RequestContext {
                 }
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
-            let check = self.identified(definition, cost, client);
+            let backend = backend_of(definition, parts)
+                .map_err(|error| ThrottleRejection::from(Misconfigured::by_a_request(error, self.traffik())))?;
+            let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.
             if site.is_limiter() {
                 return Ok(check);
@@ -81,9 +83,15 @@ impl RequestContext {
     }
 
     #[inline]
-    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, client: Client) -> Check<'a> {
-        let charged_before = self.ledger().charged_before(definition, &client);
-        Check { charged_before, cost, own: own(definition), ..Check::new(definition, client) }
+    fn identified<'a>(
+        &self,
+        definition: &'a Arc<Definition>,
+        backend: BackendIndex,
+        cost: u64,
+        client: Client,
+    ) -> Check<'a> {
+        let charged_before = self.ledger().charged_before(definition, &client, backend);
+        Check { charged_before, backend, cost, own: own(definition), ..Check::new(definition, client) }
     }
 }
 
@@ -96,6 +104,18 @@ pub(super) fn unless_in_dry_run<'a>(
 ) -> Result<Check<'a>, ThrottleRejection> {
     let is_enforced = live.and_then(LiveLimit::dry_run).map_or(definition.is_enforced(), |dry_run| !dry_run);
     if is_enforced { Err(rejection) } else { Ok(Check::skipped(definition, EventOutcome::WouldRefuse)) }
+}
+
+/// Returns the backend that a request chooses, or that of the throttle.
+#[inline]
+fn backend_of(definition: &Definition, parts: &Parts) -> Result<BackendIndex, ConfigError> {
+    match &definition.settings.request.backend {
+        None => Ok(definition.backend),
+        Some(function) => {
+            let chosen = function.with_name(parts, |name| definition.choose(name));
+            chosen.unwrap_or_else(|| Err(definition.no_choice()))
+        }
+    }
 }
 
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;

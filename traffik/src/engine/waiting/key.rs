@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use traffik_core::client::Client;
 
 use super::demand::Demand;
-use crate::engine::KeptCheck;
+use crate::{engine::KeptCheck, limit::BackendIndex};
 
 /// The throttles and the client of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,11 +17,16 @@ pub(super) struct LineKey {
 struct Part {
     uid: Arc<str>,
     client: Client,
+    backend: BackendIndex,
 }
 
 impl LineKey {
     pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
-        let part = |check: &KeptCheck| Part { uid: Arc::clone(&check.definition.uid), client: check.client.clone() };
+        let part = |check: &KeptCheck| Part {
+            uid: Arc::clone(&check.definition.uid),
+            client: check.client.clone(),
+            backend: check.backend,
+        };
         Self { parts: demand.kept().map(part).collect(), is_outgoing }
     }
 }

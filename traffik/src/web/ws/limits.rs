@@ -161,7 +161,7 @@ impl MessageLimits {
     /// Logs at most once a second that a message could not be checked, unless the outage is in the log.
     #[cold]
     fn unchecked(&self, error: Error) -> MessageRejection {
-        let is_out = |check: &KeptCheck| check.definition.store.as_ref().is_some_and(|store| store.is_out());
+        let is_out = |check: &KeptCheck| check.check().store().is_some_and(|store| store.is_out());
         let is_known = self.checks().iter().any(|checks| checks.latest().iter().any(is_out));
         if !is_known && self.traffik.requests().outages.is_due(self.traffik.clock().now()) {
             let uids = self.uids();
