@@ -19,7 +19,7 @@ use crate::{
 /// | field | contents |
 /// |---|---|
 /// | `uid` | the uid |
-/// | `known_by` | `"declared"`, `"registered"`, `"met"` or `"added"` |
+/// | `known_by` | `"declared"`, `"registered"`, `"met"`, `"added"` or `"file"` |
 /// | `strategy` | the name of the strategy |
 /// | `backend` | the name of the backend, or null for the app's own |
 /// | `backend_by_request` | whether requests choose the backend, so that `backend` is null |
@@ -72,6 +72,7 @@ impl LimitInfo {
         let settings = &definition.settings;
         let values = |read: fn(&Values) -> Option<bool>| limit.values.map(read);
         let enabled = values(|values| values.switch.map(|switch| !switch.is_off()));
+        let declared_by = if known_by == KnownBy::File { Source::File } else { Source::Code };
         let all = live.all.map(|switch| switch.map(|switch| !switch.is_off()));
         let enabled = BySource {
             local: enabled.local.or(all.local),
@@ -87,15 +88,19 @@ impl LimitInfo {
             rate: SettingInfo::new(
                 limit.values.map(|values| values.rate),
                 settings.request.rate.is_some(),
-                definition.rate,
+                (definition.rate, declared_by),
             ),
             cost: SettingInfo::new(
                 limit.values.map(|values| values.cost),
                 settings.request.cost.is_some(),
-                settings.cost,
+                (settings.cost, declared_by),
             ),
-            enabled: SettingInfo::new(enabled, false, true),
-            dry_run: SettingInfo::new(limit.values.map(|values| values.dry_run), false, !definition.is_enforced()),
+            enabled: SettingInfo::new(enabled, false, (true, declared_by)),
+            dry_run: SettingInfo::new(
+                limit.values.map(|values| values.dry_run),
+                false,
+                (!definition.is_enforced(), declared_by),
+            ),
             added_rules: limit.rules().map_or(0, Applies::len),
             clients: limit.clients.iter().map(|clients| clients.len()).sum(),
             counts: definition.counters.read(),
@@ -176,19 +181,19 @@ impl LimitInfo {
 }
 
 impl<T: Copy> SettingInfo<T> {
-    fn new(values: BySource<Option<T>>, by_function: bool, declared: T) -> Self {
+    fn new(values: BySource<Option<T>>, by_function: bool, (declared, declared_by): (T, Source)) -> Self {
         let known = |source, value: Option<T>| value.map(|value| SourceInfo { source, value: Some(value) });
         let sources: Vec<_> = [
             known(Source::Local, values.local),
             known(Source::Shared, values.shared),
             by_function.then_some(SourceInfo { source: Source::Request, value: None }),
             known(Source::File, values.file),
-            known(Source::Code, Some(declared)),
+            known(declared_by, Some(declared)),
         ]
         .into_iter()
         .flatten()
         .collect();
-        let source = sources.first().map_or(Source::Code, |first| first.source);
+        let source = sources.first().map_or(declared_by, |first| first.source);
         let value = sources.iter().find_map(|source| source.value).unwrap_or(declared);
         Self { value, source, sources }
     }

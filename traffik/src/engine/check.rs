@@ -237,6 +237,10 @@ impl<'a> Hits<'_, 'a> {
 impl<'a> Checks<'a> {
     /// Returns the store that all of them are kept in. `None` if nothing is counted.
     pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        // One check is in one store.
+        if let Some((only, backend)) = self.only().and_then(|only| Some((only, only.limit_backend()?))) {
+            return Ok(Some(&backend.store).filter(|_| only.is_counted()));
+        }
         let store = self.store_of_all()?;
         Ok(store.filter(|_| self.iter().any(Check::is_counted)))
     }

@@ -116,10 +116,10 @@ pub enum ConfigError {
         /// The error in the rule.
         source: RuleError,
     },
-    /// A limit that is a value was expected, and the uid is that of a type.
+    /// A limit that was added is named, and the uid is that of a type, or of a limit in a file.
     #[error(
-        "{uid:?} is the uid of the throttle `{throttle}`, which is a type and no limit that was added: check it by its type, and \
-         disable it instead of removing it, with `traffik.limit({uid:?})?.disable()`"
+        "{uid:?} is the uid of `{throttle}`, which `Traffik::add_limit` did not add: check a throttle by its type, remove a limit \
+         of a file in the file, and disable either with `traffik.limit({uid:?})?.disable()`"
     )]
     #[non_exhaustive]
     NotAValue {

@@ -18,6 +18,8 @@ pub enum KnownBy {
     Met,
     /// The app added it as a value: [`Traffik::add_limit`](crate::Traffik::add_limit).
     Added,
+    /// The limits file makes it. Requires the feature `file`.
+    File,
 }
 
 /// A throttle in the list of an app.

@@ -1,3 +1,5 @@
+#[cfg(feature = "file")]
+use std::collections::HashSet;
 use std::{
     any::{TypeId, type_name},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -169,7 +171,7 @@ impl ThrottleTable {
     pub(crate) fn add(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
         let new = Arc::new(self.define_value(new)?);
         let _writing = self.lock();
-        self.check_uid(&new)?;
+        self.check_uid(&new.uid, &new.name, known_by)?;
         if let Some((first, _)) = self.values.get(&new.uid) {
             return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
         }
@@ -185,17 +187,43 @@ impl ThrottleTable {
     pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
         let new = self.define_value(new)?;
         let _writing = self.lock();
-        self.check_uid(&new)?;
-        match self.values.get(&new.uid) {
-            Some((first, by)) if by != known_by => {
-                return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
-            }
-            Some((first, _)) => new.counters.continue_from(&first.counters),
-            None => {}
-        }
+        self.check_uid(&new.uid, &new.name, known_by)?;
         let new = Arc::new(new);
-        self.values.insert(Arc::clone(&new), known_by);
+        self.put(&new, known_by);
         Ok(new)
+    }
+
+    fn put(&self, new: &Arc<Definition>, known_by: KnownBy) {
+        if let Some((earlier, _)) = self.values.insert(Arc::clone(new), known_by) {
+            if !Arc::ptr_eq(&earlier, new) {
+                new.counters.continue_from(&earlier.counters);
+            }
+        }
+    }
+
+    /// Replaces the limits that a file made by others. Returns the uids that are unknown now.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, and replaces none, if the app knows another limit of a uid.
+    #[cfg(feature = "file")]
+    pub(crate) fn put_file(
+        &self,
+        before: impl Iterator<Item = Arc<str>>,
+        made: &[Arc<Definition>],
+    ) -> Result<Vec<Arc<str>>, ConfigError> {
+        let _writing = self.lock();
+        made.iter().try_for_each(|new| self.check_uid(&new.uid, &new.name, KnownBy::File))?;
+        made.iter().for_each(|new| self.put(new, KnownBy::File));
+        let uids: HashSet<_> = made.iter().map(|new| &new.uid).collect();
+        let removed: Vec<_> = before.filter(|uid| !uids.contains(uid)).collect();
+        removed.iter().for_each(|uid| self.forget(uid));
+        Ok(removed)
+    }
+
+    fn forget(&self, uid: &str) {
+        self.values.remove(uid);
+        self.told.forget(uid);
     }
 
     /// Removes a limit that is a value.
@@ -207,8 +235,7 @@ impl ThrottleTable {
         let _writing = self.lock();
         match self.values.get(uid) {
             Some((_, by)) if by == known_by => {
-                self.values.remove(uid);
-                self.told.forget(uid);
+                self.forget(uid);
                 Ok(())
             }
             Some((definition, _)) => {
@@ -218,18 +245,22 @@ impl ThrottleTable {
         }
     }
 
-    fn define_value(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
-        if !uid::is_valid(&new.uid) {
-            return Err(ConfigError::Uid { uid: Box::from(&*new.uid) });
-        }
+    /// Checks a limit that is a value, and adds what the app says of all limits.
+    pub(crate) fn define_value(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
         self.add_defaults(&new.uid, &mut new.settings);
         self.checked(new)
     }
 
-    /// Checks that no type has the uid of a value.
-    fn check_uid(&self, new: &Definition) -> Result<(), ConfigError> {
-        match self.known.iter().find(|known| known.uid == &*new.uid) {
-            Some(first) => Err(ConfigError::duplicate(&new.uid, first.name, &new.name)),
+    /// Checks that a value may have a uid: it is valid, and neither a type has it nor a value that the app knows otherwise.
+    pub(crate) fn check_uid(&self, uid: &str, name: &str, known_by: KnownBy) -> Result<(), ConfigError> {
+        if !uid::is_valid(uid) {
+            return Err(ConfigError::Uid { uid: uid.into() });
+        }
+        if let Some(first) = self.known.iter().find(|known| known.uid == uid) {
+            return Err(ConfigError::duplicate(uid, first.name, name));
+        }
+        match self.values.get(uid).filter(|(_, by)| *by != known_by) {
+            Some((first, _)) => Err(ConfigError::duplicate(uid, &first.name, name)),
             None => Ok(()),
         }
     }

@@ -16,13 +16,16 @@ use super::{
     site::LayerRules,
     throttle_layer::checked,
 };
-use crate::request::{Bypass, Rule};
+use crate::{
+    one_or_more::OneOrMore,
+    request::{Bypass, Rule},
+};
 
 /// Layer that checks all requests against limits that were [added](crate::Traffik::add_limit). See [`limit_layer`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct LimitLayer {
-    limits: LimitSet,
+    limits: OneOrMore<Uid>,
     rules: LayerRules,
     marks: bool,
 }
@@ -96,7 +99,7 @@ pub fn limit_layer_of<U: Into<Arc<str>>>(uid: impl Fn(&request::Parts) -> U + Se
 
 impl LimitLayer {
     fn new(uid: Uid) -> Self {
-        Self { limits: LimitSet::new(uid), rules: LayerRules::default(), marks: false }
+        Self { limits: OneOrMore::new(uid), rules: LayerRules::default(), marks: false }
     }
 
     /// Adds a limit. All limits of a layer are one decision: all are charged, or none is.
@@ -107,13 +110,13 @@ impl LimitLayer {
     /// let layer = limit_layer("partner:burst").and("partner:day");
     /// ```
     pub fn and(mut self, uid: impl Into<Arc<str>>) -> Self {
-        self.limits.add(Uid::One(uid.into()));
+        self.limits.add(Uid::One(uid.into()), |_, _| false);
         self
     }
 
     /// Adds the limit that a function of the request names: see [`limit_layer_of`].
     pub fn and_of<U: Into<Arc<str>>>(mut self, uid: impl Fn(&request::Parts) -> U + Send + Sync + 'static) -> Self {
-        self.limits.add(Uid::Of(Arc::new(move |parts| uid(parts).into())));
+        self.limits.add(Uid::Of(Arc::new(move |parts| uid(parts).into())), |_, _| false);
         self
     }
 
@@ -168,6 +171,6 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let LimitLayer { limits, rules, marks } = self.layer.clone();
-        checked(&mut self.inner, limits, rules, marks, request)
+        checked(&mut self.inner, LimitSet::Listed(limits), rules, marks, request)
     }
 }

@@ -13,23 +13,18 @@ use crate::{
 
 /// The limits of a layer, which are one decision.
 #[derive(Clone, Debug)]
-pub(super) struct LimitSet(OneOrMore<Uid>);
+pub(super) enum LimitSet {
+    Listed(OneOrMore<Uid>),
+    /// Those that the limits file makes, at least one.
+    #[cfg(feature = "file")]
+    OfFile(OneOrMore<Arc<Definition>>),
+}
 
 /// Names a limit.
 #[derive(Clone)]
 pub(super) enum Uid {
     One(Arc<str>),
     Of(Arc<dyn Fn(&Parts) -> Arc<str> + Send + Sync>),
-}
-
-impl LimitSet {
-    pub(super) fn new(uid: Uid) -> Self {
-        Self(OneOrMore::new(uid))
-    }
-
-    pub(super) fn add(&mut self, uid: Uid) {
-        self.0.add(uid, |_, _| false);
-    }
 }
 
 impl RequestContext {
@@ -51,8 +46,13 @@ impl<S: Send + Sync> Sought<S> for LimitSet {
             Uid::One(uid) => context.value(uid),
             Uid::Of(function) => context.value(&function(parts)),
         };
-        let mut found = OneOrMore::new(find(self.0.first())?);
-        for uid in self.0.iter().skip(1) {
+        let uids = match self {
+            Self::Listed(uids) => uids,
+            #[cfg(feature = "file")]
+            Self::OfFile(found) => return Ok(found),
+        };
+        let mut found = OneOrMore::new(find(uids.first())?);
+        for uid in uids.iter().skip(1) {
             found.add(find(uid)?, Arc::ptr_eq);
         }
         Ok(found)

@@ -6,6 +6,8 @@
 
 mod context;
 mod default_identity;
+#[cfg(feature = "file")]
+mod file_limits_layer;
 mod handle;
 pub mod identity;
 mod kept_rejection;
@@ -37,6 +39,8 @@ mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
 
+#[cfg(feature = "file")]
+pub use self::file_limits_layer::{FileLimitsLayer, FileLimitsService};
 use self::{context::RequestContext, site::Site};
 pub use self::{
     limit_layer::{LimitLayer, LimitService, limit_layer, limit_layer_of},

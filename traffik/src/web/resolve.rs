@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     engine::{Check, Own, Resolved, Traffik, resolve},
-    limit::{BackendIndex, ConfigError, DefaultIdentity, Definition, changes::LiveLimit},
+    limit::{BackendIndex, DefaultIdentity, Definition, changes::LiveLimit},
     observe::EventOutcome,
-    request::{Answer, Identity, RateKind},
+    request::{Answer, BackendOf, Identity, RateKind},
 };
 
 impl RequestContext {
@@ -65,8 +65,10 @@ impl RequestContext {
                 }
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
-            let backend = backend_of(definition, parts)
-                .map_err(|error| ThrottleRejection::from(Misconfigured::by_a_request(error, self.traffik())))?;
+            let backend = match &definition.settings.request.backend {
+                None => definition.backend,
+                Some(function) => choose(function, definition, self.traffik(), parts)?,
+            };
             let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.
             if site.is_limiter() {
@@ -106,16 +108,17 @@ pub(super) fn unless_in_dry_run<'a>(
     if is_enforced { Err(rejection) } else { Ok(Check::skipped(definition, EventOutcome::WouldRefuse)) }
 }
 
-/// Returns the backend that a request chooses, or that of the throttle.
-#[inline]
-fn backend_of(definition: &Definition, parts: &Parts) -> Result<BackendIndex, ConfigError> {
-    match &definition.settings.request.backend {
-        None => Ok(definition.backend),
-        Some(function) => {
-            let chosen = function.with_name(parts, |name| definition.choose(name));
-            chosen.unwrap_or_else(|| Err(definition.no_choice()))
-        }
-    }
+/// Returns the backend that a request chooses.
+#[cold]
+fn choose(
+    function: &BackendOf,
+    definition: &Definition,
+    traffik: &Traffik,
+    parts: &Parts,
+) -> Result<BackendIndex, ThrottleRejection> {
+    let chosen = function.with_name(parts, |name| definition.choose(name));
+    let chosen = chosen.unwrap_or_else(|| Err(definition.no_choice()));
+    chosen.map_err(|error| Misconfigured::by_a_request(error, traffik).into())
 }
 
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;

@@ -2,6 +2,7 @@
 
 mod clients;
 mod errors;
+mod making;
 mod reloading;
 mod values;
 mod watching;

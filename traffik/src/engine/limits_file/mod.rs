@@ -7,12 +7,17 @@ mod watched;
 use std::{
     hash::{BuildHasher, RandomState},
     path::Path,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
+
+use arc_swap::ArcSwap;
 
 pub use self::status::LimitsFileStatus;
 pub(super) use self::watch::{Watch, current_dispatch, with_dispatch};
-use crate::limit::{LimitsFileError, Place, file::LimitsFile};
+use crate::limit::{
+    LimitsFileError, Place,
+    file::{LimitsFile, MadeLimit},
+};
 
 /// The limits file of an app.
 pub(super) struct FileState {
@@ -22,6 +27,12 @@ pub(super) struct FileState {
     pub(super) last: Mutex<Option<u64>>,
     pub(super) status: Mutex<LimitsFileStatus>,
     pub(super) watch: OnceLock<Watch>,
+    /// The limits that the file makes.
+    pub(super) made: ArcSwap<Vec<MadeLimit>>,
+    /// Whether the app has made a layer that applies them.
+    pub(super) has_layer: AtomicBool,
+    /// Whether the app has made its own layer, which comes last.
+    pub(super) is_served: AtomicBool,
 }
 
 impl FileState {
@@ -32,6 +43,9 @@ impl FileState {
             last: Mutex::default(),
             status: Mutex::new(LimitsFileStatus::new(path)),
             watch: OnceLock::new(),
+            made: ArcSwap::default(),
+            has_layer: AtomicBool::new(false),
+            is_served: AtomicBool::new(false),
         }
     }
 }

@@ -73,7 +73,7 @@ impl FileLimit {
             shared: limit.values.shared.switch.or(live.all.shared),
             file: None,
         };
-        let values = &self.values;
+        let values = &self.written;
         let by_setting = [
             ("rate", above(values.rate.is_some(), &|values| values.rate.is_some(), declared.rate.is_some())),
             ("cost", above(values.cost.is_some(), &|values| values.cost.is_some(), declared.cost.is_some())),
@@ -83,7 +83,7 @@ impl FileLimit {
             ("block", self.client(limit, |client| client.block.is_some())),
             ("exempt", self.client(limit, |client| client.exempt.is_some())),
         ];
-        let key = |name: &str| format!("limit.{}.{name}", written(&self.definition.uid)).into();
+        let key = |name: &str| format!("{}.{}.{name}", self.table, written(&self.definition.uid)).into();
         let found = by_setting.into_iter().filter_map(|(name, source)| source.map(|source| (name, source)));
         found.map(|(name, source)| WithoutEffect { key: key(name), source }).collect()
     }

@@ -6,7 +6,7 @@ use serde::{
 };
 
 /// A number of something.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Whole(pub(super) u64);
 
 impl<'de> Deserialize<'de> for Whole {
@@ -30,7 +30,7 @@ impl Visitor<'_> for WholeVisitor {
 }
 
 /// A text such as `"5s"`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "String")]
 pub(super) struct Time(pub(super) Duration);
 
