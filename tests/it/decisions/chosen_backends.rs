@@ -71,7 +71,7 @@ impl App {
 }
 
 async fn of(server: &Server, path: &str, tenant: &str) -> Reply {
-    server.send(Request::get(path).header("x-tenant", HeaderValue::from_str(tenant).unwrap()), "").await
+    server.send(Request::get(path).header("x-tenant", tenant), "").await
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use crate::{
 impl Traffik {
     /// Returns the limits that the app knows, in the order of their uids: see [`control`](crate::control).
     ///
-    /// It knows the throttles that macros declare anywhere in the program, and those that it registered or used.
+    /// It knows the throttles that macros declare anywhere in the program, those that it registered or used, and limits that were
+    /// [added](Self::add_limit) or that a file makes.
     #[must_use]
     pub fn limits(&self) -> Vec<LimitInfo> {
         let live = self.changes().latest();

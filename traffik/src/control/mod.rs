@@ -32,6 +32,8 @@
 //! the lines of callers that wait. A decision uses one snapshot of all changes, so a request never meets half of a change. What was
 //! counted stays counted, and permits are kept.
 //!
+//! [`Traffik::add_limit`](crate::Traffik::add_limit) adds limits that are values, and no types: for tenants, or for rows of a table.
+//!
 //! # Sources
 //!
 //! Each setting has one value for each [`Source`]. The first source that has a value holds:

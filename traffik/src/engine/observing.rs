@@ -63,7 +63,7 @@ impl Traffik {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
-    /// They are those of this process, of all throttles that the app registered or used. With the feature `serde`, a
+    /// They are those of this process, of all limits that the app registered, used or added. With the feature `serde`, a
     /// [`Counts`] can be serialized.
     #[must_use]
     pub fn counts(&self) -> Vec<(Arc<str>, Counts)> {
@@ -73,8 +73,8 @@ impl Traffik {
         all
     }
 
-    /// Returns the decisions about one limit since the start of the app. Returns `None` if the app has registered and used no
-    /// throttle with this uid.
+    /// Returns the decisions about one limit since the start of the app. Returns `None` if the app has registered, used or added no
+    /// limit with this uid.
     #[must_use]
     pub fn counts_of(&self, uid: &str) -> Option<Counts> {
         let (definition, known_by) = self.app.table.by_uid(uid).ok()?;
