@@ -45,6 +45,7 @@ mod sentinels;
 mod server;
 mod stalled;
 mod storage;
+mod tenants;
 mod traps;
 mod waiting;
 

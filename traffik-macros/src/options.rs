@@ -26,6 +26,8 @@ const NAMES: &[&str] = &[
     "refuse_with_503",
     "responder",
     "backend",
+    "backend_of",
+    "label",
     "on_error",
     "max_waiters",
     "warn_at",
@@ -41,8 +43,12 @@ const NOT_METHODS: &[&str] = &["settings", "crate"];
 const LISTS: &[&str] = &["rule", "bypass", "deny_networks", "refund_if"];
 
 /// Options that exclude each other.
-const ALTERNATIVES: &[&[&str]] =
-    &[&["identity", "async_identity", "client_ip"], &["cost_of", "async_cost_of"], &["rate_of", "async_rate_of"]];
+const ALTERNATIVES: &[&[&str]] = &[
+    &["identity", "async_identity", "client_ip"],
+    &["cost_of", "async_cost_of"],
+    &["rate_of", "async_rate_of"],
+    &["backend", "backend_of"],
+];
 
 /// The options that follow a uid and a rate.
 #[derive(Default)]

@@ -142,11 +142,12 @@ pub use self::{
         AdjustError, CheckError, ClientLimiter, Error, Limit, Limits, Permit, Quota, Refusal, Settlement, Traffik,
         TraffikBuilder,
     },
-    limit::{ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
+    limit::{ByUid, ConfigError, DefaultIdentity, Settings, Throttle, Throttles},
     memory::MemoryBackend,
     on_error::breaker,
     web::{
-        Bypass, ClientIp, Fields, ForwardedHeader, Limited, Limiter, Peek, ProxyError, RequestQuota, Responder, Rule,
-        ThrottleLayer, ThrottleRejection, Throttled, TraffikLayer, client_ip, throttle_layer,
+        Bypass, ClientIp, Fields, ForwardedHeader, LimitLayer, Limited, Limiter, Peek, ProxyError, RequestQuota,
+        Responder, Rule, ThrottleLayer, ThrottleRejection, Throttled, TraffikLayer, client_ip, limit_layer,
+        limit_layer_of, throttle_layer,
     },
 };

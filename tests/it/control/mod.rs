@@ -1,5 +1,6 @@
 //! Changes of limits while the app runs.
 
+mod added;
 mod clients;
 mod file;
 mod lines;

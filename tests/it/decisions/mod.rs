@@ -1,5 +1,6 @@
 //! Decisions: several hits as one, by the backend and by the handle of an app.
 
+mod chosen_backends;
 mod delays;
 mod grants;
 mod handle;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tests::admits;
-use traffik::{Client, MemoryBackend, Traffik, on_error};
+use traffik::{Client, MemoryBackend, Settings, Traffik, on_error};
 
 use super::{Five, Free, Rest, Result, Two, scrape::Recorded, set_up};
 use crate::{
@@ -33,6 +33,26 @@ async fn decision_is_counted_by_limit_outcome_and_backend() -> Result {
         "{}",
         recorded.text()
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn limits_that_come_and_go_share_the_series_of_their_label() -> Result {
+    let (builder, _, recorded) = set_up();
+    let traffik = builder.build()?;
+    let decide = async |uid: &str, settings: Settings| -> Result {
+        traffik.add_limit(uid, "1/min".parse()?, settings)?;
+        let _ = traffik.limiter_of(uid, "alice").check().await?;
+        Ok(traffik.remove_limit(uid)?)
+    };
+    decide("tenant:first", Settings::new()).await?;
+    let series = recorded.series();
+    for tenant in 0..100 {
+        decide(&format!("tenant:{tenant}"), Settings::new()).await?;
+    }
+    assert_eq!((recorded.series(), recorded.decisions("tenant", "admitted")), (series, Some(101.0)));
+    decide("tenant:large", Settings::new().label("large")).await?;
+    assert_eq!(recorded.decisions("large", "admitted"), Some(1.0));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ async fn decisions_are_counted_by_uid_without_an_observer() -> Result {
     }
     let _ = traffik.limiter::<One>(EXEMPTED).check().await?;
     let all: Vec<_> = traffik.counts().into_iter().filter(|(uid, _)| uid.starts_with("observe:")).collect();
-    assert_eq!(all.iter().map(|(uid, _)| *uid).collect::<Vec<_>>(), ["observe:dry", "observe:five", "observe:one"]);
+    assert_eq!(all.iter().map(|(uid, _)| &**uid).collect::<Vec<_>>(), ["observe:dry", "observe:five", "observe:one"]);
     let counted = |uid| traffik.counts_of(uid).map(|counts| [counts.admitted, counts.refused, counts.would_refuse]);
     assert_eq!(counted("observe:one"), Some([1, 2, 0]));
     assert_eq!(counted("observe:five"), Some([1, 0, 0]), "it had room in a refused decision");

@@ -147,6 +147,9 @@ const LOCAL: &str = "local";
 #[throttled("settings:backend", "1/min", backend = LOCAL)]
 async fn backend() {}
 
+#[throttled("settings:backend-of", "1/min", backend_of = |_| LOCAL, label = "settings")]
+async fn backend_of() {}
+
 #[throttled("settings:backend:both", "2/min", backend = "local")]
 #[throttled("settings:backend:all", "3/hour", settings = |settings| settings.backend(LOCAL))]
 async fn one_backend() {}
@@ -202,6 +205,7 @@ fn routes() -> Router {
         .route("/async_cost_of", get(async_cost_of))
         .route("/rate_of", get(rate_of))
         .route("/async_rate_of", get(async_rate_of))
+        .route("/backend_of", get(backend_of))
         .route("/backend", get(backend))
         .route("/one_backend", get(one_backend))
         .route("/function", get(function))
@@ -285,6 +289,8 @@ async fn backend_option_selects_the_backend() {
     assert_eq!(server.local.len(), 1);
     assert_eq!(server.statuses("/one_backend", 3).await, [200, 200, 429]);
     assert_eq!(server.local.len(), 3);
+    assert_eq!(server.statuses("/backend_of", 2).await, [200, 429]);
+    assert_eq!(server.local.len(), 4);
 }
 
 #[test]

@@ -10,12 +10,13 @@ use crate::{
 impl Traffik {
     /// Returns the limits that the app knows, in the order of their uids: see [`control`](crate::control).
     ///
-    /// It knows the throttles that macros declare anywhere in the program, and those that it registered or used.
+    /// It knows the throttles that macros declare anywhere in the program, those that it registered or used, and limits that were
+    /// [added](Self::add_limit) or that a file makes.
     #[must_use]
     pub fn limits(&self) -> Vec<LimitInfo> {
         let live = self.changes().latest();
         let limits = self.table().all().into_iter();
-        limits.map(|(definition, known_by)| LimitInfo::new(definition, known_by, &live)).collect()
+        limits.map(|(definition, known_by)| LimitInfo::new(&definition, known_by, &live)).collect()
     }
 
     /// Returns a handle that changes the limit with this uid: see [`control`](crate::control).
@@ -27,7 +28,7 @@ impl Traffik {
     /// [registered](crate::TraffikBuilder::register) or first used.
     pub fn limit(&self, uid: &str) -> Result<LimitHandle, ConfigError> {
         let (definition, _) = self.table().by_uid(uid)?;
-        Ok(LimitHandle::new(self, definition))
+        Ok(LimitHandle::new(self, &definition))
     }
 
     /// Disables all limits, also those that the app does not know yet: see [`LimitHandle::disable`].

@@ -103,7 +103,7 @@ impl LimitHandle {
         rate: Rate,
         until: impl Into<Until>,
     ) -> Result<(), ConfigError> {
-        self.definition.check_changed_rate(rate)?;
+        self.definition()?.check_changed_rate(rate)?;
         let rate = Lasting { value: rate, until: self.end(until) };
         self.change_client(client, |client| client.rate = Some(rate))
     }
@@ -162,8 +162,9 @@ impl LimitHandle {
         client: impl Into<Client>,
         change: impl FnOnce(&mut ClientChange),
     ) -> Result<(), ConfigError> {
-        let (key, uid, now) = (self.key(client)?, self.definition.uid, self.traffik.clock().now());
-        self.traffik.change(|live: &mut Live| {
+        self.definition()?;
+        let (key, uid, now) = (self.key(client)?, self.uid(), self.traffik.clock().now());
+        self.try_change(|live| {
             if live.clients(|clients| &clients.local) >= Self::MAX_CLIENTS {
                 live.for_each(|limit| limit.clients.local.expire(now));
             }

@@ -1,20 +1,21 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use traffik_core::{client::Client, rate::Rate};
+use traffik_core::{EXEMPTED, client::Client, rate::Rate};
 
 use super::{Change, LimitInfo, Setting};
 use crate::{
     engine::{Check, Checks, Error, Limits, Traffik},
     limit::{
         ConfigError, Definition,
-        changes::{LiveLimit, Switch, Values},
+        changes::{Live, LiveLimit, Switch, Values},
     },
     request::{Bypass, Rule},
 };
 
 /// Changes a limit in this process. [`Traffik::limit`] creates it.
 ///
-/// The changes last until they are removed or the app ends. An invalid change is an error and changes nothing.
+/// The changes last until they are removed or the app ends. An invalid change is an error and changes nothing. Once the limit is
+/// [removed](Traffik::remove_limit), methods return an error, and those that return none have no effect.
 ///
 /// ```
 /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Throttle, Traffik};
@@ -42,18 +43,29 @@ use crate::{
 #[derive(Clone)]
 pub struct LimitHandle {
     pub(super) traffik: Traffik,
-    pub(super) definition: Arc<Definition>,
+    /// The limit as it was found. It may have been removed or replaced since.
+    found: Arc<Definition>,
+    /// The backend to reset and to peek in, if requests choose it.
+    backend: Option<Box<str>>,
 }
 
 impl LimitHandle {
     pub(super) fn new(traffik: &Traffik, definition: &Arc<Definition>) -> Self {
-        Self { traffik: traffik.clone(), definition: Arc::clone(definition) }
+        Self { traffik: traffik.clone(), found: Arc::clone(definition), backend: None }
     }
 
     /// Returns the uid of the limit.
     #[must_use]
     pub fn uid(&self) -> &str {
-        self.definition.uid
+        &self.found.uid
+    }
+
+    /// Returns the limit as it is now.
+    pub(super) fn definition(&self) -> Result<Arc<Definition>, ConfigError> {
+        if !self.found.is_value() {
+            return Ok(Arc::clone(&self.found));
+        }
+        Ok(self.traffik.table().by_uid(self.uid())?.0)
     }
 
     /// Returns the limit as it is now, with the values of each source.
@@ -63,7 +75,7 @@ impl LimitHandle {
     /// Returns an error if the app no longer knows the limit.
     pub fn info(&self) -> Result<LimitInfo, ConfigError> {
         let (definition, known_by) = self.traffik.table().by_uid(self.uid())?;
-        Ok(LimitInfo::new(definition, known_by, &self.traffik.changes().latest()))
+        Ok(LimitInfo::new(&definition, known_by, &self.traffik.changes().latest()))
     }
 
     /// Sets the rate.
@@ -114,7 +126,7 @@ impl LimitHandle {
     #[expect(clippy::needless_pass_by_value, reason = "a change is applied once")]
     pub fn apply(&self, change: Change) -> Result<(), ConfigError> {
         if let Some(rate) = change.rate {
-            self.definition.check_changed_rate(rate)?;
+            self.definition()?.check_changed_rate(rate)?;
         }
         self.set(|values| values.set(&change));
         self.warn_of_cost();
@@ -129,9 +141,10 @@ impl LimitHandle {
     ///
     /// Returns an error if the rule cannot be used, or if no request matches all rules that were added.
     pub fn add_rule(&self, rule: Rule) -> Result<(), ConfigError> {
+        let definition = self.definition()?;
         self.try_local(|limit| {
             limit.rules.add_rule(rule);
-            self.definition.check_rules(&limit.added_rules())
+            definition.check_rules(&limit.added_rules())
         })
     }
 
@@ -141,9 +154,10 @@ impl LimitHandle {
     ///
     /// Returns an error if the bypass cannot be used.
     pub fn add_bypass(&self, bypass: Bypass) -> Result<(), ConfigError> {
+        let definition = self.definition()?;
         self.try_local(|limit| {
             limit.rules.add_bypass(bypass);
-            self.definition.check_rules(&limit.added_rules())
+            definition.check_rules(&limit.added_rules())
         })
     }
 
@@ -160,26 +174,46 @@ impl LimitHandle {
         });
     }
 
+    /// Returns the same handle for one backend of a limit whose requests [choose](crate::Settings::backend_of) one: its
+    /// [`reset`](Self::reset) and [`peek`](Self::peek) act there. `"default"` is the app's own. Changes are those of the limit, in
+    /// all of its backends.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such backend, or if the limit was removed.
+    pub fn in_backend(&self, name: &str) -> Result<Self, ConfigError> {
+        Check::new(&self.definition()?, EXEMPTED).choose(name)?;
+        Ok(Self { backend: Some(name.into()), ..self.clone() })
+    }
+
     /// Deletes what is stored for a client, which starts fresh. Blocks, exemptions and rates of the client stay.
+    ///
+    /// A limit whose requests [choose](crate::Settings::backend_of) a backend is reset in all of them, unless the handle is
+    /// [of one](Self::in_backend).
     ///
     /// # Errors
     ///
     /// Returns an error if the backend does not answer.
     pub async fn reset(&self, client: impl Into<Client>) -> Result<(), Error> {
-        self.traffik.reset_all(self.checks(client.into())).await
+        self.traffik.reset_all(self.checks(&self.definition()?, client.into())?).await
     }
 
     /// Returns the limit of a client, and charges nothing. Functions for the cost and the rate are not called.
     ///
     /// # Errors
     ///
-    /// Returns an error if the backend does not answer.
+    /// Returns an error if the backend does not answer, or if requests [choose](crate::Settings::backend_of) the backend and the
+    /// handle is not [of one](Self::in_backend).
     pub async fn peek(&self, client: impl Into<Client>) -> Result<Limits, Error> {
-        self.traffik.look(self.checks(client.into())).await
+        self.traffik.look(self.checks(&self.definition()?, client.into())?).await
     }
 
-    fn checks(&self, client: Client) -> Checks<'_> {
-        Checks::new(Check::new(&self.definition, self.traffik.counted_as(client)))
+    fn checks<'a>(&self, definition: &'a Arc<Definition>, client: Client) -> Result<Checks<'a>, ConfigError> {
+        let mut check = Check::new(definition, self.traffik.counted_as(client));
+        if let Some(name) = &self.backend {
+            check.choose(name)?;
+        }
+        Ok(Checks::new(check))
     }
 
     fn set(&self, set: impl FnOnce(&mut Values)) {
@@ -192,15 +226,24 @@ impl LimitHandle {
     }
 
     pub(super) fn try_local<R, E>(&self, change: impl FnOnce(&mut LiveLimit) -> Result<R, E>) -> Result<R, E> {
-        self.traffik.change(|live| change(live.of_mut(self.definition.uid)))
+        self.try_change(|live| change(live.of_mut(self.uid())))
+    }
+
+    /// Makes a change, which has no effect if the limit was removed.
+    pub(super) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
+        self.traffik.change(|live| {
+            // A limit is removed before its changes are, so none is left behind.
+            if self.traffik.table().has(&self.found) { change(live) } else { change(&mut Live::default()) }
+        })
     }
 
     fn warn_of_cost(&self) {
+        let Ok(definition) = self.definition() else { return };
         let live = self.traffik.changes().latest();
-        let limit = live.of(self.definition.uid);
-        let rate = limit.rate().or(limit.base_rate()).unwrap_or(self.definition.rate);
-        let cost = limit.cost().or(limit.base_cost()).unwrap_or(self.definition.settings.cost);
-        self.definition.warn_of_cost(rate, cost, self.traffik.warnings());
+        let limit = live.of(self.uid());
+        let rate = limit.rate().or(limit.base_rate()).unwrap_or(definition.rate);
+        let cost = limit.cost().or(limit.base_cost()).unwrap_or(definition.settings.cost);
+        definition.warn_of_cost(rate, cost, self.traffik.warnings());
     }
 }
 

@@ -19,9 +19,10 @@ use crate::{
 /// | field | contents |
 /// |---|---|
 /// | `uid` | the uid |
-/// | `known_by` | `"declared"`, `"registered"` or `"met"` |
+/// | `known_by` | `"declared"`, `"registered"`, `"met"`, `"added"` or `"file"` |
 /// | `strategy` | the name of the strategy |
 /// | `backend` | the name of the backend, or null for the app's own |
+/// | `backend_by_request` | whether requests choose the backend, so that `backend` is null |
 /// | `rate`, `cost`, `enabled`, `dry_run` | each a [`SettingInfo`] |
 /// | `added_rules` | the number of rules and bypasses that were added |
 /// | `clients` | the number of clients with changes |
@@ -35,6 +36,7 @@ pub struct LimitInfo {
     known_by: KnownBy,
     strategy: &'static str,
     backend: Option<Box<str>>,
+    backend_by_request: bool,
     rate: SettingInfo<Rate>,
     cost: SettingInfo<u64>,
     enabled: SettingInfo<bool>,
@@ -66,10 +68,11 @@ struct SourceInfo<T> {
 
 impl LimitInfo {
     pub(super) fn new(definition: &Arc<Definition>, known_by: KnownBy, live: &Live) -> Self {
-        let limit = live.of(definition.uid);
+        let limit = live.of(&definition.uid);
         let settings = &definition.settings;
         let values = |read: fn(&Values) -> Option<bool>| limit.values.map(read);
         let enabled = values(|values| values.switch.map(|switch| !switch.is_off()));
+        let declared_by = if known_by == KnownBy::File { Source::File } else { Source::Code };
         let all = live.all.map(|switch| switch.map(|switch| !switch.is_off()));
         let enabled = BySource {
             local: enabled.local.or(all.local),
@@ -77,22 +80,27 @@ impl LimitInfo {
             file: enabled.file.or(all.file),
         };
         Self {
-            uid: definition.uid.into(),
+            uid: Box::from(&*definition.uid),
             known_by,
             strategy: settings.strategy.name(),
             backend: settings.backend.map(Into::into),
+            backend_by_request: settings.request.backend.is_some(),
             rate: SettingInfo::new(
                 limit.values.map(|values| values.rate),
                 settings.request.rate.is_some(),
-                definition.rate,
+                (definition.rate, declared_by),
             ),
             cost: SettingInfo::new(
                 limit.values.map(|values| values.cost),
                 settings.request.cost.is_some(),
-                settings.cost,
+                (settings.cost, declared_by),
             ),
-            enabled: SettingInfo::new(enabled, false, true),
-            dry_run: SettingInfo::new(limit.values.map(|values| values.dry_run), false, !definition.is_enforced()),
+            enabled: SettingInfo::new(enabled, false, (true, declared_by)),
+            dry_run: SettingInfo::new(
+                limit.values.map(|values| values.dry_run),
+                false,
+                (!definition.is_enforced(), declared_by),
+            ),
             added_rules: limit.rules().map_or(0, Applies::len),
             clients: limit.clients.iter().map(|clients| clients.len()).sum(),
             counts: definition.counters.read(),
@@ -121,6 +129,12 @@ impl LimitInfo {
     #[must_use]
     pub fn backend(&self) -> Option<&str> {
         self.backend.as_deref()
+    }
+
+    /// Returns `true` if requests [choose](crate::Settings::backend_of) the backend.
+    #[must_use]
+    pub fn has_backend_by_request(&self) -> bool {
+        self.backend_by_request
     }
 
     /// Returns the rate.
@@ -167,19 +181,19 @@ impl LimitInfo {
 }
 
 impl<T: Copy> SettingInfo<T> {
-    fn new(values: BySource<Option<T>>, by_function: bool, declared: T) -> Self {
+    fn new(values: BySource<Option<T>>, by_function: bool, (declared, declared_by): (T, Source)) -> Self {
         let known = |source, value: Option<T>| value.map(|value| SourceInfo { source, value: Some(value) });
         let sources: Vec<_> = [
             known(Source::Local, values.local),
             known(Source::Shared, values.shared),
             by_function.then_some(SourceInfo { source: Source::Request, value: None }),
             known(Source::File, values.file),
-            known(Source::Code, Some(declared)),
+            known(declared_by, Some(declared)),
         ]
         .into_iter()
         .flatten()
         .collect();
-        let source = sources.first().map_or(Source::Code, |first| first.source);
+        let source = sources.first().map_or(declared_by, |first| first.source);
         let value = sources.iter().find_map(|source| source.value).unwrap_or(declared);
         Self { value, source, sources }
     }

@@ -33,6 +33,8 @@
 //! in the lines of callers that wait. A decision uses one snapshot of all changes, so a request never meets half of a change.
 //! What was counted stays counted, and permits are kept.
 //!
+//! [`Traffik::add_limit`](crate::Traffik::add_limit) adds limits that are values, and no types: for tenants, or for rows of a table.
+//!
 //! # Sources
 //!
 //! Each setting has one value for each [`Source`]. The first source that has a value holds:
@@ -48,6 +50,7 @@
 //! So a local change of a rate holds also for clients whose plan has another rate. A function or a caller that sets a cost of 0
 //! does not count the request, whatever the changes are.
 
+mod added;
 mod app;
 mod clients;
 mod handle;

@@ -5,6 +5,7 @@ use traffik_core::{
     backend::Backend,
     client::{Nat64Prefix, Nat64PrefixError},
     clock::AnyClock,
+    rate::Rate,
 };
 
 #[cfg(feature = "file")]
@@ -14,7 +15,7 @@ use super::{
     traffik::{App, Traffik},
 };
 use crate::{
-    limit::{ConfigError, ThrottleTable, Throttles, changes::Changes},
+    limit::{ConfigError, KnownBy, NewLimit, Settings, ThrottleTable, Throttles, changes::Changes},
     observe::Observers,
     on_error::{OnError, Policies},
     request::{RequestDefaults, warn_of_trust},
@@ -47,6 +48,7 @@ pub struct TraffikBuilder {
     is_strict: bool,
     told: WarningLog,
     throttles: Vec<Registration>,
+    added: Vec<NewLimit>,
     pub(super) observers: Observers,
     /// The number of bytes of the secret for digests in logs.
     pub(super) log_secret: Option<usize>,
@@ -88,6 +90,7 @@ impl TraffikBuilder {
             is_strict: false,
             told: WarningLog::default(),
             throttles: Vec::new(),
+            added: Vec::new(),
             observers: Observers::default(),
             log_secret: None,
             request: RequestDefaults::default(),
@@ -168,6 +171,28 @@ impl TraffikBuilder {
     /// Checks a throttle, or each of a tuple, in [`build`](Self::build), rather than when it is first used.
     pub fn register<T: Throttles>(mut self) -> Self {
         self.throttles.push(Traffik::register::<T>);
+        self
+    }
+
+    /// Adds a limit that is a value, and no type. See [`Traffik::add_limit`], which does the same while the app runs.
+    ///
+    /// ```
+    /// use traffik::{MemoryBackend, Settings, Traffik};
+    ///
+    /// # let rows = [("acme", "100/min"), ("globex", "1000/min")];
+    /// let mut builder = Traffik::builder(MemoryBackend::new("myapp"));
+    /// for (tenant, rate) in rows {
+    ///     builder = builder.add_limit(format!("tenant:{tenant}"), rate.parse()?, Settings::new());
+    /// }
+    /// let traffik = builder.build()?;
+    /// assert_eq!(traffik.limit("tenant:globex")?.info()?.rate().value(), "1000/min".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A limit that cannot work, or that has the uid of another limit, is an error of [`build`](Self::build).
+    #[track_caller]
+    pub fn add_limit(mut self, uid: impl Into<Arc<str>>, rate: Rate, settings: Settings) -> Self {
+        self.added.push(NewLimit::added(uid.into(), rate, settings));
         self
     }
 
@@ -269,6 +294,9 @@ impl TraffikBuilder {
         });
         self.throttles.into_iter().try_for_each(|register| register(&traffik))?;
         traffik.app.table.check_declared(self.is_strict)?;
+        for new in self.added {
+            traffik.app.table.add(new, KnownBy::Added)?;
+        }
         traffik.app.table.check_rules()?;
         #[cfg(feature = "file")]
         if let Some((file, text)) = start {

@@ -8,7 +8,7 @@ use triomphe::Arc as Shared;
 
 use super::Limit;
 use crate::{
-    limit::{ConfigError, Definition},
+    limit::{BackendIndex, ConfigError, Definition, LimitBackend},
     observe::EventOutcome,
     on_error::{ErrorPolicy, PolicyHits, Undecided},
     one_or_more::OneOrMore,
@@ -16,10 +16,11 @@ use crate::{
     store::{HITS_INLINE, Store},
 };
 
-/// One throttle to be checked for one client. The check becomes a [`Limit`].
+/// One throttle to be checked for one client. The check becomes a [`Limit`]. `D` holds the definition of the throttle.
 #[derive(Clone, Debug)]
-pub(crate) struct Check<'a> {
-    pub(crate) definition: &'a Arc<Definition>,
+pub(crate) struct CheckOf<D> {
+    pub(crate) definition: D,
+    pub(crate) backend: BackendIndex,
     pub(crate) client: Client,
     pub(crate) rate: Rate,
     pub(crate) cost: u64,
@@ -41,6 +42,12 @@ pub(crate) struct Check<'a> {
     pub(crate) fields: Fields,
 }
 
+/// A check on the path of a request, which copies no `Arc` of its definition.
+pub(crate) type Check<'a> = CheckOf<&'a Arc<Definition>>;
+
+/// A check for a task, or for all messages of a connection.
+pub(crate) type KeptCheck = CheckOf<Arc<Definition>>;
+
 /// The values that a function or the caller of a check sets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Own {
@@ -60,21 +67,25 @@ pub(crate) enum Resolved {
 /// The checks of one decision.
 pub(crate) type Checks<'a> = OneOrMore<Check<'a>>;
 
-/// A [`Check`] for a task, or for all messages of a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct KeptCheck {
-    definition: Arc<Definition>,
-    client: Client,
-    rate: Rate,
-    cost: u64,
-    at_least: u64,
-    charged_before: Option<Shared<Limit>>,
-    resolved: Resolved,
-    own: Own,
-    is_full: bool,
-    enforced: bool,
-    skipped: Option<EventOutcome>,
-    fields: Fields,
+impl<D> CheckOf<D> {
+    /// Returns the same with its definition held in another way.
+    fn with<E>(&self, definition: E) -> CheckOf<E> {
+        CheckOf {
+            definition,
+            backend: self.backend,
+            client: self.client.clone(),
+            rate: self.rate,
+            cost: self.cost,
+            at_least: self.at_least,
+            charged_before: self.charged_before.clone(),
+            resolved: self.resolved,
+            own: self.own,
+            is_full: self.is_full,
+            enforced: self.enforced,
+            skipped: self.skipped,
+            fields: self.fields,
+        }
+    }
 }
 
 impl<'a> Check<'a> {
@@ -82,6 +93,7 @@ impl<'a> Check<'a> {
     pub(crate) fn new(definition: &'a Arc<Definition>, client: Client) -> Self {
         Self {
             definition,
+            backend: definition.backend,
             client,
             rate: definition.rate,
             cost: definition.settings.cost,
@@ -102,35 +114,7 @@ impl<'a> Check<'a> {
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
-        let Self {
-            definition,
-            client,
-            rate,
-            cost,
-            at_least,
-            charged_before,
-            resolved,
-            own,
-            is_full,
-            enforced,
-            skipped,
-            fields,
-        } = self.clone();
-        let definition = Arc::clone(definition);
-        KeptCheck {
-            definition,
-            client,
-            rate,
-            cost,
-            at_least,
-            charged_before,
-            resolved,
-            own,
-            is_full,
-            enforced,
-            skipped,
-            fields,
-        }
+        self.with(Arc::clone(self.definition))
     }
 
     /// Returns the same for other charges than that of the request, which may have been charged.
@@ -140,7 +124,7 @@ impl<'a> Check<'a> {
 
     /// Returns `true` if it checks the same throttle for the same client.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client
+        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client && self.backend == other.backend
     }
 
     /// Whether the backend is asked. It is not for exempted clients, unlimited rates, a cost of 0, and what was charged before.
@@ -158,11 +142,23 @@ impl<'a> Check<'a> {
     pub(crate) fn uncounted(&self) -> EventOutcome {
         match self.skipped {
             Some(outcome) => outcome,
-            None if self.definition.store.is_none() => EventOutcome::Disabled,
+            None if self.definition.is_disabled() => EventOutcome::Disabled,
             None if self.cost == 0 => EventOutcome::NotApplied,
             None if self.client.is_exempt() => EventOutcome::Exempt,
             None => EventOutcome::Unlimited,
         }
+    }
+
+    /// Chooses the backend with this name, if requests choose it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such backend.
+    pub(crate) fn choose(&mut self, name: &str) -> Result<(), ConfigError> {
+        if self.definition.settings.request.backend.is_some() && !self.definition.is_disabled() {
+            self.backend = self.definition.choose(name)?;
+        }
+        Ok(())
     }
 
     /// Returns the same at another rate.
@@ -174,6 +170,16 @@ impl<'a> Check<'a> {
         self.definition.check_rate(rate)?;
         let own = Own { rate: true, ..self.own };
         Ok(Self { rate, own, ..self })
+    }
+
+    /// Returns the backend. `None` if everything is admitted, or if no request chose one.
+    #[inline]
+    pub(crate) fn limit_backend(&self) -> Option<&'a LimitBackend> {
+        self.definition.backends.get(self.backend)
+    }
+
+    pub(crate) fn store(&self) -> Option<&'a Arc<Store>> {
+        self.limit_backend().map(|backend| &backend.store)
     }
 
     pub(crate) fn strategy(&self) -> &'a AnyStrategy {
@@ -192,40 +198,13 @@ impl<'a> Check<'a> {
         if !self.is_counted() {
             return None;
         }
-        self.entry().zip(self.definition.policy.as_deref())
+        Some((self.entry()?, &*self.limit_backend()?.policy))
     }
 }
 
 impl KeptCheck {
     pub(crate) fn check(&self) -> Check<'_> {
-        let Self {
-            definition,
-            client,
-            rate,
-            cost,
-            at_least,
-            charged_before,
-            resolved,
-            own,
-            is_full,
-            enforced,
-            skipped,
-            fields,
-        } = self;
-        let (client, charged_before) = (client.clone(), charged_before.clone());
-        Check {
-            charged_before,
-            rate: *rate,
-            cost: *cost,
-            at_least: *at_least,
-            resolved: *resolved,
-            own: *own,
-            is_full: *is_full,
-            enforced: *enforced,
-            skipped: *skipped,
-            fields: *fields,
-            ..Check::new(definition, client)
-        }
+        self.with(&self.definition)
     }
 
     /// Returns the same at another cost, if one is given.
@@ -236,26 +215,9 @@ impl KeptCheck {
         Check { cost: cost.unwrap_or(check.cost), own, ..check }
     }
 
-    pub(crate) fn is_enforced(&self) -> bool {
-        self.enforced
-    }
-
-    pub(crate) fn definition(&self) -> &Arc<Definition> {
-        &self.definition
-    }
-
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Returns `true` if both charge the same, if they are of one throttle and client.
     pub(crate) fn costs_the_same(&self, other: &Self) -> bool {
         (self.rate, self.cost, self.at_least) == (other.rate, other.cost, other.at_least)
-    }
-
-    #[cfg(feature = "ws")]
-    pub(crate) fn uid(&self) -> &'static str {
-        self.definition.uid
     }
 }
 
@@ -275,8 +237,30 @@ impl<'a> Hits<'_, 'a> {
 impl<'a> Checks<'a> {
     /// Returns the store that all of them are kept in. `None` if nothing is counted.
     pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
-        let store = Definition::store_of_all(self.iter().map(|check| check.definition))?;
+        // One check is in one store.
+        if let Some((only, backend)) = self.only().and_then(|only| Some((only, only.limit_backend()?))) {
+            return Ok(Some(&backend.store).filter(|_| only.is_counted()));
+        }
+        let store = self.store_of_all()?;
         Ok(store.filter(|_| self.iter().any(Check::is_counted)))
+    }
+
+    /// Returns the store of all of them, also if nothing is counted.
+    pub(crate) fn store_of_all(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
+        let mut first = None;
+        for check in self.iter() {
+            match (check.limit_backend(), first) {
+                (None, _) if check.backend.is_none() && check.is_counted() => return Err(check.definition.no_choice()),
+                (None, _) => {}
+                (Some(backend), None) => first = Some((check.definition, &backend.store)),
+                (Some(backend), Some((_, store))) if Arc::ptr_eq(&backend.store, store) => {}
+                (Some(backend), Some((definition, store))) => {
+                    let second = (&**check.definition, &backend.store);
+                    return Err(Definition::two_backends((definition, store), second));
+                }
+            }
+        }
+        Ok(first.map(|(_, store)| store))
     }
 
     /// Calls `ask` with a hit for each check that is counted. One hit, as most decisions have, is moved nowhere.
@@ -299,10 +283,10 @@ impl<'a> Checks<'a> {
     /// Logs at most once a second that a dry run could not be decided.
     #[cold]
     pub(super) fn log_dry_run(&self, error: &Undecided) {
-        let now = self.iter().find_map(|check| check.definition.store.as_ref()).map(|store| store.clock().now());
+        let now = self.iter().find_map(Check::store).map(|store| store.clock().now());
         let counted = || self.iter().filter(|check| check.is_counted()).map(|check| check.definition);
         if counted().next().zip(now).is_some_and(|(definition, now)| definition.undecided.is_due(now)) {
-            let uids: Vec<_> = counted().map(|definition| definition.uid).collect();
+            let uids: Vec<_> = counted().map(|definition| &*definition.uid).collect();
             tracing::error!(?uids, %error, "no decision: requests pass uncounted, because these throttles are in a dry run");
         }
     }
@@ -310,7 +294,11 @@ impl<'a> Checks<'a> {
     pub(crate) fn hits(&self) -> Hits<'_, 'a> {
         let (hits, policies) = self.iter().filter_map(Check::hit).unzip();
         let idle = self.iter().filter(|check| !check.is_counted());
-        Hits { hits, policies, others: idle.filter_map(|check| check.definition.policy.as_deref()).collect() }
+        Hits {
+            hits,
+            policies,
+            others: idle.filter_map(|check| check.limit_backend().map(|backend| &*backend.policy)).collect(),
+        }
     }
 
     /// Returns `true` if any of the throttles has permits that are held for as long as the client stays.

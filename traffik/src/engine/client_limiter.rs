@@ -1,12 +1,12 @@
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use traffik_core::{client::Client, rate::Rate};
 
 use super::{
-    CheckError, Checks, Demand, Error, LimiterOptions, Limits, Permit, Refusal, Traffik, in_force::decide_in_force,
-    maybe_ready::resolve,
+    Check, CheckError, Checks, Demand, Error, LimiterOptions, Limits, Permit, Refusal, Traffik,
+    in_force::decide_in_force, maybe_ready::resolve,
 };
-use crate::limit::{ConfigError, Throttle, Throttles};
+use crate::limit::{ByUid, ConfigError, Definition, Throttle, Throttles, assert_types};
 
 /// A throttle, or a tuple of throttles, for one client. [`Traffik::limiter`] creates it, outside of requests. In a handler,
 /// take a [`Limiter`](crate::Limiter) as an argument.
@@ -17,6 +17,10 @@ pub struct ClientLimiter<'a, T> {
     pub(super) traffik: &'a Traffik,
     client: Client,
     pub(super) options: LimiterOptions,
+    /// The limit, if it is a value.
+    value: Option<Result<Arc<Definition>, Box<ConfigError>>>,
+    /// The name of the backend, if the caller names it.
+    backend: Option<Box<str>>,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -52,15 +56,52 @@ impl Traffik {
     /// # }
     /// ```
     pub fn limiter<T: Throttles>(&self, client: impl Into<Client>) -> ClientLimiter<'_, T> {
+        const { assert_types::<T>() };
         let options = LimiterOptions::default();
-        ClientLimiter { traffik: self, client: client.into(), options, throttles: PhantomData }
+        let (value, backend) = (None, None);
+        ClientLimiter { traffik: self, client: client.into(), options, value, backend, throttles: PhantomData }
+    }
+
+    /// Creates a limiter of a client for a limit that was [added](Self::add_limit), which is found by its uid.
+    ///
+    /// ```
+    /// use traffik::{MemoryBackend, Settings, Traffik};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+    /// traffik.add_limit("tenant:acme", "100/min".parse()?, Settings::new())?;
+    ///
+    /// let permit = traffik.limiter_of("tenant:acme", "alice").cost(5).check().await?;
+    /// assert_eq!(permit.tightest().remaining(), 95);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// An unknown uid is an error of [`check`](ClientLimiter::check) and [`peek`](ClientLimiter::peek). A limit that is removed
+    /// after this call is still checked. A [`Quota`](crate::Quota) makes several such limits one decision.
+    pub fn limiter_of(&self, uid: &str, client: impl Into<Client>) -> ClientLimiter<'_, ByUid> {
+        let (options, value) = (LimiterOptions::default(), Some(self.app.table.value(uid).map_err(Box::new)));
+        let backend = None;
+        ClientLimiter { traffik: self, client: client.into(), options, value, backend, throttles: PhantomData }
     }
 }
 
-impl<'a, T: Throttles> ClientLimiter<'a, T> {
+impl<T: Throttles> ClientLimiter<'_, T> {
     /// Sets the cost. For a tuple it applies to every throttle. A cost of 0 skips the backend.
     pub fn cost(self, cost: u64) -> Self {
         Self { options: LimiterOptions { cost: Some(cost), ..self.options }, ..self }
+    }
+
+    /// Names the backend, for throttles whose requests [choose](crate::Settings::backend_of) one. `"default"` is the app's own. It
+    /// applies to these throttles of a tuple alone.
+    ///
+    /// # Errors
+    ///
+    /// A backend that the app does not have is an error of [`check`](Self::check) and [`peek`](Self::peek). So is a throttle that
+    /// chooses its backend by the request, if no backend is named.
+    pub fn backend(self, name: impl Into<Box<str>>) -> Self {
+        Self { backend: Some(name.into()), ..self }
     }
 
     /// Sets the lowest and the highest cost. A check then charges what fits between both, and refuses if less fits.
@@ -178,8 +219,15 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
         self.traffik.look(self.checks()?).await
     }
 
-    pub(super) fn checks(&self) -> Result<Checks<'a>, ConfigError> {
-        let mut checks = self.traffik.checks::<T>(self.client.clone())?;
+    pub(super) fn checks(&self) -> Result<Checks<'_>, ConfigError> {
+        let mut checks = match &self.value {
+            None => self.traffik.checks::<T>(self.client.clone())?,
+            Some(Ok(definition)) => Checks::new(Check::new(definition, self.traffik.counted_as(self.client.clone()))),
+            Some(Err(error)) => return Err(ConfigError::clone(error)),
+        };
+        if let Some(name) = &self.backend {
+            checks.iter_mut().try_for_each(|check| check.choose(name))?;
+        }
         self.options.apply(&mut checks)?;
         Ok(checks)
     }
@@ -187,6 +235,13 @@ impl<'a, T: Throttles> ClientLimiter<'a, T> {
 
 /// A limiter of one throttle. The throttles of a tuple keep their own rates.
 impl<T: Throttle> ClientLimiter<'_, T> {
+    /// Sets the rate.
+    pub fn rate(self, rate: Rate) -> Self {
+        Self { options: LimiterOptions { rate: Some(rate), ..self.options }, ..self }
+    }
+}
+
+impl ClientLimiter<'_, ByUid> {
     /// Sets the rate.
     pub fn rate(self, rate: Rate) -> Self {
         Self { options: LimiterOptions { rate: Some(rate), ..self.options }, ..self }

@@ -92,9 +92,10 @@ fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64,
     };
     let facts = EventFacts::new(uncounted, check.enforced, took);
     let rate = if outcome.is_some() { rate(&check, &by) } else { check.rate };
-    let Check { definition, client, is_full, fields, .. } = check;
+    let Check { definition, backend, client, is_full, fields, .. } = check;
     Limit {
         definition: Arc::clone(definition),
+        backend,
         client,
         rate,
         queued,

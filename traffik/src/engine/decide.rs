@@ -112,7 +112,7 @@ impl Failed {
 
     /// Returns the throttles that the decision would have been about, except for those in a dry run.
     pub(crate) fn definitions(&self) -> Vec<Arc<Definition>> {
-        self.checks.iter().filter(|check| check.is_enforced()).map(|check| Arc::clone(check.definition())).collect()
+        self.checks.iter().filter(|check| check.enforced).map(|check| Arc::clone(&check.definition)).collect()
     }
 }
 

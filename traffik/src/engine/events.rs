@@ -7,7 +7,7 @@ use traffik_core::decision::Amount;
 
 use super::{Error, Failed, Limit, Limits};
 use crate::{
-    limit::{Definition, Penalties},
+    limit::{BackendIndex, Definition, Penalties},
     observe::{Decider, Decision, Event, EventOutcome},
     on_error::DecidedBy,
 };
@@ -29,7 +29,7 @@ impl Limit {
         }
         let outcome = self.event_outcome(is_decision_admitted);
         self.definition.counters.add(outcome);
-        if let Some(penalties) = &self.definition.penalties {
+        if let Some(penalties) = self.primary().and_then(|backend| backend.penalties.as_ref()) {
             self.count_refusal(outcome, penalties);
         }
         self.definition.instruments.decided(Decision {
@@ -100,7 +100,9 @@ impl Limit {
         match &self.by {
             DecidedBy::Connection(..) => "connection",
             DecidedBy::Fallback(fallback) => fallback.store.label(),
-            DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun => self.definition.backend(),
+            DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun => {
+                self.definition.backend_label(self.backend)
+            }
         }
     }
 
@@ -126,7 +128,7 @@ impl Failed {
         for check in self.checks.iter().map(|check| check.check()).filter(|check| check.charged_before.is_none()) {
             let outcome = if check.is_counted() { EventOutcome::Error } else { check.uncounted() };
             let (definition, took) = (check.definition, self.took.duration());
-            definition.count(outcome, Some(took).filter(|_| check.is_counted()));
+            definition.count(outcome, check.backend, Some(took).filter(|_| check.is_counted()));
             if !definition.observers.want(outcome) {
                 continue;
             }
@@ -136,6 +138,7 @@ impl Failed {
                 duration: took,
                 is_enforced: check.enforced,
                 client: Some(&check.client).filter(|client| !client.is_exempt()),
+                backend: definition.backend_label(check.backend),
                 ..definition.event(outcome, parts)
             };
             definition.emit(&event);
@@ -147,20 +150,20 @@ impl Definition {
     /// Makes the event of a request that was rejected before the decision.
     #[cold]
     pub(crate) fn observe(&self, outcome: EventOutcome, parts: &Parts) {
-        self.count(outcome, None);
+        self.count(outcome, self.backend, None);
         if self.observers.want(outcome) {
             self.emit(&self.event(outcome, Some(parts)));
         }
     }
 
     /// Counts a limit about which no backend decided.
-    fn count(&self, outcome: EventOutcome, took: Option<Duration>) {
+    fn count(&self, outcome: EventOutcome, backend: BackendIndex, took: Option<Duration>) {
         self.counters.add(outcome);
         self.instruments.decided(Decision {
             limit: self.label(),
             outcome,
             by: Decider::Nobody,
-            backend: self.backend(),
+            backend: self.backend_label(backend),
             is_of_connection: false,
             took,
         });
@@ -169,11 +172,11 @@ impl Definition {
     /// Returns the event of a limit about which no backend decided.
     fn event<'a>(&'a self, outcome: EventOutcome, parts: Option<&'a Parts>) -> Event<'a> {
         Event {
-            uid: self.uid,
+            uid: &self.uid,
             label: self.label(),
             outcome,
             decided_by: Decider::Nobody,
-            backend: self.backend(),
+            backend: self.backend_label(self.backend),
             rate: self.rate,
             cost: 0,
             remaining: Amount::Unlimited,
@@ -187,7 +190,7 @@ impl Definition {
     }
 
     fn emit(&self, event: &Event<'_>) {
-        let clock = self.store.as_ref().map(|store| store.clock());
+        let clock = self.backends.iter().next().map(|backend| backend.store.clock());
         self.observers.emit(event, &self.refusals, clock);
     }
 }

@@ -149,7 +149,8 @@ impl Traffik {
     /// ```
     #[must_use]
     pub fn health(&self) -> Health {
-        let of = |(throttle, store, policy): (Option<&str>, &Arc<Store>, &Arc<ErrorPolicy>)| {
+        let of = |(throttle, store, policy): (Option<Arc<str>>, Arc<Store>, Arc<ErrorPolicy>)| {
+            let (throttle, store) = (throttle.as_deref(), &*store);
             let (deciding, breaker) = (Some(policy.deciding(store)), policy.breaker_status());
             let primary = BackendHealth { deciding, breaker, ..BackendHealth::new(store, throttle) };
             let fallback = policy.fallback_store().map(|fallback| BackendHealth::new(fallback, throttle));
@@ -168,7 +169,7 @@ impl Traffik {
         let all: Vec<_> = self.app.table.policies().collect();
         let policies = |store: &Arc<Store>| {
             let store = Arc::as_ptr(store);
-            all.iter().filter(move |(_, other, _)| Arc::as_ptr(other) == store).map(|(.., policy)| &***policy)
+            all.iter().filter(move |(_, other, _)| Arc::as_ptr(other) == store).map(|(.., policy)| &**policy)
         };
         // All start before the first is awaited.
         let own = self.app.table.stores.iter().map(|store| Probe::start(store, policies(store)));

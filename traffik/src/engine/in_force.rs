@@ -38,7 +38,7 @@ impl Check<'_> {
     fn put_in_force(&mut self, live: &Live, now: Timestamp) -> Option<Arc<Block>> {
         // What was charged before stays, and what does not apply stays free.
         let client = self.client.key().filter(|_| self.charged_before.is_none())?;
-        let limit = live.of(self.definition.uid);
+        let limit = live.of(&self.definition.uid);
         if let Some(fields) = limit.fields().filter(|_| !self.definition.settings.request.is_hidden) {
             self.fields = fields;
         }

@@ -3,7 +3,7 @@
 use std::{
     hash::BuildHasher,
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     limit::{
         ConfigError, LimitsFileError,
-        file::{FileLimits, LimitsFile, WithoutEffect},
+        file::{FileLimits, LimitsFile, MadeLimit, WithoutEffect},
     },
     warning::Warning,
 };
@@ -168,13 +168,24 @@ impl Traffik {
 
     /// Puts a file in force. Returns the values that other sources replace.
     fn put_in_force(&self, file: &LimitsFile) -> Result<Vec<WithoutEffect>, LimitsFileError> {
-        let limits = FileLimits::new(file, self.table(), |client| self.counted_as(client), self.clock())?;
+        let state = self.app.limits_file.as_ref();
+        let before = state.map(|state| state.made.load_full()).unwrap_or_default();
+        let counted_as = |client| self.counted_as(client);
+        let limits = FileLimits::new(file, self.table(), &before, counted_as, self.clock())?;
+        let made: Vec<_> = limits.made.iter().map(|made| Arc::clone(&made.definition)).collect();
+        let uids = before.iter().map(|made| Arc::clone(&made.definition.uid));
+        let removed = self.table().put_file(uids, &made).map_err(|error| file.error(error))?;
         let Ok(live) = self
             .change(|live| {
                 limits.put_into(live);
+                removed.iter().for_each(|uid| live.forget(uid));
                 Ok::<_, std::convert::Infallible>(())
             })
             .map(|()| self.changes().latest());
+        if let Some(state) = state {
+            state.made.store(Arc::new(limits.made.clone()));
+            self.warn_unapplied(state);
+        }
         limits.warn_of_costs(&live, self.warnings());
         Ok(limits.without_effect(&live))
     }
@@ -225,6 +236,41 @@ impl Traffik {
                 values = shown.join(", "),
                 more = values.len() - shown.len(),
                 "values of the limits file are not in force, because other sources replace them: remove either"
+            );
+        }
+    }
+
+    /// Returns the limits that the file makes.
+    pub(crate) fn made_by_file(&self) -> Arc<Vec<MadeLimit>> {
+        self.app.limits_file.as_ref().map(|state| state.made.load_full()).unwrap_or_default()
+    }
+
+    /// Records that the app has a layer that applies the limits which the file makes.
+    pub(crate) fn has_file_layer(&self) {
+        if let Some(state) = &self.app.limits_file {
+            state.has_layer.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Records that the app has its own layer, which is added last.
+    pub(crate) fn is_served(&self) {
+        if let Some(state) = &self.app.limits_file {
+            state.is_served.store(true, Ordering::Relaxed);
+            self.warn_unapplied(state);
+        }
+    }
+
+    /// Warns of limits that no layer applies.
+    fn warn_unapplied(&self, state: &FileState) {
+        let is_applied = state.has_layer.load(Ordering::Relaxed) || !state.is_served.load(Ordering::Relaxed);
+        let warning = Warning::LimitsFileUnapplied;
+        if !is_applied && !state.made.load().is_empty() && self.warnings().is_first(warning, None) {
+            tracing::warn!(
+                warning = warning.name(),
+                docs = warning.docs(),
+                path = %state.path.display(),
+                "no layer applies the limits that the limits file makes (`[new.\"uid\"]`): add \
+                 `.layer(traffik.file_limits_layer())` to the router, before `.layer(traffik.layer())`"
             );
         }
     }

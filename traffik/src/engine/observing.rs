@@ -1,5 +1,10 @@
+use std::sync::Arc;
+
 use super::{Traffik, TraffikBuilder};
-use crate::observe::{Counts, Event, Hook};
+use crate::{
+    limit::{Definition, KnownBy},
+    observe::{Counts, Event, Hook},
+};
 
 impl TraffikBuilder {
     /// Puts all throttles of the app into a dry run: they count requests, and reject none. See
@@ -67,19 +72,21 @@ impl Traffik {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
-    /// They are those of this process, of all throttles that the app registered or used. With the feature `serde`, a
+    /// They are those of this process, of all limits that the app registered, used or added. With the feature `serde`, a
     /// [`Counts`] can be serialized.
     #[must_use]
-    pub fn counts(&self) -> Vec<(&str, Counts)> {
-        let mut all: Vec<_> = self.app.table.used().map(|limit| (limit.uid, limit.counters.read())).collect();
-        all.sort_unstable_by_key(|(uid, _)| *uid);
+    pub fn counts(&self) -> Vec<(Arc<str>, Counts)> {
+        let of = |limit: Arc<Definition>| (Arc::clone(&limit.uid), limit.counters.read());
+        let mut all: Vec<_> = self.app.table.used().map(of).collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         all
     }
 
-    /// Returns the decisions about one limit since the start of the app. Returns `None` if the app has registered and used no
-    /// throttle with this uid.
+    /// Returns the decisions about one limit since the start of the app. Returns `None` if the app has registered, used or added no
+    /// limit with this uid.
     #[must_use]
     pub fn counts_of(&self, uid: &str) -> Option<Counts> {
-        self.app.table.used().find(|limit| limit.uid == uid).map(|limit| limit.counters.read())
+        let (definition, known_by) = self.app.table.by_uid(uid).ok()?;
+        (known_by != KnownBy::Declared).then(|| definition.counters.read())
     }
 }

@@ -8,7 +8,7 @@ use super::{
     limits::{Adjusting, Change, Settlement},
 };
 use crate::{
-    limit::{Throttle, Throttles},
+    limit::{ByUid, Throttle, Throttles},
     store::HITS_INLINE,
 };
 
@@ -195,6 +195,28 @@ impl<T: Throttle> Permit<T> {
     /// # Errors
     ///
     /// See [`settle`](Self::settle).
+    pub fn charge_more(&self, cost: u64) -> Adjusting<'_> {
+        self.change(Change::More(cost))
+    }
+}
+
+/// Changes of the charge of a limit that is a value.
+impl Permit<ByUid> {
+    /// Replaces the cost that was charged by the actual one, and ends the charge. It is the same as for a throttle: see
+    /// [`settle`](Permit::settle).
+    ///
+    /// # Errors
+    ///
+    /// See [`settle`](Permit::settle).
+    pub fn settle(&self, actual: u64) -> Adjusting<'_> {
+        self.change(Change::Settle(actual))
+    }
+
+    /// Charges `cost` in addition, whether it fits or not: see [`charge_more`](Permit::charge_more).
+    ///
+    /// # Errors
+    ///
+    /// See [`settle`](Permit::settle).
     pub fn charge_more(&self, cost: u64) -> Adjusting<'_> {
         self.change(Change::More(cost))
     }

@@ -89,7 +89,7 @@ impl Quota {
             0..0
         });
         let first = self.checks.as_ref().ok().and_then(|checks| checks.get(places.start));
-        let client = first.map(|check| check.client().clone());
+        let client = first.map(|check| check.client.clone());
         QuotaPart::new(places, client)
     }
 

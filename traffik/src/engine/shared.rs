@@ -105,24 +105,21 @@ impl Traffik {
     /// Ends the penalty of a client in all processes, and forgets its refusals in this one.
     pub(super) async fn end_penalty(&self, check: &Check<'_>) -> Result<(), Error> {
         let definition = check.definition;
-        let (Some(penalties), Some(store), Some(client)) =
-            (&definition.penalties, &definition.store, check.client.key())
-        else {
-            return Ok(());
-        };
+        let backend = check.limit_backend().and_then(|backend| Some((backend.penalties.as_ref()?, &backend.store)));
+        let Some(((penalties, store), client)) = backend.zip(check.client.key()) else { return Ok(()) };
         penalties.forget(client);
         let has_penalty =
-            |live: &Live| live.of(definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
+            |live: &Live| live.of(&definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
         if !has_penalty(&self.changes().latest()) {
             return Ok(());
         }
         let ended = self.change(|live| {
-            let limit = live.of_mut(definition.uid);
+            let limit = live.of_mut(&definition.uid);
             limit.clients.iter_mut().for_each(|clients| clients.change(client.clone(), |client| client.penalty = None));
             Ok::<_, std::convert::Infallible>(())
         });
         let Ok(()) = ended;
-        let name = Name::Client(ClientSetting::Penalty, definition.uid, client.clone());
+        let name = Name::Client(ClientSetting::Penalty, &definition.uid, client.clone());
         for (name, _) in self.shared_texts(store, |known| *known == name) {
             self.share(store, &name, None).await?;
         }

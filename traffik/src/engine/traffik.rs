@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     limit::{
-        ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles,
+        ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, assert_types,
         changes::{Changes, Live},
         register,
     },
@@ -102,6 +102,7 @@ impl Traffik {
     ///
     /// Returns an error if one cannot work, has the uid of another, or the throttles of a tuple are in different backends.
     pub fn register<T: Throttles>(&self) -> Result<(), ConfigError> {
+        const { assert_types::<T>() };
         register::<T>(&self.app.table)
     }
 
@@ -111,18 +112,37 @@ impl Traffik {
     ///
     /// Returns an error if a throttle cannot work, or if the backend does not answer.
     pub async fn reset<T: Throttles>(&self, client: impl Into<Client>) -> Result<(), Error> {
+        const { assert_types::<T>() };
         self.reset_all(self.checks::<T>(client.into())?).await
     }
 
     /// Deletes what is stored for each of the checks.
     pub(crate) async fn reset_all(&self, checks: Checks<'_>) -> Result<(), Error> {
+        let mut all = Ok(());
+        // Throttles whose requests choose a backend are reset in each of them, one after the other.
+        for check in checks.iter().filter(|check| check.backend.is_none()) {
+            for backend in check.definition.backends.indices() {
+                let check = Check { backend, ..check.clone() };
+                all = all.and(self.reset_in_one(&Checks::new(check)).await);
+            }
+        }
+        let mut chosen = checks.iter().filter(|check| !check.backend.is_none()).cloned();
+        if let Some(first) = chosen.next() {
+            let mut checks = Checks::new(first);
+            chosen.for_each(|check| checks.add(check, |_, _| false));
+            all = all.and(self.reset_in_one(&checks).await);
+        }
+        all
+    }
+
+    async fn reset_in_one(&self, checks: &Checks<'_>) -> Result<(), Error> {
         let entries: SmallVec<[Hit<'_>; HITS_INLINE]> = checks.iter().filter_map(Check::entry).collect();
-        let mut all = match Definition::store_of_all(checks.iter().map(|check| check.definition))? {
+        let mut all = match checks.store_of_all()? {
             Some(store) => store.reset(&entries).await,
             None => Ok(()),
         };
-        for policy in checks.iter().filter_map(|check| check.definition.policy.as_ref()) {
-            all = all.and(policy.reset(&entries).await);
+        for backend in checks.iter().filter_map(Check::limit_backend) {
+            all = all.and(backend.policy.reset(&entries).await);
         }
         for check in checks.iter() {
             self.end_penalty(check).await?;

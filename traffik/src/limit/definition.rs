@@ -1,5 +1,9 @@
-use std::sync::atomic::AtomicBool;
-use std::{any::TypeId, sync::Arc};
+use std::{
+    any::TypeId,
+    borrow::Cow,
+    panic::Location,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use traffik_core::{
     decision::LimitId,
@@ -8,8 +12,14 @@ use traffik_core::{
 };
 
 use super::{
-    ConfigError, DefaultIdentity, Settings, Throttle, changes::Changes, penalty::Penalties, queue::Queue, share::Share,
-    uid, waiters::Waiters,
+    ByUid, ConfigError, DefaultIdentity, Settings, Throttle,
+    changes::Changes,
+    limit_backend::{BackendIndex, LimitBackend, LimitBackends},
+    penalty::Penalties,
+    queue::Queue,
+    share::Share,
+    uid,
+    waiters::Waiters,
 };
 use crate::{
     fields::PolicyItem,
@@ -23,20 +33,22 @@ use crate::{
 /// A throttle as values, checked.
 #[derive(Debug)]
 pub(crate) struct Definition {
+    /// The throttle, or [`ByUid`] if the limit is a value.
     pub(crate) type_id: TypeId,
     /// The name in errors.
-    pub(crate) name: &'static str,
-    pub(crate) uid: &'static str,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) uid: Arc<str>,
+    /// The name in metrics and logs.
+    label: Arc<str>,
     pub(crate) rate: Rate,
     pub(crate) settings: Settings,
     /// The limit in its store.
     pub(crate) limit: Arc<LimitId>,
     /// Whether the limit is on concurrent requests, so that permits are held.
     pub(crate) is_held: bool,
-    /// The store of the limit. `None` if everything is admitted.
-    pub(crate) store: Option<Arc<Store>>,
-    /// The error policy. `None` if there is no store.
-    pub(crate) policy: Option<Arc<ErrorPolicy>>,
+    pub(crate) backends: LimitBackends,
+    /// The backend of a check before a request chooses one.
+    pub(crate) backend: BackendIndex,
     /// The queue of held requests, if the strategy delays.
     pub(crate) queue: Option<Arc<Queue>>,
     /// The callers that wait for a turn.
@@ -56,55 +68,95 @@ pub(crate) struct Definition {
     pub(crate) instruments: LimitInstruments,
     /// Its refusals in the log.
     pub(crate) refusals: RefusalSample,
-    /// Counts refusals, if the throttle has a penalty.
-    pub(crate) penalties: Option<Arc<Penalties>>,
+}
+
+/// A limit that is not checked yet.
+#[derive(Debug)]
+pub(crate) struct NewLimit {
+    pub(super) type_id: TypeId,
+    pub(super) name: Cow<'static, str>,
+    pub(super) uid: Arc<str>,
+    pub(super) rate: Rate,
+    pub(super) settings: Settings,
+    pub(super) identity: Source,
+    /// Whether its type identifies clients.
+    pub(super) has_identity: bool,
+}
+
+impl NewLimit {
+    /// Creates the limit of a type.
+    pub(super) fn of<T: Throttle>(name: &'static str, settings: Settings) -> Self {
+        const { uid::check(T::UID) };
+        Self {
+            type_id: TypeId::of::<T>(),
+            name: name.into(),
+            uid: T::UID.into(),
+            rate: const { T::RATE },
+            identity: settings.request.identity_source::<T::Identity>(),
+            has_identity: TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>(),
+            settings,
+        }
+    }
+
+    /// Creates a limit that the caller adds as a value.
+    #[track_caller]
+    pub(crate) fn added(uid: Arc<str>, rate: Rate, settings: Settings) -> Self {
+        Self::value(format!("limit added at {}", Location::caller()), uid, rate, settings)
+    }
+
+    /// Creates a limit that is a value. `name` says where it was made.
+    pub(crate) fn value(name: String, uid: Arc<str>, rate: Rate, settings: Settings) -> Self {
+        Self {
+            type_id: TypeId::of::<ByUid>(),
+            name: name.into(),
+            uid,
+            rate,
+            identity: settings.request.identity_source::<DefaultIdentity>(),
+            has_identity: false,
+            settings,
+        }
+    }
 }
 
 impl Definition {
-    pub(crate) fn of<T: Throttle>(
-        name: &'static str,
-        settings: Settings,
+    pub(crate) fn new(
+        new: NewLimit,
         stores: &Stores,
         policies: &Policies,
         warnings: &WarningLog,
         observers: &Arc<Observers>,
         changes: &Arc<Changes>,
     ) -> Result<Self, ConfigError> {
-        const { uid::check(T::UID) };
-        let type_id = TypeId::of::<T>();
+        let NewLimit { type_id, name, uid, rate, settings, identity, has_identity } = new;
+        let own_label = if type_id == TypeId::of::<ByUid>() { uid::prefix(&uid) } else { &uid };
+        let label = settings.label.clone().unwrap_or_else(|| own_label.into());
         let mut definition = Self {
             type_id,
             name,
-            uid: T::UID,
-            rate: const { T::RATE },
-            identity: settings.request.identity_source::<T::Identity>(),
-            limit: Arc::new(LimitId::new(T::UID, settings.strategy.clone())),
-            waiters: Waiters::new(T::UID, settings.max_waiters),
+            rate,
+            identity,
+            limit: Arc::new(LimitId::new(&*uid, settings.strategy.clone())),
+            waiters: Waiters::new(&label, settings.max_waiters),
+            label,
             settings,
             is_held: false,
-            store: stores.own().cloned(),
-            policy: None,
+            backends: LimitBackends::default(),
+            backend: BackendIndex::FIRST,
             queue: None,
-            items: PolicyItem::new(T::UID, T::RATE),
+            items: PolicyItem::new(&uid, rate),
+            uid,
             is_second: AtomicBool::new(false),
             counters: Counters::default(),
             undecided: LogThrottle::default(),
             observers: Arc::clone(observers),
             instruments: LimitInstruments::default(),
             refusals: RefusalSample::default(),
-            penalties: None,
         };
         definition.check(warnings)?;
         definition.is_held = matches!(definition.settings.strategy, AnyStrategy::Concurrency(_));
-        definition.check_request::<T>(warnings)?;
-        definition.find_store(stores)?;
+        definition.check_request(has_identity, warnings)?;
         definition.queue = Queue::by(&definition.limit);
-        definition.policy = definition.store.as_ref().and_then(|store| match &definition.settings.on_error {
-            Some(own) => Some(Arc::new(ErrorPolicy::new(own.clone(), store))),
-            None => policies.of(store).cloned(),
-        });
-        let penalty = definition.settings.penalty.zip(definition.store.as_ref());
-        definition.penalties = penalty.map(|(settings, store)| Penalties::new(settings, T::UID, store, changes));
+        definition.find_backends(stores, policies, changes)?;
         Ok(definition)
     }
 
@@ -122,44 +174,112 @@ impl Definition {
         !self.settings.request.is_dry_run
     }
 
+    /// Returns whether the app admits everything.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.backends.first.is_none()
+    }
+
+    /// Returns whether the limit is a value, and no type.
+    pub(crate) fn is_value(&self) -> bool {
+        self.type_id == TypeId::of::<ByUid>()
+    }
+
     /// Returns the name for metrics and logs, of which an app has few.
     pub(crate) fn label(&self) -> &str {
-        self.uid
+        &self.label
     }
 
-    /// Returns the name of the backend in events.
-    pub(crate) fn backend(&self) -> &str {
-        self.store.as_ref().map_or(Store::OWN, |store| store.label())
+    /// Returns the name of a backend in events.
+    pub(crate) fn backend_label(&self, index: BackendIndex) -> &str {
+        self.backends.get(index).map_or(Store::OWN, |backend| backend.store.label())
     }
 
-    /// Returns the store of several throttles that are one decision. They must share a store, because only one backend
-    /// can charge all of them or none.
-    pub(crate) fn store_of_all<'a>(
-        mut definitions: impl Iterator<Item = &'a Arc<Self>>,
-    ) -> Result<Option<&'a Arc<Store>>, ConfigError> {
-        let Some(first) = definitions.next() else { return Ok(None) };
-        let address = |definition: &Self| definition.store.as_ref().map(Arc::as_ptr);
-        match definitions.find(|definition| address(definition) != address(first)) {
-            None => Ok(first.store.as_ref()),
-            Some(second) => Err(ConfigError::TwoBackends {
-                first: first.uid.into(),
-                first_backend: first.settings.backend.map(Into::into),
-                second: second.uid.into(),
-                second_backend: second.settings.backend.map(Into::into),
-            }),
+    /// Returns the place of the backend with this name, for a request that chooses one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such backend.
+    pub(crate) fn choose(&self, name: &str) -> Result<BackendIndex, ConfigError> {
+        self.backends
+            .find(name)
+            .ok_or_else(|| self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())))
+    }
+
+    #[cold]
+    fn no_backend<'s>(&self, name: &str, has: impl Iterator<Item = &'s str>) -> ConfigError {
+        ConfigError::NoBackend {
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
+            backend: name.into(),
+            has: has.map(Into::into).collect(),
         }
     }
 
-    /// Finds the backend that the settings name. Does nothing if everything is admitted.
-    fn find_store(&mut self, stores: &Stores) -> Result<(), ConfigError> {
-        if let (Some(name), Some(_)) = (self.settings.backend, &self.store) {
-            let named = stores.named(name).cloned().ok_or_else(|| ConfigError::NoBackend {
-                uid: self.uid.into(),
-                throttle: self.name.into(),
-                backend: name.into(),
-                has: stores.names().map(Into::into).collect(),
-            });
-            self.store = Some(named?);
+    /// Returns the error of a check for which no request chose a backend.
+    #[cold]
+    pub(crate) fn no_choice(&self) -> ConfigError {
+        ConfigError::NoBackendChosen { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) }
+    }
+
+    /// Checks that several throttles can be one decision. They must share a backend, because only one can charge all of them or
+    /// none. Those whose requests choose it are checked for each decision.
+    pub(crate) fn check_together<'a>(definitions: impl Iterator<Item = &'a Arc<Self>>) -> Result<(), ConfigError> {
+        let mut fixed = definitions.filter_map(|definition| Some((definition, definition.fixed_backend()?)));
+        let Some((first, one)) = fixed.next() else { return Ok(()) };
+        match fixed.find(|(_, other)| !Arc::ptr_eq(&one.store, &other.store)) {
+            None => Ok(()),
+            Some((second, other)) => Err(Self::two_backends((first, &one.store), (second, &other.store))),
+        }
+    }
+
+    fn fixed_backend(&self) -> Option<&LimitBackend> {
+        self.backends.get(self.backend)
+    }
+
+    #[cold]
+    pub(crate) fn two_backends(
+        (first, one): (&Self, &Arc<Store>),
+        (second, other): (&Self, &Arc<Store>),
+    ) -> ConfigError {
+        let name = |store: &Store| Some(store.label()).filter(|label| *label != Store::OWN).map(Into::into);
+        ConfigError::TwoBackends {
+            first: Box::from(&*first.uid),
+            first_backend: name(one),
+            second: Box::from(&*second.uid),
+            second_backend: name(other),
+        }
+    }
+
+    /// Finds the backends. There is none if everything is admitted, one as a rule, and all of the app if requests choose one.
+    fn find_backends(
+        &mut self,
+        stores: &Stores,
+        policies: &Policies,
+        changes: &Arc<Changes>,
+    ) -> Result<(), ConfigError> {
+        let Some(own) = stores.own() else { return Ok(()) };
+        let is_chosen = self.settings.request.backend.is_some();
+        if is_chosen && self.settings.backend.is_some() {
+            return Err(ConfigError::BackendTwice { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
+        }
+        let first = match self.settings.backend {
+            None => own,
+            Some(name) => stores.named(name).ok_or_else(|| self.no_backend(name, stores.names()))?,
+        };
+        let backend = |store: &Arc<Store>, is_first| {
+            let policy = match &self.settings.on_error {
+                Some(own) if is_first => Arc::new(ErrorPolicy::new(own.clone(), store)),
+                Some(own) => Arc::new(ErrorPolicy::new(own.with_own_breaker(), store)),
+                None => Arc::clone(policies.of(store)?),
+            };
+            let penalty = self.settings.penalty;
+            let penalties = penalty.map(|settings| Penalties::new(settings, &self.uid, store, changes));
+            Some(LimitBackend { store: Arc::clone(store), policy, penalties })
+        };
+        let others = stores.iter().skip(1).filter(|_| is_chosen).filter_map(|store| backend(store, false)).collect();
+        self.backends = LimitBackends { first: backend(first, true), others };
+        if is_chosen {
+            self.backend = BackendIndex::NONE;
         }
         Ok(())
     }
@@ -172,8 +292,8 @@ impl Definition {
             return Ok(());
         }
         self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             rate,
             source,
         })
@@ -186,8 +306,8 @@ impl Definition {
         }
         let check = self.settings.strategy.check(rate);
         check.map_err(|source| ConfigError::ChangedRate {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             rate,
             source,
         })
@@ -197,22 +317,27 @@ impl Definition {
     pub(crate) fn check_rules(&self, added: &Applies) -> Result<(), ConfigError> {
         let mut all = self.settings.request.applies.clone();
         all.add_all(added);
-        all.check().map_err(|source| ConfigError::Rule { uid: self.uid.into(), throttle: self.name.into(), source })
+        all.check().map_err(|source| ConfigError::Rule {
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
+            source,
+        })
     }
 
-    fn check_request<T: Throttle>(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
+    /// `has_identity` says whether the type identifies clients.
+    fn check_request(&self, has_identity: bool, warnings: &WarningLog) -> Result<(), ConfigError> {
         let request = &self.settings.request;
-        if request.identity.is_some() && TypeId::of::<T::Identity>() != TypeId::of::<DefaultIdentity>() {
-            return Err(ConfigError::TwoIdentities { uid: self.uid.into(), throttle: self.name.into() });
+        if request.identity.is_some() && has_identity {
+            return Err(ConfigError::TwoIdentities { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
         }
-        request.warn(self.uid, warnings);
+        request.warn(&self.uid, warnings);
         if !request.refund_if.is_never() {
             self.check_refunds()?;
         }
         let denied = request.denied.check().map_err(RuleError::from);
         denied.and_then(|()| request.applies.check()).map_err(|source| ConfigError::Rule {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             source,
         })
     }
@@ -231,27 +356,27 @@ impl Definition {
     }
 
     pub(crate) fn refund_if(&self, reason: &'static str) -> ConfigError {
-        ConfigError::RefundIf { uid: self.uid.into(), throttle: self.name.into(), reason }
+        ConfigError::RefundIf { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), reason }
     }
 
     fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         let on_error = self.settings.on_error.as_ref().map_or(Ok(()), |on_error| on_error.check());
         let penalty = || self.settings.penalty.map_or(Ok(()), |penalty| penalty.check());
         on_error.and_then(|()| penalty()).map_err(|source| ConfigError::Setting {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             source,
         })?;
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
-            return Err(ConfigError::WarnAt { uid: self.uid.into(), throttle: self.name.into(), share });
+            return Err(ConfigError::WarnAt { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), share });
         }
         if self.rate.is_unlimited() {
             return Ok(());
         }
         let strategy = &self.settings.strategy;
         strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
-            uid: self.uid.into(),
-            throttle: self.name.into(),
+            uid: Box::from(&*self.uid),
+            throttle: Box::from(&*self.name),
             source,
         })?;
         self.warn_of_cost(self.rate, self.settings.cost, warnings);
@@ -265,11 +390,11 @@ impl Definition {
         }
         let capacity = self.settings.strategy.capacity(rate);
         let warning = Warning::CostNeverFits;
-        if cost > capacity && warnings.is_first(warning, Some(self.uid)) {
+        if cost > capacity && warnings.is_first(warning, Some(&self.uid)) {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),
-                uid = self.uid,
+                uid = &*self.uid,
                 cost,
                 capacity,
                 "the cost of this throttle is higher than its capacity, so every request is refused: lower the cost, or \

@@ -116,10 +116,33 @@ pub enum ConfigError {
         /// The error in the rule.
         source: RuleError,
     },
-    /// A throttle is named that the app does not know.
+    /// A limit that was added is named, and the uid is that of a type, or of a limit in a file.
     #[error(
-        "no throttle that this app knows has the uid {uid:?}{}: correct the uid, or register a throttle whose `impl Throttle` is \
-         written by hand with `Traffik::builder(..).register::<T>()`", did_you_mean(.near)
+        "{uid:?} is the uid of `{throttle}`, which `Traffik::add_limit` did not add: check a throttle by its type, remove a limit \
+         of a file in the file, and disable either with `traffik.limit({uid:?})?.disable()`"
+    )]
+    #[non_exhaustive]
+    NotAValue {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+    },
+    /// The uid of a limit that was added cannot be used.
+    #[error(
+        "the uid {uid:?} of a limit cannot be used: write at least one character, and only printable ASCII, because responses \
+         contain it in a header field"
+    )]
+    #[non_exhaustive]
+    Uid {
+        /// The uid.
+        uid: Box<str>,
+    },
+    /// A limit is named that the app does not know.
+    #[error(
+        "no limit that this app knows has the uid {uid:?}{}: correct the uid, add the limit with `Traffik::add_limit(..)`, or \
+         register a throttle whose `impl Throttle` is written by hand with `Traffik::builder(..).register::<T>()`",
+        did_you_mean(.near)
     )]
     #[non_exhaustive]
     UnknownUid {
@@ -217,6 +240,30 @@ pub enum ConfigError {
         /// The names of the additional backends of the app.
         has: Box<[Box<str>]>,
     },
+    /// A throttle names a backend, and has a function that chooses one.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) has a backend, and a function that chooses one: remove `backend` or `backend_of` \
+         from its settings"
+    )]
+    #[non_exhaustive]
+    BackendTwice {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+    },
+    /// A throttle chooses its backend by the request, and a check has none.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) chooses its backend by the request (`backend_of`), and this check has no request: \
+         name the backend with `traffik.limiter(..).backend(\"..\")`, or with `traffik.limit(..)?.in_backend(\"..\")?`"
+    )]
+    #[non_exhaustive]
+    NoBackendChosen {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+    },
     /// A backend is set up wrong, for instance without a required setting.
     #[error("{0}")]
     Backend(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -272,8 +319,8 @@ impl ConfigError {
         }
     }
 
-    pub(super) fn unknown_uid(uid: &str, known: &[&str]) -> Self {
-        let mut near: Vec<_> = known.iter().map(|known| (strsim::jaro_winkler(uid, known), *known)).collect();
+    pub(super) fn unknown_uid<'k>(uid: &str, known: impl Iterator<Item = &'k str>) -> Self {
+        let mut near: Vec<_> = known.map(|known| (strsim::jaro_winkler(uid, known), known)).collect();
         near.retain(|(likeness, _)| *likeness > 0.8);
         near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         Self::UnknownUid { uid: uid.into(), near: near.into_iter().map(|(_, known)| known.into()).take(3).collect() }

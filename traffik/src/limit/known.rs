@@ -5,7 +5,7 @@ use std::{
 
 use super::{ConfigError, Definition, Throttle};
 
-/// How an app came to know a throttle.
+/// How an app came to know a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
@@ -16,6 +16,10 @@ pub enum KnownBy {
     Registered,
     /// A request, a layer or a check used it.
     Met,
+    /// The app added it as a value: [`Traffik::add_limit`](crate::Traffik::add_limit).
+    Added,
+    /// The limits file makes it. Requires the feature `file`.
+    File,
 }
 
 /// A throttle in the list of an app.

@@ -3,6 +3,7 @@
 //! A [`Throttle`] is a type with a uid and a rate, both checked at compile time, and [`Settings`] for everything else.
 //! To share a limit, use the same type in several places.
 
+mod by_uid;
 pub(crate) mod changes;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 mod declaration;
@@ -11,6 +12,8 @@ mod error;
 #[cfg(feature = "file")]
 pub(crate) mod file;
 mod known;
+mod limit_backend;
+mod limit_map;
 #[cfg(feature = "file")]
 mod limits_file_error;
 mod penalty;
@@ -37,17 +40,19 @@ pub use self::limits_file_error::LimitsFileError;
 pub(crate) use self::limits_file_error::Place;
 #[doc(hidden)]
 pub use self::table::{DeclaredThrottle, Lookup, SameBackend, ThrottleTable};
-pub(crate) use self::{
-    definition::Definition,
-    penalty::Penalties,
-    queue::QueueSlot,
-    set::{all_the_tuples, register},
-    waiters::WaiterSlot,
-};
 pub use self::{
+    by_uid::ByUid,
     error::ConfigError,
     known::KnownBy,
     set::Throttles,
     settings::Settings,
     throttle::{DefaultIdentity, Throttle},
+};
+pub(crate) use self::{
+    definition::{Definition, NewLimit},
+    limit_backend::{BackendIndex, LimitBackend},
+    penalty::Penalties,
+    queue::QueueSlot,
+    set::{all_the_tuples, assert_types, register},
+    waiters::WaiterSlot,
 };

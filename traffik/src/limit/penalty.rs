@@ -46,7 +46,7 @@ impl PenaltySettings {
 /// Counts the refusals in a row of each client of a limit, in this process.
 pub(crate) struct Penalties {
     settings: PenaltySettings,
-    uid: &'static str,
+    uid: Arc<str>,
     store: Arc<Store>,
     changes: Arc<Changes>,
     /// The number of clients that are counted. Admissions take no lock if there are none.
@@ -64,11 +64,12 @@ struct Refusals {
 impl Penalties {
     pub(super) fn new(
         settings: PenaltySettings,
-        uid: &'static str,
+        uid: &Arc<str>,
         store: &Arc<Store>,
         changes: &Arc<Changes>,
     ) -> Arc<Self> {
-        let (store, changes, counted) = (Arc::clone(store), Arc::clone(changes), AtomicUsize::new(0));
+        let (uid, store, changes, counted) =
+            (Arc::clone(uid), Arc::clone(store), Arc::clone(changes), AtomicUsize::new(0));
         Arc::new(Self { settings, uid, store, changes, counted, refusals: Mutex::default() })
     }
 
@@ -116,7 +117,7 @@ impl Penalties {
             if live.clients(|clients| &clients.local) >= ClientMap::MAX {
                 return None;
             }
-            let limit = live.of_mut(self.uid);
+            let limit = live.of_mut(&self.uid);
             let last = limit.last_penalty(client, now);
             let length = match (last, up_to) {
                 (Some(last), Some(up_to)) => last.saturating_mul(2).min(up_to),
@@ -141,7 +142,7 @@ impl Penalties {
         let of_day = |time: Timestamp| wall_clock.saturating_add(time.saturating_since(now));
         let Some(until) = penalty.block.until.map(of_day) else { return };
         let value = SharedValue::Penalty { until, length: penalty.length, forgotten_at: of_day(penalty.forgotten_at) };
-        let Some(name) = Name::Client(ClientSetting::Penalty, self.uid, client.clone()).to_text() else { return };
+        let Some(name) = Name::Client(ClientSetting::Penalty, &self.uid, client.clone()).to_text() else { return };
         if self.changes.latest().clients(|clients| &clients.shared) >= ClientMap::MAX {
             return;
         }

@@ -5,8 +5,8 @@ use traffik_core::client::Client;
 
 use super::Settings;
 use crate::request::{
-    AsyncCost, AsyncIdentity, AsyncRate, Bypass, ClientIp, CostOf, Fields, Identity, IntoCost, IntoIdentity, IntoRate,
-    RateOf, Rule,
+    AsyncCost, AsyncIdentity, AsyncRate, BackendOf, Bypass, ClientIp, CostOf, Fields, Identity, IntoCost, IntoIdentity,
+    IntoRate, RateOf, Rule,
 };
 
 /// Settings that depend on the request.
@@ -321,6 +321,65 @@ impl Settings {
         R: IntoRate,
     {
         self.request.rate = Some(RateOf::by(rate));
+        self
+    }
+
+    /// Chooses the backend by a function of the request that returns its name: that of the tenant or the region, for example.
+    /// [`TraffikBuilder::backend`](crate::TraffikBuilder::backend) registers backends. `"default"` is the app's own.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use traffik::{DefaultIdentity, MemoryBackend, Rate, Settings, Throttle, Traffik};
+    ///
+    /// /// Set by the middleware that authenticates the request.
+    /// #[derive(Clone)]
+    /// struct Region(&'static str);
+    ///
+    /// fn region(parts: &Parts) -> &'static str {
+    ///     parts.extensions.get::<Region>().map_or("default", |region| region.0)
+    /// }
+    ///
+    /// struct Search;
+    ///
+    /// impl Throttle for Search {
+    ///     const UID: &'static str = "search:by-region";
+    ///     const RATE: Rate = Rate::literal("100/min");
+    ///     type Identity = DefaultIdentity;
+    ///
+    ///     fn settings() -> Settings {
+    ///         Settings::new().backend_of(region)
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (own, eu, us) = (MemoryBackend::new("myapp"), MemoryBackend::new("myapp"), MemoryBackend::new("myapp"));
+    /// let traffik = Traffik::builder(own).backend("eu", eu).backend("us", us).register::<Search>().build()?;
+    ///
+    /// // Without a request, the caller names it.
+    /// let permit = traffik.limiter::<Search>("alice").backend("eu").check().await?;
+    /// assert_eq!(permit.tightest().remaining(), 99);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The function is called once for each decision, after the identity. A client has a limit of its own in each backend. Everything
+    /// about a charge stays in the backend that made it: its permit, refunds, settlements, waiting callers, and the messages of a
+    /// WebSocket, for which its handshake chooses.
+    ///
+    /// - A name that the app does not have is a [`ConfigError::NoBackend`](crate::ConfigError::NoBackend): the response is a 500 that
+    ///   names it and the backends that there are. The request does not pass.
+    /// - One decision is made in one backend. Throttles of a tuple for which a request chooses different ones are a
+    ///   [`ConfigError::TwoBackends`](crate::ConfigError::TwoBackends).
+    /// - Without a request, a check that names no [`backend`](crate::ClientLimiter::backend) is a
+    ///   [`ConfigError::NoBackendChosen`](crate::ConfigError::NoBackendChosen). [Outgoing](crate::outgoing) calls name none, so they
+    ///   need another throttle.
+    /// - [Changes](crate::control), blocks and penalties are about the limit, in all of its backends. If a client of one tenant may
+    ///   be a client of another, make the tenant a part of its identity.
+    /// - Each backend has its own error policy and breaker. The backends of an app share its fallback.
+    /// - With [`backend`](Self::backend) it is a [`ConfigError::BackendTwice`](crate::ConfigError::BackendTwice).
+    pub fn backend_of<N: AsRef<str>>(mut self, name: impl Fn(&Parts) -> N + Send + Sync + 'static) -> Self {
+        self.request.backend = Some(BackendOf::by(name));
         self
     }
 

@@ -2,7 +2,7 @@ use std::{any::TypeId, sync::Arc};
 
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 use super::Declaration;
-use super::{ConfigError, Definition, KnownBy, Throttle, ThrottleTable};
+use super::{ByUid, ConfigError, Definition, KnownBy, Throttle, ThrottleTable};
 use crate::one_or_more::OneOrMore;
 
 /// A [`Throttle`], or a tuple of up to sixteen throttles that are one decision: all are charged, or none is. A throttle
@@ -46,9 +46,34 @@ impl<T: Throttle> Define for T {
     }
 }
 
+impl Throttles for ByUid {}
+
+impl Define for ByUid {
+    const UIDS: &'static [&'static str] = &[];
+
+    /// The callers that call it do not compile.
+    fn define(_: &ThrottleTable, _: KnownBy) -> Result<OneOrMore<&Arc<Definition>>, ConfigError> {
+        Err(ConfigError::unknown_uid("", std::iter::empty()))
+    }
+
+    fn include(throttle: TypeId) -> bool {
+        throttle == TypeId::of::<Self>()
+    }
+
+    #[cfg(any(feature = "aide", feature = "utoipa"))]
+    fn declarations() -> Vec<Declaration> {
+        Vec::new()
+    }
+}
+
+/// Fails the build if `T` is no type of a throttle, nor a tuple of them.
+pub(crate) const fn assert_types<T: Throttles>() {
+    assert!(!T::UIDS.is_empty(), "a limit that is a value is found by its uid: use `Traffik::limiter_of(uid, client)`");
+}
+
 /// Checks a throttle, or each of a tuple and that they can be one decision.
 pub(crate) fn register<T: Throttles>(table: &ThrottleTable) -> Result<(), ConfigError> {
-    Definition::store_of_all(T::define(table, KnownBy::Registered)?.iter().copied()).map(drop)
+    Definition::check_together(T::define(table, KnownBy::Registered)?.iter().copied())
 }
 
 /// Calls a macro with the names of each length of tuple.

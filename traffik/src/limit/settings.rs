@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use traffik_core::strategy::AnyStrategy;
 
@@ -19,6 +19,8 @@ pub struct Settings {
     pub(crate) cost: u64,
     /// The name of the backend. `None` for the app's own.
     pub(crate) backend: Option<&'static str>,
+    /// The name in metrics. `None` for that of the uid.
+    pub(crate) label: Option<Arc<str>>,
     /// What happens when the backend gives no answer. `None` for the app's setting.
     pub(crate) on_error: Option<OnError>,
     /// The highest number of waiters.
@@ -38,6 +40,7 @@ impl Settings {
             strategy: AnyStrategy::default(),
             cost: 1,
             backend: None,
+            label: None,
             on_error: None,
             max_waiters: Self::DEFAULT_MAX_WAITERS,
             penalty: None,
@@ -91,6 +94,22 @@ impl Settings {
     /// decided in order. If a later throttle refuses, the layer refunds the charges of the earlier ones.
     pub fn backend(self, name: &'static str) -> Self {
         Self { backend: Some(name), ..self }
+    }
+
+    /// Sets the name of the limit in metrics. Defaults to the uid of a throttle, and for a
+    /// [limit that is a value](crate::Traffik::add_limit) to the part of its uid before the first colon.
+    ///
+    /// Limits that share a label share their series. So the metrics of an app with a limit for each tenant stay few:
+    ///
+    /// ```
+    /// use traffik::Settings;
+    ///
+    /// let settings = Settings::new().label("tenants");
+    /// ```
+    ///
+    /// [Events](crate::observe::Event), logs and [`Traffik::counts`](crate::Traffik::counts) have the uid of each limit.
+    pub fn label(self, label: impl Into<Arc<str>>) -> Self {
+        Self { label: Some(label.into()), ..self }
     }
 
     /// Sets what happens when the backend gives no answer. Defaults to the setting of the
@@ -152,7 +171,7 @@ impl Settings {
     /// Refuses a client for a time after a number of refusals in a row, which is at least 1. Defaults to none.
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::{sync::Arc, time::Duration};
     /// use traffik::Settings;
     ///
     /// // A minute after 20 refusals in a row.
@@ -179,7 +198,7 @@ impl Settings {
     /// for `longest`, which is at least `time`.
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::{sync::Arc, time::Duration};
     /// use traffik::Settings;
     ///
     /// // A minute, two, four, and at most an hour.

@@ -1,3 +1,5 @@
+#[cfg(feature = "file")]
+use std::collections::HashSet;
 use std::{
     any::{TypeId, type_name},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,10 +10,14 @@ use traffik_core::backend::BackendError;
 #[cfg(feature = "file")]
 use super::start_settings::StartSettings;
 use super::{
-    ConfigError, Definition, Throttle,
+    ConfigError, Definition, Settings, Throttle,
     changes::Changes,
+    definition::NewLimit,
     known::{KnownBy, KnownThrottle},
+    limit_backend::LimitBackend,
+    limit_map::{self, LimitMap},
     throttle_map::ThrottleMap,
+    uid,
 };
 use crate::{
     observe::Observers,
@@ -35,6 +41,8 @@ pub struct ThrottleTable {
     /// The changes since the start.
     pub(crate) changes: Arc<Changes>,
     known: ThrottleMap,
+    /// The limits that are values. None has the uid of a throttle in `known` that is used.
+    values: LimitMap,
     writing: Mutex<()>,
     /// What of the limits file holds from the start.
     #[cfg(feature = "file")]
@@ -87,9 +95,9 @@ impl ThrottleTable {
 
     /// Checks that every throttle that rules are added to is known.
     pub(crate) fn check_rules(&self) -> Result<(), ConfigError> {
-        let known: Vec<_> = self.known.iter().map(|known| known.uid).collect();
-        match self.defaults.rules.uid_not_of(&known) {
-            Some(uid) => Err(ConfigError::unknown_uid(uid, &known)),
+        let is_known = |uid: &str| self.values.get(uid).is_some() || self.known.iter().any(|known| known.uid == uid);
+        match self.defaults.rules.uids().find(|uid| !is_known(uid)) {
+            Some(uid) => Err(self.unknown_uid(uid)),
             None => Ok(()),
         }
     }
@@ -100,27 +108,167 @@ impl ThrottleTable {
         &self.observers
     }
 
-    /// Returns the throttle with this uid, and how the app came to know it.
+    /// Returns the limit with this uid, and how the app came to know it.
     ///
     /// # Errors
     ///
-    /// Returns an error if the app knows no such throttle, or if it cannot work.
-    pub(crate) fn by_uid(&self, uid: &str) -> Result<(&Arc<Definition>, KnownBy), ConfigError> {
+    /// Returns an error if the app knows no such limit, or if it cannot work.
+    pub(crate) fn by_uid(&self, uid: &str) -> Result<limit_map::Known, ConfigError> {
+        if let Some(value) = self.values.get(uid) {
+            return Ok(value);
+        }
         let same = || self.known.iter().filter(|known| known.uid == uid);
         let known = same().find(|known| known.is_used()).or_else(|| same().next());
         match known.and_then(|known| Some((known, known.definition()?))) {
-            Some((known, Ok(definition))) => Ok((definition, known.known_by())),
+            Some((known, Ok(definition))) => Ok((Arc::clone(definition), known.known_by())),
             Some((_, Err(error))) => Err(error.clone()),
-            None => Err(ConfigError::unknown_uid(uid, &self.known.iter().map(|known| known.uid).collect::<Vec<_>>())),
+            None => Err(self.unknown_uid(uid)),
         }
     }
 
-    /// Returns the throttles that can work, each uid once, in the order of the uids.
-    pub(crate) fn all(&self) -> Vec<(&Arc<Definition>, KnownBy)> {
+    #[cold]
+    fn unknown_uid(&self, uid: &str) -> ConfigError {
+        /// Comparing uids takes a while, so only some of many are compared.
+        const COMPARED: usize = 1000;
+        let values = self.values.all();
+        let values = values.iter().take(COMPARED).map(|(definition, _)| &*definition.uid);
+        ConfigError::unknown_uid(uid, self.known.iter().map(|known| known.uid).chain(values))
+    }
+
+    /// Returns the limits that can work, each uid once, in the order of the uids.
+    pub(crate) fn all(&self) -> Vec<limit_map::Known> {
+        let mut all = self.values.all();
         let mut uids: Vec<_> = self.known.iter().map(|known| known.uid).collect();
         uids.sort_unstable();
         uids.dedup();
-        uids.into_iter().filter_map(|uid| self.by_uid(uid).ok()).collect()
+        let types = uids.into_iter().filter_map(|uid| self.by_uid(uid).ok());
+        all.extend(types.filter(|(definition, _)| !definition.is_value()));
+        all.sort_unstable_by(|(one, _), (other, _)| one.uid.cmp(&other.uid));
+        all
+    }
+
+    /// Returns the limit with this uid that is a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such limit. Requests may cause it, so it names no similar uids.
+    pub(crate) fn value(&self, uid: &str) -> Result<Arc<Definition>, ConfigError> {
+        self.values.get(uid).map(|(definition, _)| definition).ok_or_else(|| self.not_a_value(uid))
+    }
+
+    #[cold]
+    fn not_a_value(&self, uid: &str) -> ConfigError {
+        match self.known.iter().find(|known| known.uid == uid) {
+            Some(known) => ConfigError::NotAValue { uid: uid.into(), throttle: known.name.into() },
+            None => ConfigError::unknown_uid(uid, std::iter::empty()),
+        }
+    }
+
+    /// Returns whether `definition` belongs to a limit that the app still has.
+    pub(crate) fn has(&self, definition: &Definition) -> bool {
+        !definition.is_value() || self.values.get(&definition.uid).is_some()
+    }
+
+    /// Adds a limit that is a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the limit cannot work, or if the app knows another one of its uid.
+    pub(crate) fn add(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
+        let new = Arc::new(self.define_value(new)?);
+        let _writing = self.lock();
+        self.check_uid(&new.uid, &new.name, known_by)?;
+        if let Some((first, _)) = self.values.get(&new.uid) {
+            return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
+        }
+        self.values.insert(Arc::clone(&new), known_by);
+        Ok(new)
+    }
+
+    /// Adds a limit that is a value, in place of the one that has its uid.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the limit cannot work, or if its uid is that of a type or of a limit that the app knows otherwise.
+    pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
+        let new = self.define_value(new)?;
+        let _writing = self.lock();
+        self.check_uid(&new.uid, &new.name, known_by)?;
+        let new = Arc::new(new);
+        self.put(&new, known_by);
+        Ok(new)
+    }
+
+    fn put(&self, new: &Arc<Definition>, known_by: KnownBy) {
+        if let Some((earlier, _)) = self.values.insert(Arc::clone(new), known_by) {
+            if !Arc::ptr_eq(&earlier, new) {
+                new.counters.continue_from(&earlier.counters);
+            }
+        }
+    }
+
+    /// Replaces the limits that a file made by others. Returns the uids that are unknown now.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, and replaces none, if the app knows another limit of a uid.
+    #[cfg(feature = "file")]
+    pub(crate) fn put_file(
+        &self,
+        before: impl Iterator<Item = Arc<str>>,
+        made: &[Arc<Definition>],
+    ) -> Result<Vec<Arc<str>>, ConfigError> {
+        let _writing = self.lock();
+        made.iter().try_for_each(|new| self.check_uid(&new.uid, &new.name, KnownBy::File))?;
+        made.iter().for_each(|new| self.put(new, KnownBy::File));
+        let uids: HashSet<_> = made.iter().map(|new| &new.uid).collect();
+        let removed: Vec<_> = before.filter(|uid| !uids.contains(uid)).collect();
+        removed.iter().for_each(|uid| self.forget(uid));
+        Ok(removed)
+    }
+
+    fn forget(&self, uid: &str) {
+        self.values.remove(uid);
+        self.told.forget(uid);
+    }
+
+    /// Removes a limit that is a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the app has no such limit, or knows it otherwise.
+    pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<(), ConfigError> {
+        let _writing = self.lock();
+        match self.values.get(uid) {
+            Some((_, by)) if by == known_by => {
+                self.forget(uid);
+                Ok(())
+            }
+            Some((definition, _)) => {
+                Err(ConfigError::NotAValue { uid: uid.into(), throttle: Box::from(&*definition.name) })
+            }
+            None => Err(self.not_a_value(uid)),
+        }
+    }
+
+    /// Checks a limit that is a value, and adds what the app says of all limits.
+    pub(crate) fn define_value(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
+        self.add_defaults(&new.uid, &mut new.settings);
+        self.checked(new)
+    }
+
+    /// Checks that a value may have a uid: it is valid, and neither a type has it nor a value that the app knows otherwise.
+    pub(crate) fn check_uid(&self, uid: &str, name: &str, known_by: KnownBy) -> Result<(), ConfigError> {
+        if !uid::is_valid(uid) {
+            return Err(ConfigError::Uid { uid: uid.into() });
+        }
+        if let Some(first) = self.known.iter().find(|known| known.uid == uid) {
+            return Err(ConfigError::duplicate(uid, first.name, name));
+        }
+        match self.values.get(uid).filter(|(_, by)| *by != known_by) {
+            Some((first, _)) => Err(ConfigError::duplicate(uid, &first.name, name)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the definition of `T`, which the app uses from now on.
@@ -154,13 +302,24 @@ impl ThrottleTable {
     /// Evaluates the settings, once for each throttle. No lock of the table is held, since this runs code of the app.
     fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
         let mut settings = T::settings();
-        self.defaults.add_to(T::UID, &mut settings.request);
+        self.add_defaults(T::UID, &mut settings);
+        self.checked(NewLimit::of::<T>(name, settings))
+    }
+
+    /// Adds what the app, and what its file from the start, say of a limit.
+    fn add_defaults(&self, uid: &str, settings: &mut Settings) {
+        self.defaults.add_to(uid, &mut settings.request);
         #[cfg(feature = "file")]
-        self.start_settings.add_to(T::UID, &mut settings);
+        self.start_settings.add_to(uid, settings);
+    }
+
+    fn checked(&self, new: NewLimit) -> Result<Definition, ConfigError> {
+        #[cfg(feature = "file")]
+        let uid = Arc::clone(&new.uid);
         let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
-        let defined = Definition::of::<T>(name, settings, stores, policies, told, &self.observers, &self.changes);
+        let defined = Definition::new(new, stores, policies, told, &self.observers, &self.changes);
         #[cfg(feature = "file")]
-        let defined = defined.map_err(|error| self.start_settings.error(T::UID, error));
+        let defined = defined.map_err(|error| self.start_settings.error(&uid, error));
         defined
     }
 
@@ -168,7 +327,7 @@ impl ThrottleTable {
     ///
     /// # Errors
     ///
-    /// Returns an error if the app uses another throttle of the same uid.
+    /// Returns an error if the app uses another limit of the same uid.
     fn take_uid(&self, known: &KnownThrottle, known_by: KnownBy) -> Result<(), ConfigError> {
         let _writing = self.lock();
         let is_another =
@@ -176,13 +335,17 @@ impl ThrottleTable {
         if let Some(first) = self.known.iter().find(is_another) {
             return Err(ConfigError::duplicate(known.uid, first.name, known.name));
         }
+        if let Some((first, _)) = self.values.get(known.uid) {
+            return Err(ConfigError::duplicate(known.uid, &first.name, known.name));
+        }
         known.set_used(known_by);
         Ok(())
     }
 
-    /// Returns the definitions of the throttles that the app registered or used.
-    pub(crate) fn used(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.known.iter().filter(|known| known.is_used()).filter_map(|known| known.definition()?.ok())
+    /// Returns the limits that the app registered, used or added.
+    pub(crate) fn used(&self) -> impl Iterator<Item = Arc<Definition>> {
+        let used = self.known.iter().filter(|known| known.is_used()).filter_map(|known| known.definition()?.ok());
+        used.cloned().chain(self.values.all().into_iter().map(|(definition, _)| definition))
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -209,17 +372,20 @@ impl ThrottleTable {
 
     /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
     /// only declared may belong to another app.
-    fn all_policies(&self) -> impl Iterator<Item = &Arc<ErrorPolicy>> {
-        let of_app = self.policies.iter().map(|(_, policy)| policy);
-        of_app.chain(self.used().filter_map(|definition| definition.policy.as_ref()))
+    fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
+        self.policies().map(|(.., policy)| policy)
     }
 
     /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = (Option<&str>, &Arc<Store>, &Arc<ErrorPolicy>)> {
-        let of_app = self.policies.iter().map(|(store, policy)| (None, store, policy));
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (Option<Arc<str>>, Arc<Store>, Arc<ErrorPolicy>)> {
+        let of_app = self.policies.iter().map(|(store, policy)| (None, Arc::clone(store), Arc::clone(policy)));
         let own = self.used().filter(|definition| definition.settings.on_error.is_some());
-        of_app.chain(own.filter_map(|definition| {
-            Some((Some(definition.uid), definition.store.as_ref()?, definition.policy.as_ref()?))
+        of_app.chain(own.flat_map(|definition| {
+            let backends = definition.backends.iter();
+            let of = |backend: &LimitBackend| {
+                (Some(Arc::clone(&definition.uid)), Arc::clone(&backend.store), Arc::clone(&backend.policy))
+            };
+            backends.map(of).collect::<Vec<_>>()
         }))
     }
 }
@@ -280,7 +446,7 @@ impl SameBackend {
             let known: Vec<_> = handler.0.iter().map(|find| find(table)).collect();
             // A throttle without a definition has an error of its own.
             let definitions: Vec<_> = known.iter().filter_map(|known| known.definition()?.ok()).collect();
-            Definition::store_of_all(definitions.into_iter()).err()
+            Definition::check_together(definitions.into_iter()).err()
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::observe::{Gauge, LogThrottle, metric};
 /// The number of callers that wait for a throttle.
 #[derive(Debug)]
 pub(crate) struct Waiters {
-    label: &'static str,
+    label: Arc<str>,
     max: usize,
     count: AtomicUsize,
     gauge: Gauge,
@@ -21,8 +21,8 @@ pub(crate) struct Waiters {
 pub(crate) struct WaiterSlot(Arc<Waiters>);
 
 impl Waiters {
-    pub(super) fn new(label: &'static str, max: usize) -> Arc<Self> {
-        let (gauge, full) = (Gauge::default(), LogThrottle::default());
+    pub(super) fn new(label: &Arc<str>, max: usize) -> Arc<Self> {
+        let (label, gauge, full) = (Arc::clone(label), Gauge::default(), LogThrottle::default());
         Arc::new(Self { label, max, count: AtomicUsize::new(0), gauge, full })
     }
 
@@ -31,7 +31,7 @@ impl Waiters {
     }
 
     fn show(&self, change: f64) {
-        self.gauge.add(&metric::WAITING_CALLERS, &[self.label], change);
+        self.gauge.add(&metric::WAITING_CALLERS, &[&self.label], change);
     }
 }
 

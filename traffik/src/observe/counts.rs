@@ -55,6 +55,18 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds what was counted before for the same limit.
+    pub(crate) fn continue_from(&self, earlier: &Self) {
+        let Self { admitted, refused, would_refuse, unchecked, blocked, errors } = self;
+        let counts = earlier.read();
+        admitted.fetch_add(counts.admitted, Ordering::Relaxed);
+        refused.fetch_add(counts.refused, Ordering::Relaxed);
+        would_refuse.fetch_add(counts.would_refuse, Ordering::Relaxed);
+        unchecked.fetch_add(counts.unchecked, Ordering::Relaxed);
+        blocked.fetch_add(counts.blocked, Ordering::Relaxed);
+        errors.fetch_add(counts.errors, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Counts {
         let Self { admitted, refused, would_refuse, unchecked, blocked, errors } = self;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

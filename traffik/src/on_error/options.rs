@@ -81,7 +81,7 @@ impl OnError {
     }
 
     /// Returns the same for another backend, which fails at other times.
-    pub(super) fn with_own_breaker(&self) -> Self {
+    pub(crate) fn with_own_breaker(&self) -> Self {
         Self { breaker: self.breaker.as_ref().map(CircuitBreaker::another), ..self.clone() }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `web` calls them.
 
+mod backend;
 mod client_ip;
 mod cost;
 mod defaults;
@@ -19,6 +20,7 @@ mod throttle_defaults;
 #[cfg(feature = "admin")]
 pub(crate) use self::function::OfParts;
 pub(crate) use self::{
+    backend::BackendOf,
     client_ip::{ClientAddress, peer_ip, warn_of_trust},
     cost::CostOf,
     defaults::RequestDefaults,

@@ -1,8 +1,8 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use super::{
-    client_ip::warn_of_trust, cost::CostOf, denied::Denied, fields::Fields, function::Source, identity::Identity,
-    rate::RateOf, refund_if::RefundIf, rules::Applies,
+    backend::BackendOf, client_ip::warn_of_trust, cost::CostOf, denied::Denied, fields::Fields, function::Source,
+    identity::Identity, rate::RateOf, refund_if::RefundIf, rules::Applies,
 };
 use crate::warning::WarningLog;
 
@@ -12,6 +12,7 @@ pub(crate) struct RequestSettings {
     pub(crate) cost: Option<CostOf>,
     pub(crate) identity: Option<Identity>,
     pub(crate) rate: Option<RateOf>,
+    pub(crate) backend: Option<BackendOf>,
     pub(crate) responder: Option<ErasedResponder>,
     pub(crate) charge_preflights: bool,
     pub(crate) applies: Applies,
@@ -52,7 +53,7 @@ impl RequestSettings {
     }
 
     /// Warns about an identity that trusts every address.
-    pub(crate) fn warn(&self, uid: &'static str, warnings: &WarningLog) {
+    pub(crate) fn warn(&self, uid: &str, warnings: &WarningLog) {
         if let Some(client_ip) = self.identity.as_ref().and_then(Identity::client_ip) {
             warn_of_trust(client_ip, Some(uid), warnings);
         }

@@ -1,6 +1,6 @@
 use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::Warning;
@@ -9,8 +9,8 @@ use super::Warning;
 #[derive(Debug, Default)]
 pub(crate) struct WarningLog {
     silenced: HashSet<Warning>,
-    /// Each warning, with the uid of its throttle if it concerns one.
-    logged: Mutex<HashSet<(Warning, Option<&'static str>)>>,
+    /// The warnings by the uid of their throttle, which is empty if they concern none.
+    logged: Mutex<HashMap<Box<str>, HashSet<Warning>>>,
 }
 
 impl WarningLog {
@@ -23,9 +23,17 @@ impl WarningLog {
     }
 
     /// Returns `true` the first time that it is called with a warning and a uid, unless the warning is silenced.
-    pub(crate) fn is_first(&self, warning: Warning, uid: Option<&'static str>) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.is_silenced(warning) && logged.insert((warning, uid))
+    pub(crate) fn is_first(&self, warning: Warning, uid: Option<&str>) -> bool {
+        !self.is_silenced(warning) && self.logged().entry(uid.unwrap_or_default().into()).or_default().insert(warning)
+    }
+
+    /// Forgets the warnings of a throttle that the app no longer knows.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.logged().remove(uid);
+    }
+
+    fn logged(&self) -> MutexGuard<'_, HashMap<Box<str>, HashSet<Warning>>> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,6 +49,15 @@ mod tests {
             [first(None), first(None), first(Some("a")), first(Some("b")), first(Some("a"))],
             [true, false, true, true, false]
         );
+    }
+
+    #[test]
+    fn forgotten_throttle_is_warned_of_again() {
+        let log = WarningLog::default();
+        let first = |uid| log.is_first(Warning::CostNeverFits, uid);
+        assert!(first(Some("a")) && first(Some("b")) && first(None));
+        log.forget("a");
+        assert_eq!([first(Some("a")), first(Some("b")), first(None)], [true, false, false]);
     }
 
     #[test]

@@ -84,6 +84,8 @@ warnings! {
     /// The system does not report changes of a limits file, which is read every ten seconds instead. Logged when the app is
     /// built.
     LimitsFileUnwatched = "limits-file-unwatched",
+    /// A limits file makes limits, and the app has no layer that applies them. Logged once.
+    LimitsFileUnapplied = "limits-file-unapplied",
     /// A memory backend is full and evicts clients early. Logged whenever the number of evictions has doubled. Disabled by
     /// [`MemoryBackendBuilder::silence`](crate::backend::MemoryBackendBuilder::silence).
     MemoryFull = "memory-full",

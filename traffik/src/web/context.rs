@@ -119,6 +119,6 @@ impl RequestContext {
     /// Returns what is changed of a throttle.
     #[inline]
     pub(super) fn live_of(&self, definition: &Definition) -> Option<&LiveLimit> {
-        self.live().map(|live| live.of(definition.uid))
+        self.live().map(|live| live.of(&definition.uid))
     }
 }

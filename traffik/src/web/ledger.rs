@@ -12,7 +12,7 @@ use triomphe::Arc as Shared;
 
 use crate::{
     engine::{AdjustError, Change, Limit, Limits, Traffik},
-    limit::Definition,
+    limit::{BackendIndex, Definition},
     request::RefundIf,
     store::within,
     warning::Warning,
@@ -181,9 +181,7 @@ impl Ledger {
     pub(super) fn record_others(&self, limits: &Limits) {
         let mut entries = self.lock();
         for limit in limits.shared() {
-            let is_same = |met: &LedgerEntry| {
-                Arc::ptr_eq(met.limit.definition(), limit.definition()) && met.limit.client() == limit.client()
-            };
+            let is_same = |met: &LedgerEntry| met.limit.is_of_same_entry(limit);
             if !entries.iter().any(is_same) {
                 entries.push(LedgerEntry::uncharged(Shared::clone(limit)));
             }
@@ -211,14 +209,17 @@ impl Ledger {
     ///
     /// Includes limits that were admitted unchecked: a call without an answer may have charged, and is not repeated.
     #[inline]
-    pub(super) fn charged_before(&self, definition: &Arc<Definition>, client: &Client) -> Option<Shared<Limit>> {
+    pub(super) fn charged_before(
+        &self,
+        definition: &Arc<Definition>,
+        client: &Client,
+        backend: BackendIndex,
+    ) -> Option<Shared<Limit>> {
         if !self.has_entries.load(Ordering::Acquire) {
             return None;
         }
         // A definition belongs to one handle. Another app has another definition of the same throttle type.
-        let is_it = |entry: &&LedgerEntry| {
-            entry.passed && Arc::ptr_eq(entry.limit.definition(), definition) && entry.limit.client() == client
-        };
+        let is_it = |entry: &&LedgerEntry| entry.passed && entry.limit.is_of_entry(definition, client, backend);
         self.lock().iter().rev().find(is_it).map(|entry| Shared::clone(&entry.limit))
     }
 
@@ -228,13 +229,13 @@ impl Ledger {
         let (first, second) = (first.limit.definition(), second.limit.definition());
         let warning = Warning::LimitedTwice;
         if !second.is_second.swap(true, Ordering::Relaxed)
-            && self.traffik.warnings().is_first(warning, Some(second.uid))
+            && self.traffik.warnings().is_first(warning, Some(&second.uid))
         {
             tracing::warn!(
                 warning = warning.name(),
                 docs = warning.docs(),
-                first = first.uid,
-                second = second.uid,
+                first = &*first.uid,
+                second = &*second.uid,
                 "a request met two limits that differ only in their uids, for instance in a layer and on a handler, and was \
                  charged twice: to charge it once, use the same throttle in both places"
             );
@@ -247,7 +248,7 @@ impl Ledger {
         let warning = Warning::PermitEndsEarly;
         for LedgerEntry { limit, .. } in self.lock().iter() {
             let ends = limit.is_held_alone() && Shared::strong_count(limit) == 1;
-            if ends && self.traffik.warnings().is_first(warning, Some(limit.definition().uid)) {
+            if ends && self.traffik.warnings().is_first(warning, Some(limit.uid())) {
                 tracing::warn!(
                     warning = warning.name(),
                     docs = warning.docs(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     engine::{Limits, Permit},
-    limit::{Throttle, Throttles},
+    limit::{ByUid, Throttle, Throttles},
 };
 
 /// Extractor of a throttle, or a tuple of throttles, that a handler checks itself.
@@ -172,6 +172,14 @@ impl<T: Throttle> Limiter<T> {
     }
 }
 
+impl Limiter<ByUid> {
+    /// Sets the rate, in place of that of the limit and of its function for the rate.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.checks.options.rate = Some(rate);
+        self
+    }
+}
+
 impl<T, S> FromRequestParts<S> for Limiter<T>
 where
     T: ThrottleSet<S>,
@@ -186,8 +194,13 @@ where
         let site = Site::Limiter(unidentified.clone());
         let checks = T::checks(&context, &site, parts, state).await;
         let checks = checks.map_err(|rejection| rejection.of(parts))?;
-        let checks = LimiterChecks::new(&context, &checks, unidentified, parts);
-        Ok(Self { checks, throttles: PhantomData })
+        Ok(Self::new(LimiterChecks::new(&context, &checks, unidentified, parts)))
+    }
+}
+
+impl<T> Limiter<T> {
+    pub(super) fn new(checks: LimiterChecks) -> Self {
+        Self { checks, throttles: PhantomData }
     }
 }
 

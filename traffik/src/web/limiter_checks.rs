@@ -66,7 +66,7 @@ impl LimiterChecks {
 
     /// Returns the client that is charged, as far as it is known yet.
     pub(super) fn charged(&self) -> &Client {
-        self.client.as_ref().unwrap_or_else(|| self.checks.first().client())
+        self.client.as_ref().unwrap_or(&self.checks.first().client)
     }
 
     /// Returns the checks as the handler has set them.
@@ -80,7 +80,7 @@ impl LimiterChecks {
                 check.client = client.clone();
             } else if check.cost > 0 {
                 if let Some(rejection) = self.unidentified.take(check.definition.identity) {
-                    let live = live.as_deref().map(|live| live.of(check.definition.uid));
+                    let live = live.as_deref().map(|live| live.of(&check.definition.uid));
                     *check = unless_in_dry_run(check.definition, live, rejection)?;
                 }
             }
@@ -96,7 +96,7 @@ impl LimiterChecks {
         let traffik = self.context.traffik();
         let live = traffik.changes().live();
         let tolerated = |check: &Check<'a>, rated: Result<_, _>| {
-            let live = live.as_deref().map(|live| live.of(check.definition.uid));
+            let live = live.as_deref().map(|live| live.of(&check.definition.uid));
             rated.or_else(|rejection| unless_in_dry_run(check.definition, live, rejection))
         };
         let first = checks.first();

@@ -6,12 +6,17 @@
 
 mod context;
 mod default_identity;
+#[cfg(feature = "file")]
+mod file_limits_layer;
 mod handle;
 pub mod identity;
 mod kept_rejection;
 mod ledger;
+mod limit_layer;
+mod limit_set;
 mod limiter;
 mod limiter_checks;
+mod limiters;
 mod limits;
 mod memo;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
@@ -36,11 +41,15 @@ mod uploads;
 #[cfg(feature = "ws")]
 pub mod ws;
 
+#[cfg(feature = "file")]
+pub use self::file_limits_layer::{FileLimitsLayer, FileLimitsService};
 #[cfg(feature = "admin")]
 pub(crate) use self::response::plain_problem;
 use self::{context::RequestContext, site::Site};
 pub use self::{
+    limit_layer::{LimitLayer, LimitService, limit_layer, limit_layer_of},
     limiter::Limiter,
+    limiters::Limiters,
     peek::Peek,
     peer::client_ip,
     rejection::{Declined, Denied, Limited, Misconfigured, Raised, ThrottleRejection, Unavailable, Unidentified},

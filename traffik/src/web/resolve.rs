@@ -13,28 +13,28 @@ use super::{
 };
 use crate::{
     engine::{Check, Own, Resolved, Traffik, resolve},
-    limit::{DefaultIdentity, Definition, Throttle, changes::LiveLimit},
+    limit::{BackendIndex, DefaultIdentity, Definition, changes::LiveLimit},
     observe::EventOutcome,
-    request::{Answer, Identity, RateKind},
+    request::{Answer, BackendOf, Identity, RateKind},
 };
 
 impl RequestContext {
-    /// Resolves one throttle, as it is without the changes of the app, except for those that say whether it applies. `memo` has
-    /// the earlier throttles of its tuple.
+    /// Resolves one throttle, as it is without the changes of the app, except for those that say whether it applies. `I` is its
+    /// identity, and `memo` has the earlier throttles of its tuple.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
-    pub(super) fn check<'a, T, S>(
+    pub(super) fn check<'a, I, S>(
         &'a self,
+        definition: &'a Arc<Definition>,
         site: &Site,
         memo: Memo<'_, 'a>,
         parts: &mut Parts,
         state: &S,
     ) -> impl Future<Output = Result<Check<'a>, ThrottleRejection>> + Send
     where
-        T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+        I: FromRequestParts<S> + Into<Client> + 'static,
         S: Sync,
     {
         async move {
-            let definition = self.traffik().definition::<T>().map_err(Misconfigured::from)?;
             if self.traffik().is_disabled() {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
@@ -57,7 +57,7 @@ impl RequestContext {
                 let skipped = Check::skipped(definition, EventOutcome::NotApplied);
                 return Ok(Check { resolved: Resolved::Cost, own: own(definition), ..skipped });
             }
-            let client = resolve!(client::<T, S>(definition, site, self.traffik(), memo, parts, state));
+            let client = resolve!(client::<I, S>(definition, site, self.traffik(), memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
                 Err(_) if self.is_off(definition, site) => {
@@ -65,7 +65,11 @@ impl RequestContext {
                 }
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
-            let check = self.identified(definition, cost, client);
+            let backend = match &definition.settings.request.backend {
+                None => definition.backend,
+                Some(function) => choose(function, definition, self.traffik(), parts)?,
+            };
+            let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.
             if site.is_limiter() {
                 return Ok(check);
@@ -81,9 +85,15 @@ impl RequestContext {
     }
 
     #[inline]
-    fn identified<'a>(&self, definition: &'a Arc<Definition>, cost: u64, client: Client) -> Check<'a> {
-        let charged_before = self.ledger().charged_before(definition, &client);
-        Check { charged_before, cost, own: own(definition), ..Check::new(definition, client) }
+    fn identified<'a>(
+        &self,
+        definition: &'a Arc<Definition>,
+        backend: BackendIndex,
+        cost: u64,
+        client: Client,
+    ) -> Check<'a> {
+        let charged_before = self.ledger().charged_before(definition, &client, backend);
+        Check { charged_before, backend, cost, own: own(definition), ..Check::new(definition, client) }
     }
 }
 
@@ -96,6 +106,19 @@ pub(super) fn unless_in_dry_run<'a>(
 ) -> Result<Check<'a>, ThrottleRejection> {
     let is_enforced = live.and_then(LiveLimit::dry_run).map_or(definition.is_enforced(), |dry_run| !dry_run);
     if is_enforced { Err(rejection) } else { Ok(Check::skipped(definition, EventOutcome::WouldRefuse)) }
+}
+
+/// Returns the backend that a request chooses.
+#[cold]
+fn choose(
+    function: &BackendOf,
+    definition: &Definition,
+    traffik: &Traffik,
+    parts: &Parts,
+) -> Result<BackendIndex, ThrottleRejection> {
+    let chosen = function.with_name(parts, |name| definition.choose(name));
+    let chosen = chosen.unwrap_or_else(|| Err(definition.no_choice()));
+    chosen.map_err(|error| Misconfigured::by_a_request(error, traffik).into())
 }
 
 type Resolving<'a, T> = MaybeReady<'a, Result<T, ThrottleRejection>>;
@@ -123,7 +146,7 @@ fn cost<'p>(
 }
 
 #[inline]
-fn client<'p, T, S>(
+fn client<'p, I, S>(
     definition: &'p Definition,
     site: &Site,
     traffik: &'p Traffik,
@@ -132,7 +155,7 @@ fn client<'p, T, S>(
     state: &'p S,
 ) -> Resolving<'p, Client>
 where
-    T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+    I: FromRequestParts<S> + Into<Client> + 'static,
     S: Sync,
 {
     if let Some(client) = site.known_client(definition.identity).or_else(|| memo.client(definition.identity)) {
@@ -140,9 +163,9 @@ where
     }
     let client = match &definition.settings.request.identity {
         Some(identity) => identity_of(identity, traffik, parts),
-        None if TypeId::of::<T::Identity>() == TypeId::of::<DefaultIdentity>() => default_client(traffik, parts),
+        None if TypeId::of::<I>() == TypeId::of::<DefaultIdentity>() => default_client(traffik, parts),
         None => MaybeReady::pending(async move {
-            match T::Identity::from_request_parts(parts, state).await {
+            match I::from_request_parts(parts, state).await {
                 Ok(identity) => Ok(identity.into()),
                 Err(rejection) => Err(Unidentified::new(rejection.into_response()).into()),
             }

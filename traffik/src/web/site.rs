@@ -12,7 +12,7 @@ use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 use super::{kept_rejection::KeptRejection, rejection::ThrottleRejection};
 use crate::{
     engine::Traffik,
-    limit::{ConfigError, Definition, Throttle, Throttles, changes::LiveLimit},
+    limit::{ByUid, ConfigError, Definition, Throttle, Throttles, changes::LiveLimit},
     request::{Applies, Bypass, RefundIf, Rule, Source, is_preflight},
 };
 
@@ -132,7 +132,7 @@ struct Rules {
     error: Option<ConfigError>,
 }
 
-/// What a layer adds to one throttle.
+/// What a layer adds to one throttle, or to all limits that are values.
 #[derive(Clone, Debug)]
 struct ThrottleRules {
     throttle: TypeId,
@@ -159,8 +159,23 @@ impl LayerRules {
         self.add::<All, T>(|rules| rules.refund_if.add(condition));
     }
 
+    /// Adds to all limits of a layer of limits that are values.
+    pub(super) fn add_to_all(&mut self, add: impl FnOnce(&mut Applies, &mut RefundIf)) {
+        let add = |rules: &mut ThrottleRules| add(&mut rules.applies, &mut rules.refund_if);
+        self.add_for::<ByUid>("limit_layer", "limit_layer", TypeId::of::<ByUid>(), add);
+    }
+
     fn add<All: Throttles, T: Throttle>(&mut self, add: impl FnOnce(&mut ThrottleRules)) {
-        let (uid, throttle, type_id) = (T::UID, type_name::<T>(), TypeId::of::<T>());
+        self.add_for::<All>(T::UID, type_name::<T>(), TypeId::of::<T>(), add);
+    }
+
+    fn add_for<All: Throttles>(
+        &mut self,
+        uid: &str,
+        throttle: &str,
+        type_id: TypeId,
+        add: impl FnOnce(&mut ThrottleRules),
+    ) {
         let Rules { of, error } = Arc::make_mut(self.0.get_or_insert_default());
         let at = of.iter().position(|rules| rules.throttle == type_id).unwrap_or(of.len());
         if at == of.len() {

@@ -1,7 +1,7 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use traffik_core::client::Client;
 
-use super::{RequestContext, Site, ThrottleRejection, memo::Memo};
+use super::{RequestContext, Site, ThrottleRejection, memo::Memo, rejection::Misconfigured};
 use crate::{
     engine::{Check, Checks},
     limit::{Throttle, Throttles, all_the_tuples},
@@ -55,7 +55,10 @@ where
         parts: &mut Parts,
         state: &S,
     ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
-        async move { context.check::<T, S>(site, Memo(None), parts, state).await.map(Checks::new) }
+        async move {
+            let definition = context.traffik().definition::<T>().map_err(Misconfigured::from)?;
+            context.check::<T::Identity, S>(definition, site, Memo(None), parts, state).await.map(Checks::new)
+        }
     }
 }
 
@@ -74,11 +77,15 @@ macro_rules! tuple_of_throttles {
                 state: &S,
             ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
                 async move {
+                    let definition = context.traffik().definition::<$first>().map_err(Misconfigured::from)?;
+                    let first = context.check::<$first::Identity, S>(definition, site, Memo(None), parts, state);
                     #[allow(unused_mut)]
-                    let mut checks =
-                        Checks::new(context.check::<$first, S>(site, Memo(None), parts, state).await?);
+                    let mut checks = Checks::new(first.await?);
                     $(
-                        let check = context.check::<$throttle, S>(site, Memo(Some(&checks)), parts, state).await?;
+                        let definition = context.traffik().definition::<$throttle>().map_err(Misconfigured::from)?;
+                        let memo = Memo(Some(&checks));
+                        let check = context.check::<$throttle::Identity, S>(definition, site, memo, parts, state);
+                        let check = check.await?;
                         checks.add(check, Check::is_same);
                     )*
                     Ok(checks)

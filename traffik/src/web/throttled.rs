@@ -1,6 +1,6 @@
 //! The extractor, and the path of every request that meets a throttle.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref};
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
@@ -90,7 +90,7 @@ where
         state: &S,
     ) -> impl Future<Output = Result<Self, ThrottleRejection>> + Send {
         async move {
-            let limits = check_request::<T, S>(parts, state, &Site::Handler).await?;
+            let limits = check_request(Types::<T>::new(), parts, state, &Site::Handler).await?;
             Ok(Self { permit: Permit::new(limits) })
         }
     }
@@ -115,13 +115,14 @@ where
 
 /// Checks a request: resolves its throttles, decides, and waits for its turn if a throttle has a queue.
 #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
-pub(super) fn check_request<T, S>(
+pub(super) fn check_request<L, S>(
+    sought: L,
     parts: &mut Parts,
     state: &S,
     site: &Site,
 ) -> impl Future<Output = Result<Limits, ThrottleRejection>> + Send
 where
-    T: ThrottleSet<S>,
+    L: Sought<S>,
     S: Send + Sync,
 {
     async move {
@@ -130,7 +131,8 @@ where
             Err(error) => Err(Misconfigured::from(error).into()),
         };
         let context = begun.map_err(|rejection| rejection.of(parts))?;
-        let checks = T::checks(&context, site, parts, state).await;
+        let found = sought.find(&context, parts).map_err(|rejection| rejection.of(parts))?;
+        let checks = L::checks(&found, &context, site, parts, state).await;
         let begun = checks.and_then(|checks| begin(checks, &context, site));
         let (slots, decided) = begun.map_err(|rejection| rejection.of(parts))?;
         let limits = context.record(resolve!(decided), site, parts).map_err(|rejection| rejection.of(parts))?;
@@ -138,6 +140,52 @@ where
             slots.turn(&limits, context.traffik().clock()).await;
         }
         Ok(limits)
+    }
+}
+
+/// The limits that a request is checked against.
+pub(super) trait Sought<S>: Send {
+    /// What was found of them, for as long as the request is checked.
+    type Found: Send + Sync;
+
+    fn find(self, context: &RequestContext, parts: &Parts) -> Result<Self::Found, ThrottleRejection>;
+
+    /// Resolves each limit.
+    fn checks<'a>(
+        found: &'a Self::Found,
+        context: &'a RequestContext,
+        site: &Site,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send;
+}
+
+/// A throttle, or a tuple of them.
+pub(super) struct Types<T>(PhantomData<fn() -> T>);
+
+impl<T> Types<T> {
+    pub(super) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: ThrottleSet<S>, S: Send + Sync> Sought<S> for Types<T> {
+    type Found = ();
+
+    #[inline]
+    fn find(self, _: &RequestContext, _: &Parts) -> Result<(), ThrottleRejection> {
+        Ok(())
+    }
+
+    #[inline]
+    fn checks<'a>(
+        (): &'a (),
+        context: &'a RequestContext,
+        site: &Site,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
+        T::checks(context, site, parts, state)
     }
 }
 

@@ -53,13 +53,13 @@ impl QueueSlots {
 fn reserve_slot(check: &mut Check<'_>, clock: &AnyClock) -> Option<Arc<QueueSlot>> {
     let queue = check.definition.queue.as_ref().filter(|_| check.is_counted() && check.enforced && !check.is_full)?;
     // The backend decides within its timeout, or the decision fails.
-    let timeout = check.definition.store.as_ref().map_or(Duration::ZERO, |store| store.timeout());
+    let timeout = check.store().map_or(Duration::ZERO, |store| store.timeout());
     let now = clock.now();
     let slot = queue.reserve_slot(now, now.saturating_add(timeout));
     check.is_full = slot.is_none();
     if check.is_full && queue.full.is_due(now) {
         tracing::warn!(
-            uid = check.definition.uid,
+            uid = &*check.definition.uid,
             max_held = queue.max(),
             "the queue of this throttle is full: requests that would have to wait are refused"
         );

@@ -3,6 +3,7 @@
 mod clients;
 mod errors;
 mod hooks;
+mod making;
 mod reloading;
 mod values;
 mod watching;

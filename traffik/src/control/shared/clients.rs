@@ -76,7 +76,7 @@ impl SharedLimit {
         rate: Rate,
         until: impl Into<Until>,
     ) -> Result<(), Error> {
-        self.limit.definition.check_changed_rate(rate)?;
+        self.limit.definition()?.check_changed_rate(rate)?;
         let value = SharedValue::ClientRate(self.end(until), rate);
         self.set_client(ClientSetting::Rate, client.into(), Some(&value)).await
     }
@@ -103,9 +103,9 @@ impl SharedLimit {
         value: Option<&SharedValue>,
     ) -> Result<(), Error> {
         let key = self.limit.key(client)?;
-        if let (Some(store), true) = (self.store(), value.is_some()) {
-            self.limit.traffik.remove_ended(store).await;
-            self.check_room(store, &key)?;
+        if let (Some(store), true) = (self.store()?, value.is_some()) {
+            self.limit.traffik.remove_ended(&store).await;
+            self.check_room(&store, &key)?;
         }
         self.share(&Name::Client(setting, self.uid(), key), value).await
     }

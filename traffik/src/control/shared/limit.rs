@@ -38,7 +38,7 @@ impl SharedLimit {
     /// Returns `true` if its changes outlive a restart of this process.
     #[cfg(feature = "admin")]
     pub(crate) fn outlives_restart(&self) -> bool {
-        self.store().is_some_and(|store| !store.is_in_process())
+        matches!(self.store(), Ok(Some(store)) if !store.is_in_process())
     }
 
     /// Returns the uid of the limit.
@@ -101,7 +101,7 @@ impl SharedLimit {
     /// Returns an error if the strategy does not support the rate, which changes nothing, or if the backend does not answer.
     pub async fn apply(&self, change: Change) -> Result<(), Error> {
         if let Some(rate) = change.rate {
-            self.limit.definition.check_changed_rate(rate)?;
+            self.limit.definition()?.check_changed_rate(rate)?;
         }
         let values = [
             (Setting::Rate, change.rate.map(SharedValue::Rate)),
@@ -138,8 +138,9 @@ impl SharedLimit {
         self.set(setting, None).await
     }
 
-    pub(super) fn store(&self) -> Option<&Arc<Store>> {
-        self.limit.definition.store.as_ref()
+    pub(super) fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
+        let definition = self.limit.definition()?;
+        Ok(definition.backends.iter().next().map(|backend| Arc::clone(&backend.store)))
     }
 
     async fn set(&self, setting: Setting, value: Option<&SharedValue>) -> Result<(), Error> {
@@ -147,10 +148,10 @@ impl SharedLimit {
     }
 
     pub(super) async fn share(&self, name: &Name<'_>, value: Option<&SharedValue>) -> Result<(), Error> {
-        let Some(store) = self.store() else { return Ok(()) };
+        let Some(store) = self.store()? else { return Ok(()) };
         let name = name.to_text().ok_or_else(|| ConfigError::SecretClient { uid: self.uid().into() })?;
         let value = value.map(SharedValue::to_text);
-        self.limit.traffik.share(store, &name, value.as_deref()).await
+        self.limit.traffik.share(&store, &name, value.as_deref()).await
     }
 }
 

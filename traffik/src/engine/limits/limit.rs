@@ -10,7 +10,7 @@ use traffik_core::{
 
 use super::account::Account;
 use crate::{
-    limit::{Definition, Throttle, changes::Block},
+    limit::{BackendIndex, Definition, LimitBackend, Throttle, changes::Block},
     observe::{EventFacts, EventOutcome},
     on_error::DecidedBy,
     request::Fields,
@@ -24,6 +24,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub(in crate::engine) definition: Arc<Definition>,
+    /// The backend of the throttle.
+    pub(in crate::engine) backend: BackendIndex,
     pub(in crate::engine) client: Client,
     pub(in crate::engine) rate: Rate,
     /// The cost that the decision charged to the entry, if the strategy delays requests. Hits on one entry leave together.
@@ -65,7 +67,7 @@ impl Limit {
     /// Returns the unique id of the throttle.
     #[must_use]
     pub fn uid(&self) -> &str {
-        self.definition.uid
+        &self.definition.uid
     }
 
     /// Returns the rate of the decision.
@@ -252,11 +254,27 @@ impl Limit {
         self.definition.type_id == TypeId::of::<T>()
     }
 
+    /// Returns the backend of the throttle, also if another one decided.
+    pub(crate) fn primary(&self) -> Option<&LimitBackend> {
+        self.definition.backends.get(self.backend)
+    }
+
+    /// Returns `true` if both are of one throttle, client and backend.
+    pub(crate) fn is_of_same_entry(&self, other: &Self) -> bool {
+        self.is_of_entry(&other.definition, &other.client, other.backend)
+    }
+
+    pub(crate) fn is_of_entry(&self, definition: &Arc<Definition>, client: &Client, backend: BackendIndex) -> bool {
+        Arc::ptr_eq(&self.definition, definition) && self.client == *client && self.backend == backend
+    }
+
     /// Returns the store of the charge.
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
         match &self.by {
             DecidedBy::Fallback(fallback) => Some(&fallback.store),
-            DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun => self.definition.store.as_ref(),
+            DecidedBy::Primary | DecidedBy::Unchecked | DecidedBy::DryRun => {
+                self.primary().map(|backend| &backend.store)
+            }
             DecidedBy::Connection(..) => None,
         }
     }

@@ -8,8 +8,10 @@ mod watched;
 use std::{
     hash::{BuildHasher, RandomState},
     path::Path,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
+
+use arc_swap::ArcSwap;
 
 pub use self::status::LimitsFileStatus;
 pub(super) use self::{
@@ -17,7 +19,10 @@ pub(super) use self::{
     watch::{Watch, current_dispatch, with_dispatch},
 };
 use crate::{
-    limit::{LimitsFileError, Place, file::LimitsFile},
+    limit::{
+        LimitsFileError, Place,
+        file::{LimitsFile, MadeLimit},
+    },
     observe::LimitsFileInstruments,
 };
 
@@ -31,6 +36,12 @@ pub(super) struct FileState {
     pub(super) watch: OnceLock<Watch>,
     pub(super) hooks: FileHooks,
     pub(super) instruments: LimitsFileInstruments,
+    /// The limits that the file makes.
+    pub(super) made: ArcSwap<Vec<MadeLimit>>,
+    /// Whether the app has made a layer that applies them.
+    pub(super) has_layer: AtomicBool,
+    /// Whether the app has made its own layer, which comes last.
+    pub(super) is_served: AtomicBool,
 }
 
 impl FileState {
@@ -43,6 +54,9 @@ impl FileState {
             watch: OnceLock::new(),
             hooks,
             instruments: LimitsFileInstruments::default(),
+            made: ArcSwap::default(),
+            has_layer: AtomicBool::new(false),
+            is_served: AtomicBool::new(false),
         }
     }
 }

@@ -1,8 +1,10 @@
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 use traffik_core::client::Client;
 
 use super::demand::Demand;
-use crate::engine::KeptCheck;
+use crate::{engine::KeptCheck, limit::BackendIndex};
 
 /// The throttles and the client of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,13 +15,18 @@ pub(super) struct LineKey {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Part {
-    uid: Box<str>,
+    uid: Arc<str>,
     client: Client,
+    backend: BackendIndex,
 }
 
 impl LineKey {
     pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
-        let part = |check: &KeptCheck| Part { uid: check.definition().uid.into(), client: check.client().clone() };
+        let part = |check: &KeptCheck| Part {
+            uid: Arc::clone(&check.definition.uid),
+            client: check.client.clone(),
+            backend: check.backend,
+        };
         Self { parts: demand.kept().map(part).collect(), is_outgoing }
     }
 }

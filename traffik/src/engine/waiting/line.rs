@@ -99,7 +99,7 @@ type Results = Vec<(Entry, Turn)>;
 impl Line {
     pub(super) fn new(key: LineKey, demand: &Demand, store: &Arc<Store>) -> Arc<Self> {
         let signal = Arc::<Signal>::default();
-        let watch = |check: &KeptCheck| Some(store.watch(&check.definition().limit, check.client().key()?, &signal));
+        let watch = |check: &KeptCheck| Some(store.watch(&check.definition.limit, check.client.key()?, &signal));
         let watches = demand.kept().filter_map(watch).collect();
         Arc::new(Self { key, store: Arc::clone(store), state: Mutex::new(State::new()), _watches: watches, signal })
     }

@@ -145,15 +145,15 @@ impl Lines {
 /// Takes a slot of each throttle, or none.
 fn slots(demand: &Demand, now: Timestamp) -> Option<SmallVec<[WaiterSlot; 1]>> {
     let slot = |check: &KeptCheck| {
-        let (definition, slot) = (check.definition(), WaiterSlot::reserve(&check.definition().waiters));
+        let (definition, slot) = (&check.definition, WaiterSlot::reserve(&check.definition.waiters));
         if slot.is_none() && definition.waiters.full.is_due(now) {
             tracing::warn!(
-                uid = definition.uid,
+                uid = &*definition.uid,
                 max_waiters = definition.waiters.max(),
                 "too many callers wait for this throttle: others are refused without waiting"
             );
         }
         slot
     };
-    demand.kept().filter(|check| check.is_enforced()).map(slot).collect()
+    demand.kept().filter(|check| check.enforced).map(slot).collect()
 }

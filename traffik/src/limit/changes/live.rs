@@ -46,6 +46,11 @@ impl Live {
         self.limits.get(uid).map_or(&self.others, |limit| limit)
     }
 
+    /// Returns whether a limit has changes of its own.
+    pub(crate) fn has(&self, uid: &str) -> bool {
+        self.limits.contains_key(uid)
+    }
+
     /// Returns the changes of a limit, to change them.
     pub(crate) fn of_mut(&mut self, uid: &str) -> &mut LiveLimit {
         if !self.limits.contains_key(uid) {
@@ -54,6 +59,15 @@ impl Live {
         match self.limits.get_mut(uid) {
             Some(limit) => Arc::make_mut(limit),
             None => &mut self.others,
+        }
+    }
+
+    /// Removes the local changes of a limit that the app no longer has.
+    pub(crate) fn forget(&mut self, uid: &str) {
+        if let Some(limit) = self.limits.get_mut(uid) {
+            let limit = Arc::make_mut(limit);
+            limit.clear_local();
+            limit.clients.local = ClientMap::default();
         }
     }
 

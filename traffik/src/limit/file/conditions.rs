@@ -5,7 +5,7 @@ use super::texts::Texts;
 use crate::request::{Bypass, Rule};
 
 /// The conditions of a rule or a bypass, all of which must be true.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, expecting = "a table of conditions such as `path` and `methods`")]
 pub(super) struct ConditionTable {
     path: Option<Texts>,
@@ -18,9 +18,9 @@ pub(super) struct ConditionTable {
 }
 
 /// A method in upper case.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "String")]
-struct MethodName(Method);
+pub(super) struct MethodName(Method);
 
 impl TryFrom<String> for MethodName {
     type Error = String;
@@ -29,6 +29,13 @@ impl TryFrom<String> for MethodName {
         let method = Method::from_bytes(name.as_bytes()).ok();
         let method = method.filter(|_| !name.contains(|letter: char| letter.is_ascii_lowercase()));
         method.map(Self).ok_or_else(|| format!("{name:?} is no method: write it in upper case, such as \"POST\""))
+    }
+}
+
+impl ConditionTable {
+    /// Returns the conditions of a limit that a file makes.
+    pub(super) fn of(path: &Texts, methods: Option<&Vec<MethodName>>) -> Self {
+        Self { path: Some(path.clone()), methods: methods.cloned(), ..Self::default() }
     }
 }
 

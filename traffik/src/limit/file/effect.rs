@@ -45,7 +45,7 @@ impl FileLimits {
     /// Warns of costs that their limits never admit.
     pub(crate) fn warn_of_costs(&self, live: &Live, warnings: &WarningLog) {
         for definition in self.limits.iter().map(|limit| &limit.definition) {
-            let limit = live.of(definition.uid);
+            let limit = live.of(&definition.uid);
             let rate = limit.rate().or(limit.base_rate()).unwrap_or(definition.rate);
             let cost = limit.cost().or(limit.base_cost()).unwrap_or(definition.settings.cost);
             definition.warn_of_cost(rate, cost, warnings);
@@ -62,7 +62,7 @@ impl FileLimits {
 
 impl FileLimit {
     fn without_effect(&self, live: &Live) -> Vec<WithoutEffect> {
-        let (limit, declared) = (live.of(self.definition.uid), &self.definition.settings.request);
+        let (limit, declared) = (live.of(&self.definition.uid), &self.definition.settings.request);
         let above = |is_set: bool, read: &dyn Fn(&Values) -> bool, by_function: bool| {
             let changed = limit.values.above(|values| read(values).then_some(())).map(|((), source)| source);
             let stronger = changed.or_else(|| by_function.then_some(Source::Request));
@@ -73,7 +73,7 @@ impl FileLimit {
             shared: limit.values.shared.switch.or(live.all.shared),
             file: None,
         };
-        let values = &self.values;
+        let values = &self.written;
         let by_setting = [
             ("rate", above(values.rate.is_some(), &|values| values.rate.is_some(), declared.rate.is_some())),
             ("cost", above(values.cost.is_some(), &|values| values.cost.is_some(), declared.cost.is_some())),
@@ -83,7 +83,7 @@ impl FileLimit {
             ("block", self.client(limit, |client| client.block.is_some())),
             ("exempt", self.client(limit, |client| client.exempt.is_some())),
         ];
-        let key = |name: &str| format!("limit.{}.{name}", written(self.definition.uid)).into();
+        let key = |name: &str| format!("{}.{}.{name}", self.table, written(&self.definition.uid)).into();
         let found = by_setting.into_iter().filter_map(|(name, source)| source.map(|source| (name, source)));
         found.map(|(name, source)| WithoutEffect { key: key(name), source }).collect()
     }

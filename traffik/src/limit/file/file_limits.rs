@@ -8,13 +8,16 @@ use traffik_core::{
 };
 
 use super::{
+    conditions::{ConditionTable, MethodName},
     limits_file::{LimitsFile, written},
+    strategy::StrategyTable,
     tables::LimitTable,
+    texts::Texts,
     until::until,
 };
 use crate::{
     limit::{
-        Definition, ThrottleTable,
+        Definition, KnownBy, NewLimit, Settings, ThrottleTable,
         changes::{Block, ClientChange, ClientMap, Lasting, Live, Switch, Values},
         limits_file_error::LimitsFileError,
     },
@@ -26,35 +29,53 @@ use crate::{
 pub(crate) struct FileLimits {
     pub(super) all: Option<Switch>,
     pub(super) limits: Vec<FileLimit>,
+    /// The limits that the file makes.
+    pub(crate) made: Vec<MadeLimit>,
+}
+
+/// A limit that a file makes.
+#[derive(Clone, Debug)]
+pub(crate) struct MadeLimit {
+    pub(crate) definition: Arc<Definition>,
+    /// What the file says of it.
+    table: LimitTable,
 }
 
 /// The values of one limit.
 #[derive(Debug)]
 pub(super) struct FileLimit {
     pub(super) definition: Arc<Definition>,
+    /// The name of its table: `limit`, or `new` if the file makes it.
+    pub(super) table: &'static str,
+    /// What the file sets.
+    pub(super) written: Values,
+    /// What of that changes the limit. The definition has the other values of a limit that the file makes.
     pub(super) values: Values,
     pub(super) rules: Applies,
     pub(super) clients: ClientMap,
 }
 
 impl FileLimits {
-    /// Checks a file against the limits of an app. `counted_as` returns the client as the app counts it.
+    /// Checks a file against the limits of an app. `before` are the limits that the file made when it was loaded last, and
+    /// `counted_as` returns the client as the app counts it.
     pub(crate) fn new(
         file: &LimitsFile,
         table: &ThrottleTable,
+        before: &[MadeLimit],
         counted_as: impl Fn(Client) -> Client,
         clock: &AnyClock,
     ) -> Result<Self, LimitsFileError> {
-        if let Some((uid, _)) = file.tables.new.iter().next() {
-            return Err(file.place(uid).error(
-                "a file cannot make limits: declare a throttle with this uid, and change it with `[limit.\"uid\"]`",
-            ));
-        }
-        let reader = Reader { file, table, counted_as: &counted_as, clock };
+        let reader = Reader { file, table, before, counted_as: &counted_as, clock };
         let limits = file.tables.limit.iter().map(|(uid, limit)| reader.limit(uid, limit));
-        let limits: Vec<_> = limits.collect::<Result<_, _>>()?;
+        let mut limits: Vec<_> = limits.collect::<Result<_, _>>()?;
         reader.check_start()?;
-        Ok(Self { all: file.tables.enabled.map(Switch::from), limits })
+        let mut made = Vec::new();
+        for (uid, table) in &file.tables.new {
+            let new = reader.new_limit(uid, table)?;
+            limits.push(reader.made(&new)?);
+            made.push(new);
+        }
+        Ok(Self { all: file.tables.enabled.map(Switch::from), limits, made })
     }
 
     /// Replaces the values of the file that is in force.
@@ -66,7 +87,7 @@ impl FileLimits {
             limit.clients.file = ClientMap::default();
         });
         for limit in &self.limits {
-            let of = live.of_mut(limit.definition.uid);
+            let of = live.of_mut(&limit.definition.uid);
             of.values.file = limit.values.clone();
             of.file_rules = limit.rules.clone();
             of.clients.file = limit.clients.clone();
@@ -77,14 +98,95 @@ impl FileLimits {
 struct Reader<'a> {
     file: &'a LimitsFile,
     table: &'a ThrottleTable,
+    before: &'a [MadeLimit],
     counted_as: &'a dyn Fn(Client) -> Client,
     clock: &'a AnyClock,
 }
 
 impl Reader<'_> {
+    /// Makes a limit, unless it is as it was.
+    fn new_limit(&self, uid: &Spanned<String>, table: &LimitTable) -> Result<MadeLimit, LimitsFileError> {
+        let missing = |reason: &str| Err(self.file.place(uid).error(reason));
+        let Some(rate) = &table.rate else {
+            return missing("`rate` is missing: write the rate of the limit, such as \"20/min\"");
+        };
+        let Some(path) = &table.path else {
+            return missing(
+                "`path` is missing: write the paths that the limit applies to, such as \"/search\" or \"/api/**\"",
+            );
+        };
+        let name = self.file.name_of(uid);
+        self.table.check_uid(uid.get_ref(), &name, KnownBy::File).map_err(|error| self.file.place(uid).error(error))?;
+        let is_it = |made: &&MadeLimit| *made.definition.uid == **uid.get_ref();
+        if let Some(same) = self.before.iter().find(is_it).filter(|before| before.table == *table) {
+            return Ok(same.clone());
+        }
+        let methods = table.methods.as_ref().map(Spanned::get_ref);
+        let settings = self.settings(path, methods, table)?;
+        let new = NewLimit::value(name, uid.get_ref().as_str().into(), *rate.get_ref(), settings);
+        // What can be wrong now is how values go together.
+        let place = || {
+            let strategy = table.strategy.as_ref().map(|strategy| self.file.place(strategy));
+            strategy.or(table.penalty.as_ref().map(|penalty| self.file.place(penalty))).unwrap_or(self.file.place(rate))
+        };
+        let definition = self.table.define_value(new).map_err(|error| place().error(error))?;
+        Ok(MadeLimit { definition: Arc::new(definition), table: table.clone() })
+    }
+
+    /// Returns the settings of a limit that the file makes.
+    fn settings(
+        &self,
+        path: &Spanned<Texts>,
+        methods: Option<&Vec<MethodName>>,
+        table: &LimitTable,
+    ) -> Result<Settings, LimitsFileError> {
+        let mut settings = Settings::new();
+        if let Some(rule) = ConditionTable::of(path.get_ref(), methods).rule() {
+            settings = settings.rule(rule);
+        }
+        settings.request.applies.check().map_err(|error| self.file.place(path).error(error))?;
+        let added = self.rules(table, |added| {
+            let mut all = settings.request.applies.clone();
+            all.add_all(added);
+            all.check().map_err(|error| error.to_string())
+        })?;
+        settings.request.applies.add_all(&added);
+        if let Some(StrategyTable(strategy)) = table.strategy.as_ref().map(Spanned::get_ref) {
+            settings.strategy = strategy.clone();
+        }
+        settings.penalty = table.penalty.as_ref().map(|penalty| penalty.get_ref().settings());
+        settings.cost = table.cost.map_or(settings.cost, |cost| cost.0);
+        settings.request.is_dry_run = table.dry_run.unwrap_or_default();
+        settings.request.fields = table.fields.map(Into::into);
+        Ok(settings)
+    }
+
+    /// Returns the values of a limit that the file makes.
+    fn made(&self, MadeLimit { definition, table }: &MadeLimit) -> Result<FileLimit, LimitsFileError> {
+        let written = self.values(definition, table)?;
+        Ok(FileLimit {
+            definition: Arc::clone(definition),
+            table: "new",
+            values: Values { switch: written.switch, ..Values::default() },
+            written,
+            rules: Applies::default(),
+            clients: self.clients(definition, table)?,
+        })
+    }
+
     fn limit(&self, uid: &Spanned<String>, limit: &LimitTable) -> Result<FileLimit, LimitsFileError> {
+        let is_made = self.file.tables.new.contains_key(uid);
+        if is_made {
+            return Err(self.file.place(uid).error("the file makes this limit: write its values in `[new.\"uid\"]`"));
+        }
+        let of_new = limit.path.as_ref().map(|path| self.file.place(path));
+        if let Some(place) = of_new.or(limit.methods.as_ref().map(|methods| self.file.place(methods))) {
+            return Err(place.error(
+                "it is for limits that the file makes, in `[new.\"uid\"]`: write a condition in `[[limit.\"uid\".rule]]`",
+            ));
+        }
         let found = self.table.by_uid(uid.get_ref());
-        let (definition, _) = found.map_err(|error| self.file.place(uid).error(error))?;
+        let (definition, _) = &found.map_err(|error| self.file.place(uid).error(error))?;
         let (start, settings) = (self.file.start_of(limit), &definition.settings);
         let changed = [
             start.strategy.filter(|(strategy, _)| *strategy != settings.strategy).map(|(_, place)| place),
@@ -95,18 +197,24 @@ impl Reader<'_> {
                 "strategies and penalties change only when the app starts, because clients would start fresh: restart the app",
             ));
         }
-        let values = Values {
+        let written = self.values(definition, limit)?;
+        Ok(FileLimit {
+            definition: Arc::clone(definition),
+            table: "limit",
+            values: written.clone(),
+            written,
+            rules: self.rules(limit, |added| definition.check_rules(added).map_err(|error| error.to_string()))?,
+            clients: self.clients(definition, limit)?,
+        })
+    }
+
+    fn values(&self, definition: &Definition, limit: &LimitTable) -> Result<Values, LimitsFileError> {
+        Ok(Values {
             rate: limit.rate.as_ref().map(|rate| self.rate(definition, rate)).transpose()?,
             cost: limit.cost.map(|cost| cost.0),
             switch: limit.enabled.map(Switch::from),
             dry_run: limit.dry_run,
             fields: limit.fields.map(Into::into),
-        };
-        Ok(FileLimit {
-            definition: Arc::clone(definition),
-            values,
-            rules: self.rules(definition, limit)?,
-            clients: self.clients(definition, limit)?,
         })
     }
 
@@ -115,19 +223,27 @@ impl Reader<'_> {
         checked.map(|()| *rate.get_ref()).map_err(|error| self.file.place(rate).error(error))
     }
 
-    fn rules(&self, definition: &Definition, limit: &LimitTable) -> Result<Applies, LimitsFileError> {
+    /// Returns the rules that are added to those that a limit has. `check` checks them together.
+    fn rules(
+        &self,
+        limit: &LimitTable,
+        check: impl Fn(&Applies) -> Result<(), String>,
+    ) -> Result<Applies, LimitsFileError> {
         const EMPTY: &str =
             "it has no condition: set at least one of `path`, `prefix`, `methods`, `networks`, `websocket`";
         let mut all = Applies::default();
+        let check = |added: &Applies, table: &Spanned<ConditionTable>| {
+            check(added).map_err(|reason| self.file.place(table).error(reason))
+        };
         for table in &limit.rule {
             let rule = table.get_ref().rule().ok_or_else(|| self.file.place(table).error(EMPTY))?;
             all.add_rule(rule);
-            definition.check_rules(&all).map_err(|error| self.file.place(table).error(error))?;
+            check(&all, table)?;
         }
         for table in &limit.bypass {
             let bypass = table.get_ref().bypass().ok_or_else(|| self.file.place(table).error(EMPTY))?;
             all.add_bypass(bypass);
-            definition.check_rules(&all).map_err(|error| self.file.place(table).error(error))?;
+            check(&all, table)?;
         }
         Ok(all)
     }

@@ -76,6 +76,17 @@ impl LimitsFile {
         place(&self.path, &self.text, &value.span())
     }
 
+    /// Returns an error about the whole file.
+    pub(crate) fn error(&self, reason: impl std::fmt::Display) -> LimitsFileError {
+        Place::file(&self.path).error(reason)
+    }
+
+    /// Returns the name in errors of a limit that the file makes.
+    pub(super) fn name_of(&self, uid: &Spanned<String>) -> String {
+        let line = self.place(uid).line.unwrap_or_default();
+        format!("{}:{line}", self.path.display())
+    }
+
     /// Returns the place of something that is missing.
     pub(super) fn place_of_missing(&self, key: impl Into<Box<str>>) -> Place {
         Place { key: Some(key.into()), ..Place::file(&self.path) }

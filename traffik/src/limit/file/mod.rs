@@ -13,4 +13,7 @@ mod texts;
 mod until;
 
 pub use self::effect::WithoutEffect;
-pub(crate) use self::{file_limits::FileLimits, limits_file::LimitsFile};
+pub(crate) use self::{
+    file_limits::{FileLimits, MadeLimit},
+    limits_file::LimitsFile,
+};

@@ -8,7 +8,7 @@ use serde::{
 pub(super) use crate::limit::time_texts::Time;
 
 /// A number of something.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Whole(pub(super) u64);
 
 impl<'de> Deserialize<'de> for Whole {

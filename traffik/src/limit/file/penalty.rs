@@ -4,7 +4,7 @@ use super::numbers::{Time, Whole};
 use crate::limit::penalty::PenaltySettings;
 
 /// The penalty of a limit. With `longest` it is twice as long each time.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, expecting = "a table with `refusals`, `time` and perhaps `longest`")]
 pub(super) struct PenaltyTable {
     refusals: Whole,

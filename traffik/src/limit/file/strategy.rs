@@ -10,7 +10,7 @@ use traffik_core::strategy::{
 use super::numbers::{Time, Whole};
 
 /// A strategy: its name, or a table with its name and its parameters.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct StrategyTable(pub(super) AnyStrategy);
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 use traffik_core::rate::Rate;
 
-use super::{conditions::ConditionTable, numbers::Whole, penalty::PenaltyTable, strategy::StrategyTable};
+use super::{
+    conditions::{ConditionTable, MethodName},
+    numbers::Whole,
+    penalty::PenaltyTable,
+    strategy::StrategyTable,
+    texts::Texts,
+};
 use crate::request::Fields;
 
 #[derive(Debug, Default, Deserialize)]
@@ -14,10 +20,11 @@ use crate::request::Fields;
 pub(super) struct Tables {
     pub(super) enabled: Option<bool>,
     pub(super) limit: BTreeMap<Spanned<String>, LimitTable>,
-    pub(super) new: BTreeMap<Spanned<String>, IgnoredAny>,
+    /// Limits that the file makes.
+    pub(super) new: BTreeMap<Spanned<String>, LimitTable>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, expecting = "a table of settings such as `rate` and `cost`")]
 pub(super) struct LimitTable {
     pub(super) rate: Option<Spanned<Rate>>,
@@ -33,9 +40,13 @@ pub(super) struct LimitTable {
     pub(super) overrides: Vec<Spanned<OverrideTable>>,
     pub(super) block: Vec<Spanned<BlockTable>>,
     pub(super) exempt: Vec<Spanned<ExemptTable>>,
+    /// The paths of a limit that the file makes.
+    pub(super) path: Option<Spanned<Texts>>,
+    /// The methods of a limit that the file makes.
+    pub(super) methods: Option<Spanned<Vec<MethodName>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, expecting = "a table with `client`, `rate` and perhaps `until`")]
 pub(super) struct OverrideTable {
     pub(super) client: Spanned<String>,
@@ -43,7 +54,7 @@ pub(super) struct OverrideTable {
     pub(super) until: Option<Spanned<Datetime>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, expecting = "a table with `client` and perhaps `until` and `reason`")]
 pub(super) struct BlockTable {
     pub(super) client: Spanned<String>,
@@ -52,14 +63,14 @@ pub(super) struct BlockTable {
     pub(super) reason: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, expecting = "a table with `client` and perhaps `until`")]
 pub(super) struct ExemptTable {
     pub(super) client: Spanned<String>,
     pub(super) until: Option<Spanned<Datetime>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum FieldsName {
     Standard,

@@ -145,7 +145,7 @@ impl ClientIp {
 }
 
 /// Warns of a `ClientIp` that trusts every address.
-pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&'static str>, warnings: &WarningLog) {
+pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&str>, warnings: &WarningLog) {
     let warning = Warning::TrustsEveryone;
     if client_ip.trusts_everyone() && warnings.is_first(warning, uid) {
         tracing::warn!(

@@ -24,8 +24,8 @@ impl ByUid {
         self.0.iter().filter(|(to, _)| **to == *uid).for_each(|(_, added)| applies.add_all(added));
     }
 
-    /// Returns the first uid that is not known.
-    pub(crate) fn uid_not_of(&self, known: &[&str]) -> Option<&str> {
-        self.0.iter().map(|(uid, _)| &**uid).find(|uid| !known.contains(uid))
+    /// Returns the uids that rules are added to.
+    pub(crate) fn uids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(uid, _)| &**uid)
     }
 }

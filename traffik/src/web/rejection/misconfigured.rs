@@ -64,7 +64,7 @@ enum Cause {
          open connections, take this throttle as a `Throttled` argument of the handler, and move the argument into the task \
          of the socket. To limit messages, use a throttle with a rate, such as \"60/min\""
     )]
-    ConcurrencyOfMessages { uid: &'static str, throttle: &'static str },
+    ConcurrencyOfMessages { uid: Box<str>, throttle: Box<str> },
     #[error("traffik: {0}")]
     Config(ConfigError),
 }
@@ -102,7 +102,10 @@ impl Misconfigured {
     /// Creates the error for a limit on concurrent requests that is used for messages.
     #[cfg(feature = "ws")]
     pub(in crate::web) fn concurrency_of_messages(definition: &Definition) -> Self {
-        Self::logged(Cause::ConcurrencyOfMessages { uid: definition.uid, throttle: definition.name })
+        Self::logged(Cause::ConcurrencyOfMessages {
+            uid: Box::from(&*definition.uid),
+            throttle: Box::from(&*definition.name),
+        })
     }
 
     /// Creates the error for a request without an address, and logs it at most once a second, because all requests of

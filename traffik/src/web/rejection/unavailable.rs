@@ -48,8 +48,8 @@ impl Unavailable {
 
     /// Logs at most once a second, unless the outage is in the log.
     fn log(&self) {
-        let stores = self.0.definitions.iter().filter_map(|definition| definition.store.as_ref());
-        if stores.into_iter().any(|store| store.is_out()) {
+        let mut backends = self.0.definitions.iter().flat_map(|definition| definition.backends.iter());
+        if backends.any(|backend| backend.store.is_out()) {
             return;
         }
         if self.0.context.traffik().requests().outages.is_due(self.0.context.traffik().clock().now()) {
@@ -66,7 +66,7 @@ impl Unavailable {
 
     /// Returns the uids of the throttles that could not be checked, including [hidden](crate::Settings::hidden) ones.
     pub fn uids(&self) -> impl Iterator<Item = &str> {
-        self.0.definitions.iter().map(|definition| definition.uid)
+        self.0.definitions.iter().map(|definition| &*definition.uid)
     }
 
     pub(in crate::web) fn definitions(&self) -> &[Arc<Definition>] {

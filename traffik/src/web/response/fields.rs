@@ -125,8 +125,8 @@ fn add_x_ratelimit(headers: &mut HeaderMap, tightest: &Limit) -> bool {
     let integer = |amount: Amount| amount.units().map(|units| capped(units).into());
     add(headers, X_LIMIT, integer(tightest.capacity()));
     add(headers, X_REMAINING, integer(tightest.remaining()));
-    if let (false, Some(store)) = (tightest.definition().is_held, &tightest.definition().store) {
-        let reset = store.clock().wall_clock().saturating_add(tightest.reset_after());
+    if let (false, Some(backend)) = (tightest.definition().is_held, tightest.primary()) {
+        let reset = backend.store.clock().wall_clock().saturating_add(tightest.reset_after());
         add(headers, X_RESET, Some(reset.as_micros().div_ceil(1_000_000).into()));
     }
     true

@@ -4,6 +4,7 @@ mod hold;
 mod layer;
 mod service;
 
+pub(in crate::web) use self::service::checked;
 pub use self::{
     layer::{ThrottleLayer, throttle_layer},
     service::ThrottleService,

@@ -15,7 +15,12 @@ use tower_service::Service;
 use super::hold::hold;
 use crate::{
     engine::Limits,
-    web::{Site, ThrottleRejection, ThrottleSet, site::LayerRules, throttled::check_request, uploads::drain_unread},
+    web::{
+        Site, ThrottleRejection, ThrottleSet,
+        site::LayerRules,
+        throttled::{Sought, Types, check_request},
+        uploads::drain_unread,
+    },
 };
 
 /// The service of a [`ThrottleLayer`](super::ThrottleLayer).
@@ -42,28 +47,44 @@ where
 
     /// Calls the inner service only if the limit has room.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` was called on this service. Its clone may not be ready.
-        let clone = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, clone);
-        let (site, marks) = (Site::Layer(self.rules.clone()), self.marks);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let held = match check_request::<T, ()>(&mut parts, &(), &site).await {
-                Ok(limits) => Some(limits).filter(Limits::is_held),
-                // The ledger has the limits that refuse.
-                Err(ThrottleRejection::Limited(_)) if marks => None,
-                Err(rejection) => {
-                    drain_unread(&parts, body);
-                    return Ok(rejection.into_response());
-                }
-            };
-            let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
-            Ok(match held {
-                Some(limits) => hold(response, limits),
-                None => response,
-            })
-        })
+        checked(&mut self.inner, Types::<T>::new(), self.rules.clone(), self.marks, request)
     }
+}
+
+/// Checks a request, and calls a service that is ready if it is admitted.
+pub(in crate::web) fn checked<S, L, B>(
+    service: &mut S,
+    sought: L,
+    rules: LayerRules,
+    marks: bool,
+    request: Request<B>,
+) -> Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>
+where
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
+    L: Sought<()> + 'static,
+    B: Send + 'static,
+{
+    // `poll_ready` was called on this service. Its clone may not be ready.
+    let clone = service.clone();
+    let mut inner = mem::replace(service, clone);
+    let site = Site::Layer(rules);
+    Box::pin(async move {
+        let (mut parts, body) = request.into_parts();
+        let held = match check_request(sought, &mut parts, &(), &site).await {
+            Ok(limits) => Some(limits).filter(Limits::is_held),
+            // The ledger has the limits that refuse.
+            Err(ThrottleRejection::Limited(_)) if marks => None,
+            Err(rejection) => {
+                drain_unread(&parts, body);
+                return Ok(rejection.into_response());
+            }
+        };
+        let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
+        Ok(match held {
+            Some(limits) => hold(response, limits),
+            None => response,
+        })
+    })
 }
 
 impl<S: Clone, T> Clone for ThrottleService<S, T> {

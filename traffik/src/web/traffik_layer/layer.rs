@@ -41,6 +41,8 @@ impl Traffik {
     /// ```
     #[must_use]
     pub fn layer(&self) -> TraffikLayer {
+        #[cfg(feature = "file")]
+        self.is_served();
         TraffikLayer { traffik: self.clone(), exposes: false }
     }
 }

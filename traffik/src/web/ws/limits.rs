@@ -71,14 +71,15 @@ impl MessageLimits {
         }
     }
 
-    pub(super) fn uids(&self) -> Vec<&'static str> {
+    pub(super) fn uids(&self) -> Vec<Arc<str>> {
         let connection = match &self.scope {
             Scope::Both(_, connection) => Some(connection.checks.clone()),
             Scope::Client(_) | Scope::Connection(_) => None,
         };
         let all: Vec<_> = connection.into_iter().chain([self.checks()]).collect();
         let all = all.iter().flat_map(AllChecks::iter).map(|checks| checks.latest());
-        all.flat_map(|checks| checks.iter().map(KeptCheck::uid).collect::<Vec<_>>()).collect()
+        all.flat_map(|checks| checks.iter().map(|check| Arc::clone(&check.definition.uid)).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Returns whether the last message was not admitted.
@@ -160,7 +161,7 @@ impl MessageLimits {
     /// Logs at most once a second that a message could not be checked, unless the outage is in the log.
     #[cold]
     fn unchecked(&self, error: Error) -> MessageRejection {
-        let is_out = |check: &KeptCheck| check.definition().store.as_ref().is_some_and(|store| store.is_out());
+        let is_out = |check: &KeptCheck| check.check().store().is_some_and(|store| store.is_out());
         let is_known = self.checks().iter().any(|checks| checks.latest().iter().any(is_out));
         if !is_known && self.traffik.requests().outages.is_due(self.traffik.clock().now()) {
             let uids = self.uids();

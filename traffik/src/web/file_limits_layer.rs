@@ -1,0 +1,100 @@
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    http::Request,
+    response::{IntoResponse, Response},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{limit_set::LimitSet, site::LayerRules, throttle_layer::checked};
+use crate::{engine::Traffik, one_or_more::OneOrMore};
+
+/// Layer that checks requests against the limits that a limits file makes. See [`Traffik::file_limits_layer`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FileLimitsLayer {
+    traffik: Traffik,
+}
+
+/// The service of a [`FileLimitsLayer`].
+#[derive(Clone, Debug)]
+pub struct FileLimitsService<S> {
+    inner: S,
+    traffik: Traffik,
+}
+
+impl Traffik {
+    /// Returns the layer that applies the limits which the [limits file](crate::TraffikBuilder::limits_file) makes, each to requests
+    /// of its paths. Requires the feature `file`.
+    ///
+    /// Add it before [`layer`](Self::layer), after the routes and their fallback. axum runs it then before the layers and the
+    /// handlers that throttle.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use traffik::{MemoryBackend, Traffik};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("traffik-layer-{}.toml", std::process::id()));
+    /// std::fs::write(&path, "[new.\"site:search\"]\nrate = \"20/min\"\npath = \"/search\"\n")?;
+    /// let traffik = Traffik::builder(MemoryBackend::new("myapp")).limits_file(&path).build()?;
+    /// let app: Router = Router::new()
+    ///     .route("/search", get(|| async {}))
+    ///     .layer(traffik.file_limits_layer())
+    ///     .layer(traffik.layer());
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// All limits of the file whose paths a request has are one decision: all are charged, or none is. A request meets the limits of
+    /// the file as it was loaded last. Each request is compared with the paths of all of them. CORS preflights are not charged.
+    pub fn file_limits_layer(&self) -> FileLimitsLayer {
+        self.has_file_layer();
+        FileLimitsLayer { traffik: self.clone() }
+    }
+
+    /// Returns the limits that the file makes. `None` if there are none.
+    fn limits_of_file(&self) -> Option<LimitSet> {
+        let made = self.made_by_file();
+        let mut made = made.iter().map(|made| made.definition.clone());
+        let mut all = OneOrMore::new(made.next()?);
+        made.for_each(|definition| all.add(definition, |_, _| false));
+        Some(LimitSet::OfFile(all))
+    }
+}
+
+impl<S> Layer<S> for FileLimitsLayer {
+    type Service = FileLimitsService<S>;
+
+    fn layer(&self, inner: S) -> FileLimitsService<S> {
+        FileLimitsService { inner, traffik: self.traffik.clone() }
+    }
+}
+
+impl<S, B> Service<Request<B>> for FileLimitsService<S>
+where
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(limits) = self.traffik.limits_of_file() {
+            return checked(&mut self.inner, limits, LayerRules::default(), false, request);
+        }
+        // `poll_ready` was called on this service. Its clone may not be ready.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        Box::pin(async move { inner.call(request).await.map(IntoResponse::into_response) })
+    }
+}
