@@ -46,7 +46,8 @@ async fn refusal_is_logged_with_its_limit_path_and_wait() {
     let fields = ["uid", "outcome", "cost", "retry_after", "path", "left_out"].map(|name| field(line, name));
     assert_eq!(fields, ["refusal-logs:item", "refused", "1", "60.0", "/items/{id}", "0"].map(Some));
     assert!(field(line, "client").is_some_and(|digest| digest.len() == 16), "{line}");
-    assert!(!line.contains("203.0.113") && !line.contains("hunter2") && !line.contains("42"), "{line}");
+    // The time and the digest may contain any digits.
+    assert!(!line.contains("203.0.113") && !line.contains("hunter2") && !line.contains("/42"), "{line}");
 }
 
 #[tokio::test]

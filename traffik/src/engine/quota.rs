@@ -62,7 +62,8 @@ pub struct Quota {
     checks: Result<Vec<KeptCheck>, ConfigError>,
 }
 
-/// The place of a charge in its quota. [`Quota::add`] returns it, and [`Permit::part`] finds the permit by it.
+/// The place of a charge in its quota. [`Quota::add`] and [`RequestQuota::add`](crate::RequestQuota::add) return it, and
+/// [`Permit::part`] finds the permit by it.
 pub struct QuotaPart<T> {
     places: Range<usize>,
     client: Option<Client>,
