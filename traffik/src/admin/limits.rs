@@ -190,6 +190,7 @@ impl Changing {
     fn finish(self, changed: Result<(), Error>) -> Answer<Changed> {
         let after = self.limit.info()?;
         for (setting, value) in &self.requested {
+            let (from, to) = (in_force(&self.before, *setting), in_force(&after, *setting));
             let entry = Entry {
                 operator: &self.operator,
                 scope: Some(self.scope),
@@ -197,8 +198,8 @@ impl Changing {
                 change: name(*setting),
                 value,
                 client: None,
-                from: Some(&in_force(&self.before, *setting)),
-                to: Some(&in_force(&after, *setting)),
+                from: Some(&from),
+                to: Some(&to),
             };
             entry.log(changed.as_ref().err().map(|error| error as _));
         }
@@ -289,6 +290,7 @@ impl Admin {
             let count = limits.iter().filter(|limit| limit.enabled().value()).count();
             format!("{count} of {} enabled", limits.len())
         };
+        let (from, to) = (enabled(before), enabled(&limits));
         let entry = Entry {
             operator,
             scope: Some(scope),
@@ -296,8 +298,8 @@ impl Admin {
             change: "all",
             value,
             client: None,
-            from: Some(&enabled(before)),
-            to: Some(&enabled(&limits)),
+            from: Some(&from),
+            to: Some(&to),
         };
         entry.log(changed.as_ref().err().map(|error| error as _));
         changed?;

@@ -29,6 +29,7 @@ pub(super) async fn reload(
     let before = state()?;
     let loaded = admin.traffik.reload_limits().await;
     let after = state()?;
+    let (from, to) = (shown(&before), shown(&after));
     let entry = Entry {
         operator: &operator,
         scope: None,
@@ -36,8 +37,8 @@ pub(super) async fn reload(
         change: "limits_file",
         value: "reloaded",
         client: None,
-        from: Some(&shown(&before)),
-        to: Some(&shown(&after)),
+        from: Some(&from),
+        to: Some(&to),
     };
     entry.log(loaded.as_ref().err().map(|error| error as _));
     loaded?;
