@@ -247,6 +247,7 @@ fn guide_has_a_section_and_a_row_for_each_warning() {
         "limits-file-invalid",
         "limits-file-without-effect",
         "limits-file-unwatched",
+        "limits-file-unapplied",
         "memory-full",
     ];
     assert_eq!(names, known);
