@@ -12,7 +12,7 @@ use super::{LimitHandle, Source, Until};
 use crate::{
     limit::{
         ConfigError,
-        changes::{Block, ClientChange, ClientMap, Lasting, Live},
+        changes::{Block, ClientChange, ClientMap, Lasting},
     },
     observe::ClientDigest,
 };
@@ -128,14 +128,14 @@ impl LimitHandle {
     /// Returns the digest of a client in logs. `None` if it is exempt.
     #[cfg(feature = "admin")]
     pub(crate) fn digest(&self, client: &Client) -> Option<String> {
-        self.key(client.clone()).ok().map(|key| self.definition.observers.refusals.digest.of(&key))
+        self.key(client.clone()).ok().map(|key| self.traffik.table().observers().refusals.digest.of(&key))
     }
 
     /// Returns the changes of one client, or of all.
     fn infos(&self, only: Option<&Key>) -> Vec<ClientInfo> {
         let (live, now) = (self.traffik.changes().latest(), self.traffik.clock().now());
         let clients = &live.of(self.uid()).clients;
-        let digest = self.definition.observers.refusals.digest;
+        let digest = self.traffik.table().observers().refusals.digest;
         let sources =
             [(Source::Local, &clients.local), (Source::Shared, &clients.shared), (Source::File, &clients.file)];
         let of = |(source, clients): (Source, &ClientMap)| -> Vec<_> {

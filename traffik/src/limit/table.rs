@@ -103,7 +103,6 @@ impl ThrottleTable {
     }
 
     /// Returns what observes the app.
-    #[cfg(feature = "admin")]
     pub(crate) fn observers(&self) -> &Arc<Observers> {
         &self.observers
     }

@@ -3,8 +3,8 @@ use std::{fmt, sync::Arc};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::{
-    Limiter, RequestContext, Site, ThrottleRejection, kept_rejection::KeptRejection,
-    limiter_checks::LimiterChecks, memo::Memo, rejection::Misconfigured,
+    Limiter, RequestContext, Site, ThrottleRejection, kept_rejection::KeptRejection, limiter_checks::LimiterChecks,
+    memo::Memo, rejection::Misconfigured,
 };
 use crate::{
     engine::Checks,
