@@ -34,6 +34,7 @@ impl fmt::Debug for Overtaken {
 }
 
 impl Clock for Overtaken {
+    #[expect(clippy::unwrap_used, reason = "no thread panics with the lock")]
     fn now(&self) -> Timestamp {
         let now = self.clock.now();
         let others = self.others.lock().unwrap().take();
@@ -57,6 +58,7 @@ fn strategies() -> [AnyStrategy; 5] {
 }
 
 /// Returns a decision about a client that was admitted `first` times, and that `others` overtake, and the time after it.
+#[expect(clippy::unwrap_used, reason = "the settings are in range")]
 fn overtaken(
     strategy: AnyStrategy,
     first: u64,
