@@ -214,7 +214,7 @@ rate = "100000/min"
 path = "/search"
 strategy = "sliding-window-log"
 "#,
-        r#":4: new."file:made".strategy: the throttle `:1` (uid "file:made") cannot work: sliding-window-log: it remembers each charge, so a limit of 100000 is out of bounds: it is at most 65536 (SlidingWindowCounter has no such bound)"#,
+        r#":4: new."file:made".strategy: the throttle `[new] in ` (uid "file:made") cannot work: sliding-window-log: it remembers each charge, so a limit of 100000 is out of bounds: it is at most 65536 (SlidingWindowCounter has no such bound)"#,
     ),
     (
         r#"
@@ -222,7 +222,7 @@ strategy = "sliding-window-log"
 rate = "2/min"
 path = "/search"
 "#,
-        r#":2: new."file:search": the throttles Search and :2 have the same uid "file:search": change one uid, or use one type in both places to share the limit"#,
+        r#":2: new."file:search": the throttles Search and [new] in  have the same uid "file:search": change one uid, or use one type in both places to share the limit"#,
     ),
     (
         r#"[new."süße"]

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use toml::{Spanned, value::Datetime};
 use traffik_core::{
@@ -65,6 +65,7 @@ impl FileLimits {
         counted_as: impl Fn(Client) -> Client,
         clock: &AnyClock,
     ) -> Result<Self, LimitsFileError> {
+        let before = before.iter().map(|made| (&*made.definition.uid, made)).collect();
         let reader = Reader { file, table, before, counted_as: &counted_as, clock };
         let limits = file.tables.limit.iter().map(|(uid, limit)| reader.limit(uid, limit));
         let mut limits: Vec<_> = limits.collect::<Result<_, _>>()?;
@@ -98,7 +99,7 @@ impl FileLimits {
 struct Reader<'a> {
     file: &'a LimitsFile,
     table: &'a ThrottleTable,
-    before: &'a [MadeLimit],
+    before: HashMap<&'a str, &'a MadeLimit>,
     counted_as: &'a dyn Fn(Client) -> Client,
     clock: &'a AnyClock,
 }
@@ -115,11 +116,10 @@ impl Reader<'_> {
                 "`path` is missing: write the paths that the limit applies to, such as \"/search\" or \"/api/**\"",
             );
         };
-        let name = self.file.name_of(uid);
+        let name = self.file.name_of_new();
         self.table.check_uid(uid.get_ref(), &name, KnownBy::File).map_err(|error| self.file.place(uid).error(error))?;
-        let is_it = |made: &&MadeLimit| *made.definition.uid == **uid.get_ref();
-        if let Some(same) = self.before.iter().find(is_it).filter(|before| before.table == *table) {
-            return Ok(same.clone());
+        if let Some(same) = self.before.get(uid.get_ref().as_str()).filter(|before| before.table == *table) {
+            return Ok(MadeLimit::clone(same));
         }
         let methods = table.methods.as_ref().map(Spanned::get_ref);
         let settings = self.settings(path, methods, table)?;
@@ -186,7 +186,10 @@ impl Reader<'_> {
             ));
         }
         let found = self.table.by_uid(uid.get_ref());
-        let (definition, _) = &found.map_err(|error| self.file.place(uid).error(error))?;
+        let (definition, known_by) = &found.map_err(|error| self.file.place(uid).error(error))?;
+        if *known_by == KnownBy::File {
+            return Err(self.file.place(uid).error("no `[new.\"uid\"]` makes this limit any more: remove the table"));
+        }
         let (start, settings) = (self.file.start_of(limit), &definition.settings);
         let changed = [
             start.strategy.filter(|(strategy, _)| *strategy != settings.strategy).map(|(_, place)| place),

@@ -81,10 +81,9 @@ impl LimitsFile {
         Place::file(&self.path).error(reason)
     }
 
-    /// Returns the name in errors of a limit that the file makes.
-    pub(super) fn name_of(&self, uid: &Spanned<String>) -> String {
-        let line = self.place(uid).line.unwrap_or_default();
-        format!("{}:{line}", self.path.display())
+    /// Returns the name in errors of limits that the file makes. It has no line, because finding one takes a while.
+    pub(super) fn name_of_new(&self) -> String {
+        format!("[new] in {}", self.path.display())
     }
 
     /// Returns the place of something that is missing.
