@@ -8,6 +8,7 @@ mod guards;
 mod limits;
 mod log;
 mod over_tcp;
+mod values;
 
 use axum::{
     Router,
@@ -78,6 +79,14 @@ impl Api {
 
     async fn patch(&self, path: &str, body: &str) -> Result<Reply> {
         self.reply(Request::patch(format!("/admin{path}")), body).await
+    }
+
+    async fn put(&self, path: &str, body: &str) -> Result<Reply> {
+        self.reply(Request::put(format!("/admin{path}")), body).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<Reply> {
+        self.reply(Request::delete(format!("/admin{path}")), "").await
     }
 
     async fn reply(&self, request: axum::http::request::Builder, body: &str) -> Result<Reply> {

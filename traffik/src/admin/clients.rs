@@ -9,7 +9,7 @@ use traffik_core::{
 
 use super::{
     Operator,
-    extract::{Body, Changer, Named, Scope},
+    extract::{Body, Changer, Named, NamedInBackend, Scope},
     log::Entry,
     problem::Problem,
 };
@@ -191,7 +191,7 @@ async fn end_of(
 
 pub(super) async fn reset(
     Changer(operator): Changer,
-    Named(limit): Named,
+    NamedInBackend(limit): NamedInBackend,
     Body(body): Body<ClientBody>,
 ) -> Answer<Peeked> {
     let ClientText(client) = body.client;
@@ -212,7 +212,7 @@ pub(super) async fn reset(
     peeked(&limit, client).await
 }
 
-pub(super) async fn peek(Named(limit): Named, Body(body): Body<ClientBody>) -> Answer<Peeked> {
+pub(super) async fn peek(NamedInBackend(limit): NamedInBackend, Body(body): Body<ClientBody>) -> Answer<Peeked> {
     peeked(&limit, body.client.0).await
 }
 

@@ -89,6 +89,27 @@ impl FromRequestParts<Arc<Admin>> for Named {
     }
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackendQuery {
+    backend: Option<String>,
+}
+
+/// The limit in the path, in the backend that the query names.
+pub(super) struct NamedInBackend(pub(super) LimitHandle);
+
+impl FromRequestParts<Arc<Admin>> for NamedInBackend {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
+        let Named(limit) = Named::from_request_parts(parts, admin).await?;
+        Ok(Self(match query::<BackendQuery>(parts)?.backend {
+            Some(name) => limit.in_backend(&name)?,
+            None => limit,
+        }))
+    }
+}
+
 /// The body, in JSON. No body is an empty object.
 pub(super) struct Body<T>(pub(super) T);
 

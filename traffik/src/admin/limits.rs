@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::request::Parts};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::request::Parts,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +18,7 @@ use super::{
 use crate::{
     control::{Change, ClientInfo, LimitHandle, LimitInfo, Setting},
     engine::Error,
-    limit::time_texts::Time,
+    limit::{ConfigError, time_texts::Time, written::WrittenLimit},
 };
 
 /// The limit after a change.
@@ -44,6 +48,14 @@ pub(super) struct DisableBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClearBody {
     setting: Option<Setting>,
+}
+
+/// What is left of a limit that was removed.
+#[derive(Debug, Serialize)]
+pub(super) struct Removed {
+    scope: Scope,
+    outlives_restart: bool,
+    uid: Box<str>,
 }
 
 /// A body without anything.
@@ -89,6 +101,37 @@ pub(super) async fn change(
         Scope::Shared => changing.limit.shared().apply(change).await,
     };
     changing.finish(changed)
+}
+
+/// Adds a limit that is a value, or replaces it.
+pub(super) async fn put(
+    State(admin): State<Arc<Admin>>,
+    Changer(operator): Changer,
+    Path(uid): Path<String>,
+    parts: Parts,
+    Body(new): Body<WrittenLimit>,
+) -> Answer<Changed> {
+    super::extract::query::<Nothing>(&parts)?;
+    let (before, rate) = (admin.rate_of(&uid), new.rate);
+    let put = admin.traffik.replace_limit(uid.as_str(), rate, new.settings());
+    admin.log_value(&operator, &uid, "put", &rate.to_string(), &before, put.as_ref().err());
+    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
+}
+
+/// Removes a limit that is a value.
+pub(super) async fn remove(
+    State(admin): State<Arc<Admin>>,
+    Changer(operator): Changer,
+    Path(uid): Path<String>,
+    parts: Parts,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Removed> {
+    super::extract::query::<Nothing>(&parts)?;
+    let before = admin.rate_of(&uid);
+    let removed = admin.traffik.remove_limit(&uid);
+    admin.log_value(&operator, &uid, "remove", "removed", &before, removed.as_ref().err());
+    removed?;
+    Ok(Json(Removed { scope: Scope::Local, outlives_restart: false, uid: uid.into() }))
 }
 
 pub(super) async fn disable(
@@ -276,6 +319,36 @@ pub(super) async fn clear_changes(
 }
 
 impl Admin {
+    /// Returns the rate of a limit, for the log.
+    fn rate_of(&self, uid: &str) -> String {
+        let limit = self.traffik.limit(uid).and_then(|limit| limit.info());
+        limit.map_or_else(|_| "none".to_owned(), |limit| in_force(&limit, Setting::Rate))
+    }
+
+    /// Logs that a limit was added, replaced or removed.
+    fn log_value(
+        &self,
+        operator: &Operator,
+        uid: &str,
+        change: &'static str,
+        value: &str,
+        before: &str,
+        error: Option<&ConfigError>,
+    ) {
+        let after = self.rate_of(uid);
+        let entry = Entry {
+            operator,
+            scope: Some(Scope::Local),
+            uid: Some(uid),
+            change,
+            value,
+            client: None,
+            from: Some(before),
+            to: Some(&after),
+        };
+        entry.log(error.map(|error| error as _));
+    }
+
     /// Logs a change of all limits, and returns them as they are now.
     fn finish_all(
         &self,

@@ -27,6 +27,8 @@
 //! | GET | `/limits` | | an array of [`LimitInfo`] |
 //! | GET | `/limits/{uid}` | | a [`LimitInfo`] |
 //! | PATCH | `/limits/{uid}` | a [`Change`]: some of `rate`, `cost`, `enabled`, `dry_run` | the [limit](#changes) |
+//! | PUT | `/limits/{uid}` | a [new limit](#limits-as-values) | the limit, in this process |
+//! | DELETE | `/limits/{uid}` | | the `uid` of a limit as a value, which was removed in this process |
 //! | POST | `/limits/{uid}/disable` | `for`, or nothing | the limit |
 //! | POST | `/limits/{uid}/enable` | | the limit |
 //! | POST | `/limits/{uid}/clear` | `setting`, or nothing for all | the limit |
@@ -77,6 +79,18 @@
 //!
 //! Several settings in one `PATCH` are one change, which no decision of this process sees in part. In all processes each setting
 //! is stored by itself. A change is made also if the client disconnects.
+//!
+//! # Limits as values
+//!
+//! `PUT /limits/{uid}` adds a limit, or replaces one, as [`Traffik::replace_limit`] does. The body has `rate`, and perhaps `cost`,
+//! `dry_run`, `strategy`, `penalty` and `fields`, each as in a table `[new."uid"]` of the limits file. `DELETE` removes a limit as
+//! [`Traffik::remove_limit`] does. Both change this process alone and do not outlive a restart. For a throttle, or a limit of the
+//! file, they are a 409.
+//!
+//! # Backends
+//!
+//! `peek` and `reset` of a limit whose requests [choose](crate::Settings::backend_of) a backend act in the one that `?backend=`
+//! names. Without it `reset` acts in all of them.
 //!
 //! # Values
 //!
@@ -141,6 +155,7 @@
 //! | 403 | the operator may not make changes, or another site may have caused the request: see [`Guard`] |
 //! | 404 | there is no such limit, path or limits file |
 //! | 405 | the path has other methods |
+//! | 409 | a limit is to be added or removed that is no value: a throttle, or a limit of the file |
 //! | 413, 415 | the body is too large, or not declared as JSON |
 //! | 422 | a value is wrong: a rate that cannot be parsed or that the strategy does not support, an unknown key, an invalid limits file |
 //! | 503 | the backend does not answer, too many streams are open, or the app is closing |
@@ -207,7 +222,7 @@ pub fn router(traffik: &Traffik, guard: Guard) -> Router {
     let _ = traffik.shared();
     let admin = Arc::new(Admin { traffik: traffik.clone(), guard, rejections: LogThrottle::default() });
     let of_limit = Router::new()
-        .route("/", get(limits::one).patch(limits::change))
+        .route("/", get(limits::one).patch(limits::change).put(limits::put).delete(limits::remove))
         .route("/disable", post(limits::disable))
         .route("/enable", post(limits::enable))
         .route("/clear", post(limits::clear))

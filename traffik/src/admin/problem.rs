@@ -30,6 +30,9 @@ impl From<ConfigError> for Problem {
             ConfigError::UnknownUid { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
             #[cfg(feature = "file")]
             ConfigError::NoLimitsFile => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            ConfigError::DuplicateUid { .. } | ConfigError::NotAValue { .. } => {
+                Self::new(StatusCode::CONFLICT, error.to_string())
+            }
             ConfigError::Backend(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             error => Self::invalid(error.to_string()),
         }

@@ -31,6 +31,8 @@ mod throttle_map;
 pub(crate) mod time_texts;
 mod uid;
 mod waiters;
+#[cfg(any(feature = "admin", feature = "file"))]
+pub(crate) mod written;
 
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 pub(crate) use self::declaration::Declaration;

@@ -10,7 +10,6 @@ use traffik_core::{
 use super::{
     conditions::{ConditionTable, MethodName},
     limits_file::{LimitsFile, written},
-    strategy::StrategyTable,
     tables::LimitTable,
     texts::Texts,
     until::until,
@@ -20,6 +19,7 @@ use crate::{
         Definition, KnownBy, NewLimit, Settings, ThrottleTable,
         changes::{Block, ClientChange, ClientMap, Lasting, Live, Switch, Values},
         limits_file_error::LimitsFileError,
+        written::StrategyTable,
     },
     request::Applies,
 };

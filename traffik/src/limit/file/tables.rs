@@ -8,12 +8,9 @@ use traffik_core::rate::Rate;
 
 use super::{
     conditions::{ConditionTable, MethodName},
-    numbers::Whole,
-    penalty::PenaltyTable,
-    strategy::StrategyTable,
     texts::Texts,
 };
-use crate::request::Fields;
+use crate::limit::written::{FieldsName, PenaltyTable, StrategyTable, Whole};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,30 +65,4 @@ pub(super) struct BlockTable {
 pub(super) struct ExemptTable {
     pub(super) client: Spanned<String>,
     pub(super) until: Option<Spanned<Datetime>>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum FieldsName {
-    Standard,
-    XRatelimit,
-    Both,
-    Never,
-    StandardOnRefusal,
-    XRatelimitOnRefusal,
-    BothOnRefusal,
-}
-
-impl From<FieldsName> for Fields {
-    fn from(name: FieldsName) -> Self {
-        match name {
-            FieldsName::Standard => Self::standard(),
-            FieldsName::XRatelimit => Self::x_ratelimit(),
-            FieldsName::Both => Self::both(),
-            FieldsName::Never => Self::never(),
-            FieldsName::StandardOnRefusal => Self::standard().on_refusal(),
-            FieldsName::XRatelimitOnRefusal => Self::x_ratelimit().on_refusal(),
-            FieldsName::BothOnRefusal => Self::both().on_refusal(),
-        }
-    }
 }

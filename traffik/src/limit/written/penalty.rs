@@ -1,19 +1,19 @@
 use serde::Deserialize;
 
-use super::numbers::{Time, Whole};
-use crate::limit::penalty::PenaltySettings;
+use super::numbers::Whole;
+use crate::limit::{penalty::PenaltySettings, time_texts::Time};
 
 /// The penalty of a limit. With `longest` it is twice as long each time.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, expecting = "a table with `refusals`, `time` and perhaps `longest`")]
-pub(super) struct PenaltyTable {
+pub(crate) struct PenaltyTable {
     refusals: Whole,
     time: Time,
     longest: Option<Time>,
 }
 
 impl PenaltyTable {
-    pub(super) fn settings(&self) -> PenaltySettings {
+    pub(in crate::limit) fn settings(&self) -> PenaltySettings {
         PenaltySettings {
             after: u32::try_from(self.refusals.0).unwrap_or(u32::MAX),
             time: self.time.0,

@@ -5,11 +5,9 @@ use serde::{
     de::{Error, Unexpected, Visitor},
 };
 
-pub(super) use crate::limit::time_texts::Time;
-
 /// A number of something.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Whole(pub(super) u64);
+pub(crate) struct Whole(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -28,5 +26,9 @@ impl Visitor<'_> for WholeVisitor {
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
         u64::try_from(number).map(Whole).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+        Ok(Whole(number))
     }
 }

@@ -7,11 +7,12 @@ use traffik_core::strategy::{
     SlidingWindowLog, TokenBucket,
 };
 
-use super::numbers::{Time, Whole};
+use super::numbers::Whole;
+use crate::limit::time_texts::Time;
 
 /// A strategy: its name, or a table with its name and its parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct StrategyTable(pub(super) AnyStrategy);
+pub(crate) struct StrategyTable(pub(crate) AnyStrategy);
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
