@@ -5,17 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tests::until;
 use tokio::time::sleep;
-use traffik::strategy::FixedWindow;
+use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, strategy::FixedWindow};
 use traffik_redis::RedisBackend;
 
 use crate::{
-    Client, Result,
+    Client, PLENTY, Result,
     permissions::known_user,
     raw::{Raw, Reply},
     server::{Folder, Server, free_port},
     stalled::{Operation, kept},
 };
+
+throttles! {
+    Changed: "sentinels:changed", "3/hour", Settings::new();
+}
 
 /// The time until a replica is primary: the timeout and vote of the sentinels, and slack for a busy machine.
 const FAILOVER: Duration = Duration::from_secs(20);
@@ -165,4 +170,24 @@ async fn failover_on_command_moves_decisions_to_the_replica() -> Result {
     let trial = Trial::begin().await?;
     trial.sentinels.first().ok_or("no sentinel")?.call(&["SENTINEL", "FAILOVER", "main"])?;
     trial.until_served().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shared_changes_hold_and_are_made_after_a_failover() -> Result {
+    let mut trial = Trial::begin().await?;
+    let backend = trial.backend.clone();
+    let app = || Traffik::builder(backend.clone()).backend_timeout(PLENTY).register::<Changed>().build();
+    let rate = |traffik: &Traffik| Some(traffik.limit(Changed::UID).ok()?.info().ok()?.rate().value());
+    let (before, five, six) = (app()?, Rate::literal("5/hour"), Rate::literal("6/hour"));
+    before.shared().limit(Changed::UID)?.set_rate(five).await?;
+    trial.primary.raw()?.call(&["WAIT", "1", "5000"])?;
+    trial.primary.kill()?;
+    trial.until_served().await?;
+
+    let after = app()?;
+    after.shared().refresh().await?;
+    assert_eq!(rate(&after), Some(five));
+    after.shared().limit(Changed::UID)?.set_rate(six).await?;
+    until("the app that was there before applies it", async || rate(&before) == Some(six)).await;
+    Ok(())
 }

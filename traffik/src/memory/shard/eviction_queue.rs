@@ -33,15 +33,17 @@ impl EvictionQueue {
         let mut sample: Vec<_> = entries.clone().step_by(len.div_ceil(SAMPLE).max(1)).map(ranked).collect();
         let place = sample.len() * batch / len.max(1);
         let highest = if place < sample.len() { Some(*sample.select_nth_unstable(place).1) } else { None };
-        let (mut queued, mut lowest_outside) = (Vec::with_capacity(batch), None);
+        // A sample may be wrong, and new entries join. The queue takes the same memory each time.
+        let capacity = batch * 3 / 2;
+        let (mut queued, mut lowest_outside) = (Vec::with_capacity(capacity), None);
         for ranked @ (rank, _) in entries.map(ranked) {
-            if highest.is_none_or(|highest| ranked <= highest) {
+            if queued.len() < capacity && highest.is_none_or(|highest| ranked <= highest) {
                 queued.push(Reverse(ranked));
             } else {
                 lowest_outside = Some(lowest_outside.map_or(rank, |lowest: EvictionRank| lowest.min(rank)));
             }
         }
-        Self { capacity: queued.len() + batch, heap: queued.into(), remaining: batch, lowest_outside }
+        Self { heap: queued.into(), remaining: batch, lowest_outside, capacity }
     }
 
     /// Returns whether every entry must be ranked again.
