@@ -180,7 +180,10 @@ async fn shared_changes_hold_and_are_made_after_a_failover() -> Result {
     let rate = |traffik: &Traffik| Some(traffik.limit(Changed::UID).ok()?.info().ok()?.rate().value());
     let (before, five, six) = (app()?, Rate::literal("5/hour"), Rate::literal("6/hour"));
     before.shared().limit(Changed::UID)?.set_rate(five).await?;
-    trial.primary.raw()?.call(&["WAIT", "1", "5000"])?;
+    // A connection waits for its own writes, and so for all before them.
+    let mut raw = trial.primary.raw()?;
+    raw.call(&["SET", "written", "last"])?;
+    assert_eq!(raw.call(&["WAIT", "1", "5000"])?.text(), "1");
     trial.primary.kill()?;
     trial.until_served().await?;
 
