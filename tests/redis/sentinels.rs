@@ -183,7 +183,7 @@ async fn shared_changes_hold_and_are_made_after_a_failover() -> Result {
     // A connection waits for its own writes, and so for all before them.
     let mut raw = trial.primary.raw()?;
     raw.call(&["SET", "written", "last"])?;
-    assert_eq!(raw.call(&["WAIT", "1", "5000"])?.text(), "1");
+    assert_eq!(raw.call(&["WAIT", "1", "5000"])?.integer(), Some(1));
     trial.primary.kill()?;
     trial.until_served().await?;
 

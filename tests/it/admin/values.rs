@@ -51,8 +51,8 @@ async fn limit_is_added_replaced_and_removed() -> Result {
     let text = log.text();
     let of = r#"operator="bearer" uid="tenant:acme" change="#;
     for line in [
-        r#""put" value="10/min" scope=local from="none" to="10/min""#,
-        r#""put" value="5/min" scope=local from="10/min" to="5/min""#,
+        r#""put" value="10/min" scope=local from="none" to="10/min, cost 2, dry run""#,
+        r#""put" value="5/min" scope=local from="10/min, cost 2, dry run" to="5/min""#,
         r#""remove" value="removed" scope=local from="5/min" to="none""#,
     ] {
         assert!(text.contains(&format!("{of}{line}")), "{line} is not in {text}");
@@ -126,6 +126,10 @@ async fn peek_and_reset_act_in_the_named_backend() -> Result {
     assert_eq!((reset.status, &reset.body["limit"]["remaining"]), (200, &json!(5)), "{reset:?}");
     let other = api.post("/limits/admin:regional/peek?backend=default", body).await?;
     assert_eq!((other.status, &other.body["limit"]["remaining"]), (200, &json!(4)), "{other:?}");
+    let all = api.post("/limits/admin:regional/reset", body).await?;
+    assert_eq!((all.status, &all.body["limit"]), (200, &json!(null)), "no backend is named to show: {all:?}");
+    let other = api.post("/limits/admin:regional/peek?backend=default", body).await?;
+    assert_eq!(other.body["limit"]["remaining"], json!(5), "{other:?}");
     assert_eq!(api.post("/limits/admin:regional/peek?backend=us", body).await?.problem().0, 422);
     assert_eq!(api.post("/limits/admin:regional/reset?region=eu", body).await?.status, 400);
     Ok(())

@@ -209,7 +209,10 @@ pub(super) async fn reset(
     };
     entry.log(changed.as_ref().err().map(|error| error as _));
     changed?;
-    peeked(&limit, client).await
+    // The change was made, also if the limit cannot be shown.
+    let clients = limit.client(&client);
+    let shown = limit.peek(client).await.ok();
+    Ok(Json(Peeked { limit: shown.and_then(|limits| limits.iter().next().cloned()), clients }))
 }
 
 pub(super) async fn peek(NamedInBackend(limit): NamedInBackend, Body(body): Body<ClientBody>) -> Answer<Peeked> {

@@ -231,9 +231,11 @@ impl Changing {
 
     /// Logs the change, and returns the limit as it is now.
     fn finish(self, changed: Result<(), Error>) -> Answer<Changed> {
-        let after = self.limit.info()?;
+        // The limit may have been removed meanwhile.
+        let after = self.limit.info();
         for (setting, value) in &self.requested {
-            let (from, to) = (in_force(&self.before, *setting), in_force(&after, *setting));
+            let to = after.as_ref().map_or_else(|_| "none".to_owned(), |after| in_force(after, *setting));
+            let from = in_force(&self.before, *setting);
             let entry = Entry {
                 operator: &self.operator,
                 scope: Some(self.scope),
@@ -248,7 +250,7 @@ impl Changing {
         }
         changed?;
         let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
-        Ok(Json(Changed { scope: self.scope, outlives_restart, limit: after }))
+        Ok(Json(Changed { scope: self.scope, outlives_restart, limit: after? }))
     }
 }
 
@@ -319,10 +321,17 @@ pub(super) async fn clear_changes(
 }
 
 impl Admin {
-    /// Returns the rate of a limit, for the log.
+    /// Returns the rate of a limit, and what else decides whether it refuses, for the log.
     fn rate_of(&self, uid: &str) -> String {
-        let limit = self.traffik.limit(uid).and_then(|limit| limit.info());
-        limit.map_or_else(|_| "none".to_owned(), |limit| in_force(&limit, Setting::Rate))
+        let Ok(limit) = self.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
+        let mut text = in_force(&limit, Setting::Rate);
+        if limit.cost().value() != 1 {
+            text += &format!(", cost {}", limit.cost().value());
+        }
+        if limit.dry_run().value() {
+            text += ", dry run";
+        }
+        text
     }
 
     /// Logs that a limit was added, replaced or removed.

@@ -113,7 +113,10 @@ impl Traffik {
     pub(super) fn forget_changes(&self, uid: &str) {
         if self.changes().latest().has(uid) {
             let Ok(()) = self.change(|live| {
-                live.forget(uid);
+                // It may have been added again.
+                if self.table().value(uid).is_err() {
+                    live.forget(uid);
+                }
                 Ok::<_, Infallible>(())
             });
         }

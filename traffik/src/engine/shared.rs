@@ -155,7 +155,8 @@ impl Traffik {
     }
 
     fn warn_of_unknown<'n>(&self, names: impl Iterator<Item = &'n str>) {
-        let names: Vec<_> = names.map(|name| name.replace('\n', " ")).collect();
+        // The third line is a client.
+        let names: Vec<_> = names.map(|name| name.lines().take(2).collect::<Vec<_>>().join(" ")).collect();
         let warning = Warning::UnknownSharedChange;
         if !names.is_empty() && self.warnings().is_first(warning, None) {
             tracing::warn!(

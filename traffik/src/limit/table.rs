@@ -261,7 +261,9 @@ impl ThrottleTable {
         if !uid::is_valid(uid) {
             return Err(ConfigError::Uid { uid: uid.into() });
         }
-        if let Some(first) = self.known.iter().find(|known| known.uid == uid) {
+        // A type that came after the value was never used.
+        let is_value = self.values.get(uid).is_some();
+        if let Some(first) = self.known.iter().find(|known| known.uid == uid && (known.is_used() || !is_value)) {
             return Err(ConfigError::duplicate(uid, first.name, name));
         }
         match self.values.get(uid).filter(|(_, by)| *by != known_by) {

@@ -34,6 +34,9 @@ impl TryFrom<String> for Moment {
     }
 }
 
+/// The time from 1970 until the year 10 000.
+const YEAR_10_000: Duration = Duration::from_secs(253_402_300_800);
+
 fn moment(text: &str) -> Option<SystemTime> {
     let (local, minutes_ahead) = if let Some(local) = text.strip_suffix(['Z', 'z']) {
         (local, 0)
@@ -47,7 +50,9 @@ fn moment(text: &str) -> Option<SystemTime> {
     let seconds = if time.matches(':').count() == 1 { ":00" } else { "" };
     let local = humantime::parse_rfc3339(&format!("{date}T{time}{seconds}Z")).ok()?;
     let ahead = Duration::from_secs(minutes_ahead.unsigned_abs() * 60);
-    if minutes_ahead < 0 { local.checked_add(ahead) } else { local.checked_sub(ahead) }
+    let moment = if minutes_ahead < 0 { local.checked_add(ahead) } else { local.checked_sub(ahead) };
+    // Others cannot be written with a year of four digits.
+    moment.filter(|moment| (SystemTime::UNIX_EPOCH..SystemTime::UNIX_EPOCH + YEAR_10_000).contains(moment))
 }
 
 /// Returns the minutes of an offset such as `+02:00`.
@@ -89,6 +94,8 @@ mod tests {
             "2030-01-31T18:00:00+24:00",
             "2030-01-31T18:00:00 02:00",
             "2030-13-31T18:00:00Z",
+            "1970-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
             "tomorrow",
             "Z",
             "",

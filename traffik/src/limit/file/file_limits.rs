@@ -306,7 +306,9 @@ impl Reader<'_> {
                 _ => limit.penalty.is_some(),
             })
         };
-        match self.table.start_settings.keys().find(|(uid, key)| !is_set(uid, key)) {
+        // A limit that the app has removed needs no settings.
+        let is_known = |uid: &str| self.table.by_uid(uid).is_ok();
+        match self.table.start_settings.keys().find(|(uid, key)| !is_set(uid, key) && is_known(uid)) {
             None => Ok(()),
             Some((uid, key)) => Err(self.file.place_of_missing(format!("limit.{}.{key}", written(uid))).error(
                 "it was set when the app started, and changes only when the app starts: write it again, or restart the app",
