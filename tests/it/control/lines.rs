@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tests::refused;
-use traffik::{Throttle, Traffik};
+use traffik::{Settings, Throttle, Traffik};
 
 use super::{Result, knowing};
 use crate::http::app::throttle;
@@ -57,5 +57,23 @@ async fn waiter_that_is_blocked_for_longer_is_refused_immediately() -> Result {
     assert!(!waiter.await?);
     let refusal = refused(traffik.limiter::<One>("alice").wait(HOUR).check().await);
     assert_eq!(refusal.retry_after(), Some(HOUR * 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn caller_of_a_replaced_limit_does_not_queue_behind_the_waiters_of_the_old_one() -> Result {
+    let (traffik, _) = knowing::<One>()?;
+    traffik.add_limit("lines:value", "1/hour".parse()?, Settings::new())?;
+    let _ = traffik.limiter_of("lines:value", "alice").check().await?;
+    let waiting = traffik.clone();
+    let waiter = tokio::spawn(async move {
+        let _ = waiting.limiter_of("lines:value", "alice").wait(HOUR).check().await;
+    });
+    tests::until_idle().await;
+    traffik.replace_limit("lines:value", "1000/hour".parse()?, Settings::new())?;
+    let caller = traffik.limiter_of("lines:value", "alice").wait(Duration::from_secs(1));
+    assert!(caller.check().now_or_never().ok_or("it waits")?.is_ok());
+    assert!(!waiter.is_finished());
+    waiter.abort();
     Ok(())
 }

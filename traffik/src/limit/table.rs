@@ -191,19 +191,23 @@ impl ThrottleTable {
     /// Returns an error if the limit cannot work, or if its uid is that of a type or of a limit that the app knows otherwise.
     pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
         let new = self.define_value(new)?;
-        let _writing = self.lock();
+        let writing = self.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         let new = Arc::new(new);
-        self.put(&new, known_by);
+        let earlier = self.put(&new, known_by);
+        // Functions of the app are dropped without the lock.
+        drop(writing);
+        drop(earlier);
         Ok(new)
     }
 
-    fn put(&self, new: &Arc<Definition>, known_by: KnownBy) {
-        if let Some((earlier, _)) = self.values.insert(Arc::clone(new), known_by) {
-            if !Arc::ptr_eq(&earlier, new) {
-                new.counters.continue_from(&earlier.counters);
-            }
+    /// Returns the one whose place it takes.
+    fn put(&self, new: &Arc<Definition>, known_by: KnownBy) -> Option<Arc<Definition>> {
+        let (earlier, _) = self.values.insert(Arc::clone(new), known_by)?;
+        if !Arc::ptr_eq(&earlier, new) {
+            new.counters.continue_from(&earlier.counters);
         }
+        Some(earlier)
     }
 
     /// Replaces the limits that a file made by others. Returns the uids that are unknown now.
@@ -217,18 +221,20 @@ impl ThrottleTable {
         before: impl Iterator<Item = Arc<str>>,
         made: &[Arc<Definition>],
     ) -> Result<Vec<Arc<str>>, ConfigError> {
-        let _writing = self.lock();
+        let writing = self.lock();
         made.iter().try_for_each(|new| self.check_uid(&new.uid, &new.name, KnownBy::File))?;
-        made.iter().for_each(|new| self.put(new, KnownBy::File));
+        let mut earlier: Vec<_> = made.iter().filter_map(|new| self.put(new, KnownBy::File)).collect();
         let uids: HashSet<_> = made.iter().map(|new| &new.uid).collect();
         let removed: Vec<_> = before.filter(|uid| !uids.contains(uid)).collect();
-        removed.iter().for_each(|uid| self.forget(uid));
+        earlier.extend(removed.iter().filter_map(|uid| self.forget(uid)));
+        drop(writing);
+        drop(earlier);
         Ok(removed)
     }
 
-    fn forget(&self, uid: &str) {
-        self.values.remove(uid);
+    fn forget(&self, uid: &str) -> Option<Arc<Definition>> {
         self.told.forget(uid);
+        self.values.remove(uid).map(|(definition, _)| definition)
     }
 
     /// Removes a limit that is a value.
@@ -237,10 +243,12 @@ impl ThrottleTable {
     ///
     /// Returns an error if the app has no such limit, or knows it otherwise.
     pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<(), ConfigError> {
-        let _writing = self.lock();
+        let writing = self.lock();
         match self.values.get(uid) {
             Some((_, by)) if by == known_by => {
-                self.forget(uid);
+                let removed = self.forget(uid);
+                drop(writing);
+                drop(removed);
                 Ok(())
             }
             Some((definition, _)) => {

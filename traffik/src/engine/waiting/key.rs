@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 use traffik_core::client::Client;
 
@@ -15,7 +13,8 @@ pub(super) struct LineKey {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Part {
-    uid: Arc<str>,
+    /// The number of the limit. One that replaces another has another line.
+    limit: u64,
     client: Client,
     backend: BackendIndex,
 }
@@ -23,7 +22,7 @@ struct Part {
 impl LineKey {
     pub(super) fn new(demand: &Demand, is_outgoing: bool) -> Self {
         let part = |check: &KeptCheck| Part {
-            uid: Arc::clone(&check.definition.uid),
+            limit: check.definition.limit.number(),
             client: check.client.clone(),
             backend: check.backend,
         };

@@ -64,13 +64,16 @@ impl Changes {
 
     /// Makes a change, unless it is an error. Then nothing is changed.
     pub(crate) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut live = Live::clone(&self.live.load());
         let result = change(&mut live)?;
         live.settle(self.clock.now());
         let is_empty = live.is_empty();
-        self.live.store(Arc::new(live));
+        let before = self.live.swap(Arc::new(live));
         self.has_changes.store(!is_empty, Ordering::Release);
+        // Functions of the app are dropped without the lock.
+        drop(changing);
+        drop(before);
         Ok(result)
     }
 
