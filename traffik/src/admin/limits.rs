@@ -112,7 +112,7 @@ pub(super) async fn put(
     Body(new): Body<WrittenLimit>,
 ) -> Answer<Changed> {
     super::extract::query::<Nothing>(&parts)?;
-    let (before, rate) = (admin.rate_of(&uid), new.rate);
+    let (before, rate) = (admin.summary_of(&uid), new.rate);
     let put = admin.traffik.replace_limit(uid.as_str(), rate, new.settings());
     admin.log_value(&operator, &uid, "put", &rate.to_string(), &before, put.as_ref().err());
     Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
@@ -127,7 +127,7 @@ pub(super) async fn remove(
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Removed> {
     super::extract::query::<Nothing>(&parts)?;
-    let before = admin.rate_of(&uid);
+    let before = admin.summary_of(&uid);
     let removed = admin.traffik.remove_limit(&uid);
     admin.log_value(&operator, &uid, "remove", "removed", &before, removed.as_ref().err());
     removed?;
@@ -321,8 +321,8 @@ pub(super) async fn clear_changes(
 }
 
 impl Admin {
-    /// Returns the rate of a limit, and what else decides whether it refuses, for the log.
-    fn rate_of(&self, uid: &str) -> String {
+    /// Returns the rate of a limit, and its cost and dry run where they are set, for the log.
+    fn summary_of(&self, uid: &str) -> String {
         let Ok(limit) = self.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
         let mut text = in_force(&limit, Setting::Rate);
         if limit.cost().value() != 1 {
@@ -344,7 +344,7 @@ impl Admin {
         before: &str,
         error: Option<&ConfigError>,
     ) {
-        let after = self.rate_of(uid);
+        let after = self.summary_of(uid);
         let entry = Entry {
             operator,
             scope: Some(Scope::Local),

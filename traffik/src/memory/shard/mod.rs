@@ -35,7 +35,7 @@ pub(super) struct Shard {
     /// The states that are logs, and the rate of each.
     logs: Slab<StoredState>,
     queue: EvictionQueue,
-    /// The latest time at which entries were removed because they had expired.
+    /// The latest time at which entries made room for others, expired or not.
     removed_at: Timestamp,
 }
 
@@ -121,7 +121,7 @@ impl Shard {
         evicted
     }
 
-    /// Returns the time from which on a missing entry was not removed as expired.
+    /// Returns a time from which on a missing client is new, or was evicted, or has a state that expired.
     #[inline]
     pub(super) const fn removed_at(&self) -> Timestamp {
         self.removed_at
