@@ -121,7 +121,7 @@ impl Shard {
         evicted
     }
 
-    /// Returns a time from which on a missing client is new, or was evicted, or has a state that expired.
+    /// Returns the time of the last removal. A client that is missing at an earlier time may have been removed since.
     #[inline]
     pub(super) const fn removed_at(&self) -> Timestamp {
         self.removed_at
