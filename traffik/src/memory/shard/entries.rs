@@ -1,5 +1,3 @@
-use traffik_core::clock::Timestamp;
-
 use super::{super::hash::KeyHash, entry::Entry};
 
 /// The entries of a bucket, which is two adjacent cache lines.
@@ -78,13 +76,6 @@ impl Entries {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.buckets.iter().flat_map(|bucket| &bucket.0).filter(|entry| !entry.is_vacant())
-    }
-
-    /// Returns an expired entry of the first bucket for a key. An entry of that key may take its place.
-    #[inline]
-    pub(super) fn expired_at_home(&mut self, key: KeyHash, now: Timestamp) -> Option<&mut Entry> {
-        let home = self.home(key);
-        self.buckets.get_mut(home)?.0.iter_mut().find(|entry| entry.expires() <= now && !entry.is_vacant())
     }
 
     /// Returns whether `more` entries need a larger table.

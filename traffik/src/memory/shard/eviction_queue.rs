@@ -21,13 +21,13 @@ pub(super) struct EvictionQueue {
 }
 
 impl EvictionQueue {
-    /// Queues about one in eight of `len` entries, and a few more, so that a flood of clients causes few rankings.
+    /// Queues about one in four of `len` entries, and a few more, so that a flood of clients causes few rankings.
     pub(super) fn new<'e>(
         len: usize,
         entries: impl Iterator<Item = &'e Entry> + Clone,
         rank: impl Fn(&Entry) -> EvictionRank,
     ) -> Self {
-        let batch = len / 8 + 16;
+        let batch = len / 4 + 16;
         // Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
         let ranked = |entry: &Entry| (rank(entry), entry.key());
         let mut sample: Vec<_> = entries.clone().step_by(len.div_ceil(SAMPLE).max(1)).map(ranked).collect();
@@ -64,20 +64,21 @@ impl EvictionQueue {
         }
     }
 
-    /// Removes the next entry that may be evicted. `rank` returns the present rank of an entry that still exists.
-    pub(super) fn pop(
+    /// Removes the next entry that may be evicted. `rank` returns the present rank and the slot of an entry that still
+    /// exists.
+    pub(super) fn pop<S>(
         &mut self,
-        rank: impl Fn(KeyHash) -> Option<EvictionRank>,
+        rank: impl Fn(KeyHash) -> Option<(EvictionRank, S)>,
         stays: impl Fn(KeyHash) -> bool,
-    ) -> Option<(EvictionRank, KeyHash)> {
+    ) -> Option<(EvictionRank, S)> {
         let mut staying = Vec::new();
         let next = loop {
             let Some(Reverse((queued, key))) = self.heap.pop() else { break None };
             match rank(key) {
-                Some(present) if stays(key) => staying.push(Reverse((present, key))),
-                Some(present) if present > queued => self.heap.push(Reverse((present, key))),
-                Some(present) if self.lowest_outside.is_some_and(|outside| present > outside) => break None,
-                Some(present) => break Some((present, key)),
+                Some((present, _)) if stays(key) => staying.push(Reverse((present, key))),
+                Some((present, _)) if present > queued => self.heap.push(Reverse((present, key))),
+                Some((present, _)) if self.lowest_outside.is_some_and(|outside| present > outside) => break None,
+                Some(next) => break Some(next),
                 None => {}
             }
         };
@@ -123,7 +124,7 @@ mod tests {
     #[test]
     fn entry_that_rose_above_those_outside_the_queue_is_not_next() {
         let mut queue = queue();
-        let risen = |_| Some(EvictionRank::open(1000, 1000));
+        let risen = |_| Some((EvictionRank::open(1000, 1000), ()));
         assert_eq!(queue.pop(risen, |_| false), None);
         assert!(queue.is_stale());
     }

@@ -25,6 +25,9 @@ use self::{
 };
 use super::hash::KeyHash;
 
+/// How many microseconds expired entries stay at least, unless the store is full.
+const GRACE: u64 = 1_000_000;
+
 /// The entries of a shard, at most as many as its maximum, which is less than 2^15.
 ///
 /// A decision about a known client reads only what is first.
@@ -105,17 +108,9 @@ impl Shard {
     pub(super) fn add(&mut self, key: KeyHash, state: PlainState, hit: &Hit<'_>, now: Timestamp) -> u64 {
         let rate = self.rates.acquire_of(hit);
         let added = Entry::new(key, EntryMeta::new(rate, RoughCost::new(hit.least()), false), state);
-        let Self { entries, rates, logs, .. } = self;
-        let mut evicted = 0;
-        if let Some(expired) = entries.expired_at_home(key, now) {
-            release(expired, rates, logs);
-            *expired = added;
-            self.removed_at = self.removed_at.max(now);
-        } else {
-            evicted = self.make_room(now, |_| false);
-            if self.entries.insert(added).is_none() {
-                self.rates.release(rate);
-            }
+        let evicted = self.make_room(now, |_| false);
+        if self.entries.insert(added).is_none() {
+            self.rates.release(rate);
         }
         self.queue_new(&added, now);
         evicted
@@ -177,23 +172,29 @@ impl Shard {
     }
 
     pub(super) fn remove(&mut self, key: KeyHash) {
-        let Some((slot, entry)) = self.find(key).and_then(|slot| Some((slot, *self.entries.get(slot)?))) else {
-            return;
-        };
-        let Self { rates, logs, .. } = self;
-        release(&entry, rates, logs);
-        self.entries.remove(slot);
+        if let Some(slot) = self.find(key) {
+            self.remove_at(slot);
+        }
+    }
+
+    fn remove_at(&mut self, slot: Slot) {
+        let Self { entries, rates, logs, .. } = self;
+        if let Some(entry) = entries.get(slot) {
+            release(entry, rates, logs);
+            entries.remove(slot);
+        }
     }
 
     /// Makes room for one more entry. Entries for which `stays` returns `true` are kept.
     ///
     /// Expired entries are removed only if the table would have to grow, or to evict others: a client that returns
-    /// finds its entry.
+    /// finds its entry. It may return soon, so a table that grows keeps what expired just now.
     fn make_room(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> u64 {
         let max = self.entries.max();
         if self.len() < max {
             if self.entries.must_grow_for(1) {
-                self.sweep(now, stays);
+                let expired_at = Timestamp::from_micros(now.as_micros().saturating_sub(GRACE));
+                self.sweep(expired_at, now, stays);
                 // Few are gone: the next sweep would come too soon.
                 if self.entries.must_grow_for(self.len() / 8 + 1) {
                     self.entries.grow();
@@ -202,25 +203,27 @@ impl Shard {
             return 0;
         }
         if self.queue.is_stale() {
-            self.sweep(now, &stays);
-            self.queue = self.ranked(now, &stays);
+            self.sweep(now, now, &stays);
+            if self.len() + max / 8 > max {
+                self.queue = self.ranked(now, &stays);
+            }
         }
         let mut evicted = 0;
         while self.len() >= max {
-            let Some((rank, key)) = self.next_to_evict(now, &stays) else { break };
+            let Some((rank, slot)) = self.next_to_evict(now, &stays) else { break };
             self.removed_at = self.removed_at.max(now);
-            self.remove(key);
+            self.remove_at(slot);
             evicted += u64::from(rank != EvictionRank::EXPIRED);
         }
         evicted
     }
 
-    /// Removes expired entries.
-    fn sweep(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) {
+    /// Removes the entries that had expired at a time.
+    fn sweep(&mut self, expired_at: Timestamp, now: Timestamp, stays: impl Fn(KeyHash) -> bool) {
         self.removed_at = self.removed_at.max(now);
         let Self { entries, rates, logs, .. } = self;
         entries.remove_if(|entry| {
-            let goes = entry.expires() <= now && !stays(entry.key());
+            let goes = entry.expires() <= expired_at && !stays(entry.key());
             if goes {
                 release(entry, rates, logs);
             }
@@ -228,9 +231,9 @@ impl Shard {
         });
     }
 
-    fn next_to_evict(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> Option<(EvictionRank, KeyHash)> {
+    fn next_to_evict(&mut self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> Option<(EvictionRank, Slot)> {
         let mut queue = mem::take(&mut self.queue);
-        let rank = |key| self.entry(key).map(|entry| self.rank(entry, now));
+        let rank = |key| self.find(key).and_then(|slot| Some((self.rank(self.entries.get(slot)?, now), slot)));
         let queued = if queue.is_stale() { None } else { queue.pop(rank, &stays) };
         let next = queued.or_else(|| {
             queue = self.ranked(now, &stays);
