@@ -20,12 +20,12 @@ use super::store::{Settings, Store};
 /// # Memory
 ///
 /// The store never holds more than [`max_entries`](super::MemoryBackendBuilder::max_entries) entries, one for each
-/// client and limit. New entries replace expired ones, and those that remain are removed when their shard would have to grow,
-/// or is full. No task is needed.
+/// client and limit. Expired entries are removed when their shard is full, and a second after they expired when it would
+/// have to grow. No task is needed.
 ///
 /// A full store evicts within one shard: expired entries first, then clients that are not refused at present, those
 /// with the most remaining first, and last the refused client whose wait ends soonest. Entries that expire meanwhile are
-/// found at the next ranking, which comes after one in eight entries was evicted. [`evictions`](Self::evictions) counts entries
+/// found at the next ranking, which comes after one in four entries was evicted. [`evictions`](Self::evictions) counts entries
 /// that were evicted before they expired, and a warning is logged.
 ///
 /// An entry takes 40 bytes, and from 53 to 80 with its share of the vacant places. Logs take more. Memory is allocated as
