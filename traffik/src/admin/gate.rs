@@ -71,10 +71,9 @@ async fn run(request: Request<Body>, next: Next) -> Response {
 }
 
 impl Admin {
-    /// Logs at most once a second that a request was not let in.
+    /// Logs at most once a second that a request was not let in. The response may also be a redirect to a login.
     fn log_rejection(&self, status: StatusCode) {
-        let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        if is_refusal && self.rejections.is_due(self.traffik.clock().now()) {
+        if self.rejections.is_due(self.traffik.clock().now()) {
             tracing::warn!(target: TARGET, status = status.as_u16(), "the guard did not let a request in");
         }
     }

@@ -164,7 +164,8 @@
 //!
 //! Each change is a line with the target `traffik::admin`: at `INFO`, or at `WARN` if it failed. Its fields are `operator`,
 //! `uid`, `change`, `value` (what the operator set), `scope`, `client` (a digest), and `from` and `to`, which were in force before
-//! and after. Reasons of blocks are not logged. Requests that the guard does not let in are at most one `WARN` a second.
+//! and after. Reasons of blocks are not logged. Requests that the guard does not let in are at most one `WARN` a second, with
+//! the `status` of the response.
 
 mod app;
 mod clients;
