@@ -177,6 +177,34 @@ async fn change_by_a_cookie_must_come_from_a_page_of_the_same_origin() -> Result
 }
 
 #[tokio::test]
+async fn page_of_another_site_reads_nothing_and_opens_no_stream() -> Result {
+    let traffik = app()?;
+    let api = Api::behind(&traffik, Guard::by(by_cookie));
+    let get = |path: &str, sites: &[&str]| {
+        let request = Request::get(format!("/admin{path}")).header("cookie", "session=dana");
+        sites.iter().fold(request, |request, site| request.header("sec-fetch-site", *site))
+    };
+    for path in ["", PATH, "/events", "/no-such-path"] {
+        for sites in [&["cross-site"][..], &["same-site"], &["SAME-ORIGIN"], &[""], &["same-origin", "cross-site"]] {
+            let reply = api.reply(get(path, sites), "").await?;
+            let (status, detail) = reply.problem();
+            assert!(status == 403 && detail.contains("the page of another site"), "{path} {sites:?}: {reply:?}");
+        }
+    }
+    for path in ["", "/events"] {
+        // An address that the operator enters, a program, and a page of the same origin.
+        for sites in [&["none"][..], &[], &["same-origin"]] {
+            assert_eq!(api.send(get(path, sites), "").await?.status(), 200, "{path} {sites:?}");
+        }
+    }
+    let any = Api::behind(&traffik, Guard::by(by_cookie).accept_any_origin());
+    assert_eq!(any.send(get("/events", &["cross-site"]), "").await?.status(), 200);
+    let token = Api::new(&traffik)?;
+    assert_eq!(token.send(get("/events", &["cross-site"]), "").await?.status(), 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn origin_is_checked_for_the_guard_that_lets_in() -> Result {
     let traffik = app()?;
     let api = Api::behind(&traffik, Guard::by(by_cookie).or(Guard::bearer(SECRET)?));
