@@ -169,6 +169,10 @@ async fn change_by_a_cookie_must_come_from_a_page_of_the_same_origin() -> Result
         assert_eq!(change_with(&api, &headers).await?, 403, "{headers:?}");
     }
     assert_eq!(cost(&traffik)?, 1);
+    // As a page over plain HTTP sends it.
+    let plain = Request::patch(format!("/admin{PATH}")).header("cookie", "session=dana").header("x-traffik-admin", "1");
+    let refused = api.reply(plain, CHANGE).await?;
+    assert!(refused.problem().1.contains("only over HTTPS and on localhost"), "{refused:?}");
     let same_origin = ("sec-fetch-site", "same-origin");
     assert_eq!(change_with(&api, &[("cookie", "session=viewer"), own, same_origin]).await?, 403);
     assert_eq!(change_with(&api, &[session, own, same_origin]).await?, 200);

@@ -63,8 +63,8 @@ fn check_origin(parts: &Parts) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = "a request that another site may have caused makes no change: send it from a page of the same origin with the \
-                  header `X-Traffik-Admin: 1`. Programs use a bearer token, or a \
-                  guard with `accept_any_origin`";
+                  header `X-Traffik-Admin: 1`. The browser adds `Sec-Fetch-Site: same-origin`, but only over HTTPS and on \
+                  localhost: use one of them. Programs use a bearer token, or a guard with `accept_any_origin`";
     Err(Problem::new(StatusCode::FORBIDDEN, detail))
 }
 

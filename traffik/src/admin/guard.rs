@@ -37,6 +37,8 @@ use crate::{
 /// `same-origin` and `none` is refused: the latter is an address that the operator enters. Other requests are a 403. A bearer
 /// token needs neither header, because no browser adds it. [`accept_any_origin`](Self::accept_any_origin) ends this for a function
 /// that reads no such credentials.
+///
+/// Browsers send `Sec-Fetch-Site` only over HTTPS and on localhost. So over plain HTTP a page makes no change, except on localhost.
 #[derive(Debug)]
 #[must_use]
 pub struct Guard {
