@@ -58,7 +58,12 @@ async fn wrong_queries_say_what_is_wrong() -> Result {
         let reply = api.patch(&format!("/limits/admin:orders?{query}"), r#"{"cost": 2}"#).await?;
         assert!(reply.problem().0 == 400 && reply.problem().1.contains(text), "{reply:?}");
     }
-    assert_eq!(api.post("/clear-changes?scope=shared", "").await?.status, 400);
+    for path in ["/clear-changes", "/refresh", "/health/check", "/limits-file/reload"] {
+        let reply = api.post(&format!("{path}?scope=local"), "").await?;
+        assert!(reply.problem().0 == 400 && reply.problem().1.contains("unknown field `scope`"), "{path}: {reply:?}");
+        let reply = api.post(path, r#"{"scope": "local"}"#).await?;
+        assert!(reply.problem().0 == 422 && reply.problem().1.contains("unknown field `scope`"), "{path}: {reply:?}");
+    }
     let outcome = api.get("/events?outcome=rejected").await?;
     assert!(outcome.problem().0 == 400 && outcome.problem().1.contains("use one of admitted, refused"), "{outcome:?}");
     assert_eq!(traffik.limit("admin:orders")?.info()?.cost().value(), 1);

@@ -39,6 +39,23 @@ impl<S: Sync> FromRequestParts<S> for Scope {
     }
 }
 
+/// A query or a body without anything.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// The query of a request that has none.
+pub(super) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Nothing {} = query(parts)?;
+        Ok(Self)
+    }
+}
+
 /// Returns the query of a request.
 pub(super) fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T, Problem> {
     let Query(query) = Query::try_from_uri(&parts.uri)?;

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::request::Parts,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     Admin, Operator,
-    extract::{Body, Changer, Named, Scope},
+    extract::{Body, Changer, Named, NoQuery, Nothing, Scope},
     log::Entry,
     problem::Problem,
 };
@@ -58,11 +57,6 @@ pub(super) struct Removed {
     uid: Box<str>,
 }
 
-/// A body without anything.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
 type Answer<T> = Result<Json<T>, Problem>;
 
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<Vec<LimitInfo>> {
@@ -108,10 +102,9 @@ pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     Path(uid): Path<String>,
-    parts: Parts,
+    _: NoQuery,
     Body(new): Body<WrittenLimit>,
 ) -> Answer<Changed> {
-    super::extract::query::<Nothing>(&parts)?;
     let (before, rate) = (admin.summary_of(&uid), new.rate);
     let put = admin.traffik.replace_limit(uid.as_str(), rate, new.settings());
     admin.log_value(&operator, &uid, "put", &rate.to_string(), &before, put.as_ref().err());
@@ -123,10 +116,9 @@ pub(super) async fn remove(
     State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     Path(uid): Path<String>,
-    parts: Parts,
+    _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Removed> {
-    super::extract::query::<Nothing>(&parts)?;
     let before = admin.summary_of(&uid);
     let removed = admin.traffik.remove_limit(&uid);
     admin.log_value(&operator, &uid, "remove", "removed", &before, removed.as_ref().err());
@@ -311,10 +303,9 @@ pub(super) async fn enable_all(
 pub(super) async fn clear_changes(
     State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
-    parts: Parts,
+    _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<ChangedAll> {
-    super::extract::query::<Nothing>(&parts)?;
     let before = admin.traffik.limits();
     admin.traffik.clear_changes();
     admin.finish_all(&operator, Scope::Local, "cleared", &before, Ok(()))
