@@ -121,7 +121,9 @@ async fn peek_and_reset_act_in_the_named_backend() -> Result {
         let _ = traffik.limiter::<Regional>("alice").backend(name).check().await?;
     }
     let body = r#"{"client": "alice"}"#;
-    assert_eq!(api.post("/limits/admin:regional/peek", body).await?.status, 422);
+    let unnamed = api.post("/limits/admin:regional/peek", body).await?;
+    let advice = r#"each request of the limit "admin:regional" chooses its backend: name one with `?backend=`. `GET /health` lists them"#;
+    assert_eq!(unnamed.problem(), (422, advice));
     let reset = api.post("/limits/admin:regional/reset?backend=eu", body).await?;
     assert_eq!((reset.status, &reset.body["limit"]["remaining"]), (200, &json!(5)), "{reset:?}");
     let other = api.post("/limits/admin:regional/peek?backend=default", body).await?;

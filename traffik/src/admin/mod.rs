@@ -90,7 +90,7 @@
 //! # Backends
 //!
 //! `peek` and `reset` of a limit whose requests [choose](crate::Settings::backend_of) a backend act in the one that `?backend=`
-//! names. Without it `reset` acts in all of them.
+//! names. Without it `reset` acts in all of them, and `peek` is a 422.
 //!
 //! # Values
 //!

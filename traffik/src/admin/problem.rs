@@ -33,6 +33,9 @@ impl From<ConfigError> for Problem {
             ConfigError::DuplicateUid { .. } | ConfigError::NotAValue { .. } => {
                 Self::new(StatusCode::CONFLICT, error.to_string())
             }
+            ConfigError::NoBackendChosen { uid, .. } => Self::invalid(format!(
+                "each request of the limit {uid:?} chooses its backend: name one with `?backend=`. `GET /health` lists them"
+            )),
             ConfigError::Backend(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             error => Self::invalid(error.to_string()),
         }
