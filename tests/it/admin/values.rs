@@ -43,6 +43,14 @@ async fn limit_is_added_replaced_and_removed() -> Result {
 
     assert_eq!(api.put("/limits/tenant:acme", r#"{"rate": "5/min", "strategy": "fixed-window"}"#).await?.status, 200);
     assert_eq!(traffik.limiter_of("tenant:acme", "alice").peek().await?.tightest().capacity(), 5);
+    let queue = json!({
+        "rate": "9/min",
+        "dry_run": false,
+        "strategy": { "name": "leaky-bucket-with-queue", "queue": 2, "max_delay": "3s", "max_held": 4 },
+        "penalty": { "refusals": 3, "time": "1m" },
+        "fields": "x-ratelimit-on-refusal",
+    });
+    assert_eq!(api.put("/limits/tenant:acme", &queue.to_string()).await?.status, 200);
     let removed = api.delete("/limits/tenant:acme").await?;
     assert_eq!(removed.body, json!({ "scope": "local", "outlives_restart": false, "uid": "tenant:acme" }));
     assert_eq!(api.delete("/limits/tenant:acme").await?.status, 404);
@@ -51,9 +59,10 @@ async fn limit_is_added_replaced_and_removed() -> Result {
     let text = log.text();
     let of = r#"operator="bearer" uid="tenant:acme" change="#;
     for line in [
-        r#""put" value="10/min" scope=local from="none" to="10/min, cost 2, dry run""#,
-        r#""put" value="5/min" scope=local from="10/min, cost 2, dry run" to="5/min""#,
-        r#""remove" value="removed" scope=local from="5/min" to="none""#,
+        r#""put" value="10/min, cost 2, dry run, strategy token-bucket burst 20, penalty 1m after 3 refusals up to 1h, fields both" scope=local from="none" to="10/min, strategy token-bucket, cost 2, dry run""#,
+        r#""put" value="5/min, strategy fixed-window" scope=local from="10/min, strategy token-bucket, cost 2, dry run" to="5/min, strategy fixed-window""#,
+        r#""put" value="9/min, no dry run, strategy leaky-bucket-with-queue queue 2 max_delay 3s max_held 4, penalty 1m after 3 refusals, fields x-ratelimit-on-refusal" scope=local from="5/min, strategy fixed-window" to="9/min, strategy leaky-bucket-with-queue""#,
+        r#""remove" value="removed" scope=local from="9/min, strategy leaky-bucket-with-queue" to="none""#,
     ] {
         assert!(text.contains(&format!("{of}{line}")), "{line} is not in {text}");
     }

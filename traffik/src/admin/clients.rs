@@ -229,7 +229,7 @@ async fn peeked(limit: &LimitHandle, client: Client) -> Answer<Peeked> {
 fn end(time: Option<Time>, until: Option<Moment>) -> Result<(Until, String), Problem> {
     match (time, until) {
         (None, None) => Ok((Until::Removed, "until removed".to_owned())),
-        (Some(Time(time)), None) => Ok((Until::After(time), format!("for {}", humantime::format_duration(time)))),
+        (Some(time), None) => Ok((Until::After(time.0), format!("for {time}"))),
         (None, Some(Moment(until))) => Ok((Until::At(until), format!("until {}", humantime::format_rfc3339(until)))),
         (Some(_), Some(_)) => Err(Problem::invalid("the change has two ends: set either `for` or `until`")),
     }

@@ -105,9 +105,9 @@ pub(super) async fn put(
     _: NoQuery,
     Body(new): Body<WrittenLimit>,
 ) -> Answer<Changed> {
-    let (before, rate) = (admin.summary_of(&uid), new.rate);
-    let put = admin.traffik.replace_limit(uid.as_str(), rate, new.settings());
-    admin.log_value(&operator, &uid, "put", &rate.to_string(), &before, put.as_ref().err());
+    let (before, value) = (admin.summary_of(&uid), new.to_string());
+    let put = admin.traffik.replace_limit(uid.as_str(), new.rate, new.settings());
+    admin.log_value(&operator, &uid, "put", &value, &before, put.as_ref().err());
     Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
 }
 
@@ -132,8 +132,7 @@ pub(super) async fn disable(
     Named(limit): Named,
     Body(DisableBody { time }): Body<DisableBody>,
 ) -> Answer<Changed> {
-    let value =
-        time.map_or_else(|| "false".to_owned(), |Time(time)| format!("false for {}", humantime::format_duration(time)));
+    let value = time.map_or_else(|| "false".to_owned(), |time| format!("false for {time}"));
     let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, value)])?;
     let changed = match (scope, time) {
         (Scope::Local, Some(Time(time))) => {
@@ -312,10 +311,10 @@ pub(super) async fn clear_changes(
 }
 
 impl Admin {
-    /// Returns the rate of a limit, and its cost and dry run where they are set, for the log.
+    /// Returns the rate and the strategy of a limit, and its cost and dry run where they are set, for the log.
     fn summary_of(&self, uid: &str) -> String {
         let Ok(limit) = self.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
-        let mut text = in_force(&limit, Setting::Rate);
+        let mut text = format!("{}, strategy {}", limit.rate().value(), limit.strategy());
         if limit.cost().value() != 1 {
             text += &format!(", cost {}", limit.cost().value());
         }
