@@ -197,17 +197,8 @@ pub(super) async fn reset(
     let ClientText(client) = body.client;
     let changed = limit.reset(client.clone()).await;
     let digest = limit.digest(&client);
-    let entry = Entry {
-        operator: &operator,
-        scope: None,
-        uid: Some(limit.uid()),
-        change: "reset",
-        value: "fresh",
-        client: digest.as_deref(),
-        from: None,
-        to: None,
-    };
-    entry.log(changed.as_ref().err().map(|error| error as _));
+    let entry = Entry::new(&operator, "reset", "fresh");
+    Entry { uid: Some(limit.uid()), client: digest.as_deref(), ..entry }.log(&changed);
     changed?;
     // The change was made, also if the limit cannot be shown.
     let clients = limit.client(&client);
@@ -271,16 +262,14 @@ impl ClientChanging {
         let (clients, digest) = (self.limit.client(&self.client), self.limit.digest(&self.client));
         let to = self.kind.shown(&clients, self.scope);
         let entry = Entry {
-            operator: &self.operator,
             scope: Some(self.scope),
             uid: Some(self.limit.uid()),
-            change: self.kind.as_str(),
-            value: &self.value,
             client: digest.as_deref(),
             from: Some(&self.before),
             to: Some(&to),
+            ..Entry::new(&self.operator, self.kind.as_str(), &self.value)
         };
-        entry.log(changed.as_ref().err().map(|error| error as _));
+        entry.log(&changed);
         changed?;
         let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
         Ok(Json(ChangedClient { scope: self.scope, outlives_restart, uid: self.limit.uid().into(), clients }))

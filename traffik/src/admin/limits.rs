@@ -1,11 +1,8 @@
-//! Limits and their settings.
+//! The settings of limits.
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,15 +14,15 @@ use super::{
 use crate::{
     control::{Change, ClientInfo, LimitHandle, LimitInfo, Setting},
     engine::Error,
-    limit::{ConfigError, time_texts::Time, written::WrittenLimit},
+    limit::time_texts::Time,
 };
 
 /// The limit after a change.
 #[derive(Debug, Serialize)]
 pub(super) struct Changed {
-    scope: Scope,
-    outlives_restart: bool,
-    limit: LimitInfo,
+    pub(super) scope: Scope,
+    pub(super) outlives_restart: bool,
+    pub(super) limit: LimitInfo,
 }
 
 /// The limits after a change of all of them.
@@ -47,14 +44,6 @@ pub(super) struct DisableBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClearBody {
     setting: Option<Setting>,
-}
-
-/// What is left of a limit that was removed.
-#[derive(Debug, Serialize)]
-pub(super) struct Removed {
-    scope: Scope,
-    outlives_restart: bool,
-    uid: Box<str>,
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -95,35 +84,6 @@ pub(super) async fn change(
         Scope::Shared => changing.limit.shared().apply(change).await,
     };
     changing.finish(changed)
-}
-
-/// Adds a limit that is a value, or replaces it.
-pub(super) async fn put(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    Path(uid): Path<String>,
-    _: NoQuery,
-    Body(new): Body<WrittenLimit>,
-) -> Answer<Changed> {
-    let (before, value) = (admin.summary_of(&uid), new.to_string());
-    let put = admin.traffik.replace_limit(uid.as_str(), new.rate, new.settings());
-    admin.log_value(&operator, &uid, "put", &value, &before, put.as_ref().err());
-    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
-}
-
-/// Removes a limit that is a value.
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    Path(uid): Path<String>,
-    _: NoQuery,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Removed> {
-    let before = admin.summary_of(&uid);
-    let removed = admin.traffik.remove_limit(&uid);
-    admin.log_value(&operator, &uid, "remove", "removed", &before, removed.as_ref().err());
-    removed?;
-    Ok(Json(Removed { scope: Scope::Local, outlives_restart: false, uid: uid.into() }))
 }
 
 pub(super) async fn disable(
@@ -228,16 +188,13 @@ impl Changing {
             let to = after.as_ref().map_or_else(|_| "none".to_owned(), |after| in_force(after, *setting));
             let from = in_force(&self.before, *setting);
             let entry = Entry {
-                operator: &self.operator,
                 scope: Some(self.scope),
                 uid: Some(self.limit.uid()),
-                change: name(*setting),
-                value,
-                client: None,
                 from: Some(&from),
                 to: Some(&to),
+                ..Entry::new(&self.operator, name(*setting), value)
             };
-            entry.log(changed.as_ref().err().map(|error| error as _));
+            entry.log(&changed);
         }
         changed?;
         let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
@@ -311,43 +268,6 @@ pub(super) async fn clear_changes(
 }
 
 impl Admin {
-    /// Returns the rate and the strategy of a limit, and its cost and dry run where they are set, for the log.
-    fn summary_of(&self, uid: &str) -> String {
-        let Ok(limit) = self.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
-        let mut text = format!("{}, strategy {}", limit.rate().value(), limit.strategy());
-        if limit.cost().value() != 1 {
-            text += &format!(", cost {}", limit.cost().value());
-        }
-        if limit.dry_run().value() {
-            text += ", dry run";
-        }
-        text
-    }
-
-    /// Logs that a limit was added, replaced or removed.
-    fn log_value(
-        &self,
-        operator: &Operator,
-        uid: &str,
-        change: &'static str,
-        value: &str,
-        before: &str,
-        error: Option<&ConfigError>,
-    ) {
-        let after = self.summary_of(uid);
-        let entry = Entry {
-            operator,
-            scope: Some(Scope::Local),
-            uid: Some(uid),
-            change,
-            value,
-            client: None,
-            from: Some(before),
-            to: Some(&after),
-        };
-        entry.log(error.map(|error| error as _));
-    }
-
     /// Logs a change of all limits, and returns them as they are now.
     fn finish_all(
         &self,
@@ -363,17 +283,8 @@ impl Admin {
             format!("{count} of {} enabled", limits.len())
         };
         let (from, to) = (enabled(before), enabled(&limits));
-        let entry = Entry {
-            operator,
-            scope: Some(scope),
-            uid: None,
-            change: "all",
-            value,
-            client: None,
-            from: Some(&from),
-            to: Some(&to),
-        };
-        entry.log(changed.as_ref().err().map(|error| error as _));
+        let entry = Entry::new(operator, "all", value);
+        Entry { scope: Some(scope), from: Some(&from), to: Some(&to), ..entry }.log(&changed);
         changed?;
         let outlives_restart = scope == Scope::Shared && self.traffik.shared().outlives_restart();
         Ok(Json(ChangedAll { scope, outlives_restart, limits }))

@@ -30,17 +30,8 @@ pub(super) async fn reload(
     let loaded = admin.traffik.reload_limits().await;
     let after = state()?;
     let (from, to) = (shown(&before), shown(&after));
-    let entry = Entry {
-        operator: &operator,
-        scope: None,
-        uid: None,
-        change: "limits_file",
-        value: "reloaded",
-        client: None,
-        from: Some(&from),
-        to: Some(&to),
-    };
-    entry.log(loaded.as_ref().err().map(|error| error as _));
+    let entry = Entry::new(&operator, "limits_file", "reloaded");
+    Entry { from: Some(&from), to: Some(&to), ..entry }.log(&loaded);
     loaded?;
     Ok(Json(after))
 }

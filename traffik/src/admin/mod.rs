@@ -179,6 +179,7 @@ mod limits_file;
 mod log;
 mod operator;
 mod problem;
+mod values;
 
 use std::sync::Arc;
 
@@ -223,7 +224,7 @@ pub fn router(traffik: &Traffik, guard: Guard) -> Router {
     let _ = traffik.shared();
     let admin = Arc::new(Admin { traffik: traffik.clone(), guard, rejections: LogThrottle::default() });
     let of_limit = Router::new()
-        .route("/", get(limits::one).patch(limits::change).put(limits::put).delete(limits::remove))
+        .route("/", get(limits::one).patch(limits::change).put(values::put).delete(values::remove))
         .route("/disable", post(limits::disable))
         .route("/enable", post(limits::enable))
         .route("/clear", post(limits::clear))
