@@ -87,12 +87,16 @@ pub(super) async fn change(
 }
 
 pub(super) async fn disable(
+    State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     scope: Scope,
     Named(limit): Named,
     Body(DisableBody { time }): Body<DisableBody>,
 ) -> Answer<Changed> {
-    let value = time.map_or_else(|| "false".to_owned(), |time| format!("false for {time}"));
+    let value = match time {
+        Some(_) => format!("false {}", admin.end(time, None)?.1),
+        None => "false".to_owned(),
+    };
     let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, value)])?;
     let changed = match (scope, time) {
         (Scope::Local, Some(Time(time))) => {

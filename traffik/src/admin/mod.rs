@@ -101,7 +101,7 @@
 //! | rate | a text such as `"20/min"` |
 //! | cost | an integer, from 0 on |
 //! | `for` | a duration, such as `"90s"`, `"10m"` or `"1h 30m"` |
-//! | `until` | a moment with its offset, such as `"2030-01-31T18:00:00Z"`. Without `for` and `until` a change for a client lasts until it is removed |
+//! | `until` | a moment with its offset, such as `"2030-01-31T18:00:00Z"`. Without `for` and `until` a change for a client lasts until it is removed. An end that has passed is an error |
 //! | `client` | an address, a number, a name, or several parts with `/` between them. Quotes make a text of what would be something else: `"\"42\""`. See [`Key`](crate::client::Key) |
 //! | `setting` | `"rate"`, `"cost"`, `"enabled"`, `"dry_run"` or `"rules"` |
 //!
