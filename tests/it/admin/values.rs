@@ -73,7 +73,8 @@ async fn limit_is_added_replaced_and_removed() -> Result {
 async fn throttle_is_neither_replaced_nor_removed() -> Result {
     let (traffik, api, _) = knowing::<Typed>()?;
     let put = api.put("/limits/admin:typed", r#"{"rate": "9/min"}"#).await?;
-    assert_eq!(put.problem().0, 409, "{put:?}");
+    assert!(put.problem().0 == 409 && put.problem().1.contains("change its settings with `PATCH`"), "{put:?}");
+    assert!(!put.problem().1.contains("limit added"), "{put:?}");
     let removed = api.delete("/limits/admin:typed").await?;
     assert_eq!(removed.problem().0, 409, "{removed:?}");
     assert!(removed.problem().1.contains("disable()"), "{removed:?}");
@@ -103,6 +104,13 @@ async fn wrong_new_limits_change_nothing() -> Result {
         let reply = api.put("/limits/tenant:acme", body).await?;
         assert_eq!(reply.problem().0, status, "{body:.60}: {reply:?}");
     }
+    let unusable =
+        api.put("/limits/tenant:acme", r#"{"rate": "9/min", "penalty": {"refusals": 0, "time": "1m"}}"#).await?;
+    let (status, detail) = unusable.problem();
+    assert!(
+        status == 422 && detail.starts_with("the throttle `limit added by an operator` (uid \"tenant:acme\")"),
+        "{detail}"
+    );
     assert_eq!(api.put("/limits/tenant:acme?scope=shared", r#"{"rate": "9/min"}"#).await?.status, 400);
     assert_eq!(api.put("/limits/tenant:%C3%BC", r#"{"rate": "9/min"}"#).await?.status, 422);
     assert_eq!(traffik.limit("tenant:acme")?.info()?.rate().value(), "5/min".parse()?);

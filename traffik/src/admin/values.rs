@@ -15,7 +15,7 @@ use super::{
     log::Entry,
     problem::Problem,
 };
-use crate::limit::{ConfigError, written::WrittenLimit};
+use crate::limit::{ConfigError, KnownBy, NewLimit, written::WrittenLimit};
 
 /// What is left of a limit that was removed.
 #[derive(Debug, Serialize)]
@@ -34,9 +34,12 @@ pub(super) async fn put(
     Body(new): Body<WrittenLimit>,
 ) -> Result<Json<Changed>, Problem> {
     let (before, value) = (admin.summary_of(&uid), new.to_string());
-    let put = admin.traffik.replace_limit(uid.as_str(), new.rate, new.settings());
+    let name = "limit added by an operator".to_owned();
+    let new = NewLimit::value(name, uid.as_str().into(), new.rate, new.settings());
+    let put = admin.traffik.table().replace(new, KnownBy::Added);
     admin.log_value(&operator, &uid, "put", &value, &before, &put);
-    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
+    put?;
+    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: admin.traffik.limit(&uid)?.info()? }))
 }
 
 pub(super) async fn remove(
