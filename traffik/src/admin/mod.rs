@@ -105,8 +105,9 @@
 //! | `client` | an address, a number, a name, or several parts with `/` between them. Quotes make a text of what would be something else: `"\"42\""`. See [`Key`](crate::client::Key) |
 //! | `setting` | `"rate"`, `"cost"`, `"enabled"`, `"dry_run"` or `"rules"` |
 //!
-//! The address of a client becomes the network that the app counts by. A secret client cannot be written. Lists show it as
-//! `[secret]`, with its digest.
+//! The address of a client becomes the network that the app counts by. But
+//! `203.0.113.0/24` is a client with two parts, an address and a number, and no network. A secret client cannot be written. Lists
+//! show it as `[secret]`, with its digest.
 //!
 //! In answers a duration is an integer, with its unit in the name: `ends_in_ms`, `retry_after_ms`, `duration_us`. Moments are
 //! texts in UTC.
