@@ -195,8 +195,8 @@ impl Guard {
         self
     }
 
-    /// Accepts requests from pages of any origin, and changes from programs. Only for functions that read no cookie, no client certificate
-    /// and nothing else that a browser adds by itself: see [Browsers](#browsers).
+    /// Accepts requests from pages of any origin, and changes from programs. Only for functions that read no cookie, no client
+    /// certificate and nothing else that a browser adds by itself: see [Browsers](#browsers).
     pub fn accept_any_origin(mut self) -> Self {
         self.all.iter_mut().for_each(|guard| guard.checks_origin = false);
         self

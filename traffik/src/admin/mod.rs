@@ -53,7 +53,8 @@
 //! The paths follow the one at which the router is nested, and `/` is that path without a slash at its end.
 //!
 //! A uid in a path is percent-encoded where it has a `/`, `?`, `#` or `%`. A body is JSON with `Content-Type: application/json`
-//! and at most 16 KiB. An unknown key is an error, also in the query of a change. All answers are JSON with `Cache-Control: no-store`.
+//! and at most 16 KiB. An unknown key is an error, also in the query of a change. All answers are JSON with
+//! `Cache-Control: no-store`.
 //!
 //! Operators who may not make changes can use all `GET`, and `peek`, `refresh` and `health/check`.
 //!
