@@ -1,10 +1,7 @@
 use tower_layer::Layer;
 
-use super::{
-    limit_service::{LayerLimits, LimitService},
-    limit_set::LimitSet,
-};
-use crate::{engine::Traffik, one_or_more::OneOrMore};
+use super::limit_service::{LayerLimits, LimitService};
+use crate::engine::Traffik;
 
 /// Layer that checks requests against the limits that a limits file makes. See [`Traffik::file_limits_layer`].
 #[derive(Clone, Debug)]
@@ -40,15 +37,6 @@ impl Traffik {
     pub fn file_limits_layer(&self) -> FileLimitsLayer {
         self.has_file_layer();
         FileLimitsLayer { traffik: self.clone() }
-    }
-
-    /// Returns the limits that the file makes. `None` if there are none.
-    pub(super) fn limits_of_file(&self) -> Option<LimitSet> {
-        let made = self.made_by_file();
-        let mut made = made.iter().map(|made| made.definition.clone());
-        let mut all = OneOrMore::new(made.next()?);
-        made.for_each(|definition| all.add(definition, |_, _| false));
-        Some(LimitSet::OfFile(all))
     }
 }
 

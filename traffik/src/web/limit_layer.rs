@@ -17,9 +17,9 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct LimitLayer {
-    pub(super) limits: OneOrMore<Uid>,
-    pub(super) rules: LayerRules,
-    pub(super) marks: bool,
+    limits: OneOrMore<Uid>,
+    rules: LayerRules,
+    marks: bool,
 }
 
 /// Returns a layer that checks a limit that was [added](crate::Traffik::add_limit), for a whole router. It is
@@ -137,6 +137,6 @@ impl<S> Layer<S> for LimitLayer {
     type Service = LimitService<S>;
 
     fn layer(&self, inner: S) -> LimitService<S> {
-        LimitService { inner, limits: LayerLimits::Listed(self.clone()) }
+        LimitService { inner, limits: LayerLimits::Listed(self.limits.clone(), self.rules.clone(), self.marks) }
     }
 }

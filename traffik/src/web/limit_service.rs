@@ -9,15 +9,18 @@ use axum::{
 };
 use tower_service::Service;
 
+#[cfg(feature = "file")]
+use super::limit_set::of_file;
 use super::{
-    limit_layer::LimitLayer,
-    limit_set::LimitSet,
+    limit_set::{LimitSet, Uid},
+    site::LayerRules,
     throttle_layer::{checked, take_ready},
 };
 #[cfg(feature = "file")]
-use crate::{engine::Traffik, web::site::LayerRules};
+use crate::engine::Traffik;
+use crate::one_or_more::OneOrMore;
 
-/// The service of a [`LimitLayer`], or of the layer with the limits of a file.
+/// The service of a [`LimitLayer`](super::LimitLayer), or of the layer with the limits of a file.
 #[derive(Clone, Debug)]
 pub struct LimitService<S> {
     pub(super) inner: S,
@@ -27,7 +30,8 @@ pub struct LimitService<S> {
 /// The limits that a layer checks.
 #[derive(Clone, Debug)]
 pub(super) enum LayerLimits {
-    Listed(LimitLayer),
+    /// With the rules of the layer, and whether it marks.
+    Listed(OneOrMore<Uid>, LayerRules, bool),
     #[cfg(feature = "file")]
     OfFile(Traffik),
 }
@@ -48,9 +52,9 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let inner = take_ready(&mut self.inner);
         let (limits, rules, marks) = match self.limits.clone() {
-            LayerLimits::Listed(LimitLayer { limits, rules, marks }) => (LimitSet::Listed(limits), rules, marks),
+            LayerLimits::Listed(limits, rules, marks) => (LimitSet::Listed(limits), rules, marks),
             #[cfg(feature = "file")]
-            LayerLimits::OfFile(traffik) => match traffik.limits_of_file() {
+            LayerLimits::OfFile(traffik) => match of_file(&traffik) {
                 Some(limits) => (limits, LayerRules::default(), false),
                 None => {
                     let mut inner = inner;
