@@ -1,4 +1,4 @@
-//! Starts the program of an example as another process that serves.
+//! Starts the program of an example as other processes that serve.
 
 use std::{error::Error, process::Stdio};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::redis_server::PLENTY;
+use crate::redis_server::{PLENTY, Redis};
 
 pub(crate) struct App {
     pub(crate) url: String,
@@ -37,6 +37,18 @@ impl App {
         let ended = timeout(PLENTY, self.child.wait()).await??;
         if ended.success() { Ok(()) } else { Err(format!("an app ended with {ended}").into()) }
     }
+}
+
+/// Prints where two apps and their server are.
+pub(crate) fn introduce(redis: &Redis, apps: &[App; 2]) {
+    println!("A Redis server runs at {}, and two apps keep their limits there:\n", redis.url());
+    for (number, app) in (1..).zip(apps) {
+        println!("  app {number}  {}  process {}", app.url, app.process);
+    }
+}
+
+pub(crate) fn heading(text: &str) {
+    println!("\n{text}\n{}\n", "-".repeat(text.len()));
 }
 
 /// Reads the address from the first line of the app's output.

@@ -13,6 +13,12 @@
 #[path = "../common/app.rs"]
 mod app;
 mod demo;
+#[path = "../common/exit_code.rs"]
+mod exit_code;
+#[path = "../common/expect.rs"]
+mod expect;
+#[path = "../common/interrupt.rs"]
+mod interrupt;
 mod options;
 #[path = "../common/redis_server.rs"]
 mod redis_server;
@@ -37,7 +43,7 @@ use traffik::{
 };
 use traffik_redis::RedisBackend;
 
-use self::{options::Options, shutdown::shutdown_signal};
+use self::{exit_code::exit_code, options::Options, shutdown::shutdown_signal};
 
 #[throttled("search", "5/hour")]
 async fn search() -> Json<Value> {
@@ -112,11 +118,5 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(done)
 }

@@ -8,6 +8,8 @@ use reqwest::{Client, Method, Response};
 use tokio::{net::TcpListener, sync::oneshot};
 use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
+use crate::expect::expect;
+
 /// Requests to a route: the expected status of each, and the expected field of the last response.
 struct Row {
     method: Method,
@@ -82,10 +84,6 @@ impl Row {
 fn ratelimit_of(response: &Response) -> String {
     let field = response.headers().get("ratelimit").and_then(|value| value.to_str().ok());
     field.unwrap_or_default().to_owned()
-}
-
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), Box<dyn Error>> {
-    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?} instead of {expected:?}").into()) }
 }
 
 #[cfg(test)]

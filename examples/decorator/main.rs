@@ -7,6 +7,8 @@
 //! ```
 
 mod demo;
+#[path = "../common/expect.rs"]
+mod expect;
 
 use std::{
     error::Error,

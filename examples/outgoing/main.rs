@@ -10,6 +10,8 @@
 
 mod caller;
 mod demo;
+#[path = "../common/interrupt.rs"]
+mod interrupt;
 mod options;
 #[path = "../common/redis_server.rs"]
 mod redis_server;

@@ -8,6 +8,10 @@
 
 mod decided_by;
 mod demo;
+#[path = "../common/exit_code.rs"]
+mod exit_code;
+#[path = "../common/interrupt.rs"]
+mod interrupt;
 #[path = "../common/redis_server.rs"]
 mod redis_server;
 #[path = "../common/shutdown.rs"]
@@ -26,7 +30,7 @@ use tokio::net::TcpListener;
 use traffik::{MemoryBackend, OutOfRange, Throttle, Throttled, Traffik, breaker::CircuitBreaker, on_error::Failover};
 use traffik_redis::RedisBackend;
 
-use self::shutdown::shutdown_signal;
+use self::{exit_code::exit_code, shutdown::shutdown_signal};
 
 /// How long the breaker stays open before it tries Redis again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -122,11 +126,5 @@ async fn main() -> ExitCode {
         },
         _ => Err("unknown arguments: there are `--port <number>` and `--demo`".into()),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(done)
 }

@@ -10,6 +10,12 @@
 #[path = "../common/app.rs"]
 mod app;
 mod demo;
+#[path = "../common/exit_code.rs"]
+mod exit_code;
+#[path = "../common/expect.rs"]
+mod expect;
+#[path = "../common/interrupt.rs"]
+mod interrupt;
 mod options;
 #[path = "../common/redis_server.rs"]
 mod redis_server;
@@ -30,7 +36,7 @@ use tokio::net::TcpListener;
 use traffik::{SlidingWindowCounter, SlidingWindowLog, TokenBucket, Traffik, throttled};
 use traffik_redis::RedisBackend;
 
-use self::{options::Options, shutdown::shutdown_signal};
+use self::{exit_code::exit_code, options::Options, shutdown::shutdown_signal};
 
 #[throttled("api:data", "20/hour", strategy = TokenBucket::new())]
 async fn data() -> Json<Value> {
@@ -111,11 +117,5 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(done)
 }

@@ -6,23 +6,20 @@ mod file;
 mod operator;
 mod rate;
 
-use std::{error::Error, fmt::Debug, fs};
+use std::{error::Error, fs};
 
 use self::operator::Operator;
 use crate::{
-    app::App,
+    app::{App, heading, introduce},
+    expect::expect,
+    interrupt::unless_interrupted,
     redis_server::{PLENTY, Redis},
     this_program::this_program,
 };
 
 /// Runs the demo, unless it is interrupted. It ends everything that it started.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    tokio::select! {
-        biased;
-        // Polled first, so an interrupt is noticed before anything is started.
-        () = super::shutdown_signal() => Err("interrupted".into()),
-        shown = show() => shown,
-    }
+    unless_interrupted(show()).await
 }
 
 async fn show() -> Result<(), Box<dyn Error>> {
@@ -35,10 +32,7 @@ async fn show() -> Result<(), Box<dyn Error>> {
     // The deadline is long enough for a busy machine.
     let args = [&*url, "--port", "0", "--timeout", "1000", "--limits", path];
     let apps = [start(&args).await?, start(&args).await?];
-    println!("A Redis server runs at {url}, and two apps keep their limits there:\n");
-    for (number, app) in (1..).zip(&apps) {
-        println!("  app {number}  {}  process {}", app.url, app.process);
-    }
+    introduce(&redis, &apps);
 
     let operator = Operator::new(&apps)?;
     rate::show(&operator).await?;
@@ -66,14 +60,6 @@ const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_CONTROL";
 
 /// The token of the apps that the demo starts.
 const TOKEN: &str = "the-token-of-the-demo";
-
-fn heading(text: &str) {
-    println!("\n{text}\n{}\n", "-".repeat(text.len()));
-}
-
-fn expect<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -> Result<(), Box<dyn Error>> {
-    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?} instead of {expected:?}").into()) }
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use self::{api::Api, callers::Caller};
-use crate::redis_server::Redis;
+use crate::{interrupt::unless_interrupted, redis_server::Redis};
 
 /// The number of processes.
 const CALLERS: usize = 3;
@@ -19,12 +19,7 @@ const CALLS: usize = 40;
 
 /// Runs the demo, unless it is interrupted. It ends everything that it started.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    tokio::select! {
-        biased;
-        // Polled first, so an interrupt is noticed before anything is started.
-        () = crate::shutdown::shutdown_signal() => Err("interrupted".into()),
-        shown = show() => shown,
-    }
+    unless_interrupted(show()).await
 }
 
 async fn show() -> Result<(), Box<dyn Error>> {

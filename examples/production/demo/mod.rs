@@ -10,7 +10,10 @@ use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use traffik::breaker::{BreakerState, CircuitBreaker};
 
 use self::{load::Load, phase::Phase};
-use crate::redis_server::{PLENTY, Redis};
+use crate::{
+    interrupt::unless_interrupted,
+    redis_server::{PLENTY, Redis},
+};
 
 /// Short, so the demo does not take long.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,12 +24,7 @@ const A_WHILE: Duration = Duration::from_millis(1500);
 
 /// Runs the demo, unless it is interrupted. It ends everything that it started.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    tokio::select! {
-        biased;
-        // Polled first, so an interrupt is noticed before anything is started.
-        () = super::shutdown_signal() => Err("interrupted".into()),
-        shown = show() => shown,
-    }
+    unless_interrupted(show()).await
 }
 
 async fn show() -> Result<(), Box<dyn Error>> {

@@ -12,7 +12,9 @@ use std::{error::Error, fmt::Debug, time::Duration};
 
 use self::visitor::Visitor;
 use crate::{
-    app::App,
+    app::{App, heading, introduce},
+    expect::expect,
+    interrupt::unless_interrupted,
     redis_server::{PLENTY, Redis},
     this_program::this_program,
 };
@@ -22,22 +24,14 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs the demo, unless it is interrupted. It ends everything that it started.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    tokio::select! {
-        biased;
-        // Polled first, so an interrupt is noticed before anything is started.
-        () = super::shutdown_signal() => Err("interrupted".into()),
-        shown = show() => shown,
-    }
+    unless_interrupted(show()).await
 }
 
 async fn show() -> Result<(), Box<dyn Error>> {
     let mut redis = Redis::new()?;
     redis.start().await?;
     let apps = [start(&redis).await?, start(&redis).await?];
-    println!("A Redis server runs at {}, and two apps keep their limits there:\n", redis.url());
-    for (number, app) in (1..).zip(&apps) {
-        println!("  app {number}  {}  process {}", app.url, app.process);
-    }
+    introduce(&redis, &apps);
 
     let visitor = Visitor::new(&apps)?;
     one_limit::show(&visitor).await?;
@@ -65,14 +59,6 @@ async fn start(redis: &Redis) -> Result<App, Box<dyn Error>> {
 /// The test that is this program when the demo runs as a test, and the environment variable with its arguments.
 const TEST: &str = "demo::tests::an_app";
 const ARGUMENTS: &str = "TRAFFIK_EXAMPLE_REDIS";
-
-fn heading(text: &str) {
-    println!("\n{text}\n{}\n", "-".repeat(text.len()));
-}
-
-fn expect<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -> Result<(), Box<dyn Error>> {
-    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?} instead of {expected:?}").into()) }
-}
 
 fn expect_at_most<T: PartialOrd + Debug>(what: &str, found: &T, most: &T) -> Result<(), Box<dyn Error>> {
     if found <= most { Ok(()) } else { Err(format!("{what}: {found:?}, which is over {most:?}").into()) }

@@ -136,3 +136,32 @@ async fn change_with_two_ends_is_an_error() -> Result {
     assert!(traffik.limit("admin:clients")?.clients().is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn change_that_has_ended_already_is_an_error_and_replaces_nothing() -> Result {
+    let (traffik, api, clock) = knowing::<Api>()?;
+    clock.advance(Duration::from_secs(60));
+    let path = |verb: &str, scope: &str| format!("/limits/admin:clients/{verb}?scope={scope}");
+    for scope in ["local", "shared"] {
+        api.post(&path("block", scope), r#"{"client": "alice"}"#).await?;
+        for (end, text) in [
+            (r#""for": "0s""#, "for 0s"),
+            (r#""for": "1ns""#, "for 1ns"),
+            (r#""until": "1970-01-01T00:00:00Z""#, "until 1970-01-01T00:00:00Z"),
+        ] {
+            let detail = format!("the change lasts {text}, so it has ended already: set a later end");
+            for verb in ["block", "exempt", "override"] {
+                let rate = if verb == "override" { r#", "rate": "9/hour""# } else { "" };
+                let refused = api.post(&path(verb, scope), &format!(r#"{{"client": "alice", {end}{rate}}}"#)).await?;
+                assert_eq!(refused.problem(), (422, &*detail), "{verb}");
+            }
+        }
+        let refused = api.post(&path("disable", scope), r#"{"for": "0s"}"#).await?;
+        assert_eq!(refused.problem().0, 422, "{refused:?}");
+    }
+    let clients = traffik.limit("admin:clients")?.clients();
+    assert_eq!(clients.len(), 2);
+    assert!(clients.iter().all(|client| client.block_reason().is_some() && !client.is_exempt()), "{clients:?}");
+    assert!(traffik.limit("admin:clients")?.info()?.enabled().value());
+    Ok(())
+}

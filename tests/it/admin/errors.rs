@@ -1,6 +1,6 @@
 //! Requests that cannot be answered.
 
-use axum::http::Request;
+use axum::{body::Body, http::Request};
 use tests::admits;
 use traffik::{MemoryBackend, Traffik, test::ManualClock};
 
@@ -37,7 +37,9 @@ async fn wrong_bodies_say_what_is_wrong() -> Result {
         (r#"{"cost": "1"}"#, 422, "expected u64"),
         (r#"{"rate": "20/min""#, 400, "EOF"),
         ("{}", 422, "the change is empty: set at least one of"),
-        ("[]", 422, "the change is empty: set at least one of"),
+        ("[]", 422, "invalid type: sequence, expected an object"),
+        (r#"["20/min", 2]"#, 422, "invalid type: sequence, expected an object"),
+        ("null", 422, "invalid type: null, expected an object"),
     ] {
         let reply = api.patch(path, body).await?;
         assert!(reply.problem().0 == status && reply.problem().1.contains(text), "{body}: {reply:?}");
@@ -58,7 +60,12 @@ async fn wrong_queries_say_what_is_wrong() -> Result {
         let reply = api.patch(&format!("/limits/admin:orders?{query}"), r#"{"cost": 2}"#).await?;
         assert!(reply.problem().0 == 400 && reply.problem().1.contains(text), "{reply:?}");
     }
-    assert_eq!(api.post("/clear-changes?scope=shared", "").await?.status, 400);
+    for path in ["/clear-changes", "/refresh", "/health/check", "/limits-file/reload"] {
+        let reply = api.post(&format!("{path}?scope=local"), "").await?;
+        assert!(reply.problem().0 == 400 && reply.problem().1.contains("unknown field `scope`"), "{path}: {reply:?}");
+        let reply = api.post(path, r#"{"scope": "local"}"#).await?;
+        assert!(reply.problem().0 == 422 && reply.problem().1.contains("unknown field `scope`"), "{path}: {reply:?}");
+    }
     let outcome = api.get("/events?outcome=rejected").await?;
     assert!(outcome.problem().0 == 400 && outcome.problem().1.contains("use one of admitted, refused"), "{outcome:?}");
     assert_eq!(traffik.limit("admin:orders")?.info()?.cost().value(), 1);
@@ -69,15 +76,29 @@ async fn wrong_queries_say_what_is_wrong() -> Result {
 async fn bodies_are_bounded_and_declared() -> Result {
     let (_, api, _) = knowing::<Orders>()?;
     let long = format!(r#"{{"client": "alice", "reason": "{}"}}"#, "x".repeat(16 * 1024));
-    assert_eq!(api.post("/limits/admin:orders/block", &long).await?.status, 413);
+    let refused = api.post("/limits/admin:orders/block", &long).await?;
+    assert_eq!(refused.problem(), (413, "the body has more than 16384 bytes: shorten it"));
     let fits = format!(r#"{{"client": "alice", "reason": "{}"}}"#, "x".repeat(16 * 1000));
     assert_eq!(api.post("/limits/admin:orders/block", &fits).await?.status, 200);
     let form = Request::post("/admin/limits/admin:orders/disable")
         .header("content-type", "application/x-www-form-urlencoded")
         .header("authorization", format!("Bearer {SECRET}"))
-        .body(axum::body::Body::from(r#"{"for": "1m"}"#))?;
+        .body(Body::from(r#"{"for": "1m"}"#))?;
     let Ok(response) = tower::ServiceExt::oneshot(api.router.clone(), form).await;
     assert_eq!(response.status(), 415);
+    Ok(())
+}
+
+#[tokio::test]
+async fn empty_body_of_undeclared_length_is_no_body() -> Result {
+    let (traffik, api, _) = knowing::<Orders>()?;
+    let body = Body::from_stream(futures_util::stream::empty::<std::io::Result<&str>>());
+    let disable = Request::post("/admin/limits/admin:orders/disable?scope=local")
+        .header("authorization", format!("Bearer {SECRET}"))
+        .body(body)?;
+    let Ok(response) = tower::ServiceExt::oneshot(api.router.clone(), disable).await;
+    assert_eq!(response.status(), 200);
+    assert!(!traffik.limit("admin:orders")?.info()?.enabled().value());
     Ok(())
 }
 

@@ -63,6 +63,21 @@ async fn file_is_shown_and_loaded_on_request() -> Result {
 }
 
 #[tokio::test]
+async fn limit_of_the_file_is_neither_replaced_nor_removed() -> Result {
+    let (traffik, api, file) = app("declared")?;
+    file.write(&format!("{VALID}[new.\"site:search\"]\nrate = \"20/min\"\npath = \"/search\"\n"))?;
+    api.post("/limits-file/reload", "").await?;
+    for (uid, rate) in [("site:search", "20/min"), ("admin:filed", "6/hour")] {
+        let path = format!("/limits/{uid}");
+        for refused in [api.put(&path, r#"{"rate": "9/min"}"#).await?, api.delete(&path).await?] {
+            assert!(refused.problem().0 == 409 && refused.problem().1.contains(uid), "{refused:?}");
+        }
+        assert_eq!(traffik.limit(uid)?.info()?.rate().value(), rate.parse()?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn loads_are_events() -> Result {
     let (_traffik, api, file) = app("events")?;
     let response = api.send(Request::get("/admin/events"), "").await?;

@@ -169,10 +169,42 @@ async fn change_by_a_cookie_must_come_from_a_page_of_the_same_origin() -> Result
         assert_eq!(change_with(&api, &headers).await?, 403, "{headers:?}");
     }
     assert_eq!(cost(&traffik)?, 1);
+    // As a page over plain HTTP sends it.
+    let plain = Request::patch(format!("/admin{PATH}")).header("cookie", "session=dana").header("x-traffik-admin", "1");
+    let refused = api.reply(plain, CHANGE).await?;
+    assert!(refused.problem().1.contains("only over HTTPS and on localhost"), "{refused:?}");
     let same_origin = ("sec-fetch-site", "same-origin");
     assert_eq!(change_with(&api, &[("cookie", "session=viewer"), own, same_origin]).await?, 403);
     assert_eq!(change_with(&api, &[session, own, same_origin]).await?, 200);
     assert_eq!(cost(&traffik)?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn page_of_another_site_reads_nothing_and_opens_no_stream() -> Result {
+    let traffik = app()?;
+    let api = Api::behind(&traffik, Guard::by(by_cookie));
+    let get = |path: &str, sites: &[&str]| {
+        let request = Request::get(format!("/admin{path}")).header("cookie", "session=dana");
+        sites.iter().fold(request, |request, site| request.header("sec-fetch-site", *site))
+    };
+    for path in ["", PATH, "/events", "/no-such-path"] {
+        for sites in [&["cross-site"][..], &["same-site"], &["SAME-ORIGIN"], &[""], &["same-origin", "cross-site"]] {
+            let reply = api.reply(get(path, sites), "").await?;
+            let (status, detail) = reply.problem();
+            assert!(status == 403 && detail.contains("the page of another site"), "{path} {sites:?}: {reply:?}");
+        }
+    }
+    for path in ["", "/events"] {
+        // An address that the operator enters, a program, and a page of the same origin.
+        for sites in [&["none"][..], &[], &["same-origin"]] {
+            assert_eq!(api.send(get(path, sites), "").await?.status(), 200, "{path} {sites:?}");
+        }
+    }
+    let any = Api::behind(&traffik, Guard::by(by_cookie).accept_any_origin());
+    assert_eq!(any.send(get("/events", &["cross-site"]), "").await?.status(), 200);
+    let token = Api::new(&traffik)?;
+    assert_eq!(token.send(get("/events", &["cross-site"]), "").await?.status(), 200);
     Ok(())
 }
 

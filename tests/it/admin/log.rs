@@ -1,6 +1,15 @@
 //! What the log says of changes.
 
-use traffik::Traffik;
+use std::time::Duration;
+
+use axum::{
+    http::{Request, request::Parts},
+    response::{IntoResponse, Redirect, Response},
+};
+use traffik::{
+    Traffik,
+    admin::{Guard, Operator},
+};
 
 use super::{Api, Result};
 use crate::{
@@ -104,5 +113,24 @@ async fn failed_change_and_stranger_are_warnings_without_the_token() -> Result {
     assert!(lines[0].starts_with(failed) && lines[0].contains("there is no connection"), "{lines:?}");
     assert_eq!(lines[1], "WARN the guard did not let a request in status=401");
     assert!(!log.text().contains("sixteen") && !log.text().contains(super::SECRET), "{}", log.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_response_of_a_guard_is_a_warning_with_its_status() -> Result {
+    let (log, _guard) = Log::begin();
+    let (builder, clock) = builder();
+    let traffik = builder.register::<Logged>().build()?;
+    let rejection = |parts: &Parts| match parts.headers.get("cookie") {
+        Some(_) => "not found".into_response(),
+        None => Redirect::to("/login").into_response(),
+    };
+    let guard = Guard::by(move |parts: &Parts| Err::<Operator, Response>(rejection(parts)));
+    let api = Api::behind(&traffik, guard);
+    assert_eq!(api.send(Request::get("/admin"), "").await?.status(), 303);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(api.send(Request::get("/admin").header("cookie", "a guess"), "").await?.status(), 200);
+    let of = "WARN the guard did not let a request in status=";
+    assert_eq!(lines(&log), [303, 200].map(|status| format!("{of}{status}")));
     Ok(())
 }

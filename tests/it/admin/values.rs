@@ -43,6 +43,14 @@ async fn limit_is_added_replaced_and_removed() -> Result {
 
     assert_eq!(api.put("/limits/tenant:acme", r#"{"rate": "5/min", "strategy": "fixed-window"}"#).await?.status, 200);
     assert_eq!(traffik.limiter_of("tenant:acme", "alice").peek().await?.tightest().capacity(), 5);
+    let queue = json!({
+        "rate": "9/min",
+        "dry_run": false,
+        "strategy": { "name": "leaky-bucket-with-queue", "queue": 2, "max_delay": "3s", "max_held": 4 },
+        "penalty": { "refusals": 3, "time": "1m" },
+        "fields": "x-ratelimit-on-refusal",
+    });
+    assert_eq!(api.put("/limits/tenant:acme", &queue.to_string()).await?.status, 200);
     let removed = api.delete("/limits/tenant:acme").await?;
     assert_eq!(removed.body, json!({ "scope": "local", "outlives_restart": false, "uid": "tenant:acme" }));
     assert_eq!(api.delete("/limits/tenant:acme").await?.status, 404);
@@ -51,9 +59,10 @@ async fn limit_is_added_replaced_and_removed() -> Result {
     let text = log.text();
     let of = r#"operator="bearer" uid="tenant:acme" change="#;
     for line in [
-        r#""put" value="10/min" scope=local from="none" to="10/min, cost 2, dry run""#,
-        r#""put" value="5/min" scope=local from="10/min, cost 2, dry run" to="5/min""#,
-        r#""remove" value="removed" scope=local from="5/min" to="none""#,
+        r#""put" value="10/min, cost 2, dry run, strategy token-bucket burst 20, penalty 1m after 3 refusals up to 1h, fields both" scope=local from="none" to="10/min, strategy token-bucket, cost 2, dry run""#,
+        r#""put" value="5/min, strategy fixed-window" scope=local from="10/min, strategy token-bucket, cost 2, dry run" to="5/min, strategy fixed-window""#,
+        r#""put" value="9/min, no dry run, strategy leaky-bucket-with-queue queue 2 max_delay 3s max_held 4, penalty 1m after 3 refusals, fields x-ratelimit-on-refusal" scope=local from="5/min, strategy fixed-window" to="9/min, strategy leaky-bucket-with-queue""#,
+        r#""remove" value="removed" scope=local from="9/min, strategy leaky-bucket-with-queue" to="none""#,
     ] {
         assert!(text.contains(&format!("{of}{line}")), "{line} is not in {text}");
     }
@@ -64,7 +73,8 @@ async fn limit_is_added_replaced_and_removed() -> Result {
 async fn throttle_is_neither_replaced_nor_removed() -> Result {
     let (traffik, api, _) = knowing::<Typed>()?;
     let put = api.put("/limits/admin:typed", r#"{"rate": "9/min"}"#).await?;
-    assert_eq!(put.problem().0, 409, "{put:?}");
+    assert!(put.problem().0 == 409 && put.problem().1.contains("change its settings with `PATCH`"), "{put:?}");
+    assert!(!put.problem().1.contains("limit added"), "{put:?}");
     let removed = api.delete("/limits/admin:typed").await?;
     assert_eq!(removed.problem().0, 409, "{removed:?}");
     assert!(removed.problem().1.contains("disable()"), "{removed:?}");
@@ -94,6 +104,13 @@ async fn wrong_new_limits_change_nothing() -> Result {
         let reply = api.put("/limits/tenant:acme", body).await?;
         assert_eq!(reply.problem().0, status, "{body:.60}: {reply:?}");
     }
+    let unusable =
+        api.put("/limits/tenant:acme", r#"{"rate": "9/min", "penalty": {"refusals": 0, "time": "1m"}}"#).await?;
+    let (status, detail) = unusable.problem();
+    assert!(
+        status == 422 && detail.starts_with("the throttle `limit added by an operator` (uid \"tenant:acme\")"),
+        "{detail}"
+    );
     assert_eq!(api.put("/limits/tenant:acme?scope=shared", r#"{"rate": "9/min"}"#).await?.status, 400);
     assert_eq!(api.put("/limits/tenant:%C3%BC", r#"{"rate": "9/min"}"#).await?.status, 422);
     assert_eq!(traffik.limit("tenant:acme")?.info()?.rate().value(), "5/min".parse()?);
@@ -121,7 +138,9 @@ async fn peek_and_reset_act_in_the_named_backend() -> Result {
         let _ = traffik.limiter::<Regional>("alice").backend(name).check().await?;
     }
     let body = r#"{"client": "alice"}"#;
-    assert_eq!(api.post("/limits/admin:regional/peek", body).await?.status, 422);
+    let unnamed = api.post("/limits/admin:regional/peek", body).await?;
+    let advice = r#"each request of the limit "admin:regional" chooses its backend: name one with `?backend=`. `GET /health` lists them"#;
+    assert_eq!(unnamed.problem(), (422, advice));
     let reset = api.post("/limits/admin:regional/reset?backend=eu", body).await?;
     assert_eq!((reset.status, &reset.body["limit"]["remaining"]), (200, &json!(5)), "{reset:?}");
     let other = api.post("/limits/admin:regional/peek?backend=default", body).await?;

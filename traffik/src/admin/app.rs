@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::{
     Admin, Operator,
-    extract::{Body, operator},
-    limits::Nothing,
+    extract::{Body, NoQuery, Nothing, operator},
     problem::Problem,
 };
 #[cfg(feature = "file")]
@@ -66,13 +65,18 @@ pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
     Json(admin.traffik.health())
 }
 
-pub(super) async fn check_health(State(admin): State<Arc<Admin>>) -> Json<Health> {
+pub(super) async fn check_health(
+    State(admin): State<Arc<Admin>>,
+    _: NoQuery,
+    Body(Nothing {}): Body<Nothing>,
+) -> Json<Health> {
     Json(admin.traffik.check_health().await)
 }
 
 /// Reads the shared changes now.
 pub(super) async fn refresh(
     State(admin): State<Arc<Admin>>,
+    _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Json<Vec<LimitInfo>>, Problem> {
     admin.traffik.shared().refresh().await?;

@@ -1,6 +1,8 @@
 //! Changes for single clients.
 
-use axum::Json;
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use traffik_core::{
     client::{Client, Key, KeyTextError},
@@ -8,7 +10,7 @@ use traffik_core::{
 };
 
 use super::{
-    Operator,
+    Admin, Operator,
     extract::{Body, Changer, Named, NamedInBackend, Scope},
     log::Entry,
     problem::Problem,
@@ -87,12 +89,13 @@ pub(super) struct Peeked {
 type Answer<T> = Result<Json<T>, Problem>;
 
 pub(super) async fn block(
+    State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     scope: Scope,
     Named(limit): Named,
     Body(body): Body<BlockBody>,
 ) -> Answer<ChangedClient> {
-    let (until, value) = end(body.time, body.until)?;
+    let (until, value) = admin.end(body.time, body.until)?;
     let change = ClientChanging::new(operator, scope, limit, body.client, Kind::Block, value);
     let client = change.client.clone();
     let changed = match scope {
@@ -103,12 +106,13 @@ pub(super) async fn block(
 }
 
 pub(super) async fn exempt(
+    State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     scope: Scope,
     Named(limit): Named,
     Body(body): Body<ExemptBody>,
 ) -> Answer<ChangedClient> {
-    let (until, value) = end(body.time, body.until)?;
+    let (until, value) = admin.end(body.time, body.until)?;
     let change = ClientChanging::new(operator, scope, limit, body.client, Kind::Exempt, value);
     let client = change.client.clone();
     let changed = match scope {
@@ -119,12 +123,13 @@ pub(super) async fn exempt(
 }
 
 pub(super) async fn override_rate(
+    State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     scope: Scope,
     Named(limit): Named,
     Body(body): Body<OverrideBody>,
 ) -> Answer<ChangedClient> {
-    let (until, value) = end(body.time, body.until)?;
+    let (until, value) = admin.end(body.time, body.until)?;
     let value = format!("{}, {value}", body.rate);
     let change = ClientChanging::new(operator, scope, limit, body.client, Kind::Override, value);
     let client = change.client.clone();
@@ -197,17 +202,8 @@ pub(super) async fn reset(
     let ClientText(client) = body.client;
     let changed = limit.reset(client.clone()).await;
     let digest = limit.digest(&client);
-    let entry = Entry {
-        operator: &operator,
-        scope: None,
-        uid: Some(limit.uid()),
-        change: "reset",
-        value: "fresh",
-        client: digest.as_deref(),
-        from: None,
-        to: None,
-    };
-    entry.log(changed.as_ref().err().map(|error| error as _));
+    let entry = Entry::new(&operator, "reset", "fresh");
+    Entry { uid: Some(limit.uid()), client: digest.as_deref(), ..entry }.log(&changed);
     changed?;
     // The change was made, also if the limit cannot be shown.
     let clients = limit.client(&client);
@@ -225,13 +221,22 @@ async fn peeked(limit: &LimitHandle, client: Client) -> Answer<Peeked> {
     Ok(Json(Peeked { limit: limits.iter().next().cloned(), clients }))
 }
 
-/// Returns the end of a change, and its text for the log.
-fn end(time: Option<Time>, until: Option<Moment>) -> Result<(Until, String), Problem> {
-    match (time, until) {
-        (None, None) => Ok((Until::Removed, "until removed".to_owned())),
-        (Some(Time(time)), None) => Ok((Until::After(time), format!("for {}", humantime::format_duration(time)))),
-        (None, Some(Moment(until))) => Ok((Until::At(until), format!("until {}", humantime::format_rfc3339(until)))),
-        (Some(_), Some(_)) => Err(Problem::invalid("the change has two ends: set either `for` or `until`")),
+impl Admin {
+    /// Returns the end of a change, and its text for the log.
+    pub(super) fn end(&self, time: Option<Time>, until: Option<Moment>) -> Result<(Until, String), Problem> {
+        let (until, text) = match (time, until) {
+            (None, None) => (Until::Removed, "until removed".to_owned()),
+            (Some(time), None) => (Until::After(time.0), format!("for {time}")),
+            (None, Some(Moment(until))) => (Until::At(until), format!("until {}", humantime::format_rfc3339(until))),
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid("the change has two ends: set either `for` or `until`"));
+            }
+        };
+        let clock = self.traffik.clock();
+        if until.end(clock).is_some_and(|end| end <= clock.now()) {
+            return Err(Problem::invalid(format!("the change lasts {text}, so it has ended already: set a later end")));
+        }
+        Ok((until, text))
     }
 }
 
@@ -271,16 +276,14 @@ impl ClientChanging {
         let (clients, digest) = (self.limit.client(&self.client), self.limit.digest(&self.client));
         let to = self.kind.shown(&clients, self.scope);
         let entry = Entry {
-            operator: &self.operator,
             scope: Some(self.scope),
             uid: Some(self.limit.uid()),
-            change: self.kind.as_str(),
-            value: &self.value,
             client: digest.as_deref(),
             from: Some(&self.before),
             to: Some(&to),
+            ..Entry::new(&self.operator, self.kind.as_str(), &self.value)
         };
-        entry.log(changed.as_ref().err().map(|error| error as _));
+        entry.log(&changed);
         changed?;
         let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
         Ok(Json(ChangedClient { scope: self.scope, outlives_restart, uid: self.limit.uid().into(), clients }))

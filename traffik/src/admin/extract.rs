@@ -1,16 +1,19 @@
 //! Parts of requests.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use axum::{
     Json,
-    body::HttpBody,
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, request::Parts},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
-use super::{Admin, Operator, problem::Problem};
+use super::{Admin, MAX_BODY, Operator, problem::Problem};
 use crate::control::LimitHandle;
 
 /// Where a change holds.
@@ -36,6 +39,23 @@ impl<S: Sync> FromRequestParts<S> for Scope {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(query::<ScopeQuery>(parts)?.scope)
+    }
+}
+
+/// A query or a body without anything.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// The query of a request that has none.
+pub(super) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Nothing {} = query(parts)?;
+        Ok(Self)
     }
 }
 
@@ -110,18 +130,51 @@ impl FromRequestParts<Arc<Admin>> for NamedInBackend {
     }
 }
 
-/// The body, in JSON. No body is an empty object.
+/// The body, an object in JSON. No body is an empty object.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = if request.body().is_end_stream() {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(status, format!("the body has more than {MAX_BODY} bytes: shorten it"))
+            }
+            status => Problem::new(status, rejection.body_text()),
+        })?;
+        // A body whose length is not declared may also be empty.
+        let Json(Object(body)) = if body.is_empty() {
             Json::from_bytes(b"{}")?
         } else {
+            let mut request = Request::new(body.into());
+            *request.headers_mut() = headers;
             Json::from_request(request, state).await?
         };
         Ok(Self(body))
+    }
+}
+
+/// A value that is written as an object. serde reads a struct also from an array.
+struct Object<T>(T);
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 }

@@ -39,10 +39,8 @@ pub(super) async fn gate(State(admin): State<Arc<Admin>>, request: Request, next
 /// Adds the operator to the request.
 async fn admit(admin: &Admin, mut parts: Parts) -> Result<Parts, Response> {
     let admitted = admin.guard.admit(&parts).await?;
-    if admitted.checks_origin && !is_safe(&parts.method) && !is_of_own_page(&parts) {
-        let detail = "a request that another site may have caused makes no change: send it from a page of the same origin with \
-                      the header `X-Traffik-Admin: 1`. Programs use a bearer token, or a guard with `accept_any_origin`";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response());
+    if admitted.checks_origin {
+        check_origin(&parts).map_err(IntoResponse::into_response)?;
     }
     parts.extensions.insert(admitted.operator);
     Ok(parts)
@@ -52,10 +50,22 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-fn is_of_own_page(parts: &Parts) -> bool {
-    let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter();
-    let is_same_origin = sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none();
-    is_same_origin && parts.headers.contains_key(OWN_HEADER)
+/// Returns an error if another site may have caused the request.
+fn check_origin(parts: &Parts) -> Result<(), Problem> {
+    let sites = || parts.headers.get_all(SEC_FETCH_SITE).iter();
+    if sites().any(|site| site != "same-origin" && site != "none") {
+        let detail = "the page of another site caused this request: send it from a page of the same origin, or enter the address";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    let mut sites = sites();
+    let is_of_own_page = sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none();
+    if is_safe(&parts.method) || (is_of_own_page && parts.headers.contains_key(OWN_HEADER)) {
+        return Ok(());
+    }
+    let detail = "a request that another site may have caused makes no change: send it from a page of the same origin with the \
+                  header `X-Traffik-Admin: 1`. The browser adds `Sec-Fetch-Site: same-origin`, but only over HTTPS and on \
+                  localhost: use one of them. Programs use a bearer token, or a guard with `accept_any_origin`";
+    Err(Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
 /// Runs the handler. A change is made and logged also if the client does not wait for it.
@@ -71,10 +81,9 @@ async fn run(request: Request<Body>, next: Next) -> Response {
 }
 
 impl Admin {
-    /// Logs at most once a second that a request was not let in.
+    /// Logs at most once a second that a request was not let in. The response may also be a redirect to a login.
     fn log_rejection(&self, status: StatusCode) {
-        let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        if is_refusal && self.rejections.is_due(self.traffik.clock().now()) {
+        if self.rejections.is_due(self.traffik.clock().now()) {
             tracing::warn!(target: TARGET, status = status.as_u16(), "the guard did not let a request in");
         }
     }

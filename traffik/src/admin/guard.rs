@@ -33,8 +33,12 @@ use crate::{
 ///
 /// A browser adds cookies, client certificates and HTTP Basic credentials also to requests that another site makes. So a guard by
 /// a function accepts a request other than `GET` and `HEAD` only with two headers: `X-Traffik-Admin`, of any value, and
-/// `Sec-Fetch-Site: same-origin`, which browsers set themselves. Other requests are a 403. A bearer token needs neither, because
-/// no browser adds it. [`accept_any_origin`](Self::accept_any_origin) ends this for a function that reads no such credentials.
+/// `Sec-Fetch-Site: same-origin`, which browsers set themselves. A `GET` needs neither, but a `Sec-Fetch-Site` other than
+/// `same-origin` and `none` is refused: the latter is an address that the operator enters. Other requests are a 403. A bearer
+/// token needs neither header, because no browser adds it. [`accept_any_origin`](Self::accept_any_origin) ends this for a function
+/// that reads no such credentials.
+///
+/// Browsers send `Sec-Fetch-Site` only over HTTPS and on localhost. So over plain HTTP a page makes no change, except on localhost.
 #[derive(Debug)]
 #[must_use]
 pub struct Guard {
@@ -191,8 +195,8 @@ impl Guard {
         self
     }
 
-    /// Accepts changes from pages of any origin, and from programs. Only for functions that read no cookie, no client certificate
-    /// and nothing else that a browser adds by itself: see [Browsers](#browsers).
+    /// Accepts requests from pages of any origin, and changes from programs. Only for functions that read no cookie, no client
+    /// certificate and nothing else that a browser adds by itself: see [Browsers](#browsers).
     pub fn accept_any_origin(mut self) -> Self {
         self.all.iter_mut().for_each(|guard| guard.checks_origin = false);
         self

@@ -1,32 +1,28 @@
-//! Limits and their settings.
+//! The settings of limits.
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::request::Parts,
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Admin, Operator,
-    extract::{Body, Changer, Named, Scope},
+    extract::{Body, Changer, Named, NoQuery, Nothing, Scope},
     log::Entry,
     problem::Problem,
 };
 use crate::{
     control::{Change, ClientInfo, LimitHandle, LimitInfo, Setting},
     engine::Error,
-    limit::{ConfigError, time_texts::Time, written::WrittenLimit},
+    limit::time_texts::Time,
 };
 
 /// The limit after a change.
 #[derive(Debug, Serialize)]
 pub(super) struct Changed {
-    scope: Scope,
-    outlives_restart: bool,
-    limit: LimitInfo,
+    pub(super) scope: Scope,
+    pub(super) outlives_restart: bool,
+    pub(super) limit: LimitInfo,
 }
 
 /// The limits after a change of all of them.
@@ -49,19 +45,6 @@ pub(super) struct DisableBody {
 pub(super) struct ClearBody {
     setting: Option<Setting>,
 }
-
-/// What is left of a limit that was removed.
-#[derive(Debug, Serialize)]
-pub(super) struct Removed {
-    scope: Scope,
-    outlives_restart: bool,
-    uid: Box<str>,
-}
-
-/// A body without anything.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -103,45 +86,17 @@ pub(super) async fn change(
     changing.finish(changed)
 }
 
-/// Adds a limit that is a value, or replaces it.
-pub(super) async fn put(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    Path(uid): Path<String>,
-    parts: Parts,
-    Body(new): Body<WrittenLimit>,
-) -> Answer<Changed> {
-    super::extract::query::<Nothing>(&parts)?;
-    let (before, rate) = (admin.summary_of(&uid), new.rate);
-    let put = admin.traffik.replace_limit(uid.as_str(), rate, new.settings());
-    admin.log_value(&operator, &uid, "put", &rate.to_string(), &before, put.as_ref().err());
-    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
-}
-
-/// Removes a limit that is a value.
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    Path(uid): Path<String>,
-    parts: Parts,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Removed> {
-    super::extract::query::<Nothing>(&parts)?;
-    let before = admin.summary_of(&uid);
-    let removed = admin.traffik.remove_limit(&uid);
-    admin.log_value(&operator, &uid, "remove", "removed", &before, removed.as_ref().err());
-    removed?;
-    Ok(Json(Removed { scope: Scope::Local, outlives_restart: false, uid: uid.into() }))
-}
-
 pub(super) async fn disable(
+    State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
     scope: Scope,
     Named(limit): Named,
     Body(DisableBody { time }): Body<DisableBody>,
 ) -> Answer<Changed> {
-    let value =
-        time.map_or_else(|| "false".to_owned(), |Time(time)| format!("false for {}", humantime::format_duration(time)));
+    let value = match time {
+        Some(_) => format!("false {}", admin.end(time, None)?.1),
+        None => "false".to_owned(),
+    };
     let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, value)])?;
     let changed = match (scope, time) {
         (Scope::Local, Some(Time(time))) => {
@@ -237,16 +192,13 @@ impl Changing {
             let to = after.as_ref().map_or_else(|_| "none".to_owned(), |after| in_force(after, *setting));
             let from = in_force(&self.before, *setting);
             let entry = Entry {
-                operator: &self.operator,
                 scope: Some(self.scope),
                 uid: Some(self.limit.uid()),
-                change: name(*setting),
-                value,
-                client: None,
                 from: Some(&from),
                 to: Some(&to),
+                ..Entry::new(&self.operator, name(*setting), value)
             };
-            entry.log(changed.as_ref().err().map(|error| error as _));
+            entry.log(&changed);
         }
         changed?;
         let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
@@ -311,53 +263,15 @@ pub(super) async fn enable_all(
 pub(super) async fn clear_changes(
     State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
-    parts: Parts,
+    _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<ChangedAll> {
-    super::extract::query::<Nothing>(&parts)?;
     let before = admin.traffik.limits();
     admin.traffik.clear_changes();
     admin.finish_all(&operator, Scope::Local, "cleared", &before, Ok(()))
 }
 
 impl Admin {
-    /// Returns the rate of a limit, and its cost and dry run where they are set, for the log.
-    fn summary_of(&self, uid: &str) -> String {
-        let Ok(limit) = self.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
-        let mut text = in_force(&limit, Setting::Rate);
-        if limit.cost().value() != 1 {
-            text += &format!(", cost {}", limit.cost().value());
-        }
-        if limit.dry_run().value() {
-            text += ", dry run";
-        }
-        text
-    }
-
-    /// Logs that a limit was added, replaced or removed.
-    fn log_value(
-        &self,
-        operator: &Operator,
-        uid: &str,
-        change: &'static str,
-        value: &str,
-        before: &str,
-        error: Option<&ConfigError>,
-    ) {
-        let after = self.summary_of(uid);
-        let entry = Entry {
-            operator,
-            scope: Some(Scope::Local),
-            uid: Some(uid),
-            change,
-            value,
-            client: None,
-            from: Some(before),
-            to: Some(&after),
-        };
-        entry.log(error.map(|error| error as _));
-    }
-
     /// Logs a change of all limits, and returns them as they are now.
     fn finish_all(
         &self,
@@ -373,17 +287,8 @@ impl Admin {
             format!("{count} of {} enabled", limits.len())
         };
         let (from, to) = (enabled(before), enabled(&limits));
-        let entry = Entry {
-            operator,
-            scope: Some(scope),
-            uid: None,
-            change: "all",
-            value,
-            client: None,
-            from: Some(&from),
-            to: Some(&to),
-        };
-        entry.log(changed.as_ref().err().map(|error| error as _));
+        let entry = Entry::new(operator, "all", value);
+        Entry { scope: Some(scope), from: Some(&from), to: Some(&to), ..entry }.log(&changed);
         changed?;
         let outlives_restart = scope == Scope::Shared && self.traffik.shared().outlives_restart();
         Ok(Json(ChangedAll { scope, outlives_restart, limits }))

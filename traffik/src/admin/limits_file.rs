@@ -6,8 +6,7 @@ use axum::{Json, extract::State};
 
 use super::{
     Admin,
-    extract::{Body, Changer},
-    limits::Nothing,
+    extract::{Body, Changer, NoQuery, Nothing},
     log::Entry,
     problem::Problem,
 };
@@ -20,6 +19,7 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Result<Json<LimitsF
 pub(super) async fn reload(
     State(admin): State<Arc<Admin>>,
     Changer(operator): Changer,
+    _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Json<LimitsFileStatus>, Problem> {
     let state = || admin.traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile);
@@ -30,17 +30,8 @@ pub(super) async fn reload(
     let loaded = admin.traffik.reload_limits().await;
     let after = state()?;
     let (from, to) = (shown(&before), shown(&after));
-    let entry = Entry {
-        operator: &operator,
-        scope: None,
-        uid: None,
-        change: "limits_file",
-        value: "reloaded",
-        client: None,
-        from: Some(&from),
-        to: Some(&to),
-    };
-    entry.log(loaded.as_ref().err().map(|error| error as _));
+    let entry = Entry::new(&operator, "limits_file", "reloaded");
+    Entry { from: Some(&from), to: Some(&to), ..entry }.log(&loaded);
     loaded?;
     Ok(Json(after))
 }

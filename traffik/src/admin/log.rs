@@ -18,17 +18,23 @@ pub(super) struct Entry<'a> {
     pub(super) to: Option<&'a str>,
 }
 
-impl Entry<'_> {
-    pub(super) fn log(&self, error: Option<&dyn fmt::Display>) {
+impl<'a> Entry<'a> {
+    /// Creates an entry without the rest.
+    pub(super) fn new(operator: &'a Operator, change: &'static str, value: &'a str) -> Self {
+        Self { operator, scope: None, uid: None, change, value, client: None, from: None, to: None }
+    }
+
+    /// Logs that the change was made, or why it failed.
+    pub(super) fn log<T, E: fmt::Display>(&self, changed: &Result<T, E>) {
         let Self { operator, scope, uid, change, value, client, from, to } = self;
         let (operator, scope) = (operator.name(), scope.map(tracing::field::display));
-        match error {
-            None => {
+        match changed {
+            Ok(_) => {
                 tracing::info!(
                     target: TARGET, operator, uid, change, value, scope, client, from, to, "an operator made a change"
                 );
             }
-            Some(error) => {
+            Err(error) => {
                 tracing::warn!(
                     target: TARGET, operator, uid, change, value, scope, client, from, to, %error,
                     "the change of an operator failed"

@@ -53,7 +53,8 @@
 //! The paths follow the one at which the router is nested, and `/` is that path without a slash at its end.
 //!
 //! A uid in a path is percent-encoded where it has a `/`, `?`, `#` or `%`. A body is JSON with `Content-Type: application/json`
-//! and at most 16 KiB. An unknown key is an error. All answers are JSON with `Cache-Control: no-store`.
+//! and at most 16 KiB. An unknown key is an error, also in the query of a change. All answers are JSON with
+//! `Cache-Control: no-store`.
 //!
 //! Operators who may not make changes can use all `GET`, and `peek`, `refresh` and `health/check`.
 //!
@@ -90,7 +91,7 @@
 //! # Backends
 //!
 //! `peek` and `reset` of a limit whose requests [choose](crate::Settings::backend_of) a backend act in the one that `?backend=`
-//! names. Without it `reset` acts in all of them.
+//! names. Without it `reset` acts in all of them, and `peek` is a 422.
 //!
 //! # Values
 //!
@@ -101,12 +102,13 @@
 //! | rate | a text such as `"20/min"` |
 //! | cost | an integer, from 0 on |
 //! | `for` | a duration, such as `"90s"`, `"10m"` or `"1h 30m"` |
-//! | `until` | a moment with its offset, such as `"2030-01-31T18:00:00Z"`. Without `for` and `until` a change for a client lasts until it is removed |
+//! | `until` | a moment with its offset, such as `"2030-01-31T18:00:00Z"`. Without `for` and `until` a change for a client lasts until it is removed. An end that has passed is an error |
 //! | `client` | an address, a number, a name, or several parts with `/` between them. Quotes make a text of what would be something else: `"\"42\""`. See [`Key`](crate::client::Key) |
 //! | `setting` | `"rate"`, `"cost"`, `"enabled"`, `"dry_run"` or `"rules"` |
 //!
-//! The address of a client becomes the network that the app counts by. A secret client cannot be written. Lists show it as
-//! `[secret]`, with its digest.
+//! The address of a client becomes the network that the app counts by. But
+//! `203.0.113.0/24` is a client with two parts, an address and a number, and no network. A secret client cannot be written. Lists
+//! show it as `[secret]`, with its digest.
 //!
 //! In answers a duration is an integer, with its unit in the name: `ends_in_ms`, `retry_after_ms`, `duration_us`. Moments are
 //! texts in UTC.
@@ -164,7 +166,8 @@
 //!
 //! Each change is a line with the target `traffik::admin`: at `INFO`, or at `WARN` if it failed. Its fields are `operator`,
 //! `uid`, `change`, `value` (what the operator set), `scope`, `client` (a digest), and `from` and `to`, which were in force before
-//! and after. Reasons of blocks are not logged. Requests that the guard does not let in are at most one `WARN` a second.
+//! and after. Reasons of blocks are not logged. Requests that the guard does not let in are at most one `WARN` a second, with
+//! the `status` of the response.
 
 mod app;
 mod clients;
@@ -178,6 +181,7 @@ mod limits_file;
 mod log;
 mod operator;
 mod problem;
+mod values;
 
 use std::sync::Arc;
 
@@ -222,7 +226,7 @@ pub fn router(traffik: &Traffik, guard: Guard) -> Router {
     let _ = traffik.shared();
     let admin = Arc::new(Admin { traffik: traffik.clone(), guard, rejections: LogThrottle::default() });
     let of_limit = Router::new()
-        .route("/", get(limits::one).patch(limits::change).put(limits::put).delete(limits::remove))
+        .route("/", get(limits::one).patch(limits::change).put(values::put).delete(values::remove))
         .route("/disable", post(limits::disable))
         .route("/enable", post(limits::enable))
         .route("/clear", post(limits::clear))

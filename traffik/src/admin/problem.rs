@@ -30,9 +30,17 @@ impl From<ConfigError> for Problem {
             ConfigError::UnknownUid { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
             #[cfg(feature = "file")]
             ConfigError::NoLimitsFile => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            ConfigError::DuplicateUid { .. } | ConfigError::NotAValue { .. } => {
-                Self::new(StatusCode::CONFLICT, error.to_string())
-            }
+            ConfigError::DuplicateUid { uid, first, .. } => Self::new(
+                StatusCode::CONFLICT,
+                format!(
+                    "the uid {uid:?} is that of `{first}`, which is no limit that was added: change its settings with `PATCH`, or \
+                     choose another uid"
+                ),
+            ),
+            ConfigError::NotAValue { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
+            ConfigError::NoBackendChosen { uid, .. } => Self::invalid(format!(
+                "each request of the limit {uid:?} chooses its backend: name one with `?backend=`. `GET /health` lists them"
+            )),
             ConfigError::Backend(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             error => Self::invalid(error.to_string()),
         }

@@ -1,6 +1,9 @@
 //! Durations and moments as texts, in a limits file and in requests of operators.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde::Deserialize;
 
@@ -16,6 +19,12 @@ impl TryFrom<String> for Time {
         humantime::parse_duration(&text)
             .map(Self)
             .map_err(|_| format!("{text:?} is no time: write one such as \"5s\" or \"500ms\""))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
     }
 }
 

@@ -1,20 +1,12 @@
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use axum::{
-    http::{Request, request, response},
-    response::{IntoResponse, Response},
-};
+use axum::http::{request, response};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use super::{
-    limit_set::{LimitSet, Uid},
+    limit_service::{LayerLimits, LimitService},
+    limit_set::Uid,
     site::LayerRules,
-    throttle_layer::checked,
 };
 use crate::{
     one_or_more::OneOrMore,
@@ -28,13 +20,6 @@ pub struct LimitLayer {
     limits: OneOrMore<Uid>,
     rules: LayerRules,
     marks: bool,
-}
-
-/// The service of a [`LimitLayer`].
-#[derive(Clone, Debug)]
-pub struct LimitService<S> {
-    inner: S,
-    layer: LimitLayer,
 }
 
 /// Returns a layer that checks a limit that was [added](crate::Traffik::add_limit), for a whole router. It is
@@ -152,25 +137,6 @@ impl<S> Layer<S> for LimitLayer {
     type Service = LimitService<S>;
 
     fn layer(&self, inner: S) -> LimitService<S> {
-        LimitService { inner, layer: self.clone() }
-    }
-}
-
-impl<S, B> Service<Request<B>> for LimitService<S>
-where
-    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
-    B: Send + 'static,
-{
-    type Response = Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let LimitLayer { limits, rules, marks } = self.layer.clone();
-        checked(&mut self.inner, LimitSet::Listed(limits), rules, marks, request)
+        LimitService { inner, limits: LayerLimits::Listed(self.limits.clone(), self.rules.clone(), self.marks) }
     }
 }

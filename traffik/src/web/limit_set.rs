@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use axum::http::request::Parts;
 
 use super::{RequestContext, Site, ThrottleRejection, memo::Memo, rejection::Misconfigured, throttled::Sought};
+#[cfg(feature = "file")]
+use crate::engine::Traffik;
 use crate::{
     engine::{Check, Checks},
     limit::{DefaultIdentity, Definition},
@@ -18,6 +20,16 @@ pub(super) enum LimitSet {
     /// Those that the limits file makes, at least one.
     #[cfg(feature = "file")]
     OfFile(OneOrMore<Arc<Definition>>),
+}
+
+/// Returns the limits that the file makes. `None` if there are none.
+#[cfg(feature = "file")]
+pub(super) fn of_file(traffik: &Traffik) -> Option<LimitSet> {
+    let made = traffik.made_by_file();
+    let mut made = made.iter().map(|made| made.definition.clone());
+    let mut all = OneOrMore::new(made.next()?);
+    made.for_each(|definition| all.add(definition, |_, _| false));
+    Some(LimitSet::OfFile(all))
 }
 
 /// Names a limit.

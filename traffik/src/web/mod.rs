@@ -13,6 +13,7 @@ pub mod identity;
 mod kept_rejection;
 mod ledger;
 mod limit_layer;
+mod limit_service;
 mod limit_set;
 mod limiter;
 mod limiter_checks;
@@ -42,12 +43,13 @@ mod uploads;
 pub mod ws;
 
 #[cfg(feature = "file")]
-pub use self::file_limits_layer::{FileLimitsLayer, FileLimitsService};
+pub use self::file_limits_layer::FileLimitsLayer;
 #[cfg(feature = "admin")]
 pub(crate) use self::response::plain_problem;
 use self::{context::RequestContext, site::Site};
 pub use self::{
-    limit_layer::{LimitLayer, LimitService, limit_layer, limit_layer_of},
+    limit_layer::{LimitLayer, limit_layer, limit_layer_of},
+    limit_service::LimitService,
     limiter::Limiter,
     limiters::Limiters,
     peek::Peek,

@@ -151,7 +151,7 @@ impl Reader<'_> {
             all.check().map_err(|error| error.to_string())
         })?;
         settings.request.applies.add_all(&added);
-        if let Some(StrategyTable(strategy)) = table.strategy.as_ref().map(Spanned::get_ref) {
+        if let Some(StrategyTable { strategy, .. }) = table.strategy.as_ref().map(Spanned::get_ref) {
             settings.strategy = strategy.clone();
         }
         settings.penalty = table.penalty.as_ref().map(|penalty| penalty.get_ref().settings());

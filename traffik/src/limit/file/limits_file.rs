@@ -67,7 +67,7 @@ impl LimitsFile {
         let strategy = limit.strategy.as_ref();
         let penalty = limit.penalty.as_ref();
         OfLimit {
-            strategy: strategy.map(|strategy| (strategy.get_ref().0.clone(), self.place(strategy))),
+            strategy: strategy.map(|strategy| (strategy.get_ref().strategy.clone(), self.place(strategy))),
             penalty: penalty.map(|penalty| (penalty.get_ref().settings(), self.place(penalty))),
         }
     }

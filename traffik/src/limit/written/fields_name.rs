@@ -1,8 +1,10 @@
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::request::Fields;
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FieldsName {
     Standard,
@@ -25,5 +27,12 @@ impl From<FieldsName> for Fields {
             FieldsName::XRatelimitOnRefusal => Self::x_ratelimit().on_refusal(),
             FieldsName::BothOnRefusal => Self::both().on_refusal(),
         }
+    }
+}
+
+/// Writes the name.
+impl fmt::Display for FieldsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

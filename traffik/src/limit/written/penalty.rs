@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::numbers::Whole;
@@ -19,5 +21,13 @@ impl PenaltyTable {
             time: self.time.0,
             up_to: self.longest.map(|longest| longest.0),
         }
+    }
+}
+
+impl fmt::Display for PenaltyTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { refusals: Whole(refusals), time, longest } = self;
+        write!(f, "{time} after {refusals} refusals")?;
+        longest.map_or(Ok(()), |longest| write!(f, " up to {longest}"))
     }
 }

@@ -1,10 +1,12 @@
+use std::fmt;
+
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use traffik_core::strategy::{
     AnyStrategy, Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, SlidingWindowCounter,
-    SlidingWindowLog, TokenBucket,
+    SlidingWindowLog, Strategy, TokenBucket,
 };
 
 use super::numbers::Whole;
@@ -12,9 +14,12 @@ use crate::limit::time_texts::Time;
 
 /// A strategy: its name, or a table with its name and its parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StrategyTable(pub(crate) AnyStrategy);
+pub(crate) struct StrategyTable {
+    pub(crate) strategy: AnyStrategy,
+    written: Table,
+}
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 enum Name {
     FixedWindow,
@@ -27,7 +32,7 @@ enum Name {
     Concurrency,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Table {
     name: Name,
@@ -70,6 +75,20 @@ impl Table {
         })
     }
 
+    /// Returns the parameters that are set.
+    fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let number = |parameter: Option<Whole>| parameter.map(|Whole(number)| number.to_string());
+        let all = [
+            ("burst", number(self.burst)),
+            ("debt", number(self.debt)),
+            ("capacity", number(self.capacity)),
+            ("queue", number(self.queue)),
+            ("max_delay", self.max_delay.map(|time| time.to_string())),
+            ("max_held", number(self.max_held)),
+        ];
+        all.into_iter().filter_map(|(parameter, value)| Some((parameter, value?)))
+    }
+
     /// Returns an error for a parameter that belongs to another strategy.
     fn check_parameters(&self) -> Result<(), String> {
         let allowed: &[&str] = match self.name {
@@ -79,16 +98,8 @@ impl Table {
             Name::LeakyBucketWithQueue => &["queue", "max_delay", "max_held"],
             Name::Gcra => &["burst"],
         };
-        let set = [
-            ("burst", self.burst.is_some()),
-            ("debt", self.debt.is_some()),
-            ("capacity", self.capacity.is_some()),
-            ("queue", self.queue.is_some()),
-            ("max_delay", self.max_delay.is_some()),
-            ("max_held", self.max_held.is_some()),
-        ];
-        let is_wrong = |(parameter, is_set): &&(&str, bool)| *is_set && !allowed.contains(parameter);
-        match set.iter().find(is_wrong) {
+        let wrong = self.parameters().find(|(parameter, _)| !allowed.contains(parameter));
+        match wrong {
             None => Ok(()),
             Some((parameter, _)) if allowed.is_empty() => {
                 Err(format!("`{parameter}` is no parameter of this strategy, which has none: remove it"))
@@ -109,6 +120,20 @@ fn with<S>(strategy: S, parameter: Option<Whole>, set: impl FnOnce(S, u64) -> S)
     }
 }
 
+impl StrategyTable {
+    fn new<E: Error>(written: Table) -> Result<Self, E> {
+        Ok(Self { strategy: written.strategy().map_err(E::custom)?, written })
+    }
+}
+
+/// Writes the name, and the parameters that are set.
+impl fmt::Display for StrategyTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.strategy.name())?;
+        self.written.parameters().try_for_each(|(parameter, value)| write!(f, " {parameter} {value}"))
+    }
+}
+
 impl<'de> Deserialize<'de> for StrategyTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StrategyVisitor)
@@ -120,17 +145,16 @@ struct StrategyVisitor;
 impl<'de> Visitor<'de> for StrategyVisitor {
     type Value = StrategyTable;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a strategy such as \"token-bucket\", or a table such as { name = \"token-bucket\", burst = 20 }")
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<StrategyTable, E> {
         let name = Name::deserialize(serde::de::value::StrDeserializer::new(name))?;
-        Table::named(name).strategy().map(StrategyTable).map_err(E::custom)
+        StrategyTable::new(Table::named(name))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StrategyTable, A::Error> {
-        let table = Table::deserialize(MapAccessDeserializer::new(map))?;
-        table.strategy().map(StrategyTable).map_err(A::Error::custom)
+        StrategyTable::new(Table::deserialize(MapAccessDeserializer::new(map))?)
     }
 }

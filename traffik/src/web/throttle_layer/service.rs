@@ -47,26 +47,23 @@ where
 
     /// Calls the inner service only if the limit has room.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        checked(&mut self.inner, Types::<T>::new(), self.rules.clone(), self.marks, request)
+        checked(take_ready(&mut self.inner), Types::<T>::new(), self.rules.clone(), self.marks, request)
     }
 }
 
 /// Checks a request, and calls a service that is ready if it is admitted.
 pub(in crate::web) fn checked<S, L, B>(
-    service: &mut S,
+    mut service: S,
     sought: L,
     rules: LayerRules,
     marks: bool,
     request: Request<B>,
 ) -> Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>
 where
-    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Send + 'static,
     L: Sought<()> + 'static,
     B: Send + 'static,
 {
-    // `poll_ready` was called on this service. Its clone may not be ready.
-    let clone = service.clone();
-    let mut inner = mem::replace(service, clone);
     let site = Site::Layer(rules);
     Box::pin(async move {
         let (mut parts, body) = request.into_parts();
@@ -79,12 +76,18 @@ where
                 return Ok(rejection.into_response());
             }
         };
-        let response = inner.call(Request::from_parts(parts, body)).await?.into_response();
+        let response = service.call(Request::from_parts(parts, body)).await?.into_response();
         Ok(match held {
             Some(limits) => hold(response, limits),
             None => response,
         })
     })
+}
+
+/// Returns a service on which `poll_ready` was called, and leaves a clone, which may not be ready.
+pub(in crate::web) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let clone = service.clone();
+    mem::replace(service, clone)
 }
 
 impl<S: Clone, T> Clone for ThrottleService<S, T> {
