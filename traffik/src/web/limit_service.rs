@@ -54,13 +54,13 @@ where
         let (limits, rules, marks) = match self.limits.clone() {
             LayerLimits::Listed(limits, rules, marks) => (LimitSet::Listed(limits), rules, marks),
             #[cfg(feature = "file")]
-            LayerLimits::OfFile(traffik) => match of_file(&traffik) {
-                Some(limits) => (limits, LayerRules::default(), false),
-                None => {
+            LayerLimits::OfFile(traffik) => {
+                let Some(limits) = of_file(&traffik) else {
                     let mut inner = inner;
                     return Box::pin(async move { inner.call(request).await.map(IntoResponse::into_response) });
-                }
-            },
+                };
+                (limits, LayerRules::default(), false)
+            }
         };
         checked(inner, limits, rules, marks, request)
     }
