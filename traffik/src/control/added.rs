@@ -97,7 +97,7 @@ impl Traffik {
     /// - Checks that are under way end by the limit that they began with, and permits stay what they are.
     /// - A layer of the limit answers with a 500 that names the uid. It lets no request pass.
     /// - Its memory is freed, and its local changes are removed. Shared changes stay, because other processes may have the limit:
-    ///   remove them before, by [`SharedLimit::clear`](super::SharedLimit::clear).
+    ///   remove them before, by [`SharedLimit::clear`](super::SharedLimit::clear), and those of clients one by one.
     /// - What is stored for its clients ends by its own time. A limit with the same uid and strategy that is added before finds it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod checking;
 mod layers;
 mod lifetime;
 mod listing;
+mod moving;
 
 use traffik::{ConfigError, Settings, Traffik, test::ManualClock};
 
