@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::{
     any::{TypeId, type_name},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use traffik_core::backend::BackendError;
@@ -44,6 +44,8 @@ pub struct ThrottleTable {
     /// The limits that are values. None has the uid of a throttle in `known` that is used.
     values: LimitMap,
     writing: Mutex<()>,
+    /// The policies of values that were removed or replaced. Permits and checks under way may use them.
+    former: Mutex<Vec<Weak<ErrorPolicy>>>,
     /// What of the limits file holds from the start.
     #[cfg(feature = "file")]
     pub(super) start_settings: StartSettings,
@@ -206,6 +208,7 @@ impl ThrottleTable {
         let (earlier, _) = self.values.insert(Arc::clone(new), known_by)?;
         if !Arc::ptr_eq(&earlier, new) {
             new.counters.continue_from(&earlier.counters);
+            self.keep_policies(&earlier);
         }
         Some(earlier)
     }
@@ -234,7 +237,16 @@ impl ThrottleTable {
 
     fn forget(&self, uid: &str) -> Option<Arc<Definition>> {
         self.told.forget(uid);
-        self.values.remove(uid).map(|(definition, _)| definition)
+        self.values.remove(uid).map(|(definition, _)| definition).inspect(|removed| self.keep_policies(removed))
+    }
+
+    /// Remembers the policies of a limit that the app no longer has, if they are its own.
+    fn keep_policies(&self, definition: &Definition) {
+        if definition.settings.on_error.is_some() {
+            let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            former.retain(|policy| policy.strong_count() > 0);
+            former.extend(definition.backends.iter().map(|backend| Arc::downgrade(&backend.policy)));
+        }
     }
 
     /// Removes a limit that is a value.
@@ -379,10 +391,14 @@ impl ThrottleTable {
         all
     }
 
-    /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
-    /// only declared may belong to another app.
+    /// Returns the policies of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.
+    /// The fallback of a throttle that is only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
-        self.policies().map(|(.., policy)| policy)
+        let former: Vec<_> = {
+            let former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            former.iter().filter_map(Weak::upgrade).collect()
+        };
+        self.policies().map(|(.., policy)| policy).chain(former)
     }
 
     /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.
