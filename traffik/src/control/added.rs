@@ -1,6 +1,6 @@
 //! Limits that are values, and no types.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use traffik_core::rate::Rate;
 
@@ -104,21 +104,6 @@ impl Traffik {
     ///
     /// Returns an error if there is no such limit, or if the uid is that of a throttle.
     pub fn remove_limit(&self, uid: &str) -> Result<(), ConfigError> {
-        self.table().remove(uid, KnownBy::Added)?;
-        self.forget_changes(uid);
-        Ok(())
-    }
-
-    /// Removes the local changes of a limit that the app no longer has.
-    pub(super) fn forget_changes(&self, uid: &str) {
-        if self.changes().latest().has(uid) {
-            let Ok(()) = self.change(|live| {
-                // It may have been added again.
-                if self.table().value(uid).is_err() {
-                    live.forget(uid);
-                }
-                Ok::<_, Infallible>(())
-            });
-        }
+        self.remove(uid, || self.table().remove(uid, KnownBy::Added)).map(drop)
     }
 }

@@ -174,14 +174,15 @@ impl Traffik {
         let limits = FileLimits::new(file, self.table(), &before, counted_as, self.clock())?;
         let made: Vec<_> = limits.made.iter().map(|made| Arc::clone(&made.definition)).collect();
         let uids = before.iter().map(|made| Arc::clone(&made.definition.uid));
-        let removed = self.table().put_file(uids, &made).map_err(|error| file.error(error))?;
-        let Ok(live) = self
-            .change(|live| {
-                limits.put_into(live);
-                removed.iter().for_each(|uid| live.forget(uid));
-                Ok::<_, std::convert::Infallible>(())
-            })
-            .map(|()| self.changes().latest());
+        // A limit that is added under the uid of one that was removed keeps its changes.
+        let replaced = self.change(|live| {
+            let replaced = self.table().put_file(uids, &made)?;
+            limits.put_into(live);
+            replaced.removed.iter().for_each(|removed| live.forget(&removed.uid));
+            Ok(replaced)
+        });
+        drop(replaced.map_err(|(uid, error)| file.error_of_new(&uid, error))?);
+        let live = self.changes().latest();
         if let Some(state) = state {
             state.made.store(Arc::new(limits.made.clone()));
             self.warn_unapplied(state);

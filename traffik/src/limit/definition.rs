@@ -15,6 +15,7 @@ use super::{
     ByUid, ConfigError, DefaultIdentity, Settings, Throttle,
     changes::Changes,
     limit_backend::{BackendIndex, LimitBackend, LimitBackends},
+    lineage::Lineage,
     penalty::Penalties,
     queue::Queue,
     share::Share,
@@ -53,6 +54,8 @@ pub(crate) struct Definition {
     pub(crate) queue: Option<Arc<Queue>>,
     /// The callers that wait for a turn.
     pub(crate) waiters: Arc<Waiters>,
+    /// Whether it was removed, if it is a value.
+    pub(super) lineage: Arc<Lineage>,
     /// The source of the client.
     pub(crate) identity: Source,
     /// The items of the RateLimit fields.
@@ -137,6 +140,7 @@ impl Definition {
             identity,
             limit: Arc::new(LimitId::new(&*uid, settings.strategy.clone())),
             waiters: Waiters::new(&label, settings.max_waiters),
+            lineage: Arc::default(),
             label,
             settings,
             is_held: false,
@@ -273,7 +277,7 @@ impl Definition {
                 None => Arc::clone(policies.of(store)?),
             };
             let penalty = self.settings.penalty;
-            let penalties = penalty.map(|settings| Penalties::new(settings, &self.uid, store, changes));
+            let penalties = penalty.map(|settings| Penalties::new(settings, &self.uid, &self.lineage, store, changes));
             Some(LimitBackend { store: Arc::clone(store), policy, penalties })
         };
         let others = stores.iter().skip(1).filter(|_| is_chosen).filter_map(|store| backend(store, false)).collect();

@@ -97,7 +97,7 @@ impl ThrottleTable {
 
     /// Checks that every throttle that rules are added to is known.
     pub(crate) fn check_rules(&self) -> Result<(), ConfigError> {
-        let is_known = |uid: &str| self.values.get(uid).is_some() || self.known.iter().any(|known| known.uid == uid);
+        let is_known = |uid: &str| self.values.has(uid) || self.known.iter().any(|known| known.uid == uid);
         match self.defaults.rules.uids().find(|uid| !is_known(uid)) {
             Some(uid) => Err(self.unknown_uid(uid)),
             None => Ok(()),
@@ -167,7 +167,7 @@ impl ThrottleTable {
 
     /// Returns whether `definition` belongs to a limit that the app still has.
     pub(crate) fn has(&self, definition: &Definition) -> bool {
-        !definition.is_value() || self.values.get(&definition.uid).is_some()
+        !definition.is_value() || self.values.has(&definition.uid)
     }
 
     /// Adds a limit that is a value.
@@ -208,36 +208,40 @@ impl ThrottleTable {
         let (earlier, _) = self.values.insert(Arc::clone(new), known_by)?;
         if !Arc::ptr_eq(&earlier, new) {
             new.counters.continue_from(&earlier.counters);
+            new.lineage.continue_from(&earlier.lineage);
             self.keep_policies(&earlier);
         }
         Some(earlier)
     }
 
-    /// Replaces the limits that a file made by others. Returns the uids that are unknown now.
+    /// Replaces the limits that a file made by others, while no change is made. The caller drops those that it returns when it holds
+    /// no lock, since that runs code of the app.
     ///
     /// # Errors
     ///
-    /// Returns an error, and replaces none, if the app knows another limit of a uid.
+    /// Returns an error with the uid, and replaces none, if the app knows another limit of a uid.
     #[cfg(feature = "file")]
     pub(crate) fn put_file(
         &self,
         before: impl Iterator<Item = Arc<str>>,
         made: &[Arc<Definition>],
-    ) -> Result<Vec<Arc<str>>, ConfigError> {
-        let writing = self.lock();
-        made.iter().try_for_each(|new| self.check_uid(&new.uid, &new.name, KnownBy::File))?;
-        let mut earlier: Vec<_> = made.iter().filter_map(|new| self.put(new, KnownBy::File)).collect();
+    ) -> Result<Replaced, (Arc<str>, ConfigError)> {
+        let _writing = self.lock();
+        for new in made {
+            self.check_uid(&new.uid, &new.name, KnownBy::File).map_err(|error| (Arc::clone(&new.uid), error))?;
+        }
+        let earlier = made.iter().filter_map(|new| self.put(new, KnownBy::File)).collect();
         let uids: HashSet<_> = made.iter().map(|new| &new.uid).collect();
-        let removed: Vec<_> = before.filter(|uid| !uids.contains(uid)).collect();
-        earlier.extend(removed.iter().filter_map(|uid| self.forget(uid)));
-        drop(writing);
-        drop(earlier);
-        Ok(removed)
+        let removed = before.filter(|uid| !uids.contains(uid)).filter_map(|uid| self.forget(&uid)).collect();
+        Ok(Replaced { removed, _earlier: earlier })
     }
 
     fn forget(&self, uid: &str) -> Option<Arc<Definition>> {
         self.told.forget(uid);
-        self.values.remove(uid).map(|(definition, _)| definition).inspect(|removed| self.keep_policies(removed))
+        let (removed, _) = self.values.remove(uid)?;
+        removed.lineage.end();
+        self.keep_policies(&removed);
+        Some(removed)
     }
 
     /// Remembers the policies of a limit that the app no longer has, if they are its own.
@@ -249,20 +253,16 @@ impl ThrottleTable {
         }
     }
 
-    /// Removes a limit that is a value.
+    /// Removes a limit that is a value, while no change is made. The caller drops it when it holds no lock, since that runs code of
+    /// the app.
     ///
     /// # Errors
     ///
     /// Returns an error if the app has no such limit, or knows it otherwise.
-    pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<(), ConfigError> {
-        let writing = self.lock();
+    pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<Option<Arc<Definition>>, ConfigError> {
+        let _writing = self.lock();
         match self.values.get(uid) {
-            Some((_, by)) if by == known_by => {
-                let removed = self.forget(uid);
-                drop(writing);
-                drop(removed);
-                Ok(())
-            }
+            Some((_, by)) if by == known_by => Ok(self.forget(uid)),
             Some((definition, _)) => {
                 Err(ConfigError::NotAValue { uid: uid.into(), throttle: Box::from(&*definition.name) })
             }
@@ -282,7 +282,7 @@ impl ThrottleTable {
             return Err(ConfigError::Uid { uid: uid.into() });
         }
         // A type that came after the value was never used.
-        let is_value = self.values.get(uid).is_some();
+        let is_value = self.values.has(uid);
         if let Some(first) = self.known.iter().find(|known| known.uid == uid && (known.is_used() || !is_value)) {
             return Err(ConfigError::duplicate(uid, first.name, name));
         }
@@ -413,6 +413,15 @@ impl ThrottleTable {
             backends.map(of).collect::<Vec<_>>()
         }))
     }
+}
+
+/// The limits that a file made before, and makes no more.
+#[cfg(feature = "file")]
+pub(crate) struct Replaced {
+    /// Those whose uids are unknown now.
+    pub(crate) removed: Vec<Arc<Definition>>,
+    /// Those in whose places others are.
+    _earlier: Vec<Arc<Definition>>,
 }
 
 /// A throttle that a macro declares.

@@ -5,6 +5,7 @@ mod layers;
 mod lifetime;
 mod listing;
 mod moving;
+mod races;
 
 use traffik::{ConfigError, Settings, Traffik, test::ManualClock};
 
