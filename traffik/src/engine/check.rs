@@ -124,7 +124,7 @@ impl<'a> Check<'a> {
 
     /// Returns `true` if it checks the same throttle for the same client.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client && self.backend == other.backend
+        self.definition.has_entry_of(self.backend, other.definition, other.backend) && self.client == other.client
     }
 
     /// Whether the backend is asked. It is not for exempted clients, unlimited rates, a cost of 0, and what was charged before.

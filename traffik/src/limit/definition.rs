@@ -188,6 +188,24 @@ impl Definition {
         self.type_id == TypeId::of::<ByUid>()
     }
 
+    /// Returns `true` if a client has the same entry for both: they are one, or values of which one replaced the other, without
+    /// another strategy or backend.
+    #[inline]
+    pub(crate) fn has_entry_of(self: &Arc<Self>, backend: BackendIndex, other: &Arc<Self>, at: BackendIndex) -> bool {
+        if Arc::ptr_eq(self, other) { backend == at } else { self.replaces(backend, other, at) }
+    }
+
+    #[cold]
+    fn replaces(&self, backend: BackendIndex, other: &Self, at: BackendIndex) -> bool {
+        let store = |of: &Self, index| of.backends.get(index).map(|backend| Arc::as_ptr(&backend.store));
+        // Another app has other observers.
+        self.is_value()
+            && other.is_value()
+            && self.limit == other.limit
+            && Arc::ptr_eq(&self.observers, &other.observers)
+            && store(self, backend) == store(other, at)
+    }
+
     /// Returns the name for metrics and logs, of which an app has few.
     pub(crate) fn label(&self) -> &str {
         &self.label
