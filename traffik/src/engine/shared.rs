@@ -5,6 +5,7 @@
 //! processes are kept.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -167,7 +168,10 @@ impl Traffik {
             return true;
         };
         // A limit that is met later checks the rate then.
-        self.app.table.by_uid(uid).map_or(true, |(definition, _)| definition.check_changed_rate(rate).is_ok())
+        let is_supported =
+            || self.app.table.by_uid(uid).map_or(true, |(definition, _)| definition.check_changed_rate(rate).is_ok());
+        // A strategy of the application that panics would end the task that reads the changes.
+        catch_unwind(AssertUnwindSafe(is_supported)).unwrap_or(false)
     }
 
     fn warn_of_unknown<'n>(&self, names: impl Iterator<Item = &'n str>) {
