@@ -180,7 +180,7 @@ impl LimitHandle {
     ///
     /// # Errors
     ///
-    /// Returns an error if the app has no such backend, or if the limit was removed.
+    /// Returns an error if the app has no such backend, if the limit is always in another one, or if it was removed.
     pub fn in_backend(&self, name: &str) -> Result<Self, ConfigError> {
         Check::new(&self.definition()?, EXEMPTED).choose(name)?;
         Ok(Self { backend: Some(name.into()), ..self.clone() })

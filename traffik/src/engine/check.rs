@@ -149,16 +149,22 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Chooses the backend with this name, if requests choose it.
+    /// Chooses the backend with this name.
     ///
     /// # Errors
     ///
-    /// Returns an error if the app has no such backend.
+    /// Returns an error if the app has no such backend, or if the limit is always in another one.
     pub(crate) fn choose(&mut self, name: &str) -> Result<(), ConfigError> {
-        if self.definition.settings.request.backend.is_some() && !self.definition.is_disabled() {
-            self.backend = self.definition.choose(name)?;
+        if self.definition.is_disabled() {
+            return Ok(());
         }
+        self.backend = self.definition.choose(name)?;
         Ok(())
+    }
+
+    /// Returns `true` if requests choose the backend.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.definition.settings.request.backend.is_some()
     }
 
     /// Returns the same at another rate.

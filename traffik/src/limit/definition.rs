@@ -216,15 +216,21 @@ impl Definition {
         self.backends.get(index).map_or(Store::OWN, |backend| backend.store.label())
     }
 
-    /// Returns the place of the backend with this name, for a request that chooses one.
+    /// Returns the place of the backend with this name, for a request or a caller that chooses one.
     ///
     /// # Errors
     ///
-    /// Returns an error if the app has no such backend.
+    /// Returns an error if the app has no such backend, or if the limit is always in another one.
     pub(crate) fn choose(&self, name: &str) -> Result<BackendIndex, ConfigError> {
-        self.backends
-            .find(name)
-            .ok_or_else(|| self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())))
+        self.backends.find(name).ok_or_else(|| match self.fixed_backend() {
+            Some(fixed) => ConfigError::FixedBackend {
+                uid: Box::from(&*self.uid),
+                throttle: Box::from(&*self.name),
+                backend: fixed.store.label().into(),
+                named: name.into(),
+            },
+            None => self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())),
+        })
     }
 
     #[cold]
