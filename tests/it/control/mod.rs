@@ -3,6 +3,7 @@
 mod added;
 mod clients;
 mod file;
+mod hooked_clock;
 mod lines;
 mod list;
 mod local;

@@ -1,11 +1,14 @@
 //! A strategy of the application that uses its app while a shared change is put in force.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
+use tests::until_idle;
 use traffik::{
     Rate, Settings, Throttle, Traffik,
+    backend::{Backend, ControlRequest, MemoryBackend},
     clock::Timestamp,
     strategy::{AnyStrategy, FixedWindow, State, StoredState, Strategy, StrategyError},
+    test::ManualClock,
 };
 
 use super::{FIVE, Result, in_force};
@@ -13,19 +16,17 @@ use crate::http::app::{builder, throttle};
 
 static APP: OnceLock<Traffik> = OnceLock::new();
 
-/// A fixed window that looks at the shared changes whenever it checks a rate.
+/// A fixed window that calls a function whenever it checks a rate.
 #[derive(Debug)]
-struct Curious;
+pub(super) struct Calling(pub(super) fn(Rate));
 
-impl Strategy for Curious {
+impl Strategy for Calling {
     fn name(&self) -> &'static str {
-        "curious"
+        "calling"
     }
 
     fn check(&self, rate: Rate) -> std::result::Result<(), StrategyError> {
-        if let Some(app) = APP.get() {
-            assert!(app.shared().limit(Watched::UID).is_ok());
-        }
+        (self.0)(rate);
         FixedWindow.check(rate)
     }
 
@@ -54,7 +55,24 @@ impl Strategy for Curious {
     }
 }
 
-throttle!(Watched, "own_strategy:watched", "3/hour", Settings::new().strategy(AnyStrategy::custom(Curious)));
+pub(super) fn panic_at_13(rate: Rate) {
+    assert_ne!(rate.limit(), 13, "it panics on purpose");
+}
+
+throttle!(Picky, "own_strategy:picky", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(panic_at_13))));
+
+fn look_at_shared_changes(_: Rate) {
+    if let Some(app) = APP.get() {
+        assert!(app.shared().limit(Watched::UID).is_ok());
+    }
+}
+
+throttle!(
+    Watched,
+    "own_strategy:watched",
+    "3/hour",
+    Settings::new().strategy(AnyStrategy::custom(Calling(look_at_shared_changes)))
+);
 
 #[tokio::test]
 async fn strategy_that_checks_the_rate_of_a_shared_change_may_use_the_app() -> Result {
@@ -62,5 +80,21 @@ async fn strategy_that_checks_the_rate_of_a_shared_change_may_use_the_app() -> R
     APP.set(traffik.clone()).map_err(|_| "it is set")?;
     traffik.shared().limit(Watched::UID)?.set_rate(FIVE).await?;
     assert_eq!(in_force::<Watched>(&traffik).await?, (FIVE, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn shared_rate_whose_check_panics_has_no_effect_and_later_changes_have() -> Result {
+    let clock = ManualClock::new();
+    let backend = MemoryBackend::with_clock("test", clock.clone());
+    let traffik = Traffik::builder(backend.clone()).register::<Picky>().build()?;
+    let _ = traffik.shared();
+    for (name, value) in [("rate\nown_strategy:picky", "13/hour"), ("cost\nown_strategy:picky", "2")] {
+        let request = ControlRequest::Replace { name, expected: None, value: Some(value) };
+        assert!(backend.control(request).await?.is_replaced);
+        clock.advance(Duration::from_secs(1));
+        until_idle().await;
+    }
+    assert_eq!(in_force::<Picky>(&traffik).await?, ("3/hour".parse()?, 2));
     Ok(())
 }

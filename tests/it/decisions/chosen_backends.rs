@@ -207,8 +207,6 @@ async fn check_without_a_request_has_to_name_the_backend() -> Result {
     }
     assert!(traffik.limiter::<Two>("alice").peek().await.is_err_and(|error| is_error(&error)));
     assert!(traffik.limiter::<Two>("alice").wait(MINUTE).check().await.is_err());
-    // Throttles with a backend of their own keep it.
-    assert!(traffik.limiter::<Own>("alice").backend("mars").check().await.is_ok());
     let mut quota = traffik.quota();
     quota.add(traffik.limiter::<Two>("alice").backend("eu"));
     quota.add(traffik.limiter::<Two>("bob").backend("us"));
@@ -217,7 +215,32 @@ async fn check_without_a_request_has_to_name_the_backend() -> Result {
     quota.add(traffik.limiter::<Two>("alice").backend("eu"));
     quota.add(traffik.limiter::<Two>("bob").backend("eu"));
     let _ = quota.check().await?;
+    assert_eq!(app.entries(), [0, 2, 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn throttle_that_is_always_in_one_backend_takes_no_other_name() -> Result {
+    let app = App::new();
+    let traffik = app.builder().register::<(Two, Own)>().register::<Fixed>().build()?;
+    for name in ["us", "default", "mars"] {
+        let checked = traffik.limiter::<Fixed>("alice").backend(name).check().await.map(drop);
+        let Err(CheckError::Failed(Error::Config(error))) = checked else { return Err(format!("{checked:?}").into()) };
+        assert!(matches!(error, ConfigError::FixedBackend { .. }), "{error}");
+        for part in ["Fixed", "chosen:fixed", "\"eu\"", name, "`Settings::backend_of`"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let handle = traffik.limit("chosen:fixed")?.in_backend(name).map(drop);
+        assert!(matches!(handle, Err(ConfigError::FixedBackend { .. })), "{handle:?}");
+    }
+    assert!(traffik.limiter::<Own>("alice").backend("eu").peek().await.is_err());
+    // Its own name is no error, and neither is a name for others of a tuple.
+    let _ = traffik.limiter::<Fixed>("alice").backend("eu").check().await?;
+    let _ = traffik.limiter::<(Two, Fixed)>("alice").backend("eu").check().await?;
+    assert_eq!(traffik.limit("chosen:fixed")?.in_backend("eu")?.peek("alice").await?.tightest().remaining(), 3);
+    let _ = traffik.limiter::<Own>("alice").backend("default").check().await?;
     assert_eq!(app.entries(), [1, 2, 0]);
+    let _ = Traffik::disabled().limiter::<Own>("alice").backend("mars").check().await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod ending_early;
 mod holding;
 mod outages;
 mod over_http;
+mod removed;
 mod renewals;
 mod sockets;
 mod timerless;

@@ -1,6 +1,6 @@
 //! Limits that are values, and no types.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use traffik_core::rate::Rate;
 
@@ -97,28 +97,13 @@ impl Traffik {
     /// - Checks that are under way end by the limit that they began with, and permits stay what they are.
     /// - A layer of the limit answers with a 500 that names the uid. It lets no request pass.
     /// - Its memory is freed, and its local changes are removed. Shared changes stay, because other processes may have the limit:
-    ///   remove them before, by [`SharedLimit::clear`](super::SharedLimit::clear).
+    ///   remove them before, by [`SharedLimit::clear`](super::SharedLimit::clear), and those of clients one by one.
     /// - What is stored for its clients ends by its own time. A limit with the same uid and strategy that is added before finds it.
     ///
     /// # Errors
     ///
     /// Returns an error if there is no such limit, or if the uid is that of a throttle.
     pub fn remove_limit(&self, uid: &str) -> Result<(), ConfigError> {
-        self.table().remove(uid, KnownBy::Added)?;
-        self.forget_changes(uid);
-        Ok(())
-    }
-
-    /// Removes the local changes of a limit that the app no longer has.
-    pub(super) fn forget_changes(&self, uid: &str) {
-        if self.changes().latest().has(uid) {
-            let Ok(()) = self.change(|live| {
-                // It may have been added again.
-                if self.table().value(uid).is_err() {
-                    live.forget(uid);
-                }
-                Ok::<_, Infallible>(())
-            });
-        }
+        self.remove(uid, || self.table().remove(uid, KnownBy::Added)).map(drop)
     }
 }

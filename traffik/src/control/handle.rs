@@ -180,7 +180,7 @@ impl LimitHandle {
     ///
     /// # Errors
     ///
-    /// Returns an error if the app has no such backend, or if the limit was removed.
+    /// Returns an error if the app has no such backend, if the limit is always in another one, or if it was removed.
     pub fn in_backend(&self, name: &str) -> Result<Self, ConfigError> {
         Check::new(&self.definition()?, EXEMPTED).choose(name)?;
         Ok(Self { backend: Some(name.into()), ..self.clone() })
@@ -232,7 +232,7 @@ impl LimitHandle {
     /// Makes a change, which has no effect if the limit was removed.
     pub(super) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         self.traffik.change(|live| {
-            // A limit is removed before its changes are, so none is left behind.
+            // No limit is removed meanwhile, so none leaves a change behind.
             if self.traffik.table().has(&self.found) { change(live) } else { change(&mut Live::default()) }
         })
     }

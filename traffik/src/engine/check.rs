@@ -124,7 +124,7 @@ impl<'a> Check<'a> {
 
     /// Returns `true` if it checks the same throttle for the same client.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(self.definition, other.definition) && self.client == other.client && self.backend == other.backend
+        self.definition.has_entry_of(self.backend, other.definition, other.backend) && self.client == other.client
     }
 
     /// Whether the backend is asked. It is not for exempted clients, unlimited rates, a cost of 0, and what was charged before.
@@ -149,16 +149,22 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Chooses the backend with this name, if requests choose it.
+    /// Chooses the backend with this name.
     ///
     /// # Errors
     ///
-    /// Returns an error if the app has no such backend.
+    /// Returns an error if the app has no such backend, or if the limit is always in another one.
     pub(crate) fn choose(&mut self, name: &str) -> Result<(), ConfigError> {
-        if self.definition.settings.request.backend.is_some() && !self.definition.is_disabled() {
-            self.backend = self.definition.choose(name)?;
+        if self.definition.is_disabled() {
+            return Ok(());
         }
+        self.backend = self.definition.choose(name)?;
         Ok(())
+    }
+
+    /// Returns `true` if requests choose the backend.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.definition.settings.request.backend.is_some()
     }
 
     /// Returns the same at another rate.

@@ -99,7 +99,8 @@ impl<T: Throttles> ClientLimiter<'_, T> {
     /// # Errors
     ///
     /// A backend that the app does not have is an error of [`check`](Self::check) and [`peek`](Self::peek). So is a throttle that
-    /// chooses its backend by the request, if no backend is named.
+    /// chooses its backend by the request, if no backend is named, and one that is always in another backend, unless others of its
+    /// tuple choose.
     pub fn backend(self, name: impl Into<Box<str>>) -> Self {
         Self { backend: Some(name.into()), ..self }
     }
@@ -226,7 +227,9 @@ impl<T: Throttles> ClientLimiter<'_, T> {
             Some(Err(error)) => return Err(ConfigError::clone(error)),
         };
         if let Some(name) = &self.backend {
-            checks.iter_mut().try_for_each(|check| check.choose(name))?;
+            let any_is_chosen = checks.iter().any(Check::is_chosen);
+            let mut named = checks.iter_mut().filter(|check| check.is_chosen() || !any_is_chosen);
+            named.try_for_each(|check| check.choose(name))?;
         }
         self.options.apply(&mut checks)?;
         Ok(checks)

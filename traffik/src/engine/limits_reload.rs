@@ -1,7 +1,9 @@
 //! Loads the limits file of an app: at the start, on request, and when it changes.
 
 use std::{
+    any::Any,
     hash::BuildHasher,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
 };
@@ -18,6 +20,9 @@ use crate::{
     },
     warning::Warning,
 };
+
+const CHECK_PANICKED: &str =
+    "a strategy of the app panicked when it checked a rate: correct its `Strategy::check`, or the rate";
 
 impl TraffikBuilder {
     /// Changes limits by a file, which is read again whenever it changes. Requires the feature `file`. See the guide,
@@ -159,7 +164,11 @@ impl Traffik {
             return Ok(());
         }
         let file = text.and_then(|text| LimitsFile::parse(&state.path, text));
-        let loaded = file.and_then(|file| self.put_in_force(&file));
+        let loaded = file.and_then(|file| {
+            // A strategy of the app checks rates. If it panics, the file is invalid, and the app goes on.
+            let put = catch_unwind(AssertUnwindSafe(|| self.put_in_force(&file)));
+            put.unwrap_or_else(|panic| Err(file.error(format_args!("{CHECK_PANICKED}{}", text_of(&*panic)))))
+        });
         let error = loaded.as_ref().err().cloned();
         state.instruments.read(error.is_none());
         self.report(state, loaded);
@@ -174,14 +183,15 @@ impl Traffik {
         let limits = FileLimits::new(file, self.table(), &before, counted_as, self.clock())?;
         let made: Vec<_> = limits.made.iter().map(|made| Arc::clone(&made.definition)).collect();
         let uids = before.iter().map(|made| Arc::clone(&made.definition.uid));
-        let removed = self.table().put_file(uids, &made).map_err(|error| file.error(error))?;
-        let Ok(live) = self
-            .change(|live| {
-                limits.put_into(live);
-                removed.iter().for_each(|uid| live.forget(uid));
-                Ok::<_, std::convert::Infallible>(())
-            })
-            .map(|()| self.changes().latest());
+        // A limit that is added under the uid of one that was removed keeps its changes.
+        let replaced = self.change(|live| {
+            let replaced = self.table().put_file(uids, &made)?;
+            limits.put_into(live);
+            replaced.removed.iter().for_each(|removed| live.forget(&removed.uid));
+            Ok(replaced)
+        });
+        drop(replaced.map_err(|(uid, error)| file.error_of_new(&uid, error))?);
+        let live = self.changes().latest();
         if let Some(state) = state {
             state.made.store(Arc::new(limits.made.clone()));
             self.warn_unapplied(state);
@@ -291,4 +301,10 @@ impl Traffik {
     fn file_state(&self) -> Result<&FileState, ConfigError> {
         self.app.limits_file.as_ref().ok_or(ConfigError::NoLimitsFile)
     }
+}
+
+/// Returns the text of a panic for the end of a sentence, if it has one.
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.map_or_else(String::new, |text| format!(" (it said: {text})"))
 }

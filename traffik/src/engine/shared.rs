@@ -5,6 +5,7 @@
 //! processes are kept.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -65,11 +66,28 @@ impl Traffik {
         all
     }
 
-    /// Sets or removes a shared text of a backend.
+    /// Sets or removes a shared text of a limit in its backend, and removes it from the others: the limit was there before, and
+    /// what is left there would stay in force.
     pub(crate) async fn share(&self, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
-        let Some(place) = self.app.table.stores.iter().position(|other| Arc::ptr_eq(other, store)) else {
-            return Ok(());
-        };
+        self.share_in(store, name, value).await?;
+        self.unshare(name, Some(store)).await
+    }
+
+    /// Removes a shared text from each backend that is known to have it, except for one.
+    async fn unshare(&self, name: &str, except: Option<&Arc<Store>>) -> Result<(), Error> {
+        let mut all = Ok(());
+        for (place, store) in self.app.table.stores.iter().enumerate() {
+            let is_excepted = except.is_some_and(|except| Arc::ptr_eq(except, store));
+            if !is_excepted && self.app.shared.with(place, |known| known.texts.contains_key(name)) {
+                all = all.and(self.share_in(store, name, None).await);
+            }
+        }
+        all
+    }
+
+    /// Sets or removes a shared text of one backend.
+    pub(crate) async fn share_in(&self, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
+        let Some(place) = self.place_of(store) else { return Ok(()) };
         let (mut version, known) = self.app.shared.with(place, |known| (known.version, known.texts.get(name).cloned()));
         let received = |control| {
             self.receive(place, version, control);
@@ -78,11 +96,13 @@ impl Traffik {
         Ok(store.replace_text(name, known, value, received).await?)
     }
 
+    fn place_of(&self, store: &Arc<Store>) -> Option<usize> {
+        self.app.table.stores.iter().position(|other| Arc::ptr_eq(other, store))
+    }
+
     /// Returns the shared texts of a backend whose names `is_one` accepts, as this process knows them.
     pub(crate) fn shared_texts(&self, store: &Arc<Store>, is_one: impl Fn(&Name<'_>) -> bool) -> Vec<(String, String)> {
-        let Some(place) = self.app.table.stores.iter().position(|other| Arc::ptr_eq(other, store)) else {
-            return Vec::new();
-        };
+        let Some(place) = self.place_of(store) else { return Vec::new() };
         self.app.shared.with(place, |known| {
             let texts = known.texts.iter().filter(|(name, _)| Name::parse(name).is_some_and(|name| is_one(&name)));
             texts.map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -98,32 +118,29 @@ impl Traffik {
         };
         let ended = self.shared_texts(store, |_| true).into_iter().filter(has_ended).take(REMOVED);
         for (name, _) in ended.collect::<Vec<_>>() {
-            let _ = self.share(store, &name, None).await;
+            let _ = self.share_in(store, &name, None).await;
         }
     }
 
     /// Ends the penalty of a client in all processes, and forgets its refusals in this one.
     pub(super) async fn end_penalty(&self, check: &Check<'_>) -> Result<(), Error> {
-        let definition = check.definition;
-        let backend = check.limit_backend().and_then(|backend| Some((backend.penalties.as_ref()?, &backend.store)));
-        let Some(((penalties, store), client)) = backend.zip(check.client.key()) else { return Ok(()) };
-        penalties.forget(client);
+        let (definition, Some(client)) = (check.definition, check.client.key()) else { return Ok(()) };
+        if let Some(penalties) = check.limit_backend().and_then(|backend| backend.penalties.as_ref()) {
+            penalties.forget(client);
+        }
         let has_penalty =
             |live: &Live| live.of(&definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
-        if !has_penalty(&self.changes().latest()) {
-            return Ok(());
+        if has_penalty(&self.changes().latest()) {
+            let Ok(()) = self.change(|live| {
+                let clients = live.of_mut(&definition.uid).clients.iter_mut();
+                clients.for_each(|clients| clients.change(client.clone(), |client| client.penalty = None));
+                Ok::<_, std::convert::Infallible>(())
+            });
         }
-        let ended = self.change(|live| {
-            let limit = live.of_mut(&definition.uid);
-            limit.clients.iter_mut().for_each(|clients| clients.change(client.clone(), |client| client.penalty = None));
-            Ok::<_, std::convert::Infallible>(())
-        });
-        let Ok(()) = ended;
-        let name = Name::Client(ClientSetting::Penalty, &definition.uid, client.clone());
-        for (name, _) in self.shared_texts(store, |known| *known == name) {
-            self.share(store, &name, None).await?;
+        match Name::Client(ClientSetting::Penalty, &definition.uid, client.clone()).to_text() {
+            Some(name) => self.unshare(&name, None).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Puts an answer in force, which was asked for when `version` was known.
@@ -151,7 +168,10 @@ impl Traffik {
             return true;
         };
         // A limit that is met later checks the rate then.
-        self.app.table.by_uid(uid).map_or(true, |(definition, _)| definition.check_changed_rate(rate).is_ok())
+        let is_supported =
+            || self.app.table.by_uid(uid).map_or(true, |(definition, _)| definition.check_changed_rate(rate).is_ok());
+        // A strategy of the application that panics would end the task that reads the changes.
+        catch_unwind(AssertUnwindSafe(is_supported)).unwrap_or(false)
     }
 
     fn warn_of_unknown<'n>(&self, names: impl Iterator<Item = &'n str>) {

@@ -213,10 +213,23 @@ impl Traffik {
     /// Makes a change, unless it is an error. Decisions that start afterwards see it, and callers that wait are asked for again.
     pub(crate) fn change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         let result = self.app.table.changes.try_change(change)?;
+        self.changed();
+        Ok(result)
+    }
+
+    /// Removes a limit by `remove`, and its local changes with it. No change is made in between.
+    pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        let (removed, is_change) = self.app.table.changes.remove(uid, remove)?;
+        if is_change {
+            self.changed();
+        }
+        Ok(removed)
+    }
+
+    fn changed(&self) {
         self.app.lines.ask_again();
         #[cfg(feature = "admin")]
         self.app.table.observers().streams.other("changed", || "{}".to_owned());
-        Ok(result)
     }
 
     /// Returns the changes since the start.

@@ -15,6 +15,7 @@ use super::{
     ByUid, ConfigError, DefaultIdentity, Settings, Throttle,
     changes::Changes,
     limit_backend::{BackendIndex, LimitBackend, LimitBackends},
+    lineage::Lineage,
     penalty::Penalties,
     queue::Queue,
     share::Share,
@@ -53,6 +54,8 @@ pub(crate) struct Definition {
     pub(crate) queue: Option<Arc<Queue>>,
     /// The callers that wait for a turn.
     pub(crate) waiters: Arc<Waiters>,
+    /// Whether it was removed, if it is a value.
+    pub(super) lineage: Arc<Lineage>,
     /// The source of the client.
     pub(crate) identity: Source,
     /// The items of the RateLimit fields.
@@ -137,6 +140,7 @@ impl Definition {
             identity,
             limit: Arc::new(LimitId::new(&*uid, settings.strategy.clone())),
             waiters: Waiters::new(&label, settings.max_waiters),
+            lineage: Arc::default(),
             label,
             settings,
             is_held: false,
@@ -184,6 +188,24 @@ impl Definition {
         self.type_id == TypeId::of::<ByUid>()
     }
 
+    /// Returns `true` if a client has the same entry for both: they are one, or values of which one replaced the other, without
+    /// another strategy or backend.
+    #[inline]
+    pub(crate) fn has_entry_of(self: &Arc<Self>, backend: BackendIndex, other: &Arc<Self>, at: BackendIndex) -> bool {
+        if Arc::ptr_eq(self, other) { backend == at } else { self.replaces(backend, other, at) }
+    }
+
+    #[cold]
+    fn replaces(&self, backend: BackendIndex, other: &Self, at: BackendIndex) -> bool {
+        let store = |of: &Self, index| of.backends.get(index).map(|backend| Arc::as_ptr(&backend.store));
+        // Another app has other observers.
+        self.is_value()
+            && other.is_value()
+            && self.limit == other.limit
+            && Arc::ptr_eq(&self.observers, &other.observers)
+            && store(self, backend) == store(other, at)
+    }
+
     /// Returns the name for metrics and logs, of which an app has few.
     pub(crate) fn label(&self) -> &str {
         &self.label
@@ -194,15 +216,21 @@ impl Definition {
         self.backends.get(index).map_or(Store::OWN, |backend| backend.store.label())
     }
 
-    /// Returns the place of the backend with this name, for a request that chooses one.
+    /// Returns the place of the backend with this name, for a request or a caller that chooses one.
     ///
     /// # Errors
     ///
-    /// Returns an error if the app has no such backend.
+    /// Returns an error if the app has no such backend, or if the limit is always in another one.
     pub(crate) fn choose(&self, name: &str) -> Result<BackendIndex, ConfigError> {
-        self.backends
-            .find(name)
-            .ok_or_else(|| self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())))
+        self.backends.find(name).ok_or_else(|| match self.fixed_backend() {
+            Some(fixed) => ConfigError::FixedBackend {
+                uid: Box::from(&*self.uid),
+                throttle: Box::from(&*self.name),
+                backend: fixed.store.label().into(),
+                named: name.into(),
+            },
+            None => self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())),
+        })
     }
 
     #[cold]
@@ -273,7 +301,7 @@ impl Definition {
                 None => Arc::clone(policies.of(store)?),
             };
             let penalty = self.settings.penalty;
-            let penalties = penalty.map(|settings| Penalties::new(settings, &self.uid, store, changes));
+            let penalties = penalty.map(|settings| Penalties::new(settings, &self.uid, &self.lineage, store, changes));
             Some(LimitBackend { store: Arc::clone(store), policy, penalties })
         };
         let others = stores.iter().skip(1).filter(|_| is_chosen).filter_map(|store| backend(store, false)).collect();

@@ -264,6 +264,22 @@ pub enum ConfigError {
         /// The throttle.
         throttle: Box<str>,
     },
+    /// A check or a handle names a backend, and the throttle is always in another one.
+    #[error(
+        "the throttle `{throttle}` (uid {uid:?}) is always in the backend {backend:?}, and a caller names {named:?}: remove `backend` \
+         from the check or `in_backend` from the handle, or let requests choose the backend with `Settings::backend_of`"
+    )]
+    #[non_exhaustive]
+    FixedBackend {
+        /// The uid.
+        uid: Box<str>,
+        /// The throttle.
+        throttle: Box<str>,
+        /// The name of its backend, which is `default` for the app's own.
+        backend: Box<str>,
+        /// The name that the caller gives.
+        named: Box<str>,
+    },
     /// A backend is set up wrong, for instance without a required setting.
     #[error("{0}")]
     Backend(#[source] Arc<dyn std::error::Error + Send + Sync>),

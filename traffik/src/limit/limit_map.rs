@@ -28,6 +28,10 @@ impl LimitMap {
         self.read(uid).get(uid).cloned()
     }
 
+    pub(super) fn has(&self, uid: &str) -> bool {
+        self.read(uid).contains_key(uid)
+    }
+
     /// Adds a limit. Returns the one that it replaces.
     pub(super) fn insert(&self, definition: Arc<Definition>, known_by: KnownBy) -> Option<Known> {
         let uid = Arc::clone(&definition.uid);

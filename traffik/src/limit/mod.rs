@@ -16,6 +16,7 @@ mod limit_backend;
 mod limit_map;
 #[cfg(feature = "file")]
 mod limits_file_error;
+mod lineage;
 mod penalty;
 mod queue;
 mod request_settings;

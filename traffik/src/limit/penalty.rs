@@ -12,7 +12,10 @@ use std::{
 
 use traffik_core::{OutOfRange, client::Key, clock::Timestamp};
 
-use super::changes::{Block, Changes, ClientMap, ClientSetting, Name, Penalty, SharedValue};
+use super::{
+    changes::{Block, Changes, ClientMap, ClientSetting, Name, Penalty, SharedValue},
+    lineage::Lineage,
+};
 use crate::store::Store;
 
 /// The number of clients of a limit whose refusals are counted.
@@ -47,6 +50,7 @@ impl PenaltySettings {
 pub(crate) struct Penalties {
     settings: PenaltySettings,
     uid: Arc<str>,
+    lineage: Arc<Lineage>,
     store: Arc<Store>,
     changes: Arc<Changes>,
     /// The number of clients that are counted. Admissions take no lock if there are none.
@@ -65,12 +69,19 @@ impl Penalties {
     pub(super) fn new(
         settings: PenaltySettings,
         uid: &Arc<str>,
+        lineage: &Arc<Lineage>,
         store: &Arc<Store>,
         changes: &Arc<Changes>,
     ) -> Arc<Self> {
-        let (uid, store, changes, counted) =
-            (Arc::clone(uid), Arc::clone(store), Arc::clone(changes), AtomicUsize::new(0));
-        Arc::new(Self { settings, uid, store, changes, counted, refusals: Mutex::default() })
+        Arc::new(Self {
+            settings,
+            uid: Arc::clone(uid),
+            lineage: Arc::clone(lineage),
+            store: Arc::clone(store),
+            changes: Arc::clone(changes),
+            counted: AtomicUsize::new(0),
+            refusals: Mutex::default(),
+        })
     }
 
     /// Forgets the refusals of a client.
@@ -111,6 +122,10 @@ impl Penalties {
     fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {
+            // A limit that is added again does not have the penalties of the one before.
+            if self.lineage.has_ended() {
+                return None;
+            }
             if live.clients(|clients| &clients.local) >= ClientMap::MAX {
                 live.for_each(|limit| limit.clients.local.expire(now));
             }

@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::{
     any::{TypeId, type_name},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use traffik_core::backend::BackendError;
@@ -44,6 +44,8 @@ pub struct ThrottleTable {
     /// The limits that are values. None has the uid of a throttle in `known` that is used.
     values: LimitMap,
     writing: Mutex<()>,
+    /// The policies of values that were removed or replaced. Permits and checks under way may use them.
+    former: Mutex<Vec<Weak<ErrorPolicy>>>,
     /// What of the limits file holds from the start.
     #[cfg(feature = "file")]
     pub(super) start_settings: StartSettings,
@@ -95,7 +97,7 @@ impl ThrottleTable {
 
     /// Checks that every throttle that rules are added to is known.
     pub(crate) fn check_rules(&self) -> Result<(), ConfigError> {
-        let is_known = |uid: &str| self.values.get(uid).is_some() || self.known.iter().any(|known| known.uid == uid);
+        let is_known = |uid: &str| self.values.has(uid) || self.known.iter().any(|known| known.uid == uid);
         match self.defaults.rules.uids().find(|uid| !is_known(uid)) {
             Some(uid) => Err(self.unknown_uid(uid)),
             None => Ok(()),
@@ -165,7 +167,7 @@ impl ThrottleTable {
 
     /// Returns whether `definition` belongs to a limit that the app still has.
     pub(crate) fn has(&self, definition: &Definition) -> bool {
-        !definition.is_value() || self.values.get(&definition.uid).is_some()
+        !definition.is_value() || self.values.has(&definition.uid)
     }
 
     /// Adds a limit that is a value.
@@ -206,51 +208,61 @@ impl ThrottleTable {
         let (earlier, _) = self.values.insert(Arc::clone(new), known_by)?;
         if !Arc::ptr_eq(&earlier, new) {
             new.counters.continue_from(&earlier.counters);
+            new.lineage.continue_from(&earlier.lineage);
+            self.keep_policies(&earlier);
         }
         Some(earlier)
     }
 
-    /// Replaces the limits that a file made by others. Returns the uids that are unknown now.
+    /// Replaces the limits that a file made by others, while no change is made. The caller drops those that it returns when it holds
+    /// no lock, since that runs code of the app.
     ///
     /// # Errors
     ///
-    /// Returns an error, and replaces none, if the app knows another limit of a uid.
+    /// Returns an error with the uid, and replaces none, if the app knows another limit of a uid.
     #[cfg(feature = "file")]
     pub(crate) fn put_file(
         &self,
         before: impl Iterator<Item = Arc<str>>,
         made: &[Arc<Definition>],
-    ) -> Result<Vec<Arc<str>>, ConfigError> {
-        let writing = self.lock();
-        made.iter().try_for_each(|new| self.check_uid(&new.uid, &new.name, KnownBy::File))?;
-        let mut earlier: Vec<_> = made.iter().filter_map(|new| self.put(new, KnownBy::File)).collect();
+    ) -> Result<Replaced, (Arc<str>, ConfigError)> {
+        let _writing = self.lock();
+        for new in made {
+            self.check_uid(&new.uid, &new.name, KnownBy::File).map_err(|error| (Arc::clone(&new.uid), error))?;
+        }
+        let earlier = made.iter().filter_map(|new| self.put(new, KnownBy::File)).collect();
         let uids: HashSet<_> = made.iter().map(|new| &new.uid).collect();
-        let removed: Vec<_> = before.filter(|uid| !uids.contains(uid)).collect();
-        earlier.extend(removed.iter().filter_map(|uid| self.forget(uid)));
-        drop(writing);
-        drop(earlier);
-        Ok(removed)
+        let removed = before.filter(|uid| !uids.contains(uid)).filter_map(|uid| self.forget(&uid)).collect();
+        Ok(Replaced { removed, _earlier: earlier })
     }
 
     fn forget(&self, uid: &str) -> Option<Arc<Definition>> {
         self.told.forget(uid);
-        self.values.remove(uid).map(|(definition, _)| definition)
+        let (removed, _) = self.values.remove(uid)?;
+        removed.lineage.end();
+        self.keep_policies(&removed);
+        Some(removed)
     }
 
-    /// Removes a limit that is a value.
+    /// Remembers the policies of a limit that the app no longer has, if they are its own.
+    fn keep_policies(&self, definition: &Definition) {
+        if definition.settings.on_error.is_some() {
+            let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            former.retain(|policy| policy.strong_count() > 0);
+            former.extend(definition.backends.iter().map(|backend| Arc::downgrade(&backend.policy)));
+        }
+    }
+
+    /// Removes a limit that is a value, while no change is made. The caller drops it when it holds no lock, since that runs code of
+    /// the app.
     ///
     /// # Errors
     ///
     /// Returns an error if the app has no such limit, or knows it otherwise.
-    pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<(), ConfigError> {
-        let writing = self.lock();
+    pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<Option<Arc<Definition>>, ConfigError> {
+        let _writing = self.lock();
         match self.values.get(uid) {
-            Some((_, by)) if by == known_by => {
-                let removed = self.forget(uid);
-                drop(writing);
-                drop(removed);
-                Ok(())
-            }
+            Some((_, by)) if by == known_by => Ok(self.forget(uid)),
             Some((definition, _)) => {
                 Err(ConfigError::NotAValue { uid: uid.into(), throttle: Box::from(&*definition.name) })
             }
@@ -270,7 +282,7 @@ impl ThrottleTable {
             return Err(ConfigError::Uid { uid: uid.into() });
         }
         // A type that came after the value was never used.
-        let is_value = self.values.get(uid).is_some();
+        let is_value = self.values.has(uid);
         if let Some(first) = self.known.iter().find(|known| known.uid == uid && (known.is_used() || !is_value)) {
             return Err(ConfigError::duplicate(uid, first.name, name));
         }
@@ -379,10 +391,14 @@ impl ThrottleTable {
         all
     }
 
-    /// Returns the policies of the app and of used throttles. Duplicates do no harm. The fallback of a throttle that is
-    /// only declared may belong to another app.
+    /// Returns the policies of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.
+    /// The fallback of a throttle that is only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
-        self.policies().map(|(.., policy)| policy)
+        let former: Vec<_> = {
+            let former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            former.iter().filter_map(Weak::upgrade).collect()
+        };
+        self.policies().map(|(.., policy)| policy).chain(former)
     }
 
     /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.
@@ -397,6 +413,15 @@ impl ThrottleTable {
             backends.map(of).collect::<Vec<_>>()
         }))
     }
+}
+
+/// The limits that a file made before, and makes no more.
+#[cfg(feature = "file")]
+pub(crate) struct Replaced {
+    /// Those whose uids are unknown now.
+    pub(crate) removed: Vec<Arc<Definition>>,
+    /// Those in whose places others are.
+    _earlier: Vec<Arc<Definition>>,
 }
 
 /// A throttle that a macro declares.

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,12 +17,12 @@ use traffik_core::{
 use super::{
     availability::{Availability, AvailabilityState},
     deadline::{first_of, within},
-    lease_table::LeaseTable,
-    settlement::{AdjustResult, Pending, last},
+    settlement::{AdjustResult, last},
     tasks::Tasks,
+    upkeep::Upkeep,
     watchers::{Signal, Watch, Watchers},
 };
-use crate::observe::{LogThrottle, Outage, OutageLog};
+use crate::observe::{Outage, OutageLog};
 
 /// A backend of an app, with a deadline for its answers.
 pub(crate) struct Store {
@@ -30,7 +30,7 @@ pub(crate) struct Store {
     pub(super) name: Option<&'static str>,
     /// The name in events and in the health of the app.
     label: Box<str>,
-    pub(super) backend: Arc<dyn Backend>,
+    backend: Arc<dyn Backend>,
     /// Measures the deadlines.
     clock: AnyClock,
     timeout: Duration,
@@ -40,19 +40,14 @@ pub(crate) struct Store {
     is_in_process: AtomicBool,
     /// Whether an adjustment had to wait. The task then makes those that follow.
     adjusts_later: AtomicBool,
-    leases: Mutex<LeaseTable>,
-    /// The settlements that wait or are under way.
-    pub(super) pending: Arc<Pending>,
+    /// Renews permits and settles charges.
+    pub(super) upkeep: Arc<Upkeep>,
     availability: Availability,
-    /// Renew permits and settle charges.
+    /// Run the upkeep.
     pub(super) tasks: Arc<Tasks>,
     /// Those that wait for room in its entries.
-    pub(super) watchers: Arc<Watchers>,
-    pub(super) renewal_failures: LogThrottle,
-    pub(super) settlement_failures: LogThrottle,
+    watchers: Arc<Watchers>,
     outage: OutageLog,
-    /// The number of charges that may not have been settled. A standby counts to its primary.
-    pub(super) lost_settlements: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -65,32 +60,43 @@ impl Store {
         clock: AnyClock,
         timeout: Duration,
     ) -> Self {
+        let label = name.unwrap_or(Self::OWN);
+        Self::counting(name, label, backend, clock, timeout, Arc::default(), Arc::default())
+    }
+
+    /// Returns a handle for a fallback of this backend, with the same clock and timeout.
+    pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
+        let (watchers, lost_settlements) = (Arc::clone(&self.watchers), Arc::clone(&self.upkeep.lost_settlements));
+        let label = format!("{}:fallback", self.label);
+        Self::counting(None, &label, backend, self.clock.clone(), self.timeout, watchers, lost_settlements)
+    }
+
+    /// Creates a handle that counts lost settlements together with others.
+    fn counting(
+        name: Option<&'static str>,
+        label: &str,
+        backend: Arc<dyn Backend>,
+        clock: AnyClock,
+        timeout: Duration,
+        watchers: Arc<Watchers>,
+        lost_settlements: Arc<AtomicU64>,
+    ) -> Self {
+        let (of_upkeep, woken) = (Arc::clone(&backend), Arc::clone(&watchers));
         Self {
             name,
-            label: name.unwrap_or(Self::OWN).into(),
+            label: label.into(),
+            upkeep: Arc::new(Upkeep::new(of_upkeep, clock.clone(), timeout, woken, lost_settlements)),
             backend,
             clock,
             timeout,
             is_immediate: AtomicBool::new(false),
             is_in_process: AtomicBool::new(false),
             adjusts_later: AtomicBool::new(false),
-            leases: Mutex::default(),
-            pending: Arc::default(),
             availability: Availability::default(),
             tasks: Arc::default(),
-            watchers: Arc::default(),
-            renewal_failures: LogThrottle::default(),
-            settlement_failures: LogThrottle::default(),
+            watchers,
             outage: OutageLog::default(),
-            lost_settlements: Arc::default(),
         }
-    }
-
-    /// Returns a handle for a fallback of this backend, with the same clock and timeout.
-    pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
-        let (lost_settlements, watchers) = (Arc::clone(&self.lost_settlements), Arc::clone(&self.watchers));
-        let label = format!("{}:fallback", self.label).into();
-        Self { lost_settlements, watchers, label, ..Self::new(None, backend, self.clock.clone(), self.timeout) }
     }
 
     /// Returns the name in events and in the health of the app.
@@ -245,17 +251,20 @@ impl Store {
 
     /// Waits until no settlement is left, but no longer than the timeout, and closes the backend.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        first_of(self.pending.none(), self.clock.sleep(self.timeout)).await;
+        first_of(self.upkeep.pending.none(), self.clock.sleep(self.timeout)).await;
         self.in_time(self.backend.close()).await
-    }
-
-    pub(super) fn leases(&self) -> MutexGuard<'_, LeaseTable> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Receives an answer within the deadline.
     async fn in_time<T>(&self, answer: Answer<'_, T>) -> Result<T, BackendError> {
         within(&self.clock, self.timeout, answer).await
+    }
+}
+
+/// The task of the store may sleep. It ends once nothing is left to do.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.upkeep.leases().wake();
     }
 }
 

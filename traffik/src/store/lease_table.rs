@@ -105,6 +105,11 @@ impl LeaseTable {
         (wake, true)
     }
 
+    /// Wakes the task, if it runs.
+    pub(super) fn wake(&self) {
+        self.task.upgrade().iter().for_each(|wake| wake.notify_one());
+    }
+
     pub(super) fn next(&mut self, now: Timestamp) -> Action {
         self.asleep_until = None;
         let due = self.again.iter().take_while(|(at, _)| *at <= now).count();

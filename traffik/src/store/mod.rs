@@ -9,6 +9,7 @@ mod settlement;
 mod shared_text;
 mod stores;
 mod tasks;
+mod upkeep;
 mod watchers;
 
 pub use self::settlement::AdjustError;

@@ -48,7 +48,7 @@ impl Stores {
 
     /// Returns the number of charges that may not have been settled.
     pub(crate) fn lost_settlements(&self) -> u64 {
-        self.iter().map(|store| store.lost_settlements.load(Ordering::Relaxed)).sum()
+        self.iter().map(|store| store.upkeep.lost_settlements.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {

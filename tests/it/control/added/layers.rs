@@ -3,13 +3,15 @@
 use axum::{
     Router,
     http::{Request, StatusCode, request::Parts},
+    middleware::{Next, from_fn},
     routing::get,
 };
 use traffik::{
-    Bypass, Concurrency, LimitLayer, Limits, Rule, Settings, Traffik, limit_layer, limit_layer_of, refund_if,
+    Bypass, Concurrency, LimitLayer, Limits, MemoryBackend, Rule, Settings, TokenBucket, Traffik, limit_layer,
+    limit_layer_of, refund_if, test::ManualClock,
 };
 
-use super::{FIVE, Result, UID, traffik, with_limit};
+use super::{FIVE, Result, TWO, UID, traffik, with_limit};
 use crate::http::server::Server;
 
 async fn serving(traffik: &Traffik, layer: LimitLayer) -> Server {
@@ -103,5 +105,27 @@ async fn permit_of_an_added_limit_is_held_for_the_request() -> Result {
     assert_eq!(server.get("/").await.status, 429);
     drop(permit);
     assert_eq!(server.get("/").await.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn request_that_meets_a_limit_before_and_after_it_is_replaced_is_charged_once_in_each_entry() -> Result {
+    // Another strategy or backend has another entry, so each of the two is charged once.
+    for settings in [Settings::new(), Settings::new().strategy(TokenBucket::new()), Settings::new().backend("other")] {
+        let clock = ManualClock::new();
+        let [own, other] = [(); 2].map(|()| MemoryBackend::with_clock("test", clock.clone()));
+        let builder = Traffik::builder(own).backend("other", other).add_limit(UID, TWO, Settings::new());
+        let traffik = builder.build()?;
+        let (replacing, new) = (traffik.clone(), settings.clone());
+        let replace = from_fn(move |request: axum::extract::Request, next: Next| {
+            let replaced = replacing.replace_limit(UID, FIVE, new.clone());
+            async move { if replaced.is_ok() { Ok(next.run(request).await) } else { Err(StatusCode::BAD_GATEWAY) } }
+        });
+        let app = Router::new().route("/", get(|| async {})).layer(limit_layer(UID)).layer(replace);
+        let server = Server::start(app.layer(limit_layer(UID)).layer(traffik.layer())).await;
+        assert_eq!(server.get("/").await.status, 200);
+        let left = traffik.limiter_of(UID, crate::http::app::HERE).peek().await?;
+        assert_eq!(left.tightest().remaining(), 4, "{settings:?}");
+    }
     Ok(())
 }

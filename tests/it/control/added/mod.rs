@@ -4,6 +4,8 @@ mod checking;
 mod layers;
 mod lifetime;
 mod listing;
+mod moving;
+mod races;
 
 use traffik::{ConfigError, Settings, Traffik, test::ManualClock};
 

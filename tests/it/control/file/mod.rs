@@ -4,6 +4,7 @@ mod clients;
 mod errors;
 mod hooks;
 mod making;
+mod races;
 mod reloading;
 mod values;
 mod watching;

@@ -10,15 +10,20 @@ use std::{
 
 use axum::{Router, routing::get};
 use tests::until;
-use traffik::{Throttled, Traffik};
+use traffik::{Settings, Throttled, Traffik, strategy::AnyStrategy, warning::Warning};
 
 use super::{Folder, Result, status};
-use crate::http::{
-    app::{builder, throttle},
-    server::Server,
+use crate::{
+    control::own_strategy::{Calling, panic_at_13},
+    http::{
+        app::{builder, throttle},
+        logs::Log,
+        server::Server,
+    },
 };
 
 throttle!(Watched, "file:watched", "3/hour");
+throttle!(Picky, "file:watched", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(panic_at_13))));
 throttle!(First, "file:first", "1000000/hour");
 throttle!(Second, "file:second", "1000000/hour");
 
@@ -68,6 +73,26 @@ async fn removed_and_half_written_files_keep_the_last_valid_one() -> Result {
     fs::write(folder.file(), &text)?;
     until_rate(&traffik, "6/hour").await;
     until("there is no error", async || status(&traffik).is_ok_and(|status| status.error().is_none())).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn file_whose_check_panics_is_invalid_and_watched_on() -> Result {
+    let (log, _guard) = Log::begin();
+    let folder = Folder::new("panicking-check", &rate("5/hour"))?;
+    let (traffik, _) = folder.app::<Picky>()?;
+    folder.write(&rate("13/hour"))?;
+    let panicked = async || {
+        status(&traffik).is_ok_and(|status| status.error().is_some_and(|error| error.reason().contains("on purpose")))
+    };
+    until("the file is invalid", panicked).await;
+    until_rate(&traffik, "5/hour").await;
+    assert_eq!(log.warnings(Warning::LimitsFileInvalid), 1, "{}", log.text());
+    folder.write(&rate("6/hour"))?;
+    until_rate(&traffik, "6/hour").await;
+    folder.write(&rate("13/hour"))?;
+    let error = traffik.reload_limits().await.map_or_else(|error| error.to_string(), |()| String::new());
+    assert!(error.contains("limits.toml") && error.contains("`Strategy::check`"), "{error}");
     Ok(())
 }
 

@@ -110,10 +110,12 @@ impl Shared {
     async fn switch_all(&self, switch: Option<Switch>) -> Result<(), Error> {
         let Some(store) = self.traffik.table().stores.own() else { return Ok(()) };
         let value = switch.map(|switch| SharedValue::Switch(switch).to_text());
-        self.traffik.share(store, ALL, value.as_deref()).await?;
+        self.traffik.share_in(store, ALL, value.as_deref()).await?;
         let is_own = |name: &Name<'_>| matches!(name, Name::Setting(Setting::Enabled, _));
-        for (name, _) in self.traffik.shared_texts(store, is_own) {
-            self.traffik.share(store, &name, None).await?;
+        for store in self.traffik.table().stores.iter() {
+            for (name, _) in self.traffik.shared_texts(store, is_own) {
+                self.traffik.share_in(store, &name, None).await?;
+            }
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ use crate::{
 ///
 /// Each method returns once the backend has stored the change, which is then in force in this process. The errors are those of
 /// the backend, and those of the same methods of [`LimitHandle`]. After a timeout the change may be in force or not: repeat it.
+///
+/// A limit that is [replaced](crate::Traffik::replace_limit) by one in another backend keeps its shared changes. The next change of
+/// the same setting is stored in the new backend, and removed from the one before.
 #[derive(Clone)]
 pub struct SharedLimit {
     pub(super) limit: LimitHandle,

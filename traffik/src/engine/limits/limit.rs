@@ -265,7 +265,7 @@ impl Limit {
     }
 
     pub(crate) fn is_of_entry(&self, definition: &Arc<Definition>, client: &Client, backend: BackendIndex) -> bool {
-        Arc::ptr_eq(&self.definition, definition) && self.client == *client && self.backend == backend
+        self.definition.has_entry_of(self.backend, definition, backend) && self.client == *client
     }
 
     /// Returns the store of the charge.

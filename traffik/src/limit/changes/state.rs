@@ -1,7 +1,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -64,7 +64,28 @@ impl Changes {
 
     /// Makes a change, unless it is an error. Then nothing is changed.
     pub(crate) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
-        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change_locked(self.lock(), change)
+    }
+
+    /// Removes a limit by `remove`, and its local changes with it. No change is made in between. Returns also whether it had any.
+    pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<(R, bool), E> {
+        let changing = self.lock();
+        let removed = remove()?;
+        let has_changes = self.live.load().has(uid);
+        if has_changes {
+            self.change_locked(changing, |live| {
+                live.forget(uid);
+                Ok(())
+            })?;
+        }
+        Ok((removed, has_changes))
+    }
+
+    fn change_locked<R, E>(
+        &self,
+        changing: MutexGuard<'_, ()>,
+        change: impl FnOnce(&mut Live) -> Result<R, E>,
+    ) -> Result<R, E> {
         let mut live = Live::clone(&self.live.load());
         let result = change(&mut live)?;
         live.settle(self.clock.now());
@@ -75,6 +96,10 @@ impl Changes {
         drop(changing);
         drop(before);
         Ok(result)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn clock(&self) -> &AnyClock {

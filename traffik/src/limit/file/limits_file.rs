@@ -81,6 +81,12 @@ impl LimitsFile {
         Place::file(&self.path).error(reason)
     }
 
+    /// Returns an error about a limit that the file makes.
+    pub(crate) fn error_of_new(&self, uid: &str, reason: impl std::fmt::Display) -> LimitsFileError {
+        let new = self.tables.new.iter().find(|(new, _)| new.get_ref() == uid);
+        new.map_or_else(|| Place::file(&self.path), |(uid, _)| self.place(uid)).error(reason)
+    }
+
     /// Returns the name in errors of limits that the file makes. It has no line, because finding one takes a while.
     pub(super) fn name_of_new(&self) -> String {
         format!("[new] in {}", self.path.display())

@@ -33,7 +33,7 @@ impl Lease {
         held: Held,
     ) -> Self {
         let now = store.clock().now();
-        let (number, must_wake) = store.leases().add(HeldCharge::new(limit, hit, charged_at), now);
+        let (number, must_wake) = store.upkeep.leases().add(HeldCharge::new(limit, hit, charged_at), now);
         store.tasks.remember_runtime();
         if must_wake {
             wake(store);
@@ -46,18 +46,18 @@ impl Lease {
     /// Returns `None` if the lease has ended before, and if the permit is being renewed: the renewal task then gives it back.
     pub(crate) fn end(&self) -> Option<Timestamp> {
         self.held.end();
-        self.store.leases().remove(self.number).map(|charge| charge.charged_at)
+        self.store.upkeep.leases().remove(self.number).map(|charge| charge.charged_at)
     }
 
     /// Gives the permit back, unless that was done before. The caller does not have to wait until it is done.
     pub(crate) fn give_back(&self) {
         self.held.end();
-        let Some(charge) = self.store.leases().remove(self.number) else { return };
+        let Some(charge) = self.store.upkeep.leases().remove(self.number) else { return };
         self.store.tasks.remember_runtime();
         if !self.store.is_immediate() {
-            self.store.give_back_later(charge);
+            self.store.upkeep.give_back_later(charge);
             wake(&self.store);
-        } else if let Ok(settlement) = self.store.pending.settlement(smallvec![(charge, 0)], None) {
+        } else if let Ok(settlement) = self.store.upkeep.pending.settlement(smallvec![(charge, 0)], None) {
             settle_now(&self.store, settlement);
         }
     }
