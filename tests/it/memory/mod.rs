@@ -20,7 +20,7 @@ use traffik::{
     test::ManualClock,
 };
 
-/// Returns each strategy, configured to admit its whole limit immediately.
+/// Returns each strategy that does not delay, configured to admit its whole limit immediately.
 fn strategies(rate: Rate) -> [AnyStrategy; 7] {
     [
         FixedWindow.into(),

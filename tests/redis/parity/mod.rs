@@ -149,7 +149,7 @@ async fn queues_with_other_strategies_equal_the_reference() -> Result {
     follow("queues with other strategies", any).await
 }
 
-/// The program with all strategies.
+/// The program of the frequent strategies.
 #[tokio::test]
 async fn several_strategies_in_one_decision_equal_the_reference() -> Result {
     let any: Choose = |rate, random| match random.upto(3) {
