@@ -15,7 +15,11 @@ use traffik_core::{
     clock::AnyClock,
 };
 
-use super::{Check, Error, Traffik, shared_state::Known, traffik::App};
+use super::{
+    Check, Error, Traffik,
+    shared_state::{Known, SharedText},
+    traffik::App,
+};
 use crate::{
     limit::changes::{ClientSetting, Live, Name, SharedValue},
     store::{Store, within_on_any_runtime},
@@ -58,31 +62,48 @@ impl Traffik {
     pub(crate) async fn read_shared(&self) -> Result<(), BackendError> {
         let mut all = Ok(());
         for (place, store) in self.app.table.stores.iter().enumerate() {
-            let known = self.app.shared.with(place, |known| known.version);
-            let answer = store.control(ControlRequest::Read { known });
-            let read = within_on_any_runtime(store.clock(), store.timeout(), answer).await;
-            all = all.and(read.map(|control| self.receive(place, known, control)));
+            all = all.and(self.read_in(place, store).await);
         }
         all
+    }
+
+    async fn read_in(&self, place: usize, store: &Store) -> Result<(), BackendError> {
+        let known = self.app.shared.with(place, |known| known.version);
+        let answer = store.control(ControlRequest::Read { known });
+        let control = within_on_any_runtime(store.clock(), store.timeout(), answer).await?;
+        self.receive(place, known, control);
+        Ok(())
     }
 
     /// Sets or removes a shared text of a limit in its backend, and removes it from the others: the limit was there before, and
     /// what is left there would stay in force.
     pub(crate) async fn share(&self, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
         self.share_in(store, name, value).await?;
-        self.unshare(name, Some(store)).await
+        self.unshare(name, Some(store), value).await
     }
 
-    /// Removes a shared text from each backend that is known to have it, except for one.
-    async fn unshare(&self, name: &str, except: Option<&Arc<Store>>) -> Result<(), Error> {
+    /// Removes a shared text from each backend that has another `value`, except for one. The same value does no harm, and two
+    /// backends may store in one place.
+    async fn unshare(&self, name: &str, except: Option<&Arc<Store>>, value: Option<&str>) -> Result<(), Error> {
         let mut all = Ok(());
         for (place, store) in self.app.table.stores.iter().enumerate() {
-            let is_excepted = except.is_some_and(|except| Arc::ptr_eq(except, store));
-            if !is_excepted && self.app.shared.with(place, |known| known.texts.contains_key(name)) {
-                all = all.and(self.share_in(store, name, None).await);
+            if !except.is_some_and(|except| Arc::ptr_eq(except, store)) {
+                all = all.and(self.unshare_in(place, store, name, value).await);
             }
         }
         all
+    }
+
+    async fn unshare_in(&self, place: usize, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
+        // A process may have made a change that this one has not read. Without a task there is none.
+        if self.app.shared.with(place, |known| known.is_watched) {
+            self.read_in(place, store).await?;
+        }
+        let text = self.app.shared.with(place, |known| known.texts.get(name).cloned());
+        if text.is_none() || text.as_deref() == value {
+            return Ok(());
+        }
+        self.share_in(store, name, None).await
     }
 
     /// Sets or removes a shared text of one backend.
@@ -138,7 +159,7 @@ impl Traffik {
             });
         }
         match Name::Client(ClientSetting::Penalty, &definition.uid, client.clone()).to_text() {
-            Some(name) => self.unshare(&name, None).await,
+            Some(name) => self.unshare(&name, None, None).await,
             None => Ok(()),
         }
     }
@@ -147,17 +168,31 @@ impl Traffik {
     fn receive(&self, place: usize, version: u64, control: Control) {
         let Some(texts) = self.app.shared.record(place, version, control) else { return };
         // Strategies of the application check rates, so there is no lock.
-        let all = texts.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let (usable, invalid): (Vec<_>, Vec<_>) = all.partition(|(name, value)| self.is_usable(name, value));
+        let all = texts.iter().map(|text| (text.name.as_str(), text.value.as_str()));
+        let invalid: Vec<_> = all.filter(|(name, value)| !self.is_usable(name, value)).collect();
+        // The last one is in force: that of the backend in which the limit is.
+        let (home, others): (Vec<_>, Vec<_>) = texts.iter().partition(|text| self.is_at_home(text));
+        let ordered = others.iter().chain(&home).map(|text| (text.name.as_str(), text.value.as_str()));
+        let usable = ordered.filter(|text| !invalid.contains(text));
         let clock: &AnyClock = self.clock();
         self.app.shared.put_in_force(&texts, || {
             let changed = self.change(|live| {
-                live.set_shared(usable.into_iter(), clock);
+                live.set_shared(usable, clock);
                 Ok::<_, std::convert::Infallible>(())
             });
             let Ok(()) = changed;
         });
         self.warn_of_unknown(invalid.iter().map(|(name, _)| *name));
+    }
+
+    /// Returns `true` if a text is in the backend of its limit.
+    fn is_at_home(&self, text: &SharedText) -> bool {
+        if self.app.table.stores.iter().count() == 1 {
+            return true;
+        }
+        let definition = Name::parse(&text.name).and_then(|name| self.app.table.by_uid(name.uid()?).ok());
+        let store = definition.as_ref().and_then(|(definition, _)| definition.shared_store());
+        store.is_some_and(|store| self.place_of(store) == Some(text.place))
     }
 
     /// Returns `true` if this release understands a text, and the limit supports it.

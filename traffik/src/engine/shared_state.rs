@@ -35,7 +35,14 @@ pub(super) struct Known {
 pub(super) struct Texts {
     /// A higher one belongs to later texts.
     number: u64,
-    texts: Vec<(String, String)>,
+    texts: Vec<SharedText>,
+}
+
+/// A text, and the place of its backend.
+pub(super) struct SharedText {
+    pub(super) place: usize,
+    pub(super) name: String,
+    pub(super) value: String,
 }
 
 impl SharedChanges {
@@ -58,7 +65,8 @@ impl SharedChanges {
         let known = of.get_mut(place).filter(|known| known.version == version || latest > known.version)?;
         (known.version, known.texts) = (latest, settings.into_iter().collect());
         known.answers += 1;
-        let texts = of.iter().flat_map(|known| &known.texts).map(|(name, value)| (name.clone(), value.clone()));
+        let all = of.iter().enumerate().flat_map(|(place, known)| known.texts.iter().map(move |text| (place, text)));
+        let texts = all.map(|(place, (name, value))| SharedText { place, name: name.clone(), value: value.clone() });
         Some(Texts { number: of.iter().map(|known| known.answers).sum(), texts: texts.collect() })
     }
 
@@ -77,7 +85,7 @@ impl SharedChanges {
 }
 
 impl Deref for Texts {
-    type Target = [(String, String)];
+    type Target = [SharedText];
 
     fn deref(&self) -> &Self::Target {
         &self.texts

@@ -243,6 +243,11 @@ impl Definition {
         }
     }
 
+    /// Returns the backend that stores the shared changes of the limit.
+    pub(crate) fn shared_store(&self) -> Option<&Arc<Store>> {
+        self.backends.iter().next().map(|backend| &backend.store)
+    }
+
     /// Returns the error of a check for which no request chose a backend.
     #[cold]
     pub(crate) fn no_choice(&self) -> ConfigError {

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::SharedLimit;
 use crate::{
@@ -74,7 +74,8 @@ impl Shared {
     }
 
     /// Disables all limits in all processes on the app's own backend, except for limits that a process enables locally. See
-    /// [`LimitHandle::disable`](crate::control::LimitHandle::disable).
+    /// [`LimitHandle::disable`](crate::control::LimitHandle::disable). It replaces the shared changes that enable or disable
+    /// limits of this app, in all backends.
     ///
     /// # Errors
     ///
@@ -110,14 +111,18 @@ impl Shared {
     async fn switch_all(&self, switch: Option<Switch>) -> Result<(), Error> {
         let Some(store) = self.traffik.table().stores.own() else { return Ok(()) };
         let value = switch.map(|switch| SharedValue::Switch(switch).to_text());
-        self.traffik.share_in(store, ALL, value.as_deref()).await?;
-        let is_own = |name: &Name<'_>| matches!(name, Name::Setting(Setting::Enabled, _));
-        for store in self.traffik.table().stores.iter() {
-            for (name, _) in self.traffik.shared_texts(store, is_own) {
-                self.traffik.share_in(store, &name, None).await?;
+        let mut all = self.traffik.share_in(store, ALL, value.as_deref()).await;
+        for other in self.traffik.table().stores.iter() {
+            let is_switch = |name: &Name<'_>| matches!(name, Name::Setting(Setting::Enabled, _));
+            for (name, _) in self.traffik.shared_texts(other, is_switch) {
+                let uid = Name::parse(&name).as_ref().and_then(Name::uid);
+                // An additional backend may have the limits of another app.
+                if Arc::ptr_eq(store, other) || uid.is_some_and(|uid| self.traffik.table().by_uid(uid).is_ok()) {
+                    all = all.and(self.traffik.share_in(other, &name, None).await);
+                }
             }
         }
-        Ok(())
+        all
     }
 }
 

@@ -112,12 +112,13 @@ impl SharedLimit {
             (Setting::Enabled, change.enabled.map(|enabled| SharedValue::Switch(enabled.into()))),
             (Setting::DryRun, change.dry_run.map(SharedValue::DryRun)),
         ];
+        let mut all = Ok(());
         for (setting, value) in values {
             if let Some(value) = value {
-                self.set(setting, Some(&value)).await?;
+                all = all.and(self.set(setting, Some(&value)).await);
             }
         }
-        Ok(())
+        all
     }
 
     /// Removes the shared changes of all settings. Those for single clients stay.
@@ -126,10 +127,11 @@ impl SharedLimit {
     ///
     /// Returns an error if the backend does not answer.
     pub async fn clear(&self) -> Result<(), Error> {
+        let mut all = Ok(());
         for setting in [Setting::Rate, Setting::Cost, Setting::Enabled, Setting::DryRun] {
-            self.clear_setting(setting).await?;
+            all = all.and(self.clear_setting(setting).await);
         }
-        Ok(())
+        all
     }
 
     /// Removes the shared change of one setting. Rules are never shared.
@@ -142,8 +144,7 @@ impl SharedLimit {
     }
 
     pub(super) fn store(&self) -> Result<Option<Arc<Store>>, ConfigError> {
-        let definition = self.limit.definition()?;
-        Ok(definition.backends.iter().next().map(|backend| Arc::clone(&backend.store)))
+        Ok(self.limit.definition()?.shared_store().map(Arc::clone))
     }
 
     async fn set(&self, setting: Setting, value: Option<&SharedValue>) -> Result<(), Error> {
