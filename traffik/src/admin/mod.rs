@@ -135,7 +135,7 @@
 //! | event | data |
 //! |---|---|
 //! | `decision` | an [event](crate::observe::Event): `at`, `uid`, `outcome`, `decided_by`, `backend`, `rate`, `cost`, `remaining`, `retry_after_ms`, `duration_us`, `enforced`, `near`, `client` |
-//! | `changed` | an empty object, after limits or clients were changed by any source: list them again |
+//! | `changed` | an empty object, after limits were added, changed or removed, or clients were changed, by any source: list them again |
 //! | `limits_file` | the state of the limits file, after it was read |
 //! | `lost` | `count`: the number of events that the client did not read in time |
 //!

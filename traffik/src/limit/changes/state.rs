@@ -67,18 +67,17 @@ impl Changes {
         self.change_locked(self.lock(), change)
     }
 
-    /// Removes a limit by `remove`, and its local changes with it. No change is made in between. Returns also whether it had any.
-    pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<(R, bool), E> {
+    /// Removes a limit by `remove`, and its local changes with it. No change is made in between.
+    pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
         let changing = self.lock();
         let removed = remove()?;
-        let has_changes = self.live.load().has(uid);
-        if has_changes {
+        if self.live.load().has(uid) {
             self.change_locked(changing, |live| {
                 live.forget(uid);
                 Ok(())
             })?;
         }
-        Ok((removed, has_changes))
+        Ok(removed)
     }
 
     fn change_locked<R, E>(
