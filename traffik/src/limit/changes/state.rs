@@ -86,15 +86,20 @@ impl Changes {
         change: impl FnOnce(&mut Live) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut live = Live::clone(&self.live.load());
-        let result = change(&mut live)?;
-        live.settle(self.clock.now());
-        let is_empty = live.is_empty();
-        let before = self.live.swap(Arc::new(live));
-        self.has_changes.store(!is_empty, Ordering::Release);
+        let result = change(&mut live);
+        let unused = if result.is_ok() {
+            live.settle(self.clock.now());
+            let is_empty = live.is_empty();
+            let before = self.live.swap(Arc::new(live));
+            self.has_changes.store(!is_empty, Ordering::Release);
+            before
+        } else {
+            Arc::new(live)
+        };
         // Functions of the app are dropped without the lock.
         drop(changing);
-        drop(before);
-        Ok(result)
+        drop(unused);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
