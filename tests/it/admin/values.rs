@@ -132,7 +132,7 @@ async fn operators_who_read_add_and_remove_nothing() -> Result {
 #[tokio::test]
 async fn peek_and_reset_act_in_the_named_backend() -> Result {
     let (builder, _) = builder();
-    let traffik: Traffik = builder.backend("eu", MemoryBackend::new("eu")).register::<Regional>().build()?;
+    let traffik: Traffik = builder.backend("eu", MemoryBackend::new("eu")).register::<(Regional, Typed)>().build()?;
     let api = Api::new(&traffik)?;
     for name in ["eu", "default"] {
         let _ = traffik.limiter::<Regional>("alice").backend(name).check().await?;
@@ -150,6 +150,10 @@ async fn peek_and_reset_act_in_the_named_backend() -> Result {
     let other = api.post("/limits/admin:regional/peek?backend=default", body).await?;
     assert_eq!(other.body["limit"]["remaining"], json!(5), "{other:?}");
     assert_eq!(api.post("/limits/admin:regional/peek?backend=us", body).await?.problem().0, 422);
+    let fixed = r#"the limit "admin:typed" is always in the backend "default": leave `?backend=` out"#;
+    for verb in ["peek", "reset"] {
+        assert_eq!(api.post(&format!("/limits/admin:typed/{verb}?backend=eu"), body).await?.problem(), (422, fixed));
+    }
     assert_eq!(api.post("/limits/admin:regional/reset?region=eu", body).await?.status, 400);
     Ok(())
 }
