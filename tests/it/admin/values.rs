@@ -3,7 +3,7 @@
 use axum::http::request::Parts;
 use serde_json::json;
 use traffik::{
-    MemoryBackend, Settings, Traffik,
+    FixedWindow, MemoryBackend, Settings, Traffik,
     admin::{Guard, Operator},
 };
 
@@ -66,6 +66,22 @@ async fn limit_is_added_replaced_and_removed() -> Result {
     ] {
         assert!(text.contains(&format!("{of}{line}")), "{line} is not in {text}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn put_replaces_all_settings_of_the_program_and_patch_keeps_them() -> Result {
+    let builder = builder().0.backend("eu", MemoryBackend::new("eu"));
+    let settings = Settings::new().backend("eu").strategy(FixedWindow);
+    let traffik = builder.add_limit("tenant:acme", "5/min".parse()?, settings).build()?;
+    let api = Api::new(&traffik)?;
+    let patched = api.patch("/limits/tenant:acme?scope=local", r#"{"rate": "9/min"}"#).await?;
+    let of =
+        |reply: &super::Reply| [&reply.body["limit"]["backend"], &reply.body["limit"]["strategy"]].map(Clone::clone);
+    assert_eq!(of(&patched), [json!("eu"), json!("fixed-window")]);
+    let put = api.put("/limits/tenant:acme", r#"{"rate": "7/min"}"#).await?;
+    let added = api.put("/limits/tenant:globex", r#"{"rate": "7/min"}"#).await?;
+    assert_eq!((of(&put), &put.body["limit"]["backend"]), (of(&added), &json!(null)));
     Ok(())
 }
 

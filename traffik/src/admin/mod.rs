@@ -84,7 +84,9 @@
 //! # Limits as values
 //!
 //! `PUT /limits/{uid}` adds a limit, or replaces one, as [`Traffik::replace_limit`] does. The body has `rate`, and perhaps `cost`,
-//! `dry_run`, `strategy`, `penalty` and `fields`, each as in a table `[new."uid"]` of the limits file. `DELETE` removes a limit as
+//! `dry_run`, `strategy`, `penalty` and `fields`, each as in a table `[new."uid"]` of the limits file. What the body does not have
+//! is as for a new limit. So a `PUT` on a limit that the program added ends its strategy, backend, identity, rules and outage policy,
+//! and all other settings of the program. `PATCH` changes its rate or cost, and keeps the rest. `DELETE` removes a limit as
 //! [`Traffik::remove_limit`] does. Both change this process alone and do not outlive a restart. For a throttle, or a limit of the
 //! file, they are a 409.
 //!
