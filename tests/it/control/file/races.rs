@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread,
+    time::Duration,
 };
 
 use axum::{Router, body::Body, http::Request, routing::get};
@@ -73,6 +74,8 @@ fn layer_meets_the_limits_of_a_file_as_soon_as_its_changes_hold() -> Result {
     let traffik = Traffik::builder(backend).clock(AnyClock::new(clock.clone())).limits_file(folder.file()).build()?;
     let routes = Router::new().route("/find", get(async || ()));
     let app = routes.layer(traffik.file_limits_layer()).layer(traffik.layer());
+    // While a change has an end, the clock is read whenever changes are.
+    traffik.add_limit("other", TWO, Settings::new())?.disable_for(Duration::from_secs(3600));
     let seen = Seen::default();
     folder.write(&format!("{}{BLOCK}", MADE.replace("/search", "/find")))?;
     watch(&clock, traffik.clone(), app, Arc::clone(&seen));
