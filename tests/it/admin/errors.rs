@@ -19,6 +19,7 @@ async fn unknown_limit_is_a_404_with_similar_ones() -> Result {
         api.get("/limits/admin:order").await?,
         api.patch("/limits/admin:order", r#"{"cost": 1}"#).await?,
         api.get("/events?limit=admin:order").await?,
+        api.delete("/limits/admin:order").await?,
     ] {
         let (status, detail) = reply.problem();
         assert!(status == 404 && detail.contains(r#"did you mean one of ["admin:orders""#), "{reply:?}");

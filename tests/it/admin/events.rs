@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tests::admits;
 use tokio::task::unconstrained;
-use traffik::Client;
+use traffik::{Client, Settings};
 
 use super::{Api, Result, knowing};
 use crate::http::app::throttle;
@@ -128,6 +128,31 @@ async fn changes_by_any_source_are_events() -> Result {
     assert_eq!(reader.now().await?, changed);
     assert_eq!(api.patch("/limits/admin:seen?scope=local", r#"{"rate": "70000"}"#).await?.status, 422);
     assert!(!reader.has_next());
+    Ok(())
+}
+
+#[tokio::test]
+async fn limits_that_come_and_go_are_events() -> Result {
+    let (traffik, api, _) = knowing::<Seen>()?;
+    let mut reader = listen(&api, "").await?;
+    let changed = ("changed".to_owned(), json!({}));
+    traffik.add_limit("tenant:acme", "5/min".parse()?, Settings::new())?;
+    assert_eq!(reader.now().await?, changed);
+    traffik.replace_limit("tenant:acme", "5/min".parse()?, Settings::new())?;
+    assert_eq!(reader.now().await?, changed);
+    assert_eq!(api.put("/limits/tenant:acme", r#"{"rate": "9/min"}"#).await?.status, 200);
+    assert_eq!(reader.now().await?, changed);
+    traffik.remove_limit("tenant:acme")?;
+    assert_eq!(reader.now().await?, changed);
+    assert_eq!(api.put("/limits/tenant:acme", r#"{"rate": "9/min"}"#).await?.status, 200);
+    assert_eq!(reader.now().await?, changed);
+    traffik.limit("tenant:acme")?.set_cost(2);
+    assert_eq!(reader.now().await?, changed);
+    assert_eq!(api.delete("/limits/tenant:acme").await?.status, 200);
+    assert_eq!(reader.now().await?, changed);
+    assert_eq!(api.delete("/limits/tenant:acme").await?.status, 404);
+    assert_eq!(api.put("/limits/admin:seen", r#"{"rate": "9/min"}"#).await?.status, 409);
+    assert!(!reader.has_next(), "what fails changes nothing");
     Ok(())
 }
 

@@ -209,6 +209,40 @@ async fn page_of_another_site_reads_nothing_and_opens_no_stream() -> Result {
 }
 
 #[tokio::test]
+async fn login_on_another_site_redirects_back_to_any_page_but_the_stream() -> Result {
+    let traffik = app()?;
+    let api = Api::behind(&traffik, Guard::by(by_cookie));
+    let (mode, dest) = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"));
+    let status = async |request: axum::http::request::Builder, headers: &[(&str, &str)]| -> Result<u16> {
+        let request = request.header("cookie", "session=dana").header("sec-fetch-site", "cross-site");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Ok(api.send(request, "").await?.status().as_u16())
+    };
+    let page = || Request::get("/admin");
+    for path in ["", "/limits", PATH, "/health"] {
+        assert_eq!(status(Request::get(format!("/admin{path}")), &[mode, dest]).await?, 200, "{path}");
+    }
+    for path in ["/events", "/events?limit=admin:guarded"] {
+        assert_eq!(status(Request::get(format!("/admin{path}")), &[mode, dest]).await?, 403, "{path}");
+    }
+    for headers in [
+        vec![mode],
+        vec![dest],
+        vec![mode, ("sec-fetch-dest", "iframe")],
+        vec![("sec-fetch-mode", "no-cors"), dest],
+        vec![("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+        vec![mode, dest, ("sec-fetch-dest", "iframe")],
+    ] {
+        assert_eq!(status(page(), &headers).await?, 403, "{headers:?}");
+    }
+    // A form of another site.
+    let form = Request::post(format!("/admin{PATH}/disable"));
+    assert_eq!(status(form, &[mode, dest, ("x-traffik-admin", "1")]).await?, 403);
+    assert!(traffik.limit("admin:guarded")?.info()?.enabled().value());
+    Ok(())
+}
+
+#[tokio::test]
 async fn origin_is_checked_for_the_guard_that_lets_in() -> Result {
     let traffik = app()?;
     let api = Api::behind(&traffik, Guard::by(by_cookie).or(Guard::bearer(SECRET)?));

@@ -3,7 +3,7 @@
 use axum::http::request::Parts;
 use serde_json::json;
 use traffik::{
-    MemoryBackend, Settings, Traffik,
+    FixedWindow, MemoryBackend, Settings, Traffik,
     admin::{Guard, Operator},
 };
 
@@ -70,6 +70,22 @@ async fn limit_is_added_replaced_and_removed() -> Result {
 }
 
 #[tokio::test]
+async fn put_replaces_all_settings_of_the_program_and_patch_keeps_them() -> Result {
+    let builder = builder().0.backend("eu", MemoryBackend::new("eu"));
+    let settings = Settings::new().backend("eu").strategy(FixedWindow);
+    let traffik = builder.add_limit("tenant:acme", "5/min".parse()?, settings).build()?;
+    let api = Api::new(&traffik)?;
+    let patched = api.patch("/limits/tenant:acme?scope=local", r#"{"rate": "9/min"}"#).await?;
+    let of =
+        |reply: &super::Reply| [&reply.body["limit"]["backend"], &reply.body["limit"]["strategy"]].map(Clone::clone);
+    assert_eq!(of(&patched), [json!("eu"), json!("fixed-window")]);
+    let put = api.put("/limits/tenant:acme", r#"{"rate": "7/min"}"#).await?;
+    let added = api.put("/limits/tenant:globex", r#"{"rate": "7/min"}"#).await?;
+    assert_eq!((of(&put), &put.body["limit"]["backend"]), (of(&added), &json!(null)));
+    Ok(())
+}
+
+#[tokio::test]
 async fn throttle_is_neither_replaced_nor_removed() -> Result {
     let (traffik, api, _) = knowing::<Typed>()?;
     let put = api.put("/limits/admin:typed", r#"{"rate": "9/min"}"#).await?;
@@ -132,7 +148,7 @@ async fn operators_who_read_add_and_remove_nothing() -> Result {
 #[tokio::test]
 async fn peek_and_reset_act_in_the_named_backend() -> Result {
     let (builder, _) = builder();
-    let traffik: Traffik = builder.backend("eu", MemoryBackend::new("eu")).register::<Regional>().build()?;
+    let traffik: Traffik = builder.backend("eu", MemoryBackend::new("eu")).register::<(Regional, Typed)>().build()?;
     let api = Api::new(&traffik)?;
     for name in ["eu", "default"] {
         let _ = traffik.limiter::<Regional>("alice").backend(name).check().await?;
@@ -150,6 +166,10 @@ async fn peek_and_reset_act_in_the_named_backend() -> Result {
     let other = api.post("/limits/admin:regional/peek?backend=default", body).await?;
     assert_eq!(other.body["limit"]["remaining"], json!(5), "{other:?}");
     assert_eq!(api.post("/limits/admin:regional/peek?backend=us", body).await?.problem().0, 422);
+    let fixed = r#"the limit "admin:typed" is always in the backend "default": leave `?backend=` out"#;
+    for verb in ["peek", "reset"] {
+        assert_eq!(api.post(&format!("/limits/admin:typed/{verb}?backend=eu"), body).await?.problem(), (422, fixed));
+    }
     assert_eq!(api.post("/limits/admin:regional/reset?region=eu", body).await?.status, 400);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Local changes: what the next decision sees, in each place.
 
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
 use tests::{admits, refused};
 use traffik::{
     Bypass, Client, Concurrency, ConfigError, Limiter, Rate, Rule, Settings, SlidingWindowLog, ThrottleRejection,
-    Throttled, control::Change, throttle_layer,
+    Throttled, Traffik, control::Change, throttle_layer,
 };
 
 use super::{FIVE, Result, TWO, in_force, knowing, serving};
@@ -177,6 +177,36 @@ async fn invalid_change_is_an_error_and_changes_nothing() -> Result {
     let error = log.add_rule(Rule::path("/a/**/**b")).and(log.add_rule(Rule::path("no slash"))).unwrap_err();
     assert!(matches!(&error, ConfigError::Rule { .. }), "{error}");
     assert_eq!(log.info()?.added_rules(), 0);
+    Ok(())
+}
+
+/// Makes a change in another thread when it is dropped, and sends whether the change was made meanwhile.
+struct ChangesWhenDropped(Traffik, mpsc::Sender<bool>);
+
+impl Drop for ChangesWhenDropped {
+    fn drop(&mut self) {
+        let (traffik, (done, is_done)) = (self.0.clone(), mpsc::channel());
+        thread::spawn(move || {
+            let _ = done.send(traffik.limit("control:search").map(|search| search.set_cost(2)).is_ok());
+        });
+        let _ = self.1.send(is_done.recv_timeout(Duration::from_secs(5)) == Ok(true));
+    }
+}
+
+#[test]
+fn function_of_an_invalid_rule_may_make_a_change_when_it_is_dropped() -> Result {
+    let (traffik, _) = knowing::<Search>()?;
+    let (sender, made) = mpsc::channel();
+    let changes = ChangesWhenDropped(traffik.clone(), sender);
+    let rule = Rule::when(move |_| {
+        let _ = &changes;
+        true
+    });
+    let rule = rule.and(Rule::path("no slash"));
+    let added = traffik.limit("control:search")?.add_rule(rule);
+    assert!(matches!(added, Err(ConfigError::Rule { .. })), "{added:?}");
+    assert!(made.try_recv()?, "the change waits for the one that failed");
+    assert_eq!(traffik.limit("control:search")?.info()?.cost().value(), 2);
     Ok(())
 }
 

@@ -136,8 +136,8 @@ pub(super) struct Body<T>(pub(super) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let headers = request.headers().clone();
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        let headers = std::mem::take(request.headers_mut());
         let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             status @ StatusCode::PAYLOAD_TOO_LARGE => {
                 Problem::new(status, format!("the body has more than {MAX_BODY} bytes: shorten it"))

@@ -20,6 +20,11 @@ use super::{Admin, TARGET, problem::Problem};
 /// The header that a change must have if the guard reads what browsers add.
 const OWN_HEADER: &str = "x-traffik-admin";
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+const SEC_FETCH_DEST: &str = "sec-fetch-dest";
+
+/// The path that may not be opened from another site, because each stream takes one of a few places.
+const EVENTS: &str = "/events";
 
 pub(super) async fn gate(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
@@ -50,15 +55,28 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
+/// Returns whether a browser opens the answer as a page of its own, as after a login on another site. No other site can read it.
+fn is_page(parts: &Parts) -> bool {
+    parts.method == Method::GET
+        && has_only(parts, SEC_FETCH_MODE, "navigate")
+        && has_only(parts, SEC_FETCH_DEST, "document")
+        && parts.uri.path() != EVENTS
+}
+
+/// Returns whether a header has this value, and no other one.
+fn has_only(parts: &Parts, name: &str, value: &str) -> bool {
+    let mut values = parts.headers.get_all(name).iter();
+    values.next().is_some_and(|first| first == value) && values.next().is_none()
+}
+
 /// Returns an error if another site may have caused the request.
 fn check_origin(parts: &Parts) -> Result<(), Problem> {
-    let sites = || parts.headers.get_all(SEC_FETCH_SITE).iter();
-    if sites().any(|site| site != "same-origin" && site != "none") {
+    let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter();
+    if sites.any(|site| site != "same-origin" && site != "none") && !is_page(parts) {
         let detail = "the page of another site caused this request: send it from a page of the same origin, or enter the address";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    let mut sites = sites();
-    let is_of_own_page = sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none();
+    let is_of_own_page = has_only(parts, SEC_FETCH_SITE, "same-origin");
     if is_safe(&parts.method) || (is_of_own_page && parts.headers.contains_key(OWN_HEADER)) {
         return Ok(());
     }

@@ -38,6 +38,9 @@ use crate::{
 /// token needs neither header, because no browser adds it. [`accept_any_origin`](Self::accept_any_origin) ends this for a function
 /// that reads no such credentials.
 ///
+/// A `GET` that the browser opens as a page (`Sec-Fetch-Mode: navigate` and `Sec-Fetch-Dest: document`) is accepted from every site,
+/// except for `/events`. So a login on another site can redirect back. No other site can read such a page.
+///
 /// Browsers send `Sec-Fetch-Site` only over HTTPS and on localhost. So over plain HTTP a page makes no change, except on localhost.
 #[derive(Debug)]
 #[must_use]

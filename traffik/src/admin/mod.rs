@@ -84,7 +84,9 @@
 //! # Limits as values
 //!
 //! `PUT /limits/{uid}` adds a limit, or replaces one, as [`Traffik::replace_limit`] does. The body has `rate`, and perhaps `cost`,
-//! `dry_run`, `strategy`, `penalty` and `fields`, each as in a table `[new."uid"]` of the limits file. `DELETE` removes a limit as
+//! `dry_run`, `strategy`, `penalty` and `fields`, each as in a table `[new."uid"]` of the limits file. What the body does not have
+//! is as for a new limit. So a `PUT` on a limit that the program added ends its strategy, backend, identity, rules and outage policy,
+//! and all other settings of the program. `PATCH` changes its rate or cost, and keeps the rest. `DELETE` removes a limit as
 //! [`Traffik::remove_limit`] does. Both change this process alone and do not outlive a restart. For a throttle, or a limit of the
 //! file, they are a 409.
 //!
@@ -135,7 +137,7 @@
 //! | event | data |
 //! |---|---|
 //! | `decision` | an [event](crate::observe::Event): `at`, `uid`, `outcome`, `decided_by`, `backend`, `rate`, `cost`, `remaining`, `retry_after_ms`, `duration_us`, `enforced`, `near`, `client` |
-//! | `changed` | an empty object, after limits or clients were changed by any source: list them again |
+//! | `changed` | an empty object, after limits were added, changed or removed, or clients were changed, by any source: list them again |
 //! | `limits_file` | the state of the limits file, after it was read |
 //! | `lost` | `count`: the number of events that the client did not read in time |
 //!

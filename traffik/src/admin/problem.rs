@@ -41,6 +41,9 @@ impl From<ConfigError> for Problem {
             ConfigError::NoBackendChosen { uid, .. } => Self::invalid(format!(
                 "each request of the limit {uid:?} chooses its backend: name one with `?backend=`. `GET /health` lists them"
             )),
+            ConfigError::FixedBackend { uid, backend, .. } => {
+                Self::invalid(format!("the limit {uid:?} is always in the backend {backend:?}: leave `?backend=` out"))
+            }
             ConfigError::Backend(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             error => Self::invalid(error.to_string()),
         }

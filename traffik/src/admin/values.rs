@@ -15,7 +15,7 @@ use super::{
     log::Entry,
     problem::Problem,
 };
-use crate::limit::{ConfigError, KnownBy, NewLimit, written::WrittenLimit};
+use crate::limit::{ConfigError, NewLimit, written::WrittenLimit};
 
 /// What is left of a limit that was removed.
 #[derive(Debug, Serialize)]
@@ -36,10 +36,9 @@ pub(super) async fn put(
     let (before, value) = (admin.summary_of(&uid), new.to_string());
     let name = "limit added by an operator".to_owned();
     let new = NewLimit::value(name, uid.as_str().into(), new.rate, new.settings());
-    let put = admin.traffik.table().replace(new, KnownBy::Added);
+    let put = admin.traffik.put(new);
     admin.log_value(&operator, &uid, "put", &value, &before, &put);
-    put?;
-    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: admin.traffik.limit(&uid)?.info()? }))
+    Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
 }
 
 pub(super) async fn remove(

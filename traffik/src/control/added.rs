@@ -52,7 +52,9 @@ impl Traffik {
         settings: Settings,
     ) -> Result<LimitHandle, ConfigError> {
         let new = NewLimit::added(uid.into(), rate, settings);
-        Ok(LimitHandle::new(self, &self.table().add(new, KnownBy::Added)?))
+        let added = self.table().add(new, KnownBy::Added)?;
+        self.changed();
+        Ok(LimitHandle::new(self, &added))
     }
 
     /// Adds a limit that is a value, in place of the one with its uid if there is one: see [`add_limit`](Self::add_limit).
@@ -88,8 +90,14 @@ impl Traffik {
         rate: Rate,
         settings: Settings,
     ) -> Result<LimitHandle, ConfigError> {
-        let new = NewLimit::added(uid.into(), rate, settings);
-        Ok(LimitHandle::new(self, &self.table().replace(new, KnownBy::Added)?))
+        self.put(NewLimit::added(uid.into(), rate, settings))
+    }
+
+    /// Adds a limit, or replaces the one that was added with its uid.
+    pub(crate) fn put(&self, new: NewLimit) -> Result<LimitHandle, ConfigError> {
+        let added = self.table().replace(new, KnownBy::Added)?;
+        self.changed();
+        Ok(LimitHandle::new(self, &added))
     }
 
     /// Removes a limit that was [added](Self::add_limit). Its uid is unknown from then on.

@@ -231,9 +231,11 @@ impl LimitHandle {
 
     /// Makes a change, which has no effect if the limit was removed.
     pub(super) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
+        // Functions of the app are dropped when the change is made.
+        let mut unused = Live::default();
         self.traffik.change(|live| {
             // No limit is removed meanwhile, so none leaves a change behind.
-            if self.traffik.table().has(&self.found) { change(live) } else { change(&mut Live::default()) }
+            change(if self.traffik.table().has(&self.found) { live } else { &mut unused })
         })
     }
 

@@ -86,7 +86,8 @@ impl LimitInfo {
             backend: settings.backend.map(Into::into),
             backend_by_request: settings.request.backend.is_some(),
             rate: SettingInfo::new(
-                limit.values.map(|values| values.rate),
+                // A rate that the strategy does not support is not in force.
+                limit.values.map(|values| values.rate.filter(|rate| definition.check_rate(*rate).is_ok())),
                 settings.request.rate.is_some(),
                 (definition.rate, declared_by),
             ),

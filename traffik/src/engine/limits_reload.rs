@@ -181,21 +181,25 @@ impl Traffik {
         let before = state.map(|state| state.made.load_full()).unwrap_or_default();
         let counted_as = |client| self.counted_as(client);
         let limits = FileLimits::new(file, self.table(), &before, counted_as, self.clock())?;
-        let made: Vec<_> = limits.made.iter().map(|made| Arc::clone(&made.definition)).collect();
+        let definitions: Vec<_> = limits.made.iter().map(|made| Arc::clone(&made.definition)).collect();
+        let made = Arc::new(limits.made.clone());
         let uids = before.iter().map(|made| Arc::clone(&made.definition.uid));
         // A limit that is added under the uid of one that was removed keeps its changes.
-        let replaced = self.change(|live| {
-            let replaced = self.table().put_file(uids, &made)?;
+        let replaced = self.changes().try_change(|live| {
+            let replaced = self.table().put_file(uids, &definitions)?;
             limits.put_into(live);
             replaced.removed.iter().for_each(|removed| live.forget(&removed.uid));
             Ok(replaced)
         });
-        drop(replaced.map_err(|(uid, error)| file.error_of_new(&uid, error))?);
-        let live = self.changes().latest();
+        let replaced = replaced.map_err(|(uid, error)| file.error_of_new(&uid, error))?;
+        // The layer meets the new limits before anything else is done.
         if let Some(state) = state {
-            state.made.store(Arc::new(limits.made.clone()));
+            state.made.store(made);
             self.warn_unapplied(state);
         }
+        self.changed();
+        drop(replaced);
+        let live = self.changes().latest();
         limits.warn_of_costs(&live, self.warnings());
         Ok(limits.without_effect(&live))
     }

@@ -219,14 +219,13 @@ impl Traffik {
 
     /// Removes a limit by `remove`, and its local changes with it. No change is made in between.
     pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
-        let (removed, is_change) = self.app.table.changes.remove(uid, remove)?;
-        if is_change {
-            self.changed();
-        }
+        let removed = self.app.table.changes.remove(uid, remove)?;
+        self.changed();
         Ok(removed)
     }
 
-    fn changed(&self) {
+    /// Tells callers that wait, and streams of events, that limits were added, changed or removed.
+    pub(crate) fn changed(&self) {
         self.app.lines.ask_again();
         #[cfg(feature = "admin")]
         self.app.table.observers().streams.other("changed", || "{}".to_owned());

@@ -154,15 +154,16 @@ impl ThrottleTable {
     ///
     /// Returns an error if the app has no such limit. Requests may cause it, so it names no similar uids.
     pub(crate) fn value(&self, uid: &str) -> Result<Arc<Definition>, ConfigError> {
-        self.values.get(uid).map(|(definition, _)| definition).ok_or_else(|| self.not_a_value(uid))
+        let unknown = || ConfigError::unknown_uid(uid, std::iter::empty());
+        let value = self.values.get(uid).map(|(definition, _)| definition);
+        value.ok_or_else(|| self.not_a_value(uid).unwrap_or_else(unknown))
     }
 
+    /// Returns the error for the uid of a type.
     #[cold]
-    fn not_a_value(&self, uid: &str) -> ConfigError {
-        match self.known.iter().find(|known| known.uid == uid) {
-            Some(known) => ConfigError::NotAValue { uid: uid.into(), throttle: known.name.into() },
-            None => ConfigError::unknown_uid(uid, std::iter::empty()),
-        }
+    fn not_a_value(&self, uid: &str) -> Option<ConfigError> {
+        let known = self.known.iter().find(|known| known.uid == uid)?;
+        Some(ConfigError::NotAValue { uid: uid.into(), throttle: known.name.into() })
     }
 
     /// Returns whether `definition` belongs to a limit that the app still has.
@@ -266,7 +267,7 @@ impl ThrottleTable {
             Some((definition, _)) => {
                 Err(ConfigError::NotAValue { uid: uid.into(), throttle: Box::from(&*definition.name) })
             }
-            None => Err(self.not_a_value(uid)),
+            None => Err(self.not_a_value(uid).unwrap_or_else(|| self.unknown_uid(uid))),
         }
     }
 

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use traffik::{CheckError, ConfigError, Error, Settings, TokenBucket, control::Until};
+use traffik::{
+    CheckError, ConfigError, Error, Settings, SlidingWindowLog, TokenBucket,
+    control::{Source, Until},
+};
 
 use super::{FIVE, Result, TWO, Typed, UID, admits, is_unknown, traffik, with_limit};
 
@@ -58,6 +61,22 @@ async fn replaced_limit_keeps_counts_changes_and_handles() -> Result {
     // One that cannot work leaves the limit as it is.
     assert!(traffik.replace_limit(UID, TWO, Settings::new().warn_at(7.0)).is_err());
     assert_eq!(limit.info()?.rate().value(), FIVE);
+    Ok(())
+}
+
+#[tokio::test]
+async fn changed_rate_that_a_new_strategy_does_not_support_is_not_listed() -> Result {
+    let (traffik, _) = with_limit()?;
+    let limit = traffik.limit(UID)?;
+    let many = "100000/hour".parse()?;
+    limit.set_rate(many)?;
+    traffik.replace_limit(UID, TWO, Settings::new().strategy(SlidingWindowLog))?;
+    let rate = limit.info()?.rate().clone();
+    assert_eq!((rate.value(), rate.sources().collect::<Vec<_>>()), (TWO, vec![(Source::Code, Some(TWO))]));
+    assert_eq!(limit.peek("alice").await?.tightest().remaining(), 2, "it is not in force");
+    traffik.replace_limit(UID, TWO, Settings::new())?;
+    let rate = limit.info()?.rate().clone();
+    assert_eq!((rate.value(), rate.source()), (many, Source::Local));
     Ok(())
 }
 

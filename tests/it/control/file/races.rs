@@ -7,10 +7,13 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread,
+    time::Duration,
 };
 
+use axum::{Router, body::Body, http::Request, routing::get};
 use futures_util::FutureExt;
-use traffik::{ConfigError, MemoryBackend, Rate, Settings, Traffik, clock::AnyClock};
+use tower::ServiceExt;
+use traffik::{ConfigError, MemoryBackend, Rate, Settings, Traffik, clock::AnyClock, test::RequestExt};
 
 use super::{Folder, Result};
 use crate::control::{FIVE, TWO, hooked_clock::HookedClock};
@@ -18,6 +21,8 @@ use crate::control::{FIVE, TWO, hooked_clock::HookedClock};
 const UID: &str = "site:search";
 const MADE: &str = "[new.\"site:search\"]\nrate = \"2/hour\"\npath = \"/search\"\n";
 const BLOCK: &str = "[[new.\"site:search\".block]]\nclient = \"mallory\"\nuntil = 2040-01-01T00:00:00Z\n";
+
+type Seen = Arc<Mutex<Vec<(bool, bool)>>>;
 
 /// Outside of a runtime it is loaded on this thread.
 fn reload(traffik: &Traffik) -> Result {
@@ -44,6 +49,44 @@ fn limit_that_is_added_while_the_file_is_loaded_is_an_error_that_names_it() -> R
     assert_eq!((error.line(), error.key()), (Some(1), Some("new.\"site:search\"")), "{error}");
     assert!(error.reason().contains("limit added at"), "{error}");
     assert_eq!(traffik.limit(UID)?.info()?.rate().value(), FIVE);
+    Ok(())
+}
+
+/// Records, whenever the clock is read, whether a client of the limit is blocked, and whether the layer limits `/find`.
+fn watch(clock: &HookedClock, traffik: Traffik, app: Router, seen: Seen) {
+    let again = clock.clone();
+    clock.then(move || {
+        let is_blocked = traffik.limit(UID).is_ok_and(|limit| !limit.clients().is_empty());
+        let is_limited = Request::get("/find").body(Body::empty()).is_ok_and(|request| {
+            let response = app.clone().oneshot(request.with_peer("203.0.113.7:50000")).now_or_never();
+            response.is_some_and(|Ok(response)| response.headers().contains_key("ratelimit"))
+        });
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push((is_blocked, is_limited));
+        watch(&again, traffik, app, seen);
+    });
+}
+
+#[test]
+fn layer_meets_the_limits_of_a_file_as_soon_as_its_changes_hold() -> Result {
+    let folder = Folder::new("made-and-changed", MADE)?;
+    let clock = HookedClock::default();
+    let backend = MemoryBackend::with_clock("test", clock.inner.clone());
+    let traffik = Traffik::builder(backend).clock(AnyClock::new(clock.clone())).limits_file(folder.file()).build()?;
+    let routes = Router::new().route("/find", get(async || ()));
+    let app = routes.layer(traffik.file_limits_layer()).layer(traffik.layer());
+    // While a change has an end, the clock is read whenever changes are.
+    traffik.add_limit("other", TWO, Settings::new())?.disable_for(Duration::from_secs(3600));
+    let seen = Seen::default();
+    folder.write(&format!("{}{BLOCK}", MADE.replace("/search", "/find")))?;
+    watch(&clock, traffik.clone(), app, Arc::clone(&seen));
+    let reloaded = reload(&traffik);
+    clock.then(|| ());
+    reloaded?;
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(
+        seen.contains(&(true, true)) && seen.iter().all(|(is_blocked, is_limited)| is_blocked == is_limited),
+        "{seen:?}"
+    );
     Ok(())
 }
 

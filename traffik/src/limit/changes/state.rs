@@ -67,18 +67,17 @@ impl Changes {
         self.change_locked(self.lock(), change)
     }
 
-    /// Removes a limit by `remove`, and its local changes with it. No change is made in between. Returns also whether it had any.
-    pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<(R, bool), E> {
+    /// Removes a limit by `remove`, and its local changes with it. No change is made in between.
+    pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
         let changing = self.lock();
         let removed = remove()?;
-        let has_changes = self.live.load().has(uid);
-        if has_changes {
+        if self.live.load().has(uid) {
             self.change_locked(changing, |live| {
                 live.forget(uid);
                 Ok(())
             })?;
         }
-        Ok((removed, has_changes))
+        Ok(removed)
     }
 
     fn change_locked<R, E>(
@@ -87,15 +86,20 @@ impl Changes {
         change: impl FnOnce(&mut Live) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut live = Live::clone(&self.live.load());
-        let result = change(&mut live)?;
-        live.settle(self.clock.now());
-        let is_empty = live.is_empty();
-        let before = self.live.swap(Arc::new(live));
-        self.has_changes.store(!is_empty, Ordering::Release);
+        let result = change(&mut live);
+        let unused = if result.is_ok() {
+            live.settle(self.clock.now());
+            let is_empty = live.is_empty();
+            let before = self.live.swap(Arc::new(live));
+            self.has_changes.store(!is_empty, Ordering::Release);
+            before
+        } else {
+            Arc::new(live)
+        };
         // Functions of the app are dropped without the lock.
         drop(changing);
-        drop(before);
-        Ok(result)
+        drop(unused);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {

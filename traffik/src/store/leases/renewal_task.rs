@@ -6,11 +6,8 @@ use crate::store::{deadline::first_of, handle::Store, lease_table::Action, settl
 
 /// Wakes the task of a store, or starts it.
 pub(super) fn wake(store: &Store) {
-    let (wake, is_new) = store.upkeep.leases().try_start();
-    if is_new {
-        store.tasks.spawn(Box::pin(run(Arc::clone(&store.upkeep), wake)));
-    } else {
-        wake.notify_one();
+    if let Some(task) = start(Arc::clone(&store.upkeep)) {
+        store.tasks.spawn(Box::pin(task));
     }
 }
 
@@ -21,13 +18,20 @@ pub(super) fn settle_now(store: &Store, settlement: Settlement) {
         if upkeep.settle(vec![settlement]).await {
             return;
         }
-        let (wake, is_new) = upkeep.leases().try_start();
-        if is_new {
-            run(upkeep, wake).await;
-        } else {
-            wake.notify_one();
+        if let Some(task) = start(upkeep) {
+            task.await;
         }
     }));
+}
+
+/// Wakes the task. Returns it if it does not run yet.
+fn start(upkeep: Arc<Upkeep>) -> Option<impl Future<Output = ()>> {
+    let (wake, is_new) = upkeep.leases().try_start();
+    if is_new {
+        return Some(run(upkeep, wake));
+    }
+    wake.notify_one();
+    None
 }
 
 /// Renews permits and settles charges, as long as there are any.
