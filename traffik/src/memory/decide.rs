@@ -1,7 +1,8 @@
 //! Decisions: with all shards locked that have entries of the hits.
 
-use std::{slice, sync::MutexGuard};
+use std::slice;
 
+use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 use traffik_core::{
     backend::{Answer, BackendError, MaybeReady},

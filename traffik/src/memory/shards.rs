@@ -1,6 +1,6 @@
 //! All shards of a store, each with its lock.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{hash::ClientHash, shard::Shard};
 
@@ -15,6 +15,8 @@ pub(super) struct Shards {
 }
 
 /// A shard, alone on its cache lines.
+///
+/// Threads that wait spin longer than for a lock of the standard library, which costs less than to put them to sleep.
 #[repr(align(128))]
 struct Aligned(Mutex<Shard>);
 
@@ -38,7 +40,7 @@ impl Shards {
     #[expect(clippy::indexing_slicing, reason = "`locate` returns less than the number of shards")]
     pub(super) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
         // A shard is consistent at any time, also after a panic of a custom strategy.
-        self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard].0.lock()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {

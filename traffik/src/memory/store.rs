@@ -1,12 +1,10 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use parking_lot::MutexGuard;
 use traffik_core::{
     backend::{Adjusted, BackendError},
     clock::{AnyClock, Timestamp},
