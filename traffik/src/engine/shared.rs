@@ -168,21 +168,18 @@ impl Traffik {
     fn receive(&self, place: usize, version: u64, control: Control) {
         let Some(texts) = self.app.shared.record(place, version, control) else { return };
         // Strategies of the application check rates, so there is no lock.
-        let all = texts.iter().map(|text| (text.name.as_str(), text.value.as_str()));
-        let invalid: Vec<_> = all.filter(|(name, value)| !self.is_usable(name, value)).collect();
+        let (mut usable, invalid): (Vec<_>, Vec<_>) = texts.iter().partition(|text| self.is_usable(text));
         // The last one is in force: that of the backend in which the limit is.
-        let (home, others): (Vec<_>, Vec<_>) = texts.iter().partition(|text| self.is_at_home(text));
-        let ordered = others.iter().chain(&home).map(|text| (text.name.as_str(), text.value.as_str()));
-        let usable = ordered.filter(|text| !invalid.contains(text));
+        usable.sort_by_cached_key(|text| self.is_at_home(text));
         let clock: &AnyClock = self.clock();
         self.app.shared.put_in_force(&texts, || {
             let changed = self.change(|live| {
-                live.set_shared(usable, clock);
+                live.set_shared(usable.iter().map(|text| (text.name.as_str(), text.value.as_str())), clock);
                 Ok::<_, std::convert::Infallible>(())
             });
             let Ok(()) = changed;
         });
-        self.warn_of_unknown(invalid.iter().map(|(name, _)| *name));
+        self.warn_of_unknown(invalid.iter().map(|text| text.name.as_str()));
     }
 
     /// Returns `true` if a text is in the backend of its limit.
@@ -196,9 +193,9 @@ impl Traffik {
     }
 
     /// Returns `true` if this release understands a text, and the limit supports it.
-    fn is_usable(&self, name: &str, value: &str) -> bool {
-        let Some(name) = Name::parse(name) else { return false };
-        let Some(value) = SharedValue::parse(&name, value) else { return false };
+    fn is_usable(&self, text: &SharedText) -> bool {
+        let Some(name) = Name::parse(&text.name) else { return false };
+        let Some(value) = SharedValue::parse(&name, &text.value) else { return false };
         let (Some(uid), SharedValue::Rate(rate) | SharedValue::ClientRate(_, rate)) = (name.uid(), value) else {
             return true;
         };
