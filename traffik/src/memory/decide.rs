@@ -1,6 +1,6 @@
 //! Decisions: with all shards locked that have entries of the hits.
 
-use std::slice;
+use std::{ptr, slice};
 
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
@@ -92,19 +92,48 @@ impl Store {
 
     #[inline(never)]
     fn decide_several<'a>(&self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        if let Ok(two) = <&[Hit<'_>; 2]>::try_from(hits) {
-            let mut verdicts = [None; 2];
-            if let (Some(now), [Some(one), Some(other)]) = (self.decide_known(two, &mut verdicts), verdicts) {
-                let [hit, of_other] = two;
-                return MaybeReady::Ready(Ok([outcome(hit, one, now), outcome(of_other, other, now)].into()));
-            }
+        if let [one, other] = hits
+            && let Some(outcomes) = self.decide_two(one, other)
+        {
+            return MaybeReady::Ready(Ok(outcomes.into()));
         }
-        let few = <&[Hit<'_>; 3]>::try_from(hits).ok().and_then(|three| self.decide_few(three));
-        let few = few.or_else(|| <&[Hit<'_>; 4]>::try_from(hits).ok().and_then(|four| self.decide_few(four)));
+        let few = match hits.len() {
+            2 => self.decide_few::<2>(hits),
+            3 => self.decide_few::<3>(hits),
+            4 => self.decide_few::<4>(hits),
+            _ => None,
+        };
         MaybeReady::Ready(few.map_or_else(|| self.decide_by_tally(hits), Ok))
     }
 
-    fn decide_few<const N: usize>(&self, hits: &[Hit<'_>; N]) -> Option<Decision> {
+    /// Decides about two limits of one client, as many requests meet them. Its entries are in one shard.
+    ///
+    /// Otherwise this is [`decide_few`](Self::decide_few), which takes twice as long because it moves each verdict.
+    #[inline(always)]
+    fn decide_two(&self, one: &Hit<'_>, other: &Hit<'_>) -> Option<[Outcome; 2]> {
+        let are_of_one_client = ptr::eq(one.key, other.key) || one.key == other.key;
+        if !are_of_one_client || !one.is_plain() || !other.is_plain() {
+            return None;
+        }
+        let client = self.seed.hash(one.key);
+        let now = self.now();
+        let mut shard = self.shards.lock(self.shards.locate(client));
+        let (slot, of_other) = (shard.find(client.at(one.limit))?, shard.find(client.at(other.limit))?);
+        if slot == of_other {
+            return None;
+        }
+        let (first, second) = (shard.verdict(slot, one, now)?, shard.verdict(of_other, other, now)?);
+        if first.admitted && second.admitted {
+            shard.charge(slot, first, one.cost);
+            shard.charge(of_other, second, other.cost);
+            return Some([outcome(one, first, now), outcome(other, second, now)]);
+        }
+        let (first, second) = (shard.uncharged(slot, first, now), shard.uncharged(of_other, second, now));
+        Some([outcome(one, first, now), outcome(other, second, now)])
+    }
+
+    fn decide_few<const N: usize>(&self, hits: &[Hit<'_>]) -> Option<Decision> {
+        let hits = <&[Hit<'_>; N]>::try_from(hits).ok()?;
         let mut verdicts = [None; N];
         let now = self.decide_known(hits, &mut verdicts)?;
         Some(hits.iter().zip(verdicts).filter_map(|(hit, verdict)| Some(outcome(hit, verdict?, now))).collect())
@@ -151,20 +180,17 @@ impl Store {
             }
             let shard = shards.get_mut(place)?;
             let slot = shard.find(key)?;
-            let state = shard.plain(slot, hit)?.state();
-            let verdict = hit.limit.strategy().decide_plain(Some(state), hit.rate, hit.cost, now)?;
+            let verdict = shard.verdict(slot, hit, now)?;
             is_admitted &= verdict.admitted;
             (*slots.get_mut(n)?, *verdicts.get_mut(n)?) = (slot, Some(verdict));
         }
         for (n, hit) in hits.iter().enumerate() {
             let (verdict, (place, _)) = (verdicts.get_mut(n)?.as_mut()?, keys.get(n)?);
-            let Some(state) = verdict.state.filter(|_| verdict.is_new) else { continue };
-            let entry = shards.get_mut(*place)?.entry_at(*slots.get(n)?)?;
+            let (shard, slot) = (shards.get_mut(*place)?, *slots.get(n)?);
             if is_admitted {
-                entry.charge(state, hit.cost);
+                shard.charge(slot, *verdict, hit.cost);
             } else {
-                // It fits, but is not charged.
-                verdict.state = Some(*entry.state()).filter(|before| before.expires > now);
+                *verdict = shard.uncharged(slot, *verdict, now);
             }
         }
         Some(now)
@@ -176,7 +202,7 @@ impl Store {
         hits.each_ref().map(|hit| {
             let client = match last {
                 // The limits of a decision are often about one client.
-                Some((key, client)) if std::ptr::eq(key, hit.key) => client,
+                Some((key, client)) if ptr::eq(key, hit.key) => client,
                 _ => self.seed.hash(hit.key),
             };
             last = Some((hit.key, client));

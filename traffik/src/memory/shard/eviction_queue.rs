@@ -12,13 +12,19 @@ const SAMPLE: usize = 256;
 /// except for ranks that fell since the last ranking.
 #[derive(Default)]
 pub(super) struct EvictionQueue {
-    heap: BinaryHeap<Reverse<(EvictionRank, KeyHash)>>,
+    /// What was queued by the last ranking, the next at the end.
+    ranked: Vec<Ranked>,
+    /// What was queued since.
+    joined: BinaryHeap<Reverse<Ranked>>,
     /// The number of evictions until every entry is ranked again.
     remaining: usize,
     /// The lowest rank outside the queue. An entry that has risen above it is not the next.
     lowest_outside: Option<EvictionRank>,
     capacity: usize,
 }
+
+/// Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
+type Ranked = (EvictionRank, KeyHash);
 
 impl EvictionQueue {
     /// Queues about one in four of `len` entries, and a few more, so that a flood of clients causes few rankings.
@@ -28,7 +34,6 @@ impl EvictionQueue {
         rank: impl Fn(&Entry) -> EvictionRank,
     ) -> Self {
         let batch = len / 4 + 16;
-        // Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
         let ranked = |entry: &Entry| (rank(entry), entry.key());
         let mut sample: Vec<_> = entries.clone().step_by(len.div_ceil(SAMPLE).max(1)).map(ranked).collect();
         let place = sample.len() * batch / len.max(1);
@@ -38,12 +43,13 @@ impl EvictionQueue {
         let (mut queued, mut lowest_outside) = (Vec::with_capacity(capacity), None);
         for ranked @ (rank, _) in entries.map(ranked) {
             if queued.len() < capacity && highest.is_none_or(|highest| ranked <= highest) {
-                queued.push(Reverse(ranked));
+                queued.push(ranked);
             } else {
                 lowest_outside = Some(lowest_outside.map_or(rank, |lowest: EvictionRank| lowest.min(rank)));
             }
         }
-        Self { heap: queued.into(), remaining: batch, lowest_outside, capacity }
+        queued.sort_unstable_by(|one, other| other.cmp(one));
+        Self { ranked: queued, joined: BinaryHeap::new(), remaining: batch, lowest_outside, capacity }
     }
 
     /// Returns whether every entry must be ranked again.
@@ -56,8 +62,8 @@ impl EvictionQueue {
         if self.lowest_outside.is_some_and(|outside| rank > outside) {
             return;
         }
-        if self.heap.len() < self.capacity {
-            self.heap.push(Reverse((rank, key)));
+        if self.len() < self.capacity {
+            self.joined.push(Reverse((rank, key)));
         } else {
             // Many entries arrived and few were evicted: there is room, and the ranks are out of date.
             *self = Self::default();
@@ -73,19 +79,33 @@ impl EvictionQueue {
     ) -> Option<(EvictionRank, S)> {
         let mut staying = Vec::new();
         let next = loop {
-            let Some(Reverse((queued, key))) = self.heap.pop() else { break None };
+            let Some((queued, key)) = self.take_first() else { break None };
             match rank(key) {
                 Some((present, _)) if stays(key) => staying.push(Reverse((present, key))),
-                Some((present, _)) if present > queued => self.heap.push(Reverse((present, key))),
+                Some((present, _)) if present > queued => self.joined.push(Reverse((present, key))),
                 Some((present, _)) if self.lowest_outside.is_some_and(|outside| present > outside) => break None,
                 Some(next) => break Some(next),
                 None => {}
             }
         };
-        self.heap.extend(staying);
+        self.joined.extend(staying);
         // An empty queue is stale as well.
         self.remaining = if next.is_some() { self.remaining.saturating_sub(1) } else { 0 };
         next
+    }
+
+    /// Removes the queued entry of the lowest rank.
+    fn take_first(&mut self) -> Option<Ranked> {
+        let joined = self.joined.peek().map(|Reverse(joined)| joined);
+        match (self.ranked.last(), joined) {
+            (Some(ranked), Some(joined)) if joined < ranked => self.joined.pop().map(|Reverse(joined)| joined),
+            (None, _) => self.joined.pop().map(|Reverse(joined)| joined),
+            _ => self.ranked.pop(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.ranked.len() + self.joined.len()
     }
 }
 
@@ -108,7 +128,7 @@ mod tests {
         let mut queue = queue();
         for low in 100..100_000 {
             queue.push(EvictionRank::EXPIRED, key(low));
-            assert!(queue.heap.len() <= queue.capacity);
+            assert!(queue.len() <= queue.capacity);
         }
         assert!(queue.is_stale(), "all are ranked when the next is evicted");
     }
@@ -116,9 +136,9 @@ mod tests {
     #[test]
     fn newcomer_with_less_remaining_than_others_does_not_join() {
         let mut queue = queue();
-        let before = queue.heap.len();
+        let before = queue.len();
         queue.push(EvictionRank::open(99, 1000), key(1000));
-        assert_eq!(queue.heap.len(), before);
+        assert_eq!(queue.len(), before);
     }
 
     #[test]

@@ -66,16 +66,8 @@ impl Shard {
         self.entries.find(key)
     }
 
-    /// Returns the entry at a slot. Returns `None` if its state is a log, or was written by another strategy or at another
-    /// rate.
-    #[inline]
-    pub(super) fn plain(&mut self, slot: Slot, hit: &Hit<'_>) -> Option<&mut Entry> {
-        let Self { entries, rates, .. } = self;
-        entries.get_mut(slot).filter(|entry| !entry.meta.has_log() && rates.is_of(entry.meta.rate(), hit))
-    }
-
-    /// Decides about a hit on the entry at a slot, and charges what fits. Returns `None` for an entry that is not
-    /// [plain](Self::plain), and if it was written after `now`.
+    /// Decides about a hit on the entry at a slot, and charges what fits. Returns `None` where there is no
+    /// [verdict](Self::verdict).
     #[inline(always)]
     pub(super) fn decide(&mut self, slot: Slot, hit: &Hit<'_>, now: Timestamp) -> Option<PlainVerdict> {
         let entry = self.plain(slot, hit)?;
@@ -86,9 +78,37 @@ impl Shard {
         Some(verdict)
     }
 
-    #[inline]
-    pub(super) fn entry_at(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.entries.get_mut(slot)
+    /// Returns the verdict about a hit on the entry at a slot. Returns `None` if the state is a log, if it was written by
+    /// another strategy or at another rate, and if it was written after `now`.
+    #[inline(always)]
+    pub(super) fn verdict(&mut self, slot: Slot, hit: &Hit<'_>, now: Timestamp) -> Option<PlainVerdict> {
+        let state = self.plain(slot, hit)?.state();
+        hit.limit.strategy().decide_plain(Some(state), hit.rate, hit.cost, now)
+    }
+
+    /// Returns the entry at a slot, if its state is no log, and was written by the strategy of the hit at its rate.
+    #[inline(always)]
+    fn plain(&mut self, slot: Slot, hit: &Hit<'_>) -> Option<&mut Entry> {
+        let Self { entries, rates, .. } = self;
+        entries.get_mut(slot).filter(|entry| !entry.meta.has_log() && rates.is_of(entry.meta.rate(), hit))
+    }
+
+    /// Stores the new state of a verdict, if there is one.
+    #[inline(always)]
+    pub(super) fn charge(&mut self, slot: Slot, verdict: PlainVerdict, cost: u64) {
+        if let (Some(state), Some(entry)) = (verdict.state.filter(|_| verdict.is_new), self.entries.get_mut(slot)) {
+            entry.charge(state, cost);
+        }
+    }
+
+    /// Returns the verdict about a cost that may fit, but is not charged because another one of the decision does not fit.
+    #[inline(always)]
+    pub(super) fn uncharged(&self, slot: Slot, mut verdict: PlainVerdict, now: Timestamp) -> PlainVerdict {
+        if verdict.is_new {
+            verdict.is_new = false;
+            verdict.state = self.entries.get(slot).map(|entry| *entry.state()).filter(|state| state.expires > now);
+        }
+        verdict
     }
 
     pub(super) fn get(&self, key: KeyHash) -> Option<StoredState> {
