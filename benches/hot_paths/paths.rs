@@ -134,7 +134,7 @@ fn newcomers(room: usize, known: u32, times: u32) {
 /// New clients in full stores. The evicted clients depend on digests, and so on a random seed. So only the average over
 /// many stores is constant.
 fn newcomers_at_the_cap(times: u32) {
-    const STORES: u32 = 50;
+    const STORES: u32 = 20;
     (0..STORES).for_each(|_| newcomers(2_000, 2_500, times / STORES));
 }
 

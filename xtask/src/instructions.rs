@@ -13,8 +13,8 @@ use crate::{
 
 const KEPT: &str = "benches/instructions.txt";
 
-/// The number of runs of a path.
-const TIMES: u64 = 20_000;
+/// The number of runs of a path: a multiple of what a path needs to fill its stores.
+const TIMES: u64 = 8_000;
 
 /// The function of the program within which instructions are counted.
 const COUNTED: &str = "hot_paths::paths::counted*";

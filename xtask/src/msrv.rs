@@ -3,7 +3,7 @@
 //! It leaves out dev-dependencies, which may require a newer release without effect on users, and the features that a
 //! crate lists in `package.metadata.msrv`, because their dependencies require one.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,18 +14,23 @@ use crate::{
 
 pub(crate) fn check() -> Result<()> {
     let workspace = Workspace::read()?;
+    let mut by_version = BTreeMap::<&str, Vec<&Package>>::new();
     for package in workspace.published() {
-        builds_on_its_oldest_rust(package, &workspace.target_directory)?;
+        let version = package.rust_version.as_deref();
+        let version = version.with_context(|| format!("{} states no rust-version", package.name))?;
+        by_version.entry(version).or_default().push(package);
     }
-    Ok(())
+    by_version.iter().try_for_each(|(version, packages)| build_on(version, packages, &workspace.target_directory))
 }
 
-fn builds_on_its_oldest_rust(package: &Package, target: &Path) -> Result<()> {
-    let name = &package.name;
-    let version = package.rust_version.as_deref();
-    let version = version.with_context(|| format!("{name} states no rust-version"))?;
-    let features = package.features_of_its_oldest_rust().collect::<Vec<_>>().join(",");
-    let args = format!("check --package {name} --lib --no-default-features --features={features}");
+/// Builds all of the crates at once: built one by one, their dependencies would be compiled again for each.
+fn build_on(version: &str, packages: &[&Package], target: &Path) -> Result<()> {
+    let names: Vec<String> = packages.iter().map(|package| format!("--package {}", package.name)).collect();
+    let features = packages
+        .iter()
+        .flat_map(|package| package.features_of_its_oldest_rust().map(|feature| format!("{}/{feature}", package.name)));
+    let features: Vec<String> = features.collect();
+    let args = format!("check {} --lib --no-default-features --features={}", names.join(" "), features.join(","));
     // A separate directory keeps two compilers from overwriting each other's output.
     cargo_of(version, &args)?.env("CARGO_TARGET_DIR", target.join("msrv")).run()
 }
