@@ -13,14 +13,11 @@ use traffik_core::{
 
 use super::{
     ByUid, ConfigError, DefaultIdentity, Settings, Throttle,
-    changes::Changes,
-    limit_backend::{BackendIndex, LimitBackend, LimitBackends},
-    lineage::Lineage,
-    penalty::Penalties,
-    queue::Queue,
-    share::Share,
-    uid,
-    waiters::Waiters,
+    changes::{Changes, Live},
+    penalty::{Lineage, Penalties},
+    queue::{Queue, Waiters},
+    settings::Share,
+    throttle::{assert_uid, uid_prefix},
 };
 use crate::{
     fields::PolicyItem,
@@ -89,7 +86,7 @@ pub(crate) struct NewLimit {
 impl NewLimit {
     /// Creates the limit of a type.
     pub(super) fn of<T: Throttle>(name: &'static str, settings: Settings) -> Self {
-        const { uid::check(T::UID) };
+        const { assert_uid(T::UID) };
         Self {
             type_id: TypeId::of::<T>(),
             name: name.into(),
@@ -131,7 +128,7 @@ impl Definition {
         changes: &Arc<Changes>,
     ) -> Result<Self, ConfigError> {
         let NewLimit { type_id, name, uid, rate, settings, identity, has_identity } = new;
-        let own_label = if type_id == TypeId::of::<ByUid>() { uid::prefix(&uid) } else { &uid };
+        let own_label = if type_id == TypeId::of::<ByUid>() { uid_prefix(&uid) } else { &uid };
         let label = settings.label.clone().unwrap_or_else(|| own_label.into());
         let mut definition = Self {
             type_id,
@@ -416,8 +413,16 @@ impl Definition {
         Ok(())
     }
 
+    /// Warns of a cost that the limit never admits, as the rate and the cost are in a snapshot.
+    pub(crate) fn warn_of_changed_cost(&self, live: &Live, warnings: &WarningLog) {
+        let limit = live.of(&self.uid);
+        let rate = limit.rate().or(limit.base_rate()).unwrap_or(self.rate);
+        let cost = limit.cost().or(limit.base_cost()).unwrap_or(self.settings.cost);
+        self.warn_of_cost(rate, cost, warnings);
+    }
+
     /// Warns of a cost that the limit never admits.
-    pub(crate) fn warn_of_cost(&self, rate: Rate, cost: u64, warnings: &WarningLog) {
+    fn warn_of_cost(&self, rate: Rate, cost: u64, warnings: &WarningLog) {
         if rate.is_unlimited() {
             return;
         }
@@ -434,5 +439,62 @@ impl Definition {
                  raise the rate"
             );
         }
+    }
+}
+
+/// A backend of a limit, and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct LimitBackend {
+    pub(crate) store: Arc<Store>,
+    pub(crate) policy: Arc<ErrorPolicy>,
+    /// Counts refusals, if the limit has a penalty.
+    pub(crate) penalties: Option<Arc<Penalties>>,
+}
+
+/// The backends of a limit. As a rule there is one.
+#[derive(Debug, Default)]
+pub(crate) struct LimitBackends {
+    /// `None` if everything is admitted.
+    pub(super) first: Option<LimitBackend>,
+    /// The additional backends of the app, if requests choose one.
+    pub(super) others: Box<[LimitBackend]>,
+}
+
+/// The place of a backend among those of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BackendIndex(u16);
+
+impl BackendIndex {
+    const FIRST: Self = Self(0);
+    /// No request has chosen one.
+    const NONE: Self = Self(u16::MAX);
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+impl LimitBackends {
+    #[inline]
+    pub(crate) fn get(&self, BackendIndex(index): BackendIndex) -> Option<&LimitBackend> {
+        match index.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(index) => self.others.get(usize::from(index)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LimitBackend> {
+        self.first.iter().chain(&self.others)
+    }
+
+    /// Returns the place of each.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = BackendIndex> {
+        (0..BackendIndex::NONE.0).map(BackendIndex).take_while(|index| self.get(*index).is_some())
+    }
+
+    /// Returns the place of a backend by its name, which is `default` for the app's own.
+    pub(super) fn find(&self, name: &str) -> Option<BackendIndex> {
+        let index = self.iter().position(|backend| backend.store.label() == name)?;
+        u16::try_from(index).ok().map(BackendIndex).filter(|index| !index.is_none())
     }
 }
