@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Traffik, TraffikBuilder};
 use crate::{
     limit::{Definition, KnownBy},
-    observe::{Counts, Event, Hook},
+    observe::{Counts, Event},
 };
 
 impl TraffikBuilder {
@@ -45,7 +45,7 @@ impl TraffikBuilder {
     /// on the path of the request, so it must not block: send what takes time to a task. A function that panics affects no
     /// request. The panic is logged, at most once a minute.
     pub fn on_event(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.observers.add(Hook(hook));
+        self.observers.add(hook);
         self
     }
 }
