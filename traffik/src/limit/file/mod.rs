@@ -1,4 +1,4 @@
-//! Limits from a file: its text becomes [`Tables`](tables::Tables), and these become values of the source
+//! Limits from a file: its text becomes [`Tables`], and these become values of the source
 //! [`File`](super::changes::Source::File) once they are checked against the limits of an app.
 
 mod file_limits;
