@@ -220,24 +220,24 @@ impl Definition {
     /// Returns an error if the app has no such backend, or if the limit is always in another one.
     pub(crate) fn choose(&self, name: &str) -> Result<BackendIndex, ConfigError> {
         self.backends.find(name).ok_or_else(|| match self.fixed_backend() {
-            Some(fixed) => ConfigError::FixedBackend {
-                uid: Box::from(&*self.uid),
-                throttle: Box::from(&*self.name),
+            Some(fixed) => self.error(|uid, throttle| ConfigError::FixedBackend {
+                uid,
+                throttle,
                 backend: fixed.store.label().into(),
                 named: name.into(),
-            },
+            }),
             None => self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())),
         })
     }
 
     #[cold]
     fn no_backend<'s>(&self, name: &str, has: impl Iterator<Item = &'s str>) -> ConfigError {
-        ConfigError::NoBackend {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
+        self.error(|uid, throttle| ConfigError::NoBackend {
+            uid,
+            throttle,
             backend: name.into(),
             has: has.map(Into::into).collect(),
-        }
+        })
     }
 
     /// Returns the backend that stores the shared changes of the limit.
@@ -245,10 +245,15 @@ impl Definition {
         self.backends.iter().next().map(|backend| &backend.store)
     }
 
+    /// Returns an error of this limit, which receives its uid and its name.
+    fn error(&self, error: impl FnOnce(Box<str>, Box<str>) -> ConfigError) -> ConfigError {
+        error(Box::from(&*self.uid), Box::from(&*self.name))
+    }
+
     /// Returns the error of a check for which no request chose a backend.
     #[cold]
     pub(crate) fn no_choice(&self) -> ConfigError {
-        ConfigError::NoBackendChosen { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) }
+        self.error(|uid, throttle| ConfigError::NoBackendChosen { uid, throttle })
     }
 
     /// Checks that several throttles can be one decision. They must share a backend, because only one can charge all of them or
@@ -290,7 +295,7 @@ impl Definition {
         let Some(own) = stores.own() else { return Ok(()) };
         let is_chosen = self.settings.request.backend.is_some();
         if is_chosen && self.settings.backend.is_some() {
-            return Err(ConfigError::BackendTwice { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
+            return Err(self.error(|uid, throttle| ConfigError::BackendTwice { uid, throttle }));
         }
         let first = match self.settings.backend {
             None => own,
@@ -321,12 +326,8 @@ impl Definition {
         if rate.is_unlimited() {
             return Ok(());
         }
-        self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            rate,
-            source,
-        })
+        let check = self.settings.strategy.check(rate);
+        check.map_err(|source| self.error(|uid, throttle| ConfigError::RateOfRequest { uid, throttle, rate, source }))
     }
 
     /// Checks whether the strategy supports a rate that replaces the throttle's own.
@@ -335,41 +336,29 @@ impl Definition {
             return Ok(());
         }
         let check = self.settings.strategy.check(rate);
-        check.map_err(|source| ConfigError::ChangedRate {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            rate,
-            source,
-        })
+        check.map_err(|source| self.error(|uid, throttle| ConfigError::ChangedRate { uid, throttle, rate, source }))
     }
 
     /// Checks rules that are added to those of the throttle.
     pub(crate) fn check_rules(&self, added: &Applies) -> Result<(), ConfigError> {
         let mut all = self.settings.request.applies.clone();
         all.add_all(added);
-        all.check().map_err(|source| ConfigError::Rule {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })
+        all.check().map_err(|source| self.error(|uid, throttle| ConfigError::Rule { uid, throttle, source }))
     }
 
     /// `has_identity` says whether the type identifies clients.
     fn check_request(&self, has_identity: bool, warnings: &WarningLog) -> Result<(), ConfigError> {
         let request = &self.settings.request;
         if request.identity.is_some() && has_identity {
-            return Err(ConfigError::TwoIdentities { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
+            return Err(self.error(|uid, throttle| ConfigError::TwoIdentities { uid, throttle }));
         }
         request.warn(&self.uid, warnings);
         if !request.refund_if.is_never() {
             self.check_refunds()?;
         }
         let denied = request.denied.check().map_err(RuleError::from);
-        denied.and_then(|()| request.applies.check()).map_err(|source| ConfigError::Rule {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })
+        let checked = denied.and_then(|()| request.applies.check());
+        checked.map_err(|source| self.error(|uid, throttle| ConfigError::Rule { uid, throttle, source }))
     }
 
     /// Checks whether charges can be refunded by the response.
@@ -386,29 +375,24 @@ impl Definition {
     }
 
     pub(crate) fn refund_if(&self, reason: &'static str) -> ConfigError {
-        ConfigError::RefundIf { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), reason }
+        self.error(|uid, throttle| ConfigError::RefundIf { uid, throttle, reason })
     }
 
     fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         let on_error = self.settings.on_error.as_ref().map_or(Ok(()), |on_error| on_error.check());
         let penalty = || self.settings.penalty.map_or(Ok(()), |penalty| penalty.check());
-        on_error.and_then(|()| penalty()).map_err(|source| ConfigError::Setting {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })?;
+        let checked = on_error.and_then(|()| penalty());
+        checked.map_err(|source| self.error(|uid, throttle| ConfigError::Setting { uid, throttle, source }))?;
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
-            return Err(ConfigError::WarnAt { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), share });
+            return Err(self.error(|uid, throttle| ConfigError::WarnAt { uid, throttle, share }));
         }
         if self.rate.is_unlimited() {
             return Ok(());
         }
         let strategy = &self.settings.strategy;
-        strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })?;
+        strategy
+            .check(self.rate)
+            .map_err(|source| self.error(|uid, throttle| ConfigError::Strategy { uid, throttle, source }))?;
         self.warn_of_cost(self.rate, self.settings.cost, warnings);
         Ok(())
     }
