@@ -16,23 +16,14 @@
 //! assert_ne!(Key::from(("a:b", "c")), Key::from(("a", "b:c")));
 //! ```
 
-mod bytes;
 mod embedded;
-mod in_words;
 mod key;
-mod networks;
-mod number;
 mod part;
-mod text;
 
 pub use self::{
-    bytes::Bytes,
     embedded::{Nat64Prefix, Nat64PrefixError},
-    in_words::KeyTextError,
-    key::Key,
-    number::Number,
-    part::Part,
-    text::Text,
+    key::{Key, KeyTextError},
+    part::{Bytes, Number, Part, Text},
 };
 
 /// A client without limits: [`Client::exempt()`] as a constant.

@@ -2,10 +2,11 @@ use std::{
     borrow::Cow,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Deref,
     sync::Arc,
 };
 
-use super::{Bytes, Number, Text};
+use smallvec::SmallVec;
 
 /// One part of a [`Key`](super::Key).
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -104,5 +105,128 @@ impl fmt::Debug for Part {
             Self::Text(text) => text.fmt(f),
             Self::Bytes(bytes) => bytes.fmt(f),
         }
+    }
+}
+
+/// A number in a [`Part`]: any value of `i128` or `u128`. It shows in decimal.
+///
+/// Its bytes need no alignment, so that a part is as small as its text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Number {
+    bytes: [u8; 16],
+    /// Whether it is above the values of `i128`.
+    is_large: bool,
+}
+
+impl Number {
+    /// Returns a byte for the type, and the value as little-endian bytes.
+    fn bytes(&self) -> (u8, &[u8; 16]) {
+        (if self.is_large { 6 } else { 3 }, &self.bytes)
+    }
+}
+
+impl From<i128> for Number {
+    fn from(number: i128) -> Self {
+        Self { bytes: number.to_le_bytes(), is_large: false }
+    }
+}
+
+impl From<u128> for Number {
+    fn from(number: u128) -> Self {
+        Self { bytes: number.to_le_bytes(), is_large: i128::try_from(number).is_err() }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_large {
+            true => u128::from_le_bytes(self.bytes).fmt(f),
+            false => i128::from_le_bytes(self.bytes).fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text in a [`Part`]. Up to 16 bytes need no allocation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Text(SmallVec<[u8; 16]>);
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // It is made from a `str`.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Text {
+    /// Returns the bytes of the text, in UTF-8.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().into())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes().into())
+    }
+}
+
+impl From<Cow<'_, str>> for Text {
+    fn from(text: Cow<'_, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Bytes in a [`Part`], such as a digest or a UUID. They show in hexadecimal. Up to 16 need no allocation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Bytes(SmallVec<[u8; 16]>);
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Bytes {
+    fn from(bytes: [u8; N]) -> Self {
+        Self(SmallVec::from_slice(&bytes))
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

@@ -28,7 +28,6 @@
 //!
 //! Months and years are errors, since they have no fixed length. Numbers are whole: write `3/2s` instead of `1.5/s`.
 
-mod display;
 mod error;
 mod grammar;
 #[cfg(feature = "serde")]

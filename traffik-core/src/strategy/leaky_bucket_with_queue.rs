@@ -4,8 +4,7 @@ use super::{
     Holding, LeakyBucketWithQueue, SettleError, State, StoredState, Strategy, StrategyError,
     meter::Meter,
     metered::{check_size, overdraw},
-    state::Written,
-    verdict::Plain,
+    verdict::{Plain, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{
     exact::{mul_div_ceil, mul_div_rem, narrow},
-    state::Written,
+    verdict::Written,
 };
 use crate::{clock::Timestamp, rate::Rate};
 

@@ -3,10 +3,156 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    SettleError, State, StoredState, Strategy, StrategyError, exact::mul_div_ceil, meter::Meter, state::Written,
-    verdict::Plain,
+    SettleError, State, StoredState, Strategy, StrategyError,
+    exact::mul_div_ceil,
+    meter::Meter,
+    verdict::{Plain, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
+
+/// Takes the cost of each request from a bucket of tokens that fills evenly, at the rate.
+///
+/// The bucket holds [`burst`](Self::burst) tokens. A client that was idle may spend them without waiting, and continues at the
+/// rate. The bucket fills continuously: at `60/min` one token comes back per second, and at `7/s` one per seventh of a second.
+///
+/// ```
+/// use traffik::{Rate, clock::Timestamp, strategy::{Strategy, TokenBucket}};
+///
+/// let rate = Rate::literal("100/min");
+/// let bucket = TokenBucket::new().burst(150);
+/// assert_eq!(bucket.available(None, rate, Timestamp::UNIX_EPOCH), 150);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct TokenBucket {
+    burst: Option<u64>,
+    debt: u64,
+}
+
+/// `TokenBucket::new()`, so that `strategy = TokenBucket` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const TokenBucket: TokenBucket = TokenBucket::new();
+
+impl TokenBucket {
+    /// Creates a bucket that holds as many tokens as the limit.
+    pub const fn new() -> Self {
+        Self { burst: None, debt: 0 }
+    }
+
+    /// Sets the number of tokens that the bucket holds. Defaults to the limit.
+    pub const fn burst(self, burst: u64) -> Self {
+        Self { burst: Some(burst), ..self }
+    }
+
+    /// Enlarges the bucket by `debt` tokens. Defaults to 0.
+    ///
+    /// `burst(10).debt(20)` gives the same results as `burst(30)`.
+    pub const fn debt(self, debt: u64) -> Self {
+        Self { debt, ..self }
+    }
+}
+
+impl Metered for TokenBucket {
+    const NAME: &'static str = "token-bucket";
+
+    #[inline]
+    fn size(&self, rate: Rate) -> u64 {
+        self.burst.unwrap_or_else(|| rate.limit()).saturating_add(self.debt)
+    }
+}
+
+/// Adds the cost of each request to a bucket that leaks evenly, at the rate. Refuses what would overflow the bucket.
+///
+/// It is the leaky bucket as a meter: it delays nothing. The bucket holds its [`capacity`](Self::capacity). A
+/// [`TokenBucket`](struct@TokenBucket) of the same size admits the same requests.
+///
+/// ```
+/// use traffik::{Rate, clock::Timestamp, strategy::{LeakyBucket, Strategy}};
+///
+/// let rate = Rate::literal("100/min");
+/// let bucket = LeakyBucket::new().capacity(20);
+/// assert_eq!(bucket.available(None, rate, Timestamp::UNIX_EPOCH), 20);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct LeakyBucket {
+    capacity: Option<u64>,
+}
+
+/// `LeakyBucket::new()`, so that `strategy = LeakyBucket` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const LeakyBucket: LeakyBucket = LeakyBucket::new();
+
+impl LeakyBucket {
+    /// Creates a bucket that holds the limit.
+    pub const fn new() -> Self {
+        Self { capacity: None }
+    }
+
+    /// Sets the cost that the bucket holds. Defaults to the limit.
+    pub const fn capacity(self, capacity: u64) -> Self {
+        Self { capacity: Some(capacity) }
+    }
+}
+
+impl Metered for LeakyBucket {
+    const NAME: &'static str = "leaky-bucket";
+
+    #[inline]
+    fn size(&self, rate: Rate) -> u64 {
+        self.capacity.unwrap_or_else(|| rate.limit())
+    }
+}
+
+/// Spaces requests evenly: at `60/min` it admits one request per second.
+///
+/// It is the [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) (ATM Forum, Traffic
+/// Management Specification 4.0, 1996). A client that was idle may send a [`burst`](Self::burst) without spacing. The burst is
+/// also the highest cost of a request.
+///
+/// ```
+/// use traffik::{Rate, clock::Timestamp, strategy::{Gcra, Strategy}};
+///
+/// let rate = Rate::literal("60/min");
+/// assert_eq!(Gcra::new().available(None, rate, Timestamp::UNIX_EPOCH), 1);
+/// assert_eq!(Gcra::new().burst(5).available(None, rate, Timestamp::UNIX_EPOCH), 5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Gcra {
+    burst: u64,
+}
+
+/// `Gcra::new()`, so that `strategy = Gcra` needs no call.
+#[expect(non_upper_case_globals, reason = "it is written like the strategies without settings")]
+pub const Gcra: Gcra = Gcra::new();
+
+impl Gcra {
+    /// Creates a strategy with a burst of 1.
+    pub const fn new() -> Self {
+        Self { burst: 1 }
+    }
+
+    /// Sets the cost that is admitted without spacing. Defaults to 1.
+    pub const fn burst(self, burst: u64) -> Self {
+        Self { burst }
+    }
+}
+
+impl Default for Gcra {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metered for Gcra {
+    const NAME: &'static str = "gcra";
+
+    #[inline]
+    fn size(&self, _rate: Rate) -> u64 {
+        self.burst
+    }
+}
 
 /// The longest time in which a meter may drain.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -143,10 +289,7 @@ impl<M: Metered> Plain for M {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Gcra, LeakyBucket, TokenBucket},
-        *,
-    };
+    use super::*;
 
     #[test]
     fn rate_without_exact_arithmetic_is_refused() {

@@ -35,8 +35,6 @@ mod any;
 mod concurrency;
 mod exact;
 mod fixed_window;
-mod gcra;
-mod leaky_bucket;
 mod leaky_bucket_with_queue;
 mod log;
 mod meter;
@@ -45,10 +43,7 @@ mod queue_settings;
 mod settle;
 mod sliding_window_counter;
 mod sliding_window_log;
-mod state;
-mod token_bucket;
 mod verdict;
-mod window;
 
 use std::{fmt, time::Duration};
 
@@ -58,16 +53,13 @@ pub use self::{
     any::{AnyStrategy, Holding},
     concurrency::Concurrency,
     fixed_window::FixedWindow,
-    gcra::Gcra,
-    leaky_bucket::LeakyBucket,
     log::Log,
+    metered::{Gcra, LeakyBucket, TokenBucket},
     queue_settings::LeakyBucketWithQueue,
     settle::SettleError,
     sliding_window_counter::SlidingWindowCounter,
     sliding_window_log::SlidingWindowLog,
-    state::{PlainState, State, StoredState},
-    token_bucket::TokenBucket,
-    verdict::{CurrentState, PlainVerdict, Verdict},
+    verdict::{CurrentState, PlainState, PlainVerdict, State, StoredState, Verdict},
 };
 use crate::{clock::Timestamp, rate::Rate};
 

@@ -1,10 +1,9 @@
 use super::{
     SettleError, State, StoredState, Strategy, StrategyError,
     exact::{mul_div_ceil, mul_div_floor},
+    fixed_window::Window,
     settle::by_count,
-    state::Written,
-    verdict::Plain,
-    window::Window,
+    verdict::{Plain, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 

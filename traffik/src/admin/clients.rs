@@ -18,7 +18,7 @@ use super::{
 use crate::{
     control::{ClientInfo, LimitHandle, Source, Until},
     engine::{Error, Limit},
-    limit::time_texts::{Moment, Time},
+    limit::written::{Moment, Time},
 };
 
 /// A client, as a limits file writes it.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     control::{Change, ClientInfo, LimitHandle, LimitInfo, Setting},
     engine::Error,
-    limit::time_texts::Time,
+    limit::written::Time,
 };
 
 /// The limit after a change.

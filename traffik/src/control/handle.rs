@@ -241,11 +241,7 @@ impl LimitHandle {
 
     fn warn_of_cost(&self) {
         let Ok(definition) = self.definition() else { return };
-        let live = self.traffik.changes().latest();
-        let limit = live.of(self.uid());
-        let rate = limit.rate().or(limit.base_rate()).unwrap_or(definition.rate);
-        let cost = limit.cost().or(limit.base_cost()).unwrap_or(definition.settings.cost);
-        definition.warn_of_cost(rate, cost, self.traffik.warnings());
+        definition.warn_of_changed_cost(&self.traffik.changes().latest(), self.traffik.warnings());
     }
 }
 

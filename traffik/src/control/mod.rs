@@ -50,7 +50,6 @@
 //! So a local change of a rate holds also for clients whose plan has another rate. A function or a caller that sets a cost of 0
 //! does not count the request, whatever the changes are.
 
-mod added;
 mod app;
 mod clients;
 mod handle;

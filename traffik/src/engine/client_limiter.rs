@@ -4,7 +4,7 @@ use traffik_core::{client::Client, rate::Rate};
 
 use super::{
     Check, CheckError, Checks, Demand, Error, LimiterOptions, Limits, Permit, Refusal, Traffik,
-    in_force::decide_in_force, maybe_ready::resolve,
+    decide::{decide_in_force, resolve},
 };
 use crate::limit::{ByUid, ConfigError, Definition, Throttle, Throttles, assert_types};
 

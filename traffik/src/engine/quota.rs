@@ -5,8 +5,7 @@ use traffik_core::client::Client;
 use super::{
     CheckError, Checks, ClientLimiter, Error, Limits, Permit, Refusal, Traffik,
     check::{Check, KeptCheck},
-    in_force::decide_in_force,
-    maybe_ready::resolve,
+    decide::{decide_in_force, resolve},
 };
 use crate::{
     limit::{ConfigError, Throttles},

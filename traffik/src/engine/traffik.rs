@@ -12,7 +12,7 @@ use traffik_core::{
 use super::limits_file::FileState;
 use super::{
     Check, CheckResult, Checks, Demand, Error, Limits,
-    in_force::put_in_force,
+    decide::put_in_force,
     shared_state::SharedChanges,
     waiting::{self, Lines, Waited},
 };

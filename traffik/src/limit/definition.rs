@@ -13,14 +13,11 @@ use traffik_core::{
 
 use super::{
     ByUid, ConfigError, DefaultIdentity, Settings, Throttle,
-    changes::Changes,
-    limit_backend::{BackendIndex, LimitBackend, LimitBackends},
-    lineage::Lineage,
-    penalty::Penalties,
-    queue::Queue,
-    share::Share,
-    uid,
-    waiters::Waiters,
+    changes::{Changes, Live},
+    penalty::{Lineage, Penalties},
+    queue::{Queue, Waiters},
+    settings::Share,
+    throttle::{assert_uid, uid_prefix},
 };
 use crate::{
     fields::PolicyItem,
@@ -89,7 +86,7 @@ pub(crate) struct NewLimit {
 impl NewLimit {
     /// Creates the limit of a type.
     pub(super) fn of<T: Throttle>(name: &'static str, settings: Settings) -> Self {
-        const { uid::check(T::UID) };
+        const { assert_uid(T::UID) };
         Self {
             type_id: TypeId::of::<T>(),
             name: name.into(),
@@ -131,7 +128,7 @@ impl Definition {
         changes: &Arc<Changes>,
     ) -> Result<Self, ConfigError> {
         let NewLimit { type_id, name, uid, rate, settings, identity, has_identity } = new;
-        let own_label = if type_id == TypeId::of::<ByUid>() { uid::prefix(&uid) } else { &uid };
+        let own_label = if type_id == TypeId::of::<ByUid>() { uid_prefix(&uid) } else { &uid };
         let label = settings.label.clone().unwrap_or_else(|| own_label.into());
         let mut definition = Self {
             type_id,
@@ -223,24 +220,24 @@ impl Definition {
     /// Returns an error if the app has no such backend, or if the limit is always in another one.
     pub(crate) fn choose(&self, name: &str) -> Result<BackendIndex, ConfigError> {
         self.backends.find(name).ok_or_else(|| match self.fixed_backend() {
-            Some(fixed) => ConfigError::FixedBackend {
-                uid: Box::from(&*self.uid),
-                throttle: Box::from(&*self.name),
+            Some(fixed) => self.error(|uid, throttle| ConfigError::FixedBackend {
+                uid,
+                throttle,
                 backend: fixed.store.label().into(),
                 named: name.into(),
-            },
+            }),
             None => self.no_backend(name, self.backends.iter().map(|backend| backend.store.label())),
         })
     }
 
     #[cold]
     fn no_backend<'s>(&self, name: &str, has: impl Iterator<Item = &'s str>) -> ConfigError {
-        ConfigError::NoBackend {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
+        self.error(|uid, throttle| ConfigError::NoBackend {
+            uid,
+            throttle,
             backend: name.into(),
             has: has.map(Into::into).collect(),
-        }
+        })
     }
 
     /// Returns the backend that stores the shared changes of the limit.
@@ -248,10 +245,15 @@ impl Definition {
         self.backends.iter().next().map(|backend| &backend.store)
     }
 
+    /// Returns an error of this limit, which receives its uid and its name.
+    fn error(&self, error: impl FnOnce(Box<str>, Box<str>) -> ConfigError) -> ConfigError {
+        error(Box::from(&*self.uid), Box::from(&*self.name))
+    }
+
     /// Returns the error of a check for which no request chose a backend.
     #[cold]
     pub(crate) fn no_choice(&self) -> ConfigError {
-        ConfigError::NoBackendChosen { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) }
+        self.error(|uid, throttle| ConfigError::NoBackendChosen { uid, throttle })
     }
 
     /// Checks that several throttles can be one decision. They must share a backend, because only one can charge all of them or
@@ -293,7 +295,7 @@ impl Definition {
         let Some(own) = stores.own() else { return Ok(()) };
         let is_chosen = self.settings.request.backend.is_some();
         if is_chosen && self.settings.backend.is_some() {
-            return Err(ConfigError::BackendTwice { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
+            return Err(self.error(|uid, throttle| ConfigError::BackendTwice { uid, throttle }));
         }
         let first = match self.settings.backend {
             None => own,
@@ -324,12 +326,8 @@ impl Definition {
         if rate.is_unlimited() {
             return Ok(());
         }
-        self.settings.strategy.check(rate).map_err(|source| ConfigError::RateOfRequest {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            rate,
-            source,
-        })
+        let check = self.settings.strategy.check(rate);
+        check.map_err(|source| self.error(|uid, throttle| ConfigError::RateOfRequest { uid, throttle, rate, source }))
     }
 
     /// Checks whether the strategy supports a rate that replaces the throttle's own.
@@ -338,41 +336,29 @@ impl Definition {
             return Ok(());
         }
         let check = self.settings.strategy.check(rate);
-        check.map_err(|source| ConfigError::ChangedRate {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            rate,
-            source,
-        })
+        check.map_err(|source| self.error(|uid, throttle| ConfigError::ChangedRate { uid, throttle, rate, source }))
     }
 
     /// Checks rules that are added to those of the throttle.
     pub(crate) fn check_rules(&self, added: &Applies) -> Result<(), ConfigError> {
         let mut all = self.settings.request.applies.clone();
         all.add_all(added);
-        all.check().map_err(|source| ConfigError::Rule {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })
+        all.check().map_err(|source| self.error(|uid, throttle| ConfigError::Rule { uid, throttle, source }))
     }
 
     /// `has_identity` says whether the type identifies clients.
     fn check_request(&self, has_identity: bool, warnings: &WarningLog) -> Result<(), ConfigError> {
         let request = &self.settings.request;
         if request.identity.is_some() && has_identity {
-            return Err(ConfigError::TwoIdentities { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name) });
+            return Err(self.error(|uid, throttle| ConfigError::TwoIdentities { uid, throttle }));
         }
         request.warn(&self.uid, warnings);
         if !request.refund_if.is_never() {
             self.check_refunds()?;
         }
         let denied = request.denied.check().map_err(RuleError::from);
-        denied.and_then(|()| request.applies.check()).map_err(|source| ConfigError::Rule {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })
+        let checked = denied.and_then(|()| request.applies.check());
+        checked.map_err(|source| self.error(|uid, throttle| ConfigError::Rule { uid, throttle, source }))
     }
 
     /// Checks whether charges can be refunded by the response.
@@ -389,35 +375,38 @@ impl Definition {
     }
 
     pub(crate) fn refund_if(&self, reason: &'static str) -> ConfigError {
-        ConfigError::RefundIf { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), reason }
+        self.error(|uid, throttle| ConfigError::RefundIf { uid, throttle, reason })
     }
 
     fn check(&self, warnings: &WarningLog) -> Result<(), ConfigError> {
         let on_error = self.settings.on_error.as_ref().map_or(Ok(()), |on_error| on_error.check());
         let penalty = || self.settings.penalty.map_or(Ok(()), |penalty| penalty.check());
-        on_error.and_then(|()| penalty()).map_err(|source| ConfigError::Setting {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })?;
+        let checked = on_error.and_then(|()| penalty());
+        checked.map_err(|source| self.error(|uid, throttle| ConfigError::Setting { uid, throttle, source }))?;
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
-            return Err(ConfigError::WarnAt { uid: Box::from(&*self.uid), throttle: Box::from(&*self.name), share });
+            return Err(self.error(|uid, throttle| ConfigError::WarnAt { uid, throttle, share }));
         }
         if self.rate.is_unlimited() {
             return Ok(());
         }
         let strategy = &self.settings.strategy;
-        strategy.check(self.rate).map_err(|source| ConfigError::Strategy {
-            uid: Box::from(&*self.uid),
-            throttle: Box::from(&*self.name),
-            source,
-        })?;
+        strategy
+            .check(self.rate)
+            .map_err(|source| self.error(|uid, throttle| ConfigError::Strategy { uid, throttle, source }))?;
         self.warn_of_cost(self.rate, self.settings.cost, warnings);
         Ok(())
     }
 
+    /// Warns of a cost that the limit never admits, as the rate and the cost are in a snapshot.
+    pub(crate) fn warn_of_changed_cost(&self, live: &Live, warnings: &WarningLog) {
+        let limit = live.of(&self.uid);
+        let rate = limit.rate().or(limit.base_rate()).unwrap_or(self.rate);
+        let cost = limit.cost().or(limit.base_cost()).unwrap_or(self.settings.cost);
+        self.warn_of_cost(rate, cost, warnings);
+    }
+
     /// Warns of a cost that the limit never admits.
-    pub(crate) fn warn_of_cost(&self, rate: Rate, cost: u64, warnings: &WarningLog) {
+    fn warn_of_cost(&self, rate: Rate, cost: u64, warnings: &WarningLog) {
         if rate.is_unlimited() {
             return;
         }
@@ -434,5 +423,62 @@ impl Definition {
                  raise the rate"
             );
         }
+    }
+}
+
+/// A backend of a limit, and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct LimitBackend {
+    pub(crate) store: Arc<Store>,
+    pub(crate) policy: Arc<ErrorPolicy>,
+    /// Counts refusals, if the limit has a penalty.
+    pub(crate) penalties: Option<Arc<Penalties>>,
+}
+
+/// The backends of a limit. As a rule there is one.
+#[derive(Debug, Default)]
+pub(crate) struct LimitBackends {
+    /// `None` if everything is admitted.
+    pub(super) first: Option<LimitBackend>,
+    /// The additional backends of the app, if requests choose one.
+    pub(super) others: Box<[LimitBackend]>,
+}
+
+/// The place of a backend among those of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BackendIndex(u16);
+
+impl BackendIndex {
+    const FIRST: Self = Self(0);
+    /// No request has chosen one.
+    const NONE: Self = Self(u16::MAX);
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+impl LimitBackends {
+    #[inline]
+    pub(crate) fn get(&self, BackendIndex(index): BackendIndex) -> Option<&LimitBackend> {
+        match index.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(index) => self.others.get(usize::from(index)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LimitBackend> {
+        self.first.iter().chain(&self.others)
+    }
+
+    /// Returns the place of each.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = BackendIndex> {
+        (0..BackendIndex::NONE.0).map(BackendIndex).take_while(|index| self.get(*index).is_some())
+    }
+
+    /// Returns the place of a backend by its name, which is `default` for the app's own.
+    pub(super) fn find(&self, name: &str) -> Option<BackendIndex> {
+        let index = self.iter().position(|backend| backend.store.label() == name)?;
+        u16::try_from(index).ok().map(BackendIndex).filter(|index| !index.is_none())
     }
 }

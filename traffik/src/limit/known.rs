@@ -1,6 +1,11 @@
+//! The limits that an app knows: types by their id, and values by their uid.
+
 use std::{
     any::TypeId,
-    sync::{Arc, OnceLock},
+    collections::HashMap,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    iter::successors,
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use super::{ConfigError, Definition, Throttle};
@@ -77,5 +82,153 @@ impl KnownThrottle {
     /// Returns the name without the crate. A macro adds the place in the source.
     pub(super) fn path_within_crate(&self) -> &'static str {
         self.name.split_once("::").map_or(self.name, |(_, path)| path)
+    }
+}
+
+/// Throttles, found by their type.
+///
+/// Entries are never removed or moved. So reads take no lock and return references. An `Arc` would have a count that
+/// all threads write to.
+#[derive(Debug)]
+pub(super) struct ThrottleMap {
+    chains: [Chain; CHAINS],
+}
+
+/// With this number a chain has one or two links in most apps.
+const CHAINS: usize = 64;
+
+#[derive(Debug, Default)]
+struct Chain(OnceLock<Box<Link>>);
+
+#[derive(Debug)]
+struct Link {
+    throttle: KnownThrottle,
+    next: Chain,
+}
+
+impl ThrottleMap {
+    pub(super) fn get(&self, type_id: TypeId) -> Option<&KnownThrottle> {
+        self.chain(type_id).throttles().find(|known| known.type_id == type_id)
+    }
+
+    /// Adds a throttle that is not in the map. The caller holds a lock that prevents concurrent additions.
+    pub(super) fn add(&self, new: KnownThrottle) -> &KnownThrottle {
+        let mut end = self.chain(new.type_id);
+        while let Some(link) = end.0.get() {
+            end = &link.next;
+        }
+        &end.0.get_or_init(|| Box::new(Link { throttle: new, next: Chain::default() })).throttle
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KnownThrottle> {
+        self.chains.iter().flat_map(Chain::throttles)
+    }
+
+    fn chain(&self, type_id: TypeId) -> &Chain {
+        let mut id = Id::default();
+        type_id.hash(&mut id);
+        let ([first, ..], [byte, ..]) = (&self.chains, id.0.to_le_bytes());
+        self.chains.get(usize::from(byte) % CHAINS).unwrap_or(first)
+    }
+}
+
+impl Default for ThrottleMap {
+    fn default() -> Self {
+        Self { chains: std::array::from_fn(|_| Chain::default()) }
+    }
+}
+
+impl Chain {
+    fn throttles(&self) -> impl Iterator<Item = &KnownThrottle> {
+        successors(self.0.get(), |link| link.next.0.get()).map(|link| &link.throttle)
+    }
+}
+
+/// The hash of a type's id, which is already a hash.
+#[derive(Default)]
+struct Id(u64);
+
+impl Hasher for Id {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = self.0.rotate_left(8) ^ id;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Limits that are values, found by their uids.
+///
+/// Requests read it, so it has many locks that are held for a lookup. Adding and removing one limit costs the same in a map
+/// of any size.
+#[derive(Debug)]
+pub(super) struct LimitMap {
+    shards: [RwLock<Shard>; SHARDS],
+    hasher: RandomState,
+}
+
+const SHARDS: usize = 32;
+
+type Shard = HashMap<Arc<str>, Known>;
+
+/// A limit, and how the app came to know it.
+pub(super) type Known = (Arc<Definition>, KnownBy);
+
+impl LimitMap {
+    pub(super) fn get(&self, uid: &str) -> Option<Known> {
+        self.read(uid).get(uid).cloned()
+    }
+
+    pub(super) fn has(&self, uid: &str) -> bool {
+        self.read(uid).contains_key(uid)
+    }
+
+    /// Adds a limit. Returns the one that it replaces.
+    pub(super) fn insert(&self, definition: Arc<Definition>, known_by: KnownBy) -> Option<Known> {
+        let uid = Arc::clone(&definition.uid);
+        self.write(&uid).insert(uid, (definition, known_by))
+    }
+
+    pub(super) fn remove(&self, uid: &str) -> Option<Known> {
+        let mut shard = self.write(uid);
+        let removed = shard.remove(uid);
+        // What was freed is not kept for limits that may never come.
+        let len = shard.len();
+        if shard.capacity() > 4 * len.max(8) {
+            shard.shrink_to(2 * len);
+        }
+        removed
+    }
+
+    /// Returns all limits, in no order.
+    pub(super) fn all(&self) -> Vec<Known> {
+        let lock = |shard: &'_ RwLock<Shard>| -> Vec<Known> {
+            shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        };
+        self.shards.iter().flat_map(lock).collect()
+    }
+
+    fn read(&self, uid: &str) -> RwLockReadGuard<'_, Shard> {
+        self.shard(uid).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, uid: &str) -> RwLockWriteGuard<'_, Shard> {
+        self.shard(uid).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shard(&self, uid: &str) -> &RwLock<Shard> {
+        let ([first, ..], [byte, ..]) = (&self.shards, self.hasher.hash_one(uid).to_le_bytes());
+        self.shards.get(usize::from(byte) % SHARDS).unwrap_or(first)
+    }
+}
+
+impl Default for LimitMap {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| RwLock::default()), hasher: RandomState::new() }
     }
 }

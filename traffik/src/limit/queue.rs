@@ -1,15 +1,16 @@
-use std::sync::Arc;
+//! Slots for requests that are held until their turn, and for callers that wait for one.
+
 use std::{
     collections::BTreeSet,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use traffik_core::{clock::Timestamp, decision::LimitId, strategy::Strategy};
 
-use crate::observe::LogThrottle;
+use crate::observe::{Gauge, LogThrottle, metric};
 
 /// The requests of a throttle that this process holds until their turns.
 #[derive(Debug)]
@@ -100,10 +101,59 @@ impl Drop for QueueSlot {
     }
 }
 
+/// The number of callers that wait for a throttle.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    label: Arc<str>,
+    max: usize,
+    count: AtomicUsize,
+    gauge: Gauge,
+    /// Bounds the log lines about too many waiters.
+    pub(crate) full: LogThrottle,
+}
+
+/// The slot of one waiter, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WaiterSlot(Arc<Waiters>);
+
+impl Waiters {
+    pub(super) fn new(label: &Arc<str>, max: usize) -> Arc<Self> {
+        let (label, gauge, full) = (Arc::clone(label), Gauge::default(), LogThrottle::default());
+        Arc::new(Self { label, max, count: AtomicUsize::new(0), gauge, full })
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    fn show(&self, change: f64) {
+        self.gauge.add(&metric::WAITING_CALLERS, &[&self.label], change);
+    }
+}
+
+impl WaiterSlot {
+    /// Takes a slot. Returns `None` if all slots are taken.
+    pub(crate) fn reserve(waiters: &Arc<Waiters>) -> Option<Self> {
+        let Waiters { max, count, .. } = &**waiters;
+        let one_more = |waiting: usize| (waiting < *max).then_some(waiting + 1);
+        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        waiters.show(1.0);
+        Some(Self(Arc::clone(waiters)))
+    }
+}
+
+impl Drop for WaiterSlot {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.show(-1.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use traffik_core::strategy::{FixedWindow, LeakyBucketWithQueue};
+
+    use super::*;
 
     fn queue(max_held: usize) -> Option<Arc<Queue>> {
         Queue::by(&LimitId::new("u", LeakyBucketWithQueue::new().max_held(max_held)))

@@ -1,7 +1,5 @@
 use std::{any::TypeId, sync::Arc};
 
-#[cfg(any(feature = "aide", feature = "utoipa"))]
-use super::Declaration;
 use super::{ByUid, ConfigError, Definition, KnownBy, Throttle, ThrottleTable};
 use crate::one_or_more::OneOrMore;
 
@@ -126,3 +124,23 @@ macro_rules! tuple_of_throttles {
 }
 
 all_the_tuples!(tuple_of_throttles);
+
+/// A throttle as it is declared, without what an app adds.
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub(crate) struct Declaration {
+    pub(crate) uid: &'static str,
+    pub(crate) rate: traffik_core::rate::Rate,
+    pub(crate) settings: super::Settings,
+}
+
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+impl Declaration {
+    pub(crate) fn of<T: Throttle>() -> Self {
+        Self { uid: T::UID, rate: T::RATE, settings: T::settings() }
+    }
+
+    /// Returns whether the limit is on concurrent requests.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.settings.strategy, traffik_core::strategy::AnyStrategy::Concurrency(_))
+    }
+}

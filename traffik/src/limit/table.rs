@@ -12,12 +12,9 @@ use super::start_settings::StartSettings;
 use super::{
     ConfigError, Definition, Settings, Throttle,
     changes::Changes,
-    definition::NewLimit,
-    known::{KnownBy, KnownThrottle},
-    limit_backend::LimitBackend,
-    limit_map::{self, LimitMap},
-    throttle_map::ThrottleMap,
-    uid,
+    definition::{LimitBackend, NewLimit},
+    known::{Known, KnownBy, KnownThrottle, LimitMap, ThrottleMap},
+    throttle::is_valid_uid,
 };
 use crate::{
     observe::Observers,
@@ -114,7 +111,7 @@ impl ThrottleTable {
     /// # Errors
     ///
     /// Returns an error if the app knows no such limit, or if it cannot work.
-    pub(crate) fn by_uid(&self, uid: &str) -> Result<limit_map::Known, ConfigError> {
+    pub(crate) fn by_uid(&self, uid: &str) -> Result<Known, ConfigError> {
         if let Some(value) = self.values.get(uid) {
             return Ok(value);
         }
@@ -137,7 +134,7 @@ impl ThrottleTable {
     }
 
     /// Returns the limits that can work, each uid once, in the order of the uids.
-    pub(crate) fn all(&self) -> Vec<limit_map::Known> {
+    pub(crate) fn all(&self) -> Vec<Known> {
         let mut all = self.values.all();
         let mut uids: Vec<_> = self.known.iter().map(|known| known.uid).collect();
         uids.sort_unstable();
@@ -279,7 +276,7 @@ impl ThrottleTable {
 
     /// Checks that a value may have a uid: it is valid, and neither a type has it nor a value that the app knows otherwise.
     pub(crate) fn check_uid(&self, uid: &str, name: &str, known_by: KnownBy) -> Result<(), ConfigError> {
-        if !uid::is_valid(uid) {
+        if !is_valid_uid(uid) {
             return Err(ConfigError::Uid { uid: uid.into() });
         }
         // A type that came after the value was never used.

@@ -72,3 +72,62 @@ impl From<DefaultIdentity> for Client {
         client
     }
 }
+
+/// A limit that is a value, which is found by its uid and not by a type.
+///
+/// It is the type parameter of what such a limit has in common with types: [`ClientLimiter`](crate::ClientLimiter),
+/// [`Limiter`](crate::Limiter) and [`Permit`](crate::Permit). [`Traffik::limiter_of`](crate::Traffik::limiter_of) and
+/// [`Limiters`](crate::web::Limiters) create them. See [`Traffik::add_limit`](crate::Traffik::add_limit).
+///
+/// A function that expects a type does not compile with it:
+///
+/// ```compile_fail
+/// # let traffik = traffik::Traffik::disabled();
+/// let _ = traffik.limiter::<traffik::ByUid>("alice");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ByUid;
+
+/// Fails the build unless `uid` is valid.
+#[expect(clippy::panic, reason = "it is called while compiling")]
+pub(super) const fn assert_uid(uid: &str) {
+    assert!(!uid.is_empty(), "the uid of a throttle is empty: give it a name such as \"feature:purpose\"");
+    let mut rest = uid.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        if !matches!(byte, b' '..=b'~') {
+            panic!("the uid of a throttle must be printable ASCII, because responses contain it in a header field");
+        }
+        rest = tail;
+    }
+}
+
+/// Returns whether `uid` is valid, for one that is made while the app runs.
+pub(super) fn is_valid_uid(uid: &str) -> bool {
+    !uid.is_empty() && uid.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Returns the part of `uid` before its first colon, which limits of one purpose share.
+pub(super) fn uid_prefix(uid: &str) -> &str {
+    uid.split_once(':').map_or(uid, |(prefix, _)| prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printable_ascii_is_a_uid() {
+        assert_uid("api:search");
+        assert!(is_valid_uid("api:search") && is_valid_uid(" ~\"\\"));
+        assert_uid(" ~\"\\");
+    }
+
+    #[test]
+    fn empty_or_unprintable_uid_fails_the_build() {
+        for uid in ["", "süße", "a\nb", "a\u{7f}", "\0"] {
+            assert!(!is_valid_uid(uid), "{uid:?}");
+            assert!(std::panic::catch_unwind(|| assert_uid(uid)).is_err(), "{uid:?}");
+        }
+    }
+}

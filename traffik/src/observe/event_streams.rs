@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::broadcast::{self, error::RecvError};
 use traffik_core::{client::Client, clock::Timestamp, rate::Rate};
 
-use super::{Event, EventOutcome, client_digest::ClientDigest};
+use super::{Event, EventOutcome, log::ClientDigest};
 
 /// The listeners of an app. Without any, nothing is made for them.
 ///

@@ -31,23 +31,15 @@
 //!
 //! The guide shows how to roll a limit out by a [dry run](crate::Settings::dry_run) and its events, in `docs/rolling-out.md`.
 
-// What observes an app implements `Observer`, and is added to the `Observers` of the `TraffikBuilder`. `Observers::emit` is the
-// one place that passes events on, and `Limits::observe` and `Failed::observe` in `engine/events.rs` are the places that make
-// them.
+// What observes an app is added to the `Observers` of the `TraffikBuilder`. `Observers::emit` is the one place that passes events
+// on, and `Limits::observe` and `Failed::observe` in `engine/events.rs` are the places that make them.
 
-mod client_digest;
-mod counts;
 mod event;
 #[cfg(feature = "admin")]
 mod event_streams;
-mod facts;
-mod hook;
 mod instruments;
-mod log_level;
-mod log_throttle;
+mod log;
 mod observers;
-mod outage_log;
-mod refusal_log;
 
 #[cfg(feature = "admin")]
 pub(crate) use self::event_streams::{Listener, Message, Received};
@@ -56,20 +48,14 @@ pub(crate) use self::instruments::LimitsFileInstruments;
 #[cfg(feature = "ws")]
 pub(crate) use self::instruments::MessageInstruments;
 pub(crate) use self::{
-    client_digest::ClientDigest,
-    counts::Counters,
-    facts::{EventFacts, Stopwatch, Took},
-    hook::Hook,
+    event::Counters,
     instruments::{
         BreakerInstruments, ChangeKind, ChangeResult, Counter, Decision, Gauge, Held, LimitInstruments, table as metric,
     },
-    log_throttle::LogThrottle,
-    observers::{Observer, Observers},
-    outage_log::{Outage, OutageLog},
-    refusal_log::RefusalSample,
+    log::{ClientDigest, LogThrottle, Outage, OutageLog, RefusalSample},
+    observers::{EventFacts, Observers, Stopwatch, Took},
 };
 pub use self::{
-    counts::Counts,
-    event::{Decider, Event, EventOutcome},
-    log_level::LogLevel,
+    event::{Counts, Decider, Event, EventOutcome},
+    log::LogLevel,
 };

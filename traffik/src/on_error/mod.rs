@@ -42,34 +42,19 @@
 //! where other throttles are part of the decision. Its fallback decides as always. Without one, the request passes.
 
 pub mod breaker;
-mod budget;
-mod decided;
-mod deciding;
-mod fallback;
+mod decide;
 mod fallback_backend;
-mod function;
 mod options;
-mod policies;
 mod policy;
-mod policy_hits;
-mod refusals;
 mod retry;
-mod start;
-mod waiting;
 
 pub(crate) use self::{
-    decided::{Decided, DecidedBy, Undecided},
-    deciding::Probe,
-    policies::Policies,
-    policy::ErrorPolicy,
-    policy_hits::PolicyHits,
+    decide::{Decided, DecidedBy, PolicyHits, Probe, Started, Undecided},
+    policy::{ErrorPolicy, Policies},
     retry::chance,
-    start::Started,
 };
 pub use self::{
-    deciding::Deciding,
-    fallback::{Failover, Fallback},
-    function::{Failure, Resolution},
-    options::{Allow, OnError, Raise, Refuse},
+    options::{Allow, Failover, Failure, Fallback, OnError, Raise, Refuse, Resolution},
+    policy::Deciding,
     retry::{Backoff, Retry},
 };

@@ -1,7 +1,9 @@
+//! The backends of an app, each with a deadline for its answers.
+
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,24 +12,27 @@ use std::{
 use traffik_core::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::Key,
-    clock::AnyClock,
+    clock::{AnyClock, Timestamp},
     decision::{Adjustment, Decision, Hit, LimitId},
 };
 
 use super::{
-    availability::{Availability, AvailabilityState},
-    deadline::{first_of, within},
+    first_of,
     settlement::{AdjustResult, last},
     tasks::Tasks,
     upkeep::Upkeep,
     watchers::{Signal, Watch, Watchers},
+    within, within_on_any_runtime,
 };
 use crate::observe::{Outage, OutageLog};
+
+/// How often a text is replaced while other processes change the same one.
+const ATTEMPTS: usize = 32;
 
 /// A backend of an app, with a deadline for its answers.
 pub(crate) struct Store {
     /// The name by which throttles select it. `None` for the app's own.
-    pub(super) name: Option<&'static str>,
+    name: Option<&'static str>,
     /// The name in events and in the health of the app.
     label: Box<str>,
     backend: Arc<dyn Backend>,
@@ -259,6 +264,28 @@ impl Store {
     async fn in_time<T>(&self, answer: Answer<'_, T>) -> Result<T, BackendError> {
         within(&self.clock, self.timeout, answer).await
     }
+
+    /// Sets or removes a shared text, whatever it is. It is `known` at first. `received` is called with each answer.
+    pub(crate) async fn replace_text(
+        &self,
+        name: &str,
+        mut known: Option<String>,
+        value: Option<&str>,
+        mut received: impl FnMut(Control),
+    ) -> Result<(), BackendError> {
+        for _ in 0..ATTEMPTS {
+            let request = ControlRequest::Replace { name, expected: known.as_deref(), value };
+            let control = within_on_any_runtime(self.clock(), self.timeout(), self.control(request)).await?;
+            let is_replaced = control.is_replaced;
+            let mut settings = control.settings.iter().flatten();
+            known = settings.find(|(other, _)| other == name).map(|(_, value)| value.clone());
+            received(control);
+            if is_replaced {
+                return Ok(());
+            }
+        }
+        Err(BackendError::not_run("other processes change the same setting all the time: try again"))
+    }
 }
 
 /// The task of the store may sleep. It ends once nothing is left to do.
@@ -273,5 +300,116 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, namespace) = (self.name, self.namespace());
         f.debug_struct("Store").field("name", &name).field("namespace", &namespace).finish_non_exhaustive()
+    }
+}
+
+/// Whether a backend answers.
+#[derive(Debug, Default)]
+struct Availability {
+    /// Whether the last call got an answer. Calls then write nothing.
+    answers: AtomicBool,
+    state: Mutex<AvailabilityState>,
+}
+
+/// Whether a backend answers, and since when.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AvailabilityState {
+    /// `None` until the first call.
+    pub(crate) answers: Option<bool>,
+    /// When `answers` changed last.
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) last_error: Option<LastError>,
+}
+
+/// An error, and when it occurred.
+#[derive(Clone, Debug)]
+pub(crate) struct LastError {
+    pub(crate) text: String,
+    pub(crate) at: Timestamp,
+}
+
+impl Availability {
+    /// A call got an answer.
+    #[inline]
+    fn answered(&self, clock: &AnyClock) {
+        if !self.answers.load(Ordering::Relaxed) {
+            self.changed(true, clock.now());
+        }
+    }
+
+    /// A call got no answer.
+    #[cold]
+    fn failed(&self, error: &BackendError, now: Timestamp) {
+        self.changed(false, now);
+        self.lock().last_error = Some(LastError { text: error.to_string(), at: now });
+    }
+
+    fn state(&self) -> AvailabilityState {
+        self.lock().clone()
+    }
+
+    #[cold]
+    fn changed(&self, answers: bool, now: Timestamp) {
+        let mut state = self.lock();
+        self.answers.store(answers, Ordering::Relaxed);
+        if state.answers != Some(answers) {
+            (state.answers, state.since) = (Some(answers), Some(now));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, AvailabilityState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All backends of an app.
+#[derive(Debug, Default)]
+pub(crate) struct Stores {
+    /// `None` if the app admits everything.
+    own: Option<Arc<Store>>,
+    named: Vec<Arc<Store>>,
+}
+
+impl Stores {
+    pub(crate) fn new(own: Store, named: impl IntoIterator<Item = Store>) -> Self {
+        Self { own: Some(Arc::new(own)), named: named.into_iter().map(Arc::new).collect() }
+    }
+
+    /// Returns the store of throttles that select none by name.
+    pub(crate) fn own(&self) -> Option<&Arc<Store>> {
+        self.own.as_ref()
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Store>> {
+        self.named.iter().find(|store| store.name == Some(name))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.named.iter().filter_map(|store| store.name)
+    }
+
+    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
+        let mut all = Ok(());
+        for store in self.iter() {
+            all = all.and(store.clear().await);
+        }
+        all
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), BackendError> {
+        let mut all = Ok(());
+        for store in self.iter() {
+            all = all.and(store.close().await);
+        }
+        all
+    }
+
+    /// Returns the number of charges that may not have been settled.
+    pub(crate) fn lost_settlements(&self) -> u64 {
+        self.iter().map(|store| store.upkeep.lost_settlements.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Store>> {
+        self.own.iter().chain(&self.named)
     }
 }

@@ -18,7 +18,7 @@ use traffik_core::{
 };
 
 use super::{
-    deadline::first_of,
+    first_of,
     lease_table::LeaseTable,
     settlement::{AdjustError, AdjustResult, HeldCharge, Pending, Settlement, last},
     watchers::Watchers,

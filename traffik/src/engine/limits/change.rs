@@ -10,10 +10,7 @@ use traffik_core::{
 };
 use triomphe::Arc as Shared;
 
-use super::{
-    Limit,
-    account::{Adjusting, Change, Part, Settlement, State, Waiting},
-};
+use super::{Adjusting, Change, Limit, Part, Settlement, State, Waiting};
 use crate::{
     observe::{ChangeKind, ChangeResult},
     on_error::DecidedBy,

@@ -8,7 +8,7 @@ use traffik_core::{
     strategy::{AnyStrategy, Strategy},
 };
 
-use super::account::Account;
+use super::Account;
 use crate::{
     limit::{BackendIndex, Definition, LimitBackend, Throttle, changes::Block},
     observe::{EventFacts, EventOutcome},
@@ -308,9 +308,7 @@ impl Limit {
     pub(super) fn strategy(&self) -> &AnyStrategy {
         self.definition.limit(self.is_full).strategy()
     }
-}
 
-impl Limit {
     pub(super) fn is_held(&self) -> bool {
         self.lease.is_some()
     }

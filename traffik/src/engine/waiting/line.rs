@@ -17,11 +17,7 @@ use tokio::{
 use tracing::Span;
 use traffik_core::clock::{AnyClock, Timestamp};
 
-use super::{
-    demand::Demand,
-    key::LineKey,
-    turn::{Handover, HeldBack, Room, Turn, until_room},
-};
+use super::demand::{Demand, Handover, HeldBack, LineKey, Room, Turn, until_room};
 use crate::{
     engine::{CheckResult, KeptCheck, Limits},
     limit::WaiterSlot,

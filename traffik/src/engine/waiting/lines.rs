@@ -9,10 +9,8 @@ use tracing::Span;
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
 use super::{
-    demand::Demand,
-    key::LineKey,
+    demand::{Demand, HeldBack, LineKey, Room, Turn},
     line::{Entry, Line},
-    turn::{HeldBack, Room, Turn},
 };
 use crate::{engine::KeptCheck, limit::WaiterSlot, store::Store};
 

@@ -1,6 +1,6 @@
 //! Waiting for a turn: one line of waiters for each throttle, or tuple of throttles, and client of a process.
 //!
-//! A caller that finds no room [joins](Lines) the [`Line`](line::Line) of its throttles and its client. The line asks the store
+//! A caller that finds no room [joins](Lines) the [`Line`] of its throttles and its client. The line asks the store
 //! for its head alone, when the head may have room, and hands the decision over. Tasks do that, one on each runtime that has
 //! waiters of the line, so a waiter that is not polled, or whose runtime ends or stands still, delays no other.
 //!
@@ -9,31 +9,33 @@
 //! - Nothing here runs for a check that does not wait.
 
 mod demand;
-mod driver;
-mod key;
 mod line;
 mod lines;
-mod turn;
-mod waiter;
 
 use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
+use tracing::Instrument;
 use traffik_core::backend::{BackendError, MaybeReady};
 
-pub(crate) use self::{demand::Demand, lines::Lines, turn::HeldBack};
+pub(crate) use self::{
+    demand::{Demand, HeldBack},
+    lines::Lines,
+};
 use self::{
-    key::LineKey,
-    lines::{NotJoined, Place},
-    turn::{Room, Turn, until_room},
-    waiter::Waiter,
+    demand::{LineKey, Room, Turn, until_room},
+    line::{Asked, Line, Question, Step},
+    lines::{Joined, NotJoined, Place},
 };
 use super::CheckResult;
-use crate::store::Store;
+use crate::store::{Store, first_of};
 
 /// The decision of a waiter, unless its line is held back for longer than it waits.
 pub(crate) type Waited = Result<CheckResult, HeldBack>;
@@ -126,5 +128,122 @@ impl Joining {
             Err(NotJoined::HeldBack(held_back)) => MaybeReady::Ready(Err(held_back)),
             Err(NotJoined::Failed(error)) => MaybeReady::Ready(Ok(Err(demand.failed(error)))),
         }
+    }
+}
+
+/// A caller in a line. Dropping it leaves the line.
+struct Waiter {
+    lines: Arc<Lines>,
+    joined: Joined,
+}
+
+impl Waiter {
+    /// Joins a line. If it was empty, its head is asked for when there is `room`, or immediately.
+    fn join(
+        lines: Arc<Lines>,
+        place: Place,
+        demand: &Arc<Demand>,
+        store: &Arc<Store>,
+        room: Option<Room>,
+    ) -> Result<Self, NotJoined> {
+        if Handle::try_current().is_err() {
+            let error = "waiting needs a Tokio runtime: call it within one";
+            return Err(NotJoined::Failed(BackendError::not_run(error)));
+        }
+        let joined = lines.join(place, demand, store, room)?;
+        Driver::start(&lines, &joined.line);
+        Ok(Self { lines, joined })
+    }
+}
+
+impl Future for Waiter {
+    type Output = Turn;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
+        let polled = Pin::new(&mut self.joined.turn).poll(cx);
+        if polled.is_pending() {
+            // The runtime on which it waits now may not be the one on which it joined.
+            Driver::start(&self.lines, &self.joined.line);
+        }
+        // The line drops no waiter without a result.
+        polled.map(|turn| turn.unwrap_or(Turn::Over))
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let Joined { line, place, .. } = &self.joined;
+        if line.leave(*place) {
+            self.lines.remove_if_empty(line);
+        }
+    }
+}
+
+/// Drives a line on one runtime, as long as it has waiters. Each runtime that has waiters drives it.
+///
+/// It sleeps without a timer of the runtime.
+struct Driver {
+    lines: Arc<Lines>,
+    line: Arc<Line>,
+    runtime: Id,
+}
+
+impl Driver {
+    /// Drives a line on the runtime of the caller, too, if it has one.
+    fn start(lines: &Arc<Lines>, line: &Arc<Line>) {
+        let Ok(handle) = Handle::try_current() else { return };
+        let runtime = handle.id();
+        if line.add_driver(runtime) {
+            let driver = Self { lines: Arc::clone(lines), line: Arc::clone(line), runtime };
+            // A runtime that ends drops it here.
+            drop(handle.spawn(driver.run()));
+        }
+    }
+
+    async fn run(self) {
+        let clock = self.line.clock().clone();
+        loop {
+            let mut changed = pin!(self.line.changed());
+            changed.as_mut().enable();
+            match self.line.next(clock.now()) {
+                Step::Ask(question) => self.ask(question).await,
+                Step::Sleep(time) => {
+                    first_of(changed, clock.sleep_on_any_runtime(time)).await;
+                }
+                Step::End if self.lines.remove_if_empty(&self.line) => return,
+                Step::End => {}
+            }
+        }
+    }
+
+    async fn ask(&self, Question { id, demand, span }: Question) {
+        let question = InFlight { line: &self.line, id };
+        let mut decision = pin!(demand.ask().instrument(span));
+        // A function of the user may panic: its waiter learns of it, and the others go on.
+        let asked = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| decision.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Asked::Decided),
+            Err(panic) => Poll::Ready(Asked::Panicked(panic)),
+        });
+        let asked = asked.await;
+        question.line.answered(id, asked, question.line.clock().now());
+    }
+}
+
+/// The runtime ends, or the line has.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.line.remove_driver(self.runtime);
+    }
+}
+
+/// A question that was asked. If it is dropped with its runtime, another one is asked.
+struct InFlight<'a> {
+    line: &'a Line,
+    id: u64,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.line.abandon(self.id);
     }
 }

@@ -4,10 +4,8 @@ use traffik_core::{client::Key, clock::Timestamp, rate::Rate};
 
 use super::{
     Source,
-    client_map::ClientMap,
-    clients::{Block, ClientChange, Penalty},
-    source::BySource,
-    values::{Switch, Values},
+    clients::{Block, ClientChange, ClientMap, Penalty},
+    values::{BySource, Switch, Values},
 };
 use crate::request::{Applies, Fields};
 

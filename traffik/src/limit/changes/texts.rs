@@ -10,8 +10,7 @@ use traffik_core::{
 
 use super::{
     Live,
-    client_map::ClientMap,
-    clients::{Block, Lasting, Penalty},
+    clients::{Block, ClientMap, Lasting, Penalty},
     values::{Setting, Switch, Values},
 };
 

@@ -1,7 +1,124 @@
+use std::fmt;
+
 use traffik_core::{clock::Timestamp, rate::Rate};
 
-use super::Change;
 use crate::request::Fields;
+
+/// New values for the settings of a limit, which are set together. Settings without a value stay.
+///
+/// ```
+/// use traffik::{Rate, control::Change};
+///
+/// let change = Change::new().rate(Rate::literal("20/min")).cost(2);
+/// assert_ne!(change, Change::new());
+/// ```
+///
+/// With the feature `serde` it is an object with the fields `rate`, `cost`, `enabled` and `dry_run`, each of which may be
+/// left out. An unknown field is an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+#[must_use = "a change has no effect until it is applied"]
+pub struct Change {
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub(crate) rate: Option<Rate>,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub(crate) cost: Option<u64>,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub(crate) enabled: Option<bool>,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub(crate) dry_run: Option<bool>,
+}
+
+impl Change {
+    /// Creates a change of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the rate.
+    pub fn rate(self, rate: Rate) -> Self {
+        Self { rate: Some(rate), ..self }
+    }
+
+    /// Sets the cost of a request.
+    pub fn cost(self, cost: u64) -> Self {
+        Self { cost: Some(cost), ..self }
+    }
+
+    /// Puts the limit into a [dry run](crate::Settings::dry_run), or ends it.
+    pub fn dry_run(self, dry_run: bool) -> Self {
+        Self { dry_run: Some(dry_run), ..self }
+    }
+
+    /// Enables or disables the limit.
+    pub fn enabled(self, enabled: bool) -> Self {
+        Self { enabled: Some(enabled), ..self }
+    }
+}
+
+/// A source of the values of settings, from the strongest to the weakest. The first source that has a value for a setting holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum Source {
+    /// A change in this process: [`LimitHandle`](crate::control::LimitHandle).
+    Local,
+    /// A change for all processes.
+    Shared,
+    /// A function of the throttle for each request, or a value that the caller of a check sets.
+    Request,
+    /// A file.
+    File,
+    /// The declaration of the throttle.
+    Code,
+}
+
+/// Writes the name in lower case.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Shared => "shared",
+            Self::Request => "request",
+            Self::File => "file",
+            Self::Code => "code",
+        })
+    }
+}
+
+/// A value for each source that changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BySource<T> {
+    pub(crate) local: T,
+    pub(crate) shared: T,
+    pub(crate) file: T,
+}
+
+impl<T> BySource<T> {
+    /// Returns each value, that of the strongest source first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        [&self.local, &self.shared, &self.file].into_iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        [&mut self.local, &mut self.shared, &mut self.file].into_iter()
+    }
+
+    pub(crate) fn map<U>(&self, mut f: impl FnMut(&T) -> U) -> BySource<U> {
+        BySource { local: f(&self.local), shared: f(&self.shared), file: f(&self.file) }
+    }
+
+    /// Returns the value of the first source that has one and is stronger than the functions of a throttle.
+    pub(crate) fn above<V>(&self, read: impl Fn(&T) -> Option<V>) -> Option<(V, Source)> {
+        let local = read(&self.local).map(|value| (value, Source::Local));
+        local.or_else(|| Some((read(&self.shared)?, Source::Shared)))
+    }
+
+    /// Returns the value of the first source that has one.
+    pub(crate) fn first<V>(&self, read: impl Fn(&T) -> Option<V>) -> Option<(V, Source)> {
+        self.above(&read).or_else(|| Some((read(&self.file)?, Source::File)))
+    }
+}
 
 /// A setting of a limit that can change while the app runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use toml::{Spanned, value::Datetime};
 use traffik_core::{
@@ -8,27 +8,26 @@ use traffik_core::{
 };
 
 use super::{
-    conditions::{ConditionTable, MethodName},
-    limits_file::{LimitsFile, written},
-    tables::LimitTable,
-    texts::Texts,
-    until::until,
+    LimitsFile,
+    tables::{ConditionTable, LimitTable, MethodName, Texts},
+    written,
 };
 use crate::{
     limit::{
         Definition, KnownBy, NewLimit, Settings, ThrottleTable,
-        changes::{Block, ClientChange, ClientMap, Lasting, Live, Switch, Values},
+        changes::{Block, BySource, ClientChange, ClientMap, Lasting, Live, LiveLimit, Source, Switch, Until, Values},
         limits_file_error::LimitsFileError,
-        written::StrategyTable,
+        written::{Moment, StrategyTable},
     },
     request::Applies,
+    warning::WarningLog,
 };
 
 /// The values of a limits file, which an app can use.
 #[derive(Debug)]
 pub(crate) struct FileLimits {
-    pub(super) all: Option<Switch>,
-    pub(super) limits: Vec<FileLimit>,
+    all: Option<Switch>,
+    limits: Vec<FileLimit>,
     /// The limits that the file makes.
     pub(crate) made: Vec<MadeLimit>,
 }
@@ -43,16 +42,46 @@ pub(crate) struct MadeLimit {
 
 /// The values of one limit.
 #[derive(Debug)]
-pub(super) struct FileLimit {
-    pub(super) definition: Arc<Definition>,
+struct FileLimit {
+    definition: Arc<Definition>,
     /// The name of its table: `limit`, or `new` if the file makes it.
-    pub(super) table: &'static str,
+    table: &'static str,
     /// What the file sets.
-    pub(super) written: Values,
+    written: Values,
     /// What of that changes the limit. The definition has the other values of a limit that the file makes.
-    pub(super) values: Values,
-    pub(super) rules: Applies,
-    pub(super) clients: ClientMap,
+    values: Values,
+    rules: Applies,
+    clients: ClientMap,
+}
+
+/// A value of a limits file that is not in force, because another source is stronger.
+///
+/// It is written as `limit."api:search".rate (local)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct WithoutEffect {
+    key: Box<str>,
+    source: Source,
+}
+
+impl WithoutEffect {
+    /// Returns the key in the file, such as `limit."api:search".rate`.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns the source of the value in force.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+}
+
+impl fmt::Display for WithoutEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.key, self.source)
+    }
 }
 
 impl FileLimits {
@@ -93,6 +122,54 @@ impl FileLimits {
             of.file_rules = limit.rules.clone();
             of.clients.file = limit.clients.clone();
         }
+    }
+
+    /// Warns of costs that their limits never admit.
+    pub(crate) fn warn_of_costs(&self, live: &Live, warnings: &WarningLog) {
+        self.limits.iter().for_each(|limit| limit.definition.warn_of_changed_cost(live, warnings));
+    }
+
+    /// Returns the values that are not in force in a snapshot.
+    pub(crate) fn without_effect(&self, live: &Live) -> Vec<WithoutEffect> {
+        let all = self.all.and_then(|_| live.all.above(|switch| *switch));
+        let all = all.map(|(_, source)| WithoutEffect { key: "enabled".into(), source });
+        all.into_iter().chain(self.limits.iter().flat_map(|limit| limit.without_effect(live))).collect()
+    }
+}
+
+impl FileLimit {
+    fn without_effect(&self, live: &Live) -> Vec<WithoutEffect> {
+        let (limit, declared) = (live.of(&self.definition.uid), &self.definition.settings.request);
+        let above = |is_set: bool, read: &dyn Fn(&Values) -> bool, by_function: bool| {
+            let changed = limit.values.above(|values| read(values).then_some(())).map(|((), source)| source);
+            let stronger = changed.or_else(|| by_function.then_some(Source::Request));
+            stronger.filter(|_| is_set)
+        };
+        let switch = BySource {
+            local: limit.values.local.switch.or(live.all.local),
+            shared: limit.values.shared.switch.or(live.all.shared),
+            file: None,
+        };
+        let values = &self.written;
+        let by_setting = [
+            ("rate", above(values.rate.is_some(), &|values| values.rate.is_some(), declared.rate.is_some())),
+            ("cost", above(values.cost.is_some(), &|values| values.cost.is_some(), declared.cost.is_some())),
+            ("enabled", values.switch.and_then(|_| switch.above(|switch| *switch)).map(|(_, source)| source)),
+            ("dry_run", above(values.dry_run.is_some(), &|values| values.dry_run.is_some(), false)),
+            ("override", self.client(limit, |client| client.rate.is_some())),
+            ("block", self.client(limit, |client| client.block.is_some())),
+            ("exempt", self.client(limit, |client| client.exempt.is_some())),
+        ];
+        let key = |name: &str| format!("{}.{}.{name}", self.table, written(&self.definition.uid)).into();
+        let found = by_setting.into_iter().filter_map(|(name, source)| source.map(|source| (name, source)));
+        found.map(|(name, source)| WithoutEffect { key: key(name), source }).collect()
+    }
+
+    /// Returns the stronger source that has a value of this kind for a client of the file.
+    fn client(&self, limit: &LiveLimit, has: impl Fn(&ClientChange) -> bool) -> Option<Source> {
+        let of = |clients: &ClientMap, key: &Key| clients.get(key).is_some_and(&has).then_some(());
+        let keys = self.clients.iter().filter(|(_, client)| has(client)).map(|(key, _)| key);
+        keys.filter_map(|key| limit.clients.above(|clients| of(clients, key))).map(|((), source)| source).next()
     }
 }
 
@@ -314,5 +391,24 @@ impl Reader<'_> {
                 "it was set when the app started, and changes only when the app starts: write it again, or restart the app",
             )),
         }
+    }
+}
+
+/// Returns the end of a change, or what is wrong with it.
+fn until(end: &Datetime) -> Result<Until, String> {
+    Moment::try_from(end.to_string()).map(|moment| Until::At(moment.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn end_is_a_moment() {
+        let end = "2030-01-31 20:00+02:00".parse().unwrap();
+        assert_eq!(until(&end), Ok(Until::At(SystemTime::UNIX_EPOCH + Duration::from_secs(1_896_112_800))));
+        assert!(until(&"18:00:00".parse().unwrap()).unwrap_err().contains("date, time and offset"));
     }
 }

@@ -1,14 +1,10 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use traffik_core::clock::AnyClock;
+use tokio::sync::watch;
+use traffik_core::{OutOfRange, clock::AnyClock};
 
-use super::{
-    attempt::Attempt,
-    changes::Changes,
-    gate::Gate,
-    state::{BreakerState, BreakerStatus, Settings},
-};
+use super::state::{Attempt, BreakerState, BreakerStatus, Gate, Settings, State};
 
 /// Stops making calls after too many failures, and tries again after a while. Clones share their state.
 ///
@@ -56,6 +52,25 @@ pub enum Broken<E> {
     /// The call was made, and failed.
     #[error(transparent)]
     Failed(E),
+}
+
+impl CircuitBreaker {
+    /// Creates a closed breaker with the defaults, which are those of [`builder`](Self::builder).
+    #[must_use]
+    pub fn new() -> Self {
+        let CircuitBreakerBuilder { settings, clock } = Self::builder();
+        Self::with(settings, clock)
+    }
+
+    /// Creates a builder for a breaker with other settings.
+    pub fn builder() -> CircuitBreakerBuilder {
+        let settings = Settings {
+            failure_threshold: CircuitBreakerBuilder::DEFAULT_FAILURE_THRESHOLD.into(),
+            recovery_timeout: CircuitBreakerBuilder::DEFAULT_RECOVERY_TIMEOUT,
+            success_threshold: CircuitBreakerBuilder::DEFAULT_SUCCESS_THRESHOLD.into(),
+        };
+        CircuitBreakerBuilder { settings, clock: AnyClock::system() }
+    }
 }
 
 impl CircuitBreaker {
@@ -134,8 +149,14 @@ impl CircuitBreaker {
         self.gate.state.borrow().settings
     }
 
-    pub(super) fn with(settings: Settings, clock: AnyClock) -> Self {
+    fn with(settings: Settings, clock: AnyClock) -> Self {
         Self { gate: Arc::new(Gate::new(settings)), clock }
+    }
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -145,5 +166,76 @@ impl fmt::Debug for CircuitBreaker {
             .field("settings", &self.settings())
             .field("status", &self.status())
             .finish_non_exhaustive()
+    }
+}
+
+/// Sets up a [`CircuitBreaker`]: see [`CircuitBreaker::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CircuitBreakerBuilder {
+    settings: Settings,
+    clock: AnyClock,
+}
+
+impl CircuitBreakerBuilder {
+    /// The default of [`failure_threshold`](Self::failure_threshold).
+    pub const DEFAULT_FAILURE_THRESHOLD: u32 = 10;
+    /// The default of [`recovery_timeout`](Self::recovery_timeout).
+    pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
+    /// The default of [`success_threshold`](Self::success_threshold).
+    pub const DEFAULT_SUCCESS_THRESHOLD: u32 = 3;
+
+    /// Sets the number of consecutive failures that opens the breaker, which is at least 1. Defaults to 10.
+    pub fn failure_threshold(mut self, failures: u32) -> Self {
+        self.settings.failure_threshold = failures.into();
+        self
+    }
+
+    /// Sets how long the breaker stays open before it makes calls again. Defaults to 60 s.
+    ///
+    /// A [half-open](BreakerState::HalfOpen) breaker waits as long for a result of its trials before it makes new ones.
+    pub fn recovery_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.recovery_timeout = timeout;
+        self
+    }
+
+    /// Sets the number of successful trials that closes the breaker, which is at least 1. Defaults to 3. The breaker makes no
+    /// more trials at a time.
+    pub fn success_threshold(mut self, successes: u32) -> Self {
+        self.settings.success_threshold = successes.into();
+        self
+    }
+
+    /// Sets the clock. Defaults to the system's. A breaker in front of a backend reads the app's clock.
+    pub fn clock(self, clock: impl Into<AnyClock>) -> Self {
+        Self { clock: clock.into(), ..self }
+    }
+
+    /// Creates the breaker, which is closed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a threshold is 0.
+    pub fn build(self) -> Result<CircuitBreaker, OutOfRange> {
+        let Settings { failure_threshold, success_threshold, .. } = self.settings;
+        OutOfRange::check("CircuitBreakerBuilder::failure_threshold", failure_threshold, 1..=u64::MAX)?;
+        OutOfRange::check("CircuitBreakerBuilder::success_threshold", success_threshold, 1..=u64::MAX)?;
+        Ok(CircuitBreaker::with(self.settings, self.clock))
+    }
+}
+
+/// The state changes of a breaker since [`CircuitBreaker::changes`](CircuitBreaker::changes) was called.
+///
+/// A state that ended before [`next`](Self::next) was called may be skipped.
+#[derive(Debug)]
+pub struct Changes(watch::Receiver<State>);
+
+impl Changes {
+    /// Waits for the next change, and returns the latest state. Returns `None` once the breaker is gone.
+    ///
+    /// No change is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<BreakerState> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().status.state)
     }
 }

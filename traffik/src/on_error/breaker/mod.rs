@@ -13,17 +13,10 @@
 //!
 //! The pattern is Michael Nygard's ("Release It!", 2007).
 
-mod attempt;
-mod builder;
-mod changes;
 mod circuit_breaker;
-mod gate;
 mod state;
 
 pub use self::{
-    attempt::Attempt,
-    builder::CircuitBreakerBuilder,
-    changes::Changes,
-    circuit_breaker::{Broken, CircuitBreaker},
-    state::{BreakerState, BreakerStatus},
+    circuit_breaker::{Broken, Changes, CircuitBreaker, CircuitBreakerBuilder},
+    state::{Attempt, BreakerState, BreakerStatus},
 };

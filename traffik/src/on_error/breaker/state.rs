@@ -1,6 +1,14 @@
-use std::time::Duration;
+//! The state of a breaker, and the attempts that change it.
 
-use traffik_core::clock::Timestamp;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+use traffik_core::clock::{AnyClock, Timestamp};
+
+use crate::observe::BreakerInstruments;
 
 /// Which calls a [`CircuitBreaker`](super::CircuitBreaker) makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +59,7 @@ pub(super) struct Settings {
 
 /// The number of a state, or of a round of trials. An attempt counts only in the turn in which it started. So attempts of a
 /// closed breaker count only until it opens, and trials only in their round.
-pub(super) type Turn = u64;
+type Turn = u64;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -140,7 +148,7 @@ impl State {
     }
 
     /// Returns `true` if the breaker is closed and nothing failed since the last success.
-    pub(super) fn is_calm(&self) -> bool {
+    fn is_calm(&self) -> bool {
         self.is_closed() && self.status.failures == 0
     }
 
@@ -152,5 +160,136 @@ impl State {
         self.turn += 1;
         self.since = now;
         self.status = BreakerStatus { state, failures: 0, successes: 0, trials: 0, ..self.status };
+    }
+}
+
+/// The state of a breaker, which its clones share.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// The turn of a [calm](State::is_calm) breaker, which is only read, without the lock of `state`. Otherwise 0.
+    calm_turn: AtomicU64,
+    pub(super) state: watch::Sender<State>,
+    instruments: BreakerInstruments,
+}
+
+impl Gate {
+    pub(super) fn new(settings: Settings) -> Self {
+        let state = State::new(settings);
+        let calm_turn = AtomicU64::new(state.turn);
+        Self { calm_turn, state: watch::Sender::new(state), instruments: BreakerInstruments::default() }
+    }
+
+    /// Sets the backend that it is in front of.
+    pub(super) fn name(&self, backend: &str) {
+        self.instruments.name(backend);
+    }
+
+    /// Shows the state of a breaker that was not used before.
+    #[inline]
+    pub(super) fn show_first(&self) {
+        if self.instruments.is_due() {
+            self.show();
+        }
+    }
+
+    #[cold]
+    fn show(&self) {
+        self.instruments.show(|| self.state.borrow().status.state as usize);
+    }
+
+    /// Returns the turn of a calm breaker. Only failures change such a breaker.
+    #[inline]
+    pub(super) fn calm_turn(&self) -> Option<Turn> {
+        Some(self.calm_turn.load(Ordering::Acquire)).filter(|turn| *turn != 0)
+    }
+
+    /// Changes the state, and returns whether other calls are made now, of which subscribers are notified.
+    ///
+    /// The change reads no clock, which may be a user's own.
+    pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> bool {
+        let mut after = BreakerState::Closed;
+        let is_other = self.state.send_if_modified(|state| {
+            let before = state.status.state;
+            change(state);
+            after = state.status.state;
+            self.calm_turn.store(if state.is_calm() { state.turn } else { 0 }, Ordering::Release);
+            after != before
+        });
+        if is_other {
+            self.instruments.changed(after as usize);
+            self.show();
+        }
+        is_other
+    }
+}
+
+/// Permission for one attempt.
+///
+/// End it with [`succeeded`](Self::succeeded) or [`failed`](Self::failed). An attempt that is dropped, because its request
+/// is cancelled for instance, counts as neither. If it was a trial, another attempt may take its place.
+#[derive(Debug)]
+#[must_use = "the breaker learns nothing from an attempt that is dropped"]
+pub struct Attempt<'a> {
+    gate: &'a Gate,
+    clock: &'a AnyClock,
+    /// `None` once the attempt has ended.
+    turn: Option<Turn>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Starts an attempt. Returns `None` if no call is made now.
+    #[inline]
+    pub(super) fn start(gate: &'a Gate, clock: &'a AnyClock) -> Option<Self> {
+        let mut turn = gate.calm_turn();
+        if turn.is_none() {
+            let now = clock.now();
+            gate.change(|state| turn = state.enter(now));
+        }
+        turn.map(|turn| Self { gate, clock, turn: Some(turn) })
+    }
+
+    /// Reports a success.
+    pub fn succeeded(self) {
+        self.closes();
+    }
+
+    /// Reports a failure.
+    pub fn failed(self) {
+        self.opens();
+    }
+
+    /// Reports a success, and returns whether it closed the breaker.
+    #[inline]
+    pub(crate) fn closes(self) -> bool {
+        self.gate.calm_turn().is_none() && self.end(State::succeeded)
+    }
+
+    /// Reports a failure, and returns whether it opened the breaker.
+    pub(crate) fn opens(self) -> bool {
+        self.end(State::failed)
+    }
+
+    fn end(mut self, change: impl FnOnce(&mut State, Timestamp)) -> bool {
+        let now = self.clock.now();
+        self.change(|state| change(state, now))
+    }
+
+    /// Changes the state, unless the turn of the attempt is over.
+    fn change(&mut self, change: impl FnOnce(&mut State)) -> bool {
+        let turn = self.turn.take();
+        self.gate.change(|state| {
+            if turn == Some(state.turn) {
+                change(state);
+            }
+        })
+    }
+}
+
+impl Drop for Attempt<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.turn.is_some() && self.gate.calm_turn().is_none() {
+            self.change(State::dropped);
+        }
     }
 }
