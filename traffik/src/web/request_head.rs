@@ -1,8 +1,108 @@
-//! The field `Accept` (RFC 9110, section 12.5.1).
+//! What a rejection keeps of its request.
 
-use axum::http::{HeaderMap, header::ACCEPT};
+use std::sync::Arc;
 
-use crate::web::unquoted::split_unquoted;
+use axum::http::{
+    HeaderMap, Method, Request,
+    header::{ACCEPT, CONTENT_TYPE},
+    request::Parts,
+};
+
+/// What a rejection keeps of its request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RequestHead {
+    format: ResponseFormat,
+    is_head: bool,
+    /// `None` if no responder of the application may read it.
+    request: Option<Arc<Request<()>>>,
+}
+
+impl RequestHead {
+    /// Reads how to respond. Copies the request if a responder of the application may read it.
+    pub(super) fn of(parts: &Parts, has_responder: bool) -> Self {
+        Self {
+            format: format_of(&parts.headers),
+            is_head: parts.method == Method::HEAD,
+            request: has_responder.then(|| Arc::new(copy(parts))),
+        }
+    }
+
+    pub(super) fn format(&self) -> ResponseFormat {
+        self.format
+    }
+
+    /// Returns whether the response has no body.
+    pub(super) fn is_head(&self) -> bool {
+        self.is_head
+    }
+
+    pub(super) fn request(&self) -> Option<&Request<()>> {
+        self.request.as_deref()
+    }
+}
+
+/// Copies everything except the extensions.
+fn copy(parts: &Parts) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = parts.uri.clone();
+    *request.version_mut() = parts.version;
+    *request.headers_mut() = parts.headers.clone();
+    request
+}
+
+/// The format of the default response to a rejected request, by what the client accepts.
+///
+/// A [`Responder`](crate::Responder) can make its own response in one format, and leave the others to
+/// [`DefaultResponder`](crate::web::DefaultResponder):
+///
+/// ```
+/// use axum::response::{Html, IntoResponse, Response};
+/// use traffik::{Limited, Responder, web::{DefaultResponder, ResponseFormat}};
+///
+/// struct Pages;
+///
+/// impl Responder for Pages {
+///     fn limited(&self, limited: &Limited) -> Response {
+///         match limited.format() {
+///             ResponseFormat::Html => (limited.status(), Html("<h1>Please slow down</h1>")).into_response(),
+///             _ => DefaultResponder.limited(limited),
+///         }
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseFormat {
+    /// Problem details in JSON, for every client that does not ask for another format.
+    #[default]
+    Json,
+    /// A page, for clients whose `Accept` prefers `text/html` over JSON.
+    Html,
+    /// A status of gRPC, for requests whose content type begins with `application/grpc`.
+    #[non_exhaustive]
+    Grpc {
+        /// The content type of the response: `application/grpc`, `application/grpc-web` or `application/grpc-web-text`.
+        content_type: &'static str,
+    },
+}
+
+/// The content types of gRPC. One that begins with an earlier one comes before it.
+const GRPC: [&str; 3] = ["application/grpc-web-text", "application/grpc-web", "application/grpc"];
+
+fn format_of(headers: &HeaderMap) -> ResponseFormat {
+    match headers.get(CONTENT_TYPE).and_then(|content_type| grpc_type(content_type.as_bytes())) {
+        Some(content_type) => ResponseFormat::Grpc { content_type },
+        None if prefers_html(headers) => ResponseFormat::Html,
+        None => ResponseFormat::Json,
+    }
+}
+
+fn grpc_type(content_type: &[u8]) -> Option<&'static str> {
+    let begins_with =
+        |kind: &&str| content_type.get(..kind.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(kind.as_bytes()));
+    GRPC.into_iter().find(begins_with)
+}
 
 /// A quality value in thousandths.
 type Quality = u16;
@@ -10,7 +110,7 @@ type Quality = u16;
 /// Returns whether the client prefers HTML over JSON. Without a preference, it gets JSON.
 ///
 /// At the same quality, a type that is named precedes one that only a wildcard includes, as in `text/html, */*`.
-pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+fn prefers_html(headers: &HeaderMap) -> bool {
     let html = quality_of("text", "html", headers);
     // Clients that read JSON rarely name problem details.
     let json = quality_of("application", "problem+json", headers).max(quality_of("application", "json", headers));
@@ -75,6 +175,21 @@ fn quality(value: &[u8]) -> Option<Quality> {
 fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let mut parts = text.splitn(2, |&byte| byte == separator);
     Some((parts.next()?, parts.next()?))
+}
+
+/// Returns the texts between separators that are not within quotes (RFC 9110, section 5.6).
+pub(super) fn split_unquoted(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    line.split(move |&byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            byte if byte == separator => return !is_quoted,
+            _ => {}
+        }
+        false
+    })
 }
 
 #[cfg(test)]

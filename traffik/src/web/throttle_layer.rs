@@ -1,13 +1,33 @@
-use std::{fmt, marker::PhantomData};
+//! A layer that throttles the routes inside of it.
 
-use axum::http::response;
+use std::{
+    fmt,
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::{Request, response},
+    response::{IntoResponse, Response},
+};
+use http_body::{Frame, SizeHint};
 use tower_layer::Layer;
+use tower_service::Service;
 
-use super::ThrottleService;
+use super::{
+    Site, ThrottleRejection, ThrottleSet,
+    check::{Sought, check_request},
+    site::LayerRules,
+    throttled::Types,
+    uploads::drain_unread,
+};
 use crate::{
+    engine::Limits,
     limit::{Throttle, Throttles},
     request::{Bypass, Rule},
-    web::{ThrottleSet, site::LayerRules},
 };
 
 /// Layer that checks all requests against a throttle, or a tuple of throttles. See [`throttle_layer`].
@@ -220,5 +240,120 @@ impl<T> Clone for ThrottleLayer<T> {
 impl<T> fmt::Debug for ThrottleLayer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ThrottleLayer<{}>", std::any::type_name::<T>())
+    }
+}
+
+/// The service of a [`ThrottleLayer`].
+pub struct ThrottleService<S, T> {
+    inner: S,
+    rules: LayerRules,
+    marks: bool,
+    throttles: PhantomData<fn() -> T>,
+}
+
+impl<S, T, B> Service<Request<B>> for ThrottleService<S, T>
+where
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
+    T: ThrottleSet<()>,
+    B: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    /// Calls the inner service only if the limit has room.
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        checked(take_ready(&mut self.inner), Types::<T>::new(), self.rules.clone(), self.marks, request)
+    }
+}
+
+/// Checks a request, and calls a service that is ready if it is admitted.
+pub(super) fn checked<S, L, B>(
+    mut service: S,
+    sought: L,
+    rules: LayerRules,
+    marks: bool,
+    request: Request<B>,
+) -> Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>
+where
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Send + 'static,
+    L: Sought<()> + 'static,
+    B: Send + 'static,
+{
+    let site = Site::Layer(rules);
+    Box::pin(async move {
+        let (mut parts, body) = request.into_parts();
+        let held = match check_request(sought, &mut parts, &(), &site).await {
+            Ok(limits) => Some(limits).filter(Limits::is_held),
+            // The ledger has the limits that refuse.
+            Err(ThrottleRejection::Limited(_)) if marks => None,
+            Err(rejection) => {
+                drain_unread(&parts, body);
+                return Ok(rejection.into_response());
+            }
+        };
+        let response = service.call(Request::from_parts(parts, body)).await?.into_response();
+        Ok(match held {
+            Some(limits) => hold(response, limits),
+            None => response,
+        })
+    })
+}
+
+/// Returns a service on which `poll_ready` was called, and leaves a clone, which may not be ready.
+pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let clone = service.clone();
+    mem::replace(service, clone)
+}
+
+impl<S: Clone, T> Clone for ThrottleService<S, T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), rules: self.rules.clone(), marks: self.marks, throttles: PhantomData }
+    }
+}
+
+impl<S: fmt::Debug, T> fmt::Debug for ThrottleService<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThrottleService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+/// Holds a permit until the last part of the response is sent: a request with a streaming body is still running.
+fn hold(response: Response, limits: Limits) -> Response {
+    // Most responses are complete here, and nothing follows the handshake of a socket.
+    if response.body().is_end_stream() {
+        return response;
+    }
+    response.map(|body| Body::new(Held { body, limits: Some(limits) }))
+}
+
+/// A body, and the permits that are held until it ends or is dropped.
+struct Held {
+    body: Body,
+    limits: Option<Limits>,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if matches!(frame, None | Some(Err(_))) {
+            self.limits = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

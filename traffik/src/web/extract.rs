@@ -1,14 +1,21 @@
-//! The limits of a request, and refusals made from limits.
+//! Extractors of what a request carries: its limits, the handle of the app, and the client by the default identity.
 
 use std::convert::Infallible;
 
 use axum::{
-    extract::OptionalFromRequestParts,
+    extract::{FromRequestParts, OptionalFromRequestParts},
     http::{Extensions, request::Parts},
 };
 
-use super::{RequestContext, ThrottleRejection, rejection::Limited};
-use crate::engine::{Limits, Refusal};
+use super::{
+    RequestContext, ThrottleRejection,
+    rejection::{Limited, Misconfigured},
+    resolve::default_client,
+};
+use crate::{
+    engine::{Limits, Refusal, Traffik, resolve},
+    limit::DefaultIdentity,
+};
 
 impl Limits {
     /// Returns the limits that a request met so far: in layers around it, and in earlier arguments of its handler. Returns
@@ -37,7 +44,7 @@ impl Limits {
     /// To read them outside of `traffik.layer()`, see [`TraffikLayer::expose`](crate::TraffikLayer::expose).
     #[must_use]
     pub fn met_by(request: &Extensions) -> Option<Self> {
-        RequestContext::limits(request)
+        request.get::<RequestContext>()?.ledger().snapshot()
     }
 
     /// Returns the limits if all of them admit, or the rejection of a request that they refuse: the same 429 as that of a
@@ -85,5 +92,25 @@ impl<S: Sync> OptionalFromRequestParts<S> for Limits {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
         Ok(Self::met_by(&parts.extensions))
+    }
+}
+
+/// Extracts the handle of the innermost [`Traffik::layer`], or of an `axum::Extension` where there is no such layer.
+impl<S: Sync> FromRequestParts<S> for Traffik {
+    type Rejection = Misconfigured;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Misconfigured> {
+        RequestContext::handle(&parts.extensions).cloned().ok_or_else(Misconfigured::no_state)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for DefaultIdentity {
+    type Rejection = ThrottleRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ThrottleRejection> {
+        let Some(traffik) = RequestContext::handle(&parts.extensions) else {
+            return Err(Misconfigured::no_state().into());
+        };
+        resolve!(default_client(traffik, parts)).map(Self)
     }
 }
