@@ -7,13 +7,15 @@
 //! - A request with a body over HTTP/1.1 gets a [`Kept`] body from the outermost
 //!   [`TraffikLayer`](super::TraffikLayer). When it is dropped, it passes on what is unread, and [`Watch`] drains that
 //!   if the response is a refusal. Other requests are left as they are: HTTP/2 resets a stream, and not the connection.
-//! - A task reads and drops the frames, up to the bounds: see `Drain`.
+//! - A task reads and drops the frames, up to the bounds of the app.
 //! - A refused request whose client waits for `100 Continue` is not drained, and the client sends no body.
 
 use std::{
     any::Any,
+    future::poll_fn,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -23,7 +25,11 @@ use axum::{
     http::{HeaderMap, Request, Response, Version, header::EXPECT, request::Parts},
 };
 use http_body::{Frame, SizeHint};
-use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot::{Receiver, Sender, channel},
+    task::consume_budget,
+};
 
 use super::{RequestContext, rejection::Unwanted};
 use crate::engine::Traffik;
@@ -46,7 +52,7 @@ impl Watch {
     pub(super) fn end<B>(mut self, is_refused: bool, response: &mut Response<B>, traffik: &Traffik) {
         let is_unwanted = response.extensions_mut().remove::<Unwanted>().is_some();
         if let (true, Ok(body)) = (is_unwanted || is_refused, self.0.try_recv()) {
-            traffik.requests().drain.begin(body, traffik.clock().clone());
+            drain(body, traffik);
         }
     }
 }
@@ -58,7 +64,7 @@ pub(super) fn drain_unread<B: 'static>(parts: &Parts, mut body: B) {
         return;
     }
     if let Some(body) = drainable(&mut body, parts.version, traffik) {
-        traffik.requests().drain.begin(mem::take(body), traffik.clock().clone());
+        drain(mem::take(body), traffik);
     }
 }
 
@@ -72,6 +78,35 @@ fn drainable<'a, B: 'static>(body: &'a mut B, version: Version, traffik: &Traffi
 /// Returns whether the client waits for `100 Continue`, which the first poll of the body sends.
 fn has_to_be_asked_for(headers: &HeaderMap) -> bool {
     headers.get(EXPECT).is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Reads a body in a task, while the response is sent.
+fn drain(body: Body, traffik: &Traffik) {
+    let (bounds, clock) = (&traffik.requests().drain, traffik.clock().clone());
+    // Without a runtime nothing comes over TCP either.
+    if let (Ok(runtime), Ok(permit)) = (Handle::try_current(), Arc::clone(&bounds.bodies).try_acquire_owned()) {
+        let (bytes, time) = (bounds.bytes, bounds.time);
+        runtime.spawn(async move {
+            read(body, bytes, clock.sleep(time)).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn read(mut body: Body, mut bytes: u64, end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    while bytes > 0 {
+        // The end is polled first, so that a body that is always ready ends too.
+        let frame = poll_fn(|cx| match end.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => Pin::new(&mut body).poll_frame(cx),
+        });
+        let Some(Ok(frame)) = frame.await else { return };
+        // An empty frame counts as one byte, since it is work as well.
+        let length = frame.data_ref().map_or(1, |data| data.len().max(1));
+        bytes = bytes.saturating_sub(length.try_into().unwrap_or(u64::MAX));
+        consume_budget().await;
+    }
 }
 
 /// A body that is sent to the watch if it is dropped before its end was read.

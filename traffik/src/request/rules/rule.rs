@@ -3,11 +3,13 @@
 use std::fmt;
 
 use axum::http::{Method, request::Parts};
+use traffik_core::backend::MaybeReady;
 
 use super::{
-    condition::{AsyncPredicate, Condition},
+    condition::{AsyncPredicate, Condition, RuleError, RuleInput, settled_by},
     glob::Glob,
 };
+use crate::request::client_ip::ClientAddress;
 
 /// A condition for a throttle: it applies only to requests that match.
 ///
@@ -203,3 +205,91 @@ macro_rules! made_of_conditions {
 
 made_of_conditions!(Rule, whole_regex: false, no_networks: false);
 made_of_conditions!(Bypass, whole_regex: true, no_networks: true);
+
+/// The requests that a throttle applies to: rules expect their condition to be true, bypasses to be false. Cheap ones
+/// are first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Applies(Vec<(bool, Condition)>);
+
+impl Applies {
+    pub(crate) fn add_rule(&mut self, Rule(rule): Rule) {
+        self.add([(true, rule)]);
+    }
+
+    pub(crate) fn add_bypass(&mut self, Bypass(bypass): Bypass) {
+        self.add([(false, bypass)]);
+    }
+
+    /// Adds all of `others`.
+    pub(crate) fn add_all(&mut self, others: &Self) {
+        self.add(others.0.iter().cloned());
+    }
+
+    fn add(&mut self, conditions: impl IntoIterator<Item = (bool, Condition)>) {
+        self.0.extend(conditions);
+        self.0.sort_by_key(|(_, condition)| condition.effort());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Checks whether the throttle applies to a request. Async functions are called only if the other rules do not
+    /// decide, and only once the result is awaited.
+    #[inline]
+    pub(crate) fn to<'a>(&'a self, parts: &'a Parts, by: impl FnOnce() -> ClientAddress<'a>) -> MaybeReady<'a, bool> {
+        if self.0.is_empty() {
+            return MaybeReady::Ready(true);
+        }
+        let input = RuleInput::new(parts, by());
+        settled_by(false, self.0.iter().map(|(expected, condition)| condition.may_be(*expected, &input)))
+    }
+
+    /// Returns an error for an invalid rule, and for rules that no request matches.
+    pub(crate) fn check(&self) -> Result<(), RuleError> {
+        if let Some(error) = self.0.iter().find_map(|(_, condition)| condition.error()) {
+            return Err(error.clone());
+        }
+        let rules = self.0.iter().filter(|(expected, _)| *expected);
+        let mut before: Vec<&Condition> = Vec::new();
+        for condition in rules.flat_map(|(_, rule)| rule.necessary()) {
+            if let Some(other) = before.iter().find(|other| other.excludes(condition)) {
+                return Err(RuleError::NeverBoth { one: format!("{other:?}"), other: format!("{condition:?}") });
+            }
+            before.push(condition);
+        }
+        Ok(())
+    }
+}
+
+/// The rules that an app adds to throttles.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByUid(Vec<(Box<str>, Applies)>);
+
+impl ByUid {
+    pub(crate) fn add_rule(&mut self, uid: &str, rule: Rule) {
+        let mut added = Applies::default();
+        added.add_rule(rule);
+        self.0.push((uid.into(), added));
+    }
+
+    pub(crate) fn add_bypass(&mut self, uid: &str, bypass: Bypass) {
+        let mut added = Applies::default();
+        added.add_bypass(bypass);
+        self.0.push((uid.into(), added));
+    }
+
+    /// Adds the rules for `uid` to its throttle.
+    pub(crate) fn add_to(&self, uid: &str, applies: &mut Applies) {
+        self.0.iter().filter(|(to, _)| **to == *uid).for_each(|(_, added)| applies.add_all(added));
+    }
+
+    /// Returns the uids that rules are added to.
+    pub(crate) fn uids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(uid, _)| &**uid)
+    }
+}
