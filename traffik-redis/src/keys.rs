@@ -3,15 +3,13 @@
 //! The text in braces is the hash tag, which decides the slot in a cluster. So all entries of a client are in one slot.
 //! Text from outside is escaped, so it cannot end the tag or a part.
 
-mod client;
-mod escape;
+use std::fmt::Write;
 
 use thiserror::Error;
-use traffik_core::{decision::Hit, strategy::Strategy};
-
-use self::{
-    client::{Secret, push_client},
-    escape::push_escaped,
+use traffik_core::{
+    client::{Key, Part},
+    decision::Hit,
+    strategy::Strategy,
 };
 
 /// Builds the keys of one namespace.
@@ -62,6 +60,83 @@ impl Keys {
     /// Returns the pattern that `SCAN` finds all keys of the namespace by. Only its end has a meaning as a pattern.
     pub(crate) fn pattern(&self) -> String {
         format!("{}*", self.prefix)
+    }
+}
+
+/// A longer name is replaced by a digest. In bytes.
+const LONGEST: usize = 64;
+
+/// The hexadecimal digits of a digest: 128 of its 256 bits.
+const DIGITS: usize = 32;
+
+/// The key for digests, derived from the user's secret.
+#[derive(Clone)]
+struct Secret([u8; 32]);
+
+impl Secret {
+    fn new(secret: &[u8]) -> Self {
+        Self(blake3::derive_key("traffik-redis 2026-11 names of clients in keys", secret))
+    }
+}
+
+/// Appends a name that no other client has: its parts, or a digest of them if they are secret or long.
+fn push_client(key: &mut String, client: &Key, secret: Option<&Secret>) -> Result<(), MissingSecret> {
+    let Some(parts) = client.parts() else {
+        let Secret(secret) = secret.ok_or(MissingSecret)?;
+        push_digest(key, "secret", &blake3::keyed_hash(secret, &client.to_bytes()));
+        return Ok(());
+    };
+    let start = key.len();
+    for part in parts {
+        if key.len() > start {
+            key.push(',');
+        }
+        push_part(key, part);
+    }
+    if key.len() - start > LONGEST {
+        let name = key.get(start..).unwrap_or_default().as_bytes();
+        let digest = secret.map_or_else(|| blake3::hash(name), |Secret(secret)| blake3::keyed_hash(secret, name));
+        key.truncate(start);
+        push_digest(key, "digest", &digest);
+    }
+    Ok(())
+}
+
+/// Appends the kind and the value. So a text that looks like an address differs from the address.
+fn push_part(key: &mut String, part: &Part) {
+    match part {
+        Part::Anonymous => key.push_str("anonymous"),
+        Part::Address(address) => push_named(key, "ip", &address.to_string()),
+        Part::Number(number) => push_named(key, "number", &number.to_string()),
+        Part::Text(text) => push_named(key, "text", text),
+        Part::Bytes(bytes) => push_named(key, "bytes", &format!("{bytes:?}")),
+        // Kinds that this version does not know differ by their debug output.
+        other => push_named(key, "other", &format!("{other:?}")),
+    }
+}
+
+fn push_named(key: &mut String, kind: &str, value: &str) {
+    key.push_str(kind);
+    key.push('=');
+    push_escaped(key, value);
+}
+
+fn push_digest(key: &mut String, kind: &str, digest: &blake3::Hash) {
+    push_named(key, kind, digest.to_hex().get(..DIGITS).unwrap_or_default());
+}
+
+/// Appends `text`, and writes every byte as `%XX` that is not an ASCII letter, a digit or one of `-_.:@/`.
+///
+/// The result contains no delimiter of the parts of a key (`{`, `}`, `|`, `,`, `=`) and no special character of the
+/// patterns of `SCAN`. Different texts have different results.
+fn push_escaped(key: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.:@/".contains(&byte) {
+            key.push(byte.into());
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(key, "%{byte:02X}");
+        }
     }
 }
 
@@ -180,5 +255,31 @@ mod tests {
     #[test]
     fn pattern_matches_only_the_keys_of_its_namespace() {
         assert_eq!(Keys::new("my*app?", None).pattern(), "{my%2Aapp%3F|*");
+    }
+
+    fn escaped(text: &str) -> String {
+        let mut key = String::new();
+        push_escaped(&mut key, text);
+        key
+    }
+
+    #[test]
+    fn usual_names_stay_readable() {
+        for name in ["myapp:prod", "uploads:burst", "alice@example.com", "a-b_c.d/e", ""] {
+            assert_eq!(escaped(name), name);
+        }
+    }
+
+    #[test]
+    fn characters_with_a_meaning_in_keys_or_patterns_are_escaped() {
+        assert_eq!(escaped("a}|{b"), "a%7D%7C%7Bb");
+        assert_eq!(escaped("*?[a]\\^"), "%2A%3F%5Ba%5D%5C%5E");
+        assert_eq!(escaped("a,text=b"), "a%2Ctext%3Db");
+        assert_eq!(escaped("\0\r\n ü"), "%00%0D%0A%20%C3%BC");
+    }
+
+    #[test]
+    fn text_that_looks_escaped_is_escaped_again() {
+        assert_eq!(escaped("%7D"), "%257D");
     }
 }

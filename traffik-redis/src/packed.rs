@@ -2,9 +2,7 @@
 //!
 //! 1. The form of most strategies with a Lua form, as `state.lua` packs it: two words of 7 bytes, 34 bytes in all.
 //! 2. The form of strategies without a Lua form: two words of 8 bytes, and the charges of a log, 16 bytes each.
-//! 3. The form of `SlidingWindowLog`, as [`log`] describes.
-
-mod log;
+//! 3. The form of `SlidingWindowLog`, as `sliding_window_log.lua` stores it: a header of 35 bytes, and 8 bytes per charge.
 
 use std::time::Duration;
 
@@ -48,7 +46,7 @@ pub(crate) fn pack(strategy: &AnyStrategy, past: &StoredState) -> Result<Vec<u8>
         }
         Some(LuaStrategy::SlidingWindowLog) => {
             bytes.put(LOG.into(), 1)?;
-            log::put(&mut bytes, past)?;
+            put_sliding_window_log(&mut bytes, past)?;
         }
         Some(_) => {
             bytes.put(NARROW.into(), 1)?;
@@ -68,7 +66,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Option<StoredState>, Unpackable> {
             let StoredState { state, rate } = bytes.take_state(8)?;
             StoredState { state: bytes.take_log(state)?, rate }
         }
-        LOG => log::take(&mut bytes)?,
+        LOG => take_sliding_window_log(&mut bytes)?,
         other => return Err(Unpackable::Version(other)),
     };
     Ok(Some(past))
@@ -131,6 +129,55 @@ impl Reader<'_> {
         }
         Ok(state.with_log(charges.into_iter().collect()))
     }
+}
+
+const TIMES: u64 = 1 << 48;
+const SUMS: u64 = 1 << 16;
+
+/// Writes the third form.
+///
+/// The last charge ends when the state expires. All charges that count end within 2^48 microseconds, and their sum is
+/// at most 65 536. So the low bits of times and sums determine the rest.
+fn put_sliding_window_log(bytes: &mut Writer, StoredState { state, rate }: &StoredState) -> Result<(), Unpackable> {
+    let (log, [written, _]) = (state.log(), state.words());
+    let count = log.map_or(0, Log::len);
+    bytes.put(state.expires().as_micros(), 7)?;
+    bytes.put(written, 7)?;
+    bytes.put(rate.limit(), 6)?;
+    bytes.put(rate.period_micros(), 6)?;
+    // The position of the first entry that counts, the number of entries, and the sum before the first.
+    bytes.put(0, 3)?;
+    bytes.put(u64::try_from(count).unwrap_or(u64::MAX), 3)?;
+    bytes.put(0, 2)?;
+    let mut sum = 0;
+    for (until, cost) in log.into_iter().flat_map(Log::iter) {
+        sum = (sum + cost % SUMS) % SUMS;
+        bytes.put(until.as_micros() % TIMES, 6)?;
+        bytes.put(sum, 2)?;
+    }
+    Ok(())
+}
+
+/// Reads the third form.
+fn take_sliding_window_log(bytes: &mut Reader<'_>) -> Result<StoredState, Unpackable> {
+    let [expires, written] = [bytes.take(7)?, bytes.take(7)?];
+    let rate = bytes.take_rate()?;
+    let [first, count, mut before] = [bytes.take(3)?, bytes.take(3)?, bytes.take(2)?];
+    for _ in 0..first {
+        bytes.take(8)?;
+    }
+    let entries =
+        (first..count).map(|_| Ok((bytes.take(6)?, bytes.take(2)?))).collect::<Result<Vec<_>, Unpackable>>()?;
+    let last = entries.last().map_or(0, |&(time, _)| time);
+    let charge = |(time, sum): (u64, u64)| {
+        let until = expires.saturating_sub(last.wrapping_sub(time) % TIMES);
+        let cost = sum.wrapping_sub(before) % SUMS;
+        before = sum;
+        // No charge has a cost of 0.
+        (Timestamp::from_micros(until), if cost == 0 { SUMS } else { cost })
+    };
+    let log = entries.into_iter().map(charge).collect();
+    Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [written, 0]).with_log(log), rate })
 }
 
 #[cfg(test)]
