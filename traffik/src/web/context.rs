@@ -46,7 +46,7 @@ impl RequestContext {
     fn enter_ledger(extensions: &mut Extensions, traffik: &Traffik) -> Option<Shared<Ledger>> {
         if let Some(context) = extensions.get_mut::<Self>() {
             context.set_handle(traffik);
-            return context.ledger.watch().then(|| Shared::clone(&context.ledger));
+            return (!context.ledger.is_watched.swap(true, Ordering::Relaxed)).then(|| Shared::clone(&context.ledger));
         }
         let ledger = Shared::new(Ledger::new(traffik.clone(), true));
         extensions.insert(Self { ledger: Shared::clone(&ledger), inner: None, live: None });
@@ -56,7 +56,7 @@ impl RequestContext {
     #[cold]
     fn expose(extensions: &Extensions) {
         if let Some(context) = extensions.get::<Self>() {
-            context.ledger.expose();
+            context.ledger.is_exposed.store(true, Ordering::Relaxed);
         }
     }
 
@@ -222,11 +222,6 @@ impl Ledger {
         self.is_watched.load(Ordering::Relaxed)
     }
 
-    /// Marks the ledger as watched. Returns whether it was not.
-    fn watch(&self) -> bool {
-        !self.is_watched.swap(true, Ordering::Relaxed)
-    }
-
     /// Records the limits of one decision, except those that were charged before.
     ///
     /// `refund_if` returns the conditions of the place for a throttle.
@@ -304,11 +299,6 @@ impl Ledger {
         let limits = entries.iter().map(|entry| &*entry.limit);
         let counted = limits.filter(|limit| limit.is_counted() || limit.is_unchecked());
         Limits::snapshot_of(last_of_each(counted).into_iter())
-    }
-
-    /// Marks the limits as exposed in the extensions of the response.
-    fn expose(&self) {
-        self.is_exposed.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_exposed(&self) -> bool {
