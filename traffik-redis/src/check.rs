@@ -2,9 +2,8 @@
 
 use crate::{
     Error,
-    client::{CallError, Client, Reachable, Reply, Sent},
+    client::{CallError, Client, Reachable, Reply, Script, Sent},
     keys::Keys,
-    script::Script,
 };
 
 /// The version that introduced `PXAT`, which sets the expiry of every key.

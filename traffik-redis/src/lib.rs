@@ -198,9 +198,7 @@ mod packed;
 mod places;
 mod question;
 mod refusals;
-mod script;
 mod scripts;
-mod slots;
 mod store;
 
 /// Re-exports the client library, for [`RedisBackend::from_config`] and [`RedisBackend::from_client`].

@@ -23,10 +23,9 @@ use crate::{
     instruments::Count,
     keys::Keys,
     owned::{Owned, adjustments_of, charges_of, hits_of, owned},
-    places::{Amount, Places},
+    places::{Amount, Places, Slots, refunds},
     question::{MAX_CHARGE, Question},
     refusals::{Moment, Refusals},
-    slots::{Slots, refunds},
 };
 
 /// How often a decision over several slots peeks at how much fits, before it charges the lowest costs alone.

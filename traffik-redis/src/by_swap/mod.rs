@@ -6,19 +6,21 @@
 //! still the same. A change by a Lua script in between is noticed like any other.
 
 mod proposal;
-mod stored;
-mod turns;
+
+use std::hash::{BuildHasher, RandomState};
 
 use thiserror::Error;
-use tokio::time::timeout_at;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout_at,
+};
 use traffik_core::{
     backend::{Adjusted, BackendError},
     clock::Timestamp,
     decision::{Adjustment, Charge, Decision, Hit},
 };
 
-pub(crate) use self::turns::Turns;
-use self::{proposal::Proposal, stored::Stored};
+use self::proposal::{Proposal, Stored};
 use crate::{calls::Exchange, client::Reply, places::Places};
 
 /// The maximum number of attempts of a decision, after which it is an error.
@@ -103,4 +105,31 @@ async fn swap<T>(
 /// Returns whether the states were replaced. Otherwise the reply has the current states.
 fn is_written(reply: &Reply) -> bool {
     reply.integer() == Some(1)
+}
+
+/// The number of locks. Clients that share one wait for each other needlessly, so there are many.
+const TURNS: usize = 256;
+
+/// Admits one decision at a time about a client in this process, in the order of arrival.
+///
+/// Decisions are exact without this, because one that loses a race is made again. But of many concurrent decisions all
+/// but one would lose each race, and an unlucky one might never win. With this, only other processes compete.
+pub(crate) struct Turns {
+    turns: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self { turns: (0..TURNS).map(|_| Mutex::new(())).collect(), hasher: RandomState::new() }
+    }
+
+    /// Waits for the turn of a decision about these keys. They usually belong to one client. If not, the first client
+    /// decides the turn, and the states of the others may change meanwhile.
+    async fn take(&self, keys: &[String]) -> Option<MutexGuard<'_, ()>> {
+        let client = keys.first()?.split('}').next()?;
+        let count = u64::try_from(self.turns.len()).ok()?;
+        let turn = usize::try_from(self.hasher.hash_one(client).checked_rem(count)?).ok()?;
+        Some(self.turns.get(turn)?.lock().await)
+    }
 }

@@ -8,24 +8,33 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use thiserror::Error;
-use tokio::{runtime::Handle, sync::oneshot, time::Instant};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
-use super::{TimedReply, caller::Caller};
-use crate::{client::CallError, instruments::Count, question::Question};
+use super::{
+    TimedReply,
+    caller::{Caller, MAX_WAITING, NotSent, Program},
+    tasks::Work,
+};
+use crate::{
+    client::{CallError, Sent},
+    instruments::Count,
+    question::Question,
+};
 
 /// The maximum number of calls in flight per connection.
 const MAX_IN_FLIGHT: usize = 2;
 
 /// The maximum number of hits per call. Redis does nothing else during a call.
 const MAX_HITS: usize = 64;
-
-/// The maximum number of questions that wait. Redis would need longer for these than any deadline.
-const MAX_WAITING: usize = 65_536;
 
 /// In a cluster a call goes to one slot, so questions do not share a call, and one node must not delay another. Each
 /// bucket is a range of slots, which belongs to one node except where two nodes meet.
@@ -36,7 +45,7 @@ const CLUSTER_MAX_IN_FLIGHT: usize = 16;
 const LEEWAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Batcher {
-    pub(super) caller: Arc<Caller>,
+    caller: Arc<Caller>,
     max_in_flight: usize,
     max_hits: usize,
     queue: Mutex<Queue>,
@@ -45,38 +54,28 @@ pub(super) struct Batcher {
 type Answer = Result<TimedReply, Arc<CallError>>;
 
 /// A question that waits, and the receiver of its answer.
-pub(super) struct Pending {
-    pub(super) question: Arc<Question>,
+struct Pending {
+    question: Arc<Question>,
     pub(super) deadline: Instant,
     /// The runtime of its caller.
-    pub(super) runtime: Handle,
+    runtime: Handle,
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
 /// Questions that wait, in the order of their deadlines, and the tasks that make calls.
 #[derive(Default)]
-pub(super) struct Queue {
-    pub(super) waiting: VecDeque<Pending>,
+struct Queue {
+    waiting: VecDeque<Pending>,
     pub(super) tasks: Vec<Slot>,
     last_id: u64,
 }
 
 /// A call in flight, or a task that is about to make one.
-pub(super) struct Slot {
-    pub(super) id: u64,
+struct Slot {
+    id: u64,
     /// The time by which its task has to report again. A task that does not is in a blocked runtime, and any other task
     /// may take the slot.
     until: Instant,
-}
-
-#[derive(Debug, Error)]
-pub(super) enum NotSent {
-    #[error("{MAX_WAITING} decisions are already waiting")]
-    TooMany,
-    #[error("no call was free within {0:?}")]
-    Late(Duration),
-    #[error("the runtime of the task that makes the call has ended")]
-    RuntimeEnded,
 }
 
 impl Batcher {
@@ -118,7 +117,7 @@ impl Batcher {
     }
 
     /// Takes a slot for one more task, if questions wait and a slot is free.
-    pub(super) fn free_slot(&self) -> Option<u64> {
+    fn free_slot(&self) -> Option<u64> {
         let (mut queue, now) = (self.queue(), Instant::now());
         if queue.tasks.len() >= self.max_in_flight {
             queue.tasks.retain(|slot| slot.until > now);
@@ -136,16 +135,16 @@ impl Batcher {
         Instant::now() + self.caller.deadline + LEEWAY
     }
 
-    pub(super) fn late(&self) -> NotSent {
+    fn late(&self) -> NotSent {
         NotSent::Late(self.caller.deadline)
     }
 
-    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the next questions to send, without those whose callers are gone. Frees the slot if there is none.
-    pub(super) fn next_batch(&self, id: u64) -> Vec<Pending> {
+    fn next_batch(&self, id: u64) -> Vec<Pending> {
         let (mut batch, mut hits) = (Vec::new(), 0);
         // Another task may have taken over the slot.
         if !self.end_late(id) {
@@ -171,7 +170,7 @@ impl Batcher {
 
     /// Ends the questions whose deadline has passed while they waited. Also records that the task of the slot is alive.
     /// Returns whether it still has its slot.
-    pub(super) fn end_late(&self, id: u64) -> bool {
+    fn end_late(&self, id: u64) -> bool {
         let (mut queue, now) = (self.queue(), Instant::now());
         let slot = queue.tasks.iter_mut().find(|slot| slot.id == id);
         let has_slot = slot.map(|slot| slot.until = self.until()).is_some();
@@ -183,37 +182,149 @@ impl Batcher {
     }
 
     /// Ends questions at their deadline. Counts those whose callers still wait.
-    pub(super) fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
+    fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
         let waited_for = late.iter().filter(|pending| !pending.answer.is_closed()).count();
         self.caller.counts.add(Count::TimedOut, waited_for);
         end(late, error);
     }
 
     /// Returns the next deadline of all questions, including those that arrive from now on.
-    pub(super) fn next_deadline(&self, sent: Option<&Pending>) -> Instant {
+    fn next_deadline(&self, sent: Option<&Pending>) -> Instant {
         let queue = self.queue();
         let deadlines = queue.waiting.front().into_iter().chain(sent).map(|pending| pending.deadline);
         deadlines.min().unwrap_or_else(|| Instant::now() + self.caller.deadline)
     }
 }
 
-impl From<NotSent> for CallError {
-    fn from(why: NotSent) -> Self {
-        Self::NotRun(why.into())
-    }
-}
-
 impl Queue {
-    pub(super) fn leave(&mut self, id: u64) {
+    fn leave(&mut self, id: u64) {
         self.tasks.retain(|slot| slot.id != id);
     }
 }
 
 /// Ends questions with the same error.
-pub(super) fn end(questions: impl IntoIterator<Item = Pending>, error: impl Into<CallError>) {
+fn end(questions: impl IntoIterator<Item = Pending>, error: impl Into<CallError>) {
     let error = Arc::new(error.into());
     for pending in questions {
         // The caller may have been dropped.
         let _ = pending.answer.send(Err(Arc::clone(&error)));
+    }
+}
+
+/// The task of a slot. It makes one call after the other while questions wait.
+pub(super) struct InFlight {
+    batcher: Arc<Batcher>,
+    id: u64,
+    /// The runtime of the task.
+    runtime: Id,
+    has_ended: bool,
+    /// The questions of the call, without those whose deadline has passed.
+    batch: Vec<Pending>,
+    sent: Arc<Sent>,
+}
+
+impl InFlight {
+    /// Begins a call in `runtime`, the current runtime, if questions wait and a slot is free.
+    pub(super) fn begin(batcher: &Arc<Batcher>, runtime: &Handle) {
+        if let Some(work) = Self::take_slot(batcher, runtime) {
+            batcher.caller.tasks.begin(work, runtime);
+        }
+    }
+
+    fn take_slot(batcher: &Arc<Batcher>, runtime: &Handle) -> Option<Work> {
+        let (id, batcher, runtime) = (batcher.free_slot()?, Arc::clone(batcher), runtime.id());
+        let task = Self { batcher, id, runtime, has_ended: false, batch: Vec::new(), sent: Arc::default() };
+        Some(Box::pin(task.run()))
+    }
+
+    async fn run(mut self) {
+        let batcher = Arc::clone(&self.batcher);
+        loop {
+            // Takes no question before there is a connection: a question that waits counts as not sent.
+            let ready = self.watch(batcher.caller.client.ready()).await;
+            self.batch = batcher.next_batch(self.id);
+            if self.batch.is_empty() {
+                self.has_ended = true;
+                return;
+            }
+            match ready {
+                Some(Err(error)) => end(self.batch.drain(..), error),
+                _ => self.send().await,
+            }
+        }
+    }
+
+    async fn send(&mut self) {
+        self.sent = Arc::default();
+        let (batcher, sent) = (Arc::clone(&self.batcher), Arc::clone(&self.sent));
+        let questions: Vec<_> = self.batch.iter().map(|pending| Arc::clone(&pending.question)).collect();
+        let counts = &batcher.caller.counts;
+        counts.add(Count::Calls, 1);
+        counts.add(Count::Decisions, questions.len());
+        let decide: Program = |programs| &programs.decide;
+        let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), None, &sent);
+        match self.watch(call).await {
+            Some(Ok(said)) => {
+                let late = questions.len() - self.batch.len();
+                let answers = self.batch.drain(..).zip(said.into_iter().skip(late));
+                let unheard = answers.filter_map(|(pending, said)| pending.answer.send(Ok(said)).err()).count();
+                counts.add(Count::Late, late + unheard);
+            }
+            Some(Err(error)) => {
+                counts.failed(&error, questions.len());
+                end(self.batch.drain(..), error);
+            }
+            None => batcher.expire(std::mem::take(&mut self.batch), batcher.late()),
+        }
+    }
+
+    /// Waits for `work`, and meanwhile ends questions whose deadline passes. Returns `None` if the deadline of a
+    /// question of the batch passes and nothing was sent. Nothing may be sent after that.
+    async fn watch<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let deadline = self.batcher.next_deadline(self.batch.first());
+            if let Ok(done) = timeout_at(deadline, work.as_mut()).await {
+                return Some(done);
+            }
+            self.batcher.end_late(self.id);
+            let now = Instant::now();
+            let late = self.batch.iter().take_while(|pending| pending.deadline <= now).count();
+            if late > 0 && !self.sent.may_run() {
+                return None;
+            }
+            let late = self.batch.drain(..late).collect();
+            self.batcher.expire(late, CallError::Late(self.batcher.caller.deadline));
+        }
+    }
+}
+
+/// Runs if the runtime has ended. Ends the questions of callers in that runtime. Questions of other callers continue in
+/// another runtime.
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let ended = NotSent::RuntimeEnded;
+        let error = if self.sent.may_run() { CallError::InDoubt(ended.into()) } else { ended.into() };
+        self.batcher.caller.counts.failed(&error, self.batch.len());
+        end(self.batch.drain(..), error);
+        let mut queue = self.batcher.queue();
+        queue.leave(self.id);
+        if !queue.tasks.is_empty() {
+            return;
+        }
+        let has_ended = |pending: &Pending| pending.runtime.id() == self.runtime;
+        let (ended, others): (Vec<_>, _) = std::mem::take(&mut queue.waiting).into_iter().partition(has_ended);
+        queue.waiting = others.into();
+        let runtime = queue.waiting.front().map(|pending| pending.runtime.clone());
+        drop(queue);
+        end(ended, NotSent::RuntimeEnded);
+        if let Some(runtime) = runtime {
+            if let Some(work) = Self::take_slot(&self.batcher, &runtime) {
+                self.batcher.caller.tasks.spawn(work, &runtime);
+            }
+        }
     }
 }

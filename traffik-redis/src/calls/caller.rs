@@ -1,18 +1,27 @@
-use std::{sync::Arc, time::Duration};
+//! What all calls of a backend share, and the calls of one task.
 
-use tokio::sync::Semaphore;
-use traffik_core::clock::Timestamp;
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
+use traffik_core::{backend::BackendError, clock::Timestamp};
 
 use super::{Counts, tasks::Tasks};
 use crate::{
-    client::{CallError, Client, Reply, Sent, UnexpectedReply},
+    client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
+    instruments::Count,
     question::Question,
-    script::Script,
-    scripts::{LuaSet, Programs, Time},
+    scripts::{LuaSet, Programs, Scripts, Time},
 };
 
 /// The maximum number of calls in flight other than decisions.
 const OTHER_CALLS: usize = 64;
+
+/// The maximum number of questions that wait. Redis would need longer for these than any deadline.
+pub(super) const MAX_WAITING: usize = 65_536;
 
 /// Selects one of the scripts of a set of strategies.
 pub(crate) type Program = fn(&Programs) -> &Script;
@@ -29,7 +38,7 @@ pub(super) struct Caller {
     pub(super) time: Time,
     pub(super) deadline: Duration,
     pub(super) counts: Counts,
-    pub(super) other_calls: Semaphore,
+    other_calls: Semaphore,
     pub(super) tasks: Arc<Tasks>,
 }
 
@@ -59,7 +68,7 @@ impl Caller {
         Ok(items.map(|reply| TimedReply { at, reply }).collect())
     }
 
-    pub(super) async fn run(
+    async fn run(
         &self,
         script: &Script,
         keys: &[String],
@@ -68,5 +77,101 @@ impl Caller {
     ) -> Result<Reply, CallError> {
         args.extend(self.time.time_argument());
         self.client.run(script, keys, &args, sent).await
+    }
+}
+
+/// Why a call was not sent.
+#[derive(Debug, Error)]
+pub(super) enum NotSent {
+    #[error("{MAX_WAITING} decisions are already waiting")]
+    TooMany,
+    #[error("no call was free within {0:?}")]
+    Late(Duration),
+    #[error("the runtime of the task that makes the call has ended")]
+    RuntimeEnded,
+}
+
+impl From<NotSent> for CallError {
+    fn from(why: NotSent) -> Self {
+        Self::NotRun(why.into())
+    }
+}
+
+/// The calls of one task, until its deadline. After the deadline it sends nothing.
+pub(crate) struct Exchange {
+    caller: Arc<Caller>,
+    until: Instant,
+    pub(super) sent: Sent,
+}
+
+impl Exchange {
+    pub(super) fn new(caller: &Arc<Caller>) -> Self {
+        Self { caller: Arc::clone(caller), until: Instant::now() + caller.deadline, sent: Sent::default() }
+    }
+
+    /// Returns when to stop waiting for a turn. The task that has the turn may be in a blocked runtime.
+    pub(crate) fn half_time(&self) -> Instant {
+        self.until - self.caller.deadline / 2
+    }
+
+    /// Sends a question. Returns one reply, or one per hit, as the script does.
+    pub(crate) async fn ask(
+        &self,
+        program: Program,
+        question: &Question,
+        more: Option<Vec<u8>>,
+    ) -> Result<Vec<TimedReply>, BackendError> {
+        self.call(self.caller.ask(program, std::iter::once(question), more, &self.sent)).await
+    }
+
+    /// Runs a script that works on stored states instead of hits.
+    pub(crate) async fn run(
+        &self,
+        script: fn(&Scripts) -> &Script,
+        keys: &[String],
+        args: Vec<Vec<u8>>,
+    ) -> Result<Reply, BackendError> {
+        self.call(self.caller.run(script(self.caller.time.scripts()), keys, args, &self.sent)).await
+    }
+
+    pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {
+        self.call(self.caller.client.remove(keys, &self.sent)).await
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
+        let permit = timeout_at(self.until, self.caller.other_calls.acquire()).await;
+        let (Ok(Ok(_permit)), true) = (permit, Instant::now() < self.until) else { return Err(self.too_late()) };
+        self.caller.counts.add(Count::Calls, 1);
+        let answer = call.await;
+        Ok(answer.inspect_err(|error| self.caller.counts.failed(error, 1))?)
+    }
+
+    fn too_late(&self) -> BackendError {
+        let deadline = self.caller.deadline;
+        let error = if self.sent.may_run() { CallError::Late(deadline) } else { NotSent::Late(deadline).into() };
+        error.into()
+    }
+
+    /// Does the work, and sends its result to the caller. At the deadline, sends an error instead. Then waits for the
+    /// call in flight, to count it.
+    pub(super) async fn perform<T>(
+        self: Arc<Self>,
+        work: impl Future<Output = Result<T, BackendError>>,
+        answer: oneshot::Sender<Result<T, BackendError>>,
+    ) {
+        let (mut work, counts) = (pin!(work), &self.caller.counts);
+        if let Ok(done) = timeout_at(self.until, work.as_mut()).await {
+            if answer.send(done).is_err_and(|unheard| unheard.is_ok()) {
+                counts.add(Count::Late, 1);
+            }
+            return;
+        }
+        counts.add(Count::TimedOut, 1);
+        let may_run = self.sent.may_run();
+        // The caller may have been dropped.
+        let _ = answer.send(Err(self.too_late()));
+        if may_run && work.await.is_ok() {
+            counts.add(Count::Late, 1);
+        }
     }
 }

@@ -5,11 +5,13 @@
 
 mod batcher;
 mod caller;
-mod exchange;
-mod in_flight;
 mod runner;
 mod stats;
 mod tasks;
 
 pub use self::stats::RedisStats;
-pub(crate) use self::{caller::TimedReply, exchange::Exchange, runner::Calls, stats::Counts};
+pub(crate) use self::{
+    caller::{Exchange, TimedReply},
+    runner::Calls,
+    stats::Counts,
+};

@@ -11,7 +11,11 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 #[cfg(feature = "unstable-manual-clock")]
 use traffik_core::clock::AnyClock;
 
-use super::{Counts, Exchange, RedisStats, TimedReply, batcher::Batcher, caller::Caller, in_flight::InFlight};
+use super::{
+    Counts, Exchange, RedisStats, TimedReply,
+    batcher::{Batcher, InFlight},
+    caller::Caller,
+};
 use crate::{
     client::{CallError, Client},
     instruments::Count,

@@ -1,9 +1,12 @@
+//! Errors of calls, and the reasons why there is no connection, with what to do about them.
+
 use std::{error::Error, sync::Arc, time::Duration};
 
+use fred::error::{Error as FredError, ErrorKind};
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use super::{Sent, reasons::of_refusal};
+use super::Sent;
 
 /// The error of a call without an answer. The variants differ in whether the call may have run.
 #[derive(Debug, Error)]
@@ -78,6 +81,101 @@ impl From<UnexpectedReply> for BackendError {
     }
 }
 
+/// The reason why a connection could not be made, or was lost.
+#[derive(Debug, Error)]
+#[error("{server}: {words}{0}{doubt}", .said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default())]
+pub(super) struct Reason {
+    server: String,
+    words: &'static str,
+    /// A setting that may be wrong, unless a connection to this server has worked.
+    doubt: &'static str,
+    /// The message of the server or the system. It repeats no password.
+    said: Option<String>,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+const NO_TLS: &str = "the TLS handshake failed: check that the certificate is valid for this host, that its authority is trusted \
+                      here, and that the server uses TLS at this port";
+
+/// The advice for a server whose replies are not those of Redis.
+const IS_IT_REDIS: &str =
+    ": check that a Redis server listens at this address, and whether it uses TLS (rediss://) or not (redis://)";
+
+impl Reason {
+    pub(super) fn at(self, server: String) -> Self {
+        Self { server, ..self }
+    }
+
+    /// Removes the advice about settings, because a connection to this server has worked.
+    pub(super) fn without_doubt(self) -> Self {
+        Self { doubt: "", ..self }
+    }
+}
+
+pub(super) fn in_plain_words(error: FredError) -> Reason {
+    let said = error.details().to_owned();
+    let (words, doubt) = match error.kind() {
+        _ if said.starts_with("WRONGPASS") => ("the server rejected the username or the password", ""),
+        _ if said.starts_with("NOAUTH") => (
+            "the server requires a password: put it into the address, redis://user:password@host, or call `.password(..)`",
+            "",
+        ),
+        _ if said.starts_with("NOPERM") => {
+            ("the user lacks permissions for connecting: allow it +ping, +select and +info", "")
+        }
+        _ if said.starts_with("LOADING") => ("the server is still loading its data", ""),
+        #[cfg(feature = "rustls")]
+        ErrorKind::Tls => (NO_TLS, ""),
+        // A failed handshake is reported as an error of the connection.
+        ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => (NO_TLS, ""),
+        ErrorKind::Protocol | ErrorKind::Parse => ("the reply is not one of Redis", IS_IT_REDIS),
+        ErrorKind::Timeout => ("the server did not answer in time", IS_IT_REDIS),
+        ErrorKind::IO if said.contains("refused") => ("no server listens at this address", ""),
+        ErrorKind::IO if ["BrokenPipe", "ConnectionReset", "closed"].iter().any(|kind| said.contains(kind)) => {
+            ("the server closed the connection", IS_IT_REDIS)
+        }
+        ErrorKind::IO => ("the server cannot be reached", ""),
+        ErrorKind::Sentinel => ("the sentinels know of no primary that can be reached", ""),
+        ErrorKind::Canceled => ("the connection was closed", ""),
+        _ => ("the client could not connect", ""),
+    };
+    let said = Some(message(&said).to_owned()).filter(|said| !said.is_empty());
+    Reason { server: String::new(), words, doubt, said, source: Some(error.into()) }
+}
+
+/// The reason for the end of a working connection, if nothing more is known.
+pub(super) const CLOSED: &str = "the server closed it";
+
+/// Returns the reason for the end of a working connection.
+pub(super) fn of_loss(error: &FredError) -> String {
+    match message(error.details()) {
+        "" => CLOSED.to_owned(),
+        said => format!("the server or the network closed it ({said})"),
+    }
+}
+
+/// Explains the error of a server that is reachable and rejects a call. Keeps the message of the server. Inside a
+/// script, the error may be in the middle of other text.
+fn of_refusal(said: &str) -> String {
+    let words = match said {
+        _ if said.contains("OOM ") => "it is out of memory: raise `maxmemory`, or remove other data from this server",
+        _ if said.contains("READONLY ") => "it is a replica, and limits need the primary",
+        _ if said.contains("MISCONF ") => {
+            "it cannot save its data, and rejects writes until it can: check its disk and log"
+        }
+        _ if said.contains("NOREPLICAS ") => "it has fewer replicas than `min-replicas-to-write`",
+        _ if said.starts_with("LOADING ") => "it is still loading its data",
+        _ => return said.to_owned(),
+    };
+    format!("{words} ({said})")
+}
+
+/// Extracts the message of the system from the form in which the client library repeats it.
+fn message(said: &str) -> &str {
+    said.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map_or(said, |(message, _)| message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +208,19 @@ mod tests {
         ] {
             assert!(BackendError::from(error).may_have_run());
         }
+    }
+
+    #[test]
+    fn refusal_of_a_server_is_explained_and_repeated() {
+        for (said, words) in [
+            ("OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:9.", "out of memory"),
+            ("ERR Error running script (call to f_1f): @user_script:9: -OOM command not allowed", "out of memory"),
+            ("READONLY You can't write against a read only replica.", "a replica"),
+            ("LOADING Redis is loading the dataset in memory", "loading"),
+        ] {
+            let reason = of_refusal(said);
+            assert!(reason.contains(words) && reason.contains(said), "{reason}");
+        }
+        assert_eq!(of_refusal("ERR syntax error"), "ERR syntax error");
     }
 }

@@ -18,7 +18,7 @@ use super::{
     CallError, Reply,
     command::Command,
     connection::Link,
-    reasons::{self, Reason},
+    error::{CLOSED, Reason, in_plain_words, of_loss},
     supervisor::Driver,
     timeouts::Timeouts,
 };
@@ -77,11 +77,11 @@ impl Link for FredLink {
             let mut abandoned = Abandoned(Some(self.0.clone()));
             let task = self.0.init().await;
             abandoned.0 = None;
-            let mut router = Router(task.map_err(reasons::in_plain_words)?);
+            let mut router = Router(task.map_err(in_plain_words)?);
             let ended = async move {
                 match (&mut router.0).await {
-                    Ok(Err(error)) => reasons::of_loss(&error),
-                    _ => reasons::CLOSED.to_owned(),
+                    Ok(Err(error)) => of_loss(&error),
+                    _ => CLOSED.to_owned(),
                 }
             };
             Ok(Box::pin(ended) as Driver)

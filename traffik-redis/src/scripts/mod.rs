@@ -11,7 +11,7 @@
 use traffik_core::clock::AnyClock;
 use traffik_core::strategy::AnyStrategy;
 
-use crate::script::Script;
+use crate::client::Script;
 
 /// The scripts, and the clock that they use.
 pub(crate) struct Time {

@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::{
     Admin, Operator,
-    extract::{Body, NoQuery, Nothing, operator},
-    problem::Problem,
+    endpoint::{Answer, Body, NoQuery, Nothing, operator},
 };
 #[cfg(feature = "file")]
 use crate::control::LimitsFileStatus;
@@ -44,7 +43,7 @@ struct Outliving {
     file: bool,
 }
 
-pub(super) async fn overview(State(admin): State<Arc<Admin>>, parts: Parts) -> Result<Json<Overview>, Problem> {
+pub(super) async fn overview(State(admin): State<Arc<Admin>>, parts: Parts) -> Answer<Overview> {
     let (traffik, operator): (_, &Operator) = (&admin.traffik, operator(&parts)?);
     Ok(Json(Overview {
         namespace: traffik.namespace().into(),
@@ -78,7 +77,7 @@ pub(super) async fn refresh(
     State(admin): State<Arc<Admin>>,
     _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
-) -> Result<Json<Vec<LimitInfo>>, Problem> {
+) -> Answer<Vec<LimitInfo>> {
     admin.traffik.shared().refresh().await?;
     Ok(Json(admin.traffik.limits()))
 }

@@ -11,9 +11,7 @@ use traffik_core::{
 
 use super::{
     Admin, Operator,
-    extract::{Body, Changer, Named, NamedInBackend, Scope},
-    log::Entry,
-    problem::Problem,
+    endpoint::{Answer, Body, Changer, Entry, Named, NamedInBackend, Problem, Scope},
 };
 use crate::{
     control::{ClientInfo, LimitHandle, Source, Until},
@@ -85,8 +83,6 @@ pub(super) struct Peeked {
     limit: Option<Limit>,
     clients: Vec<ClientInfo>,
 }
-
-type Answer<T> = Result<Json<T>, Problem>;
 
 pub(super) async fn block(
     State(admin): State<Arc<Admin>>,

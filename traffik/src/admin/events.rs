@@ -13,7 +13,10 @@ use axum::{
 use futures_util::{Stream, stream::unfold};
 use serde::Deserialize;
 
-use super::{Admin, extract::query, problem::Problem};
+use super::{
+    Admin,
+    endpoint::{Problem, query},
+};
 use crate::observe::{EventOutcome, Listener, Message, Received};
 
 /// What a client wants to see. Everything by default.

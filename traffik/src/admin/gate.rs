@@ -15,7 +15,7 @@ use axum::{
 };
 use tracing::Instrument;
 
-use super::{Admin, TARGET, problem::Problem};
+use super::{Admin, TARGET, endpoint::Problem};
 
 /// The header that a change must have if the guard reads what browsers add.
 const OWN_HEADER: &str = "x-traffik-admin";

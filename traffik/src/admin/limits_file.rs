@@ -6,13 +6,11 @@ use axum::{Json, extract::State};
 
 use super::{
     Admin,
-    extract::{Body, Changer, NoQuery, Nothing},
-    log::Entry,
-    problem::Problem,
+    endpoint::{Answer, Body, Changer, Entry, NoQuery, Nothing},
 };
 use crate::{control::LimitsFileStatus, limit::ConfigError};
 
-pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Result<Json<LimitsFileStatus>, Problem> {
+pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Answer<LimitsFileStatus> {
     Ok(Json(admin.traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile)?))
 }
 
@@ -21,7 +19,7 @@ pub(super) async fn reload(
     Changer(operator): Changer,
     _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
-) -> Result<Json<LimitsFileStatus>, Problem> {
+) -> Answer<LimitsFileStatus> {
     let state = || admin.traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile);
     let shown = |status: &LimitsFileStatus| {
         status.error().map_or_else(|| "in force".to_owned(), |error| format!("invalid: {error}"))

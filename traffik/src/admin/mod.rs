@@ -173,17 +173,13 @@
 
 mod app;
 mod clients;
+mod endpoint;
 mod events;
-mod extract;
 mod gate;
 mod guard;
 mod limits;
 #[cfg(feature = "file")]
 mod limits_file;
-mod log;
-mod operator;
-mod problem;
-mod values;
 
 use std::sync::Arc;
 
@@ -195,11 +191,8 @@ use axum::{
     routing::{get, post},
 };
 
-use self::problem::Problem;
-pub use self::{
-    guard::{AsyncGuard, Guard, GuardError},
-    operator::Operator,
-};
+use self::endpoint::Problem;
+pub use self::guard::{AsyncGuard, Guard, GuardError, Operator};
 #[cfg(doc)]
 use crate::control::{Change, ClientInfo, LimitInfo};
 use crate::{engine::Traffik, observe::LogThrottle};
@@ -228,7 +221,7 @@ pub fn router(traffik: &Traffik, guard: Guard) -> Router {
     let _ = traffik.shared();
     let admin = Arc::new(Admin { traffik: traffik.clone(), guard, rejections: LogThrottle::default() });
     let of_limit = Router::new()
-        .route("/", get(limits::one).patch(limits::change).put(values::put).delete(values::remove))
+        .route("/", get(limits::one).patch(limits::change).put(limits::put).delete(limits::remove))
         .route("/disable", post(limits::disable))
         .route("/enable", post(limits::enable))
         .route("/clear", post(limits::clear))

@@ -4,7 +4,7 @@ use axum::http::request::Parts;
 use tower_layer::Layer;
 use traffik_core::client::Client;
 
-use super::{key::Key, options::Options, service::Outgoing};
+use super::service::{Key, Options, Outgoing};
 use crate::{engine::Traffik, limit::Throttles};
 
 /// Lets the calls of an HTTP client wait for their turns. [`Traffik::outgoing`] creates it.

@@ -57,11 +57,10 @@
 //! [`Permit`](crate::Permit), which can refund or settle the charge. Without a turn in time nothing is charged, and the error is
 //! an [`OutgoingError`].
 
-mod error;
-mod key;
 mod layer;
-mod options;
-mod retry_after;
 mod service;
 
-pub use self::{error::OutgoingError, layer::OutgoingLayer, service::Outgoing};
+pub use self::{
+    layer::OutgoingLayer,
+    service::{Outgoing, OutgoingError},
+};

@@ -1,17 +1,20 @@
-use std::{fmt, marker::PhantomData, time::Duration};
+//! Extractors of throttles that a handler checks itself: with a charge, or without one.
+
+use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use traffik_core::{client::Client, rate::Rate};
 
 use super::{
     RequestContext, Site, ThrottleRejection, ThrottleSet,
-    kept_rejection::KeptRejection,
     limiter_checks::{LimiterChecks, decide, peek},
     rejection::Misconfigured,
+    resolve::Memo,
+    site::KeptRejection,
 };
 use crate::{
-    engine::{Limits, Permit},
-    limit::{ByUid, Throttle, Throttles},
+    engine::{Checks, Limits, Permit},
+    limit::{ByUid, DefaultIdentity, Throttle, Throttles},
 };
 
 /// Extractor of a throttle, or a tuple of throttles, that a handler checks itself.
@@ -94,7 +97,7 @@ use crate::{
 /// ```
 #[must_use = "a limiter does nothing until `check` or `peek` is called and awaited"]
 pub struct Limiter<T> {
-    checks: LimiterChecks,
+    pub(super) checks: LimiterChecks,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -156,11 +159,6 @@ impl<T: Throttles> Limiter<T> {
     pub async fn peek(self) -> Result<Limits, ThrottleRejection> {
         peek(&[self.checks]).await
     }
-
-    /// Returns its checks, for a quota.
-    pub(super) fn into_checks(self) -> LimiterChecks {
-        self.checks
-    }
 }
 
 /// A limiter of one throttle. The throttles of a tuple keep their own rates.
@@ -189,11 +187,11 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
         let context = RequestContext::of(parts);
-        let context = context.ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state()).of(parts))?;
+        let context = context.ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state()).for_request(parts))?;
         let unidentified = KeptRejection::default();
         let site = Site::Limiter(unidentified.clone());
         let checks = T::checks(&context, &site, parts, state).await;
-        let checks = checks.map_err(|rejection| rejection.of(parts))?;
+        let checks = checks.map_err(|rejection| rejection.for_request(parts))?;
         Ok(Self::new(LimiterChecks::new(&context, &checks, unidentified, parts)))
     }
 }
@@ -215,5 +213,152 @@ impl<T> fmt::Debug for Limiter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LimiterChecks { client, options, .. } = &self.checks;
         f.debug_struct("Limiter").field("client", client).field("options", options).finish_non_exhaustive()
+    }
+}
+
+/// Extractor that finds limits that were [added](crate::Traffik::add_limit), for a handler that learns their uids from the request.
+///
+/// [`of`](Self::of) returns a [`Limiter`], which is that of a throttle in everything else:
+///
+/// ```
+/// use axum::{Json, Router, routing::post};
+/// use traffik::{MemoryBackend, Settings, ThrottleRejection, Traffik, web::Limiters};
+///
+/// # type Order = std::collections::HashMap<String, String>;
+/// async fn order(limits: Limiters, Json(order): Json<Order>) -> Result<String, ThrottleRejection> {
+///     let tenant = limits.of(&format!("tenant:{}", order["tenant"])).await?;
+///     let permit = tenant.client(order["user"].clone()).cost(2).check().await?;
+///     Ok(format!("{} left", permit.tightest().remaining()))
+/// }
+///
+/// let traffik = Traffik::builder(MemoryBackend::new("myapp"))
+///     .add_limit("tenant:acme", "100/min".parse()?, Settings::new())
+///     .build()?;
+/// let app: Router = Router::new().route("/orders", post(order)).layer(traffik.layer());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It copies the head of the request. A request without `traffik.layer()` is rejected with a 500, as by
+/// [`Throttled`](crate::Throttled).
+#[derive(Clone)]
+pub struct Limiters {
+    context: RequestContext,
+    parts: Arc<Parts>,
+}
+
+impl Limiters {
+    /// Returns a limiter of the limit with this uid. It resolves the rules, the cost and the client, and charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection with a 500 that names the uid if the app has no such limit, and that of a function of the limit that
+    /// rejects the request.
+    pub async fn of(&self, uid: &str) -> Result<Limiter<ByUid>, ThrottleRejection> {
+        let context = self.context.clone().with_latest_changes();
+        let mut parts = Parts::clone(&self.parts);
+        let found = async {
+            let definition = context.value(uid)?;
+            let unidentified = KeptRejection::default();
+            let site = Site::Limiter(unidentified.clone());
+            let check = context.check::<DefaultIdentity, ()>(&definition, &site, Memo(None), &mut parts, &()).await?;
+            let checks = Checks::new(check);
+            Ok::<_, ThrottleRejection>(LimiterChecks::new(&context, &checks, unidentified, &self.parts))
+        };
+        Ok(Limiter::new(found.await.map_err(|rejection| rejection.for_request(&self.parts))?))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Limiters {
+    type Rejection = ThrottleRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ThrottleRejection> {
+        let context = RequestContext::of(parts);
+        let context = context.ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state()).for_request(parts))?;
+        Ok(Self { context, parts: Arc::new(parts.clone()) })
+    }
+}
+
+impl fmt::Debug for Limiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiters").finish_non_exhaustive()
+    }
+}
+
+/// Extractor of the limits that the next request of the client would meet. It charges nothing, and refuses no request.
+///
+/// The throttle resolves its rules, the cost, the client and the rate as for a charge. The result is what remains after
+/// whatever this request was charged. `T` is a [`Throttle`], or a tuple of up to sixteen.
+///
+/// It dereferences to the [`Limits`]. A page of what a user has left:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use traffik::{DefaultIdentity, MemoryBackend, Peek, Rate, Throttle, Throttled, Traffik};
+///
+/// struct Search;
+///
+/// impl Throttle for Search {
+///     const UID: &'static str = "peek:search";
+///     const RATE: Rate = Rate::literal("100/min");
+///     type Identity = DefaultIdentity;
+/// }
+///
+/// async fn search(_: Throttled<Search>) -> &'static str {
+///     "results"
+/// }
+///
+/// async fn usage(search: Peek<Search>) -> String {
+///     let search = search.tightest();
+///     format!("{} of {} searches left", search.remaining(), search.capacity())
+/// }
+///
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+/// let app: Router =
+///     Router::new().route("/search", get(search)).route("/usage", get(usage)).layer(traffik.layer());
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+///
+/// # Errors
+///
+/// The request is rejected if the identity or a function of the throttle rejects it. While the backend does not answer, a
+/// [fallback](crate::on_error) shows its own share of the limits. Without one, the request is rejected with a 503.
+#[derive(Clone)]
+pub struct Peek<T> {
+    limits: Limits,
+    throttles: PhantomData<fn() -> T>,
+}
+
+impl<T> Peek<T> {
+    /// Returns the limits.
+    #[must_use]
+    pub fn into_limits(self) -> Limits {
+        self.limits
+    }
+}
+
+impl<T> Deref for Peek<T> {
+    type Target = Limits;
+
+    fn deref(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl<T, S> FromRequestParts<S> for Peek<T>
+where
+    T: ThrottleSet<S>,
+    S: Send + Sync,
+{
+    type Rejection = ThrottleRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ThrottleRejection> {
+        let limits = Limiter::<T>::from_request_parts(parts, state).await?.peek().await?;
+        Ok(Self { limits, throttles: PhantomData })
+    }
+}
+
+impl<T> fmt::Debug for Peek<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Peek").field(&self.limits).finish()
     }
 }

@@ -7,12 +7,11 @@ use traffik_core::client::Client;
 
 use super::{
     RequestContext, Site, ThrottleRejection,
-    kept_rejection::KeptRejection,
-    memo::Memo,
+    check::begin,
     rejection::{Misconfigured, has_responder},
     request_head::RequestHead,
-    resolve::{rated, unless_in_dry_run},
-    throttled::begin,
+    resolve::{Memo, rated, unless_in_dry_run},
+    site::KeptRejection,
 };
 use crate::{
     engine::{Check, Checks, Demand, KeptCheck, LimiterOptions, Limits, Resolved, resolve},

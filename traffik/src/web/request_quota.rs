@@ -76,7 +76,7 @@ impl RequestQuota {
     /// A limiter of another app, and one that [waits](Limiter::wait), are errors of [`check`](Self::check) and
     /// [`peek`](Self::peek).
     pub fn add<T: Throttles>(&mut self, limiter: Limiter<T>) -> QuotaPart<T> {
-        let limiter = limiter.into_checks();
+        let limiter = limiter.checks;
         let is_of_another_app = |first: &LimiterChecks| !first.context.traffik().is(limiter.context.traffik());
         if self.limiters.first().is_some_and(is_of_another_app) {
             self.error.get_or_insert(ConfigError::OtherApp);

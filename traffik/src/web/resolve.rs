@@ -1,21 +1,23 @@
 //! Resolves a throttle for a request: whether it applies, the cost, the client, and the rate.
 
-use std::{any::TypeId, sync::Arc};
+use std::{any::TypeId, net::IpAddr, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts, response::IntoResponse};
-use traffik_core::{backend::MaybeReady, client::Client, rate::Rate};
+use traffik_core::{
+    backend::MaybeReady,
+    client::{Client, Key},
+    rate::Rate,
+};
 
 use super::{
     RequestContext, Site,
-    memo::Memo,
-    peer::client_at,
-    rejection::{Declined, Misconfigured, ThrottleRejection, Unidentified},
+    rejection::{Declined, Denied, Misconfigured, ThrottleRejection, Unidentified},
 };
 use crate::{
-    engine::{Check, Own, Resolved, Traffik, resolve},
+    engine::{Check, Checks, Own, Resolved, Traffik, resolve},
     limit::{BackendIndex, DefaultIdentity, Definition, changes::LiveLimit},
     observe::EventOutcome,
-    request::{Answer, BackendOf, Identity, RateKind},
+    request::{Answer, BackendOf, ClientIp, Identity, RateKind, Source, peer_ip},
 };
 
 impl RequestContext {
@@ -77,6 +79,15 @@ impl RequestContext {
             let rated = resolve!(rated(check, self.traffik(), memo, parts));
             rated.or_else(|rejection| unless_in_dry_run(definition, self.live_of(definition), rejection))
         }
+    }
+
+    /// Returns the limit with this uid.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection of a request if the app has no such limit.
+    pub(super) fn value(&self, uid: &str) -> Result<Arc<Definition>, ThrottleRejection> {
+        self.traffik().table().value(uid).map_err(|error| Misconfigured::by_a_request(error, self.traffik()).into())
     }
 
     /// Returns whether the limit is disabled. A limiter finds out when it checks.
@@ -229,4 +240,91 @@ fn at_rate<'a>(mut check: Check<'a>, rate: Answer<Rate>, traffik: &Traffik) -> R
 
 fn declined<T>(answer: Answer<T>) -> Result<T, ThrottleRejection> {
     answer.map_err(|response| Declined::new(response).into())
+}
+
+/// The resolved checks of earlier throttles of a tuple. A function that two throttles share is called once.
+///
+/// A memo is for one decision only: results from an outer layer may be outdated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memo<'m, 'a>(pub(super) Option<&'m Checks<'a>>);
+
+impl<'m, 'a> Memo<'m, 'a> {
+    fn cost(self, source: Source) -> Option<u64> {
+        self.earlier(Resolved::Cost)
+            .find(|check| check.definition.settings.request.cost.as_ref().is_some_and(|cost| cost.source() == source))
+            .map(|check| check.cost)
+    }
+
+    pub(super) fn client(self, source: Source) -> Option<Client> {
+        self.earlier(Resolved::Client)
+            .find(|check| check.definition.identity == source)
+            .map(|check| check.client.clone())
+    }
+
+    fn rate(self, source: Source, client: &Client) -> Option<Rate> {
+        self.earlier(Resolved::Rate)
+            .filter(|check| check.client == *client)
+            .find(|check| check.definition.settings.request.rate.as_ref().is_some_and(|rate| rate.source() == source))
+            .map(|check| check.rate)
+    }
+
+    fn earlier(self, least: Resolved) -> impl Iterator<Item = &'m Check<'a>> {
+        self.0.into_iter().flat_map(Checks::iter).filter(move |check| check.resolved >= least)
+    }
+}
+
+/// Returns the IP address that a request comes from. An IPv4 address that is mapped into IPv6 is returned as IPv4.
+///
+/// It is the address of the peer, which is known if the app is served with
+/// `into_make_service_with_connect_info::<SocketAddr>()`. Behind proxies that
+/// [`TraffikBuilder::client_ip`](crate::TraffikBuilder::client_ip) trusts, it is the address of the client, which is
+/// known within [`Traffik::layer`]. Outside of the layer use [`ClientIp::of`](crate::ClientIp::of).
+///
+/// Clients are identified by the network of the address: see `TraffikBuilder::ipv6_prefix`.
+///
+/// ```
+/// use axum::http::Request;
+/// use traffik::{client_ip, test::RequestExt};
+///
+/// let (parts, ()) = Request::new(()).with_peer("[::ffff:203.0.113.7]:50000").into_parts();
+/// assert_eq!(client_ip(&parts), Some("203.0.113.7".parse().unwrap()));
+/// ```
+#[must_use]
+pub fn client_ip(parts: &Parts) -> Option<IpAddr> {
+    match RequestContext::handle(&parts.extensions).and_then(|traffik| traffik.requests().client_ip.as_ref()) {
+        Some(client_ip) => client_ip.of(parts),
+        None => peer_ip(parts),
+    }
+}
+
+impl Traffik {
+    /// # Errors
+    ///
+    /// Returns the rejection of a request from a denied network.
+    #[inline]
+    fn check_network(&self, definition: &Definition, parts: &Parts) -> Result<(), ThrottleRejection> {
+        let denied = &definition.settings.request.denied;
+        if denied.is_empty() || !denied.has_client(parts, &self.address_by(definition)) {
+            return Ok(());
+        }
+        Err(Denied::new().into())
+    }
+}
+
+/// Returns the client at the address that a request comes from, behind `proxies` if there are any. Requests without an
+/// address may share one client.
+fn client_at(parts: &Parts, proxies: Option<&ClientIp>, traffik: &Traffik) -> Result<Client, ThrottleRejection> {
+    let (peer, web) = (peer_ip(parts), traffik.requests());
+    if web.watch.is_due() {
+        web.watch.look(parts, peer, proxies, traffik.warnings());
+    }
+    let address = match proxies {
+        None => peer,
+        Some(client_ip) => client_ip.resolve(peer, &parts.headers),
+    };
+    match address {
+        Some(address) => Ok(address.into()),
+        None if web.share_anonymous => Ok(Key::anonymous().into()),
+        None => Err(Misconfigured::no_address(proxies.and_then(ClientIp::header_without_peer), traffik).into()),
+    }
 }

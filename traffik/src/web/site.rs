@@ -3,13 +3,16 @@
 
 use std::{
     any::{TypeId, type_name},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::http::{request::Parts, response};
+use axum::{
+    http::{request::Parts, response},
+    response::IntoResponse,
+};
 use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 
-use super::{kept_rejection::KeptRejection, rejection::ThrottleRejection};
+use super::rejection::{ThrottleRejection, Unidentified};
 use crate::{
     engine::Traffik,
     limit::{ByUid, ConfigError, Definition, Throttle, Throttles, changes::LiveLimit},
@@ -212,5 +215,27 @@ impl LayerRules {
         }
         self.of(definition.type_id)
             .map_or(MaybeReady::Ready(true), |rules| rules.applies.to(parts, || traffik.address_by(definition)))
+    }
+}
+
+/// Why a limiter has no client, for each identity.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptRejection(Arc<Mutex<Vec<(Source, ThrottleRejection)>>>);
+
+impl KeptRejection {
+    fn keep(&self, identity: Source, rejection: ThrottleRejection) {
+        self.lock().push((identity, rejection));
+    }
+
+    /// Returns the rejection by an identity. A clone that asks later receives one with the same status.
+    pub(super) fn take(&self, identity: Source) -> Option<ThrottleRejection> {
+        let mut kept = self.lock();
+        let (_, rejection) = kept.iter_mut().find(|(by, _)| *by == identity)?;
+        let status = rejection.status();
+        Some(std::mem::replace(rejection, Unidentified::new(status.into_response()).into()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Source, ThrottleRejection)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The extractor, and the path of every request that meets a throttle.
+//! The extractor of a throttle, or a tuple of throttles.
 
 use std::{fmt, marker::PhantomData, ops::Deref};
 
@@ -6,15 +6,23 @@ use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     http::request::Parts,
 };
-use traffik_core::backend::MaybeReady;
+use traffik_core::client::Client;
 
-use super::{RequestContext, Site, ThrottleRejection, ThrottleSet, rejection::Misconfigured, turn::QueueSlots};
-use crate::engine::{CheckResult, Checks, Limits, Permit, decide, put_in_force, resolve};
+use super::{
+    RequestContext, Site, ThrottleRejection,
+    check::{Sought, check_request},
+    rejection::Misconfigured,
+    resolve::Memo,
+};
+use crate::{
+    engine::{Check, Checks, Permit},
+    limit::{Throttle, Throttles, all_the_tuples},
+};
 
 /// Extractor that admits a request only if its client is within a limit, or within all limits of a tuple.
 ///
 /// Over the limit the handler does not run, and the client receives a 429 that says when to try again. `T` is a
-/// [`Throttle`](crate::Throttle), or a tuple of up to sixteen, which are one decision: all are charged, or none is.
+/// [`Throttle`], or a tuple of up to sixteen, which are one decision: all are charged, or none is.
 ///
 /// Put it before other arguments. Arguments run in order, so those before it have already run when a request is
 /// refused.
@@ -59,7 +67,7 @@ use crate::engine::{CheckResult, Checks, Limits, Permit, decide, put_in_force, r
 /// For a limit on [concurrent requests](crate::strategy::Concurrency) it is the permit, which is held until the last
 /// clone is dropped. The handler of a socket moves it into the task of the socket.
 ///
-/// It dereferences to its [`Permit`], which dereferences to the [`Limits`] and can [settle](Permit::settle) the charge. As an
+/// It dereferences to its [`Permit`], which dereferences to the [`Limits`](crate::Limits) and can [settle](Permit::settle) the charge. As an
 /// `Option` it is `None` if the throttle does not count the request.
 ///
 /// It finds the [`Traffik`](crate::Traffik) handle in the request: add [`Traffik::layer`](crate::Traffik::layer) after the
@@ -113,51 +121,16 @@ where
     }
 }
 
-/// Checks a request: resolves its throttles, decides, and waits for its turn if a throttle has a queue.
-#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
-pub(super) fn check_request<L, S>(
-    sought: L,
-    parts: &mut Parts,
-    state: &S,
-    site: &Site,
-) -> impl Future<Output = Result<Limits, ThrottleRejection>> + Send
-where
-    L: Sought<S>,
-    S: Send + Sync,
-{
-    async move {
-        let begun = match site.check() {
-            Ok(()) => RequestContext::of(parts).ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state())),
-            Err(error) => Err(Misconfigured::from(error).into()),
-        };
-        let context = begun.map_err(|rejection| rejection.of(parts))?;
-        let found = sought.find(&context, parts).map_err(|rejection| rejection.of(parts))?;
-        let checks = L::checks(&found, &context, site, parts, state).await;
-        let begun = checks.and_then(|checks| begin(checks, &context, site));
-        let (slots, decided) = begun.map_err(|rejection| rejection.of(parts))?;
-        let limits = context.record(resolve!(decided), site, parts).map_err(|rejection| rejection.of(parts))?;
-        if let Some(slots) = slots {
-            slots.turn(&limits, context.traffik().clock()).await;
-        }
-        Ok(limits)
+impl<T> fmt::Debug for Throttled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Throttled").field(self.limits()).finish()
     }
 }
 
-/// The limits that a request is checked against.
-pub(super) trait Sought<S>: Send {
-    /// What was found of them, for as long as the request is checked.
-    type Found: Send + Sync;
-
-    fn find(self, context: &RequestContext, parts: &Parts) -> Result<Self::Found, ThrottleRejection>;
-
-    /// Resolves each limit.
-    fn checks<'a>(
-        found: &'a Self::Found,
-        context: &'a RequestContext,
-        site: &Site,
-        parts: &mut Parts,
-        state: &S,
-    ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send;
+impl<T> Clone for Throttled<T> {
+    fn clone(&self) -> Self {
+        Self { permit: self.permit.clone() }
+    }
 }
 
 /// A throttle, or a tuple of them.
@@ -189,31 +162,92 @@ impl<T: ThrottleSet<S>, S: Send + Sync> Sought<S> for Types<T> {
     }
 }
 
-/// Puts the changes in force, reserves slots and starts the decision.
+/// A [`Throttle`], or a tuple of up to sixteen, whose clients can be identified in an app with the state `S`.
 ///
-/// This is separate from the future above, which would keep the checks until the decision is made.
-pub(super) fn begin<'a>(
-    mut checks: Checks<'a>,
-    context: &RequestContext,
-    site: &Site,
-) -> Result<(Option<QueueSlots>, MaybeReady<'a, CheckResult>), ThrottleRejection> {
-    context.check_refunds(&checks, site)?;
-    let changes = context.traffik().changes();
-    if let Some(refusal) = context.live().and_then(|live| put_in_force(live, changes, &mut checks)) {
-        return Ok((None, MaybeReady::Ready(Ok(refusal))));
-    }
-    let slots = QueueSlots::reserve(&mut checks, context.traffik().clock());
-    Ok((slots, decide(checks)))
+/// It is the bound of a function that is generic over its throttle:
+///
+/// ```
+/// use axum::Router;
+/// use traffik::{throttle_layer, web::ThrottleSet};
+///
+/// fn limited<T: ThrottleSet<()>>(router: Router) -> Router {
+///     router.layer(throttle_layer::<T>())
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a throttle whose client can be identified with the state `{S}`",
+    label = "neither such a throttle nor a tuple of them",
+    note = "a throttle is declared with `#[derive(traffik::Throttle)] #[limit(\"feature:purpose\", \"100/min\")]`; its \
+            `Identity` is an extractor that turns into a `traffik::Client`",
+    note = "a function that is generic over its throttle has the bound `T: traffik::web::ThrottleSet<{S}>`"
+)]
+#[expect(private_bounds, reason = "it is sealed")]
+pub trait ThrottleSet<S>: Resolve<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Resolve<S>, S> ThrottleSet<S> for T {}
+
+/// Resolves the throttles of a set for a request.
+pub(super) trait Resolve<S>: Throttles {
+    /// Resolves each throttle.
+    fn checks<'a>(
+        context: &'a RequestContext,
+        site: &Site,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send;
 }
 
-impl<T> fmt::Debug for Throttled<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Throttled").field(self.limits()).finish()
+impl<T, S> Resolve<S> for T
+where
+    T: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+    S: Send + Sync,
+{
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    fn checks<'a>(
+        context: &'a RequestContext,
+        site: &Site,
+        parts: &mut Parts,
+        state: &S,
+    ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
+        async move {
+            let definition = context.traffik().definition::<T>().map_err(Misconfigured::from)?;
+            context.check::<T::Identity, S>(definition, site, Memo(None), parts, state).await.map(Checks::new)
+        }
     }
 }
 
-impl<T> Clone for Throttled<T> {
-    fn clone(&self) -> Self {
-        Self { permit: self.permit.clone() }
-    }
+macro_rules! tuple_of_throttles {
+    ($first:ident $(, $throttle:ident)*) => {
+        impl<$first, $($throttle,)* S> Resolve<S> for ($first, $($throttle,)*)
+        where
+            $first: Throttle<Identity: FromRequestParts<S> + Into<Client>>,
+            $($throttle: Throttle<Identity: FromRequestParts<S> + Into<Client>>,)*
+            S: Send + Sync,
+        {
+            fn checks<'a>(
+                context: &'a RequestContext,
+                        site: &Site,
+                parts: &mut Parts,
+                state: &S,
+            ) -> impl Future<Output = Result<Checks<'a>, ThrottleRejection>> + Send {
+                async move {
+                    let definition = context.traffik().definition::<$first>().map_err(Misconfigured::from)?;
+                    let first = context.check::<$first::Identity, S>(definition, site, Memo(None), parts, state);
+                    #[allow(unused_mut)]
+                    let mut checks = Checks::new(first.await?);
+                    $(
+                        let definition = context.traffik().definition::<$throttle>().map_err(Misconfigured::from)?;
+                        let memo = Memo(Some(&checks));
+                        let check = context.check::<$throttle::Identity, S>(definition, site, memo, parts, state);
+                        let check = check.await?;
+                        checks.add(check, Check::is_same);
+                    )*
+                    Ok(checks)
+                }
+            }
+        }
+    };
 }
+
+all_the_tuples!(tuple_of_throttles);

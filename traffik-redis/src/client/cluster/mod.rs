@@ -9,7 +9,5 @@
 mod node;
 mod routing;
 mod slot_map;
-mod stream;
-mod topology;
 
 pub(super) use self::routing::Cluster;

@@ -14,15 +14,18 @@ use fred::{
 };
 use futures_util::future::BoxFuture;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value, aio::MultiplexedConnection};
-use tokio::{net::TcpStream, sync::Notify, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Notify,
+    time::timeout,
+};
 
-use super::stream::{Stream, secured};
 use crate::client::{
     CallError, Reply, Sent,
     command::Command,
-    connection::{Connection, Link},
-    connection_counts::ConnectionCounts,
-    reasons::{self, Reason},
+    connection::{Connection, ConnectionCounts, Link},
+    error::{CLOSED, Reason, in_plain_words},
     supervisor::Driver,
     timeouts::Timeouts,
 };
@@ -104,7 +107,7 @@ impl Link for RedisLink {
                 .set_pipeline_buffer_size(BUFFER);
             let info = RedisConnectionInfo::default().set_skip_set_lib_name();
             let opened = MultiplexedConnection::new_with_config(&info, stream, config).await;
-            let (mut connection, driver) = opened.map_err(|error| reasons::in_plain_words(protocol(&error)))?;
+            let (mut connection, driver) = opened.map_err(|error| in_plain_words(protocol(&error)))?;
             let mut driver = Box::pin(driver);
             within(handshake, async {
                 let command = self.handshake();
@@ -123,7 +126,7 @@ impl Link for RedisLink {
             *self.connection() = Some(connection);
             Ok(Box::pin(async {
                 driver.await;
-                reasons::CLOSED.to_owned()
+                CLOSED.to_owned()
             }) as Driver)
         })
     }
@@ -163,7 +166,7 @@ fn protocol(error: &redis::RedisError) -> FredError {
 
 async fn within<T>(time: Duration, step: impl Future<Output = Result<T, FredError>>) -> Result<T, Reason> {
     let done = timeout(time, step).await.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "")));
-    done.map_err(reasons::in_plain_words)
+    done.map_err(in_plain_words)
 }
 
 impl From<Value> for Reply {
@@ -181,5 +184,46 @@ impl From<Value> for Reply {
             // No command of this crate has another kind of reply.
             _ => Self::Nothing,
         }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+#[cfg(not(feature = "rustls"))]
+async fn secured(stream: TcpStream, _: &Server, _: &Config) -> Result<Box<dyn Stream>, FredError> {
+    Ok(Box::new(stream))
+}
+
+#[cfg(feature = "rustls")]
+async fn secured(stream: TcpStream, server: &Server, config: &Config) -> Result<Box<dyn Stream>, FredError> {
+    use fred::{rustls::pki_types::ServerName, types::config::TlsConnector};
+
+    let Some(tls) = &config.tls else { return Ok(Box::new(stream)) };
+    let failed = |error: String| FredError::new(ErrorKind::Tls, error);
+    let seed = config.server.hosts().first().map(|seed| seed.host.to_string()).unwrap_or_default();
+    let name = ServerName::try_from(certified_name(server, &tls.hostnames, &seed));
+    let name = name.map_err(|error| failed(error.to_string()))?;
+    #[allow(clippy::match_wildcard_for_single_variants, unreachable_patterns)]
+    match &tls.connector {
+        TlsConnector::Rustls(connector) => {
+            let stream = connector.connect(name, stream).await;
+            Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
+        }
+        _ => Err(failed("the connector for TLS has to be one of rustls".to_owned())),
+    }
+}
+
+/// Returns the name that the certificate of a server is for. Nodes report addresses of one another rather than names.
+#[cfg(feature = "rustls")]
+fn certified_name(server: &Server, names: &fred::types::config::TlsHostMapping, seed: &str) -> String {
+    use fred::types::config::TlsHostMapping;
+
+    let Ok(address) = server.host.parse() else { return server.host.to_string() };
+    match names {
+        TlsHostMapping::None => server.host.to_string(),
+        TlsHostMapping::DefaultHost => seed.to_owned(),
+        TlsHostMapping::Custom(names) => names.map(&address, seed).unwrap_or_else(|| server.host.to_string()),
     }
 }

@@ -6,10 +6,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{node::Shared, slot_map::SlotMap, topology::Redirect};
+use super::{
+    node::Shared,
+    slot_map::{Redirect, SlotMap},
+};
 use crate::client::{
-    CallError, Reply, Sent, backoff::Backoff, command::Command, connection::Connection,
-    connection_counts::ConnectionCounts, supervisor::Supervisor, timeouts::Timeouts,
+    CallError, Reply, Sent,
+    command::Command,
+    connection::{Connection, ConnectionCounts},
+    supervisor::{Backoff, Supervisor},
+    timeouts::Timeouts,
 };
 
 /// The maximum number of redirects and retries of a command, none of which ran it.

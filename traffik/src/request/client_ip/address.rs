@@ -1,6 +1,8 @@
-//! Parses addresses as proxies write them.
+//! Parses addresses as proxies write them, networks, and the list `X-Forwarded-For`.
 
 use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net};
 
 /// The maximum length of an address with brackets, a zone and a port.
 pub(super) const LONGEST: usize = 128;
@@ -34,8 +36,21 @@ pub(super) fn parse_with_port(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// Parses an address without port and brackets.
-pub(super) fn bare(text: &str) -> Option<IpAddr> {
+fn bare(text: &str) -> Option<IpAddr> {
     if text.contains(':') { v6(text).map(IpAddr::V6) } else { text.parse().map(IpAddr::V4).ok() }
+}
+
+/// Parses a network or an address. If it is mapped into IPv6 it becomes IPv4, like the addresses that are compared with
+/// it.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| bare(text).map(IpNet::from)).map(canonical)
+}
+
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let prefix = |address| Ipv4Net::new(address, v6.prefix_len().checked_sub(96)?).ok();
+    v6.addr().to_ipv4_mapped().and_then(prefix).map_or(network, IpNet::V4)
 }
 
 /// Parses an IPv6 address and drops its zone, which names an interface of one machine and is no part of the address.
@@ -55,6 +70,21 @@ fn is_port(text: &str) -> bool {
 fn is_name(text: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
     !text.is_empty() && text.bytes().all(is_of_name)
+}
+
+/// Splits off the last entry of a line. Returns its address, if it is one, and the rest of the line, if there is any.
+///
+/// Reads no more of the line than the longest address has, however long the line is.
+pub(super) fn split_last(line: &[u8]) -> (Option<IpAddr>, Option<&[u8]>) {
+    let (far, near) = line.split_at(line.len().saturating_sub(LONGEST));
+    match near.iter().rposition(|byte| *byte == b',') {
+        Some(comma) => {
+            let entry = near.get(comma + 1..).and_then(|entry| parse(entry.trim_ascii()));
+            (entry, line.get(..far.len() + comma))
+        }
+        None if far.is_empty() => (parse(near.trim_ascii()), None),
+        None => (None, None),
+    }
 }
 
 #[cfg(test)]
@@ -152,5 +182,36 @@ mod tests {
         }
         assert_eq!(parsed(b"192.0.2.\xff"), "none");
         assert_eq!(parsed([b'1'; LONGEST + 1]), "none");
+    }
+
+    fn all(mut line: &[u8]) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let (address, rest) = split_last(line);
+            all.push(address.map_or_else(|| "none".to_owned(), |address| address.to_string()));
+            match rest {
+                Some(rest) => line = rest,
+                None => return all,
+            }
+        }
+    }
+
+    #[test]
+    fn entries_come_from_the_right() {
+        assert_eq!(all(b"192.0.2.1"), ["192.0.2.1"]);
+        assert_eq!(
+            all(b"192.0.2.1, 192.0.2.2,\t[2001:db8::1]:80 ,unknown"),
+            ["none", "2001:db8::1", "192.0.2.2", "192.0.2.1"]
+        );
+        assert_eq!(all(b""), ["none"]);
+        assert_eq!(all(b",192.0.2.1,"), ["none", "192.0.2.1", "none"]);
+        assert_eq!(all(b"192.0.2.1 192.0.2.2"), ["none"]);
+        assert_eq!(all(b"\xff\xfe, 192.0.2.1"), ["192.0.2.1", "none"]);
+    }
+
+    #[test]
+    fn entry_that_is_too_long_ends_the_line() {
+        let long = [&[b','; 10][..], &[b'1'; 1_000_000], b",192.0.2.1"].concat();
+        assert_eq!(all(&long), ["192.0.2.1", "none"]);
     }
 }

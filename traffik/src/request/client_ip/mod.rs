@@ -4,20 +4,17 @@
 //! only from headers, which any client can write. A [`ClientIp`] configures which proxies are trusted.
 
 mod address;
-mod believed;
 mod forwarded;
-mod header;
-mod list;
-mod network;
 mod networks;
-mod peer;
-mod walk;
+mod proxies;
 mod watch;
 
-pub use self::{believed::ClientIp, header::ForwardedHeader, network::ProxyError, networks::NetworkError};
+pub use self::{
+    networks::NetworkError,
+    proxies::{ClientIp, ForwardedHeader, ProxyError},
+};
 pub(crate) use self::{
-    believed::warn_of_trust,
     networks::{ClientAddress, Networks},
-    peer::peer_ip,
+    proxies::{peer_ip, warn_of_trust},
     watch::HeaderWatch,
 };

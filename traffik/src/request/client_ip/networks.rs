@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 use traffik_core::client::{Client, Nat64Prefix, Part};
 
-use super::{ClientIp, network, peer_ip};
+use super::{ClientIp, address, peer_ip};
 
 /// An error for a text that is neither an address nor a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -53,7 +53,7 @@ impl Networks {
     ///
     /// Returns an error for the first text that is neither an address nor a network.
     pub(crate) fn parse(networks: impl IntoIterator<Item: fmt::Display>) -> Result<Self, NetworkError> {
-        let read = |text: String| network::read(&text).ok_or_else(|| NetworkError { network: text.trim().into() });
+        let read = |text: String| address::network(&text).ok_or_else(|| NetworkError { network: text.trim().into() });
         let networks: Result<Vec<_>, _> = networks.into_iter().map(|network| read(network.to_string())).collect();
         networks.map(Self::of)
     }

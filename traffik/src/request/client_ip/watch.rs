@@ -8,7 +8,7 @@ use std::{
 
 use axum::http::{HeaderName, request::Parts};
 
-use super::{ClientIp, ForwardedHeader, address::LONGEST, walk::Flaw};
+use super::{ClientIp, ForwardedHeader, address::LONGEST, proxies::Flaw};
 use crate::warning::{Warning, WarningLog};
 
 /// Inspects requests for headers of proxies. A proxy adds its header to each request, so the first requests show it. Later

@@ -1,17 +1,16 @@
 //! Conditions of a request, with a third result for unclear requests.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc};
 
-use axum::http::{Method, request::Parts};
+use axum::{
+    extract::OriginalUri,
+    http::{Method, request::Parts},
+};
+use thiserror::Error;
 use traffik_core::backend::MaybeReady;
 
-use super::{
-    RuleInput,
-    error::{PatternError, RuleError},
-    glob::Glob,
-    handshake::opens_websocket,
-};
-use crate::request::client_ip::Networks;
+use super::{forms::PathForms, glob::Glob, handshake::opens_websocket};
+use crate::request::client_ip::{ClientAddress, NetworkError, Networks};
 
 /// An async function of the request's parts that returns a `bool`: `async fn(&Parts) -> bool`.
 pub trait AsyncPredicate<'a>: Send + Sync {
@@ -244,5 +243,83 @@ impl fmt::Debug for Condition {
             Self::Several { of, .. } => write!(f, "all of {of:?}"),
             Self::Wrong(error) => fmt::Display::fmt(error, f),
         }
+    }
+}
+
+/// A request as rules see it.
+#[derive(Debug)]
+pub(super) struct RuleInput<'a> {
+    parts: &'a Parts,
+    by: ClientAddress<'a>,
+    path: OnceCell<PathForms<'a>>,
+    address: OnceCell<Option<IpAddr>>,
+}
+
+impl<'a> RuleInput<'a> {
+    pub(super) fn new(parts: &'a Parts, by: ClientAddress<'a>) -> Self {
+        Self { parts, by, path: OnceCell::new(), address: OnceCell::new() }
+    }
+
+    /// Returns the address of the client, if it is known.
+    fn address(&self) -> Option<IpAddr> {
+        *self.address.get_or_init(|| self.by.of(self.parts))
+    }
+
+    /// Returns the path that the client sent. Within a nested router it differs from that of the URI.
+    pub(super) fn path(&self) -> &PathForms<'a> {
+        self.path.get_or_init(|| {
+            let original = self.parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
+            PathForms::new(original.unwrap_or(&self.parts.uri).path())
+        })
+    }
+}
+
+/// An error in a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// A pattern is invalid.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A rule lists no methods.
+    #[error("a rule has an empty list of methods, so it would never match: list at least one")]
+    NoMethods,
+    /// A rule or a bypass lists a text that is neither an address nor a network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A rule lists no networks.
+    #[error("a rule has an empty list of networks, so it would never match: list at least one")]
+    NoNetworks,
+    /// No request matches all conditions.
+    #[error(
+        "no request matches both {one} and {other}, so the throttle would never apply. All rules of a throttle must \
+         match: to require only one of them, write `one.or(other)`"
+    )]
+    #[non_exhaustive]
+    NeverBoth {
+        /// A condition that must be true.
+        one: String,
+        /// A condition that is never true with it.
+        other: String,
+    },
+}
+
+/// An invalid pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the pattern {pattern:?} cannot be used: {reason}")]
+pub struct PatternError {
+    pattern: String,
+    reason: String,
+}
+
+impl PatternError {
+    pub(super) fn new(pattern: &str, reason: String) -> Self {
+        Self { pattern: pattern.to_owned(), reason }
+    }
+
+    /// Returns the pattern.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        &self.pattern
     }
 }

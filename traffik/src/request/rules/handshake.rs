@@ -1,8 +1,8 @@
-//! Checks whether a request opens a WebSocket.
+//! Checks for two kinds of requests: the handshake of a WebSocket, and a CORS preflight.
 
 use axum::http::{
     HeaderMap, HeaderName, Method, Version,
-    header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
     request::Parts,
 };
 
@@ -42,6 +42,12 @@ fn by_connect(parts: &Parts) -> Option<bool> {
 fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.any(|value| value.split(',').any(|listed| listed.trim().eq_ignore_ascii_case(token)))
+}
+
+/// Checks for a CORS preflight, which a browser sends before a request to another origin.
+pub(crate) fn is_preflight(parts: &Parts) -> bool {
+    let has = |name| parts.headers.contains_key(name);
+    parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::{
 };
 use traffik_core::client::Client;
 
-use super::IdentityRejection;
+use super::rejection::{IdentityRejection, Reason};
 use crate::{request::IntoIdentity, web::rejection::Misconfigured};
 
 /// Returns a function that identifies the client by an extension of the request: what the middleware that authenticates the
@@ -97,5 +97,5 @@ fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, IdentityReje
     parts
         .extensions
         .get()
-        .ok_or_else(|| IdentityRejection::misconfigured(Misconfigured::no_extension(type_name::<T>())))
+        .ok_or_else(|| IdentityRejection(Reason::Misconfigured(Misconfigured::no_extension(type_name::<T>()))))
 }

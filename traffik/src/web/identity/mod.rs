@@ -46,20 +46,14 @@
 //! something in front of the throttle verifies the value: a gateway that sets the header, a middleware that rejects unknown
 //! tokens. Otherwise add a limit by address, in the same tuple or on the same handler.
 
-mod cookie;
 mod everyone;
 mod extension;
-mod header;
-mod named;
+mod headers;
 mod rejection;
-mod token;
 
 pub use self::{
-    cookie::{ByCookie, by_cookie},
     everyone::{Everyone, everyone},
     extension::{ByExtension, by_extension},
-    header::{ByApiKey, ByHeader, by_api_key, by_header},
-    named::Named,
+    headers::{ByApiKey, ByBearerToken, ByCookie, ByHeader, Named, by_api_key, by_bearer_token, by_cookie, by_header},
     rejection::IdentityRejection,
-    token::{ByBearerToken, by_bearer_token},
 };

@@ -22,10 +22,10 @@ use crate::web::{rejection::Misconfigured, response::plain_problem};
 /// A rejected request is not charged.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct IdentityRejection(Reason);
+pub struct IdentityRejection(pub(super) Reason);
 
 #[derive(Debug, Error)]
-enum Reason {
+pub(super) enum Reason {
     #[error("the header `{0}` is missing")]
     NoHeader(HeaderName),
     #[error("the header `{0}` occurs more than once")]
@@ -45,34 +45,6 @@ enum Reason {
 }
 
 impl IdentityRejection {
-    pub(super) fn misconfigured(error: Misconfigured) -> Self {
-        Self(Reason::Misconfigured(error))
-    }
-
-    pub(super) fn no_header(name: &HeaderName) -> Self {
-        Self(Reason::NoHeader(name.clone()))
-    }
-
-    pub(super) fn several_headers(name: &HeaderName) -> Self {
-        Self(Reason::SeveralHeaders(name.clone()))
-    }
-
-    pub(super) fn unreadable_header(name: &HeaderName) -> Self {
-        Self(Reason::UnreadableHeader(name.clone()))
-    }
-
-    pub(super) fn no_token() -> Self {
-        Self(Reason::NoToken)
-    }
-
-    pub(super) fn no_cookie(name: impl Into<Cow<'static, str>>) -> Self {
-        Self(Reason::NoCookie(name.into()))
-    }
-
-    pub(super) fn several_cookies(name: impl Into<Cow<'static, str>>) -> Self {
-        Self(Reason::SeveralCookies(name.into()))
-    }
-
     /// Makes the missing header one with credentials.
     pub(super) fn of_api_key(self) -> Self {
         match self.0 {

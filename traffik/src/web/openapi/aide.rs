@@ -8,10 +8,7 @@ use aide::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{
-    object::{add_to, read},
-    responses::{self, Responses},
-};
+use super::responses::{self, Responses, add_to, read};
 #[cfg(feature = "ws")]
 use crate::web::ws::Messages;
 use crate::{

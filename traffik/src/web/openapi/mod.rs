@@ -4,7 +4,6 @@
 
 #[cfg(feature = "aide")]
 mod aide;
-mod object;
 mod responses;
 #[cfg(feature = "utoipa")]
 mod utoipa;

@@ -6,10 +6,7 @@ use utoipa::{
     openapi::{OpenApi, RefOr, Response, path::PathItem},
 };
 
-use super::{
-    object::{add_to, read},
-    responses::{self, Responses},
-};
+use super::responses::{self, Responses, add_to, read};
 use crate::{
     limit::Throttles,
     web::{Limiter, Peek, ThrottleLayer, ThrottleRejection, Throttled, response::problem_schema},

@@ -1,31 +1,24 @@
 //! The reasons why a request is rejected.
 
-mod declined;
-mod denied;
 mod limited;
 mod misconfigured;
-mod own_response;
-mod raised;
-mod request;
 mod unavailable;
-mod unidentified;
-mod words;
+
+use std::{error::Error, fmt, sync::Arc};
 
 use axum::{
-    http::StatusCode,
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use sync_wrapper::SyncWrapper;
 use thiserror::Error;
 
-pub(super) use self::request::has_responder;
-#[cfg(any(feature = "aide", feature = "utoipa"))]
-pub(super) use self::words::InWords;
-pub use self::{
-    declined::Declined, denied::Denied, limited::Limited, misconfigured::Misconfigured, raised::Raised,
-    unavailable::Unavailable, unidentified::Unidentified,
-};
+use super::{RequestContext, request_head::RequestHead};
+use crate::{engine::Refusal, limit::Definition};
 
-use crate::engine::Refusal;
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub(super) use self::limited::InWords;
+pub use self::{limited::Limited, misconfigured::Misconfigured, unavailable::Unavailable};
 
 /// Marks a response that rejects the request without being a refusal: nothing is refunded, and the body is drained.
 #[derive(Clone, Copy, Debug)]
@@ -144,4 +137,188 @@ rejections! {
     Denied: |_| StatusCode::FORBIDDEN, Self::to_string;
     Unidentified: |this| this.0.status(), Self::to_string;
     Declined: |this| this.0.status(), Self::to_string;
+}
+
+impl ThrottleRejection {
+    /// Returns the rejection of this request, for one that was made without it, by
+    /// [`Limits::or_refuse`](crate::Limits::or_refuse) or of a [`Refusal`]: the default response is in a format
+    /// that the request accepts, and a [`Responder`](crate::Responder) sees the request.
+    ///
+    /// ```
+    /// use axum::http::request::Parts;
+    /// use traffik::{Limits, ThrottleRejection};
+    ///
+    /// fn refuse(limits: Limits, parts: &Parts) -> Result<Limits, ThrottleRejection> {
+    ///     limits.or_refuse().map_err(|refusal| refusal.for_request(parts))
+    /// }
+    /// ```
+    #[cold]
+    #[must_use]
+    pub fn for_request(self, parts: &Parts) -> Self {
+        let has_responder = match &self {
+            Self::Limited(limited) => limited.limits().iter().any(|limit| has_responder(limit.definition())),
+            Self::Unavailable(unavailable) => unavailable.definitions().iter().any(|of| has_responder(of)),
+            _ => false,
+        };
+        self.with_head(RequestHead::of(parts, has_responder))
+    }
+
+    /// Sets what is known of the request that is rejected.
+    #[cold]
+    pub(super) fn with_head(mut self, head: RequestHead) -> Self {
+        let own = match &mut self {
+            Self::Limited(limited) => Some(limited.head_mut()),
+            Self::Unavailable(unavailable) => Some(unavailable.head_mut()),
+            Self::Raised(raised) => raised.head_mut(),
+            Self::Misconfigured(misconfigured) => Some(misconfigured.head_mut()),
+            Self::Denied(denied) => Some(denied.head_mut()),
+            Self::Unidentified(_) | Self::Declined(_) => None,
+        };
+        if let Some(own) = own {
+            *own = head;
+        }
+        self
+    }
+}
+
+/// Returns whether the throttle or its app has a responder.
+pub(super) fn has_responder(definition: &Definition) -> bool {
+    let request = &definition.settings.request;
+    request.responder.is_some() || request.responses.responder.is_some()
+}
+
+/// The client is in a network that the throttle or the app [denies](crate::Settings::deny_networks).
+///
+/// As a response it is a 403 with problem details, or the same in another format. It names neither the network nor the address.
+#[derive(Clone, Debug, Error)]
+#[error("requests from this network are not allowed")]
+pub struct Denied(Box<RequestHead>);
+
+impl Denied {
+    pub(super) fn new() -> Self {
+        Self(Box::default())
+    }
+
+    pub(super) fn head(&self) -> &RequestHead {
+        &self.0
+    }
+
+    fn head_mut(&mut self) -> &mut RequestHead {
+        &mut self.0
+    }
+}
+
+/// The backend gave no answer, and [`on_error`](crate::on_error) raises an error then.
+///
+/// As a response it is a 500 without details. The error is in the extensions of the response, for a middleware that
+/// reports errors:
+///
+/// ```
+/// use axum::{extract::Request, middleware::Next, response::Response};
+/// use traffik::web::Raised;
+///
+/// async fn report(request: Request, next: Next) -> Response {
+///     let response = next.run(request).await;
+///     if let Some(raised) = response.extensions().get::<Raised>() {
+///         eprintln!("{raised}");
+///     }
+///     response
+/// }
+/// # let _ = axum::Router::<()>::new().layer(axum::middleware::from_fn(report));
+/// ```
+#[derive(Clone, Debug, Error)]
+#[error("the limits of the request cannot be checked: {}", .0.source)]
+pub struct Raised(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    source: Box<dyn Error + Send + Sync>,
+    context: RequestContext,
+    head: RequestHead,
+}
+
+impl Raised {
+    pub(super) fn new(source: Box<dyn Error + Send + Sync>, context: RequestContext) -> Self {
+        Self(Arc::new(Inner { source, context, head: RequestHead::default() }))
+    }
+
+    /// Returns the error of the backend, or of your function.
+    #[must_use]
+    pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0.source
+    }
+
+    pub(super) fn context(&self) -> &RequestContext {
+        &self.0.context
+    }
+
+    pub(super) fn head(&self) -> &RequestHead {
+        &self.0.head
+    }
+
+    /// Returns `None` if it was cloned.
+    fn head_mut(&mut self) -> Option<&mut RequestHead> {
+        Arc::get_mut(&mut self.0).map(|inner| &mut inner.head)
+    }
+}
+
+/// An identity rejected the request, with a response of its own.
+#[derive(Debug, Error)]
+#[error("the client of the request could not be identified")]
+pub struct Unidentified(OwnResponse);
+
+impl Unidentified {
+    pub(super) fn new(response: Response) -> Self {
+        Self(OwnResponse::new(response))
+    }
+}
+
+impl IntoResponse for Unidentified {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(Unwanted);
+        response
+    }
+}
+
+/// The function for the cost or the rate rejected the request, with a response of its own.
+#[derive(Debug, Error)]
+#[error("a function of the throttle rejected the request")]
+pub struct Declined(OwnResponse);
+
+impl Declined {
+    pub(super) fn new(response: Response) -> Self {
+        Self(OwnResponse::new(response))
+    }
+}
+
+impl IntoResponse for Declined {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+/// A response that a function or an extractor of the user made.
+struct OwnResponse(Box<(StatusCode, SyncWrapper<Response>)>);
+
+impl OwnResponse {
+    fn new(response: Response) -> Self {
+        Self(Box::new((response.status(), SyncWrapper::new(response))))
+    }
+
+    fn status(&self) -> StatusCode {
+        self.0.0
+    }
+}
+
+impl IntoResponse for OwnResponse {
+    fn into_response(self) -> Response {
+        self.0.1.into_inner()
+    }
+}
+
+impl fmt::Debug for OwnResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status().fmt(f)
+    }
 }

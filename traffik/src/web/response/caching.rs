@@ -5,7 +5,7 @@ use axum::http::{
     header::{CACHE_CONTROL, EXPIRES},
 };
 
-use crate::web::unquoted::split_unquoted;
+use crate::web::request_head::split_unquoted;
 
 /// Sets how long nginx may store a response. It overrides the other fields.
 const X_ACCEL_EXPIRES: &str = "x-accel-expires";

@@ -2,20 +2,25 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Response,
+    header::{Entry, RETRY_AFTER},
+};
 use smallvec::SmallVec;
 use traffik_core::decision::Amount;
 
+use super::is_shared;
 use crate::{
-    engine::Limit,
+    engine::{Limit, Limits},
     fields::{Text, capped},
+    web::context::last_of_each,
 };
 
-pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
-pub(super) const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-pub(super) const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-pub(super) const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The sets of fields that were added to a response.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,3 +136,74 @@ fn add_x_ratelimit(headers: &mut HeaderMap, tightest: &Limit) -> bool {
     }
     true
 }
+
+/// Sets the fields that show `limits`, in a response that passes no [`traffik.layer()`](crate::Traffik::layer): that of a tower
+/// service, or of a handler with a check of its own in an app without the layer.
+///
+/// ```
+/// use axum::{extract::Path, response::{IntoResponse, Response}};
+/// use traffik::{CheckError, DefaultIdentity, Rate, Throttle, Traffik, web::set_fields};
+///
+/// struct Previews;
+///
+/// impl Throttle for Previews {
+///     const UID: &'static str = "set-fields:previews";
+///     const RATE: Rate = Rate::literal("100/min");
+///     type Identity = DefaultIdentity;
+/// }
+///
+/// async fn preview(traffik: &Traffik, account: u64) -> Result<Response, CheckError> {
+///     let permit = traffik.limiter::<Previews>(account).check().await?;
+///     let mut response = "a preview".into_response();
+///     set_fields(&mut response, &permit);
+///     Ok(response)
+/// }
+/// ```
+///
+/// Each throttle is named once. If `limits` has several clients of it, as those of a [`Quota`](crate::Quota), the tightest one
+/// is shown.
+///
+/// The fields are those that the [settings](crate::Fields) of each limit say; they are fields of a refusal if `limits` do not
+/// admit. They replace the RateLimit and `X-RateLimit` fields that the response has, such as those of another server. Inside of
+/// `traffik.layer()`, the layer then adds none of its own. A response that a shared cache may store gets no fields, because
+/// they are for one client. Other fields, such as `Retry-After`, are left as they are.
+pub fn set_fields<B>(response: &mut Response<B>, limits: &Limits) {
+    for name in [POLICY, STATE, X_LIMIT, X_REMAINING, X_RESET] {
+        response.headers_mut().remove(name);
+    }
+    if !is_shared(response.status(), response.headers()) {
+        let shown = last_of_each(limits.iter().filter(|limit| limit.is_shown()));
+        add_fields(response.headers_mut(), &shown, !limits.is_admitted());
+    }
+}
+
+/// `RateLimit-Policy`, `RateLimit` and `Retry-After`. A script from another origin can read them only if a CORS layer
+/// exposes them.
+///
+/// Add the CORS layer outside of everything that throttles, so that a 429 has its fields too:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_http::cors::{Any, CorsLayer};
+/// use traffik::{MemoryBackend, Traffik, web::EXPOSED_HEADERS};
+///
+/// let traffik = Traffik::new(MemoryBackend::new("myapp"))?;
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "hello" }))
+///     .layer(traffik.layer())
+///     .layer(CorsLayer::new().allow_origin(Any).expose_headers(EXPOSED_HEADERS)); // last, so it runs first
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+pub const EXPOSED_HEADERS: [HeaderName; 3] = [POLICY, STATE, RETRY_AFTER];
+
+/// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, for apps that [send
+/// them](crate::Fields::x_ratelimit).
+///
+/// ```
+/// use tower_http::cors::{CorsLayer, ExposeHeaders};
+/// use traffik::web::{EXPOSED_HEADERS, X_RATELIMIT_HEADERS};
+///
+/// let all = EXPOSED_HEADERS.into_iter().chain(X_RATELIMIT_HEADERS);
+/// let cors = CorsLayer::new().expose_headers(ExposeHeaders::list(all));
+/// ```
+pub const X_RATELIMIT_HEADERS: [HeaderName; 3] = [X_LIMIT, X_REMAINING, X_RESET];

@@ -1,37 +1,163 @@
 //! The responses to rejected requests: the responder's part, and the part that every such response needs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
     body::{Body, HttpBody},
     http::{
-        HeaderMap, HeaderValue,
+        HeaderMap, HeaderValue, StatusCode,
         header::{CONTENT_LENGTH, Entry, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
 };
 
 use super::{
-    by_format::text_in,
+    bodies::{self, Code, in_format, plain_problem},
     fields::{AddedFields, add_fields},
-    grpc::Code,
     keep_from_sharing,
-    problem::plain_problem,
-    responder::first_of,
 };
 use crate::{
-    engine::Limits,
+    engine::{Limits, TraffikBuilder},
     fields::whole_seconds,
-    limit::Definition,
+    limit::{Definition, Settings},
     request::ErasedResponder,
     web::{
         RequestContext,
-        ledger::{Ledger, last_of_each},
+        context::{Ledger, last_of_each},
         rejection::{Denied, Limited, Misconfigured, Raised, Unavailable, Unwanted},
         request_head::RequestHead,
     },
 };
+
+/// Makes the responses to rejected requests.
+///
+/// A closure makes the responses to clients that are over a limit:
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use traffik::{Limited, MemoryBackend, Traffik};
+///
+/// let traffik = Traffik::builder(MemoryBackend::new("myapp"))
+///     .responder(|limited: &Limited| (StatusCode::TOO_MANY_REQUESTS, format!("slow down: {limited}\n")))
+///     .build()?;
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+///
+/// The closure receives the requests of all clients: of browsers, of programs, and of gRPC. It finds the method, the URI and the
+/// headers in [`Limited::request`], and what the client accepts in [`Limited::format`]. It can leave the rest to
+/// [`DefaultResponder`]:
+///
+/// ```
+/// use axum::response::{IntoResponse, Redirect};
+/// use traffik::{Limited, MemoryBackend, Responder, Traffik, web::{DefaultResponder, ResponseFormat}};
+///
+/// fn to_pricing(limited: &Limited) -> axum::response::Response {
+///     let is_report = limited.request().is_some_and(|request| request.uri().path().starts_with("/reports"));
+///     match limited.format() {
+///         ResponseFormat::Html if is_report => Redirect::to("/pricing").into_response(),
+///         _ => DefaultResponder.limited(limited),
+///     }
+/// }
+///
+/// let traffik = Traffik::builder(MemoryBackend::new("myapp")).responder(to_pricing).build()?;
+/// # Ok::<(), traffik::ConfigError>(())
+/// ```
+///
+/// `Retry-After`, `Cache-Control: no-store` and the RateLimit fields are added to the response if they are absent. A
+/// `Cache-Control` other than `no-store`, `private` or `no-cache` is replaced, because a cache would serve the refusal
+/// to clients that are within their limits.
+pub trait Responder: Send + Sync + 'static {
+    /// Returns the response to a client that is over a limit.
+    fn limited(&self, rejection: &Limited) -> Response;
+
+    /// Returns the response when the backend gave no answer. Defaults to that of [`DefaultResponder`].
+    fn unavailable(&self, rejection: &Unavailable) -> Response {
+        bodies::unavailable(rejection)
+    }
+}
+
+impl<F, R> Responder for F
+where
+    F: Fn(&Limited) -> R + Send + Sync + 'static,
+    R: IntoResponse,
+{
+    fn limited(&self, rejection: &Limited) -> Response {
+        self(rejection).into_response()
+    }
+}
+
+/// A responder as settings keep it.
+type Shared = Arc<dyn Responder>;
+
+fn erased(responder: impl Responder) -> ErasedResponder {
+    let shared: Shared = Arc::new(responder);
+    ErasedResponder(Arc::new(shared))
+}
+
+/// Returns the first of these responders, or the default one.
+fn first_of<'a>(responders: impl IntoIterator<Item = Option<&'a ErasedResponder>>) -> &'a dyn Responder {
+    let mut responders = responders.into_iter().flatten();
+    let shared = responders.find_map(|ErasedResponder(responder)| responder.downcast_ref::<Shared>());
+    shared.map_or(&DefaultResponder, |responder| &**responder)
+}
+
+impl Settings {
+    /// Sets the response for requests that this throttle rejects. For a tuple, the throttle with the longest wait decides; if
+    /// the backend did not answer, the first throttle that has a responder.
+    pub fn responder(mut self, responder: impl Responder) -> Self {
+        self.request.responder = Some(erased(responder));
+        self
+    }
+}
+
+impl TraffikBuilder {
+    /// Sets the response for rejected requests. Defaults to [`DefaultResponder`].
+    pub fn responder(mut self, responder: impl Responder) -> Self {
+        self.request.throttles.responses.responder = Some(erased(responder));
+        self
+    }
+}
+
+/// The default [`Responder`], which responds by what the client accepts.
+///
+/// | request | response |
+/// |---|---|
+/// | the content type begins with `application/grpc` | status 200 with `grpc-status` 8 (`RESOURCE_EXHAUSTED`), or 14 (`UNAVAILABLE`) in place of a 503; trailers only |
+/// | `Accept` prefers `text/html` over JSON, as browsers do | a small page, without external resources |
+/// | any other | [`ProblemDetails`] |
+///
+/// A responder can leave requests to it: see [`ResponseFormat`](crate::web::ResponseFormat).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultResponder;
+
+impl Responder for DefaultResponder {
+    fn limited(&self, rejection: &Limited) -> Response {
+        bodies::limited(rejection)
+    }
+}
+
+/// Responds with problem details (RFC 9457), of the types that the draft of the RateLimit fields registers, whatever the client
+/// accepts.
+///
+/// ```json
+/// {"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Too Many Requests","status":429,
+///  "detail":"\"search:burst\" allows 5 requests per minute; try again in 12s","violated-policies":["search:burst"]}
+/// ```
+///
+/// The type of a 503 ends with `temporary-reduced-capacity`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProblemDetails;
+
+impl Responder for ProblemDetails {
+    fn limited(&self, rejection: &Limited) -> Response {
+        bodies::limited_problem(rejection)
+    }
+
+    fn unavailable(&self, rejection: &Unavailable) -> Response {
+        bodies::unavailable_problem(rejection)
+    }
+}
 
 /// Marks a response that rejects the request: its charges are refunded.
 #[derive(Clone, Debug)]
@@ -74,8 +200,8 @@ impl IntoResponse for Limited {
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let (status, text) = (self.status(), self.body_text());
-        let response = text_in(self.head().format(), status, Code::PermissionDenied, &text);
-        let response = response.unwrap_or_else(|| plain_problem(status, &text));
+        let json = || plain_problem(status, &text);
+        let response = in_format(self.head().format(), status, Code::PermissionDenied, &text, json);
         (Extension(Unwanted), for_head(response, self.head())).into_response()
     }
 }
@@ -91,9 +217,7 @@ impl IntoResponse for Unavailable {
 /// The response carries the error, which a middleware may report.
 impl IntoResponse for Raised {
     fn into_response(self) -> Response {
-        let text = self.body_text();
-        let response = text_in(self.head().format(), self.status(), Code::Internal, &text);
-        let response = response.unwrap_or_else(|| (self.status(), text).into_response());
+        let response = internal_error(self.status(), &self.body_text(), self.head());
         let mut response = turn_away(response, None, self.context(), self.head());
         response.extensions_mut().insert(self);
         response
@@ -102,9 +226,7 @@ impl IntoResponse for Raised {
 
 impl IntoResponse for Misconfigured {
     fn into_response(self) -> Response {
-        let text = self.body_text();
-        let response = text_in(self.head().format(), self.status(), Code::Internal, &text);
-        let response = response.unwrap_or_else(|| (self.status(), text).into_response());
+        let response = internal_error(self.status(), &self.body_text(), self.head());
         (Extension(Unwanted), for_head(response, self.head())).into_response()
     }
 }
@@ -115,6 +237,10 @@ fn own(definition: &Definition) -> Option<&ErasedResponder> {
 
 fn app(definition: &Definition) -> Option<&ErasedResponder> {
     definition.settings.request.responses.responder.as_ref()
+}
+
+fn internal_error(status: StatusCode, text: &str, head: &RequestHead) -> Response {
+    in_format(head.format(), status, Code::Internal, text, || (status, text.to_owned()).into_response())
 }
 
 fn turn_away(

@@ -4,7 +4,6 @@ mod checks;
 mod connection;
 mod limits;
 mod messages;
-mod notice;
 pub mod over_limit;
 mod rejection;
 mod socket;

@@ -1,31 +1,29 @@
 //! The socket with limits: a reader, a writer, and an outbox for the answers to rejected messages.
 
-mod allowance;
-mod controls;
-mod json;
 mod outbox;
 mod reader;
 mod shared;
-mod stage;
-mod writer;
 
-use std::fmt;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use axum::{
     Error,
     extract::ws::{Message, WebSocket},
     http::HeaderValue,
 };
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
 use traffik_core::{clock::AnyClock, rate::Rate, strategy::TokenBucket};
 
-pub use self::json::RecvJsonError;
 use self::{
-    allowance::Allowance,
-    controls::Controls,
-    outbox::Outbox,
-    shared::{Read, SharedSocket},
-    stage::Stage,
+    outbox::{Allowance, Controls, Outbox},
+    reader::Stage,
+    shared::{Read, SharedSocket, Side},
 };
 use super::{messages::Messages, over_limit::OverLimit};
 
@@ -171,5 +169,95 @@ impl fmt::Debug for ThrottledSocket {
         let mut debug = f.debug_struct("ThrottledSocket");
         debug.field("messages", messages).field("over_limit", over_limit).field("violations", violations);
         debug.finish_non_exhaustive()
+    }
+}
+
+/// The reason why there is no value.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecvJsonError {
+    /// The message is not a valid value. The connection goes on.
+    #[error("the message is not the expected JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    /// The socket returned an error: see [`recv`](ThrottledSocket::recv).
+    #[error(transparent)]
+    Socket(Error),
+}
+
+impl ThrottledSocket {
+    /// Receives the value in the next admitted message, text or binary. Returns `None` once the connection has ended.
+    ///
+    /// A message that does not parse is an error and is charged. The next message can still be received:
+    ///
+    /// ```
+    /// use serde_json::{Value, json};
+    /// use traffik::web::ws::{RecvJsonError, ThrottledSocket};
+    ///
+    /// async fn echo(mut socket: ThrottledSocket) {
+    ///     while let Some(received) = socket.recv_json::<Value>().await {
+    ///         let answer = match received {
+    ///             Ok(value) => json!({ "type": "message", "echo": value }),
+    ///             Err(RecvJsonError::Json(error)) => json!({ "type": "error", "error": error.to_string() }),
+    ///             Err(_) => return,
+    ///         };
+    ///         if socket.send_json(&answer).await.is_err() {
+    ///             return;
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub async fn recv_json<T: DeserializeOwned>(&mut self) -> Option<Result<T, RecvJsonError>> {
+        loop {
+            let parsed = match self.recv().await? {
+                Ok(Message::Text(text)) => serde_json::from_str(text.as_str()),
+                Ok(Message::Binary(bytes)) => serde_json::from_slice(&bytes),
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => continue,
+                Err(error) => return Some(Err(RecvJsonError::Socket(error))),
+            };
+            return Some(parsed.map_err(RecvJsonError::Json));
+        }
+    }
+
+    /// Sends a value as a text.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written as JSON, or if the connection is lost.
+    pub async fn send_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let text = serde_json::to_string(value).map_err(Error::new)?;
+        self.send(Message::Text(text.into())).await
+    }
+}
+
+impl ThrottledSocket {
+    fn open(&self) -> Result<(), Error> {
+        if self.stage.is_over() { Err(Error::new("the connection is closed")) } else { Ok(()) }
+    }
+}
+
+impl Sink<Message> for ThrottledSocket {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.open()?;
+        self.shared.poll_write(Side::Writer, cx, Sink::poll_ready)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.open()?;
+        self.controls.note_sent(&message);
+        self.shared.socket.start_send_unpin(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.open()?;
+        self.shared.poll_write(Side::Writer, cx, Sink::poll_flush)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.stage.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        self.shared.poll_write(Side::Writer, cx, Sink::poll_close)
     }
 }

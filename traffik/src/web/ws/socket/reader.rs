@@ -16,18 +16,17 @@ use futures_util::{
     FutureExt, Sink, SinkExt, StreamExt,
     stream::{FusedStream, Stream},
 };
+use traffik_core::clock::Timestamp;
 
 use super::{
     ThrottledSocket,
-    shared::{Read, Side},
-    stage::{Boxed, Case, Stage, sleep},
+    shared::{Boxed, Read, Side, Sleep, sleep},
 };
 use crate::{
     engine::Limits,
     web::ws::{
-        notice::Notice,
         over_limit::{Action, Kind, Violation, fitting},
-        rejection::MessageRejection,
+        rejection::{MessageRejection, Notice},
     },
 };
 
@@ -45,6 +44,39 @@ const SOONEST: Duration = Duration::from_millis(100);
 enum Step {
     Again,
     Yield(Read),
+}
+
+/// The stage of the reader. The futures own their message.
+#[derive(Default)]
+pub(super) enum Stage {
+    /// The next message is awaited.
+    #[default]
+    Reading,
+    /// A backend decides about a message.
+    Deciding(Boxed<(Case, Result<Limits, MessageRejection>)>),
+    /// A function of the user decides about a message over the limit.
+    Asking(Boxed<(Case, Notice, Action)>),
+    /// A message is held: it was admitted with a delay, or its limits are checked again later.
+    Holding { held: Boxed<Case>, is_admitted: bool },
+    /// A message waits in the line of its client.
+    Waiting(Boxed<(Case, Result<Limits, MessageRejection>)>),
+    /// The connection is being closed: the frame, until it is written, and the maximum time.
+    Closing(Option<CloseFrame>, Sleep),
+    /// The connection has ended.
+    Ended,
+}
+
+/// A message that is not yielded yet.
+pub(super) struct Case {
+    message: Message,
+    /// Until when it can be held, once it was.
+    held_until: Option<Timestamp>,
+}
+
+impl Stage {
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Closing(..) | Self::Ended)
+    }
 }
 
 impl Stream for ThrottledSocket {

@@ -1,7 +1,10 @@
+//! What the reader and the writer share: the socket, and its wakers.
+
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use axum::{
@@ -9,9 +12,14 @@ use axum::{
     extract::ws::{Message, WebSocket},
 };
 use futures_util::task::AtomicWaker;
+use traffik_core::clock::AnyClock;
 
 /// The result of a read: a message, an error, or the end.
 pub(super) type Read = Option<Result<Message, Error>>;
+
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+pub(super) type Sleep = Boxed<()>;
 
 /// The socket. Its reader and its writer both write to it.
 #[derive(Debug)]
@@ -78,6 +86,12 @@ impl Wake for Wakers {
         self.reader.wake();
         self.writer.wake();
     }
+}
+
+/// Ends when `duration` has passed, by the app's clock.
+pub(super) fn sleep(clock: &AnyClock, duration: Duration) -> Sleep {
+    let clock = clock.clone();
+    Box::pin(async move { clock.sleep(duration).await })
 }
 
 #[cfg(test)]
