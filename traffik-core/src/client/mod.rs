@@ -16,13 +16,13 @@
 //! assert_ne!(Key::from(("a:b", "c")), Key::from(("a", "b:c")));
 //! ```
 
-mod embedded;
 mod key;
+mod networks;
 mod part;
 
 pub use self::{
-    embedded::{Nat64Prefix, Nat64PrefixError},
     key::{Key, KeyTextError},
+    networks::{Nat64Prefix, Nat64PrefixError},
     part::{Bytes, Number, Part, Text},
 };
 

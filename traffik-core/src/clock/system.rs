@@ -85,13 +85,13 @@ impl Ticker {
     }
 
     /// Returns the time. Calls `system` for the operating system's if the last reading is too old.
-    #[inline(always)]
+    #[inline]
     fn now_by(&self, system: impl FnOnce() -> u64) -> Timestamp {
         Timestamp::from_micros(self.by_counter().unwrap_or_else(|| self.read(system)))
     }
 
     /// Returns the time by the counter, or `None` if the last reading is too old or another thread reads now.
-    #[inline(always)]
+    #[inline]
     fn by_counter(&self) -> Option<u64> {
         let anchor = self.anchor.load(Acquire);
         let now = self.ahead.load(Acquire).wrapping_add(self.micros());

@@ -1,6 +1,5 @@
 use super::{
-    SettleError, State, StoredState, Strategy, StrategyError,
-    settle::by_count,
+    SettleError, State, StoredState, Strategy, StrategyError, by_count,
     verdict::{Plain, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};

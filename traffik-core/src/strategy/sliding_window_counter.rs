@@ -1,8 +1,7 @@
 use super::{
-    SettleError, State, StoredState, Strategy, StrategyError,
+    SettleError, State, StoredState, Strategy, StrategyError, by_count,
     exact::{mul_div_ceil, mul_div_floor},
     fixed_window::Window,
-    settle::by_count,
     verdict::{Plain, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};

@@ -1,4 +1,4 @@
-use super::{Log, SettleError, State, StoredState, Strategy, StrategyError, settle::by_difference};
+use super::{Log, SettleError, State, StoredState, Strategy, StrategyError, by_difference};
 use crate::{clock::Timestamp, rate::Rate};
 
 /// Stores each charge for a period, and admits what fits in addition to the stored charges. It is exact, but needs memory.
