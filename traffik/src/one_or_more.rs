@@ -36,11 +36,8 @@ impl<T> OneOrMore<T> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
 
-    pub(crate) fn map_into<U>(self, mut f: impl FnMut(T) -> U) -> OneOrMore<U> {
-        let first = f(self.first);
-        // Collecting in place costs more than the first value.
-        let rest = if self.rest.is_empty() { Vec::new() } else { self.rest.into_iter().map(f).collect() };
-        OneOrMore { first, rest }
+    pub(crate) fn map_mut<'a, U>(&'a mut self, mut f: impl FnMut(&'a mut T) -> U) -> OneOrMore<U> {
+        OneOrMore { first: f(&mut self.first), rest: self.rest.iter_mut().map(f).collect() }
     }
 
     pub(crate) fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> OneOrMore<U> {

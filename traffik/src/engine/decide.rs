@@ -1,6 +1,7 @@
 //! Decisions: checks become limits, by the changes in force and the answer of the store.
 
 use std::{
+    mem,
     panic::resume_unwind,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -50,7 +51,7 @@ pub(crate) fn put_in_force(live: &Live, changes: &Changes, checks: &mut Checks<'
     let now = changes.clock().now();
     let blocks: Blocks = checks.iter_mut().map(|check| check.put_in_force(live, now)).collect();
     let is_blocked = blocks.iter().any(Option::is_some);
-    is_blocked.then(|| Limits::blocked(checks.clone(), blocks, now))
+    is_blocked.then(|| Limits::blocked(&mut checks.clone(), blocks, now))
 }
 
 impl Check<'_> {
@@ -94,10 +95,10 @@ impl Check<'_> {
 /// Starts a decision, which charges all of the checks or none.
 ///
 /// What does not wait is ready. A waiting decision is boxed.
-pub(crate) fn decide(checks: Checks<'_>) -> MaybeReady<'_, CheckResult> {
+pub(crate) fn decide(mut checks: Checks<'_>) -> MaybeReady<'_, CheckResult> {
     let store = match checks.store() {
         Ok(Some(store)) => store,
-        Ok(None) => return MaybeReady::Ready(Ok(Limits::new(checks, Decided::nothing(), Took::default()))),
+        Ok(None) => return MaybeReady::Ready(Ok(Limits::new(&mut checks, &mut Decided::nothing(), Took::default()))),
         Err(error) => return MaybeReady::Ready(Err(Failed::new(error, &checks))),
     };
     // A permit must not be lost with a caller that goes away while it waits.
@@ -105,9 +106,14 @@ pub(crate) fn decide(checks: Checks<'_>) -> MaybeReady<'_, CheckResult> {
 }
 
 #[inline]
-fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, CheckResult> {
+fn decide_in<'a>(store: &'a Arc<Store>, mut checks: Checks<'a>) -> MaybeReady<'a, CheckResult> {
     let stopwatch = Stopwatch::start(&checks.first().definition.observers, store.clock());
-    match checks.with_hits(|hits| hits.start(store)) {
+    let mut started = checks.with_hits(|hits| hits.start(store));
+    // Checks and decisions are large, so the usual ones are moved no more.
+    if let Started::Ready(Ok(decided)) = &mut started {
+        return MaybeReady::Ready(Ok(Limits::new(&mut checks, decided, stopwatch.stop())));
+    }
+    match started {
         Started::Ready(decided) => MaybeReady::Ready(concluded(checks, decided, stopwatch)),
         Started::Waiting(waiting) => MaybeReady::pending(async move {
             let decided = waiting.finish(checks.hits().as_ref()).await;
@@ -116,14 +122,14 @@ fn decide_in<'a>(store: &'a Arc<Store>, checks: Checks<'a>) -> MaybeReady<'a, Ch
     }
 }
 
-#[inline(always)]
-fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwatch: Stopwatch<'_>) -> CheckResult {
+#[cold]
+fn concluded(mut checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwatch: Stopwatch<'_>) -> CheckResult {
     let took = stopwatch.stop();
     match decided {
-        Ok(decided) => Ok(Limits::new(checks, decided, took)),
+        Ok(mut decided) => Ok(Limits::new(&mut checks, &mut decided, took)),
         Err(error) if checks.are_in_dry_run() => {
             checks.log_dry_run(&error);
-            Ok(Limits::new(checks, Decided::dry_run(), took))
+            Ok(Limits::new(&mut checks, &mut Decided::dry_run(), took))
         }
         Err(error) => Err(Box::new(Failed { took, ..*Failed::new(error, &checks) })),
     }
@@ -135,10 +141,10 @@ fn concluded(checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwatch:
 fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {
     let kept = checks.map(Check::kept);
     let mut decision = Box::pin(async move {
-        let checks = kept.map(KeptCheck::check);
+        let mut checks = kept.map(KeptCheck::check);
         match checks.store() {
             Ok(Some(store)) => decide_in(store, checks).await,
-            Ok(None) => Ok(Limits::new(checks, Decided::nothing(), Took::default())),
+            Ok(None) => Ok(Limits::new(&mut checks, &mut Decided::nothing(), Took::default())),
             Err(error) => Err(Failed::new(error, &checks)),
         }
     });
@@ -157,10 +163,12 @@ fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {
 /// Checks become limits.
 impl Limits {
     /// Returns the limits of a decision. Its outcomes are those of the counted checks, in order.
+    ///
+    /// It takes what is large out of the checks and the decision, which are of no use after it.
     #[inline(always)]
-    pub(crate) fn new(checks: Checks<'_>, mut decided: Decided, took: Took) -> Self {
+    pub(crate) fn new(checks: &mut Checks<'_>, decided: &mut Decided, took: Took) -> Self {
         let (is_charged, are_held) = (decided.decision.is_admitted(), checks.are_held());
-        let mut limits = Self::build(checks, &mut decided, is_charged, took);
+        let mut limits = Self::build(checks, decided, is_charged, took);
         if is_charged && are_held {
             limits.hold();
         }
@@ -168,16 +176,17 @@ impl Limits {
     }
 
     /// Returns the limits of a decision that charged nothing.
-    pub(crate) fn peeked(checks: Checks<'_>, mut decided: Decided) -> Self {
-        Self::build(checks, &mut decided, false, Took::default())
+    pub(crate) fn peeked(mut checks: Checks<'_>, mut decided: Decided) -> Self {
+        Self::build(&mut checks, &mut decided, false, Took::default())
     }
 
     #[inline]
-    fn build(checks: Checks<'_>, Decided { decision, by }: &mut Decided, is_charged: bool, took: Took) -> Self {
+    fn build(checks: &mut Checks<'_>, decided: &mut Decided, is_charged: bool, took: Took) -> Self {
+        let Decided { decision, by } = decided;
         let delays = is_charged && checks.iter().any(|check| check.definition.queue.is_some());
-        let queued = if delays { queued(&checks, decision.outcomes()) } else { SmallVec::new() };
+        let queued = if delays { queued(checks, decision.outcomes()) } else { SmallVec::new() };
         let (mut outcomes, mut queued, mut places) = (decision.take_outcomes(), queued.into_iter(), 0..);
-        Self::of_all(checks.map_into(|mut check| {
+        Self::of_all(checks.map_mut(|check| {
             let place = places.next().unwrap_or_default();
             let queued = queued.next().unwrap_or_default();
             match check.charged_before.take() {
@@ -190,21 +199,19 @@ impl Limits {
 
     /// Returns the limits of a decision that is refused because a client is blocked. No backend is asked.
     #[cold]
-    fn blocked(checks: Checks<'_>, blocks: Blocks, now: Timestamp) -> Self {
+    fn blocked(checks: &mut Checks<'_>, blocks: Blocks, now: Timestamp) -> Self {
         let mut blocks = blocks.into_iter();
-        Self::of_all(checks.map_into(|mut check| match (check.charged_before.take(), blocks.next().flatten()) {
+        Self::of_all(checks.map_mut(|check| match (check.charged_before.take(), blocks.next().flatten()) {
             (Some(limit), _) => limit,
             (None, Some(block)) => {
                 // A block is stronger than a dry run.
+                check.enforced = true;
                 let outcome = Some(Outcome::new(false, check.cost, now));
-                let check = Check { enforced: true, ..check };
-                Shared::new(Limit {
-                    block: Some(block),
-                    ..limit(check, outcome, DecidedBy::Primary, 0, Took::default())
-                })
+                let limit = limit(check, outcome, DecidedBy::Primary, 0, Took::default());
+                Shared::new(Limit { block: Some(block), ..limit })
             }
             (None, None) => {
-                let check = Check { skipped: check.skipped.or(Some(EventOutcome::NotApplied)), ..check };
+                check.skipped = check.skipped.or(Some(EventOutcome::NotApplied));
                 Shared::new(limit(check, None, DecidedBy::Primary, 0, Took::default()))
             }
         }))
@@ -223,31 +230,28 @@ fn queued(checks: &Checks<'_>, outcomes: &[Outcome]) -> SmallVec<[u64; HITS_INLI
     checks.iter().map(|check| checks.queued(check, &granted)).collect()
 }
 
-/// `queued` is what the decision charged to the entry in all, if the strategy delays.
+/// Takes the client out of a check. `queued` is what the decision charged to the entry in all, if the strategy delays.
 #[inline]
-fn limit(check: Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64, took: Took) -> Limit {
+fn limit(check: &mut Check<'_>, outcome: Option<Outcome>, by: DecidedBy, queued: u64, took: Took) -> Limit {
     let uncounted = match (&outcome, &by) {
         (Some(_), _) | (None, DecidedBy::Unchecked) => EventOutcome::Unchecked,
         (None, DecidedBy::DryRun) => EventOutcome::WouldRefuse,
         (None, _) => check.uncounted(),
     };
-    let facts = EventFacts::new(uncounted, check.enforced, took);
-    let rate = if outcome.is_some() { rate(&check, &by) } else { check.rate };
-    let Check { definition, backend, client, is_full, fields, .. } = check;
     Limit {
-        definition: Arc::clone(definition),
-        backend,
-        client,
-        rate,
+        definition: Arc::clone(check.definition),
+        backend: check.backend,
+        rate: if outcome.is_some() { rate(check, &by) } else { check.rate },
         queued,
-        is_full,
-        fields,
+        is_full: check.is_full,
+        fields: check.fields,
+        facts: EventFacts::new(uncounted, check.enforced, took),
+        client: mem::replace(&mut check.client, EXEMPTED),
         outcome,
         by,
         block: None,
         lease: None,
         account: Account::default(),
-        facts,
     }
 }
 

@@ -278,7 +278,7 @@ impl Traffik {
 
     pub(crate) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {
         let client = self.counted_as(client);
-        Ok(T::define(&self.app.table, KnownBy::Met)?.map_into(|definition| Check::new(definition, client.clone())))
+        Ok(T::define(&self.app.table, KnownBy::Met)?.map(|definition| Check::new(definition, client.clone())))
     }
 }
 

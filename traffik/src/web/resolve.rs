@@ -73,7 +73,7 @@ impl RequestContext {
             };
             let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.
-            if site.is_limiter() {
+            if site.is_limiter() || definition.settings.request.rate.is_none() {
                 return Ok(check);
             }
             let rated = resolve!(rated(check, self.traffik(), memo, parts));

@@ -104,7 +104,7 @@ impl StatesGuard {
     pub(super) async fn decide(
         mut self,
         now: Timestamp,
-        checks: Checks<'_>,
+        mut checks: Checks<'_>,
         client: Option<Checks<'_>>,
     ) -> CheckResult {
         self.states.resize(checks.iter().count(), None);
@@ -129,7 +129,7 @@ impl StatesGuard {
         }
         let decision = decided.unwrap_or_else(|| decision(&self.states));
         let by = DecidedBy::Connection(Arc::<ConnectionLimits>::clone(&self.limits), 0);
-        let limits = Limits::new(checks, Decided { decision, by }, Took::default());
+        let limits = Limits::new(&mut checks, &mut Decided { decision, by }, Took::default());
         Ok(match client_limits {
             Some(client_limits) => client_limits.with(&limits),
             None => limits,
