@@ -5,13 +5,10 @@
 //! changed. All limits of a client are in one shard.
 
 mod backend;
-mod builder;
 mod control;
 mod decide;
 mod hash;
 mod shard;
-mod shards;
 mod store;
-mod usage;
 
-pub use self::{backend::MemoryBackend, builder::MemoryBackendBuilder};
+pub use self::backend::{MemoryBackend, MemoryBackendBuilder};

@@ -15,11 +15,12 @@ use traffik_core::{
 use super::{
     control::ControlSettings,
     hash::{KeyHash, Seed},
-    shard::Shard,
-    shards::Shards,
-    usage::Usage,
+    shard::{Shard, Shards},
 };
-use crate::warning::Warning;
+use crate::{
+    observe::{Counter, Gauge, metric},
+    warning::Warning,
+};
 
 /// The settings of a store.
 #[derive(Clone, Debug)]
@@ -184,6 +185,33 @@ impl Drop for Store {
     fn drop(&mut self) {
         let entries = self.shards.all().map(|shard| shard.len()).sum();
         self.usage.resized(entries, 0);
+    }
+}
+
+/// What metrics show of a store. Stores of one namespace add up.
+#[derive(Debug)]
+pub(super) struct Usage {
+    namespace: Box<str>,
+    entries: Gauge,
+    evictions: Counter,
+}
+
+impl Usage {
+    fn of(namespace: &str) -> Self {
+        Self { namespace: namespace.into(), entries: Gauge::default(), evictions: Counter::default() }
+    }
+
+    /// Records that a part of the store has `after` entries, and had `before`.
+    #[inline]
+    pub(super) fn resized(&self, before: usize, after: usize) {
+        if before != after {
+            self.entries.add(&metric::MEMORY_ENTRIES, &[&self.namespace], after as f64 - before as f64);
+        }
+    }
+
+    #[inline]
+    fn evicted(&self, entries: u64) {
+        self.evictions.add(&metric::MEMORY_EVICTIONS, &[&self.namespace], entries);
     }
 }
 

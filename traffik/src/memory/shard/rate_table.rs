@@ -6,7 +6,7 @@ use hashbrown::{HashTable, hash_table};
 use slab::Slab;
 use traffik_core::{decision::Hit, rate::Rate, strategy::AnyStrategy};
 
-use super::entry::EntryMeta;
+use super::entries::EntryMeta;
 
 /// The strategies and rates of a shard's entries. A row exists as long as an entry uses it.
 #[derive(Default)]
