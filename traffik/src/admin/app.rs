@@ -64,20 +64,12 @@ pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
     Json(admin.traffik.health())
 }
 
-pub(super) async fn check_health(
-    State(admin): State<Arc<Admin>>,
-    _: NoQuery,
-    Body(Nothing {}): Body<Nothing>,
-) -> Json<Health> {
+pub(super) async fn check_health(State(admin): State<Arc<Admin>>, _: NoQuery, _: Body<Nothing>) -> Json<Health> {
     Json(admin.traffik.check_health().await)
 }
 
 /// Reads the shared changes now.
-pub(super) async fn refresh(
-    State(admin): State<Arc<Admin>>,
-    _: NoQuery,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Vec<LimitInfo>> {
+pub(super) async fn refresh(State(admin): State<Arc<Admin>>, _: NoQuery, _: Body<Nothing>) -> Answer<Vec<LimitInfo>> {
     admin.traffik.shared().refresh().await?;
     Ok(Json(admin.traffik.limits()))
 }

@@ -1,8 +1,6 @@
 //! Changes for single clients.
 
-use std::sync::Arc;
-
-use axum::{Json, extract::State};
+use axum::Json;
 use serde::{Deserialize, Serialize};
 use traffik_core::{
     client::{Client, Key, KeyTextError},
@@ -10,11 +8,11 @@ use traffik_core::{
 };
 
 use super::{
-    Admin, Operator,
-    endpoint::{Answer, Body, Changer, Entry, Named, NamedInBackend, Problem, Scope},
+    Admin,
+    endpoint::{Answer, Body, Changer, Entry, NamedInBackend, Problem, Scope, Target},
 };
 use crate::{
-    control::{ClientInfo, LimitHandle, Source, Until},
+    control::{ClientInfo, Source, Until},
     engine::{Error, Limit},
     limit::written::{Moment, Time},
 };
@@ -84,95 +82,56 @@ pub(super) struct Peeked {
     clients: Vec<ClientInfo>,
 }
 
-pub(super) async fn block(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(body): Body<BlockBody>,
-) -> Answer<ChangedClient> {
-    let (until, value) = admin.end(body.time, body.until)?;
-    let change = ClientChanging::new(operator, scope, limit, body.client, Kind::Block, value);
-    let client = change.client.clone();
-    let changed = match scope {
-        Scope::Local => change.limit.block(client, until, body.reason).map_err(Error::from),
-        Scope::Shared => change.limit.shared().block(client, until, body.reason).await,
+pub(super) async fn block(target: Target, Body(body): Body<BlockBody>) -> Answer<ChangedClient> {
+    let (until, value) = target.admin.end(body.time, body.until)?;
+    let change = ClientChanging::new(target, body.client, Kind::Block, value);
+    let (limit, client) = (&change.target.limit, change.client.clone());
+    let changed = match change.target.scope {
+        Scope::Local => limit.block(client, until, body.reason).map_err(Error::from),
+        Scope::Shared => limit.shared().block(client, until, body.reason).await,
     };
     change.finish(changed)
 }
 
-pub(super) async fn exempt(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(body): Body<ExemptBody>,
-) -> Answer<ChangedClient> {
-    let (until, value) = admin.end(body.time, body.until)?;
-    let change = ClientChanging::new(operator, scope, limit, body.client, Kind::Exempt, value);
-    let client = change.client.clone();
-    let changed = match scope {
-        Scope::Local => change.limit.exempt(client, until).map_err(Error::from),
-        Scope::Shared => change.limit.shared().exempt(client, until).await,
+pub(super) async fn exempt(target: Target, Body(body): Body<ExemptBody>) -> Answer<ChangedClient> {
+    let (until, value) = target.admin.end(body.time, body.until)?;
+    let change = ClientChanging::new(target, body.client, Kind::Exempt, value);
+    let (limit, client) = (&change.target.limit, change.client.clone());
+    let changed = match change.target.scope {
+        Scope::Local => limit.exempt(client, until).map_err(Error::from),
+        Scope::Shared => limit.shared().exempt(client, until).await,
     };
     change.finish(changed)
 }
 
-pub(super) async fn override_rate(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(body): Body<OverrideBody>,
-) -> Answer<ChangedClient> {
-    let (until, value) = admin.end(body.time, body.until)?;
+pub(super) async fn override_rate(target: Target, Body(body): Body<OverrideBody>) -> Answer<ChangedClient> {
+    let (until, value) = target.admin.end(body.time, body.until)?;
     let value = format!("{}, {value}", body.rate);
-    let change = ClientChanging::new(operator, scope, limit, body.client, Kind::Override, value);
-    let client = change.client.clone();
-    let changed = match scope {
-        Scope::Local => change.limit.override_rate(client, body.rate, until).map_err(Error::from),
-        Scope::Shared => change.limit.shared().override_rate(client, body.rate, until).await,
+    let change = ClientChanging::new(target, body.client, Kind::Override, value);
+    let (limit, client) = (&change.target.limit, change.client.clone());
+    let changed = match change.target.scope {
+        Scope::Local => limit.override_rate(client, body.rate, until).map_err(Error::from),
+        Scope::Shared => limit.shared().override_rate(client, body.rate, until).await,
     };
     change.finish(changed)
 }
 
-pub(super) async fn unblock(
-    changer: Changer,
-    scope: Scope,
-    limit: Named,
-    body: Body<ClientBody>,
-) -> Answer<ChangedClient> {
-    end_of(Kind::Block, changer, scope, limit, body).await
+pub(super) async fn unblock(target: Target, body: Body<ClientBody>) -> Answer<ChangedClient> {
+    end_of(Kind::Block, target, body).await
 }
 
-pub(super) async fn end_exemption(
-    changer: Changer,
-    scope: Scope,
-    limit: Named,
-    body: Body<ClientBody>,
-) -> Answer<ChangedClient> {
-    end_of(Kind::Exempt, changer, scope, limit, body).await
+pub(super) async fn end_exemption(target: Target, body: Body<ClientBody>) -> Answer<ChangedClient> {
+    end_of(Kind::Exempt, target, body).await
 }
 
-pub(super) async fn end_override(
-    changer: Changer,
-    scope: Scope,
-    limit: Named,
-    body: Body<ClientBody>,
-) -> Answer<ChangedClient> {
-    end_of(Kind::Override, changer, scope, limit, body).await
+pub(super) async fn end_override(target: Target, body: Body<ClientBody>) -> Answer<ChangedClient> {
+    end_of(Kind::Override, target, body).await
 }
 
-async fn end_of(
-    kind: Kind,
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(body): Body<ClientBody>,
-) -> Answer<ChangedClient> {
-    let change = ClientChanging::new(operator, scope, limit, body.client, kind, "removed".to_owned());
-    let (limit, client) = (&change.limit, change.client.clone());
-    let changed = match scope {
+async fn end_of(kind: Kind, target: Target, Body(body): Body<ClientBody>) -> Answer<ChangedClient> {
+    let change = ClientChanging::new(target, body.client, kind, "removed".to_owned());
+    let (limit, client) = (&change.target.limit, change.client.clone());
+    let changed = match change.target.scope {
         Scope::Local => {
             match kind {
                 Kind::Block => limit.unblock(client),
@@ -191,7 +150,7 @@ async fn end_of(
 }
 
 pub(super) async fn reset(
-    Changer(operator): Changer,
+    Changer { operator, .. }: Changer,
     NamedInBackend(limit): NamedInBackend,
     Body(body): Body<ClientBody>,
 ) -> Answer<Peeked> {
@@ -208,10 +167,7 @@ pub(super) async fn reset(
 }
 
 pub(super) async fn peek(NamedInBackend(limit): NamedInBackend, Body(body): Body<ClientBody>) -> Answer<Peeked> {
-    peeked(&limit, body.client.0).await
-}
-
-async fn peeked(limit: &LimitHandle, client: Client) -> Answer<Peeked> {
+    let ClientText(client) = body.client;
     let clients = limit.client(&client);
     let limits = limit.peek(client).await?;
     Ok(Json(Peeked { limit: limits.iter().next().cloned(), clients }))
@@ -245,9 +201,7 @@ enum Kind {
 
 /// A change for a client that an operator makes.
 struct ClientChanging {
-    operator: Operator,
-    scope: Scope,
-    limit: LimitHandle,
+    target: Target,
     client: Client,
     kind: Kind,
     value: String,
@@ -255,34 +209,21 @@ struct ClientChanging {
 }
 
 impl ClientChanging {
-    fn new(
-        operator: Operator,
-        scope: Scope,
-        limit: LimitHandle,
-        ClientText(client): ClientText,
-        kind: Kind,
-        value: String,
-    ) -> Self {
-        let before = kind.shown(&limit.client(&client), scope);
-        Self { operator, scope, limit, client, kind, value, before }
+    fn new(target: Target, ClientText(client): ClientText, kind: Kind, value: String) -> Self {
+        let before = kind.shown(&target.limit.client(&client), target.scope);
+        Self { target, client, kind, value, before }
     }
 
     /// Logs the change, and returns those of the client as they are now.
     fn finish(self, changed: Result<(), Error>) -> Answer<ChangedClient> {
-        let (clients, digest) = (self.limit.client(&self.client), self.limit.digest(&self.client));
-        let to = self.kind.shown(&clients, self.scope);
-        let entry = Entry {
-            scope: Some(self.scope),
-            uid: Some(self.limit.uid()),
-            client: digest.as_deref(),
-            from: Some(&self.before),
-            to: Some(&to),
-            ..Entry::new(&self.operator, self.kind.as_str(), &self.value)
-        };
-        entry.log(&changed);
+        let Target { scope, limit, .. } = &self.target;
+        let (clients, digest) = (limit.client(&self.client), limit.digest(&self.client));
+        let to = self.kind.shown(&clients, *scope);
+        let entry = self.target.entry(self.kind.as_str(), &self.value);
+        Entry { client: digest.as_deref(), from: Some(&self.before), to: Some(&to), ..entry }.log(&changed);
         changed?;
-        let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
-        Ok(Json(ChangedClient { scope: self.scope, outlives_restart, uid: self.limit.uid().into(), clients }))
+        let outlives_restart = self.target.outlives_restart();
+        Ok(Json(ChangedClient { scope: *scope, outlives_restart, uid: limit.uid().into(), clients }))
     }
 }
 

@@ -82,14 +82,17 @@ impl fmt::Display for Scope {
 }
 
 /// An operator who may make changes.
-pub(super) struct Changer(pub(super) Operator);
+pub(super) struct Changer {
+    pub(super) admin: Arc<Admin>,
+    pub(super) operator: Operator,
+}
 
-impl<S: Sync> FromRequestParts<S> for Changer {
+impl FromRequestParts<Arc<Admin>> for Changer {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         match operator(parts)? {
-            operator if operator.may_change() => Ok(Self(operator.clone())),
+            operator if operator.may_change() => Ok(Self { admin: Arc::clone(admin), operator: operator.clone() }),
             operator => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 format!("the operator {:?} may read, and make no changes", operator.name()),
@@ -113,6 +116,37 @@ impl FromRequestParts<Arc<Admin>> for Named {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let Path(uid) = Path::<String>::from_request_parts(parts, admin).await?;
         Ok(Self(admin.traffik.limit(&uid)?))
+    }
+}
+
+/// What an operator changes: the limit in the path, in the scope of the query.
+pub(super) struct Target {
+    pub(super) admin: Arc<Admin>,
+    operator: Operator,
+    pub(super) scope: Scope,
+    pub(super) limit: LimitHandle,
+}
+
+impl FromRequestParts<Arc<Admin>> for Target {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
+        let Changer { admin, operator } = Changer::from_request_parts(parts, admin).await?;
+        let scope = Scope::from_request_parts(parts, &admin).await?;
+        let Named(limit) = Named::from_request_parts(parts, &admin).await?;
+        Ok(Self { admin, operator, scope, limit })
+    }
+}
+
+impl Target {
+    /// Returns an entry of the log about a change of the limit.
+    pub(super) fn entry<'a>(&'a self, change: &'static str, value: &'a str) -> Entry<'a> {
+        let entry = Entry::new(&self.operator, change, value);
+        Entry { scope: Some(self.scope), uid: Some(self.limit.uid()), ..entry }
+    }
+
+    pub(super) fn outlives_restart(&self) -> bool {
+        self.scope == Scope::Shared && self.limit.shared().outlives_restart()
     }
 }
 

@@ -9,11 +9,11 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Admin, Operator,
-    endpoint::{Answer, Body, Changer, Entry, Named, NoQuery, Nothing, Problem, Scope},
+    Admin,
+    endpoint::{Answer, Body, Changer, Entry, Named, NoQuery, Nothing, Problem, Scope, Target},
 };
 use crate::{
-    control::{Change, ClientInfo, LimitHandle, LimitInfo, Setting},
+    control::{Change, ClientInfo, LimitInfo, Setting},
     engine::Error,
     limit::{
         ConfigError, NewLimit,
@@ -62,12 +62,7 @@ pub(super) async fn clients(Named(limit): Named) -> Json<Vec<ClientInfo>> {
     Json(limit.clients())
 }
 
-pub(super) async fn change(
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(change): Body<Change>,
-) -> Answer<Changed> {
+pub(super) async fn change(target: Target, Body(change): Body<Change>) -> Answer<Changed> {
     let requested: Vec<_> = [
         (Setting::Rate, change.rate.map(|rate| rate.to_string())),
         (Setting::Cost, change.cost.map(|cost| cost.to_string())),
@@ -80,64 +75,35 @@ pub(super) async fn change(
     if requested.is_empty() {
         return Err(Problem::invalid("the change is empty: set at least one of `rate`, `cost`, `enabled`, `dry_run`"));
     }
-    let changing = Changing::new(operator, scope, limit, requested)?;
-    let changed = match scope {
-        Scope::Local => changing.limit.apply(change).map_err(Error::from),
-        Scope::Shared => changing.limit.shared().apply(change).await,
+    let changing = Changing::new(target, requested)?;
+    let limit = &changing.target.limit;
+    let changed = match changing.target.scope {
+        Scope::Local => limit.apply(change).map_err(Error::from),
+        Scope::Shared => limit.shared().apply(change).await,
     };
     changing.finish(changed)
 }
 
-pub(super) async fn disable(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(DisableBody { time }): Body<DisableBody>,
-) -> Answer<Changed> {
-    let value = match time {
-        Some(_) => format!("false {}", admin.end(time, None)?.1),
-        None => "false".to_owned(),
-    };
-    let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, value)])?;
-    let changed = match (scope, time) {
-        (Scope::Local, Some(Time(time))) => {
-            changing.limit.disable_for(time);
-            Ok(())
-        }
-        (Scope::Local, None) => {
-            changing.limit.disable();
-            Ok(())
-        }
-        (Scope::Shared, Some(Time(time))) => changing.limit.shared().disable_for(time).await,
-        (Scope::Shared, None) => changing.limit.shared().disable().await,
-    };
-    changing.finish(changed)
-}
-
-pub(super) async fn enable(
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Changed> {
-    let changing = Changing::new(operator, scope, limit, vec![(Setting::Enabled, "true".to_owned())])?;
-    let changed = match scope {
+pub(super) async fn disable(target: Target, Body(DisableBody { time }): Body<DisableBody>) -> Answer<Changed> {
+    let Some(time) = time else { return change(target, Body(Change::new().enabled(false))).await };
+    let value = format!("false {}", target.admin.end(Some(time), None)?.1);
+    let changing = Changing::new(target, vec![(Setting::Enabled, value)])?;
+    let changed = match changing.target.scope {
         Scope::Local => {
-            changing.limit.enable();
+            changing.target.limit.disable_for(time.0);
             Ok(())
         }
-        Scope::Shared => changing.limit.shared().enable().await,
+        Scope::Shared => changing.target.limit.shared().disable_for(time.0).await,
     };
     changing.finish(changed)
 }
 
-pub(super) async fn clear(
-    Changer(operator): Changer,
-    scope: Scope,
-    Named(limit): Named,
-    Body(ClearBody { setting }): Body<ClearBody>,
-) -> Answer<Changed> {
+pub(super) async fn enable(target: Target, _: Body<Nothing>) -> Answer<Changed> {
+    change(target, Body(Change::new().enabled(true))).await
+}
+
+pub(super) async fn clear(target: Target, Body(ClearBody { setting }): Body<ClearBody>) -> Answer<Changed> {
+    let scope = target.scope;
     let cleared = match setting {
         Some(Setting::Rules) if scope == Scope::Shared => {
             return Err(Problem::invalid("rules are never shared: clear those of this process with `scope=local`"));
@@ -149,62 +115,46 @@ pub(super) async fn clear(
             .collect(),
     };
     let requested = cleared.into_iter().map(|setting| (setting, "cleared".to_owned())).collect();
-    let changing = Changing::new(operator, scope, limit, requested)?;
+    let changing = Changing::new(target, requested)?;
+    let limit = &changing.target.limit;
     let changed = match (scope, setting) {
-        (Scope::Local, Some(setting)) => {
-            changing.limit.clear_setting(setting);
+        (Scope::Local, setting) => {
+            setting.map_or_else(|| limit.clear(), |setting| limit.clear_setting(setting));
             Ok(())
         }
-        (Scope::Local, None) => {
-            changing.limit.clear();
-            Ok(())
-        }
-        (Scope::Shared, Some(setting)) => changing.limit.shared().clear_setting(setting).await,
-        (Scope::Shared, None) => changing.limit.shared().clear().await,
+        (Scope::Shared, Some(setting)) => limit.shared().clear_setting(setting).await,
+        (Scope::Shared, None) => limit.shared().clear().await,
     };
     changing.finish(changed)
 }
 
 /// A change of some settings of a limit that an operator makes.
 struct Changing {
-    operator: Operator,
-    scope: Scope,
-    limit: LimitHandle,
+    target: Target,
     /// Each setting and its new value.
     requested: Vec<(Setting, String)>,
     before: LimitInfo,
 }
 
 impl Changing {
-    fn new(
-        operator: Operator,
-        scope: Scope,
-        limit: LimitHandle,
-        requested: Vec<(Setting, String)>,
-    ) -> Result<Self, Problem> {
-        let before = limit.info()?;
-        Ok(Self { operator, scope, limit, requested, before })
+    fn new(target: Target, requested: Vec<(Setting, String)>) -> Result<Self, Problem> {
+        let before = target.limit.info()?;
+        Ok(Self { target, requested, before })
     }
 
     /// Logs the change, and returns the limit as it is now.
     fn finish(self, changed: Result<(), Error>) -> Answer<Changed> {
         // The limit may have been removed meanwhile.
-        let after = self.limit.info();
+        let after = self.target.limit.info();
         for (setting, value) in &self.requested {
             let to = after.as_ref().map_or_else(|_| "none".to_owned(), |after| in_force(after, *setting));
             let from = in_force(&self.before, *setting);
-            let entry = Entry {
-                scope: Some(self.scope),
-                uid: Some(self.limit.uid()),
-                from: Some(&from),
-                to: Some(&to),
-                ..Entry::new(&self.operator, name(*setting), value)
-            };
-            entry.log(&changed);
+            let entry = self.target.entry(name(*setting), value);
+            Entry { from: Some(&from), to: Some(&to), ..entry }.log(&changed);
         }
         changed?;
-        let outlives_restart = self.scope == Scope::Shared && self.limit.shared().outlives_restart();
-        Ok(Json(Changed { scope: self.scope, outlives_restart, limit: after? }))
+        let outlives_restart = self.target.outlives_restart();
+        Ok(Json(Changed { scope: self.target.scope, outlives_restart, limit: after? }))
     }
 }
 
@@ -228,71 +178,56 @@ fn in_force(limit: &LimitInfo, setting: Setting) -> String {
     }
 }
 
-pub(super) async fn disable_all(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    scope: Scope,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<ChangedAll> {
-    let before = admin.traffik.limits();
+pub(super) async fn disable_all(changer: Changer, scope: Scope, _: Body<Nothing>) -> Answer<ChangedAll> {
+    let before = changer.admin.traffik.limits();
     let changed = match scope {
         Scope::Local => {
-            admin.traffik.disable_all();
+            changer.admin.traffik.disable_all();
             Ok(())
         }
-        Scope::Shared => admin.traffik.shared().disable_all().await,
+        Scope::Shared => changer.admin.traffik.shared().disable_all().await,
     };
-    admin.finish_all(&operator, scope, "disabled", &before, changed)
+    changer.finish_all(scope, "disabled", &before, changed)
 }
 
-pub(super) async fn enable_all(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    scope: Scope,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<ChangedAll> {
-    let before = admin.traffik.limits();
+pub(super) async fn enable_all(changer: Changer, scope: Scope, _: Body<Nothing>) -> Answer<ChangedAll> {
+    let before = changer.admin.traffik.limits();
     let changed = match scope {
         Scope::Local => {
-            admin.traffik.enable_all();
+            changer.admin.traffik.enable_all();
             Ok(())
         }
-        Scope::Shared => admin.traffik.shared().enable_all().await,
+        Scope::Shared => changer.admin.traffik.shared().enable_all().await,
     };
-    admin.finish_all(&operator, scope, "enabled", &before, changed)
+    changer.finish_all(scope, "enabled", &before, changed)
 }
 
-pub(super) async fn clear_changes(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    _: NoQuery,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<ChangedAll> {
-    let before = admin.traffik.limits();
-    admin.traffik.clear_changes();
-    admin.finish_all(&operator, Scope::Local, "cleared", &before, Ok(()))
+pub(super) async fn clear_changes(changer: Changer, _: NoQuery, _: Body<Nothing>) -> Answer<ChangedAll> {
+    let before = changer.admin.traffik.limits();
+    changer.admin.traffik.clear_changes();
+    changer.finish_all(Scope::Local, "cleared", &before, Ok(()))
 }
 
-impl Admin {
+impl Changer {
     /// Logs a change of all limits, and returns them as they are now.
     fn finish_all(
         &self,
-        operator: &Operator,
         scope: Scope,
         value: &str,
         before: &[LimitInfo],
         changed: Result<(), Error>,
     ) -> Answer<ChangedAll> {
-        let limits = self.traffik.limits();
+        let traffik = &self.admin.traffik;
+        let limits = traffik.limits();
         let enabled = |limits: &[LimitInfo]| {
             let count = limits.iter().filter(|limit| limit.enabled().value()).count();
             format!("{count} of {} enabled", limits.len())
         };
         let (from, to) = (enabled(before), enabled(&limits));
-        let entry = Entry::new(operator, "all", value);
+        let entry = Entry::new(&self.operator, "all", value);
         Entry { scope: Some(scope), from: Some(&from), to: Some(&to), ..entry }.log(&changed);
         changed?;
-        let outlives_restart = scope == Scope::Shared && self.traffik.shared().outlives_restart();
+        let outlives_restart = scope == Scope::Shared && traffik.shared().outlives_restart();
         Ok(Json(ChangedAll { scope, outlives_restart, limits }))
     }
 }
@@ -307,38 +242,31 @@ pub(super) struct Removed {
 
 /// Adds a limit, or replaces it.
 pub(super) async fn put(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
+    changer: Changer,
     Path(uid): Path<String>,
     _: NoQuery,
     Body(new): Body<WrittenLimit>,
 ) -> Answer<Changed> {
-    let (before, value) = (admin.summary_of(&uid), new.to_string());
+    let (before, value) = (changer.summary_of(&uid), new.to_string());
     let name = "limit added by an operator".to_owned();
     let new = NewLimit::value(name, uid.as_str().into(), new.rate, new.settings());
-    let put = admin.traffik.put(new);
-    admin.log_value(&operator, &uid, "put", &value, &before, &put);
+    let put = changer.admin.traffik.put(new);
+    changer.log_value(&uid, "put", &value, &before, &put);
     Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
 }
 
-pub(super) async fn remove(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
-    Path(uid): Path<String>,
-    _: NoQuery,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Removed> {
-    let before = admin.summary_of(&uid);
-    let removed = admin.traffik.remove_limit(&uid);
-    admin.log_value(&operator, &uid, "remove", "removed", &before, &removed);
+pub(super) async fn remove(changer: Changer, Path(uid): Path<String>, _: NoQuery, _: Body<Nothing>) -> Answer<Removed> {
+    let before = changer.summary_of(&uid);
+    let removed = changer.admin.traffik.remove_limit(&uid);
+    changer.log_value(&uid, "remove", "removed", &before, &removed);
     removed?;
     Ok(Json(Removed { scope: Scope::Local, outlives_restart: false, uid: uid.into() }))
 }
 
-impl Admin {
+impl Changer {
     /// Returns the rate and the strategy of a limit, and its cost and dry run where they are set, for the log.
     fn summary_of(&self, uid: &str) -> String {
-        let Ok(limit) = self.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
+        let Ok(limit) = self.admin.traffik.limit(uid).and_then(|limit| limit.info()) else { return "none".to_owned() };
         let mut text = format!("{}, strategy {}", limit.rate().value(), limit.strategy());
         if limit.cost().value() != 1 {
             text += &format!(", cost {}", limit.cost().value());
@@ -351,7 +279,6 @@ impl Admin {
 
     fn log_value<T>(
         &self,
-        operator: &Operator,
         uid: &str,
         change: &'static str,
         value: &str,
@@ -364,7 +291,7 @@ impl Admin {
             uid: Some(uid),
             from: Some(before),
             to: Some(&after),
-            ..Entry::new(operator, change, value)
+            ..Entry::new(&self.operator, change, value)
         };
         entry.log(changed);
     }

@@ -15,10 +15,9 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Answer<LimitsFileSt
 }
 
 pub(super) async fn reload(
-    State(admin): State<Arc<Admin>>,
-    Changer(operator): Changer,
+    Changer { admin, operator }: Changer,
     _: NoQuery,
-    Body(Nothing {}): Body<Nothing>,
+    _: Body<Nothing>,
 ) -> Answer<LimitsFileStatus> {
     let state = || admin.traffik.limits_file_status().ok_or(ConfigError::NoLimitsFile);
     let shown = |status: &LimitsFileStatus| {
