@@ -11,8 +11,8 @@ use axum::http::{
 /// What a rejection keeps of its request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestHead {
-    format: ResponseFormat,
-    is_head: bool,
+    pub(super) format: ResponseFormat,
+    pub(super) is_head: bool,
     /// `None` if no responder of the application may read it.
     request: Option<Arc<Request<()>>>,
 }
@@ -25,15 +25,6 @@ impl RequestHead {
             is_head: parts.method == Method::HEAD,
             request: has_responder.then(|| Arc::new(copy(parts))),
         }
-    }
-
-    pub(super) fn format(&self) -> ResponseFormat {
-        self.format
-    }
-
-    /// Returns whether the response has no body.
-    pub(super) fn is_head(&self) -> bool {
-        self.is_head
     }
 
     pub(super) fn request(&self) -> Option<&Request<()>> {

@@ -19,14 +19,14 @@ use crate::{
 /// app makes it. It is a 503 where all limits that had no room
 /// [refuse with that status](crate::Settings::refuse_with_503).
 #[derive(Clone, Debug, Error)]
-pub struct Limited(Box<Inner>);
+pub struct Limited(pub(in crate::web) Box<Inner>);
 
 #[derive(Clone, Debug)]
-struct Inner {
+pub(in crate::web) struct Inner {
     refusal: Refusal,
     /// The request, if the decision was made for it.
-    context: Option<RequestContext>,
-    head: RequestHead,
+    pub(in crate::web) context: Option<RequestContext>,
+    pub(in crate::web) head: RequestHead,
 }
 
 impl Limited {
@@ -63,25 +63,13 @@ impl Limited {
     /// Returns the format of the default response.
     #[must_use]
     pub fn format(&self) -> ResponseFormat {
-        self.0.head.format()
+        self.0.head.format
     }
 
     /// Returns the status of the default response.
     pub(super) fn refused_with(&self) -> StatusCode {
         let is_503 = |limit: &Limit| limit.definition().settings.request.refuses_with_503;
         if self.exceeded().all(is_503) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS }
-    }
-
-    pub(in crate::web) fn context(&self) -> Option<&RequestContext> {
-        self.0.context.as_ref()
-    }
-
-    pub(in crate::web) fn head(&self) -> &RequestHead {
-        &self.0.head
-    }
-
-    pub(super) fn head_mut(&mut self) -> &mut RequestHead {
-        &mut self.0.head
     }
 }
 

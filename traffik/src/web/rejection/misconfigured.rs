@@ -14,13 +14,13 @@ use crate::{
 /// the app, for instance because the app is missing, each thread logs it at most once a second.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct Misconfigured(Box<Inner>);
+pub struct Misconfigured(pub(in crate::web) Box<Inner>);
 
 #[derive(Debug, Error)]
 #[error("{cause}")]
-struct Inner {
+pub(in crate::web) struct Inner {
     cause: Cause,
-    head: RequestHead,
+    pub(in crate::web) head: RequestHead,
 }
 
 #[derive(Debug, Error)]
@@ -126,14 +126,6 @@ impl Misconfigured {
             tracing::error!("{cause}");
         }
         Self::new(cause)
-    }
-
-    pub(in crate::web) fn head(&self) -> &RequestHead {
-        &self.0.head
-    }
-
-    pub(super) fn head_mut(&mut self) -> &mut RequestHead {
-        &mut self.0.head
     }
 
     /// Logs the error once a second for each thread: without an app there is no shared clock.

@@ -157,7 +157,7 @@ impl ThrottleRejection {
     pub fn for_request(self, parts: &Parts) -> Self {
         let has_responder = match &self {
             Self::Limited(limited) => limited.limits().iter().any(|limit| has_responder(limit.definition())),
-            Self::Unavailable(unavailable) => unavailable.definitions().iter().any(|of| has_responder(of)),
+            Self::Unavailable(unavailable) => unavailable.0.definitions.iter().any(|of| has_responder(of)),
             _ => false,
         };
         self.with_head(RequestHead::of(parts, has_responder))
@@ -167,11 +167,12 @@ impl ThrottleRejection {
     #[cold]
     pub(super) fn with_head(mut self, head: RequestHead) -> Self {
         let own = match &mut self {
-            Self::Limited(limited) => Some(limited.head_mut()),
-            Self::Unavailable(unavailable) => Some(unavailable.head_mut()),
-            Self::Raised(raised) => raised.head_mut(),
-            Self::Misconfigured(misconfigured) => Some(misconfigured.head_mut()),
-            Self::Denied(denied) => Some(denied.head_mut()),
+            Self::Limited(limited) => Some(&mut limited.0.head),
+            Self::Unavailable(unavailable) => Some(&mut unavailable.0.head),
+            // A rejection that was cloned stays as it is.
+            Self::Raised(raised) => Arc::get_mut(&mut raised.0).map(|inner| &mut inner.head),
+            Self::Misconfigured(misconfigured) => Some(&mut misconfigured.0.head),
+            Self::Denied(denied) => Some(&mut *denied.0),
             Self::Unidentified(_) | Self::Declined(_) => None,
         };
         if let Some(own) = own {
@@ -192,19 +193,11 @@ pub(super) fn has_responder(definition: &Definition) -> bool {
 /// As a response it is a 403 with problem details, or the same in another format. It names neither the network nor the address.
 #[derive(Clone, Debug, Error)]
 #[error("requests from this network are not allowed")]
-pub struct Denied(Box<RequestHead>);
+pub struct Denied(pub(super) Box<RequestHead>);
 
 impl Denied {
     pub(super) fn new() -> Self {
         Self(Box::default())
-    }
-
-    pub(super) fn head(&self) -> &RequestHead {
-        &self.0
-    }
-
-    fn head_mut(&mut self) -> &mut RequestHead {
-        &mut self.0
     }
 }
 
@@ -228,13 +221,13 @@ impl Denied {
 /// ```
 #[derive(Clone, Debug, Error)]
 #[error("the limits of the request cannot be checked: {}", .0.source)]
-pub struct Raised(Arc<Inner>);
+pub struct Raised(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     source: Box<dyn Error + Send + Sync>,
-    context: RequestContext,
-    head: RequestHead,
+    pub(super) context: RequestContext,
+    pub(super) head: RequestHead,
 }
 
 impl Raised {
@@ -246,19 +239,6 @@ impl Raised {
     #[must_use]
     pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.0.source
-    }
-
-    pub(super) fn context(&self) -> &RequestContext {
-        &self.0.context
-    }
-
-    pub(super) fn head(&self) -> &RequestHead {
-        &self.0.head
-    }
-
-    /// Returns `None` if it was cloned.
-    fn head_mut(&mut self) -> Option<&mut RequestHead> {
-        Arc::get_mut(&mut self.0).map(|inner| &mut inner.head)
     }
 }
 

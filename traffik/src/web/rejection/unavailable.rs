@@ -17,17 +17,17 @@ use crate::{
 /// As a response it is a 503, because the client did nothing wrong.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct Unavailable(Box<Inner>);
+pub struct Unavailable(pub(in crate::web) Box<Inner>);
 
 #[derive(Debug, Error)]
 #[error("the limits of this request cannot be checked at present")]
-struct Inner {
+pub(in crate::web) struct Inner {
     #[source]
     source: Arc<BackendError>,
     retry_after: Duration,
-    definitions: Vec<Arc<Definition>>,
-    context: RequestContext,
-    head: RequestHead,
+    pub(in crate::web) definitions: Vec<Arc<Definition>>,
+    pub(in crate::web) context: RequestContext,
+    pub(in crate::web) head: RequestHead,
 }
 
 impl Unavailable {
@@ -69,10 +69,6 @@ impl Unavailable {
         self.0.definitions.iter().map(|definition| &*definition.uid)
     }
 
-    pub(in crate::web) fn definitions(&self) -> &[Arc<Definition>] {
-        &self.0.definitions
-    }
-
     /// Returns when to try again. Defaults to one second; a function in
     /// [`on_error`](crate::on_error::Resolution::RefuseFor) can set another time.
     #[must_use]
@@ -91,18 +87,6 @@ impl Unavailable {
     /// Returns the format of the default response.
     #[must_use]
     pub fn format(&self) -> ResponseFormat {
-        self.0.head.format()
-    }
-
-    pub(in crate::web) fn context(&self) -> &RequestContext {
-        &self.0.context
-    }
-
-    pub(in crate::web) fn head(&self) -> &RequestHead {
-        &self.0.head
-    }
-
-    pub(super) fn head_mut(&mut self) -> &mut RequestHead {
-        &mut self.0.head
+        self.0.head.format
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn limited_problem(rejection: &Limited) -> Response {
 
 /// Returns problem details about limits that cannot be checked.
 pub(super) fn unavailable_problem(rejection: &Unavailable) -> Response {
-    let shown = rejection.definitions().iter().filter(|definition| !definition.settings.request.is_hidden);
+    let shown = rejection.0.definitions.iter().filter(|definition| !definition.settings.request.is_hidden);
     let uids = each_once(shown.map(|definition| &*definition.uid));
     problem(rejection.status(), REDUCED_CAPACITY, &rejection.body_text(), Some(&uids))
 }

@@ -185,8 +185,8 @@ impl IntoResponse for Limited {
         let definition = self.limits().tightest().definition();
         let responder = first_of([own(definition), app(definition)]);
         let response = responder.limited(&self);
-        if let Some(context) = self.context() {
-            return turn_away(response, self.retry_after(), context, self.head());
+        if let Some(context) = &self.0.context {
+            return turn_away(response, self.retry_after(), context, &self.0.head);
         }
         let mut response = refused(response, self.retry_after());
         let shown = last_of_each(self.limits().iter().filter(|limit| limit.is_counted()));
@@ -201,24 +201,24 @@ impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let (status, text) = (self.status(), self.body_text());
         let json = || plain_problem(status, &text);
-        let response = in_format(self.head().format(), status, Code::PermissionDenied, &text, json);
-        (Extension(Unwanted), for_head(response, self.head())).into_response()
+        let response = in_format(self.0.format, status, Code::PermissionDenied, &text, json);
+        (Extension(Unwanted), for_head(response, &self.0)).into_response()
     }
 }
 
 impl IntoResponse for Unavailable {
     fn into_response(self) -> Response {
-        let definitions = || self.definitions().iter().map(|definition| &**definition);
+        let definitions = || self.0.definitions.iter().map(|definition| &**definition);
         let responder = first_of(definitions().map(own).chain(definitions().map(app)));
-        turn_away(responder.unavailable(&self), Some(self.retry_after()), self.context(), self.head())
+        turn_away(responder.unavailable(&self), Some(self.retry_after()), &self.0.context, &self.0.head)
     }
 }
 
 /// The response carries the error, which a middleware may report.
 impl IntoResponse for Raised {
     fn into_response(self) -> Response {
-        let response = internal_error(self.status(), &self.body_text(), self.head());
-        let mut response = turn_away(response, None, self.context(), self.head());
+        let response = internal_error(self.status(), &self.body_text(), &self.0.head);
+        let mut response = turn_away(response, None, &self.0.context, &self.0.head);
         response.extensions_mut().insert(self);
         response
     }
@@ -226,8 +226,8 @@ impl IntoResponse for Raised {
 
 impl IntoResponse for Misconfigured {
     fn into_response(self) -> Response {
-        let response = internal_error(self.status(), &self.body_text(), self.head());
-        (Extension(Unwanted), for_head(response, self.head())).into_response()
+        let response = internal_error(self.status(), &self.body_text(), &self.0.head);
+        (Extension(Unwanted), for_head(response, &self.0.head)).into_response()
     }
 }
 
@@ -240,7 +240,7 @@ fn app(definition: &Definition) -> Option<&ErasedResponder> {
 }
 
 fn internal_error(status: StatusCode, text: &str, head: &RequestHead) -> Response {
-    in_format(head.format(), status, Code::Internal, text, || (status, text.to_owned()).into_response())
+    in_format(head.format, status, Code::Internal, text, || (status, text.to_owned()).into_response())
 }
 
 fn turn_away(
@@ -273,7 +273,7 @@ fn refused(mut response: Response, retry_after: Option<Duration>) -> Response {
 
 /// Removes the body of the response to a HEAD request, and keeps its length as a field.
 fn for_head(mut response: Response, head: &RequestHead) -> Response {
-    if head.is_head() {
+    if head.is_head {
         let length = response.body().size_hint().exact();
         if let (Entry::Vacant(vacant), Some(length)) = (response.headers_mut().entry(CONTENT_LENGTH), length) {
             vacant.insert(length.into());
