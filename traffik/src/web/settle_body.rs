@@ -1,4 +1,4 @@
-//! Settles a charge by the size of a body.
+//! Settles a charge by the size of a body, when it ends.
 
 use std::{
     pin::Pin,
@@ -41,35 +41,38 @@ impl<T: Throttle> Permit<T> {
     {
         self.limits().iter().for_each(Limit::leave_to_body);
         let (permit, cost) = (self.clone(), Box::new(cost));
-        Body::new(SettledBody { body: Body::new(body), bytes: 0, settle: Some(Settle { permit, cost }) })
+        Body::new(EndingBody::new(Body::new(body), move |bytes| {
+            // The task of a store logs its failures itself.
+            match permit.settle(cost(bytes)) {
+                MaybeReady::Ready(Err(error)) if !matches!(error, AdjustError::Settled) => {
+                    tracing::warn!(uid = T::UID, %error, "the charge of a body was not settled");
+                }
+                _ => {}
+            }
+        }))
     }
 }
 
-struct SettledBody<T: Throttle> {
+/// A body that calls a function with the number of its bytes when it ends, or is dropped.
+pub(super) struct EndingBody<F: FnOnce(u64)> {
     body: Body,
     bytes: u64,
-    settle: Option<Settle<T>>,
+    end: Option<F>,
 }
 
-struct Settle<T: Throttle> {
-    permit: Permit<T>,
-    cost: Box<dyn FnOnce(u64) -> u64 + Send>,
-}
+impl<F: FnOnce(u64)> EndingBody<F> {
+    pub(super) fn new(body: Body, end: F) -> Self {
+        Self { body, bytes: 0, end: Some(end) }
+    }
 
-impl<T: Throttle> SettledBody<T> {
-    fn settle(&mut self) {
-        let Some(Settle { permit, cost }) = self.settle.take() else { return };
-        // The task of a store logs its failures itself.
-        match permit.settle(cost(self.bytes)) {
-            MaybeReady::Ready(Err(error)) if !matches!(error, AdjustError::Settled) => {
-                tracing::warn!(uid = T::UID, %error, "the charge of a body was not settled");
-            }
-            _ => {}
+    fn end(&mut self) {
+        if let Some(end) = self.end.take() {
+            end(self.bytes);
         }
     }
 }
 
-impl<T: Throttle> HttpBody for SettledBody<T> {
+impl<F: FnOnce(u64) + Unpin> HttpBody for EndingBody<F> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -80,7 +83,7 @@ impl<T: Throttle> HttpBody for SettledBody<T> {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
             }
-            None | Some(Err(_)) => self.settle(),
+            None | Some(Err(_)) => self.end(),
         }
         Poll::Ready(frame)
     }
@@ -94,8 +97,10 @@ impl<T: Throttle> HttpBody for SettledBody<T> {
     }
 }
 
-impl<T: Throttle> Drop for SettledBody<T> {
+impl<F: FnOnce(u64)> Drop for EndingBody<F> {
     fn drop(&mut self) {
-        self.settle();
+        // The body is dropped first, because it may use what a permit is for.
+        self.body = Body::empty();
+        self.end();
     }
 }

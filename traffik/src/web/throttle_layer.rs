@@ -5,21 +5,21 @@ use std::{
     marker::PhantomData,
     mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    body::{Body, HttpBody},
     http::{Request, response},
     response::{IntoResponse, Response},
 };
-use http_body::{Frame, SizeHint};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
     Site, ThrottleRejection, ThrottleSet,
     check::{Sought, check_request},
+    settle_body::EndingBody,
     site::LayerRules,
     throttled::Types,
     uploads::drain_unread,
@@ -328,32 +328,5 @@ fn hold(response: Response, limits: Limits) -> Response {
     if response.body().is_end_stream() {
         return response;
     }
-    response.map(|body| Body::new(Held { body, limits: Some(limits) }))
-}
-
-/// A body, and the permits that are held until it ends or is dropped.
-struct Held {
-    body: Body,
-    limits: Option<Limits>,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if matches!(frame, None | Some(Err(_))) {
-            self.limits = None;
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    response.map(|body| Body::new(EndingBody::new(body, move |_| drop(limits))))
 }
