@@ -12,10 +12,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use traffik_core::{OutOfRange, backend::MaybeReady};
 
-use crate::{
-    request::{OfParts, Source},
-    web::plain_problem,
-};
+use crate::{request::OfParts, web::plain_problem};
 
 /// Decides who may call the [`router`](super::router): by a bearer token, or by a function of the request.
 ///
@@ -159,8 +156,8 @@ impl Guard {
     /// });
     /// ```
     pub fn by<R: IntoResponse>(function: impl Fn(&Parts) -> Result<Operator, R> + Send + Sync + 'static) -> Self {
-        let source = Source::function(&function);
-        let function = OfParts::new(move |parts| function(parts).map_err(IntoResponse::into_response), source);
+        let function =
+            OfParts::new(move |parts| MaybeReady::Ready(function(parts).map_err(IntoResponse::into_response)));
         Self::of(Kind::Function(function), true)
     }
 
@@ -180,14 +177,10 @@ impl Guard {
     /// let guard = Guard::by_async(employee);
     /// ```
     pub fn by_async(function: impl for<'a> AsyncGuard<'a> + 'static) -> Self {
-        let source = Source::function(&function);
-        let function = OfParts::new_async(
-            move |parts| {
-                let operator = function.admit(parts);
-                Box::pin(async move { operator.await.map_err(IntoResponse::into_response) })
-            },
-            source,
-        );
+        let function = OfParts::new(move |parts| {
+            let operator = function.admit(parts);
+            MaybeReady::pending(async move { operator.await.map_err(IntoResponse::into_response) })
+        });
         Self::of(Kind::Function(function), true)
     }
 
@@ -214,10 +207,7 @@ impl Guard {
         for One { kind, checks_origin } in &self.all {
             let answer = match kind {
                 Kind::Bearer(secret, operator) => secret.admits(parts).then(|| operator.clone()).ok_or_else(no_token),
-                Kind::Function(function) => match function.ask(parts) {
-                    MaybeReady::Ready(answer) => answer,
-                    MaybeReady::Pending(answer) => answer.await,
-                },
+                Kind::Function(function) => function.ask(parts).await,
             };
             match answer {
                 Ok(operator) => return Ok(Admitted { operator, checks_origin: *checks_origin }),

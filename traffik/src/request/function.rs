@@ -23,53 +23,25 @@ pub(crate) type Answer<T> = Result<T, Response>;
 type Awaited<'a, T> = Pin<Box<dyn Future<Output = Answer<T>> + Send + 'a>>;
 
 /// A function of a request's parts that returns a `T`.
+#[derive(Clone)]
 pub(crate) struct OfParts<T> {
-    function: Function<T>,
-    source: Source,
+    function: Arc<Ask<T>>,
+    pub(crate) source: Source,
 }
 
-enum Function<T> {
-    Sync(Arc<dyn Fn(&Parts) -> Answer<T> + Send + Sync>),
-    Async(Arc<dyn for<'a> Fn(&'a Parts) -> Awaited<'a, T> + Send + Sync>),
-}
+type Ask<T> = dyn for<'a> Fn(&'a Parts) -> MaybeReady<'a, Answer<T>> + Send + Sync;
 
 impl<T> OfParts<T> {
-    pub(crate) fn new(function: impl Fn(&Parts) -> Answer<T> + Send + Sync + 'static, source: Source) -> Self {
-        Self { function: Function::Sync(Arc::new(function)), source }
-    }
-
-    pub(crate) fn new_async(
-        function: impl for<'a> Fn(&'a Parts) -> Awaited<'a, T> + Send + Sync + 'static,
-        source: Source,
+    /// `function` holds what the function of the app holds, and no more: it becomes the source.
+    pub(crate) fn new(
+        function: impl for<'a> Fn(&'a Parts) -> MaybeReady<'a, Answer<T>> + Send + Sync + 'static,
     ) -> Self {
-        Self { function: Function::Async(Arc::new(function)), source }
-    }
-
-    pub(crate) fn source(&self) -> Source {
-        self.source
+        Self { source: Source::function(&function), function: Arc::new(function) }
     }
 
     /// Calls the function. A result that needs no waiting is ready.
     pub(crate) fn ask<'a>(&self, parts: &'a Parts) -> MaybeReady<'a, Answer<T>> {
-        match &self.function {
-            Function::Sync(function) => MaybeReady::Ready(function(parts)),
-            Function::Async(function) => MaybeReady::Pending(function(parts)),
-        }
-    }
-}
-
-impl<T> Clone for OfParts<T> {
-    fn clone(&self) -> Self {
-        Self { function: self.function.clone(), source: self.source }
-    }
-}
-
-impl<T> Clone for Function<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Sync(function) => Self::Sync(Arc::clone(function)),
-            Self::Async(function) => Self::Async(Arc::clone(function)),
-        }
+        (self.function)(parts)
     }
 }
 
@@ -155,19 +127,14 @@ pub(crate) type CostOf = OfParts<u64>;
 
 impl CostOf {
     pub(crate) fn by<C: IntoCost>(cost: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
-        let source = Source::function(&cost);
-        Self::new(move |parts| cost(parts).into_cost(), source)
+        Self::new(move |parts| MaybeReady::Ready(cost(parts).into_cost()))
     }
 
     pub(crate) fn by_async(cost: impl for<'a> AsyncCost<'a> + 'static) -> Self {
-        let source = Source::function(&cost);
-        Self::new_async(
-            move |parts| {
-                let cost = cost.cost(parts);
-                Box::pin(async move { cost.await.into_cost() })
-            },
-            source,
-        )
+        Self::new(move |parts| {
+            let cost = cost.cost(parts);
+            MaybeReady::pending(async move { cost.await.into_cost() })
+        })
     }
 }
 
@@ -223,7 +190,7 @@ where
 #[derive(Clone)]
 pub(crate) struct RateOf {
     pub(crate) kind: RateKind,
-    source: Source,
+    pub(crate) source: Source,
 }
 
 #[derive(Clone)]
@@ -245,10 +212,6 @@ impl RateOf {
             Box::pin(async move { rate.await.into_rate() })
         }));
         Self { kind: ask, source }
-    }
-
-    pub(crate) fn source(&self) -> Source {
-        self.source
     }
 }
 

@@ -10,7 +10,10 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use traffik_core::client::{Client, Key, Part};
+use traffik_core::{
+    backend::MaybeReady,
+    client::{Client, Key, Part},
+};
 
 use super::{
     client_ip::ClientIp,
@@ -113,19 +116,14 @@ pub(crate) enum Identity {
 
 impl Identity {
     pub(crate) fn by<C: IntoIdentity>(identity: impl Fn(&Parts) -> C + Send + Sync + 'static) -> Self {
-        let source = Source::function(&identity);
-        Self::Function(OfParts::new(move |parts| identity(parts).into_identity(), source))
+        Self::Function(OfParts::new(move |parts| MaybeReady::Ready(identity(parts).into_identity())))
     }
 
     pub(crate) fn by_async(identity: impl for<'a> AsyncIdentity<'a> + 'static) -> Self {
-        let source = Source::function(&identity);
-        Self::Function(OfParts::new_async(
-            move |parts| {
-                let client = identity.identify(parts);
-                Box::pin(async move { client.await.into_identity() })
-            },
-            source,
-        ))
+        Self::Function(OfParts::new(move |parts| {
+            let client = identity.identify(parts);
+            MaybeReady::pending(async move { client.await.into_identity() })
+        }))
     }
 
     pub(crate) fn by_address(client_ip: ClientIp) -> Self {
@@ -144,7 +142,7 @@ impl Identity {
     pub(crate) fn source(&self) -> Source {
         match self {
             Self::Address(_, source) => *source,
-            Self::Function(function) => function.source(),
+            Self::Function(function) => function.source,
         }
     }
 }

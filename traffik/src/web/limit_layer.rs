@@ -127,20 +127,20 @@ impl LimitLayer {
     ///
     /// An error in a rule is logged here, and every request is answered with a 500 that explains it.
     pub fn rule(mut self, rule: Rule) -> Self {
-        self.rules.add_to_all(|applies, _| applies.add_rule(rule));
+        self.rules.add_to_all(|rules| rules.applies.add_rule(rule));
         self
     }
 
     /// Adds a bypass: in this layer the limits do not apply to requests that match. See [`Bypass`].
     pub fn bypass(mut self, bypass: Bypass) -> Self {
-        self.rules.add_to_all(|applies, _| applies.add_bypass(bypass));
+        self.rules.add_to_all(|rules| rules.applies.add_bypass(bypass));
         self
     }
 
     /// Refunds the charges of the layer's limits if the response meets this condition: see
     /// [`Settings::refund_if`](crate::Settings::refund_if).
     pub fn refund_if(mut self, condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.rules.add_to_all(|_, refund_if| refund_if.add(condition));
+        self.rules.add_to_all(|rules| rules.refund_if.add(condition));
         self
     }
 

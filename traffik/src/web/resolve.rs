@@ -150,7 +150,7 @@ fn cost<'p>(
         let changed = live.and_then(|live| live.cost().or(live.base_cost()));
         return MaybeReady::Ready(Ok(changed.unwrap_or(definition.settings.cost)));
     };
-    match memo.cost(function.source()) {
+    match memo.cost(function.source) {
         Some(cost) => MaybeReady::Ready(Ok(cost)),
         None => function.ask(parts).map(declined),
     }
@@ -214,7 +214,7 @@ pub(super) fn rated<'p, 'a: 'p>(
         Some(function) if check.is_counted_at_some_rate() => function,
         _ => return MaybeReady::Ready(Ok(check)),
     };
-    if let Some(rate) = memo.rate(function.source(), &check.client) {
+    if let Some(rate) = memo.rate(function.source, &check.client) {
         return MaybeReady::Ready(at_rate(check, Ok(rate), traffik));
     }
     match &function.kind {
@@ -251,7 +251,7 @@ pub(super) struct Memo<'m, 'a>(pub(super) Option<&'m Checks<'a>>);
 impl<'m, 'a> Memo<'m, 'a> {
     fn cost(self, source: Source) -> Option<u64> {
         self.earlier(Resolved::Cost)
-            .find(|check| check.definition.settings.request.cost.as_ref().is_some_and(|cost| cost.source() == source))
+            .find(|check| check.definition.settings.request.cost.as_ref().is_some_and(|cost| cost.source == source))
             .map(|check| check.cost)
     }
 
@@ -264,7 +264,7 @@ impl<'m, 'a> Memo<'m, 'a> {
     fn rate(self, source: Source, client: &Client) -> Option<Rate> {
         self.earlier(Resolved::Rate)
             .filter(|check| check.client == *client)
-            .find(|check| check.definition.settings.request.rate.as_ref().is_some_and(|rate| rate.source() == source))
+            .find(|check| check.definition.settings.request.rate.as_ref().is_some_and(|rate| rate.source == source))
             .map(|check| check.rate)
     }
 

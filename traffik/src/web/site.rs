@@ -6,17 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{
-    http::{request::Parts, response},
-    response::IntoResponse,
-};
+use axum::{http::request::Parts, response::IntoResponse};
 use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 
 use super::rejection::{ThrottleRejection, Unidentified};
 use crate::{
     engine::Traffik,
     limit::{ByUid, ConfigError, Definition, Throttle, Throttles, changes::LiveLimit},
-    request::{Applies, Bypass, RefundIf, Rule, Source, is_preflight},
+    request::{Applies, RefundIf, Source, is_preflight},
 };
 
 /// The place where a request meets its throttles.
@@ -137,39 +134,21 @@ struct Rules {
 
 /// What a layer adds to one throttle, or to all limits that are values.
 #[derive(Clone, Debug)]
-struct ThrottleRules {
+pub(super) struct ThrottleRules {
     throttle: TypeId,
-    applies: Applies,
-    refund_if: RefundIf,
+    pub(super) applies: Applies,
+    pub(super) refund_if: RefundIf,
 }
 
 impl LayerRules {
-    /// Adds a rule to the throttle `T` of the tuple `All`.
-    pub(super) fn add_rule<All: Throttles, T: Throttle>(&mut self, rule: Rule) {
-        self.add::<All, T>(|rules| rules.applies.add_rule(rule));
-    }
-
-    /// Adds a bypass to the throttle `T` of the tuple `All`.
-    pub(super) fn add_bypass<All: Throttles, T: Throttle>(&mut self, bypass: Bypass) {
-        self.add::<All, T>(|rules| rules.applies.add_bypass(bypass));
-    }
-
-    /// Adds a condition for refunds to the throttle `T` of the tuple `All`.
-    pub(super) fn add_refund_if<All: Throttles, T: Throttle>(
-        &mut self,
-        condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static,
-    ) {
-        self.add::<All, T>(|rules| rules.refund_if.add(condition));
+    /// Adds to the throttle `T` of the tuple `All`.
+    pub(super) fn add<All: Throttles, T: Throttle>(&mut self, add: impl FnOnce(&mut ThrottleRules)) {
+        self.add_for::<All>(T::UID, type_name::<T>(), TypeId::of::<T>(), add);
     }
 
     /// Adds to all limits of a layer of limits that are values.
-    pub(super) fn add_to_all(&mut self, add: impl FnOnce(&mut Applies, &mut RefundIf)) {
-        let add = |rules: &mut ThrottleRules| add(&mut rules.applies, &mut rules.refund_if);
+    pub(super) fn add_to_all(&mut self, add: impl FnOnce(&mut ThrottleRules)) {
         self.add_for::<ByUid>("limit_layer", "limit_layer", TypeId::of::<ByUid>(), add);
-    }
-
-    fn add<All: Throttles, T: Throttle>(&mut self, add: impl FnOnce(&mut ThrottleRules)) {
-        self.add_for::<All>(T::UID, type_name::<T>(), TypeId::of::<T>(), add);
     }
 
     fn add_for<All: Throttles>(

@@ -134,7 +134,7 @@ impl<T: Throttles> ThrottleLayer<T> {
     ///
     /// An error in a rule is logged here, and every request is answered with a 500 that explains it.
     pub fn rule<U: Throttle>(mut self, rule: Rule) -> Self {
-        self.rules.add_rule::<T, U>(rule);
+        self.rules.add::<T, U>(|rules| rules.applies.add_rule(rule));
         self
     }
 
@@ -153,7 +153,7 @@ impl<T: Throttles> ThrottleLayer<T> {
         mut self,
         condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.rules.add_refund_if::<T, U>(condition);
+        self.rules.add::<T, U>(|rules| rules.refund_if.add(condition));
         self
     }
 
@@ -212,7 +212,7 @@ impl<T: Throttles> ThrottleLayer<T> {
     /// Adds a bypass for the throttle `U`, which is `T` or in the tuple: in this layer it does not apply to requests
     /// that match. See [`Bypass`].
     pub fn bypass<U: Throttle>(mut self, bypass: Bypass) -> Self {
-        self.rules.add_bypass::<T, U>(bypass);
+        self.rules.add::<T, U>(|rules| rules.applies.add_bypass(bypass));
         self
     }
 }
