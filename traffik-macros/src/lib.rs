@@ -14,7 +14,7 @@ mod validate;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-use self::{errors::Errors, root::Root, validate::Declaration};
+use self::{errors::Errors, root::Root};
 
 #[doc = include_str!("../docs/throttled.md")]
 #[proc_macro_attribute]
@@ -32,11 +32,11 @@ pub fn throttle(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 /// errors of its own.
 fn held_to(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let Some(parsed) = parse::handler(arguments, item.clone(), &mut errors) else {
+    let Some((function, attributes)) = parse::handler(arguments, item.clone(), &mut errors) else {
         return errors.into_tokens().into_iter().chain([item]).collect();
     };
-    let unchanged = parsed.function.clone();
-    let handler = validate::handler(parsed, &mut errors);
+    let unchanged = function.clone();
+    let handler = validate::handler(function, attributes, &mut errors);
     match errors.into_tokens() {
         Some(errors) => [errors, unchanged.into_token_stream()].into_iter().collect(),
         None => expand::handler(handler),
@@ -45,10 +45,10 @@ fn held_to(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 fn declared(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let Some(parsed) = parse::declaration(input, &mut errors) else {
+    let Some((input, attributes)) = parse::declaration(input, &mut errors) else {
         return errors.into_tokens().unwrap_or_default();
     };
-    let Declaration { input, limit, krate } = validate::declaration(parsed, &mut errors);
+    let (limit, krate) = validate::declaration(&input, attributes, &mut errors);
     let traffik = Root::new(krate);
     match (errors.into_tokens(), limit) {
         (None, Some(limit)) => expand::declaration(&input, &limit, &traffik),

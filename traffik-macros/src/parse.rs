@@ -26,18 +26,6 @@ pub(crate) struct Function {
     pub(crate) body: TokenStream,
 }
 
-/// A handler and its attributes, the outer one first.
-pub(crate) struct Handler {
-    pub(crate) function: Function,
-    pub(crate) attributes: Vec<Arguments>,
-}
-
-/// A type and its `#[limit(..)]` attributes.
-pub(crate) struct Declaration {
-    pub(crate) input: DeriveInput,
-    pub(crate) attributes: Vec<Arguments>,
-}
-
 /// The arguments of one attribute.
 pub(crate) struct Arguments {
     pub(crate) arguments: Vec<Argument>,
@@ -68,7 +56,11 @@ pub(crate) struct Setting {
 const FLAGS: &[&str] = &["charge_preflights", "dry_run", "hidden", "refuse_with_503"];
 
 /// Parses the function under an attribute. Removes its inner `#[throttled(..)]`, because all of them are one decision.
-pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Handler> {
+pub(crate) fn handler(
+    arguments: TokenStream,
+    item: TokenStream,
+    errors: &mut Errors,
+) -> Option<(Function, Vec<Arguments>)> {
     let Ok(mut function) = syn::parse2::<Function>(item.clone()) else {
         errors.at(first_of(item), "`#[throttled]` goes on a handler: an `async fn` with a body");
         return None;
@@ -77,22 +69,15 @@ pub(crate) fn handler(arguments: TokenStream, item: TokenStream, errors: &mut Er
     let (inner, others): (Vec<_>, Vec<_>) = std::mem::take(&mut function.attrs).into_iter().partition(is_throttled);
     function.attrs = others;
     let inner = inner.iter().map(|attribute| Arguments::of(attribute, errors));
-    let attributes = std::iter::once(outer).chain(inner).collect();
-    Some(Handler { function, attributes })
+    Some((function, std::iter::once(outer).chain(inner).collect()))
 }
 
-pub(crate) fn declaration(input: TokenStream, errors: &mut Errors) -> Option<Declaration> {
-    match syn::parse2::<DeriveInput>(input) {
-        Ok(input) => {
-            let limits = input.attrs.iter().filter(|attribute| attribute.path().is_ident("limit"));
-            let attributes = limits.map(|attribute| Arguments::of(attribute, errors)).collect();
-            Some(Declaration { input, attributes })
-        }
-        Err(error) => {
-            errors.add(error);
-            None
-        }
-    }
+/// Parses a type and its `#[limit(..)]` attributes.
+pub(crate) fn declaration(input: TokenStream, errors: &mut Errors) -> Option<(DeriveInput, Vec<Arguments>)> {
+    let input = syn::parse2::<DeriveInput>(input).map_err(|error| errors.add(error)).ok()?;
+    let limits = input.attrs.iter().filter(|attribute| attribute.path().is_ident("limit"));
+    let attributes = limits.map(|attribute| Arguments::of(attribute, errors)).collect();
+    Some((input, attributes))
 }
 
 /// Returns whether the attribute is `#[throttled]` or `#[traffik::throttled]`, by any path. Under another name it is

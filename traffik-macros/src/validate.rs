@@ -10,7 +10,7 @@ use crate::{
     at_once,
     errors::Errors,
     options::{self, Options},
-    parse::{self, Argument, Arguments, Function},
+    parse::{Argument, Arguments, Function},
 };
 
 /// The largest tuple for which traffik implements `Throttles`.
@@ -42,66 +42,47 @@ pub(crate) struct Limit {
     pub(crate) options: Options,
 }
 
-/// A type that becomes a throttle.
-pub(crate) struct Declaration {
-    pub(crate) input: DeriveInput,
-    /// `None` only if there are errors.
-    pub(crate) limit: Option<Limit>,
-    pub(crate) krate: Option<TokenStream>,
-}
-
-pub(crate) fn handler(parsed: parse::Handler, errors: &mut Errors) -> Handler {
-    let parse::Handler { mut function, attributes } = parsed;
+pub(crate) fn handler(mut function: Function, attributes: Vec<Arguments>, errors: &mut Errors) -> Handler {
+    const MISSING: &str = "`#[throttled]` lists no throttle: write a uid and a rate, (\"search:burst\", \"5/min\"), or \
+                           throttle types, (Burst, Sustained)";
     let mut krate = None;
     let mut throttles = decided_above(&mut function.sig);
     for arguments in attributes {
-        let (span, is_whole) = (arguments.span, arguments.is_whole);
-        let more = self::throttles(arguments, &mut krate, errors);
-        if more.is_empty() && is_whole {
-            errors.add(syn::Error::new(
-                span,
-                "`#[throttled]` lists no throttle: write a uid and a rate, (\"search:burst\", \"5/min\"), or throttle \
-                 types, (Burst, Sustained)",
-            ));
-        }
-        throttles.extend(more);
+        throttles.extend(self::throttles(arguments, MISSING, &mut krate, errors));
     }
     check_function(&function, &throttles, errors);
     check_together(&throttles, errors);
     Handler { function, throttles, krate }
 }
 
-pub(crate) fn declaration(parsed: parse::Declaration, errors: &mut Errors) -> Declaration {
+/// Returns the limit of a type, and the path of traffik, if the option `crate` sets it. There is no limit only if there are
+/// errors.
+pub(crate) fn declaration(
+    input: &DeriveInput,
+    attributes: Vec<Arguments>,
+    errors: &mut Errors,
+) -> (Option<Limit>, Option<TokenStream>) {
     const FORM: &str = "#[limit(\"feature:purpose\", \"100/min\")]";
-    let parse::Declaration { input, attributes } = parsed;
+    let missing = format!("a throttle needs a uid and a rate: `{FORM}`");
     if !input.generics.params.is_empty() {
         errors.at(&input.generics, "a throttle has one uid, so its type cannot have parameters: remove them");
     }
     let mut krate = None;
     let mut limit = None;
     if attributes.is_empty() {
-        errors.at(&input.ident, format!("a throttle needs a uid and a rate: `{FORM}`"));
+        errors.at(&input.ident, &missing);
     }
     for arguments in attributes {
-        let (span, is_whole) = (arguments.span, arguments.is_whole);
-        let throttles = self::throttles(arguments, &mut krate, errors);
-        if throttles.is_empty() && is_whole {
-            errors.add(syn::Error::new(span, format!("a throttle needs a uid and a rate: `{FORM}`")));
-        }
-        for throttle in throttles {
+        for throttle in self::throttles(arguments, &missing, &mut krate, errors) {
             match throttle {
                 Throttle::Limit(first) if limit.is_none() => limit = Some(first),
-                Throttle::Limit(Limit { uid, .. }) => {
-                    errors.at(
-                        uid,
-                        "a throttle has one limit: declare a second type for this one, and use both as a tuple",
-                    );
-                }
+                Throttle::Limit(Limit { uid, .. }) => errors
+                    .at(uid, "a throttle has one limit: declare a second type for this one, and use both as a tuple"),
                 Throttle::Type(ty) => errors.at(ty, format!("a throttle is declared by a uid and a rate: `{FORM}`")),
             }
         }
     }
-    Declaration { input, limit, krate }
+    (limit, krate)
 }
 
 /// Returns the throttles of an attribute that was expanded before this one, because it did not recognize this one by
@@ -130,9 +111,14 @@ fn permitted(argument: &FnArg) -> Option<Vec<Type>> {
 }
 
 /// Combines arguments: two texts are a limit, and the options after them belong to it.
-fn throttles(arguments: Arguments, krate: &mut Option<TokenStream>, errors: &mut Errors) -> Vec<Throttle> {
+fn throttles(
+    arguments: Arguments,
+    missing: &str,
+    krate: &mut Option<TokenStream>,
+    errors: &mut Errors,
+) -> Vec<Throttle> {
     let mut throttles = Vec::new();
-    let Arguments { arguments, is_whole, .. } = arguments;
+    let Arguments { arguments, span, is_whole } = arguments;
     let mut arguments = arguments.into_iter().peekable();
     while let Some(argument) = arguments.next() {
         match argument {
@@ -170,6 +156,9 @@ fn throttles(arguments: Arguments, krate: &mut Option<TokenStream>, errors: &mut
                 ),
             },
         }
+    }
+    if throttles.is_empty() && is_whole {
+        errors.add(syn::Error::new(span, missing));
     }
     throttles.iter().for_each(|throttle| check_strategy(throttle, errors));
     throttles
