@@ -9,6 +9,7 @@ use std::{
 use axum::http::request::Parts;
 use traffik_core::{client::Client, clock::Timestamp};
 
+use super::rejection::MessageRejection;
 use crate::{
     engine::{Check, Checks, KeptCheck, Resolved, Traffik},
     one_or_more::OneOrMore,
@@ -63,14 +64,11 @@ impl MessageChecks {
     }
 
     /// Returns the checks for a message at `now`. They are at most a second old, unless another message resolves them.
-    pub(super) async fn at(
-        &self,
-        now: Timestamp,
-        version: u64,
-    ) -> Result<Arc<OneOrMore<KeptCheck>>, Arc<ThrottleRejection>> {
+    pub(super) async fn at(&self, now: Timestamp, version: u64) -> Result<Arc<OneOrMore<KeptCheck>>, MessageRejection> {
         let Some(clients) = self.claim(now, version) else {
             let latest = self.lock();
-            return latest.rejection.clone().map_or_else(|| Ok(Arc::clone(&latest.checks)), Err);
+            let rejection = latest.rejection.clone().map(MessageRejection::Rejected);
+            return rejection.map_or_else(|| Ok(Arc::clone(&latest.checks)), Err);
         };
         let resolved = (self.resolve)(clients).await;
         let mut latest = self.lock();
@@ -79,7 +77,10 @@ impl MessageChecks {
                 (latest.checks, latest.clients, latest.rejection) = (Arc::new(checks), clients, None);
                 Ok(Arc::clone(&latest.checks))
             }
-            Err(rejection) => Err(Arc::clone(latest.rejection.insert(Arc::new(rejection)))),
+            Err(rejection) => {
+                let rejection = latest.rejection.insert(Arc::new(rejection));
+                Err(MessageRejection::Rejected(Arc::clone(rejection)))
+            }
         }
     }
 

@@ -119,8 +119,7 @@ impl MessageLimits {
             // No other connection waits for limits of this connection alone, so there is no line of them.
             let (decided, has_line) = match &self.scope {
                 Scope::Client(client) => {
-                    let client = client.at(clock.now(), changes.version()).await;
-                    let client = client.map_err(MessageRejection::Rejected)?;
+                    let client = client.at(clock.now(), changes.version()).await?;
                     let checks = client.map(|check| check.costing(cost));
                     let decision = match wait {
                         None => resolve!(decide_in_force(changes, checks)),
@@ -135,8 +134,9 @@ impl MessageLimits {
                 }
                 Scope::Both(client, connection) => {
                     let version = changes.version();
-                    let client = client.at(clock.now(), version).await.map_err(MessageRejection::Rejected)?;
-                    let both = Both { client, own: at(connection, clock.now(), version).await?, connection, cost };
+                    let client = client.at(clock.now(), version).await?;
+                    let own = at(connection, clock.now(), version).await?;
+                    let both = Both { client, own, connection: Arc::clone(connection), cost };
                     let demand = wait.map(|max| (both.demand(&self.traffik), max));
                     match demand.filter(|(demand, _)| demand.is_counted()) {
                         None => (both.decide(&self.traffik).await, false),
@@ -172,42 +172,38 @@ impl MessageLimits {
 }
 
 /// The limits of the client and of the connection, for one message.
-struct Both<'a> {
+#[derive(Clone)]
+struct Both {
     client: Arc<OneOrMore<KeptCheck>>,
     own: ConnectionChecks,
-    connection: &'a Arc<ConnectionLimits>,
+    connection: Arc<ConnectionLimits>,
     cost: Option<u64>,
 }
 
-impl Both<'_> {
+impl Both {
     /// Decides in a task, which returns the states of the connection even if the caller has gone.
     fn decide(&self, traffik: &Traffik) -> impl Future<Output = CheckResult> + Send + 'static + use<> {
-        let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
-        let (connection, clock) = (Arc::clone(self.connection), traffik.clock().clone());
-        let changes = Arc::clone(traffik.changes());
+        let (both, clock, changes) = (self.clone(), traffik.clock().clone(), Arc::clone(traffik.changes()));
         async move {
-            let (states, now) = (connection.lock().await, clock.now());
-            let about = (Arc::clone(&client), own.clone());
+            let (states, now) = (both.connection.lock().await, clock.now());
+            let Self { client, own, cost, .. } = both.clone();
             let decision = in_a_task(async move {
                 let client = client.map(|check| check.costing(cost));
                 decide_together(&changes, states, now, costing(&own, cost), Some(client)).await
             });
             decision.await.map_err(|failed: Box<Failed>| {
-                let (client, own) = about;
-                failed.about(client.iter().chain(own.iter().flat_map(|checks| checks.iter())).cloned())
+                let own = both.own.iter().flat_map(|checks| checks.iter());
+                failed.about(both.client.iter().chain(own).cloned())
             })
         }
     }
 
     /// Waits in the line of the client.
     fn demand(&self, traffik: &Traffik) -> Demand {
-        let (client, own, cost) = (Arc::clone(&self.client), self.own.clone(), self.cost);
-        let (connection, traffik) = (Arc::clone(self.connection), traffik.clone());
-        let client_checks = self.client.map(|check| check.costing(cost));
-        Demand::new(&client_checks, traffik.changes()).asking(move || {
-            let both = Both { client: Arc::clone(&client), own: own.clone(), connection: &connection, cost };
-            both.decide(&traffik)
-        })
+        let client = self.client.map(|check| check.costing(self.cost));
+        let demand = Demand::new(&client, traffik.changes());
+        let (both, traffik) = (self.clone(), traffik.clone());
+        demand.asking(move || both.decide(&traffik))
     }
 }
 
@@ -216,10 +212,9 @@ type ConnectionChecks = OneOrMore<Arc<OneOrMore<KeptCheck>>>;
 
 /// Returns the checks of a connection for a message at `now`, by this version of the changes.
 async fn at(connection: &ConnectionLimits, now: Timestamp, version: u64) -> Result<ConnectionChecks, MessageRejection> {
-    let first = connection.checks.first().at(now, version).await;
-    let mut all = ConnectionChecks::new(first.map_err(MessageRejection::Rejected)?);
+    let mut all = ConnectionChecks::new(connection.checks.first().at(now, version).await?);
     for checks in connection.checks.iter().skip(1) {
-        all.add(checks.at(now, version).await.map_err(MessageRejection::Rejected)?, |_, _| false);
+        all.add(checks.at(now, version).await?, |_, _| false);
     }
     Ok(all)
 }
