@@ -49,12 +49,9 @@ impl Site {
             None => declared(),
         };
         match self {
-            Self::Handler => own(),
-            #[cfg(feature = "ws")]
-            Self::Messages(_) => own(),
-            Self::Limiter(_) => own(),
             // The throttle's own functions are not called for requests that the layer excludes.
             Self::Layer(rules) => both(rules.apply(definition, traffik, parts), own),
+            _ => own(),
         }
     }
 

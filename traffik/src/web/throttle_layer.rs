@@ -267,7 +267,7 @@ where
 
     /// Calls the inner service only if the limit has room.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        checked(take_ready(&mut self.inner), Types::<T>::new(), self.rules.clone(), self.marks, request)
+        checked(take_ready(&mut self.inner), Types::<T>(PhantomData), self.rules.clone(), self.marks, request)
     }
 }
 

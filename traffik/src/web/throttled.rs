@@ -98,7 +98,7 @@ where
         state: &S,
     ) -> impl Future<Output = Result<Self, ThrottleRejection>> + Send {
         async move {
-            let limits = check_request(Types::<T>::new(), parts, state, &Site::Handler).await?;
+            let limits = check_request(Types::<T>(PhantomData), parts, state, &Site::Handler).await?;
             Ok(Self { permit: Permit::new(limits) })
         }
     }
@@ -134,13 +134,7 @@ impl<T> Clone for Throttled<T> {
 }
 
 /// A throttle, or a tuple of them.
-pub(super) struct Types<T>(PhantomData<fn() -> T>);
-
-impl<T> Types<T> {
-    pub(super) fn new() -> Self {
-        Self(PhantomData)
-    }
-}
+pub(super) struct Types<T>(pub(super) PhantomData<fn() -> T>);
 
 impl<T: ThrottleSet<S>, S: Send + Sync> Sought<S> for Types<T> {
     type Found = ();

@@ -90,14 +90,6 @@ impl Condition {
         }
     }
 
-    pub(super) fn when(predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        Self::When(Arc::new(predicate))
-    }
-
-    pub(super) fn async_when(predicate: impl for<'a> AsyncPredicate<'a> + 'static) -> Self {
-        Self::AsyncWhen(Arc::new(move |parts| MaybeReady::pending(predicate.holds(parts))))
-    }
-
     /// Combines both conditions: any of the two if a true one is decisive, or else both.
     pub(super) fn and_or(self, other: Self, decisive: bool) -> Self {
         let flat = |condition| match condition {

@@ -1,6 +1,6 @@
 //! `Rule` and `Bypass`: the conditions under which a throttle applies.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::http::{Method, request::Parts};
 use traffik_core::backend::MaybeReady;
@@ -160,7 +160,7 @@ macro_rules! made_of_conditions {
             /// Matches if a function of the request returns `true`. The function may run more than once for a request.
             /// It sees the URI at the position of the throttle, not the readings of the other conditions.
             pub fn when(predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-                Self(Condition::when(predicate))
+                Self(Condition::When(Arc::new(predicate)))
             }
 
             /// Matches if an async function of the request returns `true`. It runs last, and only if the other
@@ -181,7 +181,7 @@ macro_rules! made_of_conditions {
             /// # async fn is_partner(_: &[u8]) -> bool { true }
             /// ```
             pub fn async_when(predicate: impl for<'a> AsyncPredicate<'a> + 'static) -> Self {
-                Self(Condition::async_when(predicate))
+                Self(Condition::AsyncWhen(Arc::new(move |parts| MaybeReady::pending(predicate.holds(parts)))))
             }
 
             /// Matches if both do. The cheaper condition is evaluated first, in either order.

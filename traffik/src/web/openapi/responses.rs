@@ -83,7 +83,8 @@ fn allowed(throttle: &Declaration) -> Option<String> {
     if request.rate.is_some() {
         return Some(format!("{:?} allows a rate that depends on the request", throttle.uid));
     }
-    Some(format!("{:?} allows {}", throttle.uid, InWords::new(throttle.rate, throttle.is_held())))
+    let allowed = InWords { rate: throttle.rate, is_concurrency: throttle.is_held() };
+    Some(format!("{:?} allows {allowed}", throttle.uid))
 }
 
 fn allowed_or_503(throttle: &Declaration) -> Option<String> {

@@ -89,7 +89,7 @@ impl fmt::Display for Limited {
         match tightest {
             Some(limit) if limit.is_blocked() => write!(f, "{:?} refuses this client", limit.uid())?,
             Some(limit) => {
-                let allowed = InWords::new(limit.rate(), limit.definition().is_held);
+                let allowed = InWords { rate: limit.rate(), is_concurrency: limit.definition().is_held };
                 write!(f, "{:?} allows {allowed}", limit.uid())?;
             }
             None => f.write_str("too many requests")?,
@@ -107,14 +107,8 @@ impl fmt::Display for Limited {
 
 /// The text of a limit for clients: `5 requests per minute`, `10 at once`.
 pub(in crate::web) struct InWords {
-    rate: Rate,
-    is_concurrency: bool,
-}
-
-impl InWords {
-    pub(in crate::web) fn new(rate: Rate, is_concurrency: bool) -> Self {
-        Self { rate, is_concurrency }
-    }
+    pub(in crate::web) rate: Rate,
+    pub(in crate::web) is_concurrency: bool,
 }
 
 impl fmt::Display for InWords {
@@ -147,7 +141,7 @@ mod tests {
 
     #[test]
     fn rates_in_words() {
-        let in_words = |rate: &str, is_concurrency| InWords::new(rate.parse().unwrap(), is_concurrency).to_string();
+        let in_words = |rate: &str, is_concurrency| InWords { rate: rate.parse().unwrap(), is_concurrency }.to_string();
         let words = |rate: &str| in_words(rate, false);
         assert_eq!(in_words("10/30s", true), "10 at once");
         assert_eq!(words("5/min"), "5 requests per minute");

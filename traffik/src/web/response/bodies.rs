@@ -1,13 +1,12 @@
 //! The default responses, in the format that the client accepts: problem details (RFC 9457), of the types that the draft of
 //! the RateLimit fields registers, a page, or a status of gRPC.
 
-use std::fmt::Write;
-
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{Html, IntoResponse, Response},
 };
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::{
@@ -167,6 +166,9 @@ fn escaped(text: &str) -> String {
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
+/// All bytes except printable ASCII other than `%` are encoded, as the protocol of gRPC over HTTP/2 says.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
 /// A status of gRPC.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Code {
@@ -183,24 +185,10 @@ fn trailers_only(content_type: &'static str, code: Code, message: &str) -> Respo
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(STATUS, (code as u16).into());
     // What is encoded is printable ASCII.
-    if let Ok(message) = HeaderValue::try_from(percent_encoded(message)) {
+    if let Ok(message) = HeaderValue::try_from(utf8_percent_encode(message, ENCODED).to_string()) {
         headers.insert(MESSAGE, message);
     }
     response
-}
-
-/// Encodes all bytes except printable ASCII other than `%`, as the protocol of gRPC over HTTP/2 says.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if matches!(byte, b' '..=b'~') && byte != b'%' {
-            encoded.push(byte.into());
-        } else {
-            // Writing into a string does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]
@@ -217,6 +205,7 @@ mod tests {
 
     #[test]
     fn message_is_percent_encoded() {
-        assert_eq!(percent_encoded("\"a:b\" allows 5 at ~100%\r\nü"), "\"a:b\" allows 5 at ~100%25%0D%0A%C3%BC");
+        let response = trailers_only("application/grpc", Code::Internal, "\"a:b\" allows 5 at ~100%\r\nü");
+        assert_eq!(response.headers()[MESSAGE], "\"a:b\" allows 5 at ~100%25%0D%0A%C3%BC");
     }
 }
