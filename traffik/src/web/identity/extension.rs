@@ -8,7 +8,10 @@ use axum::{
 use traffik_core::client::Client;
 
 use super::rejection::{IdentityRejection, Reason};
-use crate::{request::IntoIdentity, web::rejection::Misconfigured};
+use crate::{
+    request::IntoIdentity,
+    web::rejection::{Cause, Misconfigured},
+};
 
 /// Returns a function that identifies the client by an extension of the request: what the middleware that authenticates the
 /// request put into it.
@@ -94,8 +97,7 @@ impl<T> From<ByExtension<T>> for Client {
 }
 
 fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, IdentityRejection> {
-    parts
-        .extensions
-        .get()
-        .ok_or_else(|| IdentityRejection(Reason::Misconfigured(Misconfigured::no_extension(type_name::<T>()))))
+    parts.extensions.get().ok_or_else(|| {
+        IdentityRejection(Reason::Misconfigured(Misconfigured::logged(Cause::NoExtension(type_name::<T>()))))
+    })
 }

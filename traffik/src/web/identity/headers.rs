@@ -14,7 +14,7 @@ use percent_encoding::percent_decode;
 use traffik_core::client::Client;
 
 use super::rejection::{IdentityRejection, Reason};
-use crate::web::rejection::Misconfigured;
+use crate::web::rejection::{Cause, Misconfigured};
 
 /// The name of a header or a cookie, for an identity as a type.
 ///
@@ -286,7 +286,9 @@ fn header_name(name: impl TryInto<HeaderName> + fmt::Display) -> Result<HeaderNa
 }
 
 fn known(name: &Result<HeaderName, Box<str>>) -> Result<&HeaderName, IdentityRejection> {
-    name.as_ref().map_err(|text| IdentityRejection(Reason::Misconfigured(Misconfigured::header_name(text))))
+    name.as_ref().map_err(|text| {
+        IdentityRejection(Reason::Misconfigured(Misconfigured::logged(Cause::HeaderName(text.clone()))))
+    })
 }
 
 /// Makes a reason of the name of a cookie.

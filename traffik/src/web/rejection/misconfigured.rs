@@ -2,8 +2,6 @@ use axum::http::HeaderName;
 use thiserror::Error;
 use traffik_core::clock::AnyClock;
 
-#[cfg(feature = "ws")]
-use crate::limit::Definition;
 use crate::{
     engine::Traffik, limit::ConfigError, observe::LogThrottle, warning::Warning, web::request_head::RequestHead,
 };
@@ -23,8 +21,9 @@ pub(in crate::web) struct Inner {
     pub(in crate::web) head: RequestHead,
 }
 
+/// What is wrong.
 #[derive(Debug, Error)]
-enum Cause {
+pub(in crate::web) enum Cause {
     #[error(
         "traffik: a throttle found no `Traffik` in the request. Add `.layer(traffik.layer())` to the router, after its \
          routes and after the layers that throttle: layers that are added later run earlier"
@@ -89,25 +88,6 @@ impl Misconfigured {
         Self::logged(Cause::NoState)
     }
 
-    /// Creates the error for a request without the extension that identifies its client.
-    pub(in crate::web) fn no_extension(type_name: &'static str) -> Self {
-        Self::logged(Cause::NoExtension(type_name))
-    }
-
-    /// Creates the error for a header that no request can have.
-    pub(in crate::web) fn header_name(name: &str) -> Self {
-        Self::logged(Cause::HeaderName(name.into()))
-    }
-
-    /// Creates the error for a limit on concurrent requests that is used for messages.
-    #[cfg(feature = "ws")]
-    pub(in crate::web) fn concurrency_of_messages(definition: &Definition) -> Self {
-        Self::logged(Cause::ConcurrencyOfMessages {
-            uid: Box::from(&*definition.uid),
-            throttle: Box::from(&*definition.name),
-        })
-    }
-
     /// Creates the error for a request without an address, and logs it at most once a second, because all requests of
     /// the app are affected. `header` is the one that was expected.
     pub(in crate::web) fn no_address(header: Option<&HeaderName>, traffik: &Traffik) -> Self {
@@ -128,8 +108,8 @@ impl Misconfigured {
         Self::new(cause)
     }
 
-    /// Logs the error once a second for each thread: without an app there is no shared clock.
-    fn logged(cause: Cause) -> Self {
+    /// Creates the error, and logs it once a second for each thread: without an app there is no shared clock.
+    pub(in crate::web) fn logged(cause: Cause) -> Self {
         LOGGED.with(|logged| {
             let of_its_kind = if matches!(cause, Cause::NoState) { &logged.no_state } else { &logged.config };
             if of_its_kind.is_due(AnyClock::system().now()) {

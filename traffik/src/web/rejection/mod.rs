@@ -18,6 +18,7 @@ use crate::{engine::Refusal, limit::Definition};
 
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 pub(super) use self::limited::InWords;
+pub(super) use self::misconfigured::Cause;
 pub use self::{limited::Limited, misconfigured::Misconfigured, unavailable::Unavailable};
 
 /// Marks a response that rejects the request without being a refusal: nothing is refunded, and the body is drained.

@@ -15,7 +15,7 @@ use crate::{
     engine::Permit,
     web::{
         RequestContext, Site, ThrottleSet,
-        rejection::{Misconfigured, ThrottleRejection},
+        rejection::{Cause, Misconfigured, ThrottleRejection},
     },
 };
 
@@ -270,7 +270,8 @@ where
         let context = RequestContext::of(parts).ok_or_else(Misconfigured::no_state)?;
         let checks = T::checks(&context, &Site::Handler, parts, state).await?;
         if let Some(held) = checks.iter().find(|check| check.definition.is_held) {
-            return Err(Misconfigured::concurrency_of_messages(held.definition).into());
+            let (uid, throttle) = (held.definition.uid.as_ref().into(), held.definition.name.as_ref().into());
+            return Err(Misconfigured::logged(Cause::ConcurrencyOfMessages { uid, throttle }).into());
         }
         let refunds = checks.iter().find(|check| !check.definition.settings.request.refund_if.is_never());
         if let Some(check) = refunds {
