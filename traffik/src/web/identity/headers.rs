@@ -75,7 +75,7 @@ pub fn by_header(
     name: impl TryInto<HeaderName> + fmt::Display,
 ) -> impl Fn(&Parts) -> Result<Client, IdentityRejection> + Clone + Send + Sync + 'static {
     let name = header_name(name);
-    move |parts: &Parts| text(parts, known(&name)?).map(|value| Client::from(value.to_owned()))
+    move |parts: &Parts| header(parts, known(&name)?)
 }
 
 /// Returns a function that identifies the client by an API key in a header, which is [secret](Client::secret).
@@ -119,35 +119,6 @@ pub struct ByHeader<N>(Client, PhantomData<fn() -> N>);
 /// Identity by an API key in a header, which is [secret](Client::secret). [`by_api_key`] is the same as a function.
 #[derive(Clone, Debug)]
 pub struct ByApiKey<N>(Client, PhantomData<fn() -> N>);
-
-impl<N: Named, S: Sync> FromRequestParts<S> for ByHeader<N> {
-    type Rejection = IdentityRejection;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, IdentityRejection> {
-        let value = text(parts, &const { HeaderName::from_static(N::NAME) })?;
-        Ok(Self(value.to_owned().into(), PhantomData))
-    }
-}
-
-impl<N: Named, S: Sync> FromRequestParts<S> for ByApiKey<N> {
-    type Rejection = IdentityRejection;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, IdentityRejection> {
-        api_key(parts, &const { HeaderName::from_static(N::NAME) }).map(|client| Self(client, PhantomData))
-    }
-}
-
-impl<N> From<ByHeader<N>> for Client {
-    fn from(ByHeader(client, _): ByHeader<N>) -> Self {
-        client
-    }
-}
-
-impl<N> From<ByApiKey<N>> for Client {
-    fn from(ByApiKey(client, _): ByApiKey<N>) -> Self {
-        client
-    }
-}
 
 /// Identifies the client by its bearer token, the one in `Authorization: Bearer ..` (RFC 6750). It is
 /// [secret](Client::secret).
@@ -224,7 +195,7 @@ pub fn by_cookie(
     name: impl Into<Cow<'static, str>>,
 ) -> impl Fn(&Parts) -> Result<Client, IdentityRejection> + Clone + Send + Sync + 'static {
     let name = name.into();
-    move |parts: &Parts| cookie(parts, &name).map_err(|reject| IdentityRejection(reject(name.clone())))
+    move |parts: &Parts| cookie(parts, &name)
 }
 
 /// Identity by a cookie, which is [secret](Client::secret). [`by_cookie`] is the same as a function.
@@ -249,19 +220,30 @@ pub fn by_cookie(
 #[derive(Clone, Debug)]
 pub struct ByCookie<N>(Client, PhantomData<fn() -> N>);
 
-impl<N: Named, S: Sync> FromRequestParts<S> for ByCookie<N> {
-    type Rejection = IdentityRejection;
+/// Implements the extractors whose type names a header or a cookie.
+macro_rules! named {
+    ($($identity:ident: $client:expr;)+) => {
+        $(impl<N: Named, S: Sync> FromRequestParts<S> for $identity<N> {
+            type Rejection = IdentityRejection;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, IdentityRejection> {
-        let client = cookie(parts, N::NAME).map_err(|reject| IdentityRejection(reject(N::NAME.into())))?;
-        Ok(Self(client, PhantomData))
-    }
+            async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, IdentityRejection> {
+                let client: fn(&Parts) -> Result<Client, IdentityRejection> = $client;
+                client(parts).map(|client| Self(client, PhantomData))
+            }
+        }
+
+        impl<N> From<$identity<N>> for Client {
+            fn from(identity: $identity<N>) -> Self {
+                identity.0
+            }
+        })+
+    };
 }
 
-impl<N> From<ByCookie<N>> for Client {
-    fn from(ByCookie(client, _): ByCookie<N>) -> Self {
-        client
-    }
+named! {
+    ByHeader: |parts| header(parts, &const { HeaderName::from_static(N::NAME) });
+    ByApiKey: |parts| api_key(parts, &const { HeaderName::from_static(N::NAME) });
+    ByCookie: |parts| cookie(parts, N::NAME);
 }
 
 /// Returns the value of the only header of this name.
@@ -273,6 +255,10 @@ fn text<'p>(parts: &'p Parts, name: &HeaderName) -> Result<&'p str, IdentityReje
         return Err(IdentityRejection(Reason::SeveralHeaders(name.clone())));
     }
     str::from_utf8(value).map_err(|_| IdentityRejection(Reason::UnreadableHeader(name.clone())))
+}
+
+fn header(parts: &Parts, name: &HeaderName) -> Result<Client, IdentityRejection> {
+    text(parts, name).map(|value| value.to_owned().into())
 }
 
 fn api_key(parts: &Parts, name: &HeaderName) -> Result<Client, IdentityRejection> {
@@ -291,14 +277,12 @@ fn known(name: &Result<HeaderName, Box<str>>) -> Result<&HeaderName, IdentityRej
     })
 }
 
-/// Makes a reason of the name of a cookie.
-type Reject = fn(Cow<'static, str>) -> Reason;
-
-fn cookie(parts: &Parts, name: &str) -> Result<Client, Reject> {
+fn cookie(parts: &Parts, name: &str) -> Result<Client, IdentityRejection> {
     let mut values = values(&parts.headers, name);
-    let value = values.next().filter(|value| !value.is_empty()).ok_or(Reason::NoCookie as Reject)?;
+    let value = values.next().filter(|value| !value.is_empty());
+    let value = value.ok_or_else(|| IdentityRejection(Reason::NoCookie(name.into())))?;
     if values.any(|other| other != value) {
-        return Err(Reason::SeveralCookies);
+        return Err(IdentityRejection(Reason::SeveralCookies(name.into())));
     }
     Ok(Client::secret(String::from_utf8_lossy(&value)))
 }

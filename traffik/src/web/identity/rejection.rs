@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
@@ -37,9 +35,9 @@ pub(super) enum Reason {
     #[error("the header `authorization` with a bearer token is missing")]
     NoToken,
     #[error("the cookie `{0}` is missing")]
-    NoCookie(Cow<'static, str>),
+    NoCookie(Box<str>),
     #[error("the cookie `{0}` occurs with different values")]
-    SeveralCookies(Cow<'static, str>),
+    SeveralCookies(Box<str>),
     #[error(transparent)]
     Misconfigured(Misconfigured),
 }
