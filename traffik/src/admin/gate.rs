@@ -31,7 +31,11 @@ pub(super) async fn gate(State(admin): State<Arc<Admin>>, request: Request, next
     let mut response = match admit(&admin, parts).await {
         Ok(parts) => run(Request::from_parts(parts, body), next).await,
         Err(response) => {
-            admin.log_rejection(response.status());
+            // The response may also be a redirect to a login.
+            if admin.rejections.is_due(admin.traffik.clock().now()) {
+                let status = response.status().as_u16();
+                tracing::warn!(target: TARGET, status, "the guard did not let a request in");
+            }
             response
         }
     };
@@ -95,14 +99,5 @@ async fn run(request: Request<Body>, next: Next) -> Response {
         Ok(response) => response,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         Err(error) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
-    }
-}
-
-impl Admin {
-    /// Logs at most once a second that a request was not let in. The response may also be a redirect to a login.
-    fn log_rejection(&self, status: StatusCode) {
-        if self.rejections.is_due(self.traffik.clock().now()) {
-            tracing::warn!(target: TARGET, status = status.as_u16(), "the guard did not let a request in");
-        }
     }
 }
