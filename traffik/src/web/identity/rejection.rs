@@ -55,12 +55,9 @@ impl IdentityRejection {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.0 {
-            Reason::NoHeader(_)
-            | Reason::SeveralHeaders(_)
-            | Reason::UnreadableHeader(_)
-            | Reason::SeveralCookies(_) => StatusCode::BAD_REQUEST,
-            Reason::NoApiKey(_) | Reason::NoToken | Reason::NoCookie(_) => StatusCode::UNAUTHORIZED,
             Reason::Misconfigured(error) => error.status(),
+            _ if self.challenge().is_some() => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -83,15 +80,11 @@ impl IdentityRejection {
 
 impl IntoResponse for IdentityRejection {
     fn into_response(self) -> Response {
-        let challenge = self.challenge();
-        let mut response = match self.0 {
-            Reason::Misconfigured(error) => return error.into_response(),
-            reason => {
-                let rejection = Self(reason);
-                plain_problem(rejection.status(), &rejection.body_text())
-            }
-        };
-        if let Some(challenge) = challenge {
+        if let Reason::Misconfigured(error) = self.0 {
+            return error.into_response();
+        }
+        let mut response = plain_problem(self.status(), &self.body_text());
+        if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
