@@ -7,7 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::AtomicBool,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
@@ -17,6 +17,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
 use crate::{

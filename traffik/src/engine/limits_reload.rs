@@ -5,7 +5,7 @@ use std::{
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use super::{
@@ -120,14 +120,14 @@ impl Traffik {
     /// Returns the state of the [limits file](TraffikBuilder::limits_file). `None` if the app has none.
     #[must_use]
     pub fn limits_file_status(&self) -> Option<LimitsFileStatus> {
-        let status = self.app.limits_file.as_ref()?.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = self.app.limits_file.as_ref()?.status.lock();
         Some(status.clone())
     }
 
     /// Puts the file that the app is built with in force.
     pub(super) fn start_limits(&self, file: &LimitsFile, text: u64) -> Result<(), ConfigError> {
         let state = self.file_state()?;
-        *state.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        *state.last.lock() = Some(text);
         let without_effect = self.put_in_force(file)?;
         self.report(state, Ok(without_effect));
         Ok(())
@@ -157,7 +157,7 @@ impl Traffik {
     /// Loads the file. With `always` also if it is as it was.
     fn load_limits(&self, always: bool) -> Result<(), ConfigError> {
         let state = self.file_state()?;
-        let mut last = state.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = state.last.lock();
         let text = LimitsFile::read(&state.path);
         let hash = state.hasher.hash_one(&text);
         if last.replace(hash) == Some(hash) && !always {
@@ -213,7 +213,7 @@ impl Traffik {
 
     /// Logs what is wrong, and returns the new state.
     fn record(&self, state: &FileState, loaded: Result<Vec<WithoutEffect>, LimitsFileError>) -> LimitsFileStatus {
-        let mut status = state.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = state.status.lock();
         match loaded {
             Ok(without_effect) => {
                 if !without_effect.is_empty() && without_effect != status.without_effect {

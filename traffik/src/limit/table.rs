@@ -2,9 +2,10 @@
 use std::collections::HashSet;
 use std::{
     any::{TypeId, type_name},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use traffik_core::backend::BackendError;
 
 #[cfg(feature = "file")]
@@ -175,7 +176,7 @@ impl ThrottleTable {
     /// Returns an error if the limit cannot work, or if the app knows another one of its uid.
     pub(crate) fn add(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
         let new = Arc::new(self.define_value(new)?);
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         if let Some((first, _)) = self.values.get(&new.uid) {
             return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
@@ -191,7 +192,7 @@ impl ThrottleTable {
     /// Returns an error if the limit cannot work, or if its uid is that of a type or of a limit that the app knows otherwise.
     pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
         let new = self.define_value(new)?;
-        let writing = self.lock();
+        let writing = self.writing.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         let new = Arc::new(new);
         let earlier = self.put(&new, known_by);
@@ -224,7 +225,7 @@ impl ThrottleTable {
         before: impl Iterator<Item = Arc<str>>,
         made: &[Arc<Definition>],
     ) -> Result<Replaced, (Arc<str>, ConfigError)> {
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         for new in made {
             self.check_uid(&new.uid, &new.name, KnownBy::File).map_err(|error| (Arc::clone(&new.uid), error))?;
         }
@@ -245,7 +246,7 @@ impl ThrottleTable {
     /// Remembers the policies of a limit that the app no longer has, if they are its own.
     fn keep_policies(&self, definition: &Definition) {
         if definition.settings.on_error.is_some() {
-            let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut former = self.former.lock();
             former.retain(|policy| policy.strong_count() > 0);
             former.extend(definition.backends.iter().map(|backend| Arc::downgrade(&backend.policy)));
         }
@@ -258,7 +259,7 @@ impl ThrottleTable {
     ///
     /// Returns an error if the app has no such limit, or knows it otherwise.
     pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<Option<Arc<Definition>>, ConfigError> {
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         match self.values.get(uid) {
             Some((_, by)) if by == known_by => Ok(self.forget(uid)),
             Some((definition, _)) => {
@@ -305,7 +306,7 @@ impl ThrottleTable {
         let type_id = TypeId::of::<T>();
         self.known.get(type_id).unwrap_or_else(|| {
             let name = DeclaredThrottle::name_of(type_id).unwrap_or(type_name::<T>());
-            let _writing = self.lock();
+            let _writing = self.writing.lock();
             self.known.get(type_id).unwrap_or_else(|| self.known.add(KnownThrottle::new::<T>(name)))
         })
     }
@@ -348,7 +349,7 @@ impl ThrottleTable {
     ///
     /// Returns an error if the app uses another limit of the same uid.
     fn take_uid(&self, known: &KnownThrottle, known_by: KnownBy) -> Result<(), ConfigError> {
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         let is_another =
             |other: &&KnownThrottle| other.is_used() && other.uid == known.uid && other.type_id != known.type_id;
         if let Some(first) = self.known.iter().find(is_another) {
@@ -365,10 +366,6 @@ impl ThrottleTable {
     pub(crate) fn used(&self) -> impl Iterator<Item = Arc<Definition>> {
         let used = self.known.iter().filter(|known| known.is_used()).filter_map(|known| known.definition()?.ok());
         used.cloned().chain(self.values.all().into_iter().map(|(definition, _)| definition))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Clears all backends, including fallbacks.
@@ -393,7 +390,7 @@ impl ThrottleTable {
     /// The fallback of a throttle that is only declared may belong to another app.
     fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
         let former: Vec<_> = {
-            let former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            let former = self.former.lock();
             former.iter().filter_map(Weak::upgrade).collect()
         };
         self.policies().map(|(.., policy)| policy).chain(former)

@@ -3,12 +3,13 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use traffik_core::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::Key,
@@ -291,7 +292,7 @@ impl Store {
 /// The task of the store may sleep. It ends once nothing is left to do.
 impl Drop for Store {
     fn drop(&mut self) {
-        self.upkeep.leases().wake();
+        self.upkeep.leases.lock().wake();
     }
 }
 
@@ -341,24 +342,20 @@ impl Availability {
     #[cold]
     fn failed(&self, error: &BackendError, now: Timestamp) {
         self.changed(false, now);
-        self.lock().last_error = Some(LastError { text: error.to_string(), at: now });
+        self.state.lock().last_error = Some(LastError { text: error.to_string(), at: now });
     }
 
     fn state(&self) -> AvailabilityState {
-        self.lock().clone()
+        self.state.lock().clone()
     }
 
     #[cold]
     fn changed(&self, answers: bool, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.answers.store(answers, Ordering::Relaxed);
         if state.answers != Some(answers) {
             (state.answers, state.since) = (Some(answers), Some(now));
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, AvailabilityState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,13 +3,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use traffik_core::{
     backend::{Backend, BackendError},
@@ -33,7 +34,7 @@ pub(super) struct Upkeep {
     backend: Arc<dyn Backend>,
     pub(super) clock: AnyClock,
     timeout: Duration,
-    leases: Mutex<LeaseTable>,
+    pub(super) leases: Mutex<LeaseTable>,
     /// The settlements that wait or are under way.
     pub(super) pending: Arc<Pending>,
     watchers: Arc<Watchers>,
@@ -64,15 +65,11 @@ impl Upkeep {
         }
     }
 
-    pub(super) fn leases(&self) -> MutexGuard<'_, LeaseTable> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Leaves a permit to be given back by the task. If too many wait, it is free once its lease ends.
     pub(super) fn give_back_later(&self, charge: HeldCharge) {
         let limit = Arc::clone(&charge.limit);
         match self.pending.settlement(smallvec![(charge, 0)], None) {
-            Ok(settlement) => self.leases().settle(settlement),
+            Ok(settlement) => self.leases.lock().settle(settlement),
             Err(_) => self.warn_of_settlements([(limit.uid(), &AdjustError::QueueFull)]),
         }
     }
@@ -124,7 +121,7 @@ impl Upkeep {
         let (now, all) = (self.clock.now(), settled.len());
         let ended = |(settlement, result): (Settlement, AdjustResult)| match result {
             Err(error) if error.can_be_repeated() => {
-                self.leases().try_again(settlement, now).map(|settlement| (settlement, Err(error)))
+                self.leases.lock().try_again(settlement, now).map(|settlement| (settlement, Err(error)))
             }
             result => Some((settlement, result)),
         };
@@ -151,7 +148,7 @@ impl Upkeep {
         for (number, charge) in charges {
             let renewed_at = renewals.next().copied().flatten();
             failed += usize::from(renewed_at.is_none());
-            let left = self.leases().renewed(number, charge, renewed_at, now);
+            let left = self.leases.lock().renewed(number, charge, renewed_at, now);
             if let Some(charge) = left {
                 self.give_back_later(charge);
             }

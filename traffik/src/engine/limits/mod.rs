@@ -9,13 +9,11 @@ use std::{
     any::TypeId,
     collections::VecDeque,
     ops::Range,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 use traffik_core::{backend::MaybeReady, clock::Timestamp, decision::Outcome};
@@ -309,7 +307,7 @@ impl Account {
     /// Calls `read` with the outcome of the latest change, if there is one.
     fn with_latest<R>(&self, read: impl FnOnce(Option<&Outcome>) -> R) -> R {
         if self.has_latest.load(Ordering::Acquire) {
-            read(self.lock().as_ref().and_then(|state| state.latest.as_ref()))
+            read(self.state.lock().as_ref().and_then(|state| state.latest.as_ref()))
         } else {
             read(None)
         }
@@ -319,10 +317,6 @@ impl Account {
         state.latest = Some(outcome);
         self.has_latest.store(true, Ordering::Release);
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Box<State>>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A clone shows the same, and has no changes of its own.
@@ -330,7 +324,7 @@ impl Clone for Account {
     fn clone(&self) -> Self {
         let clone = Self::default();
         self.with_latest(|latest| {
-            latest.cloned().map(|outcome| clone.set_latest(clone.lock().get_or_insert_default(), outcome))
+            latest.cloned().map(|outcome| clone.set_latest(clone.state.lock().get_or_insert_default(), outcome))
         });
         clone
     }

@@ -5,10 +5,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::{
     runtime::Id,
@@ -115,7 +116,7 @@ impl Line {
 
     /// Sets when the first waiter is asked for.
     pub(super) fn begin(&self, now: Timestamp, room: Option<Room>, held_back_until: Option<Timestamp>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(room) = room {
             state.not_before = now.saturating_add(room.not_before);
             state.ask_at = now.saturating_add(room.ask_in);
@@ -125,7 +126,7 @@ impl Line {
 
     /// Adds a waiter. Returns its place, or `None` if its turn would come too late.
     pub(super) fn join(&self, entry: Entry) -> Option<u64> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         // After a charge was given back, there may be room earlier than is known.
         if !state.queue.is_empty() && entry.deadline < state.not_before && !self.signal.is_freed() {
             return None;
@@ -141,7 +142,7 @@ impl Line {
 
     /// Removes a waiter that has gone. Returns `true` if none is left.
     pub(super) fn leave(&self, place: u64) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_head = state.head() == Some(place);
         let gone = state.take(place);
         let is_empty = state.queue.is_empty();
@@ -157,7 +158,7 @@ impl Line {
 
     /// Returns `true` if the caller has to drive it on its runtime.
     pub(super) fn add_driver(&self, runtime: Id) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_new = !state.has_ended && !state.drivers.contains(&runtime);
         if is_new {
             state.drivers.push(runtime);
@@ -166,18 +167,18 @@ impl Line {
     }
 
     pub(super) fn remove_driver(&self, runtime: Id) {
-        self.lock().drivers.retain(|other| *other != runtime);
+        self.state.lock().drivers.retain(|other| *other != runtime);
     }
 
     /// Ends it if no waiter is left.
     pub(super) fn end_if_empty(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.has_ended |= state.queue.is_empty();
         state.has_ended
     }
 
     pub(super) fn next(&self, now: Timestamp) -> Step {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let Some(head) = state.head() else { return Step::End };
         if let Some(InFlight { until, .. }) = &state.in_flight {
             if now < *until {
@@ -209,7 +210,7 @@ impl Line {
 
     /// Receives the answer to a question, and hands it over.
     pub(super) fn answered(&self, id: u64, asked: Asked, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let place = match &state.in_flight {
             Some(in_flight) if in_flight.id == id => in_flight.place,
             _ => {
@@ -277,7 +278,7 @@ impl Line {
 
     /// A question was dropped with its runtime.
     pub(super) fn abandon(&self, id: u64) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.in_flight.as_ref().is_some_and(|in_flight| in_flight.id == id) {
             state.in_flight = None;
             state.ask_now();
@@ -293,7 +294,7 @@ impl Line {
 
     /// Asks nothing until then. Waiters whose time is over before receive that.
     pub(super) fn hold_back(&self, until: Timestamp, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let until = until.max(state.held_back_until);
         state.held_back_until = until;
         let mut results = Results::new();
@@ -306,7 +307,7 @@ impl Line {
 
     /// Ends the wait of all waiters: the app is closed.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.has_ended = true;
         state.deadlines.clear();
         let all = std::mem::take(&mut state.queue).into_values();
@@ -317,10 +318,6 @@ impl Line {
         };
         send(all.map(closed).collect());
         self.signal.wake();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -396,6 +393,6 @@ impl State {
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("waiters", &self.lock().queue.len()).finish_non_exhaustive()
+        f.debug_struct("Line").field("waiters", &self.state.lock().queue.len()).finish_non_exhaustive()
     }
 }
