@@ -233,7 +233,7 @@ impl LimitHandle {
     pub(super) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         // Functions of the app are dropped when the change is made.
         let mut unused = Live::default();
-        self.traffik.change(|live| {
+        self.traffik.try_change(|live| {
             // No limit is removed meanwhile, so none leaves a change behind.
             change(if self.traffik.table().has(&self.found) { live } else { &mut unused })
         })

@@ -211,7 +211,13 @@ impl Traffik {
     }
 
     /// Makes a change, unless it is an error. Decisions that start afterwards see it, and callers that wait are asked for again.
-    pub(crate) fn change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Live) -> R) -> R {
+        let result = self.app.table.changes.change(change);
+        self.changed();
+        result
+    }
+
+    pub(crate) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         let result = self.app.table.changes.try_change(change)?;
         self.changed();
         Ok(result)

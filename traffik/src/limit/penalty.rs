@@ -121,13 +121,7 @@ impl Penalties {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {
             // A limit that is added again does not have the penalties of the one before.
-            if self.lineage.has_ended() {
-                return None;
-            }
-            if live.clients(|clients| &clients.local) >= ClientMap::MAX {
-                live.for_each(|limit| limit.clients.local.expire(now));
-            }
-            if live.clients(|clients| &clients.local) >= ClientMap::MAX {
+            if self.lineage.has_ended() || live.is_full(now) {
                 return None;
             }
             let limit = live.of_mut(&self.uid);

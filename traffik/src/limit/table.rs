@@ -21,7 +21,7 @@ use crate::{
     observe::Observers,
     on_error::{ErrorPolicy, Policies},
     request::ThrottleDefaults,
-    store::{Store, Stores},
+    store::{Store, Stores, each},
     warning::WarningLog,
 };
 
@@ -370,20 +370,14 @@ impl ThrottleTable {
 
     /// Clears all backends, including fallbacks.
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        let mut all = self.stores.clear().await;
-        for policy in self.all_policies() {
-            all = all.and(policy.clear().await);
-        }
-        all
+        let stores = self.stores.clear().await;
+        stores.and(each(self.all_policies().map(async |policy| policy.clear().await)).await)
     }
 
     /// Closes all backends, including fallbacks.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        let mut all = self.stores.close().await;
-        for policy in self.all_policies() {
-            all = all.and(policy.close().await);
-        }
-        all
+        let stores = self.stores.close().await;
+        stores.and(each(self.all_policies().map(async |policy| policy.close().await)).await)
     }
 
     /// Returns the policies of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.

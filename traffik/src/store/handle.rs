@@ -18,7 +18,7 @@ use traffik_core::{
 };
 
 use super::{
-    first_of,
+    each, first_of,
     settlement::{AdjustResult, last},
     tasks::Tasks,
     upkeep::Upkeep,
@@ -386,19 +386,11 @@ impl Stores {
     }
 
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for store in self.iter() {
-            all = all.and(store.clear().await);
-        }
-        all
+        each(self.iter().map(|store| store.clear())).await
     }
 
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for store in self.iter() {
-            all = all.and(store.close().await);
-        }
-        all
+        each(self.iter().map(|store| store.close())).await
     }
 
     /// Returns the number of charges that may not have been settled.

@@ -79,6 +79,15 @@ impl Live {
         self.limits.values().map(|limit| of(&limit.clients).len()).sum()
     }
 
+    /// Returns `true` if no more clients can have local changes, even after those that have ended are removed.
+    pub(crate) fn is_full(&mut self, now: Timestamp) -> bool {
+        let is_full = |live: &Self| live.clients(|clients| &clients.local) >= ClientMap::MAX;
+        if is_full(self) {
+            self.for_each(|limit| limit.clients.local.expire(now));
+        }
+        is_full(self)
+    }
+
     pub(super) fn next_end(&self) -> Option<Timestamp> {
         self.next_end
     }
@@ -95,15 +104,9 @@ impl Live {
         self.all = self.all.map(|switch| lasts(*switch));
         for limit in self.limits.values_mut() {
             let limit = Arc::make_mut(limit);
-            let values = &mut limit.values;
-            values.iter_mut().for_each(|values| values.switch = lasts(values.switch));
+            limit.values.iter_mut().for_each(|values| values.switch = lasts(values.switch));
             limit.clients.iter_mut().for_each(|clients| clients.expire(now));
-            let switch = BySource {
-                local: values.local.switch.or(self.all.local),
-                shared: values.shared.switch.or(self.all.shared),
-                file: values.file.switch.or(self.all.file),
-            };
-            limit.switch = switch.first(|switch| *switch);
+            limit.switch = limit.values.map(|values| values.switch).or(self.all).first(|switch| *switch);
             limit.all_rules = limit.added_rules();
         }
         self.limits.retain(|_, limit| !limit.is_empty());

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     limit::{
         Definition, KnownBy, NewLimit, Settings, ThrottleTable,
-        changes::{Block, BySource, ClientChange, ClientMap, Lasting, Live, LiveLimit, Source, Switch, Until, Values},
+        changes::{Block, ClientChange, ClientMap, Lasting, Live, LiveLimit, Source, Switch, Until, Values},
         limits_file_error::LimitsFileError,
         written::{Moment, StrategyTable},
     },
@@ -145,11 +145,7 @@ impl FileLimit {
             let stronger = changed.or_else(|| by_function.then_some(Source::Request));
             stronger.filter(|_| is_set)
         };
-        let switch = BySource {
-            local: limit.values.local.switch.or(live.all.local),
-            shared: limit.values.shared.switch.or(live.all.shared),
-            file: None,
-        };
+        let switch = limit.values.map(|values| values.switch).or(live.all);
         let values = &self.written;
         let by_setting = [
             ("rate", above(values.rate.is_some(), &|values| values.rate.is_some(), declared.rate.is_some())),
