@@ -199,12 +199,12 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..1000 {
                         let slots = [(); 2].map(|()| queue.reserve_slot(at(0), at(10)));
-                        assert!(queue.lock().taken.len() <= 3);
+                        assert!(queue.slots.lock().taken.len() <= 3);
                         slots.iter().flatten().for_each(|slot| slot.keep_until(at(20)));
                     }
                 });
             }
         });
-        assert!(queue.lock().taken.is_empty());
+        assert!(queue.slots.lock().taken.is_empty());
     }
 }

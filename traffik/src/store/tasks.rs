@@ -188,6 +188,6 @@ mod tests {
             tokio::task::yield_now().await;
         });
         drop(runtime);
-        assert!(tasks.lock().waiting.is_empty());
+        assert!(tasks.state.lock().waiting.is_empty());
     }
 }
