@@ -9,7 +9,7 @@ use crate::{
         ConfigError, Definition,
         changes::{Live, LiveLimit, Switch, Values},
     },
-    request::{Bypass, Rule},
+    request::{Applies, Bypass, Rule},
 };
 
 /// Changes a limit in this process. [`Traffik::limit`] creates it.
@@ -169,7 +169,7 @@ impl LimitHandle {
     /// Removes the local change of one setting.
     pub fn clear_setting(&self, setting: Setting) {
         self.local(|limit| match setting {
-            Setting::Rules => limit.clear_rules(),
+            Setting::Rules => limit.rules = Applies::default(),
             setting => limit.values.local.clear(setting),
         });
     }

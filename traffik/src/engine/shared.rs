@@ -159,7 +159,7 @@ impl Traffik {
     fn receive(&self, place: usize, version: u64, control: Control) {
         let Some(texts) = self.app.shared.record(place, version, control) else { return };
         // Strategies of the application check rates, so there is no lock.
-        let (mut usable, invalid): (Vec<_>, Vec<_>) = texts.iter().partition(|text| self.is_usable(text));
+        let (mut usable, invalid): (Vec<_>, Vec<_>) = texts.texts.iter().partition(|text| self.is_usable(text));
         // The last one is in force: that of the backend in which the limit is.
         usable.sort_by_cached_key(|text| self.is_at_home(text));
         let clock: &AnyClock = self.clock();

@@ -1,6 +1,6 @@
 //! What this process knows of the changes that all processes on a backend share.
 
-use std::{collections::BTreeMap, ops::Deref};
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use traffik_core::backend::Control;
@@ -32,7 +32,7 @@ pub(super) struct Known {
 pub(super) struct Texts {
     /// A higher one belongs to later texts.
     number: u64,
-    texts: Vec<SharedText>,
+    pub(super) texts: Vec<SharedText>,
 }
 
 /// A text, and the place of its backend.
@@ -74,13 +74,5 @@ impl SharedChanges {
             *in_force = texts.number;
             put_in_force();
         }
-    }
-}
-
-impl Deref for Texts {
-    type Target = [SharedText];
-
-    fn deref(&self) -> &Self::Target {
-        &self.texts
     }
 }

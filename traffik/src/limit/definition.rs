@@ -8,7 +8,7 @@ use std::{
 use traffik_core::{
     decision::LimitId,
     rate::Rate,
-    strategy::{AnyStrategy, Strategy},
+    strategy::{AnyStrategy, Strategy, StrategyError},
 };
 
 use super::{
@@ -323,20 +323,18 @@ impl Definition {
     ///
     /// Checking costs no more than a lookup, so results are not cached.
     pub(crate) fn check_rate(&self, rate: Rate) -> Result<(), ConfigError> {
-        if rate.is_unlimited() {
-            return Ok(());
-        }
-        let check = self.settings.strategy.check(rate);
-        check.map_err(|source| self.error(|uid, throttle| ConfigError::RateOfRequest { uid, throttle, rate, source }))
+        let error = |source| self.error(|uid, throttle| ConfigError::RateOfRequest { uid, throttle, rate, source });
+        self.check_strategy(rate).map_err(error)
     }
 
     /// Checks whether the strategy supports a rate that replaces the throttle's own.
     pub(crate) fn check_changed_rate(&self, rate: Rate) -> Result<(), ConfigError> {
-        if rate.is_unlimited() {
-            return Ok(());
-        }
-        let check = self.settings.strategy.check(rate);
-        check.map_err(|source| self.error(|uid, throttle| ConfigError::ChangedRate { uid, throttle, rate, source }))
+        let error = |source| self.error(|uid, throttle| ConfigError::ChangedRate { uid, throttle, rate, source });
+        self.check_strategy(rate).map_err(error)
+    }
+
+    fn check_strategy(&self, rate: Rate) -> Result<(), StrategyError> {
+        if rate.is_unlimited() { Ok(()) } else { self.settings.strategy.check(rate) }
     }
 
     /// Checks rules that are added to those of the throttle.
@@ -386,13 +384,8 @@ impl Definition {
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
             return Err(self.error(|uid, throttle| ConfigError::WarnAt { uid, throttle, share }));
         }
-        if self.rate.is_unlimited() {
-            return Ok(());
-        }
-        let strategy = &self.settings.strategy;
-        strategy
-            .check(self.rate)
-            .map_err(|source| self.error(|uid, throttle| ConfigError::Strategy { uid, throttle, source }))?;
+        let error = |source| self.error(|uid, throttle| ConfigError::Strategy { uid, throttle, source });
+        self.check_strategy(self.rate).map_err(error)?;
         self.warn_of_cost(self.rate, self.settings.cost, warnings);
         Ok(())
     }

@@ -1,11 +1,10 @@
 //! The waiters of one client. It asks no store, and reads no clock.
 
 use std::{
-    any::Any,
     collections::{BTreeMap, BTreeSet},
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -84,11 +83,8 @@ pub(super) struct Question {
     pub(super) span: Span,
 }
 
-/// The answer to a question.
-pub(super) enum Asked {
-    Decided(CheckResult),
-    Panicked(Box<dyn Any + Send>),
-}
+/// The answer to a question, or the panic of a function of the user.
+type Answer = thread::Result<CheckResult>;
 
 /// The results for waiters. They are sent without the lock, because code of the user may run then.
 type Results = Vec<(Entry, Turn)>;
@@ -209,14 +205,14 @@ impl Line {
     }
 
     /// Receives the answer to a question, and hands it over.
-    pub(super) fn answered(&self, id: u64, asked: Asked, now: Timestamp) {
+    pub(super) fn answered(&self, id: u64, answer: Answer, now: Timestamp) {
         let mut state = self.state.lock();
         let place = match &state.in_flight {
             Some(in_flight) if in_flight.id == id => in_flight.place,
             _ => {
                 // Another driver has asked again. What was charged is given back.
                 drop(state);
-                return drop(turn(asked));
+                return drop(turn(answer));
             }
         };
         state.in_flight = None;
@@ -224,18 +220,18 @@ impl Line {
         state.ask_now();
         let mut results = Results::new();
         let mut unreceived = None;
-        match asked {
-            Asked::Decided(Ok(limits)) if !limits.is_admitted() => {
+        match answer {
+            Ok(Ok(limits)) if !limits.is_admitted() => {
                 self.refused(&mut state, place, &limits, now, &mut results);
             }
-            asked => {
+            answer => {
                 let head = state.take(place);
-                if matches!(asked, Asked::Decided(Err(_))) {
+                if matches!(answer, Ok(Err(_))) {
                     state.take_while(|deadline| deadline <= now, |_| Turn::Over, &mut results);
                 }
                 match head {
-                    Some(head) => results.push((head, turn(asked))),
-                    None => unreceived = Some(turn(asked)),
+                    Some(head) => results.push((head, turn(answer))),
+                    None => unreceived = Some(turn(answer)),
                 }
             }
         }
@@ -321,10 +317,10 @@ impl Line {
     }
 }
 
-fn turn(asked: Asked) -> Turn {
-    match asked {
-        Asked::Decided(decision) => Turn::Decided(Handover::new(decision)),
-        Asked::Panicked(panic) => Turn::Panicked(panic),
+fn turn(answer: Answer) -> Turn {
+    match answer {
+        Ok(decision) => Turn::Decided(Handover::new(decision)),
+        Err(panic) => Turn::Panicked(panic),
     }
 }
 
@@ -388,11 +384,5 @@ impl State {
                 (entry, turn)
             }));
         }
-    }
-}
-
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("waiters", &self.state.lock().queue.len()).finish_non_exhaustive()
     }
 }

@@ -16,10 +16,10 @@ use crate::{engine::KeptCheck, limit::WaiterSlot, store::Store};
 const MAX_HELD_BACK: usize = 10_000;
 
 /// The lines of an app.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Lines(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// The lines that have waiters.
     lines: HashMap<LineKey, Arc<Line>>,

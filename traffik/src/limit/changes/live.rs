@@ -126,10 +126,6 @@ impl LiveLimit {
     /// Removes the local values and rules.
     pub(crate) fn clear_local(&mut self) {
         self.values.local = Values::default();
-        self.clear_rules();
-    }
-
-    pub(crate) fn clear_rules(&mut self) {
         self.rules = Applies::default();
     }
 
