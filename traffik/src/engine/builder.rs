@@ -266,8 +266,8 @@ impl TraffikBuilder {
             let clock = self.clock.as_ref().unwrap_or(clock).clone();
             Store::new(name, backend, clock, self.backend_timeout)
         };
-        let own = store(None, self.backend, &self.backends_clock);
-        let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
+        let own = store(Store::OWN, self.backend, &self.backends_clock);
+        let named = self.named.into_iter().map(|Named { name, backend, clock }| store(name, backend, &clock));
         let stores = Stores::new(own, named);
         let policies = Policies::new(self.on_error, &stores);
         let clock = self.clock.unwrap_or(self.backends_clock);

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -32,9 +32,7 @@ const ATTEMPTS: usize = 32;
 
 /// A backend of an app, with a deadline for its answers.
 pub(crate) struct Store {
-    /// The name by which throttles select it. `None` for the app's own.
-    name: Option<&'static str>,
-    /// The name in events and in the health of the app.
+    /// The name by which throttles select it, and in events and the health of the app.
     label: Box<str>,
     backend: Arc<dyn Backend>,
     /// Measures the deadlines.
@@ -60,48 +58,31 @@ impl Store {
     /// The label of the app's own backend.
     pub(crate) const OWN: &'static str = "default";
 
-    pub(crate) fn new(
-        name: Option<&'static str>,
-        backend: Arc<dyn Backend>,
-        clock: AnyClock,
-        timeout: Duration,
-    ) -> Self {
-        let label = name.unwrap_or(Self::OWN);
-        Self::counting(name, label, backend, clock, timeout, Arc::default(), Arc::default())
+    pub(crate) fn new(label: &str, backend: Arc<dyn Backend>, clock: AnyClock, timeout: Duration) -> Self {
+        Self::with(label, Upkeep::new(backend, clock, timeout, Arc::default(), Arc::default()))
     }
 
-    /// Returns a handle for a fallback of this backend, with the same clock and timeout.
+    /// Returns a handle for a fallback of this backend, with the same clock and timeout. Both count lost settlements together.
     pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
         let (watchers, lost_settlements) = (Arc::clone(&self.watchers), Arc::clone(&self.upkeep.lost_settlements));
-        let label = format!("{}:fallback", self.label);
-        Self::counting(None, &label, backend, self.clock.clone(), self.timeout, watchers, lost_settlements)
+        let upkeep = Upkeep::new(backend, self.clock.clone(), self.timeout, watchers, lost_settlements);
+        Self::with(&format!("{}:fallback", self.label), upkeep)
     }
 
-    /// Creates a handle that counts lost settlements together with others.
-    fn counting(
-        name: Option<&'static str>,
-        label: &str,
-        backend: Arc<dyn Backend>,
-        clock: AnyClock,
-        timeout: Duration,
-        watchers: Arc<Watchers>,
-        lost_settlements: Arc<AtomicU64>,
-    ) -> Self {
-        let (of_upkeep, woken) = (Arc::clone(&backend), Arc::clone(&watchers));
+    fn with(label: &str, upkeep: Upkeep) -> Self {
         Self {
-            name,
             label: label.into(),
-            upkeep: Arc::new(Upkeep::new(of_upkeep, clock.clone(), timeout, woken, lost_settlements)),
-            backend,
-            clock,
-            timeout,
+            backend: Arc::clone(&upkeep.backend),
+            clock: upkeep.clock.clone(),
+            timeout: upkeep.timeout,
             is_immediate: AtomicBool::new(false),
             is_in_process: AtomicBool::new(false),
             adjusts_later: AtomicBool::new(false),
             availability: Availability::default(),
             tasks: Arc::default(),
-            watchers,
+            watchers: Arc::clone(&upkeep.watchers),
             outage: OutageLog::default(),
+            upkeep: Arc::new(upkeep),
         }
     }
 
@@ -299,8 +280,8 @@ impl Drop for Store {
 /// Shows no clients.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, namespace) = (self.name, self.namespace());
-        f.debug_struct("Store").field("name", &name).field("namespace", &namespace).finish_non_exhaustive()
+        let (label, namespace) = (self.label(), self.namespace());
+        f.debug_struct("Store").field("label", &label).field("namespace", &namespace).finish_non_exhaustive()
     }
 }
 
@@ -378,11 +359,11 @@ impl Stores {
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Store>> {
-        self.named.iter().find(|store| store.name == Some(name))
+        self.named.iter().find(|store| store.label() == name)
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.named.iter().filter_map(|store| store.name)
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|store| store.label())
     }
 
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {

@@ -31,13 +31,13 @@ use crate::observe::LogThrottle;
 /// The task of the store owns it, so that a permit of a limit that was removed is given back although its store is gone. It does not
 /// own the tasks, which may own it.
 pub(super) struct Upkeep {
-    backend: Arc<dyn Backend>,
+    pub(super) backend: Arc<dyn Backend>,
     pub(super) clock: AnyClock,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     pub(super) leases: Mutex<LeaseTable>,
     /// The settlements that wait or are under way.
     pub(super) pending: Arc<Pending>,
-    watchers: Arc<Watchers>,
+    pub(super) watchers: Arc<Watchers>,
     renewal_failures: LogThrottle,
     settlement_failures: LogThrottle,
     /// The number of charges that may not have been settled. A standby counts to its primary.
