@@ -92,6 +92,14 @@ warnings! {
     MemoryFull = "memory-full",
 }
 
+/// Logs a warning with its name and its section of the guide, and with the fields and the text that follow.
+macro_rules! warn_of {
+    ($warning:expr, $($event:tt)+) => {
+        tracing::warn!(warning = $warning.name(), docs = $warning.docs(), $($event)+)
+    };
+}
+pub(crate) use warn_of;
+
 /// Writes the name.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

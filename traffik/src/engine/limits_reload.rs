@@ -18,7 +18,7 @@ use crate::{
         ConfigError, LimitsFileError,
         file::{FileLimits, LimitsFile, MadeLimit, WithoutEffect},
     },
-    warning::Warning,
+    warning::{Warning, warn_of},
 };
 
 const CHECK_PANICKED: &str =
@@ -222,11 +222,9 @@ impl Traffik {
                 status.loaded(without_effect);
             }
             Err(error) => {
-                let warning = Warning::LimitsFileInvalid;
-                if !self.warnings().is_silenced(warning) {
-                    tracing::warn!(
-                        warning = warning.name(),
-                        docs = warning.docs(),
+                if !self.warnings().is_silenced(Warning::LimitsFileInvalid) {
+                    warn_of!(
+                        Warning::LimitsFileInvalid,
                         %error,
                         "the limits file cannot be used, so the last valid one stays in force: correct the file"
                     );
@@ -240,12 +238,10 @@ impl Traffik {
     fn warn_without_effect(&self, state: &FileState, values: &[WithoutEffect]) {
         /// The highest number of values in a log line.
         const SHOWN: usize = 10;
-        let warning = Warning::LimitsFileWithoutEffect;
-        if !self.warnings().is_silenced(warning) {
+        if !self.warnings().is_silenced(Warning::LimitsFileWithoutEffect) {
             let shown: Vec<_> = values.iter().take(SHOWN).map(ToString::to_string).collect();
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+            warn_of!(
+                Warning::LimitsFileWithoutEffect,
                 path = %state.path.display(),
                 values = shown.join(", "),
                 more = values.len() - shown.len(),
@@ -277,11 +273,10 @@ impl Traffik {
     /// Warns of limits that no layer applies.
     fn warn_unapplied(&self, state: &FileState) {
         let is_applied = state.has_layer.load(Ordering::Relaxed) || !state.is_served.load(Ordering::Relaxed);
-        let warning = Warning::LimitsFileUnapplied;
-        if !is_applied && !state.made.load().is_empty() && self.warnings().is_first(warning, None) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        let is_missing = !is_applied && !state.made.load().is_empty();
+        if is_missing && self.warnings().is_first(Warning::LimitsFileUnapplied, None) {
+            warn_of!(
+                Warning::LimitsFileUnapplied,
                 path = %state.path.display(),
                 "no layer applies the limits that the limits file makes (`[new.\"uid\"]`): add \
                  `.layer(traffik.file_limits_layer())` to the router, before `.layer(traffik.layer())`"
@@ -290,11 +285,9 @@ impl Traffik {
     }
 
     fn warn_unwatched(&self, state: &FileState, error: &dyn std::fmt::Display) {
-        let warning = Warning::LimitsFileUnwatched;
-        if !self.warnings().is_silenced(warning) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        if !self.warnings().is_silenced(Warning::LimitsFileUnwatched) {
+            warn_of!(
+                Warning::LimitsFileUnwatched,
                 path = %state.path.display(),
                 %error,
                 "the system does not report changes of the limits file"

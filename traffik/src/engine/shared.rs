@@ -23,7 +23,7 @@ use super::{
 use crate::{
     limit::changes::{ClientSetting, Live, Name, SharedValue},
     store::{Store, each, within_on_any_runtime},
-    warning::Warning,
+    warning::{Warning, warn_of},
 };
 
 /// How often the changes are read.
@@ -197,11 +197,9 @@ impl Traffik {
     fn warn_of_unknown<'n>(&self, names: impl Iterator<Item = &'n str>) {
         // The third line is a client.
         let names: Vec<_> = names.map(|name| name.lines().take(2).collect::<Vec<_>>().join(" ")).collect();
-        let warning = Warning::UnknownSharedChange;
-        if !names.is_empty() && self.warnings().is_first(warning, None) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        if !names.is_empty() && self.warnings().is_first(Warning::UnknownSharedChange, None) {
+            warn_of!(
+                Warning::UnknownSharedChange,
                 ?names,
                 "these shared changes have no effect in this process: a newer release made them, or the strategy does not \
                  support the rate"

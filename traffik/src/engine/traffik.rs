@@ -19,7 +19,7 @@ use crate::{
     },
     on_error::Decided,
     request::{ClientAddress, Identity, RequestDefaults},
-    store::HITS_INLINE,
+    store::{HITS_INLINE, each},
     warning::WarningLog,
 };
 
@@ -132,13 +132,13 @@ impl Traffik {
 
     async fn reset_in_one(&self, checks: &Checks<'_>) -> Result<(), Error> {
         let entries: SmallVec<[Hit<'_>; HITS_INLINE]> = checks.iter().filter_map(Check::entry).collect();
-        let mut all = match checks.store_of_all()? {
+        let reset = match checks.store_of_all()? {
             Some(store) => store.reset(&entries).await,
             None => Ok(()),
         };
-        for backend in checks.iter().filter_map(Check::limit_backend) {
-            all = all.and(backend.policy.reset(&entries).await);
-        }
+        let policies = checks.iter().filter_map(|check| Some(&check.limit_backend()?.policy));
+        let fallbacks = policies.filter_map(|policy| policy.fallback.as_ref());
+        let all = reset.and(each(fallbacks.map(|fallback| fallback.store.reset(&entries))).await);
         for check in checks.iter() {
             self.end_penalty(check).await?;
         }

@@ -25,7 +25,7 @@ use crate::{
     on_error::{ErrorPolicy, Policies},
     request::{Applies, RuleError, Source},
     store::{Store, Stores},
-    warning::{Warning, WarningLog},
+    warning::{Warning, WarningLog, warn_of},
 };
 
 /// A throttle as values, checked.
@@ -404,11 +404,9 @@ impl Definition {
             return;
         }
         let capacity = self.settings.strategy.capacity(rate);
-        let warning = Warning::CostNeverFits;
-        if cost > capacity && warnings.is_first(warning, Some(&self.uid)) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        if cost > capacity && warnings.is_first(Warning::CostNeverFits, Some(&self.uid)) {
+            warn_of!(
+                Warning::CostNeverFits,
                 uid = &*self.uid,
                 cost,
                 capacity,

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     observe::Observers,
-    on_error::{ErrorPolicy, Policies},
+    on_error::{ErrorPolicy, FallbackBackend, Policies},
     request::ThrottleDefaults,
     store::{Store, Stores, each},
-    warning::WarningLog,
+    warning::{WarningLog, warn_of},
 };
 
 /// The throttles that an app knows, each by its type. At most one type of each uid is used.
@@ -85,7 +85,7 @@ impl ThrottleTable {
         unusable.chain(in_two_backends).chain(duplicates).try_for_each(|error| match error.warning() {
             Some(warning) if !is_strict => {
                 if !self.told.is_silenced(warning) {
-                    tracing::warn!(warning = warning.name(), docs = warning.docs(), "{error}");
+                    warn_of!(warning, "{error}");
                 }
                 Ok(())
             }
@@ -371,23 +371,20 @@ impl ThrottleTable {
     /// Clears all backends, including fallbacks.
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
         let stores = self.stores.clear().await;
-        stores.and(each(self.all_policies().map(async |policy| policy.clear().await)).await)
+        stores.and(each(self.fallbacks().map(async |fallback| fallback.clear().await)).await)
     }
 
     /// Closes all backends, including fallbacks.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
         let stores = self.stores.close().await;
-        stores.and(each(self.all_policies().map(async |policy| policy.close().await)).await)
+        stores.and(each(self.fallbacks().map(async |fallback| fallback.store.close().await)).await)
     }
 
-    /// Returns the policies of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.
+    /// Returns the fallbacks of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.
     /// The fallback of a throttle that is only declared may belong to another app.
-    fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
-        let former: Vec<_> = {
-            let former = self.former.lock();
-            former.iter().filter_map(Weak::upgrade).collect()
-        };
-        self.policies().map(|(.., policy)| policy).chain(former)
+    fn fallbacks(&self) -> impl Iterator<Item = Arc<FallbackBackend>> {
+        let former: Vec<_> = self.former.lock().iter().filter_map(Weak::upgrade).collect();
+        self.policies().map(|(.., policy)| policy).chain(former).filter_map(|policy| policy.fallback.clone())
     }
 
     /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.

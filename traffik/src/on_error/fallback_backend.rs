@@ -70,7 +70,7 @@ impl FallbackBackend {
         self.refusals.concern(hits, self.store.clock())
     }
 
-    pub(super) async fn clear(&self) -> Result<(), BackendError> {
+    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
         self.refusals.forget_all();
         self.store.clear().await
     }
