@@ -125,9 +125,8 @@ impl Traffik {
     }
 
     /// Puts the file that the app is built with in force.
-    pub(super) fn start_limits(&self, file: &LimitsFile, text: u64) -> Result<(), ConfigError> {
+    pub(super) fn start_limits(&self, file: &LimitsFile) -> Result<(), ConfigError> {
         let state = self.file_state()?;
-        *state.last.lock() = Some(text);
         let without_effect = self.put_in_force(file)?;
         self.report(state, Ok(without_effect));
         Ok(())

@@ -121,10 +121,7 @@ impl Traffik {
                 all = all.and(self.reset_in_one(&Checks::new(check)).await);
             }
         }
-        let mut chosen = checks.iter().filter(|check| !check.backend.is_none()).cloned();
-        if let Some(first) = chosen.next() {
-            let mut checks = Checks::new(first);
-            chosen.for_each(|check| checks.add(check, |_, _| false));
+        if let Some(checks) = Checks::collect(checks.iter().filter(|check| !check.backend.is_none()).cloned()) {
             all = all.and(self.reset_in_one(&checks).await);
         }
         all

@@ -165,7 +165,7 @@ impl Definition {
     #[inline]
     pub(crate) fn limit(&self, is_full: bool) -> &Arc<LimitId> {
         match &self.queue {
-            Some(queue) if is_full => queue.when_full(),
+            Some(queue) if is_full => &queue.when_full,
             _ => &self.limit,
         }
     }

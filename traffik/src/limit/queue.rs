@@ -18,7 +18,7 @@ use crate::observe::{Gauge, LogThrottle, metric};
 pub(crate) struct Queue {
     max_held: usize,
     /// The limit that decides while all slots are taken.
-    when_full: Arc<LimitId>,
+    pub(crate) when_full: Arc<LimitId>,
     slots: Mutex<Slots>,
     /// Bounds the log lines about a full queue.
     pub(crate) full: LogThrottle,
@@ -31,11 +31,6 @@ impl Queue {
         let when_full = Arc::new(LimitId::new(limit.uid(), holding.at_once().clone()));
         let (max_held, slots, full) = (holding.max_held(), Mutex::default(), LogThrottle::default());
         Some(Arc::new(Self { max_held, when_full, slots, full }))
-    }
-
-    /// Returns the limit that decides while all slots are taken.
-    pub(crate) fn when_full(&self) -> &Arc<LimitId> {
-        &self.when_full
     }
 
     pub(crate) fn max(&self) -> usize {

@@ -122,10 +122,8 @@ impl Limits {
     }
 
     /// Returns copies of limits as they stand now, which hold no permits. `None` if there are none.
-    pub(crate) fn snapshot_of<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> Option<Self> {
-        let mut all = OneOrMore::new(Shared::new(limits.next()?.snapshot()));
-        limits.for_each(|limit| all.add(Shared::new(limit.snapshot()), |_, _| false));
-        Some(Self::of_all(all))
+    pub(crate) fn snapshot_of<'l>(limits: impl Iterator<Item = &'l Limit>) -> Option<Self> {
+        OneOrMore::collect(limits.map(|limit| Shared::new(limit.snapshot()))).map(Self::of_all)
     }
 
     /// Returns a copy of the limits as they stand now, which holds no permits.
@@ -150,9 +148,7 @@ impl Limits {
 
     /// Returns the limits at some places, if `is_one` returns `true` for the throttle of each.
     pub(super) fn part(&self, places: Range<usize>, is_one: fn(TypeId) -> bool) -> Option<Self> {
-        let mut part = self.shared().skip(places.start).take(places.len()).cloned();
-        let mut all = OneOrMore::new(part.next()?);
-        part.for_each(|limit| all.add(limit, |_, _| false));
+        let all = OneOrMore::collect(self.shared().skip(places.start).take(places.len()).cloned())?;
         let are_all = all.iter().all(|limit| is_one(limit.definition().type_id));
         are_all.then(|| Self::of_all(all))
     }

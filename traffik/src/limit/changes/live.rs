@@ -21,7 +21,7 @@ pub(crate) struct Live {
     /// What holds for the limits without a change of their own.
     others: LiveLimit,
     /// When the first value ends that has an end.
-    next_end: Option<Timestamp>,
+    pub(super) next_end: Option<Timestamp>,
 }
 
 /// The changes of one limit.
@@ -86,10 +86,6 @@ impl Live {
             self.for_each(|limit| limit.clients.local.expire(now));
         }
         is_full(self)
-    }
-
-    pub(super) fn next_end(&self) -> Option<Timestamp> {
-        self.next_end
     }
 
     /// Returns `true` if nothing is changed.

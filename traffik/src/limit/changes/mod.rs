@@ -66,7 +66,7 @@ impl Changes {
     #[cold]
     fn load(&self) -> Option<Arc<Live>> {
         let live = self.live.load_full();
-        match live.next_end() {
+        match live.next_end {
             Some(end) if end <= self.clock.now() => {
                 self.change(|_| ());
                 Some(self.live.load_full())
