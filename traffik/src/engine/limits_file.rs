@@ -22,7 +22,7 @@ use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
 use crate::{
     limit::{
-        LimitsFileError, Place,
+        LimitsFileError,
         file::{LimitsFile, MadeLimit, WithoutEffect},
     },
     observe::LimitsFileInstruments,
@@ -130,10 +130,6 @@ impl FileState {
             is_served: AtomicBool::new(false),
         };
         Ok((state, LimitsFile::parse(path, text?)?))
-    }
-
-    pub(super) fn file_error(&self, error: impl std::fmt::Display) -> LimitsFileError {
-        Place::file(&self.path).error(error)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     limit::{
-        ConfigError, LimitsFileError,
+        ConfigError, LimitsFileError, Place,
         file::{FileLimits, LimitsFile, MadeLimit, WithoutEffect},
     },
     warning::{Warning, warn_of},
@@ -111,7 +111,7 @@ impl Traffik {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => match runtime.spawn_blocking(load).await {
                 Ok(loaded) => loaded,
-                Err(error) => Err(self.file_state()?.file_error(error).into()),
+                Err(error) => Err(Place::file(&self.file_state()?.path).error(error).into()),
             },
             Err(_) => load(),
         }

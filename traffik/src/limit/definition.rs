@@ -84,9 +84,10 @@ pub(crate) struct NewLimit {
 }
 
 impl NewLimit {
-    /// Creates the limit of a type.
-    pub(super) fn of<T: Throttle>(name: &'static str, settings: Settings) -> Self {
+    /// Creates the limit of a type, with the settings that its code returns.
+    pub(super) fn of<T: Throttle>(name: &'static str) -> Self {
         const { assert_uid(T::UID) };
+        let settings = T::settings();
         Self {
             type_id: TypeId::of::<T>(),
             name: name.into(),

@@ -11,7 +11,7 @@ use traffik_core::backend::BackendError;
 #[cfg(feature = "file")]
 use super::start_settings::StartSettings;
 use super::{
-    ConfigError, Definition, Settings, Throttle,
+    ConfigError, Definition, Throttle,
     changes::Changes,
     definition::{LimitBackend, NewLimit},
     known::{Known, KnownBy, KnownThrottle, LimitMap, ThrottleMap},
@@ -175,7 +175,7 @@ impl ThrottleTable {
     ///
     /// Returns an error if the limit cannot work, or if the app knows another one of its uid.
     pub(crate) fn add(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
-        let new = Arc::new(self.define_value(new)?);
+        let new = Arc::new(self.define(new)?);
         let _writing = self.writing.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         if let Some((first, _)) = self.values.get(&new.uid) {
@@ -191,7 +191,7 @@ impl ThrottleTable {
     ///
     /// Returns an error if the limit cannot work, or if its uid is that of a type or of a limit that the app knows otherwise.
     pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
-        let new = self.define_value(new)?;
+        let new = self.define(new)?;
         let writing = self.writing.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         let new = Arc::new(new);
@@ -269,10 +269,18 @@ impl ThrottleTable {
         }
     }
 
-    /// Checks a limit that is a value, and adds what the app says of all limits.
-    pub(crate) fn define_value(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
-        self.add_defaults(&new.uid, &mut new.settings);
-        self.checked(new)
+    /// Adds what the app, and what its file from the start, say of a limit, and checks it.
+    pub(crate) fn define(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
+        self.defaults.add_to(&new.uid, &mut new.settings.request);
+        #[cfg(feature = "file")]
+        self.start_settings.add_to(&new.uid, &mut new.settings);
+        #[cfg(feature = "file")]
+        let uid = Arc::clone(&new.uid);
+        let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
+        let defined = Definition::new(new, stores, policies, told, &self.observers, &self.changes);
+        #[cfg(feature = "file")]
+        let defined = defined.map_err(|error| self.start_settings.error(&uid, error));
+        defined
     }
 
     /// Checks that a value may have a uid: it is valid, and neither a type has it nor a value that the app knows otherwise.
@@ -294,7 +302,7 @@ impl ThrottleTable {
     /// Returns the definition of `T`, which the app uses from now on.
     pub(crate) fn get<T: Throttle>(&self, known_by: KnownBy) -> Result<&Arc<Definition>, ConfigError> {
         let known = self.find::<T>();
-        let definition = known.define(|| self.define::<T>(known.name))?;
+        let definition = known.define(|| self.define(NewLimit::of::<T>(known.name)))?;
         if !known.is_used() {
             self.take_uid(known, known_by)?;
         }
@@ -311,36 +319,13 @@ impl ThrottleTable {
         })
     }
 
-    /// Finds `T` in the list, or adds it, and makes its definition.
+    /// Finds `T` in the list, or adds it, and makes its definition. No lock of the table is held, since this runs code of the
+    /// app.
     pub(crate) fn find_defined<T: Throttle>(&self) -> &KnownThrottle {
         let known = self.find::<T>();
         // An error stays in the list.
-        let _ = known.define(|| self.define::<T>(known.name));
+        let _ = known.define(|| self.define(NewLimit::of::<T>(known.name)));
         known
-    }
-
-    /// Evaluates the settings, once for each throttle. No lock of the table is held, since this runs code of the app.
-    fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
-        let mut settings = T::settings();
-        self.add_defaults(T::UID, &mut settings);
-        self.checked(NewLimit::of::<T>(name, settings))
-    }
-
-    /// Adds what the app, and what its file from the start, say of a limit.
-    fn add_defaults(&self, uid: &str, settings: &mut Settings) {
-        self.defaults.add_to(uid, &mut settings.request);
-        #[cfg(feature = "file")]
-        self.start_settings.add_to(uid, settings);
-    }
-
-    fn checked(&self, new: NewLimit) -> Result<Definition, ConfigError> {
-        #[cfg(feature = "file")]
-        let uid = Arc::clone(&new.uid);
-        let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
-        let defined = Definition::new(new, stores, policies, told, &self.observers, &self.changes);
-        #[cfg(feature = "file")]
-        let defined = defined.map_err(|error| self.start_settings.error(&uid, error));
-        defined
     }
 
     /// Records the first use of a throttle.

@@ -203,7 +203,7 @@ impl Reader<'_> {
             let strategy = table.strategy.as_ref().map(|strategy| self.file.place(strategy));
             strategy.or(table.penalty.as_ref().map(|penalty| self.file.place(penalty))).unwrap_or(self.file.place(rate))
         };
-        let definition = self.table.define_value(new).map_err(|error| place().error(error))?;
+        let definition = self.table.define(new).map_err(|error| place().error(error))?;
         Ok(MadeLimit { definition: Arc::new(definition), table: table.clone() })
     }
 
