@@ -58,7 +58,9 @@ impl Traffik {
             live.for_each(|limit| limit.values.local.switch = None);
         });
     }
+}
 
+impl Traffik {
     /// Adds a limit that is a value, and no type: for a row of a table, or a tenant, that comes while the app runs.
     ///
     /// ```

@@ -1,8 +1,8 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use traffik_core::{
-    backend::BackendError,
+    backend::{BackendError, MaybeReady},
     client::{Client, Nat64Prefix},
     clock::AnyClock,
     decision::Hit,
@@ -10,7 +10,12 @@ use traffik_core::{
 
 #[cfg(feature = "file")]
 use super::limits_file::FileState;
-use super::{Check, Checks, Error, Limits, decide::put_in_force, shared_state::SharedChanges, waiting::Lines};
+use super::{
+    Check, CheckResult, Checks, Demand, Error, Limits,
+    decide::put_in_force,
+    shared_state::SharedChanges,
+    waiting::{Lines, Waited},
+};
 use crate::{
     limit::{
         ConfigError, Definition, KnownBy, Throttle, ThrottleTable, Throttles, assert_types,
@@ -257,6 +262,21 @@ impl Traffik {
             None => Decided::nothing(),
         };
         Ok(Limits::peeked(checks, decided))
+    }
+
+    /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
+    pub(crate) fn wait(&self, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
+        self.app.lines.wait(demand, max)
+    }
+
+    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back).
+    pub(crate) fn wait_outgoing(&self, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
+        self.app.lines.wait_outgoing(demand, max)
+    }
+
+    /// Holds a line of outgoing calls back for a time.
+    pub(crate) fn hold_back(&self, demand: &Demand, time: Duration) {
+        self.app.lines.hold_back_for(demand, time);
     }
 
     pub(crate) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {

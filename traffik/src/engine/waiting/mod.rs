@@ -34,17 +34,17 @@ use self::{
     line::{Line, Question, Step},
     lines::{Joined, NotJoined, Place},
 };
-use super::{CheckResult, Traffik};
+use super::CheckResult;
 use crate::store::{Store, first_of};
 
 /// The decision of a waiter, unless its line is held back for longer than it waits.
 pub(crate) type Waited = Result<CheckResult, HeldBack>;
 
-impl Traffik {
+impl Lines {
     /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
-    pub(crate) fn wait(&self, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
+    pub(crate) fn wait(self: &Arc<Self>, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
         let demand = Arc::new(demand);
-        let waiting = start(&self.app.lines, Arc::clone(&demand), false, max);
+        let waiting = start(self, Arc::clone(&demand), false, max);
         // Only the lines of outgoing calls are held back.
         let decision = move |waited: Waited| {
             waited.unwrap_or_else(|_| Err(demand.failed(BackendError::not_run("the line is held back"))))
@@ -55,16 +55,16 @@ impl Traffik {
         }
     }
 
-    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back).
-    pub(crate) fn wait_outgoing(&self, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
-        start(&self.app.lines, Arc::new(demand), true, max)
+    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back_for).
+    pub(crate) fn wait_outgoing(self: &Arc<Self>, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
+        start(self, Arc::new(demand), true, max)
     }
 
     /// Holds a line of outgoing calls back for a time.
-    pub(crate) fn hold_back(&self, demand: &Demand, time: Duration) {
+    pub(crate) fn hold_back_for(&self, demand: &Demand, time: Duration) {
         let Ok(Some(store)) = demand.store() else { return };
         let now = store.clock().now();
-        self.app.lines.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
+        self.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
     }
 }
 
