@@ -12,6 +12,11 @@ impl<T> OneOrMore<T> {
         Self { first, rest: Vec::new() }
     }
 
+    /// Returns the values, if there is at least one.
+    pub(crate) fn collect(mut values: impl Iterator<Item = T>) -> Option<Self> {
+        Some(Self { first: values.next()?, rest: values.collect() })
+    }
+
     /// Adds one, unless it is there already.
     pub(crate) fn add(&mut self, one: T, is_same: impl Fn(&T, &T) -> bool) {
         if !self.iter().any(|known| is_same(known, &one)) {

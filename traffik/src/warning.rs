@@ -13,8 +13,9 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 /// The table of warnings: each is a variant with its name.
 macro_rules! warnings {
@@ -91,6 +92,14 @@ warnings! {
     MemoryFull = "memory-full",
 }
 
+/// Logs a warning with its name and its section of the guide, and with the fields and the text that follow.
+macro_rules! warn_of {
+    ($warning:expr, $($event:tt)+) => {
+        tracing::warn!(warning = $warning.name(), docs = $warning.docs(), $($event)+)
+    };
+}
+pub(crate) use warn_of;
+
 /// Writes the name.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,16 +126,13 @@ impl WarningLog {
 
     /// Returns `true` the first time that it is called with a warning and a uid, unless the warning is silenced.
     pub(crate) fn is_first(&self, warning: Warning, uid: Option<&str>) -> bool {
-        !self.is_silenced(warning) && self.logged().entry(uid.unwrap_or_default().into()).or_default().insert(warning)
+        !self.is_silenced(warning)
+            && self.logged.lock().entry(uid.unwrap_or_default().into()).or_default().insert(warning)
     }
 
     /// Forgets the warnings of a throttle that the app no longer knows.
     pub(crate) fn forget(&self, uid: &str) {
-        self.logged().remove(uid);
-    }
-
-    fn logged(&self) -> MutexGuard<'_, HashMap<Box<str>, HashSet<Warning>>> {
-        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.logged.lock().remove(uid);
     }
 }
 

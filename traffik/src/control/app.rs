@@ -5,10 +5,7 @@ use traffik_core::rate::Rate;
 use super::{KnownBy, LimitHandle, LimitInfo};
 use crate::{
     engine::Traffik,
-    limit::{
-        ConfigError, NewLimit, Settings,
-        changes::{Live, Switch},
-    },
+    limit::{ConfigError, NewLimit, Settings, changes::Switch},
 };
 
 impl Traffik {
@@ -49,23 +46,16 @@ impl Traffik {
 
     /// Removes all local changes of this app, except those for [single clients](LimitHandle::block).
     pub fn clear_changes(&self) {
-        self.change_all(|live| {
+        self.change(|live| {
             live.all.local = None;
             live.for_each(|limit| limit.clear_local());
         });
     }
 
     fn switch_all(&self, switch: Switch) {
-        self.change_all(|live| {
+        self.change(|live| {
             live.all.local = Some(switch);
             live.for_each(|limit| limit.values.local.switch = None);
-        });
-    }
-
-    fn change_all(&self, change: impl FnOnce(&mut Live)) {
-        let Ok(()) = self.change(|live| {
-            change(live);
-            Ok::<_, std::convert::Infallible>(())
         });
     }
 }

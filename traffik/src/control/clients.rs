@@ -165,10 +165,7 @@ impl LimitHandle {
         self.definition()?;
         let (key, uid, now) = (self.key(client)?, self.uid(), self.traffik.clock().now());
         self.try_change(|live| {
-            if live.clients(|clients| &clients.local) >= Self::MAX_CLIENTS {
-                live.for_each(|limit| limit.clients.local.expire(now));
-            }
-            let is_full = live.clients(|clients| &clients.local) >= Self::MAX_CLIENTS;
+            let is_full = live.is_full(now);
             let clients = &mut live.of_mut(uid).clients.local;
             if is_full && clients.get(&key).is_none() {
                 return Err(ConfigError::TooManyClients { uid: uid.into(), max: Self::MAX_CLIENTS });

@@ -9,7 +9,7 @@ use crate::{
         ConfigError, Definition,
         changes::{Live, LiveLimit, Switch, Values},
     },
-    request::{Bypass, Rule},
+    request::{Applies, Bypass, Rule},
 };
 
 /// Changes a limit in this process. [`Traffik::limit`] creates it.
@@ -169,7 +169,7 @@ impl LimitHandle {
     /// Removes the local change of one setting.
     pub fn clear_setting(&self, setting: Setting) {
         self.local(|limit| match setting {
-            Setting::Rules => limit.clear_rules(),
+            Setting::Rules => limit.rules = Applies::default(),
             setting => limit.values.local.clear(setting),
         });
     }
@@ -233,7 +233,7 @@ impl LimitHandle {
     pub(super) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         // Functions of the app are dropped when the change is made.
         let mut unused = Live::default();
-        self.traffik.change(|live| {
+        self.traffik.try_change(|live| {
             // No limit is removed meanwhile, so none leaves a change behind.
             change(if self.traffik.table().has(&self.found) { live } else { &mut unused })
         })

@@ -7,7 +7,7 @@ use crate::observe::Counts;
 use crate::{
     limit::{
         Definition,
-        changes::{BySource, Live, Values},
+        changes::{BySource, Live},
     },
     request::Applies,
 };
@@ -70,15 +70,9 @@ impl LimitInfo {
     pub(super) fn new(definition: &Arc<Definition>, known_by: KnownBy, live: &Live) -> Self {
         let limit = live.of(&definition.uid);
         let settings = &definition.settings;
-        let values = |read: fn(&Values) -> Option<bool>| limit.values.map(read);
-        let enabled = values(|values| values.switch.map(|switch| !switch.is_off()));
         let declared_by = if known_by == KnownBy::File { Source::File } else { Source::Code };
-        let all = live.all.map(|switch| switch.map(|switch| !switch.is_off()));
-        let enabled = BySource {
-            local: enabled.local.or(all.local),
-            shared: enabled.shared.or(all.shared),
-            file: enabled.file.or(all.file),
-        };
+        let switch = limit.values.map(|values| values.switch).or(live.all);
+        let enabled = switch.map(|switch| switch.map(|switch| !switch.is_off()));
         Self {
             uid: Box::from(&*definition.uid),
             known_by,

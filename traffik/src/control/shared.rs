@@ -15,7 +15,7 @@ use crate::{
         ConfigError,
         changes::{ClientSetting, Name, SharedValue, Switch},
     },
-    store::Store,
+    store::{Store, each},
 };
 
 /// The name of the text about all limits.
@@ -240,13 +240,8 @@ impl SharedLimit {
             (Setting::Enabled, change.enabled.map(|enabled| SharedValue::Switch(enabled.into()))),
             (Setting::DryRun, change.dry_run.map(SharedValue::DryRun)),
         ];
-        let mut all = Ok(());
-        for (setting, value) in values {
-            if let Some(value) = value {
-                all = all.and(self.set(setting, Some(&value)).await);
-            }
-        }
-        all
+        let set = values.iter().filter(|(_, value)| value.is_some());
+        each(set.map(|(setting, value)| self.set(*setting, value.as_ref()))).await
     }
 
     /// Removes the shared changes of all settings. Those for single clients stay.
@@ -255,11 +250,8 @@ impl SharedLimit {
     ///
     /// Returns an error if the backend does not answer.
     pub async fn clear(&self) -> Result<(), Error> {
-        let mut all = Ok(());
-        for setting in [Setting::Rate, Setting::Cost, Setting::Enabled, Setting::DryRun] {
-            all = all.and(self.clear_setting(setting).await);
-        }
-        all
+        let settings = [Setting::Rate, Setting::Cost, Setting::Enabled, Setting::DryRun];
+        each(settings.map(|setting| self.clear_setting(setting))).await
     }
 
     /// Removes the shared change of one setting. Rules are never shared.

@@ -9,7 +9,7 @@ use traffik_core::{
 };
 
 #[cfg(feature = "file")]
-use super::limits_file::{FileHooks, StartFile};
+use super::limits_file::{FileHooks, FileState};
 use super::{
     shared_state::SharedChanges,
     traffik::{App, Traffik},
@@ -261,13 +261,13 @@ impl TraffikBuilder {
             warn_of_trust(client_ip, None, &self.told);
         }
         #[cfg(feature = "file")]
-        let start = self.limits_file.as_ref().map(|path| StartFile::read(path, self.file_hooks)).transpose()?;
+        let start = self.limits_file.as_ref().map(|path| FileState::read(path, self.file_hooks)).transpose()?;
         let store = |name, backend, clock: &AnyClock| {
             let clock = self.clock.as_ref().unwrap_or(clock).clone();
             Store::new(name, backend, clock, self.backend_timeout)
         };
-        let own = store(None, self.backend, &self.backends_clock);
-        let named = self.named.into_iter().map(|Named { name, backend, clock }| store(Some(name), backend, &clock));
+        let own = store(Store::OWN, self.backend, &self.backends_clock);
+        let named = self.named.into_iter().map(|Named { name, backend, clock }| store(name, backend, &clock));
         let stores = Stores::new(own, named);
         let policies = Policies::new(self.on_error, &stores);
         let clock = self.clock.unwrap_or(self.backends_clock);
@@ -275,11 +275,11 @@ impl TraffikBuilder {
         let table =
             ThrottleTable::new(stores, policies, self.told, self.request.throttles.clone(), self.observers, changes);
         #[cfg(feature = "file")]
-        let (table, start, limits_file) = match start {
-            Some(StartFile { state, file, text }) => {
-                (table.with_start_settings(file.start_settings()), Some((file, text)), Some(state))
-            }
-            None => (table, None, None),
+        let (limits_file, file) = start.unzip();
+        #[cfg(feature = "file")]
+        let table = match &file {
+            Some(file) => table.with_start_settings(file.start_settings()),
+            None => table,
         };
         let traffik = Traffik::from(App {
             clock,
@@ -299,8 +299,8 @@ impl TraffikBuilder {
         }
         traffik.app.table.check_rules()?;
         #[cfg(feature = "file")]
-        if let Some((file, text)) = start {
-            traffik.start_limits(&file, text)?;
+        if let Some(file) = file {
+            traffik.start_limits(&file)?;
         }
         Ok(traffik)
     }

@@ -102,7 +102,7 @@ pub(crate) fn decide(mut checks: Checks<'_>) -> MaybeReady<'_, CheckResult> {
         Err(error) => return MaybeReady::Ready(Err(Failed::new(error, &checks))),
     };
     // A permit must not be lost with a caller that goes away while it waits.
-    if checks.are_held() && !store.is_immediate() { decide_in_a_task(&checks) } else { decide_in(store, checks) }
+    if checks.are_held() && !store.is_immediate() { decide_in_a_task(store, &checks) } else { decide_in(store, checks) }
 }
 
 #[inline]
@@ -138,15 +138,11 @@ fn concluded(mut checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwa
 /// Starts a decision that a task finishes if it waits, even if its caller is gone. A permit that no caller receives is given
 /// back.
 #[cold]
-fn decide_in_a_task<'a>(checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {
-    let kept = checks.map(Check::kept);
+fn decide_in_a_task<'a>(store: &Arc<Store>, checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {
+    let (store, kept) = (Arc::clone(store), checks.map(Check::kept));
     let mut decision = Box::pin(async move {
-        let mut checks = kept.map(KeptCheck::check);
-        match checks.store() {
-            Ok(Some(store)) => decide_in(store, checks).await,
-            Ok(None) => Ok(Limits::new(&mut checks, &mut Decided::nothing(), Took::default())),
-            Err(error) => Err(Failed::new(error, &checks)),
-        }
+        let checks = kept.map(KeptCheck::check);
+        decide_in(&store, checks).await
     });
     match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(decision) => MaybeReady::Ready(decision),

@@ -7,7 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::AtomicBool,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
@@ -17,11 +17,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
 use crate::{
     limit::{
-        LimitsFileError, Place,
+        LimitsFileError,
         file::{LimitsFile, MadeLimit, WithoutEffect},
     },
     observe::LimitsFileInstruments,
@@ -113,11 +114,13 @@ pub(super) struct FileState {
 }
 
 impl FileState {
-    fn new(path: &Arc<Path>, hooks: FileHooks) -> Self {
-        Self {
+    /// Reads the file for the first time.
+    pub(super) fn read(path: &Arc<Path>, hooks: FileHooks) -> Result<(Self, LimitsFile), LimitsFileError> {
+        let (text, hasher) = (LimitsFile::read(path), RandomState::new());
+        let state = Self {
             path: Arc::clone(path),
-            hasher: RandomState::new(),
-            last: Mutex::default(),
+            last: Mutex::new(Some(hasher.hash_one(&text))),
+            hasher,
             status: Mutex::new(LimitsFileStatus::new(path)),
             watch: OnceLock::new(),
             hooks,
@@ -125,27 +128,8 @@ impl FileState {
             made: ArcSwap::default(),
             has_layer: AtomicBool::new(false),
             is_served: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn file_error(&self, error: impl std::fmt::Display) -> LimitsFileError {
-        Place::file(&self.path).error(error)
-    }
-}
-
-/// The limits file that an app is built with.
-pub(super) struct StartFile {
-    pub(super) state: FileState,
-    pub(super) file: LimitsFile,
-    pub(super) text: u64,
-}
-
-impl StartFile {
-    pub(super) fn read(path: &Arc<Path>, hooks: FileHooks) -> Result<Self, LimitsFileError> {
-        let state = FileState::new(path, hooks);
-        let text = LimitsFile::read(path);
-        let hash = state.hasher.hash_one(&text);
-        Ok(Self { state, file: LimitsFile::parse(path, text?)?, text: hash })
+        };
+        Ok((state, LimitsFile::parse(path, text?)?))
     }
 }
 

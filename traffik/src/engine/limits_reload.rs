@@ -5,7 +5,7 @@ use std::{
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use super::{
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     limit::{
-        ConfigError, LimitsFileError,
+        ConfigError, LimitsFileError, Place,
         file::{FileLimits, LimitsFile, MadeLimit, WithoutEffect},
     },
-    warning::Warning,
+    warning::{Warning, warn_of},
 };
 
 const CHECK_PANICKED: &str =
@@ -111,7 +111,7 @@ impl Traffik {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => match runtime.spawn_blocking(load).await {
                 Ok(loaded) => loaded,
-                Err(error) => Err(self.file_state()?.file_error(error).into()),
+                Err(error) => Err(Place::file(&self.file_state()?.path).error(error).into()),
             },
             Err(_) => load(),
         }
@@ -120,14 +120,13 @@ impl Traffik {
     /// Returns the state of the [limits file](TraffikBuilder::limits_file). `None` if the app has none.
     #[must_use]
     pub fn limits_file_status(&self) -> Option<LimitsFileStatus> {
-        let status = self.app.limits_file.as_ref()?.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = self.app.limits_file.as_ref()?.status.lock();
         Some(status.clone())
     }
 
     /// Puts the file that the app is built with in force.
-    pub(super) fn start_limits(&self, file: &LimitsFile, text: u64) -> Result<(), ConfigError> {
+    pub(super) fn start_limits(&self, file: &LimitsFile) -> Result<(), ConfigError> {
         let state = self.file_state()?;
-        *state.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
         let without_effect = self.put_in_force(file)?;
         self.report(state, Ok(without_effect));
         Ok(())
@@ -157,7 +156,7 @@ impl Traffik {
     /// Loads the file. With `always` also if it is as it was.
     fn load_limits(&self, always: bool) -> Result<(), ConfigError> {
         let state = self.file_state()?;
-        let mut last = state.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = state.last.lock();
         let text = LimitsFile::read(&state.path);
         let hash = state.hasher.hash_one(&text);
         if last.replace(hash) == Some(hash) && !always {
@@ -213,7 +212,7 @@ impl Traffik {
 
     /// Logs what is wrong, and returns the new state.
     fn record(&self, state: &FileState, loaded: Result<Vec<WithoutEffect>, LimitsFileError>) -> LimitsFileStatus {
-        let mut status = state.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = state.status.lock();
         match loaded {
             Ok(without_effect) => {
                 if !without_effect.is_empty() && without_effect != status.without_effect {
@@ -222,11 +221,9 @@ impl Traffik {
                 status.loaded(without_effect);
             }
             Err(error) => {
-                let warning = Warning::LimitsFileInvalid;
-                if !self.warnings().is_silenced(warning) {
-                    tracing::warn!(
-                        warning = warning.name(),
-                        docs = warning.docs(),
+                if !self.warnings().is_silenced(Warning::LimitsFileInvalid) {
+                    warn_of!(
+                        Warning::LimitsFileInvalid,
                         %error,
                         "the limits file cannot be used, so the last valid one stays in force: correct the file"
                     );
@@ -240,12 +237,10 @@ impl Traffik {
     fn warn_without_effect(&self, state: &FileState, values: &[WithoutEffect]) {
         /// The highest number of values in a log line.
         const SHOWN: usize = 10;
-        let warning = Warning::LimitsFileWithoutEffect;
-        if !self.warnings().is_silenced(warning) {
+        if !self.warnings().is_silenced(Warning::LimitsFileWithoutEffect) {
             let shown: Vec<_> = values.iter().take(SHOWN).map(ToString::to_string).collect();
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+            warn_of!(
+                Warning::LimitsFileWithoutEffect,
                 path = %state.path.display(),
                 values = shown.join(", "),
                 more = values.len() - shown.len(),
@@ -277,11 +272,10 @@ impl Traffik {
     /// Warns of limits that no layer applies.
     fn warn_unapplied(&self, state: &FileState) {
         let is_applied = state.has_layer.load(Ordering::Relaxed) || !state.is_served.load(Ordering::Relaxed);
-        let warning = Warning::LimitsFileUnapplied;
-        if !is_applied && !state.made.load().is_empty() && self.warnings().is_first(warning, None) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        let is_missing = !is_applied && !state.made.load().is_empty();
+        if is_missing && self.warnings().is_first(Warning::LimitsFileUnapplied, None) {
+            warn_of!(
+                Warning::LimitsFileUnapplied,
                 path = %state.path.display(),
                 "no layer applies the limits that the limits file makes (`[new.\"uid\"]`): add \
                  `.layer(traffik.file_limits_layer())` to the router, before `.layer(traffik.layer())`"
@@ -290,11 +284,9 @@ impl Traffik {
     }
 
     fn warn_unwatched(&self, state: &FileState, error: &dyn std::fmt::Display) {
-        let warning = Warning::LimitsFileUnwatched;
-        if !self.warnings().is_silenced(warning) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        if !self.warnings().is_silenced(Warning::LimitsFileUnwatched) {
+            warn_of!(
+                Warning::LimitsFileUnwatched,
                 path = %state.path.display(),
                 %error,
                 "the system does not report changes of the limits file"

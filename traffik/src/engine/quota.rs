@@ -7,10 +7,7 @@ use super::{
     check::{Check, KeptCheck},
     decide::{decide_in_force, resolve},
 };
-use crate::{
-    limit::{ConfigError, Throttles},
-    one_or_more::OneOrMore,
-};
+use crate::limit::{ConfigError, Throttles};
 
 /// Charges to several throttles and clients, which are one decision. [`Traffik::quota`] creates it, outside of requests. In a
 /// handler, collect limiters in a [`RequestQuota`](crate::RequestQuota).
@@ -131,10 +128,8 @@ impl Quota {
     }
 
     fn checks(&self) -> Result<Checks<'_>, ConfigError> {
-        let mut kept = self.checks.as_ref().map_err(ConfigError::clone)?.iter().map(KeptCheck::check);
-        let mut checks = OneOrMore::new(kept.next().ok_or(ConfigError::EmptyQuota)?);
-        kept.for_each(|check| checks.add(check, |_, _| false));
-        Ok(checks)
+        let kept = self.checks.as_ref().map_err(ConfigError::clone)?;
+        Checks::collect(kept.iter().map(KeptCheck::check)).ok_or(ConfigError::EmptyQuota)
     }
 }
 

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     limit::changes::{ClientSetting, Live, Name, SharedValue},
-    store::{Store, within_on_any_runtime},
-    warning::Warning,
+    store::{Store, each, within_on_any_runtime},
+    warning::{Warning, warn_of},
 };
 
 /// How often the changes are read.
@@ -60,11 +60,7 @@ impl Traffik {
 
     /// Reads the changes of all backends now.
     pub(crate) async fn read_shared(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for (place, store) in self.app.table.stores.iter().enumerate() {
-            all = all.and(self.read_in(place, store).await);
-        }
-        all
+        each(self.app.table.stores.iter().enumerate().map(|(place, store)| self.read_in(place, store))).await
     }
 
     async fn read_in(&self, place: usize, store: &Store) -> Result<(), BackendError> {
@@ -85,13 +81,9 @@ impl Traffik {
     /// Removes a shared text from each backend that has another `value`, except for one. The same value does no harm, and two
     /// backends may store in one place.
     async fn unshare(&self, name: &str, except: Option<&Arc<Store>>, value: Option<&str>) -> Result<(), Error> {
-        let mut all = Ok(());
-        for (place, store) in self.app.table.stores.iter().enumerate() {
-            if !except.is_some_and(|except| Arc::ptr_eq(except, store)) {
-                all = all.and(self.unshare_in(place, store, name, value).await);
-            }
-        }
-        all
+        let stores = self.app.table.stores.iter().enumerate();
+        let others = stores.filter(|(_, store)| !except.is_some_and(|except| Arc::ptr_eq(except, store)));
+        each(others.map(|(place, store)| self.unshare_in(place, store, name, value))).await
     }
 
     async fn unshare_in(&self, place: usize, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
@@ -152,10 +144,9 @@ impl Traffik {
         let has_penalty =
             |live: &Live| live.of(&definition.uid).clients.iter().any(|clients| clients.has_penalty(client));
         if has_penalty(&self.changes().latest()) {
-            let Ok(()) = self.change(|live| {
+            self.change(|live| {
                 let clients = live.of_mut(&definition.uid).clients.iter_mut();
                 clients.for_each(|clients| clients.change(client.clone(), |client| client.penalty = None));
-                Ok::<_, std::convert::Infallible>(())
             });
         }
         match Name::Client(ClientSetting::Penalty, &definition.uid, client.clone()).to_text() {
@@ -168,16 +159,13 @@ impl Traffik {
     fn receive(&self, place: usize, version: u64, control: Control) {
         let Some(texts) = self.app.shared.record(place, version, control) else { return };
         // Strategies of the application check rates, so there is no lock.
-        let (mut usable, invalid): (Vec<_>, Vec<_>) = texts.iter().partition(|text| self.is_usable(text));
+        let (mut usable, invalid): (Vec<_>, Vec<_>) = texts.texts.iter().partition(|text| self.is_usable(text));
         // The last one is in force: that of the backend in which the limit is.
         usable.sort_by_cached_key(|text| self.is_at_home(text));
         let clock: &AnyClock = self.clock();
         self.app.shared.put_in_force(&texts, || {
-            let changed = self.change(|live| {
-                live.set_shared(usable.iter().map(|text| (text.name.as_str(), text.value.as_str())), clock);
-                Ok::<_, std::convert::Infallible>(())
-            });
-            let Ok(()) = changed;
+            let texts = usable.iter().map(|text| (text.name.as_str(), text.value.as_str()));
+            self.change(|live| live.set_shared(texts, clock));
         });
         self.warn_of_unknown(invalid.iter().map(|text| text.name.as_str()));
     }
@@ -209,11 +197,9 @@ impl Traffik {
     fn warn_of_unknown<'n>(&self, names: impl Iterator<Item = &'n str>) {
         // The third line is a client.
         let names: Vec<_> = names.map(|name| name.lines().take(2).collect::<Vec<_>>().join(" ")).collect();
-        let warning = Warning::UnknownSharedChange;
-        if !names.is_empty() && self.warnings().is_first(warning, None) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        if !names.is_empty() && self.warnings().is_first(Warning::UnknownSharedChange, None) {
+            warn_of!(
+                Warning::UnknownSharedChange,
                 ?names,
                 "these shared changes have no effect in this process: a newer release made them, or the strategy does not \
                  support the rate"

@@ -1,11 +1,8 @@
 //! What this process knows of the changes that all processes on a backend share.
 
-use std::{
-    collections::BTreeMap,
-    ops::Deref,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use traffik_core::backend::Control;
 
 use crate::observe::LogThrottle;
@@ -35,7 +32,7 @@ pub(super) struct Known {
 pub(super) struct Texts {
     /// A higher one belongs to later texts.
     number: u64,
-    texts: Vec<SharedText>,
+    pub(super) texts: Vec<SharedText>,
 }
 
 /// A text, and the place of its backend.
@@ -47,7 +44,7 @@ pub(super) struct SharedText {
 
 impl SharedChanges {
     pub(super) fn with<R>(&self, place: usize, with: impl FnOnce(&mut Known) -> R) -> R {
-        let mut of = self.lock();
+        let mut of = self.of.lock();
         if of.len() <= place {
             of.resize_with(place + 1, Known::default);
         }
@@ -61,7 +58,7 @@ impl SharedChanges {
     /// answer came before.
     pub(super) fn record(&self, place: usize, version: u64, control: Control) -> Option<Texts> {
         let Control { version: latest, settings: Some(settings), .. } = control else { return None };
-        let mut of = self.lock();
+        let mut of = self.of.lock();
         let known = of.get_mut(place).filter(|known| known.version == version || latest > known.version)?;
         (known.version, known.texts) = (latest, settings.into_iter().collect());
         known.answers += 1;
@@ -72,22 +69,10 @@ impl SharedChanges {
 
     /// Puts texts in force, unless later ones are.
     pub(super) fn put_in_force(&self, texts: &Texts, put_in_force: impl FnOnce()) {
-        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = self.in_force.lock();
         if texts.number > *in_force {
             *in_force = texts.number;
             put_in_force();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Deref for Texts {
-    type Target = [SharedText];
-
-    fn deref(&self) -> &Self::Target {
-        &self.texts
     }
 }

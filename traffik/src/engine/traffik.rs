@@ -14,7 +14,7 @@ use super::{
     Check, CheckResult, Checks, Demand, Error, Limits,
     decide::put_in_force,
     shared_state::SharedChanges,
-    waiting::{self, Lines, Waited},
+    waiting::{Lines, Waited},
 };
 use crate::{
     limit::{
@@ -24,7 +24,7 @@ use crate::{
     },
     on_error::Decided,
     request::{ClientAddress, Identity, RequestDefaults},
-    store::HITS_INLINE,
+    store::{HITS_INLINE, each},
     warning::WarningLog,
 };
 
@@ -126,10 +126,7 @@ impl Traffik {
                 all = all.and(self.reset_in_one(&Checks::new(check)).await);
             }
         }
-        let mut chosen = checks.iter().filter(|check| !check.backend.is_none()).cloned();
-        if let Some(first) = chosen.next() {
-            let mut checks = Checks::new(first);
-            chosen.for_each(|check| checks.add(check, |_, _| false));
+        if let Some(checks) = Checks::collect(checks.iter().filter(|check| !check.backend.is_none()).cloned()) {
             all = all.and(self.reset_in_one(&checks).await);
         }
         all
@@ -137,13 +134,13 @@ impl Traffik {
 
     async fn reset_in_one(&self, checks: &Checks<'_>) -> Result<(), Error> {
         let entries: SmallVec<[Hit<'_>; HITS_INLINE]> = checks.iter().filter_map(Check::entry).collect();
-        let mut all = match checks.store_of_all()? {
+        let reset = match checks.store_of_all()? {
             Some(store) => store.reset(&entries).await,
             None => Ok(()),
         };
-        for backend in checks.iter().filter_map(Check::limit_backend) {
-            all = all.and(backend.policy.reset(&entries).await);
-        }
+        let policies = checks.iter().filter_map(|check| Some(&check.limit_backend()?.policy));
+        let fallbacks = policies.filter_map(|policy| policy.fallback.as_ref());
+        let all = reset.and(each(fallbacks.map(|fallback| fallback.store.reset(&entries))).await);
         for check in checks.iter() {
             self.end_penalty(check).await?;
         }
@@ -211,7 +208,13 @@ impl Traffik {
     }
 
     /// Makes a change, unless it is an error. Decisions that start afterwards see it, and callers that wait are asked for again.
-    pub(crate) fn change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Live) -> R) -> R {
+        let result = self.app.table.changes.change(change);
+        self.changed();
+        result
+    }
+
+    pub(crate) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
         let result = self.app.table.changes.try_change(change)?;
         self.changed();
         Ok(result)
@@ -263,17 +266,17 @@ impl Traffik {
 
     /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
     pub(crate) fn wait(&self, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
-        waiting::wait(&self.app.lines, demand, max)
+        self.app.lines.wait(demand, max)
     }
 
     /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back).
     pub(crate) fn wait_outgoing(&self, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
-        waiting::wait_outgoing(&self.app.lines, demand, max)
+        self.app.lines.wait_outgoing(demand, max)
     }
 
     /// Holds a line of outgoing calls back for a time.
     pub(crate) fn hold_back(&self, demand: &Demand, time: Duration) {
-        waiting::hold_back(&self.app.lines, demand, time);
+        self.app.lines.hold_back_for(demand, time);
     }
 
     pub(crate) fn checks<T: Throttles>(&self, client: Client) -> Result<Checks<'_>, ConfigError> {

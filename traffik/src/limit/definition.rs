@@ -8,7 +8,7 @@ use std::{
 use traffik_core::{
     decision::LimitId,
     rate::Rate,
-    strategy::{AnyStrategy, Strategy},
+    strategy::{AnyStrategy, Strategy, StrategyError},
 };
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
     on_error::{ErrorPolicy, Policies},
     request::{Applies, RuleError, Source},
     store::{Store, Stores},
-    warning::{Warning, WarningLog},
+    warning::{Warning, WarningLog, warn_of},
 };
 
 /// A throttle as values, checked.
@@ -84,9 +84,10 @@ pub(crate) struct NewLimit {
 }
 
 impl NewLimit {
-    /// Creates the limit of a type.
-    pub(super) fn of<T: Throttle>(name: &'static str, settings: Settings) -> Self {
+    /// Creates the limit of a type, with the settings that its code returns.
+    pub(super) fn of<T: Throttle>(name: &'static str) -> Self {
         const { assert_uid(T::UID) };
+        let settings = T::settings();
         Self {
             type_id: TypeId::of::<T>(),
             name: name.into(),
@@ -165,7 +166,7 @@ impl Definition {
     #[inline]
     pub(crate) fn limit(&self, is_full: bool) -> &Arc<LimitId> {
         match &self.queue {
-            Some(queue) if is_full => queue.when_full(),
+            Some(queue) if is_full => &queue.when_full,
             _ => &self.limit,
         }
     }
@@ -323,20 +324,18 @@ impl Definition {
     ///
     /// Checking costs no more than a lookup, so results are not cached.
     pub(crate) fn check_rate(&self, rate: Rate) -> Result<(), ConfigError> {
-        if rate.is_unlimited() {
-            return Ok(());
-        }
-        let check = self.settings.strategy.check(rate);
-        check.map_err(|source| self.error(|uid, throttle| ConfigError::RateOfRequest { uid, throttle, rate, source }))
+        let error = |source| self.error(|uid, throttle| ConfigError::RateOfRequest { uid, throttle, rate, source });
+        self.check_strategy(rate).map_err(error)
     }
 
     /// Checks whether the strategy supports a rate that replaces the throttle's own.
     pub(crate) fn check_changed_rate(&self, rate: Rate) -> Result<(), ConfigError> {
-        if rate.is_unlimited() {
-            return Ok(());
-        }
-        let check = self.settings.strategy.check(rate);
-        check.map_err(|source| self.error(|uid, throttle| ConfigError::ChangedRate { uid, throttle, rate, source }))
+        let error = |source| self.error(|uid, throttle| ConfigError::ChangedRate { uid, throttle, rate, source });
+        self.check_strategy(rate).map_err(error)
+    }
+
+    fn check_strategy(&self, rate: Rate) -> Result<(), StrategyError> {
+        if rate.is_unlimited() { Ok(()) } else { self.settings.strategy.check(rate) }
     }
 
     /// Checks rules that are added to those of the throttle.
@@ -386,13 +385,8 @@ impl Definition {
         if let Some(share) = self.settings.warn_at.and_then(Share::out_of_range) {
             return Err(self.error(|uid, throttle| ConfigError::WarnAt { uid, throttle, share }));
         }
-        if self.rate.is_unlimited() {
-            return Ok(());
-        }
-        let strategy = &self.settings.strategy;
-        strategy
-            .check(self.rate)
-            .map_err(|source| self.error(|uid, throttle| ConfigError::Strategy { uid, throttle, source }))?;
+        let error = |source| self.error(|uid, throttle| ConfigError::Strategy { uid, throttle, source });
+        self.check_strategy(self.rate).map_err(error)?;
         self.warn_of_cost(self.rate, self.settings.cost, warnings);
         Ok(())
     }
@@ -411,11 +405,9 @@ impl Definition {
             return;
         }
         let capacity = self.settings.strategy.capacity(rate);
-        let warning = Warning::CostNeverFits;
-        if cost > capacity && warnings.is_first(warning, Some(&self.uid)) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+        if cost > capacity && warnings.is_first(Warning::CostNeverFits, Some(&self.uid)) {
+            warn_of!(
+                Warning::CostNeverFits,
                 uid = &*self.uid,
                 cost,
                 capacity,

@@ -5,8 +5,10 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, Hasher, RandomState},
     iter::successors,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock},
 };
+
+use parking_lot::RwLock;
 
 use super::{ConfigError, Definition, Throttle};
 
@@ -181,21 +183,21 @@ pub(super) type Known = (Arc<Definition>, KnownBy);
 
 impl LimitMap {
     pub(super) fn get(&self, uid: &str) -> Option<Known> {
-        self.read(uid).get(uid).cloned()
+        self.shard(uid).read().get(uid).cloned()
     }
 
     pub(super) fn has(&self, uid: &str) -> bool {
-        self.read(uid).contains_key(uid)
+        self.shard(uid).read().contains_key(uid)
     }
 
     /// Adds a limit. Returns the one that it replaces.
     pub(super) fn insert(&self, definition: Arc<Definition>, known_by: KnownBy) -> Option<Known> {
         let uid = Arc::clone(&definition.uid);
-        self.write(&uid).insert(uid, (definition, known_by))
+        self.shard(&uid).write().insert(uid, (definition, known_by))
     }
 
     pub(super) fn remove(&self, uid: &str) -> Option<Known> {
-        let mut shard = self.write(uid);
+        let mut shard = self.shard(uid).write();
         let removed = shard.remove(uid);
         // What was freed is not kept for limits that may never come.
         let len = shard.len();
@@ -207,18 +209,8 @@ impl LimitMap {
 
     /// Returns all limits, in no order.
     pub(super) fn all(&self) -> Vec<Known> {
-        let lock = |shard: &'_ RwLock<Shard>| -> Vec<Known> {
-            shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-        };
-        self.shards.iter().flat_map(lock).collect()
-    }
-
-    fn read(&self, uid: &str) -> RwLockReadGuard<'_, Shard> {
-        self.shard(uid).read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, uid: &str) -> RwLockWriteGuard<'_, Shard> {
-        self.shard(uid).write().unwrap_or_else(PoisonError::into_inner)
+        let limits = |shard: &RwLock<Shard>| shard.read().values().cloned().collect::<Vec<_>>();
+        self.shards.iter().flat_map(limits).collect()
     }
 
     fn shard(&self, uid: &str) -> &RwLock<Shard> {

@@ -4,12 +4,13 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use traffik_core::{OutOfRange, client::Key, clock::Timestamp};
 
 use super::changes::{Block, Changes, ClientMap, ClientSetting, Name, Penalty, SharedValue};
@@ -84,7 +85,7 @@ impl Penalties {
     /// Forgets the refusals of a client.
     pub(crate) fn forget(&self, client: &Key) {
         if self.counted.load(Ordering::Relaxed) > 0 {
-            let mut refusals = self.lock();
+            let mut refusals = self.refusals.lock();
             refusals.remove(client);
             self.counted.store(refusals.len(), Ordering::Relaxed);
         }
@@ -94,7 +95,7 @@ impl Penalties {
     #[cold]
     pub(crate) fn refused(self: &Arc<Self>, client: &Key, wait: Option<Duration>) {
         let now = self.changes.clock().now();
-        let mut refusals = self.lock();
+        let mut refusals = self.refusals.lock();
         if refusals.len() >= MAX_COUNTED && !refusals.contains_key(client) {
             refusals.retain(|_, refusals| now < refusals.end);
             if refusals.len() >= MAX_COUNTED {
@@ -120,13 +121,7 @@ impl Penalties {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {
             // A limit that is added again does not have the penalties of the one before.
-            if self.lineage.has_ended() {
-                return None;
-            }
-            if live.clients(|clients| &clients.local) >= ClientMap::MAX {
-                live.for_each(|limit| limit.clients.local.expire(now));
-            }
-            if live.clients(|clients| &clients.local) >= ClientMap::MAX {
+            if self.lineage.has_ended() || live.is_full(now) {
                 return None;
             }
             let limit = live.of_mut(&self.uid);
@@ -164,10 +159,6 @@ impl Penalties {
                 tracing::debug!(%error, "a penalty holds in this process alone");
             }
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Refusals>> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use traffik_core::{clock::Timestamp, decision::LimitId, strategy::Strategy};
 
 use crate::observe::{Gauge, LogThrottle, metric};
@@ -17,7 +18,7 @@ use crate::observe::{Gauge, LogThrottle, metric};
 pub(crate) struct Queue {
     max_held: usize,
     /// The limit that decides while all slots are taken.
-    when_full: Arc<LimitId>,
+    pub(crate) when_full: Arc<LimitId>,
     slots: Mutex<Slots>,
     /// Bounds the log lines about a full queue.
     pub(crate) full: LogThrottle,
@@ -32,18 +33,13 @@ impl Queue {
         Some(Arc::new(Self { max_held, when_full, slots, full }))
     }
 
-    /// Returns the limit that decides while all slots are taken.
-    pub(crate) fn when_full(&self) -> &Arc<LimitId> {
-        &self.when_full
-    }
-
     pub(crate) fn max(&self) -> usize {
         self.max_held
     }
 
     /// Takes a slot until `free_at`, or until the returned value is dropped. Returns `None` if all slots are taken.
     pub(crate) fn reserve_slot(self: &Arc<Self>, now: Timestamp, free_at: Timestamp) -> Option<Arc<QueueSlot>> {
-        let mut slots = self.lock();
+        let mut slots = self.slots.lock();
         while slots.taken.first().is_some_and(|(free_at, _)| *free_at <= now) {
             slots.taken.pop_first();
         }
@@ -56,11 +52,6 @@ impl Queue {
         drop(slots);
         let free_at = AtomicU64::new(free_at.as_micros());
         Some(Arc::new(QueueSlot { queue: Arc::clone(self), id, free_at }))
-    }
-
-    /// No change of the slots can panic halfway, so a poisoned lock is usable.
-    fn lock(&self) -> MutexGuard<'_, Slots> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,7 +75,7 @@ pub(crate) struct QueueSlot {
 impl QueueSlot {
     /// Keeps the slot until `free_at`. A slot that was already free is taken again, even if all slots are taken.
     pub(crate) fn keep_until(&self, free_at: Timestamp) {
-        let mut slots = self.queue.lock();
+        let mut slots = self.queue.slots.lock();
         slots.taken.remove(&self.entry());
         self.free_at.store(free_at.as_micros(), Ordering::Relaxed);
         slots.taken.insert(self.entry());
@@ -97,7 +88,7 @@ impl QueueSlot {
 
 impl Drop for QueueSlot {
     fn drop(&mut self) {
-        self.queue.lock().taken.remove(&self.entry());
+        self.queue.slots.lock().taken.remove(&self.entry());
     }
 }
 
@@ -203,12 +194,12 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..1000 {
                         let slots = [(); 2].map(|()| queue.reserve_slot(at(0), at(10)));
-                        assert!(queue.lock().taken.len() <= 3);
+                        assert!(queue.slots.lock().taken.len() <= 3);
                         slots.iter().flatten().for_each(|slot| slot.keep_until(at(20)));
                     }
                 });
             }
         });
-        assert!(queue.lock().taken.is_empty());
+        assert!(queue.slots.lock().taken.is_empty());
     }
 }

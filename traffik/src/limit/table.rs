@@ -2,15 +2,16 @@
 use std::collections::HashSet;
 use std::{
     any::{TypeId, type_name},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use traffik_core::backend::BackendError;
 
 #[cfg(feature = "file")]
 use super::start_settings::StartSettings;
 use super::{
-    ConfigError, Definition, Settings, Throttle,
+    ConfigError, Definition, Throttle,
     changes::Changes,
     definition::{LimitBackend, NewLimit},
     known::{Known, KnownBy, KnownThrottle, LimitMap, ThrottleMap},
@@ -18,10 +19,10 @@ use super::{
 };
 use crate::{
     observe::Observers,
-    on_error::{ErrorPolicy, Policies},
+    on_error::{ErrorPolicy, FallbackBackend, Policies},
     request::ThrottleDefaults,
-    store::{Store, Stores},
-    warning::WarningLog,
+    store::{Store, Stores, each},
+    warning::{WarningLog, warn_of},
 };
 
 /// The throttles that an app knows, each by its type. At most one type of each uid is used.
@@ -84,7 +85,7 @@ impl ThrottleTable {
         unusable.chain(in_two_backends).chain(duplicates).try_for_each(|error| match error.warning() {
             Some(warning) if !is_strict => {
                 if !self.told.is_silenced(warning) {
-                    tracing::warn!(warning = warning.name(), docs = warning.docs(), "{error}");
+                    warn_of!(warning, "{error}");
                 }
                 Ok(())
             }
@@ -174,8 +175,8 @@ impl ThrottleTable {
     ///
     /// Returns an error if the limit cannot work, or if the app knows another one of its uid.
     pub(crate) fn add(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
-        let new = Arc::new(self.define_value(new)?);
-        let _writing = self.lock();
+        let new = Arc::new(self.define(new)?);
+        let _writing = self.writing.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         if let Some((first, _)) = self.values.get(&new.uid) {
             return Err(ConfigError::duplicate(&new.uid, &first.name, &new.name));
@@ -190,8 +191,8 @@ impl ThrottleTable {
     ///
     /// Returns an error if the limit cannot work, or if its uid is that of a type or of a limit that the app knows otherwise.
     pub(crate) fn replace(&self, new: NewLimit, known_by: KnownBy) -> Result<Arc<Definition>, ConfigError> {
-        let new = self.define_value(new)?;
-        let writing = self.lock();
+        let new = self.define(new)?;
+        let writing = self.writing.lock();
         self.check_uid(&new.uid, &new.name, known_by)?;
         let new = Arc::new(new);
         let earlier = self.put(&new, known_by);
@@ -224,7 +225,7 @@ impl ThrottleTable {
         before: impl Iterator<Item = Arc<str>>,
         made: &[Arc<Definition>],
     ) -> Result<Replaced, (Arc<str>, ConfigError)> {
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         for new in made {
             self.check_uid(&new.uid, &new.name, KnownBy::File).map_err(|error| (Arc::clone(&new.uid), error))?;
         }
@@ -245,7 +246,7 @@ impl ThrottleTable {
     /// Remembers the policies of a limit that the app no longer has, if they are its own.
     fn keep_policies(&self, definition: &Definition) {
         if definition.settings.on_error.is_some() {
-            let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut former = self.former.lock();
             former.retain(|policy| policy.strong_count() > 0);
             former.extend(definition.backends.iter().map(|backend| Arc::downgrade(&backend.policy)));
         }
@@ -258,7 +259,7 @@ impl ThrottleTable {
     ///
     /// Returns an error if the app has no such limit, or knows it otherwise.
     pub(crate) fn remove(&self, uid: &str, known_by: KnownBy) -> Result<Option<Arc<Definition>>, ConfigError> {
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         match self.values.get(uid) {
             Some((_, by)) if by == known_by => Ok(self.forget(uid)),
             Some((definition, _)) => {
@@ -268,10 +269,18 @@ impl ThrottleTable {
         }
     }
 
-    /// Checks a limit that is a value, and adds what the app says of all limits.
-    pub(crate) fn define_value(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
-        self.add_defaults(&new.uid, &mut new.settings);
-        self.checked(new)
+    /// Adds what the app, and what its file from the start, say of a limit, and checks it.
+    pub(crate) fn define(&self, mut new: NewLimit) -> Result<Definition, ConfigError> {
+        self.defaults.add_to(&new.uid, &mut new.settings.request);
+        #[cfg(feature = "file")]
+        self.start_settings.add_to(&new.uid, &mut new.settings);
+        #[cfg(feature = "file")]
+        let uid = Arc::clone(&new.uid);
+        let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
+        let defined = Definition::new(new, stores, policies, told, &self.observers, &self.changes);
+        #[cfg(feature = "file")]
+        let defined = defined.map_err(|error| self.start_settings.error(&uid, error));
+        defined
     }
 
     /// Checks that a value may have a uid: it is valid, and neither a type has it nor a value that the app knows otherwise.
@@ -293,7 +302,7 @@ impl ThrottleTable {
     /// Returns the definition of `T`, which the app uses from now on.
     pub(crate) fn get<T: Throttle>(&self, known_by: KnownBy) -> Result<&Arc<Definition>, ConfigError> {
         let known = self.find::<T>();
-        let definition = known.define(|| self.define::<T>(known.name))?;
+        let definition = known.define(|| self.define(NewLimit::of::<T>(known.name)))?;
         if !known.is_used() {
             self.take_uid(known, known_by)?;
         }
@@ -305,41 +314,18 @@ impl ThrottleTable {
         let type_id = TypeId::of::<T>();
         self.known.get(type_id).unwrap_or_else(|| {
             let name = DeclaredThrottle::name_of(type_id).unwrap_or(type_name::<T>());
-            let _writing = self.lock();
+            let _writing = self.writing.lock();
             self.known.get(type_id).unwrap_or_else(|| self.known.add(KnownThrottle::new::<T>(name)))
         })
     }
 
-    /// Finds `T` in the list, or adds it, and makes its definition.
+    /// Finds `T` in the list, or adds it, and makes its definition. No lock of the table is held, since this runs code of the
+    /// app.
     pub(crate) fn find_defined<T: Throttle>(&self) -> &KnownThrottle {
         let known = self.find::<T>();
         // An error stays in the list.
-        let _ = known.define(|| self.define::<T>(known.name));
+        let _ = known.define(|| self.define(NewLimit::of::<T>(known.name)));
         known
-    }
-
-    /// Evaluates the settings, once for each throttle. No lock of the table is held, since this runs code of the app.
-    fn define<T: Throttle>(&self, name: &'static str) -> Result<Definition, ConfigError> {
-        let mut settings = T::settings();
-        self.add_defaults(T::UID, &mut settings);
-        self.checked(NewLimit::of::<T>(name, settings))
-    }
-
-    /// Adds what the app, and what its file from the start, say of a limit.
-    fn add_defaults(&self, uid: &str, settings: &mut Settings) {
-        self.defaults.add_to(uid, &mut settings.request);
-        #[cfg(feature = "file")]
-        self.start_settings.add_to(uid, settings);
-    }
-
-    fn checked(&self, new: NewLimit) -> Result<Definition, ConfigError> {
-        #[cfg(feature = "file")]
-        let uid = Arc::clone(&new.uid);
-        let (stores, policies, told) = (&self.stores, &self.policies, &self.told);
-        let defined = Definition::new(new, stores, policies, told, &self.observers, &self.changes);
-        #[cfg(feature = "file")]
-        let defined = defined.map_err(|error| self.start_settings.error(&uid, error));
-        defined
     }
 
     /// Records the first use of a throttle.
@@ -348,7 +334,7 @@ impl ThrottleTable {
     ///
     /// Returns an error if the app uses another limit of the same uid.
     fn take_uid(&self, known: &KnownThrottle, known_by: KnownBy) -> Result<(), ConfigError> {
-        let _writing = self.lock();
+        let _writing = self.writing.lock();
         let is_another =
             |other: &&KnownThrottle| other.is_used() && other.uid == known.uid && other.type_id != known.type_id;
         if let Some(first) = self.known.iter().find(is_another) {
@@ -367,36 +353,23 @@ impl ThrottleTable {
         used.cloned().chain(self.values.all().into_iter().map(|(definition, _)| definition))
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Clears all backends, including fallbacks.
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        let mut all = self.stores.clear().await;
-        for policy in self.all_policies() {
-            all = all.and(policy.clear().await);
-        }
-        all
+        let stores = self.stores.clear().await;
+        stores.and(each(self.fallbacks().map(async |fallback| fallback.clear().await)).await)
     }
 
     /// Closes all backends, including fallbacks.
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        let mut all = self.stores.close().await;
-        for policy in self.all_policies() {
-            all = all.and(policy.close().await);
-        }
-        all
+        let stores = self.stores.close().await;
+        stores.and(each(self.fallbacks().map(async |fallback| fallback.store.close().await)).await)
     }
 
-    /// Returns the policies of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.
+    /// Returns the fallbacks of the app and of used throttles, and those of former limits that permits use. Duplicates do no harm.
     /// The fallback of a throttle that is only declared may belong to another app.
-    fn all_policies(&self) -> impl Iterator<Item = Arc<ErrorPolicy>> {
-        let former: Vec<_> = {
-            let former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
-            former.iter().filter_map(Weak::upgrade).collect()
-        };
-        self.policies().map(|(.., policy)| policy).chain(former)
+    fn fallbacks(&self) -> impl Iterator<Item = Arc<FallbackBackend>> {
+        let former: Vec<_> = self.former.lock().iter().filter_map(Weak::upgrade).collect();
+        self.policies().map(|(.., policy)| policy).chain(former).filter_map(|policy| policy.fallback.clone())
     }
 
     /// Returns the policy of the app for each backend, and those of used throttles that have their own, with their uids.

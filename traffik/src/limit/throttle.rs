@@ -90,21 +90,21 @@ impl From<DefaultIdentity> for Client {
 pub struct ByUid;
 
 /// Fails the build unless `uid` is valid.
-#[expect(clippy::panic, reason = "it is called while compiling")]
 pub(super) const fn assert_uid(uid: &str) {
     assert!(!uid.is_empty(), "the uid of a throttle is empty: give it a name such as \"feature:purpose\"");
-    let mut rest = uid.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        if !matches!(byte, b' '..=b'~') {
-            panic!("the uid of a throttle must be printable ASCII, because responses contain it in a header field");
-        }
-        rest = tail;
-    }
+    assert!(
+        is_valid_uid(uid),
+        "the uid of a throttle must be printable ASCII, because responses contain it in a header field"
+    );
 }
 
-/// Returns whether `uid` is valid, for one that is made while the app runs.
-pub(super) fn is_valid_uid(uid: &str) -> bool {
-    !uid.is_empty() && uid.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+/// Returns `true` if `uid` is not empty, and printable ASCII.
+pub(super) const fn is_valid_uid(uid: &str) -> bool {
+    let mut rest = uid.as_bytes();
+    while let [b' '..=b'~', tail @ ..] = rest {
+        rest = tail;
+    }
+    rest.is_empty() && !uid.is_empty()
 }
 
 /// Returns the part of `uid` before its first colon, which limits of one purpose share.

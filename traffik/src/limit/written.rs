@@ -103,19 +103,19 @@ impl Table {
         Self { name, burst: None, debt: None, capacity: None, queue: None, max_delay: None, max_held: None }
     }
 
+    /// Returns the strategy, or an error for a parameter that belongs to another one.
     fn strategy(&self) -> Result<AnyStrategy, String> {
-        self.check_parameters()?;
-        Ok(match self.name {
-            Name::FixedWindow => FixedWindow.into(),
-            Name::SlidingWindowCounter => SlidingWindowCounter.into(),
-            Name::SlidingWindowLog => SlidingWindowLog.into(),
-            Name::Concurrency => Concurrency.into(),
+        let (strategy, allowed): (AnyStrategy, &[_]) = match self.name {
+            Name::FixedWindow => (FixedWindow.into(), &[]),
+            Name::SlidingWindowCounter => (SlidingWindowCounter.into(), &[]),
+            Name::SlidingWindowLog => (SlidingWindowLog.into(), &[]),
+            Name::Concurrency => (Concurrency.into(), &[]),
             Name::TokenBucket => {
                 let bucket = with(TokenBucket::new(), self.burst, TokenBucket::burst);
-                with(bucket, self.debt, TokenBucket::debt).into()
+                (with(bucket, self.debt, TokenBucket::debt).into(), &["burst", "debt"])
             }
-            Name::LeakyBucket => with(LeakyBucket::new(), self.capacity, LeakyBucket::capacity).into(),
-            Name::Gcra => with(Gcra::new(), self.burst, Gcra::burst).into(),
+            Name::LeakyBucket => (with(LeakyBucket::new(), self.capacity, LeakyBucket::capacity).into(), &["capacity"]),
+            Name::Gcra => (with(Gcra::new(), self.burst, Gcra::burst).into(), &["burst"]),
             Name::LeakyBucketWithQueue => {
                 let queue = with(LeakyBucketWithQueue::new(), self.queue, LeakyBucketWithQueue::queue);
                 let queue = match self.max_delay {
@@ -124,9 +124,19 @@ impl Table {
                 };
                 let max_held =
                     |queue: LeakyBucketWithQueue, held| queue.max_held(usize::try_from(held).unwrap_or(usize::MAX));
-                with(queue, self.max_held, max_held).into()
+                (with(queue, self.max_held, max_held).into(), &["queue", "max_delay", "max_held"])
             }
-        })
+        };
+        match self.parameters().find(|(parameter, _)| !allowed.contains(parameter)) {
+            None => Ok(strategy),
+            Some((parameter, _)) if allowed.is_empty() => {
+                Err(format!("`{parameter}` is no parameter of this strategy, which has none: remove it"))
+            }
+            Some((parameter, _)) => {
+                let allowed: Vec<_> = allowed.iter().map(|name| format!("`{name}`")).collect();
+                Err(format!("`{parameter}` is no parameter of this strategy, which has {}", allowed.join(", ")))
+            }
+        }
     }
 
     /// Returns the parameters that are set.
@@ -141,28 +151,6 @@ impl Table {
             ("max_held", number(self.max_held)),
         ];
         all.into_iter().filter_map(|(parameter, value)| Some((parameter, value?)))
-    }
-
-    /// Returns an error for a parameter that belongs to another strategy.
-    fn check_parameters(&self) -> Result<(), String> {
-        let allowed: &[&str] = match self.name {
-            Name::FixedWindow | Name::SlidingWindowCounter | Name::SlidingWindowLog | Name::Concurrency => &[],
-            Name::TokenBucket => &["burst", "debt"],
-            Name::LeakyBucket => &["capacity"],
-            Name::LeakyBucketWithQueue => &["queue", "max_delay", "max_held"],
-            Name::Gcra => &["burst"],
-        };
-        let wrong = self.parameters().find(|(parameter, _)| !allowed.contains(parameter));
-        match wrong {
-            None => Ok(()),
-            Some((parameter, _)) if allowed.is_empty() => {
-                Err(format!("`{parameter}` is no parameter of this strategy, which has none: remove it"))
-            }
-            Some((parameter, _)) => {
-                let allowed: Vec<_> = allowed.iter().map(|name| format!("`{name}`")).collect();
-                Err(format!("`{parameter}` is no parameter of this strategy, which has {}", allowed.join(", ")))
-            }
-        }
     }
 }
 

@@ -274,59 +274,35 @@ pub struct Counts {
     pub errors: u64,
 }
 
-/// Counts the decisions about one limit, apart from what is read with each decision.
+/// Counts the decisions about one limit by their outcome, apart from what is read with each decision.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(crate) struct Counters {
-    admitted: AtomicU64,
-    refused: AtomicU64,
-    would_refuse: AtomicU64,
-    unchecked: AtomicU64,
-    blocked: AtomicU64,
-    errors: AtomicU64,
-}
+pub(crate) struct Counters([AtomicU64; EventOutcome::ALL.len()]);
 
 impl Counters {
     #[inline]
     pub(crate) fn add(&self, outcome: EventOutcome) {
-        let counter = match outcome {
-            EventOutcome::Admitted => &self.admitted,
-            EventOutcome::Refused => &self.refused,
-            EventOutcome::WouldRefuse => &self.would_refuse,
-            EventOutcome::Unchecked => &self.unchecked,
-            EventOutcome::Blocked => &self.blocked,
-            EventOutcome::Error => &self.errors,
-            EventOutcome::HadRoom
-            | EventOutcome::Exempt
-            | EventOutcome::NotApplied
-            | EventOutcome::Unlimited
-            | EventOutcome::Disabled => return,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(counter) = self.0.get(outcome as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Adds what was counted before for the same limit.
     pub(crate) fn continue_from(&self, earlier: &Self) {
-        let Self { admitted, refused, would_refuse, unchecked, blocked, errors } = self;
-        let counts = earlier.read();
-        admitted.fetch_add(counts.admitted, Ordering::Relaxed);
-        refused.fetch_add(counts.refused, Ordering::Relaxed);
-        would_refuse.fetch_add(counts.would_refuse, Ordering::Relaxed);
-        unchecked.fetch_add(counts.unchecked, Ordering::Relaxed);
-        blocked.fetch_add(counts.blocked, Ordering::Relaxed);
-        errors.fetch_add(counts.errors, Ordering::Relaxed);
+        for (counter, earlier) in self.0.iter().zip(&earlier.0) {
+            counter.fetch_add(earlier.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn read(&self) -> Counts {
-        let Self { admitted, refused, would_refuse, unchecked, blocked, errors } = self;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let of = |outcome: EventOutcome| self.0.get(outcome as usize).map_or(0, |count| count.load(Ordering::Relaxed));
         Counts {
-            admitted: read(admitted),
-            refused: read(refused),
-            would_refuse: read(would_refuse),
-            unchecked: read(unchecked),
-            blocked: read(blocked),
-            errors: read(errors),
+            admitted: of(EventOutcome::Admitted),
+            refused: of(EventOutcome::Refused),
+            would_refuse: of(EventOutcome::WouldRefuse),
+            unchecked: of(EventOutcome::Unchecked),
+            blocked: of(EventOutcome::Blocked),
+            errors: of(EventOutcome::Error),
         }
     }
 }

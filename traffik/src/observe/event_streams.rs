@@ -3,11 +3,12 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -127,26 +128,22 @@ impl EventStreams {
 
     /// Ends all streams. There are none from now on.
     pub(crate) fn end(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         (state.sender, state.has_ended) = (None, true);
     }
 
     fn send(&self, message: Message) {
-        if let Some(sender) = &self.lock().sender {
+        if let Some(sender) = &self.state.lock().sender {
             // Without a listener it is dropped.
             let _ = sender.send(Arc::new(message));
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Listener {
     /// Reads what is made from now on.
     pub(crate) fn new(streams: &Arc<EventStreams>) -> Result<Self, ListenError> {
-        let mut state = streams.lock();
+        let mut state = streams.state.lock();
         if state.has_ended {
             return Err(ListenError::Ended);
         }
@@ -172,7 +169,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut state = self.streams.lock();
+        let mut state = self.streams.state.lock();
         if self.streams.listeners.fetch_sub(1, Ordering::Relaxed) == 1 {
             // Frees the buffer.
             state.sender = None;

@@ -287,7 +287,7 @@ async fn ask(
 ) -> Result<Decided, Undecided> {
     let error = Arc::new(error);
     let failure = Failure::new(Arc::clone(&error), hit);
-    match budget.hold(async { Ok(function.ask(failure).await) }).await {
+    match budget.hold(async { Ok((function.0)(failure).await) }).await {
         Ok(Ok(Resolution::Admit)) => Ok(Decided::unchecked()),
         Ok(Ok(Resolution::RefuseFor(retry_after))) => Err(Undecided::Refused { error, retry_after }),
         Ok(Err(raised)) => Err(Undecided::Raised(raised)),

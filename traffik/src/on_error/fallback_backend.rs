@@ -2,11 +2,12 @@ use std::{
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use traffik_core::{
     backend::{Answer, BackendError},
     clock::{AnyClock, Timestamp},
@@ -69,7 +70,7 @@ impl FallbackBackend {
         self.refusals.concern(hits, self.store.clock())
     }
 
-    pub(super) async fn clear(&self) -> Result<(), BackendError> {
+    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
         self.refusals.forget_all();
         self.store.clear().await
     }
@@ -135,7 +136,7 @@ impl Refusals {
             if let Some(wait) = LimitStatus::new(hit.limit.strategy(), hit.rate, outcome).retry_after() {
                 let end = now.saturating_add(wait);
                 self.last_end.fetch_max(end.as_micros(), Ordering::Relaxed);
-                self.lock().add(self.digest(hit), end, now);
+                self.waits.lock().add(self.digest(hit), end, now);
             }
         }
     }
@@ -151,22 +152,17 @@ impl Refusals {
         if now.as_micros() >= last_end {
             return false;
         }
-        let waits = self.lock();
+        let waits = self.waits.lock();
         hits.iter().any(|hit| waits.ends.get(&self.digest(hit)).is_some_and(|end| now < *end))
     }
 
     fn forget_all(&self) {
-        *self.lock() = Waits::default();
+        *self.waits.lock() = Waits::default();
         self.last_end.store(0, Ordering::Relaxed);
     }
 
     fn digest(&self, hit: &Hit<'_>) -> u64 {
         self.hasher.hash_one((hit.limit.uid(), hit.key))
-    }
-
-    /// A panic leaves at most one wait incomplete.
-    fn lock(&self) -> MutexGuard<'_, Waits> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

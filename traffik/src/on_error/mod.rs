@@ -50,6 +50,7 @@ mod retry;
 
 pub(crate) use self::{
     decide::{Decided, DecidedBy, PolicyHits, Probe, Started, Undecided},
+    fallback_backend::FallbackBackend,
     policy::{ErrorPolicy, Policies},
     retry::chance,
 };

@@ -132,7 +132,11 @@ where
     E: Into<AnyError>,
 {
     fn from(function: F) -> Self {
-        Self { function: Some(Function::new(function)), ..Self::new(PolicyKind::Function) }
+        let function = Function(Arc::new(move |failure| {
+            let answer = function(failure);
+            Box::pin(async move { answer.await.map_err(Into::into) })
+        }));
+        Self { function: Some(function), ..Self::new(PolicyKind::Function) }
     }
 }
 
@@ -270,7 +274,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<Resolution, AnyError>> + Send>>
 
 /// A function of the user.
 #[derive(Clone)]
-pub(super) struct Function(Arc<dyn Fn(Failure) -> Answer + Send + Sync>);
+pub(super) struct Function(pub(super) Arc<dyn Fn(Failure) -> Answer + Send + Sync>);
 
 impl Failure {
     pub(super) fn new(error: Arc<BackendError>, hit: &Hit<'_>) -> Self {
@@ -306,24 +310,6 @@ impl Failure {
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.cost
-    }
-}
-
-impl Function {
-    pub(super) fn new<F, Fut, E>(function: F) -> Self
-    where
-        F: Fn(Failure) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Resolution, E>> + Send + 'static,
-        E: Into<AnyError>,
-    {
-        Self(Arc::new(move |failure| {
-            let answer = function(failure);
-            Box::pin(async move { answer.await.map_err(Into::into) })
-        }))
-    }
-
-    pub(super) async fn ask(&self, failure: Failure) -> Result<Resolution, AnyError> {
-        (self.0)(failure).await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::store::{Store, Stores, within};
 pub(crate) struct ErrorPolicy {
     pub(super) kind: PolicyKind,
     pub(super) retry: Retry,
-    pub(super) fallback: Option<Arc<FallbackBackend>>,
+    pub(crate) fallback: Option<Arc<FallbackBackend>>,
     pub(super) function: Option<Function>,
     breaker: Option<CircuitBreaker>,
 }
@@ -96,21 +96,6 @@ impl ErrorPolicy {
             let (backend, namespace) = (primary.label(), primary.namespace());
             tracing::error!(backend, namespace, ?uids, %error, "a backend gives no answer: {effect}");
         });
-    }
-
-    pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
-        let Some(fallback) = &self.fallback else { return Ok(()) };
-        fallback.store.reset(hits).await
-    }
-
-    pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        let Some(fallback) = &self.fallback else { return Ok(()) };
-        fallback.clear().await
-    }
-
-    pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        let Some(fallback) = &self.fallback else { return Ok(()) };
-        fallback.store.close().await
     }
 }
 

@@ -3,12 +3,13 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use traffik_core::{
     backend::{Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
     client::Key,
@@ -17,7 +18,7 @@ use traffik_core::{
 };
 
 use super::{
-    first_of,
+    each, first_of,
     settlement::{AdjustResult, last},
     tasks::Tasks,
     upkeep::Upkeep,
@@ -31,9 +32,7 @@ const ATTEMPTS: usize = 32;
 
 /// A backend of an app, with a deadline for its answers.
 pub(crate) struct Store {
-    /// The name by which throttles select it. `None` for the app's own.
-    name: Option<&'static str>,
-    /// The name in events and in the health of the app.
+    /// The name by which throttles select it, and in events and the health of the app.
     label: Box<str>,
     backend: Arc<dyn Backend>,
     /// Measures the deadlines.
@@ -59,48 +58,31 @@ impl Store {
     /// The label of the app's own backend.
     pub(crate) const OWN: &'static str = "default";
 
-    pub(crate) fn new(
-        name: Option<&'static str>,
-        backend: Arc<dyn Backend>,
-        clock: AnyClock,
-        timeout: Duration,
-    ) -> Self {
-        let label = name.unwrap_or(Self::OWN);
-        Self::counting(name, label, backend, clock, timeout, Arc::default(), Arc::default())
+    pub(crate) fn new(label: &str, backend: Arc<dyn Backend>, clock: AnyClock, timeout: Duration) -> Self {
+        Self::with(label, Upkeep::new(backend, clock, timeout, Arc::default(), Arc::default()))
     }
 
-    /// Returns a handle for a fallback of this backend, with the same clock and timeout.
+    /// Returns a handle for a fallback of this backend, with the same clock and timeout. Both count lost settlements together.
     pub(crate) fn standby(&self, backend: Arc<dyn Backend>) -> Self {
         let (watchers, lost_settlements) = (Arc::clone(&self.watchers), Arc::clone(&self.upkeep.lost_settlements));
-        let label = format!("{}:fallback", self.label);
-        Self::counting(None, &label, backend, self.clock.clone(), self.timeout, watchers, lost_settlements)
+        let upkeep = Upkeep::new(backend, self.clock.clone(), self.timeout, watchers, lost_settlements);
+        Self::with(&format!("{}:fallback", self.label), upkeep)
     }
 
-    /// Creates a handle that counts lost settlements together with others.
-    fn counting(
-        name: Option<&'static str>,
-        label: &str,
-        backend: Arc<dyn Backend>,
-        clock: AnyClock,
-        timeout: Duration,
-        watchers: Arc<Watchers>,
-        lost_settlements: Arc<AtomicU64>,
-    ) -> Self {
-        let (of_upkeep, woken) = (Arc::clone(&backend), Arc::clone(&watchers));
+    fn with(label: &str, upkeep: Upkeep) -> Self {
         Self {
-            name,
             label: label.into(),
-            upkeep: Arc::new(Upkeep::new(of_upkeep, clock.clone(), timeout, woken, lost_settlements)),
-            backend,
-            clock,
-            timeout,
+            backend: Arc::clone(&upkeep.backend),
+            clock: upkeep.clock.clone(),
+            timeout: upkeep.timeout,
             is_immediate: AtomicBool::new(false),
             is_in_process: AtomicBool::new(false),
             adjusts_later: AtomicBool::new(false),
             availability: Availability::default(),
             tasks: Arc::default(),
-            watchers,
+            watchers: Arc::clone(&upkeep.watchers),
             outage: OutageLog::default(),
+            upkeep: Arc::new(upkeep),
         }
     }
 
@@ -291,15 +273,15 @@ impl Store {
 /// The task of the store may sleep. It ends once nothing is left to do.
 impl Drop for Store {
     fn drop(&mut self) {
-        self.upkeep.leases().wake();
+        self.upkeep.leases.lock().wake();
     }
 }
 
 /// Shows no clients.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, namespace) = (self.name, self.namespace());
-        f.debug_struct("Store").field("name", &name).field("namespace", &namespace).finish_non_exhaustive()
+        let (label, namespace) = (self.label(), self.namespace());
+        f.debug_struct("Store").field("label", &label).field("namespace", &namespace).finish_non_exhaustive()
     }
 }
 
@@ -341,24 +323,20 @@ impl Availability {
     #[cold]
     fn failed(&self, error: &BackendError, now: Timestamp) {
         self.changed(false, now);
-        self.lock().last_error = Some(LastError { text: error.to_string(), at: now });
+        self.state.lock().last_error = Some(LastError { text: error.to_string(), at: now });
     }
 
     fn state(&self) -> AvailabilityState {
-        self.lock().clone()
+        self.state.lock().clone()
     }
 
     #[cold]
     fn changed(&self, answers: bool, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.answers.store(answers, Ordering::Relaxed);
         if state.answers != Some(answers) {
             (state.answers, state.since) = (Some(answers), Some(now));
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, AvailabilityState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -381,27 +359,19 @@ impl Stores {
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Store>> {
-        self.named.iter().find(|store| store.name == Some(name))
+        self.named.iter().find(|store| store.label() == name)
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.named.iter().filter_map(|store| store.name)
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|store| store.label())
     }
 
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for store in self.iter() {
-            all = all.and(store.clear().await);
-        }
-        all
+        each(self.iter().map(|store| store.clear())).await
     }
 
     pub(crate) async fn close(&self) -> Result<(), BackendError> {
-        let mut all = Ok(());
-        for store in self.iter() {
-            all = all.and(store.close().await);
-        }
-        all
+        each(self.iter().map(|store| store.close())).await
     }
 
     /// Returns the number of charges that may not have been settled.

@@ -44,7 +44,7 @@ impl Lease {
         held: Held,
     ) -> Self {
         let now = store.clock().now();
-        let (number, must_wake) = store.upkeep.leases().add(HeldCharge::new(limit, hit, charged_at), now);
+        let (number, must_wake) = store.upkeep.leases.lock().add(HeldCharge::new(limit, hit, charged_at), now);
         store.tasks.remember_runtime();
         if must_wake {
             wake(store);
@@ -57,13 +57,13 @@ impl Lease {
     /// Returns `None` if the lease has ended before, and if the permit is being renewed: the renewal task then gives it back.
     pub(crate) fn end(&self) -> Option<Timestamp> {
         self.held.end();
-        self.store.upkeep.leases().remove(self.number).map(|charge| charge.charged_at)
+        self.store.upkeep.leases.lock().remove(self.number).map(|charge| charge.charged_at)
     }
 
     /// Gives the permit back, unless that was done before. The caller does not have to wait until it is done.
     pub(crate) fn give_back(&self) {
         self.held.end();
-        let Some(charge) = self.store.upkeep.leases().remove(self.number) else { return };
+        let Some(charge) = self.store.upkeep.leases.lock().remove(self.number) else { return };
         self.store.tasks.remember_runtime();
         if !self.store.is_immediate() {
             self.store.upkeep.give_back_later(charge);
@@ -86,7 +86,7 @@ impl Store {
         match self.upkeep.pending.settlement_of(limit, adjustments, done) {
             Ok(settlement) => {
                 self.tasks.remember_runtime();
-                self.upkeep.leases().settle(settlement);
+                self.upkeep.leases.lock().settle(settlement);
                 wake(self);
             }
             Err(done) => {
@@ -119,7 +119,7 @@ fn settle_now(store: &Store, settlement: Settlement) {
 
 /// Wakes the task. Returns it if it does not run yet.
 fn start(upkeep: Arc<Upkeep>) -> Option<impl Future<Output = ()>> {
-    let (wake, is_new) = upkeep.leases().try_start();
+    let (wake, is_new) = upkeep.leases.lock().try_start();
     if is_new {
         return Some(run(upkeep, wake));
     }
@@ -131,7 +131,7 @@ fn start(upkeep: Arc<Upkeep>) -> Option<impl Future<Output = ()>> {
 async fn run(upkeep: Arc<Upkeep>, wake: Arc<Notify>) {
     loop {
         let now = upkeep.clock.now();
-        let action = upkeep.leases().next(now);
+        let action = upkeep.leases.lock().next(now);
         match action {
             Action::Call { settle, renew } => {
                 upkeep.settle(settle).await;

@@ -25,6 +25,20 @@ pub(crate) use self::{
 /// The number of hits of one decision that are kept without an allocation.
 pub(crate) const HITS_INLINE: usize = 4;
 
+/// Makes the calls one after the other, also after one that fails. Returns the first error.
+pub(crate) fn each<F: Future<Output = Result<(), E>>, E>(
+    calls: impl IntoIterator<Item = F>,
+) -> impl Future<Output = Result<(), E>> {
+    let calls: Vec<_> = calls.into_iter().collect();
+    async {
+        let mut all = Ok(());
+        for call in calls {
+            all = all.and(call.await);
+        }
+        all
+    }
+}
+
 /// Waits for `call`, but returns an error once `deadline` has passed on `clock`.
 ///
 /// It reads no clock if `call` is ready.

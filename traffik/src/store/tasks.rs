@@ -4,12 +4,13 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
+use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
 
 /// The number of runtimes that are remembered.
@@ -41,7 +42,7 @@ impl Tasks {
     pub(super) fn remember_runtime(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let waiting = {
-            let mut known = self.lock();
+            let mut known = self.state.lock();
             known.runtimes.retain(|other| other.id() != runtime.id());
             known.runtimes.truncate(RUNTIMES - 1);
             known.runtimes.push_front(runtime);
@@ -54,7 +55,7 @@ impl Tasks {
     /// Runs a task on the latest runtime. Without a runtime it waits for one. Too many that wait are dropped.
     pub(super) fn spawn(self: &Arc<Self>, task: Task) {
         let Some(runtime) = self.latest_runtime() else {
-            let mut known = self.lock();
+            let mut known = self.state.lock();
             if known.waiting.len() < WAITING {
                 known.waiting.push(task);
                 self.has_waiting.store(true, Ordering::Relaxed);
@@ -78,16 +79,12 @@ impl Tasks {
     }
 
     fn latest_runtime(&self) -> Option<Handle> {
-        self.lock().runtimes.front().cloned()
+        self.state.lock().runtimes.front().cloned()
     }
 
     /// Returns `true` if a task waits for a runtime.
     pub(super) fn has_waiting(&self) -> bool {
         self.has_waiting.load(Ordering::Relaxed)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,7 +111,7 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
-            self.tasks.lock().runtimes.retain(|runtime| runtime.id() != self.runtime);
+            self.tasks.state.lock().runtimes.retain(|runtime| runtime.id() != self.runtime);
             self.tasks.spawn(task);
         }
     }
@@ -191,6 +188,6 @@ mod tests {
             tokio::task::yield_now().await;
         });
         drop(runtime);
-        assert!(tasks.lock().waiting.is_empty());
+        assert!(tasks.state.lock().waiting.is_empty());
     }
 }

@@ -3,13 +3,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use traffik_core::{
     backend::{Backend, BackendError},
@@ -30,13 +31,13 @@ use crate::observe::LogThrottle;
 /// The task of the store owns it, so that a permit of a limit that was removed is given back although its store is gone. It does not
 /// own the tasks, which may own it.
 pub(super) struct Upkeep {
-    backend: Arc<dyn Backend>,
+    pub(super) backend: Arc<dyn Backend>,
     pub(super) clock: AnyClock,
-    timeout: Duration,
-    leases: Mutex<LeaseTable>,
+    pub(super) timeout: Duration,
+    pub(super) leases: Mutex<LeaseTable>,
     /// The settlements that wait or are under way.
     pub(super) pending: Arc<Pending>,
-    watchers: Arc<Watchers>,
+    pub(super) watchers: Arc<Watchers>,
     renewal_failures: LogThrottle,
     settlement_failures: LogThrottle,
     /// The number of charges that may not have been settled. A standby counts to its primary.
@@ -64,15 +65,11 @@ impl Upkeep {
         }
     }
 
-    pub(super) fn leases(&self) -> MutexGuard<'_, LeaseTable> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Leaves a permit to be given back by the task. If too many wait, it is free once its lease ends.
     pub(super) fn give_back_later(&self, charge: HeldCharge) {
         let limit = Arc::clone(&charge.limit);
         match self.pending.settlement(smallvec![(charge, 0)], None) {
-            Ok(settlement) => self.leases().settle(settlement),
+            Ok(settlement) => self.leases.lock().settle(settlement),
             Err(_) => self.warn_of_settlements([(limit.uid(), &AdjustError::QueueFull)]),
         }
     }
@@ -124,7 +121,7 @@ impl Upkeep {
         let (now, all) = (self.clock.now(), settled.len());
         let ended = |(settlement, result): (Settlement, AdjustResult)| match result {
             Err(error) if error.can_be_repeated() => {
-                self.leases().try_again(settlement, now).map(|settlement| (settlement, Err(error)))
+                self.leases.lock().try_again(settlement, now).map(|settlement| (settlement, Err(error)))
             }
             result => Some((settlement, result)),
         };
@@ -151,7 +148,7 @@ impl Upkeep {
         for (number, charge) in charges {
             let renewed_at = renewals.next().copied().flatten();
             failed += usize::from(renewed_at.is_none());
-            let left = self.leases().renewed(number, charge, renewed_at, now);
+            let left = self.leases.lock().renewed(number, charge, renewed_at, now);
             if let Some(charge) = left {
                 self.give_back_later(charge);
             }

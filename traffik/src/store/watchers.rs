@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, futures::Notified};
 use traffik_core::{
     client::Key,
@@ -67,7 +68,7 @@ pub(crate) struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let watchers = &self.watchers;
-        let mut by_key = watchers.lock();
+        let mut by_key = watchers.by_key.lock();
         if let Some(signals) = by_key.get_mut(&self.key) {
             // A line that watches several limits of one key drops all of its watches.
             if let Some(place) = signals.iter().position(|(_, signal)| Arc::ptr_eq(signal, &self.signal)) {
@@ -84,7 +85,7 @@ impl Drop for Watch {
 impl Watchers {
     /// Watches an entry.
     pub(super) fn watch(self: &Arc<Self>, limit: &Arc<LimitId>, key: &Key, signal: &Arc<Signal>) -> Watch {
-        self.lock().entry(key.clone()).or_default().push((Arc::clone(limit), Arc::clone(signal)));
+        self.by_key.lock().entry(key.clone()).or_default().push((Arc::clone(limit), Arc::clone(signal)));
         self.count.fetch_add(1, Ordering::AcqRel);
         Watch { watchers: Arc::clone(self), key: key.clone(), signal: Arc::clone(signal) }
     }
@@ -106,18 +107,14 @@ impl Watchers {
 
     /// Wakes all that wait.
     pub(super) fn clear(&self) {
-        self.lock().values().flatten().for_each(|(_, signal)| signal.free());
+        self.by_key.lock().values().flatten().for_each(|(_, signal)| signal.free());
     }
 
     fn wake<'a>(&self, entries: impl Iterator<Item = Hit<'a>>) {
-        let by_key = self.lock();
+        let by_key = self.by_key.lock();
         for hit in entries {
             let signals = by_key.get(hit.key).into_iter().flatten();
             signals.filter(|(limit, _)| limit.uid() == hit.limit.uid()).for_each(|(_, signal)| signal.free());
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<(Arc<LimitId>, Arc<Signal>)>>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,7 +25,7 @@ impl Limit {
         if !this.is_chargeable() {
             return MaybeReady::Ready(Ok(Settlement::NotCounted));
         }
-        let mut guard = this.account.lock();
+        let mut guard = this.account.state.lock();
         let state = guard.get_or_insert_default();
         if let Err(error) = this.accept(state, change) {
             this.count(change, Err(&error));
@@ -73,7 +73,7 @@ impl Limit {
     /// Starts the changes that wait, until one has to wait for the backend.
     fn start_waiting(this: &Shared<Self>) {
         loop {
-            let mut guard = this.account.lock();
+            let mut guard = this.account.state.lock();
             let state = guard.get_or_insert_default();
             if state.changing_to.is_some() {
                 return;
@@ -93,7 +93,7 @@ impl Limit {
             drop(guard);
             let limit = Shared::clone(this);
             let done = Box::new(move |result| {
-                tell(limit.end(limit.account.lock().get_or_insert_default(), change, result));
+                tell(limit.end(limit.account.state.lock().get_or_insert_default(), change, result));
                 Self::start_waiting(&limit);
             });
             return this.settle(&adjustments, done);
@@ -207,17 +207,17 @@ impl Limit {
 
     /// Leaves the charge to a body: the head of the response does not refund it.
     pub(crate) fn leave_to_body(&self) {
-        self.account.lock().get_or_insert_default().is_left_to_body = true;
+        self.account.state.lock().get_or_insert_default().is_left_to_body = true;
     }
 
     pub(crate) fn is_left_to_body(&self) -> bool {
-        self.account.lock().as_ref().is_some_and(|state| state.is_left_to_body)
+        self.account.state.lock().as_ref().is_some_and(|state| state.is_left_to_body)
     }
 
     /// Shows the limit as it is after a refund that is under way, as far as this process knows.
     pub(crate) fn show_as_refunded(&self) {
         let Some(Outcome { past, granted, at, .. }) = self.outcome.clone() else { return };
-        let mut guard = self.account.lock();
+        let mut guard = self.account.state.lock();
         let state = guard.get_or_insert_default();
         // Otherwise the result has come.
         if state.changing_to.is_none() && self.lease.is_none() {
@@ -240,7 +240,11 @@ struct Receiver<'a> {
 impl Receiver<'_> {
     fn receive(mut self, result: AdjustResult) -> Result<Settlement, AdjustError> {
         self.is_received = true;
-        let ended = self.limit.end(self.limit.account.lock().get_or_insert_default(), self.change, result);
+        self.end(result)
+    }
+
+    fn end(&self, result: AdjustResult) -> Result<Settlement, AdjustError> {
+        let ended = self.limit.end(self.limit.account.state.lock().get_or_insert_default(), self.change, result);
         Limit::start_waiting(self.limit);
         ended
     }
@@ -250,8 +254,7 @@ impl Drop for Receiver<'_> {
     fn drop(&mut self) {
         if !self.is_received {
             let unknown = BackendError::unavailable("the answer was dropped before it came");
-            let _ = self.limit.end(self.limit.account.lock().get_or_insert_default(), self.change, Err(unknown.into()));
-            Limit::start_waiting(self.limit);
+            let _ = self.end(Err(unknown.into()));
         }
     }
 }

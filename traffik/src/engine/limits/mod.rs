@@ -9,13 +9,11 @@ use std::{
     any::TypeId,
     collections::VecDeque,
     ops::Range,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 use traffik_core::{backend::MaybeReady, clock::Timestamp, decision::Outcome};
@@ -124,10 +122,8 @@ impl Limits {
     }
 
     /// Returns copies of limits as they stand now, which hold no permits. `None` if there are none.
-    pub(crate) fn snapshot_of<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> Option<Self> {
-        let mut all = OneOrMore::new(Shared::new(limits.next()?.snapshot()));
-        limits.for_each(|limit| all.add(Shared::new(limit.snapshot()), |_, _| false));
-        Some(Self::of_all(all))
+    pub(crate) fn snapshot_of<'l>(limits: impl Iterator<Item = &'l Limit>) -> Option<Self> {
+        OneOrMore::collect(limits.map(|limit| Shared::new(limit.snapshot()))).map(Self::of_all)
     }
 
     /// Returns a copy of the limits as they stand now, which holds no permits.
@@ -152,9 +148,7 @@ impl Limits {
 
     /// Returns the limits at some places, if `is_one` returns `true` for the throttle of each.
     pub(super) fn part(&self, places: Range<usize>, is_one: fn(TypeId) -> bool) -> Option<Self> {
-        let mut part = self.shared().skip(places.start).take(places.len()).cloned();
-        let mut all = OneOrMore::new(part.next()?);
-        part.for_each(|limit| all.add(limit, |_, _| false));
+        let all = OneOrMore::collect(self.shared().skip(places.start).take(places.len()).cloned())?;
         let are_all = all.iter().all(|limit| is_one(limit.definition().type_id));
         are_all.then(|| Self::of_all(all))
     }
@@ -309,7 +303,7 @@ impl Account {
     /// Calls `read` with the outcome of the latest change, if there is one.
     fn with_latest<R>(&self, read: impl FnOnce(Option<&Outcome>) -> R) -> R {
         if self.has_latest.load(Ordering::Acquire) {
-            read(self.lock().as_ref().and_then(|state| state.latest.as_ref()))
+            read(self.state.lock().as_ref().and_then(|state| state.latest.as_ref()))
         } else {
             read(None)
         }
@@ -319,10 +313,6 @@ impl Account {
         state.latest = Some(outcome);
         self.has_latest.store(true, Ordering::Release);
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Box<State>>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A clone shows the same, and has no changes of its own.
@@ -330,7 +320,7 @@ impl Clone for Account {
     fn clone(&self) -> Self {
         let clone = Self::default();
         self.with_latest(|latest| {
-            latest.cloned().map(|outcome| clone.set_latest(clone.lock().get_or_insert_default(), outcome))
+            latest.cloned().map(|outcome| clone.set_latest(clone.state.lock().get_or_insert_default(), outcome))
         });
         clone
     }

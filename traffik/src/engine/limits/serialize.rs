@@ -44,7 +44,7 @@ impl Serialize for Limits {
         let mut fields = serializer.serialize_struct("Limits", 3)?;
         fields.serialize_field("admitted", &self.is_admitted())?;
         fields.serialize_field("retry_after_ms", &self.retry_after().map(millis))?;
-        fields.serialize_field("limits", &Each(self))?;
+        fields.serialize_field("limits", &self.iter().filter(|limit| !limit.is_hidden()).collect::<Vec<_>>())?;
         fields.end()
     }
 }
@@ -82,15 +82,6 @@ impl Serialize for Limit {
         fields.serialize_field("more_after_ms", &time(self.more_after()))?;
         fields.serialize_field("reset_after_ms", &time(Some(self.reset_after())))?;
         fields.end()
-    }
-}
-
-/// The limits as a list.
-struct Each<'a>(&'a Limits);
-
-impl Serialize for Each<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().filter(|limit| !limit.is_hidden()))
     }
 }
 

@@ -1,14 +1,14 @@
 //! The waiters of one client. It asks no store, and reads no clock.
 
 use std::{
-    any::Any,
     collections::{BTreeMap, BTreeSet},
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::{
     runtime::Id,
@@ -83,11 +83,8 @@ pub(super) struct Question {
     pub(super) span: Span,
 }
 
-/// The answer to a question.
-pub(super) enum Asked {
-    Decided(CheckResult),
-    Panicked(Box<dyn Any + Send>),
-}
+/// The answer to a question, or the panic of a function of the user.
+type Answer = thread::Result<CheckResult>;
 
 /// The results for waiters. They are sent without the lock, because code of the user may run then.
 type Results = Vec<(Entry, Turn)>;
@@ -115,7 +112,7 @@ impl Line {
 
     /// Sets when the first waiter is asked for.
     pub(super) fn begin(&self, now: Timestamp, room: Option<Room>, held_back_until: Option<Timestamp>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(room) = room {
             state.not_before = now.saturating_add(room.not_before);
             state.ask_at = now.saturating_add(room.ask_in);
@@ -125,7 +122,7 @@ impl Line {
 
     /// Adds a waiter. Returns its place, or `None` if its turn would come too late.
     pub(super) fn join(&self, entry: Entry) -> Option<u64> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         // After a charge was given back, there may be room earlier than is known.
         if !state.queue.is_empty() && entry.deadline < state.not_before && !self.signal.is_freed() {
             return None;
@@ -141,7 +138,7 @@ impl Line {
 
     /// Removes a waiter that has gone. Returns `true` if none is left.
     pub(super) fn leave(&self, place: u64) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_head = state.head() == Some(place);
         let gone = state.take(place);
         let is_empty = state.queue.is_empty();
@@ -157,7 +154,7 @@ impl Line {
 
     /// Returns `true` if the caller has to drive it on its runtime.
     pub(super) fn add_driver(&self, runtime: Id) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_new = !state.has_ended && !state.drivers.contains(&runtime);
         if is_new {
             state.drivers.push(runtime);
@@ -166,18 +163,18 @@ impl Line {
     }
 
     pub(super) fn remove_driver(&self, runtime: Id) {
-        self.lock().drivers.retain(|other| *other != runtime);
+        self.state.lock().drivers.retain(|other| *other != runtime);
     }
 
     /// Ends it if no waiter is left.
     pub(super) fn end_if_empty(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.has_ended |= state.queue.is_empty();
         state.has_ended
     }
 
     pub(super) fn next(&self, now: Timestamp) -> Step {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let Some(head) = state.head() else { return Step::End };
         if let Some(InFlight { until, .. }) = &state.in_flight {
             if now < *until {
@@ -208,14 +205,14 @@ impl Line {
     }
 
     /// Receives the answer to a question, and hands it over.
-    pub(super) fn answered(&self, id: u64, asked: Asked, now: Timestamp) {
-        let mut state = self.lock();
+    pub(super) fn answered(&self, id: u64, answer: Answer, now: Timestamp) {
+        let mut state = self.state.lock();
         let place = match &state.in_flight {
             Some(in_flight) if in_flight.id == id => in_flight.place,
             _ => {
                 // Another driver has asked again. What was charged is given back.
                 drop(state);
-                return drop(turn(asked));
+                return drop(turn(answer));
             }
         };
         state.in_flight = None;
@@ -223,18 +220,18 @@ impl Line {
         state.ask_now();
         let mut results = Results::new();
         let mut unreceived = None;
-        match asked {
-            Asked::Decided(Ok(limits)) if !limits.is_admitted() => {
+        match answer {
+            Ok(Ok(limits)) if !limits.is_admitted() => {
                 self.refused(&mut state, place, &limits, now, &mut results);
             }
-            asked => {
+            answer => {
                 let head = state.take(place);
-                if matches!(asked, Asked::Decided(Err(_))) {
+                if matches!(answer, Ok(Err(_))) {
                     state.take_while(|deadline| deadline <= now, |_| Turn::Over, &mut results);
                 }
                 match head {
-                    Some(head) => results.push((head, turn(asked))),
-                    None => unreceived = Some(turn(asked)),
+                    Some(head) => results.push((head, turn(answer))),
+                    None => unreceived = Some(turn(answer)),
                 }
             }
         }
@@ -277,7 +274,7 @@ impl Line {
 
     /// A question was dropped with its runtime.
     pub(super) fn abandon(&self, id: u64) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.in_flight.as_ref().is_some_and(|in_flight| in_flight.id == id) {
             state.in_flight = None;
             state.ask_now();
@@ -293,7 +290,7 @@ impl Line {
 
     /// Asks nothing until then. Waiters whose time is over before receive that.
     pub(super) fn hold_back(&self, until: Timestamp, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let until = until.max(state.held_back_until);
         state.held_back_until = until;
         let mut results = Results::new();
@@ -306,7 +303,7 @@ impl Line {
 
     /// Ends the wait of all waiters: the app is closed.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.has_ended = true;
         state.deadlines.clear();
         let all = std::mem::take(&mut state.queue).into_values();
@@ -318,16 +315,12 @@ impl Line {
         send(all.map(closed).collect());
         self.signal.wake();
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn turn(asked: Asked) -> Turn {
-    match asked {
-        Asked::Decided(decision) => Turn::Decided(Handover::new(decision)),
-        Asked::Panicked(panic) => Turn::Panicked(panic),
+fn turn(answer: Answer) -> Turn {
+    match answer {
+        Ok(decision) => Turn::Decided(Handover::new(decision)),
+        Err(panic) => Turn::Panicked(panic),
     }
 }
 
@@ -391,11 +384,5 @@ impl State {
                 (entry, turn)
             }));
         }
-    }
-}
-
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("waiters", &self.lock().queue.len()).finish_non_exhaustive()
     }
 }

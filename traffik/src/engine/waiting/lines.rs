@@ -1,8 +1,6 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -18,10 +16,10 @@ use crate::{engine::KeptCheck, limit::WaiterSlot, store::Store};
 const MAX_HELD_BACK: usize = 10_000;
 
 /// The lines of an app.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Lines(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// The lines that have waiters.
     lines: HashMap<LineKey, Arc<Line>>,
@@ -55,7 +53,7 @@ pub(super) enum NotJoined {
 impl Lines {
     /// Returns `true` if a caller has to join the line: others wait in it, or it is held back.
     pub(super) fn has(&self, key: &LineKey, now: Timestamp) -> bool {
-        let state = self.lock();
+        let state = self.0.lock();
         state.lines.contains_key(key) || state.held_back.get(key).is_some_and(|until| *until > now)
     }
 
@@ -69,7 +67,7 @@ impl Lines {
     ) -> Result<Joined, NotJoined> {
         let now = store.clock().now();
         let slots = slots(demand, now);
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         if state.is_closed {
             return Err(NotJoined::Failed(BackendError::Closed));
         }
@@ -92,7 +90,7 @@ impl Lines {
 
     /// Forgets a line without waiters. Returns `true` if it has ended.
     pub(super) fn remove_if_empty(&self, line: &Arc<Line>) -> bool {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let has_ended = line.end_if_empty();
         if has_ended && state.lines.get(line.key()).is_some_and(|known| Arc::ptr_eq(known, line)) {
             state.lines.remove(line.key());
@@ -102,7 +100,7 @@ impl Lines {
 
     /// Holds a line back: until then no waiter gets a turn.
     pub(super) fn hold_back(&self, key: LineKey, until: Timestamp, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         if state.held_back.len() >= MAX_HELD_BACK && !state.held_back.contains_key(&key) {
             state.held_back.retain(|_, until| *until > now);
             if state.held_back.len() >= MAX_HELD_BACK {
@@ -122,21 +120,17 @@ impl Lines {
 
     /// Asks for the head of each line again, because a limit was changed.
     pub(crate) fn ask_again(&self) {
-        let lines: Vec<_> = self.lock().lines.values().cloned().collect();
+        let lines: Vec<_> = self.0.lock().lines.values().cloned().collect();
         lines.iter().for_each(|line| line.ask_again());
     }
 
     /// Tells all waiters that the app is closed, and those that come later.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.is_closed = true;
         let lines = std::mem::take(&mut state.lines);
         drop(state);
         lines.into_values().for_each(|line| line.close());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,7 +14,7 @@ mod lines;
 
 use std::{
     future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -31,7 +31,7 @@ pub(crate) use self::{
 };
 use self::{
     demand::{LineKey, Room, Turn, until_room},
-    line::{Asked, Line, Question, Step},
+    line::{Line, Question, Step},
     lines::{Joined, NotJoined, Place},
 };
 use super::CheckResult;
@@ -40,30 +40,32 @@ use crate::store::{Store, first_of};
 /// The decision of a waiter, unless its line is held back for longer than it waits.
 pub(crate) type Waited = Result<CheckResult, HeldBack>;
 
-/// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
-pub(super) fn wait(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
-    let demand = Arc::new(demand);
-    let waiting = start(lines, Arc::clone(&demand), false, max);
-    // Only the lines of outgoing calls are held back.
-    let decision = move |waited: Waited| {
-        waited.unwrap_or_else(|_| Err(demand.failed(BackendError::not_run("the line is held back"))))
-    };
-    match waiting {
-        MaybeReady::Ready(waited) => MaybeReady::Ready(decision(waited)),
-        MaybeReady::Pending(waiting) => MaybeReady::pending(async move { decision(waiting.await) }),
+impl Lines {
+    /// Starts to wait for an admission. The caller joins the line in this call, and awaiting only receives the decision.
+    pub(crate) fn wait(self: &Arc<Self>, demand: Demand, max: Duration) -> MaybeReady<'static, CheckResult> {
+        let demand = Arc::new(demand);
+        let waiting = start(self, Arc::clone(&demand), false, max);
+        // Only the lines of outgoing calls are held back.
+        let decision = move |waited: Waited| {
+            waited.unwrap_or_else(|_| Err(demand.failed(BackendError::not_run("the line is held back"))))
+        };
+        match waiting {
+            MaybeReady::Ready(waited) => MaybeReady::Ready(decision(waited)),
+            MaybeReady::Pending(waiting) => MaybeReady::pending(async move { decision(waiting.await) }),
+        }
     }
-}
 
-/// Starts to wait for the turn of an outgoing call. Its line can be [held back](hold_back).
-pub(super) fn wait_outgoing(lines: &Arc<Lines>, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
-    start(lines, Arc::new(demand), true, max)
-}
+    /// Starts to wait for the turn of an outgoing call. Its line can be [held back](Self::hold_back_for).
+    pub(crate) fn wait_outgoing(self: &Arc<Self>, demand: Demand, max: Duration) -> MaybeReady<'static, Waited> {
+        start(self, Arc::new(demand), true, max)
+    }
 
-/// Holds a line of outgoing calls back for a time.
-pub(super) fn hold_back(lines: &Lines, demand: &Demand, time: Duration) {
-    let Ok(Some(store)) = demand.store() else { return };
-    let now = store.clock().now();
-    lines.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
+    /// Holds a line of outgoing calls back for a time.
+    pub(crate) fn hold_back_for(&self, demand: &Demand, time: Duration) {
+        let Ok(Some(store)) = demand.store() else { return };
+        let now = store.clock().now();
+        self.hold_back(LineKey::new(demand, true), now.saturating_add(time), now);
+    }
 }
 
 fn start(lines: &Arc<Lines>, demand: Arc<Demand>, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
@@ -113,16 +115,24 @@ impl Joining {
     /// Joins the line. If it was empty, the head is asked for when there is `room`, or immediately.
     fn join(self, room: Option<Room>) -> MaybeReady<'static, Waited> {
         let Self { lines, place, demand, store } = self;
-        match Waiter::join(lines, place, &demand, &store, room) {
-            Ok(waiter) => MaybeReady::pending(async move {
-                match waiter.await {
-                    Turn::Decided(decision) => Ok(decision.receive()),
-                    Turn::TooLate => Ok(demand.refuse().await),
-                    Turn::Over => Ok(demand.ask().await),
-                    Turn::HeldBack(held_back) => Err(held_back),
-                    Turn::Panicked(panic) => std::panic::resume_unwind(panic),
-                }
-            }),
+        if Handle::try_current().is_err() {
+            let error = BackendError::not_run("waiting needs a Tokio runtime: call it within one");
+            return MaybeReady::Ready(Ok(Err(demand.failed(error))));
+        }
+        match lines.join(place, &demand, &store, room) {
+            Ok(joined) => {
+                Driver::start(&lines, &joined.line);
+                let waiter = Waiter { lines, joined };
+                MaybeReady::pending(async move {
+                    match waiter.await {
+                        Turn::Decided(decision) => Ok(decision.receive()),
+                        Turn::TooLate => Ok(demand.refuse().await),
+                        Turn::Over => Ok(demand.ask().await),
+                        Turn::HeldBack(held_back) => Err(held_back),
+                        Turn::Panicked(panic) => resume_unwind(panic),
+                    }
+                })
+            }
             Err(NotJoined::NoRoom) => waited(async move { demand.refuse().await }),
             Err(NotJoined::NoSlot) => waited(demand.ask()),
             Err(NotJoined::HeldBack(held_back)) => MaybeReady::Ready(Err(held_back)),
@@ -135,25 +145,6 @@ impl Joining {
 struct Waiter {
     lines: Arc<Lines>,
     joined: Joined,
-}
-
-impl Waiter {
-    /// Joins a line. If it was empty, its head is asked for when there is `room`, or immediately.
-    fn join(
-        lines: Arc<Lines>,
-        place: Place,
-        demand: &Arc<Demand>,
-        store: &Arc<Store>,
-        room: Option<Room>,
-    ) -> Result<Self, NotJoined> {
-        if Handle::try_current().is_err() {
-            let error = "waiting needs a Tokio runtime: call it within one";
-            return Err(NotJoined::Failed(BackendError::not_run(error)));
-        }
-        let joined = lines.join(place, demand, store, room)?;
-        Driver::start(&lines, &joined.line);
-        Ok(Self { lines, joined })
-    }
 }
 
 impl Future for Waiter {
@@ -221,8 +212,8 @@ impl Driver {
         let mut decision = pin!(demand.ask().instrument(span));
         // A function of the user may panic: its waiter learns of it, and the others go on.
         let asked = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| decision.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Asked::Decided),
-            Err(panic) => Poll::Ready(Asked::Panicked(panic)),
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
         });
         let asked = asked.await;
         question.line.answered(id, asked, question.line.clock().now());

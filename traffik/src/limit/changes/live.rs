@@ -21,7 +21,7 @@ pub(crate) struct Live {
     /// What holds for the limits without a change of their own.
     others: LiveLimit,
     /// When the first value ends that has an end.
-    next_end: Option<Timestamp>,
+    pub(super) next_end: Option<Timestamp>,
 }
 
 /// The changes of one limit.
@@ -79,8 +79,13 @@ impl Live {
         self.limits.values().map(|limit| of(&limit.clients).len()).sum()
     }
 
-    pub(super) fn next_end(&self) -> Option<Timestamp> {
-        self.next_end
+    /// Returns `true` if no more clients can have local changes, even after those that have ended are removed.
+    pub(crate) fn is_full(&mut self, now: Timestamp) -> bool {
+        let is_full = |live: &Self| live.clients(|clients| &clients.local) >= ClientMap::MAX;
+        if is_full(self) {
+            self.for_each(|limit| limit.clients.local.expire(now));
+        }
+        is_full(self)
     }
 
     /// Returns `true` if nothing is changed.
@@ -95,15 +100,9 @@ impl Live {
         self.all = self.all.map(|switch| lasts(*switch));
         for limit in self.limits.values_mut() {
             let limit = Arc::make_mut(limit);
-            let values = &mut limit.values;
-            values.iter_mut().for_each(|values| values.switch = lasts(values.switch));
+            limit.values.iter_mut().for_each(|values| values.switch = lasts(values.switch));
             limit.clients.iter_mut().for_each(|clients| clients.expire(now));
-            let switch = BySource {
-                local: values.local.switch.or(self.all.local),
-                shared: values.shared.switch.or(self.all.shared),
-                file: values.file.switch.or(self.all.file),
-            };
-            limit.switch = switch.first(|switch| *switch);
+            limit.switch = limit.values.map(|values| values.switch).or(self.all).first(|switch| *switch);
             limit.all_rules = limit.added_rules();
         }
         self.limits.retain(|_, limit| !limit.is_empty());
@@ -123,10 +122,6 @@ impl LiveLimit {
     /// Removes the local values and rules.
     pub(crate) fn clear_local(&mut self) {
         self.values.local = Values::default();
-        self.clear_rules();
-    }
-
-    pub(crate) fn clear_rules(&mut self) {
         self.rules = Applies::default();
     }
 

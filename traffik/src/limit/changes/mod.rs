@@ -11,12 +11,13 @@ mod values;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
 use traffik_core::clock::AnyClock;
 
 pub use self::{
@@ -65,7 +66,7 @@ impl Changes {
     #[cold]
     fn load(&self) -> Option<Arc<Live>> {
         let live = self.live.load_full();
-        match live.next_end() {
+        match live.next_end {
             Some(end) if end <= self.clock.now() => {
                 self.change(|_| ());
                 Some(self.live.load_full())
@@ -83,12 +84,12 @@ impl Changes {
 
     /// Makes a change, unless it is an error. Then nothing is changed.
     pub(crate) fn try_change<R, E>(&self, change: impl FnOnce(&mut Live) -> Result<R, E>) -> Result<R, E> {
-        self.change_locked(self.lock(), change)
+        self.change_locked(self.changing.lock(), change)
     }
 
     /// Removes a limit by `remove`, and its local changes with it. No change is made in between.
     pub(crate) fn remove<R, E>(&self, uid: &str, remove: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
-        let changing = self.lock();
+        let changing = self.changing.lock();
         let removed = remove()?;
         if self.live.load().has(uid) {
             self.change_locked(changing, |live| {
@@ -119,10 +120,6 @@ impl Changes {
         drop(changing);
         drop(unused);
         result
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn clock(&self) -> &AnyClock {

@@ -194,30 +194,26 @@ impl Live {
             other => other,
         };
         let until = |until: Option<Timestamp>| until.map(&local);
-        match name {
-            Name::All => {
-                if let SharedValue::Switch(all) = value {
-                    self.all.shared = Some(switch(all));
-                }
-            }
-            Name::Setting(_, uid) => {
+        // Each name has the values that `SharedValue::parse` returns for it, and no others.
+        match (name, value) {
+            (Name::All, SharedValue::Switch(all)) => self.all.shared = Some(switch(all)),
+            (Name::All, _) => {}
+            (Name::Setting(_, uid), value) => {
                 let values = &mut self.of_mut(uid).values.shared;
                 match value {
                     SharedValue::Rate(rate) => values.rate = Some(rate),
                     SharedValue::Cost(cost) => values.cost = Some(cost),
                     SharedValue::Switch(on) => values.switch = Some(switch(on)),
                     SharedValue::DryRun(dry_run) => values.dry_run = Some(dry_run),
-                    SharedValue::Block(..)
-                    | SharedValue::Exempt(_)
-                    | SharedValue::ClientRate(..)
-                    | SharedValue::Penalty { .. } => {}
+                    _ => {}
                 }
             }
-            Name::Client(_, uid, key) => {
+            (Name::Client(_, uid, key), value) => {
+                let limit = self.of_mut(uid);
                 if let SharedValue::Penalty { until, .. } = value {
-                    self.of_mut(uid).replace_local_penalty(&key, local(until));
+                    limit.replace_local_penalty(&key, local(until));
                 }
-                self.of_mut(uid).clients.shared.change(key, |client| match value {
+                limit.clients.shared.change(key, |client| match value {
                     SharedValue::Block(end, reason) => {
                         client.block = Some(Arc::new(Block { until: until(end), reason }))
                     }
@@ -230,7 +226,7 @@ impl Live {
                         let forgotten_at = local(forgotten_at);
                         client.penalty = Some(Penalty { block: Arc::new(block), length, forgotten_at });
                     }
-                    SharedValue::Rate(_) | SharedValue::Cost(_) | SharedValue::Switch(_) | SharedValue::DryRun(_) => {}
+                    _ => {}
                 });
             }
         }

@@ -94,6 +94,13 @@ pub(crate) struct BySource<T> {
     pub(crate) file: T,
 }
 
+impl<T: Copy> BySource<Option<T>> {
+    /// Returns the values of `self`, and those of `other` where `self` has none.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { local: self.local.or(other.local), shared: self.shared.or(other.shared), file: self.file.or(other.file) }
+    }
+}
+
 impl<T> BySource<T> {
     /// Returns each value, that of the strongest source first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     limit::{
         Definition, KnownBy, NewLimit, Settings, ThrottleTable,
-        changes::{Block, BySource, ClientChange, ClientMap, Lasting, Live, LiveLimit, Source, Switch, Until, Values},
-        limits_file_error::LimitsFileError,
+        changes::{Block, ClientChange, ClientMap, Lasting, Live, LiveLimit, Source, Switch, Until, Values},
+        limits_file_error::{LimitsFileError, Place},
         written::{Moment, StrategyTable},
     },
     request::Applies,
@@ -145,11 +145,7 @@ impl FileLimit {
             let stronger = changed.or_else(|| by_function.then_some(Source::Request));
             stronger.filter(|_| is_set)
         };
-        let switch = BySource {
-            local: limit.values.local.switch.or(live.all.local),
-            shared: limit.values.shared.switch.or(live.all.shared),
-            file: None,
-        };
+        let switch = limit.values.map(|values| values.switch).or(live.all);
         let values = &self.written;
         let by_setting = [
             ("rate", above(values.rate.is_some(), &|values| values.rate.is_some(), declared.rate.is_some())),
@@ -193,7 +189,8 @@ impl Reader<'_> {
                 "`path` is missing: write the paths that the limit applies to, such as \"/search\" or \"/api/**\"",
             );
         };
-        let name = self.file.name_of_new();
+        // It has no line, because finding one takes a while.
+        let name = format!("[new] in {}", self.file.path.display());
         self.table.check_uid(uid.get_ref(), &name, KnownBy::File).map_err(|error| self.file.place(uid).error(error))?;
         if let Some(same) = self.before.get(uid.get_ref().as_str()).filter(|before| before.table == *table) {
             return Ok(MadeLimit::clone(same));
@@ -206,7 +203,7 @@ impl Reader<'_> {
             let strategy = table.strategy.as_ref().map(|strategy| self.file.place(strategy));
             strategy.or(table.penalty.as_ref().map(|penalty| self.file.place(penalty))).unwrap_or(self.file.place(rate))
         };
-        let definition = self.table.define_value(new).map_err(|error| place().error(error))?;
+        let definition = self.table.define(new).map_err(|error| place().error(error))?;
         Ok(MadeLimit { definition: Arc::new(definition), table: table.clone() })
     }
 
@@ -387,9 +384,12 @@ impl Reader<'_> {
         let is_known = |uid: &str| self.table.by_uid(uid).is_ok();
         match self.table.start_settings.keys().find(|(uid, key)| !is_set(uid, key) && is_known(uid)) {
             None => Ok(()),
-            Some((uid, key)) => Err(self.file.place_of_missing(format!("limit.{}.{key}", written(uid))).error(
-                "it was set when the app started, and changes only when the app starts: write it again, or restart the app",
-            )),
+            Some((uid, key)) => {
+                let key = Some(format!("limit.{}.{key}", written(uid)).into());
+                Err(Place { key, ..Place::file(&self.file.path) }.error(
+                    "it was set when the app started, and changes only when the app starts: write it again, or restart the app",
+                ))
+            }
         }
     }
 }

@@ -94,16 +94,6 @@ impl LimitsFile {
         let new = self.tables.new.iter().find(|(new, _)| new.get_ref() == uid);
         new.map_or_else(|| Place::file(&self.path), |(uid, _)| self.place(uid)).error(reason)
     }
-
-    /// Returns the name in errors of limits that the file makes. It has no line, because finding one takes a while.
-    fn name_of_new(&self) -> String {
-        format!("[new] in {}", self.path.display())
-    }
-
-    /// Returns the place of something that is missing.
-    fn place_of_missing(&self, key: impl Into<Box<str>>) -> Place {
-        Place { key: Some(key.into()), ..Place::file(&self.path) }
-    }
 }
 
 fn place(path: &Arc<Path>, text: &str, span: &Range<usize>) -> Place {

@@ -8,11 +8,13 @@ pub(crate) mod table;
 
 use std::{
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 pub(crate) use self::instrument::{Counter, Gauge, Held, Histogram};
 use self::table as metric;
@@ -181,7 +183,7 @@ impl BreakerInstruments {
     /// Shows the state that `state` returns. Of concurrent callers, the last one reads it last.
     pub(crate) fn show(&self, state: impl FnOnce() -> usize) {
         let Some(backend) = self.backend.get() else { return };
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.shown.lock();
         let state = state();
         if shown.as_ref().is_some_and(|(shown, _)| *shown == state) {
             return;
@@ -211,7 +213,7 @@ impl LimitsFileInstruments {
         self.loaded.add(&metric::LIMITS_FILE_LOADS, &["loaded"], is_valid.into());
         self.failed.add(&metric::LIMITS_FILE_LOADS, &["failed"], (!is_valid).into());
         self.invalid.add(&metric::LIMITS_FILE_INVALID, &[], 0.0);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if is_valid {
             *held = None;
         } else if held.is_none() {

@@ -130,7 +130,7 @@ impl CircuitBreaker {
 
     /// Shows it in metrics as the breaker in front of a backend, unless it is in front of another.
     pub(crate) fn name(&self, backend: &str) {
-        self.gate.name(backend);
+        self.gate.instruments.name(backend);
     }
 
     /// Starts an attempt, by this clock.

@@ -169,7 +169,7 @@ pub(super) struct Gate {
     /// The turn of a [calm](State::is_calm) breaker, which is only read, without the lock of `state`. Otherwise 0.
     calm_turn: AtomicU64,
     pub(super) state: watch::Sender<State>,
-    instruments: BreakerInstruments,
+    pub(super) instruments: BreakerInstruments,
 }
 
 impl Gate {
@@ -177,11 +177,6 @@ impl Gate {
         let state = State::new(settings);
         let calm_turn = AtomicU64::new(state.turn);
         Self { calm_turn, state: watch::Sender::new(state), instruments: BreakerInstruments::default() }
-    }
-
-    /// Sets the backend that it is in front of.
-    pub(super) fn name(&self, backend: &str) {
-        self.instruments.name(backend);
     }
 
     /// Shows the state of a breaker that was not used before.
