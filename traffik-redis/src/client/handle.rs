@@ -4,21 +4,25 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use fred::types::config::Config;
 use futures_util::future::join_all;
-use tokio::{runtime::Handle, sync::watch, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    time::sleep,
+};
 
 #[cfg(feature = "cluster")]
 use super::cluster::Cluster;
 use super::{
     CallError, Reply, Sent, address,
     command::{Command, Script},
-    connection::{Connection, ConnectionCounts},
+    connection::{Connection, Shared},
     fred_link::FredLink,
     slot_of,
     supervisor::{Backoff, Phase, Supervisor},
@@ -38,7 +42,7 @@ pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
-    counts: Arc<ConnectionCounts>,
+    shared: Arc<Shared>,
     closed: AtomicBool,
 }
 
@@ -71,14 +75,19 @@ impl Reachable {
 impl Client {
     /// Creates a client without connecting.
     pub(crate) fn new(settings: &Settings, instruments: &Arc<Instruments>) -> Result<Self, Error> {
-        let counts = Arc::new(ConnectionCounts::new(instruments));
-        let servers = Servers::new(settings, &counts)?;
+        let shared = Arc::new(Shared {
+            timeouts: Timeouts::new(settings.command_timeout),
+            instruments: Arc::clone(instruments),
+            given_up: AtomicU64::new(0),
+            stale: Notify::new(),
+        });
+        let servers = Servers::new(settings, &shared)?;
         Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        Ok(Self(Arc::new(Inner { servers, counts, closed: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { servers, shared, closed: AtomicBool::new(false) })))
     }
 
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
-        self.0.counts.instruments()
+        &self.0.shared.instruments
     }
 
     /// Connects, and keeps connected.
@@ -185,7 +194,7 @@ impl Client {
     pub(crate) fn health(&self) -> Health {
         let all = self.0.servers.connections();
         let connected = all.iter().filter(|connection| connection.is_up()).count();
-        Health { connected, connections: all.len(), given_up: self.0.counts.given_up() }
+        Health { connected, connections: all.len(), given_up: self.0.shared.given_up.load(Ordering::Relaxed) }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -233,9 +242,8 @@ enum Servers {
 
 impl Servers {
     /// Creates the servers without connecting.
-    pub(super) fn new(settings: &Settings, counts: &Arc<ConnectionCounts>) -> Result<Self, Error> {
-        let timeouts = Timeouts::new(settings.command_timeout);
-        let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, counts));
+    fn new(settings: &Settings, shared: &Arc<Shared>) -> Result<Self, Error> {
+        let connection = |link| Arc::new(Connection::new(link, shared));
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
             #[cfg(feature = "fred-10")]
@@ -244,7 +252,7 @@ impl Servers {
             Origin::Client(client) => {
                 let first = connection(FredLink::of_user(client)?);
                 first.supervisor().leave_to_user();
-                counts.instruments().leave_connections_to_user();
+                shared.instruments.leave_connections_to_user();
                 return Ok(Self::Single { first, others: Vec::new(), turn: AtomicUsize::new(0) });
             }
         };
@@ -253,15 +261,15 @@ impl Servers {
         let config = Config { username, password, ..config };
         if config.server.is_clustered() {
             #[cfg(feature = "cluster")]
-            return Ok(Self::Cluster(Cluster::new(config, timeouts, counts)));
+            return Ok(Self::Cluster(Cluster::new(config, shared)));
             #[cfg(not(feature = "cluster"))]
             return Err(Error::Address(
                 "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),
             ));
         }
-        let connection = || FredLink::new(config.clone(), timeouts).map(connection);
-        let others = (1..settings.pool_size).map(|_| connection()).collect::<Result<_, _>>()?;
-        Ok(Self::Single { first: connection()?, others, turn: AtomicUsize::new(0) })
+        let connection = || connection(FredLink::new(config.clone(), shared.timeouts));
+        let others = (1..settings.pool_size).map(|_| connection()).collect();
+        Ok(Self::Single { first: connection(), others, turn: AtomicUsize::new(0) })
     }
 
     /// Returns the supervisor whose status is that of all servers.

@@ -1,21 +1,14 @@
 use std::sync::Arc;
 
 use fred::types::config::Config;
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-use super::{
-    node::Shared,
-    slot_map::{Redirect, SlotMap},
-};
+use super::slot_map::{Redirect, SlotMap};
 use crate::client::{
     CallError, Reply, Sent,
     command::Command,
-    connection::{Connection, ConnectionCounts},
+    connection::{Connection, Shared},
     supervisor::{Backoff, Supervisor},
-    timeouts::Timeouts,
 };
 
 /// The maximum number of redirects and retries of a command, none of which ran it.
@@ -28,10 +21,9 @@ pub(in crate::client) struct Cluster {
 }
 
 impl Cluster {
-    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
-        let counts = Arc::clone(counts);
-        let map = Arc::new(SlotMap::new(Shared { config, timeouts, counts, stale: Notify::new() }));
-        Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
+    pub(in crate::client) fn new(config: Config, shared: &Arc<Shared>) -> Self {
+        let map = Arc::new(SlotMap::new(config, Arc::clone(shared)));
+        Self { supervisor: Supervisor::new(map.clone(), shared.timeouts), map }
     }
 
     pub(in crate::client) fn supervisor(&self) -> &Supervisor {

@@ -8,14 +8,15 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
 };
 
-use fred::types::config::Server;
+use fred::types::config::{Config, Server};
 use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
-use super::node::{Node, Shared};
+use super::node::Node;
 use crate::client::{
     Reply, Sent,
     command::Command,
+    connection::Shared,
     supervisor::{Attempt, Driver, Supervised},
     timeouts::Timeouts,
 };
@@ -24,6 +25,7 @@ const SLOTS: usize = 1 << 14;
 
 /// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
+    config: Config,
     pub(super) shared: Arc<Shared>,
     map: RwLock<Map>,
 }
@@ -39,8 +41,8 @@ struct Map {
 }
 
 impl SlotMap {
-    pub(super) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared), map: RwLock::default() }
+    pub(super) fn new(config: Config, shared: Arc<Shared>) -> Self {
+        Self { config, shared, map: RwLock::default() }
     }
 
     pub(super) fn owner(&self, slot: u16) -> Option<Arc<Node>> {
@@ -58,7 +60,7 @@ impl SlotMap {
     }
 
     fn add(&self, map: &mut Map, server: &Server) -> Arc<Node> {
-        let node = || Arc::new(Node::new(server, &self.shared));
+        let node = || Arc::new(Node::new(server, &self.config, &self.shared));
         Arc::clone(map.nodes.entry(server.clone()).or_insert_with(node))
     }
 
@@ -77,7 +79,7 @@ impl SlotMap {
     /// that is cut off from the others may have an old map.
     fn candidates(&self) -> Vec<Arc<Node>> {
         if !self.nodes().iter().any(|node| node.connection.is_up()) {
-            let servers = [self.read().servers.clone(), self.shared.config.server.hosts()].concat();
+            let servers = [self.read().servers.clone(), self.config.server.hosts()].concat();
             servers.iter().for_each(|server| drop(self.node(server)));
         }
         let (mut nodes, random) = (self.nodes(), RandomState::new());
