@@ -9,10 +9,10 @@ use tokio::{
 };
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
-use super::{Counts, tasks::Tasks};
+use super::tasks::Tasks;
 use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
-    instruments::Count,
+    instruments::{Count, Instruments},
     question::Question,
     scripts::{LuaSet, Programs, Scripts, Time},
 };
@@ -37,7 +37,7 @@ pub(super) struct Caller {
     pub(super) client: Client,
     pub(super) time: Time,
     pub(super) deadline: Duration,
-    pub(super) counts: Counts,
+    pub(super) counts: Arc<Instruments>,
     other_calls: Semaphore,
     pub(super) tasks: Arc<Tasks>,
 }
@@ -45,7 +45,14 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
         let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
-        Self { counts: Counts::new(client.instruments()), client, time, deadline, other_calls, tasks }
+        Self { counts: Arc::clone(client.instruments()), client, time, deadline, other_calls, tasks }
+    }
+
+    /// Counts a call with several questions that ended in an error.
+    pub(super) fn count_failure(&self, error: &CallError, questions: usize) {
+        if let CallError::InDoubt(_) = error {
+            self.counts.add(Count::InDoubt, questions);
+        }
     }
 
     /// Sends questions in one call. Returns the reply to each.
@@ -143,7 +150,7 @@ impl Exchange {
         let (Ok(Ok(_permit)), true) = (permit, Instant::now() < self.until) else { return Err(self.too_late()) };
         self.caller.counts.add(Count::Calls, 1);
         let answer = call.await;
-        Ok(answer.inspect_err(|error| self.caller.counts.failed(error, 1))?)
+        Ok(answer.inspect_err(|error| self.caller.count_failure(error, 1))?)
     }
 
     fn too_late(&self) -> BackendError {

@@ -12,7 +12,7 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 use traffik_core::clock::AnyClock;
 
 use super::{
-    Counts, Exchange, RedisStats, TimedReply,
+    Exchange, TimedReply,
     batcher::{Batcher, InFlight},
     caller::Caller,
 };
@@ -118,14 +118,6 @@ impl Calls {
 
     pub(crate) fn too_late(&self) -> BackendError {
         BackendError::Timeout(self.caller.deadline)
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.caller.counts
-    }
-
-    pub(crate) fn stats(&self) -> RedisStats {
-        self.caller.counts.stats(self.caller.client.health())
     }
 
     #[cfg(feature = "unstable-manual-clock")]

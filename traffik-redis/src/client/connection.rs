@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
@@ -28,8 +28,6 @@ use crate::instruments::{Count, Instruments};
 pub(super) struct Shared {
     pub(super) timeouts: Timeouts,
     pub(super) instruments: Arc<Instruments>,
-    /// The number of connections that seemed alive and were replaced.
-    pub(super) given_up: AtomicU64,
     /// Notified when a connection is lost, or the slots of a cluster are out of date.
     pub(super) stale: Notify,
 }
@@ -160,7 +158,6 @@ impl Watchdog {
             () = self.silent() => "the server stopped answering calls",
             () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
         };
-        self.shared.given_up.fetch_add(1, Ordering::Relaxed);
         self.shared.instruments.add(Count::GivenUp, 1);
         why
     }
@@ -230,7 +227,7 @@ mod tests {
         let answer = Duration::from_secs(10);
         let timeouts = Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) };
         let instruments = Instruments::new("test");
-        Watchdog::new(Arc::new(Shared { timeouts, instruments, given_up: AtomicU64::new(0), stale: Notify::new() }))
+        Watchdog::new(Arc::new(Shared { timeouts, instruments, stale: Notify::new() }))
     }
 
     async fn fails(watchdog: &Watchdog) -> bool {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,10 @@ use super::{
     supervisor::{Backoff, Phase, Supervisor},
     timeouts::Timeouts,
 };
-use crate::{Error, instruments::Instruments};
+use crate::{
+    Error,
+    instruments::{Instruments, RedisStats},
+};
 
 /// The approximate number of keys that the server examines per page of a scan.
 const PAGE: &str = "1000";
@@ -44,16 +47,6 @@ struct Inner {
     servers: Servers,
     shared: Arc<Shared>,
     closed: AtomicBool,
-}
-
-/// Counts of the connections of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Health {
-    pub(crate) connected: usize,
-    /// The number of configured connections.
-    pub(crate) connections: usize,
-    /// The number of connections that seemed alive and were replaced.
-    pub(crate) given_up: u64,
 }
 
 /// Finds the times at which a client is connected, until the client is dropped.
@@ -78,7 +71,6 @@ impl Client {
         let shared = Arc::new(Shared {
             timeouts: Timeouts::new(settings.command_timeout),
             instruments: Arc::clone(instruments),
-            given_up: AtomicU64::new(0),
             stale: Notify::new(),
         });
         let servers = Servers::new(settings, &shared)?;
@@ -191,10 +183,10 @@ impl Client {
         self.0.servers.connections().iter().for_each(|connection| connection.supervisor().close());
     }
 
-    pub(crate) fn health(&self) -> Health {
+    pub(crate) fn stats(&self) -> RedisStats {
         let all = self.0.servers.connections();
         let connected = all.iter().filter(|connection| connection.is_up()).count();
-        Health { connected, connections: all.len(), given_up: self.0.shared.given_up.load(Ordering::Relaxed) }
+        self.0.shared.instruments.stats(all.len(), connected)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
