@@ -16,19 +16,12 @@ pub(super) struct Command {
     pub(super) slot: u16,
     pub(super) words: Vec<Value>,
     /// Sent right after `ASKING`, so that the server accepts a slot that it does not own yet.
-    #[cfg(feature = "cluster")]
     pub(super) is_asking: bool,
 }
 
 impl Command {
     pub(super) fn new(name: &'static str, slot: u16) -> Self {
-        Self {
-            name,
-            slot,
-            words: Vec::new(),
-            #[cfg(feature = "cluster")]
-            is_asking: false,
-        }
+        Self { name, slot, words: Vec::new(), is_asking: false }
     }
 
     pub(super) fn arg(self, word: impl AsRef<[u8]>) -> Self {
@@ -121,7 +114,6 @@ impl From<Resp3Frame> for Reply {
     }
 }
 
-#[cfg(feature = "cluster")]
 impl From<Value> for Reply {
     fn from(value: Value) -> Self {
         match value {

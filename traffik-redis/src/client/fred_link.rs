@@ -90,7 +90,6 @@ impl FredLink {
 
     /// Sends a command once. The answer may be an error of the server.
     pub(super) async fn send(&self, command: Command) -> Result<Reply, CallError> {
-        #[cfg(feature = "cluster")]
         if command.is_asking {
             return self.send_asking(command).await;
         }
@@ -99,7 +98,6 @@ impl FredLink {
     }
 
     /// Sends a command right after `ASKING`, with no other call in between.
-    #[cfg(feature = "cluster")]
     async fn send_asking(&self, command: Command) -> Result<Reply, CallError> {
         let (both, slot) = (self.0.pipeline(), command.slot);
         for (command, words) in [Command::new("ASKING", slot).into_custom(), command.into_custom()] {

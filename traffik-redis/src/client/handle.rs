@@ -17,10 +17,9 @@ use tokio::{
     time::sleep,
 };
 
-#[cfg(feature = "cluster")]
-use super::cluster::Cluster;
 use super::{
     CallError, Reply, Sent, address,
+    cluster::Cluster,
     command::{Command, Script},
     connection::{Connection, Shared},
     fred_link::FredLink,
@@ -228,7 +227,6 @@ enum Servers {
         others: Vec<Arc<Connection>>,
         turn: AtomicUsize,
     },
-    #[cfg(feature = "cluster")]
     Cluster(Cluster),
 }
 
@@ -252,12 +250,11 @@ impl Servers {
         let (username, password) = (username.or(config.username), password.or(config.password));
         let config = Config { username, password, ..config };
         if config.server.is_clustered() {
-            #[cfg(feature = "cluster")]
-            return Ok(Self::Cluster(Cluster::new(config, shared)));
-            #[cfg(not(feature = "cluster"))]
-            return Err(Error::Address(
-                "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),
-            ));
+            if cfg!(feature = "cluster") {
+                return Ok(Self::Cluster(Cluster::new(config, shared)));
+            }
+            let why = "it is the address of a cluster: turn on the feature `cluster` of traffik-redis";
+            return Err(Error::Address(why.into()));
         }
         let connection = || connection(FredLink::new(config.clone(), shared.timeouts));
         let others = (1..settings.pool_size).map(|_| connection()).collect();
@@ -268,7 +265,6 @@ impl Servers {
     pub(super) fn supervisor(&self) -> &Supervisor {
         match self {
             Self::Single { first, .. } => first.supervisor(),
-            #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.supervisor(),
         }
     }
@@ -277,7 +273,6 @@ impl Servers {
     fn connections(&self) -> Vec<Arc<Connection>> {
         match self {
             Self::Single { first, others, .. } => std::iter::once(first).chain(others).cloned().collect(),
-            #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.connections(),
         }
     }
@@ -287,7 +282,6 @@ impl Servers {
         let is_up = match self {
             Self::Single { first, others, .. } => first.is_up() || others.iter().any(|other| other.is_up()),
             // A server may be up before the slots are known.
-            #[cfg(feature = "cluster")]
             Self::Cluster(_) => false,
         };
         if is_up { Ok(()) } else { self.supervisor().ready().await }
@@ -302,7 +296,6 @@ impl Servers {
                 let mut in_turn = std::iter::once(first).chain(others).cycle().skip(turn).take(1 + others.len());
                 in_turn.find(|connection| connection.is_up()).unwrap_or(first).call(command, sent).await
             }
-            #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.call(command, sent).await,
         }
     }

@@ -3,7 +3,6 @@
 //! Nothing here knows about limits. No other module knows how the server is reached.
 
 mod address;
-#[cfg(feature = "cluster")]
 mod cluster;
 mod command;
 mod connection;

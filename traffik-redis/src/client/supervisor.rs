@@ -68,7 +68,6 @@ impl Supervisor {
         matches!(*self.phase.borrow(), Phase::Up)
     }
 
-    #[cfg(feature = "cluster")]
     pub(super) fn is_down(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Down(_))
     }
