@@ -16,7 +16,7 @@ use traffik_core::{
 
 use crate::{
     answer,
-    by_swap::{self, Turns},
+    by_swap::{self, Stored, Turns},
     calls::{Calls, Exchange},
     client::{Client, UnexpectedReply},
     control,
@@ -88,7 +88,9 @@ impl Store {
         self.client.instruments().add(Count::Decisions, 1);
         let (store, owned) = (Arc::clone(self), owned(hits));
         let decide = |exchange: Arc<Exchange>| async move {
-            let decision = by_swap::decide(&exchange, &store.turns, &hits_of(&owned), &places).await?;
+            let hits = hits_of(&owned);
+            let propose = |stored: &Stored<'_>| by_swap::decide(&hits, &places, stored);
+            let decision = by_swap::swap(&exchange, &store.turns, &places, propose).await?;
             store.refusals.remember(&places, &decision, [asked, Moment::now()]);
             Ok(decision)
         };
@@ -301,7 +303,8 @@ impl Store {
         let hits: Vec<_> = adjustments.iter().map(|adjustment| adjustment.charge.hit).collect();
         if hits.iter().any(Places::is_own) {
             let places = Places::of(&hits, &self.keys)?;
-            let adjusted = by_swap::adjust(exchange, &self.turns, adjustments, &places).await;
+            let propose = |stored: &Stored<'_>| by_swap::adjust(adjustments, &places, stored);
+            let adjusted = by_swap::swap(exchange, &self.turns, &places, propose).await;
             self.refusals.forget(&places.keys, Moment::now());
             return adjusted;
         }
@@ -370,7 +373,8 @@ impl Store {
         if let [charge] = charges {
             if Places::is_own(&charge.hit) {
                 let places = Places::of(&[charge.hit], &self.keys)?;
-                return Ok(vec![by_swap::renew(exchange, &self.turns, charge, &places).await?]);
+                let propose = |stored: &Stored<'_>| by_swap::renew(charge, stored);
+                return Ok(vec![by_swap::swap(exchange, &self.turns, &places, propose).await?]);
             }
         }
         if let Some(charge) = charges.iter().find(|charge| !is_sent(&charge.hit, charge.hit.cost)) {

@@ -15,12 +15,12 @@ use tokio::{
     time::timeout_at,
 };
 use traffik_core::{
-    backend::{Adjusted, BackendError},
-    clock::Timestamp,
-    decision::{Adjustment, Charge, Decision, Hit},
+    backend::BackendError,
+    decision::{Decision, Hit},
 };
 
-use self::proposal::{Proposal, Stored};
+use self::proposal::Proposal;
+pub(crate) use self::proposal::{Stored, adjust, decide, renew};
 use crate::{calls::Exchange, client::Reply, places::Places};
 
 /// The maximum number of attempts of a decision, after which it is an error.
@@ -39,50 +39,20 @@ const ATTEMPTS: usize = 1024;
 )]
 struct Contended;
 
-pub(crate) async fn decide(
-    exchange: &Exchange,
-    turns: &Turns,
-    hits: &[Hit<'_>],
-    places: &Places,
-) -> Result<Decision, BackendError> {
-    let decide = |stored: &Stored<'_>| proposal::decide(hits, &places.of_hits, stored);
-    swap(exchange, turns, &places.keys, decide).await
-}
-
 pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
     let stored = read(exchange, &places.keys).await?;
-    proposal::peek(hits, &places.of_hits, &stored)
-}
-
-pub(crate) async fn adjust(
-    exchange: &Exchange,
-    turns: &Turns,
-    adjustments: &[Adjustment<'_>],
-    places: &Places,
-) -> Result<Vec<Adjusted>, BackendError> {
-    let adjust = |stored: &Stored<'_>| proposal::adjust(adjustments, &places.of_hits, stored);
-    swap(exchange, turns, &places.keys, adjust).await
-}
-
-/// Renews a charge. Returns the new time, or `None` if it does not fit.
-pub(crate) async fn renew(
-    exchange: &Exchange,
-    turns: &Turns,
-    charge: &Charge<'_>,
-    places: &Places,
-) -> Result<Option<Timestamp>, BackendError> {
-    swap(exchange, turns, &places.keys, |stored| proposal::renew(charge, stored)).await
+    proposal::peek(hits, places, &stored)
 }
 
 async fn read<'a>(exchange: &Exchange, keys: &'a [String]) -> Result<Stored<'a>, BackendError> {
     Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys)
 }
 
-/// Makes proposals until one of them finds the stored states unchanged.
-async fn swap<T>(
+/// Makes proposals until one of them finds the stored states unchanged. Returns its answer.
+pub(crate) async fn swap<T>(
     exchange: &Exchange,
     turns: &Turns,
-    keys: &[String],
+    Places { keys, .. }: &Places,
     propose: impl Fn(&Stored<'_>) -> Result<Proposal<T>, BackendError>,
 ) -> Result<T, BackendError> {
     // A decision without its turn is exact too.

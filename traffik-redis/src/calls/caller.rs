@@ -14,7 +14,7 @@ use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
     instruments::{Count, Instruments},
     question::Question,
-    scripts::{LuaSet, Programs, Scripts, Time},
+    scripts::{LuaSet, Programs, Scripts},
 };
 
 /// The maximum number of calls in flight other than decisions.
@@ -35,7 +35,7 @@ pub(crate) struct TimedReply {
 /// The state that all calls of a backend share.
 pub(super) struct Caller {
     pub(super) client: Client,
-    pub(super) time: Time,
+    pub(super) scripts: Scripts,
     pub(super) deadline: Duration,
     pub(super) counts: Arc<Instruments>,
     other_calls: Semaphore,
@@ -43,9 +43,9 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
+    pub(super) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
         let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
-        Self { counts: Arc::clone(client.instruments()), client, time, deadline, other_calls, tasks }
+        Self { counts: Arc::clone(client.instruments()), client, scripts, deadline, other_calls, tasks }
     }
 
     /// Counts a call with several questions that ended in an error.
@@ -68,7 +68,7 @@ impl Caller {
         };
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
         let args = questions.map(|question| question.packed.clone()).chain(more).collect();
-        let reply = self.run(program(self.time.scripts().of(strategies)), &keys, args, sent).await?;
+        let reply = self.run(program(self.scripts.of(strategies)), &keys, args, sent).await?;
         let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
         let at = Timestamp::from_micros(at);
@@ -82,7 +82,7 @@ impl Caller {
         mut args: Vec<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Reply, CallError> {
-        args.extend(self.time.time_argument());
+        args.extend(self.scripts.time_argument());
         self.client.run(script, keys, &args, sent).await
     }
 }
@@ -138,7 +138,7 @@ impl Exchange {
         keys: &[String],
         args: Vec<Vec<u8>>,
     ) -> Result<Reply, BackendError> {
-        self.call(self.caller.run(script(self.caller.time.scripts()), keys, args, &self.sent)).await
+        self.call(self.caller.run(script(&self.caller.scripts), keys, args, &self.sent)).await
     }
 
     pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {

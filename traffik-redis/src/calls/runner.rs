@@ -20,7 +20,7 @@ use crate::{
     client::{CallError, Client},
     instruments::Count,
     question::Question,
-    scripts::Time,
+    scripts::Scripts,
 };
 
 /// How long after the deadline a caller waits for the task that watches it.
@@ -37,15 +37,15 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        let caller = Arc::new(Caller::new(client, time, deadline));
+    pub(crate) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
+        let caller = Arc::new(Caller::new(client, scripts, deadline));
         Self { batchers: Batcher::all_of(&caller), caller }
     }
 
     /// Returns calls to the same server with another clock.
     #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by(&self, time: Time) -> Self {
-        Self::new(self.caller.client.clone(), time, self.caller.deadline)
+    pub(crate) fn by(&self, scripts: Scripts) -> Self {
+        Self::new(self.caller.client.clone(), scripts, self.caller.deadline)
     }
 
     /// Starts a decision, in its own call or together with others.
@@ -122,7 +122,7 @@ impl Calls {
 
     #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn clock(&self) -> AnyClock {
-        self.caller.time.clock()
+        self.caller.scripts.clock()
     }
 }
 
