@@ -47,8 +47,8 @@ enum NotAsked {
 }
 
 impl Question {
-    pub(crate) fn new(keys: &Keys, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
-        let mut question = Self { places: Places::of(hits, keys)?, packed: vec![0; 2], strategies: None };
+    pub(crate) fn new(places: Places, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
+        let mut question = Self { places, packed: vec![0; 2], strategies: None };
         let max_extra = question.places.max_extra();
         for (place, hit) in hits.iter().enumerate() {
             if let Some(&Some(place)) = question.places.of_hits.get(place) {
@@ -63,7 +63,8 @@ impl Question {
     /// Creates a question about charges. Their costs are sent separately.
     pub(crate) fn about<'a>(keys: &Keys, charges: impl Iterator<Item = &'a Charge<'a>>) -> Result<Self, BackendError> {
         let plain = charges.map(|Charge { hit, .. }| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
-        Self::new(keys, &plain.collect::<Vec<_>>())
+        let plain: Vec<_> = plain.collect();
+        Self::new(Places::of(&plain, keys)?, &plain)
     }
 
     /// Returns the slot of the keys in a cluster.
@@ -130,7 +131,7 @@ mod tests {
     fn question(strategy: impl Into<AnyStrategy>, rates: &[Rate], cost: u64) -> Result<Question, BackendError> {
         let (key, limit) = (Key::from("alice"), LimitId::new("u", strategy));
         let hits: Vec<_> = rates.iter().map(|&rate| Hit::new(&limit, &key, rate, cost)).collect();
-        Question::new(&Keys::new("n", None), &hits)
+        Question::new(Places::of(&hits, &Keys::new("n", None))?, &hits)
     }
 
     #[test]
@@ -147,7 +148,8 @@ mod tests {
     fn plain_hits_have_no_flags_and_others_their_lowest_cost_before_the_highest() {
         let (key, limit, rate) = (Key::from("alice"), LimitId::new("u", SlidingWindowLog), Rate::literal("5/min"));
         let hit = Hit::new(&limit, &key, rate, 7);
-        let packed = |hits: &[Hit<'_>]| Question::new(&Keys::new("n", None), hits).unwrap().packed;
+        let places = |hits: &[Hit<'_>]| Places::of(hits, &Keys::new("n", None)).unwrap();
+        let packed = |hits: &[Hit<'_>]| Question::new(places(hits), hits).unwrap().packed;
         let (plain, flexible) = (packed(&[hit]), packed(&[hit.at_least(2)]));
         assert_eq!((plain.len(), flexible.len()), (29, 35));
         assert_eq!((plain[4], flexible[4]), (4, 4 | TAKES_WHAT_FITS));

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 use traffik_core::{
     backend::{Adjusted, AdjustmentError, Answer, BackendError, Control, ControlRequest, MaybeReady},
-    clock::{AnyClock, Timestamp},
+    clock::Timestamp,
     decision::{Adjustment, Charge, Decision, Hit},
 };
 
@@ -58,35 +58,28 @@ impl Store {
         answer_or_error(if self.are_apart(hits) { self.decide_apart(hits) } else { self.decide_in_one(hits) })
     }
 
-    /// Decides in one call. Returns without a call if the decision is known to be a refusal.
+    /// Decides in one call, or by compare and swap if a strategy has no Lua form. Returns without a call if the decision
+    /// is known to be a refusal.
     fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
-        if hits.iter().any(Places::is_own) {
-            return self.decide_by_swap(hits);
-        }
-        let question = Arc::new(Question::new(&self.keys, hits)?);
-        if question.strategies.is_none() {
-            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&question.places))));
-        }
-        let asked = Moment::now();
-        if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
-            return Ok(MaybeReady::Ready(Ok(refusal)));
-        }
-        let (store, said) = (Arc::clone(self), self.calls.decide(Arc::clone(&question))?);
-        Ok(MaybeReady::pending(async move {
-            let decision = answer::decision(said.await?, &question.places)?;
-            store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
-            Ok(decision)
-        }))
-    }
-
-    fn decide_by_swap(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
         let places = Places::of(hits, &self.keys)?;
-        let asked = Moment::now();
+        if places.keys.is_empty() {
+            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&places))));
+        }
+        let (store, asked) = (Arc::clone(self), Moment::now());
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
+        if !hits.iter().any(Places::is_own) {
+            let question = Arc::new(Question::new(places, hits)?);
+            let said = self.calls.decide(Arc::clone(&question))?;
+            return Ok(MaybeReady::pending(async move {
+                let decision = answer::decision(said.await?, &question.places)?;
+                store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
+                Ok(decision)
+            }));
+        }
         self.client.instruments().add(Count::Decisions, 1);
-        let (store, owned) = (Arc::clone(self), owned(hits));
+        let owned = owned(hits);
         let decide = |exchange: Arc<Exchange>| async move {
             let hits = hits_of(&owned);
             let propose = |stored: &Stored<'_>| by_swap::decide(&hits, &places, stored);
@@ -236,13 +229,14 @@ impl Store {
     }
 
     async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
+        let places = Places::of(hits, &self.keys)?;
+        if places.keys.is_empty() {
+            return Ok(answer::all_unlimited(&places));
+        }
         if hits.iter().any(Places::is_own) {
-            return by_swap::peek(exchange, hits, &Places::of(hits, &self.keys)?).await;
+            return by_swap::peek(exchange, hits, &places).await;
         }
-        let question = Question::new(&self.keys, hits)?;
-        if question.strategies.is_none() {
-            return Ok(answer::all_unlimited(&question.places));
-        }
+        let question = Question::new(places, hits)?;
         let said = exchange.ask(|programs| &programs.peek, &question, None).await?;
         answer::decision(said.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
@@ -312,19 +306,10 @@ impl Store {
         let sent = adjustments.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
         let sent: Vec<_> = sent.map(|(adjustment, _)| *adjustment).collect();
         let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
-        let mut said = Vec::new();
-        if question.strategies.is_some() {
-            let asked = exchange
-                .ask(
-                    |programs| &programs.adjust,
-                    &question,
-                    Some(packed(sent.iter().map(|sent| (&sent.charge, Some(sent.actual))))),
-                )
-                .await;
-            self.refusals.forget(&question.places.keys, Moment::now());
-            said = asked?;
-        }
-        let mut adjusted = answer::adjustments(said, &question, &sent)?.into_iter();
+        let costs = packed(sent.iter().map(|sent| (&sent.charge, Some(sent.actual))));
+        let said = exchange.ask(|programs| &programs.adjust, &question, Some(costs)).await;
+        self.refusals.forget(&question.places.keys, Moment::now());
+        let mut adjusted = answer::adjustments(said?, &question, &sent)?.into_iter();
         Ok(refused
             .into_iter()
             .filter_map(|refused| refused.map_or_else(|| adjusted.next(), |error| Some(Err(error))))
@@ -381,13 +366,8 @@ impl Store {
             return Err(BackendError::not_run(TooMuch(charge.hit.cost)));
         }
         let question = Question::about(&self.keys, charges.iter())?;
-        if question.strategies.is_none() {
-            let now = AnyClock::system().now();
-            return Ok(vec![Some(now); charges.len()]);
-        }
-        let said = exchange
-            .ask(|programs| &programs.renew, &question, Some(packed(charges.iter().map(|charge| (charge, None)))))
-            .await?;
+        let costs = packed(charges.iter().map(|charge| (charge, None)));
+        let said = exchange.ask(|programs| &programs.renew, &question, Some(costs)).await?;
         answer::renewals(&said, &question)
     }
 

@@ -57,7 +57,7 @@ impl CallError {
     }
 
     /// Returns whether the same call can be made again without charging twice.
-    fn surely_did_not_run(&self) -> bool {
+    pub(crate) fn surely_did_not_run(&self) -> bool {
         match self {
             Self::NotRun(_) => true,
             Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
