@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     CallError, Reply, Sent,
     command::Command,
+    error::in_plain_words,
     fred_link::FredLink,
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
@@ -88,10 +89,10 @@ impl Connection {
 impl Supervised for Watched {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let driver = self.link.connect().await.map_err(|reason| {
-                let reason = reason.at(self.link.server());
-                if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
-            })?;
+            let driver =
+                self.link.connect().await.map_err(|error| {
+                    in_plain_words(error, self.link.server(), self.has_worked.load(Ordering::Relaxed))
+                })?;
             self.has_worked.store(true, Ordering::Relaxed);
             let up = self.watchdog.shared.instruments.connected();
             let watched = async move {

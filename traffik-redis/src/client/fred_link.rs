@@ -8,7 +8,7 @@ use fred::{
     interfaces::ClientLike,
     types::{
         ConnectHandle,
-        config::{Config, ConnectionConfig, PerformanceConfig, Server, TcpConfig},
+        config::{Config, ConnectionConfig, Server, TcpConfig},
     },
 };
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::{
     CallError, Reply,
     command::Command,
-    error::{CLOSED, Reason, in_plain_words, of_loss},
+    error::{CLOSED, of_loss},
     supervisor::Driver,
     timeouts::Timeouts,
 };
@@ -30,7 +30,6 @@ impl FredLink {
     /// itself: the supervisor does.
     pub(super) fn new(config: Config, timeouts: Timeouts) -> Self {
         let config = Config { fail_fast: true, ..config };
-        let performance = PerformanceConfig { default_command_timeout: timeouts.answer, ..Default::default() };
         let connection = ConnectionConfig {
             connection_timeout: timeouts.attempt,
             internal_command_timeout: timeouts.handshake,
@@ -43,7 +42,7 @@ impl FredLink {
             },
             ..Default::default()
         };
-        Self(Client::new(config, Some(performance), Some(connection), None))
+        Self(Client::new(config, None, Some(connection), None))
     }
 
     /// Wraps a client that the user keeps connected.
@@ -71,11 +70,11 @@ impl FredLink {
     }
 
     /// Connects. Makes one attempt.
-    pub(super) async fn connect(&self) -> Result<Driver, Reason> {
+    pub(super) async fn connect(&self) -> Result<Driver, FredError> {
         let mut abandoned = Abandoned(Some(self.0.clone()));
         let task = self.0.init().await;
         abandoned.0 = None;
-        let mut router = Router(task.map_err(in_plain_words)?);
+        let mut router = Router(task?);
         Ok(Box::pin(async move {
             match (&mut router.0).await {
                 Ok(Err(error)) => of_loss(&error),
