@@ -1,6 +1,5 @@
 //! The arguments of a script: the keys, and the hits in as few bytes as they need.
 
-use thiserror::Error;
 use traffik_core::{
     backend::BackendError,
     decision::{Charge, Hit},
@@ -38,14 +37,6 @@ pub(crate) struct Question {
     pub(crate) strategies: Option<LuaSet>,
 }
 
-#[derive(Debug, Error)]
-enum NotAsked {
-    #[error("the strategy `{0}` has no form in Lua")]
-    NoLua(&'static str),
-    #[error("{0} limits are too many for one decision")]
-    TooMany(usize),
-}
-
 impl Question {
     pub(crate) fn new(places: Places, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
         let mut question = Self { places, packed: vec![0; 2], strategies: None };
@@ -79,8 +70,9 @@ impl Question {
 
     /// Appends a hit on a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
     fn add(&mut self, hit: &Hit<'_>, place: usize, max_extra: u64) -> Result<(), BackendError> {
-        let strategy = LuaStrategy::of(hit.limit.strategy())
-            .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
+        let strategy = LuaStrategy::of(hit.limit.strategy()).ok_or_else(|| {
+            BackendError::unavailable(format!("the strategy `{}` has no form in Lua", hit.limit.strategy().name()))
+        })?;
         self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
         let takes_what_fits = hit.least() < hit.cost;
         let flags = [
@@ -113,8 +105,8 @@ impl Question {
 
 /// Packs the number of a key.
 fn number(key: usize) -> Result<[u8; 2], BackendError> {
-    let number = u16::try_from(key).map_err(|_| BackendError::unavailable(NotAsked::TooMany(key)))?;
-    Ok(number.to_le_bytes())
+    let too_many = || BackendError::unavailable(format!("{key} limits are too many for one decision"));
+    u16::try_from(key).map(u16::to_le_bytes).map_err(|_| too_many())
 }
 
 #[cfg(test)]

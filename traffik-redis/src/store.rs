@@ -6,7 +6,6 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use thiserror::Error;
 use tokio::time::Instant;
 use traffik_core::{
     backend::{Adjusted, AdjustmentError, Answer, BackendError, Control, ControlRequest, MaybeReady},
@@ -30,10 +29,6 @@ use crate::{
 
 /// How often a decision over several slots peeks at how much fits, before it charges the lowest costs alone.
 const LOOKS: usize = 3;
-
-#[derive(Debug, Error)]
-#[error("a charge of {0} cannot be renewed on Redis: the maximum is {MAX_CHARGE}")]
-struct TooMuch(u64);
 
 pub(crate) struct Store {
     pub(crate) namespace: String,
@@ -363,7 +358,9 @@ impl Store {
             }
         }
         if let Some(charge) = charges.iter().find(|charge| !is_sent(&charge.hit, charge.hit.cost)) {
-            return Err(BackendError::not_run(TooMuch(charge.hit.cost)));
+            let cost = charge.hit.cost;
+            let why = format!("a charge of {cost} cannot be renewed on Redis: the maximum is {MAX_CHARGE}");
+            return Err(BackendError::not_run(why));
         }
         let question = Question::about(&self.keys, charges.iter())?;
         let costs = packed(charges.iter().map(|charge| (charge, None)));

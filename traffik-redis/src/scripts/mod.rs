@@ -76,11 +76,7 @@ impl LuaSet {
 pub(crate) struct Scripts {
     /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
     clock: Option<AnyClock>,
-    fixed_window: Programs,
-    sliding_window_counter: Programs,
-    meter: Programs,
-    sliding_window_log: Programs,
-    leaky_bucket_with_queue: Programs,
+    alone: [(LuaStrategy, Programs); 5],
     several: Programs,
     several_of_any: Programs,
     /// For strategies without a Lua form: read the states, and replace them.
@@ -123,11 +119,10 @@ impl Scripts {
 
     pub(crate) fn of(&self, strategies: LuaSet) -> &Programs {
         match strategies {
-            LuaSet::Only(LuaStrategy::FixedWindow) => &self.fixed_window,
-            LuaSet::Only(LuaStrategy::SlidingWindowCounter) => &self.sliding_window_counter,
-            LuaSet::Only(LuaStrategy::Meter) => &self.meter,
-            LuaSet::Only(LuaStrategy::SlidingWindowLog) => &self.sliding_window_log,
-            LuaSet::Only(LuaStrategy::LeakyBucketWithQueue) => &self.leaky_bucket_with_queue,
+            LuaSet::Only(strategy) => {
+                let mut alone = self.alone.iter();
+                alone.find(|(of, _)| *of == strategy).map_or(&self.several_of_any, |(_, programs)| programs)
+            }
             LuaSet::Several => &self.several,
             LuaSet::SeveralOfAny => &self.several_of_any,
         }
@@ -137,11 +132,13 @@ impl Scripts {
         let several = [FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat();
         Self {
             clock,
-            fixed_window: Programs::new(time, FIXED_WINDOW),
-            sliding_window_counter: Programs::new(time, SLIDING_WINDOW_COUNTER),
-            meter: Programs::new(time, METER),
-            sliding_window_log: Programs::new(time, SLIDING_WINDOW_LOG),
-            leaky_bucket_with_queue: Programs::new(time, &[METER, QUEUE].concat()),
+            alone: [
+                (LuaStrategy::FixedWindow, Programs::new(time, FIXED_WINDOW)),
+                (LuaStrategy::SlidingWindowCounter, Programs::new(time, SLIDING_WINDOW_COUNTER)),
+                (LuaStrategy::Meter, Programs::new(time, METER)),
+                (LuaStrategy::SlidingWindowLog, Programs::new(time, SLIDING_WINDOW_LOG)),
+                (LuaStrategy::LeakyBucketWithQueue, Programs::new(time, &[METER, QUEUE].concat())),
+            ],
             several_of_any: Programs::new(time, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
             several: Programs::new(time, &several),
             states: Script::new([time, include_str!("states.lua")].concat()),
