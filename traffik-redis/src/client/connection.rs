@@ -35,7 +35,7 @@ pub(super) struct Shared {
 
 pub(super) struct Connection {
     watched: Arc<Watched>,
-    supervisor: Supervisor,
+    pub(super) supervisor: Supervisor,
 }
 
 struct Watched {
@@ -51,10 +51,6 @@ impl Connection {
         let watchdog = Watchdog::new(Arc::clone(shared));
         let watched = Arc::new(Watched { link, watchdog, has_worked: AtomicBool::new(false) });
         Self { supervisor: Supervisor::new(watched.clone(), shared.timeouts), watched }
-    }
-
-    pub(super) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
     }
 
     pub(super) fn is_up(&self) -> bool {

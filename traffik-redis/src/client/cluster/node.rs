@@ -1,15 +1,10 @@
 //! A server of a cluster, and the one connection to it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use fred::types::config::{Config, Server, ServerConfig};
 
 use crate::client::{
-    CallError, Reply, Sent,
-    command::Command,
     connection::{Connection, Shared},
     fred_link::FredLink,
 };
@@ -17,8 +12,6 @@ use crate::client::{
 pub(super) struct Node {
     pub(super) server: Server,
     pub(super) connection: Arc<Connection>,
-    /// Set by an `ASK` redirect to this server.
-    pub(super) was_asked: AtomicBool,
 }
 
 impl Node {
@@ -27,14 +20,8 @@ impl Node {
         let alone = ServerConfig::Centralized { server: certified(server, cluster) };
         let config = Config { server: alone, database: None, ..cluster.clone() };
         let connection = Arc::new(Connection::new(FredLink::new(config, shared.timeouts), shared));
-        connection.supervisor().start();
-        Self { server: server.clone(), connection, was_asked: AtomicBool::new(false) }
-    }
-
-    /// Sends a command. With `is_asking` the server accepts a slot that it does not own yet.
-    pub(super) async fn call(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {
-        self.was_asked.fetch_or(command.is_asking, Ordering::Relaxed);
-        self.connection.call(command, sent).await
+        connection.supervisor.start();
+        Self { server: server.clone(), connection }
     }
 }
 

@@ -17,17 +17,13 @@ const STEPS: usize = 8;
 pub(in crate::client) struct Cluster {
     map: Arc<SlotMap>,
     /// Keeps the map up to date.
-    supervisor: Supervisor,
+    pub(in crate::client) supervisor: Supervisor,
 }
 
 impl Cluster {
     pub(in crate::client) fn new(config: Config, shared: &Arc<Shared>) -> Self {
         let map = Arc::new(SlotMap::new(config, Arc::clone(shared)));
         Self { supervisor: Supervisor::new(map.clone(), shared.timeouts), map }
-    }
-
-    pub(in crate::client) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
     }
 
     pub(in crate::client) fn connections(&self) -> Vec<Arc<Connection>> {
@@ -48,12 +44,12 @@ impl Cluster {
         loop {
             let (node, is_asking) = match redirect.take() {
                 Some(Redirect::Moved(server)) => (Some(self.map.moved(slot, &server)), false),
-                Some(Redirect::Ask(server)) => (Some(self.map.node(&server)), true),
+                Some(Redirect::Ask(server)) => (Some(self.map.asked(&server)), true),
                 Some(Redirect::Later) | None => (self.map.owner(slot), false),
             };
             let node =
                 node.ok_or_else(|| CallError::NotRun(format!("no server of the cluster has the slot {slot}").into()))?;
-            let answer = node.call(Command { is_asking, ..command.clone() }, sent).await;
+            let answer = node.connection.call(Command { is_asking, ..command.clone() }, sent).await;
             let Err(CallError::Refused(reason)) = &answer else { return answer };
             redirect = Redirect::read(reason, &node.server);
             if redirect.is_none() || steps.next().is_none() {
