@@ -7,7 +7,6 @@ use traffik_core::{
 };
 
 use crate::{
-    client::slot_of,
     keys::Keys,
     places::{Amount, Places},
     scripts::{LuaSet, LuaStrategy},
@@ -56,11 +55,6 @@ impl Question {
         let plain = charges.map(|Charge { hit, .. }| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
         let plain: Vec<_> = plain.collect();
         Self::new(Places::of(&plain, keys)?, &plain)
-    }
-
-    /// Returns the slot of the keys in a cluster.
-    pub(crate) fn slot(&self) -> u16 {
-        self.places.keys.first().map_or(0, |key| slot_of(key))
     }
 
     /// Returns the number of hits.

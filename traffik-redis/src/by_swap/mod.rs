@@ -21,7 +21,7 @@ use traffik_core::{
 
 use self::proposal::Proposal;
 pub(crate) use self::proposal::{Stored, adjust, decide, renew};
-use crate::{calls::Exchange, client::Reply, places::Places};
+use crate::{calls::Exchange, places::Places};
 
 /// The maximum number of attempts of a decision, after which it is an error.
 ///
@@ -41,7 +41,7 @@ struct Contended;
 
 pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
     let stored = read(exchange, &places.keys).await?;
-    proposal::peek(hits, places, &stored)
+    Ok(proposal::tally(hits, places, &stored)?.peek())
 }
 
 async fn read<'a>(exchange: &Exchange, keys: &'a [String]) -> Result<Stored<'a>, BackendError> {
@@ -64,17 +64,13 @@ pub(crate) async fn swap<T>(
             return Ok(answer);
         }
         let reply = exchange.run(|scripts| &scripts.swap, keys, stored.swapped(changes)).await?;
-        if is_written(&reply) {
+        if reply.integer() == Some(1) {
             return Ok(answer);
         }
+        // A state has changed. The reply has the current states.
         stored = Stored::read(reply, keys)?;
     }
     Err(BackendError::unavailable(Contended))
-}
-
-/// Returns whether the states were replaced. Otherwise the reply has the current states.
-fn is_written(reply: &Reply) -> bool {
-    reply.integer() == Some(1)
 }
 
 /// The number of locks. Clients that share one wait for each other needlessly, so there are many.

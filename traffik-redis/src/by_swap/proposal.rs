@@ -38,11 +38,7 @@ pub(crate) fn decide(
     Ok(Proposal { answer, changes })
 }
 
-pub(super) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored<'_>) -> Result<Decision, BackendError> {
-    Ok(tally(hits, places, stored)?.peek())
-}
-
-fn tally<'a>(
+pub(super) fn tally<'a>(
     hits: &'a [Hit<'a>],
     places: &Places,
     stored: &Stored<'_>,

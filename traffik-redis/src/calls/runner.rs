@@ -17,7 +17,7 @@ use super::{
     caller::Caller,
 };
 use crate::{
-    client::{CallError, Client},
+    client::{CallError, Client, SLOTS, slot_of},
     instruments::Count,
     question::Question,
     scripts::Scripts,
@@ -25,9 +25,6 @@ use crate::{
 
 /// How long after the deadline a caller waits for the task that watches it.
 const PATIENCE: Duration = Duration::from_millis(10);
-
-/// The number of slots of a cluster.
-const SLOTS: u16 = 16_384;
 
 /// The calls of one backend.
 pub(crate) struct Calls {
@@ -76,7 +73,7 @@ impl Calls {
     fn batcher(&self, question: &Question) -> Option<&Arc<Batcher>> {
         match &*self.batchers {
             [only] => Some(only),
-            all => all.get(usize::from(question.slot()) * all.len() / usize::from(SLOTS)),
+            all => all.get(usize::from(slot_of(question.places.keys.first()?)) * all.len() / SLOTS),
         }
     }
 

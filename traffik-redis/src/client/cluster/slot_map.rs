@@ -14,14 +14,12 @@ use tokio::time::{sleep, timeout};
 
 use super::node::Node;
 use crate::client::{
-    Reply, Sent,
+    Reply, SLOTS, Sent,
     command::Command,
     connection::Shared,
     supervisor::{Attempt, Driver, Supervised},
     timeouts::Timeouts,
 };
-
-const SLOTS: usize = 1 << 14;
 
 /// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
