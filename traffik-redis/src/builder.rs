@@ -182,8 +182,7 @@ impl RedisBackendBuilder {
     /// - the server is older than 6.2, or a replica;
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
-        let keys = self.keys()?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        let (keys, client) = self.client()?;
         client.connect().await?;
         check::check(&client, &keys).await?;
         Ok(self.on(keys, client))
@@ -200,8 +199,7 @@ impl RedisBackendBuilder {
     /// Returns an error if there is no namespace, if the address is invalid, if `pool_size` is 0, and outside of a
     /// Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
-        let keys = self.keys()?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        let (keys, client) = self.client()?;
         client.start();
         tokio::spawn(check::check_later(client.reachable(), keys.clone()));
         Ok(self.on(keys, client))
@@ -212,12 +210,14 @@ impl RedisBackendBuilder {
         RedisBackend::new(self.namespace, keys, client, self.settings.command_timeout, refusals)
     }
 
-    fn keys(&self) -> Result<Keys, Error> {
+    /// Creates a client that is not connected yet, and the keys.
+    fn client(&self) -> Result<(Keys, Client), Error> {
         if self.namespace.is_empty() {
             return Err(Error::NoNamespace);
         }
         OutOfRange::check("RedisBackendBuilder::pool_size", self.settings.pool_size as u64, 1..=u64::MAX)?;
-        Ok(Keys::new(&self.namespace, self.secret.as_deref()))
+        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        Ok((Keys::new(&self.namespace, self.secret.as_deref()), client))
     }
 }
 

@@ -17,7 +17,8 @@ use traffik_core::{
 pub(crate) struct Keys {
     /// The prefix of all keys.
     prefix: String,
-    secret: Option<Secret>,
+    /// The key for digests, derived from the user's secret.
+    secret: Option<[u8; 32]>,
 }
 
 /// A client is secret, and no key for its digest is set.
@@ -33,7 +34,8 @@ impl Keys {
         let mut prefix = "{".to_owned();
         push_escaped(&mut prefix, namespace);
         prefix.push('|');
-        Self { prefix, secret: secret.map(Secret::new) }
+        let derived = |secret| blake3::derive_key("traffik-redis 2026-11 names of clients in keys", secret);
+        Self { prefix, secret: secret.map(derived) }
     }
 
     pub(crate) fn of(&self, hit: &Hit<'_>) -> Result<String, MissingSecret> {
@@ -69,20 +71,10 @@ const LONGEST: usize = 64;
 /// The hexadecimal digits of a digest: 128 of its 256 bits.
 const DIGITS: usize = 32;
 
-/// The key for digests, derived from the user's secret.
-#[derive(Clone)]
-struct Secret([u8; 32]);
-
-impl Secret {
-    fn new(secret: &[u8]) -> Self {
-        Self(blake3::derive_key("traffik-redis 2026-11 names of clients in keys", secret))
-    }
-}
-
 /// Appends a name that no other client has: its parts, or a digest of them if they are secret or long.
-fn push_client(key: &mut String, client: &Key, secret: Option<&Secret>) -> Result<(), MissingSecret> {
+fn push_client(key: &mut String, client: &Key, secret: Option<&[u8; 32]>) -> Result<(), MissingSecret> {
     let Some(parts) = client.parts() else {
-        let Secret(secret) = secret.ok_or(MissingSecret)?;
+        let secret = secret.ok_or(MissingSecret)?;
         push_digest(key, "secret", &blake3::keyed_hash(secret, &client.to_bytes()));
         return Ok(());
     };
@@ -95,7 +87,7 @@ fn push_client(key: &mut String, client: &Key, secret: Option<&Secret>) -> Resul
     }
     if key.len() - start > LONGEST {
         let name = key.get(start..).unwrap_or_default().as_bytes();
-        let digest = secret.map_or_else(|| blake3::hash(name), |Secret(secret)| blake3::keyed_hash(secret, name));
+        let digest = secret.map_or_else(|| blake3::hash(name), |secret| blake3::keyed_hash(secret, name));
         key.truncate(start);
         push_digest(key, "digest", &digest);
     }

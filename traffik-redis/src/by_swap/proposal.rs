@@ -12,18 +12,16 @@ use traffik_core::{
 use crate::{
     client::{Reply, UnexpectedReply},
     packed::{self, Unpackable},
+    places::Places,
 };
 
 /// An answer that holds if the changes are written. Each key has a change, or `None` if its state stays.
-pub(super) struct Proposal<T> {
+pub(crate) struct Proposal<T> {
     pub(super) answer: T,
     pub(super) changes: Vec<Option<Change>>,
 }
 
-/// The position of the key of each hit. A hit at an unlimited rate has none.
-type Places = [Option<usize>];
-
-pub(super) fn decide(
+pub(crate) fn decide(
     hits: &[Hit<'_>],
     places: &Places,
     stored: &Stored<'_>,
@@ -40,31 +38,28 @@ pub(super) fn decide(
     Ok(Proposal { answer, changes })
 }
 
-pub(super) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored<'_>) -> Result<Decision, BackendError> {
-    Ok(tally(hits, places, stored)?.peek())
-}
-
-fn tally<'a>(
+pub(super) fn tally<'a>(
     hits: &'a [Hit<'a>],
     places: &Places,
     stored: &Stored<'_>,
 ) -> Result<HitTally<'a, Option<usize>>, BackendError> {
     let mut states = stored.states()?;
     let mut tally = HitTally::new(stored.at);
-    for (hit, &place) in hits.iter().zip(places) {
+    for (hit, &place) in hits.iter().zip(&places.of_hits) {
         tally.add(hit, place, || states.get_mut(place?)?.take());
     }
     Ok(tally)
 }
 
-pub(super) fn adjust(
+pub(crate) fn adjust(
     adjustments: &[Adjustment<'_>],
     places: &Places,
     stored: &Stored<'_>,
 ) -> Result<Proposal<Vec<Adjusted>>, BackendError> {
     let (mut states, mut changes, at) = (stored.states()?, stored.unchanged(), stored.at);
     let mut answer = Vec::with_capacity(adjustments.len());
-    for (Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. }, place) in adjustments.iter().zip(places)
+    for (Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. }, place) in
+        adjustments.iter().zip(&places.of_hits)
     {
         let outcome = Outcome::new(true, *actual, at);
         let Some((state, change)) = place.and_then(|place| states.get_mut(place).zip(changes.get_mut(place))) else {
@@ -93,7 +88,7 @@ pub(super) fn adjust(
 }
 
 /// Proposes the time of the renewed charge, or `None` if it does not fit.
-pub(super) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
+pub(crate) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
     let Charge { hit, at: charged_at, .. } = charge;
     let state = stored.states()?.pop().flatten();
     let renewed = hit.limit.strategy().renew(state, hit.rate, hit.cost, *charged_at, stored.at);
@@ -102,7 +97,7 @@ pub(super) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal
     Ok(Proposal { answer: renewed.admitted.then_some(stored.at), changes: vec![change] })
 }
 
-pub(super) struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     /// When the states were read, by the clock of the server.
     at: Timestamp,
     keys: &'a [String],
@@ -119,7 +114,7 @@ enum Unreadable {
 }
 
 /// The new state of a key.
-pub(super) struct Change {
+pub(crate) struct Change {
     packed: Vec<u8>,
     expires: Timestamp,
 }
