@@ -41,8 +41,13 @@ impl<T> OneOrMore<T> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
 
-    pub(crate) fn map_mut<'a, U>(&'a mut self, mut f: impl FnMut(&'a mut T) -> U) -> OneOrMore<U> {
-        OneOrMore { first: f(&mut self.first), rest: self.rest.iter_mut().map(f).collect() }
+    /// Makes a list of what `f` takes out of each value. Further values are removed, and their allocation is used again.
+    pub(crate) fn map_mut<U>(&mut self, mut f: impl FnMut(&mut T) -> U) -> OneOrMore<U> {
+        let first = f(&mut self.first);
+        let rest = std::mem::take(&mut self.rest);
+        // Collecting in place costs more than the first value.
+        let rest = if rest.is_empty() { Vec::new() } else { rest.into_iter().map(|mut one| f(&mut one)).collect() };
+        OneOrMore { first, rest }
     }
 
     pub(crate) fn map<'a, U>(&'a self, mut f: impl FnMut(&'a T) -> U) -> OneOrMore<U> {

@@ -27,11 +27,12 @@ pub(super) struct EvictionQueue {
     ranked: Vec<Ranked>,
     /// What was queued since.
     joined: BinaryHeap<Reverse<Ranked>>,
+    /// The maximum number of those. What is queued takes the same memory each time.
+    most_joined: usize,
     /// The number of evictions until every entry is ranked again.
     remaining: usize,
-    /// The lowest rank outside the queue. An entry that has risen above it is not the next.
-    lowest_outside: Option<EvictionRank>,
-    capacity: usize,
+    /// The lowest outside the queue. An entry that has risen above its rank is not the next.
+    lowest_outside: Option<Ranked>,
 }
 
 /// Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
@@ -49,18 +50,20 @@ impl EvictionQueue {
         let mut sample: Vec<_> = entries.clone().step_by(len.div_ceil(SAMPLE).max(1)).map(ranked).collect();
         let place = sample.len() * batch / len.max(1);
         let highest = if place < sample.len() { Some(*sample.select_nth_unstable(place).1) } else { None };
-        // A sample may be wrong, and new entries join. The queue takes the same memory each time.
-        let capacity = batch * 3 / 2;
-        let (mut queued, mut lowest_outside) = (Vec::with_capacity(capacity), None);
-        for ranked @ (rank, _) in entries.map(ranked) {
-            if queued.len() < capacity && highest.is_none_or(|highest| ranked <= highest) {
+        // A sample may be wrong.
+        let most = batch * 5 / 4;
+        let (mut queued, mut lowest_outside) = (Vec::with_capacity(most), None);
+        for ranked in entries.map(ranked) {
+            if queued.len() < most && highest.is_none_or(|highest| ranked <= highest) {
                 queued.push(ranked);
             } else {
-                lowest_outside = Some(lowest_outside.map_or(rank, |lowest: EvictionRank| lowest.min(rank)));
+                lowest_outside = Some(lowest_outside.map_or(ranked, |lowest: Ranked| lowest.min(ranked)));
             }
         }
         queued.sort_unstable_by(|one, other| other.cmp(one));
-        Self { ranked: queued, joined: BinaryHeap::new(), remaining: batch, lowest_outside, capacity }
+        let most_joined = batch / 2;
+        let joined = BinaryHeap::with_capacity(most_joined);
+        Self { ranked: queued, joined, most_joined, remaining: batch, lowest_outside }
     }
 
     /// Returns whether every entry must be ranked again.
@@ -70,15 +73,20 @@ impl EvictionQueue {
 
     /// Adds a new entry, unless others are evicted before it.
     pub(super) fn push(&mut self, rank: EvictionRank, key: KeyHash) {
-        if self.lowest_outside.is_some_and(|outside| rank > outside) {
-            return;
-        }
-        if self.len() < self.capacity {
-            self.joined.push(Reverse((rank, key)));
-        } else {
-            // Many entries arrived and few were evicted: there is room, and the ranks are out of date.
+        let is_later = self.lowest_outside.is_some_and(|outside| (rank, key) > outside);
+        if !is_later && !self.join((rank, key)) {
+            // Many entries arrived and few were evicted: there is room, or the ranks are out of date.
             *self = Self::default();
         }
+    }
+
+    /// Queues an entry next to the ranked ones. Returns `false` if as many have joined as may.
+    fn join(&mut self, entry: Ranked) -> bool {
+        let has_room = self.joined.len() < self.most_joined;
+        if has_room {
+            self.joined.push(Reverse(entry));
+        }
+        has_room
     }
 
     /// Removes the next entry that may be evicted. `rank` returns the present rank and the slot of an entry that still
@@ -92,14 +100,21 @@ impl EvictionQueue {
         let next = loop {
             let Some((queued, key)) = self.take_first() else { break None };
             match rank(key) {
-                Some((present, _)) if stays(key) => staying.push(Reverse((present, key))),
-                Some((present, _)) if present > queued => self.joined.push(Reverse((present, key))),
-                Some((present, _)) if self.lowest_outside.is_some_and(|outside| present > outside) => break None,
+                Some((present, _)) if stays(key) => staying.push((present, key)),
+                Some((present, _)) if present > queued => {
+                    let is_queued = self.join((present, key));
+                    if !is_queued {
+                        break None;
+                    }
+                }
+                Some((present, _)) if self.lowest_outside.is_some_and(|(outside, _)| present > outside) => break None,
                 Some(next) => break Some(next),
                 None => {}
             }
         };
-        self.joined.extend(staying);
+        for entry in staying {
+            self.join(entry);
+        }
         // An empty queue is stale as well.
         self.remaining = if next.is_some() { self.remaining.saturating_sub(1) } else { 0 };
         next
@@ -113,10 +128,6 @@ impl EvictionQueue {
             (None, _) => self.joined.pop().map(|Reverse(joined)| joined),
             _ => self.ranked.pop(),
         }
-    }
-
-    fn len(&self) -> usize {
-        self.ranked.len() + self.joined.len()
     }
 }
 
@@ -187,7 +198,7 @@ mod tests {
         let mut queue = queue();
         for low in 100..100_000 {
             queue.push(EvictionRank::EXPIRED, key(low));
-            assert!(queue.len() <= queue.capacity);
+            assert!(queue.joined.len() <= queue.most_joined);
         }
         assert!(queue.is_stale(), "all are ranked when the next is evicted");
     }
@@ -195,9 +206,8 @@ mod tests {
     #[test]
     fn newcomer_with_less_remaining_than_others_does_not_join() {
         let mut queue = queue();
-        let before = queue.len();
         queue.push(EvictionRank::open(99, 1000), key(1000));
-        assert_eq!(queue.len(), before);
+        assert!(queue.joined.is_empty());
     }
 
     #[test]
