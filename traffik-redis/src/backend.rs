@@ -9,8 +9,13 @@ use traffik_core::{
 };
 
 use crate::{
-    by_swap::Turns, calls::Calls, client::Client, instruments::RedisStats, keys::Keys, refusals::Refusals,
-    scripts::Scripts, store::Store,
+    by_swap::Turns,
+    calls::{Calls, RedisStats},
+    client::Client,
+    keys::Keys,
+    refusals::Refusals,
+    scripts::Time,
+    store::Store,
 };
 
 /// Stores limits in Redis, and enforces one limit across all processes that share the server. Clones share the same
@@ -22,7 +27,7 @@ pub struct RedisBackend(Arc<Store>);
 
 impl RedisBackend {
     pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
-        let calls = Calls::new(client.clone(), Scripts::of_server(), deadline);
+        let calls = Calls::new(client.clone(), Time::of_server(), deadline);
         Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))
     }
 
@@ -40,7 +45,7 @@ impl RedisBackend {
             namespace: store.namespace.clone(),
             keys: store.keys.clone(),
             client: store.client.clone(),
-            calls: store.calls.by(Scripts::by_hand(clock)),
+            calls: store.calls.by(Time::by_hand(clock)),
             turns: Turns::new(),
             refusals: Refusals::new(0, Duration::ZERO),
         }))
@@ -49,7 +54,7 @@ impl RedisBackend {
     /// Returns the counts of all calls so far, for metrics and alerts.
     #[must_use]
     pub fn stats(&self) -> RedisStats {
-        self.0.client.stats()
+        self.0.calls.stats()
     }
 
     fn open(&self) -> Result<&Arc<Store>, BackendError> {

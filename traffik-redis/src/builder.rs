@@ -182,7 +182,8 @@ impl RedisBackendBuilder {
     /// - the server is older than 6.2, or a replica;
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
-        let (keys, client) = self.client()?;
+        let keys = self.keys()?;
+        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
         client.connect().await?;
         check::check(&client, &keys).await?;
         Ok(self.on(keys, client))
@@ -199,7 +200,8 @@ impl RedisBackendBuilder {
     /// Returns an error if there is no namespace, if the address is invalid, if `pool_size` is 0, and outside of a
     /// Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
-        let (keys, client) = self.client()?;
+        let keys = self.keys()?;
+        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
         client.start();
         tokio::spawn(check::check_later(client.reachable(), keys.clone()));
         Ok(self.on(keys, client))
@@ -210,14 +212,12 @@ impl RedisBackendBuilder {
         RedisBackend::new(self.namespace, keys, client, self.settings.command_timeout, refusals)
     }
 
-    /// Creates a client that is not connected yet, and the keys.
-    fn client(&self) -> Result<(Keys, Client), Error> {
+    fn keys(&self) -> Result<Keys, Error> {
         if self.namespace.is_empty() {
             return Err(Error::NoNamespace);
         }
         OutOfRange::check("RedisBackendBuilder::pool_size", self.settings.pool_size as u64, 1..=u64::MAX)?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
-        Ok((Keys::new(&self.namespace, self.secret.as_deref()), client))
+        Ok(Keys::new(&self.namespace, self.secret.as_deref()))
     }
 }
 

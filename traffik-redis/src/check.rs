@@ -84,8 +84,7 @@ fn explained(error: CallError) -> Error {
             "the user lacks permissions that limits need: grant them by `ACL SETUSER .. {ALLOW}`, with the keys of the \
              namespace; see the documentation of traffik-redis ({reason})"
         )),
-        // Waiting for the server is enough.
-        error if error.surely_did_not_run() => Error::Connect(error.into()),
+        CallError::Refused(reason) if passes(&reason) => Error::Connect(CallError::Refused(reason).into()),
         CallError::Refused(reason) if reason.contains("READONLY") => {
             unsuitable(&format!("it is a replica: connect to its primary ({reason})"))
         }
@@ -95,6 +94,11 @@ fn explained(error: CallError) -> Error {
         CallError::Refused(reason) => unsuitable(&format!("it does not run Lua scripts ({reason})")),
         other => Error::Connect(other.into()),
     }
+}
+
+/// Returns whether waiting for the server is enough.
+fn passes(reason: &str) -> bool {
+    ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY"].iter().any(|form| reason.starts_with(form))
 }
 
 /// Returns whether the user lacks a permission. Servers word this differently, even more so inside a script.

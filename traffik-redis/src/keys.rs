@@ -17,8 +17,7 @@ use traffik_core::{
 pub(crate) struct Keys {
     /// The prefix of all keys.
     prefix: String,
-    /// The key for digests, derived from the user's secret.
-    secret: Option<[u8; 32]>,
+    secret: Option<Secret>,
 }
 
 /// A client is secret, and no key for its digest is set.
@@ -34,8 +33,7 @@ impl Keys {
         let mut prefix = "{".to_owned();
         push_escaped(&mut prefix, namespace);
         prefix.push('|');
-        let derived = |secret| blake3::derive_key("traffik-redis 2026-11 names of clients in keys", secret);
-        Self { prefix, secret: secret.map(derived) }
+        Self { prefix, secret: secret.map(Secret::new) }
     }
 
     pub(crate) fn of(&self, hit: &Hit<'_>) -> Result<String, MissingSecret> {
@@ -71,10 +69,20 @@ const LONGEST: usize = 64;
 /// The hexadecimal digits of a digest: 128 of its 256 bits.
 const DIGITS: usize = 32;
 
+/// The key for digests, derived from the user's secret.
+#[derive(Clone)]
+struct Secret([u8; 32]);
+
+impl Secret {
+    fn new(secret: &[u8]) -> Self {
+        Self(blake3::derive_key("traffik-redis 2026-11 names of clients in keys", secret))
+    }
+}
+
 /// Appends a name that no other client has: its parts, or a digest of them if they are secret or long.
-fn push_client(key: &mut String, client: &Key, secret: Option<&[u8; 32]>) -> Result<(), MissingSecret> {
+fn push_client(key: &mut String, client: &Key, secret: Option<&Secret>) -> Result<(), MissingSecret> {
     let Some(parts) = client.parts() else {
-        let secret = secret.ok_or(MissingSecret)?;
+        let Secret(secret) = secret.ok_or(MissingSecret)?;
         push_digest(key, "secret", &blake3::keyed_hash(secret, &client.to_bytes()));
         return Ok(());
     };
@@ -87,7 +95,7 @@ fn push_client(key: &mut String, client: &Key, secret: Option<&[u8; 32]>) -> Res
     }
     if key.len() - start > LONGEST {
         let name = key.get(start..).unwrap_or_default().as_bytes();
-        let digest = secret.map_or_else(|| blake3::hash(name), |secret| blake3::keyed_hash(secret, name));
+        let digest = secret.map_or_else(|| blake3::hash(name), |Secret(secret)| blake3::keyed_hash(secret, name));
         key.truncate(start);
         push_digest(key, "digest", &digest);
     }

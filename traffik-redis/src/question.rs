@@ -1,5 +1,6 @@
 //! The arguments of a script: the keys, and the hits in as few bytes as they need.
 
+use thiserror::Error;
 use traffik_core::{
     backend::BackendError,
     decision::{Charge, Hit},
@@ -7,6 +8,7 @@ use traffik_core::{
 };
 
 use crate::{
+    client::slot_of,
     keys::Keys,
     places::{Amount, Places},
     scripts::{LuaSet, LuaStrategy},
@@ -36,9 +38,17 @@ pub(crate) struct Question {
     pub(crate) strategies: Option<LuaSet>,
 }
 
+#[derive(Debug, Error)]
+enum NotAsked {
+    #[error("the strategy `{0}` has no form in Lua")]
+    NoLua(&'static str),
+    #[error("{0} limits are too many for one decision")]
+    TooMany(usize),
+}
+
 impl Question {
-    pub(crate) fn new(places: Places, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
-        let mut question = Self { places, packed: vec![0; 2], strategies: None };
+    pub(crate) fn new(keys: &Keys, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
+        let mut question = Self { places: Places::of(hits, keys)?, packed: vec![0; 2], strategies: None };
         let max_extra = question.places.max_extra();
         for (place, hit) in hits.iter().enumerate() {
             if let Some(&Some(place)) = question.places.of_hits.get(place) {
@@ -53,8 +63,12 @@ impl Question {
     /// Creates a question about charges. Their costs are sent separately.
     pub(crate) fn about<'a>(keys: &Keys, charges: impl Iterator<Item = &'a Charge<'a>>) -> Result<Self, BackendError> {
         let plain = charges.map(|Charge { hit, .. }| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
-        let plain: Vec<_> = plain.collect();
-        Self::new(Places::of(&plain, keys)?, &plain)
+        Self::new(keys, &plain.collect::<Vec<_>>())
+    }
+
+    /// Returns the slot of the keys in a cluster.
+    pub(crate) fn slot(&self) -> u16 {
+        self.places.keys.first().map_or(0, |key| slot_of(key))
     }
 
     /// Returns the number of hits.
@@ -64,9 +78,8 @@ impl Question {
 
     /// Appends a hit on a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
     fn add(&mut self, hit: &Hit<'_>, place: usize, max_extra: u64) -> Result<(), BackendError> {
-        let strategy = LuaStrategy::of(hit.limit.strategy()).ok_or_else(|| {
-            BackendError::unavailable(format!("the strategy `{}` has no form in Lua", hit.limit.strategy().name()))
-        })?;
+        let strategy = LuaStrategy::of(hit.limit.strategy())
+            .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
         self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
         let takes_what_fits = hit.least() < hit.cost;
         let flags = [
@@ -99,8 +112,8 @@ impl Question {
 
 /// Packs the number of a key.
 fn number(key: usize) -> Result<[u8; 2], BackendError> {
-    let too_many = || BackendError::unavailable(format!("{key} limits are too many for one decision"));
-    u16::try_from(key).map(u16::to_le_bytes).map_err(|_| too_many())
+    let number = u16::try_from(key).map_err(|_| BackendError::unavailable(NotAsked::TooMany(key)))?;
+    Ok(number.to_le_bytes())
 }
 
 #[cfg(test)]
@@ -117,7 +130,7 @@ mod tests {
     fn question(strategy: impl Into<AnyStrategy>, rates: &[Rate], cost: u64) -> Result<Question, BackendError> {
         let (key, limit) = (Key::from("alice"), LimitId::new("u", strategy));
         let hits: Vec<_> = rates.iter().map(|&rate| Hit::new(&limit, &key, rate, cost)).collect();
-        Question::new(Places::of(&hits, &Keys::new("n", None))?, &hits)
+        Question::new(&Keys::new("n", None), &hits)
     }
 
     #[test]
@@ -134,8 +147,7 @@ mod tests {
     fn plain_hits_have_no_flags_and_others_their_lowest_cost_before_the_highest() {
         let (key, limit, rate) = (Key::from("alice"), LimitId::new("u", SlidingWindowLog), Rate::literal("5/min"));
         let hit = Hit::new(&limit, &key, rate, 7);
-        let places = |hits: &[Hit<'_>]| Places::of(hits, &Keys::new("n", None)).unwrap();
-        let packed = |hits: &[Hit<'_>]| Question::new(places(hits), hits).unwrap().packed;
+        let packed = |hits: &[Hit<'_>]| Question::new(&Keys::new("n", None), hits).unwrap().packed;
         let (plain, flexible) = (packed(&[hit]), packed(&[hit.at_least(2)]));
         assert_eq!((plain.len(), flexible.len()), (29, 35));
         assert_eq!((plain[4], flexible[4]), (4, 4 | TAKES_WHAT_FITS));

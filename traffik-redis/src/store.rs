@@ -6,16 +6,17 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
+use thiserror::Error;
 use tokio::time::Instant;
 use traffik_core::{
     backend::{Adjusted, AdjustmentError, Answer, BackendError, Control, ControlRequest, MaybeReady},
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     decision::{Adjustment, Charge, Decision, Hit},
 };
 
 use crate::{
     answer,
-    by_swap::{self, Stored, Turns},
+    by_swap::{self, Turns},
     calls::{Calls, Exchange},
     client::{Client, UnexpectedReply},
     control,
@@ -29,6 +30,10 @@ use crate::{
 
 /// How often a decision over several slots peeks at how much fits, before it charges the lowest costs alone.
 const LOOKS: usize = 3;
+
+#[derive(Debug, Error)]
+#[error("a charge of {0} cannot be renewed on Redis: the maximum is {MAX_CHARGE}")]
+struct TooMuch(u64);
 
 pub(crate) struct Store {
     pub(crate) namespace: String,
@@ -53,32 +58,37 @@ impl Store {
         answer_or_error(if self.are_apart(hits) { self.decide_apart(hits) } else { self.decide_in_one(hits) })
     }
 
-    /// Decides in one call, or by compare and swap if a strategy has no Lua form. Returns without a call if the decision
-    /// is known to be a refusal.
+    /// Decides in one call. Returns without a call if the decision is known to be a refusal.
     fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
-        let places = Places::of(hits, &self.keys)?;
-        if places.keys.is_empty() {
-            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&places))));
+        if hits.iter().any(Places::is_own) {
+            return self.decide_by_swap(hits);
         }
-        let (store, asked) = (Arc::clone(self), Moment::now());
+        let question = Arc::new(Question::new(&self.keys, hits)?);
+        if question.strategies.is_none() {
+            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&question.places))));
+        }
+        let asked = Moment::now();
+        if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
+            return Ok(MaybeReady::Ready(Ok(refusal)));
+        }
+        let (store, said) = (Arc::clone(self), self.calls.decide(Arc::clone(&question))?);
+        Ok(MaybeReady::pending(async move {
+            let decision = answer::decision(said.await?, &question.places)?;
+            store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
+            Ok(decision)
+        }))
+    }
+
+    fn decide_by_swap(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
+        let places = Places::of(hits, &self.keys)?;
+        let asked = Moment::now();
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        if !hits.iter().any(Places::is_own) {
-            let question = Arc::new(Question::new(places, hits)?);
-            let said = self.calls.decide(Arc::clone(&question))?;
-            return Ok(MaybeReady::pending(async move {
-                let decision = answer::decision(said.await?, &question.places)?;
-                store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
-                Ok(decision)
-            }));
-        }
-        self.client.instruments().add(Count::Decisions, 1);
-        let owned = owned(hits);
+        self.calls.counts().add(Count::Decisions, 1);
+        let (store, owned) = (Arc::clone(self), owned(hits));
         let decide = |exchange: Arc<Exchange>| async move {
-            let hits = hits_of(&owned);
-            let propose = |stored: &Stored<'_>| by_swap::decide(&hits, &places, stored);
-            let decision = by_swap::swap(&exchange, &store.turns, &places, propose).await?;
+            let decision = by_swap::decide(&exchange, &store.turns, &hits_of(&owned), &places).await?;
             store.refusals.remember(&places, &decision, [asked, Moment::now()]);
             Ok(decision)
         };
@@ -87,7 +97,7 @@ impl Store {
 
     fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
         let refusal = self.refusals.find(places, hits, now)?;
-        self.client.instruments().add(Count::RefusedHere, 1);
+        self.calls.counts().add(Count::RefusedHere, 1);
         Some(refusal)
     }
 
@@ -224,14 +234,13 @@ impl Store {
     }
 
     async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        let places = Places::of(hits, &self.keys)?;
-        if places.keys.is_empty() {
-            return Ok(answer::all_unlimited(&places));
-        }
         if hits.iter().any(Places::is_own) {
-            return by_swap::peek(exchange, hits, &places).await;
+            return by_swap::peek(exchange, hits, &Places::of(hits, &self.keys)?).await;
         }
-        let question = Question::new(places, hits)?;
+        let question = Question::new(&self.keys, hits)?;
+        if question.strategies.is_none() {
+            return Ok(answer::all_unlimited(&question.places));
+        }
         let said = exchange.ask(|programs| &programs.peek, &question, None).await?;
         answer::decision(said.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
@@ -292,8 +301,7 @@ impl Store {
         let hits: Vec<_> = adjustments.iter().map(|adjustment| adjustment.charge.hit).collect();
         if hits.iter().any(Places::is_own) {
             let places = Places::of(&hits, &self.keys)?;
-            let propose = |stored: &Stored<'_>| by_swap::adjust(adjustments, &places, stored);
-            let adjusted = by_swap::swap(exchange, &self.turns, &places, propose).await;
+            let adjusted = by_swap::adjust(exchange, &self.turns, adjustments, &places).await;
             self.refusals.forget(&places.keys, Moment::now());
             return adjusted;
         }
@@ -301,10 +309,19 @@ impl Store {
         let sent = adjustments.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
         let sent: Vec<_> = sent.map(|(adjustment, _)| *adjustment).collect();
         let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
-        let costs = packed(sent.iter().map(|sent| (&sent.charge, Some(sent.actual))));
-        let said = exchange.ask(|programs| &programs.adjust, &question, Some(costs)).await;
-        self.refusals.forget(&question.places.keys, Moment::now());
-        let mut adjusted = answer::adjustments(said?, &question, &sent)?.into_iter();
+        let mut said = Vec::new();
+        if question.strategies.is_some() {
+            let asked = exchange
+                .ask(
+                    |programs| &programs.adjust,
+                    &question,
+                    Some(packed(sent.iter().map(|sent| (&sent.charge, Some(sent.actual))))),
+                )
+                .await;
+            self.refusals.forget(&question.places.keys, Moment::now());
+            said = asked?;
+        }
+        let mut adjusted = answer::adjustments(said, &question, &sent)?.into_iter();
         Ok(refused
             .into_iter()
             .filter_map(|refused| refused.map_or_else(|| adjusted.next(), |error| Some(Err(error))))
@@ -353,18 +370,20 @@ impl Store {
         if let [charge] = charges {
             if Places::is_own(&charge.hit) {
                 let places = Places::of(&[charge.hit], &self.keys)?;
-                let propose = |stored: &Stored<'_>| by_swap::renew(charge, stored);
-                return Ok(vec![by_swap::swap(exchange, &self.turns, &places, propose).await?]);
+                return Ok(vec![by_swap::renew(exchange, &self.turns, charge, &places).await?]);
             }
         }
         if let Some(charge) = charges.iter().find(|charge| !is_sent(&charge.hit, charge.hit.cost)) {
-            let cost = charge.hit.cost;
-            let why = format!("a charge of {cost} cannot be renewed on Redis: the maximum is {MAX_CHARGE}");
-            return Err(BackendError::not_run(why));
+            return Err(BackendError::not_run(TooMuch(charge.hit.cost)));
         }
         let question = Question::about(&self.keys, charges.iter())?;
-        let costs = packed(charges.iter().map(|charge| (charge, None)));
-        let said = exchange.ask(|programs| &programs.renew, &question, Some(costs)).await?;
+        if question.strategies.is_none() {
+            let now = AnyClock::system().now();
+            return Ok(vec![Some(now); charges.len()]);
+        }
+        let said = exchange
+            .ask(|programs| &programs.renew, &question, Some(packed(charges.iter().map(|charge| (charge, None)))))
+            .await?;
         answer::renewals(&said, &question)
     }
 

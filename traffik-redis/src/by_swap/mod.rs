@@ -15,13 +15,13 @@ use tokio::{
     time::timeout_at,
 };
 use traffik_core::{
-    backend::BackendError,
-    decision::{Decision, Hit},
+    backend::{Adjusted, BackendError},
+    clock::Timestamp,
+    decision::{Adjustment, Charge, Decision, Hit},
 };
 
-use self::proposal::Proposal;
-pub(crate) use self::proposal::{Stored, adjust, decide, renew};
-use crate::{calls::Exchange, places::Places};
+use self::proposal::{Proposal, Stored};
+use crate::{calls::Exchange, client::Reply, places::Places};
 
 /// The maximum number of attempts of a decision, after which it is an error.
 ///
@@ -39,20 +39,50 @@ const ATTEMPTS: usize = 1024;
 )]
 struct Contended;
 
+pub(crate) async fn decide(
+    exchange: &Exchange,
+    turns: &Turns,
+    hits: &[Hit<'_>],
+    places: &Places,
+) -> Result<Decision, BackendError> {
+    let decide = |stored: &Stored<'_>| proposal::decide(hits, &places.of_hits, stored);
+    swap(exchange, turns, &places.keys, decide).await
+}
+
 pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
     let stored = read(exchange, &places.keys).await?;
-    Ok(proposal::tally(hits, places, &stored)?.peek())
+    proposal::peek(hits, &places.of_hits, &stored)
+}
+
+pub(crate) async fn adjust(
+    exchange: &Exchange,
+    turns: &Turns,
+    adjustments: &[Adjustment<'_>],
+    places: &Places,
+) -> Result<Vec<Adjusted>, BackendError> {
+    let adjust = |stored: &Stored<'_>| proposal::adjust(adjustments, &places.of_hits, stored);
+    swap(exchange, turns, &places.keys, adjust).await
+}
+
+/// Renews a charge. Returns the new time, or `None` if it does not fit.
+pub(crate) async fn renew(
+    exchange: &Exchange,
+    turns: &Turns,
+    charge: &Charge<'_>,
+    places: &Places,
+) -> Result<Option<Timestamp>, BackendError> {
+    swap(exchange, turns, &places.keys, |stored| proposal::renew(charge, stored)).await
 }
 
 async fn read<'a>(exchange: &Exchange, keys: &'a [String]) -> Result<Stored<'a>, BackendError> {
     Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys)
 }
 
-/// Makes proposals until one of them finds the stored states unchanged. Returns its answer.
-pub(crate) async fn swap<T>(
+/// Makes proposals until one of them finds the stored states unchanged.
+async fn swap<T>(
     exchange: &Exchange,
     turns: &Turns,
-    Places { keys, .. }: &Places,
+    keys: &[String],
     propose: impl Fn(&Stored<'_>) -> Result<Proposal<T>, BackendError>,
 ) -> Result<T, BackendError> {
     // A decision without its turn is exact too.
@@ -64,13 +94,17 @@ pub(crate) async fn swap<T>(
             return Ok(answer);
         }
         let reply = exchange.run(|scripts| &scripts.swap, keys, stored.swapped(changes)).await?;
-        if reply.integer() == Some(1) {
+        if is_written(&reply) {
             return Ok(answer);
         }
-        // A state has changed. The reply has the current states.
         stored = Stored::read(reply, keys)?;
     }
     Err(BackendError::unavailable(Contended))
+}
+
+/// Returns whether the states were replaced. Otherwise the reply has the current states.
+fn is_written(reply: &Reply) -> bool {
+    reply.integer() == Some(1)
 }
 
 /// The number of locks. Clients that share one wait for each other needlessly, so there are many.

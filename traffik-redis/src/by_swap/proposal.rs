@@ -12,16 +12,18 @@ use traffik_core::{
 use crate::{
     client::{Reply, UnexpectedReply},
     packed::{self, Unpackable},
-    places::Places,
 };
 
 /// An answer that holds if the changes are written. Each key has a change, or `None` if its state stays.
-pub(crate) struct Proposal<T> {
+pub(super) struct Proposal<T> {
     pub(super) answer: T,
     pub(super) changes: Vec<Option<Change>>,
 }
 
-pub(crate) fn decide(
+/// The position of the key of each hit. A hit at an unlimited rate has none.
+type Places = [Option<usize>];
+
+pub(super) fn decide(
     hits: &[Hit<'_>],
     places: &Places,
     stored: &Stored<'_>,
@@ -38,28 +40,31 @@ pub(crate) fn decide(
     Ok(Proposal { answer, changes })
 }
 
-pub(super) fn tally<'a>(
+pub(super) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored<'_>) -> Result<Decision, BackendError> {
+    Ok(tally(hits, places, stored)?.peek())
+}
+
+fn tally<'a>(
     hits: &'a [Hit<'a>],
     places: &Places,
     stored: &Stored<'_>,
 ) -> Result<HitTally<'a, Option<usize>>, BackendError> {
     let mut states = stored.states()?;
     let mut tally = HitTally::new(stored.at);
-    for (hit, &place) in hits.iter().zip(&places.of_hits) {
+    for (hit, &place) in hits.iter().zip(places) {
         tally.add(hit, place, || states.get_mut(place?)?.take());
     }
     Ok(tally)
 }
 
-pub(crate) fn adjust(
+pub(super) fn adjust(
     adjustments: &[Adjustment<'_>],
     places: &Places,
     stored: &Stored<'_>,
 ) -> Result<Proposal<Vec<Adjusted>>, BackendError> {
     let (mut states, mut changes, at) = (stored.states()?, stored.unchanged(), stored.at);
     let mut answer = Vec::with_capacity(adjustments.len());
-    for (Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. }, place) in
-        adjustments.iter().zip(&places.of_hits)
+    for (Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. }, place) in adjustments.iter().zip(places)
     {
         let outcome = Outcome::new(true, *actual, at);
         let Some((state, change)) = place.and_then(|place| states.get_mut(place).zip(changes.get_mut(place))) else {
@@ -88,7 +93,7 @@ pub(crate) fn adjust(
 }
 
 /// Proposes the time of the renewed charge, or `None` if it does not fit.
-pub(crate) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
+pub(super) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
     let Charge { hit, at: charged_at, .. } = charge;
     let state = stored.states()?.pop().flatten();
     let renewed = hit.limit.strategy().renew(state, hit.rate, hit.cost, *charged_at, stored.at);
@@ -97,7 +102,7 @@ pub(crate) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal
     Ok(Proposal { answer: renewed.admitted.then_some(stored.at), changes: vec![change] })
 }
 
-pub(crate) struct Stored<'a> {
+pub(super) struct Stored<'a> {
     /// When the states were read, by the clock of the server.
     at: Timestamp,
     keys: &'a [String],
@@ -114,7 +119,7 @@ enum Unreadable {
 }
 
 /// The new state of a key.
-pub(crate) struct Change {
+pub(super) struct Change {
     packed: Vec<u8>,
     expires: Timestamp,
 }

@@ -9,12 +9,12 @@ use tokio::{
 };
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
-use super::tasks::Tasks;
+use super::{Counts, tasks::Tasks};
 use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
-    instruments::{Count, Instruments},
+    instruments::Count,
     question::Question,
-    scripts::{LuaSet, Programs, Scripts},
+    scripts::{LuaSet, Programs, Scripts, Time},
 };
 
 /// The maximum number of calls in flight other than decisions.
@@ -35,24 +35,17 @@ pub(crate) struct TimedReply {
 /// The state that all calls of a backend share.
 pub(super) struct Caller {
     pub(super) client: Client,
-    pub(super) scripts: Scripts,
+    pub(super) time: Time,
     pub(super) deadline: Duration,
-    pub(super) counts: Arc<Instruments>,
+    pub(super) counts: Counts,
     other_calls: Semaphore,
     pub(super) tasks: Arc<Tasks>,
 }
 
 impl Caller {
-    pub(super) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
+    pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
         let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
-        Self { counts: Arc::clone(client.instruments()), client, scripts, deadline, other_calls, tasks }
-    }
-
-    /// Counts a call with several questions that ended in an error.
-    pub(super) fn count_failure(&self, error: &CallError, questions: usize) {
-        if let CallError::InDoubt(_) = error {
-            self.counts.add(Count::InDoubt, questions);
-        }
+        Self { counts: Counts::new(client.instruments()), client, time, deadline, other_calls, tasks }
     }
 
     /// Sends questions in one call. Returns the reply to each.
@@ -68,7 +61,7 @@ impl Caller {
         };
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
         let args = questions.map(|question| question.packed.clone()).chain(more).collect();
-        let reply = self.run(program(self.scripts.of(strategies)), &keys, args, sent).await?;
+        let reply = self.run(program(self.time.scripts().of(strategies)), &keys, args, sent).await?;
         let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
         let at = Timestamp::from_micros(at);
@@ -82,7 +75,7 @@ impl Caller {
         mut args: Vec<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Reply, CallError> {
-        args.extend(self.scripts.time_argument());
+        args.extend(self.time.time_argument());
         self.client.run(script, keys, &args, sent).await
     }
 }
@@ -121,16 +114,13 @@ impl Exchange {
         self.until - self.caller.deadline / 2
     }
 
-    /// Sends a question, unless it is about no key. Returns one reply, or one per hit, as the script does.
+    /// Sends a question. Returns one reply, or one per hit, as the script does.
     pub(crate) async fn ask(
         &self,
         program: Program,
         question: &Question,
         more: Option<Vec<u8>>,
     ) -> Result<Vec<TimedReply>, BackendError> {
-        if question.places.keys.is_empty() {
-            return Ok(Vec::new());
-        }
         self.call(self.caller.ask(program, std::iter::once(question), more, &self.sent)).await
     }
 
@@ -141,7 +131,7 @@ impl Exchange {
         keys: &[String],
         args: Vec<Vec<u8>>,
     ) -> Result<Reply, BackendError> {
-        self.call(self.caller.run(script(&self.caller.scripts), keys, args, &self.sent)).await
+        self.call(self.caller.run(script(self.caller.time.scripts()), keys, args, &self.sent)).await
     }
 
     pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {
@@ -153,7 +143,7 @@ impl Exchange {
         let (Ok(Ok(_permit)), true) = (permit, Instant::now() < self.until) else { return Err(self.too_late()) };
         self.caller.counts.add(Count::Calls, 1);
         let answer = call.await;
-        Ok(answer.inspect_err(|error| self.caller.count_failure(error, 1))?)
+        Ok(answer.inspect_err(|error| self.caller.counts.failed(error, 1))?)
     }
 
     fn too_late(&self) -> BackendError {

@@ -12,19 +12,22 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 use traffik_core::clock::AnyClock;
 
 use super::{
-    Exchange, TimedReply,
+    Counts, Exchange, RedisStats, TimedReply,
     batcher::{Batcher, InFlight},
     caller::Caller,
 };
 use crate::{
-    client::{CallError, Client, SLOTS, slot_of},
+    client::{CallError, Client},
     instruments::Count,
     question::Question,
-    scripts::Scripts,
+    scripts::Time,
 };
 
 /// How long after the deadline a caller waits for the task that watches it.
 const PATIENCE: Duration = Duration::from_millis(10);
+
+/// The number of slots of a cluster.
+const SLOTS: u16 = 16_384;
 
 /// The calls of one backend.
 pub(crate) struct Calls {
@@ -34,15 +37,15 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
-        let caller = Arc::new(Caller::new(client, scripts, deadline));
+    pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
+        let caller = Arc::new(Caller::new(client, time, deadline));
         Self { batchers: Batcher::all_of(&caller), caller }
     }
 
     /// Returns calls to the same server with another clock.
     #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by(&self, scripts: Scripts) -> Self {
-        Self::new(self.caller.client.clone(), scripts, self.caller.deadline)
+    pub(crate) fn by(&self, time: Time) -> Self {
+        Self::new(self.caller.client.clone(), time, self.caller.deadline)
     }
 
     /// Starts a decision, in its own call or together with others.
@@ -73,7 +76,7 @@ impl Calls {
     fn batcher(&self, question: &Question) -> Option<&Arc<Batcher>> {
         match &*self.batchers {
             [only] => Some(only),
-            all => all.get(usize::from(slot_of(question.places.keys.first()?)) * all.len() / SLOTS),
+            all => all.get(usize::from(question.slot()) * all.len() / usize::from(SLOTS)),
         }
     }
 
@@ -117,9 +120,17 @@ impl Calls {
         BackendError::Timeout(self.caller.deadline)
     }
 
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.caller.counts
+    }
+
+    pub(crate) fn stats(&self) -> RedisStats {
+        self.caller.counts.stats(self.caller.client.health())
+    }
+
     #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn clock(&self) -> AnyClock {
-        self.caller.scripts.clock()
+        self.caller.time.clock()
     }
 }
 

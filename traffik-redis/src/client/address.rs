@@ -60,11 +60,7 @@ pub(super) fn parse(address: &str) -> Result<Config, Error> {
         _ => Config::from_url_centralized(&text),
     };
     let config = Config { database, ..parsed.or_else(|_| wrong(&no_url()))? };
-    #[cfg(feature = "rustls")]
-    if tls {
-        return Ok(Config { tls: Some(tls::by_the_system()?), ..config });
-    }
-    Ok(config)
+    if tls { secured(config) } else { Ok(config) }
 }
 
 fn database_in_path(url: &Url, parameters: &[&str]) -> Result<Option<u8>, Error> {
@@ -122,6 +118,16 @@ fn has_raw_password(rest: &str) -> bool {
     parts.any(|part| {
         part.contains('@') && !part.starts_with("sentinelUsername=") && !part.starts_with("sentinelPassword=")
     })
+}
+
+#[cfg(feature = "rustls")]
+fn secured(config: Config) -> Result<Config, Error> {
+    Ok(Config { tls: Some(tls::by_the_system()?), ..config })
+}
+
+#[cfg(not(feature = "rustls"))]
+fn secured(_: Config) -> Result<Config, Error> {
+    wrong(NO_TLS)
 }
 
 fn wrong<T>(reason: &str) -> Result<T, Error> {

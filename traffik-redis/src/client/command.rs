@@ -2,26 +2,29 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fred::{
-    bytes::Bytes,
-    types::{ClusterHash, CustomCommand, Resp3Frame, Value},
-    util::sha1_hash,
-};
+use fred::{bytes::Bytes, types::Resp3Frame, util::sha1_hash};
 
-/// A command, as the client library sends it.
+/// A command in the form that both client libraries send.
 #[derive(Clone)]
 pub(super) struct Command {
     pub(super) name: &'static str,
     /// The slot of its keys in a cluster.
     pub(super) slot: u16,
-    pub(super) words: Vec<Value>,
-    /// Sent right after `ASKING`, so that the server accepts a slot that it does not own yet.
+    pub(super) words: Vec<Bytes>,
+    /// Sent after `ASKING` in one message, so that the server accepts a slot that it does not own yet.
+    #[cfg(feature = "cluster")]
     pub(super) is_asking: bool,
 }
 
 impl Command {
     pub(super) fn new(name: &'static str, slot: u16) -> Self {
-        Self { name, slot, words: Vec::new(), is_asking: false }
+        Self {
+            name,
+            slot,
+            words: Vec::new(),
+            #[cfg(feature = "cluster")]
+            is_asking: false,
+        }
     }
 
     pub(super) fn arg(self, word: impl AsRef<[u8]>) -> Self {
@@ -29,12 +32,8 @@ impl Command {
     }
 
     pub(super) fn args(mut self, words: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
-        self.words.extend(words.into_iter().map(|word| Value::Bytes(Bytes::copy_from_slice(word.as_ref()))));
+        self.words.extend(words.into_iter().map(|word| Bytes::copy_from_slice(word.as_ref())));
         self
-    }
-
-    pub(super) fn into_custom(self) -> (CustomCommand, Vec<Value>) {
-        (CustomCommand::new_static(self.name, ClusterHash::Custom(self.slot), false), self.words)
     }
 }
 
@@ -109,18 +108,6 @@ impl From<Resp3Frame> for Reply {
             Resp3Frame::SimpleError { data, .. } => Self::Error(data.to_string()),
             Resp3Frame::BlobError { data, .. } => Self::Error(String::from_utf8_lossy(&data).into_owned()),
             // No command of this crate has another kind of reply.
-            _ => Self::Nothing,
-        }
-    }
-}
-
-impl From<Value> for Reply {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Integer(number) => Self::Integer(number),
-            Value::String(text) => Self::Bytes(text.into_inner()),
-            Value::Bytes(bytes) => Self::Bytes(bytes),
-            Value::Array(items) => Self::Items(items.into_iter().map(Self::from).collect()),
             _ => Self::Nothing,
         }
     }

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -18,39 +18,53 @@ use tokio::{
 use super::{
     CallError, Reply, Sent,
     command::Command,
-    error::in_plain_words,
-    fred_link::FredLink,
+    error::Reason,
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
 };
-use crate::instruments::{Count, Instruments};
+use crate::instruments::{Count, Instruments, Up};
 
-/// The facts that all connections of a client share.
-pub(super) struct Shared {
-    pub(super) timeouts: Timeouts,
-    pub(super) instruments: Arc<Instruments>,
-    /// Notified when a connection is lost, or the slots of a cluster are out of date.
-    pub(super) stale: Notify,
+/// The operations of a client library for one connection.
+pub(super) trait Link: Send + Sync + 'static {
+    /// Returns the address of the server, for errors.
+    fn server(&self) -> String;
+
+    /// Connects. Makes one attempt.
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>>;
+
+    fn is_connected(&self) -> bool;
+
+    /// Sends a command once. The answer may be an error of the server.
+    fn send(&self, command: Command) -> BoxFuture<'_, Result<Reply, CallError>>;
+
+    /// Cleans up after the connection is lost.
+    fn lost(&self) {}
 }
 
 pub(super) struct Connection {
     watched: Arc<Watched>,
-    pub(super) supervisor: Supervisor,
+    supervisor: Supervisor,
+    timeouts: Timeouts,
 }
 
 struct Watched {
-    link: FredLink,
+    link: Arc<dyn Link>,
     watchdog: Watchdog,
+    counts: Arc<ConnectionCounts>,
     /// Set once a connection has worked.
     has_worked: AtomicBool,
 }
 
 impl Connection {
     /// Creates a connection that connects once it is started.
-    pub(super) fn new(link: FredLink, shared: &Arc<Shared>) -> Self {
-        let watchdog = Watchdog::new(Arc::clone(shared));
-        let watched = Arc::new(Watched { link, watchdog, has_worked: AtomicBool::new(false) });
-        Self { supervisor: Supervisor::new(watched.clone(), shared.timeouts), watched }
+    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
+        let (watchdog, counts) = (Watchdog::new(timeouts, Arc::clone(counts)), Arc::clone(counts));
+        let watched = Arc::new(Watched { link, watchdog, counts, has_worked: AtomicBool::new(false) });
+        Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched, timeouts }
+    }
+
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -67,12 +81,12 @@ impl Connection {
         if !link.is_connected() {
             return Err(CallError::NotRun("there is no connection".into()));
         }
-        let (waiting, patience) = (watchdog.wait(), watchdog.shared.timeouts.answer);
+        let waiting = watchdog.wait();
         sent.add();
-        let answer = match timeout(patience, link.send(command)).await {
+        let answer = match timeout(self.timeouts.answer, link.send(command)).await {
             Ok(Ok(Reply::Error(reason))) => Err(CallError::Refused(reason)),
             Ok(answer) => answer,
-            Err(_) => Err(CallError::silence(patience, sent)),
+            Err(_) => Err(CallError::silence(self.timeouts.answer, sent)),
         };
         if let Err(CallError::NotRun(_) | CallError::Refused(_)) = &answer {
             sent.take_back();
@@ -85,12 +99,12 @@ impl Connection {
 impl Supervised for Watched {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let driver =
-                self.link.connect().await.map_err(|error| {
-                    in_plain_words(error, self.link.server(), self.has_worked.load(Ordering::Relaxed))
-                })?;
+            let driver = self.link.connect().await.map_err(|reason| {
+                let reason = reason.at(self.link.server());
+                if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
+            })?;
             self.has_worked.store(true, Ordering::Relaxed);
-            let up = self.watchdog.shared.instruments.connected();
+            let up = self.counts.connected();
             let watched = async move {
                 let _up = up;
                 let why = tokio::select! {
@@ -104,12 +118,45 @@ impl Supervised for Watched {
     }
 
     fn lost(&self) {
-        self.watchdog.shared.stale.notify_one();
+        self.link.lost();
+    }
+}
+
+/// Counts of the connections of a client, which they share.
+#[derive(Debug)]
+pub(super) struct ConnectionCounts {
+    given_up: AtomicU64,
+    instruments: Arc<Instruments>,
+}
+
+impl ConnectionCounts {
+    pub(super) fn new(instruments: &Arc<Instruments>) -> Self {
+        Self { given_up: AtomicU64::new(0), instruments: Arc::clone(instruments) }
+    }
+
+    pub(super) fn instruments(&self) -> &Arc<Instruments> {
+        &self.instruments
+    }
+
+    /// Counts a connection that seemed alive and is replaced.
+    fn give_up(&self) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+        self.instruments.add(Count::GivenUp, 1);
+    }
+
+    pub(super) fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that is up until the returned value is dropped.
+    fn connected(&self) -> Up {
+        self.instruments.connected()
     }
 }
 
 struct Watchdog {
-    shared: Arc<Shared>,
+    timeouts: Timeouts,
+    counts: Arc<ConnectionCounts>,
     calls: Mutex<Calls>,
     /// Notified when a call begins.
     began: Notify,
@@ -133,10 +180,10 @@ struct Waiting<'a> {
 }
 
 impl Watchdog {
-    fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(timeouts: Timeouts, counts: Arc<ConnectionCounts>) -> Self {
         let now = Instant::now();
         let calls = Mutex::new(Calls { last: (0, now), last_ended: 0, since: now });
-        Self { shared, calls, began: Notify::new(), demoted: Notify::new() }
+        Self { timeouts, counts, calls, began: Notify::new(), demoted: Notify::new() }
     }
 
     fn wait(&self) -> Waiting<'_> {
@@ -155,7 +202,7 @@ impl Watchdog {
             () = self.silent() => "the server stopped answering calls",
             () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
         };
-        self.shared.instruments.add(Count::GivenUp, 1);
+        self.counts.give_up();
         why
     }
 
@@ -171,7 +218,7 @@ impl Watchdog {
             if slept.elapsed() > 3 * Timeouts::WATCH {
                 // This process was delayed. There may be answers that it has not read yet.
                 self.calls().since = Instant::now();
-            } else if self.is_awaited() && self.calls().since.elapsed() >= self.shared.timeouts.silence {
+            } else if self.is_awaited() && self.calls().since.elapsed() >= self.timeouts.silence {
                 return;
             }
         }
@@ -180,7 +227,7 @@ impl Watchdog {
     /// Returns whether a call waits. One that waits longer than its timeout is in a blocked runtime, and proves nothing.
     fn is_awaited(&self) -> bool {
         let calls = self.calls();
-        calls.last.0 > calls.last_ended && calls.last.1.elapsed() <= self.shared.timeouts.answer
+        calls.last.0 > calls.last_ended && calls.last.1.elapsed() <= self.timeouts.answer
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -222,9 +269,8 @@ mod tests {
 
     fn watchdog() -> Watchdog {
         let answer = Duration::from_secs(10);
-        let timeouts = Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) };
-        let instruments = Instruments::new("test");
-        Watchdog::new(Arc::new(Shared { timeouts, instruments, stale: Notify::new() }))
+        let counts = ConnectionCounts::new(&Instruments::new("test"));
+        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Arc::new(counts))
     }
 
     async fn fails(watchdog: &Watchdog) -> bool {

@@ -57,7 +57,7 @@ impl CallError {
     }
 
     /// Returns whether the same call can be made again without charging twice.
-    pub(crate) fn surely_did_not_run(&self) -> bool {
+    fn surely_did_not_run(&self) -> bool {
         match self {
             Self::NotRun(_) => true,
             Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
@@ -91,7 +91,8 @@ pub(super) struct Reason {
     doubt: &'static str,
     /// The message of the server or the system. It repeats no password.
     said: Option<String>,
-    source: FredError,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 const NO_TLS: &str = "the TLS handshake failed: check that the certificate is valid for this host, that its authority is trusted \
@@ -101,8 +102,18 @@ const NO_TLS: &str = "the TLS handshake failed: check that the certificate is va
 const IS_IT_REDIS: &str =
     ": check that a Redis server listens at this address, and whether it uses TLS (rediss://) or not (redis://)";
 
-/// Returns the reason for a failed attempt. Gives advice about settings unless a connection to this server has worked.
-pub(super) fn in_plain_words(error: FredError, server: String, has_worked: bool) -> Reason {
+impl Reason {
+    pub(super) fn at(self, server: String) -> Self {
+        Self { server, ..self }
+    }
+
+    /// Removes the advice about settings, because a connection to this server has worked.
+    pub(super) fn without_doubt(self) -> Self {
+        Self { doubt: "", ..self }
+    }
+}
+
+pub(super) fn in_plain_words(error: FredError) -> Reason {
     let said = error.details().to_owned();
     let (words, doubt) = match error.kind() {
         _ if said.starts_with("WRONGPASS") => ("the server rejected the username or the password", ""),
@@ -130,7 +141,7 @@ pub(super) fn in_plain_words(error: FredError, server: String, has_worked: bool)
         _ => ("the client could not connect", ""),
     };
     let said = Some(message(&said).to_owned()).filter(|said| !said.is_empty());
-    Reason { server, words, doubt: if has_worked { "" } else { doubt }, said, source: error }
+    Reason { server: String::new(), words, doubt, said, source: Some(error.into()) }
 }
 
 /// The reason for the end of a working connection, if nothing more is known.

@@ -1,4 +1,4 @@
-//! A connection made by fred: to a server, or to the primary that sentinels name.
+//! A connection made by fred: to the server itself, or to the primary that sentinels name.
 
 use std::error::Error as StdError;
 
@@ -7,20 +7,21 @@ use fred::{
     error::{Error as FredError, ErrorKind},
     interfaces::ClientLike,
     types::{
-        ConnectHandle,
-        config::{Config, ConnectionConfig, Server, TcpConfig},
+        Builder, ClusterHash, ConnectHandle, CustomCommand, Value,
+        config::{Config, Server},
     },
 };
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use super::{
     CallError, Reply,
     command::Command,
-    error::{CLOSED, of_loss},
+    connection::Link,
+    error::{CLOSED, Reason, in_plain_words, of_loss},
     supervisor::Driver,
     timeouts::Timeouts,
 };
-#[cfg(feature = "fred-10")]
 use crate::Error;
 
 pub(super) struct FredLink(Client);
@@ -28,21 +29,22 @@ pub(super) struct FredLink(Client);
 impl FredLink {
     /// Creates a client that sends each command once, because a lost command may have run. It does not reconnect by
     /// itself: the supervisor does.
-    pub(super) fn new(config: Config, timeouts: Timeouts) -> Self {
-        let config = Config { fail_fast: true, ..config };
-        let connection = ConnectionConfig {
-            connection_timeout: timeouts.attempt,
-            internal_command_timeout: timeouts.handshake,
-            max_command_attempts: 1,
-            tcp: TcpConfig {
-                nodelay: Some(true),
+    pub(super) fn new(config: Config, timeouts: Timeouts) -> Result<Self, Error> {
+        let client = Builder::from_config(config)
+            .with_config(|config| config.fail_fast = true)
+            .with_performance_config(|performance| performance.default_command_timeout = timeouts.answer)
+            .with_connection_config(|connection| {
+                connection.connection_timeout = timeouts.attempt;
+                connection.internal_command_timeout = timeouts.handshake;
+                connection.max_command_attempts = 1;
+                connection.tcp.nodelay = Some(true);
                 #[cfg(target_os = "linux")]
-                user_timeout: Some(timeouts.handshake),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
-        Self(Client::new(config, None, Some(connection), None))
+                {
+                    connection.tcp.user_timeout = Some(timeouts.handshake);
+                }
+            })
+            .build();
+        client.map(Self).map_err(|error| Error::Connect(error.into()))
     }
 
     /// Wraps a client that the user keeps connected.
@@ -62,53 +64,40 @@ impl FredLink {
         }
         Ok(Self(client.clone()))
     }
+}
 
-    /// Returns the address of the server, for errors.
-    pub(super) fn server(&self) -> String {
+impl Link for FredLink {
+    fn server(&self) -> String {
         let servers = self.0.client_config().server.hosts();
         servers.iter().map(Server::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// Connects. Makes one attempt.
-    pub(super) async fn connect(&self) -> Result<Driver, FredError> {
-        let mut abandoned = Abandoned(Some(self.0.clone()));
-        let task = self.0.init().await;
-        abandoned.0 = None;
-        let mut router = Router(task?);
-        Ok(Box::pin(async move {
-            match (&mut router.0).await {
-                Ok(Err(error)) => of_loss(&error),
-                _ => CLOSED.to_owned(),
-            }
-        }))
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
+        Box::pin(async {
+            let mut abandoned = Abandoned(Some(self.0.clone()));
+            let task = self.0.init().await;
+            abandoned.0 = None;
+            let mut router = Router(task.map_err(in_plain_words)?);
+            let ended = async move {
+                match (&mut router.0).await {
+                    Ok(Err(error)) => of_loss(&error),
+                    _ => CLOSED.to_owned(),
+                }
+            };
+            Ok(Box::pin(ended) as Driver)
+        })
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    fn is_connected(&self) -> bool {
         self.0.is_connected()
     }
 
-    /// Sends a command once. The answer may be an error of the server.
-    pub(super) async fn send(&self, command: Command) -> Result<Reply, CallError> {
-        if command.is_asking {
-            return self.send_asking(command).await;
-        }
-        let (command, words) = command.into_custom();
-        self.0.custom_raw(command, words).await.map(Reply::from).map_err(not_answered)
-    }
-
-    /// Sends a command right after `ASKING`, with no other call in between.
-    async fn send_asking(&self, command: Command) -> Result<Reply, CallError> {
-        let (both, slot) = (self.0.pipeline(), command.slot);
-        for (command, words) in [Command::new("ASKING", slot).into_custom(), command.into_custom()] {
-            both.custom_raw(command, words).await.map_err(not_answered)?;
-        }
-        let mut answers = both.try_all::<fred::types::Value>().await.into_iter();
-        match (answers.next(), answers.next()) {
-            // The server answered both.
-            (_, Some(answer)) => Ok(answer.map_or_else(|error| Reply::Error(error.details().to_owned()), Reply::from)),
-            (Some(Err(error)), None) => Err(not_answered(error)),
-            (_, None) => Err(CallError::InDoubt("no answer to the command".into())),
-        }
+    fn send(&self, command: Command) -> BoxFuture<'_, Result<Reply, CallError>> {
+        Box::pin(async move {
+            let words = command.words.into_iter().map(Value::Bytes).collect();
+            let command = CustomCommand::new_static(command.name, ClusterHash::Custom(command.slot), false);
+            self.0.custom_raw(command, words).await.map(Reply::from).map_err(not_answered)
+        })
     }
 }
 

@@ -11,26 +11,20 @@ use std::{
 
 use fred::types::config::Config;
 use futures_util::future::join_all;
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
-    time::sleep,
-};
+use tokio::{runtime::Handle, sync::watch, time::sleep};
 
+#[cfg(feature = "cluster")]
+use super::cluster::Cluster;
 use super::{
     CallError, Reply, Sent, address,
-    cluster::Cluster,
     command::{Command, Script},
-    connection::{Connection, Shared},
+    connection::{Connection, ConnectionCounts},
     fred_link::FredLink,
     slot_of,
     supervisor::{Backoff, Phase, Supervisor},
     timeouts::Timeouts,
 };
-use crate::{
-    Error,
-    instruments::{Instruments, RedisStats},
-};
+use crate::{Error, instruments::Instruments};
 
 /// The approximate number of keys that the server examines per page of a scan.
 const PAGE: &str = "1000";
@@ -44,8 +38,18 @@ pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
-    shared: Arc<Shared>,
+    counts: Arc<ConnectionCounts>,
     closed: AtomicBool,
+}
+
+/// Counts of the connections of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) connected: usize,
+    /// The number of configured connections.
+    pub(crate) connections: usize,
+    /// The number of connections that seemed alive and were replaced.
+    pub(crate) given_up: u64,
 }
 
 /// Finds the times at which a client is connected, until the client is dropped.
@@ -67,18 +71,14 @@ impl Reachable {
 impl Client {
     /// Creates a client without connecting.
     pub(crate) fn new(settings: &Settings, instruments: &Arc<Instruments>) -> Result<Self, Error> {
-        let shared = Arc::new(Shared {
-            timeouts: Timeouts::new(settings.command_timeout),
-            instruments: Arc::clone(instruments),
-            stale: Notify::new(),
-        });
-        let servers = Servers::new(settings, &shared)?;
+        let counts = Arc::new(ConnectionCounts::new(instruments));
+        let servers = Servers::new(settings, &counts)?;
         Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        Ok(Self(Arc::new(Inner { servers, shared, closed: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { servers, counts, closed: AtomicBool::new(false) })))
     }
 
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
-        &self.0.shared.instruments
+        self.0.counts.instruments()
     }
 
     /// Connects, and keeps connected.
@@ -91,7 +91,7 @@ impl Client {
     /// Connects in the background.
     pub(crate) fn start(&self) {
         self.0.servers.supervisor().start();
-        self.0.servers.connections().iter().for_each(|connection| connection.supervisor.start());
+        self.0.servers.connections().iter().for_each(|connection| connection.supervisor().start());
     }
 
     pub(crate) fn reachable(&self) -> Reachable {
@@ -179,13 +179,13 @@ impl Client {
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.0.servers.supervisor().close();
-        self.0.servers.connections().iter().for_each(|connection| connection.supervisor.close());
+        self.0.servers.connections().iter().for_each(|connection| connection.supervisor().close());
     }
 
-    pub(crate) fn stats(&self) -> RedisStats {
+    pub(crate) fn health(&self) -> Health {
         let all = self.0.servers.connections();
         let connected = all.iter().filter(|connection| connection.is_up()).count();
-        self.0.shared.instruments.stats(all.len(), connected)
+        Health { connected, connections: all.len(), given_up: self.0.counts.given_up() }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -227,13 +227,15 @@ enum Servers {
         others: Vec<Arc<Connection>>,
         turn: AtomicUsize,
     },
+    #[cfg(feature = "cluster")]
     Cluster(Cluster),
 }
 
 impl Servers {
     /// Creates the servers without connecting.
-    fn new(settings: &Settings, shared: &Arc<Shared>) -> Result<Self, Error> {
-        let connection = |link| Arc::new(Connection::new(link, shared));
+    pub(super) fn new(settings: &Settings, counts: &Arc<ConnectionCounts>) -> Result<Self, Error> {
+        let timeouts = Timeouts::new(settings.command_timeout);
+        let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, counts));
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
             #[cfg(feature = "fred-10")]
@@ -241,8 +243,8 @@ impl Servers {
             #[cfg(feature = "fred-10")]
             Origin::Client(client) => {
                 let first = connection(FredLink::of_user(client)?);
-                first.supervisor.leave_to_user();
-                shared.instruments.leave_connections_to_user();
+                first.supervisor().leave_to_user();
+                counts.instruments().leave_connections_to_user();
                 return Ok(Self::Single { first, others: Vec::new(), turn: AtomicUsize::new(0) });
             }
         };
@@ -250,22 +252,24 @@ impl Servers {
         let (username, password) = (username.or(config.username), password.or(config.password));
         let config = Config { username, password, ..config };
         if config.server.is_clustered() {
-            if cfg!(feature = "cluster") {
-                return Ok(Self::Cluster(Cluster::new(config, shared)));
-            }
-            let why = "it is the address of a cluster: turn on the feature `cluster` of traffik-redis";
-            return Err(Error::Address(why.into()));
+            #[cfg(feature = "cluster")]
+            return Ok(Self::Cluster(Cluster::new(config, timeouts, counts)));
+            #[cfg(not(feature = "cluster"))]
+            return Err(Error::Address(
+                "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),
+            ));
         }
-        let connection = || connection(FredLink::new(config.clone(), shared.timeouts));
-        let others = (1..settings.pool_size).map(|_| connection()).collect();
-        Ok(Self::Single { first: connection(), others, turn: AtomicUsize::new(0) })
+        let connection = || FredLink::new(config.clone(), timeouts).map(connection);
+        let others = (1..settings.pool_size).map(|_| connection()).collect::<Result<_, _>>()?;
+        Ok(Self::Single { first: connection()?, others, turn: AtomicUsize::new(0) })
     }
 
     /// Returns the supervisor whose status is that of all servers.
     pub(super) fn supervisor(&self) -> &Supervisor {
         match self {
-            Self::Single { first, .. } => &first.supervisor,
-            Self::Cluster(cluster) => &cluster.supervisor,
+            Self::Single { first, .. } => first.supervisor(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.supervisor(),
         }
     }
 
@@ -273,6 +277,7 @@ impl Servers {
     fn connections(&self) -> Vec<Arc<Connection>> {
         match self {
             Self::Single { first, others, .. } => std::iter::once(first).chain(others).cloned().collect(),
+            #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.connections(),
         }
     }
@@ -282,6 +287,7 @@ impl Servers {
         let is_up = match self {
             Self::Single { first, others, .. } => first.is_up() || others.iter().any(|other| other.is_up()),
             // A server may be up before the slots are known.
+            #[cfg(feature = "cluster")]
             Self::Cluster(_) => false,
         };
         if is_up { Ok(()) } else { self.supervisor().ready().await }
@@ -296,6 +302,7 @@ impl Servers {
                 let mut in_turn = std::iter::once(first).chain(others).cycle().skip(turn).take(1 + others.len());
                 in_turn.find(|connection| connection.is_up()).unwrap_or(first).call(command, sent).await
             }
+            #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.call(command, sent).await,
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing here knows about limits. No other module knows how the server is reached.
 
 mod address;
+#[cfg(feature = "cluster")]
 mod cluster;
 mod command;
 mod connection;
@@ -19,11 +20,9 @@ use fred::util::redis_keyslot;
 pub(crate) use self::{
     command::{Reply, Script, Sent},
     error::{CallError, UnexpectedReply},
-    handle::{Client, Origin, Reachable, Settings},
+    handle::{Client, Health, Origin, Reachable, Settings},
+    supervisor::OutageLog,
 };
-
-/// The number of slots of a cluster.
-pub(crate) const SLOTS: usize = 1 << 14;
 
 /// Returns the slot of a key in a cluster.
 pub(crate) fn slot_of(key: &str) -> u16 {

@@ -1,19 +1,13 @@
-//! Counts calls and connections, for the stats of a backend and, with the feature `metrics`, for metrics.
+//! Metrics. Without the feature `metrics` nothing here does anything.
 
 #[cfg(feature = "metrics")]
-mod metrics;
-mod outage_log;
-mod stats;
+mod register;
 #[cfg(feature = "metrics")]
 mod table;
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
-
-pub(crate) use self::outage_log::OutageLog;
-pub use self::stats::RedisStats;
+use std::sync::Arc;
+#[cfg(feature = "metrics")]
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,80 +26,90 @@ impl Count {
     pub(crate) const ALL: usize = Self::GivenUp as usize + 1;
 }
 
-/// The instruments of a backend.
+/// The instruments of a backend. They are registered at its first call, so an app may install its recorder after it has
+/// connected.
 #[derive(Debug)]
 pub(crate) struct Instruments {
-    counts: [AtomicU64; Count::ALL],
-    log: Mutex<OutageLog>,
     #[cfg(feature = "metrics")]
-    metrics: metrics::Metrics,
+    namespace: Box<str>,
+    #[cfg(feature = "metrics")]
+    counters: OnceLock<[metrics::Counter; Count::ALL]>,
+    #[cfg(feature = "metrics")]
+    connections: Mutex<Connections>,
+}
+
+#[cfg(feature = "metrics")]
+#[derive(Debug, Default)]
+struct Connections {
+    up: u32,
+    /// Whether the user keeps them, so that nothing is known of them.
+    are_users: bool,
+    gauge: Option<metrics::Gauge>,
 }
 
 /// A connection that is up, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Up(Arc<Instruments>);
+pub(crate) struct Up(#[cfg(feature = "metrics")] Arc<Instruments>);
 
-#[cfg_attr(not(feature = "metrics"), allow(unused_variables, clippy::unused_self, reason = "it has no metrics"))]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, clippy::unused_self, reason = "it has no instruments"))]
 impl Instruments {
     pub(crate) fn new(namespace: &str) -> Arc<Self> {
         Arc::new(Self {
-            counts: Default::default(),
-            log: Mutex::default(),
             #[cfg(feature = "metrics")]
-            metrics: metrics::Metrics::new(namespace),
+            namespace: namespace.into(),
+            #[cfg(feature = "metrics")]
+            counters: OnceLock::new(),
+            #[cfg(feature = "metrics")]
+            connections: Mutex::default(),
         })
     }
 
     #[inline]
-    pub(crate) fn add(&self, count: Count, more: usize) {
-        let add = more.try_into().unwrap_or(u64::MAX);
-        if let Some(number) = self.counts.get(count as usize) {
-            number.fetch_add(add, Ordering::Relaxed);
-        }
+    pub(crate) fn add(&self, count: Count, more: u64) {
         #[cfg(feature = "metrics")]
-        self.metrics.add(count, add);
-        if matches!(count, Count::Late | Count::InDoubt) && more > 0 {
-            self.log_unheard();
-        }
-    }
-
-    fn get(&self, count: Count) -> u64 {
-        self.counts.get(count as usize).map_or(0, |number| number.load(Ordering::Relaxed))
-    }
-
-    /// Logs calls that ran late or may have run. The log treats each as an outage of its own.
-    fn log_unheard(&self) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.is_first("unheard") && log.end() {
-            tracing::warn!(
-                late = self.get(Count::Late),
-                in_doubt = self.get(Count::InDoubt),
-                "Redis answered after the deadline, or its answer was lost: these requests may have been charged"
-            );
+        if let Some(counter) = self.counters.get_or_init(|| self.register()).get(count as usize) {
+            counter.increment(more);
         }
     }
 
     /// Counts a connection that is up until the returned value is dropped.
     pub(crate) fn connected(self: &Arc<Self>) -> Up {
-        self.change_connections(true);
-        Up(Arc::clone(self))
-    }
-
-    fn change_connections(&self, is_up: bool) {
         #[cfg(feature = "metrics")]
-        self.metrics.connections().change(is_up);
+        self.connections().change(true);
+        Up(
+            #[cfg(feature = "metrics")]
+            Arc::clone(self),
+        )
     }
 
     /// Shows no connections: the user keeps them.
     #[cfg(feature = "fred-10")]
     pub(crate) fn leave_connections_to_user(&self) {
         #[cfg(feature = "metrics")]
-        self.metrics.connections().leave_to_user();
+        {
+            self.connections().are_users = true;
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+#[cfg(feature = "metrics")]
+impl Connections {
+    fn change(&mut self, is_up: bool) {
+        self.up = if is_up { self.up.saturating_add(1) } else { self.up.saturating_sub(1) };
+        if let Some(gauge) = &self.gauge {
+            gauge.increment(if is_up { 1.0 } else { -1.0 });
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
 impl Drop for Up {
     fn drop(&mut self) {
-        self.0.change_connections(false);
+        self.0.connections().change(false);
     }
 }

@@ -7,9 +7,57 @@
 //! Defining functions takes the server a good part of a call. So there are scripts for each strategy alone, which most
 //! decisions use, in addition to scripts for several strategies.
 
-use traffik_core::{clock::AnyClock, strategy::AnyStrategy};
+#[cfg(feature = "unstable-manual-clock")]
+use traffik_core::clock::AnyClock;
+use traffik_core::strategy::AnyStrategy;
 
 use crate::client::Script;
+
+/// The scripts, and the clock that they use.
+pub(crate) struct Time {
+    scripts: Scripts,
+    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
+    #[cfg(feature = "unstable-manual-clock")]
+    clock: Option<AnyClock>,
+}
+
+impl Time {
+    /// Creates scripts that read the clock of the server.
+    pub(crate) fn of_server() -> Self {
+        Self {
+            scripts: Scripts::by(include_str!("clock.lua")),
+            #[cfg(feature = "unstable-manual-clock")]
+            clock: None,
+        }
+    }
+
+    /// Creates scripts that receive the time as their last argument.
+    #[cfg(feature = "unstable-manual-clock")]
+    pub(crate) fn by_hand(clock: AnyClock) -> Self {
+        Self { scripts: Scripts::by(include_str!("clock_by_hand.lua")), clock: Some(clock) }
+    }
+
+    pub(crate) fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    #[cfg(feature = "unstable-manual-clock")]
+    pub(crate) fn clock(&self) -> AnyClock {
+        self.clock.clone().unwrap_or_else(AnyClock::system)
+    }
+
+    /// Returns the argument with the time, if the scripts need one.
+    #[cfg(feature = "unstable-manual-clock")]
+    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
+        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
+    }
+
+    #[cfg(not(feature = "unstable-manual-clock"))]
+    #[expect(clippy::unused_self, reason = "with a manual clock it uses the clock")]
+    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
 
 /// The operations on hits.
 pub(crate) struct Programs {
@@ -74,9 +122,11 @@ impl LuaSet {
 
 /// The scripts for each strategy alone and for several strategies.
 pub(crate) struct Scripts {
-    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
-    clock: Option<AnyClock>,
-    alone: [(LuaStrategy, Programs); 5],
+    fixed_window: Programs,
+    sliding_window_counter: Programs,
+    meter: Programs,
+    sliding_window_log: Programs,
+    leaky_bucket_with_queue: Programs,
     several: Programs,
     several_of_any: Programs,
     /// For strategies without a Lua form: read the states, and replace them.
@@ -96,62 +146,39 @@ const SLIDING_WINDOW_LOG: &str = include_str!("sliding_window_log.lua");
 const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
 
 impl Scripts {
-    /// Creates scripts that read the clock of the server.
-    pub(crate) fn of_server() -> Self {
-        Self::by(include_str!("clock.lua"), None)
-    }
-
-    /// Creates scripts that receive the time as their last argument.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by_hand(clock: AnyClock) -> Self {
-        Self::by(include_str!("clock_by_hand.lua"), Some(clock))
-    }
-
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn clock(&self) -> AnyClock {
-        self.clock.clone().unwrap_or_else(AnyClock::system)
-    }
-
-    /// Returns the argument with the time, if the scripts need one.
-    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
-        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
-    }
-
     pub(crate) fn of(&self, strategies: LuaSet) -> &Programs {
         match strategies {
-            LuaSet::Only(strategy) => {
-                let mut alone = self.alone.iter();
-                alone.find(|(of, _)| *of == strategy).map_or(&self.several_of_any, |(_, programs)| programs)
-            }
+            LuaSet::Only(LuaStrategy::FixedWindow) => &self.fixed_window,
+            LuaSet::Only(LuaStrategy::SlidingWindowCounter) => &self.sliding_window_counter,
+            LuaSet::Only(LuaStrategy::Meter) => &self.meter,
+            LuaSet::Only(LuaStrategy::SlidingWindowLog) => &self.sliding_window_log,
+            LuaSet::Only(LuaStrategy::LeakyBucketWithQueue) => &self.leaky_bucket_with_queue,
             LuaSet::Several => &self.several,
             LuaSet::SeveralOfAny => &self.several_of_any,
         }
     }
 
-    fn by(time: &str, clock: Option<AnyClock>) -> Self {
+    fn by(clock: &str) -> Self {
         let several = [FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat();
         Self {
-            clock,
-            alone: [
-                (LuaStrategy::FixedWindow, Programs::new(time, FIXED_WINDOW)),
-                (LuaStrategy::SlidingWindowCounter, Programs::new(time, SLIDING_WINDOW_COUNTER)),
-                (LuaStrategy::Meter, Programs::new(time, METER)),
-                (LuaStrategy::SlidingWindowLog, Programs::new(time, SLIDING_WINDOW_LOG)),
-                (LuaStrategy::LeakyBucketWithQueue, Programs::new(time, &[METER, QUEUE].concat())),
-            ],
-            several_of_any: Programs::new(time, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
-            several: Programs::new(time, &several),
-            states: Script::new([time, include_str!("states.lua")].concat()),
+            fixed_window: Programs::new(clock, FIXED_WINDOW),
+            sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
+            meter: Programs::new(clock, METER),
+            sliding_window_log: Programs::new(clock, SLIDING_WINDOW_LOG),
+            leaky_bucket_with_queue: Programs::new(clock, &[METER, QUEUE].concat()),
+            several_of_any: Programs::new(clock, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
+            several: Programs::new(clock, &several),
+            states: Script::new([clock, include_str!("states.lua")].concat()),
             control: Script::new(include_str!("control.lua").to_owned()),
-            swap: Script::new([time, include_str!("swap.lua")].concat()),
+            swap: Script::new([clock, include_str!("swap.lua")].concat()),
         }
     }
 }
 
 impl Programs {
-    fn new(time: &str, strategies: &str) -> Self {
+    fn new(clock: &str, strategies: &str) -> Self {
         let script = |question: &str| {
-            Script::new([time, BEFORE_STRATEGIES, strategies, include_str!("hits.lua"), question].concat())
+            Script::new([clock, BEFORE_STRATEGIES, strategies, include_str!("hits.lua"), question].concat())
         };
         Self {
             decide: script(include_str!("decide.lua")),

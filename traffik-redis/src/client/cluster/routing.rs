@@ -1,14 +1,21 @@
 use std::sync::Arc;
 
 use fred::types::config::Config;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
-use super::slot_map::{Redirect, SlotMap};
+use super::{
+    node::Shared,
+    slot_map::{Redirect, SlotMap},
+};
 use crate::client::{
     CallError, Reply, Sent,
     command::Command,
-    connection::{Connection, Shared},
+    connection::{Connection, ConnectionCounts},
     supervisor::{Backoff, Supervisor},
+    timeouts::Timeouts,
 };
 
 /// The maximum number of redirects and retries of a command, none of which ran it.
@@ -17,13 +24,18 @@ const STEPS: usize = 8;
 pub(in crate::client) struct Cluster {
     map: Arc<SlotMap>,
     /// Keeps the map up to date.
-    pub(in crate::client) supervisor: Supervisor,
+    supervisor: Supervisor,
 }
 
 impl Cluster {
-    pub(in crate::client) fn new(config: Config, shared: &Arc<Shared>) -> Self {
-        let map = Arc::new(SlotMap::new(config, Arc::clone(shared)));
-        Self { supervisor: Supervisor::new(map.clone(), shared.timeouts), map }
+    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
+        let counts = Arc::clone(counts);
+        let map = Arc::new(SlotMap::new(Shared { config, timeouts, counts, stale: Notify::new() }));
+        Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
+    }
+
+    pub(in crate::client) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
     }
 
     pub(in crate::client) fn connections(&self) -> Vec<Arc<Connection>> {
@@ -44,12 +56,12 @@ impl Cluster {
         loop {
             let (node, is_asking) = match redirect.take() {
                 Some(Redirect::Moved(server)) => (Some(self.map.moved(slot, &server)), false),
-                Some(Redirect::Ask(server)) => (Some(self.map.asked(&server)), true),
+                Some(Redirect::Ask(server)) => (Some(self.map.node(&server)), true),
                 Some(Redirect::Later) | None => (self.map.owner(slot), false),
             };
             let node =
                 node.ok_or_else(|| CallError::NotRun(format!("no server of the cluster has the slot {slot}").into()))?;
-            let answer = node.connection.call(Command { is_asking, ..command.clone() }, sent).await;
+            let answer = node.call(Command { is_asking, ..command.clone() }, sent).await;
             let Err(CallError::Refused(reason)) = &answer else { return answer };
             redirect = Redirect::read(reason, &node.server);
             if redirect.is_none() || steps.next().is_none() {

@@ -1,29 +1,29 @@
 //! The servers of a cluster and their slots, as servers report them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     error::Error,
     hash::{BuildHasher, RandomState},
     ops::RangeInclusive,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
 };
 
-use fred::types::config::{Config, Server};
+use fred::types::config::Server;
 use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
-use super::node::Node;
+use super::node::{Node, Shared};
 use crate::client::{
-    Reply, SLOTS, Sent,
+    Reply, Sent,
     command::Command,
-    connection::Shared,
     supervisor::{Attempt, Driver, Supervised},
     timeouts::Timeouts,
 };
 
+const SLOTS: usize = 1 << 14;
+
 /// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
-    config: Config,
     pub(super) shared: Arc<Shared>,
     map: RwLock<Map>,
 }
@@ -36,13 +36,11 @@ struct Map {
     owners: Vec<Option<Arc<Node>>>,
     /// All servers, including replicas.
     servers: Vec<Server>,
-    /// The servers that `ASK` redirects have led to since the last report.
-    asked: HashSet<Server>,
 }
 
 impl SlotMap {
-    pub(super) fn new(config: Config, shared: Arc<Shared>) -> Self {
-        Self { config, shared, map: RwLock::default() }
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), map: RwLock::default() }
     }
 
     pub(super) fn owner(&self, slot: u16) -> Option<Arc<Node>> {
@@ -53,16 +51,14 @@ impl SlotMap {
         self.read().nodes.values().cloned().collect()
     }
 
-    /// Returns the node of a server that an `ASK` redirect led to.
-    pub(super) fn asked(&self, server: &Server) -> Arc<Node> {
-        let mut map = self.write();
-        map.asked.insert(server.clone());
-        self.add(&mut map, server)
+    /// Returns the node of a server. Connects to it if it is new.
+    pub(super) fn node(&self, server: &Server) -> Arc<Node> {
+        let known = self.read().nodes.get(server).cloned();
+        known.unwrap_or_else(|| self.add(&mut self.write(), server))
     }
 
-    /// Returns the node of a server. Connects to it if it is new.
     fn add(&self, map: &mut Map, server: &Server) -> Arc<Node> {
-        let node = || Arc::new(Node::new(server, &self.config, &self.shared));
+        let node = || Arc::new(Node::new(server, &self.shared));
         Arc::clone(map.nodes.entry(server.clone()).or_insert_with(node))
     }
 
@@ -81,9 +77,8 @@ impl SlotMap {
     /// that is cut off from the others may have an old map.
     fn candidates(&self) -> Vec<Arc<Node>> {
         if !self.nodes().iter().any(|node| node.connection.is_up()) {
-            let mut map = self.write();
-            let servers = [map.servers.clone(), self.config.server.hosts()].concat();
-            servers.iter().for_each(|server| drop(self.add(&mut map, server)));
+            let servers = [self.read().servers.clone(), self.shared.config.server.hosts()].concat();
+            servers.iter().for_each(|server| drop(self.node(server)));
         }
         let (mut nodes, random) = (self.nodes(), RandomState::new());
         nodes.sort_by_cached_key(|node| (!node.connection.is_up(), random.hash_one(&node.server)));
@@ -93,7 +88,7 @@ impl SlotMap {
     /// Returns the slots by the first server that answers.
     async fn latest(&self) -> Result<Vec<Share>, Box<dyn Error + Send + Sync>> {
         let mut why = "no server is known".to_owned();
-        for Node { server, connection } in self.candidates().iter().map(|node| &**node) {
+        for Node { server, connection, .. } in self.candidates().iter().map(|node| &**node) {
             let sent = Sent::default();
             let call = connection.call(Command::new("CLUSTER", 0).arg("SLOTS"), &sent);
             why = match timeout(self.shared.timeouts.topology, call).await {
@@ -122,15 +117,14 @@ impl SlotMap {
             }
         }
         let is_primary = |server: &Server| shares.iter().any(|share| share.servers.first() == Some(server));
-        let asked = std::mem::take(&mut map.asked);
-        map.nodes.retain(|server, _| asked.contains(server) || is_primary(server));
+        map.nodes.retain(|server, node| node.was_asked.swap(false, Ordering::Relaxed) || is_primary(server));
         map.servers = shares.iter().flat_map(|share| share.servers.iter().cloned()).collect();
     }
 
     async fn refresh(self: Arc<Self>) -> String {
         loop {
             sleep(Timeouts::SHORTEST_REFRESH).await;
-            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor.is_down());
+            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor().is_down());
             let period = if is_missing { Timeouts::REFRESH_WHILE_MISSING } else { Timeouts::REFRESH };
             let _ = timeout(period, self.shared.stale.notified()).await;
             match self.latest().await {
@@ -162,7 +156,7 @@ impl Supervised for SlotMap {
     /// Closes all connections, because their runtime has ended.
     fn lost(&self) {
         let mut map = self.write();
-        map.nodes.values().for_each(|node| node.connection.supervisor.close());
+        map.nodes.values().for_each(|node| node.connection.supervisor().close());
         *map = Map { servers: std::mem::take(&mut map.servers), ..Map::default() };
     }
 }
