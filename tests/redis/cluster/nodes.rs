@@ -131,6 +131,26 @@ impl Cluster {
         self.nodes.get_mut(number).ok_or("no such server")?.kill()
     }
 
+    /// Takes a slot from all servers, which then serve no slot at all.
+    pub(crate) fn go_down(&self, slot: u16) -> Result {
+        let (owner, slot) = (self.node(Self::home(slot))?, slot.to_string());
+        for node in &self.nodes {
+            node.raw()?.call(&["CONFIG", "SET", "cluster-require-full-coverage", "yes"])?;
+        }
+        owner.raw()?.call(&["CLUSTER", "DELSLOTS", &slot])?;
+        self.until("all are down", |node| {
+            // The owner may have told another server just before. It is an error where the slot is free already.
+            let _ = node.call(&["CLUSTER", "DELSLOTS", &slot]);
+            Ok(node.info("CLUSTER", "cluster_state")? == "fail")
+        })
+    }
+
+    /// Gives the slot back.
+    pub(crate) fn come_back(&self, slot: u16) -> Result {
+        self.node(Self::home(slot))?.raw()?.call(&["CLUSTER", "ADDSLOTS", &slot.to_string()])?;
+        self.until("all are up", |node| Ok(node.info("CLUSTER", "cluster_state")? == "ok"))
+    }
+
     /// Returns the slot of a key.
     pub(crate) fn slot(&self, key: &str) -> Result<u16> {
         let slot = self.node(0)?.raw()?.call(&["CLUSTER", "KEYSLOT", key])?.integer();

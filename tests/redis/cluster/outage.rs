@@ -1,4 +1,4 @@
-//! A primary that is killed or hangs: its replica takes over, and other clients are not affected.
+//! A primary that is killed or hangs: its replica takes over, and other clients are not affected. A cluster that is down.
 
 use std::time::{Duration, Instant};
 
@@ -96,6 +96,31 @@ async fn hanging_primary_is_replaced_by_its_replica() -> Result {
         let after = charge(&trial.backend, trial.victim).await?;
         assert_eq!(after, used + 1);
         used = after;
+    }
+    Ok(())
+}
+
+/// Every server answers CLUSTERDOWN, which ran nothing: not even a warning that a charge may be lost.
+#[tokio::test]
+async fn cluster_that_is_down_charges_nothing() -> Result {
+    let cluster = Cluster::start()?;
+    let backend = cluster.builder().connect().await?;
+    let clients = [clients_of(&cluster, 0, 2)?, clients_of(&cluster, 1, 2)?].concat();
+    for &number in &clients {
+        assert_eq!(charge(&backend, number).await?, 1);
+    }
+    let slot = cluster.slot("of nobody")?;
+    cluster.go_down(slot)?;
+    for &number in &clients {
+        let answer = client(number)?.decide(&backend, 1).await;
+        assert!(matches!(answer, Err(BackendError::NotRun(_))), "{answer:?}");
+    }
+    let stats = backend.stats();
+    assert_eq!((stats.in_doubt, stats.given_up), (0, 0), "{stats:?}");
+
+    cluster.come_back(slot)?;
+    for &number in &clients {
+        assert_eq!(charge(&backend, number).await?, 2);
     }
     Ok(())
 }
