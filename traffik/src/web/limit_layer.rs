@@ -74,7 +74,7 @@ pub fn limit_layer(uid: impl Into<Arc<str>>) -> LimitLayer {
 /// #[derive(Clone)]
 /// struct Tenant(&'static str);
 ///
-/// fn limit_of(parts: &request::Parts) -> String {
+/// fn limit_of(parts: &Parts) -> String {
 ///     match parts.extensions.get::<Tenant>() {
 ///         Some(Tenant(name)) => format!("tenant:{name}"),
 ///         None => "tenant:none".to_owned(),
