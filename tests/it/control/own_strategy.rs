@@ -1,7 +1,15 @@
 //! A strategy of the application that uses its app while a shared change is put in force.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{
+        Barrier, OnceLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use tests::until_idle;
 use traffik::{
     Rate, Settings, Throttle, Traffik,
@@ -61,6 +69,19 @@ pub(super) fn panic_at_13(rate: Rate) {
 
 throttle!(Picky, "own_strategy:picky", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(panic_at_13))));
 
+/// The first check of 17 meets the test, and goes on when it meets it again.
+static MEETING: Barrier = Barrier::new(2);
+static HAS_MET: AtomicBool = AtomicBool::new(false);
+
+fn meet_at_17(rate: Rate) {
+    if rate.limit() == 17 && !HAS_MET.swap(true, SeqCst) {
+        MEETING.wait();
+        MEETING.wait();
+    }
+}
+
+throttle!(Slow, "own_strategy:slow", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(meet_at_17))));
+
 fn look_at_shared_changes(_: Rate) {
     if let Some(app) = APP.get() {
         assert!(app.shared().limit(Watched::UID).is_ok());
@@ -97,4 +118,24 @@ async fn shared_rate_whose_check_panics_has_no_effect_and_later_changes_have() -
     }
     assert_eq!(in_force::<Picky>(&traffik).await?, ("3/hour".parse()?, 2));
     Ok(())
+}
+
+/// One thread has read a change and is about to put it in force, while another one reads the changes.
+#[tokio::test]
+async fn change_is_in_force_when_changes_were_read() -> Result {
+    let backend = MemoryBackend::new("test");
+    let traffik = Traffik::builder(backend.clone()).register::<Slow>().build()?;
+    let shared = traffik.shared();
+    let request = ControlRequest::Replace { name: "rate\nown_strategy:slow", expected: None, value: Some("17/hour") };
+    assert!(backend.control(request).await?.is_replaced);
+    thread::scope(|scope| {
+        scope.spawn(|| shared.refresh().now_or_never());
+        MEETING.wait();
+        let refreshed = shared.refresh().now_or_never();
+        let rate = in_force::<Slow>(&traffik).now_or_never();
+        MEETING.wait();
+        assert!(matches!(refreshed, Some(Ok(()))), "{refreshed:?}");
+        assert_eq!(rate.ok_or("it waits")??, ("17/hour".parse()?, 1));
+        Ok(())
+    })
 }

@@ -54,17 +54,26 @@ impl SharedChanges {
         }
     }
 
-    /// Records an answer that was asked for when `version` was known. Returns the texts of all backends, or `None` if a later
-    /// answer came before.
+    /// Records an answer that was asked for when `version` was known, unless a later answer came before. Returns the texts of
+    /// all backends, or `None` if they are in force.
     pub(super) fn record(&self, place: usize, version: u64, control: Control) -> Option<Texts> {
-        let Control { version: latest, settings: Some(settings), .. } = control else { return None };
+        let Control { version: latest, settings, .. } = control;
         let mut of = self.of.lock();
-        let known = of.get_mut(place).filter(|known| known.version == version || latest > known.version)?;
-        (known.version, known.texts) = (latest, settings.into_iter().collect());
-        known.answers += 1;
+        let known = of.get_mut(place).filter(|known| known.version == version || latest > known.version);
+        if let (Some(known), Some(settings)) = (known, settings) {
+            (known.version, known.texts) = (latest, settings.into_iter().collect());
+            known.answers += 1;
+        }
+        let number = number_of(&of);
+        drop(of);
+        // Another thread may have recorded them, and be about to put them in force: this answer is not received before.
+        if *self.in_force.lock() >= number {
+            return None;
+        }
+        let of = self.of.lock();
         let all = of.iter().enumerate().flat_map(|(place, known)| known.texts.iter().map(move |text| (place, text)));
         let texts = all.map(|(place, (name, value))| SharedText { place, name: name.clone(), value: value.clone() });
-        Some(Texts { number: of.iter().map(|known| known.answers).sum(), texts: texts.collect() })
+        Some(Texts { number: number_of(&of), texts: texts.collect() })
     }
 
     /// Puts texts in force, unless later ones are.
@@ -75,4 +84,9 @@ impl SharedChanges {
             put_in_force();
         }
     }
+}
+
+/// Returns the number of the texts that are known.
+fn number_of(of: &[Known]) -> u64 {
+    of.iter().map(|known| known.answers).sum()
 }
