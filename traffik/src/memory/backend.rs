@@ -36,8 +36,8 @@ const MAX_ENTRIES: usize = 1 << 28;
 /// found at the next ranking, which comes after one in four entries was evicted. [`evictions`](Self::evictions) counts entries
 /// that were evicted before they expired, and a warning is logged.
 ///
-/// An entry takes 40 bytes, and from 53 to 80 with its share of the vacant places. Logs take more. Memory is allocated as
-/// clients arrive, and kept.
+/// An entry takes 40 bytes, and from 53 to 80 with its share of the vacant places. Logs take more, and so does a full store:
+/// 11 bytes for each entry, to evict the next. Memory is allocated as clients arrive, and kept.
 ///
 /// # Privacy
 ///
