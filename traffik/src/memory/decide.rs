@@ -92,9 +92,8 @@ impl Store {
 
     #[inline(never)]
     fn decide_several<'a>(&self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        if let [one, other] = hits
-            && let Some(outcomes) = self.decide_two(one, other)
-        {
+        let two = if let [one, other] = hits { self.decide_two(one, other) } else { None };
+        if let Some(outcomes) = two {
             return MaybeReady::Ready(Ok(outcomes.into()));
         }
         let few = match hits.len() {
