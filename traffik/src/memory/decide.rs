@@ -96,10 +96,11 @@ impl Store {
         if let Some(outcomes) = two {
             return MaybeReady::Ready(Ok(outcomes.into()));
         }
-        let few = match hits.len() {
-            2 => self.decide_few::<2>(hits),
-            3 => self.decide_few::<3>(hits),
-            4 => self.decide_few::<4>(hits),
+        let few = match hits {
+            // Of one client it was decided above, if it could be.
+            [one, other] if one.key != other.key => self.decide_few::<2>(hits),
+            [_, _, _] => self.decide_few::<3>(hits),
+            [_, _, _, _] => self.decide_few::<4>(hits),
             _ => None,
         };
         MaybeReady::Ready(few.map_or_else(|| self.decide_by_tally(hits), Ok))
@@ -107,7 +108,7 @@ impl Store {
 
     /// Decides about two limits of one client, as many requests meet them. Its entries are in one shard.
     ///
-    /// Otherwise this is [`decide_few`](Self::decide_few), which takes twice as long because it moves each verdict.
+    /// Otherwise this is [`decide_few`](Self::decide_few), which takes a third longer because it moves each verdict.
     #[inline(always)]
     fn decide_two(&self, one: &Hit<'_>, other: &Hit<'_>) -> Option<[Outcome; 2]> {
         let are_of_one_client = ptr::eq(one.key, other.key) || one.key == other.key;
