@@ -47,10 +47,9 @@ impl Store {
         let now = self.now();
         let mut shard = self.shards.lock(self.shards.locate(client));
         let Some(slot) = shard.find(key) else { return self.add(shard, key, hit, now) };
-        match shard.decide(slot, hit, now) {
-            Some(verdict) => ready(hit, verdict, now),
-            None => self.decide_later(shard, slot, hit),
-        }
+        let Some(verdict) = shard.decide(slot, hit, now) else { return self.decide_later(shard, slot, hit) };
+        drop(shard);
+        ready(hit, verdict, now)
     }
 
     /// Decides where another thread may have decided at a later time before the shard was locked.
@@ -126,9 +125,11 @@ impl Store {
         if first.admitted && second.admitted {
             shard.charge(slot, first, one.cost);
             shard.charge(of_other, second, other.cost);
+            drop(shard);
             return Some([outcome(one, first, now), outcome(other, second, now)]);
         }
         let (first, second) = (shard.uncharged(slot, first, now), shard.uncharged(of_other, second, now));
+        drop(shard);
         Some([outcome(one, first, now), outcome(other, second, now)])
     }
 
