@@ -1,8 +1,6 @@
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use traffik_core::backend::{BackendError, Control, ControlRequest};
 
 /// The settings that all users of a store share.
@@ -17,7 +15,7 @@ struct Settings {
 
 impl ControlSettings {
     pub(super) fn answer(&self, request: ControlRequest<'_>) -> Result<Control, BackendError> {
-        let mut settings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = self.0.lock();
         match request {
             ControlRequest::Read { known } if known == settings.version => Ok(Control::new(known, None)),
             ControlRequest::Read { .. } => Ok(Control::new(settings.version, Some(settings.all()))),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     observe::{Counter, Gauge, metric},
-    warning::Warning,
+    warning::{Warning, warn_of},
 };
 
 /// The settings of a store.
@@ -167,9 +167,8 @@ impl Store {
         let before = self.evictions.fetch_add(evicted, Ordering::Relaxed);
         let total = before.saturating_add(evicted);
         if !self.settings.is_silent && (before == 0 || before.ilog2() != total.ilog2()) {
-            tracing::warn!(
-                warning = Warning::MemoryFull.name(),
-                docs = Warning::MemoryFull.docs(),
+            warn_of!(
+                Warning::MemoryFull,
                 namespace = self.settings.namespace,
                 evictions = total,
                 max_entries = self.settings.max_entries,

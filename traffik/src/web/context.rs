@@ -19,7 +19,7 @@ use crate::{
     },
     request::RefundIf,
     store::within,
-    warning::Warning,
+    warning::{Warning, warn_of},
 };
 
 /// The extension that a request carries: the handle, and the limits that the request met so far.
@@ -331,9 +331,8 @@ impl Ledger {
         if !second.is_second.swap(true, Ordering::Relaxed)
             && self.traffik.warnings().is_first(warning, Some(&second.uid))
         {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
+            warn_of!(
+                warning,
                 first = &*first.uid,
                 second = &*second.uid,
                 "a request met two limits that differ only in their uids, for instance in a layer and on a handler, and was \
@@ -349,9 +348,8 @@ impl Ledger {
         for LedgerEntry { limit, .. } in self.lock().iter() {
             let ends = limit.is_held_alone() && Shared::strong_count(limit) == 1;
             if ends && self.traffik.warnings().is_first(warning, Some(limit.uid())) {
-                tracing::warn!(
-                    warning = warning.name(),
-                    docs = warning.docs(),
+                warn_of!(
+                    warning,
                     uid = limit.uid(),
                     "{what} goes on, and the permit of this limit on concurrent requests ended with the handler: move the \
                      `Throttled` argument of the handler into it, or limit the route of a streaming response with \

@@ -3,10 +3,11 @@
 
 use std::{
     any::{TypeId, type_name},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use axum::{http::request::Parts, response::IntoResponse};
+use parking_lot::Mutex;
 use traffik_core::{EXEMPTED, backend::MaybeReady, client::Client};
 
 use super::rejection::{ThrottleRejection, Unidentified};
@@ -200,18 +201,14 @@ pub(crate) struct KeptRejection(Arc<Mutex<Vec<(Source, ThrottleRejection)>>>);
 
 impl KeptRejection {
     fn keep(&self, identity: Source, rejection: ThrottleRejection) {
-        self.lock().push((identity, rejection));
+        self.0.lock().push((identity, rejection));
     }
 
     /// Returns the rejection by an identity. A clone that asks later receives one with the same status.
     pub(super) fn take(&self, identity: Source) -> Option<ThrottleRejection> {
-        let mut kept = self.lock();
+        let mut kept = self.0.lock();
         let (_, rejection) = kept.iter_mut().find(|(by, _)| *by == identity)?;
         let status = rejection.status();
         Some(std::mem::replace(rejection, Unidentified::new(status.into_response()).into()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Source, ThrottleRejection)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{address, forwarded};
-use crate::warning::{Warning, WarningLog};
+use crate::warning::{Warning, WarningLog, warn_of};
 
 /// Finds a client's address behind proxies: which proxies are trusted, and which header they set.
 ///
@@ -158,9 +158,8 @@ impl ClientIp {
 pub(crate) fn warn_of_trust(client_ip: &ClientIp, uid: Option<&str>, warnings: &WarningLog) {
     let warning = Warning::TrustsEveryone;
     if client_ip.trusts_everyone() && warnings.is_first(warning, uid) {
-        tracing::warn!(
-            warning = warning.name(),
-            docs = warning.docs(),
+        warn_of!(
+            warning,
             uid,
             "a `ClientIp` trusts every address, so clients can choose their address in the header: trust only the networks of \
              your proxies, or set their number with `.max_hops(..)`"

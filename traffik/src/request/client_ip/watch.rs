@@ -9,7 +9,7 @@ use std::{
 use axum::http::{HeaderName, request::Parts};
 
 use super::{ClientIp, ForwardedHeader, address::LONGEST, proxies::Flaw};
-use crate::warning::{Warning, WarningLog};
+use crate::warning::{Warning, WarningLog, warn_of};
 
 /// Inspects requests for headers of proxies. A proxy adds its header to each request, so the first requests show it. Later
 /// ones are sampled, because the first may be health checks that bypass the proxy.
@@ -72,10 +72,7 @@ impl HeaderWatch {
         }
         let warning = Warning::UntrustedForwardingHeader;
         if warnings.is_first(warning, None) {
-            tracing::warn!(
-                warning = warning.name(),
-                docs = warning.docs(),
-                %header,
+            warn_of!(warning, %header,
                 %peer,
                 "a request has a forwarding header, but its peer is not a trusted proxy, so the header is ignored. If the peer is \
                  your proxy, all its clients share one limit: trust it with \
@@ -100,10 +97,7 @@ impl HeaderWatch {
                 let warning = Warning::MissingForwardingHeader;
                 // A few requests without any such header may be health checks of the proxy.
                 if (present.is_some() || self.is_usually_missing()) && warnings.is_first(warning, None) {
-                    tracing::warn!(
-                        warning = warning.name(),
-                        docs = warning.docs(),
-                        %header,
+                    warn_of!(warning, %header,
                         peer = %peer_text,
                         present = present.as_ref().map(HeaderName::as_str),
                         "a trusted proxy does not send the header that the app reads, so all its clients share one limit: read \
@@ -117,10 +111,7 @@ impl HeaderWatch {
                     let value = value.as_bytes();
                     let value =
                         String::from_utf8_lossy(value.get(value.len().saturating_sub(LONGEST)..).unwrap_or(value));
-                    tracing::warn!(
-                        warning = warning.name(),
-                        docs = warning.docs(),
-                        %header,
+                    warn_of!(warning, %header,
                         peer = %peer_text,
                         ?value,
                         "the header of a trusted proxy has no address where the proxy writes one, so clients of the proxy share \

@@ -1,12 +1,9 @@
 //! The checks of a connection's messages.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::http::request::Parts;
+use parking_lot::Mutex;
 use traffik_core::{client::Client, clock::Timestamp};
 
 use super::rejection::MessageRejection;
@@ -60,18 +57,18 @@ impl MessageChecks {
 
     /// Returns the checks as they were resolved last.
     pub(super) fn latest(&self) -> Arc<OneOrMore<KeptCheck>> {
-        Arc::clone(&self.lock().checks)
+        Arc::clone(&self.latest.lock().checks)
     }
 
     /// Returns the checks for a message at `now`. They are at most a second old, unless another message resolves them.
     pub(super) async fn at(&self, now: Timestamp, version: u64) -> Result<Arc<OneOrMore<KeptCheck>>, MessageRejection> {
         let Some(clients) = self.claim(now, version) else {
-            let latest = self.lock();
+            let latest = self.latest.lock();
             let rejection = latest.rejection.clone().map(MessageRejection::Rejected);
             return rejection.map_or_else(|| Ok(Arc::clone(&latest.checks)), Err);
         };
         let resolved = (self.resolve)(clients).await;
-        let mut latest = self.lock();
+        let mut latest = self.latest.lock();
         match resolved {
             Ok((checks, clients)) => {
                 (latest.checks, latest.clients, latest.rejection) = (Arc::new(checks), clients, None);
@@ -86,17 +83,13 @@ impl MessageChecks {
 
     /// Returns the known clients if the checks have to be resolved again. One message does it.
     fn claim(&self, now: Timestamp, version: u64) -> Option<KnownClients> {
-        let mut latest = self.lock();
+        let mut latest = self.latest.lock();
         let is_old = now < latest.resolved_at || now.saturating_since(latest.resolved_at) >= VALID;
         let is_due = latest.version != version || (self.has_functions && is_old);
         is_due.then(|| {
             (latest.resolved_at, latest.version) = (now, version);
             Arc::clone(&latest.clients)
         })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::{
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 use traffik_core::{
@@ -57,16 +58,12 @@ impl ConnectionLimits {
     pub(super) async fn lock(self: &Arc<Self>) -> StatesGuard {
         loop {
             let returned = self.returned.notified();
-            let states = self.stored().states.take();
+            let states = self.stored.lock().states.take();
             if let Some(states) = states {
                 return StatesGuard { states, limits: Arc::clone(self) };
             }
             returned.await;
         }
-    }
-
-    fn stored(&self) -> MutexGuard<'_, Stored> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +73,7 @@ impl Settles for ConnectionLimits {
             Ok(settlement) => settlement,
             Err(done) => return done.into_iter().for_each(|done| done(Err(AdjustError::QueueFull))),
         };
-        let mut stored = self.stored();
+        let mut stored = self.stored.lock();
         let Some(states) = &mut stored.states else { return stored.later.push((place, settlement)) };
         let result = settle(states.get_mut(place), &settlement, self.clock.now());
         drop(stored);
@@ -140,7 +137,7 @@ impl StatesGuard {
 impl Drop for StatesGuard {
     fn drop(&mut self) {
         let (limits, now) = (&self.limits, self.limits.clock.now());
-        let mut stored = limits.stored();
+        let mut stored = limits.stored.lock();
         let later = mem::take(&mut stored.later);
         let settle = |(place, settlement): (usize, Settlement)| {
             (settle(self.states.get_mut(place), &settlement, now), settlement)
