@@ -234,3 +234,20 @@ async fn app_that_is_dropped_or_closed_reads_no_more() -> Result {
     assert_eq!(metrics.num_alive_tasks(), 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn block_that_was_set_again_is_not_removed_with_the_one_that_ended() -> Result {
+    let (backend, clock) = backend();
+    let (here, there) = (app(&backend).build()?, app(&backend).build()?);
+    let [of_here, of_there] = [&here, &there].map(|app| app.shared().limit("shared:search"));
+    let (of_here, of_there) = (of_here?, of_there?);
+    of_here.block("mallory", MINUTE, "").await?;
+    there.shared().refresh().await?;
+    clock.advance(MINUTE);
+    of_here.block("mallory", 60 * MINUTE, "").await?;
+    // This app knows only the block that has ended.
+    of_there.block("eve", MINUTE, "").await?;
+    let _ = refused(here.limiter::<Search>("mallory").check().await);
+    let _ = refused(there.limiter::<Search>("mallory").check().await);
+    Ok(())
+}

@@ -130,9 +130,19 @@ impl Traffik {
             value.is_some_and(|value| value.has_ended(wall_clock))
         };
         let ended = self.shared_texts(store, |_| true).into_iter().filter(has_ended).take(REMOVED);
-        for (name, _) in ended.collect::<Vec<_>>() {
-            let _ = self.share_in(store, &name, None).await;
+        for (name, ended) in ended.collect::<Vec<_>>() {
+            let _ = self.remove_ended_text(store, &name, &ended).await;
         }
+    }
+
+    /// Removes a shared text, unless it is another one by now: a process may have set it again.
+    async fn remove_ended_text(&self, store: &Arc<Store>, name: &str, ended: &str) -> Result<(), BackendError> {
+        let Some(place) = self.place_of(store) else { return Ok(()) };
+        let version = self.app.shared.with(place, |known| known.version);
+        let request = ControlRequest::Replace { name, expected: Some(ended), value: None };
+        let control = within_on_any_runtime(store.clock(), store.timeout(), store.control(request)).await?;
+        self.receive(place, version, control);
+        Ok(())
     }
 
     /// Ends the penalty of a client in all processes, and forgets its refusals in this one.
