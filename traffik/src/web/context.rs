@@ -65,8 +65,8 @@ impl RequestContext {
     pub(super) fn of(parts: &mut request::Parts) -> Option<Self> {
         if let Some(context) = parts.extensions.get::<Self>() {
             let mut context = context.clone();
-            if let (false, Some(traffik)) = (context.ledger.is_watched(), parts.extensions.get::<Traffik>()) {
-                context.set_handle(traffik);
+            if !context.ledger.is_watched() {
+                parts.extensions.get().into_iter().for_each(|traffik| context.set_handle(traffik));
             }
             return Some(context.with_latest_changes());
         }
