@@ -248,6 +248,7 @@ impl<'a> Hits<'_, 'a> {
 
 impl<'a> Checks<'a> {
     /// Returns the store that all of them are kept in. `None` if nothing is counted.
+    #[inline]
     pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
         // One check is in one store.
         if let Some((only, backend)) = self.only().and_then(|only| Some((only, only.limit_backend()?))) {

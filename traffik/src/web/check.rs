@@ -29,11 +29,12 @@ where
     S: Send + Sync,
 {
     async move {
-        let begun = match site.check() {
-            Ok(()) => RequestContext::of(parts).ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state())),
-            Err(error) => Err(Misconfigured::from(error).into()),
+        if let Err(error) = site.check() {
+            return Err(ThrottleRejection::from(Misconfigured::from(error)).for_request(parts));
+        }
+        let Some(context) = RequestContext::of(parts) else {
+            return Err(ThrottleRejection::from(Misconfigured::no_state()).for_request(parts));
         };
-        let context = begun.map_err(|rejection| rejection.for_request(parts))?;
         let found = sought.find(&context, parts).map_err(|rejection| rejection.for_request(parts))?;
         let begun = match L::checks(&found, &context, site, parts, state).await {
             Ok(mut checks) => begin(&mut checks, &context, site),
@@ -112,6 +113,7 @@ impl RequestContext {
         self.admitted(limits)
     }
 
+    #[inline]
     fn admitted(&self, limits: Limits) -> Result<Limits, ThrottleRejection> {
         if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
     }
