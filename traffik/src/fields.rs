@@ -54,6 +54,7 @@ impl PolicyItem {
     }
 
     /// Passes the pieces of `"search";r=4;t=12` to `write`: the remaining cost, and the seconds until more remains.
+    #[inline]
     pub(crate) fn state<R>(&self, remaining: u64, more_after: Option<Duration>, write: impl FnOnce(&[&str]) -> R) -> R {
         let (mut remaining_digits, mut more_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
         let remaining = remaining_digits.format(capped(remaining));

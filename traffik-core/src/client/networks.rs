@@ -17,6 +17,7 @@ impl Client {
     /// compatible (`::/96`), translated (`::ffff:0:0:0/96`), NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`).
     ///
     /// A customer usually has a network of 64 bits, and could use another address of it for each request.
+    #[inline]
     #[must_use]
     pub fn by_ipv6_network(mut self, bits: u8) -> Self {
         if let Some(key) = &mut self.0 {

@@ -174,12 +174,14 @@ pub struct LimitStatus<'a> {
 
 impl<'a> LimitStatus<'a> {
     /// Creates the status of an outcome. `strategy` and `rate` are those of its hit.
+    #[inline]
     #[must_use]
     pub const fn new(strategy: &'a AnyStrategy, rate: Rate, outcome: &'a Outcome) -> Self {
         Self { strategy, rate, outcome }
     }
 
     /// Returns the highest cost that would be admitted now.
+    #[inline]
     #[must_use]
     pub fn remaining(&self) -> Amount {
         if self.rate.is_unlimited() {
@@ -219,6 +221,7 @@ impl<'a> LimitStatus<'a> {
     }
 
     /// Returns [`more_after`](Self::more_after) where `remaining` is what [`remaining`](Self::remaining) returned.
+    #[inline]
     #[must_use]
     pub fn more_after_than(&self, remaining: Amount) -> Option<Duration> {
         let more = remaining.units()?.saturating_add(1);
@@ -240,6 +243,7 @@ impl<'a> LimitStatus<'a> {
         self.outcome.at
     }
 
+    #[inline]
     fn until_available(&self, cost: u64) -> Duration {
         let (past, at) = (self.outcome.past.as_ref(), self.outcome.at);
         self.strategy.available_at(past, self.rate, cost, at).saturating_since(at)

@@ -1,6 +1,6 @@
 //! A throttle and a client, before the decision.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use traffik_core::{EXEMPTED, OutOfRange, client::Client, decision::Hit, rate::Rate, strategy::AnyStrategy};
@@ -111,6 +111,12 @@ impl<'a> Check<'a> {
     /// A throttle that counts nothing. Its event has this outcome.
     pub(crate) fn skipped(definition: &'a Arc<Definition>, outcome: EventOutcome) -> Self {
         Self { cost: 0, resolved: Resolved::Nothing, skipped: Some(outcome), ..Self::new(definition, EXEMPTED) }
+    }
+
+    /// Takes the check out of a place that is of no use after it.
+    pub(super) fn take(&mut self) -> Self {
+        let (client, charged_before) = (mem::replace(&mut self.client, EXEMPTED), self.charged_before.take());
+        Self { client, charged_before, ..*self }
     }
 
     pub(crate) fn kept(&self) -> KeptCheck {
@@ -242,6 +248,7 @@ impl<'a> Hits<'_, 'a> {
 
 impl<'a> Checks<'a> {
     /// Returns the store that all of them are kept in. `None` if nothing is counted.
+    #[inline]
     pub(crate) fn store(&self) -> Result<Option<&'a Arc<Store>>, ConfigError> {
         // One check is in one store.
         if let Some((only, backend)) = self.only().and_then(|only| Some((only, only.limit_backend()?))) {

@@ -38,7 +38,7 @@ pub(crate) type CheckResult = Result<Limits, Box<Failed>>;
 pub(crate) fn decide_in_force<'a>(changes: &Changes, mut checks: Checks<'a>) -> MaybeReady<'a, CheckResult> {
     match changes.live().and_then(|live| put_in_force(&live, changes, &mut checks)) {
         Some(refusal) => MaybeReady::Ready(Ok(refusal)),
-        None => decide(checks),
+        None => decide(&mut checks),
     }
 }
 
@@ -94,25 +94,31 @@ impl Check<'_> {
 
 /// Starts a decision, which charges all of the checks or none.
 ///
-/// What does not wait is ready. A waiting decision is boxed.
-pub(crate) fn decide(mut checks: Checks<'_>) -> MaybeReady<'_, CheckResult> {
+/// What does not wait is ready. A waiting decision is boxed. The checks are of no use after it: it takes what is large out of
+/// them, because they are large as well.
+pub(crate) fn decide<'a>(checks: &mut Checks<'a>) -> MaybeReady<'a, CheckResult> {
     let store = match checks.store() {
         Ok(Some(store)) => store,
-        Ok(None) => return MaybeReady::Ready(Ok(Limits::new(&mut checks, &mut Decided::nothing(), Took::default()))),
-        Err(error) => return MaybeReady::Ready(Err(Failed::new(error, &checks))),
+        Ok(None) => return MaybeReady::Ready(Ok(Limits::new(checks, &mut Decided::nothing(), Took::default()))),
+        Err(error) => return MaybeReady::Ready(Err(Failed::new(error, checks))),
     };
     // A permit must not be lost with a caller that goes away while it waits.
-    if checks.are_held() && !store.is_immediate() { decide_in_a_task(store, &checks) } else { decide_in(store, checks) }
+    if checks.are_held() && !store.is_immediate() { decide_in_a_task(store, checks) } else { decide_in(store, checks) }
 }
 
 #[inline]
-fn decide_in<'a>(store: &'a Arc<Store>, mut checks: Checks<'a>) -> MaybeReady<'a, CheckResult> {
+fn decide_in<'a>(store: &'a Arc<Store>, checks: &mut Checks<'a>) -> MaybeReady<'a, CheckResult> {
     let stopwatch = Stopwatch::start(&checks.first().definition.observers, store.clock());
     let mut started = checks.with_hits(|hits| hits.start(store));
     // Checks and decisions are large, so the usual ones are moved no more.
     if let Started::Ready(Ok(decided)) = &mut started {
-        return MaybeReady::Ready(Ok(Limits::new(&mut checks, decided, stopwatch.stop())));
+        return MaybeReady::Ready(Ok(Limits::new(checks, decided, stopwatch.stop())));
     }
+    finish(checks.map_mut(Check::take), started, stopwatch)
+}
+
+#[cold]
+fn finish<'a>(checks: Checks<'a>, started: Started<'a>, stopwatch: Stopwatch<'a>) -> MaybeReady<'a, CheckResult> {
     match started {
         Started::Ready(decided) => MaybeReady::Ready(concluded(checks, decided, stopwatch)),
         Started::Waiting(waiting) => MaybeReady::pending(async move {
@@ -141,8 +147,8 @@ fn concluded(mut checks: Checks<'_>, decided: Result<Decided, Undecided>, stopwa
 fn decide_in_a_task<'a>(store: &Arc<Store>, checks: &Checks<'_>) -> MaybeReady<'a, CheckResult> {
     let (store, kept) = (Arc::clone(store), checks.map(Check::kept));
     let mut decision = Box::pin(async move {
-        let checks = kept.map(KeptCheck::check);
-        decide_in(&store, checks).await
+        let decision = decide_in(&store, &mut kept.map(KeptCheck::check));
+        decision.await
     });
     match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(decision) => MaybeReady::Ready(decision),

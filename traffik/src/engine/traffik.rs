@@ -246,6 +246,7 @@ impl Traffik {
     }
 
     /// Returns the client as this app counts it.
+    #[inline]
     pub(crate) fn counted_as(&self, client: Client) -> Client {
         let client = if self.app.nat64.is_empty() { client } else { client.by_nat64(&self.app.nat64) };
         client.by_ipv6_network(self.app.ipv6_prefix)

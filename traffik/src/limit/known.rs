@@ -109,6 +109,7 @@ struct Link {
 }
 
 impl ThrottleMap {
+    #[inline]
     pub(super) fn get(&self, type_id: TypeId) -> Option<&KnownThrottle> {
         self.chain(type_id).throttles().find(|known| known.type_id == type_id)
     }
@@ -126,6 +127,7 @@ impl ThrottleMap {
         self.chains.iter().flat_map(Chain::throttles)
     }
 
+    #[inline]
     fn chain(&self, type_id: TypeId) -> &Chain {
         let mut id = Id::default();
         type_id.hash(&mut id);
@@ -141,6 +143,7 @@ impl Default for ThrottleMap {
 }
 
 impl Chain {
+    #[inline]
     fn throttles(&self) -> impl Iterator<Item = &KnownThrottle> {
         successors(self.0.get(), |link| link.next.0.get()).map(|link| &link.throttle)
     }

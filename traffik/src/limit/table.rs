@@ -311,12 +311,15 @@ impl ThrottleTable {
 
     /// Finds `T` in the list, or adds it.
     fn find<T: Throttle>(&self) -> &KnownThrottle {
+        self.known.get(TypeId::of::<T>()).unwrap_or_else(|| self.add_type::<T>())
+    }
+
+    #[cold]
+    fn add_type<T: Throttle>(&self) -> &KnownThrottle {
         let type_id = TypeId::of::<T>();
-        self.known.get(type_id).unwrap_or_else(|| {
-            let name = DeclaredThrottle::name_of(type_id).unwrap_or(type_name::<T>());
-            let _writing = self.writing.lock();
-            self.known.get(type_id).unwrap_or_else(|| self.known.add(KnownThrottle::new::<T>(name)))
-        })
+        let name = DeclaredThrottle::name_of(type_id).unwrap_or(type_name::<T>());
+        let _writing = self.writing.lock();
+        self.known.get(type_id).unwrap_or_else(|| self.known.add(KnownThrottle::new::<T>(name)))
     }
 
     /// Finds `T` in the list, or adds it, and makes its definition. No lock of the table is held, since this runs code of the

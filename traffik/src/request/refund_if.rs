@@ -37,26 +37,30 @@ pub fn status(status: StatusCode) -> impl Fn(&Parts) -> bool + Send + Sync + 'st
 
 /// The conditions of a throttle. One of them suffices.
 #[derive(Clone, Default)]
-pub(crate) struct RefundIf(Vec<Condition>);
+pub(crate) struct RefundIf(Option<Arc<Vec<Condition>>>);
 
 type Condition = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 impl RefundIf {
     pub(crate) fn add(&mut self, condition: impl Fn(&Parts) -> bool + Send + Sync + 'static) {
-        self.0.push(Arc::new(condition));
+        Arc::make_mut(self.0.get_or_insert_default()).push(Arc::new(condition));
     }
 
     pub(crate) fn is_never(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     pub(crate) fn is(&self, response: &Parts) -> bool {
-        self.0.iter().any(|condition| condition(response))
+        self.conditions().iter().any(|condition| condition(response))
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.0.as_ref().map_or(&[], |conditions| conditions)
     }
 }
 
 impl fmt::Debug for RefundIf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RefundIf({} conditions)", self.0.len())
+        write!(f, "RefundIf({} conditions)", self.conditions().len())
     }
 }

@@ -29,14 +29,17 @@ where
     S: Send + Sync,
 {
     async move {
-        let begun = match site.check() {
-            Ok(()) => RequestContext::of(parts).ok_or_else(|| ThrottleRejection::from(Misconfigured::no_state())),
-            Err(error) => Err(Misconfigured::from(error).into()),
+        if let Err(error) = site.check() {
+            return Err(ThrottleRejection::from(Misconfigured::from(error)).for_request(parts));
+        }
+        let Some(context) = RequestContext::of(parts) else {
+            return Err(ThrottleRejection::from(Misconfigured::no_state()).for_request(parts));
         };
-        let context = begun.map_err(|rejection| rejection.for_request(parts))?;
         let found = sought.find(&context, parts).map_err(|rejection| rejection.for_request(parts))?;
-        let checks = L::checks(&found, &context, site, parts, state).await;
-        let begun = checks.and_then(|checks| begin(checks, &context, site));
+        let begun = match L::checks(&found, &context, site, parts, state).await {
+            Ok(mut checks) => begin(&mut checks, &context, site),
+            Err(rejection) => Err(rejection),
+        };
         let (slots, decided) = begun.map_err(|rejection| rejection.for_request(parts))?;
         let limits =
             context.record(resolve!(decided), site, parts).map_err(|rejection| rejection.for_request(parts))?;
@@ -66,18 +69,18 @@ pub(super) trait Sought<S>: Send {
 
 /// Puts the changes in force, reserves slots and starts the decision.
 ///
-/// This is separate from the future above, which would keep the checks until the decision is made.
+/// The checks are of no use after it. This is separate from the future above, which would keep them until the decision is made.
 pub(super) fn begin<'a>(
-    mut checks: Checks<'a>,
+    checks: &mut Checks<'a>,
     context: &RequestContext,
     site: &Site,
 ) -> Result<(Option<QueueSlots>, MaybeReady<'a, CheckResult>), ThrottleRejection> {
-    context.check_refunds(&checks, site)?;
+    context.check_refunds(checks, site)?;
     let changes = context.traffik().changes();
-    if let Some(refusal) = context.live().and_then(|live| put_in_force(live, changes, &mut checks)) {
+    if let Some(refusal) = context.live().and_then(|live| put_in_force(live, changes, checks)) {
         return Ok((None, MaybeReady::Ready(Ok(refusal))));
     }
-    let slots = QueueSlots::reserve(&mut checks, context.traffik().clock());
+    let slots = QueueSlots::reserve(checks, context.traffik().clock());
     Ok((slots, decide(checks)))
 }
 
@@ -110,6 +113,7 @@ impl RequestContext {
         self.admitted(limits)
     }
 
+    #[inline]
     fn admitted(&self, limits: Limits) -> Result<Limits, ThrottleRejection> {
         if limits.is_admitted() { Ok(limits) } else { Err(Limited::new(limits, self.clone()).into()) }
     }

@@ -65,8 +65,8 @@ impl RequestContext {
     pub(super) fn of(parts: &mut request::Parts) -> Option<Self> {
         if let Some(context) = parts.extensions.get::<Self>() {
             let mut context = context.clone();
-            if let (false, Some(traffik)) = (context.ledger.is_watched(), parts.extensions.get::<Traffik>()) {
-                context.set_handle(traffik);
+            if !context.ledger.is_watched() {
+                parts.extensions.get().into_iter().for_each(|traffik| context.set_handle(traffik));
             }
             return Some(context.with_latest_changes());
         }
@@ -158,24 +158,24 @@ struct LedgerEntry {
     /// Whether the request passed it. It is not checked again then.
     passed: bool,
     /// The conditions of the layer that charged it, in addition to those of the throttle.
-    refund_if: Option<RefundIf>,
+    refund_if: RefundIf,
 }
 
 impl LedgerEntry {
     fn uncharged(limit: Shared<Limit>) -> Self {
-        Self { limit, charged: false, passed: false, refund_if: None }
+        Self { limit, charged: false, passed: false, refund_if: RefundIf::default() }
     }
 
     /// Returns whether both count the same requests of the same client, so that one of them is redundant.
-    fn is_same_as(&self, other: &Self) -> bool {
-        let (one, two) = (&self.limit, &other.limit);
-        let are_alike = one.rate() == two.rate() && one.is_counted() && two.is_counted() && one.cost() == two.cost();
-        are_alike && !two.definition().is_second.load(Ordering::Relaxed) && self.is_another_of(other)
+    fn is_same_as(&self, other: &Limit) -> bool {
+        let one = &self.limit;
+        let are_alike =
+            one.rate() == other.rate() && one.is_counted() && other.is_counted() && one.cost() == other.cost();
+        are_alike && !other.definition().is_second.load(Ordering::Relaxed) && self.is_another_of(other)
     }
 
     fn is_refunded_by(&self, response: &response::Parts) -> bool {
-        let by_layer = self.refund_if.as_ref().is_some_and(|refund_if| refund_if.is(response));
-        by_layer || self.limit.definition().settings.request.refund_if.is(response)
+        self.refund_if.is(response) || self.limit.definition().settings.request.refund_if.is(response)
     }
 
     /// Starts to refund the charge. Returns whether it has.
@@ -193,11 +193,9 @@ impl LedgerEntry {
         true
     }
 
-    fn is_another_of(&self, other: &Self) -> bool {
-        let (one, two) = (self.limit.definition(), other.limit.definition());
-        one.uid != two.uid
-            && one.settings.strategy == two.settings.strategy
-            && self.limit.client() == other.limit.client()
+    fn is_another_of(&self, other: &Limit) -> bool {
+        let (one, two) = (self.limit.definition(), other.definition());
+        one.uid != two.uid && one.settings.strategy == two.settings.strategy && self.limit.client() == other.client()
     }
 }
 
@@ -233,12 +231,11 @@ impl Ledger {
             if entries.iter().take(before).any(|earlier| Shared::ptr_eq(&earlier.limit, limit)) {
                 continue;
             }
-            let refund_if = refund_if(limit.definition()).cloned();
-            let new = self.entry(limit, is_charged, refund_if);
-            if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(&new)) {
-                self.warn_of_duplicate(earlier, &new);
+            let refund_if = refund_if(limit.definition()).cloned().unwrap_or_default();
+            if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(limit)) {
+                self.warn_of_duplicate(&earlier.limit, limit);
             }
-            entries.push(new);
+            entries.push(self.entry(limit, is_charged, refund_if));
         }
         self.has_entries.store(true, Ordering::Release);
     }
@@ -254,17 +251,17 @@ impl Ledger {
             let entry = if limit.definition().is_held {
                 LedgerEntry { passed: limit.is_unchecked(), ..LedgerEntry::uncharged(Shared::new(limit.snapshot())) }
             } else {
-                self.entry(limit, limits.is_admitted(), None)
+                self.entry(limit, limits.is_admitted(), RefundIf::default())
             };
             entries.push(entry);
         }
         self.has_entries.store(true, Ordering::Release);
     }
 
-    fn entry(&self, limit: &Shared<Limit>, is_charged: bool, refund_if: Option<RefundIf>) -> LedgerEntry {
+    fn entry(&self, limit: &Shared<Limit>, is_charged: bool, refund_if: RefundIf) -> LedgerEntry {
         let charged = is_charged && limit.is_chargeable();
         let passed = is_charged && (limit.is_counted() || limit.is_unchecked());
-        let may_refund = refund_if.is_some() || !limit.definition().settings.request.refund_if.is_never();
+        let may_refund = !refund_if.is_never() || !limit.definition().settings.request.refund_if.is_never();
         if charged && may_refund {
             self.may_refund.store(true, Ordering::Relaxed);
         }
@@ -325,8 +322,8 @@ impl Ledger {
 
     /// Warns about two limits that differ only in their uids, once for each limit that is met second.
     #[cold]
-    fn warn_of_duplicate(&self, first: &LedgerEntry, second: &LedgerEntry) {
-        let (first, second) = (first.limit.definition(), second.limit.definition());
+    fn warn_of_duplicate(&self, first: &Limit, second: &Limit) {
+        let (first, second) = (first.definition(), second.definition());
         let warning = Warning::LimitedTwice;
         if !second.is_second.swap(true, Ordering::Relaxed)
             && self.traffik.warnings().is_first(warning, Some(&second.uid))

@@ -111,11 +111,11 @@ impl LimiterChecks {
 /// Charges what the limiters of a request say, as one decision. A limiter that waits is alone.
 pub(super) async fn decide(limiters: &[LimiterChecks]) -> Result<Limits, ThrottleRejection> {
     let decided = async {
-        let (first, checks) = all_checks(limiters).await?;
+        let (first, mut checks) = all_checks(limiters).await?;
         let site = Site::Handler;
         let context = &first.context.clone().with_latest_changes();
         let (slots, decided) = match first.options.wait {
-            None => begin(checks, context, &site)?,
+            None => begin(&mut checks, context, &site)?,
             Some(max) => {
                 context.check_refunds(&checks, &site)?;
                 (None, context.traffik().wait(Demand::new(&checks, context.traffik().changes()), max))

@@ -249,18 +249,21 @@ fn declined<T>(answer: Answer<T>) -> Result<T, ThrottleRejection> {
 pub(super) struct Memo<'m, 'a>(pub(super) Option<&'m Checks<'a>>);
 
 impl<'m, 'a> Memo<'m, 'a> {
+    #[inline]
     fn cost(self, source: Source) -> Option<u64> {
         self.earlier(Resolved::Cost)
             .find(|check| check.definition.settings.request.cost.as_ref().is_some_and(|cost| cost.source == source))
             .map(|check| check.cost)
     }
 
+    #[inline]
     pub(super) fn client(self, source: Source) -> Option<Client> {
         self.earlier(Resolved::Client)
             .find(|check| check.definition.identity == source)
             .map(|check| check.client.clone())
     }
 
+    #[inline]
     fn rate(self, source: Source, client: &Client) -> Option<Rate> {
         self.earlier(Resolved::Rate)
             .filter(|check| check.client == *client)

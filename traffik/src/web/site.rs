@@ -98,6 +98,7 @@ impl Site {
     }
 
     /// Returns an error in the setup of this place.
+    #[inline]
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::Layer(LayerRules(Some(layer))) => layer.error.clone().map_or(Ok(()), Err),

@@ -41,7 +41,10 @@ pub(super) struct Watch(Receiver<Body>);
 impl Watch {
     /// Watches the body of a request, if the body may have to be drained.
     pub(super) fn over<B: 'static>(request: &mut Request<B>, traffik: &Traffik) -> Option<Self> {
-        let (version, has_to_be_asked_for) = (request.version(), has_to_be_asked_for(request.headers()));
+        let version = request.version();
+        // Most requests have no such body, and their headers are not read.
+        drainable(request.body_mut(), version, traffik)?;
+        let has_to_be_asked_for = has_to_be_asked_for(request.headers());
         let body = drainable(request.body_mut(), version, traffik)?;
         let (sender, receiver) = channel();
         *body = Body::new(Kept { body: mem::take(body), unread: Some(sender), has_to_be_asked_for });

@@ -90,20 +90,20 @@ impl Demand {
 
     async fn decide(&self) -> CheckResult {
         match self.checks() {
-            Ok(checks) => decide(checks).await,
+            Ok(mut checks) => decide(&mut checks).await,
             Err(refusal) => Ok(refusal),
         }
     }
 
     /// Refuses a caller that finds no place in the line, as the limits stand. Nothing is charged.
     pub(super) async fn refuse(&self) -> CheckResult {
-        let checks = match self.checks() {
+        let mut checks = match self.checks() {
             Ok(checks) => checks,
             Err(refusal) => return Ok(refusal),
         };
         let peeked = match checks.store() {
             Ok(Some(store)) => checks.hits().as_ref().peek(store).await.map_err(Error::from),
-            Ok(None) => return decide(checks).await,
+            Ok(None) => return decide(&mut checks).await,
             Err(error) => Err(error.into()),
         };
         if matches!(&peeked, Err(Error::Backend(error)) if !matches!(error, BackendError::Closed)) {

@@ -242,11 +242,11 @@ impl Applies {
     /// decide, and only once the result is awaited.
     #[inline]
     pub(crate) fn to<'a>(&'a self, parts: &'a Parts, by: impl FnOnce() -> ClientAddress<'a>) -> MaybeReady<'a, bool> {
-        if self.0.is_empty() {
-            return MaybeReady::Ready(true);
-        }
-        let input = RuleInput::new(parts, by());
-        settled_by(false, self.0.iter().map(|(expected, condition)| condition.may_be(*expected, &input)))
+        if self.0.is_empty() { MaybeReady::Ready(true) } else { self.by_input(&RuleInput::new(parts, by())) }
+    }
+
+    fn by_input<'a>(&'a self, input: &RuleInput<'a>) -> MaybeReady<'a, bool> {
+        settled_by(false, self.0.iter().map(|(expected, condition)| condition.may_be(*expected, input)))
     }
 
     /// Returns an error for an invalid rule, and for rules that no request matches.

@@ -17,9 +17,10 @@ fn is_of_networks(name: &HeaderName) -> bool {
     name.ends_with("cdn-cache-control") || name == "surrogate-control"
 }
 
-/// Returns whether it is one of the fields that are read here.
-fn is_about_caches(name: &HeaderName) -> bool {
-    *name == CACHE_CONTROL || *name == EXPIRES || is_of_networks(name) || name.as_str() == X_ACCEL_EXPIRES
+/// Returns `true` for each field that is read here, and for few others.
+fn may_be_about_caches(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-control") || name.ends_with("expires")
 }
 
 /// What a field permits shared caches. `Keep` takes precedence.
@@ -37,7 +38,7 @@ enum Says {
 /// A cache adds the fields of a 304 to its stored response. Without other directives that response is for all clients.
 pub(in crate::web) fn is_shared(status: StatusCode, headers: &HeaderMap) -> bool {
     // Most responses have few fields and none of these. This is cheaper than looking up each of them.
-    if !headers.keys().any(is_about_caches) {
+    if !headers.keys().any(may_be_about_caches) {
         return status == StatusCode::NOT_MODIFIED;
     }
     let is_told_to_store = |(name, value): (&HeaderName, &HeaderValue)| {

@@ -116,8 +116,8 @@ impl StatesGuard {
         if checks.iter().zip(&fits).all(|(check, fits)| *fits || !check.enforced) {
             // Computed before anything is charged, because a custom strategy may panic.
             let charged_decision = decision(&charged);
-            if let Some(client) = client {
-                client_limits = Some(decide(client).await.map_err(|failed| failed.and_about(&checks))?);
+            if let Some(mut client) = client {
+                client_limits = Some(decide(&mut client).await.map_err(|failed| failed.and_about(&checks))?);
             }
             if client_limits.as_ref().is_none_or(Limits::is_admitted) {
                 self.states = charged;
