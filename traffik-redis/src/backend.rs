@@ -9,13 +9,8 @@ use traffik_core::{
 };
 
 use crate::{
-    by_swap::Turns,
-    calls::{Calls, RedisStats},
-    client::Client,
-    keys::Keys,
-    refusals::Refusals,
-    scripts::Time,
-    store::Store,
+    by_swap::Turns, calls::Calls, client::Client, instruments::RedisStats, keys::Keys, refusals::Refusals,
+    scripts::Time, store::Store,
 };
 
 /// Stores limits in Redis, and enforces one limit across all processes that share the server. Clones share the same
@@ -54,7 +49,7 @@ impl RedisBackend {
     /// Returns the counts of all calls so far, for metrics and alerts.
     #[must_use]
     pub fn stats(&self) -> RedisStats {
-        self.0.calls.stats()
+        self.0.client.stats()
     }
 
     fn open(&self) -> Result<&Arc<Store>, BackendError> {

@@ -7,7 +7,7 @@ use crate::{
     check,
     client::{Client, Origin, Settings},
     error::Error,
-    instruments::Instruments,
+    instruments::Counts,
     keys::Keys,
     refusals::Refusals,
 };
@@ -183,7 +183,7 @@ impl RedisBackendBuilder {
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        let client = Client::new(&self.settings, Counts::new(&self.namespace))?;
         client.connect().await?;
         check::check(&client, &keys).await?;
         Ok(self.on(keys, client))
@@ -201,7 +201,7 @@ impl RedisBackendBuilder {
     /// Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        let client = Client::new(&self.settings, Counts::new(&self.namespace))?;
         client.start();
         tokio::spawn(check::check_later(client.reachable(), keys.clone()));
         Ok(self.on(keys, client))

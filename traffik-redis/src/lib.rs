@@ -205,7 +205,7 @@ mod store;
 #[cfg(feature = "fred-10")]
 pub use fred;
 
-pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, calls::RedisStats, error::Error};
+pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, error::Error, instruments::RedisStats};
 
 /// Stored states, for the fuzz targets.
 #[cfg(fuzzing)]

@@ -85,7 +85,7 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&places, hits, asked) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        self.calls.counts().add(Count::Decisions, 1);
+        self.client.counts().add(Count::Decisions, 1);
         let (store, owned) = (Arc::clone(self), owned(hits));
         let decide = |exchange: Arc<Exchange>| async move {
             let decision = by_swap::decide(&exchange, &store.turns, &hits_of(&owned), &places).await?;
@@ -97,7 +97,7 @@ impl Store {
 
     fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
         let refusal = self.refusals.find(places, hits, now)?;
-        self.calls.counts().add(Count::RefusedHere, 1);
+        self.client.counts().add(Count::RefusedHere, 1);
         Some(refusal)
     }
 

@@ -84,7 +84,7 @@ impl Batcher {
         let (buckets, max_in_flight, max_hits) = if caller.client.is_cluster() {
             (CLUSTER_BUCKETS, CLUSTER_MAX_IN_FLIGHT, 1)
         } else {
-            (1, MAX_IN_FLIGHT * caller.client.health().connections, MAX_HITS)
+            (1, MAX_IN_FLIGHT * caller.client.stats().connections, MAX_HITS)
         };
         let new = || Arc::new(Self { caller: Arc::clone(caller), max_in_flight, max_hits, queue: Mutex::default() });
         std::iter::repeat_with(new).take(buckets).collect()
@@ -184,7 +184,7 @@ impl Batcher {
     /// Ends questions at their deadline. Counts those whose callers still wait.
     fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
         let waited_for = late.iter().filter(|pending| !pending.answer.is_closed()).count();
-        self.caller.counts.add(Count::TimedOut, waited_for);
+        self.caller.counts().add(Count::TimedOut, waited_for);
         end(late, error);
     }
 
@@ -258,7 +258,7 @@ impl InFlight {
         self.sent = Arc::default();
         let (batcher, sent) = (Arc::clone(&self.batcher), Arc::clone(&self.sent));
         let questions: Vec<_> = self.batch.iter().map(|pending| Arc::clone(&pending.question)).collect();
-        let counts = &batcher.caller.counts;
+        let counts = batcher.caller.counts();
         counts.add(Count::Calls, 1);
         counts.add(Count::Decisions, questions.len());
         let decide: Program = |programs| &programs.decide;
@@ -271,7 +271,7 @@ impl InFlight {
                 counts.add(Count::Late, late + unheard);
             }
             Some(Err(error)) => {
-                counts.failed(&error, questions.len());
+                batcher.caller.failed(&error, questions.len());
                 end(self.batch.drain(..), error);
             }
             None => batcher.expire(std::mem::take(&mut self.batch), batcher.late()),
@@ -308,7 +308,7 @@ impl Drop for InFlight {
         }
         let ended = NotSent::RuntimeEnded;
         let error = if self.sent.may_run() { CallError::InDoubt(ended.into()) } else { ended.into() };
-        self.batcher.caller.counts.failed(&error, self.batch.len());
+        self.batcher.caller.failed(&error, self.batch.len());
         end(self.batch.drain(..), error);
         let mut queue = self.batcher.queue();
         queue.leave(self.id);

@@ -9,10 +9,10 @@ use tokio::{
 };
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
-use super::{Counts, tasks::Tasks};
+use super::tasks::Tasks;
 use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
-    instruments::Count,
+    instruments::{Count, Counts},
     question::Question,
     scripts::{LuaSet, Programs, Scripts, Time},
 };
@@ -37,15 +37,24 @@ pub(super) struct Caller {
     pub(super) client: Client,
     pub(super) time: Time,
     pub(super) deadline: Duration,
-    pub(super) counts: Counts,
     other_calls: Semaphore,
     pub(super) tasks: Arc<Tasks>,
 }
 
 impl Caller {
     pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
-        Self { counts: Counts::new(client.instruments()), client, time, deadline, other_calls, tasks }
+        Self { client, time, deadline, other_calls: Semaphore::new(OTHER_CALLS), tasks: Arc::default() }
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        self.client.counts()
+    }
+
+    /// Records that a call with several questions ended in an error.
+    pub(super) fn failed(&self, error: &CallError, questions: usize) {
+        if let CallError::InDoubt(_) = error {
+            self.counts().add(Count::InDoubt, questions);
+        }
     }
 
     /// Sends questions in one call. Returns the reply to each.
@@ -141,9 +150,9 @@ impl Exchange {
     async fn call<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
         let permit = timeout_at(self.until, self.caller.other_calls.acquire()).await;
         let (Ok(Ok(_permit)), true) = (permit, Instant::now() < self.until) else { return Err(self.too_late()) };
-        self.caller.counts.add(Count::Calls, 1);
+        self.caller.counts().add(Count::Calls, 1);
         let answer = call.await;
-        Ok(answer.inspect_err(|error| self.caller.counts.failed(error, 1))?)
+        Ok(answer.inspect_err(|error| self.caller.failed(error, 1))?)
     }
 
     fn too_late(&self) -> BackendError {
@@ -159,7 +168,7 @@ impl Exchange {
         work: impl Future<Output = Result<T, BackendError>>,
         answer: oneshot::Sender<Result<T, BackendError>>,
     ) {
-        let (mut work, counts) = (pin!(work), &self.caller.counts);
+        let (mut work, counts) = (pin!(work), self.caller.counts());
         if let Ok(done) = timeout_at(self.until, work.as_mut()).await {
             if answer.send(done).is_err_and(|unheard| unheard.is_ok()) {
                 counts.add(Count::Late, 1);

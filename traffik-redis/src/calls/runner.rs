@@ -12,7 +12,7 @@ use traffik_core::backend::{Answer, BackendError, MaybeReady};
 use traffik_core::clock::AnyClock;
 
 use super::{
-    Counts, Exchange, RedisStats, TimedReply,
+    Exchange, TimedReply,
     batcher::{Batcher, InFlight},
     caller::Caller,
 };
@@ -64,7 +64,7 @@ impl Calls {
                 Ok(Err(gone)) => Err(BackendError::unavailable(gone)),
                 // The tasks that watch deadlines are in a blocked runtime.
                 Err(_) => {
-                    caller.counts.add(Count::TimedOut, 1);
+                    caller.counts().add(Count::TimedOut, 1);
                     let error = batcher.give_up(&question);
                     InFlight::begin(&batcher, &runtime);
                     Err(error.into())
@@ -118,14 +118,6 @@ impl Calls {
 
     pub(crate) fn too_late(&self) -> BackendError {
         BackendError::Timeout(self.caller.deadline)
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.caller.counts
-    }
-
-    pub(crate) fn stats(&self) -> RedisStats {
-        self.caller.counts.stats(self.caller.client.health())
     }
 
     #[cfg(feature = "unstable-manual-clock")]

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
@@ -22,7 +22,7 @@ use super::{
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
 };
-use crate::instruments::{Count, Instruments, Up};
+use crate::instruments::{Count, Counts};
 
 /// The operations of a client library for one connection.
 pub(super) trait Link: Send + Sync + 'static {
@@ -50,14 +50,14 @@ pub(super) struct Connection {
 struct Watched {
     link: Arc<dyn Link>,
     watchdog: Watchdog,
-    counts: Arc<ConnectionCounts>,
+    counts: Arc<Counts>,
     /// Set once a connection has worked.
     has_worked: AtomicBool,
 }
 
 impl Connection {
     /// Creates a connection that connects once it is started.
-    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
+    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<Counts>) -> Self {
         let (watchdog, counts) = (Watchdog::new(timeouts, Arc::clone(counts)), Arc::clone(counts));
         let watched = Arc::new(Watched { link, watchdog, counts, has_worked: AtomicBool::new(false) });
         Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched, timeouts }
@@ -104,13 +104,14 @@ impl Supervised for Watched {
                 if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
             })?;
             self.has_worked.store(true, Ordering::Relaxed);
-            let up = self.counts.connected();
             let watched = async move {
-                let _up = up;
-                let why = tokio::select! {
-                    why = driver => why,
-                    why = self.watchdog.fails() => why.to_owned(),
+                let driver = async {
+                    tokio::select! {
+                        why = driver => why,
+                        why = self.watchdog.fails() => why.to_owned(),
+                    }
                 };
+                let why = self.counts.connected(driver).await;
                 format!("{}: a working connection was lost: {why}", self.link.server())
             };
             Ok(Box::pin(watched) as Driver)
@@ -122,41 +123,9 @@ impl Supervised for Watched {
     }
 }
 
-/// Counts of the connections of a client, which they share.
-#[derive(Debug)]
-pub(super) struct ConnectionCounts {
-    given_up: AtomicU64,
-    instruments: Arc<Instruments>,
-}
-
-impl ConnectionCounts {
-    pub(super) fn new(instruments: &Arc<Instruments>) -> Self {
-        Self { given_up: AtomicU64::new(0), instruments: Arc::clone(instruments) }
-    }
-
-    pub(super) fn instruments(&self) -> &Arc<Instruments> {
-        &self.instruments
-    }
-
-    /// Counts a connection that seemed alive and is replaced.
-    fn give_up(&self) {
-        self.given_up.fetch_add(1, Ordering::Relaxed);
-        self.instruments.add(Count::GivenUp, 1);
-    }
-
-    pub(super) fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::Relaxed)
-    }
-
-    /// Counts a connection that is up until the returned value is dropped.
-    fn connected(&self) -> Up {
-        self.instruments.connected()
-    }
-}
-
 struct Watchdog {
     timeouts: Timeouts,
-    counts: Arc<ConnectionCounts>,
+    counts: Arc<Counts>,
     calls: Mutex<Calls>,
     /// Notified when a call begins.
     began: Notify,
@@ -180,7 +149,7 @@ struct Waiting<'a> {
 }
 
 impl Watchdog {
-    pub(super) fn new(timeouts: Timeouts, counts: Arc<ConnectionCounts>) -> Self {
+    pub(super) fn new(timeouts: Timeouts, counts: Arc<Counts>) -> Self {
         let now = Instant::now();
         let calls = Mutex::new(Calls { last: (0, now), last_ended: 0, since: now });
         Self { timeouts, counts, calls, began: Notify::new(), demoted: Notify::new() }
@@ -202,7 +171,7 @@ impl Watchdog {
             () = self.silent() => "the server stopped answering calls",
             () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
         };
-        self.counts.give_up();
+        self.counts.add(Count::GivenUp, 1);
         why
     }
 
@@ -261,16 +230,13 @@ mod tests {
 
     use tokio::time::timeout;
 
-    use crate::instruments::Instruments;
-
     use super::*;
 
     const SILENCE: Duration = Duration::from_millis(100);
 
     fn watchdog() -> Watchdog {
         let answer = Duration::from_secs(10);
-        let counts = ConnectionCounts::new(&Instruments::new("test"));
-        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Arc::new(counts))
+        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Counts::new("test"))
     }
 
     async fn fails(watchdog: &Watchdog) -> bool {

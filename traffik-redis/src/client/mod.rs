@@ -20,8 +20,7 @@ use fred::util::redis_keyslot;
 pub(crate) use self::{
     command::{Reply, Script, Sent},
     error::{CallError, UnexpectedReply},
-    handle::{Client, Health, Origin, Reachable, Settings},
-    supervisor::OutageLog,
+    handle::{Client, Origin, Reachable, Settings},
 };
 
 /// Returns the slot of a key in a cluster.

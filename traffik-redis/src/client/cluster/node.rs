@@ -21,13 +21,16 @@ use tokio::{
     time::timeout,
 };
 
-use crate::client::{
-    CallError, Reply, Sent,
-    command::Command,
-    connection::{Connection, ConnectionCounts, Link},
-    error::{CLOSED, Reason, in_plain_words},
-    supervisor::Driver,
-    timeouts::Timeouts,
+use crate::{
+    client::{
+        CallError, Reply, Sent,
+        command::Command,
+        connection::{Connection, Link},
+        error::{CLOSED, Reason, in_plain_words},
+        supervisor::Driver,
+        timeouts::Timeouts,
+    },
+    instruments::Counts,
 };
 
 /// The maximum number of calls that wait to be written while the system accepts no more data.
@@ -37,7 +40,7 @@ const BUFFER: usize = 1024;
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) timeouts: Timeouts,
-    pub(super) counts: Arc<ConnectionCounts>,
+    pub(super) counts: Arc<Counts>,
     /// Notified when the slot map is out of date, or a connection is lost.
     pub(super) stale: Notify,
 }

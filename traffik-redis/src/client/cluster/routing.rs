@@ -10,12 +10,15 @@ use super::{
     node::Shared,
     slot_map::{Redirect, SlotMap},
 };
-use crate::client::{
-    CallError, Reply, Sent,
-    command::Command,
-    connection::{Connection, ConnectionCounts},
-    supervisor::{Backoff, Supervisor},
-    timeouts::Timeouts,
+use crate::{
+    client::{
+        CallError, Reply, Sent,
+        command::Command,
+        connection::Connection,
+        supervisor::{Backoff, Supervisor},
+        timeouts::Timeouts,
+    },
+    instruments::Counts,
 };
 
 /// The maximum number of redirects and retries of a command, none of which ran it.
@@ -28,8 +31,7 @@ pub(in crate::client) struct Cluster {
 }
 
 impl Cluster {
-    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
-        let counts = Arc::clone(counts);
+    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: Arc<Counts>) -> Self {
         let map = Arc::new(SlotMap::new(Shared { config, timeouts, counts, stale: Notify::new() }));
         Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
     }
