@@ -262,7 +262,7 @@ impl InFlight {
         counts.add(Count::Calls, 1);
         counts.add(Count::Decisions, questions.len());
         let decide: Program = |programs| &programs.decide;
-        let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), None, &sent);
+        let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), &sent);
         match self.watch(call).await {
             Some(Ok(said)) => {
                 let late = questions.len() - self.batch.len();

@@ -13,7 +13,7 @@ use super::tasks::Tasks;
 use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
     instruments::{Count, Counts},
-    question::Question,
+    question::{Question, Way},
     scripts::{LuaSet, Programs, Scripts, Time},
 };
 
@@ -62,14 +62,14 @@ impl Caller {
         &self,
         program: Program,
         questions: impl Iterator<Item = &'a Question> + Clone,
-        more: Option<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Vec<TimedReply>, CallError> {
-        let Some(strategies) = questions.clone().filter_map(|question| question.strategies).reduce(LuaSet::and) else {
+        let strategies = |question: &Question| if let Way::Script(set) = question.way { Some(set) } else { None };
+        let Some(strategies) = questions.clone().filter_map(strategies).reduce(LuaSet::and) else {
             return Ok(Vec::new());
         };
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
-        let args = questions.map(|question| question.packed.clone()).chain(more).collect();
+        let args = questions.flat_map(|question| &question.args).cloned().collect();
         let reply = self.run(program(self.time.scripts().of(strategies)), &keys, args, sent).await?;
         let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
@@ -123,14 +123,19 @@ impl Exchange {
         self.until - self.caller.deadline / 2
     }
 
-    /// Sends a question. Returns one reply, or one per hit, as the script does.
+    /// Sends a question. Returns `expected` replies: one, or one per hit, as the script does.
     pub(crate) async fn ask(
         &self,
         program: Program,
         question: &Question,
-        more: Option<Vec<u8>>,
-    ) -> Result<Vec<TimedReply>, BackendError> {
-        self.call(self.caller.ask(program, std::iter::once(question), more, &self.sent)).await
+        expected: usize,
+    ) -> Result<impl Iterator<Item = TimedReply> + use<>, BackendError> {
+        let replies = self.call(self.caller.ask(program, std::iter::once(question), &self.sent)).await?;
+        if replies.len() == expected {
+            Ok(replies.into_iter())
+        } else {
+            Err(UnexpectedReply("not one per question").into())
+        }
     }
 
     /// Runs a script that works on stored states instead of hits.
