@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     TimedReply,
-    caller::{Caller, MAX_WAITING, NotSent, Program},
+    caller::{Caller, MAX_WAITING, Program},
     tasks::Work,
 };
 use crate::{
@@ -43,6 +43,9 @@ const CLUSTER_MAX_IN_FLIGHT: usize = 16;
 
 /// How long after a deadline a task may be silent before another task takes its slot.
 const LEEWAY: Duration = Duration::from_millis(250);
+
+/// The error of calls whose task is dropped.
+const ENDED: &str = "the runtime of the task that makes the call has ended";
 
 pub(super) struct Batcher {
     caller: Arc<Caller>,
@@ -101,7 +104,8 @@ impl Batcher {
             queue.waiting.push_back(pending);
         } else {
             drop(queue);
-            end([pending], NotSent::TooMany);
+            let why = format!("{MAX_WAITING} decisions are already waiting");
+            end([pending], CallError::NotRun(why.into()));
         }
         receiver
     }
@@ -111,7 +115,7 @@ impl Batcher {
         let mut queue = self.queue();
         let place = queue.waiting.iter().position(|pending| Arc::ptr_eq(&pending.question, question));
         match place.and_then(|place| queue.waiting.remove(place)) {
-            Some(_) => self.late().into(),
+            Some(_) => self.not_sent(),
             None => CallError::Late(self.caller.deadline),
         }
     }
@@ -135,8 +139,8 @@ impl Batcher {
         Instant::now() + self.caller.deadline + LEEWAY
     }
 
-    fn late(&self) -> NotSent {
-        NotSent::Late(self.caller.deadline)
+    fn not_sent(&self) -> CallError {
+        CallError::not_sent(self.caller.deadline)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -177,12 +181,12 @@ impl Batcher {
         let late = queue.waiting.partition_point(|pending| pending.deadline <= now);
         let late = queue.waiting.drain(..late).collect();
         drop(queue);
-        self.expire(late, self.late());
+        self.expire(late, self.not_sent());
         has_slot
     }
 
     /// Ends questions at their deadline. Counts those whose callers still wait.
-    fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
+    fn expire(&self, late: Vec<Pending>, error: CallError) {
         let waited_for = late.iter().filter(|pending| !pending.answer.is_closed()).count();
         self.caller.counts().add(Count::TimedOut, waited_for);
         end(late, error);
@@ -203,8 +207,8 @@ impl Queue {
 }
 
 /// Ends questions with the same error.
-fn end(questions: impl IntoIterator<Item = Pending>, error: impl Into<CallError>) {
-    let error = Arc::new(error.into());
+fn end(questions: impl IntoIterator<Item = Pending>, error: CallError) {
+    let error = Arc::new(error);
     for pending in questions {
         // The caller may have been dropped.
         let _ = pending.answer.send(Err(Arc::clone(&error)));
@@ -274,7 +278,7 @@ impl InFlight {
                 batcher.caller.failed(&error, questions.len());
                 end(self.batch.drain(..), error);
             }
-            None => batcher.expire(std::mem::take(&mut self.batch), batcher.late()),
+            None => batcher.expire(std::mem::take(&mut self.batch), batcher.not_sent()),
         }
     }
 
@@ -306,8 +310,8 @@ impl Drop for InFlight {
         if self.has_ended {
             return;
         }
-        let ended = NotSent::RuntimeEnded;
-        let error = if self.sent.may_run() { CallError::InDoubt(ended.into()) } else { ended.into() };
+        let error =
+            if self.sent.may_run() { CallError::InDoubt(ENDED.into()) } else { CallError::NotRun(ENDED.into()) };
         self.batcher.caller.failed(&error, self.batch.len());
         end(self.batch.drain(..), error);
         let mut queue = self.batcher.queue();
@@ -320,7 +324,7 @@ impl Drop for InFlight {
         queue.waiting = others.into();
         let runtime = queue.waiting.front().map(|pending| pending.runtime.clone());
         drop(queue);
-        end(ended, NotSent::RuntimeEnded);
+        end(ended, CallError::NotRun(ENDED.into()));
         if let Some(runtime) = runtime {
             if let Some(work) = Self::take_slot(&self.batcher, &runtime) {
                 self.batcher.caller.tasks.spawn(work, &runtime);

@@ -2,7 +2,6 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use thiserror::Error;
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, timeout_at},
@@ -89,23 +88,6 @@ impl Caller {
     }
 }
 
-/// Why a call was not sent.
-#[derive(Debug, Error)]
-pub(super) enum NotSent {
-    #[error("{MAX_WAITING} decisions are already waiting")]
-    TooMany,
-    #[error("no call was free within {0:?}")]
-    Late(Duration),
-    #[error("the runtime of the task that makes the call has ended")]
-    RuntimeEnded,
-}
-
-impl From<NotSent> for CallError {
-    fn from(why: NotSent) -> Self {
-        Self::NotRun(why.into())
-    }
-}
-
 /// The calls of one task, until its deadline. After the deadline it sends nothing.
 pub(crate) struct Exchange {
     caller: Arc<Caller>,
@@ -162,7 +144,7 @@ impl Exchange {
 
     fn too_late(&self) -> BackendError {
         let deadline = self.caller.deadline;
-        let error = if self.sent.may_run() { CallError::Late(deadline) } else { NotSent::Late(deadline).into() };
+        let error = if self.sent.may_run() { CallError::Late(deadline) } else { CallError::not_sent(deadline) };
         error.into()
     }
 

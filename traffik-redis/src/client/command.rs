@@ -12,19 +12,12 @@ pub(super) struct Command {
     pub(super) slot: u16,
     pub(super) words: Vec<Bytes>,
     /// Sent after `ASKING` in one message, so that the server accepts a slot that it does not own yet.
-    #[cfg(feature = "cluster")]
     pub(super) is_asking: bool,
 }
 
 impl Command {
     pub(super) fn new(name: &'static str, slot: u16) -> Self {
-        Self {
-            name,
-            slot,
-            words: Vec::new(),
-            #[cfg(feature = "cluster")]
-            is_asking: false,
-        }
+        Self { name, slot, words: Vec::new(), is_asking: false }
     }
 
     pub(super) fn arg(self, word: impl AsRef<[u8]>) -> Self {

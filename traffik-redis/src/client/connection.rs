@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use fred::error::Error as FredError;
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::Notify,
@@ -30,7 +31,7 @@ pub(super) trait Link: Send + Sync + 'static {
     fn server(&self) -> String;
 
     /// Connects. Makes one attempt.
-    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>>;
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, FredError>>;
 
     fn is_connected(&self) -> bool;
 
@@ -99,10 +100,8 @@ impl Connection {
 impl Supervised for Watched {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let driver = self.link.connect().await.map_err(|reason| {
-                let reason = reason.at(self.link.server());
-                if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
-            })?;
+            let reason = |error| Reason::new(&self.link.server(), error, self.has_worked.load(Ordering::Relaxed));
+            let driver = self.link.connect().await.map_err(reason)?;
             self.has_worked.store(true, Ordering::Relaxed);
             let watched = async move {
                 let driver = async {

@@ -203,10 +203,8 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 pub(crate) enum Origin {
     Address(String),
-    #[cfg(feature = "fred-10")]
     Config(Box<Config>),
     /// A client that the user keeps connected.
-    #[cfg(feature = "fred-10")]
     Client(fred::clients::Client),
 }
 
@@ -230,9 +228,7 @@ impl Servers {
         let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, counts));
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
-            #[cfg(feature = "fred-10")]
             Origin::Config(config) => (**config).clone(),
-            #[cfg(feature = "fred-10")]
             Origin::Client(client) => {
                 let first = connection(FredLink::of_user(client)?);
                 first.supervisor().leave_to_user();

@@ -2,6 +2,11 @@
 //!
 //! Nothing here knows about limits. No other module knows how the server is reached.
 
+#![cfg_attr(
+    not(all(feature = "cluster", feature = "fred-10")),
+    allow(dead_code, reason = "some functions are for clusters or for clients of users only")
+)]
+
 mod address;
 #[cfg(feature = "cluster")]
 mod cluster;

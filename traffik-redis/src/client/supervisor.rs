@@ -55,7 +55,6 @@ impl Supervisor {
     }
 
     /// Leaves the connection to the user, who made it.
-    #[cfg(feature = "fred-10")]
     pub(super) fn leave_to_user(&self) {
         self.end(Phase::Up);
     }
@@ -68,7 +67,6 @@ impl Supervisor {
         matches!(*self.phase.borrow(), Phase::Up)
     }
 
-    #[cfg(feature = "cluster")]
     pub(super) fn is_down(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Down(_))
     }

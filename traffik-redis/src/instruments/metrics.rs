@@ -45,7 +45,6 @@ impl Metrics {
         Up(self)
     }
 
-    #[cfg(feature = "fred-10")]
     pub(super) fn leave_connections_to_user(&self) {
         self.connections().are_users = true;
     }

@@ -95,7 +95,6 @@ impl Counts {
     }
 
     /// Shows no connections: the user keeps them.
-    #[cfg(feature = "fred-10")]
     pub(crate) fn leave_connections_to_user(&self) {
         #[cfg(feature = "metrics")]
         self.metrics.leave_connections_to_user();

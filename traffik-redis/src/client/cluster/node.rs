@@ -26,7 +26,7 @@ use crate::{
         CallError, Reply, Sent,
         command::Command,
         connection::{Connection, Link},
-        error::{CLOSED, Reason, in_plain_words},
+        error::CLOSED,
         supervisor::Driver,
         timeouts::Timeouts,
     },
@@ -99,7 +99,7 @@ impl Link for RedisLink {
         self.server.to_string()
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, FredError>> {
         Box::pin(async {
             let Timeouts { attempt, handshake, .. } = self.shared.timeouts;
             let stream = within(attempt, self.reach()).await?;
@@ -110,7 +110,7 @@ impl Link for RedisLink {
                 .set_pipeline_buffer_size(BUFFER);
             let info = RedisConnectionInfo::default().set_skip_set_lib_name();
             let opened = MultiplexedConnection::new_with_config(&info, stream, config).await;
-            let (mut connection, driver) = opened.map_err(|error| in_plain_words(protocol(&error)))?;
+            let (mut connection, driver) = opened.map_err(|error| protocol(&error))?;
             let mut driver = Box::pin(driver);
             within(handshake, async {
                 let command = self.handshake();
@@ -167,9 +167,8 @@ fn protocol(error: &redis::RedisError) -> FredError {
     FredError::new(ErrorKind::Protocol, error.to_string())
 }
 
-async fn within<T>(time: Duration, step: impl Future<Output = Result<T, FredError>>) -> Result<T, Reason> {
-    let done = timeout(time, step).await.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "")));
-    done.map_err(in_plain_words)
+async fn within<T>(time: Duration, step: impl Future<Output = Result<T, FredError>>) -> Result<T, FredError> {
+    timeout(time, step).await.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "")))
 }
 
 impl From<Value> for Reply {
