@@ -1,31 +1,21 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-#[cfg(feature = "unstable-manual-clock")]
-use traffik_core::clock::AnyClock;
 use traffik_core::{
     backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     decision::{Adjustment, Charge, Decision, Hit},
 };
 
-use crate::{
-    by_swap::Turns, calls::Calls, client::Client, instruments::RedisStats, keys::Keys, refusals::Refusals,
-    scripts::Time, store::Store,
-};
+use crate::{instruments::RedisStats, store::Store};
 
 /// Stores limits in Redis, and enforces one limit across all processes that share the server. Clones share the same
 /// connection.
 ///
 /// See the [crate documentation](crate) for its guarantees and an example.
 #[derive(Clone)]
-pub struct RedisBackend(Arc<Store>);
+pub struct RedisBackend(pub(crate) Arc<Store>);
 
 impl RedisBackend {
-    pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
-        let calls = Calls::new(client.clone(), Time::of_server(), deadline);
-        Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))
-    }
-
     /// Returns the same store with the clock of a test. For the tests of this workspace only.
     ///
     /// Runs other scripts, which receive the time as an argument. Their entries stay for an hour, whatever that clock
@@ -35,15 +25,9 @@ impl RedisBackend {
     #[cfg(feature = "unstable-manual-clock")]
     #[must_use]
     pub fn by_hand(&self, clock: impl Into<AnyClock>) -> Self {
-        let (store, clock) = (&self.0, clock.into());
-        Self(Arc::new(Store {
-            namespace: store.namespace.clone(),
-            keys: store.keys.clone(),
-            client: store.client.clone(),
-            calls: store.calls.by(Time::by_hand(clock)),
-            turns: Turns::new(),
-            refusals: Refusals::new(0, Duration::ZERO),
-        }))
+        let Store { namespace, keys, client, deadline, .. } = &*self.0;
+        let (clock, refusals) = (Some(clock.into()), crate::refusals::Refusals::new(0, std::time::Duration::ZERO));
+        Self(Arc::new(Store::new(namespace.clone(), keys.clone(), client.clone(), *deadline, clock, refusals)))
     }
 
     /// Returns the counts of all calls so far, for metrics and alerts.
@@ -62,7 +46,6 @@ impl Backend for RedisBackend {
         &self.0.namespace
     }
 
-    #[cfg(feature = "unstable-manual-clock")]
     fn clock(&self) -> AnyClock {
         self.0.calls.clock()
     }

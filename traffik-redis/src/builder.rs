@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use traffik_core::OutOfRange;
 
@@ -10,6 +10,7 @@ use crate::{
     instruments::Counts,
     keys::Keys,
     refusals::Refusals,
+    store::Store,
 };
 
 /// Builds a [`RedisBackend`]. See [`RedisBackend::builder`].
@@ -209,7 +210,7 @@ impl RedisBackendBuilder {
 
     fn on(self, keys: Keys, client: Client) -> RedisBackend {
         let refusals = Refusals::new(self.refusal_capacity, self.refusal_max_age);
-        RedisBackend::new(self.namespace, keys, client, self.settings.command_timeout, refusals)
+        RedisBackend(Arc::new(Store::new(self.namespace, keys, client, self.settings.command_timeout, None, refusals)))
     }
 
     fn keys(&self) -> Result<Keys, Error> {

@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{FutureExt, future::join_all};
@@ -25,6 +26,7 @@ use crate::{
     places::{Amount, Places, Slots, refunds},
     question::{MAX_CHARGE, Question, Way},
     refusals::{Moment, Refusals},
+    scripts::Scripts,
 };
 
 /// How often a decision over several slots peeks at how much fits, before it charges the lowest costs alone.
@@ -35,11 +37,25 @@ pub(crate) struct Store {
     pub(crate) keys: Keys,
     pub(crate) client: Client,
     pub(crate) calls: Calls,
-    pub(crate) turns: Turns,
-    pub(crate) refusals: Refusals,
+    pub(crate) deadline: Duration,
+    turns: Turns,
+    refusals: Refusals,
 }
 
 impl Store {
+    /// Creates a store by the clock of the server, or by one that a test moves.
+    pub(crate) fn new(
+        namespace: String,
+        keys: Keys,
+        client: Client,
+        deadline: Duration,
+        by_hand: Option<AnyClock>,
+        refusals: Refusals,
+    ) -> Self {
+        let calls = Calls::new(client.clone(), Scripts::new(by_hand), deadline);
+        Self { namespace, keys, client, calls, deadline, turns: Turns::new(), refusals }
+    }
+
     /// Returns whether the hits may be in several slots, as hits of several clients in a cluster are.
     fn are_apart(&self, hits: &[Hit<'_>]) -> bool {
         self.client.is_cluster() && hits.iter().any(|hit| Some(hit.key) != hits.first().map(|first| first.key))
@@ -99,7 +115,7 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        let (store, owned, deadline) = (Arc::clone(self), owned(hits), self.calls.deadline());
+        let (store, owned, deadline) = (Arc::clone(self), owned(hits), Instant::now() + self.deadline);
         let decide = async move {
             let hits = hits_of(&owned);
             if hits.iter().all(|hit| hit.least() == hit.cost) {
@@ -110,7 +126,7 @@ impl Store {
                 let extra = if looks_left > 0 { store.extra(&hits).await? } else { 0 };
                 looks_left = looks_left.saturating_sub(1);
                 if Instant::now() >= deadline {
-                    return Err(store.calls.too_late());
+                    return Err(BackendError::Timeout(store.deadline));
                 }
                 let exact: Vec<_> = hits.iter().map(|hit| hit.costing(Amount::from(hit).granted(extra))).collect();
                 let decision = store.decide_parts(&slots, &exact, deadline).await?;
@@ -148,7 +164,7 @@ impl Store {
                 if charged.is_empty() || Instant::now() < deadline {
                     answer_or_error(self.decide_in_one(part)).await
                 } else {
-                    Err(self.calls.too_late())
+                    Err(BackendError::Timeout(self.deadline))
                 }
             };
             // A custom strategy may panic.

@@ -13,7 +13,7 @@ use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
     instruments::{Count, Counts},
     question::{Question, Way},
-    scripts::{LuaSet, Programs, Scripts, Time},
+    scripts::{LuaSet, Programs, Scripts},
 };
 
 /// The maximum number of calls in flight other than decisions.
@@ -34,15 +34,15 @@ pub(crate) struct TimedReply {
 /// The state that all calls of a backend share.
 pub(super) struct Caller {
     pub(super) client: Client,
-    pub(super) time: Time,
+    pub(super) scripts: Scripts,
     pub(super) deadline: Duration,
     other_calls: Semaphore,
     pub(super) tasks: Arc<Tasks>,
 }
 
 impl Caller {
-    pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        Self { client, time, deadline, other_calls: Semaphore::new(OTHER_CALLS), tasks: Arc::default() }
+    pub(super) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
+        Self { client, scripts, deadline, other_calls: Semaphore::new(OTHER_CALLS), tasks: Arc::default() }
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -69,7 +69,7 @@ impl Caller {
         };
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
         let args = questions.flat_map(|question| &question.args).cloned().collect();
-        let reply = self.run(program(self.time.scripts().of(strategies)), &keys, args, sent).await?;
+        let reply = self.run(program(self.scripts.of(strategies)), &keys, args, sent).await?;
         let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
         let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
         let at = Timestamp::from_micros(at);
@@ -83,7 +83,7 @@ impl Caller {
         mut args: Vec<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Reply, CallError> {
-        args.extend(self.time.time_argument());
+        args.extend(self.scripts.time());
         self.client.run(script, keys, &args, sent).await
     }
 }
@@ -127,7 +127,7 @@ impl Exchange {
         keys: &[String],
         args: Vec<Vec<u8>>,
     ) -> Result<Reply, BackendError> {
-        self.call(self.caller.run(script(self.caller.time.scripts()), keys, args, &self.sent)).await
+        self.call(self.caller.run(script(&self.caller.scripts), keys, args, &self.sent)).await
     }
 
     pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {

@@ -7,9 +7,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tracing::{Instrument, Span};
-use traffik_core::backend::{Answer, BackendError, MaybeReady};
-#[cfg(feature = "unstable-manual-clock")]
-use traffik_core::clock::AnyClock;
+use traffik_core::{
+    backend::{Answer, BackendError, MaybeReady},
+    clock::AnyClock,
+};
 
 use super::{
     Exchange, TimedReply,
@@ -20,7 +21,7 @@ use crate::{
     client::{CallError, Client},
     instruments::Count,
     question::Question,
-    scripts::Time,
+    scripts::Scripts,
 };
 
 /// How long after the deadline a caller waits for the task that watches it.
@@ -37,15 +38,9 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        let caller = Arc::new(Caller::new(client, time, deadline));
+    pub(crate) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
+        let caller = Arc::new(Caller::new(client, scripts, deadline));
         Self { batchers: Batcher::all_of(&caller), caller }
-    }
-
-    /// Returns calls to the same server with another clock.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by(&self, time: Time) -> Self {
-        Self::new(self.caller.client.clone(), time, self.caller.deadline)
     }
 
     /// Starts a decision, in its own call or together with others.
@@ -111,18 +106,8 @@ impl Calls {
         Ok(MaybeReady::pending(async move { join(task).await? }))
     }
 
-    /// Returns the deadline of a call that begins now.
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.caller.deadline
-    }
-
-    pub(crate) fn too_late(&self) -> BackendError {
-        BackendError::Timeout(self.caller.deadline)
-    }
-
-    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn clock(&self) -> AnyClock {
-        self.caller.time.clock()
+        self.caller.scripts.clock()
     }
 }
 

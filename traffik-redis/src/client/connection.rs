@@ -45,7 +45,6 @@ pub(super) trait Link: Send + Sync + 'static {
 pub(super) struct Connection {
     watched: Arc<Watched>,
     supervisor: Supervisor,
-    timeouts: Timeouts,
 }
 
 struct Watched {
@@ -59,9 +58,9 @@ struct Watched {
 impl Connection {
     /// Creates a connection that connects once it is started.
     pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<Counts>) -> Self {
-        let (watchdog, counts) = (Watchdog::new(timeouts, Arc::clone(counts)), Arc::clone(counts));
+        let (watchdog, counts) = (Watchdog::new(timeouts), Arc::clone(counts));
         let watched = Arc::new(Watched { link, watchdog, counts, has_worked: AtomicBool::new(false) });
-        Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched, timeouts }
+        Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched }
     }
 
     pub(super) fn supervisor(&self) -> &Supervisor {
@@ -84,10 +83,10 @@ impl Connection {
         }
         let waiting = watchdog.wait();
         sent.add();
-        let answer = match timeout(self.timeouts.answer, link.send(command)).await {
+        let answer = match timeout(watchdog.timeouts.answer, link.send(command)).await {
             Ok(Ok(Reply::Error(reason))) => Err(CallError::Refused(reason)),
             Ok(answer) => answer,
-            Err(_) => Err(CallError::silence(self.timeouts.answer, sent)),
+            Err(_) => Err(CallError::silence(watchdog.timeouts.answer, sent)),
         };
         if let Err(CallError::NotRun(_) | CallError::Refused(_)) = &answer {
             sent.take_back();
@@ -107,7 +106,10 @@ impl Supervised for Watched {
                 let driver = async {
                     tokio::select! {
                         why = driver => why,
-                        why = self.watchdog.fails() => why.to_owned(),
+                        why = self.watchdog.fails() => {
+                            self.counts.add(Count::GivenUp, 1);
+                            why.to_owned()
+                        }
                     }
                 };
                 let why = self.counts.connected(driver).await;
@@ -124,7 +126,6 @@ impl Supervised for Watched {
 
 struct Watchdog {
     timeouts: Timeouts,
-    counts: Arc<Counts>,
     calls: Mutex<Calls>,
     /// Notified when a call begins.
     began: Notify,
@@ -148,10 +149,10 @@ struct Waiting<'a> {
 }
 
 impl Watchdog {
-    pub(super) fn new(timeouts: Timeouts, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         let now = Instant::now();
         let calls = Mutex::new(Calls { last: (0, now), last_ended: 0, since: now });
-        Self { timeouts, counts, calls, began: Notify::new(), demoted: Notify::new() }
+        Self { timeouts, calls, began: Notify::new(), demoted: Notify::new() }
     }
 
     fn wait(&self) -> Waiting<'_> {
@@ -166,12 +167,10 @@ impl Watchdog {
 
     /// Waits until the connection has to be replaced, though it was not closed. Returns the reason.
     async fn fails(&self) -> &'static str {
-        let why = tokio::select! {
+        tokio::select! {
             () = self.silent() => "the server stopped answering calls",
             () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
-        };
-        self.counts.add(Count::GivenUp, 1);
-        why
+        }
     }
 
     /// Waits until calls have waited continuously for `silence`, without a single answer.
@@ -235,7 +234,7 @@ mod tests {
 
     fn watchdog() -> Watchdog {
         let answer = Duration::from_secs(10);
-        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Counts::new("test"))
+        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) })
     }
 
     async fn fails(watchdog: &Watchdog) -> bool {

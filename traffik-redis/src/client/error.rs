@@ -65,14 +65,17 @@ impl CallError {
     fn surely_did_not_run(&self) -> bool {
         match self {
             Self::NotRun(_) => true,
-            Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
+            Self::Refused(reason) => is_temporary(reason),
             Self::InDoubt(_) | Self::UnexpectedReply(_) | Self::Late(_) | Self::Closed => false,
         }
     }
 }
 
-/// The prefixes of errors with which a server rejects a call that it might run later.
-const NOT_YET: &[&str] = &["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ", "NOSCRIPT "];
+/// Returns whether a server rejected a call that it might run later.
+pub(crate) fn is_temporary(reason: &str) -> bool {
+    let words = ["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ", "NOSCRIPT "];
+    words.iter().any(|word| reason.starts_with(word))
+}
 
 impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {

@@ -7,57 +7,9 @@
 //! Defining functions takes the server a good part of a call. So there are scripts for each strategy alone, which most
 //! decisions use, in addition to scripts for several strategies.
 
-#[cfg(feature = "unstable-manual-clock")]
-use traffik_core::clock::AnyClock;
-use traffik_core::strategy::AnyStrategy;
+use traffik_core::{clock::AnyClock, strategy::AnyStrategy};
 
 use crate::client::Script;
-
-/// The scripts, and the clock that they use.
-pub(crate) struct Time {
-    scripts: Scripts,
-    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
-    #[cfg(feature = "unstable-manual-clock")]
-    clock: Option<AnyClock>,
-}
-
-impl Time {
-    /// Creates scripts that read the clock of the server.
-    pub(crate) fn of_server() -> Self {
-        Self {
-            scripts: Scripts::by(include_str!("clock.lua")),
-            #[cfg(feature = "unstable-manual-clock")]
-            clock: None,
-        }
-    }
-
-    /// Creates scripts that receive the time as their last argument.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by_hand(clock: AnyClock) -> Self {
-        Self { scripts: Scripts::by(include_str!("clock_by_hand.lua")), clock: Some(clock) }
-    }
-
-    pub(crate) fn scripts(&self) -> &Scripts {
-        &self.scripts
-    }
-
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn clock(&self) -> AnyClock {
-        self.clock.clone().unwrap_or_else(AnyClock::system)
-    }
-
-    /// Returns the argument with the time, if the scripts need one.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
-        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
-    }
-
-    #[cfg(not(feature = "unstable-manual-clock"))]
-    #[expect(clippy::unused_self, reason = "with a manual clock it uses the clock")]
-    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
-        None
-    }
-}
 
 /// The operations on hits.
 pub(crate) struct Programs {
@@ -122,6 +74,8 @@ impl LuaSet {
 
 /// The scripts for each strategy alone and for several strategies.
 pub(crate) struct Scripts {
+    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
+    clock: Option<AnyClock>,
     fixed_window: Programs,
     sliding_window_counter: Programs,
     meter: Programs,
@@ -158,9 +112,21 @@ impl Scripts {
         }
     }
 
-    fn by(clock: &str) -> Self {
+    pub(crate) fn clock(&self) -> AnyClock {
+        self.clock.clone().unwrap_or_else(AnyClock::system)
+    }
+
+    /// Returns the last argument of each script: the time, if the scripts need it.
+    pub(crate) fn time(&self) -> Option<Vec<u8>> {
+        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
+    }
+
+    /// Creates scripts that receive the time of a clock, or read the clock of the server.
+    pub(crate) fn new(by_hand: Option<AnyClock>) -> Self {
+        let clock = if by_hand.is_some() { include_str!("clock_by_hand.lua") } else { include_str!("clock.lua") };
         let several = [FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat();
         Self {
+            clock: by_hand,
             fixed_window: Programs::new(clock, FIXED_WINDOW),
             sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
             meter: Programs::new(clock, METER),
