@@ -193,6 +193,7 @@ mod control;
 mod error;
 mod instruments;
 mod keys;
+mod lock;
 mod owned;
 mod packed;
 mod places;

@@ -122,8 +122,7 @@ impl Change {
 impl<'a> Stored<'a> {
     /// Reads the time, and the state of each key.
     pub(super) fn read(reply: Reply, keys: &'a [String]) -> Result<Self, BackendError> {
-        let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
-        let now = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
+        let (at, items) = reply.timed()?;
         let packed = items.zip(keys).map(|(item, key)| match item {
             Reply::Nothing => Ok(Vec::new()),
             Reply::Bytes(empty) if empty.is_empty() => Err(BackendError::unavailable(Unreadable::Empty(key.clone()))),
@@ -134,7 +133,7 @@ impl<'a> Stored<'a> {
         if packed.len() < keys.len() {
             return Err(UnexpectedReply("not a state for each key").into());
         }
-        Ok(Self { at: Timestamp::from_micros(now), keys, packed })
+        Ok(Self { at, keys, packed })
     }
 
     /// Returns no change for each key.

@@ -9,7 +9,7 @@
 use std::{
     collections::VecDeque,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     client::{CallError, Sent},
     instruments::Count,
+    lock::lock,
     question::Question,
 };
 
@@ -96,7 +97,7 @@ impl Batcher {
     /// Appends a question to the queue. Its answer comes within the deadline.
     pub(super) fn push(&self, question: Arc<Question>, runtime: &Handle) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         // Taken under the lock, so that questions are in the order of their deadlines.
         let deadline = Instant::now() + self.caller.deadline;
         let pending = Pending { question, deadline, runtime: runtime.clone(), answer };
@@ -112,7 +113,7 @@ impl Batcher {
 
     /// Ends a question after its deadline, if it still waits. The tasks do the same, unless their runtime is blocked.
     pub(super) fn give_up(&self, question: &Arc<Question>) -> CallError {
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         let place = queue.waiting.iter().position(|pending| Arc::ptr_eq(&pending.question, question));
         match place.and_then(|place| queue.waiting.remove(place)) {
             Some(_) => self.not_sent(),
@@ -122,7 +123,7 @@ impl Batcher {
 
     /// Takes a slot for one more task, if questions wait and a slot is free.
     fn free_slot(&self) -> Option<u64> {
-        let (mut queue, now) = (self.queue(), Instant::now());
+        let (mut queue, now) = (lock(&self.queue), Instant::now());
         if queue.tasks.len() >= self.max_in_flight {
             queue.tasks.retain(|slot| slot.until > now);
         }
@@ -143,10 +144,6 @@ impl Batcher {
         CallError::not_sent(self.caller.deadline)
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns the next questions to send, without those whose callers are gone. Frees the slot if there is none.
     fn next_batch(&self, id: u64) -> Vec<Pending> {
         let (mut batch, mut hits) = (Vec::new(), 0);
@@ -154,7 +151,7 @@ impl Batcher {
         if !self.end_late(id) {
             return batch;
         }
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         while let Some(pending) = queue.waiting.pop_front() {
             if pending.answer.is_closed() {
                 continue;
@@ -175,7 +172,7 @@ impl Batcher {
     /// Ends the questions whose deadline has passed while they waited. Also records that the task of the slot is alive.
     /// Returns whether it still has its slot.
     fn end_late(&self, id: u64) -> bool {
-        let (mut queue, now) = (self.queue(), Instant::now());
+        let (mut queue, now) = (lock(&self.queue), Instant::now());
         let slot = queue.tasks.iter_mut().find(|slot| slot.id == id);
         let has_slot = slot.map(|slot| slot.until = self.until()).is_some();
         let late = queue.waiting.partition_point(|pending| pending.deadline <= now);
@@ -194,7 +191,7 @@ impl Batcher {
 
     /// Returns the next deadline of all questions, including those that arrive from now on.
     fn next_deadline(&self, sent: Option<&Pending>) -> Instant {
-        let queue = self.queue();
+        let queue = lock(&self.queue);
         let deadlines = queue.waiting.front().into_iter().chain(sent).map(|pending| pending.deadline);
         deadlines.min().unwrap_or_else(|| Instant::now() + self.caller.deadline)
     }
@@ -314,7 +311,7 @@ impl Drop for InFlight {
             if self.sent.may_run() { CallError::InDoubt(ENDED.into()) } else { CallError::NotRun(ENDED.into()) };
         self.batcher.caller.failed(&error, self.batch.len());
         end(self.batch.drain(..), error);
-        let mut queue = self.batcher.queue();
+        let mut queue = lock(&self.batcher.queue);
         queue.leave(self.id);
         if !queue.tasks.is_empty() {
             return;

@@ -70,9 +70,7 @@ impl Caller {
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
         let args = questions.flat_map(|question| &question.args).cloned().collect();
         let reply = self.run(program(self.scripts.of(strategies)), &keys, args, sent).await?;
-        let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
-        let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
-        let at = Timestamp::from_micros(at);
+        let (at, items) = reply.timed()?;
         Ok(items.map(|reply| TimedReply { at, reply }).collect())
     }
 

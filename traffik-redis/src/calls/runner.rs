@@ -18,7 +18,7 @@ use super::{
     caller::Caller,
 };
 use crate::{
-    client::{CallError, Client},
+    client::{CallError, Client, SLOTS},
     instruments::Count,
     question::Question,
     scripts::Scripts,
@@ -26,9 +26,6 @@ use crate::{
 
 /// How long after the deadline a caller waits for the task that watches it.
 const PATIENCE: Duration = Duration::from_millis(10);
-
-/// The number of slots of a cluster.
-const SLOTS: u16 = 16_384;
 
 /// The calls of one backend.
 pub(crate) struct Calls {

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -23,7 +23,10 @@ use super::{
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
 };
-use crate::instruments::{Count, Counts};
+use crate::{
+    instruments::{Count, Counts},
+    lock::lock,
+};
 
 /// The operations of a client library for one connection.
 pub(super) trait Link: Send + Sync + 'static {
@@ -86,7 +89,7 @@ impl Connection {
         let answer = match timeout(watchdog.timeouts.answer, link.send(command)).await {
             Ok(Ok(Reply::Error(reason))) => Err(CallError::Refused(reason)),
             Ok(answer) => answer,
-            Err(_) => Err(CallError::silence(watchdog.timeouts.answer, sent)),
+            Err(_) => Err(CallError::silence(watchdog.timeouts.answer, sent.may_run())),
         };
         if let Err(CallError::NotRun(_) | CallError::Refused(_)) = &answer {
             sent.take_back();
@@ -156,7 +159,7 @@ impl Watchdog {
     }
 
     fn wait(&self) -> Waiting<'_> {
-        let (mut calls, now) = (self.calls(), Instant::now());
+        let (mut calls, now) = (lock(&self.calls), Instant::now());
         if calls.last.0 == calls.last_ended {
             calls.since = now;
         }
@@ -175,7 +178,7 @@ impl Watchdog {
 
     /// Waits until calls have waited continuously for `silence`, without a single answer.
     async fn silent(&self) {
-        self.calls().since = Instant::now();
+        lock(&self.calls).since = Instant::now();
         loop {
             while !self.is_awaited() {
                 self.began.notified().await;
@@ -184,8 +187,8 @@ impl Watchdog {
             sleep(Timeouts::WATCH).await;
             if slept.elapsed() > 3 * Timeouts::WATCH {
                 // This process was delayed. There may be answers that it has not read yet.
-                self.calls().since = Instant::now();
-            } else if self.is_awaited() && self.calls().since.elapsed() >= self.timeouts.silence {
+                lock(&self.calls).since = Instant::now();
+            } else if self.is_awaited() && lock(&self.calls).since.elapsed() >= self.timeouts.silence {
                 return;
             }
         }
@@ -193,12 +196,8 @@ impl Watchdog {
 
     /// Returns whether a call waits. One that waits longer than its timeout is in a blocked runtime, and proves nothing.
     fn is_awaited(&self) -> bool {
-        let calls = self.calls();
+        let calls = lock(&self.calls);
         calls.last.0 > calls.last_ended && calls.last.1.elapsed() <= self.timeouts.answer
-    }
-
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -211,13 +210,13 @@ impl Waiting<'_> {
             Ok(_) | Err(CallError::Refused(_)) => {}
             Err(_) => return,
         }
-        self.watchdog.calls().since = Instant::now();
+        lock(&self.watchdog.calls).since = Instant::now();
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut calls = self.watchdog.calls();
+        let mut calls = lock(&self.watchdog.calls);
         calls.last_ended = calls.last_ended.max(self.number);
     }
 }

@@ -6,8 +6,6 @@ use fred::error::{Error as FredError, ErrorKind};
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use super::Sent;
-
 /// The error of a call without an answer. The variants differ in whether the call may have run.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
@@ -43,8 +41,8 @@ impl CallError {
     }
 
     /// Returns the error of a call without an answer within `patience`.
-    pub(super) fn silence(patience: Duration, sent: &Sent) -> Self {
-        if sent.may_run() {
+    pub(super) fn silence(patience: Duration, may_run: bool) -> Self {
+        if may_run {
             Self::InDoubt(format!("none within {patience:?}, and the call may still run").into())
         } else {
             Self::NotRun(format!("no server took the call within {patience:?}").into())
@@ -176,13 +174,14 @@ fn message(said: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Sent;
 
     #[test]
     fn silence_is_in_doubt_only_after_the_call_was_sent() {
         let (sent, patience) = (Sent::default(), Duration::from_millis(50));
-        assert!(CallError::silence(patience, &sent).surely_did_not_run());
+        assert!(CallError::silence(patience, sent.may_run()).surely_did_not_run());
         sent.add();
-        assert!(!CallError::silence(patience, &sent).surely_did_not_run());
+        assert!(!CallError::silence(patience, sent.may_run()).surely_did_not_run());
     }
 
     #[test]

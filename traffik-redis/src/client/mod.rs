@@ -28,6 +28,9 @@ pub(crate) use self::{
     handle::{Client, Origin, Reachable, Settings},
 };
 
+/// The number of slots of a cluster.
+pub(crate) const SLOTS: u16 = 1 << 14;
+
 /// Returns the slot of a key in a cluster.
 pub(crate) fn slot_of(key: &str) -> u16 {
     redis_keyslot(key.as_bytes())

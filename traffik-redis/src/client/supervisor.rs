@@ -4,7 +4,7 @@ use std::{
     collections::hash_map::RandomState,
     error::Error as StdError,
     hash::{BuildHasher, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{CallError, timeouts::Timeouts};
-use crate::{Error, instruments::OutageLog};
+use crate::{Error, instruments::OutageLog, lock::lock};
 
 /// Drives a connection. Ends with the reason when the connection is no longer usable. Dropping it closes the
 /// connection.
@@ -73,7 +73,7 @@ impl Supervisor {
 
     /// Makes the first attempt in the caller. Starts the task if the attempt succeeds.
     pub(super) async fn connect(&self) -> Result<(), Error> {
-        if self.task().is_none() {
+        if lock(&self.task).is_none() {
             return Ok(());
         }
         let attempt = timeout(Timeouts::CONNECT, Arc::clone(&self.target).connect()).await;
@@ -88,7 +88,7 @@ impl Supervisor {
     }
 
     fn start_with(&self, driver: Option<Driver>) {
-        let mut task = self.task();
+        let mut task = lock(&self.task);
         let Some(tasks) = &mut *task else { return };
         if tasks.try_join_next().is_some() {
             self.phase.send_replace(Phase::Starting);
@@ -121,13 +121,9 @@ impl Supervisor {
     }
 
     fn end(&self, phase: Phase) {
-        if self.task().take().is_some() {
+        if lock(&self.task).take().is_some() {
             self.phase.send_replace(phase);
         }
-    }
-
-    fn task(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

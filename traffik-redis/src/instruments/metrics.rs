@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder, Unit, with_recorder};
 
@@ -6,6 +6,7 @@ use super::{
     Count,
     table::{CONNECTIONS, COUNTERS, Metric},
 };
+use crate::lock::lock;
 
 const METADATA: Metadata<'_> = Metadata::new("traffik_redis", Level::INFO, Some("traffik_redis"));
 
@@ -41,12 +42,12 @@ impl Metrics {
     }
 
     pub(super) fn connected(&self) -> Up<'_> {
-        self.connections().change(true);
+        lock(&self.connections).change(true);
         Up(self)
     }
 
     pub(super) fn leave_connections_to_user(&self) {
-        self.connections().are_users = true;
+        lock(&self.connections).are_users = true;
     }
 
     /// Describes all metrics, and registers those of this namespace.
@@ -62,7 +63,7 @@ impl Metrics {
     }
 
     fn register_connections(&self, recorder: &dyn Recorder) {
-        let mut connections = self.connections();
+        let mut connections = lock(&self.connections);
         if !connections.are_users {
             let Metric { name, description, .. } = CONNECTIONS;
             recorder.describe_gauge(name.into(), Some(Unit::Count), description.into());
@@ -74,10 +75,6 @@ impl Metrics {
 
     fn key(&self, metric: &Metric) -> Key {
         Key::from_parts(metric.name, vec![Label::new("namespace", self.namespace.to_string())])
-    }
-
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,6 +89,6 @@ impl Connections {
 
 impl Drop for Up<'_> {
     fn drop(&mut self) {
-        self.0.connections().change(false);
+        lock(&self.0.connections).change(false);
     }
 }

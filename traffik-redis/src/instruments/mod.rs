@@ -7,11 +7,12 @@ mod outage_log;
 mod table;
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
 pub(crate) use self::outage_log::OutageLog;
+use crate::lock::lock;
 
 /// Counts of the calls of a [`RedisBackend`](crate::RedisBackend) so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl Counts {
 
     /// Logs calls that ran late or may have run. The log treats each as an outage of its own.
     fn log_unheard(&self) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = lock(&self.log);
         if log.is_first("unheard") && log.end() {
             let RedisStats { late, in_doubt, .. } = self.stats();
             tracing::warn!(

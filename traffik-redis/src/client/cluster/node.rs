@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -31,6 +31,7 @@ use crate::{
         timeouts::Timeouts,
     },
     instruments::Counts,
+    lock::lock,
 };
 
 /// The maximum number of calls that wait to be written while the system accepts no more data.
@@ -75,10 +76,6 @@ impl Node {
 }
 
 impl RedisLink {
-    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn reach(&self) -> Result<Box<dyn Stream>, FredError> {
         let stream = TcpStream::connect((&*self.server.host, self.server.port)).await?;
         stream.set_nodelay(true)?;
@@ -126,7 +123,7 @@ impl Link for RedisLink {
                 }
             })
             .await?;
-            *self.connection() = Some(connection);
+            *lock(&self.connection) = Some(connection);
             Ok(Box::pin(async {
                 driver.await;
                 CLOSED.to_owned()
@@ -135,12 +132,12 @@ impl Link for RedisLink {
     }
 
     fn is_connected(&self) -> bool {
-        self.connection().is_some()
+        lock(&self.connection).is_some()
     }
 
     fn send(&self, command: Command) -> BoxFuture<'_, Result<Reply, CallError>> {
         Box::pin(async move {
-            let Some(mut connection) = self.connection().clone() else {
+            let Some(mut connection) = lock(&self.connection).clone() else {
                 return Err(CallError::NotRun("there is no connection".into()));
             };
             let mut message = Pipeline::with_capacity(2);
@@ -158,7 +155,7 @@ impl Link for RedisLink {
     }
 
     fn lost(&self) {
-        *self.connection() = None;
+        *lock(&self.connection) = None;
         self.shared.stale.notify_one();
     }
 }

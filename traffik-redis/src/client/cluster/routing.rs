@@ -49,7 +49,7 @@ impl Cluster {
         self.supervisor.ready().await?;
         let patience = self.map.shared.timeouts.answer;
         let answer = timeout(patience, self.follow(command, sent)).await;
-        answer.unwrap_or_else(|_| Err(CallError::silence(patience, sent)))
+        answer.unwrap_or_else(|_| Err(CallError::silence(patience, sent.may_run())))
     }
 
     async fn follow(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {

@@ -14,13 +14,11 @@ use tokio::time::{sleep, timeout};
 
 use super::node::{Node, Shared};
 use crate::client::{
-    Reply, Sent,
+    Reply, SLOTS, Sent,
     command::Command,
     supervisor::{Attempt, Driver, Supervised},
     timeouts::Timeouts,
 };
-
-const SLOTS: usize = 1 << 14;
 
 /// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
@@ -107,7 +105,7 @@ impl SlotMap {
     /// last map.
     fn replace(&self, shares: &[Share]) {
         let mut map = self.write();
-        map.owners = vec![None; SLOTS];
+        map.owners = vec![None; SLOTS.into()];
         for share in shares {
             let Some(primary) = share.servers.first() else { continue };
             let node = self.add(&mut map, primary);
