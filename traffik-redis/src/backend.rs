@@ -36,8 +36,9 @@ impl RedisBackend {
         self.0.client.stats()
     }
 
-    fn open(&self) -> Result<&Arc<Store>, BackendError> {
-        if self.0.client.is_closed() { Err(BackendError::Closed) } else { Ok(&self.0) }
+    /// Starts an operation, unless the backend is closed.
+    fn start<T>(&self, start: impl FnOnce(&Arc<Store>) -> Answer<'static, T>) -> Answer<'static, T> {
+        if self.0.client.is_closed() { MaybeReady::Ready(Err(BackendError::Closed)) } else { start(&self.0) }
     }
 }
 
@@ -51,32 +52,32 @@ impl Backend for RedisBackend {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        self.open().map_or_else(closed, |store| store.decide(hits))
+        self.start(|store| store.decide(hits))
     }
 
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        self.open().map_or_else(closed, |store| store.peek(hits))
+        self.start(|store| store.peek(hits))
     }
 
     fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
-        self.open().map_or_else(closed, |store| store.adjust(adjustments))
+        self.start(|store| store.adjust(adjustments))
     }
 
     fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        self.open().map_or_else(closed, |store| store.renew(charges))
+        self.start(|store| store.renew(charges))
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
-        self.open().map_or_else(closed, |store| store.reset(hits))
+        self.start(|store| store.reset(hits))
     }
 
     fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
-        self.open().map_or_else(closed, |store| store.control(request))
+        self.start(|store| store.control(request))
     }
 
     /// Removes all entries of this namespace, some keys at a time. Entries that are written meanwhile may stay.
     fn clear(&self) -> Answer<'_, ()> {
-        self.open().map_or_else(closed, Store::clear)
+        self.start(Store::clear)
     }
 
     /// Closes the connection for all clones, without waiting. Calls in flight end with an error. Stored entries stay.
@@ -85,10 +86,6 @@ impl Backend for RedisBackend {
         self.0.client.close();
         MaybeReady::Ready(Ok(()))
     }
-}
-
-fn closed<T>(error: BackendError) -> Answer<'static, T> {
-    MaybeReady::Ready(Err(error))
 }
 
 /// Shows the namespace only: no address, and no stored data.

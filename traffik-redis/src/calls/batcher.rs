@@ -164,7 +164,7 @@ impl Batcher {
             batch.push(pending);
         }
         if batch.is_empty() {
-            queue.leave(id);
+            queue.tasks.retain(|slot| slot.id != id);
         }
         batch
     }
@@ -194,12 +194,6 @@ impl Batcher {
         let queue = lock(&self.queue);
         let deadlines = queue.waiting.front().into_iter().chain(sent).map(|pending| pending.deadline);
         deadlines.min().unwrap_or_else(|| Instant::now() + self.caller.deadline)
-    }
-}
-
-impl Queue {
-    fn leave(&mut self, id: u64) {
-        self.tasks.retain(|slot| slot.id != id);
     }
 }
 
@@ -312,7 +306,7 @@ impl Drop for InFlight {
         self.batcher.caller.failed(&error, self.batch.len());
         end(self.batch.drain(..), error);
         let mut queue = lock(&self.batcher.queue);
-        queue.leave(self.id);
+        queue.tasks.retain(|slot| slot.id != self.id);
         if !queue.tasks.is_empty() {
             return;
         }

@@ -47,7 +47,7 @@ pub(super) trait Link: Send + Sync + 'static {
 
 pub(super) struct Connection {
     watched: Arc<Watched>,
-    supervisor: Supervisor,
+    pub(super) supervisor: Supervisor,
 }
 
 struct Watched {
@@ -64,10 +64,6 @@ impl Connection {
         let (watchdog, counts) = (Watchdog::new(timeouts), Arc::clone(counts));
         let watched = Arc::new(Watched { link, watchdog, counts, has_worked: AtomicBool::new(false) });
         Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched }
-    }
-
-    pub(super) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
     }
 
     pub(super) fn is_up(&self) -> bool {

@@ -83,7 +83,7 @@ impl Client {
     /// Connects in the background.
     pub(crate) fn start(&self) {
         self.0.servers.supervisor().start();
-        self.0.servers.connections().iter().for_each(|connection| connection.supervisor().start());
+        self.0.servers.connections().iter().for_each(|connection| connection.supervisor.start());
     }
 
     pub(crate) fn reachable(&self) -> Reachable {
@@ -171,7 +171,7 @@ impl Client {
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.0.servers.supervisor().close();
-        self.0.servers.connections().iter().for_each(|connection| connection.supervisor().close());
+        self.0.servers.connections().iter().for_each(|connection| connection.supervisor.close());
     }
 
     pub(crate) fn stats(&self) -> RedisStats {
@@ -231,7 +231,7 @@ impl Servers {
             Origin::Config(config) => (**config).clone(),
             Origin::Client(client) => {
                 let first = connection(FredLink::of_user(client)?);
-                first.supervisor().leave_to_user();
+                first.supervisor.leave_to_user();
                 counts.leave_connections_to_user();
                 return Ok(Self::Single { first, others: Vec::new(), turn: AtomicUsize::new(0) });
             }
@@ -255,9 +255,9 @@ impl Servers {
     /// Returns the supervisor whose status is that of all servers.
     pub(super) fn supervisor(&self) -> &Supervisor {
         match self {
-            Self::Single { first, .. } => first.supervisor(),
+            Self::Single { first, .. } => &first.supervisor,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.supervisor(),
+            Self::Cluster(cluster) => &cluster.supervisor,
         }
     }
 

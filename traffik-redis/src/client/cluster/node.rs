@@ -64,7 +64,7 @@ impl Node {
     pub(super) fn new(server: &Server, shared: &Arc<Shared>) -> Self {
         let link = RedisLink { server: server.clone(), shared: Arc::clone(shared), connection: Mutex::default() };
         let connection = Arc::new(Connection::new(Arc::new(link), shared.timeouts, &shared.counts));
-        connection.supervisor().start();
+        connection.supervisor.start();
         Self { server: server.clone(), connection, was_asked: AtomicBool::new(false) }
     }
 

@@ -27,17 +27,13 @@ const STEPS: usize = 8;
 pub(in crate::client) struct Cluster {
     map: Arc<SlotMap>,
     /// Keeps the map up to date.
-    supervisor: Supervisor,
+    pub(in crate::client) supervisor: Supervisor,
 }
 
 impl Cluster {
     pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: Arc<Counts>) -> Self {
         let map = Arc::new(SlotMap::new(Shared { config, timeouts, counts, stale: Notify::new() }));
         Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
-    }
-
-    pub(in crate::client) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
     }
 
     pub(in crate::client) fn connections(&self) -> Vec<Arc<Connection>> {

@@ -122,7 +122,7 @@ impl SlotMap {
     async fn refresh(self: Arc<Self>) -> String {
         loop {
             sleep(Timeouts::SHORTEST_REFRESH).await;
-            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor().is_down());
+            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor.is_down());
             let period = if is_missing { Timeouts::REFRESH_WHILE_MISSING } else { Timeouts::REFRESH };
             let _ = timeout(period, self.shared.stale.notified()).await;
             match self.latest().await {
@@ -154,7 +154,7 @@ impl Supervised for SlotMap {
     /// Closes all connections, because their runtime has ended.
     fn lost(&self) {
         let mut map = self.write();
-        map.nodes.values().for_each(|node| node.connection.supervisor().close());
+        map.nodes.values().for_each(|node| node.connection.supervisor.close());
         *map = Map { servers: std::mem::take(&mut map.servers), ..Map::default() };
     }
 }
