@@ -12,7 +12,7 @@ use crate::{
     client::{CallError, Reply, UnexpectedReply},
     packed,
     places::{Amount, Places},
-    question::{MAX_SENT, Question},
+    question::MAX_SENT,
 };
 
 /// Returns the outcome of each hit, from the time and the reply of the script.
@@ -48,32 +48,18 @@ pub(crate) fn decision(timed: TimedReply, places: &Places) -> Result<Decision, B
     Ok(outcomes.into_iter().collect())
 }
 
-/// Returns the outcome of each adjustment, from the reply of the script about each one that was sent: the stored state,
-/// the number of an error, or the text of an error about its entry.
-pub(crate) fn adjustments(
-    replies: Vec<TimedReply>,
-    question: &Question,
-    adjustments: &[Adjustment<'_>],
-) -> Result<Vec<Adjusted>, BackendError> {
-    let mut replies = replies.into_iter();
-    let mut adjusted = Vec::with_capacity(adjustments.len());
-    for (place, adjustment) in question.places.of_hits.iter().zip(adjustments) {
-        if place.is_none() {
-            adjusted.push(Ok(Outcome::new(true, adjustment.actual, AnyClock::system().now())));
-            continue;
-        }
-        let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
-        adjusted.push(if reply.integer().is_some() {
-            Err(not_settled(adjustment).into())
-        } else if let Some(error) = of_entry(&reply) {
-            Err(BackendError::from(error).into())
-        } else {
-            let past = packed::unpack(reply.bytes().ok_or(UnexpectedReply("no state"))?);
-            let adjusted = past.map(|past| Outcome::new(true, adjustment.actual, at).with_past(past));
-            adjusted.map_err(|error| BackendError::unavailable(error).into())
-        });
+/// Returns the outcome of an adjustment, from the reply of the script: the stored state, the number of an error, or the
+/// text of an error about its entry.
+pub(crate) fn adjusted(TimedReply { at, reply }: TimedReply, adjustment: &Adjustment<'_>) -> Adjusted {
+    if reply.integer().is_some() {
+        return Err(not_settled(adjustment).into());
     }
-    Ok(adjusted)
+    if let Some(error) = of_entry(&reply) {
+        return Err(BackendError::from(error).into());
+    }
+    let stored = reply.bytes().ok_or_else(|| BackendError::from(UnexpectedReply("no state")))?;
+    let past = packed::unpack(stored).map_err(BackendError::unavailable)?;
+    Ok(Outcome::new(true, adjustment.actual, at).with_past(past))
 }
 
 /// Returns the error that a script reports about the entry of a charge.
@@ -91,25 +77,14 @@ pub(crate) fn not_settled(Adjustment { charge, actual, .. }: &Adjustment<'_>) ->
     }
 }
 
-/// Returns the new time of each charge, from the reply about each one that was sent. `None` if it was not renewed.
-pub(crate) fn renewals(replies: &[TimedReply], question: &Question) -> Result<Vec<Option<Timestamp>>, BackendError> {
-    let mut replies = replies.iter();
-    let mut renewed = Vec::with_capacity(question.len());
-    for place in &question.places.of_hits {
-        if place.is_none() {
-            renewed.push(Some(AnyClock::system().now()));
-            continue;
-        }
-        let TimedReply { at, reply } = replies.next().ok_or(UnexpectedReply("too short"))?;
-        if let Some(error) = of_entry(reply) {
-            tracing::warn!(%error, "a permit cannot be renewed");
-            renewed.push(None);
-            continue;
-        }
-        let is_charged = reply.integer().ok_or(UnexpectedReply("no number"))? == 1;
-        renewed.push(is_charged.then_some(*at));
+/// Returns the new time of a charge, from the reply of the script. `None` if it was not renewed.
+pub(crate) fn renewed(TimedReply { at, reply }: TimedReply) -> Result<Option<Timestamp>, BackendError> {
+    if let Some(error) = of_entry(&reply) {
+        tracing::warn!(%error, "a permit cannot be renewed");
+        return Ok(None);
     }
-    Ok(renewed)
+    let is_charged = reply.integer().ok_or(UnexpectedReply("no number"))? == 1;
+    Ok(is_charged.then_some(at))
 }
 
 /// The sum of the hits on one entry so far.

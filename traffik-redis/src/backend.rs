@@ -1,36 +1,21 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-#[cfg(feature = "unstable-manual-clock")]
-use traffik_core::clock::AnyClock;
 use traffik_core::{
     backend::{Adjusted, Answer, Backend, BackendError, Control, ControlRequest, MaybeReady},
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     decision::{Adjustment, Charge, Decision, Hit},
 };
 
-use crate::{
-    by_swap::Turns,
-    calls::{Calls, RedisStats},
-    client::Client,
-    keys::Keys,
-    refusals::Refusals,
-    scripts::Time,
-    store::Store,
-};
+use crate::{instruments::RedisStats, store::Store};
 
 /// Stores limits in Redis, and enforces one limit across all processes that share the server. Clones share the same
 /// connection.
 ///
 /// See the [crate documentation](crate) for its guarantees and an example.
 #[derive(Clone)]
-pub struct RedisBackend(Arc<Store>);
+pub struct RedisBackend(pub(crate) Arc<Store>);
 
 impl RedisBackend {
-    pub(crate) fn new(namespace: String, keys: Keys, client: Client, deadline: Duration, refusals: Refusals) -> Self {
-        let calls = Calls::new(client.clone(), Time::of_server(), deadline);
-        Self(Arc::new(Store { namespace, keys, client, calls, turns: Turns::new(), refusals }))
-    }
-
     /// Returns the same store with the clock of a test. For the tests of this workspace only.
     ///
     /// Runs other scripts, which receive the time as an argument. Their entries stay for an hour, whatever that clock
@@ -40,25 +25,20 @@ impl RedisBackend {
     #[cfg(feature = "unstable-manual-clock")]
     #[must_use]
     pub fn by_hand(&self, clock: impl Into<AnyClock>) -> Self {
-        let (store, clock) = (&self.0, clock.into());
-        Self(Arc::new(Store {
-            namespace: store.namespace.clone(),
-            keys: store.keys.clone(),
-            client: store.client.clone(),
-            calls: store.calls.by(Time::by_hand(clock)),
-            turns: Turns::new(),
-            refusals: Refusals::new(0, Duration::ZERO),
-        }))
+        let Store { namespace, keys, client, deadline, .. } = &*self.0;
+        let (clock, refusals) = (Some(clock.into()), crate::refusals::Refusals::new(0, std::time::Duration::ZERO));
+        Self(Arc::new(Store::new(namespace.clone(), keys.clone(), client.clone(), *deadline, clock, refusals)))
     }
 
     /// Returns the counts of all calls so far, for metrics and alerts.
     #[must_use]
     pub fn stats(&self) -> RedisStats {
-        self.0.calls.stats()
+        self.0.client.stats()
     }
 
-    fn open(&self) -> Result<&Arc<Store>, BackendError> {
-        if self.0.client.is_closed() { Err(BackendError::Closed) } else { Ok(&self.0) }
+    /// Starts an operation, unless the backend is closed.
+    fn start<T>(&self, start: impl FnOnce(&Arc<Store>) -> Answer<'static, T>) -> Answer<'static, T> {
+        if self.0.client.is_closed() { MaybeReady::Ready(Err(BackendError::Closed)) } else { start(&self.0) }
     }
 }
 
@@ -67,38 +47,37 @@ impl Backend for RedisBackend {
         &self.0.namespace
     }
 
-    #[cfg(feature = "unstable-manual-clock")]
     fn clock(&self) -> AnyClock {
         self.0.calls.clock()
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        self.open().map_or_else(closed, |store| store.decide(hits))
+        self.start(|store| store.decide(hits))
     }
 
     fn peek<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
-        self.open().map_or_else(closed, |store| store.peek(hits))
+        self.start(|store| store.peek(hits))
     }
 
     fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
-        self.open().map_or_else(closed, |store| store.adjust(adjustments))
+        self.start(|store| store.adjust(adjustments))
     }
 
     fn renew<'a>(&'a self, charges: &[Charge<'_>]) -> Answer<'a, Vec<Option<Timestamp>>> {
-        self.open().map_or_else(closed, |store| store.renew(charges))
+        self.start(|store| store.renew(charges))
     }
 
     fn reset<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, ()> {
-        self.open().map_or_else(closed, |store| store.reset(hits))
+        self.start(|store| store.reset(hits))
     }
 
     fn control<'a>(&'a self, request: ControlRequest<'_>) -> Answer<'a, Control> {
-        self.open().map_or_else(closed, |store| store.control(request))
+        self.start(|store| store.control(request))
     }
 
     /// Removes all entries of this namespace, some keys at a time. Entries that are written meanwhile may stay.
     fn clear(&self) -> Answer<'_, ()> {
-        self.open().map_or_else(closed, Store::clear)
+        self.start(Store::clear)
     }
 
     /// Closes the connection for all clones, without waiting. Calls in flight end with an error. Stored entries stay.
@@ -107,10 +86,6 @@ impl Backend for RedisBackend {
         self.0.client.close();
         MaybeReady::Ready(Ok(()))
     }
-}
-
-fn closed<T>(error: BackendError) -> Answer<'static, T> {
-    MaybeReady::Ready(Err(error))
 }
 
 /// Shows the namespace only: no address, and no stored data.

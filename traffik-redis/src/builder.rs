@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use traffik_core::OutOfRange;
 
@@ -7,9 +7,10 @@ use crate::{
     check,
     client::{Client, Origin, Settings},
     error::Error,
-    instruments::Instruments,
+    instruments::Counts,
     keys::Keys,
     refusals::Refusals,
+    store::Store,
 };
 
 /// Builds a [`RedisBackend`]. See [`RedisBackend::builder`].
@@ -183,7 +184,7 @@ impl RedisBackendBuilder {
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        let client = Client::new(&self.settings, Counts::new(&self.namespace))?;
         client.connect().await?;
         check::check(&client, &keys).await?;
         Ok(self.on(keys, client))
@@ -201,7 +202,7 @@ impl RedisBackendBuilder {
     /// Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
-        let client = Client::new(&self.settings, &Instruments::new(&self.namespace))?;
+        let client = Client::new(&self.settings, Counts::new(&self.namespace))?;
         client.start();
         tokio::spawn(check::check_later(client.reachable(), keys.clone()));
         Ok(self.on(keys, client))
@@ -209,7 +210,7 @@ impl RedisBackendBuilder {
 
     fn on(self, keys: Keys, client: Client) -> RedisBackend {
         let refusals = Refusals::new(self.refusal_capacity, self.refusal_max_age);
-        RedisBackend::new(self.namespace, keys, client, self.settings.command_timeout, refusals)
+        RedisBackend(Arc::new(Store::new(self.namespace, keys, client, self.settings.command_timeout, None, refusals)))
     }
 
     fn keys(&self) -> Result<Keys, Error> {

@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    client::{CallError, Client, Reachable, Reply, Script, Sent},
+    client::{CallError, Client, Reachable, Reply, Script, Sent, is_temporary},
     keys::Keys,
 };
 
@@ -79,26 +79,20 @@ fn unsuitable(why: &str) -> Error {
 }
 
 fn explained(error: CallError) -> Error {
-    match error {
-        CallError::Refused(reason) if is_forbidden(&reason) => unsuitable(&format!(
+    let reason = match error {
+        CallError::Refused(reason) if !is_temporary(&reason) => reason,
+        other => return Error::Connect(other.into()),
+    };
+    let why = match &reason {
+        _ if is_forbidden(&reason) => &format!(
             "the user lacks permissions that limits need: grant them by `ACL SETUSER .. {ALLOW}`, with the keys of the \
-             namespace; see the documentation of traffik-redis ({reason})"
-        )),
-        CallError::Refused(reason) if passes(&reason) => Error::Connect(CallError::Refused(reason).into()),
-        CallError::Refused(reason) if reason.contains("READONLY") => {
-            unsuitable(&format!("it is a replica: connect to its primary ({reason})"))
-        }
-        CallError::Refused(reason) if reason.starts_with("MOVED") => {
-            unsuitable(&format!("it is a node of a cluster: change the address to redis-cluster://.. ({reason})"))
-        }
-        CallError::Refused(reason) => unsuitable(&format!("it does not run Lua scripts ({reason})")),
-        other => Error::Connect(other.into()),
-    }
-}
-
-/// Returns whether waiting for the server is enough.
-fn passes(reason: &str) -> bool {
-    ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY"].iter().any(|form| reason.starts_with(form))
+             namespace; see the documentation of traffik-redis"
+        ),
+        _ if reason.contains("READONLY") => "it is a replica: connect to its primary",
+        _ if reason.starts_with("MOVED") => "it is a node of a cluster: change the address to redis-cluster://..",
+        _ => "it does not run Lua scripts",
+    };
+    unsuitable(&format!("{why} ({reason})"))
 }
 
 /// Returns whether the user lacks a permission. Servers word this differently, even more so inside a script.

@@ -193,6 +193,7 @@ mod control;
 mod error;
 mod instruments;
 mod keys;
+mod lock;
 mod owned;
 mod packed;
 mod places;
@@ -205,7 +206,7 @@ mod store;
 #[cfg(feature = "fred-10")]
 pub use fred;
 
-pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, calls::RedisStats, error::Error};
+pub use self::{backend::RedisBackend, builder::RedisBackendBuilder, error::Error, instruments::RedisStats};
 
 /// Stored states, for the fuzz targets.
 #[cfg(fuzzing)]

@@ -1,6 +1,5 @@
 //! The arguments of a script: the keys, and the hits in as few bytes as they need.
 
-use thiserror::Error;
 use traffik_core::{
     backend::BackendError,
     decision::{Charge, Hit},
@@ -29,41 +28,57 @@ const INDIVISIBLE: u8 = 1 << 6;
 /// A delay that no queue reaches, in microseconds: 142 years.
 const NO_BOUND: u64 = (1 << 52) - 1;
 
-/// The hits of one call that a script has to see. Hits at an unlimited rate are left out.
+/// The hits of one call. Scripts do not see hits at an unlimited rate.
 pub(crate) struct Question {
     pub(crate) places: Places,
-    /// The number of keys, and each hit, as `hits.lua` reads them.
-    pub(crate) packed: Vec<u8>,
-    /// The strategies of the hits. `None` if there is nothing to ask.
-    pub(crate) strategies: Option<LuaSet>,
+    pub(crate) way: Way,
+    /// The number of keys, and each hit, as `hits.lua` reads them. Then the numbers of charges, as `charges.lua` does.
+    pub(crate) args: Vec<Vec<u8>>,
 }
 
-#[derive(Debug, Error)]
-enum NotAsked {
-    #[error("the strategy `{0}` has no form in Lua")]
-    NoLua(&'static str),
-    #[error("{0} limits are too many for one decision")]
-    TooMany(usize),
+/// How a question is answered.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// Without a call: all rates are unlimited.
+    Here,
+    /// By a script for these strategies.
+    Script(LuaSet),
+    /// By compare and swap, because a strategy has no form in Lua.
+    Swap,
 }
 
 impl Question {
     pub(crate) fn new(keys: &Keys, hits: &[Hit<'_>]) -> Result<Self, BackendError> {
-        let mut question = Self { places: Places::of(hits, keys)?, packed: vec![0; 2], strategies: None };
-        let max_extra = question.places.max_extra();
-        for (place, hit) in hits.iter().enumerate() {
-            if let Some(&Some(place)) = question.places.of_hits.get(place) {
-                question.add(hit, place, max_extra)?;
-            }
+        let places = Places::of(hits, keys)?;
+        let (max_extra, mut strategies) = (places.max_extra(), None::<LuaSet>);
+        let mut packed = number(places.keys.len())?.to_vec();
+        for (hit, place) in hits.iter().zip(&places.of_hits) {
+            let Some(place) = *place else { continue };
+            let Some(strategy) = LuaStrategy::of(hit.limit.strategy()) else {
+                return Ok(Self { places, way: Way::Swap, args: Vec::new() });
+            };
+            let only = LuaSet::Only(strategy);
+            strategies = Some(strategies.map_or(only, |set| set.and(only)));
+            push(&mut packed, hit, number(place + 1)?, strategy, max_extra);
         }
-        let count = number(question.places.keys.len())?;
-        question.packed.iter_mut().zip(count).for_each(|(place, byte)| *place = byte);
-        Ok(question)
+        Ok(Self { places, way: strategies.map_or(Way::Here, Way::Script), args: vec![packed] })
     }
 
-    /// Creates a question about charges. Their costs are sent separately.
-    pub(crate) fn about<'a>(keys: &Keys, charges: impl Iterator<Item = &'a Charge<'a>>) -> Result<Self, BackendError> {
-        let plain = charges.map(|Charge { hit, .. }| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
-        Self::new(keys, &plain.collect::<Vec<_>>())
+    /// Creates a question about charges. Sends the time, the cost and, if there is one, the actual cost of each.
+    pub(crate) fn about<'a>(
+        keys: &Keys,
+        charges: impl Iterator<Item = (&'a Charge<'a>, Option<u64>)> + Clone,
+    ) -> Result<Self, BackendError> {
+        let plain = charges.clone().map(|(Charge { hit, .. }, _)| Hit::new(hit.limit, hit.key, hit.rate, hit.cost));
+        let mut question = Self::new(keys, &plain.collect::<Vec<_>>())?;
+        let mut numbers = Vec::new();
+        for (charge, actual) in charges {
+            for number in [charge.at.as_micros(), charge.hit.cost].into_iter().chain(actual) {
+                put(&mut numbers, number, 7);
+            }
+        }
+        question.args.push(numbers);
+        Ok(question)
     }
 
     /// Returns the slot of the keys in a cluster.
@@ -75,45 +90,41 @@ impl Question {
     pub(crate) fn len(&self) -> usize {
         self.places.of_hits.len()
     }
+}
 
-    /// Appends a hit on a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
-    fn add(&mut self, hit: &Hit<'_>, place: usize, max_extra: u64) -> Result<(), BackendError> {
-        let strategy = LuaStrategy::of(hit.limit.strategy())
-            .ok_or_else(|| BackendError::unavailable(NotAsked::NoLua(hit.limit.strategy().name())))?;
-        self.strategies = Some(self.strategies.map_or(LuaSet::Only(strategy), |set| set.and(LuaSet::Only(strategy))));
-        let takes_what_fits = hit.least() < hit.cost;
-        let flags = [
-            (TAKES_WHAT_FITS, takes_what_fits),
-            (NOT_ENFORCED, !hit.enforced),
-            (INDIVISIBLE, matches!(hit.limit.strategy(), AnyStrategy::Concurrency(_))),
-        ];
-        let flags = flags.into_iter().filter(|(_, is_set)| *is_set).fold(0, |flags, (flag, _)| flags | flag);
-        self.packed.extend(number(place + 1)?);
-        self.packed.push(strategy as u8 | flags);
-        self.put(hit.limit.strategy().capacity(hit.rate), 6);
-        self.put(hit.rate.limit(), 6);
-        self.put(hit.rate.period_micros(), 6);
-        self.put(hit.least().min(MAX_SENT), 6);
-        if takes_what_fits {
-            self.put(Amount::from(hit).granted(max_extra).min(MAX_SENT), 6);
-        }
-        if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.limit.strategy() {
-            let longest = queue.longest_delay().and_then(|longest| u64::try_from(longest.as_micros()).ok());
-            self.put(longest.map_or(NO_BOUND, |longest| longest.min(NO_BOUND)), 7);
-        }
-        Ok(())
+/// Appends a hit on a key. A hit that takes what fits takes at most `max_extra` above its lowest cost.
+fn push(packed: &mut Vec<u8>, hit: &Hit<'_>, key: [u8; 2], strategy: LuaStrategy, max_extra: u64) {
+    let takes_what_fits = hit.least() < hit.cost;
+    let flags = [
+        (TAKES_WHAT_FITS, takes_what_fits),
+        (NOT_ENFORCED, !hit.enforced),
+        (INDIVISIBLE, matches!(hit.limit.strategy(), AnyStrategy::Concurrency(_))),
+    ];
+    let flags = flags.into_iter().filter(|(_, is_set)| *is_set).fold(0, |flags, (flag, _)| flags | flag);
+    packed.extend(key);
+    packed.push(strategy as u8 | flags);
+    put(packed, hit.limit.strategy().capacity(hit.rate), 6);
+    put(packed, hit.rate.limit(), 6);
+    put(packed, hit.rate.period_micros(), 6);
+    put(packed, hit.least().min(MAX_SENT), 6);
+    if takes_what_fits {
+        put(packed, Amount::from(hit).granted(max_extra).min(MAX_SENT), 6);
     }
+    if let AnyStrategy::LeakyBucketWithQueue(queue) = hit.limit.strategy() {
+        let longest = queue.longest_delay().and_then(|longest| u64::try_from(longest.as_micros()).ok());
+        put(packed, longest.map_or(NO_BOUND, |longest| longest.min(NO_BOUND)), 7);
+    }
+}
 
-    /// Appends the low bytes of a number.
-    fn put(&mut self, number: u64, width: usize) {
-        self.packed.extend(number.to_le_bytes().into_iter().take(width));
-    }
+/// Appends the low bytes of a number.
+fn put(packed: &mut Vec<u8>, number: u64, width: usize) {
+    packed.extend(number.to_le_bytes().into_iter().take(width));
 }
 
 /// Packs the number of a key.
 fn number(key: usize) -> Result<[u8; 2], BackendError> {
-    let number = u16::try_from(key).map_err(|_| BackendError::unavailable(NotAsked::TooMany(key)))?;
-    Ok(number.to_le_bytes())
+    let too_many = |_| BackendError::unavailable(format!("{key} limits are too many for one decision"));
+    Ok(u16::try_from(key).map_err(too_many)?.to_le_bytes())
 }
 
 #[cfg(test)]
@@ -139,15 +150,15 @@ mod tests {
         let asked = question(AnyStrategy::default(), &[rate, Rate::UNLIMITED, rate], u64::MAX).unwrap();
         assert_eq!(asked.places.keys, ["{n|text=alice}|u|fixed-window"]);
         assert_eq!(asked.places.of_hits, [Some(0), None, Some(0)]);
-        assert_eq!(asked.packed.len(), 2 + 2 * 27);
-        assert_eq!(asked.packed.first_chunk(), Some(&1_u16.to_le_bytes()));
+        assert_eq!(asked.args[0].len(), 2 + 2 * 27);
+        assert_eq!(asked.args[0].first_chunk(), Some(&1_u16.to_le_bytes()));
     }
 
     #[test]
     fn plain_hits_have_no_flags_and_others_their_lowest_cost_before_the_highest() {
         let (key, limit, rate) = (Key::from("alice"), LimitId::new("u", SlidingWindowLog), Rate::literal("5/min"));
         let hit = Hit::new(&limit, &key, rate, 7);
-        let packed = |hits: &[Hit<'_>]| Question::new(&Keys::new("n", None), hits).unwrap().packed;
+        let packed = |hits: &[Hit<'_>]| Question::new(&Keys::new("n", None), hits).unwrap().args.swap_remove(0);
         let (plain, flexible) = (packed(&[hit]), packed(&[hit.at_least(2)]));
         assert_eq!((plain.len(), flexible.len()), (29, 35));
         assert_eq!((plain[4], flexible[4]), (4, 4 | TAKES_WHAT_FITS));

@@ -17,7 +17,7 @@ use std::{
 use quick_cache::sync::Cache;
 use traffik_core::{
     Rate,
-    clock::Timestamp,
+    clock::{AnyClock, Timestamp},
     decision::{Decision, Hit, Outcome},
     strategy::{StoredState, Strategy},
 };
@@ -66,24 +66,14 @@ impl Refusals {
         if !self.is_for(places) {
             return None;
         }
-        let mut is_refused = false;
-        let mut outcomes = Vec::with_capacity(hits.len());
-        for (hit, place) in hits.iter().zip(&places.of_hits) {
-            let Some(place) = *place else {
-                outcomes.push(None);
-                continue;
-            };
+        let outcome = |(hit, place): (&Hit<'_>, &Option<usize>)| {
+            let Some(place) = *place else { return Some(Outcome::new(true, hit.cost, AnyClock::system().now())) };
             let known = self.get(places.keys.get(place)?, now).filter(|known| known.applies_to(hit))?;
-            let admitted = !known.refuses(hit, now);
-            is_refused |= !admitted;
-            outcomes.push(Some(known.outcome(hit, admitted, now)));
-        }
-        let at = outcomes.iter().flatten().next()?.at;
-        let outcomes = outcomes.into_iter().zip(hits);
-        is_refused.then(|| {
-            let unlimited = |hit: &Hit<'_>| Outcome::new(true, hit.cost, at);
-            outcomes.map(|(outcome, hit)| outcome.unwrap_or_else(|| unlimited(hit)).as_repeated()).collect()
-        })
+            Some(known.outcome(hit, now))
+        };
+        let outcomes = hits.iter().zip(&places.of_hits).map(outcome);
+        let decision: Decision = outcomes.map(|outcome| outcome.map(Outcome::as_repeated)).collect::<Option<_>>()?;
+        (!decision.is_admitted()).then_some(decision)
     }
 
     /// Remembers a refusal that was asked for and heard at two moments. If the decision is an admission, forgets its
@@ -168,9 +158,9 @@ impl Remembered {
 
     /// Returns the outcome of a hit. The wait counts from when the reply was heard: it may be too long, but never too
     /// short.
-    fn outcome(&self, hit: &Hit<'_>, admitted: bool, now: Moment) -> Outcome {
+    fn outcome(&self, hit: &Hit<'_>, now: Moment) -> Outcome {
         let at = self.at.saturating_add(now.since(self.heard).unwrap_or_default());
-        Outcome::new(admitted, hit.cost, at).with_past(self.past_at(at).cloned())
+        Outcome::new(!self.refuses(hit, now), hit.cost, at).with_past(self.past_at(at).cloned())
     }
 
     fn past_at(&self, time: Timestamp) -> Option<&StoredState> {

@@ -3,20 +3,20 @@
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{FutureExt, future::join_all};
-use thiserror::Error;
 use tokio::time::Instant;
 use traffik_core::{
     backend::{Adjusted, AdjustmentError, Answer, BackendError, Control, ControlRequest, MaybeReady},
     clock::{AnyClock, Timestamp},
-    decision::{Adjustment, Charge, Decision, Hit},
+    decision::{Adjustment, Charge, Decision, Hit, Outcome},
 };
 
 use crate::{
     answer,
-    by_swap::{self, Turns},
+    by_swap::{self, Stored, Turns},
     calls::{Calls, Exchange},
     client::{Client, UnexpectedReply},
     control,
@@ -24,27 +24,38 @@ use crate::{
     keys::Keys,
     owned::{Owned, adjustments_of, charges_of, hits_of, owned},
     places::{Amount, Places, Slots, refunds},
-    question::{MAX_CHARGE, Question},
+    question::{MAX_CHARGE, Question, Way},
     refusals::{Moment, Refusals},
+    scripts::Scripts,
 };
 
 /// How often a decision over several slots peeks at how much fits, before it charges the lowest costs alone.
 const LOOKS: usize = 3;
-
-#[derive(Debug, Error)]
-#[error("a charge of {0} cannot be renewed on Redis: the maximum is {MAX_CHARGE}")]
-struct TooMuch(u64);
 
 pub(crate) struct Store {
     pub(crate) namespace: String,
     pub(crate) keys: Keys,
     pub(crate) client: Client,
     pub(crate) calls: Calls,
-    pub(crate) turns: Turns,
-    pub(crate) refusals: Refusals,
+    pub(crate) deadline: Duration,
+    turns: Turns,
+    refusals: Refusals,
 }
 
 impl Store {
+    /// Creates a store by the clock of the server, or by one that a test moves.
+    pub(crate) fn new(
+        namespace: String,
+        keys: Keys,
+        client: Client,
+        deadline: Duration,
+        by_hand: Option<AnyClock>,
+        refusals: Refusals,
+    ) -> Self {
+        let calls = Calls::new(client.clone(), Scripts::new(by_hand), deadline);
+        Self { namespace, keys, client, calls, deadline, turns: Turns::new(), refusals }
+    }
+
     /// Returns whether the hits may be in several slots, as hits of several clients in a cluster are.
     fn are_apart(&self, hits: &[Hit<'_>]) -> bool {
         self.client.is_cluster() && hits.iter().any(|hit| Some(hit.key) != hits.first().map(|first| first.key))
@@ -60,44 +71,39 @@ impl Store {
 
     /// Decides in one call. Returns without a call if the decision is known to be a refusal.
     fn decide_in_one(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
-        if hits.iter().any(Places::is_own) {
-            return self.decide_by_swap(hits);
-        }
         let question = Arc::new(Question::new(&self.keys, hits)?);
-        if question.strategies.is_none() {
-            return Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&question.places))));
-        }
         let asked = Moment::now();
         if let Some(refusal) = self.find_refusal(&question.places, hits, asked) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        let (store, said) = (Arc::clone(self), self.calls.decide(Arc::clone(&question))?);
-        Ok(MaybeReady::pending(async move {
-            let decision = answer::decision(said.await?, &question.places)?;
-            store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
-            Ok(decision)
-        }))
-    }
-
-    fn decide_by_swap(self: &Arc<Self>, hits: &[Hit<'_>]) -> Result<Answer<'static, Decision>, BackendError> {
-        let places = Places::of(hits, &self.keys)?;
-        let asked = Moment::now();
-        if let Some(refusal) = self.find_refusal(&places, hits, asked) {
-            return Ok(MaybeReady::Ready(Ok(refusal)));
+        let store = Arc::clone(self);
+        match question.way {
+            Way::Here => Ok(MaybeReady::Ready(Ok(answer::all_unlimited(&question.places)))),
+            Way::Script(_) => {
+                let said = self.calls.decide(Arc::clone(&question))?;
+                Ok(MaybeReady::pending(async move {
+                    let decision = answer::decision(said.await?, &question.places)?;
+                    store.refusals.remember(&question.places, &decision, [asked, Moment::now()]);
+                    Ok(decision)
+                }))
+            }
+            Way::Swap => {
+                self.client.counts().add(Count::Decisions, 1);
+                let owned = owned(hits);
+                self.calls.start(|exchange| async move {
+                    let (hits, places) = (hits_of(&owned), &question.places);
+                    let decide = |stored: &Stored<'_>| by_swap::decide(&hits, places, stored);
+                    let decision = by_swap::swap(&exchange, &store.turns, &places.keys, decide).await?;
+                    store.refusals.remember(places, &decision, [asked, Moment::now()]);
+                    Ok(decision)
+                })
+            }
         }
-        self.calls.counts().add(Count::Decisions, 1);
-        let (store, owned) = (Arc::clone(self), owned(hits));
-        let decide = |exchange: Arc<Exchange>| async move {
-            let decision = by_swap::decide(&exchange, &store.turns, &hits_of(&owned), &places).await?;
-            store.refusals.remember(&places, &decision, [asked, Moment::now()]);
-            Ok(decision)
-        };
-        self.calls.start(decide)
     }
 
     fn find_refusal(&self, places: &Places, hits: &[Hit<'_>], now: Moment) -> Option<Decision> {
         let refusal = self.refusals.find(places, hits, now)?;
-        self.calls.counts().add(Count::RefusedHere, 1);
+        self.client.counts().add(Count::RefusedHere, 1);
         Some(refusal)
     }
 
@@ -109,7 +115,7 @@ impl Store {
         if let Some(refusal) = self.find_refusal(&Places::of(hits, &self.keys)?, hits, Moment::now()) {
             return Ok(MaybeReady::Ready(Ok(refusal)));
         }
-        let (store, owned, deadline) = (Arc::clone(self), owned(hits), self.calls.deadline());
+        let (store, owned, deadline) = (Arc::clone(self), owned(hits), Instant::now() + self.deadline);
         let decide = async move {
             let hits = hits_of(&owned);
             if hits.iter().all(|hit| hit.least() == hit.cost) {
@@ -120,7 +126,7 @@ impl Store {
                 let extra = if looks_left > 0 { store.extra(&hits).await? } else { 0 };
                 looks_left = looks_left.saturating_sub(1);
                 if Instant::now() >= deadline {
-                    return Err(store.calls.too_late());
+                    return Err(BackendError::Timeout(store.deadline));
                 }
                 let exact: Vec<_> = hits.iter().map(|hit| hit.costing(Amount::from(hit).granted(extra))).collect();
                 let decision = store.decide_parts(&slots, &exact, deadline).await?;
@@ -158,7 +164,7 @@ impl Store {
                 if charged.is_empty() || Instant::now() < deadline {
                     answer_or_error(self.decide_in_one(part)).await
                 } else {
-                    Err(self.calls.too_late())
+                    Err(BackendError::Timeout(self.deadline))
                 }
             };
             // A custom strategy may panic.
@@ -234,34 +240,50 @@ impl Store {
     }
 
     async fn peek_in_one(&self, exchange: &Exchange, hits: &[Hit<'_>]) -> Result<Decision, BackendError> {
-        if hits.iter().any(Places::is_own) {
-            return by_swap::peek(exchange, hits, &Places::of(hits, &self.keys)?).await;
-        }
         let question = Question::new(&self.keys, hits)?;
-        if question.strategies.is_none() {
-            return Ok(answer::all_unlimited(&question.places));
+        let places = &question.places;
+        match question.way {
+            Way::Here => Ok(answer::all_unlimited(places)),
+            Way::Script(_) => {
+                let said = exchange.ask(|programs| &programs.peek, &question, 1).await?.next();
+                answer::decision(said.ok_or(UnexpectedReply("no answer"))?, places)
+            }
+            Way::Swap => by_swap::peek(hits, places, &by_swap::read(exchange, &places.keys).await?),
         }
-        let said = exchange.ask(|programs| &programs.peek, &question, None).await?;
-        answer::decision(said.into_iter().next().ok_or(UnexpectedReply("no answer"))?, &question.places)
     }
 
     /// Adjusts the charges of custom strategies entry by entry, and all others in one call per slot. If a call fails, or
     /// a custom strategy panics, the other charges are adjusted nevertheless.
     pub(crate) fn adjust(self: &Arc<Self>, adjustments: &[Adjustment<'_>]) -> Answer<'static, Vec<Adjusted>> {
+        let here: Vec<_> = adjustments.iter().map(|adjustment| self.adjust_here(adjustment)).collect();
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.adjust_in_one(&exchange, &adjustments_of(&owned)).await
         };
-        let (slots, parts) = self.start_parts(&owned(adjustments), first_on_entry, work);
+        let (slots, parts) = self.start_parts(&not_here(adjustments, &here), first_on_entry, work);
         MaybeReady::pending(async move {
             let mut parts = parts.await;
             if let [_] = parts[..] {
-                return parts.remove(0);
+                return Ok(with_others(here, parts.remove(0)?));
             }
             let each = |(length, part): (usize, Result<_, _>)| {
                 part.unwrap_or_else(|error| vec![Err(AdjustmentError::from(error)); length])
             };
-            Ok(slots.in_order(slots.lengths().zip(parts).map(each)))
+            Ok(with_others(here, slots.in_order(slots.lengths().zip(parts).map(each))))
         })
+    }
+
+    /// Returns the outcome of an adjustment that needs no call, or cannot be sent.
+    fn adjust_here(&self, adjustment: &Adjustment<'_>) -> Option<Adjusted> {
+        let (hit, actual) = (adjustment.charge.hit, adjustment.actual);
+        if hit.rate.is_unlimited() {
+            Some(Ok(Outcome::new(true, actual, AnyClock::system().now())))
+        } else if Places::is_own(&hit) {
+            None
+        } else if hit.cost.max(actual) > MAX_CHARGE {
+            Some(Err(answer::not_settled(adjustment).into()))
+        } else {
+            Places::of(&[hit], &self.keys).err().map(|error| Err(error.into()))
+        }
     }
 
     /// Starts some work for each group of charges of custom strategies, and for all other charges of a slot together.
@@ -298,52 +320,30 @@ impl Store {
         exchange: &Exchange,
         adjustments: &[Adjustment<'_>],
     ) -> Result<Vec<Adjusted>, BackendError> {
-        let hits: Vec<_> = adjustments.iter().map(|adjustment| adjustment.charge.hit).collect();
-        if hits.iter().any(Places::is_own) {
-            let places = Places::of(&hits, &self.keys)?;
-            let adjusted = by_swap::adjust(exchange, &self.turns, adjustments, &places).await;
-            self.refusals.forget(&places.keys, Moment::now());
-            return adjusted;
-        }
-        let refused: Vec<_> = adjustments.iter().map(|adjustment| self.refused(adjustment)).collect();
-        let sent = adjustments.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
-        let sent: Vec<_> = sent.map(|(adjustment, _)| *adjustment).collect();
-        let question = Question::about(&self.keys, sent.iter().map(|adjustment| &adjustment.charge))?;
-        let mut said = Vec::new();
-        if question.strategies.is_some() {
-            let asked = exchange
-                .ask(
-                    |programs| &programs.adjust,
-                    &question,
-                    Some(packed(sent.iter().map(|sent| (&sent.charge, Some(sent.actual))))),
-                )
-                .await;
-            self.refusals.forget(&question.places.keys, Moment::now());
-            said = asked?;
-        }
-        let mut adjusted = answer::adjustments(said, &question, &sent)?.into_iter();
-        Ok(refused
-            .into_iter()
-            .filter_map(|refused| refused.map_or_else(|| adjusted.next(), |error| Some(Err(error))))
-            .collect())
-    }
-
-    /// Returns the error of an adjustment that cannot be sent.
-    fn refused(&self, adjustment: &Adjustment<'_>) -> Option<AdjustmentError> {
-        let hit = adjustment.charge.hit;
-        if !is_sent(&hit, hit.cost.max(adjustment.actual)) {
-            return Some(answer::not_settled(adjustment).into());
-        }
-        Places::of(&[hit], &self.keys).err().map(AdjustmentError::from)
+        let charges = adjustments.iter().map(|adjustment| (&adjustment.charge, Some(adjustment.actual)));
+        let question = Question::about(&self.keys, charges)?;
+        let keys = &question.places.keys;
+        let adjusted = if matches!(question.way, Way::Swap) {
+            by_swap::swap(exchange, &self.turns, keys, |stored| by_swap::adjust(adjustments, stored)).await
+        } else {
+            let said = exchange.ask(|programs| &programs.adjust, &question, adjustments.len()).await;
+            said.map(|said| {
+                said.zip(adjustments).map(|(said, adjustment)| answer::adjusted(said, adjustment)).collect()
+            })
+        };
+        self.refusals.forget(keys, Moment::now());
+        adjusted
     }
 
     /// Renews each charge separately. Reports a charge whose renewal is uncertain as not renewed. Returns an error if
     /// an error occurred and nothing was renewed.
     pub(crate) fn renew(self: &Arc<Self>, charges: &[Charge<'_>]) -> Answer<'static, Vec<Option<Timestamp>>> {
+        let now = |charge: &Charge<'_>| charge.hit.rate.is_unlimited().then(|| Some(AnyClock::system().now()));
+        let here: Vec<_> = charges.iter().map(now).collect();
         let work = |store: Arc<Self>, exchange: Arc<Exchange>, owned: Vec<Owned>| async move {
             store.renew_in_one(&exchange, &charges_of(&owned)).await
         };
-        let (slots, parts) = self.start_parts(&owned(charges), |_, place| place, work);
+        let (slots, parts) = self.start_parts(&not_here(charges, &here), |_, place| place, work);
         MaybeReady::pending(async move {
             let mut failed = Vec::new();
             let not_renewed = |(length, part): (usize, Result<_, _>)| {
@@ -358,7 +358,7 @@ impl Store {
                 Some(error) => tracing::warn!(%error, "some charges may not have been renewed"),
                 None => {}
             }
-            Ok(slots.in_order(renewed))
+            Ok(with_others(here, slots.in_order(renewed)))
         })
     }
 
@@ -367,24 +367,17 @@ impl Store {
         exchange: &Exchange,
         charges: &[Charge<'_>],
     ) -> Result<Vec<Option<Timestamp>>, BackendError> {
-        if let [charge] = charges {
-            if Places::is_own(&charge.hit) {
-                let places = Places::of(&[charge.hit], &self.keys)?;
-                return Ok(vec![by_swap::renew(exchange, &self.turns, charge, &places).await?]);
-            }
+        let question = Question::about(&self.keys, charges.iter().map(|charge| (charge, None)))?;
+        if let (Way::Swap, [charge]) = (question.way, charges) {
+            let renew = |stored: &Stored<'_>| by_swap::renew(charge, stored);
+            return Ok(vec![by_swap::swap(exchange, &self.turns, &question.places.keys, renew).await?]);
         }
-        if let Some(charge) = charges.iter().find(|charge| !is_sent(&charge.hit, charge.hit.cost)) {
-            return Err(BackendError::not_run(TooMuch(charge.hit.cost)));
+        if let Some(Charge { hit, .. }) = charges.iter().find(|charge| charge.hit.cost > MAX_CHARGE) {
+            let cost = hit.cost;
+            let why = format!("a charge of {cost} cannot be renewed on Redis: the maximum is {MAX_CHARGE}");
+            return Err(BackendError::not_run(why));
         }
-        let question = Question::about(&self.keys, charges.iter())?;
-        if question.strategies.is_none() {
-            let now = AnyClock::system().now();
-            return Ok(vec![Some(now); charges.len()]);
-        }
-        let said = exchange
-            .ask(|programs| &programs.renew, &question, Some(packed(charges.iter().map(|charge| (charge, None)))))
-            .await?;
-        answer::renewals(&said, &question)
+        exchange.ask(|programs| &programs.renew, &question, charges.len()).await?.map(answer::renewed).collect()
     }
 
     pub(crate) fn control(self: &Arc<Self>, request: ControlRequest<'_>) -> Answer<'static, Control> {
@@ -433,17 +426,18 @@ fn first_on_entry(hits: &[Hit<'_>], place: usize) -> usize {
     first.unwrap_or(place)
 }
 
-/// Packs the time, the cost and, for `adjust.lua`, the actual cost of each charge at a limited rate.
-fn packed<'a>(charges: impl Iterator<Item = (&'a Charge<'a>, Option<u64>)>) -> Vec<u8> {
-    let limited = charges.filter(|(charge, _)| !charge.hit.rate.is_unlimited());
-    let numbers =
-        limited.flat_map(|(charge, actual)| [charge.at.as_micros(), charge.hit.cost].into_iter().chain(actual));
-    numbers.flat_map(|number| number.to_le_bytes().into_iter().take(7)).collect()
+/// Copies the charges that are not answered here.
+fn not_here<'a, C, T>(charges: &'a [C], here: &[Option<T>]) -> Vec<Owned>
+where
+    Owned: From<&'a C>,
+{
+    charges.iter().zip(here).filter(|(_, here)| here.is_none()).map(|(charge, _)| charge.into()).collect()
 }
 
-/// Returns whether a cost can be sent. Hits at an unlimited rate are not sent, and always pass.
-fn is_sent(hit: &Hit<'_>, cost: u64) -> bool {
-    hit.rate.is_unlimited() || cost <= MAX_CHARGE
+/// Puts the answers of the server between those that were given here.
+fn with_others<T>(here: Vec<Option<T>>, others: Vec<T>) -> Vec<T> {
+    let mut others = others.into_iter();
+    here.into_iter().filter_map(|here| here.or_else(|| others.next())).collect()
 }
 
 /// Turns an error from before the start into an answer.

@@ -14,14 +14,11 @@ use tokio::{
     sync::{Mutex, MutexGuard},
     time::timeout_at,
 };
-use traffik_core::{
-    backend::{Adjusted, BackendError},
-    clock::Timestamp,
-    decision::{Adjustment, Charge, Decision, Hit},
-};
+use traffik_core::backend::BackendError;
 
-use self::proposal::{Proposal, Stored};
-use crate::{calls::Exchange, client::Reply, places::Places};
+use self::proposal::Proposal;
+pub(crate) use self::proposal::{Stored, adjust, decide, peek, renew};
+use crate::calls::Exchange;
 
 /// The maximum number of attempts of a decision, after which it is an error.
 ///
@@ -39,47 +36,13 @@ const ATTEMPTS: usize = 1024;
 )]
 struct Contended;
 
-pub(crate) async fn decide(
-    exchange: &Exchange,
-    turns: &Turns,
-    hits: &[Hit<'_>],
-    places: &Places,
-) -> Result<Decision, BackendError> {
-    let decide = |stored: &Stored<'_>| proposal::decide(hits, &places.of_hits, stored);
-    swap(exchange, turns, &places.keys, decide).await
-}
-
-pub(crate) async fn peek(exchange: &Exchange, hits: &[Hit<'_>], places: &Places) -> Result<Decision, BackendError> {
-    let stored = read(exchange, &places.keys).await?;
-    proposal::peek(hits, &places.of_hits, &stored)
-}
-
-pub(crate) async fn adjust(
-    exchange: &Exchange,
-    turns: &Turns,
-    adjustments: &[Adjustment<'_>],
-    places: &Places,
-) -> Result<Vec<Adjusted>, BackendError> {
-    let adjust = |stored: &Stored<'_>| proposal::adjust(adjustments, &places.of_hits, stored);
-    swap(exchange, turns, &places.keys, adjust).await
-}
-
-/// Renews a charge. Returns the new time, or `None` if it does not fit.
-pub(crate) async fn renew(
-    exchange: &Exchange,
-    turns: &Turns,
-    charge: &Charge<'_>,
-    places: &Places,
-) -> Result<Option<Timestamp>, BackendError> {
-    swap(exchange, turns, &places.keys, |stored| proposal::renew(charge, stored)).await
-}
-
-async fn read<'a>(exchange: &Exchange, keys: &'a [String]) -> Result<Stored<'a>, BackendError> {
+/// Reads the states of keys.
+pub(crate) async fn read<'a>(exchange: &Exchange, keys: &'a [String]) -> Result<Stored<'a>, BackendError> {
     Stored::read(exchange.run(|scripts| &scripts.states, keys, Vec::new()).await?, keys)
 }
 
 /// Makes proposals until one of them finds the stored states unchanged.
-async fn swap<T>(
+pub(crate) async fn swap<T>(
     exchange: &Exchange,
     turns: &Turns,
     keys: &[String],
@@ -94,17 +57,13 @@ async fn swap<T>(
             return Ok(answer);
         }
         let reply = exchange.run(|scripts| &scripts.swap, keys, stored.swapped(changes)).await?;
-        if is_written(&reply) {
+        // If a state has changed, the reply has the current states.
+        if reply.integer() == Some(1) {
             return Ok(answer);
         }
         stored = Stored::read(reply, keys)?;
     }
     Err(BackendError::unavailable(Contended))
-}
-
-/// Returns whether the states were replaced. Otherwise the reply has the current states.
-fn is_written(reply: &Reply) -> bool {
-    reply.integer() == Some(1)
 }
 
 /// The number of locks. Clients that share one wait for each other needlessly, so there are many.

@@ -12,18 +12,16 @@ use traffik_core::{
 use crate::{
     client::{Reply, UnexpectedReply},
     packed::{self, Unpackable},
+    places::Places,
 };
 
 /// An answer that holds if the changes are written. Each key has a change, or `None` if its state stays.
-pub(super) struct Proposal<T> {
+pub(crate) struct Proposal<T> {
     pub(super) answer: T,
     pub(super) changes: Vec<Option<Change>>,
 }
 
-/// The position of the key of each hit. A hit at an unlimited rate has none.
-type Places = [Option<usize>];
-
-pub(super) fn decide(
+pub(crate) fn decide(
     hits: &[Hit<'_>],
     places: &Places,
     stored: &Stored<'_>,
@@ -40,7 +38,7 @@ pub(super) fn decide(
     Ok(Proposal { answer, changes })
 }
 
-pub(super) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored<'_>) -> Result<Decision, BackendError> {
+pub(crate) fn peek(hits: &[Hit<'_>], places: &Places, stored: &Stored<'_>) -> Result<Decision, BackendError> {
     Ok(tally(hits, places, stored)?.peek())
 }
 
@@ -51,49 +49,39 @@ fn tally<'a>(
 ) -> Result<HitTally<'a, Option<usize>>, BackendError> {
     let mut states = stored.states()?;
     let mut tally = HitTally::new(stored.at);
-    for (hit, &place) in hits.iter().zip(places) {
+    for (hit, &place) in hits.iter().zip(&places.of_hits) {
         tally.add(hit, place, || states.get_mut(place?)?.take());
     }
     Ok(tally)
 }
 
-pub(super) fn adjust(
+/// Proposes the settlements of charges of one entry.
+pub(crate) fn adjust(
     adjustments: &[Adjustment<'_>],
-    places: &Places,
     stored: &Stored<'_>,
 ) -> Result<Proposal<Vec<Adjusted>>, BackendError> {
-    let (mut states, mut changes, at) = (stored.states()?, stored.unchanged(), stored.at);
+    let (mut state, mut change, at) = (stored.states()?.pop().flatten(), None, stored.at);
     let mut answer = Vec::with_capacity(adjustments.len());
-    for (Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. }, place) in adjustments.iter().zip(places)
-    {
-        let outcome = Outcome::new(true, *actual, at);
-        let Some((state, change)) = place.and_then(|place| states.get_mut(place).zip(changes.get_mut(place))) else {
-            answer.push(Ok(outcome));
-            continue;
-        };
+    for Adjustment { charge: Charge { hit, at: charged_at, .. }, actual, .. } in adjustments {
         let strategy = hit.limit.strategy();
-        let settled = strategy.settle(state.clone(), hit.rate, hit.cost, *actual, *charged_at, at);
-        answer.push(match settled {
+        answer.push(match strategy.settle(state.clone(), hit.rate, hit.cost, *actual, *charged_at, at) {
             Ok(settled) => {
                 if let Some(past) = settled.past.as_ref().filter(|_| settled.is_new) {
-                    *change = Some(Change::new(strategy, past)?);
+                    change = Some(Change::new(strategy, past)?);
                 }
-                *state = settled.past;
-                Ok(outcome.with_past(
-                    state
-                        .as_ref()
-                        .filter(|past| past.is_alive(at))
-                        .map(|past| strategy.summary(past, hit.rate, *actual, at)),
-                ))
+                state = settled.past;
+                let known = state.as_ref().filter(|past| past.is_alive(at));
+                let past = known.map(|past| strategy.summary(past, hit.rate, *actual, at));
+                Ok(Outcome::new(true, *actual, at).with_past(past))
             }
             Err(error) => Err(error.into()),
         });
     }
-    Ok(Proposal { answer, changes })
+    Ok(Proposal { answer, changes: vec![change] })
 }
 
 /// Proposes the time of the renewed charge, or `None` if it does not fit.
-pub(super) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
+pub(crate) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal<Option<Timestamp>>, BackendError> {
     let Charge { hit, at: charged_at, .. } = charge;
     let state = stored.states()?.pop().flatten();
     let renewed = hit.limit.strategy().renew(state, hit.rate, hit.cost, *charged_at, stored.at);
@@ -102,7 +90,7 @@ pub(super) fn renew(charge: &Charge<'_>, stored: &Stored<'_>) -> Result<Proposal
     Ok(Proposal { answer: renewed.admitted.then_some(stored.at), changes: vec![change] })
 }
 
-pub(super) struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     /// When the states were read, by the clock of the server.
     at: Timestamp,
     keys: &'a [String],
@@ -119,7 +107,7 @@ enum Unreadable {
 }
 
 /// The new state of a key.
-pub(super) struct Change {
+pub(crate) struct Change {
     packed: Vec<u8>,
     expires: Timestamp,
 }
@@ -134,8 +122,7 @@ impl Change {
 impl<'a> Stored<'a> {
     /// Reads the time, and the state of each key.
     pub(super) fn read(reply: Reply, keys: &'a [String]) -> Result<Self, BackendError> {
-        let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
-        let now = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
+        let (at, items) = reply.timed()?;
         let packed = items.zip(keys).map(|(item, key)| match item {
             Reply::Nothing => Ok(Vec::new()),
             Reply::Bytes(empty) if empty.is_empty() => Err(BackendError::unavailable(Unreadable::Empty(key.clone()))),
@@ -146,7 +133,7 @@ impl<'a> Stored<'a> {
         if packed.len() < keys.len() {
             return Err(UnexpectedReply("not a state for each key").into());
         }
-        Ok(Self { at: Timestamp::from_micros(now), keys, packed })
+        Ok(Self { at, keys, packed })
     }
 
     /// Returns no change for each key.

@@ -9,7 +9,7 @@
 use std::{
     collections::VecDeque,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -21,12 +21,13 @@ use tokio::{
 
 use super::{
     TimedReply,
-    caller::{Caller, MAX_WAITING, NotSent, Program},
+    caller::{Caller, MAX_WAITING, Program},
     tasks::Work,
 };
 use crate::{
     client::{CallError, Sent},
     instruments::Count,
+    lock::lock,
     question::Question,
 };
 
@@ -43,6 +44,9 @@ const CLUSTER_MAX_IN_FLIGHT: usize = 16;
 
 /// How long after a deadline a task may be silent before another task takes its slot.
 const LEEWAY: Duration = Duration::from_millis(250);
+
+/// The error of calls whose task is dropped.
+const ENDED: &str = "the runtime of the task that makes the call has ended";
 
 pub(super) struct Batcher {
     caller: Arc<Caller>,
@@ -84,7 +88,7 @@ impl Batcher {
         let (buckets, max_in_flight, max_hits) = if caller.client.is_cluster() {
             (CLUSTER_BUCKETS, CLUSTER_MAX_IN_FLIGHT, 1)
         } else {
-            (1, MAX_IN_FLIGHT * caller.client.health().connections, MAX_HITS)
+            (1, MAX_IN_FLIGHT * caller.client.stats().connections, MAX_HITS)
         };
         let new = || Arc::new(Self { caller: Arc::clone(caller), max_in_flight, max_hits, queue: Mutex::default() });
         std::iter::repeat_with(new).take(buckets).collect()
@@ -93,7 +97,7 @@ impl Batcher {
     /// Appends a question to the queue. Its answer comes within the deadline.
     pub(super) fn push(&self, question: Arc<Question>, runtime: &Handle) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         // Taken under the lock, so that questions are in the order of their deadlines.
         let deadline = Instant::now() + self.caller.deadline;
         let pending = Pending { question, deadline, runtime: runtime.clone(), answer };
@@ -101,24 +105,25 @@ impl Batcher {
             queue.waiting.push_back(pending);
         } else {
             drop(queue);
-            end([pending], NotSent::TooMany);
+            let why = format!("{MAX_WAITING} decisions are already waiting");
+            end([pending], CallError::NotRun(why.into()));
         }
         receiver
     }
 
     /// Ends a question after its deadline, if it still waits. The tasks do the same, unless their runtime is blocked.
     pub(super) fn give_up(&self, question: &Arc<Question>) -> CallError {
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         let place = queue.waiting.iter().position(|pending| Arc::ptr_eq(&pending.question, question));
         match place.and_then(|place| queue.waiting.remove(place)) {
-            Some(_) => self.late().into(),
+            Some(_) => self.not_sent(),
             None => CallError::Late(self.caller.deadline),
         }
     }
 
     /// Takes a slot for one more task, if questions wait and a slot is free.
     fn free_slot(&self) -> Option<u64> {
-        let (mut queue, now) = (self.queue(), Instant::now());
+        let (mut queue, now) = (lock(&self.queue), Instant::now());
         if queue.tasks.len() >= self.max_in_flight {
             queue.tasks.retain(|slot| slot.until > now);
         }
@@ -135,12 +140,8 @@ impl Batcher {
         Instant::now() + self.caller.deadline + LEEWAY
     }
 
-    fn late(&self) -> NotSent {
-        NotSent::Late(self.caller.deadline)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn not_sent(&self) -> CallError {
+        CallError::not_sent(self.caller.deadline)
     }
 
     /// Returns the next questions to send, without those whose callers are gone. Frees the slot if there is none.
@@ -150,7 +151,7 @@ impl Batcher {
         if !self.end_late(id) {
             return batch;
         }
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         while let Some(pending) = queue.waiting.pop_front() {
             if pending.answer.is_closed() {
                 continue;
@@ -163,7 +164,7 @@ impl Batcher {
             batch.push(pending);
         }
         if batch.is_empty() {
-            queue.leave(id);
+            queue.tasks.retain(|slot| slot.id != id);
         }
         batch
     }
@@ -171,40 +172,34 @@ impl Batcher {
     /// Ends the questions whose deadline has passed while they waited. Also records that the task of the slot is alive.
     /// Returns whether it still has its slot.
     fn end_late(&self, id: u64) -> bool {
-        let (mut queue, now) = (self.queue(), Instant::now());
+        let (mut queue, now) = (lock(&self.queue), Instant::now());
         let slot = queue.tasks.iter_mut().find(|slot| slot.id == id);
         let has_slot = slot.map(|slot| slot.until = self.until()).is_some();
         let late = queue.waiting.partition_point(|pending| pending.deadline <= now);
         let late = queue.waiting.drain(..late).collect();
         drop(queue);
-        self.expire(late, self.late());
+        self.expire(late, self.not_sent());
         has_slot
     }
 
     /// Ends questions at their deadline. Counts those whose callers still wait.
-    fn expire(&self, late: Vec<Pending>, error: impl Into<CallError>) {
+    fn expire(&self, late: Vec<Pending>, error: CallError) {
         let waited_for = late.iter().filter(|pending| !pending.answer.is_closed()).count();
-        self.caller.counts.add(Count::TimedOut, waited_for);
+        self.caller.counts().add(Count::TimedOut, waited_for);
         end(late, error);
     }
 
     /// Returns the next deadline of all questions, including those that arrive from now on.
     fn next_deadline(&self, sent: Option<&Pending>) -> Instant {
-        let queue = self.queue();
+        let queue = lock(&self.queue);
         let deadlines = queue.waiting.front().into_iter().chain(sent).map(|pending| pending.deadline);
         deadlines.min().unwrap_or_else(|| Instant::now() + self.caller.deadline)
     }
 }
 
-impl Queue {
-    fn leave(&mut self, id: u64) {
-        self.tasks.retain(|slot| slot.id != id);
-    }
-}
-
 /// Ends questions with the same error.
-fn end(questions: impl IntoIterator<Item = Pending>, error: impl Into<CallError>) {
-    let error = Arc::new(error.into());
+fn end(questions: impl IntoIterator<Item = Pending>, error: CallError) {
+    let error = Arc::new(error);
     for pending in questions {
         // The caller may have been dropped.
         let _ = pending.answer.send(Err(Arc::clone(&error)));
@@ -258,11 +253,11 @@ impl InFlight {
         self.sent = Arc::default();
         let (batcher, sent) = (Arc::clone(&self.batcher), Arc::clone(&self.sent));
         let questions: Vec<_> = self.batch.iter().map(|pending| Arc::clone(&pending.question)).collect();
-        let counts = &batcher.caller.counts;
+        let counts = batcher.caller.counts();
         counts.add(Count::Calls, 1);
         counts.add(Count::Decisions, questions.len());
         let decide: Program = |programs| &programs.decide;
-        let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), None, &sent);
+        let call = batcher.caller.ask(decide, questions.iter().map(|question| &**question), &sent);
         match self.watch(call).await {
             Some(Ok(said)) => {
                 let late = questions.len() - self.batch.len();
@@ -271,10 +266,10 @@ impl InFlight {
                 counts.add(Count::Late, late + unheard);
             }
             Some(Err(error)) => {
-                counts.failed(&error, questions.len());
+                batcher.caller.failed(&error, questions.len());
                 end(self.batch.drain(..), error);
             }
-            None => batcher.expire(std::mem::take(&mut self.batch), batcher.late()),
+            None => batcher.expire(std::mem::take(&mut self.batch), batcher.not_sent()),
         }
     }
 
@@ -306,12 +301,12 @@ impl Drop for InFlight {
         if self.has_ended {
             return;
         }
-        let ended = NotSent::RuntimeEnded;
-        let error = if self.sent.may_run() { CallError::InDoubt(ended.into()) } else { ended.into() };
-        self.batcher.caller.counts.failed(&error, self.batch.len());
+        let error =
+            if self.sent.may_run() { CallError::InDoubt(ENDED.into()) } else { CallError::NotRun(ENDED.into()) };
+        self.batcher.caller.failed(&error, self.batch.len());
         end(self.batch.drain(..), error);
-        let mut queue = self.batcher.queue();
-        queue.leave(self.id);
+        let mut queue = lock(&self.batcher.queue);
+        queue.tasks.retain(|slot| slot.id != self.id);
         if !queue.tasks.is_empty() {
             return;
         }
@@ -320,7 +315,7 @@ impl Drop for InFlight {
         queue.waiting = others.into();
         let runtime = queue.waiting.front().map(|pending| pending.runtime.clone());
         drop(queue);
-        end(ended, NotSent::RuntimeEnded);
+        end(ended, CallError::NotRun(ENDED.into()));
         if let Some(runtime) = runtime {
             if let Some(work) = Self::take_slot(&self.batcher, &runtime) {
                 self.batcher.caller.tasks.spawn(work, &runtime);

@@ -2,19 +2,18 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use thiserror::Error;
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, timeout_at},
 };
 use traffik_core::{backend::BackendError, clock::Timestamp};
 
-use super::{Counts, tasks::Tasks};
+use super::tasks::Tasks;
 use crate::{
     client::{CallError, Client, Reply, Script, Sent, UnexpectedReply},
-    instruments::Count,
-    question::Question,
-    scripts::{LuaSet, Programs, Scripts, Time},
+    instruments::{Count, Counts},
+    question::{Question, Way},
+    scripts::{LuaSet, Programs, Scripts},
 };
 
 /// The maximum number of calls in flight other than decisions.
@@ -35,17 +34,26 @@ pub(crate) struct TimedReply {
 /// The state that all calls of a backend share.
 pub(super) struct Caller {
     pub(super) client: Client,
-    pub(super) time: Time,
+    pub(super) scripts: Scripts,
     pub(super) deadline: Duration,
-    pub(super) counts: Counts,
     other_calls: Semaphore,
     pub(super) tasks: Arc<Tasks>,
 }
 
 impl Caller {
-    pub(super) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        let (other_calls, tasks) = (Semaphore::new(OTHER_CALLS), Arc::default());
-        Self { counts: Counts::new(client.instruments()), client, time, deadline, other_calls, tasks }
+    pub(super) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
+        Self { client, scripts, deadline, other_calls: Semaphore::new(OTHER_CALLS), tasks: Arc::default() }
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        self.client.counts()
+    }
+
+    /// Records that a call with several questions ended in an error.
+    pub(super) fn failed(&self, error: &CallError, questions: usize) {
+        if let CallError::InDoubt(_) = error {
+            self.counts().add(Count::InDoubt, questions);
+        }
     }
 
     /// Sends questions in one call. Returns the reply to each.
@@ -53,18 +61,16 @@ impl Caller {
         &self,
         program: Program,
         questions: impl Iterator<Item = &'a Question> + Clone,
-        more: Option<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Vec<TimedReply>, CallError> {
-        let Some(strategies) = questions.clone().filter_map(|question| question.strategies).reduce(LuaSet::and) else {
+        let strategies = |question: &Question| if let Way::Script(set) = question.way { Some(set) } else { None };
+        let Some(strategies) = questions.clone().filter_map(strategies).reduce(LuaSet::and) else {
             return Ok(Vec::new());
         };
         let keys: Vec<_> = questions.clone().flat_map(|question| &question.places.keys).cloned().collect();
-        let args = questions.map(|question| question.packed.clone()).chain(more).collect();
-        let reply = self.run(program(self.time.scripts().of(strategies)), &keys, args, sent).await?;
-        let mut items = reply.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
-        let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
-        let at = Timestamp::from_micros(at);
+        let args = questions.flat_map(|question| &question.args).cloned().collect();
+        let reply = self.run(program(self.scripts.of(strategies)), &keys, args, sent).await?;
+        let (at, items) = reply.timed()?;
         Ok(items.map(|reply| TimedReply { at, reply }).collect())
     }
 
@@ -75,25 +81,8 @@ impl Caller {
         mut args: Vec<Vec<u8>>,
         sent: &Sent,
     ) -> Result<Reply, CallError> {
-        args.extend(self.time.time_argument());
+        args.extend(self.scripts.time());
         self.client.run(script, keys, &args, sent).await
-    }
-}
-
-/// Why a call was not sent.
-#[derive(Debug, Error)]
-pub(super) enum NotSent {
-    #[error("{MAX_WAITING} decisions are already waiting")]
-    TooMany,
-    #[error("no call was free within {0:?}")]
-    Late(Duration),
-    #[error("the runtime of the task that makes the call has ended")]
-    RuntimeEnded,
-}
-
-impl From<NotSent> for CallError {
-    fn from(why: NotSent) -> Self {
-        Self::NotRun(why.into())
     }
 }
 
@@ -114,14 +103,19 @@ impl Exchange {
         self.until - self.caller.deadline / 2
     }
 
-    /// Sends a question. Returns one reply, or one per hit, as the script does.
+    /// Sends a question. Returns `expected` replies: one, or one per hit, as the script does.
     pub(crate) async fn ask(
         &self,
         program: Program,
         question: &Question,
-        more: Option<Vec<u8>>,
-    ) -> Result<Vec<TimedReply>, BackendError> {
-        self.call(self.caller.ask(program, std::iter::once(question), more, &self.sent)).await
+        expected: usize,
+    ) -> Result<impl Iterator<Item = TimedReply> + use<>, BackendError> {
+        let replies = self.call(self.caller.ask(program, std::iter::once(question), &self.sent)).await?;
+        if replies.len() == expected {
+            Ok(replies.into_iter())
+        } else {
+            Err(UnexpectedReply("not one per question").into())
+        }
     }
 
     /// Runs a script that works on stored states instead of hits.
@@ -131,7 +125,7 @@ impl Exchange {
         keys: &[String],
         args: Vec<Vec<u8>>,
     ) -> Result<Reply, BackendError> {
-        self.call(self.caller.run(script(self.caller.time.scripts()), keys, args, &self.sent)).await
+        self.call(self.caller.run(script(&self.caller.scripts), keys, args, &self.sent)).await
     }
 
     pub(crate) async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {
@@ -141,14 +135,14 @@ impl Exchange {
     async fn call<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, BackendError> {
         let permit = timeout_at(self.until, self.caller.other_calls.acquire()).await;
         let (Ok(Ok(_permit)), true) = (permit, Instant::now() < self.until) else { return Err(self.too_late()) };
-        self.caller.counts.add(Count::Calls, 1);
+        self.caller.counts().add(Count::Calls, 1);
         let answer = call.await;
-        Ok(answer.inspect_err(|error| self.caller.counts.failed(error, 1))?)
+        Ok(answer.inspect_err(|error| self.caller.failed(error, 1))?)
     }
 
     fn too_late(&self) -> BackendError {
         let deadline = self.caller.deadline;
-        let error = if self.sent.may_run() { CallError::Late(deadline) } else { NotSent::Late(deadline).into() };
+        let error = if self.sent.may_run() { CallError::Late(deadline) } else { CallError::not_sent(deadline) };
         error.into()
     }
 
@@ -159,7 +153,7 @@ impl Exchange {
         work: impl Future<Output = Result<T, BackendError>>,
         answer: oneshot::Sender<Result<T, BackendError>>,
     ) {
-        let (mut work, counts) = (pin!(work), &self.caller.counts);
+        let (mut work, counts) = (pin!(work), self.caller.counts());
         if let Ok(done) = timeout_at(self.until, work.as_mut()).await {
             if answer.send(done).is_err_and(|unheard| unheard.is_ok()) {
                 counts.add(Count::Late, 1);

@@ -6,12 +6,9 @@
 mod batcher;
 mod caller;
 mod runner;
-mod stats;
 mod tasks;
 
-pub use self::stats::RedisStats;
 pub(crate) use self::{
     caller::{Exchange, TimedReply},
     runner::Calls,
-    stats::Counts,
 };

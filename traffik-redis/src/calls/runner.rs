@@ -7,27 +7,25 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tracing::{Instrument, Span};
-use traffik_core::backend::{Answer, BackendError, MaybeReady};
-#[cfg(feature = "unstable-manual-clock")]
-use traffik_core::clock::AnyClock;
+use traffik_core::{
+    backend::{Answer, BackendError, MaybeReady},
+    clock::AnyClock,
+};
 
 use super::{
-    Counts, Exchange, RedisStats, TimedReply,
+    Exchange, TimedReply,
     batcher::{Batcher, InFlight},
     caller::Caller,
 };
 use crate::{
-    client::{CallError, Client},
+    client::{CallError, Client, SLOTS},
     instruments::Count,
     question::Question,
-    scripts::Time,
+    scripts::Scripts,
 };
 
 /// How long after the deadline a caller waits for the task that watches it.
 const PATIENCE: Duration = Duration::from_millis(10);
-
-/// The number of slots of a cluster.
-const SLOTS: u16 = 16_384;
 
 /// The calls of one backend.
 pub(crate) struct Calls {
@@ -37,15 +35,9 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(client: Client, time: Time, deadline: Duration) -> Self {
-        let caller = Arc::new(Caller::new(client, time, deadline));
+    pub(crate) fn new(client: Client, scripts: Scripts, deadline: Duration) -> Self {
+        let caller = Arc::new(Caller::new(client, scripts, deadline));
         Self { batchers: Batcher::all_of(&caller), caller }
-    }
-
-    /// Returns calls to the same server with another clock.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by(&self, time: Time) -> Self {
-        Self::new(self.caller.client.clone(), time, self.caller.deadline)
     }
 
     /// Starts a decision, in its own call or together with others.
@@ -64,7 +56,7 @@ impl Calls {
                 Ok(Err(gone)) => Err(BackendError::unavailable(gone)),
                 // The tasks that watch deadlines are in a blocked runtime.
                 Err(_) => {
-                    caller.counts.add(Count::TimedOut, 1);
+                    caller.counts().add(Count::TimedOut, 1);
                     let error = batcher.give_up(&question);
                     InFlight::begin(&batcher, &runtime);
                     Err(error.into())
@@ -111,26 +103,8 @@ impl Calls {
         Ok(MaybeReady::pending(async move { join(task).await? }))
     }
 
-    /// Returns the deadline of a call that begins now.
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.caller.deadline
-    }
-
-    pub(crate) fn too_late(&self) -> BackendError {
-        BackendError::Timeout(self.caller.deadline)
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.caller.counts
-    }
-
-    pub(crate) fn stats(&self) -> RedisStats {
-        self.caller.counts.stats(self.caller.client.health())
-    }
-
-    #[cfg(feature = "unstable-manual-clock")]
     pub(crate) fn clock(&self) -> AnyClock {
-        self.caller.time.clock()
+        self.caller.scripts.clock()
     }
 }
 

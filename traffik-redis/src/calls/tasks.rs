@@ -1,10 +1,12 @@
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     task::{Context, Poll, Waker, ready},
 };
 
 use tokio::runtime::{Handle, Id};
+
+use crate::lock::lock;
 
 /// The work of a task. It borrows nothing and needs no caller.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -43,14 +45,14 @@ impl Tasks {
     /// Begins some work in the caller, and leaves the rest to a task of `runtime`, the current runtime.
     pub(super) fn begin(self: &Arc<Self>, mut work: Work, runtime: &Handle) {
         while let Some(task) = self.take(|task| task.runtime == runtime.id()) {
-            let mut state = task.state();
+            let mut state = lock(&task.state);
             let Some(waker) = &state.waker else { continue };
             if work.as_mut().poll(&mut Context::from_waker(waker)).is_pending() {
                 state.work = Some(work);
                 return;
             }
             drop(state);
-            self.idle().push(task);
+            lock(&self.0).push(task);
             return;
         }
         self.spawn(work, runtime);
@@ -63,28 +65,18 @@ impl Tasks {
     }
 
     fn take(&self, is_wanted: impl Fn(&Arc<Shared>) -> bool) -> Option<Arc<Shared>> {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.0);
         let place = idle.iter().rposition(is_wanted)?;
         Some(idle.swap_remove(place))
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Arc<Shared>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in self.idle().drain(..) {
-            let waker = task.state().waker.take();
+        for task in lock(&self.0).drain(..) {
+            let waker = lock(&task.state).waker.take();
             waker.into_iter().for_each(Waker::wake);
         }
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,7 +84,7 @@ impl Future for Task {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.shared.state();
+        let mut state = lock(&self.shared.state);
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             state.waker = Some(context.waker().clone());
         }
@@ -108,7 +100,7 @@ impl Future for Task {
         // Dropped outside of the lock, because the work may hold the last backend.
         drop(done);
         let Some(tasks) = self.tasks.upgrade() else { return Poll::Ready(()) };
-        let mut idle = tasks.idle();
+        let mut idle = lock(&tasks.0);
         if was_busy {
             if idle.len() >= MAX_IDLE {
                 return Poll::Ready(());
@@ -125,7 +117,7 @@ impl Drop for Task {
         if let Some(tasks) = self.tasks.upgrade() {
             tasks.take(|task| Arc::ptr_eq(task, &self.shared));
         }
-        let ended = std::mem::take(&mut *self.shared.state());
+        let ended = std::mem::take(&mut *lock(&self.shared.state));
         // Dropped outside of the lock, because it may begin other work.
         drop(ended);
     }

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fred::{bytes::Bytes, types::Resp3Frame, util::sha1_hash};
+use traffik_core::clock::Timestamp;
+
+use super::UnexpectedReply;
 
 /// A command in the form that both client libraries send.
 #[derive(Clone)]
@@ -12,19 +15,12 @@ pub(super) struct Command {
     pub(super) slot: u16,
     pub(super) words: Vec<Bytes>,
     /// Sent after `ASKING` in one message, so that the server accepts a slot that it does not own yet.
-    #[cfg(feature = "cluster")]
     pub(super) is_asking: bool,
 }
 
 impl Command {
     pub(super) fn new(name: &'static str, slot: u16) -> Self {
-        Self {
-            name,
-            slot,
-            words: Vec::new(),
-            #[cfg(feature = "cluster")]
-            is_asking: false,
-        }
+        Self { name, slot, words: Vec::new(), is_asking: false }
     }
 
     pub(super) fn arg(self, word: impl AsRef<[u8]>) -> Self {
@@ -82,6 +78,13 @@ pub(crate) enum Reply {
 impl Reply {
     pub(crate) fn into_items(self) -> Option<Vec<Self>> {
         if let Self::Items(items) = self { Some(items) } else { None }
+    }
+
+    /// Splits the list of a script into the time, which comes first, and the rest.
+    pub(crate) fn timed(self) -> Result<(Timestamp, impl Iterator<Item = Self>), UnexpectedReply> {
+        let mut items = self.into_items().ok_or(UnexpectedReply("no list"))?.into_iter();
+        let at = items.next().and_then(|now| now.integer()).ok_or(UnexpectedReply("no time"))?;
+        Ok((Timestamp::from_micros(at), items))
     }
 
     pub(crate) fn integer(&self) -> Option<u64> {

@@ -3,12 +3,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
+use fred::error::Error as FredError;
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::Notify,
@@ -22,7 +23,10 @@ use super::{
     supervisor::{Attempt, Driver, Supervised, Supervisor},
     timeouts::Timeouts,
 };
-use crate::instruments::{Count, Instruments, Up};
+use crate::{
+    instruments::{Count, Counts},
+    lock::lock,
+};
 
 /// The operations of a client library for one connection.
 pub(super) trait Link: Send + Sync + 'static {
@@ -30,7 +34,7 @@ pub(super) trait Link: Send + Sync + 'static {
     fn server(&self) -> String;
 
     /// Connects. Makes one attempt.
-    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>>;
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, FredError>>;
 
     fn is_connected(&self) -> bool;
 
@@ -43,28 +47,23 @@ pub(super) trait Link: Send + Sync + 'static {
 
 pub(super) struct Connection {
     watched: Arc<Watched>,
-    supervisor: Supervisor,
-    timeouts: Timeouts,
+    pub(super) supervisor: Supervisor,
 }
 
 struct Watched {
     link: Arc<dyn Link>,
     watchdog: Watchdog,
-    counts: Arc<ConnectionCounts>,
+    counts: Arc<Counts>,
     /// Set once a connection has worked.
     has_worked: AtomicBool,
 }
 
 impl Connection {
     /// Creates a connection that connects once it is started.
-    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
-        let (watchdog, counts) = (Watchdog::new(timeouts, Arc::clone(counts)), Arc::clone(counts));
+    pub(super) fn new(link: Arc<dyn Link>, timeouts: Timeouts, counts: &Arc<Counts>) -> Self {
+        let (watchdog, counts) = (Watchdog::new(timeouts), Arc::clone(counts));
         let watched = Arc::new(Watched { link, watchdog, counts, has_worked: AtomicBool::new(false) });
-        Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched, timeouts }
-    }
-
-    pub(super) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
+        Self { supervisor: Supervisor::new(watched.clone(), timeouts), watched }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -83,10 +82,10 @@ impl Connection {
         }
         let waiting = watchdog.wait();
         sent.add();
-        let answer = match timeout(self.timeouts.answer, link.send(command)).await {
+        let answer = match timeout(watchdog.timeouts.answer, link.send(command)).await {
             Ok(Ok(Reply::Error(reason))) => Err(CallError::Refused(reason)),
             Ok(answer) => answer,
-            Err(_) => Err(CallError::silence(self.timeouts.answer, sent)),
+            Err(_) => Err(CallError::silence(watchdog.timeouts.answer, sent.may_run())),
         };
         if let Err(CallError::NotRun(_) | CallError::Refused(_)) = &answer {
             sent.take_back();
@@ -99,18 +98,20 @@ impl Connection {
 impl Supervised for Watched {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Attempt> {
         Box::pin(async move {
-            let driver = self.link.connect().await.map_err(|reason| {
-                let reason = reason.at(self.link.server());
-                if self.has_worked.load(Ordering::Relaxed) { reason.without_doubt() } else { reason }
-            })?;
+            let reason = |error| Reason::new(&self.link.server(), error, self.has_worked.load(Ordering::Relaxed));
+            let driver = self.link.connect().await.map_err(reason)?;
             self.has_worked.store(true, Ordering::Relaxed);
-            let up = self.counts.connected();
             let watched = async move {
-                let _up = up;
-                let why = tokio::select! {
-                    why = driver => why,
-                    why = self.watchdog.fails() => why.to_owned(),
+                let driver = async {
+                    tokio::select! {
+                        why = driver => why,
+                        why = self.watchdog.fails() => {
+                            self.counts.add(Count::GivenUp, 1);
+                            why.to_owned()
+                        }
+                    }
                 };
+                let why = self.counts.connected(driver).await;
                 format!("{}: a working connection was lost: {why}", self.link.server())
             };
             Ok(Box::pin(watched) as Driver)
@@ -122,41 +123,8 @@ impl Supervised for Watched {
     }
 }
 
-/// Counts of the connections of a client, which they share.
-#[derive(Debug)]
-pub(super) struct ConnectionCounts {
-    given_up: AtomicU64,
-    instruments: Arc<Instruments>,
-}
-
-impl ConnectionCounts {
-    pub(super) fn new(instruments: &Arc<Instruments>) -> Self {
-        Self { given_up: AtomicU64::new(0), instruments: Arc::clone(instruments) }
-    }
-
-    pub(super) fn instruments(&self) -> &Arc<Instruments> {
-        &self.instruments
-    }
-
-    /// Counts a connection that seemed alive and is replaced.
-    fn give_up(&self) {
-        self.given_up.fetch_add(1, Ordering::Relaxed);
-        self.instruments.add(Count::GivenUp, 1);
-    }
-
-    pub(super) fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::Relaxed)
-    }
-
-    /// Counts a connection that is up until the returned value is dropped.
-    fn connected(&self) -> Up {
-        self.instruments.connected()
-    }
-}
-
 struct Watchdog {
     timeouts: Timeouts,
-    counts: Arc<ConnectionCounts>,
     calls: Mutex<Calls>,
     /// Notified when a call begins.
     began: Notify,
@@ -180,14 +148,14 @@ struct Waiting<'a> {
 }
 
 impl Watchdog {
-    pub(super) fn new(timeouts: Timeouts, counts: Arc<ConnectionCounts>) -> Self {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         let now = Instant::now();
         let calls = Mutex::new(Calls { last: (0, now), last_ended: 0, since: now });
-        Self { timeouts, counts, calls, began: Notify::new(), demoted: Notify::new() }
+        Self { timeouts, calls, began: Notify::new(), demoted: Notify::new() }
     }
 
     fn wait(&self) -> Waiting<'_> {
-        let (mut calls, now) = (self.calls(), Instant::now());
+        let (mut calls, now) = (lock(&self.calls), Instant::now());
         if calls.last.0 == calls.last_ended {
             calls.since = now;
         }
@@ -198,17 +166,15 @@ impl Watchdog {
 
     /// Waits until the connection has to be replaced, though it was not closed. Returns the reason.
     async fn fails(&self) -> &'static str {
-        let why = tokio::select! {
+        tokio::select! {
             () = self.silent() => "the server stopped answering calls",
             () = self.demoted.notified() => "the server has become a replica, and limits need the primary",
-        };
-        self.counts.give_up();
-        why
+        }
     }
 
     /// Waits until calls have waited continuously for `silence`, without a single answer.
     async fn silent(&self) {
-        self.calls().since = Instant::now();
+        lock(&self.calls).since = Instant::now();
         loop {
             while !self.is_awaited() {
                 self.began.notified().await;
@@ -217,8 +183,8 @@ impl Watchdog {
             sleep(Timeouts::WATCH).await;
             if slept.elapsed() > 3 * Timeouts::WATCH {
                 // This process was delayed. There may be answers that it has not read yet.
-                self.calls().since = Instant::now();
-            } else if self.is_awaited() && self.calls().since.elapsed() >= self.timeouts.silence {
+                lock(&self.calls).since = Instant::now();
+            } else if self.is_awaited() && lock(&self.calls).since.elapsed() >= self.timeouts.silence {
                 return;
             }
         }
@@ -226,12 +192,8 @@ impl Watchdog {
 
     /// Returns whether a call waits. One that waits longer than its timeout is in a blocked runtime, and proves nothing.
     fn is_awaited(&self) -> bool {
-        let calls = self.calls();
+        let calls = lock(&self.calls);
         calls.last.0 > calls.last_ended && calls.last.1.elapsed() <= self.timeouts.answer
-    }
-
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,13 +206,13 @@ impl Waiting<'_> {
             Ok(_) | Err(CallError::Refused(_)) => {}
             Err(_) => return,
         }
-        self.watchdog.calls().since = Instant::now();
+        lock(&self.watchdog.calls).since = Instant::now();
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut calls = self.watchdog.calls();
+        let mut calls = lock(&self.watchdog.calls);
         calls.last_ended = calls.last_ended.max(self.number);
     }
 }
@@ -261,16 +223,13 @@ mod tests {
 
     use tokio::time::timeout;
 
-    use crate::instruments::Instruments;
-
     use super::*;
 
     const SILENCE: Duration = Duration::from_millis(100);
 
     fn watchdog() -> Watchdog {
         let answer = Duration::from_secs(10);
-        let counts = ConnectionCounts::new(&Instruments::new("test"));
-        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) }, Arc::new(counts))
+        Watchdog::new(Timeouts { answer, silence: SILENCE, ..Timeouts::new(SILENCE) })
     }
 
     async fn fails(watchdog: &Watchdog) -> bool {

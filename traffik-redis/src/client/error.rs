@@ -6,8 +6,6 @@ use fred::error::{Error as FredError, ErrorKind};
 use thiserror::Error;
 use traffik_core::backend::BackendError;
 
-use super::Sent;
-
 /// The error of a call without an answer. The variants differ in whether the call may have run.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
@@ -37,9 +35,14 @@ pub(crate) enum CallError {
 pub(crate) struct UnexpectedReply(pub(crate) &'static str);
 
 impl CallError {
+    /// Returns the error of a call that was not sent within its deadline.
+    pub(crate) fn not_sent(deadline: Duration) -> Self {
+        Self::NotRun(format!("no call was free within {deadline:?}").into())
+    }
+
     /// Returns the error of a call without an answer within `patience`.
-    pub(super) fn silence(patience: Duration, sent: &Sent) -> Self {
-        if sent.may_run() {
+    pub(super) fn silence(patience: Duration, may_run: bool) -> Self {
+        if may_run {
             Self::InDoubt(format!("none within {patience:?}, and the call may still run").into())
         } else {
             Self::NotRun(format!("no server took the call within {patience:?}").into())
@@ -60,14 +63,17 @@ impl CallError {
     fn surely_did_not_run(&self) -> bool {
         match self {
             Self::NotRun(_) => true,
-            Self::Refused(reason) => NOT_YET.iter().any(|word| reason.starts_with(word)),
+            Self::Refused(reason) => is_temporary(reason),
             Self::InDoubt(_) | Self::UnexpectedReply(_) | Self::Late(_) | Self::Closed => false,
         }
     }
 }
 
-/// The prefixes of errors with which a server rejects a call that it might run later.
-const NOT_YET: &[&str] = &["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ", "NOSCRIPT "];
+/// Returns whether a server rejected a call that it might run later.
+pub(crate) fn is_temporary(reason: &str) -> bool {
+    let words = ["LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ", "NOSCRIPT "];
+    words.iter().any(|word| reason.starts_with(word))
+}
 
 impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
@@ -81,18 +87,12 @@ impl From<UnexpectedReply> for BackendError {
     }
 }
 
-/// The reason why a connection could not be made, or was lost.
+/// The reason why a connection could not be made.
 #[derive(Debug, Error)]
-#[error("{server}: {words}{0}{doubt}", .said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default())]
+#[error("{words}")]
 pub(super) struct Reason {
-    server: String,
-    words: &'static str,
-    /// A setting that may be wrong, unless a connection to this server has worked.
-    doubt: &'static str,
-    /// The message of the server or the system. It repeats no password.
-    said: Option<String>,
-    #[source]
-    source: Option<Box<dyn Error + Send + Sync>>,
+    words: String,
+    source: FredError,
 }
 
 const NO_TLS: &str = "the TLS handshake failed: check that the certificate is valid for this host, that its authority is trusted \
@@ -103,45 +103,40 @@ const IS_IT_REDIS: &str =
     ": check that a Redis server listens at this address, and whether it uses TLS (rediss://) or not (redis://)";
 
 impl Reason {
-    pub(super) fn at(self, server: String) -> Self {
-        Self { server, ..self }
+    /// Explains an error. Repeats the message of the server or the system, which has no password. Advises on a setting
+    /// that may be wrong, unless a connection to this server has worked.
+    pub(super) fn new(server: &str, error: FredError, has_worked: bool) -> Self {
+        let said = error.details();
+        let (words, advice) = match error.kind() {
+            _ if said.starts_with("WRONGPASS") => ("the server rejected the username or the password", ""),
+            _ if said.starts_with("NOAUTH") => (
+                "the server requires a password: put it into the address, redis://user:password@host, or call `.password(..)`",
+                "",
+            ),
+            _ if said.starts_with("NOPERM") => {
+                ("the user lacks permissions for connecting: allow it +ping, +select and +info", "")
+            }
+            _ if said.starts_with("LOADING") => ("the server is still loading its data", ""),
+            #[cfg(feature = "rustls")]
+            ErrorKind::Tls => (NO_TLS, ""),
+            // A failed handshake is reported as an error of the connection.
+            ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => (NO_TLS, ""),
+            ErrorKind::Protocol | ErrorKind::Parse => ("the reply is not one of Redis", IS_IT_REDIS),
+            ErrorKind::Timeout => ("the server did not answer in time", IS_IT_REDIS),
+            ErrorKind::IO if said.contains("refused") => ("no server listens at this address", ""),
+            ErrorKind::IO if ["BrokenPipe", "ConnectionReset", "closed"].iter().any(|kind| said.contains(kind)) => {
+                ("the server closed the connection", IS_IT_REDIS)
+            }
+            ErrorKind::IO => ("the server cannot be reached", ""),
+            ErrorKind::Sentinel => ("the sentinels know of no primary that can be reached", ""),
+            ErrorKind::Canceled => ("the connection was closed", ""),
+            _ => ("the client could not connect", ""),
+        };
+        let advice = if has_worked { "" } else { advice };
+        let said = message(said);
+        let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
+        Self { words: format!("{server}: {words}{said}{advice}"), source: error }
     }
-
-    /// Removes the advice about settings, because a connection to this server has worked.
-    pub(super) fn without_doubt(self) -> Self {
-        Self { doubt: "", ..self }
-    }
-}
-
-pub(super) fn in_plain_words(error: FredError) -> Reason {
-    let said = error.details().to_owned();
-    let (words, doubt) = match error.kind() {
-        _ if said.starts_with("WRONGPASS") => ("the server rejected the username or the password", ""),
-        _ if said.starts_with("NOAUTH") => (
-            "the server requires a password: put it into the address, redis://user:password@host, or call `.password(..)`",
-            "",
-        ),
-        _ if said.starts_with("NOPERM") => {
-            ("the user lacks permissions for connecting: allow it +ping, +select and +info", "")
-        }
-        _ if said.starts_with("LOADING") => ("the server is still loading its data", ""),
-        #[cfg(feature = "rustls")]
-        ErrorKind::Tls => (NO_TLS, ""),
-        // A failed handshake is reported as an error of the connection.
-        ErrorKind::IO if said.contains("InvalidCertificate") || said.contains("InvalidData") => (NO_TLS, ""),
-        ErrorKind::Protocol | ErrorKind::Parse => ("the reply is not one of Redis", IS_IT_REDIS),
-        ErrorKind::Timeout => ("the server did not answer in time", IS_IT_REDIS),
-        ErrorKind::IO if said.contains("refused") => ("no server listens at this address", ""),
-        ErrorKind::IO if ["BrokenPipe", "ConnectionReset", "closed"].iter().any(|kind| said.contains(kind)) => {
-            ("the server closed the connection", IS_IT_REDIS)
-        }
-        ErrorKind::IO => ("the server cannot be reached", ""),
-        ErrorKind::Sentinel => ("the sentinels know of no primary that can be reached", ""),
-        ErrorKind::Canceled => ("the connection was closed", ""),
-        _ => ("the client could not connect", ""),
-    };
-    let said = Some(message(&said).to_owned()).filter(|said| !said.is_empty());
-    Reason { server: String::new(), words, doubt, said, source: Some(error.into()) }
 }
 
 /// The reason for the end of a working connection, if nothing more is known.
@@ -179,13 +174,14 @@ fn message(said: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Sent;
 
     #[test]
     fn silence_is_in_doubt_only_after_the_call_was_sent() {
         let (sent, patience) = (Sent::default(), Duration::from_millis(50));
-        assert!(CallError::silence(patience, &sent).surely_did_not_run());
+        assert!(CallError::silence(patience, sent.may_run()).surely_did_not_run());
         sent.add();
-        assert!(!CallError::silence(patience, &sent).surely_did_not_run());
+        assert!(!CallError::silence(patience, sent.may_run()).surely_did_not_run());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
     CallError, Reply,
     command::Command,
     connection::Link,
-    error::{CLOSED, Reason, in_plain_words, of_loss},
+    error::{CLOSED, of_loss},
     supervisor::Driver,
     timeouts::Timeouts,
 };
@@ -48,7 +48,6 @@ impl FredLink {
     }
 
     /// Wraps a client that the user keeps connected.
-    #[cfg(feature = "fred-10")]
     pub(super) fn of_user(client: &Client) -> Result<Self, Error> {
         if client.is_clustered() {
             let reason = "a client of fred's for a cluster may mix up answers while slots move: give the address of the \
@@ -72,12 +71,12 @@ impl Link for FredLink {
         servers.iter().map(Server::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, FredError>> {
         Box::pin(async {
             let mut abandoned = Abandoned(Some(self.0.clone()));
             let task = self.0.init().await;
             abandoned.0 = None;
-            let mut router = Router(task.map_err(in_plain_words)?);
+            let mut router = Router(task?);
             let ended = async move {
                 match (&mut router.0).await {
                     Ok(Err(error)) => of_loss(&error),

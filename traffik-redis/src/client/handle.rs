@@ -18,13 +18,16 @@ use super::cluster::Cluster;
 use super::{
     CallError, Reply, Sent, address,
     command::{Command, Script},
-    connection::{Connection, ConnectionCounts},
+    connection::Connection,
     fred_link::FredLink,
     slot_of,
     supervisor::{Backoff, Phase, Supervisor},
     timeouts::Timeouts,
 };
-use crate::{Error, instruments::Instruments};
+use crate::{
+    Error,
+    instruments::{Counts, RedisStats},
+};
 
 /// The approximate number of keys that the server examines per page of a scan.
 const PAGE: &str = "1000";
@@ -38,18 +41,8 @@ pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
-    counts: Arc<ConnectionCounts>,
+    counts: Arc<Counts>,
     closed: AtomicBool,
-}
-
-/// Counts of the connections of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Health {
-    pub(crate) connected: usize,
-    /// The number of configured connections.
-    pub(crate) connections: usize,
-    /// The number of connections that seemed alive and were replaced.
-    pub(crate) given_up: u64,
 }
 
 /// Finds the times at which a client is connected, until the client is dropped.
@@ -70,15 +63,14 @@ impl Reachable {
 
 impl Client {
     /// Creates a client without connecting.
-    pub(crate) fn new(settings: &Settings, instruments: &Arc<Instruments>) -> Result<Self, Error> {
-        let counts = Arc::new(ConnectionCounts::new(instruments));
+    pub(crate) fn new(settings: &Settings, counts: Arc<Counts>) -> Result<Self, Error> {
         let servers = Servers::new(settings, &counts)?;
         Handle::try_current().map_err(|_| Error::NoRuntime)?;
         Ok(Self(Arc::new(Inner { servers, counts, closed: AtomicBool::new(false) })))
     }
 
-    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
-        self.0.counts.instruments()
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 
     /// Connects, and keeps connected.
@@ -91,7 +83,7 @@ impl Client {
     /// Connects in the background.
     pub(crate) fn start(&self) {
         self.0.servers.supervisor().start();
-        self.0.servers.connections().iter().for_each(|connection| connection.supervisor().start());
+        self.0.servers.connections().iter().for_each(|connection| connection.supervisor.start());
     }
 
     pub(crate) fn reachable(&self) -> Reachable {
@@ -179,13 +171,13 @@ impl Client {
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.0.servers.supervisor().close();
-        self.0.servers.connections().iter().for_each(|connection| connection.supervisor().close());
+        self.0.servers.connections().iter().for_each(|connection| connection.supervisor.close());
     }
 
-    pub(crate) fn health(&self) -> Health {
+    pub(crate) fn stats(&self) -> RedisStats {
         let all = self.0.servers.connections();
         let connected = all.iter().filter(|connection| connection.is_up()).count();
-        Health { connected, connections: all.len(), given_up: self.0.counts.given_up() }
+        RedisStats { connected, connections: all.len(), ..self.0.counts.stats() }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -211,10 +203,8 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 pub(crate) enum Origin {
     Address(String),
-    #[cfg(feature = "fred-10")]
     Config(Box<Config>),
     /// A client that the user keeps connected.
-    #[cfg(feature = "fred-10")]
     Client(fred::clients::Client),
 }
 
@@ -233,18 +223,16 @@ enum Servers {
 
 impl Servers {
     /// Creates the servers without connecting.
-    pub(super) fn new(settings: &Settings, counts: &Arc<ConnectionCounts>) -> Result<Self, Error> {
+    pub(super) fn new(settings: &Settings, counts: &Arc<Counts>) -> Result<Self, Error> {
         let timeouts = Timeouts::new(settings.command_timeout);
         let connection = |link| Arc::new(Connection::new(Arc::new(link), timeouts, counts));
         let config = match &settings.origin {
             Origin::Address(address) => address::parse(address)?,
-            #[cfg(feature = "fred-10")]
             Origin::Config(config) => (**config).clone(),
-            #[cfg(feature = "fred-10")]
             Origin::Client(client) => {
                 let first = connection(FredLink::of_user(client)?);
-                first.supervisor().leave_to_user();
-                counts.instruments().leave_connections_to_user();
+                first.supervisor.leave_to_user();
+                counts.leave_connections_to_user();
                 return Ok(Self::Single { first, others: Vec::new(), turn: AtomicUsize::new(0) });
             }
         };
@@ -253,7 +241,7 @@ impl Servers {
         let config = Config { username, password, ..config };
         if config.server.is_clustered() {
             #[cfg(feature = "cluster")]
-            return Ok(Self::Cluster(Cluster::new(config, timeouts, counts)));
+            return Ok(Self::Cluster(Cluster::new(config, timeouts, Arc::clone(counts))));
             #[cfg(not(feature = "cluster"))]
             return Err(Error::Address(
                 "it is the address of a cluster: turn on the feature `cluster` of traffik-redis".into(),
@@ -267,9 +255,9 @@ impl Servers {
     /// Returns the supervisor whose status is that of all servers.
     pub(super) fn supervisor(&self) -> &Supervisor {
         match self {
-            Self::Single { first, .. } => first.supervisor(),
+            Self::Single { first, .. } => &first.supervisor,
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => cluster.supervisor(),
+            Self::Cluster(cluster) => &cluster.supervisor,
         }
     }
 

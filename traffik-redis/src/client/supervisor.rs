@@ -4,7 +4,7 @@ use std::{
     collections::hash_map::RandomState,
     error::Error as StdError,
     hash::{BuildHasher, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{CallError, timeouts::Timeouts};
-use crate::Error;
+use crate::{Error, instruments::OutageLog, lock::lock};
 
 /// Drives a connection. Ends with the reason when the connection is no longer usable. Dropping it closes the
 /// connection.
@@ -55,7 +55,6 @@ impl Supervisor {
     }
 
     /// Leaves the connection to the user, who made it.
-    #[cfg(feature = "fred-10")]
     pub(super) fn leave_to_user(&self) {
         self.end(Phase::Up);
     }
@@ -68,14 +67,13 @@ impl Supervisor {
         matches!(*self.phase.borrow(), Phase::Up)
     }
 
-    #[cfg(feature = "cluster")]
     pub(super) fn is_down(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Down(_))
     }
 
     /// Makes the first attempt in the caller. Starts the task if the attempt succeeds.
     pub(super) async fn connect(&self) -> Result<(), Error> {
-        if self.task().is_none() {
+        if lock(&self.task).is_none() {
             return Ok(());
         }
         let attempt = timeout(Timeouts::CONNECT, Arc::clone(&self.target).connect()).await;
@@ -90,7 +88,7 @@ impl Supervisor {
     }
 
     fn start_with(&self, driver: Option<Driver>) {
-        let mut task = self.task();
+        let mut task = lock(&self.task);
         let Some(tasks) = &mut *task else { return };
         if tasks.try_join_next().is_some() {
             self.phase.send_replace(Phase::Starting);
@@ -123,13 +121,9 @@ impl Supervisor {
     }
 
     fn end(&self, phase: Phase) {
-        if self.task().take().is_some() {
+        if lock(&self.task).take().is_some() {
             self.phase.send_replace(phase);
         }
-    }
-
-    fn task(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,45 +186,6 @@ impl Backoff {
     }
 }
 
-/// The time until a reason is logged again in a later outage. A server may be lost again right after it returns.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
-
-/// The maximum number of logged reasons. A server may word each error differently.
-const MOST_REASONS: usize = 8;
-
-/// Decides what is logged of outages: each reason once, and the end of each outage whose start was logged.
-#[derive(Debug, Default)]
-pub(crate) struct OutageLog {
-    /// The reasons, when each was logged, and in which outage.
-    reasons: Vec<(String, Instant, u64)>,
-    /// The number of outages that are over.
-    outages: u64,
-    /// The last log line reported an outage.
-    is_open: bool,
-}
-
-impl OutageLog {
-    /// Returns whether to log this reason. One outage may have several reasons, such as a server that returns with a
-    /// password.
-    pub(crate) fn is_first(&mut self, words: &str) -> bool {
-        let outage = self.outages;
-        self.reasons.retain(|(_, at, logged_in)| *logged_in == outage || at.elapsed() < AGAIN_AFTER);
-        let is_known = self.reasons.iter().any(|(reason, ..)| reason == words);
-        if is_known || self.reasons.len() >= MOST_REASONS {
-            return false;
-        }
-        self.reasons.push((words.to_owned(), Instant::now(), outage));
-        self.is_open = true;
-        true
-    }
-
-    /// Ends the outage. Returns whether to log its end.
-    pub(crate) fn end(&mut self) -> bool {
-        self.outages += 1;
-        std::mem::take(&mut self.is_open)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,34 +197,5 @@ mod tests {
         assert!(waits[0] < 2 * Backoff::SHORTEST);
         assert!(waits.iter().all(|&wait| wait <= Backoff::LONGEST.mul_f64(4.0 / 3.0)), "{waits:?}");
         assert!(waits[99] >= Backoff::LONGEST);
-    }
-
-    #[test]
-    fn reason_is_logged_once_in_an_outage() {
-        let mut log = OutageLog::default();
-        let (closed, password) = ("it was closed", "it wants a password");
-        assert!(log.is_first(closed) && !log.is_first(closed));
-        assert!(log.is_first(password) && !log.is_first(password) && !log.is_first(closed));
-        assert!(log.end() && !log.end());
-    }
-
-    #[test]
-    fn short_outages_in_a_row_are_logged_once() {
-        let (mut log, replica) = (OutageLog::default(), "it is a replica");
-        assert!(log.is_first(replica) && log.end());
-        for _ in 0..10 {
-            assert!(!log.is_first(replica) && !log.end());
-        }
-        // A reason that persists is logged again after some time.
-        for reason in &mut log.reasons {
-            reason.1 -= AGAIN_AFTER;
-        }
-        assert!(log.is_first(replica) && !log.is_first(replica) && log.end());
-    }
-
-    #[test]
-    fn number_of_reasons_is_bounded() {
-        let mut log = OutageLog::default();
-        assert_eq!((0..100).filter(|n| log.is_first(&n.to_string())).count(), MOST_REASONS);
     }
 }

@@ -12,7 +12,6 @@ pub(super) struct Timeouts {
     /// The timeout of the system, and of TLS, to connect.
     pub(super) attempt: Duration,
     /// The timeout of one server to report the slots. Another server may be quicker.
-    #[cfg(feature = "cluster")]
     pub(super) topology: Duration,
 }
 
@@ -25,14 +24,11 @@ impl Timeouts {
     pub(super) const WATCH: Duration = Duration::from_millis(25);
 
     /// How long until the slots of a cluster are read again that are not known to be out of date.
-    #[cfg(feature = "cluster")]
     pub(super) const REFRESH: Duration = Duration::from_secs(30);
 
     /// The same while a primary is down: another server may have its slots by now.
-    #[cfg(feature = "cluster")]
     pub(super) const REFRESH_WHILE_MISSING: Duration = Duration::from_millis(200);
 
-    #[cfg(feature = "cluster")]
     pub(super) const SHORTEST_REFRESH: Duration = Duration::from_millis(50);
 
     /// How long after its deadline a call still waits, to count answers that arrive late.
@@ -45,7 +41,6 @@ impl Timeouts {
             silence: command_timeout.saturating_mul(3).max(Duration::from_millis(150)),
             handshake,
             attempt: handshake.max(Duration::from_secs(1)),
-            #[cfg(feature = "cluster")]
             topology: handshake.max(Duration::from_millis(500)),
         }
     }

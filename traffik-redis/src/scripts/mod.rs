@@ -7,57 +7,9 @@
 //! Defining functions takes the server a good part of a call. So there are scripts for each strategy alone, which most
 //! decisions use, in addition to scripts for several strategies.
 
-#[cfg(feature = "unstable-manual-clock")]
-use traffik_core::clock::AnyClock;
-use traffik_core::strategy::AnyStrategy;
+use traffik_core::{clock::AnyClock, strategy::AnyStrategy};
 
 use crate::client::Script;
-
-/// The scripts, and the clock that they use.
-pub(crate) struct Time {
-    scripts: Scripts,
-    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
-    #[cfg(feature = "unstable-manual-clock")]
-    clock: Option<AnyClock>,
-}
-
-impl Time {
-    /// Creates scripts that read the clock of the server.
-    pub(crate) fn of_server() -> Self {
-        Self {
-            scripts: Scripts::by(include_str!("clock.lua")),
-            #[cfg(feature = "unstable-manual-clock")]
-            clock: None,
-        }
-    }
-
-    /// Creates scripts that receive the time as their last argument.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn by_hand(clock: AnyClock) -> Self {
-        Self { scripts: Scripts::by(include_str!("clock_by_hand.lua")), clock: Some(clock) }
-    }
-
-    pub(crate) fn scripts(&self) -> &Scripts {
-        &self.scripts
-    }
-
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn clock(&self) -> AnyClock {
-        self.clock.clone().unwrap_or_else(AnyClock::system)
-    }
-
-    /// Returns the argument with the time, if the scripts need one.
-    #[cfg(feature = "unstable-manual-clock")]
-    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
-        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
-    }
-
-    #[cfg(not(feature = "unstable-manual-clock"))]
-    #[expect(clippy::unused_self, reason = "with a manual clock it uses the clock")]
-    pub(crate) fn time_argument(&self) -> Option<Vec<u8>> {
-        None
-    }
-}
 
 /// The operations on hits.
 pub(crate) struct Programs {
@@ -122,13 +74,11 @@ impl LuaSet {
 
 /// The scripts for each strategy alone and for several strategies.
 pub(crate) struct Scripts {
-    fixed_window: Programs,
-    sliding_window_counter: Programs,
-    meter: Programs,
-    sliding_window_log: Programs,
-    leaky_bucket_with_queue: Programs,
-    several: Programs,
-    several_of_any: Programs,
+    /// The clock whose time is sent to the scripts. `None` if they read the clock of the server.
+    clock: Option<AnyClock>,
+    /// The scripts for each strategy alone, and for several simple ones.
+    of_few: [(LuaSet, Programs); 6],
+    of_any: Programs,
     /// For strategies without a Lua form: read the states, and replace them.
     pub(crate) states: Script,
     pub(crate) swap: Script,
@@ -146,32 +96,40 @@ const SLIDING_WINDOW_LOG: &str = include_str!("sliding_window_log.lua");
 const BEFORE_STRATEGIES: &str = concat!(include_str!("exact.lua"), include_str!("state.lua"));
 
 impl Scripts {
-    pub(crate) fn of(&self, strategies: LuaSet) -> &Programs {
-        match strategies {
-            LuaSet::Only(LuaStrategy::FixedWindow) => &self.fixed_window,
-            LuaSet::Only(LuaStrategy::SlidingWindowCounter) => &self.sliding_window_counter,
-            LuaSet::Only(LuaStrategy::Meter) => &self.meter,
-            LuaSet::Only(LuaStrategy::SlidingWindowLog) => &self.sliding_window_log,
-            LuaSet::Only(LuaStrategy::LeakyBucketWithQueue) => &self.leaky_bucket_with_queue,
-            LuaSet::Several => &self.several,
-            LuaSet::SeveralOfAny => &self.several_of_any,
-        }
-    }
-
-    fn by(clock: &str) -> Self {
+    /// Creates scripts that receive the time of a clock, or read the clock of the server.
+    pub(crate) fn new(by_hand: Option<AnyClock>) -> Self {
+        let clock = if by_hand.is_some() { include_str!("clock_by_hand.lua") } else { include_str!("clock.lua") };
         let several = [FIXED_WINDOW, SLIDING_WINDOW_COUNTER, METER].concat();
+        let alone = |strategy, text| (LuaSet::Only(strategy), Programs::new(clock, text));
         Self {
-            fixed_window: Programs::new(clock, FIXED_WINDOW),
-            sliding_window_counter: Programs::new(clock, SLIDING_WINDOW_COUNTER),
-            meter: Programs::new(clock, METER),
-            sliding_window_log: Programs::new(clock, SLIDING_WINDOW_LOG),
-            leaky_bucket_with_queue: Programs::new(clock, &[METER, QUEUE].concat()),
-            several_of_any: Programs::new(clock, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
-            several: Programs::new(clock, &several),
+            clock: by_hand,
+            of_few: [
+                alone(LuaStrategy::FixedWindow, FIXED_WINDOW),
+                alone(LuaStrategy::SlidingWindowCounter, SLIDING_WINDOW_COUNTER),
+                alone(LuaStrategy::Meter, METER),
+                alone(LuaStrategy::SlidingWindowLog, SLIDING_WINDOW_LOG),
+                alone(LuaStrategy::LeakyBucketWithQueue, &[METER, QUEUE].concat()),
+                (LuaSet::Several, Programs::new(clock, &several)),
+            ],
+            of_any: Programs::new(clock, &[&several, QUEUE, SLIDING_WINDOW_LOG].concat()),
             states: Script::new([clock, include_str!("states.lua")].concat()),
             control: Script::new(include_str!("control.lua").to_owned()),
             swap: Script::new([clock, include_str!("swap.lua")].concat()),
         }
+    }
+
+    /// Returns the scripts for a set of strategies.
+    pub(crate) fn of(&self, strategies: LuaSet) -> &Programs {
+        self.of_few.iter().find(|(few, _)| *few == strategies).map_or(&self.of_any, |(_, programs)| programs)
+    }
+
+    pub(crate) fn clock(&self) -> AnyClock {
+        self.clock.clone().unwrap_or_else(AnyClock::system)
+    }
+
+    /// Returns the last argument of each script: the time, if the scripts need it.
+    pub(crate) fn time(&self) -> Option<Vec<u8>> {
+        self.clock.as_ref().map(|clock| clock.now().as_micros().to_string().into_bytes())
     }
 }
 

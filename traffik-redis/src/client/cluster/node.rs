@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,13 +21,17 @@ use tokio::{
     time::timeout,
 };
 
-use crate::client::{
-    CallError, Reply, Sent,
-    command::Command,
-    connection::{Connection, ConnectionCounts, Link},
-    error::{CLOSED, Reason, in_plain_words},
-    supervisor::Driver,
-    timeouts::Timeouts,
+use crate::{
+    client::{
+        CallError, Reply, Sent,
+        command::Command,
+        connection::{Connection, Link},
+        error::CLOSED,
+        supervisor::Driver,
+        timeouts::Timeouts,
+    },
+    instruments::Counts,
+    lock::lock,
 };
 
 /// The maximum number of calls that wait to be written while the system accepts no more data.
@@ -37,7 +41,7 @@ const BUFFER: usize = 1024;
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) timeouts: Timeouts,
-    pub(super) counts: Arc<ConnectionCounts>,
+    pub(super) counts: Arc<Counts>,
     /// Notified when the slot map is out of date, or a connection is lost.
     pub(super) stale: Notify,
 }
@@ -60,7 +64,7 @@ impl Node {
     pub(super) fn new(server: &Server, shared: &Arc<Shared>) -> Self {
         let link = RedisLink { server: server.clone(), shared: Arc::clone(shared), connection: Mutex::default() };
         let connection = Arc::new(Connection::new(Arc::new(link), shared.timeouts, &shared.counts));
-        connection.supervisor().start();
+        connection.supervisor.start();
         Self { server: server.clone(), connection, was_asked: AtomicBool::new(false) }
     }
 
@@ -72,10 +76,6 @@ impl Node {
 }
 
 impl RedisLink {
-    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn reach(&self) -> Result<Box<dyn Stream>, FredError> {
         let stream = TcpStream::connect((&*self.server.host, self.server.port)).await?;
         stream.set_nodelay(true)?;
@@ -96,7 +96,7 @@ impl Link for RedisLink {
         self.server.to_string()
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Driver, Reason>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Driver, FredError>> {
         Box::pin(async {
             let Timeouts { attempt, handshake, .. } = self.shared.timeouts;
             let stream = within(attempt, self.reach()).await?;
@@ -107,7 +107,7 @@ impl Link for RedisLink {
                 .set_pipeline_buffer_size(BUFFER);
             let info = RedisConnectionInfo::default().set_skip_set_lib_name();
             let opened = MultiplexedConnection::new_with_config(&info, stream, config).await;
-            let (mut connection, driver) = opened.map_err(|error| in_plain_words(protocol(&error)))?;
+            let (mut connection, driver) = opened.map_err(|error| protocol(&error))?;
             let mut driver = Box::pin(driver);
             within(handshake, async {
                 let command = self.handshake();
@@ -123,7 +123,7 @@ impl Link for RedisLink {
                 }
             })
             .await?;
-            *self.connection() = Some(connection);
+            *lock(&self.connection) = Some(connection);
             Ok(Box::pin(async {
                 driver.await;
                 CLOSED.to_owned()
@@ -132,12 +132,12 @@ impl Link for RedisLink {
     }
 
     fn is_connected(&self) -> bool {
-        self.connection().is_some()
+        lock(&self.connection).is_some()
     }
 
     fn send(&self, command: Command) -> BoxFuture<'_, Result<Reply, CallError>> {
         Box::pin(async move {
-            let Some(mut connection) = self.connection().clone() else {
+            let Some(mut connection) = lock(&self.connection).clone() else {
                 return Err(CallError::NotRun("there is no connection".into()));
             };
             let mut message = Pipeline::with_capacity(2);
@@ -155,7 +155,7 @@ impl Link for RedisLink {
     }
 
     fn lost(&self) {
-        *self.connection() = None;
+        *lock(&self.connection) = None;
         self.shared.stale.notify_one();
     }
 }
@@ -164,9 +164,8 @@ fn protocol(error: &redis::RedisError) -> FredError {
     FredError::new(ErrorKind::Protocol, error.to_string())
 }
 
-async fn within<T>(time: Duration, step: impl Future<Output = Result<T, FredError>>) -> Result<T, Reason> {
-    let done = timeout(time, step).await.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "")));
-    done.map_err(in_plain_words)
+async fn within<T>(time: Duration, step: impl Future<Output = Result<T, FredError>>) -> Result<T, FredError> {
+    timeout(time, step).await.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "")))
 }
 
 impl From<Value> for Reply {

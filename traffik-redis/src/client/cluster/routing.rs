@@ -10,12 +10,15 @@ use super::{
     node::Shared,
     slot_map::{Redirect, SlotMap},
 };
-use crate::client::{
-    CallError, Reply, Sent,
-    command::Command,
-    connection::{Connection, ConnectionCounts},
-    supervisor::{Backoff, Supervisor},
-    timeouts::Timeouts,
+use crate::{
+    client::{
+        CallError, Reply, Sent,
+        command::Command,
+        connection::Connection,
+        supervisor::{Backoff, Supervisor},
+        timeouts::Timeouts,
+    },
+    instruments::Counts,
 };
 
 /// The maximum number of redirects and retries of a command, none of which ran it.
@@ -24,18 +27,13 @@ const STEPS: usize = 8;
 pub(in crate::client) struct Cluster {
     map: Arc<SlotMap>,
     /// Keeps the map up to date.
-    supervisor: Supervisor,
+    pub(in crate::client) supervisor: Supervisor,
 }
 
 impl Cluster {
-    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: &Arc<ConnectionCounts>) -> Self {
-        let counts = Arc::clone(counts);
+    pub(in crate::client) fn new(config: Config, timeouts: Timeouts, counts: Arc<Counts>) -> Self {
         let map = Arc::new(SlotMap::new(Shared { config, timeouts, counts, stale: Notify::new() }));
         Self { supervisor: Supervisor::new(map.clone(), timeouts), map }
-    }
-
-    pub(in crate::client) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
     }
 
     pub(in crate::client) fn connections(&self) -> Vec<Arc<Connection>> {
@@ -47,7 +45,7 @@ impl Cluster {
         self.supervisor.ready().await?;
         let patience = self.map.shared.timeouts.answer;
         let answer = timeout(patience, self.follow(command, sent)).await;
-        answer.unwrap_or_else(|_| Err(CallError::silence(patience, sent)))
+        answer.unwrap_or_else(|_| Err(CallError::silence(patience, sent.may_run())))
     }
 
     async fn follow(&self, command: Command, sent: &Sent) -> Result<Reply, CallError> {

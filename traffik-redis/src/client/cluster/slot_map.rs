@@ -14,13 +14,11 @@ use tokio::time::{sleep, timeout};
 
 use super::node::{Node, Shared};
 use crate::client::{
-    Reply, Sent,
+    Reply, SLOTS, Sent,
     command::Command,
     supervisor::{Attempt, Driver, Supervised},
     timeouts::Timeouts,
 };
-
-const SLOTS: usize = 1 << 14;
 
 /// The servers of a cluster, and the slots of each.
 pub(super) struct SlotMap {
@@ -107,7 +105,7 @@ impl SlotMap {
     /// last map.
     fn replace(&self, shares: &[Share]) {
         let mut map = self.write();
-        map.owners = vec![None; SLOTS];
+        map.owners = vec![None; SLOTS.into()];
         for share in shares {
             let Some(primary) = share.servers.first() else { continue };
             let node = self.add(&mut map, primary);
@@ -124,7 +122,7 @@ impl SlotMap {
     async fn refresh(self: Arc<Self>) -> String {
         loop {
             sleep(Timeouts::SHORTEST_REFRESH).await;
-            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor().is_down());
+            let is_missing = self.nodes().iter().any(|node| node.connection.supervisor.is_down());
             let period = if is_missing { Timeouts::REFRESH_WHILE_MISSING } else { Timeouts::REFRESH };
             let _ = timeout(period, self.shared.stale.notified()).await;
             match self.latest().await {
@@ -156,7 +154,7 @@ impl Supervised for SlotMap {
     /// Closes all connections, because their runtime has ended.
     fn lost(&self) {
         let mut map = self.write();
-        map.nodes.values().for_each(|node| node.connection.supervisor().close());
+        map.nodes.values().for_each(|node| node.connection.supervisor.close());
         *map = Map { servers: std::mem::take(&mut map.servers), ..Map::default() };
     }
 }
