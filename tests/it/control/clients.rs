@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use axum::http::{StatusCode, request::Parts};
 use tests::{admits, refused};
 use traffik::{
-    Client, ConfigError, EXEMPTED, Settings, SlidingWindowLog,
+    Client, ConfigError, EXEMPTED, Rate, Settings, SlidingWindowLog,
     clock::{Clock, Timestamp},
     control::{LimitHandle, Source, Until},
 };
@@ -130,5 +131,32 @@ async fn clients_with_changes_are_listed_and_bounded() -> Result {
     api.block(1, MINUTE * 2, "")?;
     clock.advance(MINUTE);
     api.block(0, MINUTE, "")?;
+    Ok(())
+}
+
+throttle!(
+    Fallible,
+    "clients:fallible",
+    "3/hour",
+    Settings::new().cost_of(|_: &Parts| Err::<u64, _>(StatusCode::BAD_GATEWAY)).rate_of(|_: &Parts, _: &Client| Err::<
+        Rate,
+        _,
+    >(
+        StatusCode::BAD_GATEWAY
+    ))
+);
+
+#[tokio::test]
+async fn disabled_limit_asks_no_function_although_a_client_is_blocked() -> Result {
+    let (traffik, _) = knowing::<Fallible>()?;
+    let server = serving::<Fallible>(&traffik).await;
+    let limit = traffik.limit("clients:fallible")?;
+    assert_eq!(server.get("/").await.status, 502);
+    limit.disable();
+    assert_eq!(server.get("/").await.status, 200);
+    limit.block("mallory", MINUTE, "")?;
+    assert_eq!(server.get("/").await.status, 200);
+    limit.block(HERE, MINUTE, "")?;
+    assert_eq!(server.get("/").await.status, 429);
     Ok(())
 }

@@ -44,14 +44,19 @@ impl RequestContext {
                 definition.observe(EventOutcome::Blocked, parts);
                 return Err(denied);
             }
-            // A block holds even if the limit is off.
-            if self.is_off(definition, site) && !self.live_of(definition).is_some_and(LiveLimit::may_block) {
+            // A block holds even if the limit is off. Only the client is asked for then.
+            let is_off = self.is_off(definition, site);
+            if is_off && !self.live_of(definition).is_some_and(LiveLimit::may_block) {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
             if !resolve!(site.applies(definition, self.live_of(definition), self.traffik(), parts)) {
                 return Ok(Check::skipped(definition, EventOutcome::NotApplied));
             }
-            let cost = match resolve!(cost(definition, self.live_of(definition), memo, parts)) {
+            let cost = match &definition.settings.request.cost {
+                Some(_) if is_off => Ok(definition.settings.cost),
+                _ => resolve!(cost(definition, self.live_of(definition), memo, parts)),
+            };
+            let cost = match cost {
                 Ok(cost) => cost,
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
@@ -62,18 +67,17 @@ impl RequestContext {
             let client = resolve!(client::<I, S>(definition, site, self.traffik(), memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
-                Err(_) if self.is_off(definition, site) => {
-                    return Ok(Check::skipped(definition, EventOutcome::Disabled));
-                }
+                Err(_) if is_off => return Ok(Check::skipped(definition, EventOutcome::Disabled)),
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
             let backend = match &definition.settings.request.backend {
+                Some(_) if is_off => definition.backend,
                 None => definition.backend,
                 Some(function) => choose(function, definition, self.traffik(), parts)?,
             };
             let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.
-            if site.is_limiter() || definition.settings.request.rate.is_none() {
+            if is_off || site.is_limiter() || definition.settings.request.rate.is_none() {
                 return Ok(check);
             }
             let rated = resolve!(rated(check, self.traffik(), memo, parts));
