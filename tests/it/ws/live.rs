@@ -4,8 +4,9 @@
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
     },
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -182,4 +183,69 @@ async fn socket_keeps_a_copy_of_its_request_until_it_ends() {
     assert_eq!(Arc::strong_count(&extension), 3);
     drop((plain, with_rules));
     assert_eq!(Arc::strong_count(&extension), 1);
+}
+
+/// An identity that knows the client, never returns, or fails, as the extension of the request says.
+#[derive(Debug)]
+struct Moody;
+
+const KNOWS: u8 = 0;
+const HANGS: u8 = 1;
+const FAILS: u8 = 2;
+
+impl FromRequestParts<()> for Moody {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, (): &()) -> Result<Self, StatusCode> {
+        match parts.extensions.get::<Arc<AtomicU8>>().map(|mood| mood.load(SeqCst)) {
+            Some(KNOWS) => Ok(Self),
+            Some(HANGS) => std::future::pending().await,
+            _ => Err(StatusCode::BAD_GATEWAY),
+        }
+    }
+}
+
+impl From<Moody> for Client {
+    fn from(Moody: Moody) -> Self {
+        "alice".into()
+    }
+}
+
+throttle!(OfMoody, "ws:of-moody", "2/hour", Settings::new(), Moody);
+
+/// The client of a connection is not known, because the limit was disabled.
+#[tokio::test]
+async fn message_whose_future_is_dropped_keeps_no_connection_unlimited() {
+    let (traffik, clock) = traffik();
+    let mood = Arc::new(AtomicU8::new(KNOWS));
+    assert!(traffik.limiter::<OfMoody>("bob").peek().await.is_ok());
+    let limit = traffik.limit("ws:of-moody").unwrap();
+    limit.disable();
+    let messages = opened::<OfMoody>(&traffik, Arc::clone(&mood)).await;
+    assert_eq!(admitted(&messages).await, usize::MAX);
+
+    limit.enable();
+    mood.store(HANGS, SeqCst);
+    let mut dropped = Box::pin(messages.hit());
+    assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(dropped);
+    mood.store(KNOWS, SeqCst);
+    clock.advance(SECOND);
+    assert_eq!(admitted(&messages).await, 2);
+}
+
+#[tokio::test]
+async fn identity_that_failed_once_is_asked_again_within_a_second() {
+    let (traffik, clock) = traffik();
+    let mood = Arc::new(AtomicU8::new(KNOWS));
+    assert!(traffik.limiter::<OfMoody>("bob").peek().await.is_ok());
+    let limit = traffik.limit("ws:of-moody").unwrap();
+    limit.disable();
+    let messages = opened::<OfMoody>(&traffik, Arc::clone(&mood)).await;
+    limit.enable();
+    mood.store(FAILS, SeqCst);
+    assert!(matches!(messages.hit().await, Err(MessageRejection::Rejected(_))));
+    mood.store(KNOWS, SeqCst);
+    clock.advance(SECOND);
+    assert_eq!(admitted(&messages).await, 2);
 }

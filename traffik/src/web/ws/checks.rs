@@ -29,6 +29,8 @@ struct Latest {
     resolved_at: Timestamp,
     /// The version of the changes that they were resolved with.
     version: u64,
+    /// When a message began to resolve them again.
+    claimed_at: Option<Timestamp>,
     checks: Arc<OneOrMore<KeptCheck>>,
     /// The clients that were identified. They stay the same for the connection.
     clients: KnownClients,
@@ -50,7 +52,7 @@ impl MessageChecks {
         let has_functions = checks.iter().any(|check| check.definition.settings.request.has_functions());
         let (kept, clients) = kept(checks);
         let (resolved_at, checks) = (traffik.clock().now(), Arc::new(kept));
-        let latest = Latest { resolved_at, version, checks, clients, rejection: None };
+        let latest = Latest { resolved_at, version, claimed_at: None, checks, clients, rejection: None };
         let resolve = resolver::<T, S>(traffik, parts, state);
         Arc::new(Self { latest: Mutex::new(latest), has_functions, resolve })
     }
@@ -69,6 +71,7 @@ impl MessageChecks {
         };
         let resolved = (self.resolve)(clients).await;
         let mut latest = self.latest.lock();
+        (latest.resolved_at, latest.version, latest.claimed_at) = (now, version, None);
         match resolved {
             Ok((checks, clients)) => {
                 (latest.checks, latest.clients, latest.rejection) = (Arc::new(checks), clients, None);
@@ -81,13 +84,16 @@ impl MessageChecks {
         }
     }
 
-    /// Returns the known clients if the checks have to be resolved again. One message does it.
+    /// Returns the known clients if the checks have to be resolved again. One message does it, and another one if the first has
+    /// not done it in time: its future may be gone.
     fn claim(&self, now: Timestamp, version: u64) -> Option<KnownClients> {
         let mut latest = self.latest.lock();
-        let is_old = now < latest.resolved_at || now.saturating_since(latest.resolved_at) >= VALID;
-        let is_due = latest.version != version || (self.has_functions && is_old);
-        is_due.then(|| {
-            (latest.resolved_at, latest.version) = (now, version);
+        let is_old = |since: Timestamp| now < since || now.saturating_since(since) >= VALID;
+        let may_differ = self.has_functions || latest.rejection.is_some();
+        let is_due = latest.version != version || (may_differ && is_old(latest.resolved_at));
+        let is_free = latest.claimed_at.is_none_or(is_old);
+        (is_due && is_free).then(|| {
+            latest.claimed_at = Some(now);
             Arc::clone(&latest.clients)
         })
     }
