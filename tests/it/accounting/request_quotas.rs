@@ -387,3 +387,43 @@ async fn quota_that_cannot_be_decided_says_why_and_charges_nothing() -> Result {
     assert!(matches!(&failed, Err(ThrottleRejection::Misconfigured(_))), "{failed:?}");
     Ok(())
 }
+
+throttle!(OfTeam, "request_quotas:of-team", "9/hour", Settings::new(), Team);
+
+#[derive(Debug)]
+struct Team;
+
+impl<S: Sync> FromRequestParts<S> for Team {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> std::result::Result<Self, Self::Rejection> {
+        Ok(Self)
+    }
+}
+
+impl From<Team> for Client {
+    fn from(Team: Team) -> Self {
+        "acme".into()
+    }
+}
+
+#[tokio::test]
+async fn part_of_two_throttles_with_two_clients_is_settled_alone() -> Result {
+    let (traffik, _) = traffik();
+    let handler = async |both: Limiter<(Reports, OfTeam)>, rows: Limiter<Rows>| {
+        let mut quota = RequestQuota::new();
+        let both = quota.add(both.cost(2));
+        quota.add(rows);
+        let permit = quota.check().await?;
+        let settled = match permit.part(&both) {
+            Some(both) => both.refund().await.is_ok(),
+            None => false,
+        };
+        Ok::<_, ThrottleRejection>(settled.to_string())
+    };
+    let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
+    assert_eq!(server.get("/").await.body, "true");
+    let left = [remaining::<Reports>(&traffik, HERE).await?, remaining::<OfTeam>(&traffik, "acme").await?];
+    assert_eq!((left, remaining::<Rows>(&traffik, HERE).await?), ([3, 9], 999));
+    Ok(())
+}

@@ -62,7 +62,8 @@ pub struct Quota {
 /// [`Permit::part`] finds the permit by it.
 pub struct QuotaPart<T> {
     places: Range<usize>,
-    client: Option<Client>,
+    /// The client of each throttle.
+    clients: Vec<Client>,
     throttles: PhantomData<fn() -> T>,
 }
 
@@ -85,9 +86,9 @@ impl Quota {
             self.checks = Err(error);
             0..0
         });
-        let first = self.checks.as_ref().ok().and_then(|checks| checks.get(places.start));
-        let client = first.map(|check| check.client.clone());
-        QuotaPart::new(places, client)
+        let checks = self.checks.as_ref().ok().and_then(|checks| checks.get(places.clone()));
+        let clients = checks.into_iter().flatten().map(|check| check.client.clone());
+        QuotaPart::new(places, clients.collect())
     }
 
     fn try_add<T: Throttles>(&mut self, limiter: &ClientLimiter<'_, T>) -> Result<Range<usize>, ConfigError> {
@@ -134,8 +135,8 @@ impl Quota {
 }
 
 impl<T> QuotaPart<T> {
-    pub(crate) fn new(places: Range<usize>, client: Option<Client>) -> Self {
-        Self { places, client, throttles: PhantomData }
+    pub(crate) fn new(places: Range<usize>, clients: Vec<Client>) -> Self {
+        Self { places, clients, throttles: PhantomData }
     }
 }
 
@@ -146,9 +147,10 @@ impl Permit<Quota> {
     pub fn part<T: Throttles>(&self, part: &QuotaPart<T>) -> Option<Permit<T>> {
         let limits = self.limits().part(part.places.clone(), T::include)?;
         // A client that the decision did not count has no other name than that.
-        let is_same = |client| limits.iter().all(|limit| limit.client() == client || limit.client().is_exempt());
-        let is_same = part.client.as_ref().is_some_and(is_same);
-        is_same.then(|| Permit::new(limits))
+        let is_same = |limited: &Client, client| limited == client || limited.is_exempt();
+        let are_same = !part.clients.is_empty()
+            && limits.iter().zip(&part.clients).all(|(limit, client)| is_same(limit.client(), client));
+        are_same.then(|| Permit::new(limits))
     }
 }
 

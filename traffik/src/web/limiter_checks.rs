@@ -63,9 +63,9 @@ impl LimiterChecks {
         self.checks.iter().count()
     }
 
-    /// Returns the client that is charged, as far as it is known yet.
-    pub(super) fn charged(&self) -> &Client {
-        self.client.as_ref().unwrap_or(&self.checks.first().client)
+    /// Returns the client that each throttle charges, as far as it is known yet.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.checks.iter().map(|check| self.client.as_ref().unwrap_or(&check.client))
     }
 
     /// Returns the checks as the handler has set them.

@@ -85,7 +85,7 @@ impl RequestQuota {
             self.error.get_or_insert(ConfigError::WaitingQuota);
         }
         let start = self.limiters.iter().map(LimiterChecks::len).sum();
-        let part = QuotaPart::new(start..start + limiter.len(), Some(limiter.charged().clone()));
+        let part = QuotaPart::new(start..start + limiter.len(), limiter.clients().cloned().collect());
         self.limiters.push(limiter);
         part
     }
@@ -122,7 +122,8 @@ impl RequestQuota {
 
 impl fmt::Debug for RequestQuota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clients: Vec<_> = self.limiters.iter().map(LimiterChecks::charged).collect();
+        let clients: Vec<_> =
+            self.limiters.iter().map(LimiterChecks::clients).map(Iterator::collect::<Vec<_>>).collect();
         f.debug_struct("RequestQuota").field("clients", &clients).field("error", &self.error).finish_non_exhaustive()
     }
 }
