@@ -193,6 +193,11 @@ impl Store {
         self.watchers.watch(limit, key, signal)
     }
 
+    /// Returns a number that rises whenever this process gives back a charge.
+    pub(crate) fn given_back(&self) -> u64 {
+        self.watchers.given_back()
+    }
+
     /// Returns `true` if it admits without waiting. It is then likely to give back without waiting.
     pub(crate) fn is_immediate(&self) -> bool {
         self.is_immediate.load(Ordering::Relaxed)

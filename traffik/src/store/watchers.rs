@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -50,10 +50,13 @@ impl Signal {
     }
 }
 
-/// The signals of those that wait, by entry. Without any, a charge that is given back costs one load.
+/// The signals of those that wait, by entry. Without any, a charge that is given back costs an addition and a load.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     count: AtomicUsize,
+    /// How often charges were given back. Who is refused, and then begins to watch, may have missed one: it is counted before
+    /// the watchers are, and a watcher is counted before this is read again.
+    given_back: AtomicU64,
     by_key: Mutex<HashMap<Key, Vec<(Arc<LimitId>, Arc<Signal>)>>>,
 }
 
@@ -86,13 +89,13 @@ impl Watchers {
     /// Watches an entry.
     pub(super) fn watch(self: &Arc<Self>, limit: &Arc<LimitId>, key: &Key, signal: &Arc<Signal>) -> Watch {
         self.by_key.lock().entry(key.clone()).or_default().push((Arc::clone(limit), Arc::clone(signal)));
-        self.count.fetch_add(1, Ordering::AcqRel);
+        self.count.fetch_add(1, Ordering::SeqCst);
         Watch { watchers: Arc::clone(self), key: key.clone(), signal: Arc::clone(signal) }
     }
 
     /// Wakes those that wait for the entries of charges that were lowered.
     pub(super) fn adjusted<'a>(&self, adjustments: impl IntoIterator<Item = Adjustment<'a>>) {
-        if self.count.load(Ordering::Acquire) > 0 {
+        if self.has_any() {
             let lowered = adjustments.into_iter().filter(|adjustment| adjustment.actual < adjustment.charge.hit.cost);
             self.wake(lowered.map(|adjustment| adjustment.charge.hit));
         }
@@ -100,14 +103,26 @@ impl Watchers {
 
     /// Wakes those that wait for these entries.
     pub(super) fn reset(&self, hits: &[Hit<'_>]) {
-        if self.count.load(Ordering::Acquire) > 0 {
+        if self.has_any() {
             self.wake(hits.iter().copied());
         }
     }
 
     /// Wakes all that wait.
     pub(super) fn clear(&self) {
+        self.given_back.fetch_add(1, Ordering::SeqCst);
         self.by_key.lock().values().flatten().for_each(|(_, signal)| signal.free());
+    }
+
+    /// Returns a number that rises whenever a charge is given back.
+    pub(super) fn given_back(&self) -> u64 {
+        self.given_back.load(Ordering::SeqCst)
+    }
+
+    /// Counts charges that were given back, and returns whether any entry is watched.
+    fn has_any(&self) -> bool {
+        self.given_back.fetch_add(1, Ordering::SeqCst);
+        self.count.load(Ordering::SeqCst) > 0
     }
 
     fn wake<'a>(&self, entries: impl Iterator<Item = Hit<'a>>) {

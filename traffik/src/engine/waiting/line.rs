@@ -206,6 +206,11 @@ impl Line {
 
     /// Receives the answer to a question, and hands it over.
     pub(super) fn answered(&self, id: u64, answer: Answer, now: Timestamp) {
+        // Without the lock, because a custom strategy may take its time, or panic.
+        let room = match &answer {
+            Ok(Ok(limits)) if !limits.is_admitted() => catch_unwind(AssertUnwindSafe(|| until_room(limits))),
+            _ => Ok(None),
+        };
         let mut state = self.state.lock();
         let place = match &state.in_flight {
             Some(in_flight) if in_flight.id == id => in_flight.place,
@@ -222,7 +227,7 @@ impl Line {
         let mut unreceived = None;
         match answer {
             Ok(Ok(limits)) if !limits.is_admitted() => {
-                self.refused(&mut state, place, &limits, now, &mut results);
+                self.refused(&mut state, place, (&limits, room), now, &mut results);
             }
             answer => {
                 let head = state.take(place);
@@ -241,12 +246,19 @@ impl Line {
     }
 
     /// The head does not fit. It stays if there may be room in time.
-    fn refused(&self, state: &mut State, place: u64, limits: &Limits, now: Timestamp, results: &mut Results) {
+    fn refused(
+        &self,
+        state: &mut State,
+        place: u64,
+        (limits, room): (&Limits, thread::Result<Option<Room>>),
+        now: Timestamp,
+        results: &mut Results,
+    ) {
         let Some(head) = state.queue.get(&place) else { return };
         let (demand, deadline) = (Arc::clone(&head.demand), head.deadline);
-        // A custom strategy may panic: the head learns of it, and the others go on.
-        let room = match catch_unwind(AssertUnwindSafe(|| until_room(limits))) {
+        let room = match room {
             Ok(room) => room,
+            // The head learns of the panic of a custom strategy, and the others go on.
             Err(panic) => return results.extend(state.take(place).map(|head| (head, Turn::Panicked(panic)))),
         };
         let is_in_time = |deadline: Timestamp| {

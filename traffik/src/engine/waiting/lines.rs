@@ -31,6 +31,8 @@ struct State {
 pub(super) struct Place {
     pub(super) key: LineKey,
     pub(super) deadline: Timestamp,
+    /// The [number](Store::given_back) before the caller was refused.
+    pub(super) given_back: u64,
 }
 
 /// A place in a line.
@@ -60,7 +62,7 @@ impl Lines {
     /// Joins a line. If it was empty, its head is asked for when there is `room`, or immediately.
     pub(super) fn join(
         &self,
-        Place { key, deadline }: Place,
+        Place { key, deadline, given_back }: Place,
         demand: &Arc<Demand>,
         store: &Arc<Store>,
         room: Option<Room>,
@@ -81,6 +83,10 @@ impl Lines {
         let line = Arc::clone(state.lines.entry(key.clone()).or_insert_with(|| Line::new(key, demand, store)));
         if is_new {
             line.begin(now, room, held_back);
+            // It watches only from now on.
+            if store.given_back() != given_back {
+                line.ask_again();
+            }
         }
         let (sender, turn) = oneshot::channel();
         let entry = Entry { demand: Arc::clone(demand), deadline, sender, span: Span::current(), _slots: slots };

@@ -73,7 +73,8 @@ fn start(lines: &Arc<Lines>, demand: Arc<Demand>, is_outgoing: bool, max: Durati
     let Ok(Some(store)) = demand.store() else { return waited(demand.ask()) };
     let now = store.clock().now();
     let deadline = now.saturating_add(max);
-    let joining = Joining { place: Place { key: LineKey::new(&demand, is_outgoing), deadline }, demand, lines, store };
+    let place = Place { key: LineKey::new(&demand, is_outgoing), deadline, given_back: store.given_back() };
+    let joining = Joining { place, demand, lines, store };
     // A store that does not wait is asked here, unless others are in the line. Without a runtime there is no line.
     let is_asked_here = joining.store.is_immediate() || Handle::try_current().is_err();
     if !is_asked_here || joining.lines.has(&joining.place.key, now) {
