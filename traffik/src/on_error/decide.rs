@@ -50,7 +50,7 @@ impl<'h, 'p> PolicyHits<'h, 'p> {
         match store.decide(self.hits) {
             // A decision is large, so it is moved once.
             MaybeReady::Ready(Ok(decision)) if decision.outcomes().len() == self.hits.len() => {
-                succeeded(attempt, store);
+                decided(attempt, store, &decision);
                 Started::Ready(Ok(Decided { decision, by: DecidedBy::Primary }))
             }
             answer => waiting(Step::Primary(attempt, answer)),
@@ -199,9 +199,9 @@ impl Waiting<'_> {
         };
         let asking = Asking { asked, policy, store, budget };
         match asking.receive(first).await {
-            Ok(decided) => {
-                succeeded(attempt, store);
-                Ok(decided)
+            Ok(answer) => {
+                decided(attempt, store, &answer.decision);
+                Ok(answer)
             }
             // No failure of the store.
             Err(error @ (BackendError::Closed | BackendError::Misconfigured(_))) => {
@@ -213,6 +213,14 @@ impl Waiting<'_> {
                 asking.resolve(error).await
             }
         }
+    }
+}
+
+/// Records a decision of the primary, unless it was made without a call: that says nothing about the primary.
+#[inline]
+fn decided(attempt: Option<Attempt<'_>>, store: &Store, decision: &Decision) {
+    if !decision.outcomes().iter().any(|outcome| outcome.repeated) {
+        succeeded(attempt, store);
     }
 }
 
