@@ -68,8 +68,12 @@ impl Lease {
         if !self.store.is_immediate() {
             self.store.upkeep.give_back_later(charge);
             wake(&self.store);
-        } else if let Ok(settlement) = self.store.upkeep.pending.settlement(smallvec![(charge, 0)], None) {
-            settle_now(&self.store, settlement);
+            return;
+        }
+        let limit = Arc::clone(&charge.limit);
+        match self.store.upkeep.pending.settlement(smallvec![(charge, 0)], None) {
+            Ok(settlement) => settle_now(&self.store, settlement),
+            Err(_) => self.store.upkeep.warn_of_settlements([(limit.uid(), &AdjustError::QueueFull)]),
         }
     }
 }
