@@ -160,3 +160,25 @@ async fn request_that_no_backend_decides_about_does_not_count() -> Result {
     assert!(traffik.limit("penalties:login")?.clients().is_empty());
     Ok(())
 }
+
+/// Each client has to be remembered for ten minutes, because its cost never fits.
+#[tokio::test]
+async fn refusals_are_counted_again_when_those_of_other_clients_have_ended() -> Result {
+    let (traffik, clock) = knowing::<Login>()?;
+    let is_blocked = async |client: &str| {
+        let refusal = refused(traffik.limiter::<Login>(client).cost(3).check().await);
+        refusal.tightest().is_blocked()
+    };
+    for client in 0..10_000 {
+        assert!(!is_blocked(&client.to_string()).await);
+    }
+    for _ in 0..5 {
+        assert!(!is_blocked("mallory").await, "as many are counted as may be");
+    }
+    clock.advance(MINUTE * 10);
+    for _ in 0..3 {
+        assert!(!is_blocked("mallory").await);
+    }
+    assert!(is_blocked("mallory").await);
+    Ok(())
+}

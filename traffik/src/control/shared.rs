@@ -374,9 +374,11 @@ impl SharedLimit {
         let max = LimitHandle::MAX_CLIENTS;
         let is_known =
             |name: &Name<'_>| matches!(name, Name::Client(_, uid, known) if *uid == self.uid() && known == key);
-        let of_clients = self.limit.traffik.shared_texts(store, |name| matches!(name, Name::Client(..)));
+        let traffik = &self.limit.traffik;
+        let of_clients = traffik.shared_texts(store, |name| matches!(name, Name::Client(..)));
         let is_new = !of_clients.iter().any(|(name, _)| Name::parse(name).is_some_and(|name| is_known(&name)));
-        if is_new && of_clients.len() >= max {
+        let in_force = || of_clients.iter().filter(|(name, value)| !traffik.has_ended(name, value)).count();
+        if is_new && of_clients.len() >= max && in_force() >= max {
             return Err(ConfigError::TooManyClients { uid: self.uid().into(), max });
         }
         Ok(())

@@ -29,11 +29,8 @@ use crate::{
 /// How often the changes are read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The number of texts that have ended and are removed together.
+/// The number of texts that have ended and are removed with each read.
 const REMOVED: usize = 8;
-
-/// Some texts that have ended are removed with one of this number of reads.
-const CLEANED_EACH: u32 = 8;
 
 impl Traffik {
     /// Starts to read the changes of each backend. Tasks go on where there may be any.
@@ -124,15 +121,17 @@ impl Traffik {
 
     /// Removes some of the shared texts that have ended. A failure does no harm.
     pub(crate) async fn remove_ended(&self, store: &Arc<Store>) {
-        let wall_clock = self.clock().wall_clock();
-        let has_ended = |(name, value): &(String, String)| {
-            let value = Name::parse(name).and_then(|name| SharedValue::parse(&name, value));
-            value.is_some_and(|value| value.has_ended(wall_clock))
-        };
-        let ended = self.shared_texts(store, |_| true).into_iter().filter(has_ended).take(REMOVED);
+        let texts = self.shared_texts(store, |_| true).into_iter();
+        let ended = texts.filter(|(name, value)| self.has_ended(name, value)).take(REMOVED);
         for (name, ended) in ended.collect::<Vec<_>>() {
             let _ = self.remove_ended_text(store, &name, &ended).await;
         }
+    }
+
+    /// Returns whether a shared text has an end, and it has passed.
+    pub(crate) fn has_ended(&self, name: &str, value: &str) -> bool {
+        let value = Name::parse(name).and_then(|name| SharedValue::parse(&name, value));
+        value.is_some_and(|value| value.has_ended(self.clock().wall_clock()))
     }
 
     /// Removes a shared text, unless it is another one by now: a process may have set it again.
@@ -220,7 +219,6 @@ impl Traffik {
 
 /// Reads the changes of a backend, as long as there may be any. It keeps neither the app nor the backend alive.
 async fn watch(app: Weak<App>, store: Weak<Store>, place: usize) {
-    let mut reads = 0_u32;
     loop {
         let (Some(this), Some(store)) = (app.upgrade(), store.upgrade()) else { return };
         let known = this.shared.with(place, |known| known.version);
@@ -235,10 +233,7 @@ async fn watch(app: Weak<App>, store: Weak<Store>, place: usize) {
             Err(BackendError::Closed) => return,
             Err(error) => this.could_not_read(place, &error, store.clock()),
         }
-        reads += 1;
-        if reads % CLEANED_EACH == 0 {
-            this.remove_ended(&store).await;
-        }
+        this.remove_ended(&store).await;
         let ends = |known: &mut Known| {
             known.is_watched = !is_immediate || known.is_used || known.version > 0;
             !known.is_watched

@@ -5,19 +5,22 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use traffik_core::{OutOfRange, client::Key, clock::Timestamp};
+use traffik_core::{OutOfRange, backend::Control, client::Key, clock::Timestamp};
 
 use super::changes::{Block, Changes, ClientMap, ClientSetting, Name, Penalty, SharedValue};
 use crate::store::Store;
 
 /// The number of clients of a limit whose refusals are counted.
 const MAX_COUNTED: usize = 10_000;
+
+/// How long no penalty is shared after a backend has stored as many changes of clients as it may.
+const FULL: Duration = Duration::from_secs(60);
 
 /// When a client gets a penalty, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,10 @@ pub(crate) struct Penalties {
     /// The number of clients that are counted. Admissions take no lock if there are none.
     counted: AtomicUsize,
     refusals: Mutex<HashMap<Key, Refusals>>,
+    /// Before this time no refusals of a full table end.
+    next_end: AtomicU64,
+    /// Until then no penalty is shared, because the backend stores as many changes as it may.
+    full_until: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +86,8 @@ impl Penalties {
             changes: Arc::clone(changes),
             counted: AtomicUsize::new(0),
             refusals: Mutex::default(),
+            next_end: AtomicU64::new(0),
+            full_until: AtomicU64::new(0),
         })
     }
 
@@ -97,12 +106,18 @@ impl Penalties {
         let now = self.changes.clock().now();
         let mut refusals = self.refusals.lock();
         if refusals.len() >= MAX_COUNTED && !refusals.contains_key(client) {
+            if now.as_micros() < self.next_end.load(Ordering::Relaxed) {
+                return;
+            }
             refusals.retain(|_, refusals| now < refusals.end);
+            let next_end = refusals.values().map(|refusals| refusals.end.as_micros()).min();
+            self.next_end.store(next_end.unwrap_or_default(), Ordering::Relaxed);
             if refusals.len() >= MAX_COUNTED {
                 return;
             }
         }
         let end = now.saturating_add(wait.unwrap_or(self.settings.time));
+        self.next_end.fetch_min(end.as_micros(), Ordering::Relaxed);
         let row = refusals.entry(client.clone()).or_insert(Refusals { count: 0, end });
         let before = if now < row.end { row.count } else { 0 };
         *row = Refusals { count: before.saturating_add(1), end: row.end.max(end) };
@@ -143,19 +158,26 @@ impl Penalties {
     }
 
     /// Starts to share a penalty with the other processes. A failure is no error: it holds in this one.
-    fn share(&self, client: &Key, penalty: &Penalty) {
+    fn share(self: &Arc<Self>, client: &Key, penalty: &Penalty) {
         let clock = self.changes.clock();
         let (now, wall_clock) = (clock.now(), clock.wall_clock());
         let of_day = |time: Timestamp| wall_clock.saturating_add(time.saturating_since(now));
         let Some(until) = penalty.block.until.map(of_day) else { return };
         let value = SharedValue::Penalty { until, length: penalty.length, forgotten_at: of_day(penalty.forgotten_at) };
         let Some(name) = Name::Client(ClientSetting::Penalty, &self.uid, client.clone()).to_text() else { return };
-        if self.changes.latest().clients(|clients| &clients.shared) >= ClientMap::MAX {
+        let is_full = now.as_micros() < self.full_until.load(Ordering::Relaxed);
+        if is_full || self.changes.latest().clients(|clients| &clients.shared) >= ClientMap::MAX {
             return;
         }
-        let store = Arc::clone(&self.store);
+        let this = Arc::clone(self);
         self.store.start_task(async move {
-            if let Err(error) = store.replace_text(&name, None, Some(&value.to_text()), drop).await {
+            // What has ended is stored until it is removed, so the backend may store more than is in force.
+            let received = |control: Control| {
+                if control.settings.is_some_and(|settings| settings.len() >= ClientMap::MAX) {
+                    this.full_until.store(now.saturating_add(FULL).as_micros(), Ordering::Relaxed);
+                }
+            };
+            if let Err(error) = this.store.replace_text(&name, None, Some(&value.to_text()), received).await {
                 tracing::debug!(%error, "a penalty holds in this process alone");
             }
         });
