@@ -1,11 +1,11 @@
 //! Whether the backends answer, and what decides.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use axum::{Router, http::StatusCode, routing::get};
 use serde_json::json;
 use traffik::{
-    MemoryBackend, Traffik,
+    MemoryBackend, Settings, Traffik,
     breaker::{BreakerState, CircuitBreaker},
     health::{BackendHealth, Deciding, Health},
     on_error::{Allow, Failover, Fallback, Raise, Refuse},
@@ -13,7 +13,7 @@ use traffik::{
 
 use super::{Allowed, Five, Result, app};
 use crate::{
-    http::server::Server,
+    http::{app::throttle, server::Server},
     on_error::backends::{Mood, app as moody},
 };
 
@@ -191,4 +191,41 @@ async fn health_is_shown_as_json() -> Result {
     });
     assert_eq!(json, expected);
     Ok(())
+}
+
+#[tokio::test]
+async fn refusal_that_is_repeated_without_a_call_ends_no_outage() -> Result {
+    let breaker = CircuitBreaker::builder().failure_threshold(2).build()?;
+    let (traffik, backend, _) = moody(|builder, clock| {
+        builder.on_error(Failover::to(MemoryBackend::with_clock("fallback", clock.clone())).breaker(breaker.clone()))
+    });
+    while tests::admits::<Five>(&traffik, "alice").await? {}
+    backend.is(Mood::Fails);
+    assert!(tests::admits::<Five>(&traffik, "bob").await?, "by the fallback");
+    backend.is(Mood::Repeats);
+    assert!(!tests::admits::<Five>(&traffik, "alice").await?);
+    assert_eq!((first(&traffik.health())?.answers(), breaker.status().failures), (Some(false), 1));
+    backend.is(Mood::Fails);
+    assert!(tests::admits::<Five>(&traffik, "bob").await?);
+    assert_eq!(breaker.state(), BreakerState::Open);
+    Ok(())
+}
+
+static SHARED: LazyLock<CircuitBreaker> = LazyLock::new(CircuitBreaker::new);
+
+fn by_shared_breaker() -> Settings {
+    Settings::new().on_error(Failover::to(MemoryBackend::new("fallback")).breaker(SHARED.clone()))
+}
+
+throttle!(OneOfTwo, "health:one-of-two", "5/min", by_shared_breaker());
+throttle!(OtherOfTwo, "health:other-of-two", "5/min", by_shared_breaker());
+
+#[tokio::test]
+async fn breaker_that_policies_share_counts_a_health_check_once() {
+    let (traffik, backend, _) = moody(|builder, _| builder.register::<(OneOfTwo, OtherOfTwo)>());
+    backend.is(Mood::Fails);
+    for checks in 1..4 {
+        traffik.check_health().await;
+        assert_eq!(SHARED.status().failures, checks);
+    }
 }

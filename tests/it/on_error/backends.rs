@@ -35,6 +35,8 @@ pub(crate) enum Mood {
     Slow,
     /// Charges, and answers after 10 ms.
     ChargesAndIsSlow,
+    /// Refuses by what it knows, without a call.
+    Repeats,
 }
 
 /// A backend that fails on demand and counts its decisions.
@@ -63,7 +65,7 @@ impl Moody {
 
     async fn answer<T>(&self, answer: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
         match self.mood() {
-            Mood::Answers => answer.await,
+            Mood::Answers | Mood::Repeats => answer.await,
             Mood::IsAway => Err(BackendError::not_run("there is no connection")),
             Mood::Fails => Err(BackendError::unavailable("the connection was lost")),
             Mood::IsMisconfigured => Err(BackendError::misconfigured("call `.secret(..)`")),
@@ -99,7 +101,10 @@ impl Backend for Moody {
         MaybeReady::pending(async move {
             let hits = &hits_of(&owned)[..];
             self.shared.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
-            self.answer(async { self.store.decide(hits).await }).await
+            let mut decision = self.answer(async { self.store.decide(hits).await }).await?;
+            let is_repeated = self.mood() == Mood::Repeats;
+            decision.outcomes_mut().iter_mut().for_each(|outcome| outcome.repeated = is_repeated);
+            Ok(decision)
         })
     }
 

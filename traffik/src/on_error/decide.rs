@@ -390,7 +390,15 @@ pub(crate) struct Probe<'a> {
 impl<'a> Probe<'a> {
     /// Starts the call. It is an attempt for the breakers of these policies.
     pub(crate) fn start(store: &'a Store, policies: impl Iterator<Item = &'a ErrorPolicy>) -> Self {
-        let attempts = policies.filter_map(|policy| policy.enter(store.clock()).ok().flatten()).collect();
+        let mut entered: Vec<&ErrorPolicy> = Vec::new();
+        let mut attempts = Vec::new();
+        for policy in policies {
+            // Policies may share a breaker, which counts the call once.
+            if !entered.iter().any(|earlier| earlier.shares_breaker(policy)) {
+                entered.push(policy);
+                attempts.extend(policy.enter(store.clock()).ok().flatten());
+            }
+        }
         Self { store, budget: Budget::new(store.clock(), store.timeout()), answer: store.probe(), attempts }
     }
 

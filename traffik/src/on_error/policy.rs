@@ -45,6 +45,11 @@ impl ErrorPolicy {
         }
     }
 
+    /// Returns whether both count attempts with one breaker.
+    pub(super) fn shares_breaker(&self, other: &Self) -> bool {
+        matches!((&self.breaker, &other.breaker), (Some(one), Some(other)) if one.is_clone_of(other))
+    }
+
     /// Returns `true` if the fallback decides about most requests. While the breaker is half-open, only trials ask the primary.
     pub(super) fn fails_over(&self) -> bool {
         self.breaker.as_ref().is_some_and(|breaker| breaker.state() != BreakerState::Closed)
