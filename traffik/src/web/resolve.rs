@@ -45,18 +45,14 @@ impl RequestContext {
                 return Err(denied);
             }
             // A block holds even if the limit is off. Only the client is asked for then.
-            let is_off = self.is_off(definition, site);
-            if is_off && !self.live_of(definition).is_some_and(LiveLimit::may_block) {
+            if self.is_off(definition, site) && !self.live_of(definition).is_some_and(LiveLimit::may_block) {
                 return Ok(Check::skipped(definition, EventOutcome::Disabled));
             }
             if !resolve!(site.applies(definition, self.live_of(definition), self.traffik(), parts)) {
                 return Ok(Check::skipped(definition, EventOutcome::NotApplied));
             }
-            let cost = match &definition.settings.request.cost {
-                Some(_) if is_off => Ok(definition.settings.cost),
-                _ => resolve!(cost(definition, self.live_of(definition), memo, parts)),
-            };
-            let cost = match cost {
+            let is_off = self.is_off(definition, site);
+            let cost = match resolve!(cost(definition, is_off, self.live_of(definition), memo, parts)) {
                 Ok(cost) => cost,
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
@@ -67,17 +63,19 @@ impl RequestContext {
             let client = resolve!(client::<I, S>(definition, site, self.traffik(), memo, parts, state));
             let client = match client.or_else(|rejection| site.keep(definition.identity, rejection)) {
                 Ok(client) => client,
-                Err(_) if is_off => return Ok(Check::skipped(definition, EventOutcome::Disabled)),
+                Err(_) if self.is_off(definition, site) => {
+                    return Ok(Check::skipped(definition, EventOutcome::Disabled));
+                }
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
             let backend = match &definition.settings.request.backend {
-                Some(_) if is_off => definition.backend,
+                Some(_) if self.is_off(definition, site) => definition.backend,
                 None => definition.backend,
                 Some(function) => choose(function, definition, self.traffik(), parts)?,
             };
             let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.
-            if is_off || site.is_limiter() || definition.settings.request.rate.is_none() {
+            if site.is_limiter() || definition.settings.request.rate.is_none() || self.is_off(definition, site) {
                 return Ok(check);
             }
             let rated = resolve!(rated(check, self.traffik(), memo, parts));
@@ -146,11 +144,12 @@ fn own(definition: &Definition) -> Own {
 #[inline]
 fn cost<'p>(
     definition: &'p Definition,
+    is_off: bool,
     live: Option<&LiveLimit>,
     memo: Memo<'_, '_>,
     parts: &'p Parts,
 ) -> Resolving<'p, u64> {
-    let Some(function) = &definition.settings.request.cost else {
+    let Some(function) = definition.settings.request.cost.as_ref().filter(|_| !is_off) else {
         let changed = live.and_then(|live| live.cost().or(live.base_cost()));
         return MaybeReady::Ready(Ok(changed.unwrap_or(definition.settings.cost)));
     };
