@@ -16,7 +16,7 @@ use axum::{
 };
 use traffik::{
     Client, Rate, Rule, Settings, ThrottleRejection, Traffik,
-    test::RequestExt,
+    test::{ManualClock, RequestExt},
     web::ws::{MessageRejection, Messages},
 };
 
@@ -213,9 +213,9 @@ impl From<Moody> for Client {
 
 throttle!(OfMoody, "ws:of-moody", "2/hour", Settings::new(), Moody);
 
-/// The client of a connection is not known, because the limit was disabled.
-#[tokio::test]
-async fn message_whose_future_is_dropped_keeps_no_connection_unlimited() {
+/// Returns a connection whose client is not known, because its limit was disabled, and what its identity does. The limit is
+/// enabled again.
+async fn opened_while_disabled() -> (Messages<OfMoody>, Arc<AtomicU8>, ManualClock) {
     let (traffik, clock) = traffik();
     let mood = Arc::new(AtomicU8::new(KNOWS));
     assert!(traffik.limiter::<OfMoody>("bob").peek().await.is_ok());
@@ -223,8 +223,13 @@ async fn message_whose_future_is_dropped_keeps_no_connection_unlimited() {
     limit.disable();
     let messages = opened::<OfMoody>(&traffik, Arc::clone(&mood)).await;
     assert_eq!(admitted(&messages).await, usize::MAX);
-
     limit.enable();
+    (messages, mood, clock)
+}
+
+#[tokio::test]
+async fn message_whose_future_is_dropped_keeps_no_connection_unlimited() {
+    let (messages, mood, clock) = opened_while_disabled().await;
     mood.store(HANGS, SeqCst);
     let mut dropped = Box::pin(messages.hit());
     assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -236,13 +241,7 @@ async fn message_whose_future_is_dropped_keeps_no_connection_unlimited() {
 
 #[tokio::test]
 async fn identity_that_failed_once_is_asked_again_within_a_second() {
-    let (traffik, clock) = traffik();
-    let mood = Arc::new(AtomicU8::new(KNOWS));
-    assert!(traffik.limiter::<OfMoody>("bob").peek().await.is_ok());
-    let limit = traffik.limit("ws:of-moody").unwrap();
-    limit.disable();
-    let messages = opened::<OfMoody>(&traffik, Arc::clone(&mood)).await;
-    limit.enable();
+    let (messages, mood, clock) = opened_while_disabled().await;
     mood.store(FAILS, SeqCst);
     assert!(matches!(messages.hit().await, Err(MessageRejection::Rejected(_))));
     mood.store(KNOWS, SeqCst);

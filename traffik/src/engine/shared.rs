@@ -124,7 +124,9 @@ impl Traffik {
         let texts = self.shared_texts(store, |_| true).into_iter();
         let ended = texts.filter(|(name, value)| self.has_ended(name, value)).take(REMOVED);
         for (name, ended) in ended.collect::<Vec<_>>() {
-            let _ = self.remove_ended_text(store, &name, &ended).await;
+            if self.remove_ended_text(store, &name, &ended).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -229,11 +231,13 @@ async fn watch(app: Weak<App>, store: Weak<Store>, place: usize) {
         let answer = within_on_any_runtime(store.clock(), store.timeout(), answer).await;
         let Some(this) = app.upgrade().map(|app| Traffik { app }) else { return };
         match answer {
-            Ok(control) => this.receive(place, known, control),
+            Ok(control) => {
+                this.receive(place, known, control);
+                this.remove_ended(&store).await;
+            }
             Err(BackendError::Closed) => return,
             Err(error) => this.could_not_read(place, &error, store.clock()),
         }
-        this.remove_ended(&store).await;
         let ends = |known: &mut Known| {
             known.is_watched = !is_immediate || known.is_used || known.version > 0;
             !known.is_watched

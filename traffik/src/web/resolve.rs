@@ -69,9 +69,10 @@ impl RequestContext {
                 Err(rejection) => return unless_in_dry_run(definition, self.live_of(definition), rejection),
             };
             let backend = match &definition.settings.request.backend {
-                Some(_) if self.is_off(definition, site) => definition.backend,
-                None => definition.backend,
-                Some(function) => choose(function, definition, self.traffik(), parts)?,
+                Some(function) if !self.is_off(definition, site) => {
+                    choose(function, definition, self.traffik(), parts)?
+                }
+                _ => definition.backend,
             };
             let check = self.identified(definition, backend, cost, client);
             // A limiter asks for the rate of each check.

@@ -80,15 +80,15 @@ impl CircuitBreaker {
         self.enter_by(&self.clock)
     }
 
-    /// Makes a call, if the breaker makes calls now.
-    ///
-    /// # Errors
-    ///
     /// Returns whether one is a clone of the other.
     pub(in crate::on_error) fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.gate, &other.gate)
     }
 
+    /// Makes a call, if the breaker makes calls now.
+    ///
+    /// # Errors
+    ///
     /// Returns the error of the call, or [`Broken::Open`] if the call was not made.
     pub async fn call<T, E>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, Broken<E>> {
         let attempt = self.enter().ok_or(Broken::Open)?;

@@ -72,7 +72,9 @@ impl HeaderWatch {
         }
         let warning = Warning::UntrustedForwardingHeader;
         if warnings.is_first(warning, None) {
-            warn_of!(warning, %header,
+            warn_of!(
+                warning,
+                %header,
                 %peer,
                 "a request has a forwarding header, but its peer is not a trusted proxy, so the header is ignored. If the peer is \
                  your proxy, all its clients share one limit: trust it with \
@@ -97,7 +99,9 @@ impl HeaderWatch {
                 let warning = Warning::MissingForwardingHeader;
                 // A few requests without any such header may be health checks of the proxy.
                 if (present.is_some() || self.is_usually_missing()) && warnings.is_first(warning, None) {
-                    warn_of!(warning, %header,
+                    warn_of!(
+                        warning,
+                        %header,
                         peer = %peer_text,
                         present = present.as_ref().map(HeaderName::as_str),
                         "a trusted proxy does not send the header that the app reads, so all its clients share one limit: read \
@@ -111,7 +115,9 @@ impl HeaderWatch {
                     let value = value.as_bytes();
                     let value =
                         String::from_utf8_lossy(value.get(value.len().saturating_sub(LONGEST)..).unwrap_or(value));
-                    warn_of!(warning, %header,
+                    warn_of!(
+                        warning,
+                        %header,
                         peer = %peer_text,
                         ?value,
                         "the header of a trusted proxy has no address where the proxy writes one, so clients of the proxy share \
