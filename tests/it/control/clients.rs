@@ -134,17 +134,15 @@ async fn clients_with_changes_are_listed_and_bounded() -> Result {
     Ok(())
 }
 
-throttle!(
-    Fallible,
-    "clients:fallible",
-    "3/hour",
-    Settings::new().cost_of(|_: &Parts| Err::<u64, _>(StatusCode::BAD_GATEWAY)).rate_of(|_: &Parts, _: &Client| Err::<
-        Rate,
-        _,
-    >(
-        StatusCode::BAD_GATEWAY
-    ))
-);
+/// Each function fails.
+fn fallible() -> Settings {
+    Settings::new()
+        .cost_of(|_: &Parts| Err::<u64, _>(StatusCode::BAD_GATEWAY))
+        .rate_of(|_: &Parts, _: &Client| Err::<Rate, _>(StatusCode::BAD_GATEWAY))
+        .backend_of(|_: &Parts| "nowhere")
+}
+
+throttle!(Fallible, "clients:fallible", "3/hour", fallible());
 
 #[tokio::test]
 async fn disabled_limit_asks_no_function_although_a_client_is_blocked() -> Result {
