@@ -123,7 +123,7 @@ fn new_client_allocates_and_the_counter_sees_it() {
 fn new_clients_share_bulk_allocations() {
     for strategy in &strategies() {
         // One shard of the largest size, with room for all clients.
-        let backend = MemoryBackend::builder("test").clock(ManualClock::new()).max_entries(16_000).build().unwrap();
+        let backend = MemoryBackend::builder("test").clock(ManualClock::new()).max_entries(8_191).build().unwrap();
         let counted = measure(|| {
             for client in 0..8000_u64 {
                 let key = Key::from(client);

@@ -45,7 +45,7 @@ const MAX_ENTRIES: usize = 1 << 28;
 ///
 /// # Performance
 ///
-/// A decision locks one of the shards, which have about 8000 entries, or one for each of its clients. A decision about
+/// A decision locks one of the shards, which have about 4000 entries, or one for each of its clients. A decision about
 /// up to four limits of known clients allocates nothing, except for logs and where the rate has changed. A refusal changes
 /// no entry, unless the clock went back.
 ///

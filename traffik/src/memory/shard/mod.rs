@@ -24,7 +24,7 @@ use super::hash::{ClientHash, KeyHash};
 
 /// The number of entries in a shard, if there are several shards: enough that random keys fill them evenly, and few
 /// enough that a pass over all of them takes less than a millisecond. A shard holds fewer than twice this number.
-const SHARD_ENTRIES: usize = 8192;
+const SHARD_ENTRIES: usize = 4096;
 
 /// How many microseconds expired entries stay at least, unless the store is full.
 const GRACE: u64 = 1_000_000;
