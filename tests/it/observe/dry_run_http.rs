@@ -1,9 +1,15 @@
 //! Dry runs over HTTP.
 
-use axum::{Router, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    http::{Request, StatusCode},
+    response::IntoResponse,
+    routing::get,
+};
+use http_body_util::BodyExt;
 use serde_json::json;
 use traffik::{
-    Client, DefaultIdentity, Limiter, Limits, Rate, Settings, Throttle, ThrottleRejection, Throttled,
+    CheckError, Client, DefaultIdentity, Limiter, Limits, Rate, Settings, Throttle, ThrottleRejection, Throttled,
     observe::EventOutcome::{Admitted, Blocked, WouldRefuse},
     refund_if, throttle_layer, throttled,
 };
@@ -45,6 +51,21 @@ async fn dry_limit_turns_no_request_away_and_shows_nothing() -> Result {
     assert_eq!([server.get("/attribute").await.status, server.get("/attribute").await.status], [200, 200]);
     let outcomes: Vec<_> = events.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(outcomes, [Admitted, WouldRefuse]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusal_of_a_task_shows_no_dry_limit() -> Result {
+    let (traffik, ..) = app(|builder| builder)?;
+    let check = || async { traffik.limiter::<(One, Dry)>("alice").check().await };
+    let _ = check().await?;
+    let Err(CheckError::Refused(refusal)) = check().await else { return Err("it was admitted".into()) };
+    let (head, ()) = Request::head("/").body(())?.into_parts();
+
+    let response = ThrottleRejection::from(refusal).for_request(&head).into_response();
+    assert_eq!(response.headers()["ratelimit-policy"], r#""observe:one";q=1;w=60"#);
+    assert_eq!(response.headers()["ratelimit"], r#""observe:one";r=0;t=60"#);
+    assert!(response.into_body().collect().await?.to_bytes().is_empty(), "it answers a HEAD request");
     Ok(())
 }
 

@@ -189,11 +189,11 @@ impl IntoResponse for Limited {
             return turn_away(response, self.retry_after(), context, &self.0.head);
         }
         let mut response = refused(response, self.retry_after());
-        let shown = last_of_each(self.limits().iter().filter(|limit| limit.is_counted()));
+        let shown = last_of_each(self.limits().iter().filter(|limit| limit.is_shown()));
         let fields = add_fields(response.headers_mut(), &shown, true);
         let unrecorded = Unrecorded { limits: self.limits().snapshot(), fields };
         response.extensions_mut().insert(Refused(Some(Box::new(unrecorded))));
-        response
+        for_head(response, &self.0.head)
     }
 }
 
