@@ -11,7 +11,7 @@ use axum::{
     routing::post,
 };
 use http_body_util::BodyExt;
-use traffik::{Settings, Throttled, throttle_layer};
+use traffik::{Rate, Settings, Throttled, throttle_layer};
 
 use super::{
     MIB, PATHS, Uploads,
@@ -28,6 +28,19 @@ throttle!(
     "of-users",
     "1/min",
     Settings::new().identity(|_| Err::<traffik::Client, _>((StatusCode::UNAUTHORIZED, "who are you?")))
+);
+
+throttle!(
+    OfPlans,
+    "of-plans",
+    "1/min",
+    Settings::new().cost_of(|_| Err::<u64, _>((StatusCode::PAYMENT_REQUIRED, "upgrade your plan")))
+);
+throttle!(
+    OfRates,
+    "of-rates",
+    "1/min",
+    Settings::new().rate_of(|_, _| Err::<Rate, _>((StatusCode::CONFLICT, "choose a plan")))
 );
 
 /// Returns the status and the beginning of the body that a client reads after it wrote 8 MiB.
@@ -91,6 +104,9 @@ async fn upload_rejected_for_another_reason_gets_its_response() {
     let app = Router::new()
         .route("/users", post(|_: Throttled<OfUsers>| async {}))
         .route("/users/layer", post(|| async {}).layer(throttle_layer::<OfUsers>()))
+        .route("/plans", post(|_: Throttled<OfPlans>| async {}))
+        .route("/plans/layer", post(|| async {}).layer(throttle_layer::<OfPlans>()))
+        .route("/rates", post(|_: Throttled<OfRates>| async {}))
         .merge(uploads())
         .layer(traffik.layer());
     let server = Server::start(app.clone()).await;
@@ -99,6 +115,9 @@ async fn upload_rejected_for_another_reason_gets_its_response() {
     for framing in FRAMINGS {
         assert_eq!(upload(&server, "/users", framing).await, (401, "who are you?".to_owned()));
         assert_eq!(upload(&server, "/users/layer", framing).await, (401, "who are you?".to_owned()));
+        assert_eq!(upload(&server, "/plans", framing).await, (402, "upgrade your".to_owned()));
+        assert_eq!(upload(&server, "/plans/layer", framing).await, (402, "upgrade your".to_owned()));
+        assert_eq!(upload(&server, "/rates", framing).await, (409, "choose a pla".to_owned()));
         assert_eq!(upload(&without_peers, "/attribute", framing).await, (500, "traffik: a t".to_owned()));
     }
     traffik.close().await.unwrap();

@@ -7,6 +7,7 @@ mod unavailable;
 use std::{error::Error, fmt, sync::Arc};
 
 use axum::{
+    Extension,
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -256,9 +257,7 @@ impl Unidentified {
 
 impl IntoResponse for Unidentified {
     fn into_response(self) -> Response {
-        let mut response = self.0.into_response();
-        response.extensions_mut().insert(Unwanted);
-        response
+        unwanted(self.0)
     }
 }
 
@@ -275,7 +274,7 @@ impl Declined {
 
 impl IntoResponse for Declined {
     fn into_response(self) -> Response {
-        self.0.into_response()
+        unwanted(self.0)
     }
 }
 
@@ -290,6 +289,11 @@ impl OwnResponse {
     fn status(&self) -> StatusCode {
         self.0.0
     }
+}
+
+/// Marks a response that rejects a request: nobody reads its body.
+fn unwanted(response: OwnResponse) -> Response {
+    (Extension(Unwanted), response).into_response()
 }
 
 impl IntoResponse for OwnResponse {
