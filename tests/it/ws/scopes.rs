@@ -59,6 +59,21 @@ async fn connection_limit_is_separate_for_each_connection() {
 }
 
 #[tokio::test]
+async fn connection_limit_keeps_its_count_at_an_unlimited_rate() {
+    let (traffik, clock) = traffik();
+    let (address, _) = echoing::<Each>(&traffik, |socket, messages| messages.per_connection().throttle(socket)).await;
+    let mut client = Client::connect(address).await;
+    assert_eq!((client.ask("one").await, client.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    assert_eq!(client.ask("three").await, too_many(60));
+
+    let limit = traffik.limit("ws:each").unwrap();
+    limit.override_rate(std::net::Ipv4Addr::LOCALHOST, Rate::UNLIMITED, Duration::from_secs(5)).unwrap();
+    assert_eq!(client.ask("three").await, "three");
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(client.ask("four").await, too_many(55));
+}
+
+#[tokio::test]
 async fn client_and_connection_limits_are_charged_together_or_not() {
     let (traffik, clock) = traffik();
     let handler = async |user: Messages<Chat>, each: Messages<Each>, upgrade: WebSocketUpgrade| {

@@ -169,14 +169,17 @@ fn settle(state: Option<&mut Option<StoredState>>, settlement: &Settlement, now:
     Ok(last)
 }
 
-/// Returns whether a limit has room, and its state after the charge. Removes an expired `state`.
+/// Returns whether a limit has room, and its state after the charge. Removes an expired `state`. What is not counted, as at an
+/// unlimited rate, changes nothing.
 fn verdict(check: &Check<'_>, state: &mut Option<StoredState>, now: Timestamp) -> (bool, Option<StoredState>) {
     let strategy = check.strategy();
     // If a custom strategy panics, the state stays.
     let stored = if strategy.is_custom() { state.clone() } else { state.take() };
     *state = strategy.current(stored, now).past;
-    let cost = if check.is_counted() { check.cost } else { 0 };
-    let verdict = strategy.decide(state.clone(), check.rate, cost, now);
+    if !check.is_counted() {
+        return (true, state.clone());
+    }
+    let verdict = strategy.decide(state.clone(), check.rate, check.cost, now);
     (verdict.admitted, verdict.past)
 }
 
