@@ -49,7 +49,7 @@ pub(crate) type Check<'a> = CheckOf<&'a Arc<Definition>>;
 pub(crate) type KeptCheck = CheckOf<Arc<Definition>>;
 
 /// The values that a function or the caller of a check sets.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Own {
     pub(crate) cost: bool,
     pub(crate) rate: bool,
@@ -227,9 +227,10 @@ impl KeptCheck {
         Check { cost: cost.unwrap_or(check.cost), own, ..check }
     }
 
-    /// Returns `true` if both charge the same, if they are of one throttle and client.
+    /// Returns `true` if both charge the same, if they are of one throttle and client. Changes at run time replace what is not
+    /// the check's own.
     pub(crate) fn costs_the_same(&self, other: &Self) -> bool {
-        (self.rate, self.cost, self.at_least) == (other.rate, other.cost, other.at_least)
+        (self.rate, self.cost, self.at_least, self.own) == (other.rate, other.cost, other.at_least, other.own)
     }
 }
 

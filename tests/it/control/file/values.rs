@@ -1,6 +1,9 @@
 //! What a file changes, and what is stronger.
 
+use std::{pin::pin, time::Duration};
+
 use axum::{Router, routing::get};
+use futures_util::{future::join3, poll};
 use tests::admits;
 use traffik::{CheckError, ConfigError, Rate, Settings, Throttled, TokenBucket, control::Source, strategy::Strategy};
 
@@ -162,5 +165,25 @@ async fn file_knows_every_strategy_by_its_name() -> Result {
         let info = traffik.limit("file:plain")?.info()?;
         assert_eq!(info.strategy(), name);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn caller_with_a_rate_of_its_own_is_not_refused_with_others_of_the_line() -> Result {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let folder = Folder::new("line", "[limit.\"file:plain\"]\nrate = \"1/hour\"\n")?;
+    let (traffik, clock) = folder.app::<Plain>()?;
+    let limiter = || traffik.limiter::<Plain>(HERE);
+    assert!(admits::<Plain>(&traffik, HERE).await?);
+    let mut line = pin!(join3(
+        limiter().wait(DAY).check().into_future(),
+        limiter().cost(2).wait(DAY).check().into_future(),
+        limiter().rate(Rate::literal("3/hour")).cost(2).wait(DAY).check().into_future(),
+    ));
+    assert!(poll!(&mut line).is_pending());
+
+    clock.advance(Duration::from_secs(3600));
+    let (first, by_the_file, by_its_own) = line.await;
+    assert!(first.is_ok() && matches!(by_the_file, Err(CheckError::Refused(_))) && by_its_own.is_ok());
     Ok(())
 }
