@@ -195,7 +195,9 @@ impl Parse for Setting {
 }
 
 fn is_flag(input: ParseStream<'_>) -> bool {
-    input.fork().call(Ident::parse_any).is_ok_and(|name| FLAGS.iter().any(|flag| name == flag))
+    let input = input.fork();
+    // A module may have the name of a flag, in the path of a throttle.
+    input.call(Ident::parse_any).is_ok_and(|name| FLAGS.iter().any(|flag| name == flag)) && !input.peek(Token![::])
 }
 
 /// Returns whether a type follows, not a function or a closure. Names of functions begin with a lower-case letter; the

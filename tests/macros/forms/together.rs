@@ -16,6 +16,17 @@ struct Sustained;
 #[throttled(Burst, Sustained)]
 async fn types() {}
 
+mod hidden {
+    pub(super) use super::Burst;
+}
+
+mod dry_run {
+    pub(super) use super::Sustained;
+}
+
+#[throttled(hidden::Burst, dry_run::Sustained)]
+async fn in_modules() {}
+
 #[throttled("together:stacked:burst", "2/min")]
 #[doc = "Between them."]
 #[traffik::throttled("together:stacked:sustained", "3/hour")]
@@ -50,13 +61,14 @@ async fn several_throttles_are_one_decision_in_written_order() {
     let routes = || {
         Router::new()
             .route("/types", get(types))
+            .route("/modules", get(in_modules))
             .route("/stacked", get(stacked))
             .route("/pairs", get(pairs))
             .route("/mixed", get(mixed))
             .route("/renamed", get(renamed))
             .route("/absent", get(conditional))
     };
-    for form in ["types", "stacked", "pairs", "mixed", "renamed", "absent"] {
+    for form in ["types", "modules", "stacked", "pairs", "mixed", "renamed", "absent"] {
         let server = Server::start(routes()).await;
         let path = format!("/{form}");
         assert_eq!(server.statuses(&path, 2).await, [200, 200], "{form}");
