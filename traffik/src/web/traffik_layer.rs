@@ -93,9 +93,10 @@ impl TraffikLayer {
     /// # Ok::<(), traffik::ConfigError>(())
     /// ```
     ///
-    /// The limits are those that the RateLimit fields show, in the same state: after refunds, once each. They are there also
-    /// where the fields are not, because a shared cache may store the response. They hold no permit. A response to a request
-    /// that no limit counted has none. To read them inside of this layer, see [`Limits::met_by`](crate::Limits::met_by).
+    /// The limits are those that the RateLimit fields show, in the same state, and those that no field shows because they are
+    /// hidden or in a dry run: after refunds, once each. They are there also where the fields are not, because a shared cache
+    /// may store the response. They hold no permit. A response to a request that no limit counted has none. To read them
+    /// inside of this layer, see [`Limits::met_by`](crate::Limits::met_by).
     #[must_use]
     pub fn expose(self) -> Self {
         Self { exposes: true, ..self }
