@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use axum::{Router, http::StatusCode, routing::get};
-use futures_util::FutureExt;
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
+use futures_util::{FutureExt, poll};
+use tower::ServiceExt;
 use traffik::{
     Concurrency, LeakyBucketWithQueue, Limiter, Permit, Rule, Settings, Settlement, ThrottleRejection, Throttled,
-    refund_if,
+    refund_if, test::RequestExt,
 };
 
 use super::{Result, limiter_of, remaining};
@@ -227,6 +233,25 @@ async fn task_that_outlives_the_response_holds_no_permit_of_its_arguments() -> R
     let server = Server::start(Router::new().route("/", get(handler)).layer(traffik.layer())).await;
     assert_eq!(server.get("/").await.status, 200);
     let search = limiters.recv().await.ok_or("no limiter")?;
+    assert_eq!(remaining::<AtOnce>(&traffik, HERE).await?, 2);
+    assert!(search.check().await.is_ok(), "it goes on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn task_that_outlives_a_cancelled_request_holds_no_permit_of_its_arguments() -> Result {
+    let (traffik, _) = traffik();
+    let (sender, mut limiters) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Throttled<AtOnce>, search: Limiter<Search>| async move {
+        let _ = sender.send(search);
+        std::future::pending::<()>().await;
+    };
+    let app = Router::new().route("/", get(handler)).layer(traffik.layer());
+    let mut request = Box::pin(app.oneshot(Request::get("/").body(Body::empty())?.with_peer("127.0.0.1:50000")));
+    assert!(poll!(&mut request).is_pending());
+    let search = limiters.recv().await.ok_or("no limiter")?;
+    assert_eq!(remaining::<AtOnce>(&traffik, HERE).await?, 1);
+    drop(request);
     assert_eq!(remaining::<AtOnce>(&traffik, HERE).await?, 2);
     assert!(search.check().await.is_ok(), "it goes on");
     Ok(())

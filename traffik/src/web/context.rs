@@ -141,7 +141,7 @@ pub(super) struct Ledger {
     may_refund: AtomicBool,
     /// Whether the response carries the limits in its extensions.
     is_exposed: AtomicBool,
-    /// Whether the response has its fields.
+    /// Whether the response has its fields, or there is none.
     has_ended: AtomicBool,
     entries: Mutex<Entries>,
 }
@@ -276,7 +276,7 @@ impl Ledger {
         LedgerEntry { limit: Shared::clone(limit), charged, passed, refund_if }
     }
 
-    /// Forgets the limits, once the response has its fields.
+    /// Forgets the limits, once the response has its fields or the request was dropped.
     pub(super) fn end(&self) {
         let mut entries = self.lock();
         self.has_ended.store(true, Ordering::Relaxed);

@@ -155,6 +155,15 @@ pin_project! {
         // Boxed, because it is rare and this future is moved often.
         giving_back: Option<Box<GivingBack<B>>>,
     }
+
+    impl<F, B> PinnedDrop for ResponseFuture<F, B> {
+        // There may be no response, for instance because the client disconnected.
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(ledger) = this.project().ledger {
+                end(ledger);
+            }
+        }
+    }
 }
 
 /// A response that waits until the charges of its request are refunded.
@@ -243,7 +252,11 @@ fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, is_refuse
     if ledger.is_exposed() {
         expose(response, ledger);
     }
-    // Whoever still holds the request, for instance a task with a `Limiter`, keeps no permit by it.
+    end(ledger);
+}
+
+/// Ends the ledger of a request. Whoever still holds the request, for instance a task with a `Limiter`, keeps no permit by it.
+fn end(ledger: &Arc<Ledger>) {
     if Arc::strong_count(ledger) > 1 {
         ledger.end();
     }
