@@ -33,6 +33,7 @@ throttles! {
     Binary: "ws:binary", "2/min", Settings::new();
     Logged: "ws:logged", "2/min", Settings::new().strategy(SlidingWindowLog);
     Each: "ws:each", "2/min", Settings::new();
+    Penalised: "ws:penalised", "2/min", Settings::new().penalty(2, std::time::Duration::from_secs(600));
     Dear: "ws:dear", "10/min", Settings::new().cost(4);
     Large: "ws:large", "100/min", Settings::new();
     Queue: "ws:queue", "1/s", Settings::new().strategy(LeakyBucketWithQueue::new());

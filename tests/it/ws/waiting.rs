@@ -7,9 +7,10 @@ use tokio_tungstenite::tungstenite::Message;
 use traffik::{test::ManualClock, web::ws::over_limit::Wait};
 
 use super::{
-    Dear, Each, Queue,
+    Dear, Each, Penalised, Queue,
     rig::{Client, echoing, ended, goes_on, serve, too_many, traffik},
 };
+use crate::metrics::scrape::Recorded;
 
 #[tokio::test]
 async fn held_message_waits_for_room_and_keeps_the_order() {
@@ -33,6 +34,29 @@ async fn held_message_waits_for_room_and_keeps_the_order() {
     assert_eq!(client.text().await, "five");
     client.0.close(None).await.unwrap();
     assert_eq!(ended(&mut ends).await, 5);
+}
+
+/// Two refusals in a row are penalised.
+#[tokio::test]
+async fn held_message_is_no_refusal() {
+    let recorded = Recorded::begin();
+    let (traffik, clock) = traffik();
+    let wait = Wait::up_to(Duration::from_secs(60));
+    let (address, _) =
+        echoing::<Penalised>(&traffik, move |socket, messages| messages.throttle(socket).over_limit(wait)).await;
+
+    let (mut one, mut other) = (Client::connect(address).await, Client::connect(address).await);
+    assert_eq!((one.ask("one").await, one.ask("two").await), ("one".to_owned(), "two".to_owned()));
+    for client in [&mut one, &mut other] {
+        client.send("held").await;
+        assert!(client.hears_nothing().await);
+    }
+    clock.advance(Duration::from_secs(60));
+    assert_eq!((one.text().await, other.text().await), ("held".to_owned(), "held".to_owned()));
+    let counts = traffik.limit("ws:penalised").unwrap().info().unwrap().counts();
+    assert_eq!((counts.admitted, counts.refused), (4, 0));
+    assert_eq!(recorded.value(r#"traffik_messages_total{outcome="admitted"}"#), Some(4.0));
+    assert_eq!(recorded.value(r#"traffik_messages_total{outcome="refused"}"#), None);
 }
 
 #[tokio::test]
@@ -74,6 +98,8 @@ async fn message_beyond_the_longest_wait_is_refused() {
     assert!(client.hears_nothing().await);
     clock.advance(Duration::from_secs(59));
     assert_eq!(client.text().await, "four");
+    let counts = traffik.limit("ws:dear").unwrap().info().unwrap().counts();
+    assert_eq!((counts.admitted, counts.refused), (3, 2));
 }
 
 #[tokio::test]

@@ -93,18 +93,41 @@ impl MessageLimits {
         cost: Result<Option<u64>, OutOfRange>,
         wait: Option<Duration>,
     ) -> Result<Limits, MessageRejection> {
+        let answer = self.try_hit(cost, wait).await;
+        if let Err(MessageRejection::Limited(limits)) = &answer {
+            self.refused(limits);
+        }
+        answer
+    }
+
+    /// Charges a message like [`hit`](Self::hit), but a refusal is not final: the message may be held. If it is not, the caller
+    /// reports it as [`refused`](Self::refused).
+    pub(super) async fn try_hit(
+        &self,
+        cost: Result<Option<u64>, OutOfRange>,
+        wait: Option<Duration>,
+    ) -> Result<Limits, MessageRejection> {
         let answer = match self.decide(cost, wait).await {
             Ok(limits) if !limits.is_admitted() => Err(MessageRejection::Limited(limits)),
             answer => answer,
         };
         self.is_throttled.store(answer.is_err(), Ordering::Relaxed);
-        let admitted = match &answer {
-            Ok(_) => Some(true),
-            Err(MessageRejection::Limited(_)) => Some(false),
-            Err(_) => None,
-        };
-        self.traffik.requests().messages.checked(admitted);
+        match &answer {
+            Ok(limits) => self.checked(limits, true),
+            Err(MessageRejection::Limited(_)) => {}
+            Err(_) => self.traffik.requests().messages.checked(None),
+        }
         answer
+    }
+
+    /// Reports a refusal.
+    pub(super) fn refused(&self, limits: &Limits) {
+        self.checked(limits, false);
+    }
+
+    fn checked(&self, limits: &Limits, is_admitted: bool) {
+        limits.observe(None);
+        self.traffik.requests().messages.checked(Some(is_admitted));
     }
 
     async fn decide(
@@ -150,10 +173,7 @@ impl MessageLimits {
                 let wait = retry_after(&limits)?.max(Duration::from_micros(1));
                 Some(wait).filter(|wait| clock.now().saturating_add(*wait) <= deadline)
             });
-            let Some(pause) = pause else {
-                limits.observe(None);
-                return Ok(limits);
-            };
+            let Some(pause) = pause else { return Ok(limits) };
             Box::pin(clock.sleep(pause)).await;
         }
     }

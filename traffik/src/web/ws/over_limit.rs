@@ -153,8 +153,9 @@ pub(super) fn fitting(reason: &str) -> Utf8Bytes {
 /// Holds the message until there is room, and then passes it on. The messages of all connections of a client are passed on in the
 /// order in which they came: see [`Limiter::wait`](crate::Limiter::wait).
 ///
-/// While it holds a message, the socket reads at most one more, so TCP slows the client down. Pings are still answered, and
-/// the end of the connection is noticed. A message that would wait too long, or that can never be admitted, is treated as with
+/// While it holds a message, the socket answers pings and notices the end of the connection. Once it has read another message,
+/// it reads nothing more until the turn of the held one, so TCP slows the client down. A message that is held and then
+/// passed on is no refusal for events, metrics and penalties. A message that would wait too long, or that can never be admitted, is treated as with
 /// [`Notify`].
 ///
 /// ```

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     engine::Limits,
     web::ws::{
+        messages::Messages,
         over_limit::{Action, Kind, Violation, fitting},
         rejection::{MessageRejection, Notice},
     },
@@ -71,6 +72,8 @@ pub(super) struct Case {
     message: Message,
     /// Until when it can be held, once it was.
     held_until: Option<Timestamp>,
+    /// Whether it has been over the limit.
+    is_violation: bool,
 }
 
 impl Stage {
@@ -161,7 +164,7 @@ impl ThrottledSocket {
     fn begin(&mut self, read: Read) -> Step {
         match read {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
-                self.decide(Case { message, held_until: None })
+                self.decide(Case { message, held_until: None, is_violation: false })
             }
             Some(Ok(message @ (Message::Ping(_) | Message::Pong(_)))) => self.control(message),
             Some(other) => Step::Yield(Some(other)),
@@ -175,11 +178,20 @@ impl ThrottledSocket {
     }
 
     fn hit(&self, case: Case, wait: Option<Duration>) -> Boxed<(Case, Result<Limits, MessageRejection>)> {
-        let kind = self.kinds.iter().find(|(is_it, _)| is_it(&case.message));
-        let messages = kind.map_or(&self.messages, |(_, messages)| messages);
+        let messages = self.messages_like(&case.message);
         let cost = self.over_limit.check().and_then(|()| messages.cost_of(&case.message));
         let limits = Arc::clone(&messages.limits);
-        Box::pin(async move { (case, limits.hit(cost, wait).await) })
+        let may_be_held = wait.is_none() && matches!(self.over_limit.0, Kind::Wait(_));
+        Box::pin(async move {
+            let answer = if may_be_held { limits.try_hit(cost, None).await } else { limits.hit(cost, wait).await };
+            (case, answer)
+        })
+    }
+
+    /// Returns the limits of a message.
+    fn messages_like(&self, message: &Message) -> &Messages<()> {
+        let kind = self.kinds.iter().find(|(is_it, _)| is_it(message));
+        kind.map_or(&self.messages, |(_, messages)| messages)
     }
 
     /// A message whose turn did not come in time is not held again.
@@ -192,14 +204,13 @@ impl ThrottledSocket {
         }
     }
 
-    fn conclude(&mut self, case: Case, answer: Result<Limits, MessageRejection>) -> Step {
+    fn conclude(&mut self, mut case: Case, answer: Result<Limits, MessageRejection>) -> Step {
         let rejection = match answer {
             Ok(limits) if limits.delay().is_zero() => return self.pass_on(case),
             Ok(limits) => return self.hold(case, limits.delay(), true),
             Err(rejection) => rejection,
         };
-        let is_violation = matches!(rejection, MessageRejection::Limited(_));
-        if is_violation && case.held_until.is_none() {
+        if matches!(rejection, MessageRejection::Limited(_)) && !mem::replace(&mut case.is_violation, true) {
             self.violations = self.violations.saturating_add(1);
         }
         let (notice, retry_after) = (rejection.notice(self.clock.now()), rejection.retry_after());
@@ -209,8 +220,13 @@ impl ThrottledSocket {
                 return Step::Yield(Some(Err(Error::new(raised))));
             }
             (Kind::Skip, _) => Action::Skip,
-            (Kind::Wait(wait), _) => {
-                return self.wait(case, notice, retry_after, wait.longest, is_violation);
+            (Kind::Wait(wait), rejection) => {
+                let longest = wait.longest;
+                let refusal = match rejection {
+                    MessageRejection::Limited(limits) => Some(limits),
+                    _ => None,
+                };
+                return self.wait(case, notice, retry_after, longest, refusal);
             }
             (Kind::Close(close), MessageRejection::Limited(_)) => close.action(self.violations),
             (Kind::Function(function), MessageRejection::Limited(limits)) => {
@@ -247,27 +263,32 @@ impl ThrottledSocket {
         Step::Again
     }
 
-    /// Holds a message until its turn, or until its limits can be checked, if that is soon enough.
+    /// Holds a message until its turn, or until its limits can be checked, if that is soon enough. `refusal` is not reported yet.
     fn wait(
         &mut self,
         case: Case,
         notice: Notice,
         retry_after: Option<Duration>,
         longest: Duration,
-        is_limited: bool,
+        refusal: Option<Limits>,
     ) -> Step {
         let now = self.clock.now();
         let held_until = case.held_until.unwrap_or_else(|| now.saturating_add(longest));
-        let soonest = if is_limited { Duration::ZERO } else { SOONEST };
+        let soonest = if refusal.is_some() { Duration::ZERO } else { SOONEST };
         let wait = retry_after.map(|wait| wait.max(soonest));
         let case = Case { held_until: Some(held_until), ..case };
         match wait.filter(|wait| now.saturating_add(*wait) <= held_until) {
-            Some(_) if is_limited => {
+            Some(_) if refusal.is_some() => {
                 self.stage = Stage::Waiting(self.hit(case, Some(held_until.saturating_since(now))));
                 Step::Again
             }
             Some(wait) => self.hold(case, wait, false),
-            None => self.act(case, notice, Action::Notify),
+            None => {
+                if let Some(limits) = refusal {
+                    self.messages_like(&case.message).limits.refused(&limits);
+                }
+                self.act(case, notice, Action::Notify)
+            }
         }
     }
 
