@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(clamped(log.clone(), 120), None);
         assert_eq!(clamped(log.clone(), 115), Some((vec![(160, 1), (170, 1), (175, 1)], [115, 175])));
         assert_eq!(clamped(log.clone(), 110), Some((vec![(160, 1), (170, 2)], [110, 170])));
-        assert_eq!(clamped(log.clone(), 0), Some((vec![(60, 3)], [0, 60])));
+        assert_eq!(clamped(log, 0), Some((vec![(60, 3)], [0, 60])));
         // What was charged at a longer period counts as long as it would have.
         let two_rates = charge(charge(None, minute, 100), ten, 101);
         assert_eq!(clamped(two_rates.clone(), 101), None);
