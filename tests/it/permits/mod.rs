@@ -1,6 +1,7 @@
 //! Concurrency limits: a permit is held as long as its request runs, and not afterwards.
 
 mod calls;
+mod clock_steps;
 mod contention;
 mod disconnects;
 mod ending_early;
