@@ -22,6 +22,8 @@ use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 pub(crate) enum Mood {
     #[default]
     Answers,
+    /// Decides and adjusts without waiting.
+    AnswersNow,
     /// Fails with an error that says the call did not run.
     IsAway,
     /// Fails with an error that says the call may have run.
@@ -65,7 +67,7 @@ impl Moody {
 
     async fn answer<T>(&self, answer: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
         match self.mood() {
-            Mood::Answers | Mood::Repeats => answer.await,
+            Mood::Answers | Mood::AnswersNow | Mood::Repeats => answer.await,
             Mood::IsAway => Err(BackendError::not_run("there is no connection")),
             Mood::Fails => Err(BackendError::unavailable("the connection was lost")),
             Mood::IsMisconfigured => Err(BackendError::misconfigured("call `.secret(..)`")),
@@ -97,6 +99,9 @@ impl Backend for Moody {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        if self.mood() == Mood::AnswersNow {
+            return self.store.decide(hits);
+        }
         let owned = owned(hits);
         MaybeReady::pending(async move {
             let hits = &hits_of(&owned)[..];
@@ -117,6 +122,9 @@ impl Backend for Moody {
     }
 
     fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        if self.mood() == Mood::AnswersNow {
+            return self.store.adjust(adjustments);
+        }
         let owned = owned(adjustments);
         MaybeReady::pending(async move {
             let adjustments = &adjustments_of(&owned)[..];
