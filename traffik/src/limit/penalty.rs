@@ -100,20 +100,20 @@ impl Penalties {
         }
     }
 
-    /// Counts a refusal. `wait` is the time until the client may be admitted, if there is one.
+    /// Counts a refusal. `wait` is the time until the client may be admitted, if there is one. Returns `true` if a penalty begins.
     #[cold]
-    pub(crate) fn refused(self: &Arc<Self>, client: &Key, wait: Option<Duration>) {
+    pub(crate) fn refused(self: &Arc<Self>, client: &Key, wait: Option<Duration>) -> bool {
         let now = self.changes.clock().now();
         let mut refusals = self.refusals.lock();
         if refusals.len() >= MAX_COUNTED && !refusals.contains_key(client) {
             if now.as_micros() < self.next_end.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             refusals.retain(|_, refusals| now < refusals.end);
             let next_end = refusals.values().map(|refusals| refusals.end.as_micros()).min();
             self.next_end.store(next_end.unwrap_or_default(), Ordering::Relaxed);
             if refusals.len() >= MAX_COUNTED {
-                return;
+                return false;
             }
         }
         let end = now.saturating_add(wait.unwrap_or(self.settings.time));
@@ -127,12 +127,11 @@ impl Penalties {
         }
         self.counted.store(refusals.len(), Ordering::Relaxed);
         drop(refusals);
-        if is_due {
-            self.punish(client, now);
-        }
+        is_due && self.punish(client, now)
     }
 
-    fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) {
+    /// Returns `false` if there are as many changes of clients as there may be.
+    fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) -> bool {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {
             // A limit that is added again does not have the penalties of the one before.
@@ -152,9 +151,10 @@ impl Penalties {
             limit.clients.local.change(client.clone(), |client| client.penalty = Some(penalty.clone()));
             Some(penalty)
         });
-        if let Some(penalty) = penalty.filter(|_| !self.store.is_immediate()) {
-            self.share(client, &penalty);
+        if let Some(penalty) = penalty.as_ref().filter(|_| !self.store.is_immediate()) {
+            self.share(client, penalty);
         }
+        penalty.is_some()
     }
 
     /// Starts to share a penalty with the other processes. A failure is no error: it holds in this one.
