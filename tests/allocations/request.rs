@@ -16,8 +16,9 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
+use futures_util::FutureExt;
 use tower::Service;
-use traffik::{DefaultIdentity, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend};
+use traffik::{DefaultIdentity, Limiter, Rate, Throttle, Throttled, Traffik, backend::MemoryBackend};
 
 macro_rules! throttles {
     ($($name:ident)+) => {
@@ -75,6 +76,22 @@ fn check_that_needs_no_waiting_is_ready_on_the_first_poll() {
     let traffik = Traffik::new(MemoryBackend::new("test")).unwrap();
     assert!(is_ready::<Throttled<One>>(&traffik));
     assert!(is_ready::<Throttled<(One, Two, Three)>>(&traffik));
+}
+
+/// A task of the handler that goes on after the response, without `traffik.layer()`.
+#[test]
+fn request_without_a_layer_that_checks_again_and_again_takes_no_more_memory() {
+    let traffik = Traffik::new(MemoryBackend::new("test")).unwrap();
+    let (mut parts, _) = request().into_parts();
+    parts.extensions.insert(traffik);
+    let mut check = || {
+        let limiter = Limiter::<One>::from_request_parts(&mut parts, &()).now_or_never();
+        let checked = limiter.and_then(Result::ok).and_then(|limiter| limiter.check().now_or_never());
+        assert!(matches!(checked, Some(Ok(_))));
+    };
+    check();
+    let counted = measure(|| (0..1000).for_each(|_| check()));
+    assert!(counted.bytes_current.abs() < 4096, "{} bytes", counted.bytes_current);
 }
 
 /// Returns the allocations of a request by a known client.

@@ -1,5 +1,7 @@
 //! Streams of events.
 
+use std::time::Duration;
+
 use axum::{body::Body, http::Request, response::Response};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -13,6 +15,7 @@ use crate::http::app::throttle;
 
 throttle!(Seen, "admin:seen", "2/hour");
 throttle!(Unseen, "admin:unseen", "2/hour");
+throttle!(Login, "admin:login", "1/hour", Settings::new().penalty(2, Duration::from_secs(7200)));
 
 /// The number of events that a reader may be behind.
 const BUFFER: usize = 1024;
@@ -128,6 +131,21 @@ async fn changes_by_any_source_are_events() -> Result {
     assert_eq!(reader.now().await?, changed);
     assert_eq!(api.patch("/limits/admin:seen?scope=local", r#"{"rate": "70000"}"#).await?.status, 422);
     assert!(!reader.has_next());
+    Ok(())
+}
+
+#[tokio::test]
+async fn penalty_is_a_change() -> Result {
+    let (traffik, api, _) = knowing::<Login>()?;
+    let mut reader = listen(&api, "?outcome=admitted").await?;
+    admits::<Login>(&traffik, "mallory").await?;
+    assert_eq!(reader.now().await?.0, "decision");
+    admits::<Login>(&traffik, "mallory").await?;
+    assert!(!reader.has_next());
+    admits::<Login>(&traffik, "mallory").await?;
+    assert_eq!(reader.now().await?, ("changed".to_owned(), json!({})));
+    admits::<Login>(&traffik, "mallory").await?;
+    assert!(!reader.has_next(), "a block is no change");
     Ok(())
 }
 

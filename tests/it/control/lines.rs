@@ -12,6 +12,7 @@ use crate::http::app::throttle;
 const HOUR: Duration = Duration::from_secs(3600);
 
 throttle!(One, "lines:one", "1/hour");
+throttle!(Login, "lines:login", "1/hour", Settings::new().penalty(1, HOUR * 2));
 
 /// Starts to wait in a task.
 fn waits<T: Throttle>(traffik: &Traffik) -> tokio::task::JoinHandle<bool> {
@@ -57,6 +58,23 @@ async fn waiter_that_is_blocked_for_longer_is_refused_immediately() -> Result {
     assert!(!waiter.await?);
     let refusal = refused(traffik.limiter::<One>("alice").wait(HOUR).check().await);
     assert_eq!(refusal.retry_after(), Some(HOUR * 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn waiter_that_gets_a_penalty_for_longer_is_refused_immediately() -> Result {
+    let (traffik, _) = knowing::<Login>()?;
+    for client in ["alice", "bob"] {
+        let _ = traffik.limiter::<Login>(client).check().await?;
+    }
+    let waiter = waits::<Login>(&traffik);
+    tests::until_idle().await;
+    let _ = refused(traffik.limiter::<Login>("bob").check().await);
+    tests::until_idle().await;
+    assert!(!waiter.is_finished(), "the penalty of another client");
+    let _ = refused(traffik.limiter::<Login>("alice").check().await);
+    tests::until_idle().await;
+    assert!(!waiter.now_or_never().ok_or("waits")??);
     Ok(())
 }
 

@@ -3,10 +3,18 @@
 use std::time::Duration;
 
 use tests::{admits, refused, until_idle};
-use traffik::{ConfigError, Limit, MemoryBackend, Settings, Throttle, Traffik, on_error::Allow, test::ManualClock};
+use traffik::{
+    ConfigError, Limit, MemoryBackend, Settings, Throttle, Traffik,
+    backend::{Backend, ControlRequest},
+    on_error::Allow,
+    test::ManualClock,
+};
 
 use super::{Result, knowing};
-use crate::http::app::throttle;
+use crate::{
+    http::app::throttle,
+    on_error::backends::{Mood, app},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -158,6 +166,24 @@ async fn request_that_no_backend_decides_about_does_not_count() -> Result {
         let _ = traffik.limiter::<Login>("mallory").check().await;
     }
     assert!(traffik.limit("penalties:login")?.clients().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_penalty_is_shared_for_a_minute_after_the_backend_was_full() -> Result {
+    let (traffik, backend, clock) = app(|builder, _| builder.register::<Doubling>());
+    backend.is(Mood::IsFull);
+    // The first one learns that it is full.
+    for (client, stored) in [("mallory", 1), ("eve", 1), ("trudy", 2)] {
+        let _ = refused(traffik.limiter::<Doubling>(client).cost(3).check().await);
+        until_idle().await;
+        let control = backend.store.control(ControlRequest::Read { known: 0 }).await?;
+        assert_eq!(control.settings.map(|settings| settings.len()), Some(stored), "{client}");
+        assert!(refused(traffik.limiter::<Doubling>(client).check().await).tightest().is_blocked());
+        if client == "eve" {
+            clock.advance(MINUTE);
+        }
+    }
     Ok(())
 }
 

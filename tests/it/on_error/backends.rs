@@ -1,6 +1,7 @@
 //! Backends that fail on demand, and apps that use them.
 
 use std::{
+    fmt,
     future::pending,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -22,6 +23,8 @@ use crate::owned::{adjustments_of, charges_of, hits_of, owned};
 pub(crate) enum Mood {
     #[default]
     Answers,
+    /// Decides and adjusts without waiting.
+    AnswersNow,
     /// Fails with an error that says the call did not run.
     IsAway,
     /// Fails with an error that says the call may have run.
@@ -37,6 +40,17 @@ pub(crate) enum Mood {
     ChargesAndIsSlow,
     /// Refuses by what it knows, without a call.
     Repeats,
+    /// Stores as many shared settings as may be, as it says after a change.
+    IsFull,
+}
+
+/// Runs after a decision.
+struct Then(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then(..)")
+    }
 }
 
 /// A backend that fails on demand and counts its decisions.
@@ -44,15 +58,21 @@ pub(crate) enum Mood {
 pub(crate) struct Moody {
     pub(crate) store: MemoryBackend,
     shared: Arc<Mutex<(Mood, usize)>>,
+    then: Arc<Mutex<Option<Then>>>,
 }
 
 impl Moody {
     pub(crate) fn new(clock: &ManualClock) -> Self {
-        Self { store: store(clock), shared: Arc::default() }
+        Self { store: store(clock), shared: Arc::default(), then: Arc::default() }
     }
 
     pub(crate) fn is(&self, mood: Mood) {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).0 = mood;
+    }
+
+    /// Runs `then` once, after the next decision that does not wait.
+    pub(crate) fn then(&self, then: impl FnOnce() + Send + 'static) {
+        *self.then.lock().unwrap_or_else(PoisonError::into_inner) = Some(Then(Box::new(then)));
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -65,7 +85,7 @@ impl Moody {
 
     async fn answer<T>(&self, answer: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
         match self.mood() {
-            Mood::Answers | Mood::Repeats => answer.await,
+            Mood::Answers | Mood::AnswersNow | Mood::Repeats | Mood::IsFull => answer.await,
             Mood::IsAway => Err(BackendError::not_run("there is no connection")),
             Mood::Fails => Err(BackendError::unavailable("the connection was lost")),
             Mood::IsMisconfigured => Err(BackendError::misconfigured("call `.secret(..)`")),
@@ -97,6 +117,12 @@ impl Backend for Moody {
     }
 
     fn decide<'a>(&'a self, hits: &[Hit<'_>]) -> Answer<'a, Decision> {
+        if self.mood() == Mood::AnswersNow {
+            let answer = self.store.decide(hits);
+            let then = self.then.lock().unwrap_or_else(PoisonError::into_inner).take();
+            then.into_iter().for_each(|Then(then)| then());
+            return answer;
+        }
         let owned = owned(hits);
         MaybeReady::pending(async move {
             let hits = &hits_of(&owned)[..];
@@ -117,6 +143,9 @@ impl Backend for Moody {
     }
 
     fn adjust<'a>(&'a self, adjustments: &[Adjustment<'_>]) -> Answer<'a, Vec<Adjusted>> {
+        if self.mood() == Mood::AnswersNow {
+            return self.store.adjust(adjustments);
+        }
         let owned = owned(adjustments);
         MaybeReady::pending(async move {
             let adjustments = &adjustments_of(&owned)[..];
@@ -140,6 +169,12 @@ impl Backend for Moody {
             ControlRequest::Replace { .. } if self.mood() == Mood::IsAway => {
                 MaybeReady::pending(self.answer(pending()))
             }
+            other if self.mood() == Mood::IsFull => self.store.control(other).map(|control| {
+                let Control { version, settings, .. } = control?;
+                let mut settings = settings.unwrap_or_default();
+                settings.resize_with(10_000, Default::default);
+                Ok(Control::replaced(version, settings))
+            }),
             other => self.store.control(other),
         }
     }

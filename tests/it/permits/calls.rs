@@ -14,6 +14,7 @@ use super::{Result, free, places};
 use crate::gated::{Gated, until};
 
 places!(Two, "calls:two", "2/30s");
+places!(Many, "calls:many", "10001/30s");
 
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
@@ -37,6 +38,23 @@ async fn waiting_refund_of_an_immediate_backend_runs_once() -> Result {
         until(&gate.ended, 1).await;
         assert_eq!((gate.begun(), free::<Two>(&traffik, "alice").await), (1, 2));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn permit_that_too_many_changes_keep_from_being_given_back_is_counted() -> Result {
+    let backend = Gated { decides_now: true, ..Gated::with_clock(&ManualClock::new()) };
+    let traffik = Traffik::new(backend.clone())?;
+    let mut held = Vec::new();
+    for _ in 0..10_001 {
+        held.push(traffik.limiter::<Many>("alice").check().await?);
+    }
+    backend.open(false);
+    let last = held.pop();
+    drop(held);
+    assert_eq!(traffik.lost_settlements(), 0);
+    drop(last);
+    assert_eq!(traffik.lost_settlements(), 1);
     Ok(())
 }
 

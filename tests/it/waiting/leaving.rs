@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use tests::admits;
 use tokio::{task::JoinSet, time::timeout};
-use traffik::{Traffik, backend::MemoryBackend};
+use traffik::{Throttle, Traffik, backend::MemoryBackend, test::ManualClock};
 
-use super::{Even, Fast, LONG, MINUTE, One, Result, Two, decided, exhaust, started, traffik, waits};
-use crate::on_error::backends::{Mood, app};
+use super::{Even, Fast, LONG, MINUTE, Nobody, One, Result, Two, decided, exhaust, started, traffik, waits};
+use crate::on_error::backends::{Mood, Moody, app};
 
 #[tokio::test]
 async fn dropped_waiter_lets_those_behind_go_on() -> Result {
@@ -92,6 +92,32 @@ async fn waiter_that_is_dropped_during_its_question_gives_the_charge_back() -> R
     }
     let permit = second.await?;
     assert!(permit.tightest().is_counted());
+    Ok(())
+}
+
+/// What a caller asks before it joins a line, and what it asks where there is no place in one.
+#[tokio::test]
+async fn caller_that_is_dropped_during_its_first_question_gives_the_charge_back() -> Result {
+    async fn assert_given_back<T: Throttle>(traffik: &Traffik, backend: &Moody, clock: &ManualClock) -> Result {
+        backend.is(Mood::ChargesAndIsSlow);
+        let caller = waits::<T>(traffik, LONG);
+        tests::until_idle().await;
+        drop(caller);
+        backend.is(Mood::AnswersNow);
+        clock.advance(Duration::from_millis(10));
+        tests::until_idle().await;
+        assert!(admits::<T>(traffik, "alice").await?, "{}", T::UID);
+        Ok(())
+    }
+
+    let (traffik, backend, clock) = app(|builder, _| builder);
+    assert_given_back::<Nobody>(&traffik, &backend, &clock).await?;
+    // It has decided without waiting, so it is asked before there is a line.
+    assert_given_back::<One>(&traffik, &backend, &clock).await?;
+    traffik.register::<Two>()?;
+    traffik.limit("waiting:two")?.set_dry_run(true);
+    assert_given_back::<Two>(&traffik, &backend, &clock).await?;
+    assert_eq!(traffik.limiter::<Two>("alice").peek().await?.tightest().remaining(), 1);
     Ok(())
 }
 

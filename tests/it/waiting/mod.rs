@@ -1,5 +1,6 @@
 //! Callers that wait for their turn.
 
+mod between;
 mod bounds;
 mod concurrency;
 mod grants;
@@ -20,7 +21,7 @@ use traffik::{
     CheckError, ClientLimiter, DefaultIdentity, Permit, Rate, Settings, Throttle, Throttles, Traffik,
     backend::MemoryBackend,
     on_error,
-    strategy::{Concurrency, Gcra, SlidingWindowLog, TokenBucket},
+    strategy::{AnyStrategy, Concurrency, Gcra, SlidingWindowLog, TokenBucket},
     test::ManualClock,
 };
 
@@ -31,6 +32,7 @@ throttles! {
     Two: "waiting:two", "2/min", Settings::new();
     Three: "waiting:three", "3/min", Settings::new();
     Ten: "waiting:ten", "10/min", Settings::new().strategy(TokenBucket::new());
+    Own: "waiting:own", "1/min", Settings::new().strategy(AnyStrategy::custom(between::Interrupted));
     Even: "waiting:even", "60/min", Settings::new().strategy(Gcra::new());
     Fast: "waiting:fast", "2000/s", Settings::new().strategy(Gcra::new());
     Logged: "waiting:logged", "2/min", Settings::new().strategy(SlidingWindowLog);

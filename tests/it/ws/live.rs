@@ -85,6 +85,30 @@ async fn rule_that_is_switched_on_holds_for_open_sockets_within_a_second() {
     assert_eq!([admitted(&client).await, admitted(&connection).await], [0; 2], "the count stays");
 }
 
+static IS_ADDED: AtomicBool = AtomicBool::new(false);
+throttle!(Plain, "ws:plain", "2/hour");
+
+#[tokio::test]
+async fn added_rule_that_is_switched_on_holds_for_open_sockets_within_a_second() {
+    let (traffik, clock) = traffik();
+    traffik.register::<Plain>().unwrap();
+    let before = opened::<Plain>(&traffik, ()).await;
+    traffik.limit("ws:plain").unwrap().add_rule(Rule::when(|_| IS_ADDED.load(SeqCst))).unwrap();
+    let after = opened::<Plain>(&traffik, ()).await.per_connection();
+    assert_eq!([admitted(&before).await, admitted(&after).await], [usize::MAX; 2]);
+
+    IS_ADDED.store(true, SeqCst);
+    clock.advance(SECOND - Duration::from_micros(1));
+    assert_eq!([admitted(&before).await, admitted(&after).await], [usize::MAX; 2]);
+    clock.advance(Duration::from_micros(1));
+    assert_eq!([admitted(&before).await, admitted(&after).await], [2; 2]);
+
+    traffik.limit("ws:plain").unwrap().clear();
+    IS_ADDED.store(false, SeqCst);
+    clock.advance(SECOND);
+    assert_eq!([admitted(&before).await, admitted(&after).await], [0; 2]);
+}
+
 static RATE: RwLock<Rate> = RwLock::new(Rate::literal("2/hour"));
 static COST: AtomicU64 = AtomicU64::new(1);
 static CALLS: AtomicU64 = AtomicU64::new(0);

@@ -49,10 +49,19 @@ impl Limit {
     fn count_refusal(&self, outcome: EventOutcome, penalties: &Arc<Penalties>) {
         let Some(client) = self.client.key() else { return };
         match outcome {
-            EventOutcome::Refused => penalties.refused(client, self.retry_after()),
+            EventOutcome::Refused if penalties.refused(client, self.retry_after()) => self.punished(),
             EventOutcome::Admitted => penalties.forget(client),
             _ => {}
         }
+    }
+
+    /// Tells callers that wait for the client, and streams of events, that it has a penalty.
+    fn punished(&self) {
+        if let Some(entry) = self.hit(self.cost()) {
+            self.definition.backends.iter().for_each(|backend| backend.store.wake(entry));
+        }
+        #[cfg(feature = "admin")]
+        self.definition.observers.streams.changed();
     }
 
     #[inline]

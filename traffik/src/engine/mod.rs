@@ -22,7 +22,7 @@ mod traffik;
 mod waiting;
 
 #[cfg(feature = "ws")]
-pub(crate) use self::decide::{decide_in_force, in_a_task};
+pub(crate) use self::decide::decide_in_force;
 #[cfg(feature = "file")]
 pub use self::limits_file::LimitsFileStatus;
 pub use self::{
@@ -36,7 +36,7 @@ pub use self::{
 };
 pub(crate) use self::{
     check::{Check, Checks, KeptCheck, LimiterOptions, Own, Resolved},
-    decide::{CheckResult, Failed, decide, put_in_force, resolve},
+    decide::{CheckResult, Failed, decide, in_a_task, put_in_force, resolve},
     limits::Change,
     waiting::{Demand, HeldBack},
 };

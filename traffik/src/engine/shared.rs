@@ -121,9 +121,14 @@ impl Traffik {
 
     /// Removes some of the shared texts that have ended. A failure does no harm.
     pub(crate) async fn remove_ended(&self, store: &Arc<Store>) {
-        let texts = self.shared_texts(store, |_| true).into_iter();
-        let ended = texts.filter(|(name, value)| self.has_ended(name, value)).take(REMOVED);
-        for (name, ended) in ended.collect::<Vec<_>>() {
+        let Some(place) = self.place_of(store) else { return };
+        // A clock of the application is not read with the lock.
+        let now = self.clock().wall_clock();
+        let ended: Vec<_> = self.app.shared.with(place, |known| {
+            let ended = known.texts.iter().filter(|(name, value)| SharedValue::text_has_ended(name, value, now));
+            ended.take(REMOVED).map(|(name, value)| (name.clone(), value.clone())).collect()
+        });
+        for (name, ended) in ended {
             if self.remove_ended_text(store, &name, &ended).await.is_err() {
                 return;
             }
@@ -132,8 +137,7 @@ impl Traffik {
 
     /// Returns whether a shared text has an end, and it has passed.
     pub(crate) fn has_ended(&self, name: &str, value: &str) -> bool {
-        let value = Name::parse(name).and_then(|name| SharedValue::parse(&name, value));
-        value.is_some_and(|value| value.has_ended(self.clock().wall_clock()))
+        SharedValue::text_has_ended(name, value, self.clock().wall_clock())
     }
 
     /// Removes a shared text, unless it is another one by now: a process may have set it again.

@@ -231,7 +231,7 @@ impl Traffik {
     pub(crate) fn changed(&self) {
         self.app.lines.ask_again();
         #[cfg(feature = "admin")]
-        self.app.table.observers().streams.other("changed", || "{}".to_owned());
+        self.app.table.observers().streams.changed();
     }
 
     /// Returns the changes since the start.

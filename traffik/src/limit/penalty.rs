@@ -56,11 +56,16 @@ pub(crate) struct Penalties {
     changes: Arc<Changes>,
     /// The number of clients that are counted. Admissions take no lock if there are none.
     counted: AtomicUsize,
-    refusals: Mutex<HashMap<Key, Refusals>>,
-    /// Before this time no refusals of a full table end.
-    next_end: AtomicU64,
+    table: Mutex<RefusalTable>,
     /// Until then no penalty is shared, because the backend stores as many changes as it may.
     full_until: AtomicU64,
+}
+
+#[derive(Default)]
+struct RefusalTable {
+    refusals: HashMap<Key, Refusals>,
+    /// Before this time no refusals of a full table end.
+    next_end: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +90,7 @@ impl Penalties {
             store: Arc::clone(store),
             changes: Arc::clone(changes),
             counted: AtomicUsize::new(0),
-            refusals: Mutex::default(),
-            next_end: AtomicU64::new(0),
+            table: Mutex::default(),
             full_until: AtomicU64::new(0),
         })
     }
@@ -94,30 +98,30 @@ impl Penalties {
     /// Forgets the refusals of a client.
     pub(crate) fn forget(&self, client: &Key) {
         if self.counted.load(Ordering::Relaxed) > 0 {
-            let mut refusals = self.refusals.lock();
+            let refusals = &mut self.table.lock().refusals;
             refusals.remove(client);
             self.counted.store(refusals.len(), Ordering::Relaxed);
         }
     }
 
-    /// Counts a refusal. `wait` is the time until the client may be admitted, if there is one.
+    /// Counts a refusal. `wait` is the time until the client may be admitted, if there is one. Returns `true` if a penalty begins.
     #[cold]
-    pub(crate) fn refused(self: &Arc<Self>, client: &Key, wait: Option<Duration>) {
+    pub(crate) fn refused(self: &Arc<Self>, client: &Key, wait: Option<Duration>) -> bool {
         let now = self.changes.clock().now();
-        let mut refusals = self.refusals.lock();
+        let mut table = self.table.lock();
+        let RefusalTable { refusals, next_end } = &mut *table;
         if refusals.len() >= MAX_COUNTED && !refusals.contains_key(client) {
-            if now.as_micros() < self.next_end.load(Ordering::Relaxed) {
-                return;
+            if next_end.is_some_and(|end| now < end) {
+                return false;
             }
             refusals.retain(|_, refusals| now < refusals.end);
-            let next_end = refusals.values().map(|refusals| refusals.end.as_micros()).min();
-            self.next_end.store(next_end.unwrap_or_default(), Ordering::Relaxed);
+            *next_end = refusals.values().map(|refusals| refusals.end).min();
             if refusals.len() >= MAX_COUNTED {
-                return;
+                return false;
             }
         }
         let end = now.saturating_add(wait.unwrap_or(self.settings.time));
-        self.next_end.fetch_min(end.as_micros(), Ordering::Relaxed);
+        *next_end = Some(next_end.map_or(end, |next| next.min(end)));
         let row = refusals.entry(client.clone()).or_insert(Refusals { count: 0, end });
         let before = if now < row.end { row.count } else { 0 };
         *row = Refusals { count: before.saturating_add(1), end: row.end.max(end) };
@@ -126,13 +130,12 @@ impl Penalties {
             refusals.remove(client);
         }
         self.counted.store(refusals.len(), Ordering::Relaxed);
-        drop(refusals);
-        if is_due {
-            self.punish(client, now);
-        }
+        drop(table);
+        is_due && self.punish(client, now)
     }
 
-    fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) {
+    /// Returns `false` if there are as many changes of clients as there may be.
+    fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) -> bool {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {
             // A limit that is added again does not have the penalties of the one before.
@@ -152,9 +155,10 @@ impl Penalties {
             limit.clients.local.change(client.clone(), |client| client.penalty = Some(penalty.clone()));
             Some(penalty)
         });
-        if let Some(penalty) = penalty.filter(|_| !self.store.is_immediate()) {
-            self.share(client, &penalty);
+        if let Some(penalty) = penalty.as_ref().filter(|_| !self.store.is_immediate()) {
+            self.share(client, penalty);
         }
+        penalty.is_some()
     }
 
     /// Starts to share a penalty with the other processes. A failure is no error: it holds in this one.

@@ -119,6 +119,11 @@ impl EventStreams {
         }));
     }
 
+    /// Tells that limits were added, changed or removed.
+    pub(crate) fn changed(&self) {
+        self.other("changed", || "{}".to_owned());
+    }
+
     /// Passes another event on, with its data in JSON.
     pub(crate) fn other(&self, name: &'static str, data: impl FnOnce() -> String) {
         if self.is_on() {

@@ -231,8 +231,13 @@ impl Store {
 
     pub(crate) async fn reset(&self, hits: &[Hit<'_>]) -> Result<(), BackendError> {
         self.in_time(self.backend.reset(hits)).await?;
-        self.watchers.reset(hits);
+        self.watchers.changed(hits);
         Ok(())
+    }
+
+    /// Wakes those that wait for an entry.
+    pub(crate) fn wake(&self, entry: Hit<'_>) {
+        self.watchers.changed(&[entry]);
     }
 
     pub(crate) async fn clear(&self) -> Result<(), BackendError> {

@@ -102,9 +102,9 @@ impl Watchers {
     }
 
     /// Wakes those that wait for these entries.
-    pub(super) fn reset(&self, hits: &[Hit<'_>]) {
+    pub(super) fn changed(&self, entries: &[Hit<'_>]) {
         if self.has_any() {
-            self.wake(hits.iter().copied());
+            self.wake(entries.iter().copied());
         }
     }
 

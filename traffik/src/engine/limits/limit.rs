@@ -288,7 +288,7 @@ impl Limit {
         tightness(self) < tightness(other)
     }
 
-    pub(super) fn hit(&self, cost: u64) -> Option<Hit<'_>> {
+    pub(in crate::engine) fn hit(&self, cost: u64) -> Option<Hit<'_>> {
         self.client.key().map(|key| Hit::new(self.definition.limit(self.is_full), key, self.rate, cost))
     }
 

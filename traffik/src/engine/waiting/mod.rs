@@ -30,11 +30,11 @@ pub(crate) use self::{
     lines::Lines,
 };
 use self::{
-    demand::{LineKey, Room, Turn, until_room},
+    demand::{Handover, LineKey, Room, Turn, until_room},
     line::{Line, Question, Step},
     lines::{Joined, NotJoined, Place},
 };
-use super::CheckResult;
+use super::{CheckResult, Failed, in_a_task};
 use crate::store::{Store, first_of};
 
 /// The decision of a waiter, unless its line is held back for longer than it waits.
@@ -70,7 +70,7 @@ impl Lines {
 
 fn start(lines: &Arc<Lines>, demand: Arc<Demand>, is_outgoing: bool, max: Duration) -> MaybeReady<'static, Waited> {
     let lines = Arc::clone(lines);
-    let Ok(Some(store)) = demand.store() else { return waited(demand.ask()) };
+    let Ok(Some(store)) = demand.store() else { return ask(demand).map(Ok) };
     let now = store.clock().now();
     let deadline = now.saturating_add(max);
     let place = Place { key: LineKey::new(&demand, is_outgoing), deadline, given_back: store.given_back() };
@@ -80,15 +80,23 @@ fn start(lines: &Arc<Lines>, demand: Arc<Demand>, is_outgoing: bool, max: Durati
     if !is_asked_here || joining.lines.has(&joining.place.key, now) {
         return joining.join(None);
     }
-    let mut first = joining.demand.ask();
-    match first.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(decision) => joining.join_if_refused(decision),
-        Poll::Pending => MaybeReady::pending(async move { joining.join_if_refused(first.await).await }),
+    match ask(Arc::clone(&joining.demand)) {
+        MaybeReady::Ready(decision) => joining.join_if_refused(decision),
+        MaybeReady::Pending(first) => MaybeReady::pending(async move { joining.join_if_refused(first.await).await }),
     }
 }
 
-fn waited(answer: impl Future<Output = CheckResult> + Send + 'static) -> MaybeReady<'static, Waited> {
-    MaybeReady::pending(async move { Ok(answer.await) })
+/// Asks the store. If it waits, a task receives the answer, and gives back the charge of a caller that is gone.
+fn ask(demand: Arc<Demand>) -> MaybeReady<'static, CheckResult> {
+    let mut decision = demand.ask();
+    if let Poll::Ready(decision) = decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        return MaybeReady::Ready(decision);
+    }
+    let task = in_a_task(async move { Ok(Handover::new(decision.await)) });
+    MaybeReady::pending(async move {
+        let handover = task.await.map_err(|failed: Box<Failed>| failed.about(demand.kept().cloned()))?;
+        handover.receive()
+    })
 }
 
 /// A caller on its way into a line.
@@ -128,14 +136,14 @@ impl Joining {
                     match waiter.await {
                         Turn::Decided(decision) => Ok(decision.receive()),
                         Turn::TooLate => Ok(demand.refuse().await),
-                        Turn::Over => Ok(demand.ask().await),
+                        Turn::Over => Ok(ask(demand).await),
                         Turn::HeldBack(held_back) => Err(held_back),
                         Turn::Panicked(panic) => resume_unwind(panic),
                     }
                 })
             }
-            Err(NotJoined::NoRoom) => waited(async move { demand.refuse().await }),
-            Err(NotJoined::NoSlot) => waited(demand.ask()),
+            Err(NotJoined::NoRoom) => MaybeReady::pending(async move { Ok(demand.refuse().await) }),
+            Err(NotJoined::NoSlot) => ask(demand).map(Ok),
             Err(NotJoined::HeldBack(held_back)) => MaybeReady::Ready(Err(held_back)),
             Err(NotJoined::Failed(error)) => MaybeReady::Ready(Ok(Err(demand.failed(error)))),
         }

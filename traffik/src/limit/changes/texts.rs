@@ -158,8 +158,13 @@ impl SharedValue {
         }
     }
 
-    /// Returns `true` if it has ended at this time of day.
-    pub(crate) fn has_ended(&self, wall_clock: Timestamp) -> bool {
+    /// Returns `true` if a text has an end, and it has passed at this time of day.
+    pub(crate) fn text_has_ended(name: &str, value: &str, wall_clock: Timestamp) -> bool {
+        let value = Name::parse(name).and_then(|name| Self::parse(&name, value));
+        value.is_some_and(|value| value.has_ended(wall_clock))
+    }
+
+    fn has_ended(&self, wall_clock: Timestamp) -> bool {
         let end = match self {
             Self::Switch(switch) => switch.end(),
             Self::Block(end, _) | Self::Exempt(end) | Self::ClientRate(end, _) => *end,

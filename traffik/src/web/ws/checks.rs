@@ -18,10 +18,9 @@ use crate::{
 const VALID: Duration = Duration::from_secs(1);
 
 /// The checks that a handshake resolved. They are resolved again when a limit was changed, and after a time if a throttle has
-/// functions of the request.
+/// functions of the request, or rules that were added to it.
 pub(super) struct MessageChecks {
     latest: Mutex<Latest>,
-    has_functions: bool,
     resolve: Resolve,
 }
 
@@ -32,6 +31,8 @@ struct Latest {
     /// When a message began to resolve them again.
     claimed_at: Option<Timestamp>,
     checks: Arc<OneOrMore<KeptCheck>>,
+    /// Whether any has functions of the request, or rules that were added to it.
+    has_functions: bool,
     /// The clients that were identified. They stay the same for the connection.
     clients: KnownClients,
     /// The reason if a function rejected the request since.
@@ -40,21 +41,29 @@ struct Latest {
 
 type KnownClients = Arc<[(Source, Client)]>;
 type Resolve = Box<dyn Fn(KnownClients) -> Resolving + Send + Sync>;
-type Resolving = Pin<Box<dyn Future<Output = Result<(OneOrMore<KeptCheck>, KnownClients), ThrottleRejection>> + Send>>;
+type Resolving = Pin<Box<dyn Future<Output = Result<Kept, ThrottleRejection>> + Send>>;
+
+/// The checks, whether any has functions, and the clients that were identified.
+type Kept = (Arc<OneOrMore<KeptCheck>>, bool, KnownClients);
 
 impl MessageChecks {
     /// Creates the checks of a handshake.
-    pub(super) fn new<T, S>(checks: &Checks<'_>, version: u64, traffik: &Traffik, parts: &Parts, state: &S) -> Arc<Self>
+    pub(super) fn new<T, S>(
+        checks: &Checks<'_>,
+        version: u64,
+        context: &RequestContext,
+        parts: &Parts,
+        state: &S,
+    ) -> Arc<Self>
     where
         T: ThrottleSet<S>,
         S: Clone + Send + Sync + 'static,
     {
-        let has_functions = checks.iter().any(|check| check.definition.settings.request.has_functions());
-        let (kept, clients) = kept(checks);
-        let (resolved_at, checks) = (traffik.clock().now(), Arc::new(kept));
-        let latest = Latest { resolved_at, version, claimed_at: None, checks, clients, rejection: None };
-        let resolve = resolver::<T, S>(traffik, parts, state);
-        Arc::new(Self { latest: Mutex::new(latest), has_functions, resolve })
+        let (checks, has_functions, clients) = kept(checks, context);
+        let resolved_at = context.traffik().clock().now();
+        let latest = Latest { resolved_at, version, claimed_at: None, checks, has_functions, clients, rejection: None };
+        let resolve = resolver::<T, S>(context.traffik(), parts, state);
+        Arc::new(Self { latest: Mutex::new(latest), resolve })
     }
 
     /// Returns the checks as they were resolved last.
@@ -73,8 +82,9 @@ impl MessageChecks {
         let mut latest = self.latest.lock();
         (latest.resolved_at, latest.version, latest.claimed_at) = (now, version, None);
         match resolved {
-            Ok((checks, clients)) => {
-                (latest.checks, latest.clients, latest.rejection) = (Arc::new(checks), clients, None);
+            Ok((checks, has_functions, clients)) => {
+                (latest.checks, latest.has_functions) = (checks, has_functions);
+                (latest.clients, latest.rejection) = (clients, None);
                 Ok(Arc::clone(&latest.checks))
             }
             Err(rejection) => {
@@ -89,7 +99,7 @@ impl MessageChecks {
     fn claim(&self, now: Timestamp, version: u64) -> Option<KnownClients> {
         let mut latest = self.latest.lock();
         let is_old = |since: Timestamp| now < since || now.saturating_since(since) >= VALID;
-        let may_differ = self.has_functions || latest.rejection.is_some();
+        let may_differ = latest.has_functions || latest.rejection.is_some();
         let is_due = latest.version != version || (may_differ && is_old(latest.resolved_at));
         let is_free = latest.claimed_at.is_none_or(is_old);
         (is_due && is_free).then(|| {
@@ -112,13 +122,17 @@ where
         Box::pin(async move {
             let site = Site::Messages(clients);
             let checks = T::checks(&context, &site, &mut parts, &state).await?;
-            Ok(kept(&checks))
+            Ok(kept(&checks, &context))
         })
     })
 }
 
-fn kept(checks: &Checks<'_>) -> (OneOrMore<KeptCheck>, KnownClients) {
+fn kept(checks: &Checks<'_>, context: &RequestContext) -> Kept {
+    let has_functions = checks.iter().any(|check| {
+        let has_added = || context.live_of(check.definition).is_some_and(|live| live.rules().is_some());
+        check.definition.settings.request.has_functions() || has_added()
+    });
     let identified = checks.iter().filter(|check| check.resolved >= Resolved::Client);
     let clients = identified.map(|check| (check.definition.identity, check.client.clone())).collect();
-    (checks.map(Check::kept_uncharged), clients)
+    (Arc::new(checks.map(Check::kept_uncharged)), has_functions, clients)
 }

@@ -280,7 +280,7 @@ where
         }
         checks.store().map_err(Misconfigured::from)?;
         let version = context.live().map_or(0, |live| live.version);
-        let client = Scope::Client(MessageChecks::new::<T, S>(&checks, version, context.traffik(), parts, state));
+        let client = Scope::Client(MessageChecks::new::<T, S>(&checks, version, &context, parts, state));
         Ok(Self::new(MessageLimits::new(context.traffik().clone(), client)))
     }
 }
