@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tests::{admits, refused, until};
-use tokio::task::JoinSet;
+use tokio::{runtime::Runtime, task::JoinSet};
 use traffik::{DefaultIdentity, Rate, Settings, Throttle, Traffik, control::Source};
 use traffik_redis::RedisBackend;
 
@@ -61,6 +61,20 @@ async fn seen_by_all(connect: impl AsyncFn() -> Result<RedisBackend>) -> Result 
 async fn change_in_one_app_holds_in_another_and_in_one_that_starts_later() -> Result {
     let server = Server::start()?;
     seen_by_all(async || Ok(builder(&server).connect().await?)).await
+}
+
+#[test]
+fn app_that_is_built_outside_a_runtime_reads_changes() -> Result {
+    let (server, runtime) = (Server::start()?, Runtime::new()?);
+    let connected = || runtime.block_on(builder(&server).connect());
+    let there = app(connected()?)?;
+    let here = app(connected()?)?;
+    runtime.block_on(async {
+        here.shared().limit(Search::UID)?.set_rate(FIVE).await?;
+        assert!(admits::<Search>(&there, "alice").await?);
+        until("the other app applies it", async || rate(&there) == Some(FIVE)).await;
+        Ok(())
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

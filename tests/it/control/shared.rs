@@ -12,7 +12,10 @@ use traffik::{
 };
 
 use super::{FIVE, Result, TWO, in_force};
-use crate::http::{app::throttle, logs::Log};
+use crate::{
+    http::{app::throttle, logs::Log},
+    on_error::backends::{Mood, Moody},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -64,6 +67,20 @@ async fn shared_change_holds_here_immediately_and_in_another_app_within_a_second
     assert_eq!([in_force::<Search>(&here).await?, in_force::<Search>(&later).await?], [("3/hour".parse()?, 2); 2]);
     here.shared().limit("shared:search")?.clear().await?;
     assert!(stored(&backend).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn shared_change_of_a_limit_needs_no_other_backend() -> Result {
+    let (backend, clock) = backend();
+    let elsewhere = Moody::new(&clock);
+    let traffik = app(&backend).backend("elsewhere", elsewhere.clone()).build()?;
+    elsewhere.is(Mood::Fails);
+    let shared = traffik.shared().limit("shared:search")?;
+    shared.set_rate(FIVE).await?;
+    assert_eq!(in_force::<Search>(&traffik).await?, (FIVE, 1));
+    // What the other backend may still hold would be in force again.
+    assert!(matches!(shared.clear_setting(Setting::Rate).await, Err(Error::Backend(_))));
     Ok(())
 }
 

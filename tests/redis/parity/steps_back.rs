@@ -56,7 +56,7 @@ impl Trace {
 
     /// Whether all charges have one period.
     fn is_even(&self) -> bool {
-        self.seed % 3 > 0
+        !self.seed.is_multiple_of(3)
     }
 
     fn move_clock(&mut self) {
