@@ -183,7 +183,7 @@ impl RedisBackendBuilder {
     ///
     /// - there is no namespace, the address is invalid, `pool_size` is 0, or `command_timeout` is out of its range;
     /// - the server cannot be reached within five seconds, or rejects the connection;
-    /// - the server is older than 6.2, or a replica;
+    /// - the server is older than 6.2, a replica, or rejects writes, for instance because its memory is full;
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
