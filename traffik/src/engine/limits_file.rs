@@ -99,8 +99,8 @@ fn as_text<S: serde::Serializer>(error: &Option<LimitsFileError>, serializer: S)
 pub(super) struct FileState {
     pub(super) path: Arc<Path>,
     pub(super) hasher: RandomState,
-    /// The hash of what was read last. Held while the file is loaded.
-    pub(super) last: Mutex<Option<u64>>,
+    /// Held while the file is loaded.
+    pub(super) last: Mutex<LastRead>,
     pub(super) status: Mutex<LimitsFileStatus>,
     pub(super) watch: OnceLock<Watch>,
     pub(super) hooks: FileHooks,
@@ -113,13 +113,20 @@ pub(super) struct FileState {
     pub(super) is_served: AtomicBool,
 }
 
+/// What was read last of a limits file.
+pub(super) struct LastRead {
+    pub(super) hash: u64,
+    /// Whether the app cannot use the file as its limits are, which may change.
+    pub(super) is_refused: bool,
+}
+
 impl FileState {
     /// Reads the file for the first time.
     pub(super) fn read(path: &Arc<Path>, hooks: FileHooks) -> Result<(Self, LimitsFile), LimitsFileError> {
         let (text, hasher) = (LimitsFile::read(path), RandomState::new());
         let state = Self {
             path: Arc::clone(path),
-            last: Mutex::new(Some(hasher.hash_one(&text))),
+            last: Mutex::new(LastRead { hash: hasher.hash_one(&text), is_refused: false }),
             hasher,
             status: Mutex::new(LimitsFileStatus::new(path)),
             watch: OnceLock::new(),
