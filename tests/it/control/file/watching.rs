@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -166,6 +167,26 @@ async fn links_that_kubernetes_swaps_are_followed() -> Result {
         fs::remove_dir_all(mount.join(old))?;
     }
     until("there is no error", async || status(&traffik).is_ok_and(|status| status.error().is_none())).await;
+    Ok(())
+}
+
+/// Linux alone is known to report such a change at once.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn folder_that_is_replaced_is_watched() -> Result {
+    let folder = Folder::new("replaced", &rate("5/hour"))?;
+    let (conf, old, new) = (folder.0.join("conf"), folder.0.join("old"), folder.0.join("new"));
+    fs::create_dir(&conf)?;
+    fs::write(conf.join("limits.toml"), rate("5/hour"))?;
+    let traffik = builder().0.register::<Watched>().limits_file(conf.join("limits.toml")).build()?;
+    fs::create_dir(&new)?;
+    fs::write(new.join("limits.toml"), rate("6/hour"))?;
+    fs::rename(&conf, &old)?;
+    fs::rename(&new, &conf)?;
+    until_rate(&traffik, "6/hour").await;
+    // Sooner than a file is read that is not watched.
+    fs::write(conf.join("limits.toml"), rate("7/hour"))?;
+    tokio::time::timeout(Duration::from_secs(8), until_rate(&traffik, "7/hour")).await?;
     Ok(())
 }
 
