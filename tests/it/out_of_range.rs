@@ -1,5 +1,7 @@
 //! Settings out of range, which fail when the app or its parts are built.
 
+use std::time::Duration;
+
 use traffik::{
     ConfigError, DefaultIdentity, OutOfRange, Rate, Settings, Throttle, Traffik, TraffikBuilder,
     backend::MemoryBackend,
@@ -25,6 +27,19 @@ fn ipv6_prefix_above_128_is_an_error() {
     assert_eq!((error.setting(), error.value(), error.range()), ("TraffikBuilder::ipv6_prefix", 129, 0..=128));
     for bits in [0, 128] {
         assert!(Traffik::builder(memory()).ipv6_prefix(bits).build().is_ok(), "{bits}");
+    }
+}
+
+#[test]
+fn backend_timeout_out_of_range_is_an_error() {
+    let error = out_of_range(|app| app.backend_timeout(Duration::ZERO)).unwrap();
+    let words = "`TraffikBuilder::backend_timeout: microseconds` is 0: set it to a value from 1000 to 86400000000";
+    assert_eq!(error.to_string(), words);
+    let too_short = out_of_range(|app| app.backend_timeout(Duration::from_micros(999))).unwrap();
+    assert_eq!((too_short.value(), too_short.range()), (999, 1_000..=86_400_000_000));
+    assert!(out_of_range(|app| app.backend_timeout(Duration::MAX)).is_some());
+    for timeout in [Duration::from_millis(1), Duration::from_secs(86_400)] {
+        assert!(Traffik::builder(memory()).backend_timeout(timeout).build().is_ok(), "{timeout:?}");
     }
 }
 

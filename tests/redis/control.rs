@@ -30,22 +30,29 @@ async fn whole_life(backend: &RedisBackend) -> Result {
     assert_eq!(read(backend, 0).await?, Control::new(0, None));
     assert_eq!(read(backend, 7).await?, Control::new(0, settings(&[])));
     let first = replace(backend, "rate:search", None, Some("5/min")).await?;
-    assert_eq!(first, Control::replaced(1, settings(&[("rate:search", "5/min")]).unwrap_or_default()));
+    let one = first.version;
+    assert!(one > 0);
+    assert_eq!(first, Control::replaced(one, settings(&[("rate:search", "5/min")]).unwrap_or_default()));
     // No value is not the empty one.
     let lost = replace(backend, "rate:search", None, Some("6/min")).await?;
-    assert_eq!(lost, Control::new(1, settings(&[("rate:search", "5/min")])));
+    assert_eq!(lost, Control::new(one, settings(&[("rate:search", "5/min")])));
     let lost = replace(backend, "rate:search", Some(""), Some("6/min")).await?;
-    assert_eq!(lost, Control::new(1, settings(&[("rate:search", "5/min")])));
+    assert_eq!(lost, Control::new(one, settings(&[("rate:search", "5/min")])));
     let second = replace(backend, "block:=", None, Some("")).await?;
-    assert!(second.is_replaced && second.version == 2);
-    assert_eq!(read(backend, 2).await?, Control::new(2, None));
-    assert_eq!(read(backend, 1).await?, Control::new(2, settings(&[("block:=", ""), ("rate:search", "5/min")])));
-    assert!(replace(backend, "block:=", Some(""), Some("=\r\n=ü")).await?.is_replaced);
-    assert!(replace(backend, "rate:search", Some("5/min"), None).await?.is_replaced);
-    assert_eq!(read(backend, 3).await?, Control::new(4, settings(&[("block:=", "=\r\n=ü")])));
-    assert!(replace(backend, "block:=", Some("=\r\n=ü"), None).await?.is_replaced);
+    let two = second.version;
+    assert!(second.is_replaced && two > one);
+    assert_eq!(read(backend, two).await?, Control::new(two, None));
+    assert_eq!(read(backend, one).await?, Control::new(two, settings(&[("block:=", ""), ("rate:search", "5/min")])));
+    let third = replace(backend, "block:=", Some(""), Some("=\r\n=ü")).await?;
+    assert!(third.is_replaced && third.version > two);
+    let fourth = replace(backend, "rate:search", Some("5/min"), None).await?;
+    assert!(fourth.is_replaced && fourth.version > third.version);
+    let all = settings(&[("block:=", "=\r\n=ü")]);
+    assert_eq!(read(backend, third.version).await?, Control::new(fourth.version, all));
+    let fifth = replace(backend, "block:=", Some("=\r\n=ü"), None).await?;
+    assert!(fifth.is_replaced && fifth.version > fourth.version);
     // The version stays, so that every process learns of the removal.
-    assert_eq!(read(backend, 4).await?, Control::new(5, settings(&[])));
+    assert_eq!(read(backend, fourth.version).await?, Control::new(fifth.version, settings(&[])));
     assert!(backend.control(ControlRequest::Replace { name: "", expected: None, value: Some("1") }).await.is_err());
     Ok(())
 }
@@ -80,7 +87,7 @@ async fn namespaces_have_settings_of_their_own_which_clear_keeps() -> Result {
     let server = Server::start()?;
     let named = |namespace: &str| builder(&server).namespace(namespace).connect();
     let (one, other) = (named("app").await?, named("app2").await?);
-    replace(&one, "a", None, Some("1")).await?;
+    let version = replace(&one, "a", None, Some("1")).await?.version;
     assert_eq!(read(&other, 0).await?, Control::new(0, None));
     let (key, strategy) = (Key::from("alice"), AnyStrategy::default());
     for backend in [&one, &other] {
@@ -88,7 +95,32 @@ async fn namespaces_have_settings_of_their_own_which_clear_keeps() -> Result {
         backend.clear().await?;
     }
     assert_eq!(server.raw()?.keys()?, ["{app}|control"]);
-    assert_eq!(read(&one, 0).await?, Control::new(1, settings(&[("a", "1")])));
+    assert_eq!(read(&one, 0).await?, Control::new(version, settings(&[("a", "1")])));
+    Ok(())
+}
+
+/// A process knows the settings that a server loses, as after a failover, before other settings are set.
+#[tokio::test]
+async fn version_of_lost_settings_is_not_used_again() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let known = replace(&backend, "rate:search", None, Some("5/min")).await?.version;
+    server.raw()?.call(&["DEL", "{test:redis}|control"])?;
+    let other = replace(&backend, "rate:search", None, Some("6/min")).await?;
+    assert!(other.is_replaced && other.version > known);
+    assert_eq!(read(&backend, known).await?, Control::new(other.version, settings(&[("rate:search", "6/min")])));
+    Ok(())
+}
+
+/// A version ahead of the clock of the server still grows, by one.
+#[tokio::test]
+async fn version_grows_while_the_clock_of_the_server_is_behind() -> Result {
+    let server = Server::start()?;
+    let backend = builder(&server).connect().await?;
+    let ahead = (1_u64 << 53) - 3;
+    server.raw()?.call(&["HSET", "{test:redis}|control", "", &ahead.to_string()])?;
+    assert_eq!(replace(&backend, "a", None, Some("1")).await?.version, ahead + 1);
+    assert_eq!(read(&backend, ahead).await?, Control::new(ahead + 1, settings(&[("a", "1")])));
     Ok(())
 }
 
@@ -115,6 +147,8 @@ async fn concurrent_replacements_lose_no_change() -> Result {
         writer??;
     }
     let backend = builder(&server).connect().await?;
-    assert_eq!(read(&backend, 0).await?, Control::new(100, settings(&[("count", "100")])));
+    let read = read(&backend, 0).await?;
+    assert!(read.version >= 100);
+    assert_eq!(read.settings, settings(&[("count", "100")]));
     Ok(())
 }

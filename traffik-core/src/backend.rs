@@ -340,7 +340,8 @@ impl From<BackendError> for AdjustmentError {
 /// A request to the settings that all users of a namespace share.
 ///
 /// Settings are named texts with one version for all of them, which grows with each change. They are few and small, and are
-/// not counted as entries.
+/// not counted as entries. A store that may lose changes gives no version to other settings later: a caller that knows the
+/// version would not learn of them.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ControlRequest<'a> {

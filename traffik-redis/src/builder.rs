@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use traffik_core::OutOfRange;
 
@@ -84,6 +84,9 @@ impl RedisBackendBuilder {
     /// The default of [`refusal_capacity`](Self::refusal_capacity): 10 000 refusals.
     pub const DEFAULT_REFUSAL_CAPACITY: usize = 10_000;
 
+    /// The range of [`command_timeout`](Self::command_timeout) in microseconds: from 1 ms to a day.
+    const COMMAND_TIMEOUT: RangeInclusive<u64> = 1_000..=86_400_000_000;
+
     fn new(origin: Origin) -> Self {
         let settings = Settings {
             origin,
@@ -117,8 +120,8 @@ impl RedisBackendBuilder {
         Self { secret: Some(secret.into()), ..self }
     }
 
-    /// Sets how long a call to Redis may take before it returns an error. Defaults to 50 ms. The call may still run
-    /// after that.
+    /// Sets how long a call to Redis may take before it returns an error, from 1 ms to a day. Defaults to 50 ms. The call
+    /// may still run after that.
     ///
     /// If calls wait on a connection for three times this long, and at least 150 ms, without any answer, the connection
     /// counts as dead and is replaced.
@@ -178,9 +181,9 @@ impl RedisBackendBuilder {
     ///
     /// Returns an error if:
     ///
-    /// - there is no namespace, the address is invalid, or `pool_size` is 0;
+    /// - there is no namespace, the address is invalid, `pool_size` is 0, or `command_timeout` is out of its range;
     /// - the server cannot be reached within five seconds, or rejects the connection;
-    /// - the server is older than 6.2, or a replica;
+    /// - the server is older than 6.2, a replica, or rejects writes, for instance because its memory is full;
     /// - the user lacks permissions that limits need.
     pub async fn connect(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
@@ -198,8 +201,8 @@ impl RedisBackendBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no namespace, if the address is invalid, if `pool_size` is 0, and outside of a
-    /// Tokio runtime.
+    /// Returns an error if there is no namespace, if the address is invalid, if `pool_size` is 0, if `command_timeout` is
+    /// out of its range, and outside of a Tokio runtime.
     pub fn connect_lazy(self) -> Result<RedisBackend, Error> {
         let keys = self.keys()?;
         let client = Client::new(&self.settings, Counts::new(&self.namespace))?;
@@ -218,6 +221,8 @@ impl RedisBackendBuilder {
             return Err(Error::NoNamespace);
         }
         OutOfRange::check("RedisBackendBuilder::pool_size", self.settings.pool_size as u64, 1..=u64::MAX)?;
+        let timeout = u64::try_from(self.settings.command_timeout.as_micros()).unwrap_or(u64::MAX);
+        OutOfRange::check("RedisBackendBuilder::command_timeout: microseconds", timeout, Self::COMMAND_TIMEOUT)?;
         Ok(Keys::new(&self.namespace, self.secret.as_deref()))
     }
 }
@@ -257,6 +262,25 @@ mod tests {
         for error in [builder().connect().await.unwrap_err(), builder().connect_lazy().unwrap_err()] {
             let words = "`RedisBackendBuilder::pool_size` is 0: set it to a value of at least 1";
             assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[tokio::test]
+    async fn command_timeout_out_of_range_is_an_error() {
+        let builder = |timeout| RedisBackend::builder("redis://localhost").namespace("myapp").command_timeout(timeout);
+        let (shortest, longest) = (Duration::from_millis(1), Duration::from_secs(86_400));
+        let micro = Duration::from_micros(1);
+        for timeout in [Duration::ZERO, shortest - micro, longest + micro, Duration::MAX] {
+            for error in [builder(timeout).connect().await.unwrap_err(), builder(timeout).connect_lazy().unwrap_err()] {
+                assert!(matches!(error, Error::OutOfRange(_)), "{error}");
+            }
+        }
+        let error = builder(Duration::ZERO).connect_lazy().unwrap_err().to_string();
+        let words =
+            "`RedisBackendBuilder::command_timeout: microseconds` is 0: set it to a value from 1000 to 86400000000";
+        assert_eq!(error, words);
+        for timeout in [shortest, longest] {
+            assert!(builder(timeout).connect_lazy().is_ok(), "{timeout:?}");
         }
     }
 

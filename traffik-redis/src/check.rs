@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    client::{CallError, Client, Reachable, Reply, Script, Sent, is_temporary},
+    client::{CallError, Client, Reachable, Reply, Script, Sent, is_temporary, of_rejected_write},
     keys::Keys,
 };
 
@@ -90,7 +90,7 @@ fn explained(error: CallError) -> Error {
         ),
         _ if reason.contains("READONLY") => "it is a replica: connect to its primary",
         _ if reason.starts_with("MOVED") => "it is a node of a cluster: change the address to redis-cluster://..",
-        _ => "it does not run Lua scripts",
+        _ => of_rejected_write(&reason).unwrap_or("it does not run Lua scripts"),
     };
     unsuitable(&format!("{why} ({reason})"))
 }
@@ -131,6 +131,27 @@ mod tests {
         assert_eq!(field(info, "maxmemory"), Some("100"));
         assert_eq!(field(info, "maxmemory_policy"), Some("allkeys-lru"));
         assert_eq!(field(info, "memory"), None);
+    }
+
+    #[test]
+    fn server_that_rejects_writes_is_an_error_with_its_remedy() {
+        for (reason, words) in [
+            (
+                "OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:7.",
+                "raise `maxmemory`",
+            ),
+            ("ERR Error running script (call to f_1f): @user_script:7: -OOM command not allowed", "raise `maxmemory`"),
+            (
+                "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.",
+                "check its disk and log",
+            ),
+            ("NOREPLICAS Not enough good replicas to write. script: 1f", "`min-replicas-to-write`"),
+        ] {
+            let error = explained(CallError::Refused(reason.into())).to_string();
+            assert!(error.contains(words) && error.contains(reason) && !error.contains("Lua"), "{error}");
+        }
+        let no_scripts = explained(CallError::Refused("ERR unknown command 'evalsha'".into())).to_string();
+        assert!(no_scripts.contains("Lua"), "{no_scripts}");
     }
 
     #[test]

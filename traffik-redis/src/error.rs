@@ -22,7 +22,7 @@ pub enum Error {
     /// A setting has a value that is out of its range.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
-    /// The server cannot keep limits: it is too old, a replica, or the user lacks permissions.
+    /// The server cannot keep limits: it is too old, a replica, it rejects writes, or the user lacks permissions.
     #[error("this Redis cannot keep limits: {0}")]
     Unsuitable(String),
     /// The caller is not in a Tokio runtime.

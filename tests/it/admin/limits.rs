@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+use axum::{Router, body::Body, http::Request};
 use futures_util::FutureExt;
 use serde_json::json;
 use tests::admits;
-use traffik::{Rule, Settings, SlidingWindowLog, control::Source};
+use tower::ServiceExt;
+use traffik::{
+    Rule, Settings, SlidingWindowLog,
+    admin::{self, Guard},
+    control::Source,
+};
 
-use super::{Result, knowing};
+use super::{Result, SECRET, knowing};
 use crate::http::app::throttle;
 
 throttle!(Search, "admin:search", "5/hour");
@@ -163,5 +169,31 @@ async fn rate_that_the_strategy_does_not_support_changes_nothing() -> Result {
     }
     let log = traffik.limit("admin:log")?.info()?;
     assert_eq!((log.rate().source(), log.cost().source()), (Source::Code, Source::Code));
+    Ok(())
+}
+
+#[tokio::test]
+async fn router_below_a_path_with_parameters_finds_its_limits() -> Result {
+    let (traffik, ..) = knowing::<Search>()?;
+    let admin = || Result::Ok(admin::router(&traffik, Guard::bearer(SECRET)?));
+    for (router, path) in [
+        (Router::new().nest("/{tenant}/admin", admin()?), "/acme/admin"),
+        (Router::new().nest_service("/{uid}/admin", admin()?), "/other/admin"),
+    ] {
+        let router = router.layer(traffik.layer());
+        let status = async |method: &str, limit: &str, body: &'static str| {
+            let request = Request::builder().method(method).uri(format!("{path}/limits/{limit}"));
+            let request =
+                request.header("authorization", format!("Bearer {SECRET}")).header("content-type", "application/json");
+            Result::Ok(router.clone().oneshot(request.body(Body::from(body))?).await?.status().as_u16())
+        };
+        assert_eq!(status("GET", "admin:search", "").await?, 200);
+        assert_eq!(status("PATCH", "admin:search", r#"{"cost": 2}"#).await?, 200);
+        assert_eq!(status("PUT", "site", r#"{"rate": "5/min"}"#).await?, 200);
+        assert_eq!(traffik.limit("site")?.info()?.rate().value(), "5/min".parse()?);
+        assert_eq!(status("DELETE", "site", "").await?, 200);
+        assert!(traffik.limit("site").is_err());
+        assert_eq!(status("GET", "%FF", "").await?, 400);
+    }
     Ok(())
 }

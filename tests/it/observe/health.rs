@@ -56,6 +56,21 @@ async fn health_says_whether_each_backend_answers_and_since_when() -> Result {
 }
 
 #[tokio::test]
+async fn backend_that_is_set_up_wrong_is_no_outage() -> Result {
+    let (traffik, backend, _) = moody(|builder, _| builder);
+    let _ = traffik.limiter::<Five>("alice").check().await?;
+    let since = first(&traffik.health())?.since();
+    backend.is(Mood::IsMisconfigured);
+    assert!(traffik.limiter::<Five>("alice").check().await.is_err());
+    for health in [traffik.health(), traffik.check_health().await] {
+        assert!(health.is_ready() && health.is_undisturbed(), "{health:?}");
+        assert_eq!((first(&health)?.answers(), first(&health)?.since()), (Some(true), since));
+        assert!(first(&health)?.last_error().is_some_and(|error| error.contains(".secret(..)")), "{health:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn health_says_what_decides_while_a_backend_does_not_answer() -> Result {
     for (number, deciding, is_ready) in [
         (0, Deciding::Refuse, false),

@@ -99,6 +99,21 @@ async fn replica_is_an_error() -> Result {
 }
 
 #[tokio::test]
+async fn server_whose_memory_is_full_is_an_error() -> Result {
+    let server = Server::start()?;
+    server.raw()?.call(&["CONFIG", "SET", "maxmemory", "1"])?;
+    let reason = reason(server.url()).await?;
+    assert!(reason.contains("out of memory") && reason.contains("maxmemory") && !reason.contains("Lua"), "{reason}");
+    server.raw()?.call(&["CONFIG", "SET", "maxmemory", "0"])?;
+    server.raw()?.call(&["CONFIG", "SET", "min-replicas-to-write", "1"])?;
+    let reason = self::reason(server.url()).await?;
+    assert!(reason.contains("min-replicas-to-write"), "{reason}");
+    server.raw()?.call(&["CONFIG", "SET", "min-replicas-to-write", "0"])?;
+    builder(&server).connect().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn server_that_evicts_keys_is_warned_of() -> Result {
     let server = Server::start()?;
     let (log, _guard) = Log::begin();

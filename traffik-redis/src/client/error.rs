@@ -150,16 +150,24 @@ pub(super) fn of_loss(error: &FredError) -> String {
     }
 }
 
-/// Explains the error of a server that is reachable and rejects a call. Keeps the message of the server. Inside a
-/// script, the error may be in the middle of other text.
-fn of_refusal(said: &str) -> String {
-    let words = match said {
+/// Returns what to do about a server that rejects writes for now. Inside a script, its message may be in the middle of
+/// other text.
+pub(crate) fn of_rejected_write(said: &str) -> Option<&'static str> {
+    Some(match said {
         _ if said.contains("OOM ") => "it is out of memory: raise `maxmemory`, or remove other data from this server",
-        _ if said.contains("READONLY ") => "it is a replica, and limits need the primary",
         _ if said.contains("MISCONF ") => {
             "it cannot save its data, and rejects writes until it can: check its disk and log"
         }
         _ if said.contains("NOREPLICAS ") => "it has fewer replicas than `min-replicas-to-write`",
+        _ => return None,
+    })
+}
+
+/// Explains the error of a server that is reachable and rejects a call. Keeps the message of the server.
+fn of_refusal(said: &str) -> String {
+    let words = match (said, of_rejected_write(said)) {
+        (_, Some(words)) => words,
+        _ if said.contains("READONLY ") => "it is a replica, and limits need the primary",
         _ if said.starts_with("LOADING ") => "it is still loading its data",
         _ => return said.to_owned(),
     };

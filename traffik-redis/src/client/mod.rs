@@ -24,7 +24,7 @@ use fred::util::redis_keyslot;
 
 pub(crate) use self::{
     command::{Reply, Script, Sent},
-    error::{CallError, UnexpectedReply, is_temporary},
+    error::{CallError, UnexpectedReply, is_temporary, of_rejected_write},
     handle::{Client, Origin, Reachable, Settings},
 };
 

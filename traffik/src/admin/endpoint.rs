@@ -6,8 +6,8 @@ use axum::{
     Json,
     body::Bytes,
     extract::{
-        FromRequest, FromRequestParts, Path, Query, Request,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
+        FromRequest, FromRequestParts, Query, RawPathParams, Request,
+        rejection::{JsonRejection, QueryRejection, RawPathParamsRejection},
     },
     http::{HeaderValue, StatusCode, header::RETRY_AFTER, request::Parts},
     response::{IntoResponse, Response},
@@ -107,6 +107,21 @@ pub(super) fn operator(parts: &Parts) -> Result<&Operator, Problem> {
     operator.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "the request did not pass a guard"))
 }
 
+/// The uid in the path.
+pub(super) struct Uid(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Uid {
+    type Rejection = Problem;
+
+    /// The path at which the app nests the router may have parameters of its own, which come before.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let parameters = RawPathParams::from_request_parts(parts, state).await?;
+        let uid = parameters.iter().filter(|&(name, _)| name == "uid").last();
+        let (_, uid) = uid.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the path has no uid"))?;
+        Ok(Self(uid.to_owned()))
+    }
+}
+
 /// The limit in the path.
 pub(super) struct Named(pub(super) LimitHandle);
 
@@ -114,7 +129,7 @@ impl FromRequestParts<Arc<Admin>> for Named {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
-        let Path(uid) = Path::<String>::from_request_parts(parts, admin).await?;
+        let Uid(uid) = Uid::from_request_parts(parts, admin).await?;
         Ok(Self(admin.traffik.limit(&uid)?))
     }
 }
@@ -284,7 +299,7 @@ macro_rules! of_rejections {
     };
 }
 
-of_rejections!(JsonRejection, PathRejection, QueryRejection);
+of_rejections!(JsonRejection, QueryRejection, RawPathParamsRejection);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

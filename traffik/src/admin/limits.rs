@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Admin,
-    endpoint::{Answer, Body, Changer, Entry, Named, NoQuery, Nothing, Problem, Scope, Target},
+    endpoint::{Answer, Body, Changer, Entry, Named, NoQuery, Nothing, Problem, Scope, Target, Uid},
 };
 use crate::{
     control::{Change, ClientInfo, LimitInfo, Setting},
@@ -241,12 +238,7 @@ pub(super) struct Removed {
 }
 
 /// Adds a limit, or replaces it.
-pub(super) async fn put(
-    changer: Changer,
-    Path(uid): Path<String>,
-    _: NoQuery,
-    Body(new): Body<WrittenLimit>,
-) -> Answer<Changed> {
+pub(super) async fn put(changer: Changer, Uid(uid): Uid, _: NoQuery, Body(new): Body<WrittenLimit>) -> Answer<Changed> {
     let (before, value) = (changer.summary_of(&uid), new.to_string());
     let name = "limit added by an operator".to_owned();
     let new = NewLimit::value(name, uid.as_str().into(), new.rate, new.settings());
@@ -255,7 +247,7 @@ pub(super) async fn put(
     Ok(Json(Changed { scope: Scope::Local, outlives_restart: false, limit: put?.info()? }))
 }
 
-pub(super) async fn remove(changer: Changer, Path(uid): Path<String>, _: NoQuery, _: Body<Nothing>) -> Answer<Removed> {
+pub(super) async fn remove(changer: Changer, Uid(uid): Uid, _: NoQuery, _: Body<Nothing>) -> Answer<Removed> {
     let before = changer.summary_of(&uid);
     let removed = changer.admin.traffik.remove_limit(&uid);
     changer.log_value(&uid, "remove", "removed", &before, &removed);

@@ -1,4 +1,4 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use traffik_core::{
     OutOfRange,
@@ -74,6 +74,9 @@ impl TraffikBuilder {
     /// The default of [`backend_timeout`](Self::backend_timeout): 100 ms.
     pub const DEFAULT_BACKEND_TIMEOUT: Duration = Duration::from_millis(100);
 
+    /// The range of [`backend_timeout`](Self::backend_timeout) in microseconds: from 1 ms to a day.
+    const BACKEND_TIMEOUT: RangeInclusive<u64> = 1_000..=86_400_000_000;
+
     /// The default of [`ipv6_prefix`](Self::ipv6_prefix).
     pub(super) const IPV6_PREFIX: u8 = 64;
 
@@ -118,7 +121,7 @@ impl TraffikBuilder {
         Self { clock: Some(clock.into()), ..self }
     }
 
-    /// Sets the longest time that a request waits for a decision. Defaults to 100 ms.
+    /// Sets the longest time that a request waits for a decision, from 1 ms to a day. Defaults to 100 ms.
     ///
     /// Retries and a fallback are part of this time: see [`on_error`](crate::on_error). A backend in memory never waits.
     pub fn backend_timeout(self, timeout: Duration) -> Self {
@@ -249,6 +252,8 @@ impl TraffikBuilder {
     pub(super) fn build_unwatched(self) -> Result<Traffik, ConfigError> {
         self.check_names()?;
         OutOfRange::check("TraffikBuilder::ipv6_prefix", self.ipv6_prefix.into(), 0..=128)?;
+        let timeout = u64::try_from(self.backend_timeout.as_micros()).unwrap_or(u64::MAX);
+        OutOfRange::check("TraffikBuilder::backend_timeout: microseconds", timeout, Self::BACKEND_TIMEOUT)?;
         if let Some(bytes) = self.log_secret {
             let range = Self::LOG_SECRET as u64..=u64::MAX;
             OutOfRange::check("the number of bytes of TraffikBuilder::log_secret", bytes as u64, range)?;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::Metadata,
     hash::{BuildHasher, RandomState},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -99,8 +100,8 @@ fn as_text<S: serde::Serializer>(error: &Option<LimitsFileError>, serializer: S)
 pub(super) struct FileState {
     pub(super) path: Arc<Path>,
     pub(super) hasher: RandomState,
-    /// The hash of what was read last. Held while the file is loaded.
-    pub(super) last: Mutex<Option<u64>>,
+    /// Held while the file is loaded.
+    pub(super) last: Mutex<LastRead>,
     pub(super) status: Mutex<LimitsFileStatus>,
     pub(super) watch: OnceLock<Watch>,
     pub(super) hooks: FileHooks,
@@ -113,13 +114,20 @@ pub(super) struct FileState {
     pub(super) is_served: AtomicBool,
 }
 
+/// What was read last of a limits file.
+pub(super) struct LastRead {
+    pub(super) hash: u64,
+    /// Whether the app cannot use the file as its limits are, which may change.
+    pub(super) is_refused: bool,
+}
+
 impl FileState {
     /// Reads the file for the first time.
     pub(super) fn read(path: &Arc<Path>, hooks: FileHooks) -> Result<(Self, LimitsFile), LimitsFileError> {
         let (text, hasher) = (LimitsFile::read(path), RandomState::new());
         let state = Self {
             path: Arc::clone(path),
-            last: Mutex::new(Some(hasher.hash_one(&text))),
+            last: Mutex::new(LastRead { hash: hasher.hash_one(&text), is_refused: false }),
             hasher,
             status: Mutex::new(LimitsFileStatus::new(path)),
             watch: OnceLock::new(),
@@ -243,7 +251,38 @@ struct Watched {
     path: Arc<Path>,
     /// `None` if the system cannot report changes.
     watcher: Option<RecommendedWatcher>,
-    folders: Vec<PathBuf>,
+    folders: Vec<Folder>,
+}
+
+/// A folder that is watched. Another one may take its path.
+#[derive(PartialEq, Eq)]
+struct Folder {
+    path: PathBuf,
+    /// The device and the inode, where the system has them.
+    number: Option<(u64, u64)>,
+}
+
+impl Folder {
+    /// Returns the folder of a file, if it exists.
+    fn of(path: &Path) -> Option<Self> {
+        let folder = path.parent()?;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let path = folder.canonicalize().ok()?;
+        let number = number_of(&path.metadata().ok()?);
+        Some(Self { path, number })
+    }
+}
+
+#[cfg(unix)]
+fn number_of(folder: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    Some((folder.dev(), folder.ino()))
+}
+
+#[cfg(not(unix))]
+fn number_of(_: &Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 impl Watched {
@@ -271,21 +310,21 @@ impl Watched {
     fn update(&mut self) -> Option<notify::Error> {
         let watcher = self.watcher.as_mut()?;
         let target = self.path.canonicalize().ok();
-        let folders = [Some(&*self.path), target.as_deref()].into_iter().flatten().filter_map(folder_of);
+        let folders = [Some(&*self.path), target.as_deref()].into_iter().flatten().filter_map(Folder::of);
         let mut wanted: Vec<_> = folders.collect();
         wanted.dedup();
         self.folders.retain(|folder| {
-            let stays = folder.exists() && wanted.contains(folder);
+            let stays = wanted.contains(folder);
             if !stays {
                 // It is an error if the folder is gone.
-                let _ = watcher.unwatch(folder);
+                let _ = watcher.unwatch(&folder.path);
             }
             stays
         });
         let mut problem = None;
-        for folder in wanted.into_iter().filter(|folder| folder.exists()) {
+        for folder in wanted {
             if !self.folders.contains(&folder) {
-                match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                match watcher.watch(&folder.path, RecursiveMode::NonRecursive) {
                     Ok(()) => self.folders.push(folder),
                     Err(error) => problem = Some(error),
                 }
@@ -293,10 +332,4 @@ impl Watched {
         }
         problem
     }
-}
-
-fn folder_of(path: &Path) -> Option<PathBuf> {
-    let folder = path.parent()?;
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    folder.canonicalize().ok()
 }

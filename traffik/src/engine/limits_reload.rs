@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     builder::TraffikBuilder,
-    limits_file::{FileState, LimitsFileStatus, Watch, current_dispatch, with_dispatch},
+    limits_file::{FileState, LastRead, LimitsFileStatus, Watch, current_dispatch, with_dispatch},
     traffik::Traffik,
 };
 use crate::{
@@ -153,22 +153,29 @@ impl Traffik {
         }
     }
 
-    /// Loads the file. With `always` also if it is as it was.
+    /// Loads the file. With `always` also if it is as it was. Without, a file that the limits of the app refused is tried again, and
+    /// the same error is not reported again.
     fn load_limits(&self, always: bool) -> Result<(), ConfigError> {
         let state = self.file_state()?;
         let mut last = state.last.lock();
         let text = LimitsFile::read(&state.path);
         let hash = state.hasher.hash_one(&text);
-        if last.replace(hash) == Some(hash) && !always {
+        let is_known = last.hash == hash && !always;
+        if is_known && !last.is_refused {
             return Ok(());
         }
+        *last = LastRead { hash, is_refused: false };
         let file = text.and_then(|text| LimitsFile::parse(&state.path, text));
         let loaded = file.and_then(|file| {
             // A strategy of the app checks rates. If it panics, the file is invalid, and the app goes on.
             let put = catch_unwind(AssertUnwindSafe(|| self.put_in_force(&file)));
+            last.is_refused = matches!(put, Ok(Err(_)));
             put.unwrap_or_else(|panic| Err(file.error(format_args!("{CHECK_PANICKED}{}", text_of(&*panic)))))
         });
         let error = loaded.as_ref().err().cloned();
+        if is_known && error.is_some() && error.as_ref() == state.status.lock().error() {
+            return error.map_or(Ok(()), |error| Err(error.into()));
+        }
         state.instruments.read(error.is_none());
         self.report(state, loaded);
         error.map_or(Ok(()), |error| Err(error.into()))

@@ -329,10 +329,12 @@ impl Availability {
         }
     }
 
-    /// A call got no answer.
+    /// A call got no answer. A backend that is set up wrong is no outage.
     #[cold]
     fn failed(&self, error: &BackendError, now: Timestamp) {
-        self.changed(false, now);
+        if !matches!(error, BackendError::Misconfigured(_)) {
+            self.changed(false, now);
+        }
         self.state.lock().last_error = Some(LastError { text: error.to_string(), at: now });
     }
 

@@ -4,13 +4,14 @@ use std::{
     fs, io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
 use tests::until;
-use traffik::{Settings, Throttled, Traffik, strategy::AnyStrategy, warning::Warning};
+use traffik::{Rate, Settings, Throttled, Traffik, strategy::AnyStrategy, warning::Warning};
 
 use super::{Folder, Result, status};
 use crate::{
@@ -96,6 +97,54 @@ async fn file_whose_check_panics_is_invalid_and_watched_on() -> Result {
     Ok(())
 }
 
+/// Changes of another file in the folder make the app look at the limits file.
+#[tokio::test]
+async fn file_that_becomes_valid_without_a_change_is_loaded() -> Result {
+    let (log, _guard) = Log::begin();
+    let folder = Folder::new("becomes-valid", &rate("5/hour"))?;
+    let (traffik, _) = folder.app::<Watched>()?;
+    let text = format!("{}[limit.\"file:later\"]\nrate = \"9/hour\"\n", rate("6/hour"));
+    folder.write(&text)?;
+    let failed = async || status(&traffik).is_ok_and(|status| status.error().is_some());
+    until("the file names a limit that is missing", failed).await;
+    fs::write(folder.0.join("other"), "1")?;
+    assert!(traffik.reload_limits().await.is_err());
+    let failures = status(&traffik)?.failures();
+    traffik.add_limit("file:later", "8/hour".parse()?, Settings::new())?;
+    fs::write(folder.0.join("other"), "2")?;
+    until_rate(&traffik, "6/hour").await;
+    assert_eq!(traffik.limit("file:later")?.info()?.rate().value(), "9/hour".parse()?);
+    assert_eq!((status(&traffik)?.error(), status(&traffik)?.failures()), (None, failures));
+    assert_eq!(log.warnings(Warning::LimitsFileInvalid), 2, "{}", log.text());
+    Ok(())
+}
+
+static READINGS: AtomicUsize = AtomicUsize::new(0);
+
+fn count_at_19(rate: Rate) {
+    if rate.limit() == 19 {
+        READINGS.fetch_add(1, SeqCst);
+    }
+}
+
+throttle!(Counting, "file:counting", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(count_at_19))));
+
+#[tokio::test]
+async fn file_that_stays_invalid_is_reported_once() -> Result {
+    let (log, _guard) = Log::begin();
+    let folder = Folder::new("stays-invalid", &rate("5/hour"))?;
+    let (traffik, _) = folder.app::<(Watched, Counting)>()?;
+    folder.write("[limit.\"file:counting\"]\nrate = \"19/hour\"\n[limit.\"file:never\"]\nrate = \"9/hour\"\n")?;
+    for readings in 1..4 {
+        until("the file is read", async || READINGS.load(SeqCst) >= readings).await;
+        fs::write(folder.0.join("other"), readings.to_string())?;
+    }
+    let error = status(&traffik)?.error().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("file:never"), "{error}");
+    assert_eq!((status(&traffik)?.failures(), log.warnings(Warning::LimitsFileInvalid)), (1, 1), "{}", log.text());
+    Ok(())
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn links_that_kubernetes_swaps_are_followed() -> Result {
@@ -118,6 +167,26 @@ async fn links_that_kubernetes_swaps_are_followed() -> Result {
         fs::remove_dir_all(mount.join(old))?;
     }
     until("there is no error", async || status(&traffik).is_ok_and(|status| status.error().is_none())).await;
+    Ok(())
+}
+
+/// Linux alone is known to report such a change at once.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn folder_that_is_replaced_is_watched() -> Result {
+    let folder = Folder::new("replaced", &rate("5/hour"))?;
+    let (conf, old, new) = (folder.0.join("conf"), folder.0.join("old"), folder.0.join("new"));
+    fs::create_dir(&conf)?;
+    fs::write(conf.join("limits.toml"), rate("5/hour"))?;
+    let traffik = builder().0.register::<Watched>().limits_file(conf.join("limits.toml")).build()?;
+    fs::create_dir(&new)?;
+    fs::write(new.join("limits.toml"), rate("6/hour"))?;
+    fs::rename(&conf, &old)?;
+    fs::rename(&new, &conf)?;
+    until_rate(&traffik, "6/hour").await;
+    // Sooner than a file is read that is not watched.
+    fs::write(conf.join("limits.toml"), rate("7/hour"))?;
+    tokio::time::timeout(Duration::from_secs(8), until_rate(&traffik, "7/hour")).await?;
     Ok(())
 }
 
