@@ -177,7 +177,7 @@ async fn router_below_a_path_with_parameters_finds_its_limits() -> Result {
     let (traffik, ..) = knowing::<Search>()?;
     let admin = || Result::Ok(admin::router(&traffik, Guard::bearer(SECRET)?));
     for (router, path) in [
-        (Router::new().nest("/{tenant}/admin", admin()?), "/acme/admin"),
+        (Router::new().nest("/tenants/{tenant}/admin", admin()?), "/tenants/acme/admin"),
         (Router::new().nest_service("/{uid}/admin", admin()?), "/other/admin"),
     ] {
         let router = router.layer(traffik.layer());

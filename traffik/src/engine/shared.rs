@@ -80,27 +80,17 @@ impl Traffik {
     async fn unshare(&self, name: &str, except: Option<&Arc<Store>>, value: Option<&str>) -> Result<(), Error> {
         let stores = self.app.table.stores.iter().enumerate();
         let others = stores.filter(|(_, store)| !except.is_some_and(|except| Arc::ptr_eq(except, store)));
-        each(others.map(|(place, store)| async move {
-            match self.unshare_in(place, store, name, value).await {
-                // The text that was just set in the backend of its limit is stronger.
-                Err(error) if except.is_some() && value.is_some() => {
-                    tracing::debug!(%error, "a backend may keep an earlier shared change");
-                    Ok(())
-                }
-                unshared => unshared,
-            }
-        }))
-        .await
+        each(others.map(|(place, store)| self.unshare_in(place, store, name, value))).await
     }
 
     async fn unshare_in(&self, place: usize, store: &Arc<Store>, name: &str, value: Option<&str>) -> Result<(), Error> {
         // A process may have made a change that this one has not read. Without a task there is none.
-        if self.app.shared.with(place, |known| known.is_watched) {
-            self.read_in(place, store).await?;
-        }
+        let is_watched = self.app.shared.with(place, |known| known.is_watched);
+        let read = if is_watched { self.read_in(place, store).await } else { Ok(()) };
         let text = self.app.shared.with(place, |known| known.texts.get(name).cloned());
         if text.is_none() || text.as_deref() == value {
-            return Ok(());
+            // What was just set in the backend of its limit is stronger than what an unread backend may have.
+            return if value.is_some() { Ok(()) } else { Ok(read?) };
         }
         self.share_in(store, name, None).await
     }
@@ -240,8 +230,12 @@ async fn watch(app: Weak<App>, store: Weak<Store>, place: usize) {
         let known = this.shared.with(place, |known| known.version);
         drop(this);
         let answer = store.control(ControlRequest::Read { known });
-        // A backend that answers immediately belongs to this process. Others may fail immediately, as outside a runtime.
-        let is_immediate = matches!(answer, MaybeReady::Ready(Ok(_)));
+        // A backend that answers immediately belongs to this process, or shares nothing. Others may be unavailable immediately,
+        // as outside a runtime.
+        let is_immediate = match &answer {
+            MaybeReady::Ready(answer) => !matches!(answer, Err(BackendError::Unavailable(_))),
+            MaybeReady::Pending(_) => false,
+        };
         let answer = within_on_any_runtime(store.clock(), store.timeout(), answer).await;
         let Some(this) = app.upgrade().map(|app| Traffik { app }) else { return };
         match answer {
