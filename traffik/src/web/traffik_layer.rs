@@ -137,6 +137,7 @@ where
         let ledger = RequestContext::enter(request.extensions_mut(), &self.traffik, self.exposes);
         let watch = ledger.as_ref().and_then(|_| Watch::over(&mut request, &self.traffik));
         let is_connect = request.method() == Method::CONNECT;
+        let ledger = ledger.map(WatchedLedger);
         ResponseFuture { inner: self.inner.call(request), ledger, watch, is_connect, giving_back: None }
     }
 }
@@ -147,7 +148,7 @@ pin_project! {
         #[pin]
         inner: F,
         // `None` if an outer layer completes the response.
-        ledger: Option<Arc<Ledger>>,
+        ledger: Option<WatchedLedger>,
         // Dropped after the future, so that it receives the body that the future leaves unread.
         watch: Option<Watch>,
         // Whether the request opens a tunnel if it succeeds: a WebSocket over HTTP/2.
@@ -155,14 +156,14 @@ pin_project! {
         // Boxed, because it is rare and this future is moved often.
         giving_back: Option<Box<GivingBack<B>>>,
     }
+}
 
-    impl<F, B> PinnedDrop for ResponseFuture<F, B> {
-        // There may be no response, for instance because the client disconnected.
-        fn drop(this: Pin<&mut Self>) {
-            if let Some(ledger) = this.project().ledger {
-                end(ledger);
-            }
-        }
+/// The ledger of a request, until it has a response or is dropped, for instance because the client disconnected.
+struct WatchedLedger(Arc<Ledger>);
+
+impl Drop for WatchedLedger {
+    fn drop(&mut self) {
+        end(&self.0);
     }
 }
 
@@ -183,7 +184,7 @@ where
         let this = self.project();
         if this.giving_back.is_none() {
             let mut response = ready!(this.inner.poll(cx))?;
-            let Some(ledger) = this.ledger else { return Poll::Ready(Ok(response)) };
+            let Some(WatchedLedger(ledger)) = this.ledger else { return Poll::Ready(Ok(response)) };
             let refused = response.extensions_mut().remove::<Refused>();
             let is_refused = refused.is_some();
             if let Some(refused) = refused {
@@ -216,7 +217,7 @@ where
             ready!(giving_back.done.as_mut().poll(cx));
         }
         match (this.giving_back.take(), this.ledger) {
-            (Some(mut given_back), Some(ledger)) => {
+            (Some(mut given_back), Some(WatchedLedger(ledger))) => {
                 add_limits(&mut given_back.response, ledger, true);
                 Poll::Ready(Ok(given_back.response))
             }
