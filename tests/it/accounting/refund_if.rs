@@ -95,6 +95,23 @@ async fn any_of_several_conditions_suffices() -> Result {
 }
 
 #[tokio::test]
+async fn condition_of_an_inner_layer_refunds_what_an_outer_one_charged() -> Result {
+    let (traffik, _) = traffik();
+    let inner = throttle_layer::<Plain>().refund_if::<Plain>(refund_if::success);
+    let app = Router::new()
+        .route("/refunded", get(|| async {}).layer(inner))
+        .route("/charged", get(|_: Throttled<Plain>| async {}))
+        .route_layer(throttle_layer::<Plain>())
+        .layer(traffik.layer());
+    let server = Server::start(app).await;
+    for (path, left) in [("/refunded", 5), ("/charged", 4), ("/refunded", 4)] {
+        assert_eq!(server.get(path).await.status, 200);
+        assert_eq!(remaining::<Plain>(&traffik, HERE).await?, left, "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn condition_sees_middleware_inside_of_the_layer_and_not_outside() -> Result {
     async fn mark(mut response: Response) -> Response {
         response.headers_mut().insert(HeaderName::from_static("x-cached"), header::HeaderValue::from_static("1"));

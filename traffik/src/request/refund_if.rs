@@ -46,6 +46,10 @@ impl RefundIf {
         Arc::make_mut(self.0.get_or_insert_default()).push(Arc::new(condition));
     }
 
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        Arc::make_mut(self.0.get_or_insert_default()).extend_from_slice(other.conditions());
+    }
+
     pub(crate) fn is_never(&self) -> bool {
         self.0.is_none()
     }

@@ -157,7 +157,7 @@ struct LedgerEntry {
     charged: bool,
     /// Whether the request passed it. It is not checked again then.
     passed: bool,
-    /// The conditions of the layer that charged it, in addition to those of the throttle.
+    /// The conditions of the layers that checked it, in addition to those of the throttle.
     refund_if: RefundIf,
 }
 
@@ -222,16 +222,19 @@ impl Ledger {
 
     /// Records the limits of one decision, except those that were charged before.
     ///
-    /// `refund_if` returns the conditions of the place for a throttle.
+    /// `refund_if` returns the conditions of the place for a throttle. They hold also for what was charged before.
     pub(super) fn record<'r>(&self, limits: &Limits, refund_if: impl Fn(&Definition) -> Option<&'r RefundIf>) {
         let is_charged = limits.is_admitted();
         let mut entries = self.lock();
         let before = entries.len();
         for limit in limits.shared() {
-            if entries.iter().take(before).any(|earlier| Shared::ptr_eq(&earlier.limit, limit)) {
+            let refund_if = refund_if(limit.definition());
+            if let Some(earlier) = entries.iter_mut().take(before).find(|one| Shared::ptr_eq(&one.limit, limit)) {
+                self.may_refund.fetch_or(earlier.charged && refund_if.is_some(), Ordering::Relaxed);
+                refund_if.into_iter().for_each(|refund_if| earlier.refund_if.add_all(refund_if));
                 continue;
             }
-            let refund_if = refund_if(limit.definition()).cloned().unwrap_or_default();
+            let refund_if = refund_if.cloned().unwrap_or_default();
             if let Some(earlier) = entries.iter().take(before).find(|earlier| earlier.is_same_as(limit)) {
                 self.warn_of_duplicate(&earlier.limit, limit);
             }
