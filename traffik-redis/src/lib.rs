@@ -25,8 +25,8 @@
 //!   the memory backend. The numbers of a response are computed in Rust from the stored state.
 //! - **One clock**, the server's, read once per decision. If the clock goes back, as after a failover, no limit opens.
 //!   A client is not refused for longer than its strategy can refuse.
-//! - **A refusal writes nothing.** The exception is a state that was written by a clock that is ahead: it is
-//!   changed to one of the present time.
+//! - **A refusal writes nothing.** The exception is a state that was written by a clock that is ahead: it is moved
+//!   back.
 //! - **Every entry expires.** An entry is a string, usually of 34 bytes. Its key has the TTL that its strategy needs.
 //! - **No call for a blocked client.** After Redis refuses a request, this process refuses the next ones itself. It
 //!   does so for the shorter of the wait and [`refusal_max_age`](RedisBackendBuilder::refusal_max_age), so a flood from

@@ -1,9 +1,8 @@
-//! Packs states as bytes, in one of four stored forms. The first byte names the form. Later releases read it too.
+//! Packs states as bytes, in one of three stored forms. The first byte names the form. Later releases read it too.
 //!
 //! 1. The form of most strategies with a Lua form, as `state.lua` packs it: two words of 7 bytes, 34 bytes in all.
 //! 2. The form of strategies without a Lua form: two words of 8 bytes, and the charges of a log, 16 bytes each.
 //! 3. The form of `SlidingWindowLog`, as `sliding_window_log.lua` stores it: a header of 35 bytes, and 8 bytes per charge.
-//! 4. The same after the clock went back: the header also has the end of the clamped charges, in 7 bytes.
 
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ use crate::scripts::LuaStrategy;
 const NARROW: u8 = 1;
 const WIDE: u8 = 2;
 const LOG: u8 = 3;
-const CLAMPED_LOG: u8 = 4;
 
 /// The error of reading a stored state, or of packing one.
 #[derive(Debug, Error)]
@@ -47,8 +45,7 @@ pub(crate) fn pack(strategy: &AnyStrategy, past: &StoredState) -> Result<Vec<u8>
             }
         }
         Some(LuaStrategy::SlidingWindowLog) => {
-            let [_, clamped] = past.state.words();
-            bytes.put(if clamped > 0 { CLAMPED_LOG } else { LOG }.into(), 1)?;
+            bytes.put(LOG.into(), 1)?;
             put_sliding_window_log(&mut bytes, past)?;
         }
         Some(_) => {
@@ -69,8 +66,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Option<StoredState>, Unpackable> {
             let StoredState { state, rate } = bytes.take_state(8)?;
             StoredState { state: bytes.take_log(state)?, rate }
         }
-        LOG => take_sliding_window_log(&mut bytes, false)?,
-        CLAMPED_LOG => take_sliding_window_log(&mut bytes, true)?,
+        LOG => take_sliding_window_log(&mut bytes)?,
         other => return Err(Unpackable::Version(other)),
     };
     Ok(Some(past))
@@ -138,12 +134,12 @@ impl Reader<'_> {
 const TIMES: u64 = 1 << 48;
 const SUMS: u64 = 1 << 16;
 
-/// Writes the third form, or the fourth if charges were clamped.
+/// Writes the third form.
 ///
 /// The last charge ends when the state expires. All charges that count end within 2^48 microseconds, and their sum is
 /// at most 65 536. So the low bits of times and sums determine the rest.
 fn put_sliding_window_log(bytes: &mut Writer, StoredState { state, rate }: &StoredState) -> Result<(), Unpackable> {
-    let (log, [written, clamped]) = (state.log(), state.words());
+    let (log, [written, _]) = (state.log(), state.words());
     let count = log.map_or(0, Log::len);
     bytes.put(state.expires().as_micros(), 7)?;
     bytes.put(written, 7)?;
@@ -153,9 +149,6 @@ fn put_sliding_window_log(bytes: &mut Writer, StoredState { state, rate }: &Stor
     bytes.put(0, 3)?;
     bytes.put(u64::try_from(count).unwrap_or(u64::MAX), 3)?;
     bytes.put(0, 2)?;
-    if clamped > 0 {
-        bytes.put(clamped, 7)?;
-    }
     let mut sum = 0;
     for (until, cost) in log.into_iter().flat_map(Log::iter) {
         sum = (sum + cost % SUMS) % SUMS;
@@ -165,12 +158,11 @@ fn put_sliding_window_log(bytes: &mut Writer, StoredState { state, rate }: &Stor
     Ok(())
 }
 
-/// Reads the third form, or the fourth, which has the end of clamped charges.
-fn take_sliding_window_log(bytes: &mut Reader<'_>, is_clamped: bool) -> Result<StoredState, Unpackable> {
+/// Reads the third form.
+fn take_sliding_window_log(bytes: &mut Reader<'_>) -> Result<StoredState, Unpackable> {
     let [expires, written] = [bytes.take(7)?, bytes.take(7)?];
     let rate = bytes.take_rate()?;
     let [first, count, mut before] = [bytes.take(3)?, bytes.take(3)?, bytes.take(2)?];
-    let clamped = if is_clamped { bytes.take(7)? } else { 0 };
     for _ in 0..first {
         bytes.take(8)?;
     }
@@ -185,7 +177,7 @@ fn take_sliding_window_log(bytes: &mut Reader<'_>, is_clamped: bool) -> Result<S
         (Timestamp::from_micros(until), if cost == 0 { SUMS } else { cost })
     };
     let log = entries.into_iter().map(charge).collect();
-    Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [written, clamped]).with_log(log), rate })
+    Ok(StoredState { state: State::new(Timestamp::from_micros(expires), [written, 0]).with_log(log), rate })
 }
 
 #[cfg(test)]
@@ -237,14 +229,9 @@ mod tests {
             let log = charges[..count].iter().map(|&(until, cost)| (Timestamp::from_micros(until), cost)).collect();
             let past = past(charges[count - 1].0, [start, 0], Some(log));
             let packed = pack(&SlidingWindowLog.into(), &past).unwrap();
-            assert_eq!((packed[0], packed.len()), (LOG, 35 + 8 * count));
+            assert_eq!(packed.len(), 35 + 8 * count);
             assert_eq!(unpack(&packed).unwrap(), Some(past));
         }
-        let log = [(Timestamp::from_micros(start), 3)].into_iter().collect();
-        let clamped = past(start, [1, start], Some(log));
-        let packed = pack(&SlidingWindowLog.into(), &clamped).unwrap();
-        assert_eq!((packed[0], packed.len()), (CLAMPED_LOG, 42 + 8));
-        assert_eq!(unpack(&packed).unwrap(), Some(clamped));
         let all_of_one = past(start, [1, 0], Some([(Timestamp::from_micros(start), 65_536)].into_iter().collect()));
         assert_eq!(unpack(&pack(&SlidingWindowLog.into(), &all_of_one).unwrap()).unwrap(), Some(all_of_one));
     }
@@ -267,7 +254,7 @@ mod tests {
 
     #[test]
     fn unpacking_any_bytes_does_not_panic() {
-        for version in 0..=5 {
+        for version in 0..=4 {
             for (length, fill) in (0..200).flat_map(|length| [0, 1, 0x7f, 0xff].map(|fill| (length, fill))) {
                 let mut packed = vec![version];
                 packed.extend((0..length).map(|at: u8| fill ^ (at % 3)));
@@ -278,7 +265,7 @@ mod tests {
 
     #[test]
     fn state_at_an_unlimited_rate_is_an_error() {
-        for (version, length) in [(NARROW, 34), (WIDE, 37), (LOG, 35), (CLAMPED_LOG, 42)] {
+        for (version, length) in [(NARROW, 34), (WIDE, 37), (LOG, 35)] {
             let mut packed = vec![0; length];
             packed[0] = version;
             assert!(matches!(unpack(&packed), Err(Unpackable::NoRate)), "{version}");

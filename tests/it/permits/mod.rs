@@ -1,7 +1,6 @@
 //! Concurrency limits: a permit is held as long as its request runs, and not afterwards.
 
 mod calls;
-mod clock_steps;
 mod contention;
 mod disconnects;
 mod ending_early;

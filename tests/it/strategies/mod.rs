@@ -1,6 +1,5 @@
 //! The strategies in the memory backend, compared with their models at random.
 
-mod charges_across_steps;
 mod clock_goes_back;
 mod edges;
 mod jumping_clock;

@@ -11,7 +11,6 @@ mod own;
 mod random;
 mod reference;
 mod settle;
-mod steps_back;
 mod trace;
 
 use std::time::Duration;

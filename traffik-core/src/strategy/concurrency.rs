@@ -196,41 +196,6 @@ mod tests {
     }
 
     #[test]
-    fn permit_is_given_back_and_renewed_after_the_clock_goes_back() {
-        let (strategy, rate) = (AnyStrategy::from(Concurrency), Concurrency::at_once(3));
-        let left = |past: &Option<StoredState>, second| strategy.available(past.as_ref(), rate, at(second));
-        let past = [90, 99, 100].iter().fold(None, |past, &second| strategy.decide(past, rate, 1, at(second)).past);
-        // The permit of second 90 keeps its lease. Those of seconds 99 and 100 are leased until second 125.
-        let refused = strategy.decide(past, rate, 1, at(95));
-        assert!(!refused.admitted && refused.is_new);
-        assert_eq!([119, 120, 124, 125].map(|second| left(&refused.past, second)), [0, 1, 1, 3]);
-
-        let given_back = strategy.settle(refused.past, rate, 1, 0, at(99), at(96)).unwrap();
-        assert_eq!(left(&given_back.past, 96), 1);
-        let taken = strategy.decide(given_back.past, rate, 1, at(97)).past;
-        // The clock has passed the time of the permit, and a later permit was taken in between.
-        let renewed = strategy.renew(taken, rate, 1, at(100), at(104));
-        assert!(renewed.admitted);
-        assert_eq!([104, 120, 127, 134].map(|second| left(&renewed.past, second)), [0, 1, 2, 3]);
-        // It is not given back twice.
-        let again = strategy.settle(renewed.past, rate, 1, 0, at(99), at(105)).unwrap();
-        assert_eq!(left(&again.past, 105), 0);
-    }
-
-    #[test]
-    fn permits_of_several_steps_back_are_all_given_back() {
-        let (strategy, rate) = (AnyStrategy::from(Concurrency), Concurrency::at_once(9));
-        // Each permit is taken after a step back or forward.
-        let steps = [100, 95, 105, 101, 99, 0, 20, 10, 11];
-        let past = steps.iter().fold(None, |past, &second| strategy.decide(past, rate, 1, at(second)).past);
-        assert_eq!(strategy.available(past.as_ref(), rate, at(11)), 0);
-        let past = steps
-            .iter()
-            .fold(past, |past, &second| strategy.settle(past, rate, 1, 0, at(second), at(12)).unwrap().past);
-        assert_eq!(strategy.available(past.as_ref(), rate, at(12)), 9);
-    }
-
-    #[test]
     fn lapsed_permit_that_is_still_stored_holds_no_place() {
         let (strategy, two, one) = (AnyStrategy::from(Concurrency), Concurrency::at_once(2), Concurrency::at_once(1));
         let past = [0, 20].iter().fold(None, |past, &second| strategy.decide(past, two, 1, at(second)).past);

@@ -122,15 +122,6 @@ impl Log {
         self.entries.drain(..at_epoch.saturating_sub(1));
     }
 
-    /// Lets each charge count until `latest` at most. All charges that would count for longer become one entry.
-    pub(super) fn end_by(&mut self, latest: Timestamp) {
-        let (total, first) = (self.total(), self.entries.partition_point(|entry| entry.until < latest));
-        if first < self.entries.len() {
-            self.entries.truncate(first);
-            self.entries.push_back(Entry { until: latest, total });
-        }
-    }
-
     /// Reserves memory for one more entry: doubles the capacity, up to `most` entries.
     pub(super) fn reserve_one(&mut self, most: usize) {
         let len = self.entries.len();
@@ -299,22 +290,6 @@ mod tests {
         assert_eq!(charges(&log), [(at(0), 8), (at(15), 2)]);
         log.move_back(Duration::from_secs(1));
         assert_eq!(charges(&log), [(at(0), 10)]);
-    }
-
-    #[test]
-    fn charges_that_would_count_for_longer_end_together() {
-        let ended_by = |latest| {
-            let mut log = log();
-            log.end_by(at(latest));
-            charges(&log)
-        };
-        assert_eq!([99, 41, 40].map(ended_by), [charges(&log()), charges(&log()), charges(&log())]);
-        assert_eq!(ended_by(39), [(at(10), 3), (at(20), 5), (at(39), 2)]);
-        assert_eq!(ended_by(20), [(at(10), 3), (at(20), 7)]);
-        assert_eq!(ended_by(5), [(at(5), 10)]);
-        let mut empty = Log::default();
-        empty.end_by(at(5));
-        assert!(empty.is_empty());
     }
 
     #[test]

@@ -27,7 +27,7 @@
 //!
 //! # When the clock goes back
 //!
-//! If a state was written later than now, the clock went back. The state is then changed to one of the present time
+//! If a state was written later than now, the clock went back. The state is then moved back by as much
 //! ([`Strategy::clamped_to`]). No limit opens, and no client waits longer than the strategy's longest refusal. For example, a
 //! client may wait for a whole window although a part of it had passed.
 
@@ -143,7 +143,7 @@ pub trait Strategy: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Changes a state that was written later than `now` to one of the present time, and returns what to store.
+    /// Moves a state that was written later than `now` back by as much, and returns what to store.
     ///
     /// Returns `None` if the state was not written later than `now`. Otherwise, the clock went back.
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State>;

@@ -23,27 +23,10 @@ impl SlidingWindowLog {
     pub const MAX_LIMIT: u64 = 65_536;
 }
 
-/// Creates the state: the log, the time at which it was written, and the end of the clamped charges, or 0.
-fn write(log: Log, now: Timestamp, clamped: Option<Timestamp>) -> State {
+/// Creates the state: the log and the time at which it was written.
+fn write(log: Log, now: Timestamp) -> State {
     let expires = log.ends().unwrap_or(Timestamp::UNIX_EPOCH);
-    State::new(expires, [now.as_micros(), clamped.map_or(0, Timestamp::as_micros)]).with_log(log)
-}
-
-fn written(past: &StoredState) -> Timestamp {
-    Timestamp::from_micros(past.state.words()[0])
-}
-
-/// Returns the time at which the clamped charges end, while they count. [`SlidingWindowLog::clamped_to`] let them end sooner
-/// than at the end of their period, all at this time.
-fn clamped(past: &StoredState, now: Timestamp) -> Option<Timestamp> {
-    Some(Timestamp::from_micros(past.state.words()[1])).filter(|ends| *ends > now)
-}
-
-/// Returns the end of a charge in the log: that of its period, or that of the clamped charges if it is not there.
-fn end_of(past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> Timestamp {
-    let ends = charged_at.saturating_add(past.rate.period());
-    let is_there = past.state.log().is_none_or(|log| log.charged_until(ends) >= cost);
-    if is_there || ends <= now { ends } else { clamped(past, now).unwrap_or(ends) }
+    State::new(expires, [now.as_micros(), 0]).with_log(log)
 }
 
 impl Strategy for SlidingWindowLog {
@@ -80,23 +63,19 @@ impl Strategy for SlidingWindowLog {
     }
 
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        // Charges of another period are not found.
-        let same_period = past.as_ref().filter(|past| past.rate.period() == rate.period());
-        let clamped = same_period.and_then(|past| clamped(past, now));
         let mut log = past.map(|past| past.state.into_log()).unwrap_or_default();
         log.forget(now);
         log.reserve_one(usize::try_from(rate.limit()).unwrap_or(usize::MAX));
         log.add(now.saturating_add(rate.period()), cost);
-        write(log, now, clamped)
+        write(log, now)
     }
 
     /// Gives back all of the cost while it is stored and the period of the rate is the same, and nothing otherwise.
-    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        let (written, clamped) = (written(&past), clamped(&past, now));
-        let ends = end_of(&past, cost, charged_at, now);
+    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, _now: Timestamp) -> State {
+        let [written, _] = past.state.words();
         let mut log = past.state.into_log();
-        log.take_back(ends, cost);
-        write(log, written, clamped)
+        log.take_back(charged_at.saturating_add(past.rate.period()), cost);
+        write(log, Timestamp::from_micros(written))
     }
 
     fn settle(
@@ -117,29 +96,17 @@ impl Strategy for SlidingWindowLog {
     }
 
     fn still_counts(&self, past: &StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> bool {
-        let ends = end_of(past, cost, charged_at, now);
+        let ends = charged_at.saturating_add(past.rate.period());
         ends > now && past.state.log().is_some_and(|log| log.charged_until(ends) >= cost)
     }
 
-    /// Lets no charge count for longer than a period from now on. The charges that would are clamped: they are given back and
-    /// renewed as if they had been made now.
     fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        let written = written(past);
-        let (mut log, mut clamped) = (past.state.log().filter(|_| written > now)?.clone(), clamped(past, now));
-        // No charge counts for longer than the longest that was ever to.
-        let longest = log.ends().unwrap_or(written).saturating_since(written).max(past.rate.period());
-        let latest = now.saturating_add(longest);
-        if log.ends().is_some_and(|ends| ends > latest) {
-            log.end_by(latest);
-            // The charges of an earlier step back end together with those of this one, so that all are found.
-            if let Some(clamped) = clamped {
-                let earlier = log.charged_until(clamped);
-                log.take_back(clamped, earlier);
-                log.add(latest, earlier);
-            }
-            clamped = Some(latest);
-        }
-        Some(write(log, now, clamped))
+        let [written, _] = past.state.words();
+        let ahead = Timestamp::from_micros(written).saturating_since(now);
+        let log = past.state.log().filter(|_| !ahead.is_zero())?;
+        let mut log = log.clone();
+        log.move_back(ahead);
+        Some(write(log, now))
     }
 
     fn summary(&self, past: &StoredState, rate: Rate, cost: u64, now: Timestamp) -> StoredState {
@@ -171,42 +138,5 @@ mod tests {
         let past = charge(charge(charge(None, minute, 0), ten, 1), minute, 2);
         let left = [2, 10, 11, 59, 60, 61, 62].map(|second| SlidingWindowLog.available(past.as_ref(), ten, at(second)));
         assert_eq!(left, [2, 2, 3, 3, 4, 4, 5]);
-    }
-
-    #[test]
-    fn clock_that_goes_back_clamps_charges_to_the_longest_that_one_may_count() {
-        let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
-        let (minute, ten) = (Rate::literal("9/min"), Rate::literal("9/10s"));
-        let charge =
-            |past, rate, second| Some(StoredState { state: SlidingWindowLog.charge(past, rate, 1, at(second)), rate });
-        let clamped = |past: Option<StoredState>, second| {
-            past.and_then(|past| SlidingWindowLog.clamped_to(&past, at(second))).map(|state| {
-                let log: Vec<_> =
-                    state.log().unwrap().iter().map(|(until, cost)| (until.as_micros() / 1_000_000, cost)).collect();
-                (log, state.words().map(|micros| micros / 1_000_000))
-            })
-        };
-        let log = charge(charge(charge(None, minute, 100), minute, 110), minute, 120);
-        assert_eq!(clamped(log.clone(), 120), None);
-        assert_eq!(clamped(log.clone(), 115), Some((vec![(160, 1), (170, 1), (175, 1)], [115, 175])));
-        assert_eq!(clamped(log.clone(), 110), Some((vec![(160, 1), (170, 2)], [110, 170])));
-        assert_eq!(clamped(log, 0), Some((vec![(60, 3)], [0, 60])));
-        // What was charged at a longer period counts as long as it would have.
-        let two_rates = charge(charge(None, minute, 100), ten, 101);
-        assert_eq!(clamped(two_rates.clone(), 101), None);
-        assert_eq!(clamped(two_rates.clone(), 100), Some((vec![(111, 1), (159, 1)], [100, 159])));
-        assert_eq!(clamped(two_rates, 40), Some((vec![(99, 2)], [40, 99])));
-    }
-
-    #[test]
-    fn clamped_charges_are_not_found_at_another_period() {
-        let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
-        let (minute, two) = (Rate::literal("9/min"), Rate::literal("9/2min"));
-        let past = StoredState { state: SlidingWindowLog.charge(None, minute, 1, at(100)), rate: minute };
-        let past = StoredState { state: SlidingWindowLog.clamped_to(&past, at(90)).unwrap(), rate: minute };
-        assert!(SlidingWindowLog.still_counts(&past, 1, at(100), at(90)));
-        let past = StoredState { state: SlidingWindowLog.charge(Some(past), two, 1, at(91)), rate: two };
-        assert_eq!(past.state.words()[1], 0);
-        assert!(!SlidingWindowLog.still_counts(&past, 1, at(100), at(91)));
     }
 }

@@ -61,7 +61,7 @@ local function read_entry(key, strategy)
   if not state then
     return entry
   end
-  -- The state was written by a clock that is ahead of this one. It is changed to one of the present time. A refusal
+  -- The state was written by a clock that is ahead of this one. Moves the state back by the difference. A refusal
   -- stores this too.
   local moved = strategy.clamped_to(state)
   if moved then

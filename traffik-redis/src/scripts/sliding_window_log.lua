@@ -3,16 +3,13 @@
 -- microseconds modulo 2^48, and the sum of all charges up to it modulo 2^16.
 --
 -- The moduli suffice. All charges that count end within one period, which is below 2^42, and their sum is at most 65
--- 536. Only differences between two entries have a meaning. The last entry ends when the state expires.
---
--- Once the clock has gone back, the header also has the time at which the clamped charges end. It then takes 42 bytes,
--- and has another version.
+-- 536. Only differences between two entries have a meaning. The last entry ends when the state expires, so a clock that
+-- goes back changes only the header.
 --
 -- A short log is read and written as a whole. In a longer log, a decision reads only the pages that it searches, and
 -- appends its charge. Once most of the log has ended, the rest is written again. Two cases copy the whole log: a charge
 -- that ends before earlier ones, such as one at a new rate, and a late refund.
 local HEADER, HEADER_SIZE, LOG_VERSION = '<BI7I7I6I6I3I3I2', 35, 3
-local CLAMPED_HEADER, CLAMPED_HEADER_SIZE, CLAMPED_LOG_VERSION = HEADER .. 'I7', 42, 4
 local ENTRY, ENTRY_SIZE = '<I6I2', 8
 local TIMES, SUMS = 2 ^ 48, 2 ^ 16
 -- The number of entries per read. Half or twice as many make no difference.
@@ -28,13 +25,13 @@ local function entry_at(log, place)
   end
   local stored = log.stored
   if place < stored.at_hand then
-    return struct.unpack(ENTRY, stored.text, stored.header_size + place * ENTRY_SIZE + 1)
+    return struct.unpack(ENTRY, stored.text, HEADER_SIZE + place * ENTRY_SIZE + 1)
   end
   local page = floor(place / PAGE)
   local start = page * PAGE
   local text = stored.pages[page]
   if not text then
-    local from = stored.header_size + start * ENTRY_SIZE
+    local from = HEADER_SIZE + start * ENTRY_SIZE
     text = redis.call('GETRANGE', stored.key, from, from + PAGE * ENTRY_SIZE - 1)
     stored.pages[page] = text
   end
@@ -44,7 +41,7 @@ end
 -- Returns the entries from one place to before another, in their stored form.
 local function entries_between(log, from, to)
   local kept, stored = min(to, log.kept), log.stored
-  local first, last = stored.header_size + from * ENTRY_SIZE, stored.header_size + kept * ENTRY_SIZE - 1
+  local first, last = HEADER_SIZE + from * ENTRY_SIZE, HEADER_SIZE + kept * ENTRY_SIZE - 1
   local entries = ''
   if from >= kept then
     entries = ''
@@ -115,17 +112,11 @@ local function counted(log)
   return log.counts, log.sum_before, log.used
 end
 
--- Returns the time at which the clamped charges end, or 0 if they do not count any more.
-local function clamped_of(log)
-  return log.clamped > now and log.clamped or 0
-end
-
--- Creates a log of the first `kept` stored entries, followed by the added ones. `rate` is a hit or another log.
+-- Creates a log of the first `kept` stored entries, followed by the added ones.
 local function new_log(rate, written, first, forgotten, stored, kept, added)
   local log = {
     limit = rate.limit,
     period = rate.period,
-    clamped = rate.clamped or 0,
     written = written,
     first = first,
     forgotten = forgotten,
@@ -141,9 +132,8 @@ local function new_log(rate, written, first, forgotten, stored, kept, added)
   return log
 end
 
--- Sets when a log expires after a charge was taken back. Its last entry is also in the other log, whose end is known.
+-- Sets when a log expires. Its last entry is also in the other log, whose end is known.
 local function ending(log, other)
-  log.clamped = clamped_of(log)
   if log.last_time then
     log.expires = other.expires - before_end(other, log.last_time)
   end
@@ -186,68 +176,39 @@ local function spliced(log, first, forgotten, place, time, rest, more)
   entries[1] = string.rep(' ', HEADER_SIZE)
   local text = table.concat(entries)
   local count = (#text - HEADER_SIZE) / ENTRY_SIZE
-  local stored = { header_size = HEADER_SIZE, text = text, at_hand = count, is_whole = true }
-  return new_log(log, log.written, 0, forgotten, stored, count, '')
+  return new_log(log, log.written, 0, forgotten, { text = text, at_hand = count, is_whole = true }, count, '')
 end
 
 function sliding_window_log.read(key)
-  local text = redis.call('GETRANGE', key, 0, CLAMPED_HEADER_SIZE + PAGE * ENTRY_SIZE - 1)
+  local text = redis.call('GETRANGE', key, 0, HEADER_SIZE + PAGE * ENTRY_SIZE - 1)
   -- `GETRANGE` shows an empty string like a missing key.
   if text == '' and not call('GET', key) then
     return nil
   end
-  local header, header_size = HEADER, HEADER_SIZE
-  if string.byte(text) == CLAMPED_LOG_VERSION then
-    header, header_size = CLAMPED_HEADER, CLAMPED_HEADER_SIZE
-  else
-    check_version(text, LOG_VERSION, key)
-  end
-  local _, expires, written, limit, period, first, count, forgotten, clamped = struct.unpack(header, text)
+  check_version(text, LOG_VERSION, key)
+  local _, expires, written, limit, period, first, count, forgotten = struct.unpack(HEADER, text)
   local stored = { key = key, text = text, at_hand = PAGE, pages = {}, is_whole = count <= PAGE }
-  stored.header_size = header_size
-  -- Without a time in the header, the ninth number is the position after it.
-  clamped = header_size == CLAMPED_HEADER_SIZE and clamped or 0
-  local rate = { limit = limit, period = period, clamped = clamped }
-  local log = new_log(rate, written, first, forgotten, stored, count, '')
+  local log = new_log({ limit = limit, period = period }, written, first, forgotten, stored, count, '')
   log.expires = expires
   return log
 end
 
 function sliding_window_log.write(key, log)
   local expires, first = dropped_at(log.expires), log.first
-  local version, format, size = LOG_VERSION, HEADER, HEADER_SIZE
-  if log.clamped > 0 then
-    version, format, size = CLAMPED_LOG_VERSION, CLAMPED_HEADER, CLAMPED_HEADER_SIZE
-  end
   local function header(from)
-    -- A format without the last number omits it.
     return struct.pack(
-      format, version, log.expires, log.written, log.limit, log.period, first - from, log.count - from, log.forgotten,
-      log.clamped
+      HEADER, LOG_VERSION, log.expires, log.written, log.limit, log.period, first - from, log.count - from, log.forgotten
     )
   end
-  if log.stored.is_whole or log.stored.header_size ~= size or first > log.count - first then
+  if log.stored.is_whole or first > log.count - first then
     redis.call('SET', key, header(first) .. entries_between(log, first, log.count), 'PXAT', expires)
     return
   end
   redis.call('SETRANGE', key, 0, header(0))
   if log.added ~= '' then
-    redis.call('SETRANGE', key, size + log.kept * ENTRY_SIZE, log.added)
+    redis.call('SETRANGE', key, HEADER_SIZE + log.kept * ENTRY_SIZE, log.added)
   end
   redis.call('PEXPIREAT', key, expires)
-end
-
--- Returns the place and the cost of the charge that ends at a time, or nil.
-local function charge_until(log, ends)
-  local place = place_of(log, log.first, ends)
-  if place == log.count then
-    return nil
-  end
-  local time, sum = entry_at(log, place)
-  if log.expires - before_end(log, time) ~= ends then
-    return nil
-  end
-  return place, between(sum, sum_before(log, place))
 end
 
 function sliding_window_log.fits(log, hit)
@@ -263,7 +224,7 @@ function sliding_window_log.charge(log, hit)
   local ends = now + hit.period
   if not log then
     local entry = struct.pack(ENTRY, ends % TIMES, hit.cost % SUMS)
-    local new = new_log(hit, now, 0, 0, { header_size = HEADER_SIZE, is_whole = true }, 0, entry)
+    local new = new_log(hit, now, 0, 0, { is_whole = true }, 0, entry)
     new.expires = ends
     return new
   end
@@ -288,47 +249,36 @@ function sliding_window_log.charge(log, hit)
     added = added .. struct.pack(ENTRY, time, (log.last_sum + hit.cost) % SUMS)
     new = new_log(log, now, first, forgotten, log.stored, kept, added)
   end
-  -- Charges of another period are not found.
-  new.clamped = hit.period == log.period and clamped_of(log) or 0
   new.written, new.limit, new.period, new.expires = now, hit.limit, hit.period, max(ends, log.expires)
   return new
 end
 
 function sliding_window_log.clamped_to(log)
-  if log.written <= now then
+  local ahead = log.written - now
+  if ahead <= 0 then
     return nil
   end
-  -- No charge counts for longer than the longest that was ever to.
-  local latest = now + max(log.period, log.expires - log.written)
-  local kept, added, expires, clamped = log.kept, log.added, log.expires, clamped_of(log)
-  if latest < expires then
-    kept = place_of(log, log.first, latest)
-    -- The charges of an earlier step back end together with those of this one, so that all are found.
-    local place, earlier = charge_until(log, clamped)
-    if place and place < kept then
-      kept, added = place, raised(log, place + 1, kept, -earlier)
-    end
-    added = added .. struct.pack(ENTRY, (log.last_time - expires + latest) % TIMES, log.last_sum)
-    expires, clamped = latest, latest
-  end
-  local new = new_log(log, now, log.first, log.forgotten, log.stored, kept, added)
-  new.expires, new.clamped = expires, clamped
-  return new
+  local moved = new_log(log, now, log.first, log.forgotten, log.stored, log.kept, log.added)
+  moved.expires = max(0, log.expires - ahead)
+  return moved
 end
 
--- Returns the place and the cost of the charge of a cost that was made at a time, or nil. Takes the clamped charges if
--- it is not at the end of its period.
-local function charge_of(log, cost, charged_at)
-  local ends, clamped = charged_at + log.period, clamped_of(log)
-  local place, charged = charge_until(log, ends)
-  if (charged or 0) < cost and ends > now and clamped > 0 then
-    return charge_until(log, clamped)
+-- Returns the place and the cost of the charge that was made at a time, or nil.
+local function charge_of(log, charged_at)
+  local ends = charged_at + log.period
+  local place = place_of(log, log.first, ends)
+  if place == log.count then
+    return nil
   end
-  return place, charged
+  local time, sum = entry_at(log, place)
+  if log.expires - before_end(log, time) ~= ends then
+    return nil
+  end
+  return place, between(sum, sum_before(log, place))
 end
 
 function sliding_window_log.still_counts(log, cost, charged_at)
-  local _, charged = charge_of(log, cost, charged_at)
+  local _, charged = charge_of(log, charged_at)
   return charged ~= nil and charged >= cost and charged_at + log.period > now
 end
 
@@ -341,7 +291,7 @@ function sliding_window_log.settle(log, hit, charged, actual, charged_at)
     return is_stored and sliding_window_log.charge(log, hit), TOO_MUCH
   end
   local cost = charged - actual
-  local place, found = charge_of(log, cost, charged_at)
+  local place, found = charge_of(log, charged_at)
   if not place then
     return nil
   end
@@ -376,7 +326,7 @@ function sliding_window_log.show(log, hit, cost)
   local near = last_of(log, first, used, max(0, hit.limit - left - 1))
   local far = last_of(log, first, used, max(0, hit.limit - cost))
   local places = { min(near, far), max(near, far), log.count - 1 }
-  local shown = { struct.pack('<BI8I8I8I6I6', 2, log.expires, log.written, log.clamped, log.limit, log.period) }
+  local shown = { struct.pack('<BI8I8I8I6I6', 2, log.expires, log.written, 0, log.limit, log.period) }
   for i, place in ipairs(places) do
     if place ~= places[i - 1] then
       local time, sum = entry_at(log, place)
