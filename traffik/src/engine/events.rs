@@ -55,7 +55,7 @@ impl Limit {
         }
     }
 
-    /// Tells callers that wait for the client, and streams of events, that it has a penalty.
+    /// Wakes callers that wait for the client, and reports the change to streams of events.
     fn punished(&self) {
         if let Some(entry) = self.hit(self.cost()) {
             self.definition.backends.iter().for_each(|backend| backend.store.wake(entry));

@@ -153,8 +153,8 @@ impl Traffik {
         }
     }
 
-    /// Loads the file. With `always` also if it is as it was. Without, a file that the limits of the app refused is tried again, and
-    /// the same error is not reported again.
+    /// Loads the file. With `always` also if it is as it was. Without, a file that the limits of the app refused is tried again,
+    /// and the same error is not reported again.
     fn load_limits(&self, always: bool) -> Result<(), ConfigError> {
         let state = self.file_state()?;
         let mut last = state.last.lock();

@@ -134,7 +134,7 @@ impl Penalties {
         is_due && self.punish(client, now)
     }
 
-    /// Returns `false` if there are as many changes of clients as there may be.
+    /// Returns `false` if there are as many changes of clients as there may be, or if the limit was removed.
     fn punish(self: &Arc<Self>, client: &Key, now: Timestamp) -> bool {
         let PenaltySettings { after, time, up_to } = self.settings;
         let penalty = self.changes.change(|live| {

@@ -214,7 +214,7 @@ mod tests {
 
     /// A shard with many more entries than others would be full too early, and so would a part of it.
     #[test]
-    fn neighbours_spread_evenly_under_every_key() {
+    fn neighbours_spread_evenly_under_regular_keys() {
         let patterns: [fn(u32) -> u32; 3] = [|n| 0x0a00_0000 | n, |n| n << 8 | 1, |n| n.rotate_left(16)];
         // Products with these multipliers repeat nearly the same distances.
         for (near, pattern) in (1..40).flat_map(|parts| patterns.map(|pattern| (u64::MAX / parts, pattern))) {

@@ -119,7 +119,7 @@ impl EventStreams {
         }));
     }
 
-    /// Tells that limits were added, changed or removed.
+    /// Reports that limits were added, changed or removed, or changes of their clients.
     pub(crate) fn changed(&self) {
         self.other("changed", || "{}".to_owned());
     }

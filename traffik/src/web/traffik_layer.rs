@@ -256,7 +256,7 @@ fn add_limits<B>(response: &mut Response<B>, ledger: &mut Arc<Ledger>, is_refuse
     end(ledger);
 }
 
-/// Ends the ledger of a request. Whoever still holds the request, for instance a task with a `Limiter`, keeps no permit by it.
+/// Ends the ledger of a request. A task that still has a part of the request, such as a `Limiter`, keeps no permit by it.
 fn end(ledger: &Arc<Ledger>) {
     if Arc::strong_count(ledger) > 1 {
         ledger.end();

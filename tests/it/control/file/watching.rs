@@ -170,7 +170,7 @@ async fn links_that_kubernetes_swaps_are_followed() -> Result {
     Ok(())
 }
 
-/// Linux alone is known to report such a change at once.
+/// Linux is known to report such a change immediately.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn folder_that_is_replaced_is_watched() -> Result {

@@ -86,7 +86,8 @@ fn start(lines: &Arc<Lines>, demand: Arc<Demand>, is_outgoing: bool, max: Durati
     }
 }
 
-/// Asks the store. If it waits, a task receives the answer, and gives back the charge of a caller that is gone.
+/// Asks the store. If it waits, a task receives the answer, and gives back the charge of a caller that is gone. Without a Tokio
+/// runtime there is no task.
 fn ask(demand: Arc<Demand>) -> MaybeReady<'static, CheckResult> {
     let mut decision = demand.ask();
     if let Poll::Ready(decision) = decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

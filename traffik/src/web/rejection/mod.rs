@@ -291,7 +291,7 @@ impl OwnResponse {
     }
 }
 
-/// Marks a response that rejects a request: nobody reads its body.
+/// Marks a response that rejects a request. The rest of the body of the request is drained.
 fn unwanted(response: OwnResponse) -> Response {
     (Extension(Unwanted), response).into_response()
 }

@@ -154,9 +154,11 @@ pub(super) fn fitting(reason: &str) -> Utf8Bytes {
 /// order in which they came: see [`Limiter::wait`](crate::Limiter::wait).
 ///
 /// While it holds a message, the socket answers pings and notices the end of the connection. Once it has read another message,
-/// it reads nothing more until the turn of the held one, so TCP slows the client down. A message that is held and then
-/// passed on is no refusal for events, metrics and penalties. A message that would wait too long, or that can never be admitted, is treated as with
-/// [`Notify`].
+/// it reads nothing more until the turn of the held one, so TCP slows the client down. A message that would wait too long, or
+/// that can never be admitted, is treated as with [`Notify`].
+///
+/// Events and metrics have a held message once it is decided. It is no refusal, and none for a penalty, if it is passed on or
+/// if the client closes the connection first.
 ///
 /// ```
 /// use std::time::Duration;
