@@ -2,7 +2,6 @@
 
 use std::{ptr, slice};
 
-use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 use traffik_core::{
     backend::{Answer, BackendError, MaybeReady},
@@ -15,6 +14,7 @@ use traffik_core::{
 use super::{
     hash::{ClientHash, KeyHash},
     shard::{Shard, Slot},
+    shards::LockedShard,
     store::Store,
 };
 
@@ -31,7 +31,7 @@ struct Location {
 /// The locked shards, each with its number, in ascending order.
 struct LockedShards<'a> {
     numbers: Inline<usize>,
-    shards: Inline<MutexGuard<'a, Shard>>,
+    shards: Inline<LockedShard<'a>>,
 }
 
 impl Store {
@@ -54,7 +54,7 @@ impl Store {
 
     /// Decides where another thread may have decided at a later time before the shard was locked.
     #[inline(never)]
-    fn decide_later<'a>(&self, mut shard: MutexGuard<'_, Shard>, slot: Slot, hit: &Hit<'_>) -> Answer<'a, Decision> {
+    fn decide_later<'a>(&self, mut shard: LockedShard<'_>, slot: Slot, hit: &Hit<'_>) -> Answer<'a, Decision> {
         let now = self.now();
         if let Some(verdict) = shard.decide(slot, hit, now) {
             return ready(hit, verdict, now);
@@ -65,13 +65,7 @@ impl Store {
 
     /// Decides about a new client.
     #[inline(never)]
-    fn add<'a>(
-        &self,
-        mut shard: MutexGuard<'_, Shard>,
-        key: KeyHash,
-        hit: &Hit<'_>,
-        now: Timestamp,
-    ) -> Answer<'a, Decision> {
+    fn add<'a>(&self, mut shard: LockedShard<'_>, key: KeyHash, hit: &Hit<'_>, now: Timestamp) -> Answer<'a, Decision> {
         // Since the clock was read, the entry may have expired, and been removed.
         let now = if now < shard.removed_at() { self.now() } else { now };
         let verdict = hit.limit.strategy().decide_plain(None, hit.rate, hit.cost, now);
@@ -171,7 +165,7 @@ impl Store {
         keys: &[(usize, KeyHash); N],
         now: Timestamp,
         verdicts: &mut [Option<PlainVerdict>; N],
-        shards: &mut [MutexGuard<'_, Shard>],
+        shards: &mut [LockedShard<'_>],
     ) -> Option<Timestamp> {
         let (mut is_admitted, mut slots) = (true, [Slot::default(); N]);
         for (n, hit) in hits.iter().enumerate() {

@@ -65,7 +65,7 @@ impl Seed {
         Self { text: keys(), v4, v6: keys(), other: SipHasher13::new_with_keys(one, two) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, key: &Key) -> ClientHash {
         match key.parts() {
             Some([Part::Address(IpAddr::V4(address))]) => hash_v4(self.v4, address.to_bits()),
@@ -109,7 +109,7 @@ fn product(a: u64, b: u64) -> [u64; 2] {
 ///
 /// The tag is the standard hash. The other bits are the exclusive or of one half of the final state, so whatever
 /// collides in both collides in SipHash.
-#[inline]
+#[inline(always)]
 fn sip_hash([k0, k1]: [u64; 2], bytes: &[u8]) -> ClientHash {
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,

@@ -9,6 +9,7 @@ mod control;
 mod decide;
 mod hash;
 mod shard;
+mod shards;
 mod store;
 
 pub use self::backend::{MemoryBackend, MemoryBackendBuilder};

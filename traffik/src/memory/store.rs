@@ -4,7 +4,6 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use parking_lot::MutexGuard;
 use traffik_core::{
     backend::{Adjusted, BackendError},
     clock::{AnyClock, Timestamp},
@@ -15,7 +14,7 @@ use traffik_core::{
 use super::{
     control::ControlSettings,
     hash::{KeyHash, Seed},
-    shard::{Shard, Shards},
+    shards::{LockedShard, Shards},
 };
 use crate::{
     observe::{Counter, Gauge, metric},
@@ -150,7 +149,7 @@ impl Store {
         })
     }
 
-    fn lock_one(&self, hit: &Hit<'_>) -> Result<(MutexGuard<'_, Shard>, KeyHash), BackendError> {
+    fn lock_one(&self, hit: &Hit<'_>) -> Result<(LockedShard<'_>, KeyHash), BackendError> {
         let client = self.seed.hash(hit.key);
         let shard = self.shards.lock(self.shards.locate(client));
         self.check_open()?;
