@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, PlainState, PlainVerdict, SettleError,
-    SlidingWindowCounter, SlidingWindowLog, State, StoredState, Strategy, StrategyError, TokenBucket, Verdict,
+    Concurrency, FixedWindow, Gcra, LeakyBucket, LeakyBucketWithQueue, PlainState, PlainVerdict, PreparedRate,
+    SettleError, SlidingWindowCounter, SlidingWindowLog, State, StoredState, Strategy, StrategyError, TokenBucket,
+    Verdict,
     verdict::{self, CurrentState},
 };
 use crate::{clock::Timestamp, rate::Rate};
@@ -90,22 +91,40 @@ impl AnyStrategy {
         each!(self, strategy => verdict::decide(strategy, past, rate, cost, now))
     }
 
-    /// Decides like [`decide`](Self::decide) about a state that has no log and was written at `rate`. This takes less time.
+    /// Computes what [`decide_plain`](Self::decide_plain) needs of a rate, so that it does not divide for each charge.
     ///
-    /// Returns `None` where only [`decide`](Self::decide) can decide: for strategies with logs and custom ones, at an
-    /// unlimited rate, and if the clock went back.
+    /// Returns `None` where only [`decide`](Self::decide) can decide: for strategies with logs and custom ones, and at an
+    /// unlimited rate.
+    #[must_use]
+    pub fn prepare(&self, rate: Rate) -> Option<PreparedRate> {
+        if rate.is_unlimited() {
+            return None;
+        }
+        match self {
+            Self::FixedWindow(strategy) => Some(PreparedRate::new(strategy, rate)),
+            Self::SlidingWindowCounter(strategy) => Some(PreparedRate::new(strategy, rate)),
+            Self::TokenBucket(strategy) => Some(PreparedRate::new(strategy, rate)),
+            Self::LeakyBucket(strategy) => Some(PreparedRate::new(strategy, rate)),
+            Self::Gcra(strategy) => Some(PreparedRate::new(strategy, rate)),
+            Self::LeakyBucketWithQueue(strategy) => Some(PreparedRate::new(strategy, rate)),
+            Self::SlidingWindowLog(_) | Self::Concurrency(_) | Self::Custom(_) => None,
+        }
+    }
+
+    /// Decides like [`decide`](Self::decide) about a state that has no log and was written at the rate, which this strategy
+    /// [prepared](Self::prepare). This takes less time.
+    ///
+    /// Returns `None` where only [`decide`](Self::decide) can decide: for strategies with logs and custom ones, and if the
+    /// clock went back.
     #[inline(always)]
     #[must_use]
     pub fn decide_plain(
         &self,
         past: Option<&PlainState>,
-        rate: Rate,
+        rate: &PreparedRate,
         cost: u64,
         now: Timestamp,
     ) -> Option<PlainVerdict> {
-        if rate.is_unlimited() {
-            return None;
-        }
         match self {
             // The usual strategies are inlined here.
             Self::FixedWindow(strategy) => verdict::decide_plain(strategy, past, rate, cost, now),

@@ -1,6 +1,6 @@
 use super::{
     SettleError, State, StoredState, Strategy, StrategyError, by_count,
-    verdict::{Plain, Written},
+    verdict::{Plain, PreparedRate, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -72,7 +72,7 @@ impl Strategy for FixedWindow {
     }
 
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
+        self.charged(past.as_ref().map(StoredState::written), &PreparedRate::new(self, rate), cost, now).into()
     }
 
     /// Gives back all of the cost in its own window, and nothing later.
@@ -107,6 +107,11 @@ impl Strategy for FixedWindow {
 
 impl Plain for FixedWindow {
     #[inline(always)]
+    fn constants(&self, rate: Rate) -> [u64; 2] {
+        Window::constants(rate)
+    }
+
+    #[inline(always)]
     fn is_later(&self, past: Written, now: Timestamp) -> bool {
         now < Count::read(past).start
     }
@@ -117,13 +122,13 @@ impl Plain for FixedWindow {
     }
 
     #[inline(always)]
-    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+    fn charged(&self, past: Option<Written>, rate: &PreparedRate, cost: u64, now: Timestamp) -> Written {
         let window = Window::at(now, rate);
         let count = match past.map(Count::read) {
             Some(count) => Count { end: count.end.max(window.end), used: count.used.saturating_add(cost), ..count },
             None => Count { start: window.start, end: window.end, used: cost },
         };
-        Written::new(count.end, count.words(), rate)
+        Written::new(count.end, count.words(), rate.rate())
     }
 }
 
@@ -142,9 +147,40 @@ pub(super) struct Window {
 impl Window {
     /// Returns the window that contains `now`. Windows are aligned to the Unix epoch, which was a Thursday.
     #[inline(always)]
-    pub(super) fn at(now: Timestamp, rate: Rate) -> Self {
-        let period = rate.period_micros().max(1);
-        let start = now.as_micros() - now.as_micros() % period;
+    pub(super) fn at(now: Timestamp, rate: &PreparedRate) -> Self {
+        let ([reciprocal, _], period) = (rate.constants(), rate.rate().period_micros().max(1));
+        let now = now.as_micros();
+        // The reciprocal is rounded down: the quotient may be one less than it should be.
+        let quotient = ((u128::from(now) * u128::from(reciprocal)) >> u64::BITS) as u64;
+        let rest = now - quotient * period;
+        let start = now - if rest < period { rest } else { rest - period };
         Self { start: Timestamp::from_micros(start), end: Timestamp::from_micros(start.saturating_add(period)) }
+    }
+
+    /// Returns the reciprocal of the period, as a fraction of 2^64.
+    #[inline]
+    pub(super) fn constants(rate: Rate) -> [u64; 2] {
+        [u64::MAX / rate.period_micros().max(1), 0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_starts_at_the_multiple_of_its_period_before_now() {
+        let periods = [1, 2, 3, 7, 1_000_000, 60_000_000, 86_400_000_000, 4_319_999_999_999, 4_320_000_000_000];
+        let times = periods.iter().flat_map(|period| [0, 1, 2, 1_000_003].map(|n| period * n));
+        let times = times.chain([1_800_000_000_000_000, u64::MAX / 2, u64::MAX]);
+        for now in times.flat_map(|time: u64| [time.saturating_sub(1), time, time.saturating_add(1)]) {
+            for period in periods {
+                let rate = Rate::new(1, std::time::Duration::from_micros(period)).unwrap();
+                let window = Window::at(Timestamp::from_micros(now), &PreparedRate::new(&FixedWindow, rate));
+                let start = now - now % period;
+                assert_eq!(window.start, Timestamp::from_micros(start), "{now} {period}");
+                assert_eq!(window.end, Timestamp::from_micros(start.saturating_add(period)), "{now} {period}");
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Holding, LeakyBucketWithQueue, SettleError, State, StoredState, Strategy, StrategyError,
     meter::Meter,
     metered::{check_size, overdraw},
-    verdict::{Plain, Written},
+    verdict::{Plain, PreparedRate, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -50,7 +50,7 @@ impl Strategy for LeakyBucketWithQueue {
 
     /// Another rate does not change when the waiting requests leave.
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
+        self.charged(past.as_ref().map(StoredState::written), &PreparedRate::new(self, rate), cost, now).into()
     }
 
     /// Gives back all of it if no other request is in the queue. Requests that came later keep their time to leave.
@@ -90,6 +90,11 @@ impl Strategy for LeakyBucketWithQueue {
 
 impl Plain for LeakyBucketWithQueue {
     #[inline]
+    fn constants(&self, rate: Rate) -> [u64; 2] {
+        Meter::constants(rate)
+    }
+
+    #[inline]
     fn is_later(&self, past: Written, now: Timestamp) -> bool {
         Meter::is_later(past, now)
     }
@@ -104,9 +109,10 @@ impl Plain for LeakyBucketWithQueue {
     }
 
     #[inline]
-    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+    fn charged(&self, past: Option<Written>, prepared: &PreparedRate, cost: u64, now: Timestamp) -> Written {
+        let rate = prepared.rate();
         let meter = past.map_or(Meter::empty(rate, now), |past| Meter::read(past, rate).until_drained(rate));
-        meter.filled(cost, now).write()
+        meter.filled_at(prepared, cost, now).write()
     }
 }
 

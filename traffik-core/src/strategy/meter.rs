@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{
     exact::{mul_div_ceil, mul_div_rem, narrow},
-    verdict::Written,
+    verdict::{PreparedRate, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -100,11 +100,28 @@ impl Meter {
         Timestamp::from_micros(self.micros.saturating_add(rounded_up).saturating_sub(micros))
     }
 
-    /// Adds `cost`.
+    /// Returns the time in which a cost of 1 drains, in whole microseconds and a fraction.
+    #[inline]
+    pub(super) fn constants(rate: Rate) -> [u64; 2] {
+        Self::empty(rate, Timestamp::UNIX_EPOCH).time_to_drain(1).into()
+    }
+
+    /// Adds `cost` at the rate of this meter. For a cost of 1 this takes no division.
     #[inline(always)]
+    pub(super) fn filled_at(self, rate: &PreparedRate, cost: u64, now: Timestamp) -> Self {
+        self.filled_for(if cost == 1 { rate.constants().into() } else { self.time_to_drain(cost) }, now)
+    }
+
+    /// Adds `cost`.
+    #[inline]
     pub(super) fn filled(self, cost: u64, now: Timestamp) -> Self {
+        self.filled_for(self.time_to_drain(cost), now)
+    }
+
+    /// Adds what drains in this time.
+    #[inline(always)]
+    fn filled_for(self, (micros, fraction): (u64, u64), now: Timestamp) -> Self {
         let from = if self.micros < now.as_micros() { Self::empty(self.rate, now) } else { self };
-        let (micros, fraction) = self.time_to_drain(cost);
         let (limit, _) = self.terms();
         let sum = from.fraction + fraction;
         let (carry, fraction) = if sum >= limit { (1, sum - limit) } else { (0, sum) };

@@ -6,7 +6,7 @@ use super::{
     SettleError, State, StoredState, Strategy, StrategyError,
     exact::mul_div_ceil,
     meter::Meter,
-    verdict::{Plain, Written},
+    verdict::{Plain, PreparedRate, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -231,7 +231,7 @@ impl<M: Metered> Strategy for M {
     }
 
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
+        self.charged(past.as_ref().map(StoredState::written), &PreparedRate::new(self, rate), cost, now).into()
     }
 
     /// Gives back the cost, less what may have drained of it since.
@@ -264,6 +264,11 @@ impl<M: Metered> Strategy for M {
 
 impl<M: Metered> Plain for M {
     #[inline(always)]
+    fn constants(&self, rate: Rate) -> [u64; 2] {
+        Meter::constants(rate)
+    }
+
+    #[inline(always)]
     fn is_later(&self, past: Written, now: Timestamp) -> bool {
         Meter::is_later(past, now)
     }
@@ -278,12 +283,12 @@ impl<M: Metered> Plain for M {
     }
 
     #[inline(always)]
-    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
+    fn charged(&self, past: Option<Written>, rate: &PreparedRate, cost: u64, now: Timestamp) -> Written {
         let meter = match past {
-            Some(past) => Meter::read(past, rate).at_rate(rate, now),
-            None => Meter::empty(rate, now),
+            Some(past) => Meter::read(past, rate.rate()).at_rate(rate.rate(), now),
+            None => Meter::empty(rate.rate(), now),
         };
-        meter.filled(cost, now).write()
+        meter.filled_at(rate, cost, now).write()
     }
 }
 

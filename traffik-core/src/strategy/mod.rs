@@ -57,7 +57,7 @@ pub use self::{
     queue_settings::LeakyBucketWithQueue,
     sliding_window_counter::SlidingWindowCounter,
     sliding_window_log::SlidingWindowLog,
-    verdict::{CurrentState, PlainState, PlainVerdict, State, StoredState, Verdict},
+    verdict::{CurrentState, PlainState, PlainVerdict, PreparedRate, State, StoredState, Verdict},
 };
 use crate::{clock::Timestamp, rate::Rate};
 

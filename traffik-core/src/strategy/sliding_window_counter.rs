@@ -2,7 +2,7 @@ use super::{
     SettleError, State, StoredState, Strategy, StrategyError, by_count,
     exact::{mul_div_ceil, mul_div_floor},
     fixed_window::Window,
-    verdict::{Plain, Written},
+    verdict::{Plain, PreparedRate, Written},
 };
 use crate::{clock::Timestamp, rate::Rate};
 
@@ -136,7 +136,7 @@ impl Strategy for SlidingWindowCounter {
     }
 
     fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        self.charged(past.as_ref().map(StoredState::written), rate, cost, now).into()
+        self.charged(past.as_ref().map(StoredState::written), &PreparedRate::new(self, rate), cost, now).into()
     }
 
     /// Gives back all of the cost while it counts in one of the windows, and nothing later.
@@ -175,6 +175,11 @@ impl Strategy for SlidingWindowCounter {
 
 impl Plain for SlidingWindowCounter {
     #[inline(always)]
+    fn constants(&self, rate: Rate) -> [u64; 2] {
+        Window::constants(rate)
+    }
+
+    #[inline(always)]
     fn is_later(&self, past: Written, now: Timestamp) -> bool {
         now.as_micros() < Windows::stored(past).start()
     }
@@ -189,8 +194,8 @@ impl Plain for SlidingWindowCounter {
     }
 
     #[inline(always)]
-    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written {
-        let length = rate.period_micros();
+    fn charged(&self, past: Option<Written>, rate: &PreparedRate, cost: u64, now: Timestamp) -> Written {
+        let length = rate.rate().period_micros();
         let windows = match past {
             Some(past) if past.rate.period_micros() == length => Windows::at(past, now),
             // What counts of windows of another length is carried into the current window.
@@ -200,6 +205,6 @@ impl Plain for SlidingWindowCounter {
             }
         };
         let windows = Windows { current: windows.current.saturating_add(cost), ..windows };
-        Written::new(windows.next_end(), windows.words(), rate)
+        Written::new(windows.next_end(), windows.words(), rate.rate())
     }
 }

@@ -182,8 +182,37 @@ pub(super) fn decide(
     Verdict { admitted: true, past: Some(StoredState { state, rate }), is_new: true }
 }
 
+/// A rate, and what a strategy needs of it for each charge: see [`AnyStrategy::prepare`](super::AnyStrategy::prepare).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreparedRate {
+    rate: Rate,
+    constants: [u64; 2],
+}
+
+impl PreparedRate {
+    #[inline]
+    pub(super) fn new(strategy: &impl Plain, rate: Rate) -> Self {
+        Self { rate, constants: strategy.constants(rate) }
+    }
+
+    /// Returns the rate.
+    #[inline]
+    #[must_use]
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    #[inline(always)]
+    pub(super) const fn constants(&self) -> [u64; 2] {
+        self.constants
+    }
+}
+
 /// A strategy whose states are plain. Its functions are those of [`Strategy`], by value.
 pub(super) trait Plain: Strategy {
+    /// Returns what [`charged`](Self::charged) would have to divide by the rate for.
+    fn constants(&self, rate: Rate) -> [u64; 2];
+
     /// Returns whether a state was written later than `now`: [`Strategy::clamped_to`] returns another one then.
     fn is_later(&self, past: Written, now: Timestamp) -> bool;
 
@@ -191,7 +220,7 @@ pub(super) trait Plain: Strategy {
     fn fits_plainly(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> bool;
 
     /// [`Strategy::charge`].
-    fn charged(&self, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> Written;
+    fn charged(&self, past: Option<Written>, rate: &PreparedRate, cost: u64, now: Timestamp) -> Written;
 }
 
 /// Decides like [`decide`] about a state that was written at `rate`. Returns `None` if the clock went back.
@@ -199,12 +228,12 @@ pub(super) trait Plain: Strategy {
 pub(super) fn decide_plain(
     strategy: &impl Plain,
     past: Option<&PlainState>,
-    rate: Rate,
+    rate: &PreparedRate,
     cost: u64,
     now: Timestamp,
 ) -> Option<PlainVerdict> {
     // Each case by itself, so that all numbers stay in registers.
-    match past.map(|past| Written::new(past.expires, past.words, rate)) {
+    match past.map(|past| Written::new(past.expires, past.words, rate.rate)) {
         Some(past) if strategy.is_later(past, now) => None,
         Some(past) if past.expires > now => Some(decide_alive(strategy, Some(past), rate, cost, now)),
         _ => Some(decide_alive(strategy, None, rate, cost, now)),
@@ -212,8 +241,14 @@ pub(super) fn decide_plain(
 }
 
 #[inline(always)]
-fn decide_alive(strategy: &impl Plain, past: Option<Written>, rate: Rate, cost: u64, now: Timestamp) -> PlainVerdict {
-    let admitted = cost == 0 || strategy.fits_plainly(past, rate, cost, now);
+fn decide_alive(
+    strategy: &impl Plain,
+    past: Option<Written>,
+    rate: &PreparedRate,
+    cost: u64,
+    now: Timestamp,
+) -> PlainVerdict {
+    let admitted = cost == 0 || strategy.fits_plainly(past, rate.rate, cost, now);
     let is_new = cost > 0 && admitted;
     let state = if is_new { Some(strategy.charged(past, rate, cost, now)) } else { past };
     PlainVerdict { admitted, state: state.map(Written::plain), is_new }
@@ -282,11 +317,12 @@ mod tests {
         let states: Vec<Option<PlainState>> = states.chain([None]).collect();
         let mut plain = 0;
         for (strategy, rate) in strategies.iter().flat_map(|strategy| rates.map(|rate| (strategy, rate))) {
+            let prepared = strategy.prepare(rate).unwrap();
             for (past, now) in states.iter().flat_map(|&past| times.map(|now| (past, now))) {
                 for cost in [0, 1, 3, 100] {
                     let stored = past.map(|past| StoredState { state: past.into(), rate });
                     let expected = strategy.decide(stored.clone(), rate, cost, now);
-                    match strategy.decide_plain(past.as_ref(), rate, cost, now) {
+                    match strategy.decide_plain(past.as_ref(), &prepared, cost, now) {
                         Some(PlainVerdict { admitted, state, is_new }) => {
                             plain += 1;
                             let past = state.map(|state| StoredState { state: state.into(), rate });
@@ -302,10 +338,10 @@ mod tests {
 
     #[test]
     fn state_that_may_have_a_log_is_not_decided_plainly() {
-        let (rate, now) = (Rate::literal("5/min"), Timestamp::UNIX_EPOCH);
+        let rate = Rate::literal("5/min");
         for strategy in [SlidingWindowLog.into(), Concurrency.into(), AnyStrategy::custom(FixedWindow)] {
-            assert_eq!(strategy.decide_plain(None, rate, 1, now), None, "{strategy:?}");
+            assert_eq!(strategy.prepare(rate), None, "{strategy:?}");
         }
-        assert_eq!(AnyStrategy::default().decide_plain(None, Rate::UNLIMITED, 1, now), None);
+        assert_eq!(AnyStrategy::default().prepare(Rate::UNLIMITED), None);
     }
 }

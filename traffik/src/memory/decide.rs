@@ -68,7 +68,7 @@ impl Store {
     fn add<'a>(&self, mut shard: LockedShard<'_>, key: KeyHash, hit: &Hit<'_>, now: Timestamp) -> Answer<'a, Decision> {
         // Since the clock was read, the entry may have expired, and been removed.
         let now = if now < shard.removed_at() { self.now() } else { now };
-        let verdict = hit.limit.strategy().decide_plain(None, hit.rate, hit.cost, now);
+        let verdict = shard.verdict_of_new(hit, now);
         let Some(verdict) = verdict.filter(|_| self.check_open().is_ok()) else {
             drop(shard);
             return MaybeReady::Ready(self.decide_by_tally(slice::from_ref(hit)));

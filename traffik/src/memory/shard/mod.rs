@@ -10,7 +10,7 @@ use slab::Slab;
 use traffik_core::{
     clock::Timestamp,
     decision::Hit,
-    strategy::{AnyStrategy, PlainState, PlainVerdict, StoredState},
+    strategy::{AnyStrategy, PlainState, PlainVerdict, PreparedRate, StoredState},
 };
 
 pub(super) use self::entries::Slot;
@@ -66,8 +66,8 @@ impl Shard {
     /// [verdict](Self::verdict).
     #[inline(always)]
     pub(super) fn decide(&mut self, slot: Slot, hit: &Hit<'_>, now: Timestamp) -> Option<PlainVerdict> {
-        let entry = self.plain(slot, hit)?;
-        let verdict = hit.limit.strategy().decide_plain(Some(entry.state()), hit.rate, hit.cost, now)?;
+        let (entry, rate) = self.plain(slot, hit)?;
+        let verdict = hit.limit.strategy().decide_plain(Some(entry.state()), rate, hit.cost, now)?;
         if let Some(state) = verdict.state.filter(|_| verdict.is_new) {
             entry.charge(state, hit.cost);
         }
@@ -78,15 +78,25 @@ impl Shard {
     /// another strategy or at another rate, and if it was written after `now`.
     #[inline(always)]
     pub(super) fn verdict(&mut self, slot: Slot, hit: &Hit<'_>, now: Timestamp) -> Option<PlainVerdict> {
-        let state = self.plain(slot, hit)?.state();
-        hit.limit.strategy().decide_plain(Some(state), hit.rate, hit.cost, now)
+        let (entry, rate) = self.plain(slot, hit)?;
+        hit.limit.strategy().decide_plain(Some(entry.state()), rate, hit.cost, now)
     }
 
-    /// Returns the entry at a slot, if its state is no log, and was written by the strategy of the hit at its rate.
+    /// Returns the entry at a slot and the rate of the hit, if its state is no log, and was written by the strategy of the hit at
+    /// that rate.
     #[inline(always)]
-    fn plain(&mut self, slot: Slot, hit: &Hit<'_>) -> Option<&mut Entry> {
+    fn plain(&mut self, slot: Slot, hit: &Hit<'_>) -> Option<(&mut Entry, &PreparedRate)> {
         let Self { entries, rates, .. } = self;
-        entries.get_mut(slot).filter(|entry| !entry.meta.has_log() && rates.is_of(entry.meta.rate(), hit))
+        let entry = entries.get_mut(slot).filter(|entry| !entry.meta.has_log())?;
+        let rate = rates.prepared(entry.meta.rate(), hit)?;
+        Some((entry, rate))
+    }
+
+    /// Returns the verdict about a hit of a new client.
+    #[inline]
+    pub(super) fn verdict_of_new(&mut self, hit: &Hit<'_>, now: Timestamp) -> Option<PlainVerdict> {
+        let rate = self.rates.prepare(hit)?;
+        hit.limit.strategy().decide_plain(None, &rate, hit.cost, now)
     }
 
     /// Stores the new state of a verdict, if there is one.

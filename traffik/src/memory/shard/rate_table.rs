@@ -1,10 +1,17 @@
 //! Strategies and rates by number: many entries share few rates.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU64,
+};
 
 use hashbrown::{HashTable, hash_table};
 use slab::Slab;
-use traffik_core::{decision::Hit, rate::Rate, strategy::AnyStrategy};
+use traffik_core::{
+    decision::Hit,
+    rate::Rate,
+    strategy::{AnyStrategy, PreparedRate},
+};
 
 use super::entries::EntryMeta;
 
@@ -13,7 +20,7 @@ use super::entries::EntryMeta;
 #[repr(C)]
 pub(super) struct RateTable {
     /// Rows that were checked last, by the lowest bit of their number. A decision about a known client reads no other.
-    checked: [CheckedRow; 2],
+    checked: [Option<CheckedRow>; 2],
     rows: Slab<RateRow>,
     by_rate: HashTable<u16>,
     hasher: RandomState,
@@ -21,18 +28,19 @@ pub(super) struct RateTable {
     last: u16,
 }
 
-/// A row that has the strategy of a limit.
-#[derive(Clone, Copy)]
+/// A row that has the strategy of a limit, for decisions about states without logs.
+#[repr(C)]
 struct CheckedRow {
-    /// The [number](traffik_core::decision::LimitId::number) of the limit. Limits have no 0.
-    limit: u64,
-    rate: Rate,
+    /// The [number](traffik_core::decision::LimitId::number) of the limit.
+    limit: NonZeroU64,
     row: u16,
+    rate: PreparedRate,
 }
 
-impl Default for CheckedRow {
-    fn default() -> Self {
-        Self { limit: 0, rate: Rate::UNLIMITED, row: 0 }
+impl CheckedRow {
+    #[inline]
+    fn is_of(&self, number: u16, hit: &Hit<'_>) -> bool {
+        self.limit.get() == hit.limit.number() && self.rate.rate() == hit.rate && self.row == number
     }
 }
 
@@ -58,29 +66,49 @@ impl RateTable {
         self.get(number).is_some_and(|row| row.is(strategy, rate))
     }
 
-    /// Returns whether a row has the strategy and the rate of a hit. It is faster the second time.
+    /// Returns the rate of a hit, prepared by its strategy, if a row has both. It is faster the second time. Returns `None`
+    /// for strategies with logs and custom ones too.
     #[inline]
-    pub(super) fn is_of(&mut self, number: u16, hit: &Hit<'_>) -> bool {
+    pub(super) fn prepared(&mut self, number: u16, hit: &Hit<'_>) -> Option<&PreparedRate> {
+        if !self.checked(number).is_some_and(|row| row.is_of(number, hit)) {
+            self.check(number, hit)?;
+        }
+        self.checked(number).map(|row| &row.rate)
+    }
+
+    /// Returns the rate of a hit, prepared by its strategy.
+    #[inline]
+    pub(super) fn prepare(&mut self, hit: &Hit<'_>) -> Option<PreparedRate> {
+        let known = self.prepared(self.last, hit).copied();
+        known.or_else(|| hit.limit.strategy().prepare(hit.rate))
+    }
+
+    #[inline]
+    fn checked(&self, number: u16) -> Option<&CheckedRow> {
         let [even, odd] = &self.checked;
-        let CheckedRow { limit, rate, row } = if number % 2 == 0 { even } else { odd };
-        limit == &hit.limit.number() && rate == &hit.rate && row == &number || self.check(number, hit)
+        if number % 2 == 0 { even.as_ref() } else { odd.as_ref() }
     }
 
     #[inline(never)]
-    fn check(&mut self, number: u16, hit: &Hit<'_>) -> bool {
-        let is_it = self.is(number, hit.limit.strategy(), hit.rate);
-        if is_it {
-            let [even, odd] = &mut self.checked;
-            let checked = if number % 2 == 0 { even } else { odd };
-            *checked = CheckedRow { limit: hit.limit.number(), rate: hit.rate, row: number };
+    fn check(&mut self, number: u16, hit: &Hit<'_>) -> Option<()> {
+        if !self.is(number, hit.limit.strategy(), hit.rate) {
+            return None;
         }
-        is_it
+        let (limit, rate) = (NonZeroU64::new(hit.limit.number())?, hit.limit.strategy().prepare(hit.rate)?);
+        let [even, odd] = &mut self.checked;
+        let checked = if number % 2 == 0 { even } else { odd };
+        *checked = Some(CheckedRow { limit, row: number, rate });
+        Some(())
     }
 
     /// Returns the number of the row of a hit for one more entry.
     #[inline]
     pub(super) fn acquire_of(&mut self, hit: &Hit<'_>) -> u16 {
-        if self.is_of(self.last, hit) { self.retain_last() } else { self.acquire(hit.limit.strategy(), hit.rate) }
+        if self.prepared(self.last, hit).is_some() {
+            self.retain_last()
+        } else {
+            self.acquire(hit.limit.strategy(), hit.rate)
+        }
     }
 
     /// Returns the number of a row for one more entry.
@@ -126,7 +154,7 @@ impl RateTable {
                 found.remove();
             }
             self.rows.remove(number.into());
-            self.checked = [CheckedRow::default(); 2];
+            self.checked = [None, None];
         }
     }
 }
