@@ -38,13 +38,6 @@ struct CheckedRow {
 }
 
 impl CheckedRow {
-    #[inline(never)]
-    fn check(rows: &Slab<RateRow>, row: u16, hit: &Hit<'_>) -> Option<Self> {
-        let strategy = hit.limit.strategy();
-        rows.get(row.into()).filter(|row| row.is(strategy, hit.rate))?;
-        Some(Self { limit: NonZeroU64::new(hit.limit.number())?, row, rate: strategy.prepare(hit.rate)? })
-    }
-
     #[inline]
     fn is_of(&self, number: u16, hit: &Hit<'_>) -> bool {
         self.limit.get() == hit.limit.number() && self.rate.rate() == hit.rate && self.row == number
@@ -77,12 +70,10 @@ impl RateTable {
     /// for strategies with logs and custom ones too.
     #[inline]
     pub(super) fn prepared(&mut self, number: u16, hit: &Hit<'_>) -> Option<&PreparedRate> {
-        let Self { checked: [even, odd], rows, .. } = self;
-        let checked = if number % 2 == 0 { even } else { odd };
-        if !checked.as_ref().is_some_and(|row| row.is_of(number, hit)) {
-            *checked = Some(CheckedRow::check(rows, number, hit)?);
+        if !self.checked(number).is_some_and(|row| row.is_of(number, hit)) {
+            self.check(number, hit)?;
         }
-        checked.as_ref().map(|row| &row.rate)
+        self.checked(number).map(|row| &row.rate)
     }
 
     /// Returns the rate of a hit, prepared by its strategy.
@@ -90,6 +81,24 @@ impl RateTable {
     pub(super) fn prepare(&mut self, hit: &Hit<'_>) -> Option<PreparedRate> {
         let known = self.prepared(self.last, hit).copied();
         known.or_else(|| hit.limit.strategy().prepare(hit.rate))
+    }
+
+    #[inline]
+    fn checked(&self, number: u16) -> Option<&CheckedRow> {
+        let [even, odd] = &self.checked;
+        if number % 2 == 0 { even.as_ref() } else { odd.as_ref() }
+    }
+
+    #[inline(never)]
+    fn check(&mut self, number: u16, hit: &Hit<'_>) -> Option<()> {
+        if !self.is(number, hit.limit.strategy(), hit.rate) {
+            return None;
+        }
+        let (limit, rate) = (NonZeroU64::new(hit.limit.number())?, hit.limit.strategy().prepare(hit.rate)?);
+        let [even, odd] = &mut self.checked;
+        let checked = if number % 2 == 0 { even } else { odd };
+        *checked = Some(CheckedRow { limit, row: number, rate });
+        Some(())
     }
 
     /// Returns the number of the row of a hit for one more entry.
