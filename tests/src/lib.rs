@@ -1,5 +1,6 @@
 //! Compiles and runs the code of the README and the guide, and provides what the test crates share.
 
+mod calling;
 #[path = "../../traffik-conformance/src/strategies.rs"]
 mod strategies;
 mod waiting;
@@ -14,6 +15,7 @@ use traffik_core::{
 };
 
 pub use self::{
+    calling::{Call, Calling},
     strategies::{configured_strategies, each_strategy},
     waiting::{until, until_idle},
 };

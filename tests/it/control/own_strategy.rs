@@ -10,12 +10,11 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tests::until_idle;
+use tests::{Call, Calling, until_idle};
 use traffik::{
-    Rate, Settings, Throttle, Traffik,
+    Settings, Throttle, Traffik,
     backend::{Backend, ControlRequest, MemoryBackend},
-    clock::Timestamp,
-    strategy::{AnyStrategy, FixedWindow, State, StoredState, Strategy, StrategyError},
+    strategy::AnyStrategy,
     test::ManualClock,
 };
 
@@ -24,47 +23,13 @@ use crate::http::app::{builder, throttle};
 
 static APP: OnceLock<Traffik> = OnceLock::new();
 
-/// A fixed window that calls a function whenever it checks a rate.
-#[derive(Debug)]
-pub(super) struct Calling(pub(super) fn(Rate));
-
-impl Strategy for Calling {
-    fn name(&self) -> &'static str {
-        "calling"
-    }
-
-    fn check(&self, rate: Rate) -> std::result::Result<(), StrategyError> {
-        (self.0)(rate);
-        FixedWindow.check(rate)
-    }
-
-    fn capacity(&self, rate: Rate) -> u64 {
-        FixedWindow.capacity(rate)
-    }
-
-    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
-        FixedWindow.available(past, rate, now)
-    }
-
-    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
-        FixedWindow.available_at(past, rate, cost, now)
-    }
-
-    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        FixedWindow.charge(past, rate, cost, now)
-    }
-
-    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        FixedWindow.refund(past, cost, charged_at, now)
-    }
-
-    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        FixedWindow.clamped_to(past, now)
-    }
+/// Returns whether a strategy checks a rate of this limit.
+pub(super) fn checks(call: Call, limit: u64) -> bool {
+    matches!(call, Call::Check(rate) if rate.limit() == limit)
 }
 
-pub(super) fn panic_at_13(rate: Rate) {
-    assert_ne!(rate.limit(), 13, "it panics on purpose");
+pub(super) fn panic_at_13(call: Call) {
+    assert!(!checks(call, 13), "it panics on purpose");
 }
 
 throttle!(Picky, "own_strategy:picky", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(panic_at_13))));
@@ -73,8 +38,8 @@ throttle!(Picky, "own_strategy:picky", "3/hour", Settings::new().strategy(AnyStr
 static MEETING: Barrier = Barrier::new(2);
 static HAS_MET: AtomicBool = AtomicBool::new(false);
 
-fn meet_at_17(rate: Rate) {
-    if rate.limit() == 17 && !HAS_MET.swap(true, SeqCst) {
+fn meet_at_17(call: Call) {
+    if checks(call, 17) && !HAS_MET.swap(true, SeqCst) {
         MEETING.wait();
         MEETING.wait();
     }
@@ -82,8 +47,8 @@ fn meet_at_17(rate: Rate) {
 
 throttle!(Slow, "own_strategy:slow", "3/hour", Settings::new().strategy(AnyStrategy::custom(Calling(meet_at_17))));
 
-fn look_at_shared_changes(_: Rate) {
-    if let Some(app) = APP.get() {
+fn look_at_shared_changes(call: Call) {
+    if let (Call::Check(_), Some(app)) = (call, APP.get()) {
         assert!(app.shared().limit(Watched::UID).is_ok());
     }
 }

@@ -8,6 +8,7 @@ mod late;
 mod mixed;
 pub(crate) mod panics;
 mod rollover;
+mod slow;
 mod threads;
 
 use traffik::{

@@ -10,11 +10,7 @@ use std::{
     time::Duration,
 };
 
-use traffik::{
-    Rate,
-    clock::Timestamp,
-    strategy::{FixedWindow, State, StoredState, Strategy, StrategyError},
-};
+use tests::Call;
 
 use super::{LONG, MINUTE, One, Own, Result, Waiting, decided, exhaust, traffik, waits};
 use crate::on_error::backends::{Mood, app};
@@ -38,49 +34,18 @@ fn leaving() -> usize {
     LEAVING.lock().unwrap_or_else(PoisonError::into_inner).len()
 }
 
-/// A fixed window during whose computation a waiter leaves its line on another thread.
-#[derive(Debug)]
-pub(super) struct Interrupted;
-
-impl Strategy for Interrupted {
-    fn name(&self) -> &'static str {
-        "interrupted"
+/// A waiter leaves its line on another thread while the strategy computes when a cost fits.
+pub(super) fn interrupt(call: Call) {
+    if call != Call::AvailableAt {
+        return;
     }
-
-    fn check(&self, rate: Rate) -> std::result::Result<(), StrategyError> {
-        FixedWindow.check(rate)
-    }
-
-    fn capacity(&self, rate: Rate) -> u64 {
-        FixedWindow.capacity(rate)
-    }
-
-    fn available(&self, past: Option<&StoredState>, rate: Rate, now: Timestamp) -> u64 {
-        FixedWindow.available(past, rate, now)
-    }
-
-    fn available_at(&self, past: Option<&StoredState>, rate: Rate, cost: u64, now: Timestamp) -> Timestamp {
-        if let Some(waiter) = LEAVING.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            let (left, has_left) = mpsc::channel();
-            thread::spawn(move || {
-                drop(waiter);
-                let _ = left.send(());
-            });
-            IS_LOCKED.fetch_or(has_left.recv_timeout(Duration::from_secs(5)).is_err(), SeqCst);
-        }
-        FixedWindow.available_at(past, rate, cost, now)
-    }
-
-    fn charge(&self, past: Option<StoredState>, rate: Rate, cost: u64, now: Timestamp) -> State {
-        FixedWindow.charge(past, rate, cost, now)
-    }
-
-    fn refund(&self, past: StoredState, cost: u64, charged_at: Timestamp, now: Timestamp) -> State {
-        FixedWindow.refund(past, cost, charged_at, now)
-    }
-
-    fn clamped_to(&self, past: &StoredState, now: Timestamp) -> Option<State> {
-        FixedWindow.clamped_to(past, now)
+    if let Some(waiter) = LEAVING.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        let (left, has_left) = mpsc::channel();
+        thread::spawn(move || {
+            drop(waiter);
+            let _ = left.send(());
+        });
+        IS_LOCKED.fetch_or(has_left.recv_timeout(Duration::from_secs(5)).is_err(), SeqCst);
     }
 }
 

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use tests::Calling;
 use traffik::{
     CheckError, ClientLimiter, DefaultIdentity, Permit, Rate, Settings, Throttle, Throttles, Traffik,
     backend::MemoryBackend,
@@ -32,7 +33,7 @@ throttles! {
     Two: "waiting:two", "2/min", Settings::new();
     Three: "waiting:three", "3/min", Settings::new();
     Ten: "waiting:ten", "10/min", Settings::new().strategy(TokenBucket::new());
-    Own: "waiting:own", "1/min", Settings::new().strategy(AnyStrategy::custom(between::Interrupted));
+    Own: "waiting:own", "1/min", Settings::new().strategy(AnyStrategy::custom(Calling(between::interrupt)));
     Even: "waiting:even", "60/min", Settings::new().strategy(Gcra::new());
     Fast: "waiting:fast", "2000/s", Settings::new().strategy(Gcra::new());
     Logged: "waiting:logged", "2/min", Settings::new().strategy(SlidingWindowLog);

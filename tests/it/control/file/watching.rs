@@ -10,12 +10,12 @@ use std::{
 };
 
 use axum::{Router, routing::get};
-use tests::until;
-use traffik::{Rate, Settings, Throttled, Traffik, strategy::AnyStrategy, warning::Warning};
+use tests::{Call, Calling, until};
+use traffik::{Settings, Throttled, Traffik, strategy::AnyStrategy, warning::Warning};
 
 use super::{Folder, Result, status};
 use crate::{
-    control::own_strategy::{Calling, panic_at_13},
+    control::own_strategy::{checks, panic_at_13},
     http::{
         app::{builder, throttle},
         logs::Log,
@@ -121,8 +121,8 @@ async fn file_that_becomes_valid_without_a_change_is_loaded() -> Result {
 
 static READINGS: AtomicUsize = AtomicUsize::new(0);
 
-fn count_at_19(rate: Rate) {
-    if rate.limit() == 19 {
+fn count_at_19(call: Call) {
+    if checks(call, 19) {
         READINGS.fetch_add(1, SeqCst);
     }
 }
