@@ -12,6 +12,7 @@ use traffik::{
 };
 
 use super::{admits, crowd::at_hand, decided, store, store_of, strategies};
+use crate::patience::times;
 
 #[test]
 fn flood_of_new_clients_stays_within_the_cap() {
@@ -28,6 +29,23 @@ fn flood_of_new_clients_stays_within_the_cap() {
         let held = backend.len();
         assert!(held <= max_entries && held >= max_entries / 2, "{held} of {max_entries}");
         assert_eq!(backend.evictions() + u64::try_from(held).unwrap(), 30_000, "each eviction is counted");
+    }
+}
+
+/// Each store has other hashes, so that the newcomer is at another place of its table.
+#[test]
+fn each_newcomer_in_a_full_store_is_charged() {
+    let (rate, strategy) = (Rate::literal("10/hour"), AnyStrategy::default());
+    for _ in 0..times(50, 1000) {
+        let (backend, _) = store_of(400);
+        let charge = |client: u64, cost| {
+            admits(&backend, &[Hit::new(limit("limit", &strategy), &Key::from(client), rate, cost)])
+        };
+        assert!((0..400).all(|known| charge(known, 5)));
+        for newcomer in 400..1200 {
+            assert!(charge(newcomer, 1) && !charge(newcomer, 10), "{newcomer}");
+        }
+        assert_eq!(backend.len(), 400);
     }
 }
 

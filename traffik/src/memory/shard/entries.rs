@@ -79,7 +79,7 @@ impl Entries {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> + Clone {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.buckets.iter().flat_map(|bucket| &bucket.0).filter(|entry| !entry.is_vacant())
     }
 

@@ -11,10 +11,7 @@ use traffik_core::{
     strategy::{StoredState, Strategy},
 };
 
-use super::{super::hash::KeyHash, entries::Entry, rate_table::RateRow};
-
-/// The number of entries whose ranks estimate those of all.
-const SAMPLE: usize = 256;
+use super::{super::hash::KeyHash, rate_table::RateRow};
 
 /// The entries that are evicted next.
 ///
@@ -36,34 +33,21 @@ pub(super) struct EvictionQueue {
 }
 
 /// Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
-type Ranked = (EvictionRank, KeyHash);
+pub(super) type Ranked = (EvictionRank, KeyHash);
 
 impl EvictionQueue {
-    /// Queues about one in four of `len` entries, and a few more, so that a flood of clients causes few rankings.
-    pub(super) fn new<'e>(
-        len: usize,
-        entries: impl Iterator<Item = &'e Entry> + Clone,
-        rank: impl Fn(&Entry) -> EvictionRank,
-    ) -> Self {
+    /// Queues the lowest of some entries: one in four of the `len` of a shard, and a few more, so that a flood of clients
+    /// causes few rankings.
+    pub(super) fn new(len: usize, ranked: impl Iterator<Item = Ranked>) -> Self {
         let batch = len / 4 + 16;
-        let ranked = |entry: &Entry| (rank(entry), entry.key());
-        let mut sample: Vec<_> = entries.clone().step_by(len.div_ceil(SAMPLE).max(1)).map(ranked).collect();
-        let place = sample.len() * batch / len.max(1);
-        let highest = if place < sample.len() { Some(*sample.select_nth_unstable(place).1) } else { None };
-        // A sample may be wrong.
-        let most = batch * 5 / 4;
-        let (mut queued, mut lowest_outside) = (Vec::with_capacity(most), None);
-        for ranked in entries.map(ranked) {
-            if queued.len() < most && highest.is_none_or(|highest| ranked <= highest) {
-                queued.push(ranked);
-            } else {
-                lowest_outside = Some(lowest_outside.map_or(ranked, |lowest: Ranked| lowest.min(ranked)));
-            }
-        }
-        queued.sort_unstable_by(|one, other| other.cmp(one));
+        let mut ranked: Vec<Ranked> = ranked.collect();
+        let lowest_outside = (batch < ranked.len()).then(|| *ranked.select_nth_unstable(batch).1);
+        ranked.truncate(batch);
+        ranked.shrink_to_fit();
+        ranked.sort_unstable_by(|one, other| other.cmp(one));
         let most_joined = batch / 2;
         let joined = BinaryHeap::with_capacity(most_joined);
-        Self { ranked: queued, joined, most_joined, remaining: batch, lowest_outside }
+        Self { ranked, joined, most_joined, remaining: batch, lowest_outside }
     }
 
     /// Returns whether every entry must be ranked again.
@@ -189,8 +173,21 @@ mod tests {
 
     /// The queue of a hundred entries, of which each has used one more than the one before.
     fn queue() -> EvictionQueue {
-        let entries: Vec<Entry> = (0..100).map(|low| Entry::empty(key(low))).collect();
-        EvictionQueue::new(entries.len(), entries.iter(), |entry| EvictionRank::open(entry.key().tag, 1000))
+        EvictionQueue::new(100, (0..100).map(|low| (EvictionRank::open(low, 1000), key(low))))
+    }
+
+    #[test]
+    fn lowest_entry_is_next_wherever_it_is() {
+        // Many are alike, and the first of them would fill the queue.
+        let rank = |low| if low == 99 { EvictionRank::open(0, 1000) } else { EvictionRank::open(500, 1000) };
+        for lowest in [0, 50, 99] {
+            let order = (0..100).map(|low| (low + 99 - lowest) % 100);
+            let mut queue = EvictionQueue::new(100, order.map(|low| (rank(low), key(low))));
+            let next = |queue: &mut EvictionQueue| queue.pop(|key| Some((rank(key.tag), key.tag)), |_| false);
+            assert_eq!(next(&mut queue), Some((rank(99), 99)));
+            let others: Vec<_> = std::iter::from_fn(|| next(&mut queue)).map(|(_, low)| low).collect();
+            assert_eq!(others, (0..40).collect::<Vec<u64>>(), "a quarter of them and 16");
+        }
     }
 
     #[test]

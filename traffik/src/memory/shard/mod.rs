@@ -272,7 +272,7 @@ impl Shard {
     /// Ranks all entries except those that stay: the queue has room for few.
     fn ranked(&self, now: Timestamp, stays: impl Fn(KeyHash) -> bool) -> EvictionQueue {
         let may_go = self.entries.iter().filter(|entry| !stays(entry.key()));
-        EvictionQueue::new(self.len(), may_go, |entry| self.rank(entry, now))
+        EvictionQueue::new(self.len(), may_go.map(|entry| (self.rank(entry, now), entry.key())))
     }
 
     fn rank(&self, entry: &Entry, now: Timestamp) -> EvictionRank {
