@@ -37,7 +37,7 @@ const MAX_ENTRIES: usize = 1 << 28;
 /// that were evicted before they expired, and a warning is logged.
 ///
 /// An entry takes 40 bytes, and from 53 to 80 with its share of the vacant places. Logs take more, and so does a full store:
-/// 11 bytes for each entry, to evict the next. Memory is allocated as clients arrive, and kept.
+/// 9 bytes for each entry, to evict the next. Memory is allocated as clients arrive, and kept.
 ///
 /// # Privacy
 ///

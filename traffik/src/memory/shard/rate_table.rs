@@ -86,6 +86,7 @@ impl RateTable {
     #[inline]
     fn checked(&self, number: u16) -> Option<&CheckedRow> {
         let [even, odd] = &self.checked;
+        // The processor predicts a branch. It would wait for the number in the entry to compute a place.
         if number % 2 == 0 { even.as_ref() } else { odd.as_ref() }
     }
 
