@@ -21,12 +21,12 @@ use super::{admits, store_of};
 const WAITING: usize = 4;
 const RATE: Rate = Rate::literal("10/min");
 
-/// The ends of the channels by which the strategy tells that it charges, and is told to go on.
+/// The ends of the channels of the strategy: it sends when it charges, and receives when it may go on.
 static ENDS: Mutex<Option<(Sender<()>, Receiver<()>)>> = Mutex::new(None);
 
 fn charge_slowly(call: Call) {
-    let ends = ENDS.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((charging, go_on)) = ends.filter(|_| call == Call::Charge) {
+    let ends = || ENDS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((charging, go_on)) = (call == Call::Charge).then(ends).flatten() {
         let _ = charging.send(());
         let _ = go_on.recv();
     }
@@ -41,6 +41,8 @@ fn decisions_wait_for_a_slow_custom_strategy_and_are_exact() {
     let (alice, bob, start) = (Key::from("alice"), Key::from("bob"), Barrier::new(WAITING + 1));
     let hits = || (0..10).filter(|_| admits(&backend, &[Hit::new(limit("plain", &plain), &bob, RATE, 1)])).count();
     let admitted: usize = thread::scope(|scope| {
+        // A panic drops it, so that the strategy goes on.
+        let goes_on = goes_on;
         let slow = scope.spawn(|| admits(&backend, &[Hit::new(limit("slow", &slow), &alice, RATE, 1)]));
         is_charging.recv().unwrap();
         let threads = [(); WAITING].map(|()| {
@@ -50,8 +52,8 @@ fn decisions_wait_for_a_slow_custom_strategy_and_are_exact() {
             })
         });
         start.wait();
-        // Some of them spin by now, or sleep.
-        thread::yield_now();
+        // Long enough for all decisions, if they did not wait.
+        (0..1000).for_each(|_| thread::yield_now());
         assert!(threads.iter().all(|thread| !thread.is_finished()), "a shard is locked while its strategies charge");
         goes_on.send(()).unwrap();
         assert!(slow.join().unwrap());

@@ -34,7 +34,7 @@ fn leaving() -> usize {
     LEAVING.lock().unwrap_or_else(PoisonError::into_inner).len()
 }
 
-/// A waiter leaves its line on another thread while the strategy computes when a cost fits.
+/// Lets a waiter leave its line on another thread while the strategy computes when a cost fits.
 pub(super) fn interrupt(call: Call) {
     if call != Call::AvailableAt {
         return;

@@ -111,8 +111,9 @@ impl AnyStrategy {
         }
     }
 
-    /// Decides like [`decide`](Self::decide) about a state that has no log and was written at the rate, which this strategy
-    /// [prepared](Self::prepare). This takes less time.
+    /// Decides like [`decide`](Self::decide) about a state that has no log and was written at this rate. This takes less time.
+    ///
+    /// `rate` must be from [`prepare`](Self::prepare) of the same strategy. With that of another one the decision is wrong.
     ///
     /// Returns `None` where only [`decide`](Self::decide) can decide: for strategies with logs and custom ones, and if the
     /// clock went back.

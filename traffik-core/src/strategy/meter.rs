@@ -193,7 +193,7 @@ fn is_slower(a: Rate, b: Rate) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::TokenBucket, *};
 
     const THIRDS: Rate = Rate::literal("3/us");
 
@@ -209,6 +209,23 @@ mod tests {
         }
         assert_eq!((meter.micros, meter.fraction), (1010, 0));
         assert_eq!((meter.level(at(10)), meter.level(at(1009)), meter.level(at(1010))), (3000, 3, 0));
+    }
+
+    #[test]
+    fn prepared_rate_charges_the_same_without_a_division() {
+        for rate in ["3/us", "7/s", "1/50d", "100_000_000_000_000/us", "1_000_000_007/13d"].map(Rate::literal) {
+            let prepared = PreparedRate::new(&TokenBucket::new(), rate);
+            assert_eq!(
+                prepared.constants(),
+                [rate.period_micros() / rate.limit(), rate.period_micros() % rate.limit()]
+            );
+            for meter in [Meter::empty(rate, at(10)), Meter::empty(rate, at(10)).filled(5, at(10))] {
+                for (cost, now) in (0..4).flat_map(|cost| [0, 10, 11, 1 << 50].map(|now| (cost, at(now)))) {
+                    let (prepared, divided) = (meter.filled_at(&prepared, cost, now), meter.filled(cost, now));
+                    assert_eq!(prepared.write(), divided.write(), "{rate} {cost}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -210,7 +210,8 @@ impl PreparedRate {
 
 /// A strategy whose states are plain. Its functions are those of [`Strategy`], by value.
 pub(super) trait Plain: Strategy {
-    /// Returns what [`charged`](Self::charged) would have to divide by the rate for.
+    /// Returns the quotients that [`charged`](Self::charged) needs: of windows the reciprocal of the period, as a fraction of
+    /// 2^64; of meters the time in which a cost of 1 drains, in microseconds and a fraction.
     fn constants(&self, rate: Rate) -> [u64; 2];
 
     /// Returns whether a state was written later than `now`: [`Strategy::clamped_to`] returns another one then.
@@ -223,7 +224,7 @@ pub(super) trait Plain: Strategy {
     fn charged(&self, past: Option<Written>, rate: &PreparedRate, cost: u64, now: Timestamp) -> Written;
 }
 
-/// Decides like [`decide`] about a state that was written at `rate`. Returns `None` if the clock went back.
+/// Decides like [`decide`] about a state that was written at this rate. Returns `None` if the clock went back.
 #[inline(always)]
 pub(super) fn decide_plain(
     strategy: &impl Plain,

@@ -11,8 +11,10 @@ use super::{hash::ClientHash, shard::Shard};
 /// enough that a table grows in less than a millisecond. A shard holds fewer than twice this number.
 const SHARD_ENTRIES: usize = 4096;
 
-/// How long a thread sleeps at a time that has waited for a shard in vain. Only custom strategies take that long.
-const NAP: Duration = Duration::from_micros(50);
+/// How long a thread sleeps at first that waits for a shard: its lock is held by a thread that does not run, by a custom
+/// strategy, or while entries are moved or ranked.
+const SHORTEST_NAP: Duration = Duration::from_micros(50);
+const LONGEST_NAP: Duration = Duration::from_millis(1);
 
 /// All shards of a store, each with its lock.
 pub(super) struct Shards {
@@ -23,8 +25,8 @@ pub(super) struct Shards {
 
 /// A shard, alone on its cache lines.
 ///
-/// It is unlocked by a store, and not by a read-modify-write operation as other locks are: the next decision of a thread
-/// does not have to wait until this one is visible to other processors, which takes as long as a fifth of a decision.
+/// Its lock is a flag, and unlocking is a plain write of it. Most locks unlock by a second read-modify-write operation, which
+/// keeps a processor from starting the next decision, and takes as long as a fifth of one.
 #[repr(align(128))]
 struct Aligned(SpinMutex<Shard>);
 
@@ -60,14 +62,19 @@ impl Shards {
     }
 }
 
-/// Waits for a locked shard: for some decisions of others by spinning, and then by giving up the processor, which the
-/// thread that holds the lock may need.
+/// Locks a shard once it is free. A thread that waits spins for as long as some decisions take, then lets others run, and
+/// at last sleeps for longer each time.
 #[cold]
 fn wait(shard: &SpinMutex<Shard>) -> LockedShard<'_> {
-    let backoff = Backoff::new();
+    let (backoff, mut nap) = (Backoff::new(), SHORTEST_NAP);
     loop {
         while shard.is_locked() {
-            if backoff.is_completed() { thread::sleep(NAP) } else { backoff.snooze() }
+            if backoff.is_completed() {
+                thread::sleep(nap);
+                nap = (2 * nap).min(LONGEST_NAP);
+            } else {
+                backoff.snooze();
+            }
         }
         if let Some(locked) = shard.try_lock() {
             return locked;

@@ -76,7 +76,7 @@ impl RateTable {
         self.checked(number).map(|row| &row.rate)
     }
 
-    /// Returns the rate of a hit, prepared by its strategy.
+    /// Returns the rate of a hit, prepared by its strategy. Returns `None` for strategies with logs and custom ones.
     #[inline]
     pub(super) fn prepare(&mut self, hit: &Hit<'_>) -> Option<PreparedRate> {
         let known = self.prepared(self.last, hit).copied();
