@@ -152,8 +152,8 @@ impl Window {
         let now = now.as_micros();
         // The reciprocal is rounded down: the quotient may be one less than it should be.
         let quotient = ((u128::from(now) * u128::from(reciprocal)) >> u64::BITS) as u64;
-        let rest = now - quotient * period;
-        let start = now - if rest < period { rest } else { rest - period };
+        let rest = now.wrapping_sub(quotient.wrapping_mul(period));
+        let start = now.saturating_sub(if rest < period { rest } else { rest - period });
         Self { start: Timestamp::from_micros(start), end: Timestamp::from_micros(start.saturating_add(period)) }
     }
 

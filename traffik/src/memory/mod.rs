@@ -1,7 +1,7 @@
 //! The backend that keeps its entries in this process.
 //!
-//! A [`Store`](store::Store) has shards, each a mutex around a table of entries in place. A [decision](decide) hashes the
-//! client, locks the shard of that hash, reads the time, runs the strategy on the entry, and writes the entry if it
+//! A [`Store`](store::Store) has shards, each a lock around a table of entries in place. A [decision](decide) hashes the
+//! client, reads the time, locks the shard of that hash, runs the strategy on the entry, and writes the entry if it
 //! changed. All limits of a client are in one shard.
 
 mod backend;

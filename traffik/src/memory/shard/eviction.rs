@@ -176,17 +176,17 @@ mod tests {
         EvictionQueue::new(100, (0..100).map(|low| (EvictionRank::open(low, 1000), key(low))))
     }
 
+    /// A sample of every fourth entry would take the others for low, and the first of them would fill the queue.
     #[test]
     fn lowest_entry_is_next_wherever_it_is() {
-        // Many are alike, and the first of them would fill the queue.
-        let rank = |low| if low == 99 { EvictionRank::open(0, 1000) } else { EvictionRank::open(500, 1000) };
-        for lowest in [0, 50, 99] {
-            let order = (0..100).map(|low| (low + 99 - lowest) % 100);
-            let mut queue = EvictionQueue::new(100, order.map(|low| (rank(low), key(low))));
-            let next = |queue: &mut EvictionQueue| queue.pop(|key| Some((rank(key.tag), key.tag)), |_| false);
-            assert_eq!(next(&mut queue), Some((rank(99), 99)));
-            let others: Vec<_> = std::iter::from_fn(|| next(&mut queue)).map(|(_, low)| low).collect();
-            assert_eq!(others, (0..40).collect::<Vec<u64>>(), "a quarter of them and 16");
+        for lowest in [1, 501, 999] {
+            let rank =
+                |low| EvictionRank::open(if low == lowest { 0 } else { 500 + 400 * u64::from(low % 4 == 0) }, 1000);
+            let mut queue = EvictionQueue::new(1000, (0..1000).map(|low| (rank(low), key(low))));
+            let popped = std::iter::from_fn(|| queue.pop(|key| Some((rank(key.tag), key.tag)), |_| false));
+            let others = (0..1000).filter(|&low| low % 4 > 0 && low != lowest);
+            let expected: Vec<u64> = std::iter::once(lowest).chain(others).take(266).collect();
+            assert_eq!(popped.map(|(_, low)| low).collect::<Vec<_>>(), expected, "a quarter of them and 16");
         }
     }
 
