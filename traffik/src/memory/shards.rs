@@ -67,12 +67,12 @@ impl Shards {
 }
 
 /// Locks a shard once it is free. A thread that waits spins for some microseconds, then lets others run, and at last
-/// sleeps for longer each time. No order is kept.
+/// sleeps for longer each time. It begins again where another thread was faster: no order is kept.
 #[cold]
 fn wait(shard: &SpinMutex<Shard>) -> LockedShard<'_> {
-    (0..FIRST_SPINS).for_each(|_| hint::spin_loop());
-    let (backoff, mut nap) = (Backoff::new(), SHORTEST_NAP);
     loop {
+        (0..FIRST_SPINS).for_each(|_| hint::spin_loop());
+        let (backoff, mut nap) = (Backoff::new(), SHORTEST_NAP);
         while shard.is_locked() {
             if backoff.is_completed() {
                 thread::sleep(nap);
@@ -84,6 +84,5 @@ fn wait(shard: &SpinMutex<Shard>) -> LockedShard<'_> {
         if let Some(locked) = shard.try_lock() {
             return locked;
         }
-        hint::spin_loop();
     }
 }

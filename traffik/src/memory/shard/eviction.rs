@@ -33,7 +33,7 @@ pub(super) struct EvictionQueue {
 }
 
 /// Many entries may have the same rank. Those of the lowest hashes come first, which are in no part of the table.
-pub(super) type Ranked = (EvictionRank, KeyHash);
+type Ranked = (EvictionRank, KeyHash);
 
 impl EvictionQueue {
     /// Queues the lowest of some entries: one in four of the `len` of a shard, and a few more, so that a flood of clients
